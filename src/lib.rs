@@ -1,0 +1,31 @@
+//! Exact, live copies of the log files of many small machines.
+//!
+//! The modules in reading order, each standing only on those before it:
+//!
+//! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file identities.
+//! - [`wire`]: bytes to values and back. Pure.
+//! - [`store`]: the file system as two narrow traits, and the real one.
+//! - [`serve`]: the log server: its configuration, which file answers, one peer's session (pure), and its mio shell.
+//! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its mio shell.
+//! - [`snmp`]: the net-snmp helper.
+//! - [`demo`]: the two programs, live, on this machine.
+//! - [`reactor`], [`sys`]: the event loop's tools and the only unsafe code.
+//! - [`applets`]: command lines and dispatch.
+//!
+//! A pure module is handed its time, its randomness and its files. So one and the same machine runs
+//! under the loop, under a unit test in virtual time and under a simulator.
+
+#![deny(unsafe_code)]
+
+pub mod applets;
+pub mod collect;
+pub mod demo;
+pub mod ids;
+pub mod limits;
+pub mod reactor;
+pub mod serve;
+pub mod snmp;
+pub mod store;
+pub mod sys;
+pub mod time;
+pub mod wire;

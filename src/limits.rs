@@ -1,0 +1,32 @@
+//! Every capacity and period that is not configured, one constant each, with its reason.
+//! Reaching one of them is an ordinary event with a name, never a panic.
+
+/// Longest path of a served or fetched file, in bytes: a request line has to hold it beside two numbers.
+pub const PATH_MAX_LEN: usize = 512;
+
+/// Longest request line a server reads, newline included: the path, two numbers and version 2's fields.
+pub const REQUEST_MAX_LEN: usize = 1024;
+
+/// Longest answer line a collector reads, newline included.
+pub const REPLY_MAX_LEN: usize = 256;
+
+/// Longest pointer record, newline included: one write that a file system keeps whole.
+pub const POINTER_MAX_LEN: usize = 256;
+
+/// How long a peer may take to send its request line.
+pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+
+/// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
+pub const CANDIDATES_MAX: usize = 64;
+
+/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the server.
+pub const GLOB_ENTRIES_MAX: usize = 65_536;
+
+/// Bytes read from a file and written to a socket at once, and the reverse.
+pub const CHUNK_LEN: usize = 64 * 1024;
+
+/// Bytes one peer may move in one turn of the loop before the others have theirs.
+pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
+
+const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
+const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);

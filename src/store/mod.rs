@@ -1,0 +1,118 @@
+//! The file system as the two programs need it: a read side for the server, a write side for the collector.
+//!
+//! The machines in `serve` and `collect` name only these traits. The real file system stands in [`real`]; a test
+//! or a simulator brings its own. Each function is one system call or a fixed handful, so that a fault can be put
+//! before, between and after any two of them.
+
+use std::io;
+use std::path::Path;
+
+use crate::ids::FileId;
+
+/// What `stat` tells of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stat {
+    /// Device and inode.
+    pub id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// Last write, in nanoseconds since 1970.
+    pub mtime_ns: u64,
+    /// Names that lead to it; 0 once it is deleted.
+    pub links: u64,
+    /// What sort of file it is.
+    pub kind: Kind,
+}
+
+/// The sorts of file that make a difference here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The only sort that is ever served or written.
+    Regular,
+    /// A symbolic link (as `lstat` sees it).
+    Link,
+    /// A directory.
+    Directory,
+    /// A FIFO, socket or device.
+    Special,
+}
+
+/// The server's side: opens and reads logs, never writes.
+pub trait ReadStore {
+    /// An open log. Dropping it closes it.
+    type File;
+
+    /// Opens for reading without following a link in the last component and without waiting for a writer of a
+    /// FIFO. The caller must [`stat`](ReadStore::stat) what it got and trust only that.
+    fn open(&mut self, path: &Path) -> io::Result<Self::File>;
+
+    /// Tells what the open file is now.
+    fn stat(&mut self, file: &Self::File) -> io::Result<Stat>;
+
+    /// Tells what stands at `path` now, not following a link in the last component.
+    fn stat_path(&mut self, path: &Path) -> io::Result<Stat>;
+
+    /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0 behind it.
+    fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
+    fn list(&mut self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+}
+
+/// The collector's side: appends, renames, makes durable.
+///
+/// A missing file is `Ok(None)` where that is an expected state and `NotFound` where it is not.
+pub trait WriteStore {
+    /// An open local copy or scratch file. Dropping it closes it and gives up its lock.
+    type File;
+
+    /// Opens an existing regular file for reading and appending; never follows a link in the last component.
+    /// Anything but a regular file is an error.
+    fn open_append(&mut self, path: &Path) -> io::Result<Option<Self::File>>;
+
+    /// Creates a file for reading and appending; `AlreadyExists` if anything has that name.
+    fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
+
+    /// Opens a scratch file for writing, emptied, created if need be.
+    fn create_scratch(&mut self, path: &Path) -> io::Result<Self::File>;
+
+    /// Takes the lock that keeps a second collector off the file. `Some(pid)` tells who holds it instead.
+    fn lock(&mut self, file: &Self::File) -> io::Result<Option<u32>>;
+
+    /// Tells what the open file is now.
+    fn stat(&mut self, file: &Self::File) -> io::Result<Stat>;
+
+    /// Tells what stands at `path`, not following a link.
+    fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>>;
+
+    /// Writes at the end of the file; may write less than asked.
+    fn append(&mut self, file: &Self::File, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
+    fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reads the start of a small file into `buf` and tells how much that was.
+    fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>>;
+
+    /// Makes the file's bytes and size durable (`fdatasync`).
+    fn sync_file(&mut self, file: &Self::File) -> io::Result<()>;
+
+    /// Makes the names in a directory durable (`fsync` of the directory).
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+
+    /// Makes everything visible on the file system that holds `dir` durable (`syncfs` or its like).
+    fn sync_all(&mut self, dir: &Path) -> io::Result<()>;
+
+    /// Renames over whatever has the new name.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames to a name that nothing has: `AlreadyExists` otherwise. `Unsupported` where the system cannot do
+    /// that in one step; the caller then links, makes the directory durable, and unlinks.
+    fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name; `AlreadyExists` if it is taken.
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a name away.
+    fn unlink(&mut self, path: &Path) -> io::Result<()>;
+}

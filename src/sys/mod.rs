@@ -1,0 +1,2 @@
+//! System calls as safe functions. The only folder with unsafe code.
+#![allow(unsafe_code)]
