@@ -37,26 +37,30 @@ pub enum Kind {
     Special,
 }
 
-/// The server's side: opens and reads logs, never writes.
+/// The server's side: opens and reads logs, never writes. It keeps no state of its own, so everybody may share it.
 pub trait ReadStore {
     /// An open log. Dropping it closes it.
     type File;
 
     /// Opens for reading without following a link in the last component and without waiting for a writer of a
     /// FIFO. The caller must [`stat`](ReadStore::stat) what it got and trust only that.
-    fn open(&mut self, path: &Path) -> io::Result<Self::File>;
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Tells what the open file is now.
-    fn stat(&mut self, file: &Self::File) -> io::Result<Stat>;
+    fn stat(&self, file: &Self::File) -> io::Result<Stat>;
 
     /// Tells what stands at `path` now, not following a link in the last component.
-    fn stat_path(&mut self, path: &Path) -> io::Result<Stat>;
+    fn stat_path(&self, path: &Path) -> io::Result<Stat>;
 
     /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0 behind it.
-    fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Whether it is certain that nobody has the file open for writing any more: a rotated file of which that is
+    /// true is complete. `false` where the system cannot tell.
+    fn at_rest(&self, file: &Self::File) -> bool;
 
     /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
-    fn list(&mut self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
 }
 
 /// The collector's side: appends, renames, makes durable.

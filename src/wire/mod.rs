@@ -1,1 +1,7 @@
 //! Bytes to values and back: request and answer lines, the classic body, checksums. Pure: no sockets, no files, no clock.
+
+pub mod classic;
+pub mod line;
+pub mod number;
+pub mod reply;
+pub mod request;

@@ -1,0 +1,97 @@
+//! One line collected from bytes that arrive in any pieces, within a fixed length.
+
+/// What [`LineBuf::push`] made of its input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// No newline yet: everything was consumed, call again with what comes next.
+    Partial,
+    /// The line is complete; bytes behind its newline were left alone.
+    Complete,
+    /// The line does not fit; the peer has to be given up.
+    TooLong,
+}
+
+/// Collects at most `N` bytes up to a newline, which does not count.
+#[derive(Default, Debug)]
+pub struct LineBuf<const N: usize> {
+    bytes: heapless::Vec<u8, N>,
+}
+
+impl<const N: usize> LineBuf<N> {
+    /// An empty line.
+    pub const fn new() -> Self {
+        LineBuf {
+            bytes: heapless::Vec::new(),
+        }
+    }
+
+    /// Takes bytes up to and including the first newline. Returns how many bytes were consumed.
+    /// After `Complete` the line stands in [`line`](Self::line); a further push would go on behind it.
+    pub fn push(&mut self, input: &[u8]) -> (usize, Progress) {
+        let (text, newline) = match input.iter().position(|&b| b == b'\n') {
+            Some(at) => (&input[..at], 1),
+            None => (input, 0),
+        };
+        if self.bytes.extend_from_slice(text).is_err() {
+            return (0, Progress::TooLong);
+        }
+        let progress = match newline {
+            0 => Progress::Partial,
+            _ => Progress::Complete,
+        };
+        (text.len() + newline, progress)
+    }
+
+    /// What was collected so far, without newline and without the carriage return some clients put before it.
+    pub fn line(&self) -> &[u8] {
+        self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes)
+    }
+}
+
+/// The words of a line: what stands between blanks and tabs.
+pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|b| matches!(b, b' ' | b'\t'))
+        .filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_the_same_however_it_is_cut() {
+        let input = b"/var/log/messages 12 34\r\nrest";
+        for cut in 0..input.len() {
+            let mut buf = LineBuf::<64>::new();
+            let (first, second) = input.split_at(cut);
+            let (used, progress) = buf.push(first);
+            if progress == Progress::Partial {
+                assert_eq!(used, first.len());
+                assert_eq!(buf.push(second).1, Progress::Complete);
+            }
+            assert_eq!(buf.line(), b"/var/log/messages 12 34", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_newline_are_left_alone() {
+        let mut buf = LineBuf::<8>::new();
+        assert_eq!(buf.push(b"O 1\ndata"), (4, Progress::Complete));
+    }
+
+    #[test]
+    fn a_line_of_the_full_length_fits_and_one_byte_more_does_not() {
+        let mut buf = LineBuf::<4>::new();
+        assert_eq!(buf.push(b"abcd\n"), (5, Progress::Complete));
+        let mut buf = LineBuf::<4>::new();
+        assert_eq!(buf.push(b"abc"), (3, Progress::Partial));
+        assert_eq!(buf.push(b"de"), (0, Progress::TooLong));
+    }
+
+    #[test]
+    fn words_ignore_repeated_blanks() {
+        let found: Vec<_> = words(b" a\t b  c ").collect();
+        assert_eq!(found, [b"a", b"b", b"c"]);
+        assert_eq!(words(b" \t").count(), 0);
+    }
+}
