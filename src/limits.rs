@@ -30,3 +30,21 @@ pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 
 const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
 const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
+
+/// Generations whose last write the server remembers, over all files.
+pub const SIGHTINGS_MAX: usize = 64;
+
+/// Clients remembered as dropped because of a truncation.
+pub const TRUNCATIONS_MAX: usize = 32;
+
+/// The longest a collector waits between two tries, unless it is told to wait longer.
+pub const RETRY_MAX_MS: u64 = 60_000;
+
+/// The least a collector waits after a connection that brought something; as much again at random.
+pub const RETRY_AT_ONCE_MS: u64 = 50;
+
+/// Rotated names tried within one second before giving up.
+pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
+
+/// After so many silent closes in a row the collector asks with inode 0 to learn why.
+pub const SILENT_CLOSES_MAX: u8 = 2;

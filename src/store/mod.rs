@@ -120,3 +120,6 @@ pub trait WriteStore {
     /// Takes a name away.
     fn unlink(&mut self, path: &Path) -> io::Result<()>;
 }
+
+#[cfg(test)]
+pub mod fake;

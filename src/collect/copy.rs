@@ -1,0 +1,502 @@
+//! The local copy of one source: the file that grows, its pointer, and the steps by which one is rotated.
+//!
+//! Pure: the file system is a [`WriteStore`]. The order of the steps makes a crash between any two of them harmless:
+//! whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which the source goes on with nothing
+//! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix};
+use crate::ids::{FileId, Inode};
+use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
+use crate::store::{Stat, WriteStore};
+
+/// The open local copy and what its pointer says.
+pub struct LocalCopy<F> {
+    pointer: Option<Pointer>,
+    live: Option<Live<F>>,
+}
+
+/// The open file.
+struct Live<F> {
+    file: F,
+    id: FileId,
+    size: u64,
+    /// The name was given in this run and may not be durable yet.
+    new_name: bool,
+}
+
+/// The names that belong to one source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paths {
+    /// The local copy.
+    pub local: PathBuf,
+    /// The directory it stands in.
+    pub local_dir: PathBuf,
+    /// The pointer file.
+    pub pointer: PathBuf,
+    /// Where the next pointer is written before it replaces the last.
+    pub scratch: PathBuf,
+    /// The directory of both.
+    pub pointer_dir: PathBuf,
+}
+
+/// What [`LocalCopy::open`] found and put right; each is worth an event line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// A local copy without a pointer was renamed to this name; the source starts as if new.
+    SetAside(PathBuf),
+    /// There is a pointer but no local copy: it is fetched again from the start.
+    CopyMissing,
+    /// The last run stopped in the middle of a rotation, which is now finished; the older copy has this name.
+    RotationFinished(PathBuf),
+    /// The last run stopped in the middle of a rotation, and the older copy has vanished since.
+    RotatedMissing(PathBuf),
+}
+
+/// Why the local side of a source cannot go on.
+#[derive(Debug)]
+pub enum Fault {
+    /// A system call failed.
+    System {
+        /// What was tried, as in "cannot ...".
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The pointer file cannot be trusted.
+    Pointer(PathBuf, PointerFault),
+    /// Another process, by its pid, writes to this file.
+    Locked(PathBuf, u32),
+    /// Every name that the rotated copy could have is taken.
+    NoFreeName(PathBuf),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::System {
+                operation,
+                path,
+                error,
+            } => write!(f, "cannot {operation} {}: {error}", path.display()),
+            Fault::Pointer(path, fault) => write!(
+                f,
+                "the pointer file {} is damaged ({fault}); all files are kept as they are: mend it, or move it and the local copy away to start anew",
+                path.display()
+            ),
+            Fault::Locked(path, pid) => write!(
+                f,
+                "{} is being written by another collector, process {pid}",
+                path.display()
+            ),
+            Fault::NoFreeName(path) => write!(
+                f,
+                "every name for the rotated copy of {} is taken",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// What the steps need besides the files.
+pub struct Means<'a, S> {
+    /// The files.
+    pub store: &'a mut S,
+    /// The names.
+    pub paths: &'a Paths,
+    /// This machine's boot, for the pointer.
+    pub boot: Option<&'a BootId>,
+    /// The local time as `YYYYmmddHHMMSS`.
+    pub stamp: &'a str,
+}
+
+impl<F> LocalCopy<F> {
+    /// Opens what earlier runs left, finishing a rotation they may have begun. What is put right is told to `found`.
+    ///
+    /// Everything is made durable before it is believed: what a killed run wrote may not be on the disk yet.
+    pub fn open<S: WriteStore<File = F>>(
+        means: &mut Means<'_, S>,
+        found: &mut dyn FnMut(Found),
+    ) -> Result<LocalCopy<F>, Fault> {
+        means.barrier()?;
+        match means.read_pointer()? {
+            None => means.open_without_pointer(found),
+            Some(mut pointer) => match pointer.pending.take() {
+                None => means.open_plain(pointer, found),
+                Some(pending) => means.finish_rotation(pointer, pending, found),
+            },
+        }
+    }
+
+    /// The generation it is a copy of; `None` before the first contact.
+    pub fn inode(&self) -> Option<Inode> {
+        self.pointer.as_ref().map(|pointer| pointer.inode)
+    }
+
+    /// Its size, which is the offset to go on from.
+    pub fn size(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| live.size)
+    }
+
+    /// First contact: makes the pointer durable and then opens an empty local copy.
+    pub fn begin<S: WriteStore<File = F>>(
+        &mut self,
+        inode: Inode,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let pointer = means.new_pointer(inode);
+        means.write_pointer(&pointer)?;
+        means.sync_dir(&means.paths.pointer_dir)?;
+        if self.live.is_none() {
+            self.live = Some(means.create_live()?);
+        }
+        self.pointer = Some(pointer);
+        Ok(())
+    }
+
+    /// Appends bytes of the current generation. After an error some of them may be in the file; its size tells.
+    pub fn append<S: WriteStore<File = F>>(
+        &mut self,
+        mut bytes: &[u8],
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let Some(live) = &mut self.live else {
+            return Ok(());
+        };
+        while !bytes.is_empty() {
+            let written = means
+                .store
+                .append(&live.file, bytes)
+                .map_err(|error| system("append to", &means.paths.local, error))?;
+            if written == 0 {
+                let error = io::Error::from(io::ErrorKind::WriteZero);
+                return Err(system("append to", &means.paths.local, error));
+            }
+            live.size += written as u64;
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The current generation is complete: gives its copy a name of its own and starts an empty one for `next`.
+    /// Returns the name.
+    pub fn rotate<S: WriteStore<File = F>>(
+        &mut self,
+        next: Inode,
+        means: &mut Means<'_, S>,
+    ) -> Result<PathBuf, Fault> {
+        let (Some(live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
+            self.begin(next, means)?;
+            return Ok(means.paths.local.clone());
+        };
+        means
+            .store
+            .sync_file(&live.file)
+            .map_err(|error| system("make durable", &means.paths.local, error))?;
+        if live.new_name {
+            means.sync_dir(&means.paths.local_dir)?;
+        }
+        let rotated = means.move_away(pointer, live.id, live.size, next)?;
+        drop(live);
+        let (live, pointer) = means.start_next(next)?;
+        self.live = Some(live);
+        self.pointer = Some(pointer);
+        Ok(rotated)
+    }
+}
+
+impl<F, S: WriteStore<File = F>> Means<'_, S> {
+    /// Makes what is visible durable, on the file systems of both directories.
+    fn barrier(&mut self) -> Result<(), Fault> {
+        let paths = self.paths;
+        for dir in [&paths.local_dir, &paths.pointer_dir] {
+            self.store
+                .sync_all(dir)
+                .map_err(|error| system("use the directory", dir, error))?;
+            if paths.local_dir == paths.pointer_dir {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
+    /// nothing, like a missing one.
+    fn read_pointer(&mut self) -> Result<Option<Pointer>, Fault> {
+        let mut buf = [0; POINTER_MAX_LEN + 1];
+        let path = &self.paths.pointer;
+        let len = self
+            .store
+            .read_small(path, &mut buf)
+            .map_err(|error| system("read the pointer file", path, error))?;
+        let Some(text) = len.and_then(|len| buf.get(..len)) else {
+            return Ok(None);
+        };
+        match Pointer::parse(text) {
+            Ok(pointer) => Ok(Some(pointer)),
+            Err(PointerFault::Empty) => Ok(None),
+            Err(fault) => Err(Fault::Pointer(path.clone(), fault)),
+        }
+    }
+
+    /// No pointer: a local copy that holds anything is not ours to continue and is set aside.
+    fn open_without_pointer(
+        &mut self,
+        found: &mut dyn FnMut(Found),
+    ) -> Result<LocalCopy<F>, Fault> {
+        let mut live = self.open_live()?;
+        if live.as_ref().is_some_and(|live| live.size > 0) {
+            let (_, rotated) = self.free_name()?;
+            self.rename_live(&rotated)?;
+            found(Found::SetAside(rotated));
+            live = None;
+        }
+        Ok(LocalCopy {
+            pointer: None,
+            live,
+        })
+    }
+
+    /// A pointer without a rotation under way: the local copy goes on where it ends.
+    fn open_plain(
+        &mut self,
+        pointer: Pointer,
+        found: &mut dyn FnMut(Found),
+    ) -> Result<LocalCopy<F>, Fault> {
+        let live = match self.open_live()? {
+            Some(live) => live,
+            None => {
+                found(Found::CopyMissing);
+                self.create_live()?
+            }
+        };
+        Ok(LocalCopy {
+            pointer: Some(pointer),
+            live: Some(live),
+        })
+    }
+
+    /// A pointer that announces a rotation: finds out how far it came and does the rest.
+    fn finish_rotation(
+        &mut self,
+        pointer: Pointer,
+        pending: Pending,
+        found: &mut dyn FnMut(Found),
+    ) -> Result<LocalCopy<F>, Fault> {
+        let next = pending.next;
+        let rotated = self.rotated_name(&pending.suffix);
+        // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
+        let old = pending.local.inode;
+        let is_old = |stat: &Stat| stat.id.inode == old;
+        let local = self.stat_path(&self.paths.local)?;
+        let kept = self.stat_path(&rotated)?;
+        let kept_is_old = kept.as_ref().is_some_and(is_old);
+        match local {
+            Some(local) if is_old(&local) && kept_is_old => {
+                self.sync_dir(&self.paths.local_dir)?;
+                self.unlink_live()?;
+                found(Found::RotationFinished(rotated));
+            }
+            Some(local) if is_old(&local) => {
+                let rotated = match kept {
+                    None => {
+                        self.rename_live(&rotated)?;
+                        rotated
+                    }
+                    Some(_) => self.move_away(pointer, local.id, local.size, next)?,
+                };
+                found(Found::RotationFinished(rotated));
+            }
+            Some(_) => {
+                let pointer = self.new_pointer(next);
+                self.write_pointer(&pointer)?;
+                return self.open_plain(pointer, found);
+            }
+            None if kept_is_old => found(Found::RotationFinished(rotated)),
+            None => found(Found::RotatedMissing(rotated)),
+        }
+        let (live, pointer) = self.start_next(next)?;
+        Ok(LocalCopy {
+            pointer: Some(pointer),
+            live: Some(live),
+        })
+    }
+
+    /// Announces the rotation in the pointer, which is its commit point, and renames the local copy.
+    fn move_away(
+        &mut self,
+        mut pointer: Pointer,
+        local: FileId,
+        size: u64,
+        next: Inode,
+    ) -> Result<PathBuf, Fault> {
+        for _ in 0..SUFFIX_ATTEMPTS_MAX {
+            let (suffix, rotated) = self.free_name()?;
+            pointer.checkpoint = size;
+            pointer.boot = self.boot.cloned();
+            pointer.pending = Some(Pending {
+                local,
+                size,
+                next,
+                suffix,
+            });
+            self.write_pointer(&pointer)?;
+            self.sync_dir(&self.paths.pointer_dir)?;
+            match self.rename_live(&rotated) {
+                Err(Fault::System { error, .. })
+                    if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => return other.map(|()| rotated),
+            }
+        }
+        Err(Fault::NoFreeName(self.paths.local.clone()))
+    }
+
+    /// Starts the empty copy of the next generation and lets the pointer say so.
+    fn start_next(&mut self, next: Inode) -> Result<(Live<F>, Pointer), Fault> {
+        let live = self.create_live()?;
+        let pointer = self.new_pointer(next);
+        // The directory need not be durable here: an older pointer only has this rotation finished once more.
+        self.write_pointer(&pointer)?;
+        Ok((live, pointer))
+    }
+
+    /// Renames the local copy to a name that nothing has, durably.
+    fn rename_live(&mut self, rotated: &Path) -> Result<(), Fault> {
+        let paths = self.paths;
+        match self.store.rename_new(&paths.local, rotated) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.store
+                    .link(&paths.local, rotated)
+                    .map_err(|error| system("link the local copy to", rotated, error))?;
+                self.sync_dir(&paths.local_dir)?;
+                self.unlink_live()
+            }
+            Err(error) => Err(system("rename the local copy to", rotated, error)),
+            Ok(()) => self.sync_dir(&paths.local_dir),
+        }
+    }
+
+    fn unlink_live(&mut self) -> Result<(), Fault> {
+        let paths = self.paths;
+        self.store
+            .unlink(&paths.local)
+            .map_err(|error| system("take the old name from", &paths.local, error))?;
+        self.sync_dir(&paths.local_dir)
+    }
+
+    /// The first name for a rotated copy that nothing has.
+    fn free_name(&mut self) -> Result<(RotatedSuffix, PathBuf), Fault> {
+        for attempt in 0..SUFFIX_ATTEMPTS_MAX {
+            let Some(suffix) = RotatedSuffix::new(self.stamp, attempt) else {
+                break;
+            };
+            let path = self.rotated_name(&suffix);
+            if self.stat_path(&path)?.is_none() {
+                return Ok((suffix, path));
+            }
+        }
+        Err(Fault::NoFreeName(self.paths.local.clone()))
+    }
+
+    fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {
+        let mut name = self.paths.local.clone().into_os_string();
+        name.push(".");
+        name.push(suffix.as_str());
+        PathBuf::from(name)
+    }
+
+    /// Opens and locks the local copy if it exists.
+    fn open_live(&mut self) -> Result<Option<Live<F>>, Fault> {
+        let path = &self.paths.local;
+        let file = self
+            .store
+            .open_append(path)
+            .map_err(|error| system("open", path, error))?;
+        file.map(|file| self.lock(file, false)).transpose()
+    }
+
+    /// Creates and locks an empty local copy.
+    fn create_live(&mut self) -> Result<Live<F>, Fault> {
+        let path = &self.paths.local;
+        let file = self
+            .store
+            .create_new(path)
+            .map_err(|error| system("create", path, error))?;
+        self.lock(file, true)
+    }
+
+    fn lock(&mut self, file: F, new_name: bool) -> Result<Live<F>, Fault> {
+        let path = &self.paths.local;
+        let holder = self
+            .store
+            .lock(&file)
+            .map_err(|error| system("lock", path, error))?;
+        if let Some(pid) = holder {
+            return Err(Fault::Locked(path.clone(), pid));
+        }
+        let stat = self
+            .store
+            .stat(&file)
+            .map_err(|error| system("look at", path, error))?;
+        Ok(Live {
+            file,
+            id: stat.id,
+            size: stat.size,
+            new_name,
+        })
+    }
+
+    fn stat_path(&mut self, path: &Path) -> Result<Option<Stat>, Fault> {
+        self.store
+            .stat_path(path)
+            .map_err(|error| system("look at", path, error))
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> Result<(), Fault> {
+        self.store
+            .sync_dir(dir)
+            .map_err(|error| system("make durable the directory", dir, error))
+    }
+
+    fn new_pointer(&self, inode: Inode) -> Pointer {
+        Pointer {
+            boot: self.boot.cloned(),
+            ..Pointer::new(inode)
+        }
+    }
+
+    /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.
+    fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
+        let paths = self.paths;
+        self.write_scratch(&pointer.write())
+            .and_then(|()| self.store.rename(&paths.scratch, &paths.pointer))
+            .map_err(|error| system("write the pointer file", &paths.pointer, error))
+    }
+
+    fn write_scratch(&mut self, mut text: &[u8]) -> io::Result<()> {
+        let scratch = self.store.create_scratch(&self.paths.scratch)?;
+        while !text.is_empty() {
+            match self.store.append(&scratch, text)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => text = text.get(written..).unwrap_or_default(),
+            }
+        }
+        self.store.sync_file(&scratch)
+    }
+}
+
+fn system(operation: &'static str, path: &Path, error: io::Error) -> Fault {
+    Fault::System {
+        operation,
+        path: path.to_path_buf(),
+        error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

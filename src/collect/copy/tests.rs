@@ -1,0 +1,276 @@
+//! The local copy over a file system in memory: every starting state, and a kill before every call.
+
+use super::*;
+use crate::store::fake::{Fake, Handle};
+
+const STAMP: &str = "20261122132956";
+
+fn paths() -> Paths {
+    Paths {
+        local: "/l/m".into(),
+        local_dir: "/l".into(),
+        pointer: "/p/m".into(),
+        scratch: "/p/m.tmp".into(),
+        pointer_dir: "/p".into(),
+    }
+}
+
+struct Fixture {
+    disk: Fake,
+    paths: Paths,
+    found: Vec<Found>,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        Fixture { disk: Fake::new(), paths: paths(), found: Vec::new() }
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Means<'_, Fake>) -> R) -> R {
+        let mut store = self.disk.clone();
+        act(&mut Means { store: &mut store, paths: &self.paths, boot: None, stamp: STAMP })
+    }
+
+    fn open(&mut self) -> Result<LocalCopy<Handle>, Fault> {
+        let mut found = Vec::new();
+        let copy = self.with(|means| LocalCopy::open(means, &mut |f| found.push(f)));
+        self.found = found;
+        copy
+    }
+
+    fn streaming(inode: u64, bytes: &[u8]) -> (Fixture, LocalCopy<Handle>) {
+        let mut fixture = Fixture::new();
+        let mut copy = fixture.open().unwrap();
+        fixture.with(|means| copy.begin(Inode(inode), means)).unwrap();
+        fixture.with(|means| copy.append(bytes, means)).unwrap();
+        (fixture, copy)
+    }
+
+    fn pointer(&self) -> Pointer {
+        Pointer::parse(&self.disk.read("/p/m").unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn nothing_at_all_is_a_first_contact() {
+    let mut fixture = Fixture::new();
+    let copy = fixture.open().unwrap();
+    assert_eq!((copy.inode(), copy.size()), (None, 0));
+    assert!(fixture.found.is_empty());
+    assert!(fixture.disk.names().is_empty(), "nothing is created before the server answers");
+}
+
+#[test]
+fn an_empty_copy_without_pointer_is_used_as_it_is() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/l/m", b"");
+    let mut copy = fixture.open().unwrap();
+    fixture.with(|means| copy.begin(Inode(7), means)).unwrap();
+    assert_eq!(fixture.disk.names(), ["/l/m", "/p/m"]);
+}
+
+#[test]
+fn a_copy_without_pointer_is_set_aside() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/l/m", b"older");
+    let copy = fixture.open().unwrap();
+    assert_eq!(copy.inode(), None);
+    assert_eq!(fixture.found, [Found::SetAside("/l/m.20261122132956".into())]);
+    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"older");
+    assert!(!fixture.disk.exists("/l/m"));
+}
+
+#[test]
+fn an_empty_pointer_left_by_1_1_counts_as_none() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/p/m", b"");
+    fixture.disk.write("/l/m", b"older");
+    assert_eq!(fixture.open().unwrap().inode(), None);
+    assert!(fixture.disk.exists("/l/m.20261122132956"));
+}
+
+#[test]
+fn a_pointer_of_1_1_is_accepted() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/p/m", b"4711\n");
+    fixture.disk.write("/l/m", b"abc");
+    let copy = fixture.open().unwrap();
+    assert_eq!((copy.inode(), copy.size()), (Some(Inode(4711)), 3));
+}
+
+#[test]
+fn a_missing_copy_starts_from_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/p/m", b"4711\n");
+    let copy = fixture.open().unwrap();
+    assert_eq!((copy.inode(), copy.size()), (Some(Inode(4711)), 0));
+    assert_eq!(fixture.found, [Found::CopyMissing]);
+}
+
+#[test]
+fn a_damaged_pointer_stops_the_source_and_changes_nothing() {
+    let (mut fixture, copy) = Fixture::streaming(7, b"abc");
+    drop(copy);
+    let mut text = fixture.disk.read("/p/m").unwrap();
+    text[0] ^= 1;
+    fixture.disk.remove("/p/m");
+    fixture.disk.write("/p/m", &text);
+    let before = fixture.disk.names();
+    assert!(matches!(fixture.open(), Err(Fault::Pointer(..))));
+    assert_eq!(fixture.disk.names(), before);
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abc");
+}
+
+#[test]
+fn a_copy_that_another_process_writes_is_left_alone() {
+    let mut fixture = Fixture::new();
+    fixture.disk.write("/p/m", b"4711\n");
+    let inode = fixture.disk.write("/l/m", b"abc");
+    fixture.disk.lock_elsewhere(inode);
+    assert!(matches!(fixture.open(), Err(Fault::Locked(_, 4711))));
+}
+
+#[test]
+fn the_pointer_is_there_before_the_first_byte() {
+    let (fixture, copy) = Fixture::streaming(7, b"");
+    assert_eq!(fixture.pointer().inode, Inode(7));
+    assert_eq!(copy.size(), 0);
+}
+
+#[test]
+fn rotation_keeps_the_old_copy_and_starts_an_empty_one() {
+    let (fixture, mut copy) = Fixture::streaming(7, b"abc");
+    let kept = fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    assert_eq!(kept, PathBuf::from("/l/m.20261122132956"));
+    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
+    assert_eq!((copy.inode(), copy.size()), (Some(Inode(8)), 0));
+    assert_eq!(fixture.pointer().pending, None);
+}
+
+#[test]
+fn two_rotations_within_a_second_keep_both_copies() {
+    let (fixture, mut copy) = Fixture::streaming(7, b"one");
+    fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    fixture.with(|means| copy.append(b"two", means)).unwrap();
+    fixture.with(|means| copy.rotate(Inode(9), means)).unwrap();
+    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"one");
+    assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
+}
+
+#[test]
+fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
+    let (fixture, mut copy) = Fixture::streaming(7, b"abc");
+    fixture.disk.forbid_rename_new();
+    fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
+}
+
+#[test]
+fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
+    let (mut fixture, mut copy) = Fixture::streaming(7, b"");
+    fixture.disk.set_room(Some(2));
+    let fault = fixture.with(|means| copy.append(b"abcd", means)).unwrap_err();
+    assert!(matches!(fault, Fault::System { operation: "append to", .. }));
+    drop(copy);
+    fixture.disk.set_room(None);
+    let mut copy = fixture.open().unwrap();
+    assert_eq!(copy.size(), 2);
+    fixture.with(|means| copy.append(b"cd", means)).unwrap();
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abcd");
+}
+
+/// Runs `first contact, append, rotate, append`, dying before call `nth`; a second run finishes it, itself dying at
+/// call `again`; a third must leave what an undisturbed run leaves.
+fn survive(nth: u32, again: u32, prepare: fn(&Fake)) -> bool {
+    let mut fixture = Fixture::new();
+    prepare(&fixture.disk);
+    fixture.disk.die_at_call(nth);
+    let died = run_to_the_end(&mut fixture).is_err();
+    fixture.disk.revive();
+    fixture.disk.die_at_call(again);
+    let _ = run_to_the_end(&mut fixture);
+    fixture.disk.revive();
+    run_to_the_end(&mut fixture).unwrap();
+    let mut whole = fixture.disk.read("/l/m.20261122132956").unwrap();
+    whole.extend(fixture.disk.read("/l/m").unwrap());
+    assert_eq!(whole, b"onetwo", "killed before call {nth}, then before call {again}");
+    let names: Vec<_> = fixture.disk.names().into_iter().filter(|name| !name.ends_with("tmp")).collect();
+    assert_eq!(names, ["/l/m", "/l/m.20261122132956", "/p/m"], "killed before call {nth}, then {again}");
+    died
+}
+
+/// Goes on from wherever the files are: generation 7 is "one", generation 8 is "two".
+fn run_to_the_end(fixture: &mut Fixture) -> Result<(), Fault> {
+    let mut copy = fixture.open()?;
+    if copy.inode().is_none() {
+        fixture.with(|means| copy.begin(Inode(7), means))?;
+    }
+    if copy.inode() == Some(Inode(7)) {
+        let rest = &b"one"[copy.size() as usize..];
+        fixture.with(|means| copy.append(rest, means))?;
+        fixture.with(|means| copy.rotate(Inode(8), means))?;
+    }
+    let rest = &b"two"[copy.size() as usize..];
+    fixture.with(|means| copy.append(rest, means))
+}
+
+#[test]
+fn a_kill_before_any_call_loses_and_repeats_nothing() {
+    for prepare in [(|_: &Fake| ()) as fn(&Fake), Fake::forbid_rename_new] {
+        let mut nth = 1;
+        while survive(nth, 1, prepare) {
+            for again in 2..40 {
+                survive(nth, again, prepare);
+            }
+            nth += 1;
+        }
+        assert!(nth > 20, "the scenario has more calls than {nth}");
+    }
+}
+
+#[test]
+fn a_failing_call_loses_and_repeats_nothing() {
+    const EIO: i32 = 5;
+    for nth in 1..60 {
+        let mut fixture = Fixture::new();
+        fixture.disk.fail_call(nth, EIO);
+        if run_to_the_end(&mut fixture).is_err() {
+            run_to_the_end(&mut fixture).unwrap();
+        }
+        let mut whole = fixture.disk.read("/l/m.20261122132956").unwrap();
+        whole.extend(fixture.disk.read("/l/m").unwrap());
+        assert_eq!(whole, b"onetwo", "call {nth} failed");
+    }
+}
+
+#[test]
+fn a_vanished_rotated_copy_is_reported() {
+    let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
+    // Die just after the local copy got its new name.
+    fixture.disk.die_at_call(9);
+    assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
+    drop(copy);
+    fixture.disk.revive();
+    assert!(!fixture.disk.exists("/l/m"));
+    fixture.disk.remove("/l/m.20261122132956");
+    let copy = fixture.open().unwrap();
+    assert_eq!(copy.inode(), Some(Inode(8)));
+    assert_eq!(fixture.found, [Found::RotatedMissing("/l/m.20261122132956".into())]);
+}
+
+#[test]
+fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
+    let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
+    // Die just before the rename, then let somebody take the announced name.
+    fixture.disk.die_at_call(8);
+    assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
+    drop(copy);
+    fixture.disk.revive();
+    assert!(fixture.disk.exists("/l/m"));
+    fixture.disk.write("/l/m.20261122132956", b"somebody's");
+    fixture.open().unwrap();
+    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"somebody's");
+    assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"abc");
+}

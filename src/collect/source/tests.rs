@@ -1,0 +1,422 @@
+//! The source driven by hand through every state, in virtual time, over a file system in memory.
+
+use std::cell::RefCell;
+use std::io;
+
+use super::*;
+use crate::collect::config::Config;
+use crate::store::fake::{Fake, Handle};
+use crate::time::Wall;
+
+const PERIODS: Periods = Periods {
+    retry_ms: 5_000,
+    wait_ms: 3_000,
+    idle_ms: 120_000,
+};
+
+/// A source, its disk and a virtual clock.
+struct Rig {
+    source: Source<Handle>,
+    disk: Fake,
+    random: Random,
+    now_ms: u64,
+    said: RefCell<Vec<String>>,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        Rig::on(Fake::new())
+    }
+
+    fn on(disk: Fake) -> Rig {
+        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
+        let config = config.sources.into_iter().next().unwrap();
+        Rig {
+            source: Source::new(config, Mono::from_ms(1_000)),
+            disk,
+            random: Random::new(1),
+            now_ms: 1_000,
+            said: RefCell::default(),
+        }
+    }
+
+    fn with<R>(&mut self, act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R) -> R {
+        let now = Now { mono: Mono::from_ms(self.now_ms), wall: Wall::from_ms(self.now_ms) };
+        let said = &self.said;
+        let mut store = self.disk.clone();
+        let mut cx = Context {
+            store: &mut store,
+            now,
+            stamp: &|| "20261122132956".try_into().unwrap(),
+            boot: None,
+            periods: &PERIODS,
+            random: &mut self.random,
+            events: &mut |_, event| said.borrow_mut().push(event.to_string()),
+        };
+        let result = act(&mut self.source, &mut cx);
+        let next = self.source.poll_timeout(&PERIODS).ms();
+        assert!(next >= self.now_ms, "a deadline in the past");
+        result
+    }
+
+    /// Jumps to the source's next deadline.
+    fn wait(&mut self) {
+        self.now_ms = self.now_ms.max(self.source.poll_timeout(&PERIODS).ms());
+        self.with(|source, cx| source.handle_timeout(cx));
+    }
+
+    /// Waits for the next try and returns the request line.
+    fn connect(&mut self) -> String {
+        assert!(!self.source.wants_connection());
+        self.wait();
+        assert!(self.source.wants_connection(), "{:?}", self.said());
+        self.with(|source, cx| source.handle_connected(cx));
+        let mut buf = [0; REQUEST_MAX_LEN];
+        let len = self.source.output(&mut buf);
+        self.with(|source, cx| source.consume_output(len, len, cx));
+        String::from_utf8(buf[..len].to_vec()).unwrap()
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        self.with(|source, cx| source.handle_input(&mut bytes, cx));
+    }
+
+    fn close(&mut self, closed: Closed) {
+        self.with(|source, cx| source.handle_closed(closed, cx));
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.take()
+    }
+
+    fn local(&self) -> Vec<u8> {
+        self.disk.read("/l/m").unwrap_or_default()
+    }
+
+    fn rotated(&self) -> Vec<u8> {
+        self.disk.read("/l/m.20261122132956").unwrap_or_default()
+    }
+
+    /// A source that follows generation 7 and holds "abc" of it.
+    fn streaming() -> Rig {
+        let mut rig = Rig::new();
+        rig.connect();
+        rig.receive(b"O 7\nabc");
+        rig.said();
+        rig
+    }
+
+    /// One that lost that connection and asked again.
+    fn asking_again() -> Rig {
+        let mut rig = Rig::streaming();
+        rig.close(Closed::ByServer);
+        assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+        rig
+    }
+}
+
+// First contact.
+
+#[test]
+fn first_contact_asks_for_everything_and_creates_no_rotated_copy() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    assert!(rig.source.in_error());
+    rig.receive(b"O 7\nabc");
+    assert!(!rig.source.in_error());
+    assert_eq!(rig.local(), b"abc");
+    assert_eq!(rig.disk.names(), ["/l/m", "/p/m"]);
+    assert_eq!(rig.said(), ["following 7 from 0"]);
+}
+
+#[test]
+fn answer_and_data_may_be_cut_anywhere() {
+    let input = b"O 7\na\x07bc\x07";
+    for cut in 0..=input.len() {
+        let mut rig = Rig::new();
+        rig.connect();
+        rig.receive(&input[..cut]);
+        rig.receive(&input[cut..]);
+        assert_eq!(rig.local(), b"abc", "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_request_may_be_sent_in_pieces() {
+    let mut rig = Rig::new();
+    rig.wait();
+    rig.with(|source, cx| source.handle_connected(cx));
+    let mut line = Vec::new();
+    let mut buf = [0; REQUEST_MAX_LEN];
+    loop {
+        let len = rig.source.output(&mut buf);
+        if len == 0 {
+            break;
+        }
+        line.push(buf[0]);
+        rig.with(|source, cx| source.consume_output(1, len, cx));
+    }
+    assert_eq!(line, b"/var/log/m 0 0\n");
+}
+
+// Each deadline.
+
+#[test]
+fn every_silence_has_its_deadline_and_its_words() {
+    let mut rig = Rig::new();
+    rig.wait();
+    let started = rig.now_ms;
+    rig.wait();
+    assert_eq!((rig.now_ms - started, rig.said()), (3_000, vec!["cannot connect: no answer in time".into()]));
+
+    let mut rig = Rig::new();
+    rig.wait();
+    rig.with(|source, cx| source.handle_connected(cx));
+    rig.wait();
+    assert_eq!(rig.said(), ["the request could not be sent in time"]);
+
+    let mut rig = Rig::new();
+    rig.connect();
+    rig.receive(b"O ");
+    rig.wait();
+    assert_eq!(rig.said(), ["the server did not answer in time"]);
+
+    let mut rig = Rig::streaming();
+    let heard = rig.now_ms;
+    rig.wait();
+    assert_eq!(rig.now_ms - heard, 120_000);
+    assert_eq!(rig.said(), ["connection lost: nothing was heard for too long"]);
+    assert!(rig.source.in_error());
+}
+
+#[test]
+fn a_keep_alive_is_life_but_not_data() {
+    let mut rig = Rig::streaming();
+    rig.now_ms += 100_000;
+    rig.receive(b"\x07");
+    rig.now_ms += 100_000;
+    rig.with(|source, cx| source.handle_timeout(cx));
+    assert!(rig.source.wants_connection());
+    assert_eq!(rig.local(), b"abc");
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+}
+
+// Failures.
+
+#[test]
+fn the_same_failure_is_told_once_and_tried_ever_more_rarely() {
+    let mut rig = Rig::new();
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        rig.wait();
+        rig.close(Closed::NotMade(io::Error::from_raw_os_error(111)));
+        let from = rig.now_ms;
+        waits.push(rig.source.poll_timeout(&PERIODS).ms() - from);
+    }
+    assert_eq!(rig.said().len(), 1);
+    assert!(waits[0] >= 3_750 && waits[0] <= 6_250, "{waits:?}");
+    assert!(waits[5] >= 45_000 && waits[5] <= 75_000, "{waits:?}");
+    rig.wait();
+    rig.close(Closed::NotMade(io::Error::from_raw_os_error(113)));
+    assert_eq!(rig.said().len(), 1, "another failure is news");
+}
+
+#[test]
+fn recovery_is_told() {
+    let mut rig = Rig::asking_again();
+    rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
+    assert!(rig.source.in_error());
+    rig.said();
+    rig.connect();
+    rig.receive(b"O 7\n");
+    assert_eq!(rig.said(), ["following 7 from 3"]);
+    assert!(!rig.source.in_error());
+}
+
+#[test]
+fn garbage_is_given_up() {
+    for garbage in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"O x\n", b"\n", &[b'O'; 300], &[0; 300]] {
+        let mut rig = Rig::asking_again();
+        rig.receive(garbage);
+        assert!(!rig.source.wants_connection());
+        assert_eq!(rig.said(), ["what answered is not a log server"]);
+        assert_eq!(rig.local(), b"abc");
+    }
+}
+
+#[test]
+fn a_server_that_talks_before_it_is_asked_is_no_log_server() {
+    let mut rig = Rig::new();
+    rig.wait();
+    rig.with(|source, cx| source.handle_connected(cx));
+    rig.receive(b"SSH-2.0-OpenSSH\r\n");
+    assert_eq!(rig.said(), ["what answered is not a log server"]);
+}
+
+// What the answer may say.
+
+#[test]
+fn the_same_generation_goes_on() {
+    let mut rig = Rig::asking_again();
+    rig.receive(b"O 7\ndef");
+    assert_eq!(rig.local(), b"abcdef");
+    assert!(rig.said().is_empty(), "a reconnection that works is no event");
+}
+
+#[test]
+fn a_good_connection_that_ends_is_tried_again_at_once_and_is_no_error() {
+    let mut rig = Rig::streaming();
+    rig.close(Closed::ByServer);
+    assert!(!rig.source.in_error());
+    assert!(rig.source.poll_timeout(&PERIODS).ms() - rig.now_ms < 200);
+    assert!(rig.said().is_empty());
+}
+
+#[test]
+fn a_server_that_answers_and_closes_at_once_is_not_hammered() {
+    let mut rig = Rig::asking_again();
+    rig.receive(b"O 7\n");
+    rig.close(Closed::ByServer);
+    assert!(rig.source.poll_timeout(&PERIODS).ms() - rig.now_ms >= 3_750);
+    assert!(rig.source.in_error());
+}
+
+#[test]
+fn another_generation_rotates() {
+    let mut rig = Rig::asking_again();
+    rig.receive(b"O 8\nxyz");
+    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
+    assert_eq!(rig.said(), ["rotated to 8; 3 bytes kept as /l/m.20261122132956"]);
+}
+
+#[test]
+fn a_lost_generation_is_told_and_kept() {
+    let mut rig = Rig::asking_again();
+    rig.receive(b"L 8\nxyz");
+    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
+    assert_eq!(rig.said()[0], "lost 7:3");
+}
+
+#[test]
+fn a_truncated_generation_starts_over_whichever_way_its_inode_is_written() {
+    for answer in ["L 07\nxyz", "L 7\nxyz"] {
+        let mut rig = Rig::asking_again();
+        rig.receive(answer.as_bytes());
+        assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
+        assert_eq!(rig.said(), ["truncated; 3 bytes kept as /l/m.20261122132956"]);
+        rig.close(Closed::ByServer);
+        assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    }
+}
+
+// A classic server that closes without a word.
+
+#[test]
+fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
+    let mut rig = Rig::asking_again();
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    rig.receive(b"O 7\nx");
+    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"x".to_vec()));
+}
+
+#[test]
+fn a_refusal_of_everything_changes_nothing() {
+    let mut rig = Rig::asking_again();
+    for _ in 0..12 {
+        rig.close(Closed::ByServer);
+        rig.connect();
+    }
+    assert_eq!(rig.local(), b"abc");
+    assert_eq!(rig.disk.names(), ["/l/m", "/p/m"]);
+    assert_eq!(rig.said().len(), 1);
+}
+
+#[test]
+fn another_live_generation_counts_only_if_ours_is_refused_once_more() {
+    let mut rig = Rig::asking_again();
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    rig.receive(b"O 8\nnew");
+    assert!(!rig.source.wants_connection(), "the data of the probe are not taken");
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    rig.said();
+    rig.receive(b"O 8\nnew");
+    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"new".to_vec()));
+    assert_eq!(rig.said()[0], "lost 7:3");
+}
+
+#[test]
+fn a_generation_that_is_served_after_all_is_finished() {
+    let mut rig = Rig::asking_again();
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.receive(b"O 8\nnew");
+    rig.connect();
+    rig.receive(b"O 7\ndef");
+    assert_eq!(rig.local(), b"abcdef");
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 7 6\n");
+}
+
+// The local side.
+
+#[test]
+fn a_full_disk_is_an_error_told_once_that_heals_by_itself() {
+    let mut rig = Rig::streaming();
+    rig.disk.set_room(Some(1));
+    rig.receive(b"def");
+    assert!(rig.source.in_error() && !rig.source.wants_connection());
+    assert_eq!(rig.said().len(), 1);
+    rig.disk.set_room(Some(0));
+    assert_eq!(rig.connect(), "/var/log/m 7 4\n");
+    rig.receive(b"O 7\nef");
+    rig.disk.set_room(None);
+    rig.said();
+    assert_eq!(rig.connect(), "/var/log/m 7 4\n");
+    rig.receive(b"O 7\nef");
+    assert_eq!(rig.local(), b"abcdef");
+    assert!(!rig.source.in_error());
+}
+
+#[test]
+fn a_damaged_pointer_is_told_and_nothing_is_asked() {
+    let disk = Fake::new();
+    disk.write("/p/m", b"seven");
+    disk.write("/l/m", b"abc");
+    let mut rig = Rig::on(disk);
+    rig.wait();
+    assert!(!rig.source.wants_connection());
+    assert!(rig.said()[0].contains("/p/m is damaged"));
+    rig.disk.remove("/p/m");
+    rig.disk.write("/p/m", b"7");
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+}
+
+#[test]
+fn reopening_unchanged_files_keeps_the_connection() {
+    let mut rig = Rig::streaming();
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(rig.source.wants_connection());
+    rig.receive(b"def");
+    assert_eq!(rig.local(), b"abcdef");
+}
+
+#[test]
+fn reopening_a_file_that_was_taken_away_asks_again() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/l/m", "/l/m.saved");
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(!rig.source.wants_connection());
+    assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+}

@@ -1,0 +1,285 @@
+//! Which file answers a request: the live one, or one of the rotated ones, and from where.
+//!
+//! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::config::FileEntry;
+use super::memory::Memory;
+use super::order::{self, Age};
+use crate::ids::Inode;
+use crate::limits::CANDIDATES_MAX;
+use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::number::InodeWord;
+use crate::wire::reply::{Mark, Reply};
+use crate::wire::request::Request;
+
+/// A file that answers a request.
+pub struct Choice<F> {
+    /// The open file.
+    pub file: F,
+    /// What it was when it was opened; always a regular file.
+    pub stat: Stat,
+    /// Where the data start; never behind the end of the file.
+    pub offset: u64,
+    /// What to tell the client.
+    pub reply: Reply,
+    /// Whether it is the live file, as opposed to a rotated one.
+    pub live: bool,
+}
+
+/// Why nothing answers a request. In classic the client sees only that the connection closes.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no such file now, nor a rotated one that would do.
+    Missing,
+    /// The path holds something that is never served.
+    NotRegular(Kind),
+    /// The system would not let us.
+    Unreadable(io::Error),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Missing => f.write_str("there is no such file now"),
+            Refusal::NotRegular(Kind::Link) => f.write_str(
+                "it is a symbolic link; name the file it leads to (links among its directories are fine)",
+            ),
+            Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
+            Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
+            Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
+        }
+    }
+}
+
+/// One question to the catalog.
+pub struct Query<'a, S> {
+    /// The files.
+    pub store: &'a S,
+    /// The configured log that the request's path names.
+    pub entry: &'a FileEntry,
+    /// The number of that entry in the configuration, under which `memory` knows it.
+    pub index: u32,
+    /// Who asks.
+    pub peer: IpAddr,
+    /// How long a rotated file must have been quiet to count as complete, ending now, as nanoseconds since 1970:
+    /// a rotated file written later than this may still be written to.
+    pub quiet_since_ns: u64,
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// Answers a classic request. See the table in the README's section on the protocol.
+    pub fn choose(
+        &self,
+        request: &Request<'_>,
+        memory: &mut Memory,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let live = self.open_live()?;
+        if let Some((_, stat)) = &live {
+            memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
+        }
+        let asked = request.inode.inode();
+        if asked == Inode::NONE {
+            let (file, stat) = live.ok_or(Refusal::Missing)?;
+            return Ok(first_contact(file, stat, request.offset));
+        }
+        match live {
+            Some((file, stat)) if stat.id.inode == asked => {
+                let dropped =
+                    memory.take_truncation(self.peer, self.index, asked, request.offset);
+                Ok(same_inode(file, stat, request, dropped))
+            }
+            live => self.choose_rotated(live, request, memory),
+        }
+    }
+
+    /// The client's generation is not the live file: it is rotated, or gone.
+    fn choose_rotated(
+        &self,
+        live: Option<(S::File, Stat)>,
+        request: &Request<'_>,
+        memory: &Memory,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let asked = request.inode.inode();
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
+        let held = rotated.iter().find(|c| c.age.inode == asked);
+        if let Some(held) = held.filter(|held| request.offset <= held.size)
+            && let Some((file, stat)) = self.open_rotated(asked)
+            && request.offset <= stat.size
+            && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
+        {
+            return Ok(Choice {
+                file,
+                stat,
+                offset: request.offset,
+                reply: Reply { mark: Mark::Found, inode: request.inode },
+                live: false,
+            });
+        }
+        let (mark, newer_than) = match held {
+            Some(held) if request.offset <= held.size => (Mark::Found, Some(held.age)),
+            _ => (
+                Mark::Lost,
+                memory
+                    .last_written(self.index, asked)
+                    .map(|mtime_ns| Age::at(mtime_ns, asked)),
+            ),
+        };
+        if let Some(after) = newer_than
+            && let Some(next) = order::next_newer(rotated.iter().map(|c| c.age), after)
+            && let Some((file, stat)) = self.open_rotated(next.inode)
+        {
+            return Ok(from_start(file, stat, mark, false));
+        }
+        let (file, stat) = live.ok_or(Refusal::Missing)?;
+        Ok(from_start(file, stat, mark, true))
+    }
+
+    /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for long enough. While
+    /// there is no live file its writer has not moved on, so it stays open.
+    fn complete(&self, file: &S::File, stat: &Stat, live_exists: bool) -> bool {
+        live_exists && (stat.mtime_ns <= self.quiet_since_ns || self.store.at_rest(file))
+    }
+
+    /// Opens the live file; `None` if there is none at the moment.
+    fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
+        match self.open_regular(&self.entry.path) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(Refusal::Missing) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Opens a path and makes sure of what it got. What stands there is looked at first only for the message's sake.
+    fn open_regular(&self, path: &Path) -> Result<(S::File, Stat), Refusal> {
+        let seen = self.store.stat_path(path).map_err(refusal)?;
+        if seen.kind != Kind::Regular {
+            return Err(Refusal::NotRegular(seen.kind));
+        }
+        let file = self.store.open(path).map_err(refusal)?;
+        let stat = self.store.stat(&file).map_err(refusal)?;
+        match stat.kind {
+            Kind::Regular => Ok((file, stat)),
+            other => Err(Refusal::NotRegular(other)),
+        }
+    }
+
+    /// Looks through the rotated files, once each, without the live one. Where there are more than
+    /// [`CANDIDATES_MAX`], the newest are kept.
+    fn candidates(&self, live: Option<Inode>) -> heapless::Vec<Candidate, CANDIDATES_MAX> {
+        let mut found: heapless::Vec<Candidate, CANDIDATES_MAX> = heapless::Vec::new();
+        self.each_rotated(&mut |path, stat| {
+            let inode = stat.id.inode;
+            if Some(inode) == live || found.iter().any(|c| c.age.inode == inode) {
+                return true;
+            }
+            let candidate = Candidate {
+                age: Age::of(path, stat),
+                size: stat.size,
+            };
+            if let Err(candidate) = found.push(candidate)
+                && let Some(oldest) = found.iter_mut().min_by_key(|c| c.age)
+                && oldest.age < candidate.age
+            {
+                *oldest = candidate;
+            }
+            true
+        });
+        found
+    }
+
+    /// Opens the rotated file that has this inode, if it is still there and can be read.
+    fn open_rotated(&self, inode: Inode) -> Option<(S::File, Stat)> {
+        let mut opened = None;
+        self.each_rotated(&mut |path, stat| {
+            if stat.id.inode == inode {
+                opened = self
+                    .open_regular(path)
+                    .ok()
+                    .filter(|(_, stat)| stat.id.inode == inode);
+            }
+            opened.is_none()
+        });
+        opened
+    }
+
+    /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
+    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) {
+        // A directory that cannot be read holds no candidates, which is also what the answer then says.
+        let _ = self
+            .entry
+            .patterns
+            .for_each_match(self.store, &mut |path: &Path| {
+                if order::is_compressed(path) {
+                    return true;
+                }
+                match self.store.stat_path(path) {
+                    Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
+                    _ => true,
+                }
+            });
+    }
+}
+
+/// A rotated file that may answer.
+#[derive(Clone, Copy)]
+struct Candidate {
+    age: Age,
+    size: u64,
+}
+
+/// The client holds nothing it could name: the live file from where it wants.
+fn first_contact<F>(file: F, stat: Stat, offset: u64) -> Choice<F> {
+    if offset > stat.size {
+        return from_start(file, stat, Mark::Lost, true);
+    }
+    Choice {
+        offset,
+        ..from_start(file, stat, Mark::Found, true)
+    }
+}
+
+/// The client's inode is that of the live file: it goes on where it was, or starts over if that was truncated.
+fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> Choice<F> {
+    let truncated = dropped || request.offset > stat.size;
+    let (mark, inode, offset) = if truncated {
+        (Mark::Lost, request.inode.respelled(), 0)
+    } else {
+        (Mark::Found, request.inode, request.offset)
+    };
+    Choice {
+        file,
+        stat,
+        offset,
+        reply: Reply { mark, inode },
+        live: true,
+    }
+}
+
+/// A generation that is new to the client.
+fn from_start<F>(file: F, stat: Stat, mark: Mark, live: bool) -> Choice<F> {
+    Choice {
+        file,
+        stat,
+        offset: 0,
+        reply: Reply {
+            mark,
+            inode: InodeWord::plain(stat.id.inode),
+        },
+        live,
+    }
+}
+
+fn refusal(error: io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::NotFound => Refusal::Missing,
+        _ => Refusal::Unreadable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Every row of the table of answers, over a file system in memory.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::serve::config::Config;
+use crate::store::fake::{Fake, Handle};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A log with two rotated files behind it: generations 1 (oldest), 2 and 3 (live), "1", "22" and "333" in them.
+struct Rig {
+    disk: Fake,
+    config: Config,
+    memory: Memory,
+    quiet_since_ms: u64,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let disk = Fake::new();
+        for (at_ms, path, inode, bytes) in [
+            (1_000, "/v/m.2", 1, &b"1"[..]),
+            (2_000, "/v/m.1", 2, b"22"),
+            (3_000, "/v/m", 3, b"333"),
+        ] {
+            disk.at_ms(at_ms);
+            disk.write_as(path, inode, bytes);
+        }
+        let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+        Rig { disk, config, memory: Memory::new(), quiet_since_ms: 5_000 }
+    }
+
+    fn choose(&mut self, line: &str) -> Result<Choice<Handle>, Refusal> {
+        let query = Query {
+            store: &self.disk,
+            entry: &self.config.files[0],
+            index: 0,
+            peer: PEER,
+            quiet_since_ns: self.quiet_since_ms * 1_000_000,
+        };
+        query.choose(&Request::parse(line.as_bytes()).unwrap(), &mut self.memory)
+    }
+
+    /// The answer line without its newline, the offset and the inode of the file that is sent.
+    fn answer(&mut self, line: &str) -> (String, u64, u64) {
+        let choice = self.choose(line).unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
+        let reply = String::from_utf8(choice.reply.to_line().to_vec()).unwrap();
+        (reply.trim_end().into(), choice.offset, choice.stat.id.inode.0)
+    }
+}
+
+fn says(text: &str, offset: u64, inode: u64) -> (String, u64, u64) {
+    (text.into(), offset, inode)
+}
+
+#[test]
+fn without_an_inode_the_live_file_from_the_offset() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 0 0"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 0 2"), says("O 3", 2, 3));
+    assert_eq!(rig.answer("/v/m 0 4"), says("L 3", 0, 3));
+}
+
+#[test]
+fn the_live_inode_goes_on_and_is_written_as_it_was_asked() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 3 1"), says("O 3", 1, 3));
+    assert_eq!(rig.answer("/v/m 3 3"), says("O 3", 3, 3));
+    assert_eq!(rig.answer("/v/m 003 3"), says("O 003", 3, 3));
+}
+
+#[test]
+fn an_offset_behind_the_end_means_truncated() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 3 4"), says("L 03", 0, 3));
+    assert_eq!(rig.answer("/v/m 03 4"), says("L 3", 0, 3));
+}
+
+#[test]
+fn whoever_was_dropped_because_of_a_truncation_starts_over_even_if_the_file_has_grown() {
+    let mut rig = Rig::new();
+    rig.memory.was_truncated(PEER, 0, Inode(3), 2);
+    assert_eq!(rig.answer("/v/m 3 2"), says("L 03", 0, 3));
+    assert_eq!(rig.answer("/v/m 3 2"), says("O 3", 2, 3));
+}
+
+#[test]
+fn a_rotated_file_is_finished() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2));
+    assert_eq!(rig.answer("/v/m 1 0"), says("O 1", 0, 1));
+    assert_eq!(rig.answer("/v/m 01 0"), says("O 01", 0, 1));
+}
+
+#[test]
+fn a_finished_one_is_followed_by_the_next_newer() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 1 1"), says("O 2", 0, 2));
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
+}
+
+#[test]
+fn one_that_may_still_be_written_to_is_not_finished() {
+    let mut rig = Rig::new();
+    rig.quiet_since_ms = 1_500;
+    rig.disk.set_writers(2, 1);
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
+    rig.disk.set_writers(2, 0);
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
+    rig.disk.set_writers(2, 1);
+    rig.quiet_since_ms = 2_500;
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
+}
+
+#[test]
+fn an_unknown_inode_is_lost() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
+}
+
+#[test]
+fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
+    let mut rig = Rig::new();
+    rig.memory.saw_live(0, Inode(9), 1_500_000_000);
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 2", 0, 2));
+    rig.memory.saw_live(0, Inode(8), 500_000_000);
+    assert_eq!(rig.answer("/v/m 8 9"), says("L 1", 0, 1));
+    rig.memory.saw_live(0, Inode(7), 2_500_000_000);
+    assert_eq!(rig.answer("/v/m 7 9"), says("L 3", 0, 3));
+}
+
+#[test]
+fn an_inode_used_again_by_a_shorter_file_is_lost() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answer("/v/m 2 100"), says("L 3", 0, 3));
+}
+
+#[test]
+fn without_a_live_file_a_rotated_one_still_answers() {
+    let mut rig = Rig::new();
+    rig.disk.remove("/v/m");
+    assert_eq!(rig.answer("/v/m 1 1"), says("O 1", 1, 1), "its writer has not moved on");
+    assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2));
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
+    assert!(matches!(rig.choose("/v/m 9 9"), Err(Refusal::Missing)));
+    assert!(matches!(rig.choose("/v/m"), Err(Refusal::Missing)));
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_by_name() {
+    for kind in [Kind::Link, Kind::Directory, Kind::Special] {
+        let mut rig = Rig::new();
+        rig.disk.remove("/v/m");
+        rig.disk.put_other("/v/m", kind);
+        assert!(matches!(rig.choose("/v/m 2 1"), Err(Refusal::NotRegular(k)) if k == kind));
+    }
+}
+
+#[test]
+fn compressed_and_special_files_are_no_candidates() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m.3.bz2", 4, b"4444");
+    rig.disk.put_other("/v/m.4", Kind::Special);
+    assert_eq!(rig.answer("/v/m 4 0"), says("L 3", 0, 3));
+}
+
+#[test]
+fn more_rotated_files_than_fit_leave_the_newest() {
+    let mut rig = Rig::new();
+    for n in 0..2 * CANDIDATES_MAX as u64 {
+        rig.disk.at_ms(10_000 + n);
+        rig.disk.write_as(&format!("/v/m.{}", 10 + n), 100 + n, b"x");
+    }
+    rig.quiet_since_ms = 100_000;
+    let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;
+    assert_eq!(rig.answer(&format!("/v/m {} 1", newest - 1)).2, newest);
+    assert_eq!(rig.answer(&format!("/v/m {newest} 1")).2, 3);
+}
+
+#[test]
+fn every_generation_is_walked_through_in_order() {
+    let mut rig = Rig::new();
+    let mut held = (1, 0);
+    let mut walked = Vec::new();
+    for _ in 0..6 {
+        let choice = rig.choose(&format!("/v/m {} {}", held.0, held.1)).unwrap();
+        held = (choice.stat.id.inode.0, choice.stat.size);
+        walked.push(held.0);
+    }
+    assert_eq!(walked, [1, 2, 3, 3, 3, 3]);
+}

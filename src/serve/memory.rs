@@ -1,0 +1,168 @@
+//! What the server remembers of generations between two connections of a classic client.
+//!
+//! A classic request names only an inode and an offset. Once that inode is gone, or the file was truncated and has
+//! grown past the offset, the request alone no longer tells what the client lacks. The server was there, though: it
+//! remembers when it last saw a generation written, and whom it dropped because of a truncation. Both lists are
+//! bounded, the oldest entry goes first, and what is forgotten is answered as fetchlogs 1.1 would have.
+
+use std::net::IpAddr;
+
+use heapless::Deque;
+
+use crate::ids::Inode;
+use crate::limits::{SIGHTINGS_MAX, TRUNCATIONS_MAX};
+
+/// Bounded memory of generations, one for a whole server.
+#[derive(Default)]
+pub struct Memory {
+    sightings: Deque<Sighting, SIGHTINGS_MAX>,
+    truncations: Deque<Truncation, TRUNCATIONS_MAX>,
+}
+
+/// A generation as it was when it was last looked at while live.
+struct Sighting {
+    file: u32,
+    inode: Inode,
+    mtime_ns: u64,
+}
+
+/// A client dropped because its generation was truncated.
+#[derive(PartialEq, Eq)]
+struct Truncation {
+    peer: IpAddr,
+    file: u32,
+    inode: Inode,
+    offset: u64,
+}
+
+impl Memory {
+    /// Nothing remembered.
+    pub const fn new() -> Memory {
+        Memory {
+            sightings: Deque::new(),
+            truncations: Deque::new(),
+        }
+    }
+
+    /// Notes that `inode` is the live file of entry `file` and was last written at `mtime_ns`.
+    pub fn saw_live(&mut self, file: u32, inode: Inode, mtime_ns: u64) {
+        let known = self
+            .sightings
+            .iter_mut()
+            .find(|s| s.file == file && s.inode == inode);
+        match known {
+            Some(sighting) => sighting.mtime_ns = mtime_ns,
+            None => push_out(
+                &mut self.sightings,
+                Sighting {
+                    file,
+                    inode,
+                    mtime_ns,
+                },
+            ),
+        }
+    }
+
+    /// When `inode` was last seen written while it was the live file of entry `file`. Every generation of that file
+    /// written later is a newer one.
+    pub fn last_written(&self, file: u32, inode: Inode) -> Option<u64> {
+        self.sightings
+            .iter()
+            .find(|s| s.file == file && s.inode == inode)
+            .map(|s| s.mtime_ns)
+    }
+
+    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation.
+    pub fn was_truncated(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) {
+        push_out(
+            &mut self.truncations,
+            Truncation {
+                peer,
+                file,
+                inode,
+                offset,
+            },
+        );
+    }
+
+    /// Whether this request comes from a client that was dropped because of a truncation; it is forgotten thereby.
+    pub fn take_truncation(
+        &mut self,
+        peer: IpAddr,
+        file: u32,
+        inode: Inode,
+        offset: u64,
+    ) -> bool {
+        let asked = Truncation {
+            peer,
+            file,
+            inode,
+            offset,
+        };
+        let before = self.truncations.len();
+        for _ in 0..before {
+            if let Some(kept) = self.truncations.pop_front().filter(|t| *t != asked) {
+                let _ = self.truncations.push_back(kept);
+            }
+        }
+        self.truncations.len() < before
+    }
+}
+
+/// Appends, dropping the oldest entry where the list is full.
+fn push_out<T, const N: usize>(list: &mut Deque<T, N>, item: T) {
+    if list.is_full() {
+        list.pop_front();
+    }
+    let _ = list.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn the_last_sighting_counts() {
+        let mut memory = Memory::new();
+        memory.saw_live(0, Inode(7), 100);
+        memory.saw_live(0, Inode(7), 200);
+        assert_eq!(memory.last_written(0, Inode(7)), Some(200));
+        assert_eq!(memory.last_written(1, Inode(7)), None);
+        assert_eq!(memory.last_written(0, Inode(8)), None);
+    }
+
+    #[test]
+    fn the_oldest_sighting_goes_first() {
+        let mut memory = Memory::new();
+        for n in 0..=SIGHTINGS_MAX as u64 {
+            memory.saw_live(0, Inode(n + 1), n);
+        }
+        assert_eq!(memory.last_written(0, Inode(1)), None);
+        assert_eq!(memory.last_written(0, Inode(2)), Some(1));
+    }
+
+    #[test]
+    fn a_truncation_is_answered_once_and_only_to_the_one_it_met() {
+        let mut memory = Memory::new();
+        memory.was_truncated(PEER, 0, Inode(7), 100);
+        memory.was_truncated(PEER, 0, Inode(7), 200);
+        assert!(!memory.take_truncation(PEER, 0, Inode(7), 101));
+        assert!(!memory.take_truncation(PEER, 1, Inode(7), 100));
+        assert!(memory.take_truncation(PEER, 0, Inode(7), 100));
+        assert!(!memory.take_truncation(PEER, 0, Inode(7), 100));
+        assert!(memory.take_truncation(PEER, 0, Inode(7), 200));
+    }
+
+    #[test]
+    fn a_full_list_of_truncations_keeps_the_newest() {
+        let mut memory = Memory::new();
+        for n in 0..=TRUNCATIONS_MAX as u64 {
+            memory.was_truncated(PEER, 0, Inode(1), n);
+        }
+        assert!(!memory.take_truncation(PEER, 0, Inode(1), 0));
+        assert!(memory.take_truncation(PEER, 0, Inode(1), TRUNCATIONS_MAX as u64));
+    }
+}

@@ -1,0 +1,155 @@
+//! The order of generations: by their last write, which renaming does not change; ties by what their names say.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::ids::Inode;
+use crate::store::Stat;
+
+/// How old a generation is: the newer one is the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Age {
+    mtime_ns: u64,
+    rank: i64,
+    /// The file; last, so that it only keeps two of them apart.
+    pub inode: Inode,
+}
+
+impl Age {
+    /// The age of a rotated file.
+    pub fn of(path: &Path, stat: &Stat) -> Age {
+        let name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
+        Age {
+            mtime_ns: stat.mtime_ns,
+            rank: rank(name),
+            inode: stat.id.inode,
+        }
+    }
+
+    /// The age of a generation of which only its last write is known: older than all that were written at the same
+    /// moment or later.
+    pub fn at(mtime_ns: u64, inode: Inode) -> Age {
+        Age {
+            mtime_ns,
+            rank: i64::MIN,
+            inode,
+        }
+    }
+}
+
+/// The oldest of those that are newer than `after`.
+pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
+    ages.filter(|age| *age > after && age.inode != after.inode)
+        .min()
+}
+
+/// Whether a name says that the file is compressed, and so not a plain log any more.
+pub fn is_compressed(path: &Path) -> bool {
+    const ENDINGS: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
+    path.extension()
+        .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+/// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
+/// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
+fn rank(name: &[u8]) -> i64 {
+    if let Some(stamp) = tai64n_secs(name) {
+        return stamp;
+    }
+    let mut digits = name
+        .split(|b| !b.is_ascii_digit())
+        .filter(|run| !run.is_empty());
+    let long = digits.clone().find(|run| run.len() >= 8);
+    match long {
+        Some(run) => number(run),
+        None => digits.next_back().map_or(0, |run| -number(run)),
+    }
+}
+
+/// The seconds in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it.
+fn tai64n_secs(name: &[u8]) -> Option<i64> {
+    let digits = name.strip_prefix(b"@")?.get(..16)?;
+    let secs = digits.iter().try_fold(0u64, |value, &byte| {
+        let digit = (byte as char).to_digit(16)?;
+        Some(value << 4 | u64::from(digit))
+    })?;
+    i64::try_from(secs).ok()
+}
+
+/// A run of digits as a number; the largest there is if it does not fit.
+fn number(run: &[u8]) -> i64 {
+    run.iter().fold(0i64, |value, &byte| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(byte - b'0'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::FileId;
+    use crate::store::Kind;
+
+    fn age(name: &str, mtime_ns: u64, inode: u64) -> Age {
+        let id = FileId { device: 1, inode: Inode(inode) };
+        let stat = Stat { id, size: 0, mtime_ns, links: 1, kind: Kind::Regular };
+        Age::of(Path::new(name), &stat)
+    }
+
+    #[test]
+    fn the_last_write_decides() {
+        assert!(age("/v/m.1", 10, 1) < age("/v/m.2", 11, 2));
+    }
+
+    #[test]
+    fn names_break_ties() {
+        for (older, newer) in [
+            ("/v/m.2", "/v/m.1"),
+            ("/v/m.10", "/v/m.9"),
+            ("/v/m.1", "/v/m.0"),
+            ("/v/m-20261121", "/v/m-20261122"),
+            ("/v/log4.2", "/v/log4.1"),
+            ("/v/@4000000068f0a1b21d8e3f2c.s", "/v/@4000000068f0a1b31d8e3f2c.s"),
+        ] {
+            assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");
+            assert!(age(older, 5, 2) < age(newer, 5, 1), "{older} {newer}");
+        }
+    }
+
+    #[test]
+    fn next_newer_steps_through_all_of_them() {
+        let all = [age("/v/m.3", 1, 30), age("/v/m.2", 1, 20), age("/v/m.1", 7, 10)];
+        let mut at = Age::at(0, Inode(99));
+        let mut seen = Vec::new();
+        while let Some(next) = next_newer(all.iter().copied(), at) {
+            seen.push(next.inode.0);
+            at = next;
+        }
+        assert_eq!(seen, [30, 20, 10]);
+    }
+
+    #[test]
+    fn a_remembered_generation_is_not_its_own_successor() {
+        let all = [age("/v/m.1", 7, 10)];
+        assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(10))), None);
+        assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(11))), Some(all[0]));
+    }
+
+    #[test]
+    fn compressed_names_are_recognised() {
+        for name in ["m.1.gz", "m.0.bz2", "m.xz", "m.1.zst", "m.lz4", "m.Z"] {
+            assert!(is_compressed(Path::new(name)), "{name}");
+        }
+        for name in ["m.1", "gz", "m.gzip", "m.z", "m-20261122", ".gz"] {
+            assert!(!is_compressed(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn odd_names_have_a_rank_too() {
+        for name in ["", "@", "@zz", "99999999999999999999999", "a", "@ffffffffffffffffffffffff"] {
+            let _ = rank(name.as_bytes());
+        }
+    }
+}

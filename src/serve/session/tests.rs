@@ -1,0 +1,407 @@
+//! A session driven by hand through every state, in virtual time, over a file system in memory.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::store::Kind;
+use crate::store::fake::{Fake, Handle};
+use crate::time::Wall;
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CONFIG: &[u8] = b"$files{'/v/m'} = '/v/m.*[0-9]'; $delay_check = 5; $alive_interval = 60; \
+                        $timeout_write = 50; $grace = 10;";
+
+/// A session, its disk and a virtual clock.
+struct Rig {
+    session: Session<Handle>,
+    disk: Fake,
+    config: Config,
+    memory: Memory,
+    now_ms: u64,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let disk = Fake::new();
+        disk.at_ms(1_000);
+        Rig {
+            session: Session::new(PEER, Mono::from_ms(1_000)),
+            disk,
+            config: Config::parse(CONFIG).unwrap(),
+            memory: Memory::new(),
+            now_ms: 1_000,
+        }
+    }
+
+    /// A session that is sent "abc" of inode 7 and has taken all of it.
+    fn streaming() -> Rig {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.disk.set_writers(7, 1);
+        rig.input(b"/v/m 0 0\n");
+        assert_eq!(rig.take(), b"O 7\nabc");
+        rig
+    }
+
+    fn with<R>(&mut self, act: impl FnOnce(&mut Session<Handle>, &mut Context<'_, Fake>) -> R) -> R {
+        let mut cx = Context {
+            store: &self.disk,
+            config: &self.config,
+            memory: &mut self.memory,
+            now: Now { mono: Mono::from_ms(self.now_ms), wall: Wall::from_ms(self.now_ms) },
+        };
+        act(&mut self.session, &mut cx)
+    }
+
+    fn input(&mut self, bytes: &[u8]) {
+        self.with(|session, cx| session.handle_input(bytes, cx));
+    }
+
+    fn hint(&mut self) {
+        self.with(|session, cx| session.handle_hint(cx));
+    }
+
+    /// Everything the session wants to send, taken `step` bytes at a time.
+    fn take_by(&mut self, step: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buf = [0; 64];
+        loop {
+            let len = self.with(|session, cx| session.output(&mut buf, cx)).min(step);
+            if len == 0 {
+                return all;
+            }
+            all.extend_from_slice(&buf[..len]);
+            let now = Mono::from_ms(self.now_ms);
+            self.session.consume_output(len, now);
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        self.take_by(64)
+    }
+
+    /// Jumps to the session's next deadline.
+    fn wait(&mut self) {
+        let next = self.session.poll_timeout(&self.config).unwrap().ms();
+        self.now_ms = self.now_ms.max(next);
+        self.disk.at_ms(self.now_ms);
+        self.with(|session, cx| session.handle_timeout(cx));
+        if let Some(next) = self.session.poll_timeout(&self.config) {
+            assert!(next.ms() > self.now_ms, "the next deadline lies after now");
+        }
+    }
+
+    /// Lets time pass, deadline by deadline, until the session ends or `ms` have gone by.
+    fn wait_ms(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        while self.session.ending().is_none() {
+            match self.session.poll_timeout(&self.config) {
+                Some(next) if next.ms() <= until => self.wait(),
+                _ => break,
+            }
+        }
+        if self.session.ending().is_none() {
+            self.now_ms = until;
+            self.disk.at_ms(until);
+        }
+    }
+
+    fn ending(&self) -> &Ending {
+        self.session.ending().expect("the session goes on")
+    }
+}
+
+// The request line.
+
+#[test]
+fn the_request_may_come_in_any_pieces() {
+    let line = b"/v/m 0 0\n";
+    for cut in 0..line.len() {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.input(&line[..cut]);
+        rig.input(&line[cut..]);
+        assert_eq!(rig.take(), b"O 7\nabc", "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_bad_request_has_its_ending() {
+    type Check = fn(&Ending) -> bool;
+    let cases: [(&[u8], Check); 7] = [
+        (b"\n", |e| matches!(e, Ending::BadRequest(BadRequest::Empty))),
+        (b"/v/m x 0\n", |e| matches!(e, Ending::BadRequest(BadRequest::Inode))),
+        (b"/v/m 1 x\n", |e| matches!(e, Ending::BadRequest(BadRequest::Offset))),
+        (b"/etc/passwd 0 0\n", |e| matches!(e, Ending::NotServed)),
+        (b"/v/../v/m 0 0\n", |e| matches!(e, Ending::NotServed)),
+        (b"/v/m 0 0\n\n", |e| matches!(e, Ending::Chatter)),
+        (&[b'x'; REQUEST_MAX_LEN + 1], |e| matches!(e, Ending::TooLong)),
+    ];
+    for (line, is_right) in cases {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.input(line);
+        assert!(is_right(rig.ending()), "{}: {}", String::from_utf8_lossy(line), rig.ending());
+        assert_eq!(rig.take(), b"");
+        assert!(rig.session.poll_timeout(&rig.config).is_none());
+    }
+}
+
+#[test]
+fn random_bytes_end_in_an_ending_or_wait_for_more() {
+    arbtest::arbtest(|u| {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        let pieces: Vec<Vec<u8>> = u.arbitrary()?;
+        for piece in pieces {
+            rig.input(&piece);
+        }
+        assert_eq!(rig.take(), b"");
+        Ok(())
+    })
+    .budget_ms(100);
+}
+
+#[test]
+fn a_client_that_sends_no_line_is_late() {
+    let mut rig = Rig::new();
+    rig.input(b"/v/m");
+    rig.wait();
+    assert!(matches!(rig.ending(), Ending::Late));
+    assert_eq!(rig.now_ms, 1_000 + REQUEST_TIMEOUT_MS);
+}
+
+#[test]
+fn a_missing_file_closes_without_a_word() {
+    let mut rig = Rig::new();
+    rig.input(b"/v/m 0 0\n");
+    assert!(matches!(rig.ending(), Ending::Refused(Refusal::Missing)));
+    assert!(!rig.ending().is_noteworthy());
+    assert_eq!(rig.take(), b"");
+}
+
+#[test]
+fn a_fifo_is_never_served() {
+    let mut rig = Rig::new();
+    rig.disk.put_other("/v/m", Kind::Special);
+    rig.input(b"/v/m 0 0\n");
+    assert!(matches!(rig.ending(), Ending::Refused(Refusal::NotRegular(Kind::Special))));
+}
+
+// Streaming.
+
+#[test]
+fn output_taken_in_any_pieces_is_the_same() {
+    for step in 1..20 {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"a\x07b\0c\xffdefghijklmnop");
+        rig.input(b"/v/m 7 1\n");
+        assert_eq!(rig.take_by(step), b"O 7\n\xffb\0c\xffdefghijklmnop", "by {step}");
+    }
+}
+
+#[test]
+fn at_the_end_of_the_file_a_sign_of_life_follows_the_answer() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m", 7, b"abc");
+    rig.input(b"/v/m 7 3\n");
+    assert_eq!(rig.take(), b"O 7\n\x07");
+    assert_eq!(rig.take(), b"");
+}
+
+#[test]
+fn growth_is_sent_at_once_on_a_hint_and_at_the_check_without() {
+    let mut rig = Rig::streaming();
+    rig.disk.write("/v/m", b"def");
+    rig.hint();
+    assert_eq!(rig.take(), b"def");
+    rig.disk.write("/v/m", b"ghi");
+    rig.wait();
+    assert_eq!(rig.take(), b"ghi");
+    assert_eq!(rig.now_ms, 6_000);
+}
+
+#[test]
+fn an_idle_client_gets_a_keep_alive_every_interval() {
+    let mut rig = Rig::streaming();
+    let mut beats = Vec::new();
+    for _ in 0..40 {
+        rig.wait();
+        if rig.take() == b"\x07" {
+            beats.push(rig.now_ms);
+        }
+    }
+    assert_eq!(beats[..3], [61_000, 121_000, 181_000]);
+}
+
+#[test]
+fn data_put_the_keep_alive_off() {
+    let mut rig = Rig::streaming();
+    rig.wait_ms(55_000);
+    rig.disk.write("/v/m", b"d");
+    rig.hint();
+    assert_eq!(rig.take(), b"d");
+    rig.wait_ms(59_000);
+    assert_eq!(rig.take(), b"");
+    rig.wait_ms(1_500);
+    assert_eq!(rig.take(), b"\x07");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_dropped() {
+    let mut rig = Rig::streaming();
+    rig.wait_ms(20_000);
+    rig.disk.write("/v/m", b"def");
+    rig.hint();
+    rig.wait_ms(49_000);
+    rig.wait_ms(2_000);
+    assert!(matches!(rig.ending(), Ending::Stalled));
+}
+
+#[test]
+fn a_client_that_takes_little_is_not_dropped() {
+    let mut rig = Rig::streaming();
+    rig.disk.write("/v/m", &[b'x'; 100]);
+    rig.hint();
+    let mut buf = [0; 64];
+    for _ in 0..50 {
+        rig.wait_ms(40_000);
+        assert!(rig.with(|session, cx| session.output(&mut buf, cx)) > 0);
+        let now = Mono::from_ms(rig.now_ms);
+        rig.session.consume_output(1, now);
+    }
+    assert!(rig.session.ending().is_none());
+}
+
+#[test]
+fn a_client_that_talks_is_dropped() {
+    let mut rig = Rig::streaming();
+    rig.input(b"x");
+    assert!(matches!(rig.ending(), Ending::Chatter));
+}
+
+#[test]
+fn a_client_that_leaves_has_left() {
+    let mut rig = Rig::streaming();
+    rig.session.handle_closed();
+    assert!(matches!(rig.ending(), Ending::Left));
+}
+
+#[test]
+fn a_truncated_file_ends_the_stream_and_is_remembered() {
+    let mut rig = Rig::streaming();
+    rig.disk.truncate_to("/v/m", 0);
+    rig.hint();
+    assert!(matches!(rig.ending(), Ending::Truncated));
+    rig.disk.write("/v/m", b"xyz and more");
+    rig.session = Session::new(PEER, Mono::from_ms(rig.now_ms));
+    rig.input(b"/v/m 7 3\n");
+    assert_eq!(rig.take(), b"L 07\nxyz and more");
+}
+
+#[test]
+fn a_truncation_is_noticed_while_there_is_still_something_to_send() {
+    let mut rig = Rig::streaming();
+    rig.disk.write("/v/m", b"defghi");
+    rig.hint();
+    rig.disk.truncate_to("/v/m", 4);
+    rig.wait();
+    assert!(matches!(rig.ending(), Ending::Truncated));
+}
+
+// Rotation.
+
+#[test]
+fn a_rotated_file_is_drained_until_it_was_quiet_for_the_grace_time() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    rig.wait_ms(8_000);
+    rig.disk.write_inode(7, b"late");
+    rig.hint();
+    assert_eq!(rig.take(), b"late");
+    let written_ms = rig.now_ms;
+    rig.wait_ms(60_000);
+    assert!(matches!(rig.ending(), Ending::Rotated));
+    assert_eq!(rig.now_ms, written_ms + 10_000);
+}
+
+#[test]
+fn a_rotated_file_that_nobody_writes_to_ends_at_once() {
+    let mut rig = Rig::streaming();
+    rig.disk.write("/v/m", b"def");
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.disk.set_writers(7, 0);
+    rig.hint();
+    assert_eq!(rig.take(), b"def", "what is there is sent first");
+    rig.wait();
+    assert!(matches!(rig.ending(), Ending::Rotated));
+    assert_eq!(rig.now_ms, 1_000);
+}
+
+#[test]
+fn without_a_new_live_file_the_old_one_stays_open() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.hint();
+    rig.wait_ms(600_000);
+    assert!(rig.session.ending().is_none());
+    rig.disk.write_inode(7, b"def");
+    rig.hint();
+    assert!(rig.take().ends_with(b"def"));
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.wait_ms(60_000);
+    assert!(matches!(rig.ending(), Ending::Rotated));
+}
+
+#[test]
+fn a_deleted_file_is_drained_and_then_over() {
+    let mut rig = Rig::streaming();
+    rig.disk.remove("/v/m");
+    rig.disk.write_inode(7, b"def");
+    rig.hint();
+    assert_eq!(rig.take(), b"def");
+    rig.wait_ms(60_000);
+    assert!(matches!(rig.ending(), Ending::Rotated));
+}
+
+#[test]
+fn a_name_that_comes_back_makes_the_file_live_again() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.hint();
+    rig.disk.rename_now("/v/m.1", "/v/m");
+    rig.wait_ms(600_000);
+    assert!(rig.session.ending().is_none());
+}
+
+#[test]
+fn a_rotated_file_asked_for_later_ends_when_it_is_sent() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m.1", 7, b"abc");
+    rig.disk.at_ms(2_000);
+    rig.disk.write_as("/v/m", 8, b"def");
+    rig.now_ms = 100_000;
+    rig.input(b"/v/m 7 1\n");
+    assert_eq!(rig.take(), b"O 7\nbc");
+    rig.wait();
+    assert!(matches!(rig.ending(), Ending::Rotated));
+    assert_eq!(rig.now_ms, 100_000);
+}
+
+#[test]
+fn a_write_between_the_last_look_and_the_end_is_not_lost() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    rig.disk.write_inode(7, b"late");
+    rig.disk.set_writers(7, 0);
+    rig.wait();
+    assert!(rig.session.ending().is_none());
+    assert_eq!(rig.take(), b"late");
+    rig.wait();
+    assert!(matches!(rig.ending(), Ending::Rotated));
+}

@@ -1,0 +1,421 @@
+//! A file system in memory for the unit tests of the machines: files, names, write times, and calls that fail on demand.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Kind, ReadStore, Stat, WriteStore};
+use crate::ids::{FileId, Inode};
+
+/// The file system; clones share it.
+#[derive(Clone, Default)]
+pub struct Fake(Rc<RefCell<Disk>>);
+
+/// An open file: it stays readable when its names are gone.
+pub struct Handle(u64);
+
+#[derive(Default)]
+struct Disk {
+    names: BTreeMap<PathBuf, Node>,
+    files: BTreeMap<u64, Content>,
+    last_inode: u64,
+    now_ns: u64,
+    /// Calls of the write side so far.
+    calls: u32,
+    /// Error numbers for calls to come, by call number.
+    failures: BTreeMap<u32, i32>,
+    /// From this call on every one fails: the process is dead.
+    dead_from: Option<u32>,
+    /// Bytes that still fit.
+    room: Option<usize>,
+    locked_elsewhere: BTreeSet<u64>,
+    no_rename_new: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Node {
+    File(u64),
+    Other(Kind),
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    mtime_ns: u64,
+    links: u64,
+    writers: u32,
+}
+
+impl Fake {
+    pub fn new() -> Fake {
+        let fake = Fake::default();
+        fake.0.borrow_mut().last_inode = 100;
+        fake
+    }
+
+    /// Sets the time that the next writes leave on their files.
+    pub fn at_ms(&self, ms: u64) {
+        self.0.borrow_mut().now_ns = ms * 1_000_000;
+    }
+
+    /// Appends to a file, creating it first if need be. Returns its inode.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> u64 {
+        let mut disk = self.0.borrow_mut();
+        let inode = match disk.names.get(Path::new(path)) {
+            Some(Node::File(inode)) => *inode,
+            _ => disk.create(Path::new(path)),
+        };
+        let now_ns = disk.now_ns;
+        if let Some(content) = disk.files.get_mut(&inode) {
+            content.bytes.extend_from_slice(bytes);
+            content.mtime_ns = now_ns;
+        }
+        inode
+    }
+
+    /// Creates a file with an inode of the caller's choice.
+    pub fn write_as(&self, path: &str, inode: u64, bytes: &[u8]) {
+        let mut disk = self.0.borrow_mut();
+        let content = Content { bytes: bytes.to_vec(), mtime_ns: disk.now_ns, links: 1, writers: 0 };
+        disk.files.insert(inode, content);
+        disk.names.insert(path.into(), Node::File(inode));
+    }
+
+    /// Appends to a file by its inode, as a writer does that did not notice a rotation.
+    pub fn write_inode(&self, inode: u64, bytes: &[u8]) {
+        let mut disk = self.0.borrow_mut();
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        content.bytes.extend_from_slice(bytes);
+        content.mtime_ns = now_ns;
+    }
+
+    /// Says how many processes have the file open for writing.
+    pub fn set_writers(&self, inode: u64, writers: u32) {
+        self.0.borrow_mut().files.get_mut(&inode).unwrap().writers = writers;
+    }
+
+    /// Puts something that is no regular file at a path.
+    pub fn put_other(&self, path: &str, kind: Kind) {
+        self.0.borrow_mut().names.insert(path.into(), Node::Other(kind));
+    }
+
+    pub fn rename_now(&self, from: &str, to: &str) {
+        self.0.borrow_mut().rename(Path::new(from), Path::new(to)).unwrap();
+    }
+
+    pub fn remove(&self, path: &str) {
+        self.0.borrow_mut().unlink(Path::new(path)).unwrap();
+    }
+
+    pub fn truncate_to(&self, path: &str, size: usize) {
+        let mut disk = self.0.borrow_mut();
+        let Some(Node::File(inode)) = disk.names.get(Path::new(path)).copied() else {
+            panic!("{path} is not there");
+        };
+        disk.files.get_mut(&inode).unwrap().bytes.truncate(size);
+    }
+
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let disk = self.0.borrow();
+        match disk.names.get(Path::new(path))? {
+            Node::File(inode) => Some(disk.files.get(inode)?.bytes.clone()),
+            Node::Other(_) => None,
+        }
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.0.borrow().names.contains_key(Path::new(path))
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.0.borrow().names.keys().map(|path| path.display().to_string()).collect()
+    }
+
+    /// Calls of the write side so far.
+    pub fn calls(&self) -> u32 {
+        self.0.borrow().calls
+    }
+
+    /// Lets the `nth` call of the write side from now fail with this error number.
+    pub fn fail_call(&self, nth: u32, errno: i32) {
+        let mut disk = self.0.borrow_mut();
+        let call = disk.calls + nth;
+        disk.failures.insert(call, errno);
+    }
+
+    /// Lets every call from the `nth` from now fail, as if the process had been killed before it.
+    pub fn die_at_call(&self, nth: u32) {
+        let mut disk = self.0.borrow_mut();
+        disk.dead_from = Some(disk.calls + nth);
+    }
+
+    /// A new process on the same disk.
+    pub fn revive(&self) {
+        let mut disk = self.0.borrow_mut();
+        disk.dead_from = None;
+        disk.failures.clear();
+    }
+
+    /// Limits the bytes that can still be written; `None` lifts that.
+    pub fn set_room(&self, room: Option<usize>) {
+        self.0.borrow_mut().room = room;
+    }
+
+    pub fn lock_elsewhere(&self, inode: u64) {
+        self.0.borrow_mut().locked_elsewhere.insert(inode);
+    }
+
+    /// Makes the one-step rename to a new name unsupported.
+    pub fn forbid_rename_new(&self) {
+        self.0.borrow_mut().no_rename_new = true;
+    }
+
+    /// Counts a call of the write side, which fails if that was asked for.
+    fn call(&self) -> io::Result<()> {
+        let mut disk = self.0.borrow_mut();
+        disk.calls += 1;
+        let call = disk.calls;
+        if disk.dead_from.is_some_and(|from| call >= from) {
+            return Err(io::Error::other("the process is dead"));
+        }
+        match disk.failures.remove(&call) {
+            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+            None => Ok(()),
+        }
+    }
+
+    fn stat_inode(&self, inode: u64) -> io::Result<Stat> {
+        let disk = self.0.borrow();
+        let content = disk.files.get(&inode).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Stat {
+            id: FileId { device: 1, inode: Inode(inode) },
+            size: content.bytes.len() as u64,
+            mtime_ns: content.mtime_ns,
+            links: content.links,
+            kind: Kind::Regular,
+        })
+    }
+
+    fn stat_name(&self, path: &Path) -> io::Result<Stat> {
+        let node = self.0.borrow().names.get(path).copied();
+        match node.ok_or(io::ErrorKind::NotFound)? {
+            Node::File(inode) => self.stat_inode(inode),
+            Node::Other(kind) => Ok(Stat {
+                id: FileId { device: 1, inode: Inode(1) },
+                size: 0,
+                mtime_ns: 0,
+                links: 1,
+                kind,
+            }),
+        }
+    }
+
+    fn read_inode(&self, inode: u64, buf: &mut [u8], offset: u64) -> usize {
+        let disk = self.0.borrow();
+        let bytes = disk.files.get(&inode).map_or(&[][..], |content| &content.bytes);
+        let rest = bytes.get(offset as usize..).unwrap_or_default();
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+}
+
+impl Disk {
+    fn create(&mut self, path: &Path) -> u64 {
+        self.last_inode += 1;
+        let content = Content { mtime_ns: self.now_ns, links: 1, ..Content::default() };
+        self.files.insert(self.last_inode, content);
+        self.names.insert(path.into(), Node::File(self.last_inode));
+        self.last_inode
+    }
+
+    fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        let node = self.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        if let Node::File(inode) = node
+            && let Some(content) = self.files.get_mut(&inode)
+        {
+            content.links -= 1;
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = *self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if self.names.contains_key(to) {
+            self.unlink(to)?;
+        }
+        self.names.remove(from);
+        self.names.insert(to.into(), node);
+        Ok(())
+    }
+}
+
+impl ReadStore for Fake {
+    type File = Handle;
+
+    fn open(&self, path: &Path) -> io::Result<Handle> {
+        match self.0.borrow().names.get(path) {
+            Some(Node::File(inode)) => Ok(Handle(*inode)),
+            Some(Node::Other(_)) => Err(io::ErrorKind::PermissionDenied.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        self.stat_inode(file.0)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.stat_name(path)
+    }
+
+    fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(self.read_inode(file.0, buf, offset))
+    }
+
+    fn at_rest(&self, file: &Handle) -> bool {
+        let disk = self.0.borrow();
+        disk.files.get(&file.0).is_some_and(|content| content.writers == 0)
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let names: Vec<PathBuf> = self.0.borrow().names.keys().cloned().collect();
+        for path in names.iter().filter(|path| path.parent() == Some(dir)) {
+            if !path.file_name().is_none_or(|name| each(name.as_bytes())) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl WriteStore for Fake {
+    type File = Handle;
+
+    fn open_append(&mut self, path: &Path) -> io::Result<Option<Handle>> {
+        self.call()?;
+        match ReadStore::open(self, path) {
+            Ok(handle) => Ok(Some(handle)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_new(&mut self, path: &Path) -> io::Result<Handle> {
+        self.call()?;
+        if self.exists(&path.display().to_string()) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(Handle(self.0.borrow_mut().create(path)))
+    }
+
+    fn create_scratch(&mut self, path: &Path) -> io::Result<Handle> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let inode = match disk.names.get(path).copied() {
+            Some(Node::File(inode)) => inode,
+            _ => disk.create(path),
+        };
+        if let Some(content) = disk.files.get_mut(&inode) {
+            content.bytes.clear();
+        }
+        Ok(Handle(inode))
+    }
+
+    fn lock(&mut self, file: &Handle) -> io::Result<Option<u32>> {
+        self.call()?;
+        Ok(self.0.borrow().locked_elsewhere.contains(&file.0).then_some(4711))
+    }
+
+    fn stat(&mut self, file: &Handle) -> io::Result<Stat> {
+        self.call()?;
+        self.stat_inode(file.0)
+    }
+
+    fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
+        self.call()?;
+        Ok(self.stat_name(path).ok())
+    }
+
+    fn append(&mut self, file: &Handle, bytes: &[u8]) -> io::Result<usize> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let len = disk.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        if len == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.room = disk.room.map(|room| room - len);
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        content.bytes.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.call()?;
+        Ok(self.read_inode(file.0, buf, offset))
+    }
+
+    fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        self.call()?;
+        match ReadStore::open(self, path) {
+            Ok(handle) => Ok(Some(self.read_inode(handle.0, buf, 0))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_file(&mut self, _: &Handle) -> io::Result<()> {
+        self.call()
+    }
+
+    fn sync_dir(&mut self, _: &Path) -> io::Result<()> {
+        self.call()
+    }
+
+    fn sync_all(&mut self, _: &Path) -> io::Result<()> {
+        self.call()
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.borrow_mut().rename(from, to)
+    }
+
+    fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        if disk.no_rename_new {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if disk.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        disk.rename(from, to)
+    }
+
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        if disk.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let node = *disk.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if let Node::File(inode) = node
+            && let Some(content) = disk.files.get_mut(&inode)
+        {
+            content.links += 1;
+        }
+        disk.names.insert(to.into(), node);
+        Ok(())
+    }
+
+    fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.borrow_mut().unlink(path)
+    }
+}
