@@ -1,1 +1,5 @@
 //! To come.
+
+pub mod config;
+pub mod pointer;
+pub mod status;
