@@ -48,3 +48,26 @@ pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
 
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;
+// The collector's configuration and status files.
+
+/// Most faults of one configuration that are told; the rest is a number.
+pub const CONFIG_FAULTS_MAX: usize = 20;
+
+/// Longest host name in a configuration: the most that the domain name system can carry.
+pub const HOST_NAME_MAX_LEN: usize = 253;
+
+/// Longest name of a local or pointer file, without its directory: file systems end at 255, and the stamps of rotated
+/// and rescued copies and `.tmp` are put behind it.
+pub const LOCAL_NAME_MAX_LEN: usize = 200;
+
+/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to fit.
+pub const LOCAL_PATH_MAX_LEN: usize = 4000;
+
+/// How often status files are touched: readers are promised 50 s, and a busy turn may come late.
+pub const STATUS_TOUCH_MS: u64 = 45_000;
+
+/// How long a status file that could not be written waits for the next attempt.
+pub const STATUS_RETRY_MS: u64 = 5_000;
+
+const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH_MS);
+const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);

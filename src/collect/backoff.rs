@@ -55,7 +55,10 @@ mod tests {
             let (mut backoff, mut random) = (Backoff::default(), Random::new(seed));
             for expected in [5_000, 10_000, 20_000, 40_000, 60_000, 60_000] {
                 let wait = backoff.after_failure_ms(5_000, &mut random);
-                assert!(wait >= expected * 3 / 4 && wait <= expected * 5 / 4, "{wait}");
+                assert!(
+                    wait >= expected * 3 / 4 && wait <= expected * 5 / 4,
+                    "{wait}"
+                );
             }
         }
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::config::SourceConfig;
 use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix};
 use crate::ids::{FileId, Inode};
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
@@ -41,6 +42,19 @@ pub struct Paths {
     pub scratch: PathBuf,
     /// The directory of both.
     pub pointer_dir: PathBuf,
+}
+
+impl Paths {
+    /// The names that a line of the configuration gives.
+    pub fn of(config: &SourceConfig) -> Paths {
+        Paths {
+            local: config.local.clone(),
+            local_dir: directory_of(&config.local),
+            pointer: config.pointer.clone(),
+            scratch: config.scratch(),
+            pointer_dir: directory_of(&config.pointer),
+        }
+    }
 }
 
 /// What [`LocalCopy::open`] found and put right; each is worth an event line.
@@ -466,14 +480,14 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     fn new_pointer(&self, inode: Inode) -> Pointer {
         Pointer {
             boot: self.boot.cloned(),
-            ..Pointer::new(inode)
+            ..Pointer::of(inode)
         }
     }
 
     /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.
     fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
         let paths = self.paths;
-        self.write_scratch(&pointer.write())
+        self.write_scratch(pointer.write().as_bytes())
             .and_then(|()| self.store.rename(&paths.scratch, &paths.pointer))
             .map_err(|error| system("write the pointer file", &paths.pointer, error))
     }
@@ -487,6 +501,14 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         }
         self.store.sync_file(&scratch)
+    }
+}
+
+/// The directory that a file's name stands in.
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
+        _ => PathBuf::from("."),
     }
 }
 

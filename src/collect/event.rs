@@ -68,7 +68,11 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Rotated { next, size, kept } => {
-                write!(f, "rotated to {next}; {size} bytes kept as {}", kept.display())
+                write!(
+                    f,
+                    "rotated to {next}; {size} bytes kept as {}",
+                    kept.display()
+                )
             }
             Event::Truncated { size, kept } => {
                 write!(f, "truncated; {size} bytes kept as {}", kept.display())

@@ -1,1 +1,13 @@
-//! To come.
+//! The collector: one process that follows the logs of all its sources.
+//!
+//! Pure but for the shell: [`config`] says what to fetch, [`source`] is one source's machine, [`copy`] its local files
+//! in every state that a crash may leave them in, [`status`] what the servers' status files say.
+
+pub mod backoff;
+pub mod config;
+pub mod copy;
+pub mod event;
+pub mod pointer;
+pub mod source;
+pub mod status;
+pub mod trouble;

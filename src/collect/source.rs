@@ -208,7 +208,7 @@ impl<F> Source<F> {
             return 0;
         };
         let request = Request {
-            path: self.config.remote_bytes(),
+            path: &self.config.remote,
             inode: InodeWord::plain(asked.inode),
             offset: asked.offset,
         };
@@ -417,9 +417,19 @@ impl<F> Source<F> {
             Event::Truncated { size, kept: &kept }
         } else {
             if !found || asked.probe {
-                (cx.events)(&self.config, Event::Lost { inode: held, offset: size });
+                (cx.events)(
+                    &self.config,
+                    Event::Lost {
+                        inode: held,
+                        offset: size,
+                    },
+                );
             }
-            Event::Rotated { next, size, kept: &kept }
+            Event::Rotated {
+                next,
+                size,
+                kept: &kept,
+            }
         };
         (cx.events)(&self.config, event);
         self.follow(true, cx);
@@ -501,7 +511,10 @@ impl<F> Source<F> {
             self.copy = None;
         }
         self.in_error = true;
-        let known = self.trouble.as_ref().is_some_and(|old| old.is_like(&trouble));
+        let known = self
+            .trouble
+            .as_ref()
+            .is_some_and(|old| old.is_like(&trouble));
         if !known {
             (cx.events)(&self.config, Event::Trouble(&trouble));
         }

@@ -1,5 +1,7 @@
 //! A file system in memory for the unit tests of the machines: files, names, write times, and calls that fail on demand.
 
+#![allow(missing_docs)]
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -78,7 +80,12 @@ impl Fake {
     /// Creates a file with an inode of the caller's choice.
     pub fn write_as(&self, path: &str, inode: u64, bytes: &[u8]) {
         let mut disk = self.0.borrow_mut();
-        let content = Content { bytes: bytes.to_vec(), mtime_ns: disk.now_ns, links: 1, writers: 0 };
+        let content = Content {
+            bytes: bytes.to_vec(),
+            mtime_ns: disk.now_ns,
+            links: 1,
+            writers: 0,
+        };
         disk.files.insert(inode, content);
         disk.names.insert(path.into(), Node::File(inode));
     }
@@ -99,11 +106,17 @@ impl Fake {
 
     /// Puts something that is no regular file at a path.
     pub fn put_other(&self, path: &str, kind: Kind) {
-        self.0.borrow_mut().names.insert(path.into(), Node::Other(kind));
+        self.0
+            .borrow_mut()
+            .names
+            .insert(path.into(), Node::Other(kind));
     }
 
     pub fn rename_now(&self, from: &str, to: &str) {
-        self.0.borrow_mut().rename(Path::new(from), Path::new(to)).unwrap();
+        self.0
+            .borrow_mut()
+            .rename(Path::new(from), Path::new(to))
+            .unwrap();
     }
 
     pub fn remove(&self, path: &str) {
@@ -132,7 +145,12 @@ impl Fake {
 
     /// All names, in order.
     pub fn names(&self) -> Vec<String> {
-        self.0.borrow().names.keys().map(|path| path.display().to_string()).collect()
+        self.0
+            .borrow()
+            .names
+            .keys()
+            .map(|path| path.display().to_string())
+            .collect()
     }
 
     /// Calls of the write side so far.
@@ -192,7 +210,10 @@ impl Fake {
         let disk = self.0.borrow();
         let content = disk.files.get(&inode).ok_or(io::ErrorKind::NotFound)?;
         Ok(Stat {
-            id: FileId { device: 1, inode: Inode(inode) },
+            id: FileId {
+                device: 1,
+                inode: Inode(inode),
+            },
             size: content.bytes.len() as u64,
             mtime_ns: content.mtime_ns,
             links: content.links,
@@ -205,7 +226,10 @@ impl Fake {
         match node.ok_or(io::ErrorKind::NotFound)? {
             Node::File(inode) => self.stat_inode(inode),
             Node::Other(kind) => Ok(Stat {
-                id: FileId { device: 1, inode: Inode(1) },
+                id: FileId {
+                    device: 1,
+                    inode: Inode(1),
+                },
                 size: 0,
                 mtime_ns: 0,
                 links: 1,
@@ -216,7 +240,10 @@ impl Fake {
 
     fn read_inode(&self, inode: u64, buf: &mut [u8], offset: u64) -> usize {
         let disk = self.0.borrow();
-        let bytes = disk.files.get(&inode).map_or(&[][..], |content| &content.bytes);
+        let bytes = disk
+            .files
+            .get(&inode)
+            .map_or(&[][..], |content| &content.bytes);
         let rest = bytes.get(offset as usize..).unwrap_or_default();
         let len = rest.len().min(buf.len());
         buf[..len].copy_from_slice(&rest[..len]);
@@ -227,7 +254,11 @@ impl Fake {
 impl Disk {
     fn create(&mut self, path: &Path) -> u64 {
         self.last_inode += 1;
-        let content = Content { mtime_ns: self.now_ns, links: 1, ..Content::default() };
+        let content = Content {
+            mtime_ns: self.now_ns,
+            links: 1,
+            ..Content::default()
+        };
         self.files.insert(self.last_inode, content);
         self.names.insert(path.into(), Node::File(self.last_inode));
         self.last_inode
@@ -279,7 +310,9 @@ impl ReadStore for Fake {
 
     fn at_rest(&self, file: &Handle) -> bool {
         let disk = self.0.borrow();
-        disk.files.get(&file.0).is_some_and(|content| content.writers == 0)
+        disk.files
+            .get(&file.0)
+            .is_some_and(|content| content.writers == 0)
     }
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -329,7 +362,12 @@ impl WriteStore for Fake {
 
     fn lock(&mut self, file: &Handle) -> io::Result<Option<u32>> {
         self.call()?;
-        Ok(self.0.borrow().locked_elsewhere.contains(&file.0).then_some(4711))
+        Ok(self
+            .0
+            .borrow()
+            .locked_elsewhere
+            .contains(&file.0)
+            .then_some(4711))
     }
 
     fn stat(&mut self, file: &Handle) -> io::Result<Stat> {

@@ -1,7 +1,9 @@
 //! Bytes to values and back: request and answer lines, the classic body, checksums. Pure: no sockets, no files, no clock.
 
 pub mod classic;
+pub mod crc32;
 pub mod line;
+pub mod md5;
 pub mod number;
 pub mod reply;
 pub mod request;

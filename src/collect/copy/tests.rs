@@ -23,12 +23,21 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Fixture {
-        Fixture { disk: Fake::new(), paths: paths(), found: Vec::new() }
+        Fixture {
+            disk: Fake::new(),
+            paths: paths(),
+            found: Vec::new(),
+        }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Means<'_, Fake>) -> R) -> R {
         let mut store = self.disk.clone();
-        act(&mut Means { store: &mut store, paths: &self.paths, boot: None, stamp: STAMP })
+        act(&mut Means {
+            store: &mut store,
+            paths: &self.paths,
+            boot: None,
+            stamp: STAMP,
+        })
     }
 
     fn open(&mut self) -> Result<LocalCopy<Handle>, Fault> {
@@ -41,7 +50,9 @@ impl Fixture {
     fn streaming(inode: u64, bytes: &[u8]) -> (Fixture, LocalCopy<Handle>) {
         let mut fixture = Fixture::new();
         let mut copy = fixture.open().unwrap();
-        fixture.with(|means| copy.begin(Inode(inode), means)).unwrap();
+        fixture
+            .with(|means| copy.begin(Inode(inode), means))
+            .unwrap();
         fixture.with(|means| copy.append(bytes, means)).unwrap();
         (fixture, copy)
     }
@@ -57,7 +68,10 @@ fn nothing_at_all_is_a_first_contact() {
     let copy = fixture.open().unwrap();
     assert_eq!((copy.inode(), copy.size()), (None, 0));
     assert!(fixture.found.is_empty());
-    assert!(fixture.disk.names().is_empty(), "nothing is created before the server answers");
+    assert!(
+        fixture.disk.names().is_empty(),
+        "nothing is created before the server answers"
+    );
 }
 
 #[test]
@@ -75,7 +89,10 @@ fn a_copy_without_pointer_is_set_aside() {
     fixture.disk.write("/l/m", b"older");
     let copy = fixture.open().unwrap();
     assert_eq!(copy.inode(), None);
-    assert_eq!(fixture.found, [Found::SetAside("/l/m.20261122132956".into())]);
+    assert_eq!(
+        fixture.found,
+        [Found::SetAside("/l/m.20261122132956".into())]
+    );
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"older");
     assert!(!fixture.disk.exists("/l/m"));
 }
@@ -171,8 +188,16 @@ fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
 fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"");
     fixture.disk.set_room(Some(2));
-    let fault = fixture.with(|means| copy.append(b"abcd", means)).unwrap_err();
-    assert!(matches!(fault, Fault::System { operation: "append to", .. }));
+    let fault = fixture
+        .with(|means| copy.append(b"abcd", means))
+        .unwrap_err();
+    assert!(matches!(
+        fault,
+        Fault::System {
+            operation: "append to",
+            ..
+        }
+    ));
     drop(copy);
     fixture.disk.set_room(None);
     let mut copy = fixture.open().unwrap();
@@ -195,9 +220,21 @@ fn survive(nth: u32, again: u32, prepare: fn(&Fake)) -> bool {
     run_to_the_end(&mut fixture).unwrap();
     let mut whole = fixture.disk.read("/l/m.20261122132956").unwrap();
     whole.extend(fixture.disk.read("/l/m").unwrap());
-    assert_eq!(whole, b"onetwo", "killed before call {nth}, then before call {again}");
-    let names: Vec<_> = fixture.disk.names().into_iter().filter(|name| !name.ends_with("tmp")).collect();
-    assert_eq!(names, ["/l/m", "/l/m.20261122132956", "/p/m"], "killed before call {nth}, then {again}");
+    assert_eq!(
+        whole, b"onetwo",
+        "killed before call {nth}, then before call {again}"
+    );
+    let names: Vec<_> = fixture
+        .disk
+        .names()
+        .into_iter()
+        .filter(|name| !name.ends_with("tmp"))
+        .collect();
+    assert_eq!(
+        names,
+        ["/l/m", "/l/m.20261122132956", "/p/m"],
+        "killed before call {nth}, then {again}"
+    );
     died
 }
 
@@ -249,7 +286,7 @@ fn a_failing_call_loses_and_repeats_nothing() {
 fn a_vanished_rotated_copy_is_reported() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just after the local copy got its new name.
-    fixture.disk.die_at_call(9);
+    fixture.disk.die_at_call(10);
     assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
     drop(copy);
     fixture.disk.revive();
@@ -257,20 +294,26 @@ fn a_vanished_rotated_copy_is_reported() {
     fixture.disk.remove("/l/m.20261122132956");
     let copy = fixture.open().unwrap();
     assert_eq!(copy.inode(), Some(Inode(8)));
-    assert_eq!(fixture.found, [Found::RotatedMissing("/l/m.20261122132956".into())]);
+    assert_eq!(
+        fixture.found,
+        [Found::RotatedMissing("/l/m.20261122132956".into())]
+    );
 }
 
 #[test]
 fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just before the rename, then let somebody take the announced name.
-    fixture.disk.die_at_call(8);
+    fixture.disk.die_at_call(9);
     assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
     drop(copy);
     fixture.disk.revive();
     assert!(fixture.disk.exists("/l/m"));
     fixture.disk.write("/l/m.20261122132956", b"somebody's");
     fixture.open().unwrap();
-    assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"somebody's");
+    assert_eq!(
+        fixture.disk.read("/l/m.20261122132956").unwrap(),
+        b"somebody's"
+    );
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"abc");
 }

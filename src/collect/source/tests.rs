@@ -41,7 +41,10 @@ impl Rig {
     }
 
     fn with<R>(&mut self, act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R) -> R {
-        let now = Now { mono: Mono::from_ms(self.now_ms), wall: Wall::from_ms(self.now_ms) };
+        let now = Now {
+            mono: Mono::from_ms(self.now_ms),
+            wall: Wall::from_ms(self.now_ms),
+        };
         let said = &self.said;
         let mut store = self.disk.clone();
         let mut cx = Context {
@@ -168,7 +171,10 @@ fn every_silence_has_its_deadline_and_its_words() {
     rig.wait();
     let started = rig.now_ms;
     rig.wait();
-    assert_eq!((rig.now_ms - started, rig.said()), (3_000, vec!["cannot connect: no answer in time".into()]));
+    assert_eq!(
+        (rig.now_ms - started, rig.said()),
+        (3_000, vec!["cannot connect: no answer in time".into()])
+    );
 
     let mut rig = Rig::new();
     rig.wait();
@@ -186,7 +192,10 @@ fn every_silence_has_its_deadline_and_its_words() {
     let heard = rig.now_ms;
     rig.wait();
     assert_eq!(rig.now_ms - heard, 120_000);
-    assert_eq!(rig.said(), ["connection lost: nothing was heard for too long"]);
+    assert_eq!(
+        rig.said(),
+        ["connection lost: nothing was heard for too long"]
+    );
     assert!(rig.source.in_error());
 }
 
@@ -237,7 +246,13 @@ fn recovery_is_told() {
 
 #[test]
 fn garbage_is_given_up() {
-    for garbage in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"O x\n", b"\n", &[b'O'; 300], &[0; 300]] {
+    for garbage in [
+        &b"HTTP/1.1 400 Bad Request\r\n"[..],
+        b"O x\n",
+        b"\n",
+        &[b'O'; 300],
+        &[0; 300],
+    ] {
         let mut rig = Rig::asking_again();
         rig.receive(garbage);
         assert!(!rig.source.wants_connection());
@@ -262,7 +277,10 @@ fn the_same_generation_goes_on() {
     let mut rig = Rig::asking_again();
     rig.receive(b"O 7\ndef");
     assert_eq!(rig.local(), b"abcdef");
-    assert!(rig.said().is_empty(), "a reconnection that works is no event");
+    assert!(
+        rig.said().is_empty(),
+        "a reconnection that works is no event"
+    );
 }
 
 #[test]
@@ -287,15 +305,24 @@ fn a_server_that_answers_and_closes_at_once_is_not_hammered() {
 fn another_generation_rotates() {
     let mut rig = Rig::asking_again();
     rig.receive(b"O 8\nxyz");
-    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
-    assert_eq!(rig.said(), ["rotated to 8; 3 bytes kept as /l/m.20261122132956"]);
+    assert_eq!(
+        (rig.rotated(), rig.local()),
+        (b"abc".to_vec(), b"xyz".to_vec())
+    );
+    assert_eq!(
+        rig.said(),
+        ["rotated to 8; 3 bytes kept as /l/m.20261122132956"]
+    );
 }
 
 #[test]
 fn a_lost_generation_is_told_and_kept() {
     let mut rig = Rig::asking_again();
     rig.receive(b"L 8\nxyz");
-    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
+    assert_eq!(
+        (rig.rotated(), rig.local()),
+        (b"abc".to_vec(), b"xyz".to_vec())
+    );
     assert_eq!(rig.said()[0], "lost 7:3");
 }
 
@@ -304,8 +331,14 @@ fn a_truncated_generation_starts_over_whichever_way_its_inode_is_written() {
     for answer in ["L 07\nxyz", "L 7\nxyz"] {
         let mut rig = Rig::asking_again();
         rig.receive(answer.as_bytes());
-        assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"xyz".to_vec()));
-        assert_eq!(rig.said(), ["truncated; 3 bytes kept as /l/m.20261122132956"]);
+        assert_eq!(
+            (rig.rotated(), rig.local()),
+            (b"abc".to_vec(), b"xyz".to_vec())
+        );
+        assert_eq!(
+            rig.said(),
+            ["truncated; 3 bytes kept as /l/m.20261122132956"]
+        );
         rig.close(Closed::ByServer);
         assert_eq!(rig.connect(), "/var/log/m 7 3\n");
     }
@@ -321,7 +354,10 @@ fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
     rig.close(Closed::ByServer);
     assert_eq!(rig.connect(), "/var/log/m 0 0\n");
     rig.receive(b"O 7\nx");
-    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"x".to_vec()));
+    assert_eq!(
+        (rig.rotated(), rig.local()),
+        (b"abc".to_vec(), b"x".to_vec())
+    );
 }
 
 #[test]
@@ -344,13 +380,19 @@ fn another_live_generation_counts_only_if_ours_is_refused_once_more() {
     rig.close(Closed::ByServer);
     assert_eq!(rig.connect(), "/var/log/m 0 0\n");
     rig.receive(b"O 8\nnew");
-    assert!(!rig.source.wants_connection(), "the data of the probe are not taken");
+    assert!(
+        !rig.source.wants_connection(),
+        "the data of the probe are not taken"
+    );
     assert_eq!(rig.connect(), "/var/log/m 7 3\n");
     rig.close(Closed::ByServer);
     assert_eq!(rig.connect(), "/var/log/m 0 0\n");
     rig.said();
     rig.receive(b"O 8\nnew");
-    assert_eq!((rig.rotated(), rig.local()), (b"abc".to_vec(), b"new".to_vec()));
+    assert_eq!(
+        (rig.rotated(), rig.local()),
+        (b"abc".to_vec(), b"new".to_vec())
+    );
     assert_eq!(rig.said()[0], "lost 7:3");
 }
 

@@ -1,0 +1,165 @@
+//! The collector's configuration, `fetch_logs.conf`: which logs to fetch, from where, into which files.
+//!
+//! ```text
+//! FILE    = [BOM] *( LINE ( LF | CRLF ) ) [ LINE ]
+//! LINE    = *BLANK [ COMMENT | SOURCE *BLANK ]
+//! COMMENT = "#" and anything
+//! SOURCE  = ADDRESS 1*BLANK PORT 1*BLANK REMOTE_FILE 1*BLANK LOCAL_FILE 1*BLANK POINTER_FILE *( 1*BLANK OPTION )
+//! ADDRESS = an IPv4 address | an IPv6 address | "[" an IPv6 address "]" | a host name
+//! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" )
+//! BLANK   = space | tab
+//! ```
+//!
+//! A `#` further on in a line is an ordinary character. No name can have a blank in it.
+
+mod clash;
+mod fault;
+mod line;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+pub use fault::{Fault, Faults, Field, FileRole, Problem};
+
+/// A whole configuration in which nothing is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The sources, in the order of their lines.
+    pub sources: Vec<SourceConfig>,
+}
+
+/// One log to fetch. Two are equal if they ask for the same, on whichever line they stand.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// The server.
+    pub address: Address,
+    /// Its port, never 0.
+    pub port: u16,
+    /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that nobody takes it
+    /// for a path on this machine.
+    pub remote: Box<[u8]>,
+    /// The local copy.
+    pub local: PathBuf,
+    /// The pointer file.
+    pub pointer: PathBuf,
+    /// How to talk to the server.
+    pub proto: Proto,
+    /// What to fetch at first contact.
+    pub history: History,
+    /// The line it stands on, from 1 on.
+    pub line: u32,
+}
+
+/// Where a server is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Address {
+    /// A number; never an IPv4 address in IPv6 clothes.
+    Ip(IpAddr),
+    /// A host name in lower case, to be looked up at start.
+    Name(Box<str>),
+}
+
+/// How to talk to a server.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Proto {
+    /// Offer version 2 and take what the server understands.
+    #[default]
+    Auto,
+    /// Never offer version 2.
+    Classic,
+    /// Be content with version 2 only.
+    V2,
+}
+
+/// What to fetch at first contact.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum History {
+    /// The live file from its start.
+    #[default]
+    Live,
+    /// Every rotated file that the server still has, then the live file.
+    All,
+}
+
+impl Config {
+    /// Reads a whole configuration. If anything is wrong with it, tells all that is wrong instead. No source at all
+    /// is fine.
+    pub fn parse(text: &[u8]) -> Result<Config, Faults> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let mut found = Vec::new();
+        let drafts: Vec<Draft> = text
+            .split(|byte| *byte == b'\n')
+            .zip(1..=u32::MAX)
+            .filter_map(|(line, number)| line::read(line, number, &mut found))
+            .collect();
+        clash::find(&drafts, &mut found);
+
+        if !found.is_empty() {
+            return Err(Faults::new(found));
+        }
+        let sources = drafts.into_iter().map(|draft| draft.source).collect();
+        Ok(Config { sources })
+    }
+}
+
+impl SourceConfig {
+    /// The scratch file beside the pointer file, through which the pointer is replaced.
+    pub fn scratch(&self) -> PathBuf {
+        scratch_of(&self.pointer)
+    }
+}
+
+impl PartialEq for SourceConfig {
+    fn eq(&self, other: &SourceConfig) -> bool {
+        let SourceConfig {
+            address,
+            port,
+            remote,
+            local,
+            pointer,
+            proto,
+            history,
+            line: _,
+        } = self;
+        *address == other.address
+            && *port == other.port
+            && *remote == other.remote
+            && *local == other.local
+            && *pointer == other.pointer
+            && *proto == other.proto
+            && *history == other.history
+    }
+}
+
+impl Eq for SourceConfig {}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(ip) => ip.fmt(f),
+            Address::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// What editors of other systems put at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A sound line whose names have not been compared with those of other lines, and the columns of three of them.
+struct Draft {
+    source: SourceConfig,
+    address_column: u32,
+    local_column: u32,
+    pointer_column: u32,
+}
+
+fn scratch_of(pointer: &Path) -> PathBuf {
+    let mut name = OsString::from(pointer);
+    name.push(".tmp");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests;

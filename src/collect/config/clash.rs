@@ -1,0 +1,104 @@
+//! What lines may not have in common: a source, and the files that one source alone may write.
+//!
+//! Names are compared as they are spelled but for doubled slashes and `.` parts. Links and `..` are not followed,
+//! nobody looks at the disk here; the lock that each local copy gets at start finds what this leaves.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Address, Draft, Fault, FileRole, Problem, scratch_of};
+
+/// Adds a fault for every line that takes what an earlier line has, or its own file twice. Sorts, so that thousands
+/// of lines are no burden.
+pub(super) fn find(drafts: &[Draft], faults: &mut Vec<Fault>) {
+    same_sources(drafts, faults);
+    same_files(drafts, faults);
+}
+
+fn same_sources(drafts: &[Draft], faults: &mut Vec<Fault>) {
+    let mut order: Vec<&Draft> = drafts.iter().collect();
+    // A stable sort: equal ones stay in the order of their lines, here and below.
+    order.sort_by_key(|draft| source_key(draft));
+    for group in order.chunk_by(|a, b| source_key(a) == source_key(b)) {
+        let [first, others @ ..] = group else {
+            continue;
+        };
+        faults.extend(others.iter().map(|other| Fault {
+            line: other.source.line,
+            column: other.address_column,
+            problem: Problem::SameSource {
+                other_line: first.source.line,
+            },
+        }));
+    }
+}
+
+fn source_key(draft: &Draft) -> (&Address, u16, &[u8]) {
+    let source = &draft.source;
+    (&source.address, source.port, &source.remote)
+}
+
+fn same_files(drafts: &[Draft], faults: &mut Vec<Fault>) {
+    let mut claims: Vec<Claim> = drafts.iter().flat_map(claims_of).collect();
+    claims.sort_by(|a, b| a.name.cmp(&b.name));
+    for group in claims.chunk_by(|a, b| a.name == b.name) {
+        let [first, others @ ..] = group else {
+            continue;
+        };
+        faults.extend(others.iter().filter_map(|other| other.against(first)));
+    }
+}
+
+/// What one line wants to use a file for.
+struct Claim {
+    name: OsString,
+    role: FileRole,
+    line: u32,
+    column: u32,
+}
+
+impl Claim {
+    /// The fault of having the same name as an earlier claim.
+    fn against(&self, first: &Claim) -> Option<Fault> {
+        // Scratch files are the same where the pointer files are, and that is told already.
+        if self.role == FileRole::Scratch && first.role == FileRole::Scratch {
+            return None;
+        }
+        Some(Fault {
+            line: self.line,
+            column: self.column,
+            problem: Problem::SameFile {
+                role: self.role,
+                other_role: first.role,
+                other_line: (first.line != self.line).then_some(first.line),
+            },
+        })
+    }
+}
+
+fn claims_of(draft: &Draft) -> [Claim; 3] {
+    let source = &draft.source;
+    let claim = |path: &Path, role, column| Claim {
+        name: normal(path),
+        role,
+        line: source.line,
+        column,
+    };
+    [
+        claim(&source.local, FileRole::Local, draft.local_column),
+        claim(&source.pointer, FileRole::Pointer, draft.pointer_column),
+        claim(
+            &scratch_of(&source.pointer),
+            FileRole::Scratch,
+            draft.pointer_column,
+        ),
+    ]
+}
+
+/// One spelling for all that differ in doubled slashes and `.` parts only.
+fn normal(path: &Path) -> OsString {
+    path.components()
+        .filter(|part| *part != Component::CurDir)
+        .collect::<PathBuf>()
+        .into_os_string()
+}

@@ -1,0 +1,226 @@
+//! What can be wrong with a configuration, in words.
+
+use std::fmt;
+
+use crate::limits;
+
+/// All that is wrong with a configuration, in the order of lines and columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Faults {
+    first: Vec<Fault>,
+    omitted: usize,
+}
+
+impl Faults {
+    pub(super) fn new(mut found: Vec<Fault>) -> Faults {
+        found.sort_by_key(|fault| (fault.line, fault.column));
+        let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
+        found.truncate(limits::CONFIG_FAULTS_MAX);
+        Faults {
+            first: found,
+            omitted,
+        }
+    }
+
+    /// The first faults, at least one and at most [`limits::CONFIG_FAULTS_MAX`].
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.first.iter()
+    }
+
+    /// How many more there are.
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+}
+
+impl fmt::Display for Faults {
+    /// One fault a line, without a newline at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.first.iter().enumerate() {
+            let newline = if index > 0 { "\n" } else { "" };
+            write!(f, "{newline}{fault}")?;
+        }
+        if self.omitted > 0 {
+            write!(f, "\n... and {} more", self.omitted)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// One thing that is wrong, and where. Shown as `LINE:COLUMN: text`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The line, from 1 on.
+    pub line: u32,
+    /// The character in the line, from 1 on.
+    pub column: u32,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+    }
+}
+
+/// What can be wrong at one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem {
+    /// The line ends before this field.
+    Missing(Field),
+    /// ADDRESS looks like an IPv4 address but is none.
+    BadIpv4,
+    /// ADDRESS looks like an IPv6 address but is none.
+    BadIpv6,
+    /// ADDRESS cannot be a host name either.
+    BadName,
+    /// PORT is not a number, or not one that a server can have.
+    BadPort,
+    /// REMOTE_FILE does not start with a slash.
+    RemoteNotAbsolute,
+    /// The field holds this control byte.
+    ControlByte(Field, u8),
+    /// The field is longer than so many bytes.
+    TooLong(Field, usize),
+    /// The last part of the path in the field is longer than so many bytes.
+    NameTooLong(Field, usize),
+    /// The path in the field can only be that of a directory.
+    NotAFile(Field),
+    /// Something without `=` stands behind the five fields.
+    NotAnOption,
+    /// An option that does not exist.
+    UnknownOption,
+    /// The option stood on this line before.
+    RepeatedOption,
+    /// `proto=` and something that it cannot be.
+    BadProto,
+    /// `history=` and something that it cannot be.
+    BadHistory,
+    /// The same file is fetched on the other line already.
+    SameSource {
+        /// The line that stands.
+        other_line: u32,
+    },
+    /// One file would be used in two ways.
+    SameFile {
+        /// What it would be here.
+        role: FileRole,
+        /// What it is there.
+        other_role: FileRole,
+        /// Where; `None` is this very line.
+        other_line: Option<u32>,
+    },
+}
+
+/// The fields that every source has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// The server.
+    Address,
+    /// Its port.
+    Port,
+    /// The file there.
+    Remote,
+    /// The copy here.
+    Local,
+    /// The pointer file here.
+    Pointer,
+}
+
+/// What a local file is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileRole {
+    /// LOCAL_FILE.
+    Local,
+    /// POINTER_FILE.
+    Pointer,
+    /// POINTER_FILE with `.tmp` behind it.
+    Scratch,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Missing(field) => write!(
+                f,
+                "{field} is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]"
+            ),
+            Problem::BadIpv4 => {
+                f.write_str("ADDRESS is not an IPv4 address; it has four numbers from 0 to 255")
+            }
+            Problem::BadIpv6 => {
+                f.write_str("ADDRESS is not an IPv6 address; the port is a field of its own")
+            }
+            Problem::BadName => write!(
+                f,
+                "ADDRESS is neither an IP address nor a host name of letters, digits, '-', '_' and single '.', at most {} of them",
+                limits::HOST_NAME_MAX_LEN
+            ),
+            Problem::BadPort => f.write_str("PORT is not a number from 1 to 65535"),
+            Problem::RemoteNotAbsolute => f.write_str(
+                "REMOTE_FILE does not start with '/'; it is the path that the server's configuration names",
+            ),
+            Problem::ControlByte(field, byte) => {
+                write!(f, "{field} holds a control character (byte 0x{byte:02x})")
+            }
+            Problem::TooLong(field, max) => write!(f, "{field} is longer than {max} bytes"),
+            Problem::NameTooLong(field, max) => write!(
+                f,
+                "the file name in {field} is longer than {max} bytes; stamps are put behind it"
+            ),
+            Problem::NotAFile(field) => {
+                write!(f, "{field} names a directory; it has to name a file")
+            }
+            Problem::NotAnOption => f.write_str(
+                "only key=value can stand behind POINTER_FILE; names cannot have blanks, and a comment needs a line of its own",
+            ),
+            Problem::UnknownOption => {
+                f.write_str("no such option; there are proto= and history=")
+            }
+            Problem::RepeatedOption => f.write_str("this option stands on the line twice"),
+            Problem::BadProto => f.write_str("proto= can be auto, classic or v2"),
+            Problem::BadHistory => f.write_str("history= can be live or all"),
+            Problem::SameSource { other_line } => write!(
+                f,
+                "the same REMOTE_FILE of the same server is fetched by line {other_line} already"
+            ),
+            Problem::SameFile {
+                role,
+                other_role,
+                other_line,
+            } => {
+                write!(f, "{role} is the {other_role} of ")?;
+                match other_line {
+                    Some(line) => write!(f, "line {line} as well")?,
+                    None => f.write_str("this line as well")?,
+                }
+                f.write_str("; each needs a file of its own")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::Address => "ADDRESS",
+            Field::Port => "PORT",
+            Field::Remote => "REMOTE_FILE",
+            Field::Local => "LOCAL_FILE",
+            Field::Pointer => "POINTER_FILE",
+        })
+    }
+}
+
+impl fmt::Display for FileRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileRole::Local => "LOCAL_FILE",
+            FileRole::Pointer => "POINTER_FILE",
+            FileRole::Scratch => "scratch file POINTER_FILE.tmp",
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! One line of the configuration, by itself.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::{Address, Draft, Fault, Field, History, Problem, Proto, SourceConfig};
+use crate::limits;
+
+/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's faults are added to
+/// `faults`.
+pub(super) fn read(line: &[u8], number: u32, faults: &mut Vec<Fault>) -> Option<Draft> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut words = Words {
+        line: number,
+        column: 1,
+        rest: line,
+    };
+    let first = words.clone().next()?;
+    if first.bytes.starts_with(b"#") {
+        return None;
+    }
+
+    let mut fields = Fields {
+        words: &mut words,
+        faults,
+        ended: false,
+    };
+    let address = fields.next(Field::Address, address);
+    let port = fields.next(Field::Port, port);
+    let remote = fields.next(Field::Remote, remote);
+    let local = fields.next(Field::Local, |word| local_path(word, Field::Local));
+    let pointer = fields.next(Field::Pointer, |word| local_path(word, Field::Pointer));
+    let options = options(words, faults);
+
+    let (address_column, address) = address?;
+    let (_, port) = port?;
+    let (_, remote) = remote?;
+    let (local_column, local) = local?;
+    let (pointer_column, pointer) = pointer?;
+    let (proto, history) = options?;
+    Some(Draft {
+        source: SourceConfig {
+            address,
+            port,
+            remote,
+            local,
+            pointer,
+            proto,
+            history,
+            line: number,
+        },
+        address_column,
+        local_column,
+        pointer_column,
+    })
+}
+
+/// A word of a line, and where it stands.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    line: u32,
+    column: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> Word<'a> {
+    /// Both halves, cut so many bytes into the word; all and nothing if it is shorter.
+    fn split_at(&self, offset: usize) -> (Word<'a>, Word<'a>) {
+        let (head, tail) = self
+            .bytes
+            .split_at_checked(offset)
+            .unwrap_or((self.bytes, b""));
+        let column = self.column.saturating_add(characters(head));
+        let part = |column, bytes| Word {
+            line: self.line,
+            column,
+            bytes,
+        };
+        (part(self.column, head), part(column, tail))
+    }
+
+    fn fault(&self, problem: Problem) -> Fault {
+        Fault {
+            line: self.line,
+            column: self.column,
+            problem,
+        }
+    }
+}
+
+/// The words of a line, left to right.
+#[derive(Clone)]
+struct Words<'a> {
+    line: u32,
+    column: u32,
+    rest: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// Everything before the first byte that fits, or all that is left.
+    fn take_until(&mut self, fits: impl Fn(u8) -> bool) -> Word<'a> {
+        let end = self.rest.iter().position(|byte| fits(*byte));
+        let (bytes, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        let word = Word {
+            line: self.line,
+            column: self.column,
+            bytes,
+        };
+        self.rest = rest;
+        self.column = self.column.saturating_add(characters(bytes));
+        word
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Word<'a>;
+
+    fn next(&mut self) -> Option<Word<'a>> {
+        self.take_until(|byte| !is_blank(byte));
+        let word = self.take_until(is_blank);
+        (!word.bytes.is_empty()).then_some(word)
+    }
+}
+
+/// Takes the five fields off the words and keeps the faults.
+struct Fields<'w, 'a> {
+    words: &'w mut Words<'a>,
+    faults: &'w mut Vec<Fault>,
+    ended: bool,
+}
+
+impl<'a> Fields<'_, 'a> {
+    /// The column and the value of the next field. Only the first missing one is a fault.
+    fn next<T>(
+        &mut self,
+        field: Field,
+        parse: impl Fn(Word<'a>) -> Result<T, Fault>,
+    ) -> Option<(u32, T)> {
+        if self.ended {
+            return None;
+        }
+        let parsed = match self.words.next() {
+            Some(word) => parse(word).map(|value| (word.column, value)),
+            None => {
+                self.ended = true;
+                let end = self.words.take_until(is_blank);
+                Err(end.fault(Problem::Missing(field)))
+            }
+        };
+        keep(parsed, self.faults)
+    }
+}
+
+fn keep<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
+    parsed.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn address(word: Word<'_>) -> Result<Address, Fault> {
+    let text = str::from_utf8(word.bytes).map_err(|_| word.fault(Problem::BadName))?;
+    if text.contains([':', '[']) {
+        let bare = text
+            .strip_prefix('[')
+            .map_or(Some(text), |inner| inner.strip_suffix(']'));
+        let ip = bare.and_then(|bare| bare.parse::<Ipv6Addr>().ok());
+        let ip = ip.ok_or_else(|| word.fault(Problem::BadIpv6))?;
+        return Ok(Address::Ip(ip.to_canonical()));
+    }
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        let ip = text.parse::<Ipv4Addr>();
+        let ip = ip.map_err(|_| word.fault(Problem::BadIpv4))?;
+        return Ok(Address::Ip(IpAddr::V4(ip)));
+    }
+    if !is_host_name(text) {
+        return Err(word.fault(Problem::BadName));
+    }
+    Ok(Address::Name(text.to_ascii_lowercase().into()))
+}
+
+/// Only characters that host names in the field have, no empty part but behind the last dot, and nothing that
+/// starts like a command line option.
+fn is_host_name(text: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let mut parts = text.strip_suffix('.').unwrap_or(text).split('.');
+    text.len() <= limits::HOST_NAME_MAX_LEN
+        && text.bytes().all(sound)
+        && !text.starts_with('-')
+        && parts.all(|part| !part.is_empty())
+}
+
+fn port(word: Word<'_>) -> Result<u16, Fault> {
+    let digits = word.bytes.iter().all(u8::is_ascii_digit);
+    str::from_utf8(word.bytes)
+        .ok()
+        .filter(|_| digits)
+        .and_then(|text| text.parse().ok())
+        .filter(|port| *port > 0)
+        .ok_or_else(|| word.fault(Problem::BadPort))
+}
+
+fn remote(word: Word<'_>) -> Result<Box<[u8]>, Fault> {
+    if !word.bytes.starts_with(b"/") {
+        return Err(word.fault(Problem::RemoteNotAbsolute));
+    }
+    check_path(word, Field::Remote, limits::PATH_MAX_LEN)?;
+    Ok(word.bytes.into())
+}
+
+fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, Fault> {
+    check_path(word, field, limits::LOCAL_PATH_MAX_LEN)?;
+    let name = word.bytes.rsplit(|byte| *byte == b'/').next();
+    match name.unwrap_or_default() {
+        b"" | b"." | b".." => Err(word.fault(Problem::NotAFile(field))),
+        name if name.len() > limits::LOCAL_NAME_MAX_LEN => {
+            Err(word.fault(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
+        }
+        _ => Ok(OsStr::from_bytes(word.bytes).into()),
+    }
+}
+
+fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Fault> {
+    if word.bytes.len() > max_len {
+        return Err(word.fault(Problem::TooLong(field, max_len)));
+    }
+    let control = word.bytes.iter().position(u8::is_ascii_control);
+    let (_, rest) = word.split_at(control.unwrap_or(word.bytes.len()));
+    match rest.bytes {
+        [byte, ..] => Err(rest.fault(Problem::ControlByte(field, *byte))),
+        [] => Ok(()),
+    }
+}
+
+/// What stands behind the five fields; `None` if anything is wrong with it.
+fn options(words: Words<'_>, faults: &mut Vec<Fault>) -> Option<(Proto, History)> {
+    let mut proto = None;
+    let mut history = None;
+    let mut sound = true;
+    for word in words {
+        let Some(equals) = word.bytes.iter().position(|byte| *byte == b'=') else {
+            // A comment or a name with blanks: what follows is more of it, and no fault of its own.
+            faults.push(word.fault(Problem::NotAnOption));
+            return None;
+        };
+        let (key, value) = word.split_at(equals + 1);
+        let taken = match key.bytes {
+            b"proto=" => fill(&mut proto, word, proto_of(value)),
+            b"history=" => fill(&mut history, word, history_of(value)),
+            _ => Err(word.fault(Problem::UnknownOption)),
+        };
+        sound &= keep(taken, faults).is_some();
+    }
+    sound.then_some((proto.unwrap_or_default(), history.unwrap_or_default()))
+}
+
+fn fill<T>(slot: &mut Option<T>, word: Word<'_>, value: Result<T, Fault>) -> Result<(), Fault> {
+    if slot.is_some() {
+        return Err(word.fault(Problem::RepeatedOption));
+    }
+    *slot = Some(value?);
+    Ok(())
+}
+
+fn proto_of(value: Word<'_>) -> Result<Proto, Fault> {
+    match value.bytes {
+        b"auto" => Ok(Proto::Auto),
+        b"classic" => Ok(Proto::Classic),
+        b"v2" => Ok(Proto::V2),
+        _ => Err(value.fault(Problem::BadProto)),
+    }
+}
+
+fn history_of(value: Word<'_>) -> Result<History, Fault> {
+    match value.bytes {
+        b"live" => Ok(History::Live),
+        b"all" => Ok(History::All),
+        _ => Err(value.fault(Problem::BadHistory)),
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// How many characters a reader sees, so that columns are those of an editor: in UTF-8 only the first byte of a
+/// character counts.
+fn characters(bytes: &[u8]) -> u32 {
+    let starts = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    starts.try_into().unwrap_or(u32::MAX)
+}

@@ -1,0 +1,517 @@
+use super::*;
+
+use std::fmt::Write;
+
+use arbtest::arbtest;
+
+use crate::limits;
+
+const LINE: &str = "10.4.3.5 19 /var/log/messages /l/a /p/a";
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    Config::parse(text.as_bytes())
+}
+
+fn one(text: &str) -> SourceConfig {
+    let mut sources = parse(text).unwrap().sources;
+    assert_eq!(sources.len(), 1, "{text:?}");
+    sources.remove(0)
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    parse(text).unwrap_err().iter().copied().collect()
+}
+
+/// Asserts that a text has exactly one fault, there and that.
+fn assert_fault(text: &str, line: u32, column: u32, problem: Problem) {
+    let expected = Fault {
+        line,
+        column,
+        problem,
+    };
+    assert_eq!(faults(text), [expected], "{text:?}");
+}
+
+fn address(text: &str) -> Address {
+    one(&format!("{text} 19 /r /l /p")).address
+}
+
+fn ip(text: &str) -> Address {
+    Address::Ip(text.parse().unwrap())
+}
+
+fn same_file(role: FileRole, other_role: FileRole, other_line: Option<u32>) -> Problem {
+    Problem::SameFile {
+        role,
+        other_role,
+        other_line,
+    }
+}
+
+// Lines
+
+#[test]
+fn a_line_of_1_1_is_a_source() {
+    let source = one(LINE);
+    assert_eq!(source.address, ip("10.4.3.5"));
+    assert_eq!(source.port, 19);
+    assert_eq!(*source.remote, *b"/var/log/messages");
+    assert_eq!(source.local, Path::new("/l/a"));
+    assert_eq!(source.pointer, Path::new("/p/a"));
+    assert_eq!(source.scratch(), Path::new("/p/a.tmp"));
+    assert_eq!((source.proto, source.history), (Proto::Auto, History::Live));
+    assert_eq!(source.line, 1);
+}
+
+#[test]
+fn blanks_comments_and_line_ends_do_not_matter() {
+    let other = "10.4.3.6 19 /r /l/b /p/b";
+    let texts = [
+        format!("{LINE}\n{other}\n"),
+        format!("{LINE}\n{other}"),
+        format!("{LINE}\r\n{other}\r\n"),
+        format!("\u{feff}{LINE}\n{other}"),
+        format!("# {LINE}\n\n \t# 10.4.3.5\n  \n{LINE}\n#\n\t{other}\t \n\r\n"),
+        format!("{}\n{other}", LINE.replace(' ', " \t ")),
+    ];
+    let expected = parse(&texts[0]).unwrap();
+    for text in &texts {
+        assert_eq!(parse(text).as_ref(), Ok(&expected), "{text:?}");
+    }
+}
+
+#[test]
+fn nothing_is_a_configuration() {
+    for text in ["", "\n", "\u{feff}", "# nothing", "\r\n \r\n"] {
+        assert_eq!(parse(text).unwrap().sources, [], "{text:?}");
+    }
+}
+
+#[test]
+fn lines_are_counted_with_those_that_do_not_count() {
+    assert_eq!(one(&format!("# one\n\n{LINE}")).line, 3);
+}
+
+#[test]
+fn a_number_sign_inside_a_line_is_a_character() {
+    assert_eq!(one("10.4.3.5 19 /a#b #l /p#").local, Path::new("#l"));
+    assert_fault(
+        &format!("{LINE} # mine, not yours"),
+        1,
+        41,
+        Problem::NotAnOption,
+    );
+}
+
+#[test]
+fn a_short_line_names_the_first_missing_field() {
+    let cases = [
+        ("10.4.3.5", 9, Field::Port),
+        ("10.4.3.5 19  ", 14, Field::Remote),
+        ("10.4.3.5 19 /r", 15, Field::Local),
+        ("10.4.3.5 19 /r /l\r", 18, Field::Pointer),
+    ];
+    for (text, column, field) in cases {
+        assert_fault(text, 1, column, Problem::Missing(field));
+    }
+}
+
+// Fields
+
+#[test]
+fn addresses_are_numbers_or_names() {
+    assert_eq!(address("10.4.3.5"), ip("10.4.3.5"));
+    assert_eq!(address("2001:DB8::1"), ip("2001:db8::1"));
+    assert_eq!(address("[2001:db8::1]"), ip("2001:db8::1"));
+    assert_eq!(address("::ffff:10.4.3.5"), ip("10.4.3.5"));
+    assert_eq!(address("[::ffff:a04:305]"), ip("10.4.3.5"));
+    for name in ["localhost", "log-1.example_net.", "7up", "1.2.3.4.example"] {
+        assert_eq!(address(name), Address::Name(name.into()));
+    }
+    assert_eq!(address("Router5.LAN"), Address::Name("router5.lan".into()));
+    assert_eq!(address("[::1]").to_string(), "::1");
+    assert_eq!(address("localhost").to_string(), "localhost");
+}
+
+#[test]
+fn what_is_no_address_says_what_it_was_taken_for() {
+    let long = "a".repeat(limits::HOST_NAME_MAX_LEN + 1);
+    let cases: &[(&[&str], Problem)] = &[
+        (
+            &["256.1.1.1", "10.4.3", "19", "010.4.3.5", "1.2.3.4."],
+            Problem::BadIpv4,
+        ),
+        (
+            &[
+                ":",
+                "10.4.3.5:19",
+                "[::1",
+                "::1]",
+                "[10.4.3.5]",
+                "fe80::1%eth0",
+                "[]",
+                "[::1]:19",
+            ],
+            Problem::BadIpv6,
+        ),
+        (
+            &["a..b", ".a", "-a", "a/b", "bücher.de", "a\0b", "a]", &long],
+            Problem::BadName,
+        ),
+    ];
+    for (addresses, problem) in cases {
+        for address in *addresses {
+            assert_fault(&format!("{address} 19 /r /l /p"), 1, 1, *problem);
+        }
+    }
+    assert_eq!(address(&long[1..]).to_string(), long[1..]);
+}
+
+#[test]
+fn ports_go_from_1_to_65535() {
+    for port in [1, 19, 65535] {
+        assert_eq!(one(&format!("a {port} /r /l /p")).port, port);
+    }
+    for port in ["0", "65536", "-1", "+19", "0x13", "19a", "chargen", "ö"] {
+        assert_fault(&format!("a {port} /r /l /p"), 1, 3, Problem::BadPort);
+    }
+}
+
+#[test]
+fn remote_files_are_absolute_and_short_enough_to_ask_for() {
+    let longest = format!("/{}", "r".repeat(limits::PATH_MAX_LEN - 1));
+    assert_eq!(
+        *one(&format!("a 19 {longest} /l /p")).remote,
+        *longest.as_bytes()
+    );
+    let too_long = Problem::TooLong(Field::Remote, limits::PATH_MAX_LEN);
+    assert_fault(&format!("a 19 {longest}r /l /p"), 1, 6, too_long);
+    assert_fault("a 19 var/log /l /p", 1, 6, Problem::RemoteNotAbsolute);
+    assert_fault(
+        "a 19 /ü\x07 /l /p",
+        1,
+        8,
+        Problem::ControlByte(Field::Remote, 7),
+    );
+}
+
+#[test]
+fn local_files_and_pointers_are_files() {
+    let source = one("a 19 /r l ../p/./x");
+    assert_eq!(source.local, Path::new("l"));
+    assert_eq!(source.pointer, Path::new("../p/./x"));
+
+    for path in ["/", "/l/", ".", "..", "/l/.", "l/.."] {
+        assert_fault(
+            &format!("a 19 /r {path} /p"),
+            1,
+            9,
+            Problem::NotAFile(Field::Local),
+        );
+        assert_fault(
+            &format!("a 19 /r /l {path}"),
+            1,
+            12,
+            Problem::NotAFile(Field::Pointer),
+        );
+    }
+    assert_fault(
+        "a 19 /r /l\0 /p",
+        1,
+        11,
+        Problem::ControlByte(Field::Local, 0),
+    );
+    assert_fault(
+        "a 19 /r /l \x7f",
+        1,
+        12,
+        Problem::ControlByte(Field::Pointer, 0x7f),
+    );
+}
+
+#[test]
+fn local_names_leave_room_for_stamps() {
+    let name = "n".repeat(limits::LOCAL_NAME_MAX_LEN);
+    let path = "/p".repeat(limits::LOCAL_PATH_MAX_LEN / 2);
+    assert_eq!(
+        one(&format!("a 19 /r {name} {path}")).local,
+        Path::new(&name)
+    );
+    assert_fault(
+        &format!("a 19 /r x{name} /p"),
+        1,
+        9,
+        Problem::NameTooLong(Field::Local, limits::LOCAL_NAME_MAX_LEN),
+    );
+    assert_fault(
+        &format!("a 19 /r /l {path}p"),
+        1,
+        12,
+        Problem::TooLong(Field::Pointer, limits::LOCAL_PATH_MAX_LEN),
+    );
+}
+
+#[test]
+fn paths_need_not_be_text() {
+    let config = Config::parse(b"a 19 /r\xff /l\xfe /p").unwrap();
+    assert_eq!(*config.sources[0].remote, *b"/r\xff");
+    assert_eq!(
+        config.sources[0].local.as_os_str().as_encoded_bytes(),
+        b"/l\xfe"
+    );
+}
+
+// Options
+
+#[test]
+fn options_are_taken_in_any_order() {
+    let source = one(&format!("{LINE} history=all\tproto=v2"));
+    assert_eq!((source.proto, source.history), (Proto::V2, History::All));
+    let source = one(&format!("{LINE} proto=classic history=live"));
+    assert_eq!(
+        (source.proto, source.history),
+        (Proto::Classic, History::Live)
+    );
+    assert_eq!(one(&format!("{LINE} proto=auto")), one(LINE));
+}
+
+#[test]
+fn bad_options_are_faults_at_their_place() {
+    let cases = [
+        ("proto=v3", 47, Problem::BadProto),
+        ("proto=", 47, Problem::BadProto),
+        ("history=All", 49, Problem::BadHistory),
+        ("proto", 41, Problem::NotAnOption),
+        ("prot=v2", 41, Problem::UnknownOption),
+        ("=", 41, Problem::UnknownOption),
+        ("proto=v2 proto=v2", 50, Problem::RepeatedOption),
+        ("history=all history=x", 53, Problem::RepeatedOption),
+    ];
+    for (options, column, problem) in cases {
+        let found = faults(&format!("{LINE} {options}"));
+        assert_eq!(found.len(), 1, "{options}");
+        assert_eq!((found[0].column, found[0].problem), (column, problem));
+    }
+}
+
+// Several lines
+
+#[test]
+fn all_faults_are_told_in_order() {
+    let text = "10.4.3 0 r / . x\n# fine\nb 19 /r /l /p\na 19 /r /l\nb 19 /r /m /q";
+    let found = parse(text).unwrap_err();
+    let places: Vec<(u32, u32)> = found.iter().map(|f| (f.line, f.column)).collect();
+    assert_eq!(
+        places,
+        [
+            (1, 1),
+            (1, 8),
+            (1, 10),
+            (1, 12),
+            (1, 14),
+            (1, 16),
+            (4, 11),
+            (5, 1)
+        ]
+    );
+    assert_eq!(found.omitted(), 0);
+}
+
+#[test]
+fn beyond_the_first_twenty_faults_there_is_a_number() {
+    let found = parse(&"x\n".repeat(10_000)).unwrap_err();
+    assert_eq!(found.iter().count(), limits::CONFIG_FAULTS_MAX);
+    assert_eq!(found.iter().last().map(|fault| fault.line), Some(20));
+    assert_eq!(found.omitted(), 9_980);
+    assert!(found.to_string().ends_with("\n... and 9980 more"));
+}
+
+#[test]
+fn the_same_source_twice_is_a_fault() {
+    let twin = |address: &str, remote: &str| {
+        format!("::ffff:10.4.3.5 19 /r /l /p\n\n {address} 19 {remote} /m /q")
+    };
+    assert_fault(
+        &twin("10.4.3.5", "/r"),
+        3,
+        2,
+        Problem::SameSource { other_line: 1 },
+    );
+    assert!(parse(&twin("10.4.3.6", "/r")).is_ok());
+    assert!(parse(&twin("10.4.3.5", "//r")).is_ok());
+    assert!(parse("a 19 /r /l /p\na 20 /r /m /q").is_ok());
+    assert_fault(
+        "a 19 /r /l /p\nA 19 /r /m /q",
+        2,
+        1,
+        Problem::SameSource { other_line: 1 },
+    );
+}
+
+#[test]
+fn every_file_has_one_use() {
+    use FileRole::{Local, Pointer, Scratch};
+    // The local and pointer files of two lines; the fault's column and problem on the second.
+    let cases = [
+        ("l p", "l q", 9, same_file(Local, Local, Some(1))),
+        ("l p", "m p", 11, same_file(Pointer, Pointer, Some(1))),
+        ("l p", "p q", 9, same_file(Local, Pointer, Some(1))),
+        ("l p", "m l", 11, same_file(Pointer, Local, Some(1))),
+        ("l p", "p.tmp q", 9, same_file(Local, Scratch, Some(1))),
+        ("l p", "m p.tmp", 11, same_file(Pointer, Scratch, Some(1))),
+        ("l.tmp p", "m l", 11, same_file(Scratch, Local, Some(1))),
+        ("l p.tmp", "m p", 11, same_file(Scratch, Pointer, Some(1))),
+        ("l p", "m m", 11, same_file(Pointer, Local, None)),
+        ("l p", "m.tmp m", 15, same_file(Scratch, Local, None)),
+    ];
+    for (first, second, column, problem) in cases {
+        let text = format!("a 19 /1 {first}\na 19 /2 {second}");
+        assert_fault(&text, 2, column, problem);
+    }
+}
+
+#[test]
+fn spellings_of_one_path_are_one_path() {
+    let spellings = [
+        ("/a//b", "/a/b"),
+        ("./a", "a"),
+        ("a/./b", ".//a/b"),
+        ("/./a", "/a"),
+        ("//a", "/a"),
+    ];
+    for (one, other) in spellings {
+        let text = format!("a 19 /1 {one} p\na 19 /2 {other} q");
+        let problem = same_file(FileRole::Local, FileRole::Local, Some(1));
+        assert_fault(&text, 2, 9, problem);
+    }
+    for (one, other) in [("/a", "a"), ("../a", "a"), ("b/../a", "a"), ("a.b", "a/b")] {
+        assert!(parse(&format!("a 19 /1 {one} p\na 19 /2 {other} q")).is_ok());
+    }
+}
+
+#[test]
+fn many_lines_with_one_file_all_name_the_first() {
+    let text = (1..=10).fold(String::new(), |text, n| {
+        text + &format!("a 19 /{n} same p{n}\n")
+    });
+    let found = faults(&text);
+    assert_eq!(found.len(), 9);
+    assert!(
+        found
+            .iter()
+            .all(|fault| fault.problem == same_file(FileRole::Local, FileRole::Local, Some(1)))
+    );
+}
+
+#[test]
+fn ten_thousand_lines_are_no_burden() {
+    let mut text = String::new();
+    for n in 0..10_000 {
+        writeln!(text, "10.0.{}.{} 19 /r /l/{n} /p/{n}", n / 250, n % 250).unwrap();
+    }
+    assert_eq!(parse(&text).unwrap().sources.len(), 10_000);
+
+    let twice = format!("{text}{text}");
+    let found = parse(&twice).unwrap_err();
+    assert_eq!(found.iter().count() + found.omitted(), 30_000);
+}
+
+// The value
+
+#[test]
+fn sources_are_equal_wherever_they_stand_and_different_in_anything_else() {
+    let source = one(LINE);
+    assert_eq!(source, one(&format!("\n# moved\n{LINE}")));
+    let others = [
+        "10.4.3.6 19 /var/log/messages /l/a /p/a",
+        "10.4.3.5 20 /var/log/messages /l/a /p/a",
+        "10.4.3.5 19 /var/log/messages2 /l/a /p/a",
+        "10.4.3.5 19 /var/log/messages /l/b /p/a",
+        "10.4.3.5 19 /var/log/messages /l/a /p/b",
+        "10.4.3.5 19 /var/log/messages /l/a /p/a proto=v2",
+        "10.4.3.5 19 /var/log/messages /l/a /p/a history=all",
+    ];
+    for other in others {
+        assert_ne!(source, one(other), "{other}");
+    }
+}
+
+#[test]
+fn faults_read_like_sentences() {
+    let text = "10.4.3.5 19 /r /l\na 19 /1 x p\na 19 /2 y x\n\
+                a 19 /3 z z\na 19 /1 u v\na 19 /4 w p.tmp\na 1\0 /r";
+    assert_eq!(
+        parse(text).unwrap_err().to_string(),
+        "1:18: POINTER_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]\n\
+         3:11: POINTER_FILE is the LOCAL_FILE of line 2 as well; each needs a file of its own\n\
+         4:11: POINTER_FILE is the LOCAL_FILE of this line as well; each needs a file of its own\n\
+         5:1: the same REMOTE_FILE of the same server is fetched by line 2 already\n\
+         6:11: POINTER_FILE is the scratch file POINTER_FILE.tmp of line 2 as well; each needs a file of its own\n\
+         7:3: PORT is not a number from 1 to 65535\n\
+         7:8: LOCAL_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]"
+    );
+    let found = parse("a 19 /1 x p\na 19 /2 p.tmp q\na 19 /3 \x07 r").unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "2:9: LOCAL_FILE is the scratch file POINTER_FILE.tmp of line 1 as well; each needs a file of its own\n\
+         3:9: LOCAL_FILE holds a control character (byte 0x07)"
+    );
+}
+
+/// No bytes are a panic, and every fault lies within the text.
+#[test]
+fn arbitrary_bytes_are_sources_or_faults() {
+    const PIECES: [&[u8]; 16] = [
+        b" ", b" ", b" ", b"\n", b"\t", b"\r\n", b"a", b"19", b"/r", b"/l", b"x", b"#", b"proto=",
+        b"v2", b".tmp", b"\xff",
+    ];
+    arbtest(|u| {
+        let mut text = Vec::new();
+        while !u.is_empty() {
+            if u.ratio(1, 20)? {
+                text.push(u.arbitrary()?);
+            } else {
+                text.extend_from_slice(u.choose(&PIECES)?);
+            }
+        }
+        if let Err(faults) = Config::parse(&text) {
+            let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+            assert!(faults.iter().count() > 0);
+            for fault in faults.iter() {
+                let line = lines[fault.line as usize - 1];
+                assert!((1..=line.len() + 1).contains(&(fault.column as usize)));
+            }
+        }
+        Ok(())
+    })
+    .budget_ms(100);
+}
+
+// The shipped file
+
+const SHIPPED: &[u8] = include_bytes!("../../../conf/fetch_logs.conf");
+
+#[test]
+fn the_shipped_file_is_sound() {
+    let config = Config::parse(SHIPPED).unwrap();
+    assert_eq!(config.sources.len(), 1);
+    assert_eq!(config.sources[0].address, ip("127.0.0.1"));
+}
+
+/// Its examples are the comments without a blank behind the `#`.
+#[test]
+fn the_examples_in_the_shipped_file_are_sound() {
+    let text = str::from_utf8(SHIPPED).unwrap();
+    let enabled: Vec<&str> = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(example) if !example.is_empty() && !example.starts_with(' ') => example,
+            _ => line,
+        })
+        .collect();
+    let config = parse(&enabled.join("\n")).unwrap();
+    assert_eq!(config.sources.len(), 5);
+    assert!(config.sources.iter().any(|s| s.history == History::All));
+    assert!(config.sources.iter().any(|s| s.proto == Proto::V2));
+    assert!(config.sources.iter().any(|s| s.proto == Proto::Classic));
+}
