@@ -1,0 +1,256 @@
+//! The mio half of the collector: sockets, files, clocks and signals around the sources' machines.
+//!
+//! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status files. What a
+//! source does next is for [`super::source`] to decide.
+
+mod journal;
+mod slot;
+mod statuses;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use self::journal::Journal;
+use self::slot::Slot;
+use self::statuses::Statuses;
+use super::backoff::Random;
+use super::config::{Config, SourceConfig};
+use super::event::Event;
+use super::pointer::BootId;
+use super::source::{Context, Periods};
+use super::trouble::Trouble;
+use crate::limits::CHUNK_LEN;
+use crate::reactor::{self, Deadlines, Reactor, ReadyList};
+use crate::store::real::RealWrite;
+use crate::sys::clock;
+use crate::sys::signals::Signal;
+use crate::time::{Mono, Now};
+
+/// What the command line says.
+pub struct Options {
+    /// Where the status files go.
+    pub snmp_dir: PathBuf,
+    /// The configuration, read again at SIGHUP.
+    pub config_path: PathBuf,
+    /// The periods of every source.
+    pub periods: Periods,
+    /// Events go to syslog instead of stdout and stderr.
+    pub syslog: bool,
+}
+
+/// The running collector.
+pub struct Collector {
+    options: Options,
+    reactor: Reactor,
+    slots: Vec<Option<Slot>>,
+    deadlines: Deadlines,
+    ready: ReadyList,
+    statuses: Statuses,
+    store: RealWrite,
+    random: Random,
+    boot: Option<BootId>,
+    journal: Journal,
+    buf: Box<[u8]>,
+    now: Now,
+}
+
+/// Whether the loop goes on.
+enum Turn {
+    On,
+    Stop,
+}
+
+impl Collector {
+    /// A collector of these sources, which all make their first try in the first turn.
+    pub fn new(options: Options, config: Config, reactor: Reactor) -> Collector {
+        let now = clock::now();
+        let mut collector = Collector {
+            statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
+            journal: Journal::new(options.syslog),
+            options,
+            reactor,
+            slots: Vec::new(),
+            deadlines: Deadlines::new(),
+            ready: ReadyList::new(),
+            store: RealWrite::default(),
+            random: Random::new(crate::sys::random::random_seed()),
+            boot: crate::sys::boot_id().and_then(|id| BootId::new(&id)),
+            buf: vec![0; CHUNK_LEN].into_boxed_slice(),
+            now,
+        };
+        collector.apply(config);
+        collector
+    }
+
+    /// Runs until TERM or INT.
+    pub fn run(&mut self) -> io::Result<()> {
+        // All first tries fall into the first turn: one barrier serves all files of a file system.
+        self.store.batch(true);
+        self.turn_over_deadlines();
+        self.store.batch(false);
+        loop {
+            self.write_statuses();
+            self.now = self.reactor.wait(self.next_deadline())?;
+            self.turn_over_deadlines();
+            if let Turn::Stop = self.handle_signals() {
+                return Ok(());
+            }
+            for event in self.reactor.events() {
+                self.handle_event(event);
+            }
+            for _ in 0..self.ready.len() {
+                if let Some(index) = self.ready.pop() {
+                    self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        if !self.ready.is_empty() {
+            return Some(self.now.mono);
+        }
+        [self.deadlines.next(), self.statuses.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn turn_over_deadlines(&mut self) {
+        while let Some(index) = self.deadlines.pop_due(self.now.mono) {
+            self.drive(index, |slot, cx, _| slot.handle_timeout(cx));
+        }
+    }
+
+    fn handle_signals(&mut self) -> Turn {
+        for signal in self.reactor.signals() {
+            match signal {
+                Signal::Term | Signal::Int => return Turn::Stop,
+                Signal::Hup => self.reload(),
+                Signal::Usr1 | Signal::Usr2 => self.reopen_all(),
+            }
+        }
+        Turn::On
+    }
+
+    fn handle_event(&mut self, event: reactor::Event) {
+        let index = event.token.index;
+        let is_current = self
+            .slots
+            .get(index as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|slot| slot.generation() == event.token.generation);
+        if !is_current {
+            return;
+        }
+        if event.writable {
+            self.drive(index, |slot, cx, buf| slot.handle_writable(cx, buf));
+        }
+        if event.readable {
+            self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
+        }
+    }
+
+    /// Lets something happen to one source and does everything that follows from it: socket, status, deadline.
+    fn drive(
+        &mut self,
+        index: u32,
+        act: impl FnOnce(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> slot::Rest,
+    ) {
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let (journal, wall) = (&mut self.journal, self.now.wall);
+        let mut cx = Context {
+            store: &mut self.store,
+            now: self.now,
+            stamp: &|| clock::local_time(wall).stamp(),
+            boot: self.boot.as_ref(),
+            periods: &self.options.periods,
+            random: &mut self.random,
+            events: &mut |config, event| journal.event(wall, config, &event),
+        };
+        if let slot::Rest::More = act(slot, &mut cx, &mut self.buf) {
+            self.ready.push(index);
+        }
+        slot.settle(self.reactor.registry(), index, &mut cx);
+        slot.tell_status(&mut self.statuses);
+        let at = slot.poll_timeout(&self.options.periods);
+        self.deadlines.set(index, Some(at));
+    }
+
+    fn write_statuses(&mut self) {
+        let journal = &mut self.journal;
+        self.statuses.write_due(self.now, journal);
+    }
+
+    /// SIGUSR1: every source closes and opens its files and tells how it is.
+    fn reopen_all(&mut self) {
+        for index in 0..self.slots.len() as u32 {
+            self.drive(index, |slot, cx, _| slot.reopen(cx));
+        }
+    }
+
+    /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file changes nothing.
+    fn reload(&mut self) {
+        let path = self.options.config_path.clone();
+        match Config::read(&path) {
+            Ok(config) => self.apply(config),
+            Err(unusable) => {
+                self.journal.complain(&unusable);
+                self.journal
+                    .complain(&"the configuration stays as it was before");
+            }
+        }
+    }
+
+    /// Brings the running sources into line with a configuration.
+    fn apply(&mut self, config: Config) {
+        crate::sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
+        let sources = config.sources.into_iter();
+        let mut wanted: BTreeMap<PathBuf, SourceConfig> = sources
+            .map(|source| (source.local.clone(), source))
+            .collect();
+        for place in &mut self.slots {
+            let unchanged = place.as_ref().filter(|slot| {
+                // A name that had no address is looked up again.
+                slot.has_address() && wanted.get(&slot.config().local) == Some(slot.config())
+            });
+            match unchanged {
+                Some(slot) => drop(wanted.remove(&slot.config().local)),
+                None => *place = None,
+            }
+        }
+        let mut places = 0..;
+        for config in wanted.into_values() {
+            let slot = Slot::new(config, self.now.mono);
+            if !slot.has_address() {
+                self.journal.event(
+                    self.now.wall,
+                    slot.config(),
+                    &Event::Trouble(&Trouble::NoAddress),
+                );
+            }
+            let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
+            match free.and_then(|at| self.slots.get_mut(at)) {
+                Some(place) => *place = Some(slot),
+                None => self.slots.push(Some(slot)),
+            }
+        }
+        self.statuses.restart(self.now.mono);
+        for (index, place) in (0..).zip(&mut self.slots) {
+            let at = place.as_mut().map(|slot| {
+                slot.join_status(&mut self.statuses);
+                slot.poll_timeout(&self.options.periods)
+            });
+            self.deadlines.set(index, at);
+        }
+        self.statuses.remove_unused();
+    }
+}
+
+/// Each source has a socket and a local copy open; a rotation, the status files and the process need some more.
+fn descriptors_for(sources: usize) -> u64 {
+    sources as u64 * 2 + 64
+}

@@ -1,0 +1,238 @@
+//! One source together with its socket.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
+use super::statuses::Statuses;
+use crate::collect::config::{Address, SourceConfig};
+use crate::collect::source::{Closed, Context, Periods, Source};
+use crate::collect::status::ServerIndex;
+use crate::limits::{REQUEST_MAX_LEN, TURN_BYTES_MAX};
+use crate::reactor::Token;
+use crate::store::real::RealWrite;
+use crate::time::Mono;
+
+type File = std::fs::File;
+type Cx<'a> = Context<'a, RealWrite>;
+
+/// A source and what the system holds for it.
+pub struct Slot {
+    source: Source<File>,
+    address: Option<SocketAddr>,
+    socket: Option<Socket>,
+    /// Counts the sockets, so that an event of an old one is not taken for one of the new.
+    generation: u16,
+    server: Option<ServerIndex>,
+    told_error: bool,
+}
+
+/// A connection, or one that is being made.
+struct Socket {
+    stream: TcpStream,
+    connected: bool,
+}
+
+/// Whether a slot has had its share of the turn and is not through.
+pub enum Rest {
+    /// There may be more to read.
+    More,
+    /// The next event will tell.
+    None,
+}
+
+impl Slot {
+    /// A source that is due at once. A host name is looked up now, which may take a while.
+    pub fn new(config: SourceConfig, now: Mono) -> Slot {
+        Slot {
+            address: look_up(&config),
+            source: Source::new(config, now),
+            socket: None,
+            generation: 0,
+            server: None,
+            told_error: true,
+        }
+    }
+
+    /// Its line of the configuration.
+    pub fn config(&self) -> &SourceConfig {
+        self.source.config()
+    }
+
+    /// Whether there is an address to connect to.
+    pub fn has_address(&self) -> bool {
+        self.address.is_some()
+    }
+
+    /// The generation of the present socket, as its token carries it.
+    pub fn generation(&self) -> u16 {
+        self.generation
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self, periods: &Periods) -> Mono {
+        self.source.poll_timeout(periods)
+    }
+
+    /// A deadline has come.
+    pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.handle_timeout(cx);
+        Rest::None
+    }
+
+    /// SIGUSR1.
+    pub fn reopen(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.reopen(cx);
+        self.source.tell_state(cx);
+        Rest::None
+    }
+
+    /// The socket may have been connected, or takes bytes again.
+    pub fn handle_writable(&mut self, cx: &mut Cx<'_>) -> Rest {
+        let Some(socket) = &mut self.socket else {
+            return Rest::None;
+        };
+        if !socket.connected {
+            match connection_made(&socket.stream) {
+                Ok(false) => return Rest::None,
+                Ok(true) => {
+                    socket.connected = true;
+                    self.source.handle_connected(cx);
+                }
+                Err(error) => self.source.handle_closed(Closed::NotMade(error), cx),
+            }
+        }
+        Rest::None
+    }
+
+    /// The socket has bytes, an end or an error.
+    pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
+        let mut taken = 0;
+        while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
+            if taken >= TURN_BYTES_MAX {
+                return Rest::More;
+            }
+            match socket.stream.read(buf) {
+                Ok(0) => self.source.handle_closed(Closed::ByServer, cx),
+                Ok(len) => {
+                    taken += len;
+                    self.source.handle_input(&mut buf[..len], cx);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.source.handle_closed(Closed::Broken(error), cx),
+            }
+            if !self.source.wants_connection() {
+                self.socket = None;
+            }
+        }
+        Rest::None
+    }
+
+    /// Brings the socket into line with what the source wants: opens, closes, sends.
+    pub fn settle(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
+        if !self.source.wants_connection() {
+            self.socket = None;
+            return;
+        }
+        if self.socket.is_none() {
+            self.connect(registry, index, cx);
+        }
+        self.send(cx);
+        if !self.source.wants_connection() {
+            self.socket = None;
+        }
+    }
+
+    /// Starts to connect; the outcome is an event, unless it fails at once.
+    fn connect(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
+        let Some(address) = self.address else {
+            return self.source.handle_closed(Closed::NoAddress, cx);
+        };
+        self.generation = (self.generation + 1) & Token::GENERATION_MAX;
+        let token = Token {
+            kind: super::SOURCE,
+            index,
+            generation: self.generation,
+        };
+        let stream = TcpStream::connect(address).and_then(|mut stream| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            registry.register(&mut stream, token.pack(), interest)?;
+            Ok(stream)
+        });
+        match stream {
+            Ok(stream) => {
+                self.socket = Some(Socket {
+                    stream,
+                    connected: false,
+                });
+            }
+            Err(error) => self.source.handle_closed(Closed::NotMade(error), cx),
+        }
+    }
+
+    /// Sends what the source has to send, as far as the socket takes it.
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        let mut line = [0; REQUEST_MAX_LEN];
+        while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
+            let len = self.source.output(&mut line);
+            if len == 0 {
+                break;
+            }
+            match socket.stream.write(&line[..len]) {
+                Ok(sent) => self.source.consume_output(sent, len, cx),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.source.handle_closed(Closed::Broken(error), cx),
+            }
+        }
+    }
+
+    /// Takes a place among the sources of its server, whose status begins anew.
+    pub fn join_status(&mut self, statuses: &mut Statuses) {
+        self.server = self
+            .address
+            .map(|address| statuses.add_source(address.ip()));
+        self.told_error = true;
+        self.tell_status(statuses);
+    }
+
+    /// Tells the server's status whether this source is in error, if that has changed.
+    pub fn tell_status(&mut self, statuses: &mut Statuses) {
+        let in_error = self.source.in_error();
+        if let Some(server) = self.server
+            && in_error != self.told_error
+        {
+            statuses.set(server, self.told_error, in_error);
+            self.told_error = in_error;
+        }
+    }
+}
+
+/// Whether the connection stands; `false` while that is still open.
+fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The address of a source; a host name's first.
+fn look_up(config: &SourceConfig) -> Option<SocketAddr> {
+    match &config.address {
+        Address::Ip(ip) => Some(SocketAddr::new(*ip, config.port)),
+        Address::Name(name) => {
+            let mut found = (&**name, config.port).to_socket_addrs().ok()?;
+            found.next().map(|address| {
+                let ip: IpAddr = address.ip().to_canonical();
+                SocketAddr::new(ip, config.port)
+            })
+        }
+    }
+}

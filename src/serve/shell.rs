@@ -1,0 +1,420 @@
+//! The mio half of the log server: sockets, files, clocks and signals around the clients' sessions.
+//!
+//! It owns the reactor, the listener, the clients, one buffer for all of them, and the watches that tell of changes.
+//! What a client is sent is for [`super::session`] to decide.
+
+mod listener;
+mod watches;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
+use self::listener::Listener;
+use self::watches::Watches;
+use super::config::Config;
+use super::memory::Memory;
+use super::session::{Context, Ending, Session};
+use crate::limits::{CHUNK_LEN, TURN_BYTES_MAX};
+use crate::reactor::{Deadlines, Event, Reactor, ReadyList, Slab, Token};
+use crate::report::Report;
+use crate::store::real::RealRead;
+use crate::sys::clock;
+use crate::sys::signals::Signal;
+use crate::time::{Mono, Now};
+
+/// What a token's kind says.
+const CLIENT: u8 = 0;
+const LISTENER: u8 = 1;
+const WATCHES: u8 = 2;
+
+/// The running server.
+pub struct Server {
+    config_path: PathBuf,
+    reactor: Reactor,
+    listener: Listener,
+    watches: Option<Watches>,
+    clients: Slab<Client>,
+    deadlines: Deadlines,
+    ready: ReadyList,
+    files: Files,
+    report: Report,
+    buf: Box<[u8]>,
+    now: Now,
+}
+
+/// What every session works on.
+struct Files {
+    store: RealRead,
+    config: Config,
+    memory: Memory,
+}
+
+/// A session and its socket.
+struct Client {
+    stream: TcpStream,
+    peer: SocketAddr,
+    session: Session<std::fs::File>,
+}
+
+/// Whether the loop goes on.
+enum Turn {
+    On,
+    Stop,
+}
+
+/// Whether a client has had its share of the turn and is not through.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    More,
+    None,
+}
+
+impl Server {
+    /// Takes over a socket that [`bind`] made. `config_path` is read again at SIGHUP.
+    pub fn new(
+        config_path: PathBuf,
+        config: Config,
+        listener: std::net::TcpListener,
+        reactor: Reactor,
+        mut report: Report,
+    ) -> io::Result<Server> {
+        let watches = Watches::new(reactor.registry())
+            .inspect_err(|error| {
+                report.say(format_args!(
+                    "changes are noticed only at every check, because this system cannot tell of them: {error}"
+                ));
+            })
+            .ok();
+        let listener = Listener::new(listener, reactor.registry())?;
+        report.say(format_args!("listening on {}", listener.address()?));
+        let expected_clients = config.max_clients.min(64);
+        let mut server = Server {
+            config_path,
+            reactor,
+            listener,
+            watches,
+            clients: Slab::with_capacity(expected_clients),
+            deadlines: Deadlines::new(),
+            ready: ReadyList::new(),
+            files: Files {
+                store: RealRead,
+                config,
+                memory: Memory::new(),
+            },
+            report,
+            buf: vec![0; CHUNK_LEN].into_boxed_slice(),
+            now: clock::now(),
+        };
+        server.check_config();
+        Ok(server)
+    }
+
+    /// Runs until TERM or INT.
+    pub fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.now = self.reactor.wait(self.next_deadline())?;
+            self.report.tick(self.now.mono);
+            while let Some(index) = self.deadlines.pop_due(self.now.mono) {
+                self.drive(index, |client, cx, _| {
+                    client.session.handle_timeout(cx);
+                    Rest::None
+                });
+            }
+            if let Turn::Stop = self.handle_signals() {
+                return Ok(());
+            }
+            for event in self.reactor.events() {
+                self.handle_event(event);
+            }
+            if self.listener.is_due(self.now.mono) {
+                self.accept();
+            }
+            for _ in 0..self.ready.len() {
+                if let Some(index) = self.ready.pop() {
+                    self.drive(index, |_, _, _| Rest::None);
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        if !self.ready.is_empty() {
+            return Some(self.now.mono);
+        }
+        let deadlines = [
+            self.deadlines.next(),
+            self.listener.poll_timeout(),
+            self.report.poll_timeout(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn handle_signals(&mut self) -> Turn {
+        for signal in self.reactor.signals() {
+            match signal {
+                Signal::Term | Signal::Int => return Turn::Stop,
+                Signal::Hup => self.reload(),
+                Signal::Usr1 | Signal::Usr2 => {}
+            }
+        }
+        Turn::On
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        match event.token.kind {
+            LISTENER => self.accept(),
+            WATCHES => self.handle_changes(),
+            _ if self.clients.generation(event.token.index) == Some(event.token.generation) => {
+                self.drive(event.token.index, |client, cx, buf| {
+                    if event.readable {
+                        client.read(cx, buf);
+                    }
+                    Rest::None
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets something happen to one client and does all that follows from it: sends, closes, sets the deadline.
+    fn drive(
+        &mut self,
+        index: u32,
+        act: impl FnOnce(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) -> Rest,
+    ) {
+        let Some(generation) = self.clients.generation(index) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(index, generation) else {
+            return;
+        };
+        let mut cx = self.files.context(self.now);
+        let watched = client.session.file();
+        act(client, &mut cx, &mut self.buf);
+        if let Some(file) = client.session.file().filter(|_| watched.is_none())
+            && let Some(watches) = &mut self.watches
+            && watches.add(file, &cx.config.files, &mut self.report)
+        {
+            // What happened between opening the file and watching it was not told.
+            client.session.handle_hint(&mut cx);
+        }
+        if client.send(&mut cx, &mut self.buf) == Rest::More {
+            self.ready.push(index);
+        }
+        let Some(ending) = client.session.ending() else {
+            let at = client.session.poll_timeout(&self.files.config);
+            return self.deadlines.set(index, at);
+        };
+        if ending.is_noteworthy() {
+            self.report.say(format_args!("{}: {ending}", client.peer.ip()));
+        }
+        self.deadlines.set(index, None);
+        self.ready.remove(index);
+        self.clients.remove(index, generation);
+    }
+
+    /// Files or directories have changed: whoever follows one of them looks at once.
+    fn handle_changes(&mut self) {
+        let Some(watches) = &mut self.watches else {
+            return;
+        };
+        let changed = watches.drain(&self.files.config.files, &mut self.report, &mut self.buf);
+        if !changed {
+            return;
+        }
+        for index in 0..self.clients.bound() {
+            let file = self
+                .clients
+                .generation(index)
+                .and_then(|generation| self.clients.get(index, generation))
+                .and_then(|client| client.session.file());
+            let is_touched = file.zip(self.watches.as_ref()).is_some_and(|(file, watches)| watches.has_changed(file));
+            if is_touched {
+                self.drive(index, |client, cx, _| {
+                    client.session.handle_hint(cx);
+                    Rest::None
+                });
+            }
+        }
+    }
+
+    /// Accepts whoever waits, as far as they may be served.
+    fn accept(&mut self) {
+        while let Some((stream, peer)) = self.listener.accept(self.now.mono, &mut self.report) {
+            if let Err(why) = self.admit(&peer) {
+                self.report.say(format_args!("{}: {why}", peer.ip()));
+                continue;
+            }
+            let client = Client {
+                stream,
+                peer,
+                session: Session::new(peer.ip(), self.now.mono),
+            };
+            let (index, generation) = self.clients.insert(client);
+            let registered = self
+                .clients
+                .get_mut(index, generation)
+                .map(|client| client.register(self.reactor.registry(), index, generation));
+            if let Some(Err(error)) = registered {
+                self.report
+                    .say(format_args!("{}: cannot be served: {error}", peer.ip()));
+                self.clients.remove(index, generation);
+                continue;
+            }
+            self.drive(index, |_, _, _| Rest::None);
+        }
+    }
+
+    /// Whether a peer may become a client.
+    fn admit(&self, peer: &SocketAddr) -> Result<(), &'static str> {
+        let config = &self.files.config;
+        let ip = peer.ip();
+        if !config.hosts.allows(&ip) {
+            return Err("is not in %hosts_allow");
+        }
+        if self.clients.len() >= config.max_clients || self.clients.is_full() {
+            return Err("there are $max_clients clients already");
+        }
+        let of_this_ip = self.clients.iter().filter(|(_, _, c)| c.peer.ip() == ip);
+        if of_this_ip.count() >= config.max_clients_per_ip {
+            return Err("has $max_clients_per_ip connections already");
+        }
+        Ok(())
+    }
+
+    /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their connection; a faulty file
+    /// changes nothing.
+    fn reload(&mut self) {
+        let config = match Config::read(&self.config_path) {
+            Ok(config) => config,
+            Err(unusable) => {
+                for line in unusable.to_string().lines() {
+                    self.report.say(format_args!("{line}"));
+                }
+                return self
+                    .report
+                    .say(format_args!("the configuration stays as it was before"));
+            }
+        };
+        if config.bind != self.files.config.bind {
+            let replaced = bind(&config).and_then(|l| Listener::new(l, self.reactor.registry()));
+            match replaced {
+                Ok(listener) => self.listener = listener,
+                Err(error) => self.report.say(format_args!(
+                    "cannot listen on {}, stays where it is: {error}",
+                    config.bind
+                )),
+            }
+        }
+        let before = std::mem::replace(&mut self.files.config, config);
+        self.files.memory = Memory::new();
+        if let Some(watches) = &mut self.watches {
+            watches.clear();
+        }
+        for index in 0..self.clients.bound() {
+            self.drive(index, |client, cx, _| {
+                let path = client
+                    .session
+                    .file()
+                    .and_then(|file| before.files.get(file as usize))
+                    .map(|entry| &entry.path);
+                let file = path.and_then(|path| cx.config.index_of(path));
+                if !cx.config.hosts.allows(&client.peer.ip()) {
+                    client.session.end(Ending::Withdrawn);
+                } else if path.is_some() {
+                    client.session.renumber(file);
+                }
+                Rest::None
+            });
+        }
+        for file in 0..self.files.config.files.len() as u32 {
+            let is_followed = self.clients.iter().any(|(_, _, c)| c.session.file() == Some(file));
+            if let Some(watches) = self.watches.as_mut().filter(|_| is_followed) {
+                watches.add(file, &self.files.config.files, &mut self.report);
+            }
+        }
+        self.check_config();
+        self.report.say(format_args!("read the configuration again"));
+    }
+
+    /// Says what makes a configuration useless, though it is not wrong.
+    fn check_config(&mut self) {
+        if self.files.config.hosts.is_empty() {
+            self.report
+                .say(format_args!("%hosts_allow is empty: nobody is served"));
+        }
+        if self.files.config.files.is_empty() {
+            self.report
+                .say(format_args!("%files is empty: nothing is served"));
+        }
+    }
+}
+
+impl Files {
+    fn context(&mut self, now: Now) -> Context<'_, RealRead> {
+        Context {
+            store: &self.store,
+            config: &self.config,
+            memory: &mut self.memory,
+            now,
+        }
+    }
+}
+
+impl Client {
+    fn register(&mut self, registry: &Registry, index: u32, generation: u16) -> io::Result<()> {
+        let token = Token {
+            kind: CLIENT,
+            index,
+            generation,
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut self.stream, token.pack(), interest)
+    }
+
+    /// Reads what the client sent, to the end: there is little that it may send.
+    fn read(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) {
+        while self.session.ending().is_none() {
+            match self.stream.read(buf) {
+                Ok(0) => self.session.handle_closed(),
+                Ok(len) => self.session.handle_input(&buf[..len], cx),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.session.handle_closed(),
+            }
+        }
+    }
+
+    /// Sends what there is until the socket is full or the client has had its share.
+    fn send(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) -> Rest {
+        let mut sent = 0;
+        while sent < TURN_BYTES_MAX {
+            let len = self.session.output(buf, cx);
+            if len == 0 {
+                return Rest::None;
+            }
+            match self.stream.write(&buf[..len]) {
+                Ok(taken) => {
+                    sent += taken;
+                    self.session.consume_output(taken, cx.now.mono);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Rest::None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.session.handle_closed();
+                    return Rest::None;
+                }
+            }
+        }
+        Rest::More
+    }
+}
+
+/// Binds the listening socket; privileges may be dropped afterwards. Fails where the port is taken or not permitted.
+pub fn bind(config: &Config) -> io::Result<std::net::TcpListener> {
+    listener::bind(config.bind)
+}

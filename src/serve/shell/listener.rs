@@ -1,0 +1,95 @@
+//! The listening socket, and what to do when descriptors run out.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry};
+
+use super::LISTENER;
+use crate::limits::ACCEPT_PAUSE_MS;
+use crate::reactor::Token;
+use crate::report::Report;
+use crate::time::Mono;
+
+/// The listening socket.
+pub struct Listener {
+    socket: TcpListener,
+    /// Set while accepting makes no sense, because nothing but time can help.
+    paused_until: Option<Mono>,
+}
+
+/// Binds with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
+pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    StdListener::bind(address)
+}
+
+impl Listener {
+    /// Registers a bound socket.
+    pub fn new(socket: StdListener, registry: &Registry) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpListener::from_std(socket);
+        let token = Token {
+            kind: LISTENER,
+            index: 0,
+            generation: 0,
+        };
+        registry.register(&mut socket, token.pack(), Interest::READABLE)?;
+        Ok(Listener {
+            socket,
+            paused_until: None,
+        })
+    }
+
+    /// Where it listens, the port that the system chose included.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Whether a pause is over.
+    pub fn is_due(&self, now: Mono) -> bool {
+        self.paused_until.is_some_and(|until| until <= now)
+    }
+
+    /// When a pause is over.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.paused_until
+    }
+
+    /// The next connection that waits. One that was broken off before its turn is skipped; where the system has no
+    /// descriptor or memory left, the others wait in its queue for a moment.
+    pub fn accept(&mut self, now: Mono, report: &mut Report) -> Option<(TcpStream, SocketAddr)> {
+        self.paused_until = None;
+        loop {
+            match self.socket.accept() {
+                Ok((stream, peer)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Some((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if is_about_the_peer(&error) => {}
+                Err(error) => {
+                    report.say(format_args!("cannot accept a connection: {error}"));
+                    self.paused_until = Some(now.plus_ms(ACCEPT_PAUSE_MS));
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Whether only this one connection is affected; accept(2) passes on errors of the network too.
+fn is_about_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::Interrupted
+            | Kind::PermissionDenied
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+    )
+}
