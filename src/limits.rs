@@ -71,3 +71,21 @@ pub const STATUS_RETRY_MS: u64 = 5_000;
 
 const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH_MS);
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
+// The SNMP helper.
+
+/// Most parts of an object identifier: SNMP's own limit.
+pub const OID_PARTS_MAX: usize = 128;
+
+/// Longest object identifier as text: a dot and at most ten digits for each part.
+pub const OID_TEXT_MAX_LEN: usize = OID_PARTS_MAX * 11;
+
+/// Longest line the SNMP helper reads; only a line with an object identifier has to fit.
+pub const SNMP_LINE_MAX_LEN: usize = 1536;
+
+/// Longest value snmpd takes from a helper; it cuts what is longer in two and reads the rest as the next answer.
+pub const SNMP_VALUE_MAX_LEN: usize = 4094;
+
+/// Longest answer of the SNMP helper: the identifier's line, the type's line and the value's.
+pub const SNMP_REPLY_MAX_LEN: usize = OID_TEXT_MAX_LEN + 1 + 7 + SNMP_VALUE_MAX_LEN + 1;
+
+const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);

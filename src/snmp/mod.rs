@@ -1,1 +1,20 @@
-//! To come.
+//! The SNMP helper: shows the collector's status files to net-snmp's agent.
+//!
+//! The agent (`snmpd`) starts it for a `pass_persist` line and talks to it over a pipe, one short request at a time:
+//! `PING`, then `get`, `getnext` or `set` and an object identifier. The helper answers from `SNMP_DIR`, where the
+//! collector keeps one small file for every log server, named like its address. It keeps nothing between two
+//! requests, so the agent may kill it at any moment.
+//!
+//! - [`oid`]: numeric object identifiers. Pure.
+//! - [`instance`]: which identifiers exist below the base, and which comes next. Pure.
+//! - [`status`]: the status files as a narrow trait, and the value that one of them becomes. Pure.
+//! - [`dialogue`]: lines in, answers out. Pure.
+//! - [`shell`]: standard input and output, the real directory, and silence on standard error.
+
+pub mod dialogue;
+pub mod instance;
+pub mod oid;
+pub mod shell;
+pub mod status;
+
+pub use shell::{Options, run};

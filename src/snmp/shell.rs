@@ -1,0 +1,187 @@
+//! The helper's outside: standard input and output, the real directory, the clock, and silence.
+//!
+//! The agent reads standard error through the same pipe as standard output, so a single byte there is taken for an
+//! answer. From its first moment on [`run`] therefore says nothing at all but answers, not even in a panic; only the
+//! command line, which an operator types, is complained about, and that is over before `run`.
+
+use std::fs::{self, DirEntry, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::dialogue::Dialogue;
+use super::oid::Oid;
+use super::status::{Status, StatusDir};
+use crate::sys::stdio;
+use crate::time::Wall;
+
+/// What the command line may change.
+pub struct Options {
+    /// The collector's directory of status files.
+    pub dir: PathBuf,
+    /// The subtree that the agent hands over: the first word of its `pass_persist` line.
+    pub base: Oid,
+    /// A status file that was not touched for longer tells nothing any more.
+    pub stale_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            dir: PathBuf::from("/var/snmp_data"),
+            base: Oid::from_array([1, 3, 6, 1, 4, 99]),
+            stale_ms: 120_000,
+        }
+    }
+}
+
+/// Answers the agent on standard input and output until it closes one of them, and returns the exit status: 0, or 1
+/// for a failure that nobody can be told about.
+pub fn run(options: &Options) -> i32 {
+    let mut dialogue = Dialogue::new(options.base.clone(), options.stale_ms);
+    let mut dir = RealDir { path: &options.dir };
+    let ended = fall_silent().and_then(|()| {
+        let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+        converse(&mut input, &mut output, &mut dialogue, &mut dir)
+    });
+    match ended {
+        Ok(()) => 0,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+        Err(_) => 1,
+    }
+}
+
+/// Makes sure that this process never writes to standard error again. A panic becomes exit status 1 and nothing else:
+/// the agent starts a new helper with its next request.
+pub fn fall_silent() -> io::Result<()> {
+    stdio::silence_stderr()?;
+    panic::set_hook(Box::new(|_| process::exit(1)));
+    Ok(())
+}
+
+/// Lets `dialogue` answer `input` on `output` until the input ends; each answer is out before the next line is read.
+fn converse(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    dialogue: &mut Dialogue,
+    dir: &mut dyn StatusDir,
+) -> io::Result<()> {
+    let mut buf = [0; 512];
+    loop {
+        let len = read(input, &mut buf)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let now = wall(SystemTime::now());
+        let mut bytes = buf.get(..len).unwrap_or_default();
+        while !bytes.is_empty() {
+            let taken = dialogue.handle_input(bytes, now, dir);
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if !dialogue.output().is_empty() {
+                output.write_all(dialogue.output())?;
+                output.flush()?;
+                dialogue.consume_output(dialogue.output().len());
+            }
+        }
+    }
+}
+
+/// The directory on disk.
+struct RealDir<'a> {
+    path: &'a Path,
+}
+
+impl StatusDir for RealDir<'_> {
+    fn read(&mut self, address: IpAddr, buf: &mut [u8]) -> Status {
+        let file = match open(&self.path.join(address.to_string())) {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.open_other_spelling(address),
+            file => file,
+        };
+        file.and_then(|file| read_status(file, buf))
+            .unwrap_or_else(|error| status_of(&error))
+    }
+
+    fn list(&mut self, each: &mut dyn FnMut(IpAddr)) {
+        for (address, _) in self.files() {
+            each(address);
+        }
+    }
+}
+
+impl RealDir<'_> {
+    /// The files named like an address. Others, such as one that is just being written, are nobody's status.
+    fn files(&self) -> impl Iterator<Item = (IpAddr, DirEntry)> {
+        let entries = fs::read_dir(self.path).into_iter().flatten();
+        entries.map_while(Result::ok).filter_map(|entry| {
+            let address = entry.file_name().to_str()?.parse().ok()?;
+            Some((address, entry))
+        })
+    }
+
+    /// Opens a file of `address` under another of its names: an IPv6 address has many, an IPv4 address only one.
+    fn open_other_spelling(&self, address: IpAddr) -> io::Result<File> {
+        let mut files = self.files().filter(|_| address.is_ipv6());
+        match files.find(|&(other, _)| other == address) {
+            Some((_, entry)) => open(&entry.path()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// Opens for reading, but follows no link and waits for no writer of a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
+        .open(path)
+}
+
+/// Reads the start of an open file, if it is one that has a start.
+fn read_status(mut file: File, buf: &mut [u8]) -> io::Result<Status> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Status::NotRegular);
+    }
+    let written = wall(metadata.modified()?);
+    let mut len = 0;
+    while let Some(rest) = buf.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match read(&mut file, rest)? {
+            0 => break,
+            count => len += count,
+        }
+    }
+    Ok(Status::File { len, written })
+}
+
+/// What a failed open or read says about the status file.
+fn status_of(error: &io::Error) -> Status {
+    match error.raw_os_error() {
+        // A link, and a socket.
+        Some(libc::ELOOP | libc::ENXIO) => Status::NotRegular,
+        _ if error.kind() == ErrorKind::NotFound => Status::Missing,
+        _ => Status::Unreadable,
+    }
+}
+
+/// Reads once; a signal in between is no reason to come back with nothing.
+fn read(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// The moment as milliseconds since 1970; what lies before that counts as its start.
+fn wall(time: SystemTime) -> Wall {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall::from_ms(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! What several of the tests need.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+/// The program under test.
+pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
+
+/// Looks for a program that is not ours, where a shell and an administrator would find it.
+///
+/// Without it the test that needs it says so and is skipped; but where `CI` is set it fails, so that a machine
+/// that lacks something cannot pass for one that tested everything.
+pub fn outside_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|program| is_program(program));
+    if found.is_none() {
+        let is_ci = std::env::var_os("CI").is_some();
+        assert!(!is_ci, "{name} is not installed, and CI is set");
+        println!("skipped: {name} is not installed");
+    }
+    found
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,254 @@
+//! Under net-snmp's own agent, with the example configuration that is shipped.
+
+use std::net::UdpSocket;
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use super::common::{FETCHLOGS, outside_program};
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../conf/snmpd.conf.example");
+
+/// How long the agent may take to start on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `snmpd` that starts our helper.
+struct Agent {
+    child: Child,
+    port: u16,
+    home: TempDir,
+    status: StatusFiles,
+}
+
+impl Agent {
+    /// Starts the agent; `None` where net-snmp is not installed.
+    fn start(files: &[(&str, &str)]) -> Option<Agent> {
+        for name in ["snmpd", "snmpget", "snmpwalk", "snmpbulkwalk", "snmpset"] {
+            outside_program(name)?;
+        }
+        // Somebody else may take the free port before the agent does.
+        for _ in 0..5 {
+            let mut agent = Agent::spawn(StatusFiles::new(files));
+            if agent.wait_until_ready() {
+                return Some(agent);
+            }
+        }
+        panic!("snmpd ends as soon as it is started");
+    }
+
+    fn spawn(status: StatusFiles) -> Agent {
+        let home = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let helper = home.path().join("snmp_from_file");
+        symlink(FETCHLOGS, &helper).unwrap();
+        let conf = home.path().join("snmpd.conf");
+        fs::write(&conf, configuration(port, &helper, status.path())).unwrap();
+        let child = tool("snmpd", home.path())
+            .args(["-f", "-r", "-Lo", "-C", "-c"])
+            .arg(&conf)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Agent {
+            child,
+            port,
+            home,
+            status,
+        }
+    }
+
+    /// Waits for the first answer; false if the agent ends instead.
+    fn wait_until_ready(&mut self) -> bool {
+        let start = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            let oid = format!("{BASE}.192.0.2.1");
+            let options = ["-c", "public", "-t", "0.2", "-r", "0"];
+            let answer = self.request("snmpget", &options, &[&oid]);
+            if answer.contains("no status for 192.0.2.1") {
+                return true;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "snmpd does not answer: {answer}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// What `program` prints when it is asked for these arguments, identifiers written in full.
+    fn request(&self, program: &str, options: &[&str], arguments: &[&str]) -> String {
+        let output = tool(program, self.home.path())
+            .args(["-v", "2c", "-On"])
+            .args(options)
+            .arg(format!("127.0.0.1:{}", self.port))
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    fn get(&self, suffix: &str) -> String {
+        let oid = format!("{BASE}.{suffix}");
+        self.request("snmpget", &PUBLIC, &[&oid])
+    }
+
+    fn assert_value(&self, suffix: &str, value: &str) {
+        assert_eq!(self.get(suffix), shown(suffix, value));
+    }
+
+    fn assert_not_writable(&self, suffix: &str, kind: &str, value: &str) {
+        let oid = format!("{BASE}.{suffix}");
+        let answer = self.request("snmpset", &PRIVATE, &[&oid, kind, value]);
+        assert!(answer.contains("Reason: notWritable"), "{answer}");
+    }
+
+    /// What a walk shows, without the line that says that it is over.
+    fn walk(&self, program: &str, version: &str, from: &str) -> String {
+        let options = [&PUBLIC[..], &["-v", version]].concat();
+        let text = self.request(program, &options, &[from]);
+        text.split_inclusive('\n')
+            .filter(|line| !line.contains("No more variables left") && *line != "End of MIB\n")
+            .collect()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const PUBLIC: [&str; 4] = ["-c", "public", "-t", "20"];
+const PRIVATE: [&str; 4] = ["-c", "private", "-t", "20"];
+
+/// The line that net-snmp's programs print for an instance.
+fn shown(suffix: &str, value: &str) -> String {
+    format!("{BASE}.{suffix} = STRING: \"{value}\"\n")
+}
+
+/// One of net-snmp's programs, kept away from the configuration and the state of this machine.
+fn tool(name: &str, home: &Path) -> Command {
+    let mut command = Command::new(outside_program(name).unwrap());
+    command
+        .env("HOME", home)
+        .env("SNMPCONFPATH", home)
+        .env("SNMP_PERSISTENT_DIR", home)
+        .env("MIBS", "");
+    command
+}
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// The shipped example with this test's port and paths, and somebody who may try to write.
+fn configuration(port: u16, helper: &Path, status: &Path) -> String {
+    let mut text = EXAMPLE.to_owned();
+    for (shipped, ours) in [
+        ("udp:127.0.0.1:161", format!("udp:127.0.0.1:{port}")),
+        ("/usr/bin/snmp_from_file", helper.display().to_string()),
+        ("/var/snmp_data", status.display().to_string()),
+    ] {
+        assert_eq!(text.matches(shipped).count(), 1, "{shipped}");
+        text = text.replace(shipped, &ours);
+    }
+    text + "rwcommunity private 127.0.0.1 -V fetchlogs\n"
+}
+
+#[test]
+fn get_answers_both_forms() {
+    let files = [("10.0.0.2", "OK\n"), ("2001:db8::5", "ERR disk full\n")];
+    let Some(agent) = Agent::start(&files) else {
+        return;
+    };
+    agent.assert_value("10.0.0.2", "OK");
+    agent.assert_value("1.10.0.0.2", "OK");
+    agent.assert_value("32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.5", "ERR disk full");
+    agent.assert_value("1.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.5", "ERR disk full");
+    let answer = agent.get("10.0.0");
+    assert!(answer.contains("No Such Instance"), "{answer}");
+}
+
+#[test]
+fn stale_and_missing_files_are_errors() {
+    let files = [("10.0.0.2", "OK\n"), ("10.0.0.3", "OK\n")];
+    let Some(agent) = Agent::start(&files) else {
+        return;
+    };
+    agent.status.age("10.0.0.3", Duration::from_secs(121));
+    agent.assert_value("10.0.0.2", "OK");
+    agent.assert_value("10.0.0.3", "ERR 10.0.0.3 is stale");
+    agent.assert_value("10.0.0.4", "ERR no status for 10.0.0.4");
+}
+
+#[test]
+fn a_change_is_seen_by_the_next_request() {
+    let Some(agent) = Agent::start(&[("10.0.0.2", "OK\n")]) else {
+        return;
+    };
+    agent.assert_value("10.0.0.2", "OK");
+    agent.status.write("10.0.0.2", "ERR\n");
+    agent.assert_value("10.0.0.2", "ERR");
+    agent.status.write("10.0.0.2", "OK\n");
+    agent.assert_value("10.0.0.2", "OK");
+}
+
+#[test]
+fn a_walk_shows_every_log_server_in_both_forms() {
+    let files = [
+        ("10.0.0.10", "OK\n"),
+        ("10.0.0.2", "ERR\n"),
+        ("::1", "OK\n"),
+        ("2001:db8::5", "OK\n"),
+        ("10.0.0.3.tmp", "half a sta"),
+    ];
+    let Some(agent) = Agent::start(&files) else {
+        return;
+    };
+    let expected = [
+        shown("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),
+        shown("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),
+        shown("1.10.0.0.2", "ERR"),
+        shown("1.10.0.0.10", "OK"),
+        shown("1.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.5", "OK"),
+        shown("10.0.0.2", "ERR"),
+        shown("10.0.0.10", "OK"),
+        shown("32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.5", "OK"),
+    ];
+    assert_eq!(agent.walk("snmpwalk", "1", BASE), expected.concat());
+    assert_eq!(agent.walk("snmpwalk", "2c", BASE), expected.concat());
+    assert_eq!(agent.walk("snmpbulkwalk", "2c", BASE), expected.concat());
+    let from = format!("{BASE}.1.10");
+    assert_eq!(agent.walk("snmpwalk", "2c", &from), expected[2..4].concat());
+}
+
+#[test]
+fn the_longest_value_arrives_whole() {
+    let text = "0123456789".repeat(500);
+    let Some(agent) = Agent::start(&[("10.0.0.2", &text)]) else {
+        return;
+    };
+    let longest = &text[..4094];
+    agent.assert_value("10.0.0.2", longest);
+    agent.assert_value("1.10.0.0.2", longest);
+}
+
+#[test]
+fn set_is_not_writable_and_the_dialogue_goes_on() {
+    let Some(agent) = Agent::start(&[("10.0.0.2", "OK\n")]) else {
+        return;
+    };
+    agent.assert_not_writable("10.0.0.2", "s", "hello");
+    agent.assert_value("10.0.0.2", "OK");
+    agent.assert_not_writable("10.0.0.2", "i", "5");
+    agent.assert_not_writable("1.10.0.0.9", "s", "PING\nget\n");
+    agent.assert_value("1.10.0.0.2", "OK");
+    assert_eq!(fs::read(agent.status.file("10.0.0.2")).unwrap(), b"OK\n");
+}
