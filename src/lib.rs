@@ -5,6 +5,7 @@
 //! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file identities.
 //! - [`wire`]: bytes to values and back. Pure.
 //! - [`store`]: the file system as two narrow traits, and the real one.
+//! - [`report`]: what a daemon says about itself.
 //! - [`serve`]: the log server: its configuration, which file answers, one peer's session (pure), and its mio shell.
 //! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its mio shell.
 //! - [`snmp`]: the net-snmp helper.
@@ -23,6 +24,7 @@ pub mod demo;
 pub mod ids;
 pub mod limits;
 pub mod reactor;
+pub mod report;
 pub mod serve;
 pub mod snmp;
 pub mod store;

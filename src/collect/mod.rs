@@ -8,6 +8,7 @@ pub mod config;
 pub mod copy;
 pub mod event;
 pub mod pointer;
+pub mod shell;
 pub mod source;
 pub mod status;
 pub mod trouble;

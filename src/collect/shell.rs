@@ -21,10 +21,13 @@ use super::pointer::BootId;
 use super::source::{Context, Periods};
 use super::trouble::Trouble;
 use crate::limits::CHUNK_LEN;
-use crate::reactor::{self, Deadlines, Reactor, ReadyList};
+use crate::reactor::deadlines::Deadlines;
+use crate::reactor::ready::ReadyList;
+use crate::reactor::{self, Reactor};
+use crate::store::config_file;
 use crate::store::real::RealWrite;
-use crate::sys::clock;
 use crate::sys::signals::Signal;
+use crate::sys::{self, clock};
 use crate::time::{Mono, Now};
 
 /// What the command line says.
@@ -55,6 +58,9 @@ pub struct Collector {
     now: Now,
 }
 
+/// What a token's kind says; there is only one.
+const SOURCE: u8 = 0;
+
 /// Whether the loop goes on.
 enum Turn {
     On,
@@ -74,8 +80,8 @@ impl Collector {
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
             store: RealWrite::default(),
-            random: Random::new(crate::sys::random::random_seed()),
-            boot: crate::sys::boot_id().and_then(|id| BootId::new(&id)),
+            random: Random::new(sys::random_seed()),
+            boot: sys::boot_id().and_then(|id| BootId::new(&id)),
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
             now,
         };
@@ -145,7 +151,7 @@ impl Collector {
             return;
         }
         if event.writable {
-            self.drive(index, |slot, cx, buf| slot.handle_writable(cx, buf));
+            self.drive(index, |slot, cx, _| slot.handle_writable(cx));
         }
         if event.readable {
             self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
@@ -195,7 +201,7 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file changes nothing.
     fn reload(&mut self) {
         let path = self.options.config_path.clone();
-        match Config::read(&path) {
+        match config_file::read(&path, Config::parse) {
             Ok(config) => self.apply(config),
             Err(unusable) => {
                 self.journal.complain(&unusable);
@@ -207,7 +213,7 @@ impl Collector {
 
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
-        crate::sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
+        sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
         let sources = config.sources.into_iter();
         let mut wanted: BTreeMap<PathBuf, SourceConfig> = sources
             .map(|source| (source.local.clone(), source))

@@ -307,6 +307,11 @@ impl<F> Source<F> {
         }
     }
 
+    /// Tells as an event what the source is doing.
+    pub fn tell_state<S>(&self, cx: &mut Context<'_, S>) {
+        (cx.events)(&self.config, Event::State(self.state()));
+    }
+
     /// Makes a waiting source try at once.
     pub fn retry_now(&mut self, now: Mono) {
         if let Phase::Waiting { until } = &mut self.phase {
@@ -445,7 +450,7 @@ impl<F> Source<F> {
             brought_something,
         };
         if self.in_error {
-            (cx.events)(&self.config, Event::State(self.state()));
+            self.tell_state(cx);
         }
         self.trouble = None;
         self.in_error = false;

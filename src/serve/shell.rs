@@ -19,8 +19,13 @@ use super::config::Config;
 use super::memory::Memory;
 use super::session::{Context, Ending, Session};
 use crate::limits::{CHUNK_LEN, TURN_BYTES_MAX};
-use crate::reactor::{Deadlines, Event, Reactor, ReadyList, Slab, Token};
+use crate::reactor::deadlines::Deadlines;
+use crate::reactor::ready::ReadyList;
+use crate::reactor::slab::Slab;
+use crate::reactor::token::Token;
+use crate::reactor::{Event, Reactor};
 use crate::report::Report;
+use crate::store::config_file;
 use crate::store::real::RealRead;
 use crate::sys::clock;
 use crate::sys::signals::Signal;
@@ -289,7 +294,7 @@ impl Server {
     /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their connection; a faulty file
     /// changes nothing.
     fn reload(&mut self) {
-        let config = match Config::read(&self.config_path) {
+        let config = match config_file::read(&self.config_path, Config::parse) {
             Ok(config) => config,
             Err(unusable) => {
                 for line in unusable.to_string().lines() {

@@ -4,6 +4,9 @@
 //! or a simulator brings its own. Each function is one system call or a fixed handful, so that a fault can be put
 //! before, between and after any two of them.
 
+pub mod config_file;
+pub mod real;
+
 use std::io;
 use std::path::Path;
 

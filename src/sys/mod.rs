@@ -1,4 +1,42 @@
-//! System calls as safe functions. The only folder with unsafe code.
+//! System calls as safe functions over owned or borrowed descriptors. The only folder with unsafe code.
+//!
+//! One file per concern. What only Linux has is in `linux.rs`, and `other.rs` says how to live without it. Where
+//! the standard library makes the call safely, its functions are used. Nothing here keeps state but the signal
+//! pipe, which a handler has to find without being handed it.
 #![allow(unsafe_code)]
 
+pub mod clock;
+pub mod files;
+pub mod inotify;
+pub mod limits;
+mod pidfile;
+mod privileges;
+pub mod process;
+mod random;
+pub mod signals;
 pub mod stdio;
+pub mod syslog;
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod platform;
+#[cfg(not(target_os = "linux"))]
+#[path = "other.rs"]
+mod platform;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use platform::boot_id;
+pub use random::random_seed;
+
+use std::io;
+
+/// Turns the -1 with which a system call fails into the error that `errno` names.
+fn cvt<T: From<i8> + PartialEq>(result: T) -> io::Result<T> {
+    if result == T::from(-1) {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}

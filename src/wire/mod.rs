@@ -2,6 +2,7 @@
 
 pub mod classic;
 pub mod crc32;
+pub mod escape;
 pub mod line;
 pub mod md5;
 pub mod number;

@@ -1,10 +1,11 @@
 //! Where events go: one line each on stdout, losses on stderr as well, or all of it to syslog.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use crate::collect::config::SourceConfig;
 use crate::collect::event::Event;
+use crate::report::Report;
 use crate::sys::clock;
 use crate::sys::syslog::Syslog;
 use crate::time::Wall;
@@ -13,13 +14,22 @@ use crate::wire::escape::{Escaped, OneLine};
 /// The collector's way to tell what happens.
 pub struct Journal {
     syslog: Option<Syslog>,
+    report: Report,
 }
 
 impl Journal {
     /// Tells it to syslog, or to stdout and stderr.
     pub fn new(syslog: bool) -> Journal {
-        Journal {
-            syslog: syslog.then(|| Syslog::new("fetch_logs")),
+        if syslog {
+            Journal {
+                syslog: Some(Syslog::new(NAME)),
+                report: Report::to_syslog(NAME),
+            }
+        } else {
+            Journal {
+                syslog: None,
+                report: Report::to_stderr(NAME),
+            }
         }
     }
 
@@ -27,28 +37,23 @@ impl Journal {
     pub fn event(&mut self, wall: Wall, source: &SourceConfig, event: &Event<'_>) {
         let text = format!("{} {} {event}", source.address, Escaped(&source.remote));
         let text = OneLine(&text);
-        let at = clock::local_time(wall);
         if let Some(syslog) = &mut self.syslog {
             return syslog.send(&text.to_string());
         }
+        let line = format!("{} {text}\n", clock::local_time(wall));
         // Nobody may be reading any more; the files matter more than the lines about them.
-        let _ = writeln!(io::stdout().lock(), "{at} {text}");
+        let _ = io::stdout().write_all(line.as_bytes());
         if event.is_grave() {
-            let _ = writeln!(io::stderr().lock(), "{at} {text}");
+            let _ = io::stderr().write_all(line.as_bytes());
         }
     }
 
     /// Something that concerns the collector itself.
     pub fn complain(&mut self, what: &dyn Display) {
-        self.say(format_args!("{what}"));
-    }
-
-    fn say(&mut self, text: fmt::Arguments<'_>) {
-        match &mut self.syslog {
-            Some(syslog) => syslog.send(&OneLine(&text.to_string()).to_string()),
-            None => {
-                let _ = writeln!(io::stderr().lock(), "fetch_logs: {text}");
-            }
+        for line in what.to_string().lines() {
+            self.report.say(format_args!("{line}"));
         }
     }
 }
+
+const NAME: &str = "fetch_logs";

@@ -11,7 +11,7 @@ use crate::collect::config::{Address, SourceConfig};
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::{REQUEST_MAX_LEN, TURN_BYTES_MAX};
-use crate::reactor::Token;
+use crate::reactor::token::Token;
 use crate::store::real::RealWrite;
 use crate::time::Mono;
 

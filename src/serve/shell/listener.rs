@@ -8,7 +8,7 @@ use mio::{Interest, Registry};
 
 use super::LISTENER;
 use crate::limits::ACCEPT_PAUSE_MS;
-use crate::reactor::Token;
+use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::time::Mono;
 

@@ -11,7 +11,7 @@ use mio::{Interest, Registry};
 
 use super::WATCHES;
 use crate::limits::WATCHES_PER_FILE_MAX;
-use crate::reactor::Token;
+use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
 use crate::sys::inotify::{Inotify, Watch, WatchId};

@@ -1,0 +1,289 @@
+//! What a daemon says about itself: one line an event, on stderr or to the system's log.
+//!
+//! These lines may end up in the very log that is served, so a line that comes again and again is counted instead of
+//! printed, and a daemon that reports its own growth cannot feed itself.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use heapless::String;
+
+use crate::sys::syslog::Syslog;
+use crate::time::Mono;
+use crate::wire::escape::OneLine;
+
+/// Where the lines go.
+pub enum Sink {
+    /// As `PROGRAM: text`.
+    Stderr,
+    /// To the system's log, with the program as its tag.
+    Syslog(Syslog),
+}
+
+/// The voice of a program. It never fails: what cannot be said is lost.
+pub struct Report {
+    program: std::string::String,
+    sink: Sink,
+    last: Line,
+    repeats: u32,
+    /// When to tell how often the last line came again, and to forget it; `None` while there is none.
+    window_end: Option<Mono>,
+    now: Mono,
+}
+
+/// A line for a person, not a dump: what is longer is cut.
+type Line = String<LINE_MAX_LEN>;
+const LINE_MAX_LEN: usize = 512;
+
+/// How long a line that comes again is counted instead of printed.
+const WINDOW_MS: u64 = 60_000;
+
+impl Report {
+    /// Speaks as `program` on stderr.
+    pub fn to_stderr(program: &str) -> Report {
+        Report::new(program, Sink::Stderr)
+    }
+
+    /// Speaks as `program` to the system's log.
+    pub fn to_syslog(program: &str) -> Report {
+        Report::new(program, Sink::Syslog(Syslog::new(program)))
+    }
+
+    /// Speaks as `program` to `sink`.
+    pub fn new(program: &str, sink: Sink) -> Report {
+        Report {
+            program: program.to_owned(),
+            sink,
+            last: Line::new(),
+            repeats: 0,
+            window_end: None,
+            now: Mono::default(),
+        }
+    }
+
+    /// Says one line: `report.say(format_args!("{peer}: {why}"))`. Control characters in it become `\xNN`, and what a
+    /// peer sent should be wrapped in [`Escaped`](crate::wire::escape::Escaped) besides.
+    pub fn say(&mut self, what: fmt::Arguments<'_>) {
+        let line = line_of(what);
+        if self.window_end.is_some_and(|end| self.now < end) && line == self.last {
+            self.repeats = self.repeats.saturating_add(1);
+            return;
+        }
+        self.tell_repeats();
+        self.print(&line);
+        self.last = line;
+        self.window_end = Some(self.now.plus_ms(WINDOW_MS));
+    }
+
+    /// Hears what time it is, once a turn, and tells how often a line came again when its minute is over.
+    pub fn tick(&mut self, now: Mono) {
+        self.now = now;
+        if self.window_end.is_some_and(|end| end <= now) {
+            self.window_end = self.tell_repeats().then(|| now.plus_ms(WINDOW_MS));
+        }
+    }
+
+    /// When [`tick`](Report::tick) has something to tell.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.window_end.filter(|_| self.repeats > 0)
+    }
+
+    /// Tells how often the last line came again, if it did, and whether it did.
+    fn tell_repeats(&mut self) -> bool {
+        match std::mem::take(&mut self.repeats) {
+            0 => return false,
+            1 => self.print(&line_of(format_args!("the same once more: {}", self.last))),
+            times => self.print(&line_of(format_args!(
+                "the same {times} times more: {}",
+                self.last
+            ))),
+        }
+        true
+    }
+
+    fn print(&mut self, line: &str) {
+        match &mut self.sink {
+            Sink::Stderr => print_to_stderr(&self.program, line),
+            Sink::Syslog(syslog) => syslog.send(line),
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.tell_repeats();
+    }
+}
+
+/// One write for the whole line, so that the lines of two programs do not mix. A closed stderr is nothing to die of.
+fn print_to_stderr(program: &str, line: &str) {
+    let mut whole: String<{ LINE_MAX_LEN + 64 }> = String::new();
+    let _ = fmt::write(&mut whole, format_args!("{program:.60}: {line}"));
+    let _ = whole.push('\n');
+    let _ = io::stderr().write_all(whole.as_bytes());
+}
+
+fn line_of(what: fmt::Arguments<'_>) -> Line {
+    let mut line = Clipped(Line::new());
+    let _ = fmt::write(&mut line, what);
+    line.0
+}
+
+/// Makes every piece fit for one line, and ends with `...` instead of failing when it is full.
+struct Clipped(Line);
+
+impl fmt::Write for Clipped {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut piece: String<16> = String::new();
+        for c in text.chars() {
+            piece.clear();
+            write!(piece, "{}", OneLine(c.encode_utf8(&mut [0; 4])))?;
+            if self.0.len() + piece.len() > LINE_MAX_LEN - ELLIPSIS.len() {
+                // Anything after this fails again, and the mark stands there once.
+                let _ = self.0.push_str(ELLIPSIS);
+                return Err(fmt::Error);
+            }
+            let _ = self.0.push_str(&piece);
+        }
+        Ok(())
+    }
+}
+
+const ELLIPSIS: &str = "...";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// A report and the logger that hears it.
+    struct Heard {
+        _dir: tempfile::TempDir,
+        logger: UnixDatagram,
+        report: Report,
+    }
+
+    impl Heard {
+        fn new() -> Heard {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("log");
+            let logger = UnixDatagram::bind(&path).unwrap();
+            logger.set_nonblocking(true).unwrap();
+            let report = Report::new("x", Sink::Syslog(Syslog::to(&path, "x")));
+            Heard {
+                _dir: dir,
+                logger,
+                report,
+            }
+        }
+
+        fn say(&mut self, text: &str) {
+            self.report.say(format_args!("{text}"));
+        }
+
+        fn tick(&mut self, ms: u64) {
+            self.report.tick(Mono::from_ms(ms));
+        }
+
+        /// The lines since the last call.
+        fn lines(&mut self) -> Vec<std::string::String> {
+            let mut buf = [0; 2048];
+            let mut lines = Vec::new();
+            while let Ok(len) = self.logger.recv(&mut buf) {
+                let message = std::str::from_utf8(&buf[..len]).unwrap();
+                lines.push(message.split_once("]: ").unwrap().1.to_owned());
+            }
+            lines
+        }
+    }
+
+    #[test]
+    fn different_lines_are_all_said() {
+        let mut heard = Heard::new();
+        heard.say("a");
+        heard.say("b");
+        heard.say("a");
+        assert_eq!(heard.lines(), ["a", "b", "a"]);
+        assert_eq!(heard.report.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_line_that_comes_again_is_counted_until_another_comes() {
+        let mut heard = Heard::new();
+        for _ in 0..4 {
+            heard.say("a");
+        }
+        assert_eq!(heard.lines(), ["a"]);
+        heard.say("b");
+        assert_eq!(heard.lines(), ["the same 3 times more: a", "b"]);
+        heard.say("b");
+        heard.say("c");
+        assert_eq!(heard.lines(), ["the same once more: b", "c"]);
+    }
+
+    #[test]
+    fn the_count_is_told_after_a_minute_and_every_minute() {
+        let mut heard = Heard::new();
+        heard.tick(1000);
+        heard.say("a");
+        heard.say("a");
+        assert_eq!(heard.lines(), ["a"]);
+        assert_eq!(heard.report.poll_timeout(), Some(Mono::from_ms(61_000)));
+        heard.tick(60_999);
+        assert_eq!(heard.lines().len(), 0);
+        heard.tick(61_000);
+        assert_eq!(heard.lines(), ["the same once more: a"]);
+        assert_eq!(heard.report.poll_timeout(), None);
+        heard.say("a");
+        assert_eq!(heard.lines().len(), 0);
+        assert_eq!(heard.report.poll_timeout(), Some(Mono::from_ms(121_000)));
+        heard.tick(121_000);
+        assert_eq!(heard.lines(), ["the same once more: a"]);
+    }
+
+    #[test]
+    fn after_a_quiet_minute_a_line_is_news_again() {
+        let mut heard = Heard::new();
+        heard.say("a");
+        heard.tick(60_000);
+        heard.say("a");
+        assert_eq!(heard.lines(), ["a", "a"]);
+    }
+
+    #[test]
+    fn nothing_counted_is_lost_at_the_end() {
+        let mut heard = Heard::new();
+        heard.say("a");
+        heard.say("a");
+        heard.report = Report::to_stderr("x");
+        assert_eq!(heard.lines(), ["a", "the same once more: a"]);
+    }
+
+    #[test]
+    fn control_characters_do_not_get_through() {
+        let mut heard = Heard::new();
+        heard.say("a\nb\x1b[0m\\x07\u{9b}");
+        assert_eq!(heard.lines(), ["a\\x0ab\\x1b[0m\\x07\\xc2\\x9b"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_and_says_so() {
+        let line = line_of(format_args!("{}{}", "ü\n".repeat(1000), "end"));
+        assert!(line.len() <= LINE_MAX_LEN && line.len() > LINE_MAX_LEN - 8);
+        assert!(line.ends_with("...") && !line.ends_with("...."));
+        let fits = "x".repeat(LINE_MAX_LEN - ELLIPSIS.len());
+        assert_eq!(line_of(format_args!("{fits}")).as_str(), fits);
+    }
+
+    #[test]
+    fn a_closed_stderr_is_nothing_to_die_of() {
+        let child = crate::sys::testing::in_child(|| {
+            crate::sys::testing::break_stderr();
+            let mut report = Report::to_stderr("x");
+            report.say(format_args!("unheard"));
+            7
+        });
+        assert_eq!(child.wait(), 7);
+    }
+}

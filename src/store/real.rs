@@ -1,0 +1,248 @@
+//! The real file system behind the two traits.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use crate::ids::{FileId, Inode};
+use crate::sys::{clock, files};
+
+use super::{Kind, ReadStore, Stat, WriteStore};
+
+/// The server's side of the real file system. It keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealRead;
+
+impl ReadStore for RealRead {
+    type File = File;
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        open_to_read(path)
+    }
+
+    fn stat(&self, file: &File) -> io::Result<Stat> {
+        Ok(stat_of(&file.metadata()?))
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        Ok(stat_of(&fs::symlink_metadata(path)?))
+    }
+
+    fn read_at(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_fully_at(file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &File) -> bool {
+        files::nobody_writes(file)
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            if !each(entry?.file_name().as_bytes()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The collector's side of the real file system.
+#[derive(Debug, Default)]
+pub struct RealWrite {
+    /// The devices synced since a batch began; `None` outside of one.
+    synced: Option<heapless::Vec<u64, BATCH_DEVICES_MAX>>,
+}
+
+/// Local copies are spread over fewer file systems than this. Any beyond are synced each time.
+const BATCH_DEVICES_MAX: usize = 16;
+
+impl RealWrite {
+    /// Begins or ends a batch: in one, [`sync_all`](WriteStore::sync_all) syncs each file system only the first
+    /// time. So whatever is to be durable must have been written before the batch begins.
+    pub fn batch(&mut self, on: bool) {
+        self.synced = on.then(heapless::Vec::new);
+    }
+
+    fn is_synced(&self, device: u64) -> bool {
+        self.synced
+            .as_ref()
+            .is_some_and(|devices| devices.contains(&device))
+    }
+
+    fn note_synced(&mut self, device: u64) {
+        if let Some(devices) = &mut self.synced {
+            let _ = devices.push(device);
+        }
+    }
+}
+
+impl WriteStore for RealWrite {
+    /// The lock on a file is the process's and ends when *any* descriptor of that file is closed: nothing in the
+    /// process may open a locked file a second time, not even to read it.
+    type File = File;
+
+    fn open_append(&mut self, path: &Path) -> io::Result<Option<File>> {
+        let file = files::careful(OpenOptions::new().read(true).append(true)).open(path);
+        absent_is_none(file.and_then(regular_only))
+    }
+
+    fn create_new(&mut self, path: &Path) -> io::Result<File> {
+        files::careful(OpenOptions::new().read(true).append(true).create_new(true)).open(path)
+    }
+
+    fn create_scratch(&mut self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        files::careful(&mut options)
+            .open(path)
+            .and_then(regular_only)
+    }
+
+    fn lock(&mut self, file: &File) -> io::Result<Option<u32>> {
+        files::try_lock(file)
+    }
+
+    fn stat(&mut self, file: &File) -> io::Result<Stat> {
+        Ok(stat_of(&file.metadata()?))
+    }
+
+    fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
+        absent_is_none(fs::symlink_metadata(path).map(|metadata| stat_of(&metadata)))
+    }
+
+    fn append(&mut self, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        again_if_interrupted(|| (&*file).write(bytes))
+    }
+
+    fn read_at(&mut self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_fully_at(file, buf, offset)
+    }
+
+    fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let file = absent_is_none(open_to_read(path).and_then(regular_only))?;
+        file.map(|file| read_fully_at(&file, buf, 0)).transpose()
+    }
+
+    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        match files::open_dir(dir)?.sync_all() {
+            // How a file system says that its directories need no such thing.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            result => result,
+        }
+    }
+
+    fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        let device = fs::metadata(dir)?.dev();
+        if !self.is_synced(device) {
+            files::sync_fs(dir)?;
+            self.note_synced(device);
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        files::rename_noreplace(from, to)
+    }
+
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+fn open_to_read(path: &Path) -> io::Result<File> {
+    files::careful(OpenOptions::new().read(true)).open(path)
+}
+
+fn regular_only(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
+    }
+}
+
+fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+fn read_fully_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut len = 0;
+    while let Some(rest) = buf.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        // Behind the last offset there is nothing.
+        let Some(at) = offset.checked_add(len as u64) else {
+            break;
+        };
+        match again_if_interrupted(|| file.read_at(rest, at))? {
+            0 => break,
+            more => len += more,
+        }
+    }
+    Ok(len)
+}
+
+fn again_if_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn stat_of(metadata: &Metadata) -> Stat {
+    Stat {
+        id: FileId {
+            device: metadata.dev(),
+            inode: Inode(metadata.ino()),
+        },
+        size: metadata.size(),
+        mtime_ns: mtime_ns(metadata.mtime(), metadata.mtime_nsec()),
+        links: metadata.nlink(),
+        kind: kind_of(metadata),
+    }
+}
+
+fn kind_of(metadata: &Metadata) -> Kind {
+    let file_type = metadata.file_type();
+    if file_type.is_file() {
+        Kind::Regular
+    } else if file_type.is_symlink() {
+        Kind::Link
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else {
+        Kind::Special
+    }
+}
+
+fn mtime_ns(secs: i64, nanos: i64) -> u64 {
+    let nanos = u64::try_from(nanos).unwrap_or(0);
+    match clock::unwrapped_secs(secs) {
+        0 if secs < 0 => 0,
+        secs => secs.saturating_mul(1_000_000_000).saturating_add(nanos),
+    }
+}
+
+#[cfg(test)]
+mod tests;

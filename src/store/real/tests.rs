@@ -1,0 +1,388 @@
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::sys::testing::{in_child, make_fifo};
+
+/// A directory with a file `log` of ten bytes, a FIFO, a link to the log, a link to nowhere and a directory.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let scene = Scene {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        fs::write(scene.at("log"), "0123456789").unwrap();
+        make_fifo(&scene.at("fifo"));
+        symlink("log", scene.at("link")).unwrap();
+        symlink("nowhere", scene.at("dangling")).unwrap();
+        fs::create_dir(scene.at("dir")).unwrap();
+        scene
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.at(name)).unwrap()
+    }
+}
+
+fn kind_of_error<T>(result: io::Result<T>) -> Option<ErrorKind> {
+    result.map(drop).err().map(|error| error.kind())
+}
+
+/// What opening a link gives where links are refused; the standard library has no stable name for it.
+fn is_link_refusal<T>(result: io::Result<T>) -> bool {
+    let error = result.map(drop).err();
+    error.is_some_and(|error| matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)))
+}
+
+mod reading {
+    use super::*;
+
+    #[test]
+    fn a_log_is_opened_and_read_at_any_offset() {
+        let scene = Scene::new();
+        let file = RealRead.open(&scene.at("log")).unwrap();
+        let mut buf = [0; 4];
+        assert_eq!(RealRead.read_at(&file, &mut buf, 3).unwrap(), 4);
+        assert_eq!(&buf, b"3456");
+        assert_eq!(RealRead.read_at(&file, &mut buf, 8).unwrap(), 2);
+        assert_eq!(&buf[..2], b"89");
+        assert_eq!(RealRead.read_at(&file, &mut buf, 10).unwrap(), 0);
+        assert_eq!(RealRead.read_at(&file, &mut buf, 1 << 40).unwrap(), 0);
+        assert_eq!(RealRead.read_at(&file, &mut [], 0).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_offset_beyond_the_systems_is_an_error_or_nothing() {
+        let scene = Scene::new();
+        let file = RealRead.open(&scene.at("log")).unwrap();
+        assert!(matches!(
+            RealRead.read_at(&file, &mut [0; 4], u64::MAX),
+            Ok(0) | Err(_)
+        ));
+    }
+
+    #[test]
+    fn a_link_is_refused_and_a_fifo_does_not_wait() {
+        let scene = Scene::new();
+        assert!(is_link_refusal(RealRead.open(&scene.at("link"))));
+        assert!(is_link_refusal(RealRead.open(&scene.at("dangling"))));
+        let fifo = RealRead.open(&scene.at("fifo")).unwrap();
+        assert_eq!(RealRead.stat(&fifo).unwrap().kind, Kind::Special);
+        assert_eq!(
+            kind_of_error(RealRead.open(&scene.at("none"))),
+            Some(ErrorKind::NotFound)
+        );
+    }
+
+    #[test]
+    fn a_linked_directory_is_followed() {
+        let scene = Scene::new();
+        fs::write(scene.at("dir/inside"), "x").unwrap();
+        symlink("dir", scene.at("to_dir")).unwrap();
+        RealRead.open(&scene.at("to_dir/inside")).unwrap();
+        let mut names = 0;
+        let counted = RealRead.list(&scene.at("to_dir"), &mut |_| {
+            names += 1;
+            true
+        });
+        assert!(counted.is_ok());
+        assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn stat_tells_what_the_file_is() {
+        let scene = Scene::new();
+        let path = scene.at("log");
+        let mtime = SystemTime::UNIX_EPOCH + Duration::new(1_795_354_196, 123_456_789);
+        File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(mtime)
+            .unwrap();
+        let file = RealRead.open(&path).unwrap();
+        let stat = RealRead.stat(&file).unwrap();
+        assert_eq!(stat, RealRead.stat_path(&path).unwrap());
+        assert_eq!((stat.size, stat.links, stat.kind), (10, 1, Kind::Regular));
+        assert_eq!(stat.mtime_ns, 1_795_354_196_123_456_789);
+        assert_eq!(stat.id.inode.0, fs::metadata(&path).unwrap().ino());
+        fs::hard_link(&path, scene.at("second")).unwrap();
+        assert_eq!(RealRead.stat(&file).unwrap().links, 2);
+        fs::remove_file(scene.at("second")).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(RealRead.stat(&file).unwrap().links, 0);
+        assert_eq!(
+            kind_of_error(RealRead.stat_path(&path)),
+            Some(ErrorKind::NotFound)
+        );
+    }
+
+    #[test]
+    fn stat_of_a_path_does_not_follow_a_link() {
+        let scene = Scene::new();
+        let kind = |name: &str| RealRead.stat_path(&scene.at(name)).unwrap().kind;
+        assert_eq!(kind("log"), Kind::Regular);
+        assert_eq!(kind("link"), Kind::Link);
+        assert_eq!(kind("dangling"), Kind::Link);
+        assert_eq!(kind("dir"), Kind::Directory);
+        assert_eq!(kind("fifo"), Kind::Special);
+    }
+
+    #[test]
+    fn a_time_before_1970_is_0() {
+        assert_eq!(mtime_ns(1, 5), 1_000_000_005);
+        assert_eq!(mtime_ns(0, 5), 5);
+        #[cfg(target_pointer_width = "64")]
+        assert_eq!(mtime_ns(-1, 999_999_999), 0);
+    }
+
+    #[test]
+    fn a_list_has_every_name_once_and_ends_on_demand() {
+        let scene = Scene::new();
+        let mut names = Vec::new();
+        RealRead
+            .list(scene.dir.path(), &mut |name| {
+                names.push(String::from_utf8(name.to_vec()).unwrap());
+                true
+            })
+            .unwrap();
+        names.sort();
+        assert_eq!(names, ["dangling", "dir", "fifo", "link", "log"]);
+
+        let mut calls = 0;
+        RealRead
+            .list(scene.dir.path(), &mut |_| {
+                calls += 1;
+                calls < 2
+            })
+            .unwrap();
+        assert_eq!(calls, 2);
+        let file = RealRead.list(&scene.at("log"), &mut |_| true);
+        assert_eq!(kind_of_error(file), Some(ErrorKind::NotADirectory));
+    }
+}
+
+mod writing {
+    use super::*;
+
+    fn store() -> RealWrite {
+        RealWrite::default()
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened_for_appending() {
+        let scene = Scene::new();
+        let open = |name: &str| store().open_append(&scene.at(name));
+        assert!(open("log").unwrap().is_some());
+        assert!(open("none").unwrap().is_none());
+        assert!(is_link_refusal(open("link")));
+        assert!(is_link_refusal(open("dangling")));
+        assert_eq!(kind_of_error(open("fifo")), Some(ErrorKind::InvalidInput));
+        assert_eq!(kind_of_error(open("dir")), Some(ErrorKind::IsADirectory));
+    }
+
+    #[test]
+    fn what_is_appended_stands_at_the_end_and_can_be_read() {
+        let scene = Scene::new();
+        let mut store = store();
+        let file = store.open_append(&scene.at("log")).unwrap().unwrap();
+        let mut buf = [0; 4];
+        assert_eq!(store.read_at(&file, &mut buf, 0).unwrap(), 4);
+        assert_eq!(store.append(&file, b"ab").unwrap(), 2);
+        assert_eq!(store.stat(&file).unwrap().size, 12);
+        assert_eq!(store.read_at(&file, &mut buf, 9).unwrap(), 3);
+        assert_eq!(&buf[..3], b"9ab");
+        fs::write(scene.at("log"), "cut").unwrap();
+        store.append(&file, b"!").unwrap();
+        assert_eq!(
+            scene.text("log"),
+            "cut!",
+            "an append goes to where the end is now"
+        );
+        store.sync_file(&file).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_takes_no_name_that_is_taken() {
+        let scene = Scene::new();
+        let mut store = store();
+        for taken in ["log", "link", "dangling", "fifo", "dir"] {
+            let result = store.create_new(&scene.at(taken));
+            assert_eq!(
+                kind_of_error(result),
+                Some(ErrorKind::AlreadyExists),
+                "{taken}"
+            );
+        }
+        let file = store.create_new(&scene.at("new")).unwrap();
+        store.append(&file, b"x").unwrap();
+        assert_eq!(store.read_at(&file, &mut [0; 2], 0).unwrap(), 1);
+        let nowhere = store.create_new(&scene.at("none/new"));
+        assert_eq!(kind_of_error(nowhere), Some(ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn scratch_is_emptied_and_never_a_way_around_a_link() {
+        let scene = Scene::new();
+        let mut store = store();
+        let file = store.create_scratch(&scene.at("log")).unwrap();
+        store.append(&file, b"one").unwrap();
+        store.append(&file, b"two").unwrap();
+        assert_eq!(scene.text("log"), "onetwo");
+        store.create_scratch(&scene.at("new")).unwrap();
+        assert_eq!(scene.text("new"), "");
+        assert!(is_link_refusal(store.create_scratch(&scene.at("link"))));
+        assert!(store.create_scratch(&scene.at("fifo")).is_err());
+        let _reader = RealRead.open(&scene.at("fifo")).unwrap();
+        let fifo = store.create_scratch(&scene.at("fifo"));
+        assert_eq!(kind_of_error(fifo), Some(ErrorKind::InvalidInput));
+    }
+
+    #[test]
+    fn the_lock_keeps_another_process_off() {
+        let scene = Scene::new();
+        let mut store = store();
+        let file = store.open_append(&scene.at("log")).unwrap().unwrap();
+        assert_eq!(store.lock(&file).unwrap(), None);
+        let holder = std::process::id();
+        let child = in_child(|| {
+            let file = RealWrite::default()
+                .open_append(&scene.at("log"))
+                .unwrap()
+                .unwrap();
+            u8::from(RealWrite::default().lock(&file).unwrap() == Some(holder))
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn stat_of_a_path_knows_absence_and_links() {
+        let scene = Scene::new();
+        let kind = |name: &str| {
+            store()
+                .stat_path(&scene.at(name))
+                .unwrap()
+                .map(|stat| stat.kind)
+        };
+        assert_eq!(kind("none"), None);
+        assert_eq!(kind("log"), Some(Kind::Regular));
+        assert_eq!(kind("dangling"), Some(Kind::Link));
+        let below_a_file = store().stat_path(&scene.at("log/below"));
+        assert_eq!(kind_of_error(below_a_file), Some(ErrorKind::NotADirectory));
+    }
+
+    #[test]
+    fn a_small_file_is_read_from_its_start() {
+        let scene = Scene::new();
+        let mut store = store();
+        let mut buf = [0; 16];
+        assert_eq!(
+            store.read_small(&scene.at("log"), &mut buf).unwrap(),
+            Some(10)
+        );
+        assert_eq!(&buf[..10], b"0123456789");
+        assert_eq!(
+            store.read_small(&scene.at("log"), &mut buf[..4]).unwrap(),
+            Some(4)
+        );
+        assert_eq!(store.read_small(&scene.at("none"), &mut buf).unwrap(), None);
+        assert!(is_link_refusal(
+            store.read_small(&scene.at("link"), &mut buf)
+        ));
+        let fifo = store.read_small(&scene.at("fifo"), &mut buf);
+        assert_eq!(kind_of_error(fifo), Some(ErrorKind::InvalidInput));
+    }
+
+    #[test]
+    fn directories_and_file_systems_are_synced() {
+        let scene = Scene::new();
+        let mut store = store();
+        store.sync_dir(scene.dir.path()).unwrap();
+        store.sync_all(scene.dir.path()).unwrap();
+        assert_eq!(
+            kind_of_error(store.sync_dir(&scene.at("none"))),
+            Some(ErrorKind::NotFound)
+        );
+        assert_eq!(
+            kind_of_error(store.sync_all(&scene.at("none"))),
+            Some(ErrorKind::NotFound)
+        );
+        assert_eq!(
+            kind_of_error(store.sync_dir(&scene.at("log"))),
+            Some(ErrorKind::NotADirectory)
+        );
+    }
+
+    #[test]
+    fn a_batch_syncs_each_device_once() {
+        let scene = Scene::new();
+        let device = fs::metadata(scene.dir.path()).unwrap().dev();
+        let mut store = store();
+        store.sync_all(scene.dir.path()).unwrap();
+        assert!(
+            !store.is_synced(device),
+            "outside a batch nothing is remembered"
+        );
+        store.batch(true);
+        assert!(!store.is_synced(device));
+        store.sync_all(scene.dir.path()).unwrap();
+        assert!(store.is_synced(device));
+        // A file instead of a directory cannot be synced: no error shows that nothing was tried.
+        store.sync_all(&scene.at("log")).unwrap();
+        store.batch(false);
+        assert!(store.sync_all(&scene.at("log")).is_err());
+    }
+
+    #[test]
+    fn a_full_batch_still_syncs() {
+        let scene = Scene::new();
+        let mut store = store();
+        store.batch(true);
+        for device in 0..BATCH_DEVICES_MAX as u64 {
+            store.note_synced(u64::MAX - device);
+        }
+        store.sync_all(scene.dir.path()).unwrap();
+        assert!(store.sync_all(&scene.at("log")).is_err());
+    }
+
+    #[test]
+    fn renames_links_and_unlinks() {
+        let scene = Scene::new();
+        let mut store = store();
+        fs::write(scene.at("old"), "old").unwrap();
+        store.rename(&scene.at("log"), &scene.at("old")).unwrap();
+        assert_eq!(scene.text("old"), "0123456789");
+        store.link(&scene.at("old"), &scene.at("second")).unwrap();
+        let taken = store.link(&scene.at("old"), &scene.at("second"));
+        assert_eq!(kind_of_error(taken), Some(ErrorKind::AlreadyExists));
+        store.unlink(&scene.at("old")).unwrap();
+        assert_eq!(
+            kind_of_error(store.unlink(&scene.at("old"))),
+            Some(ErrorKind::NotFound)
+        );
+        assert_eq!(scene.text("second"), "0123456789");
+    }
+
+    #[test]
+    fn a_rename_to_a_new_name_overwrites_nothing() {
+        let scene = Scene::new();
+        let mut store = store();
+        let taken = kind_of_error(store.rename_new(&scene.at("log"), &scene.at("dangling")));
+        if taken == Some(ErrorKind::Unsupported) {
+            return;
+        }
+        assert_eq!(taken, Some(ErrorKind::AlreadyExists));
+        store
+            .rename_new(&scene.at("log"), &scene.at("log.20261122132956"))
+            .unwrap();
+        assert_eq!(scene.text("log.20261122132956"), "0123456789");
+    }
+}

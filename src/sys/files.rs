@@ -1,0 +1,172 @@
+//! What files need beyond the standard library: careful opens, renames that overwrite nothing, locks.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::cvt;
+
+pub use super::platform::{nobody_writes, rename_noreplace, sync_fs};
+
+/// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no terminal as ours.
+pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+}
+
+/// Opens a directory, so that it can be synced. Anything else is an error; links are followed.
+pub fn open_dir(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .open(path)
+}
+
+/// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours now, else the
+/// process that has it (0 if that cannot be told, as for one on another machine).
+///
+/// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the file, and a forked
+/// child does not have it.
+pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match set_lock(file) {
+            Ok(()) => return Ok(None),
+            Err(error) if is_held_by_other(&error) => {}
+            Err(error) => return Err(error),
+        }
+        // Nobody there means that it was given up between the two calls.
+        if let Some(pid) = lock_holder(file)? {
+            return Ok(Some(pid));
+        }
+    }
+    Err(ErrorKind::WouldBlock.into())
+}
+
+/// More often than this nobody gives up a lock just when we look who has it.
+const LOCK_ATTEMPTS: usize = 10;
+
+fn is_held_by_other(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
+}
+
+fn set_lock(file: &File) -> io::Result<()> {
+    let lock = whole_file();
+    // SAFETY: `lock` is our own and outlives the call, which only reads it.
+    cvt(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) })?;
+    Ok(())
+}
+
+fn lock_holder(file: &File) -> io::Result<Option<u32>> {
+    let mut lock = whole_file();
+    // SAFETY: `lock` is our own and outlives the call, which overwrites it with another lock.
+    cvt(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
+    if i64::from(lock.l_type) == i64::from(libc::F_UNLCK) {
+        return Ok(None);
+    }
+    Ok(Some(u32::try_from(lock.l_pid).unwrap_or(0)))
+}
+
+/// A lock for writing from the start to wherever the end will be.
+fn whole_file() -> libc::flock {
+    // SAFETY: a flock is numbers only, for which zero bytes are a value: from the start, without end.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::testing::{in_child, make_fifo};
+    use super::*;
+
+    #[test]
+    fn a_lock_is_told_by_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let file = File::create(&path).unwrap();
+        assert_eq!(try_lock(&file).unwrap(), None);
+        assert_eq!(try_lock(&file).unwrap(), None, "ours already");
+        let me = std::process::id();
+        let child = in_child(|| {
+            let same = OpenOptions::new().write(true).open(&path).unwrap();
+            u8::from(try_lock(&same).unwrap() == Some(me))
+        });
+        assert_eq!(child.wait(), 1);
+        drop(file);
+        let child = in_child(|| {
+            let same = OpenOptions::new().write(true).open(&path).unwrap();
+            u8::from(try_lock(&same).unwrap().is_none())
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn a_file_open_for_reading_cannot_be_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "x").unwrap();
+        assert!(try_lock(&File::open(&path).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_rename_overwrites_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b, c) = (
+            dir.path().join("a"),
+            dir.path().join("b"),
+            dir.path().join("c"),
+        );
+        fs::write(&a, "a").unwrap();
+        fs::write(&b, "b").unwrap();
+        let taken = rename_noreplace(&a, &b).unwrap_err();
+        if taken.kind() == ErrorKind::Unsupported {
+            return;
+        }
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&b).unwrap(), b"b");
+        rename_noreplace(&a, &c).unwrap();
+        assert!(!a.exists());
+        assert_eq!(fs::read(&c).unwrap(), b"a");
+        assert_eq!(
+            rename_noreplace(&a, &c).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        let nul = Path::new("a\0b");
+        assert_eq!(
+            rename_noreplace(nul, &c).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    }
+
+    #[test]
+    fn a_careful_open_neither_waits_nor_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+        make_fifo(&fifo);
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        let mut reading = OpenOptions::new();
+        careful(reading.read(true)).open(&fifo).unwrap();
+        let error = reading.open(&link).unwrap_err();
+        assert!(
+            matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_directories_are_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        open_dir(dir.path()).unwrap().sync_all().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(
+            open_dir(&dir.path().join("file")).unwrap_err().kind(),
+            ErrorKind::NotADirectory
+        );
+        sync_fs(dir.path()).unwrap();
+        assert!(sync_fs(&dir.path().join("none")).is_err());
+    }
+}

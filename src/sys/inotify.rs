@@ -1,0 +1,147 @@
+//! Word from the kernel that a file or a directory changed. A hint for speed, never the truth: look for yourself.
+
+pub use super::platform::Inotify;
+
+/// Long enough a buffer for [`Inotify::read_events`]: some hundred events, and always one with the longest name.
+pub const EVENTS_LEN: usize = 4096;
+
+/// What to watch for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// Writes to a file, and that it was renamed, deleted or changed in its links. Never follows a link in the
+    /// last component.
+    File,
+    /// Names that come, go or change in a directory. Links are followed; anything but a directory is an error.
+    Directory,
+}
+
+/// One watch. The kernel gives the same one for the same file or directory, however often and by whatever path it
+/// is asked for, and ends it at the first [`Inotify::unwatch`]: count who shares it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WatchId(pub(super) i32);
+
+/// Something happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// At which watch; `None` if so much happened that the kernel forgot where: look at everything.
+    pub id: Option<WatchId>,
+    /// The watch is over and its number means nothing any more: removed, deleted, or its file system unmounted.
+    pub gone: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{ErrorKind, Write};
+    use std::path::Path;
+
+    use super::*;
+
+    fn events(inotify: &mut Inotify) -> Vec<Event> {
+        let mut seen = Vec::new();
+        inotify
+            .read_events(&mut [0; EVENTS_LEN], &mut |event| seen.push(event))
+            .unwrap();
+        seen
+    }
+
+    fn started() -> Option<Inotify> {
+        match Inotify::new() {
+            Err(error) if error.kind() == ErrorKind::Unsupported => None,
+            result => Some(result.unwrap()),
+        }
+    }
+
+    #[test]
+    fn writes_renames_and_the_end_of_a_file_are_told() {
+        let Some(mut inotify) = started() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut file = fs::File::create(&path).unwrap();
+        let id = inotify.watch(&path, Watch::File).unwrap();
+        assert_eq!(inotify.watch(&path, Watch::File).unwrap(), id);
+        assert_eq!(events(&mut inotify), []);
+
+        file.write_all(b"a line\n").unwrap();
+        let happened = Event {
+            id: Some(id),
+            gone: false,
+        };
+        assert_eq!(events(&mut inotify), [happened]);
+
+        fs::rename(&path, dir.path().join("log.1")).unwrap();
+        assert_eq!(events(&mut inotify), [happened]);
+
+        drop(file);
+        fs::remove_file(dir.path().join("log.1")).unwrap();
+        let told = events(&mut inotify);
+        assert_eq!(
+            told.last(),
+            Some(&Event {
+                id: Some(id),
+                gone: true
+            })
+        );
+        assert!(inotify.unwatch(id).is_err());
+    }
+
+    #[test]
+    fn names_that_come_and_go_are_told_and_writes_are_not() {
+        let Some(mut inotify) = started() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let id = inotify.watch(dir.path(), Watch::Directory).unwrap();
+        let happened = Event {
+            id: Some(id),
+            gone: false,
+        };
+        let path = dir.path().join("log");
+        let mut file = fs::File::create(&path).unwrap();
+        assert_eq!(events(&mut inotify), [happened]);
+        file.write_all(b"a line\n").unwrap();
+        assert_eq!(events(&mut inotify), []);
+        fs::rename(&path, dir.path().join("log.1")).unwrap();
+        assert_eq!(events(&mut inotify), [happened; 2]);
+        inotify.unwatch(id).unwrap();
+        assert_eq!(
+            events(&mut inotify),
+            [Event {
+                id: Some(id),
+                gone: true
+            }]
+        );
+        fs::remove_file(dir.path().join("log.1")).unwrap();
+        assert_eq!(events(&mut inotify), []);
+    }
+
+    #[test]
+    fn more_than_fits_the_buffer_is_read_to_its_end() {
+        let Some(mut inotify) = started() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        inotify.watch(dir.path(), Watch::Directory).unwrap();
+        for number in 0..500 {
+            fs::write(dir.path().join(format!("{number:0>200}")), "").unwrap();
+        }
+        assert_eq!(events(&mut inotify).len(), 500);
+    }
+
+    #[test]
+    fn each_kind_refuses_what_it_is_not_for() {
+        let Some(inotify) = started() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "").unwrap();
+        let error = inotify.watch(&file, Watch::Directory).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotADirectory);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let of_file = inotify.watch(&file, Watch::File).unwrap();
+        assert_ne!(
+            inotify.watch(&link, Watch::File).unwrap(),
+            of_file,
+            "the link was followed"
+        );
+        let missing = inotify
+            .watch(Path::new("/none/such"), Watch::File)
+            .unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+}

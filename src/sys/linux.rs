@@ -1,0 +1,290 @@
+//! What only Linux has. `other.rs` has the same functions for everybody else.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use heapless::String;
+
+use super::clock::Reading;
+use super::cvt;
+use super::files::open_dir;
+use super::inotify::{Event, Watch, WatchId};
+
+/// Renames to a name that nothing has: `AlreadyExists` otherwise, `Unsupported` where kernel or file system cannot
+/// do that in one step.
+pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (c_path(from)?, c_path(to)?);
+    // SAFETY: both paths end in NUL and outlive the call. Through `syscall`, because older C libraries lack it.
+    let result = cvt(unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            from.as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    });
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error) => Err(ErrorKind::Unsupported.into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL))
+}
+
+/// Makes everything visible on the file system that holds `dir` durable.
+pub fn sync_fs(dir: &Path) -> io::Result<()> {
+    let dir = open_dir(dir)?;
+    // SAFETY: the descriptor is open during the call.
+    cvt(unsafe { libc::syncfs(dir.as_raw_fd()) })?;
+    Ok(())
+}
+
+/// Whether it is certain that nobody has the file, which must be open for reading only, open for writing: only then
+/// does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is given back at once. `false` where that is
+/// not known, as on a file of somebody else's without the privilege.
+///
+/// Whoever opens the file for writing in that instant has the kernel send us a SIGIO, which must be ignored.
+pub fn nobody_writes(file: &File) -> bool {
+    let fd = file.as_raw_fd();
+    // SAFETY: the descriptor is open during the call, and both commands take a plain number.
+    let set = |lease: libc::c_int| cvt(unsafe { libc::fcntl(fd, libc::F_SETLEASE, lease) }).is_ok();
+    let granted = set(libc::F_RDLCK);
+    if granted {
+        set(libc::F_UNLCK);
+    }
+    granted
+}
+
+/// The mark of this start of the machine; `None` where it cannot be told.
+pub fn boot_id() -> Option<String<36>> {
+    let mut bytes = [0; 36];
+    File::open("/proc/sys/kernel/random/boot_id")
+        .ok()?
+        .read_exact(&mut bytes)
+        .ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    {
+        String::try_from(text).ok()
+    } else {
+        None
+    }
+}
+
+pub(super) fn set_process_name(name: &str) {
+    let Ok(name) = CString::new(name) else {
+        return;
+    };
+    // SAFETY: the name ends in NUL and outlives the call; the kernel copies at most 16 bytes of it. It cannot fail.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+pub(super) fn errno_place() -> *mut libc::c_int {
+    // SAFETY: takes nothing; the result is this thread's errno.
+    unsafe { libc::__errno_location() }
+}
+
+/// Reads a clock beyond 2038 where the C library's time is too narrow for it; `None` elsewhere, and before Linux 5.1.
+pub(super) fn read_wide_clock(clock: libc::clockid_t) -> Option<Reading> {
+    if cfg!(not(target_pointer_width = "32")) {
+        return None;
+    }
+    let mut time = [0i64; 2];
+    // SAFETY: seconds and nanoseconds, 64 bits each, is what this call writes on every architecture that has it.
+    cvt(unsafe { libc::syscall(CLOCK_GETTIME64, clock, time.as_mut_ptr()) }).ok()?;
+    let [secs, nanos] = time;
+    Some(Reading { secs, nanos })
+}
+
+/// The same number everywhere but on MIPS, which counts from 4000.
+const CLOCK_GETTIME64: libc::c_long = if cfg!(target_arch = "mips") {
+    4403
+} else {
+    403
+};
+
+/// A path as the system wants it; one with a NUL inside cannot exist.
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| ErrorKind::InvalidInput.into())
+}
+
+/// The kernel's watches. Register it for reading and read it to the end when it is ready.
+pub struct Inotify {
+    file: File,
+}
+
+impl Inotify {
+    /// Starts without any watch. `Unsupported` where there is no such thing.
+    pub fn new() -> io::Result<Inotify> {
+        // SAFETY: takes flags only.
+        let fd = cvt(unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) })?;
+        // SAFETY: the kernel just made it and nobody else knows it.
+        Ok(Inotify {
+            file: File::from(unsafe { OwnedFd::from_raw_fd(fd) }),
+        })
+    }
+
+    /// Watches what stands at `path` now, whatever that path leads to later. `StorageFull` when the system's limit
+    /// on watches is reached.
+    pub fn watch(&self, path: &Path, what: Watch) -> io::Result<WatchId> {
+        let path = c_path(path)?;
+        // SAFETY: the path ends in NUL and outlives the call.
+        let id = cvt(unsafe {
+            libc::inotify_add_watch(self.file.as_raw_fd(), path.as_ptr(), mask_of(what))
+        })?;
+        Ok(WatchId(id))
+    }
+
+    /// Ends a watch. One more event with `gone` comes for it. An error means that it was over already.
+    pub fn unwatch(&self, id: WatchId) -> io::Result<()> {
+        // SAFETY: takes numbers.
+        cvt(unsafe { libc::inotify_rm_watch(self.file.as_raw_fd(), id.0) })?;
+        Ok(())
+    }
+
+    /// Calls `each` with everything that happened since the last call. `buf` should have
+    /// [`EVENTS_LEN`](super::inotify::EVENTS_LEN) bytes; less than 272 may be an error.
+    pub fn read_events(&mut self, buf: &mut [u8], each: &mut dyn FnMut(Event)) -> io::Result<()> {
+        loop {
+            match self.file.read(buf) {
+                Ok(0) => return Ok(()),
+                Ok(len) => parse_events(&buf[..len], each),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl AsRawFd for Inotify {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+const fn mask_of(what: Watch) -> u32 {
+    match what {
+        Watch::File => {
+            libc::IN_MODIFY
+                | libc::IN_ATTRIB
+                | libc::IN_MOVE_SELF
+                | libc::IN_DELETE_SELF
+                | libc::IN_DONT_FOLLOW
+        }
+        Watch::Directory => {
+            libc::IN_CREATE
+                | libc::IN_MOVED_TO
+                | libc::IN_MOVED_FROM
+                | libc::IN_DELETE
+                | libc::IN_ONLYDIR
+        }
+    }
+}
+
+/// Events as the kernel writes them, one after another in the machine's byte order:
+/// watch (i32), mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
+fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event)) {
+    while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
+        let [watch, mask, _cookie, name_len] = words_of(head);
+        each(event_of(
+            i32::from_ne_bytes(watch),
+            u32::from_ne_bytes(mask),
+        ));
+        let name_len = usize::try_from(u32::from_ne_bytes(name_len)).unwrap_or(usize::MAX);
+        bytes = rest.get(name_len..).unwrap_or_default();
+    }
+}
+
+fn words_of(bytes: &[u8; 16]) -> [[u8; 4]; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
+}
+
+fn event_of(watch: i32, mask: u32) -> Event {
+    let overflow = mask & libc::IN_Q_OVERFLOW != 0 || watch < 0;
+    Event {
+        id: (!overflow).then_some(WatchId(watch)),
+        gone: mask & libc::IN_IGNORED != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event_bytes(watch: i32, mask: u32, name: &[u8]) -> Vec<u8> {
+        let mut bytes = watch.to_ne_bytes().to_vec();
+        bytes.extend(mask.to_ne_bytes());
+        bytes.extend(0u32.to_ne_bytes());
+        bytes.extend((name.len() as u32).to_ne_bytes());
+        bytes.extend(name);
+        bytes
+    }
+
+    fn parsed(bytes: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        parse_events(bytes, &mut |event| events.push(event));
+        events
+    }
+
+    #[test]
+    fn events_are_taken_apart() {
+        let mut bytes = event_bytes(3, libc::IN_CREATE, b"messages\0\0\0\0\0\0\0\0");
+        bytes.extend(event_bytes(3, libc::IN_IGNORED, b""));
+        bytes.extend(event_bytes(-1, libc::IN_Q_OVERFLOW, b""));
+        let id = Some(WatchId(3));
+        let expected = [
+            Event { id, gone: false },
+            Event { id, gone: true },
+            Event {
+                id: None,
+                gone: false,
+            },
+        ];
+        assert_eq!(parsed(&bytes), expected);
+        bytes.pop();
+        assert_eq!(parsed(&bytes), expected[..2]);
+    }
+
+    #[test]
+    fn any_bytes_are_taken() {
+        arbtest::arbtest(|u| {
+            let bytes: Vec<u8> = u.arbitrary()?;
+            assert!(parsed(&bytes).len() <= bytes.len() / 16);
+            Ok(())
+        })
+        .budget_ms(100);
+    }
+
+    #[test]
+    fn the_boot_id_stays_the_same() {
+        let id = boot_id();
+        assert!(id.as_ref().is_none_or(|id| id.len() == 36));
+        assert_eq!(id, boot_id());
+        assert_eq!(
+            id.is_some(),
+            Path::new("/proc/sys/kernel/random/boot_id").exists()
+        );
+    }
+
+    #[test]
+    fn the_wide_clock_is_used_exactly_where_it_is_needed() {
+        let wide = read_wide_clock(libc::CLOCK_REALTIME);
+        assert!(wide.is_none() || cfg!(target_pointer_width = "32"));
+        if let Some(reading) = wide {
+            assert!(reading.secs > 1_700_000_000 && (0..1_000_000_000).contains(&reading.nanos));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How systems other than Linux live without what only Linux has. The functions are those of `linux.rs`.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
+
+use heapless::String;
+
+use super::clock::Reading;
+use super::files::open_dir;
+use super::inotify::{Event, Watch, WatchId};
+
+/// Always `Unsupported`: link, sync and unlink instead.
+pub fn rename_noreplace(_from: &Path, _to: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Makes everything visible durable, on all file systems. Fails only if `dir` is no directory.
+pub fn sync_fs(dir: &Path) -> io::Result<()> {
+    open_dir(dir)?;
+    // SAFETY: takes and touches nothing and cannot fail.
+    unsafe { libc::sync() };
+    Ok(())
+}
+
+/// Nobody can tell.
+pub fn nobody_writes(_file: &File) -> bool {
+    false
+}
+
+/// Nothing tells one start of the machine from the next.
+pub fn boot_id() -> Option<String<36>> {
+    None
+}
+
+pub(super) fn set_process_name(_name: &str) {}
+
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "macos"))]
+pub(super) fn errno_place() -> *mut libc::c_int {
+    // SAFETY: takes nothing; the result is this thread's errno.
+    unsafe { libc::__error() }
+}
+
+#[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+pub(super) fn errno_place() -> *mut libc::c_int {
+    // SAFETY: takes nothing; the result is this thread's errno.
+    unsafe { libc::__errno() }
+}
+
+pub(super) fn read_wide_clock(_clock: libc::clockid_t) -> Option<Reading> {
+    None
+}
+
+/// Never exists here: growth is found by looking.
+pub struct Inotify {
+    never: std::convert::Infallible,
+}
+
+impl Inotify {
+    /// Always `Unsupported`.
+    pub fn new() -> io::Result<Inotify> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    /// Cannot be called, for want of a value.
+    pub fn watch(&self, _path: &Path, _what: Watch) -> io::Result<WatchId> {
+        match self.never {}
+    }
+
+    /// Cannot be called, for want of a value.
+    pub fn unwatch(&self, _id: WatchId) -> io::Result<()> {
+        match self.never {}
+    }
+
+    /// Cannot be called, for want of a value.
+    pub fn read_events(&mut self, _buf: &mut [u8], _each: &mut dyn FnMut(Event)) -> io::Result<()> {
+        match self.never {}
+    }
+}
+
+impl AsRawFd for Inotify {
+    fn as_raw_fd(&self) -> RawFd {
+        match self.never {}
+    }
+}

@@ -1,0 +1,169 @@
+//! The pid file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use super::{cvt, files};
+
+/// A file that holds the number of this process for as long as this value lives.
+pub struct PidFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl PidFile {
+    /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names another process
+    /// that runs; a number left behind by one that is gone is replaced.
+    pub fn create(path: &Path) -> io::Result<PidFile> {
+        let path = std::path::absolute(path)?;
+        match pid_in(&path) {
+            Some(pid) if pid != process::id() && is_alive(pid) => return Err(in_use(&path, pid)),
+            _ => {}
+        }
+        let scratch = scratch_beside(&path);
+        let _ = fs::remove_file(&scratch);
+        let written =
+            write_new(&scratch).and_then(|file| fs::rename(&scratch, &path).map(|()| file));
+        if written.is_err() {
+            let _ = fs::remove_file(&scratch);
+        }
+        Ok(PidFile {
+            file: written?,
+            path,
+        })
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if pid_in(&self.path) != Some(process::id()) {
+            return;
+        }
+        if fs::remove_file(&self.path).is_err() {
+            // Without root's rights the directory may be closed to us, but not the file that we still hold.
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+fn write_new(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    writeln!(file, "{}", process::id())?;
+    Ok(file)
+}
+
+fn scratch_beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", process::id()));
+    PathBuf::from(name)
+}
+
+/// The number in the file; `None` if there is none that a process can have.
+fn pid_in(path: &Path) -> Option<u32> {
+    let mut text = String::new();
+    let file = files::careful(OpenOptions::new().read(true))
+        .open(path)
+        .ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+fn is_alive(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return false;
+    };
+    // SAFETY: signal 0 asks whether the process is there and does nothing to it.
+    match cvt(unsafe { libc::kill(pid, 0) }) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    }
+}
+
+fn in_use(path: &Path, pid: u32) -> io::Error {
+    let path = path.display();
+    let text = format!("{path} belongs to process {pid}, which is running: stop that one first");
+    io::Error::new(ErrorKind::AlreadyExists, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir_and_path() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.pid");
+        (dir, path)
+    }
+
+    #[test]
+    fn it_holds_our_number_and_goes_with_the_value() {
+        let (dir, path) = dir_and_path();
+        let held = PidFile::create(&path).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{}\n", process::id())
+        );
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "scratch left behind"
+        );
+        drop(held);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_running_process_is_not_pushed_aside() {
+        let (_dir, path) = dir_and_path();
+        fs::write(&path, "1\n").unwrap();
+        let error = PidFile::create(&path).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().contains("process 1,"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn what_a_dead_process_or_a_power_cut_left_is_replaced() {
+        let (_dir, path) = dir_and_path();
+        for left in [
+            "",
+            "nonsense",
+            "-1\n",
+            "0\n",
+            "4294967295\n",
+            "99999999999999999999",
+            "2147483647\n",
+        ] {
+            fs::write(&path, left).unwrap();
+            drop(PidFile::create(&path).unwrap());
+            assert!(!path.exists(), "after {left}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_someone_else_took_over_stays() {
+        let (_dir, path) = dir_and_path();
+        let held = PidFile::create(&path).unwrap();
+        fs::write(&path, "1\n").unwrap();
+        drop(held);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error() {
+        let (dir, _) = dir_and_path();
+        let error = PidFile::create(&dir.path().join("none/daemon.pid"))
+            .map(drop)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_fifo_in_its_place_does_not_make_us_wait() {
+        let (_dir, path) = dir_and_path();
+        super::super::testing::make_fifo(&path);
+        assert!(PidFile::create(&path).is_ok());
+    }
+}

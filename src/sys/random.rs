@@ -1,0 +1,41 @@
+//! A number that nobody can guess: the seed for jitter and for the blocks that a proof is made of.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use super::clock;
+
+/// A fresh seed. Where the system has no randomness to give, the process's number and the clocks must do.
+pub fn random_seed() -> u64 {
+    from_system().unwrap_or_else(|_| from_circumstances())
+}
+
+fn from_system() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn from_circumstances() -> u64 {
+    let now = clock::now();
+    let pid = u64::from(std::process::id());
+    // Rotations keep the quickly changing low bits of the three apart.
+    now.wall.ms() ^ now.mono.ms().rotate_left(24) ^ pid.rotate_left(48)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_seeds_are_alike() {
+        assert_ne!(random_seed(), random_seed());
+        assert_ne!(from_system().unwrap(), from_system().unwrap());
+    }
+
+    #[test]
+    fn circumstances_give_a_seed_too() {
+        assert_ne!(from_circumstances(), 0);
+        assert_ne!(from_circumstances() >> 48, 0);
+    }
+}
