@@ -1,48 +1,144 @@
-//! Command lines and dispatch.
+//! Command lines: which applet, with which options, and the exit status it ends with.
+//!
+//! The name the program was called by decides, the historic names of fetchlogs 1.1 included; else the first argument
+//! does; else the list of applets is shown. Every applet has a file here that reads its options and starts it.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+mod daemon;
+mod demo;
+mod exit;
+mod fetch_logs;
+mod gen_numbers;
+mod options;
+mod seconds;
+mod snmp_from_file;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::snmp;
-use crate::snmp::oid::Oid;
+use self::exit::Exit;
 
-/// Runs the applet that the command line names.
+/// One program of several in the binary.
+struct Applet {
+    name: &'static str,
+    about: &'static str,
+    usage: &'static str,
+    run: fn(&OsStr, &[OsString]) -> Result<(), Exit>,
+}
+
+const APPLETS: [Applet; 4] = [
+    gen_numbers::APPLET,
+    fetch_logs::APPLET,
+    snmp_from_file::APPLET,
+    demo::APPLET,
+];
+
+/// Runs the applet that the command line names and tells its exit status: 0 fine, 1 a failure at run time, 2 misuse
+/// of the command line, 78 a faulty configuration.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let called = args.next().unwrap_or_default();
-    let is_helper = |name: &OsString| {
-        Path::new(name)
-            .file_name()
-            .is_some_and(|name| matches!(name.as_bytes(), b"snmp_from_file" | b"snmp_from_file.pl"))
+    let args: Vec<OsString> = args.collect();
+    let outcome = match applet_named(&called) {
+        Some(applet) => start(applet, &called, &args),
+        None => start_first(&called, &args),
     };
-    if !is_helper(&called) && !args.next().is_some_and(|name| is_helper(&name)) {
-        eprintln!("fetchlogs: applets: snmp_from_file");
-        return ExitCode::from(2);
-    }
-    match snmp_options(args) {
-        Some(options) => ExitCode::from(u8::try_from(snmp::run(&options)).unwrap_or(1)),
-        None => {
-            eprintln!("usage: snmp_from_file [-d SNMP_DIR] [-o BASE_OID] [-S STALE]");
-            ExitCode::from(2)
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            exit.explain();
+            exit.code()
         }
     }
 }
 
-fn snmp_options(mut args: impl Iterator<Item = OsString>) -> Option<snmp::Options> {
-    let mut options = snmp::Options::default();
-    while let Some(flag) = args.next() {
-        let value = args.next()?;
-        match flag.as_bytes() {
-            b"-d" => options.dir = value.into(),
-            b"-o" => options.base = Oid::parse(value.as_bytes())?,
-            b"-S" => {
-                let stale: f64 = value.to_str()?.parse().ok()?;
-                options.stale_ms = (stale * 1000.0) as u64;
-            }
-            _ => return None,
+/// The first argument names the applet.
+fn start_first(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    let Some((first, rest)) = args.split_first() else {
+        return Err(Exit::misuse("fetchlogs", "name an applet", &overview()));
+    };
+    if let Some(applet) = applet_named(first) {
+        return start(applet, called, rest);
+    }
+    match first.to_str() {
+        Some("-h" | "--help") => print(&overview()),
+        Some("-V" | "--version") => print(&version("fetchlogs")),
+        _ => Err(Exit::misuse(
+            "fetchlogs",
+            &format!("there is no applet {}", first.display()),
+            &overview(),
+        )),
+    }
+}
+
+fn start(applet: &Applet, called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    let asked = |short: &str, long: &str| {
+        args.iter()
+            .take_while(|arg| *arg != "--")
+            .any(|arg| arg == short || arg == long)
+    };
+    if asked("-h", "--help") {
+        return print(&format!("{}\n\n{}", applet.about, applet.usage));
+    }
+    if asked("-V", "--version") {
+        return print(&version(applet.name));
+    }
+    (applet.run)(called, args)
+}
+
+/// The applet that a path or a word names, with or without the ending of its Perl ancestor.
+fn applet_named(name: &OsStr) -> Option<&'static Applet> {
+    let name = Path::new(name).file_name()?.to_str()?;
+    let name = name.strip_suffix(".pl").unwrap_or(name);
+    APPLETS.iter().find(|applet| applet.name == name)
+}
+
+fn version(name: &str) -> String {
+    format!("{name} {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn overview() -> String {
+    let mut text = String::from("usage: fetchlogs APPLET [ARGUMENT]...\n\napplets:\n");
+    for applet in &APPLETS {
+        text.push_str(&format!("  {:<15} {}\n", applet.name, applet.about));
+    }
+    text.push_str("\nEvery applet knows -h and -V. A link named like an applet runs it.\n");
+    text
+}
+
+/// Prints what was asked for. Nobody there to read it is a failure.
+fn print(text: &str) -> Result<(), Exit> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Exit::failure("fetchlogs", format!("cannot print: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn historic_names_and_paths_are_applets() {
+        for (name, applet) in [
+            ("gen_numbers", "gen_numbers"),
+            ("/usr/sbin/gen_numbers.pl", "gen_numbers"),
+            ("./fetch_logs", "fetch_logs"),
+            ("/etc/snmp/snmp_from_file.pl", "snmp_from_file"),
+            ("demo", "demo"),
+        ] {
+            assert_eq!(applet_named(OsStr::new(name)).map(|a| a.name), Some(applet));
+        }
+        for name in ["fetchlogs", "", "/", "gen_number", "gen_numbers.py"] {
+            assert!(applet_named(OsStr::new(name)).is_none());
         }
     }
-    Some(options)
+
+    #[test]
+    fn every_applet_is_in_the_overview() {
+        for applet in &APPLETS {
+            assert!(overview().contains(applet.name));
+            assert!(applet.usage.starts_with("usage: "));
+        }
+    }
 }

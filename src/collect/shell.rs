@@ -36,6 +36,8 @@ pub struct Options {
     pub snmp_dir: PathBuf,
     /// The configuration, read again at SIGHUP.
     pub config_path: PathBuf,
+    /// What relative paths in the configuration are relative to.
+    pub base_dir: PathBuf,
     /// The periods of every source.
     pub periods: Periods,
     /// Events go to syslog instead of stdout and stderr.
@@ -214,10 +216,12 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        let sources = config.sources.into_iter();
-        let mut wanted: BTreeMap<PathBuf, SourceConfig> = sources
-            .map(|source| (source.local.clone(), source))
-            .collect();
+        let mut wanted: BTreeMap<PathBuf, SourceConfig> = BTreeMap::new();
+        for mut source in config.sources {
+            source.local = self.options.base_dir.join(&source.local);
+            source.pointer = self.options.base_dir.join(&source.pointer);
+            wanted.insert(source.local.clone(), source);
+        }
         for place in &mut self.slots {
             let unchanged = place.as_ref().filter(|slot| {
                 // A name that had no address is looked up again.

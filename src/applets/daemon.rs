@@ -1,0 +1,90 @@
+//! What both daemons do on their way up: background, pid file, user, signals.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use super::exit::Exit;
+use super::options::{self, Parsed};
+use crate::reactor::Reactor;
+use crate::sys::process::{Background, PidFile, Role, drop_privileges, set_process_name};
+use crate::sys::signals::{Signal, Signals, ignore_stray_signals};
+
+/// The letters of the options that this module understands.
+pub const OPTIONS: &str = "bsP:u:";
+
+/// A daemon that has taken all steps but the last.
+pub struct Daemon {
+    program: &'static str,
+    background: Option<Background>,
+    _pid_file: Option<PidFile>,
+}
+
+impl Daemon {
+    /// Goes to the background, writes the pid file and gives up privileges, as far as the options say so. Whatever
+    /// needs privileges, and whatever the operator should hear of at once, comes before.
+    pub fn start(program: &'static str, parsed: &Parsed) -> Result<Daemon, Exit> {
+        let failed =
+            |what: &str, error: io::Error| Exit::failure(program, format!("{what}: {error}"));
+        set_process_name(program);
+        ignore_stray_signals();
+        let background = if options::has(parsed, 'b') {
+            match Background::fork()
+                .map_err(|error| failed("cannot go to the background", error))?
+            {
+                Role::Parent { status } => return Err(Exit::silent(status)),
+                Role::Child(background) => Some(background),
+            }
+        } else {
+            None
+        };
+        let pid_file = options::value(parsed, 'P')
+            .map(|path| create_pid_file(program, path))
+            .transpose()?;
+        if let Some(user) = options::value(parsed, 'u') {
+            let user = user.to_string_lossy();
+            drop_privileges(&user)
+                .map_err(|error| failed(&format!("cannot become the user {user}"), error))?;
+        }
+        Ok(Daemon {
+            program,
+            background,
+            _pid_file: pid_file,
+        })
+    }
+
+    /// The event loop, with the signals a daemon acts on.
+    pub fn reactor(&self) -> Result<Reactor, Exit> {
+        Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
+            .and_then(Reactor::new)
+            .map_err(|error| {
+                Exit::failure(
+                    self.program,
+                    format!("cannot set up the event loop: {error}"),
+                )
+            })
+    }
+
+    /// Everything that can fail has been tried: the process that waits in the foreground may end.
+    pub fn ready(&mut self) -> Result<(), Exit> {
+        let Some(background) = self.background.take() else {
+            return Ok(());
+        };
+        background.ready().map_err(|error| {
+            Exit::failure(
+                self.program,
+                format!("cannot go to the background: {error}"),
+            )
+        })
+    }
+}
+
+fn create_pid_file(program: &str, path: &OsStr) -> Result<PidFile, Exit> {
+    let path = Path::new(path);
+    PidFile::create(path).map_err(|error| {
+        Exit::failure(
+            program,
+            format!("cannot write the pid file {}: {error}", path.display()),
+        )
+    })
+}

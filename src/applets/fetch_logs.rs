@@ -1,0 +1,101 @@
+//! `fetch_logs`, the collector.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::Applet;
+use super::daemon::{self, Daemon};
+use super::exit::Exit;
+use super::options::{self, Parsed};
+use super::seconds;
+use crate::collect::config::Config;
+use crate::collect::shell::{Collector, Options};
+use crate::collect::source::Periods;
+use crate::store::config_file;
+
+pub const APPLET: Applet = Applet {
+    name: NAME,
+    about: "keeps live copies of log files on many servers",
+    usage: USAGE,
+    run,
+};
+
+const NAME: &str = "fetch_logs";
+
+const USAGE: &str = "\
+usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
+                  [-r RETRY] [-w WAIT] [-i IDLE] SNMP_DIR CONF
+  SNMP_DIR    the directory of the status files, one for each server
+  CONF        the configuration
+  -t          check the configuration and exit
+  -b          go to the background once everything that can fail has been tried
+  -P PIDFILE  write the process number there
+  -u USER     give up privileges before any file is opened
+  -s          send events to syslog instead of stdout and stderr
+  -r RETRY    seconds to wait after a first failure; grows to 60 (5)
+  -w WAIT     seconds to wait for a connection, and for an answer (3)
+  -i IDLE     seconds without a sign of life after which a server is dead (120)
+  -h, -V      show this help, show the version
+";
+
+fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    let known = format!("tr:w:i:{}", daemon::OPTIONS);
+    let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
+    let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
+    let [snmp_dir, config_path] = parsed.operands.as_slice() else {
+        return Err(misuse("it takes two operands, SNMP_DIR and CONF"));
+    };
+    let periods = periods(&parsed).map_err(|bad| misuse(&bad))?;
+    let options = Options {
+        snmp_dir: absolute(snmp_dir)?,
+        config_path: absolute(config_path)?,
+        base_dir: absolute(OsStr::new("."))?,
+        periods,
+        syslog: options::has(&parsed, 's'),
+    };
+    let config =
+        config_file::read(&options.config_path, Config::parse).map_err(Exit::configuration)?;
+    if options::has(&parsed, 't') {
+        return Ok(());
+    }
+    let mut daemon = Daemon::start(NAME, &parsed)?;
+    prepare(&options.snmp_dir)?;
+    let reactor = daemon.reactor()?;
+    let mut collector = Collector::new(options, config, reactor);
+    daemon.ready()?;
+    collector
+        .run()
+        .map_err(|error| Exit::failure(NAME, format!("the event loop failed: {error}")))
+}
+
+fn periods(parsed: &Parsed) -> Result<Periods, String> {
+    let period = |letter: char, default_ms: u64| match options::value(parsed, letter) {
+        None => Ok(default_ms),
+        Some(text) => text.to_str().and_then(seconds::to_ms).ok_or_else(|| {
+            format!("option -{letter} takes seconds, such as 5 or 0.2, up to ten days")
+        }),
+    };
+    Ok(Periods {
+        retry_ms: period('r', 5_000)?,
+        wait_ms: period('w', 3_000)?,
+        idle_ms: period('i', 120_000)?,
+    })
+}
+
+/// Makes sure that status files can be written, creating their directory if only that is missing: it often stands
+/// in memory and is gone after a start of the machine.
+fn prepare(snmp_dir: &Path) -> Result<(), Exit> {
+    let probe = snmp_dir.join(".fetch_logs.tmp");
+    std::fs::create_dir_all(snmp_dir)
+        .and_then(|()| std::fs::File::create(&probe))
+        .and_then(|_| std::fs::remove_file(&probe))
+        .map_err(|error| {
+            let dir = snmp_dir.display();
+            Exit::failure(NAME, format!("cannot write status files to {dir}: {error}"))
+        })
+}
+
+fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
+    std::path::absolute(path)
+        .map_err(|error| Exit::failure(NAME, format!("cannot find {}: {error}", path.display())))
+}

@@ -1,0 +1,99 @@
+//! `gen_numbers`, the log server.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::Applet;
+use super::daemon::{self, Daemon};
+use super::exit::Exit;
+use super::options;
+use crate::report::Report;
+use crate::serve::config::Config;
+use crate::serve::shell::{Server, bind};
+use crate::store::config_file;
+
+pub const APPLET: Applet = Applet {
+    name: NAME,
+    about: "serves log files to the hosts it allows",
+    usage: USAGE,
+    run,
+};
+
+const NAME: &str = "gen_numbers";
+
+const USAGE: &str = "\
+usage: gen_numbers [-c CONF] [-t] [-b] [-P PIDFILE] [-u USER] [-s]
+  -c CONF     the configuration; without it PROGRAM.locals beside the program
+              if it is called by a name of its own, else /etc/gen_numbers.pl.locals
+  -t          check the configuration and exit
+  -b          go to the background once everything that can fail has been tried
+  -P PIDFILE  write the process number there
+  -u USER     give up privileges after binding the port
+  -s          send messages to syslog instead of stderr
+  -h, -V      show this help, show the version
+";
+
+const DEFAULT_CONFIG: &str = "/etc/gen_numbers.pl.locals";
+
+fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    let known = format!("c:t{}", daemon::OPTIONS);
+    let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
+    let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
+    if !parsed.operands.is_empty() {
+        return Err(misuse("it takes no operands"));
+    }
+    let path = match options::value(&parsed, 'c') {
+        Some(path) => PathBuf::from(path),
+        None => default_config(called),
+    };
+    let failed = |what: String| Exit::failure(NAME, what);
+    let path = std::path::absolute(&path)
+        .map_err(|error| failed(format!("cannot find {}: {error}", path.display())))?;
+    let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
+    if options::has(&parsed, 't') {
+        return Ok(());
+    }
+    let socket = bind(&config)
+        .map_err(|error| failed(format!("cannot listen on {}: {error}", config.bind)))?;
+    let mut daemon = Daemon::start(NAME, &parsed)?;
+    let report = if options::has(&parsed, 's') {
+        Report::to_syslog(NAME)
+    } else {
+        Report::to_stderr(NAME)
+    };
+    let reactor = daemon.reactor()?;
+    let mut server = Server::new(path, config, socket, reactor, report)
+        .map_err(|error| failed(format!("cannot start: {error}")))?;
+    daemon.ready()?;
+    server
+        .run()
+        .map_err(|error| failed(format!("the event loop failed: {error}")))
+}
+
+/// The configuration beside the name the program was called by, if it has one of its own; that is where fetchlogs 1.1
+/// looks. A name without a directory is looked up as the shell did.
+fn default_config(called: &OsStr) -> PathBuf {
+    let own_name = super::applet_named(called).is_some();
+    let program = if called.as_bytes().contains(&b'/') {
+        Some(PathBuf::from(called))
+    } else {
+        on_path(called)
+    };
+    program
+        .filter(|_| own_name)
+        .map(|program| {
+            let mut name = program.into_os_string();
+            name.push(".locals");
+            PathBuf::from(name)
+        })
+        .filter(|config| config.exists())
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG))
+}
+
+fn on_path(name: &OsStr) -> Option<PathBuf> {
+    let dirs = std::env::var_os("PATH")?;
+    std::env::split_paths(&dirs)
+        .map(|dir| dir.join(Path::new(name)))
+        .find(|program| program.is_file())
+}

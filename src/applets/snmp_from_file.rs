@@ -1,0 +1,53 @@
+//! `snmp_from_file`, the helper of net-snmp's agent.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::exit::Exit;
+use super::{Applet, options, seconds};
+use crate::snmp::oid::Oid;
+use crate::snmp::{self, Options};
+
+pub const APPLET: Applet = Applet {
+    name: NAME,
+    about: "shows the status files to net-snmp (pass_persist)",
+    usage: USAGE,
+    run,
+};
+
+const NAME: &str = "snmp_from_file";
+
+const USAGE: &str = "\
+usage: snmp_from_file [-d SNMP_DIR] [-o BASE_OID] [-S STALE]
+  -d SNMP_DIR  the directory of the status files (/var/snmp_data)
+  -o BASE_OID  where the values hang in the tree (.1.3.6.1.4.99)
+  -S STALE     seconds after which a status file counts as stale (120)
+  -h, -V       show this help, show the version
+";
+
+fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
+    let parsed = options::parse(args, "d:o:S:").map_err(|bad| misuse(&bad.to_string()))?;
+    if !parsed.operands.is_empty() {
+        return Err(misuse("it takes no operands"));
+    }
+    let mut chosen = Options::default();
+    if let Some(dir) = options::value(&parsed, 'd') {
+        chosen.dir = dir.into();
+    }
+    if let Some(base) = options::value(&parsed, 'o') {
+        chosen.base = Oid::parse(base.as_bytes()).ok_or_else(|| {
+            misuse("option -o takes a numeric object identifier, such as .1.3.6.1.4.99")
+        })?;
+    }
+    if let Some(stale) = options::value(&parsed, 'S') {
+        chosen.stale_ms = stale
+            .to_str()
+            .and_then(seconds::to_ms)
+            .ok_or_else(|| misuse("option -S takes seconds, such as 120"))?;
+    }
+    match snmp::run(&chosen) {
+        0 => Ok(()),
+        status => Err(Exit::silent(u8::try_from(status).unwrap_or(1))),
+    }
+}
