@@ -30,3 +30,26 @@ pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 
 const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
 const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
+
+// The server's configuration and its globs.
+
+/// Most faults of one configuration that are told at once: a screenful.
+pub const CONFIG_FAULTS_MAX: usize = 20;
+
+/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
+pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Most clients that can be configured: each takes two descriptors.
+pub const CLIENTS_MAX: usize = 4096;
+
+/// Longest text of the globs of one log, in bytes.
+pub const GLOB_TEXT_MAX_LEN: usize = 1024;
+
+/// Most patterns that the globs of one log may stand for once braces are expanded.
+pub const GLOB_PATTERNS_MAX: usize = 64;
+
+/// Longest path a glob can find, in bytes: no system call takes a longer one.
+pub const GLOB_PATH_MAX_LEN: usize = 4095;
+
+/// Bytes for the names of matching directories that wait for their turn while a glob is walked.
+pub const GLOB_WAITING_LEN: usize = 16 * 1024;

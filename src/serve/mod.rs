@@ -1,1 +1,5 @@
 //! To come.
+
+pub mod allow;
+pub mod config;
+pub mod glob;
