@@ -1,8 +1,8 @@
 //! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every fault with its place
 //! out. Pure: whoever calls has read the file.
 //!
-//! The file is a piece of Perl, and no Perl is at hand. [`text`] knows lines and columns, [`literal`] reads strings
-//! and numbers, [`statement`] knows the grammar, [`meaning`] decides what a value is good for.
+//! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal` reads strings
+//! and numbers, `statement` knows the grammar, `meaning` decides what a value is good for.
 
 mod fault;
 mod literal;

@@ -1,7 +1,7 @@
 //! Globs in the manner of Perl and csh: which files could be rotated ones. Pure: directories come through
 //! [`ReadStore`].
 //!
-//! [`component`] matches one name, [`expand`] takes the text apart, [`walk`] goes through the directories.
+//! `component` matches one name, `expand` takes the text apart, `walk` goes through the directories.
 
 mod component;
 mod expand;
