@@ -89,3 +89,31 @@ pub const SNMP_VALUE_MAX_LEN: usize = 4094;
 pub const SNMP_REPLY_MAX_LEN: usize = OID_TEXT_MAX_LEN + 1 + 7 + SNMP_VALUE_MAX_LEN + 1;
 
 const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);
+// The server's configuration and its globs.
+
+/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
+pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Most clients that can be configured: each takes two descriptors.
+pub const CLIENTS_MAX: usize = 20_000;
+
+/// Longest text of the globs of one log, in bytes.
+pub const GLOB_TEXT_MAX_LEN: usize = 1024;
+
+/// Most patterns that the globs of one log may stand for once braces are expanded.
+pub const GLOB_PATTERNS_MAX: usize = 64;
+
+/// Longest path a glob can find, in bytes: no system call takes a longer one.
+pub const GLOB_PATH_MAX_LEN: usize = 4095;
+
+/// Bytes for the names of matching directories that wait for their turn while a glob is walked.
+pub const GLOB_WAITING_LEN: usize = 16 * 1024;
+
+/// How long accepting pauses when the system has no descriptor or memory left.
+pub const ACCEPT_PAUSE_MS: u64 = 1_000;
+
+/// Generations of one file that are watched for late writers, the live one included.
+pub const WATCHES_PER_FILE_MAX: usize = 4;
+
+/// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
+pub const RENAMED_FILES_MAX: usize = 64;

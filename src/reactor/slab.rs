@@ -117,6 +117,11 @@ impl<T> Slab<T> {
         })
     }
 
+    /// One more than the highest index there ever was: for who visits all places and changes them on the way.
+    pub fn bound(&self) -> u32 {
+        self.places.len() as u32
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.len

@@ -89,8 +89,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         match live {
             Some((file, stat)) if stat.id.inode == asked => {
-                let dropped =
-                    memory.take_truncation(self.peer, self.index, asked, request.offset);
+                let dropped = memory.take_truncation(self.peer, self.index, asked, request.offset);
                 Ok(same_inode(file, stat, request, dropped))
             }
             live => self.choose_rotated(live, request, memory),
@@ -107,7 +106,7 @@ impl<S: ReadStore> Query<'_, S> {
         let asked = request.inode.inode();
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
         let held = rotated.iter().find(|c| c.age.inode == asked);
-        if let Some(held) = held.filter(|held| request.offset <= held.size)
+        if held.is_some_and(|held| request.offset <= held.size)
             && let Some((file, stat)) = self.open_rotated(asked)
             && request.offset <= stat.size
             && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
@@ -116,7 +115,10 @@ impl<S: ReadStore> Query<'_, S> {
                 file,
                 stat,
                 offset: request.offset,
-                reply: Reply { mark: Mark::Found, inode: request.inode },
+                reply: Reply {
+                    mark: Mark::Found,
+                    inode: request.inode,
+                },
                 live: false,
             });
         }

@@ -86,13 +86,7 @@ impl Memory {
     }
 
     /// Whether this request comes from a client that was dropped because of a truncation; it is forgotten thereby.
-    pub fn take_truncation(
-        &mut self,
-        peer: IpAddr,
-        file: u32,
-        inode: Inode,
-        offset: u64,
-    ) -> bool {
+    pub fn take_truncation(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) -> bool {
         let asked = Truncation {
             peer,
             file,

@@ -1,1 +1,14 @@
-//! To come.
+//! The log server: one process that serves the log files its configuration names.
+//!
+//! Pure but for the shell: [`config`], [`allow`] and [`glob`] say what may be served to whom, [`catalog`] which file
+//! answers a request, [`session`] is one client's machine and [`stream`] its streaming half.
+
+pub mod allow;
+pub mod catalog;
+pub mod config;
+pub mod glob;
+pub mod memory;
+pub mod order;
+pub mod session;
+pub mod shell;
+pub mod stream;

@@ -92,8 +92,17 @@ mod tests {
     use crate::store::Kind;
 
     fn age(name: &str, mtime_ns: u64, inode: u64) -> Age {
-        let id = FileId { device: 1, inode: Inode(inode) };
-        let stat = Stat { id, size: 0, mtime_ns, links: 1, kind: Kind::Regular };
+        let id = FileId {
+            device: 1,
+            inode: Inode(inode),
+        };
+        let stat = Stat {
+            id,
+            size: 0,
+            mtime_ns,
+            links: 1,
+            kind: Kind::Regular,
+        };
         Age::of(Path::new(name), &stat)
     }
 
@@ -110,7 +119,10 @@ mod tests {
             ("/v/m.1", "/v/m.0"),
             ("/v/m-20261121", "/v/m-20261122"),
             ("/v/log4.2", "/v/log4.1"),
-            ("/v/@4000000068f0a1b21d8e3f2c.s", "/v/@4000000068f0a1b31d8e3f2c.s"),
+            (
+                "/v/@4000000068f0a1b21d8e3f2c.s",
+                "/v/@4000000068f0a1b31d8e3f2c.s",
+            ),
         ] {
             assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");
             assert!(age(older, 5, 2) < age(newer, 5, 1), "{older} {newer}");
@@ -119,7 +131,11 @@ mod tests {
 
     #[test]
     fn next_newer_steps_through_all_of_them() {
-        let all = [age("/v/m.3", 1, 30), age("/v/m.2", 1, 20), age("/v/m.1", 7, 10)];
+        let all = [
+            age("/v/m.3", 1, 30),
+            age("/v/m.2", 1, 20),
+            age("/v/m.1", 7, 10),
+        ];
         let mut at = Age::at(0, Inode(99));
         let mut seen = Vec::new();
         while let Some(next) = next_newer(all.iter().copied(), at) {
@@ -133,7 +149,10 @@ mod tests {
     fn a_remembered_generation_is_not_its_own_successor() {
         let all = [age("/v/m.1", 7, 10)];
         assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(10))), None);
-        assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(11))), Some(all[0]));
+        assert_eq!(
+            next_newer(all.into_iter(), Age::at(7, Inode(11))),
+            Some(all[0])
+        );
     }
 
     #[test]
@@ -148,7 +167,14 @@ mod tests {
 
     #[test]
     fn odd_names_have_a_rank_too() {
-        for name in ["", "@", "@zz", "99999999999999999999999", "a", "@ffffffffffffffffffffffff"] {
+        for name in [
+            "",
+            "@",
+            "@zz",
+            "99999999999999999999999",
+            "a",
+            "@ffffffffffffffffffffffff",
+        ] {
             let _ = rank(name.as_bytes());
         }
     }

@@ -5,9 +5,12 @@
 //! [`Session::ending`] (then the connection is closed), [`Session::output`] as long as the socket takes bytes, each
 //! time followed by [`Session::consume_output`], and [`Session::poll_timeout`].
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::catalog::{Query, Refusal};
 use super::config::Config;
@@ -63,6 +66,8 @@ pub enum Ending {
     Truncated,
     /// The open file cannot be read any more.
     Unreadable(io::Error),
+    /// A changed configuration no longer allows it.
+    Withdrawn,
 }
 
 impl Ending {
@@ -92,6 +97,7 @@ impl fmt::Display for Ending {
             Ending::Stalled => f.write_str("the client takes no data"),
             Ending::Rotated => f.write_str("the file was rotated"),
             Ending::Truncated => f.write_str("the file was truncated"),
+            Ending::Withdrawn => f.write_str("the configuration no longer allows it"),
             Ending::Unreadable(error) => write!(f, "cannot read it any more: {error}"),
         }
     }
@@ -145,6 +151,15 @@ impl<F> Session<F> {
     /// Ends the session from outside.
     pub fn end(&mut self, ending: Ending) {
         self.phase = Phase::Ended(ending);
+    }
+
+    /// The configuration was replaced: its file has another number there, or is no longer served.
+    pub fn renumber(&mut self, file: Option<u32>) {
+        match (&mut self.phase, file) {
+            (Phase::Streaming(stream), Some(file)) => stream.renumber(file),
+            (Phase::Streaming(_), None) => self.end(Ending::Withdrawn),
+            _ => {}
+        }
     }
 
     /// The client closed its side or the connection broke.
@@ -241,16 +256,22 @@ fn answer<S: ReadStore>(
     cx: &mut Context<'_, S>,
 ) -> Result<Stream<S::File>, Ending> {
     let request = Request::parse(line).map_err(Ending::BadRequest)?;
-    let (index, entry) = cx.config.file(request.path).ok_or(Ending::NotServed)?;
+    let path = Path::new(OsStr::from_bytes(request.path));
+    let served = cx.config.index_of(path).ok_or(Ending::NotServed)?;
+    let entry = cx
+        .config
+        .files
+        .get(served as usize)
+        .ok_or(Ending::NotServed)?;
     let query = Query {
         store: cx.store,
         entry,
-        index,
+        index: served,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
     };
     let choice = query.choose(&request, cx.memory).map_err(Ending::Refused)?;
-    Ok(Stream::new(index, choice, cx.config, cx.now))
+    Ok(Stream::new(served, choice, cx.config, cx.now))
 }
 
 /// A rotated file that was last written before this moment is complete.

@@ -28,6 +28,7 @@ use crate::report::Report;
 use crate::store::config_file;
 use crate::store::real::RealRead;
 use crate::sys::clock;
+use crate::sys::limits::raise_descriptor_limit;
 use crate::sys::signals::Signal;
 use crate::time::{Mono, Now};
 
@@ -215,7 +216,8 @@ impl Server {
             return self.deadlines.set(index, at);
         };
         if ending.is_noteworthy() {
-            self.report.say(format_args!("{}: {ending}", client.peer.ip()));
+            self.report
+                .say(format_args!("{}: {ending}", client.peer.ip()));
         }
         self.deadlines.set(index, None);
         self.ready.remove(index);
@@ -237,7 +239,9 @@ impl Server {
                 .generation(index)
                 .and_then(|generation| self.clients.get(index, generation))
                 .and_then(|client| client.session.file());
-            let is_touched = file.zip(self.watches.as_ref()).is_some_and(|(file, watches)| watches.has_changed(file));
+            let is_touched = file
+                .zip(self.watches.as_ref())
+                .is_some_and(|(file, watches)| watches.has_changed(file));
             if is_touched {
                 self.drive(index, |client, cx, _| {
                     client.session.handle_hint(cx);
@@ -337,17 +341,22 @@ impl Server {
             });
         }
         for file in 0..self.files.config.files.len() as u32 {
-            let is_followed = self.clients.iter().any(|(_, _, c)| c.session.file() == Some(file));
+            let is_followed = self
+                .clients
+                .iter()
+                .any(|(_, _, c)| c.session.file() == Some(file));
             if let Some(watches) = self.watches.as_mut().filter(|_| is_followed) {
                 watches.add(file, &self.files.config.files, &mut self.report);
             }
         }
         self.check_config();
-        self.report.say(format_args!("read the configuration again"));
+        self.report
+            .say(format_args!("read the configuration again"));
     }
 
-    /// Says what makes a configuration useless, though it is not wrong.
+    /// Makes room for as many clients as are configured, and says what makes a configuration useless.
     fn check_config(&mut self) {
+        raise_descriptor_limit(self.files.config.max_clients as u64 * 2 + 64);
         if self.files.config.hosts.is_empty() {
             self.report
                 .say(format_args!("%hosts_allow is empty: nobody is served"));

@@ -91,6 +91,11 @@ impl<F> Stream<F> {
         self.index
     }
 
+    /// The configured log has another number now.
+    pub fn renumber(&mut self, index: u32) {
+        self.index = index;
+    }
+
     /// Looks at the file and at its name and draws the consequences.
     pub fn look<S: ReadStore<File = F>>(&mut self, peer: IpAddr, cx: &mut Context<'_, S>) -> Turn {
         self.looked_at = cx.now.mono;
@@ -263,6 +268,10 @@ impl<F> Stream<F> {
 fn quiet_at(stat: &Stat, config: &Config, now: Now) -> Mono {
     let written_ms = stat.mtime_ns / 1_000_000;
     let quiet_ms = now.wall.ms().saturating_sub(written_ms);
-    now.mono
-        .plus_ms(config.grace_ms.saturating_sub(quiet_ms).min(config.grace_ms))
+    now.mono.plus_ms(
+        config
+            .grace_ms
+            .saturating_sub(quiet_ms)
+            .min(config.grace_ms),
+    )
 }

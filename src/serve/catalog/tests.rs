@@ -28,7 +28,12 @@ impl Rig {
             disk.write_as(path, inode, bytes);
         }
         let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
-        Rig { disk, config, memory: Memory::new(), quiet_since_ms: 5_000 }
+        Rig {
+            disk,
+            config,
+            memory: Memory::new(),
+            quiet_since_ms: 5_000,
+        }
     }
 
     fn choose(&mut self, line: &str) -> Result<Choice<Handle>, Refusal> {
@@ -44,9 +49,15 @@ impl Rig {
 
     /// The answer line without its newline, the offset and the inode of the file that is sent.
     fn answer(&mut self, line: &str) -> (String, u64, u64) {
-        let choice = self.choose(line).unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
+        let choice = self
+            .choose(line)
+            .unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
         let reply = String::from_utf8(choice.reply.to_line().to_vec()).unwrap();
-        (reply.trim_end().into(), choice.offset, choice.stat.id.inode.0)
+        (
+            reply.trim_end().into(),
+            choice.offset,
+            choice.stat.id.inode.0,
+        )
     }
 }
 
@@ -141,7 +152,11 @@ fn an_inode_used_again_by_a_shorter_file_is_lost() {
 fn without_a_live_file_a_rotated_one_still_answers() {
     let mut rig = Rig::new();
     rig.disk.remove("/v/m");
-    assert_eq!(rig.answer("/v/m 1 1"), says("O 1", 1, 1), "its writer has not moved on");
+    assert_eq!(
+        rig.answer("/v/m 1 1"),
+        says("O 1", 1, 1),
+        "its writer has not moved on"
+    );
     assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2));
     assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
     assert!(matches!(rig.choose("/v/m 9 9"), Err(Refusal::Missing)));
@@ -171,7 +186,8 @@ fn more_rotated_files_than_fit_leave_the_newest() {
     let mut rig = Rig::new();
     for n in 0..2 * CANDIDATES_MAX as u64 {
         rig.disk.at_ms(10_000 + n);
-        rig.disk.write_as(&format!("/v/m.{}", 10 + n), 100 + n, b"x");
+        rig.disk
+            .write_as(&format!("/v/m.{}", 10 + n), 100 + n, b"x");
     }
     rig.quiet_since_ms = 100_000;
     let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;

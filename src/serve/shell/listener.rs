@@ -64,7 +64,10 @@ impl Listener {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    return Some((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())));
+                    return Some((
+                        stream,
+                        SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+                    ));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(error) if is_about_the_peer(&error) => {}

@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::WATCHES;
-use crate::limits::WATCHES_PER_FILE_MAX;
+use crate::limits::{RENAMED_FILES_MAX, WATCHES_PER_FILE_MAX};
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
@@ -77,7 +77,7 @@ impl Watches {
     pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> bool {
         self.changed.clear();
         self.changed.resize(files.len(), false);
-        let mut renamed = vec_of_files();
+        let mut renamed: heapless::Vec<u32, RENAMED_FILES_MAX> = heapless::Vec::new();
         let (rows, changed) = (&mut self.rows, &mut self.changed);
         let result = self.inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {

@@ -1,0 +1,87 @@
+//! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every fault with its place
+//! out. Pure: whoever calls has read the file.
+//!
+//! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal` reads strings
+//! and numbers, `statement` knows the grammar, `meaning` decides what a value is good for.
+
+mod fault;
+mod literal;
+mod meaning;
+mod statement;
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::allow::Hosts;
+use super::glob::Patterns;
+
+pub use fault::{Fault, Faults, What};
+pub use meaning::{Hash, Scalar};
+
+/// What the server is told. Everything in it has been checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// `$bind_addr` and `$bind_port`: where to listen; port 0 leaves the choice to the system.
+    pub bind: SocketAddr,
+    /// `%hosts_allow`: who is served.
+    pub hosts: Hosts,
+    /// `%files`: what is served, each path once.
+    pub files: Vec<FileEntry>,
+    /// `$delay_check`: how often a streamed file is looked at.
+    pub delay_check_ms: u64,
+    /// `$timeout_write`: how long a peer may take nothing before it is dropped.
+    pub timeout_write_ms: u64,
+    /// `$alive_interval`: how long a stream may be silent before a keep-alive goes out.
+    pub alive_interval_ms: u64,
+    /// `$grace`: how long a rotated file must have been quiet before it is complete; may be 0.
+    pub grace_ms: u64,
+    /// `$max_clients`: most peers served at the same time; at least 1.
+    pub max_clients: usize,
+    /// `$max_clients_per_ip`: most of them from one address; at least 1, and not necessarily below `max_clients`.
+    pub max_clients_per_ip: usize,
+}
+
+/// One served log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileEntry {
+    /// The live file: absolute, and short and plain enough for a request line.
+    pub path: PathBuf,
+    /// Where its rotated files are.
+    pub patterns: Patterns,
+}
+
+impl Config {
+    /// Reads a whole file. An empty one is legal and gives the defaults, with nobody allowed and nothing served.
+    pub fn parse(text: &[u8]) -> Result<Config, Faults> {
+        statement::parse(text)
+    }
+
+    /// The place in [`files`](Self::files) of the log with exactly this path.
+    pub fn index_of(&self, path: &Path) -> Option<u32> {
+        let at = self
+            .files
+            .iter()
+            .position(|entry| entry.path.as_os_str() == path.as_os_str())?;
+        u32::try_from(at).ok()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 19),
+            hosts: Hosts::default(),
+            files: Vec::new(),
+            delay_check_ms: 5_000,
+            timeout_write_ms: 60_000,
+            alive_interval_ms: 60_000,
+            grace_ms: 10_000,
+            max_clients: 64,
+            max_clients_per_ip: 32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! What can be wrong with a configuration, where, and how to say so.
+
+use std::fmt;
+
+use super::meaning::{Hash, Scalar};
+use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
+use crate::serve::allow::NetworkFault;
+use crate::serve::glob::PatternFault;
+
+/// Everything that is wrong with a configuration, in the order of the file; never empty. Only the first
+/// [`CONFIG_FAULTS_MAX`](crate::limits::CONFIG_FAULTS_MAX) are told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Faults {
+    list: Vec<Fault>,
+}
+
+impl Faults {
+    pub(super) fn new(mut list: Vec<Fault>) -> Faults {
+        list.sort_by_key(|fault| (fault.line, fault.column));
+        Faults { list }
+    }
+
+    /// The faults, first things first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.list.iter()
+    }
+}
+
+impl<'f> IntoIterator for &'f Faults {
+    type Item = &'f Fault;
+    type IntoIter = std::slice::Iter<'f, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Faults {
+    type Item = Fault;
+    type IntoIter = std::vec::IntoIter<Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list
+            .iter()
+            .try_for_each(|fault| writeln!(f, "{fault}"))
+    }
+}
+
+/// One fault with its place. Shown as `LINE:COLUMN: what is wrong`; the caller puts `FILE:` in front.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The first line is 1.
+    pub line: u32,
+    /// In characters; the first is 1.
+    pub column: u32,
+    /// What is wrong.
+    pub what: What,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.what)
+    }
+}
+
+/// A place in the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub line: u32,
+    pub column: u32,
+}
+
+impl Place {
+    /// Something is wrong here.
+    pub(super) fn fault(self, what: What) -> Fault {
+        Fault {
+            line: self.line,
+            column: self.column,
+            what,
+        }
+    }
+}
+
+/// What can be wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// No statement of the grammar begins so.
+    NotUnderstood,
+    /// A statement is not followed by `;`.
+    SemicolonMissing,
+    /// The `;` behind `use` or the like is missing.
+    PragmaOpen,
+    /// A string does not end on its line.
+    QuoteOpen,
+    /// `$` or `@` in double quotes.
+    Interpolation,
+    /// A backslash before a letter or digit that is no escape here.
+    UnknownEscape,
+    /// A number that is not decimal.
+    BadNumber,
+    /// A number that Perl reads as octal.
+    Octal,
+    /// An address without quotes.
+    BareAddress,
+    /// No variable where one must stand.
+    VariableExpected,
+    /// A variable that is no setting, with the start of its name.
+    UnknownName(String),
+    /// A hash is treated as a scalar.
+    IsHash(Hash),
+    /// A scalar is treated as a hash.
+    IsScalar(Scalar),
+    /// `my` or `our` in front of one element of a hash.
+    DeclaredElement,
+    /// Something else than `=`.
+    EqualsExpected,
+    /// Something else than a value.
+    ValueExpected,
+    /// A variable on the right.
+    VariableAsValue,
+    /// Something else than a key in braces.
+    KeyExpected,
+    /// The `}` behind a key is missing.
+    BraceExpected,
+    /// A hash is given something else than a list.
+    ListExpected,
+    /// Something else than `,`, `=>` or `)` in a list.
+    SeparatorExpected,
+    /// A list with a key that has no value.
+    OddList,
+    /// `$bind_addr` is no address.
+    BindAddress,
+    /// `$bind_port` is no port.
+    Port,
+    /// A time that is none, too short or too long.
+    Period,
+    /// The same where 0 is allowed.
+    PeriodOrZero,
+    /// A number of clients that is none, 0 or too large.
+    Clients,
+    /// A key of `%hosts_allow` is no address or network.
+    Network(NetworkFault),
+    /// A key of `%files` does not begin with a slash.
+    PathNotAbsolute,
+    /// A key of `%files` ends in a slash.
+    PathIsDirectory,
+    /// A key of `%files` is too long for a request.
+    PathTooLong,
+    /// A key of `%files` holds a blank or control character and cannot be requested.
+    PathHasBlank,
+    /// A value of `%files` is no list of patterns.
+    Pattern(PatternFault),
+}
+
+impl What {
+    /// A name is shown only as far as it helps.
+    pub(super) fn unknown_name(word: &[u8]) -> What {
+        let start = word.get(..40).unwrap_or(word);
+        What::UnknownName(String::from_utf8_lossy(start).into_owned())
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            What::NotUnderstood => "only assignments such as $bind_port = 19; are understood",
+            What::SemicolonMissing => "a ; is missing here, or this is more Perl than is understood",
+            What::PragmaOpen => "no ; ends this statement",
+            What::QuoteOpen => "the quote that begins here is not closed on this line",
+            What::Interpolation => {
+                "Perl puts a variable's value here: use single quotes, or a backslash in front"
+            }
+            What::UnknownEscape => {
+                "this escape is not understood: there are \\t, \\n, \\r, \\xNN and a backslash before punctuation; in \
+                 single quotes a backslash is a backslash"
+            }
+            What::BadNumber => "only decimal numbers such as 5 or 0.2 are understood",
+            What::Octal => "Perl reads a number with a leading 0 as octal: leave the 0 out",
+            What::BareAddress => "an address must stand in quotes",
+            What::VariableExpected => "the name of a setting is missing, such as $bind_port or %files",
+            What::UnknownName(name) => return unknown_name(f, name),
+            What::IsHash(hash) => return is_hash(f, *hash),
+            What::IsScalar(scalar) => {
+                let name = scalar.name();
+                return write!(f, "{name} has one value: write ${name} = ...;");
+            }
+            What::DeclaredElement => "Perl declares no single element of a hash: leave my or our out",
+            What::EqualsExpected => "a = is missing here",
+            What::ValueExpected => {
+                "a number or a text in quotes is needed; nothing else of Perl is understood"
+            }
+            What::VariableAsValue => "variables have no value here: write the value itself",
+            What::KeyExpected => "a key in quotes is needed here",
+            What::BraceExpected => "a } is missing here, or quotes around the key",
+            What::ListExpected => "a list in parentheses is needed: (\"key\" => \"value\", ...)",
+            What::SeparatorExpected => "a comma, => or ) is missing here",
+            What::OddList => "a key in this list has no value",
+            What::BindAddress => {
+                "the address to listen on is needed, such as \"10.4.3.5\" or \"::\"; names are not looked up"
+            }
+            What::Port => "a port is a whole number from 0 to 65535",
+            What::Period => return period(f, "0.001"),
+            What::PeriodOrZero => return period(f, "0"),
+            What::Clients => {
+                return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
+            }
+            What::Network(fault) => return fault.fmt(f),
+            What::PathNotAbsolute => "the path of a log must begin with /",
+            What::PathIsDirectory => "the path of a log must not end in /",
+            What::PathTooLong => {
+                return write!(f, "a request has room for a path of at most {PATH_MAX_LEN} bytes");
+            }
+            What::PathHasBlank => {
+                "a path with a blank or a control character cannot be requested over the protocol"
+            }
+            What::Pattern(fault) => return fault.fmt(f),
+        })
+    }
+}
+
+fn unknown_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    write!(f, "{name} is no setting; there are")?;
+    for hash in Hash::ALL {
+        write!(f, " %{}", hash.name())?;
+    }
+    for scalar in Scalar::ALL {
+        write!(f, " ${}", scalar.name())?;
+    }
+    Ok(())
+}
+
+fn is_hash(f: &mut fmt::Formatter<'_>, hash: Hash) -> fmt::Result {
+    let name = hash.name();
+    let key = match hash {
+        Hash::HostsAllow => "127.0.0.1",
+        Hash::Files => "/var/log/messages",
+    };
+    write!(
+        f,
+        "{name} is a hash: write ${name}{{\"{key}\"}} = ...; or %{name} = (...);"
+    )
+}
+
+fn period(f: &mut fmt::Formatter<'_>, least: &str) -> fmt::Result {
+    let most = PERIOD_MAX_MS / 1000;
+    write!(f, "a number of seconds is needed, from {least} to {most}")
+}

@@ -1,0 +1,240 @@
+//! What the settings are called and what each of them takes.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::fault::{Fault, Place, What};
+use super::literal::{Literal, Value};
+use super::{Config, FileEntry};
+use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
+use crate::serve::allow::{Hosts, Network};
+use crate::serve::glob::Patterns;
+
+/// The settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Name {
+    Hash(Hash),
+    Scalar(Scalar),
+}
+
+/// The settings that are hashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hash {
+    /// `%hosts_allow`
+    HostsAllow,
+    /// `%files`
+    Files,
+}
+
+/// The settings with one value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scalar {
+    /// `$bind_addr`
+    BindAddr,
+    /// `$bind_port`
+    BindPort,
+    /// `$delay_check`
+    DelayCheck,
+    /// `$timeout_write`
+    TimeoutWrite,
+    /// `$alive_interval`
+    AliveInterval,
+    /// `$grace`
+    Grace,
+    /// `$max_clients`
+    MaxClients,
+    /// `$max_clients_per_ip`
+    MaxClientsPerIp,
+}
+
+impl Name {
+    /// The setting called so, if there is one.
+    pub(super) fn from_word(word: &[u8]) -> Option<Name> {
+        let hash = Hash::ALL
+            .into_iter()
+            .find(|hash| hash.name().as_bytes() == word);
+        let scalar = Scalar::ALL
+            .into_iter()
+            .find(|scalar| scalar.name().as_bytes() == word);
+        hash.map(Name::Hash).or(scalar.map(Name::Scalar))
+    }
+}
+
+impl Hash {
+    /// All of them.
+    pub const ALL: [Hash; 2] = [Hash::HostsAllow, Hash::Files];
+
+    /// The name without its `%`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hash::HostsAllow => "hosts_allow",
+            Hash::Files => "files",
+        }
+    }
+}
+
+impl Scalar {
+    /// All of them.
+    pub const ALL: [Scalar; 8] = [
+        Scalar::BindAddr,
+        Scalar::BindPort,
+        Scalar::DelayCheck,
+        Scalar::TimeoutWrite,
+        Scalar::AliveInterval,
+        Scalar::Grace,
+        Scalar::MaxClients,
+        Scalar::MaxClientsPerIp,
+    ];
+
+    /// The name without its `$`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scalar::BindAddr => "bind_addr",
+            Scalar::BindPort => "bind_port",
+            Scalar::DelayCheck => "delay_check",
+            Scalar::TimeoutWrite => "timeout_write",
+            Scalar::AliveInterval => "alive_interval",
+            Scalar::Grace => "grace",
+            Scalar::MaxClients => "max_clients",
+            Scalar::MaxClientsPerIp => "max_clients_per_ip",
+        }
+    }
+}
+
+/// What one statement sets.
+pub(super) enum Assignment {
+    Scalar(Scalar, Literal),
+    /// One key of a hash and its value.
+    Element(Hash, Literal, Literal),
+    /// A hash with these keys and values, in turn, and no others.
+    Whole(Hash, Vec<Literal>),
+}
+
+impl Config {
+    /// Does what an assignment says as far as it makes sense, and calls `note` with every fault.
+    pub(super) fn assign(&mut self, assignment: Assignment, note: &mut dyn FnMut(Fault)) {
+        match assignment {
+            Assignment::Scalar(scalar, Literal { place, value }) => {
+                sound(self.set(scalar, &value), place, note);
+            }
+            Assignment::Element(hash, key, value) => self.put(hash, &key, &value, note),
+            Assignment::Whole(hash, items) => {
+                match hash {
+                    Hash::HostsAllow => self.hosts = Hosts::default(),
+                    Hash::Files => self.files.clear(),
+                }
+                for pair in items.chunks(2) {
+                    if let [key, value] = pair {
+                        self.put(hash, key, value, note);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives one element of a hash its value.
+    fn put(&mut self, hash: Hash, key: &Literal, value: &Literal, note: &mut dyn FnMut(Fault)) {
+        match hash {
+            Hash::HostsAllow => {
+                let network = Network::parse(key.value.bytes()).map_err(What::Network);
+                if let Some(network) = sound(network, key.place, note) {
+                    self.hosts.set(network, value.value.is_true());
+                }
+            }
+            Hash::Files => {
+                let path = sound(path(key.value.bytes()), key.place, note);
+                let patterns = Patterns::parse(value.value.bytes()).map_err(What::Pattern);
+                let patterns = sound(patterns, value.place, note);
+                if let (Some(path), Some(patterns)) = (path, patterns) {
+                    self.serve(path, patterns);
+                }
+            }
+        }
+    }
+
+    /// Gives a setting its value, or tells what is wrong with that value.
+    fn set(&mut self, scalar: Scalar, value: &Value) -> Result<(), What> {
+        match scalar {
+            Scalar::BindAddr => self.bind.set_ip(address(value)?),
+            Scalar::BindPort => self.bind.set_port(port(value)?),
+            Scalar::DelayCheck => self.delay_check_ms = period(value)?,
+            Scalar::TimeoutWrite => self.timeout_write_ms = period(value)?,
+            Scalar::AliveInterval => self.alive_interval_ms = period(value)?,
+            Scalar::Grace => self.grace_ms = period_or_zero(value)?,
+            Scalar::MaxClients => self.max_clients = clients(value)?,
+            Scalar::MaxClientsPerIp => self.max_clients_per_ip = clients(value)?,
+        }
+        Ok(())
+    }
+
+    /// Serves a file, with these patterns instead of any it had before.
+    fn serve(&mut self, path: PathBuf, patterns: Patterns) {
+        match self.files.iter_mut().find(|entry| entry.path == path) {
+            Some(entry) => entry.patterns = patterns,
+            None => self.files.push(FileEntry { path, patterns }),
+        }
+    }
+}
+
+/// What was found sound; a fault is noted instead.
+fn sound<T>(checked: Result<T, What>, place: Place, note: &mut dyn FnMut(Fault)) -> Option<T> {
+    checked.map_err(|what| note(place.fault(what))).ok()
+}
+
+/// A file that a request line can ask for.
+fn path(bytes: &[u8]) -> Result<PathBuf, What> {
+    if !bytes.starts_with(b"/") {
+        return Err(What::PathNotAbsolute);
+    }
+    if bytes.ends_with(b"/") {
+        return Err(What::PathIsDirectory);
+    }
+    if bytes.len() > PATH_MAX_LEN {
+        return Err(What::PathTooLong);
+    }
+    if bytes
+        .iter()
+        .any(|&byte| byte == b' ' || byte.is_ascii_control())
+    {
+        return Err(What::PathHasBlank);
+    }
+    Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
+}
+
+fn address(value: &Value) -> Result<IpAddr, What> {
+    str::from_utf8(value.bytes())
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(What::BindAddress)
+}
+
+fn port(value: &Value) -> Result<u16, What> {
+    value
+        .whole()
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or(What::Port)
+}
+
+fn period(value: &Value) -> Result<u64, What> {
+    value
+        .thousandths()
+        .filter(|ms| (1..=PERIOD_MAX_MS).contains(ms))
+        .ok_or(What::Period)
+}
+
+fn period_or_zero(value: &Value) -> Result<u64, What> {
+    value
+        .thousandths()
+        .filter(|&ms| ms <= PERIOD_MAX_MS)
+        .ok_or(What::PeriodOrZero)
+}
+
+fn clients(value: &Value) -> Result<usize, What> {
+    value
+        .whole()
+        .and_then(|clients| usize::try_from(clients).ok())
+        .filter(|clients| (1..=CLIENTS_MAX).contains(clients))
+        .ok_or(What::Clients)
+}

@@ -1,0 +1,320 @@
+//! The statements. The grammar; blanks may stand between all words and signs:
+//!
+//! ```text
+//! file        = { [ statement ] ";" } [ statement ] [ end ]
+//! end         = "__END__" | "__DATA__" | ^D | ^Z                  and whatever follows
+//! statement   = assignment | declaration | pragma | literal       literal: the last line, 1;
+//! declaration = ( "our" | "my" ) ( "%" HASH | "$" SCALAR | assignment to one of these )
+//! assignment  = "$" SCALAR "=" value
+//!             | "$" HASH "{" key "}" "=" value
+//!             | "%" HASH "=" "(" [ item { separator [ item ] } ] ")"
+//! pragma      = ( "use" | "no" | "package" | "require" ) anything but ";"
+//! value       = string | number | "undef"
+//! key         = string | number | WORD
+//! item        = value | WORD in front of "=>"
+//! separator   = "," | "=>"
+//! HASH        = [ "main::" | "::" ] ( "hosts_allow" | "files" )
+//! SCALAR      = [ "main::" | "::" ] ( "bind_port" | "bind_addr" | ... )      see `Name`
+//! blank       = SPACE | TAB | CR | LF | FF | VT | "#" to the end of the line
+//! POD         = in front of a statement: a line that begins with "=" and a letter, up to the line "=cut" or the end
+//! ```
+//! A later assignment replaces an earlier one; apart from that the order means nothing. Strings and numbers: see
+//! [`literal`](super::literal).
+//!
+//! A statement with a fault is left at the next `;`, or in front of a variable that begins a line, where a `;` has
+//! most likely been forgotten.
+
+use super::Config;
+use super::fault::{Fault, Faults, Place, What};
+use super::literal::{Literal, Value, literal};
+use super::meaning::{Assignment, Hash, Name, Scalar};
+use super::text::{Text, is_word};
+use crate::limits::CONFIG_FAULTS_MAX;
+
+/// Reads a whole file.
+pub(super) fn parse(file: &[u8]) -> Result<Config, Faults> {
+    let mut parser = Parser {
+        text: Text::new(file),
+        config: Config::default(),
+        faults: Vec::new(),
+    };
+    parser.file();
+    if parser.faults.is_empty() {
+        Ok(parser.config)
+    } else {
+        Err(Faults::new(parser.faults))
+    }
+}
+
+struct Parser<'t> {
+    text: Text<'t>,
+    config: Config,
+    /// At most [`CONFIG_FAULTS_MAX`].
+    faults: Vec<Fault>,
+}
+
+impl<'t> Parser<'t> {
+    fn file(&mut self) {
+        loop {
+            self.text.skip_blanks_and_pod();
+            if self.text.eat(b";") {
+                continue;
+            }
+            if self.at_end() || self.faults.len() == CONFIG_FAULTS_MAX {
+                return;
+            }
+            let start = self.text.place();
+            if let Err(fault) = self.statement() {
+                note(&mut self.faults, fault);
+                self.skip_statement(start);
+            }
+        }
+    }
+
+    fn at_end(&self) -> bool {
+        matches!(self.text.peek(), None | Some(0x04 | 0x1a))
+            || matches!(self.peek_word(), b"__END__" | b"__DATA__")
+    }
+
+    /// Takes one statement with its `;`. A fault of form comes back; the meaning is looked at only when the form is
+    /// right, and its faults are noted.
+    fn statement(&mut self) -> Result<(), Fault> {
+        let assignment = match (self.peek_word(), self.text.peek()) {
+            (b"use" | b"no" | b"package" | b"require", _) => return self.pragma(),
+            (b"our" | b"my", _) => self.declaration()?,
+            (_, Some(b'$' | b'%')) => Some(self.assignment()?),
+            _ if literal(&mut self.text)?.is_some() => None,
+            _ => return Err(self.text.place().fault(What::NotUnderstood)),
+        };
+        self.end_of_statement()?;
+        if let Some(assignment) = assignment {
+            let faults = &mut self.faults;
+            self.config
+                .assign(assignment, &mut |fault| note(faults, fault));
+        }
+        Ok(())
+    }
+
+    /// Takes the `;`, which the last statement of a file can do without.
+    fn end_of_statement(&mut self) -> Result<(), Fault> {
+        let missing = self.text.place().fault(What::SemicolonMissing);
+        self.text.skip_blanks();
+        if self.text.eat(b";") || self.at_end() {
+            Ok(())
+        } else {
+            Err(missing)
+        }
+    }
+
+    fn pragma(&mut self) -> Result<(), Fault> {
+        let start = self.text.place();
+        if self.skip_statement(start) {
+            Ok(())
+        } else {
+            Err(start.fault(What::PragmaOpen))
+        }
+    }
+
+    fn declaration(&mut self) -> Result<Option<Assignment>, Fault> {
+        self.text.word();
+        self.text.skip_blanks();
+        let start = self.text;
+        if let Variable::Element(_) = self.variable()? {
+            return Err(start.place().fault(What::DeclaredElement));
+        }
+        self.text.skip_blanks();
+        if self.text.peek() == Some(b';') || self.at_end() {
+            return Ok(None);
+        }
+        self.text = start;
+        self.assignment().map(Some)
+    }
+
+    fn assignment(&mut self) -> Result<Assignment, Fault> {
+        Ok(match self.variable()? {
+            Variable::Scalar(scalar) => {
+                self.equals()?;
+                Assignment::Scalar(scalar, self.value()?)
+            }
+            Variable::Element(hash) => {
+                let key = self.key()?;
+                self.equals()?;
+                Assignment::Element(hash, key, self.value()?)
+            }
+            Variable::Whole(hash) => {
+                self.equals()?;
+                Assignment::Whole(hash, self.list()?)
+            }
+        })
+    }
+
+    /// Takes a sigil and a name that go together.
+    fn variable(&mut self) -> Result<Variable, Fault> {
+        let place = self.text.place();
+        let sigil = self.text.peek().filter(|byte| b"$%".contains(byte));
+        let Some(sigil) = sigil else {
+            return Err(place.fault(What::VariableExpected));
+        };
+        self.text.bump();
+        let word = take_name(&mut self.text);
+        if word.is_empty() {
+            return Err(place.fault(What::VariableExpected));
+        }
+        let name = Name::from_word(word).ok_or_else(|| place.fault(What::unknown_name(word)))?;
+        let mut behind = self.text;
+        behind.skip_blanks();
+        let is_element = behind.peek() == Some(b'{');
+        match (sigil, name, is_element) {
+            (b'%', Name::Hash(hash), false) => Ok(Variable::Whole(hash)),
+            (b'$', Name::Hash(hash), true) => Ok(Variable::Element(hash)),
+            (b'$', Name::Scalar(scalar), false) => Ok(Variable::Scalar(scalar)),
+            (_, Name::Hash(hash), _) => Err(place.fault(What::IsHash(hash))),
+            (_, Name::Scalar(scalar), _) => Err(place.fault(What::IsScalar(scalar))),
+        }
+    }
+
+    /// Takes a key in braces.
+    fn key(&mut self) -> Result<Literal, Fault> {
+        self.text.skip_blanks();
+        self.text.eat(b"{");
+        self.text.skip_blanks();
+        let place = self.text.place();
+        let key = match literal(&mut self.text)? {
+            Some(key) => key,
+            None => word_as_text(self.text.word(), place).ok_or(place.fault(What::KeyExpected))?,
+        };
+        self.text.skip_blanks();
+        if self.text.eat(b"}") {
+            Ok(key)
+        } else {
+            Err(self.text.place().fault(What::BraceExpected))
+        }
+    }
+
+    fn equals(&mut self) -> Result<(), Fault> {
+        self.text.skip_blanks();
+        if self.text.eat(b"=") {
+            Ok(())
+        } else {
+            Err(self.text.place().fault(What::EqualsExpected))
+        }
+    }
+
+    fn value(&mut self) -> Result<Literal, Fault> {
+        self.text.skip_blanks();
+        let place = self.text.place();
+        if let Some(value) = literal(&mut self.text)? {
+            return Ok(value);
+        }
+        let sign = self.text.peek();
+        match (self.text.word(), sign) {
+            (b"undef", _) => Ok(Literal {
+                place,
+                value: Value::Undef,
+            }),
+            ([], Some(b'$' | b'@' | b'%')) => Err(place.fault(What::VariableAsValue)),
+            _ => Err(place.fault(What::ValueExpected)),
+        }
+    }
+
+    /// Takes keys and values in parentheses.
+    fn list(&mut self) -> Result<Vec<Literal>, Fault> {
+        self.text.skip_blanks();
+        let start = self.text.place();
+        if !self.text.eat(b"(") {
+            return Err(start.fault(What::ListExpected));
+        }
+        let mut items = Vec::new();
+        self.text.skip_blanks();
+        while !self.text.eat(b")") {
+            items.push(self.item()?);
+            if !self.eat_separators() && self.text.peek() != Some(b')') {
+                return Err(self.text.place().fault(What::SeparatorExpected));
+            }
+        }
+        if items.len().is_multiple_of(2) {
+            Ok(items)
+        } else {
+            Err(start.fault(What::OddList))
+        }
+    }
+
+    fn item(&mut self) -> Result<Literal, Fault> {
+        let place = self.text.place();
+        let mut behind = self.text;
+        let word = behind.word();
+        let after_word = behind;
+        behind.skip_blanks();
+        if behind.eat(b"=>")
+            && let Some(item) = word_as_text(word, place)
+        {
+            self.text = after_word;
+            return Ok(item);
+        }
+        self.value()
+    }
+
+    /// Takes one separator or several, and tells whether there was one.
+    fn eat_separators(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            self.text.skip_blanks();
+            if !self.text.eat(b",") && !self.text.eat(b"=>") {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    /// Leaves the statement that began at `start`: behind its `;` or at the end, or, with the answer `false`, in front
+    /// of a variable that begins a later line.
+    fn skip_statement(&mut self, start: Place) -> bool {
+        loop {
+            self.text.skip_blanks_and_pod();
+            let begins_line = self.text.begins_line() && self.text.place().line > start.line;
+            match self.text.peek() {
+                Some(b'$' | b'%') if begins_line => return false,
+                None => return true,
+                Some(_) if self.at_end() || self.text.eat(b";") => return true,
+                Some(byte) if is_word(byte) => _ = self.text.take_while(is_word),
+                // A string may hold a `;`. What else is wrong with it is no news in a statement already given up.
+                Some(_) if !matches!(literal(&mut self.text), Ok(None)) => {}
+                Some(_) => _ = self.text.bump(),
+            }
+        }
+    }
+
+    fn peek_word(&self) -> &'t [u8] {
+        let mut ahead = self.text;
+        ahead.word()
+    }
+}
+
+/// Keeps a fault if there is room.
+fn note(faults: &mut Vec<Fault>, fault: Fault) {
+    if faults.len() < CONFIG_FAULTS_MAX {
+        faults.push(fault);
+    }
+}
+
+/// What an assignment goes to.
+enum Variable {
+    Scalar(Scalar),
+    Element(Hash),
+    Whole(Hash),
+}
+
+/// Takes a name, without the package it may be written with; empty if none comes next.
+fn take_name<'t>(text: &mut Text<'t>) -> &'t [u8] {
+    if !text.eat(b"main::") {
+        text.eat(b"::");
+    }
+    text.word()
+}
+
+fn word_as_text(word: &[u8], place: Place) -> Option<Literal> {
+    (!word.is_empty()).then(|| Literal {
+        place,
+        value: Value::Text(word.to_vec()),
+    })
+}

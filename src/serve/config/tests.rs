@@ -1,0 +1,835 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use super::*;
+use crate::limits::{CONFIG_FAULTS_MAX, PATH_MAX_LEN};
+use crate::serve::allow::NetworkFault;
+use crate::serve::glob::PatternFault;
+
+fn parsed(text: impl AsRef<[u8]>) -> Config {
+    let text = text.as_ref();
+    Config::parse(text).unwrap_or_else(|faults| {
+        let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        panic!("{}: {faults:?}", text.escape_ascii())
+    })
+}
+
+/// The faults of a text as (line, column, what).
+fn faults(text: impl AsRef<[u8]>) -> Vec<(u32, u32, What)> {
+    let text = text.as_ref();
+    match Config::parse(text) {
+        Ok(_) => panic!("no fault in {}", text.escape_ascii()),
+        Err(faults) => {
+            let tuple = |fault: Fault| (fault.line, fault.column, fault.what);
+            faults.into_iter().map(tuple).collect()
+        }
+    }
+}
+
+fn allows(config: &Config, peer: &str) -> bool {
+    config.hosts.allows(&peer.parse().unwrap())
+}
+
+fn paths(config: &Config) -> Vec<&Path> {
+    config
+        .files
+        .iter()
+        .map(|entry| entry.path.as_path())
+        .collect()
+}
+
+fn patterns(text: &str) -> Patterns {
+    Patterns::parse(text.as_bytes()).unwrap()
+}
+
+// What is understood.
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    for text in [
+        "",
+        "\n",
+        "# nothing\n",
+        "1;\n",
+        "\u{feff}",
+        ";;;",
+        "use strict;\n1;",
+    ] {
+        let config = parsed(text);
+        assert_eq!(config, Config::default());
+        assert!(config.hosts.is_empty());
+        assert!(config.files.is_empty());
+    }
+    let config = Config::default();
+    assert_eq!(config.bind, "0.0.0.0:19".parse::<SocketAddr>().unwrap());
+    assert_eq!(
+        (config.delay_check_ms, config.timeout_write_ms),
+        (5_000, 60_000)
+    );
+    assert_eq!(
+        (config.alive_interval_ms, config.grace_ms),
+        (60_000, 10_000)
+    );
+    assert_eq!((config.max_clients, config.max_clients_per_ip), (64, 32));
+}
+
+#[test]
+fn the_shipped_example_parses_as_it_stands() {
+    let example = include_bytes!("../../../conf/gen_numbers.pl.locals");
+    let config = parsed(example);
+    assert!(allows(&config, "127.0.0.1") && allows(&config, "::1"));
+    assert!(!allows(&config, "10.4.0.1"));
+    assert_eq!(paths(&config), [Path::new("/var/log/messages")]);
+    assert_eq!(
+        config.files[0].patterns,
+        patterns("/var/log/messages.*[0-9]")
+    );
+    let rest = Config {
+        hosts: Hosts::default(),
+        files: Vec::new(),
+        ..config
+    };
+    assert_eq!(rest, Config::default(), "the example shows the defaults");
+}
+
+#[test]
+fn what_the_shipped_example_has_in_comments_is_right_too() {
+    let example = include_str!("../../../conf/gen_numbers.pl.locals");
+    let config = parsed(example.replace("# $", "$"));
+    assert!(allows(&config, "10.4.3.8") && !allows(&config, "10.4.3.9"));
+    assert!(allows(&config, "2001:db8::1"));
+    assert_eq!(config.files.len(), 3);
+    assert!(config.files[2].patterns.is_empty());
+}
+
+#[test]
+fn every_classic_line_is_understood() {
+    let config = parsed(
+        r#"
+        $hosts_allow{"127.0.0.1"} = 1;
+        $files{"/var/log/messages"} = "/var/log/messages.*[0-9]";
+        $bind_port = 1919;
+        $bind_addr = "10.4.3.5";
+        $delay_check = 7;
+        $timeout_write = 90;
+        1;
+        "#,
+    );
+    assert!(allows(&config, "127.0.0.1"));
+    assert_eq!(paths(&config), [Path::new("/var/log/messages")]);
+    assert_eq!(config.bind, "10.4.3.5:1919".parse::<SocketAddr>().unwrap());
+    assert_eq!(
+        (config.delay_check_ms, config.timeout_write_ms),
+        (7_000, 90_000)
+    );
+}
+
+#[test]
+fn every_new_setting_is_understood() {
+    let config = parsed(
+        "$alive_interval = 30; $grace = 0; $max_clients = 5; $max_clients_per_ip = 4; $bind_addr = '::1';",
+    );
+    assert_eq!((config.alive_interval_ms, config.grace_ms), (30_000, 0));
+    assert_eq!((config.max_clients, config.max_clients_per_ip), (5, 4));
+    assert_eq!(config.bind.ip(), "::1".parse::<IpAddr>().unwrap());
+}
+
+#[test]
+fn blanks_and_comments_stand_anywhere_between() {
+    for text in [
+        "$bind_port=5;",
+        "  $bind_port\t=\n5 # five\n ;",
+        "$bind_port = 5; # $bind_port = 6;",
+        "# $bind_port = 6;\n$bind_port = 5;",
+        "#!/usr/bin/perl\r\n$bind_port = 5;\r\n1;\r\n",
+        "\u{feff}$bind_port = 5;",
+        "\x0c$bind_port = 5;\x0b",
+        "$bind_port = 5",
+        "$bind_port = 5; 1",
+        "$bind_port = 5;; ;1;",
+    ] {
+        assert_eq!(parsed(text).bind.port(), 5, "{text}");
+    }
+    let config = parsed("$files # a\n { # b\n '/a' # c\n } # d\n = # e\n '' # f\n ;");
+    assert_eq!(paths(&config), [Path::new("/a")]);
+}
+
+#[test]
+fn pod_is_skipped_and_the_end_is_the_end() {
+    for text in [
+        "=pod\n\n$bind_port = 6;\n\n=cut\n\n$bind_port = 5;",
+        "=head1 A\nx\n=cut\n$bind_port = 5;",
+        "=begin x\r\n\r\n=cutlery\r\n=cut\r\n$bind_port = 5;",
+        "$bind_port = 5;\n=pod\n$bind_port = 6;",
+        "$bind_port = 5;\n=pod",
+        "$bind_port = 5;\n=pod\n\n=cut",
+        "=pod\n=cut\n\n=pod\n=cut\n;\n=pod\n=cut\n# x\n=pod\n=cut\n$bind_port = 5;",
+        "$bind_port = 5;\n__END__\n$bind_port = 6; 'open",
+        "$bind_port = 5;\n__DATA__\n$bind_port = 6;",
+        "$bind_port = 5\n__END__\n",
+        "$bind_port = 5;\n\u{1a}$bind_port = 6;",
+        "$bind_port = 5;\n\u{4}junk",
+    ] {
+        assert_eq!(parsed(text).bind.port(), 5, "{text}");
+    }
+}
+
+#[test]
+fn pragmas_and_declarations_change_nothing() {
+    for text in [
+        "use strict; use warnings; $bind_port = 5;",
+        "use vars qw($bind_port %files);\n$bind_port = 5;",
+        "no strict 'vars'; $bind_port = 5;",
+        "package main;\nrequire 5.004;\n$bind_port = 5;\nuse utf8",
+        "my $bind_port = 5;",
+        "our $bind_port = 5;",
+        "our $bind_port; our %files; our\n%hosts_allow\n; $bind_port = 5;",
+        "our $bind_port = 5; our $grace",
+        "$main::bind_port = 5;",
+        "$::bind_port = 5; %main::files = ();",
+    ] {
+        assert_eq!(parsed(text).bind.port(), 5, "{text}");
+    }
+}
+
+#[test]
+fn strings_hold_what_perl_says() {
+    for (text, path) in [
+        (r"'/a'", "/a"),
+        (r#""/a""#, "/a"),
+        (r"'/a\b'", r"/a\b"),
+        (r"'/a\\b'", r"/a\b"),
+        (r"'/a\'b'", "/a'b"),
+        (r"'/$a@b'", "/$a@b"),
+        (r#"'/a"b'"#, "/a\"b"),
+        (r#""/a'b""#, "/a'b"),
+        (r#""/a\"b""#, "/a\"b"),
+        (r#""/a\\b""#, r"/a\b"),
+        (r#""/\$a\@b""#, "/$a@b"),
+        (r#""/a\x41\x4a\x4Bz""#, "/aAJKz"),
+        (r#""\x2fx""#, "/x"),
+        (r#""\x2Fx""#, "/x"),
+        (r#""/a\.b\*""#, "/a.b*"),
+        (r#""/a@""#, "/a@"),
+        (r#""/a@.b""#, "/a@.b"),
+        (r#""/a#b;c""#, "/a#b;c"),
+        ("q(/a(b)c)", "/a(b)c"),
+        (r"q(/a\)c)", "/a)c"),
+        ("q{/a{b}}", "/a{b}"),
+        ("q[/a]", "/a"),
+        ("q</a>", "/a"),
+        ("q!/a!", "/a"),
+        ("q|/a|", "/a"),
+        ("q'/a'", "/a"),
+        ("qq(/a\\x62(c))", "/ab(c)"),
+        ("qq{/a\\}b}", "/a}b"),
+        ("\"/\u{e9}t\u{e9}\"", "/\u{e9}t\u{e9}"),
+    ] {
+        let config = parsed(format!("$files{{{text}}} = '';"));
+        assert_eq!(paths(&config), [Path::new(path)], "{text}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf8_pass_through() {
+    use std::os::unix::ffi::OsStrExt;
+    let config = parsed(b"$files{\"/log/caf\xe9\"} = '/log/caf\xe9.*';");
+    assert_eq!(config.files[0].path.as_os_str().as_bytes(), b"/log/caf\xe9");
+}
+
+#[test]
+fn escapes_make_blanks_between_patterns() {
+    let config = parsed("$files{'/a'} = \"/b*\\t/c*\\n/d*\\r/e*\";");
+    assert_eq!(config.files[0].patterns, patterns("/b* /c* /d* /e*"));
+}
+
+#[test]
+fn keys_go_without_quotes_where_perl_lets_them() {
+    assert_eq!(
+        faults("$files{messages} = '';"),
+        [(1, 8, What::PathNotAbsolute)]
+    );
+    assert_eq!(faults("$files{ 5 } = '';"), [(1, 9, What::PathNotAbsolute)]);
+    assert_eq!(faults("$files{q} = '';"), [(1, 8, What::PathNotAbsolute)]);
+    assert_eq!(
+        faults("%files = (q => '');"),
+        [(1, 11, What::PathNotAbsolute)]
+    );
+}
+
+#[test]
+fn numbers_are_decimal_with_fractions_and_underscores() {
+    for (text, ms) in [
+        ("5", 5_000),
+        ("0.2", 200),
+        (".2", 200),
+        ("2.", 2_000),
+        ("1_000", 1_000_000),
+        ("1_0.2_5", 10_250),
+        ("0.001", 1),
+        ("0.0019", 1),
+        ("1.9999", 1_999),
+        ("86400", 86_400_000),
+        ("\"5\"", 5_000),
+        ("'0.25'", 250),
+        ("'.5'", 500),
+        ("'07'", 7_000),
+        ("'86400.000'", 86_400_000),
+    ] {
+        let config = parsed(format!("$delay_check = {text};"));
+        assert_eq!(config.delay_check_ms, ms, "{text}");
+    }
+    for (text, ms) in [
+        ("0", 0),
+        ("0.0", 0),
+        ("'0'", 0),
+        ("0.0004", 0),
+        ("2", 2_000),
+    ] {
+        assert_eq!(parsed(format!("$grace = {text};")).grace_ms, ms, "{text}");
+    }
+    for (text, port) in [("0", 0), ("65535", 65_535), ("1_9", 19), ("'19'", 19)] {
+        assert_eq!(
+            parsed(format!("$bind_port = {text};")).bind.port(),
+            port,
+            "{text}"
+        );
+    }
+    for (text, clients) in [("1", 1), ("4096", 4096), ("'64'", 64)] {
+        assert_eq!(
+            parsed(format!("$max_clients = {text};")).max_clients,
+            clients,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_host_is_allowed_where_perl_finds_its_value_true() {
+    for value in ["1", "'1'", "\"yes\"", "0.5", "-1", "'00'", "'0.0'", "' '"] {
+        let config = parsed(format!("$hosts_allow{{'10.0.0.1'}} = {value};"));
+        assert!(allows(&config, "10.0.0.1"), "{value}");
+    }
+    for value in ["0", "''", "\"\"", "undef", "'0'", "0.00", "-0", "q()"] {
+        let config = parsed(format!("$hosts_allow{{'10.0.0.1'}} = {value};"));
+        assert!(!allows(&config, "10.0.0.1"), "{value}");
+        assert!(config.hosts.is_empty());
+    }
+}
+
+#[test]
+fn a_false_host_is_taken_out_of_its_network() {
+    for text in [
+        "$hosts_allow{'10.0.0.0/8'} = 1; $hosts_allow{'10.0.0.1'} = 0;",
+        "$hosts_allow{'10.0.0.1'} = 0; $hosts_allow{'10.0.0.0/8'} = 1;",
+    ] {
+        let config = parsed(text);
+        assert!(allows(&config, "10.0.0.2") && !allows(&config, "10.0.0.1"));
+    }
+}
+
+#[test]
+fn a_hash_can_be_assigned_as_a_whole() {
+    let config = parsed("%hosts_allow = (\"1.2.3.4\" => 1, '::1', 1);");
+    assert!(allows(&config, "1.2.3.4") && allows(&config, "::1"));
+    let config = parsed("%files = (\n'/a' => '/a.*', # one\n'/b', '',\n,\n'/c' => undef,\n);");
+    assert_eq!(paths(&config), ["/a", "/b", "/c"].map(Path::new));
+    assert_eq!(config.files[0].patterns, patterns("/a.*"));
+    assert!(config.files[2].patterns.is_empty());
+    assert_eq!(parsed("our %files = ();"), Config::default());
+    assert_eq!(parsed("%files=();"), Config::default());
+}
+
+#[test]
+fn a_whole_hash_replaces_what_was_there() {
+    let config = parsed(
+        "$files{'/a'} = ''; $hosts_allow{'::1'} = 1;
+         %files = ('/b' => ''); %hosts_allow = ('::2' => 1);
+         $files{'/c'} = ''; $hosts_allow{'::3'} = 1;",
+    );
+    assert_eq!(paths(&config), ["/b", "/c"].map(Path::new));
+    let answers = ["::1", "::2", "::3"].map(|peer| allows(&config, peer));
+    assert_eq!(answers, [false, true, true]);
+}
+
+#[test]
+fn later_assignments_win() {
+    let config = parsed(
+        "$files{'/a'} = '/a.1'; $files{'/b'} = ''; $files{'/a'} = '/a.2';
+         $bind_port = 1; $bind_port = 2; $hosts_allow{'::1'} = 1; $hosts_allow{'0::1'} = 0;",
+    );
+    assert_eq!(paths(&config), ["/a", "/b"].map(Path::new));
+    assert_eq!(config.files[0].patterns, patterns("/a.2"));
+    assert_eq!(config.bind.port(), 2);
+    assert!(config.hosts.is_empty());
+}
+
+#[test]
+fn the_order_of_different_settings_means_nothing() {
+    let lines = [
+        "$bind_addr = '::1';",
+        "$bind_port = 5;",
+        "$hosts_allow{'10.0.0.0/8'} = 1;",
+        "$max_clients = 3;",
+        "$max_clients_per_ip = 5;",
+        "$files{'/a'} = '';",
+    ];
+    let forwards = parsed(lines.join("\n"));
+    let mut lines = lines;
+    lines.reverse();
+    assert_eq!(forwards, parsed(lines.join("\n")));
+}
+
+// What is wrong, and where.
+
+/// One faulty text for each fault of form, with its place.
+fn faults_of_form() -> Vec<(&'static str, u32, u32, What)> {
+    vec![
+        ("print 'hello';", 1, 1, What::NotUnderstood),
+        ("  @files = ();", 1, 3, What::NotUnderstood),
+        ("1; if (1) { }", 1, 4, What::NotUnderstood),
+        ("local $grace = 5;", 1, 1, What::NotUnderstood),
+        ("undef;", 1, 1, What::NotUnderstood),
+        ("$bind_port = 5 $grace = 1;", 1, 15, What::SemicolonMissing),
+        ("$bind_port = 5\n$grace = 1;", 1, 15, What::SemicolonMissing),
+        ("$bind_port = 5   # five\n1;", 1, 15, What::SemicolonMissing),
+        (
+            "$bind_addr = '10.' . '0.0.1';",
+            1,
+            19,
+            What::SemicolonMissing,
+        ),
+        (
+            "$bind_port = 5\n=pod\n\nx;\n\n=cut\n;",
+            1,
+            15,
+            What::SemicolonMissing,
+        ),
+        ("$bind_port =\n=pod\n=cut\n5;", 2, 1, What::ValueExpected),
+        ("$bind_port = 5 if 1;", 1, 15, What::SemicolonMissing),
+        ("use strict\n$bind_port = 5;", 1, 1, What::PragmaOpen),
+        ("$bind_addr = '10.4.3.5;\n", 1, 14, What::QuoteOpen),
+        ("$bind_addr = \"10.4.3.5;\r\n", 1, 14, What::QuoteOpen),
+        ("$bind_addr = \"10.4.3.5\\\"", 1, 14, What::QuoteOpen),
+        ("$bind_addr = '10.4.3.5\\", 1, 14, What::QuoteOpen),
+        ("$files{q(/a(b)} = '';", 1, 8, What::QuoteOpen),
+        ("$files{\"/a/$b\"} = '';", 1, 12, What::Interpolation),
+        ("$files{\"/a$\"} = '';", 1, 11, What::Interpolation),
+        ("$files{\"/a@b\"} = '';", 1, 11, What::Interpolation),
+        ("$files{\"/@4000\"} = '';", 1, 10, What::Interpolation),
+        ("$files{qq(/@{b})} = '';", 1, 12, What::Interpolation),
+        ("$files{\"/\\d\"} = '';", 1, 10, What::UnknownEscape),
+        ("$files{\"/\\x{41}\"} = '';", 1, 10, What::UnknownEscape),
+        ("$files{\"/\\0\"} = '';", 1, 10, What::UnknownEscape),
+        ("$files{\"/\\U$a\"} = '';", 1, 10, What::UnknownEscape),
+        ("$bind_port = 0x13;", 1, 14, What::BadNumber),
+        ("$bind_port = 1e3;", 1, 14, What::BadNumber),
+        ("$grace = 5s;", 1, 10, What::BadNumber),
+        ("$bind_port = 019;", 1, 14, What::Octal),
+        ("$bind_port = 0_19;", 1, 14, What::Octal),
+        ("$bind_addr = 10.4.3.5;", 1, 14, What::BareAddress),
+        ("$hosts_allow{127.0.0.1} = 1;", 1, 14, What::BareAddress),
+        ("%hosts_allow = (10.0.0.1 => 1);", 1, 17, What::BareAddress),
+        ("$ = 5;", 1, 1, What::VariableExpected),
+        ("${bind_port} = 5;", 1, 1, What::VariableExpected),
+        ("my ($bind_port) = 5;", 1, 4, What::VariableExpected),
+        ("our;", 1, 4, What::VariableExpected),
+        (
+            "$bind_prot = 5;",
+            1,
+            1,
+            What::UnknownName("bind_prot".into()),
+        ),
+        ("%hosts = ();", 1, 1, What::UnknownName("hosts".into())),
+        ("$file{'/a'} = '';", 1, 1, What::UnknownName("file".into())),
+        ("my $dir = '/a';", 1, 4, What::UnknownName("dir".into())),
+        (
+            "$Other::bind_port = 5;",
+            1,
+            1,
+            What::UnknownName("Other".into()),
+        ),
+        ("$files = '/a';", 1, 1, What::IsHash(Hash::Files)),
+        (
+            "%hosts_allow{'::1'} = 1;",
+            1,
+            1,
+            What::IsHash(Hash::HostsAllow),
+        ),
+        ("%bind_port = 5;", 1, 1, What::IsScalar(Scalar::BindPort)),
+        ("$grace{'5'} = 5;", 1, 1, What::IsScalar(Scalar::Grace)),
+        ("our $files{'/a'} = '';", 1, 5, What::DeclaredElement),
+        ("$bind_port 5;", 1, 12, What::EqualsExpected),
+        ("$bind_port := 5;", 1, 12, What::EqualsExpected),
+        ("$files{'/a'};", 1, 13, What::EqualsExpected),
+        ("%files ('/a' => '');", 1, 8, What::EqualsExpected),
+        ("$bind_port", 1, 11, What::EqualsExpected),
+        ("$bind_port = ;", 1, 14, What::ValueExpected),
+        ("$bind_port = five;", 1, 14, What::ValueExpected),
+        ("$bind_port == 5;", 1, 13, What::ValueExpected),
+        ("$bind_port =", 1, 13, What::ValueExpected),
+        ("$bind_addr = <<EOT;", 1, 14, What::ValueExpected),
+        ("%files = ('/a' => b);", 1, 19, What::ValueExpected),
+        ("%files = (('/a' => ''));", 1, 11, What::ValueExpected),
+        ("%files = ('/a' => '';", 1, 21, What::SeparatorExpected),
+        ("$bind_port = $grace;", 1, 14, What::VariableAsValue),
+        (
+            "%files = (%files, '/a' => '');",
+            1,
+            11,
+            What::VariableAsValue,
+        ),
+        ("$files{/var/log/messages} = '';", 1, 8, What::KeyExpected),
+        ("$files{} = '';", 1, 8, What::KeyExpected),
+        ("$hosts_allow{::1} = 1;", 1, 14, What::KeyExpected),
+        ("$hosts_allow{fe80::1} = 1;", 1, 18, What::BraceExpected),
+        ("$files{'/a', '/b'} = '';", 1, 12, What::BraceExpected),
+        ("$files{'/a' = '';", 1, 13, What::BraceExpected),
+        ("%files = '/a';", 1, 10, What::ListExpected),
+        ("%files = { '/a' => '' };", 1, 10, What::ListExpected),
+        ("%files = qw(/a /b);", 1, 10, What::ListExpected),
+        ("%files = (,);", 1, 11, What::ValueExpected),
+        ("%files = 5\n__END__\n; x", 1, 10, What::ListExpected),
+        ("%files = ('/a' '');", 1, 16, What::SeparatorExpected),
+        ("%files = ('/a' => '', '/b');", 1, 10, What::OddList),
+    ]
+}
+
+/// One faulty text for each fault of meaning, with its place.
+fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
+    let not_an_address = || What::Network(NetworkFault::NotAnAddress);
+    vec![
+        ("$bind_addr = 'localhost';", 1, 14, What::BindAddress),
+        ("$bind_addr = '10.4.3';", 1, 14, What::BindAddress),
+        ("$bind_addr = '10.0.0.0/8';", 1, 14, What::BindAddress),
+        ("$bind_addr = '';", 1, 14, What::BindAddress),
+        ("$bind_addr = undef;", 1, 14, What::BindAddress),
+        ("$bind_addr = \"\\x80\";", 1, 14, What::BindAddress),
+        ("$bind_port = 65536;", 1, 14, What::Port),
+        ("$bind_port = -1;", 1, 14, What::Port),
+        ("$bind_port = 19.5;", 1, 14, What::Port),
+        ("$bind_port = '';", 1, 14, What::Port),
+        ("$bind_port = 'chargen';", 1, 14, What::Port),
+        ("$bind_port = '1_9';", 1, 14, What::Port),
+        ("$bind_port = 99999999999999999999999;", 1, 14, What::Port),
+        ("$delay_check = 0;", 1, 16, What::Period),
+        ("$delay_check = 0.0009;", 1, 16, What::Period),
+        ("$delay_check = -5;", 1, 16, What::Period),
+        ("$timeout_write = 86400.001;", 1, 18, What::Period),
+        ("$timeout_write = '60s';", 1, 18, What::Period),
+        ("$timeout_write = '.';", 1, 18, What::Period),
+        ("$timeout_write = '1.2.3';", 1, 18, What::Period),
+        ("$alive_interval = undef;", 1, 19, What::Period),
+        (
+            "$alive_interval = 99999999999999999999999;",
+            1,
+            19,
+            What::Period,
+        ),
+        ("$grace = -1;", 1, 10, What::PeriodOrZero),
+        ("$grace = 90000;", 1, 10, What::PeriodOrZero),
+        ("$max_clients = 0;", 1, 16, What::Clients),
+        ("$max_clients = 20001;", 1, 16, What::Clients),
+        ("$max_clients_per_ip = 'many';", 1, 23, What::Clients),
+        ("$hosts_allow{'router7'} = 1;", 1, 14, not_an_address()),
+        ("$hosts_allow{localhost} = 1;", 1, 14, not_an_address()),
+        ("$hosts_allow{10.1} = 1;", 1, 14, not_an_address()),
+        ("$hosts_allow{''} = 0;", 1, 14, not_an_address()),
+        (
+            "%hosts_allow = ('::1' => 1,\n  'x' => 1);",
+            2,
+            3,
+            not_an_address(),
+        ),
+        ("%hosts_allow = (undef, 1);", 1, 17, not_an_address()),
+        (
+            "$hosts_allow{'10.0.0.0/33'} = 1;",
+            1,
+            14,
+            What::Network(NetworkFault::BadPrefix),
+        ),
+        (
+            "$files{'var/log/messages'} = '';",
+            1,
+            8,
+            What::PathNotAbsolute,
+        ),
+        ("$files{''} = '';", 1, 8, What::PathNotAbsolute),
+        ("$files{'/var/log/'} = '';", 1, 8, What::PathIsDirectory),
+        ("$files{'/var/my log'} = '';", 1, 8, What::PathHasBlank),
+        ("$files{\"/var/a\\tb\"} = '';", 1, 8, What::PathHasBlank),
+        ("$files{\"/var/a\\x7f\"} = '';", 1, 8, What::PathHasBlank),
+        (
+            "$files{'/a'} = 'a.*';",
+            1,
+            16,
+            What::Pattern(PatternFault::NotAbsolute),
+        ),
+        (
+            "$files{'/a'} = 1;",
+            1,
+            16,
+            What::Pattern(PatternFault::NotAbsolute),
+        ),
+        (
+            "%files = ('/a', '/a.[0-9');",
+            1,
+            17,
+            What::Pattern(PatternFault::BracketOpen),
+        ),
+        (
+            "$files{'/a'} = '/a.{1,2';",
+            1,
+            16,
+            What::Pattern(PatternFault::BraceOpen),
+        ),
+    ]
+}
+
+#[test]
+fn every_fault_has_its_place() {
+    let mut all = faults_of_form();
+    all.extend(faults_of_meaning());
+    for (text, line, column, what) in all {
+        assert_eq!(faults(text), [(line, column, what)], "{text}");
+    }
+}
+
+#[test]
+fn a_path_may_be_as_long_as_a_request_allows() {
+    let path = format!("/{}", "x".repeat(PATH_MAX_LEN - 1));
+    assert_eq!(
+        paths(&parsed(format!("$files{{'{path}'}} = '';"))),
+        [Path::new(&path)]
+    );
+    let longer = format!("$files{{'{path}x'}} = '';");
+    assert_eq!(faults(longer), [(1, 8, What::PathTooLong)]);
+}
+
+#[test]
+fn columns_count_characters_and_lines_count_line_feeds() {
+    assert_eq!(
+        faults("\u{feff}$bind_port = x;"),
+        [(1, 14, What::ValueExpected)]
+    );
+    assert_eq!(
+        faults("1; '\u{e9}\u{20ac}\u{1f600}'; x;"),
+        [(1, 11, What::NotUnderstood)]
+    );
+    assert_eq!(
+        faults("\r\n\r\n\t$bind_port = x;\r\n"),
+        [(3, 15, What::ValueExpected)]
+    );
+    assert_eq!(
+        faults("=pod\n\n=cut\n# \u{e9}\n x;"),
+        [(5, 2, What::NotUnderstood)]
+    );
+    assert_eq!(
+        faults("$files{\n'a'\n} =\n'b'\n;"),
+        [
+            (2, 1, What::PathNotAbsolute),
+            (4, 1, What::Pattern(PatternFault::NotAbsolute)),
+        ]
+    );
+}
+
+#[test]
+fn all_faults_are_told_in_the_order_of_the_file() {
+    let text = "$bind_port = 99999;
+$bind_addr = \"10.4.3.5;
+$hosts_allow{'x'} = 1;
+$delay_check = 5
+$grace = 'y';
+$nonsense = { a => ';' }; $timeout_write = 0;
+%files = ('/a' => 'b', 'c' => 'd');
+$files{\"/$x;\"} = ''; $max_clients = 0;
+use strict
+$max_clients_per_ip = 0;
+";
+    assert_eq!(
+        faults(text),
+        [
+            (1, 14, What::Port),
+            (2, 14, What::QuoteOpen),
+            (3, 14, What::Network(NetworkFault::NotAnAddress)),
+            (4, 17, What::SemicolonMissing),
+            (5, 10, What::PeriodOrZero),
+            (6, 1, What::UnknownName("nonsense".into())),
+            (6, 44, What::Period),
+            (7, 19, What::Pattern(PatternFault::NotAbsolute)),
+            (7, 24, What::PathNotAbsolute),
+            (7, 31, What::Pattern(PatternFault::NotAbsolute)),
+            (8, 10, What::Interpolation),
+            (8, 37, What::Clients),
+            (9, 1, What::PragmaOpen),
+            (10, 23, What::Clients),
+        ]
+    );
+}
+
+#[test]
+fn only_a_screenful_of_faults_is_told() {
+    let lines = "$bind_port = x;\n".repeat(CONFIG_FAULTS_MAX + 5);
+    let places: Vec<u32> = faults(lines).iter().map(|(line, _, _)| *line).collect();
+    let first: Vec<u32> = (1..).take(CONFIG_FAULTS_MAX).collect();
+    assert_eq!(places, first);
+    let pairs = "'x' => 1, ".repeat(CONFIG_FAULTS_MAX + 5);
+    assert_eq!(
+        faults(format!("%hosts_allow = ({pairs});")).len(),
+        CONFIG_FAULTS_MAX
+    );
+}
+
+#[test]
+fn a_fault_is_shown_with_its_place_in_front() {
+    let show = |text: &str| -> Vec<String> {
+        let faults = Config::parse(text.as_bytes()).unwrap_err();
+        (&faults).into_iter().map(Fault::to_string).collect()
+    };
+    assert_eq!(
+        show("\n$bind_port = 65536;"),
+        ["2:14: a port is a whole number from 0 to 65535"]
+    );
+    assert_eq!(
+        show("$delay_check = 0;"),
+        ["1:16: a number of seconds is needed, from 0.001 to 86400"]
+    );
+    assert_eq!(
+        show("$bind_prot = 19;"),
+        [
+            "1:1: bind_prot is no setting; there are %hosts_allow %files $bind_addr $bind_port $delay_check \
+             $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip"
+        ]
+    );
+    assert_eq!(
+        show("$files = '/a';"),
+        ["1:1: files is a hash: write $files{\"/var/log/messages\"} = ...; or %files = (...);"]
+    );
+    assert!(show(&format!("${} = 1;", "x".repeat(10_000)))[0].len() < 300);
+}
+
+#[test]
+fn every_fault_says_something_of_its_own_on_one_line() {
+    let mut said = std::collections::HashMap::new();
+    let mut all = faults_of_form();
+    all.extend(faults_of_meaning());
+    for (text, _, _, what) in all {
+        let words = what.to_string();
+        assert!(words.len() > 10 && !words.contains('\n'), "{text}: {words}");
+        let kind = std::mem::discriminant(&what);
+        let first = said.entry(words.clone()).or_insert(kind);
+        assert_eq!(
+            *first, kind,
+            "{text}: {words} is said of another fault, too"
+        );
+    }
+}
+
+// Whatever comes.
+
+#[test]
+fn random_bytes_never_panic() {
+    arbtest::arbtest(|u| {
+        let text: Vec<u8> = u.arbitrary()?;
+        let _ = Config::parse(&text);
+        Ok(())
+    })
+    .budget_ms(100);
+}
+
+#[test]
+fn random_tokens_never_panic_and_faults_stay_within_the_text() {
+    const TOKENS: [&str; 50] = [
+        "$bind_port",
+        "$bind_addr",
+        "$delay_check",
+        "%files",
+        "$files",
+        "%hosts_allow",
+        "$hosts_allow",
+        "$x",
+        "$",
+        "%",
+        "@",
+        "=",
+        "=",
+        "=",
+        "=>",
+        "(",
+        ")",
+        "{",
+        "}",
+        ";",
+        ";",
+        ";",
+        "\n",
+        "\r\n",
+        " ",
+        ",",
+        "\"",
+        "'",
+        "\\",
+        "q(",
+        "qq{",
+        "q",
+        "1",
+        "0",
+        ".5",
+        "1.2.3.4",
+        "'1.2.3.4'",
+        "'/a'",
+        "\"/b.*\"",
+        "'/c.{1,2}'",
+        "undef",
+        "use",
+        "my ",
+        "our ",
+        "__END__",
+        "\n=pod\n",
+        "\n=cut\n",
+        "#",
+        "-",
+        "\u{e9}",
+    ];
+    let (mut sound, mut faulty) = (0, 0);
+    arbtest::arbtest(|u| {
+        let mut text = String::new();
+        while text.len() < 200 && !u.is_empty() {
+            text.push_str(u.choose(&TOKENS)?);
+        }
+        match Config::parse(text.as_bytes()) {
+            Ok(_) => sound += 1,
+            Err(faults) => {
+                faulty += 1;
+                let lines: Vec<&str> = text.split('\n').collect();
+                assert!((1..=CONFIG_FAULTS_MAX).contains(&faults.iter().count()));
+                for fault in &faults {
+                    let line = lines.get(fault.line as usize - 1);
+                    let len = line.expect("the line exists").chars().count() as u32;
+                    assert!((1..=len + 1).contains(&fault.column), "{fault} in {text:?}");
+                }
+                assert!(
+                    faults
+                        .iter()
+                        .is_sorted_by_key(|fault| (fault.line, fault.column))
+                );
+            }
+        }
+        Ok(())
+    })
+    .budget_ms(100);
+    assert!(
+        sound > 0 && faulty > 0,
+        "{sound} sound and {faulty} faulty texts are no mix"
+    );
+}
+
+#[test]
+fn cutting_a_sound_file_anywhere_never_panics() {
+    let example = include_bytes!("../../../conf/gen_numbers.pl.locals");
+    for len in 0..example.len() {
+        if let Err(faults) = Config::parse(&example[..len]) {
+            assert!(faults.iter().count() == 1, "only the cut itself is a fault");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Globs in the manner of Perl and csh: which files could be rotated ones. Pure: directories come through
+//! [`ReadStore`].
+//!
+//! `component` matches one name, `expand` takes the text apart, `walk` goes through the directories.
+
+mod component;
+mod expand;
+mod walk;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
+use crate::store::ReadStore;
+
+pub use component::matches;
+pub use walk::TooMuch;
+
+/// The globs of one log, taken apart. None at all, the default, is a log without rotated files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Patterns {
+    list: Vec<Pattern>,
+}
+
+/// One absolute pattern: what to do from the root downwards.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Pattern {
+    steps: Vec<Step>,
+}
+
+/// A stretch of a pattern.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Step {
+    /// One component or several joined by slashes, to be taken as they are.
+    Literal(Vec<u8>),
+    /// One component that has to be compared with every name in its directory.
+    Wild(Vec<u8>),
+}
+
+impl Patterns {
+    /// Reads the text of `$files{...}`.
+    ///
+    /// - Blanks separate patterns; quotes, single or double, keep blanks and disappear.
+    /// - `{a,b}` stands for one pattern with `a` and one with `b`; it nests and may hold slashes.
+    /// - `*` is any number of bytes, `?` is one, `[a-z]` one of these, `[!a-z]` or `[^a-z]` one of the others.
+    /// - None of them takes a slash, nor the dot that a hidden name begins with.
+    /// - A backslash makes the next byte an ordinary one.
+    ///
+    /// Every pattern must be absolute. Text of blanks only is legal and finds nothing.
+    pub fn parse(text: &[u8]) -> Result<Patterns, PatternFault> {
+        let list = expand::patterns(text)?;
+        Ok(Patterns { list })
+    }
+
+    /// Tells whether nothing can ever be found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Calls `each` with every path found, until it answers `false`. The order is the directories' own; a path that
+    /// two patterns find may come twice.
+    ///
+    /// A directory that is missing, is no directory or may not be read contributes nothing. Any other error does not
+    /// end the walk either: everything that can be found is told first, then the first such error is returned, so
+    /// that the caller knows that something may be missing. It is [`TooMuch`] where a limit cut the walk short.
+    pub fn for_each_match<S: ReadStore>(
+        &self,
+        store: &S,
+        each: &mut dyn FnMut(&Path) -> bool,
+    ) -> io::Result<()> {
+        walk::walk(&self.list, store, each)
+    }
+}
+
+/// Why a text is no list of patterns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PatternFault {
+    /// A pattern does not begin with a slash.
+    NotAbsolute,
+    /// A pattern ends in a slash.
+    Directory,
+    /// A `{` without its `}`.
+    BraceOpen,
+    /// A `[` without its `]` in the same component.
+    BracketOpen,
+    /// A quote without its partner.
+    QuoteOpen,
+    /// A NUL byte, which no name can hold.
+    Nul,
+    /// More text than is looked at.
+    TooLong,
+    /// More patterns than are looked at.
+    TooMany,
+}
+
+impl fmt::Display for PatternFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PatternFault::NotAbsolute => f.write_str(
+                "each pattern must begin with /; write '' if the log has no rotated files",
+            ),
+            PatternFault::Directory => {
+                f.write_str("a pattern that ends in / finds directories, never files")
+            }
+            PatternFault::BraceOpen => {
+                f.write_str("a { in the pattern has no }; write [{] if the name holds one")
+            }
+            PatternFault::BracketOpen => {
+                f.write_str("a [ in the pattern has no ]; write [[] if the name holds one")
+            }
+            PatternFault::QuoteOpen => {
+                f.write_str("a quote in the pattern has no partner; write ? if the name holds one")
+            }
+            PatternFault::Nul => f.write_str("the pattern holds a NUL byte, which no name can"),
+            PatternFault::TooLong => {
+                write!(f, "the patterns are longer than {GLOB_TEXT_MAX_LEN} bytes")
+            }
+            PatternFault::TooMany => {
+                write!(
+                    f,
+                    "these are more than {GLOB_PATTERNS_MAX} patterns; use * or ? for some of them"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

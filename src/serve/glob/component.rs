@@ -1,0 +1,144 @@
+//! One component of a pattern against one name, byte by byte.
+
+/// Tells whether a name matches one component of a pattern.
+///
+/// Neither holds a slash. The time is at most the product of the two lengths, whatever the pattern.
+pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    if name.first() == Some(&b'.') && !begins_with_dot(pattern) {
+        return false;
+    }
+    let (mut pattern, mut name) = (pattern, name);
+    // What stands behind the last star, and the name from where that star has taken nothing more yet. Only the last
+    // star ever needs to take more: whatever an earlier one could give up, the later one can take.
+    let mut retry = None;
+    loop {
+        match (token(pattern), name.split_first()) {
+            (None, None) => return true,
+            (Some((Token::Star, behind)), _) => {
+                retry = Some((behind, name));
+                pattern = behind;
+            }
+            (Some((one, behind)), Some((&byte, tail))) if one.takes(byte) => {
+                pattern = behind;
+                name = tail;
+            }
+            (Some(_), None) => return false,
+            (_, Some(_)) => {
+                let Some((behind, from)) = retry else {
+                    return false;
+                };
+                let Some((&byte, tail)) = from.split_first() else {
+                    return false;
+                };
+                if byte == b'/' {
+                    return false;
+                }
+                retry = Some((behind, tail));
+                pattern = behind;
+                name = tail;
+            }
+        }
+    }
+}
+
+/// What a pattern is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Token<'p> {
+    /// This byte.
+    Literal(u8),
+    /// `?`
+    One,
+    /// `*`
+    Star,
+    /// `[...]`, without the brackets.
+    Class { inside: &'p [u8], negated: bool },
+}
+
+impl Token<'_> {
+    /// Tells whether the token, which is no star, stands for this byte.
+    fn takes(self, byte: u8) -> bool {
+        match self {
+            Token::Literal(literal) => byte == literal,
+            Token::One | Token::Star => byte != b'/',
+            Token::Class { inside, negated } => byte != b'/' && in_class(inside, byte) != negated,
+        }
+    }
+}
+
+/// The first token of a pattern and what stands behind it; `None` at the end. A `[` that nothing closes and a
+/// backslash at the end are ordinary bytes.
+pub(super) fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
+    let (&first, behind) = pattern.split_first()?;
+    Some(match first {
+        b'*' => (Token::Star, behind),
+        b'?' => (Token::One, behind),
+        b'[' => class(pattern).unwrap_or((Token::Literal(b'['), behind)),
+        b'\\' => escaped(behind),
+        _ => (Token::Literal(first), behind),
+    })
+}
+
+/// The length of the class, brackets included, that a pattern begins with; `None` if it begins with none.
+///
+/// A `]` right behind the opening is a member. A slash ends the component and so leaves the class unclosed.
+pub(super) fn class_len(pattern: &[u8]) -> Option<usize> {
+    let behind = pattern.strip_prefix(b"[")?;
+    let behind = behind
+        .strip_prefix(b"!")
+        .or(behind.strip_prefix(b"^"))
+        .unwrap_or(behind);
+    let mut rest = behind.strip_prefix(b"]").unwrap_or(behind);
+    loop {
+        rest = match rest {
+            [b']', rest @ ..] => return Some(pattern.len().saturating_sub(rest.len())),
+            [b'/', ..] | [] => return None,
+            [b'\\', _, rest @ ..] | [_, rest @ ..] => rest,
+        }
+    }
+}
+
+fn class(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
+    let (class, behind) = pattern.split_at_checked(class_len(pattern)?)?;
+    let inside = class.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let (inside, negated) = match inside {
+        [b'!' | b'^', inside @ ..] => (inside, true),
+        inside => (inside, false),
+    };
+    Some((Token::Class { inside, negated }, behind))
+}
+
+fn in_class(mut inside: &[u8], byte: u8) -> bool {
+    while let Some((low, behind)) = member(inside) {
+        inside = behind;
+        let mut high = low;
+        if let [b'-', end @ ..] = behind
+            && let Some((end, behind)) = member(end)
+        {
+            inside = behind;
+            high = end;
+        }
+        if (low..=high).contains(&byte) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The first byte of what stands in a class, freed of its backslash.
+fn member(inside: &[u8]) -> Option<(u8, &[u8])> {
+    match inside {
+        [b'\\', byte, behind @ ..] | [byte, behind @ ..] => Some((*byte, behind)),
+        [] => None,
+    }
+}
+
+fn escaped(behind: &[u8]) -> (Token<'_>, &[u8]) {
+    match behind.split_first() {
+        Some((&byte, behind)) => (Token::Literal(byte), behind),
+        None => (Token::Literal(b'\\'), behind),
+    }
+}
+
+fn begins_with_dot(pattern: &[u8]) -> bool {
+    matches!(token(pattern), Some((Token::Literal(b'.'), _)))
+}
