@@ -246,6 +246,51 @@ fn files_are_found_through_directories_that_are_links() {
     client.expect("tuesday\n");
 }
 
+#[test]
+fn a_log_behind_a_link_that_was_turned_elsewhere_is_followed_at_once() {
+    let logs = Logs::new();
+    for day in ["monday", "tuesday"] {
+        fs::create_dir(logs.path(day)).unwrap();
+        logs.write(&format!("{day}/messages"), "");
+    }
+    symlink("monday", logs.path("today")).unwrap();
+    let settings = logs.served("today/messages", "") + "$delay_check = 3600;";
+    let server = Server::start(&settings);
+    let first = Client::ask(&server, &logs.request("today/messages", "0 0")).reply();
+    assert_eq!(first, format!("O {}", logs.inode("monday/messages")));
+
+    fs::remove_file(logs.path("today")).unwrap();
+    symlink("tuesday", logs.path("today")).unwrap();
+    let mut client = Client::ask(&server, &logs.request("today/messages", "0 0"));
+    let second = client.reply();
+    assert_eq!(second, format!("O {}", logs.inode("tuesday/messages")));
+    client.expect_keep_alive();
+    logs.append("today/messages", "a line\n");
+    client.expect("a line\n");
+    logs.rename("today/messages", "today/messages.1");
+    logs.write("today/messages", "");
+    assert!(client.rest().is_empty());
+}
+
+#[test]
+fn a_directory_that_was_replaced_is_followed_at_once() {
+    let logs = Logs::new();
+    fs::create_dir(logs.path("log")).unwrap();
+    logs.write("log/messages", "");
+    let settings = logs.served("log/messages", "old/messages") + "$delay_check = 3600;";
+    let server = Server::start(&settings);
+    Client::ask(&server, &logs.request("log/messages", "0 0")).reply();
+
+    logs.rename("log", "old");
+    fs::create_dir(logs.path("log")).unwrap();
+    logs.write("log/messages", "");
+    let mut client = Client::ask(&server, &logs.request("log/messages", "0 0"));
+    client.reply();
+    client.expect_keep_alive();
+    logs.append("log/messages", "a line\n");
+    client.expect("a line\n");
+}
+
 /// A collector in small: asks with what it has, keeps what it gets, and comes back when it is sent away.
 #[derive(Default)]
 struct Follower {
