@@ -117,3 +117,8 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
+
+/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
+pub const LOOKS_MAX: usize = 8;
+
+const _: () = assert!(LOOKS_MAX >= 2);

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::config::FileEntry;
+use super::glob::TooMuch;
 use super::memory::Memory;
 use super::order::{self, Age};
 use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -40,6 +41,8 @@ pub enum Refusal {
     NotRegular(Kind),
     /// The system would not let us.
     Unreadable(io::Error),
+    /// The rotated files change their names all the time, so that one might be overlooked.
+    Unsettled,
 }
 
 impl fmt::Display for Refusal {
@@ -52,6 +55,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
+            Refusal::Unsettled => f.write_str("its rotated files are being renamed just now"),
         }
     }
 }
@@ -104,10 +108,12 @@ impl<S: ReadStore> Query<'_, S> {
         memory: &Memory,
     ) -> Result<Choice<S::File>, Refusal> {
         let asked = request.inode.inode();
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
-        let held = rotated.iter().find(|c| c.age.inode == asked);
-        if held.is_some_and(|held| request.offset <= held.size)
-            && let Some((file, stat)) = self.open_rotated(asked)
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let held = rotated
+            .iter()
+            .find(|c| c.age.inode == asked && request.offset <= c.size);
+        if held.is_some()
+            && let Some((file, stat)) = self.open_rotated(asked)?
             && request.offset <= stat.size
             && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
         {
@@ -122,20 +128,22 @@ impl<S: ReadStore> Query<'_, S> {
                 live: false,
             });
         }
-        let (mark, newer_than) = match held {
-            Some(held) if request.offset <= held.size => (Mark::Found, Some(held.age)),
-            _ => (
+        let (mark, mut newer_than) = match held {
+            Some(held) => (Mark::Found, Some(held.age)),
+            None => (
                 Mark::Lost,
                 memory
                     .last_written(self.index, asked)
                     .map(|mtime_ns| Age::at(mtime_ns, asked)),
             ),
         };
-        if let Some(after) = newer_than
-            && let Some(next) = order::next_newer(rotated.iter().map(|c| c.age), after)
-            && let Some((file, stat)) = self.open_rotated(next.inode)
-        {
-            return Ok(from_start(file, stat, mark, false));
+        while let Some(after) = newer_than {
+            newer_than = order::next_newer(rotated.iter().map(|c| c.age), after);
+            if let Some(next) = newer_than
+                && let Some((file, stat)) = self.open_rotated(next.inode)?
+            {
+                return Ok(from_start(file, stat, mark, false));
+            }
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         Ok(from_start(file, stat, mark, true))
@@ -170,10 +178,25 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
+    /// The rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
+    /// what is overlooked here would never reach the client.
+    fn candidates(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
+        let mut before = self.look(live)?;
+        for _ in 1..LOOKS_MAX {
+            let now = self.look(live)?;
+            let pairs = || before.iter().zip(&now);
+            if before.len() == now.len() && pairs().all(|(a, b)| a.age.is_same_place(&b.age)) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Err(Refusal::Unsettled)
+    }
+
     /// Looks through the rotated files, once each, without the live one. Where there are more than
     /// [`CANDIDATES_MAX`], the newest are kept.
-    fn candidates(&self, live: Option<Inode>) -> heapless::Vec<Candidate, CANDIDATES_MAX> {
-        let mut found: heapless::Vec<Candidate, CANDIDATES_MAX> = heapless::Vec::new();
+    fn look(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
+        let mut found = Candidates::new();
         self.each_rotated(&mut |path, stat| {
             let inode = stat.id.inode;
             if Some(inode) == live || found.iter().any(|c| c.age.inode == inode) {
@@ -190,42 +213,55 @@ impl<S: ReadStore> Query<'_, S> {
                 *oldest = candidate;
             }
             true
-        });
-        found
+        })?;
+        Ok(found)
     }
 
-    /// Opens the rotated file that has this inode, if it is still there and can be read.
-    fn open_rotated(&self, inode: Inode) -> Option<(S::File, Stat)> {
-        let mut opened = None;
+    /// Opens the rotated file that has this inode; `None` if we are not permitted to read it.
+    fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
+        // Not found means that it was renamed since it was seen.
+        let mut result = Err(Refusal::Unsettled);
         self.each_rotated(&mut |path, stat| {
             if stat.id.inode == inode {
-                opened = self
-                    .open_regular(path)
-                    .ok()
-                    .filter(|(_, stat)| stat.id.inode == inode);
+                result = match self.open_regular(path) {
+                    Ok((_, stat)) if stat.id.inode != inode => return true,
+                    Ok(opened) => Ok(Some(opened)),
+                    Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
+                    Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+                    Err(_) => return true,
+                };
             }
-            opened.is_none()
-        });
-        opened
+            stat.id.inode != inode
+        })?;
+        result
     }
 
     /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
-    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) {
-        // A directory that cannot be read holds no candidates, which is also what the answer then says.
-        let _ = self
-            .entry
-            .patterns
-            .for_each_match(self.store, &mut |path: &Path| {
-                if order::is_compressed(path) {
-                    return true;
-                }
-                match self.store.stat_path(path) {
-                    Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
-                    _ => true,
-                }
-            });
+    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) -> Result<(), Refusal> {
+        let mut visit = |path: &Path| {
+            if order::is_compressed(path) {
+                return true;
+            }
+            match self.store.stat_path(path) {
+                Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
+                _ => true,
+            }
+        };
+        match self.entry.patterns.for_each_match(self.store, &mut visit) {
+            // For lack of descriptors or memory, say, which passes: nothing may be concluded from half of the files.
+            Err(error) if !is_lasting(&error) => Err(Refusal::Unreadable(error)),
+            _ => Ok(()),
+        }
     }
 }
+
+/// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
+fn is_lasting(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
+}
+
+type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
 
 /// A rotated file that may answer.
 #[derive(Clone, Copy)]

@@ -219,3 +219,24 @@ fn without_descriptors_it_waits_and_then_serves_again() {
     drop(crowd);
     expect_service(&poor.server, &poor.logs);
 }
+
+#[test]
+fn without_descriptors_nothing_is_called_lost_and_nothing_is_skipped() {
+    let poor = Poor::new();
+    let inode = |name| poor.logs.inode(name);
+    // The client's connection and the live file take two; then the directory or the rotated file cannot be opened.
+    for left in [1, 2, 3] {
+        let silent = poor.leave(left);
+        for offset in [0, TEXT.len()] {
+            let request = format!("{} {offset}", inode("messages.2"));
+            let mut client = Client::ask(&poor.server, &poor.logs.request("messages", request));
+            client.expect_closed_without_a_word();
+        }
+        drop(silent);
+        poor.server.idle_descriptors();
+    }
+    poor.server.wait_for("cannot read it: Too many open files");
+    let request = format!("{} 0", inode("messages.2"));
+    let mut client = Client::ask(&poor.server, &poor.logs.request("messages", request));
+    assert_eq!(client.reply(), format!("O {}", inode("messages.2")));
+}
