@@ -126,7 +126,13 @@ impl<F> Stream<F> {
         };
         self.supersede(grown, cx);
         // While nothing has the live name and the file still has one, its writer has not moved on.
-        if (followed_by_another || stat.links == 0) && self.is_complete(cx) {
+        let is_deleted = stat.links == 0;
+        if (followed_by_another || is_deleted) && self.is_complete(cx) {
+            if is_deleted {
+                // Once we close it, the next file may be given its inode, and must not be taken for the same.
+                cx.memory
+                    .was_truncated(peer, self.index, self.inode, self.offset);
+            }
             return Turn::Over(Ending::Rotated);
         }
         Turn::On

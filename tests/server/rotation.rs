@@ -193,6 +193,28 @@ fn a_deleted_file_is_drained_and_then_closed() {
 }
 
 #[test]
+fn a_new_file_that_was_given_the_inode_of_a_deleted_one_is_a_new_generation() {
+    let rig = Rig::new();
+    let mut reused = 0;
+    for text in ["x", "new\n", "longer than the one before\n"] {
+        rig.logs.write("messages", "one\n");
+        let mut client = rig.streaming();
+        let old = rig.inode("messages");
+        rig.logs.remove("messages");
+        assert!(client.rest().is_empty());
+        rig.logs.write("messages", text);
+        let new = rig.inode("messages");
+        let mut client = rig.ask(format!("{old} 4"));
+        let respelt = if new == old { "0" } else { "" };
+        assert_eq!(client.reply(), format!("L {respelt}{new}"));
+        client.expect(text);
+        reused += u32::from(new == old);
+        rig.logs.remove("messages");
+    }
+    println!("{reused} of 3 were given the same inode");
+}
+
+#[test]
 fn a_replaced_file_is_a_new_generation() {
     let rig = Rig::new();
     let mut client = rig.streaming();
