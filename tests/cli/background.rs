@@ -1,8 +1,10 @@
 //! `-b` and `-P`: a daemon that an init script starts and finds again.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
+use crate::common::classic::Client;
 use crate::common::descriptors;
 use crate::common::process::{Process, Signal, eventually, send, until};
 
@@ -17,12 +19,24 @@ struct Daemon {
 impl Daemon {
     fn start(place: &Place, applet: &str) -> Daemon {
         let pid_file = place.path("pid");
-        let started = run(place.daemon(applet, &["-b", "-P", pid_file.to_str().unwrap()]));
+        let options = ["-b", "-P", pid_file.to_str().unwrap()];
+        Daemon::start_by(place.daemon(applet, &options), place)
+    }
+
+    fn start_by(command: Command, place: &Place) -> Daemon {
+        let started = run(command);
         assert_eq!(started.status, Some(0), "{started:?}");
         Daemon {
-            pid: pid_in(&pid_file).unwrap(),
+            pid: pid_in(&place.path("pid")).unwrap(),
             started,
         }
+    }
+
+    /// Where the server says that it listens.
+    fn address(&self) -> SocketAddr {
+        let line = self.started.stderr.lines().next().unwrap();
+        let address = line.strip_prefix("gen_numbers: listening on ");
+        address.unwrap().parse().unwrap()
     }
 
     fn is_running(&self) -> bool {
@@ -68,9 +82,7 @@ fn session(pid: u32) -> Option<String> {
 fn it_returns_when_the_daemon_is_ready() {
     let place = Place::new();
     let daemon = Daemon::start(&place, "gen_numbers");
-    let line = daemon.started.stderr.lines().next().unwrap();
-    let address = line.strip_prefix("gen_numbers: listening on ").unwrap();
-    std::net::TcpStream::connect(address).unwrap();
+    Client::connect(daemon.address());
 }
 
 #[test]
@@ -197,4 +209,27 @@ fn a_pid_file_that_now_names_another_process_is_not_taken_away() {
     place.write("pid", "1\n");
     daemon.stop(Signal::TERM);
     assert_eq!(pid_in(&place.path("pid")), Some(1));
+}
+
+#[test]
+fn relative_paths_mean_the_same_in_the_background() {
+    let place = Place::new();
+    let args = [
+        "gen_numbers",
+        "-b",
+        "-c",
+        "gen_numbers.pl.locals",
+        "-P",
+        "pid",
+    ];
+    let mut command = fetchlogs(args);
+    command.current_dir(place.dir.path());
+    let daemon = Daemon::start_by(command, &place);
+    let mut client = Client::connect(daemon.address());
+    let config = fs::read_to_string(place.path("gen_numbers.pl.locals")).unwrap();
+    place.write("gen_numbers.pl.locals", config.replace("= 1;", "= 0;"));
+    send(daemon.pid, Signal::HUP);
+    client.expect_closed_without_a_word();
+    daemon.stop(Signal::TERM);
+    assert!(!place.path("pid").exists());
 }
