@@ -211,6 +211,7 @@ impl<F> Source<F> {
             path: &self.config.remote,
             inode: InodeWord::plain(asked.inode),
             offset: asked.offset,
+            v2: None,
         };
         let Some(line) = request.to_line() else {
             return 0;

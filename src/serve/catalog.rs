@@ -115,10 +115,7 @@ impl<S: ReadStore> Query<'_, S> {
                 file,
                 stat,
                 offset: request.offset,
-                reply: Reply {
-                    mark: Mark::Found,
-                    inode: request.inode,
-                },
+                reply: Reply::classic(Mark::Found, request.inode),
                 live: false,
             });
         }
@@ -257,7 +254,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         file,
         stat,
         offset,
-        reply: Reply { mark, inode },
+        reply: Reply::classic(mark, inode),
         live: true,
     }
 }
@@ -268,10 +265,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, live: bool) -> Choice<F> {
         file,
         stat,
         offset: 0,
-        reply: Reply {
-            mark,
-            inode: InodeWord::plain(stat.id.inode),
-        },
+        reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         live,
     }
 }

@@ -10,6 +10,7 @@ use super::catalog::Choice;
 use super::config::Config;
 use super::session::{Context, Ending};
 use crate::ids::Inode;
+use crate::limits::REPLY_MAX_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 use crate::wire::classic;
@@ -20,7 +21,7 @@ pub struct Stream<F> {
     inode: Inode,
     index: u32,
     /// The answer line, or what is left of it.
-    head: heapless::Vec<u8, 48>,
+    head: heapless::Vec<u8, REPLY_MAX_LEN>,
     /// The next byte of the file to be sent.
     offset: u64,
     /// The file's size when it was last looked at.

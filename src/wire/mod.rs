@@ -7,6 +7,7 @@ pub mod frame;
 pub mod line;
 pub mod md5;
 pub mod number;
+pub mod proof;
 pub mod receiver;
 pub mod reply;
 pub mod request;
