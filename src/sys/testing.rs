@@ -59,6 +59,7 @@ pub(crate) fn set_zone(zone: &str) {
     let zone = CString::new(zone).unwrap();
     // SAFETY: both strings end in NUL and outlive the call; a child has no other thread that reads the environment.
     cvt(unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) }).unwrap();
+    // SAFETY: so POSIX declares it.
     unsafe extern "C" {
         fn tzset();
     }
