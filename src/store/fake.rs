@@ -34,6 +34,7 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    boot: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -178,6 +179,17 @@ impl Fake {
         disk.failures.clear();
     }
 
+    /// The machine starts anew.
+    pub fn reboot(&self) {
+        self.0.borrow_mut().boot += 1;
+    }
+
+    /// Replaces what a file holds, keeping its inode.
+    pub fn rewrite(&self, path: &str, bytes: &[u8]) {
+        self.truncate_to(path, 0);
+        self.write(path, bytes);
+    }
+
     /// Limits the bytes that can still be written; `None` lifts that.
     pub fn set_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
@@ -313,6 +325,10 @@ impl ReadStore for Fake {
         disk.files
             .get(&file.0)
             .is_some_and(|content| content.writers == 0)
+    }
+
+    fn boot(&self) -> u32 {
+        self.0.borrow().boot
     }
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {

@@ -62,6 +62,9 @@ pub trait ReadStore {
     /// true is complete. `false` where the system cannot tell.
     fn at_rest(&self, file: &Self::File) -> bool;
 
+    /// A number that differs from one start of this machine to the next; 0 where that cannot be told.
+    fn boot(&self) -> u32;
+
     /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
 }

@@ -84,7 +84,9 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
 /// numbers in `random`. Nothing for an empty copy.
 pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
-    let mut add = |start: u64, len: u64| drop(places.push((start, len as u16)));
+    let mut add = |start: u64, len: u64| {
+        let _ = places.push((start, len as u16));
+    };
     if size == 0 {
         return places;
     }
