@@ -117,3 +117,15 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
+
+/// Generations without a byte that a server may name one after the other.
+pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+
+/// Finished copies that may wait for their check.
+pub const CHECKS_WAITING_MAX: usize = 64;
+
+/// Attempts to heal one copy before it is left as it is.
+pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes of the smallest block that is compared by itself when a copy is healed.
+pub const HEAL_BLOCK_LEN: u64 = 4096;

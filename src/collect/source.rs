@@ -7,7 +7,7 @@
 
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
-use super::copy::{Fault, Found, LocalCopy, Means, Paths};
+use super::copy::{Fault, Found, Generation, LocalCopy, Means, Paths};
 use super::event::{Event, State};
 use super::pointer::BootId;
 use super::trouble::Trouble;
@@ -390,6 +390,10 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let next = reply.inode.inode();
+        let generation = Generation {
+            inode: next,
+            v2: None,
+        };
         let Some(copy) = &mut self.copy else {
             return Err(Trouble::ClosedByServer);
         };
@@ -402,7 +406,7 @@ impl<F> Source<F> {
         };
         let size = copy.size();
         let Some(held) = copy.inode() else {
-            copy.begin(next, &mut means).map_err(Trouble::Files)?;
+            copy.begin(generation, &mut means).map_err(Trouble::Files)?;
             self.follow(false, cx);
             return Ok(());
         };
@@ -418,7 +422,9 @@ impl<F> Source<F> {
             };
             return Err(Trouble::ClosedSilently);
         }
-        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
+        let kept = copy
+            .rotate(generation, &mut means)
+            .map_err(Trouble::Files)?;
         let event = if next == held {
             Event::Truncated { size, kept: &kept }
         } else {

@@ -277,7 +277,7 @@ impl<S: ReadStore> Query<'_, S> {
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
         if other_boot && live.is_some_and(|(file, stat)| is_prefix(file, stat)) {
             let (file, stat) = self.open_live().ok().flatten()?;
-            let block = self.last_block(&file, &stat)?;
+            let block = self.last_block(&file, &stat, held.mapped)?;
             return Some(self.go_on(file, stat, true, stat.size, Some((block, false)), rotated));
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
@@ -288,7 +288,7 @@ impl<S: ReadStore> Query<'_, S> {
             .filter_map(|c| self.open_rotated(c.age.inode))
             .find(|(file, stat)| is_prefix(file, stat))
             .and_then(|(file, stat)| {
-                let block = self.last_block(&file, &stat)?;
+                let block = self.last_block(&file, &stat, held.mapped)?;
                 let terms = Some((block, true));
                 Some(self.go_on(file, stat, false, stat.size, terms, rotated))
             })
@@ -323,10 +323,10 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// The last block of a file that is not empty.
-    fn last_block(&self, file: &S::File, stat: &Stat) -> Option<Block> {
+    fn last_block(&self, file: &S::File, stat: &Stat, mapped: bool) -> Option<Block> {
         let len = stat.size.min(BLOCK_LEN_MAX as u64) as u16;
         let start = stat.size - u64::from(len);
-        let crc = self.checksum(file, start, len, false)?;
+        let crc = self.checksum(file, start, len, mapped)?;
         Some(Block { start, len, crc })
     }
 

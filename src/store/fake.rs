@@ -414,6 +414,14 @@ impl WriteStore for Fake {
         Ok(self.read_inode(file.0, buf, offset))
     }
 
+    fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        content.bytes.truncate(size as usize);
+        Ok(())
+    }
+
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
         self.call()?;
         match ReadStore::open(self, path) {

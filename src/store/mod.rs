@@ -101,6 +101,9 @@ pub trait WriteStore {
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Makes the file shorter.
+    fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()>;
+
     /// Reads the start of a small file into `buf` and tells how much that was.
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>>;
 

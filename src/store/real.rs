@@ -136,6 +136,10 @@ impl WriteStore for RealWrite {
         read_fully_at(file, buf, offset)
     }
 
+    fn truncate(&mut self, file: &File, size: u64) -> io::Result<()> {
+        file.set_len(size)
+    }
+
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
         let file = absent_is_none(open_to_read(path).and_then(regular_only))?;
         file.map(|file| read_fully_at(&file, buf, 0)).transpose()
