@@ -58,7 +58,7 @@ pub enum Op {
         start: u64,
         /// Bytes of a block.
         len: u64,
-        /// How many blocks, at most [`SUMS_MAX`](super::frame::SUMS_MAX).
+        /// How many blocks, at most [`SUMS_MAX`].
         count: u16,
     },
     /// `range:START:LEN`: these bytes of it.
