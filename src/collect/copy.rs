@@ -193,7 +193,10 @@ impl<F> LocalCopy<F> {
     /// The generation it is a copy of; `None` before the first contact.
     pub fn generation(&self) -> Option<Generation> {
         let pointer = self.pointer.as_ref()?;
-        let boot = pointer.token.as_ref().map(|token| token.as_bytes().try_into());
+        let boot = pointer
+            .token
+            .as_ref()
+            .map(|token| token.as_bytes().try_into());
         Some(Generation {
             inode: pointer.inode,
             origin: pointer.mtime_ns.map(|mtime_ns| Origin {
@@ -382,6 +385,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether losses are on record beside the local copy.
+    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
+        let path = self.paths.gaps();
+        Ok(self.stat_path(&path)?.is_some())
     }
 
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says

@@ -96,6 +96,10 @@ pub enum State<'a> {
         inode: Option<Inode>,
         /// The size of the local copy.
         size: u64,
+        /// How many bytes it is behind the server, as far as the server tells.
+        behind: Option<u64>,
+        /// Losses or differences are on record.
+        flawed: bool,
     },
     /// Something is wrong.
     Trouble(&'a Trouble),
@@ -152,7 +156,11 @@ impl fmt::Display for Event<'_> {
                 kept.display()
             ),
             Event::Differs { path, why } => {
-                write!(f, "{} differs from the server's file: {why}", path.display())
+                write!(
+                    f,
+                    "{} differs from the server's file: {why}",
+                    path.display()
+                )
             }
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",
@@ -169,10 +177,21 @@ impl fmt::Display for State<'_> {
         match self {
             State::Connecting => f.write_str("connecting"),
             State::Following {
-                inode: Some(inode),
+                inode,
                 size,
-            } => write!(f, "following {inode} from {size}"),
-            State::Following { inode: None, .. } => f.write_str("following"),
+                behind,
+                flawed,
+            } => {
+                let inode = inode.unwrap_or(Inode::NONE);
+                write!(f, "following {inode} from {size}")?;
+                if let Some(behind) = behind.filter(|behind| *behind > 0) {
+                    write!(f, ", {behind} bytes behind")?;
+                }
+                if *flawed {
+                    f.write_str(", with losses or differences on record")?;
+                }
+                Ok(())
+            }
             State::Trouble(trouble) => trouble.fmt(f),
         }
     }

@@ -73,7 +73,10 @@ impl Framed {
 
     /// The one frame after an answer that refuses.
     pub fn refused() -> Framed {
-        Framed { refused: true, ..Framed::new(0, 0, None) }
+        Framed {
+            refused: true,
+            ..Framed::new(0, 0, None)
+        }
     }
 
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
@@ -181,16 +184,31 @@ impl Framed {
             return Err(Protocol::Storm.into());
         }
         let size = copy.size();
-        let origin = Origin { mtime_ns: next.mtime_ns, boot: self.boot };
-        let generation = Generation { inode: next.inode, origin: Some(origin), classic: false };
+        let origin = Origin {
+            mtime_ns: next.mtime_ns,
+            boot: self.boot,
+        };
+        let generation = Generation {
+            inode: next.inode,
+            origin: Some(origin),
+            classic: false,
+        };
         let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
         if next.inode == held.inode {
             events(Event::Truncated { size, kept: &kept });
         } else {
-            events(Event::Rotated { next: next.inode, size, kept: &kept });
+            events(Event::Rotated {
+                next: next.inode,
+                size,
+                kept: &kept,
+            });
         }
         if self.box_size.take().is_some_and(|box_size| box_size < size) {
-            events(Event::KeptMore { ours: size, theirs: end.size, kept: &kept });
+            events(Event::KeptMore {
+                ours: size,
+                theirs: end.size,
+                kept: &kept,
+            });
         }
         self.remote_size = 0;
         Ok(Outcome::Finished(Finished {

@@ -179,7 +179,12 @@ impl Collector {
             random: &mut self.random,
             events: &mut |config, event| journal.event(wall, config, &event),
         };
-        if let slot::Rest::More = act(slot, &mut cx, &mut self.buf) {
+        let rest = act(slot, &mut cx, &mut self.buf);
+        let work = slot.work(&mut cx, &mut self.buf);
+        if matches!(
+            (&rest, &work),
+            (slot::Rest::More, _) | (_, slot::Rest::More)
+        ) {
             self.ready.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);

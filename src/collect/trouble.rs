@@ -83,8 +83,10 @@ pub enum Trouble {
     Protocol(Protocol),
     /// The source is to speak version 2 only, and the server does not.
     OnlyClassic,
-    /// The server's file does not fit our copy in the way it thought; it is asked again.
-    NoPrefix,
+    /// More copies were finished than could be compared in the meantime.
+    Behind,
+    /// The answer shows that another question is the right one.
+    AskAgain,
     /// Not even a keep-alive came for too long.
     Silence,
     /// The local files.
@@ -119,7 +121,8 @@ impl Trouble {
             Trouble::Refused(text) => (14, Crc32::new().update(text.as_bytes()).finish() as i32),
             Trouble::Protocol(protocol) => (15, protocol.number()),
             Trouble::OnlyClassic => (16, 0),
-            Trouble::NoPrefix => (17, 0),
+            Trouble::AskAgain => (17, 0),
+            Trouble::Behind => (18, 0),
             Trouble::Files(Fault::System { error, .. }) => (10, number(error)),
             Trouble::Files(Fault::Pointer(..)) => (11, 0),
             Trouble::Files(Fault::Locked(..)) => (12, 0),
@@ -149,7 +152,8 @@ impl fmt::Display for Trouble {
             Trouble::OnlyClassic => {
                 f.write_str("the server speaks only the classic protocol, and proto=v2 is configured")
             }
-            Trouble::NoPrefix => f.write_str("the server's file is not the start of our copy"),
+            Trouble::Behind => f.write_str("too many finished copies wait to be verified"),
+            Trouble::AskAgain => f.write_str("the server is asked in another way"),
             Trouble::Silence => f.write_str("connection lost: nothing was heard for too long"),
             Trouble::Files(fault) => fault.fmt(f),
         }

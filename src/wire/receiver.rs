@@ -178,7 +178,7 @@ impl Receiver {
                 open,
                 bytes: heapless::Vec::new(),
             }),
-            kind::SUMS if len > 8 + 4 + 4 * SUMS_MAX || len == 0 => Err(BadFrame::Length),
+            kind::SUMS if len > 16 + 4 * SUMS_MAX || len == 0 => Err(BadFrame::Length),
             kind::SUMS => Ok(State::Sums {
                 open,
                 bytes: Vec::new(),

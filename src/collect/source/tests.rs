@@ -29,7 +29,7 @@ impl Rig {
     }
 
     fn on(disk: Fake) -> Rig {
-        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
+        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m proto=classic").unwrap();
         let config = config.sources.into_iter().next().unwrap();
         Rig {
             source: Source::new(config, Mono::from_ms(1_000)),
@@ -74,10 +74,9 @@ impl Rig {
         self.wait();
         assert!(self.source.wants_connection(), "{:?}", self.said());
         self.with(|source, cx| source.handle_connected(cx));
-        let mut buf = [0; REQUEST_MAX_LEN];
-        let len = self.source.output(&mut buf);
-        self.with(|source, cx| source.consume_output(len, len, cx));
-        String::from_utf8(buf[..len].to_vec()).unwrap()
+        let line = self.source.output().to_vec();
+        self.with(|source, cx| source.consume_output(line.len(), cx));
+        String::from_utf8(line).unwrap()
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -151,14 +150,9 @@ fn the_request_may_be_sent_in_pieces() {
     rig.wait();
     rig.with(|source, cx| source.handle_connected(cx));
     let mut line = Vec::new();
-    let mut buf = [0; REQUEST_MAX_LEN];
-    loop {
-        let len = rig.source.output(&mut buf);
-        if len == 0 {
-            break;
-        }
-        line.push(buf[0]);
-        rig.with(|source, cx| source.consume_output(1, len, cx));
+    while let Some(byte) = rig.source.output().first().copied() {
+        line.push(byte);
+        rig.with(|source, cx| source.consume_output(1, cx));
     }
     assert_eq!(line, b"/var/log/m 0 0\n");
 }
