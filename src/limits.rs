@@ -129,3 +129,15 @@ pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
+// The demo.
+
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+pub const DEMO_WAIT_MS: u64 = 8_000;
+
+/// The longest a demo takes as a whole, waits included.
+pub const DEMO_TOTAL_MS: u64 = 25_000;
+
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
+const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
