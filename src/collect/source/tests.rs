@@ -451,7 +451,7 @@ fn a_damaged_pointer_is_told_and_nothing_is_asked() {
     let mut rig = Rig::on(disk);
     rig.wait();
     assert!(!rig.source.wants_connection());
-    assert!(rig.said()[0].contains("/p/m is damaged"));
+    assert!(rig.said()[0].contains("/p/m: the pointer file"));
     rig.disk.remove("/p/m");
     rig.disk.write("/p/m", b"7");
     assert_eq!(rig.connect(), "/var/log/m 7 3\n");
