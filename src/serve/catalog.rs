@@ -121,14 +121,11 @@ impl<S: ReadStore> Query<'_, S> {
                 file,
                 stat,
                 offset: request.offset,
-                reply: Reply {
-                    mark: Mark::Found,
-                    inode: request.inode,
-                },
+                reply: Reply::classic(Mark::Found, request.inode),
                 live: false,
             });
         }
-        let (mark, mut newer_than) = match held {
+        let (mark, newer_than) = match held {
             Some(held) => (Mark::Found, Some(held.age)),
             None => (
                 Mark::Lost,
@@ -137,13 +134,10 @@ impl<S: ReadStore> Query<'_, S> {
                     .map(|mtime_ns| Age::at(mtime_ns, asked)),
             ),
         };
-        while let Some(after) = newer_than {
-            newer_than = order::next_newer(rotated.iter().map(|c| c.age), after);
-            if let Some(next) = newer_than
-                && let Some((file, stat)) = self.open_rotated(next.inode)?
-            {
-                return Ok(from_start(file, stat, mark, false));
-            }
+        if let Some(after) = newer_than
+            && let Some((file, stat)) = self.open_newer(&rotated, after)?
+        {
+            return Ok(from_start(file, stat, mark, false));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         Ok(from_start(file, stat, mark, true))
@@ -156,7 +150,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Opens the live file; `None` if there is none at the moment.
-    fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
+    pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
         match self.open_regular(&self.entry.path) {
             Ok(opened) => Ok(Some(opened)),
             Err(Refusal::Missing) => Ok(None),
@@ -180,7 +174,7 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
     /// what is overlooked here would never reach the client.
-    fn candidates(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
+    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
         let mut before = self.look(live)?;
         for _ in 1..LOOKS_MAX {
             let now = self.look(live)?;
@@ -217,8 +211,9 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(found)
     }
 
-    /// Opens the rotated file that has this inode; `None` if we are not permitted to read it.
-    fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
+    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates); `None` if we are not
+    /// permitted to read it.
+    pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
         // Not found means that it was renamed since it was seen.
         let mut result = Err(Refusal::Unsettled);
         self.each_rotated(&mut |path, stat| {
@@ -234,6 +229,24 @@ impl<S: ReadStore> Query<'_, S> {
             stat.id.inode != inode
         })?;
         result
+    }
+
+    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted to read.
+    pub(super) fn open_newer(
+        &self,
+        rotated: &Candidates,
+        after: Age,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let newer_than = |age| order::next_newer(rotated.iter().map(|c| c.age), age);
+        let mut next = newer_than(after);
+        while let Some(age) = next {
+            let opened = self.open_rotated(age.inode)?;
+            if opened.is_some() {
+                return Ok(opened);
+            }
+            next = newer_than(age);
+        }
+        Ok(None)
     }
 
     /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
@@ -261,13 +274,16 @@ fn is_lasting(error: &io::Error) -> bool {
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
 
-type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+/// The rotated files that may answer.
+pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
 
 /// A rotated file that may answer.
 #[derive(Clone, Copy)]
-struct Candidate {
-    age: Age,
-    size: u64,
+pub(super) struct Candidate {
+    /// Its place among the others.
+    pub age: Age,
+    /// Its size.
+    pub size: u64,
 }
 
 /// The client holds nothing it could name: the live file from where it wants.
@@ -293,7 +309,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         file,
         stat,
         offset,
-        reply: Reply { mark, inode },
+        reply: Reply::classic(mark, inode),
         live: true,
     }
 }
@@ -304,10 +320,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, live: bool) -> Choice<F> {
         file,
         stat,
         offset: 0,
-        reply: Reply {
-            mark,
-            inode: InodeWord::plain(stat.id.inode),
-        },
+        reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         live,
     }
 }

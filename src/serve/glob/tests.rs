@@ -429,6 +429,10 @@ impl ReadStore for Tree {
         })
     }
 
+    fn boot(&self) -> u32 {
+        unreachable!("a glob opens nothing")
+    }
+
     fn at_rest(&self, (): &()) -> bool {
         unreachable!("a glob opens nothing")
     }
