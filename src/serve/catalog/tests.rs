@@ -314,8 +314,13 @@ fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
 
 #[test]
 fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
-    expect_through_rotation("2", |query, _| {
-        let oldest = Age::floor(1_000_000_000);
-        Ok(query.next_after(oldest, None)?.stat.id.inode.to_string())
+    expect_through_rotation("1", |query, _| {
+        let before_all = Age::floor(500_000_000);
+        Ok(query
+            .next_after(before_all, None)?
+            .stat
+            .id
+            .inode
+            .to_string())
     });
 }
