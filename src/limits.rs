@@ -146,3 +146,10 @@ pub const DEMO_TOTAL_MS: u64 = 25_000;
 pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
 
 const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
+
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
+/// never opens the new file must not keep it away for ever.
+pub const DRAIN_MAX_MS: u64 = 600_000;
+
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+pub const UNSENT_MAX: u32 = 128 * 1024;
