@@ -117,3 +117,8 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
+// The server's choice among generations.
+
+/// How often a request is looked into anew because files were renamed meanwhile. A rotation takes a moment, so the
+/// second look nearly always counts.
+pub const CATALOG_LOOKS_MAX: usize = 16;

@@ -3,6 +3,7 @@
 //! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::config::FileEntry;
 use super::memory::Memory;
 use super::order::{self, Age};
 use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, CATALOG_LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -40,6 +41,8 @@ pub enum Refusal {
     NotRegular(Kind),
     /// The system would not let us.
     Unreadable(io::Error),
+    /// Its generations were renamed each time they were looked through, so that any answer might skip one.
+    Unsettled,
 }
 
 impl fmt::Display for Refusal {
@@ -52,6 +55,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
+            Refusal::Unsettled => f.write_str("its rotated files are renamed without a pause"),
         }
     }
 }
@@ -73,27 +77,56 @@ pub struct Query<'a, S> {
 
 impl<S: ReadStore> Query<'_, S> {
     /// Answers a classic request. See the table in the README's section on the protocol.
+    ///
+    /// A rotation renames files while they are being looked through, and one that is seen under neither name would be
+    /// skipped. So an answer that depends on rotated files counts only if all names are the same before and after.
     pub fn choose(
         &self,
         request: &Request<'_>,
         memory: &mut Memory,
     ) -> Result<Choice<S::File>, Refusal> {
-        let live = self.open_live()?;
-        if let Some((_, stat)) = &live {
-            memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
-        }
         let asked = request.inode.inode();
-        if asked == Inode::NONE {
-            let (file, stat) = live.ok_or(Refusal::Missing)?;
-            return Ok(first_contact(file, stat, request.offset));
-        }
-        match live {
-            Some((file, stat)) if stat.id.inode == asked => {
-                let dropped = memory.take_truncation(self.peer, self.index, asked, request.offset);
-                Ok(same_inode(file, stat, request, dropped))
+        for _ in 0..CATALOG_LOOKS_MAX {
+            let names = self.names();
+            let live = self.open_live()?;
+            if let Some((_, stat)) = &live {
+                memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
             }
-            live => self.choose_rotated(live, request, memory),
+            if asked == Inode::NONE {
+                let (file, stat) = live.ok_or(Refusal::Missing)?;
+                return Ok(first_contact(file, stat, request.offset));
+            }
+            let live = match live {
+                Some((file, stat)) if stat.id.inode == asked => {
+                    let dropped =
+                        memory.take_truncation(self.peer, self.index, asked, request.offset);
+                    return Ok(same_inode(file, stat, request, dropped));
+                }
+                live => live,
+            };
+            let choice = self.choose_rotated(live, request, memory);
+            if self.names() == names {
+                return choice;
+            }
         }
+        Err(Refusal::Unsettled)
+    }
+
+    /// Which name leads to which file now, the live one's and those of all rotated ones, as one number.
+    fn names(&self) -> u64 {
+        let digest = |path: &Path, inode: Inode| {
+            let mut hasher = DefaultHasher::new();
+            (path, inode.0).hash(&mut hasher);
+            hasher.finish()
+        };
+        let live = self.store.stat_path(&self.entry.path);
+        let live = live.map_or(Inode::NONE, |stat| stat.id.inode);
+        let mut names = digest(&self.entry.path, live);
+        self.each_rotated(&mut |path, stat| {
+            names ^= digest(path, stat.id.inode);
+            true
+        });
+        names
     }
 
     /// The client's generation is not the live file: it is rotated, or gone.
