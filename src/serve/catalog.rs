@@ -157,12 +157,15 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let (mark, newer_than) = match held {
             Some(held) if request.offset <= held.size => (Mark::Found, Some(held.age)),
-            _ => (
-                Mark::Lost,
-                memory
-                    .last_written(self.index, asked)
-                    .map(|mtime_ns| Age::at(mtime_ns, asked)),
-            ),
+            _ => {
+                let mark = if memory.is_complete(self.index, asked, request.offset) {
+                    Mark::Found
+                } else {
+                    Mark::Lost
+                };
+                let last_written = memory.last_written(self.index, asked);
+                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+            }
         };
         if let Some(after) = newer_than
             && let Some(next) = order::next_newer(rotated.iter().map(|c| c.age), after)

@@ -127,6 +127,8 @@ impl<F> Stream<F> {
         self.supersede(grown, cx);
         // While nothing has the live name and the file still has one, its writer has not moved on.
         if (followed_by_another || stat.links == 0) && self.is_complete(cx) {
+            cx.memory
+                .was_completed(self.index, self.inode, stat.mtime_ns, self.offset);
             return Turn::Over(Ending::Rotated);
         }
         Turn::On

@@ -144,6 +144,15 @@ fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
 }
 
 #[test]
+fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
+    let mut rig = Rig::new();
+    rig.memory.saw_live(0, Inode(9), 2_500_000_000);
+    rig.memory.was_completed(0, Inode(9), 2_500_000_000, 10);
+    assert_eq!(rig.answer("/v/m 9 10"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
+}
+
+#[test]
 fn an_inode_used_again_by_a_shorter_file_is_lost() {
     let mut rig = Rig::new();
     assert_eq!(rig.answer("/v/m 2 100"), says("L 3", 0, 3));
