@@ -1,6 +1,8 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod pair;
+
 use std::path::{Path, PathBuf};
 
 /// The program under test.
