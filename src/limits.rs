@@ -117,6 +117,30 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
+
+/// Generations without a byte that a server may name one after the other.
+pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+
+/// Finished copies that may wait for their check.
+pub const CHECKS_WAITING_MAX: usize = 64;
+
+/// Attempts to heal one copy before it is left as it is.
+pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes of the smallest block that is compared by itself when a copy is healed.
+pub const HEAL_BLOCK_LEN: u64 = 4096;
+// The demo.
+
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+pub const DEMO_WAIT_MS: u64 = 8_000;
+
+/// The longest a demo takes as a whole, waits included.
+pub const DEMO_TOTAL_MS: u64 = 25_000;
+
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
+const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
 // The server's choice among generations.
 
 /// How often a request is looked into anew because files were renamed meanwhile. A rotation takes a moment, so the

@@ -148,10 +148,7 @@ impl<S: ReadStore> Query<'_, S> {
                 file,
                 stat,
                 offset: request.offset,
-                reply: Reply {
-                    mark: Mark::Found,
-                    inode: request.inode,
-                },
+                reply: Reply::classic(Mark::Found, request.inode),
                 live: false,
             });
         }
@@ -184,7 +181,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Opens the live file; `None` if there is none at the moment.
-    fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
+    pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
         match self.open_regular(&self.entry.path) {
             Ok(opened) => Ok(Some(opened)),
             Err(Refusal::Missing) => Ok(None),
@@ -208,8 +205,8 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Looks through the rotated files, once each, without the live one. Where there are more than
     /// [`CANDIDATES_MAX`], the newest are kept.
-    fn candidates(&self, live: Option<Inode>) -> heapless::Vec<Candidate, CANDIDATES_MAX> {
-        let mut found: heapless::Vec<Candidate, CANDIDATES_MAX> = heapless::Vec::new();
+    pub(super) fn candidates(&self, live: Option<Inode>) -> Candidates {
+        let mut found = Candidates::new();
         self.each_rotated(&mut |path, stat| {
             let inode = stat.id.inode;
             if Some(inode) == live || found.iter().any(|c| c.age.inode == inode) {
@@ -231,7 +228,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Opens the rotated file that has this inode, if it is still there and can be read.
-    fn open_rotated(&self, inode: Inode) -> Option<(S::File, Stat)> {
+    pub(super) fn open_rotated(&self, inode: Inode) -> Option<(S::File, Stat)> {
         let mut opened = None;
         self.each_rotated(&mut |path, stat| {
             if stat.id.inode == inode {
@@ -263,11 +260,16 @@ impl<S: ReadStore> Query<'_, S> {
     }
 }
 
+/// The rotated files that may answer.
+pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+
 /// A rotated file that may answer.
 #[derive(Clone, Copy)]
-struct Candidate {
-    age: Age,
-    size: u64,
+pub(super) struct Candidate {
+    /// Its place among the others.
+    pub age: Age,
+    /// Its size.
+    pub size: u64,
 }
 
 /// The client holds nothing it could name: the live file from where it wants.
@@ -293,7 +295,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         file,
         stat,
         offset,
-        reply: Reply { mark, inode },
+        reply: Reply::classic(mark, inode),
         live: true,
     }
 }
@@ -304,10 +306,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, live: bool) -> Choice<F> {
         file,
         stat,
         offset: 0,
-        reply: Reply {
-            mark,
-            inode: InodeWord::plain(stat.id.inode),
-        },
+        reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         live,
     }
 }

@@ -37,6 +37,22 @@ impl Age {
     }
 }
 
+impl Age {
+    /// The age of a generation that everything written no later than this moment is older than, or as old as.
+    pub fn floor(mtime_ns: u64) -> Age {
+        Age {
+            mtime_ns,
+            rank: i64::MAX,
+            inode: Inode(u64::MAX),
+        }
+    }
+
+    /// The last write.
+    pub fn mtime_ns(self) -> u64 {
+        self.mtime_ns
+    }
+}
+
 /// The oldest of those that are newer than `after`.
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     ages.filter(|age| *age > after && age.inode != after.inode)

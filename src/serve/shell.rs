@@ -107,7 +107,7 @@ impl Server {
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
             files: Files {
-                store: RealRead,
+                store: RealRead::new(),
                 config,
                 memory: Memory::new(),
             },
@@ -208,7 +208,10 @@ impl Server {
             // What happened between opening the file and watching it was not told.
             client.session.handle_hint(&mut cx);
         }
-        if client.send(&mut cx, &mut self.buf) == Rest::More {
+        if client.session.has_work() {
+            client.session.work(&mut self.buf, &mut cx);
+        }
+        if client.send(&mut cx, &mut self.buf) == Rest::More || client.session.has_work() {
             self.ready.push(index);
         }
         let Some(ending) = client.session.ending() else {

@@ -8,12 +8,24 @@ use std::path::Path;
 
 use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
+use crate::wire::crc32::Crc32;
 
 use super::{Kind, ReadStore, Stat, WriteStore};
 
-/// The server's side of the real file system. It keeps nothing.
+/// The server's side of the real file system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RealRead;
+pub struct RealRead {
+    boot: u32,
+}
+
+impl RealRead {
+    /// The file system as it is, and this machine's boot.
+    pub fn new() -> RealRead {
+        let boot =
+            crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
+        RealRead { boot }
+    }
+}
 
 impl ReadStore for RealRead {
     type File = File;
@@ -36,6 +48,10 @@ impl ReadStore for RealRead {
 
     fn at_rest(&self, file: &File) -> bool {
         files::nobody_writes(file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.boot
     }
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -118,6 +134,10 @@ impl WriteStore for RealWrite {
 
     fn read_at(&mut self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         read_fully_at(file, buf, offset)
+    }
+
+    fn truncate(&mut self, file: &File, size: u64) -> io::Result<()> {
+        file.set_len(size)
     }
 
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {

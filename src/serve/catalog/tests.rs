@@ -302,4 +302,8 @@ impl ReadStore for Rotating<'_> {
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         self.disk.list(dir, each)
     }
+
+    fn boot(&self) -> u32 {
+        ReadStore::boot(self.disk)
+    }
 }
