@@ -77,39 +77,54 @@ pub struct Query<'a, S> {
 
 impl<S: ReadStore> Query<'_, S> {
     /// Answers a classic request. See the table in the README's section on the protocol.
-    ///
-    /// A rotation renames files while they are being looked through, and one that is seen under neither name would be
-    /// skipped. So an answer that depends on rotated files counts only if all names are the same before and after.
     pub fn choose(
         &self,
         request: &Request<'_>,
         memory: &mut Memory,
     ) -> Result<Choice<S::File>, Refusal> {
-        let asked = request.inode.inode();
+        let (asked, offset) = (request.inode.inode(), request.offset);
+        let dropped = memory.take_truncation(self.peer, self.index, asked, offset);
+        self.settled(|| self.choose_now(request, dropped, memory))
+    }
+
+    /// A rotation renames files while they are being looked through, and one that is seen under neither name would be
+    /// skipped. So what a search finds counts only if all names are the same before and after it.
+    pub(super) fn settled<T>(
+        &self,
+        mut search: impl FnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         for _ in 0..CATALOG_LOOKS_MAX {
             let names = self.names();
-            let live = self.open_live()?;
-            if let Some((_, stat)) = &live {
-                memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
-            }
-            if asked == Inode::NONE {
-                let (file, stat) = live.ok_or(Refusal::Missing)?;
-                return Ok(first_contact(file, stat, request.offset));
-            }
-            let live = match live {
-                Some((file, stat)) if stat.id.inode == asked => {
-                    let dropped =
-                        memory.take_truncation(self.peer, self.index, asked, request.offset);
-                    return Ok(same_inode(file, stat, request, dropped));
-                }
-                live => live,
-            };
-            let choice = self.choose_rotated(live, request, memory);
+            let found = search();
             if self.names() == names {
-                return choice;
+                return found;
             }
         }
         Err(Refusal::Unsettled)
+    }
+
+    /// `dropped` says that the client was dropped because of a truncation.
+    fn choose_now(
+        &self,
+        request: &Request<'_>,
+        dropped: bool,
+        memory: &mut Memory,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let live = self.open_live()?;
+        if let Some((_, stat)) = &live {
+            memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
+        }
+        let asked = request.inode.inode();
+        if asked == Inode::NONE {
+            let (file, stat) = live.ok_or(Refusal::Missing)?;
+            return Ok(first_contact(file, stat, request.offset));
+        }
+        match live {
+            Some((file, stat)) if stat.id.inode == asked => {
+                Ok(same_inode(file, stat, request, dropped))
+            }
+            live => self.choose_rotated(live, request, memory),
+        }
     }
 
     /// Which name leads to which file now, the live one's and those of all rotated ones, as one number.
