@@ -156,7 +156,7 @@ impl<F> Source<F> {
         else {
             return Err(Protocol::Terms.into());
         };
-        if self.block(theirs.start, theirs.len, false, cx)? != Some(theirs) {
+        if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }

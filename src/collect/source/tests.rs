@@ -7,6 +7,8 @@ use super::*;
 use crate::collect::config::Config;
 use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
+use crate::wire::crc32::Crc32;
+use crate::wire::frame;
 
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
@@ -29,7 +31,16 @@ impl Rig {
     }
 
     fn on(disk: Fake) -> Rig {
-        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m proto=classic").unwrap();
+        Rig::configured(disk, "10.0.0.1 19 /var/log/m /l/m /p/m proto=classic")
+    }
+
+    /// One that offers version 2.
+    fn offering() -> Rig {
+        Rig::configured(Fake::new(), "10.0.0.1 19 /var/log/m /l/m /p/m")
+    }
+
+    fn configured(disk: Fake, line: &str) -> Rig {
+        let config = Config::parse(line.as_bytes()).unwrap();
         let config = config.sources.into_iter().next().unwrap();
         Rig {
             source: Source::new(config, Mono::from_ms(1_000)),
@@ -86,6 +97,13 @@ impl Rig {
 
     fn close(&mut self, closed: Closed) {
         self.with(|source, cx| source.handle_closed(closed, cx));
+    }
+
+    /// Does all that takes long.
+    fn work(&mut self) {
+        while self.source.has_work() {
+            self.with(|source, cx| source.work(&mut [0; 64], cx));
+        }
     }
 
     fn said(&self) -> Vec<String> {
@@ -473,4 +491,30 @@ fn reopening_a_file_that_was_taken_away_asks_again() {
     rig.with(|source, cx| source.reopen(cx));
     assert!(!rig.source.wants_connection());
     assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+}
+
+// Version 2.
+
+fn data_frame(offset: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = [&[0; frame::HEADER_LEN][..], &offset.to_be_bytes(), bytes].concat();
+    frame::seal(frame::kind::DATA, &mut frame);
+    frame
+}
+
+#[test]
+fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7\nab\xff");
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.receive(b"O 7 v2 at=3 size=5 m=1 b=00000001\n");
+    rig.receive(&data_frame(3, b"\x07c"));
+    assert_eq!(rig.local(), b"ab\xff\x07c");
+    rig.close(Closed::ByServer);
+    let masked = Crc32::new().update(b"ab\xff\xffc").finish();
+    assert_eq!(
+        rig.connect(),
+        format!("/var/log/m 7 5 v2 p=0:5:{masked:08x} m=1 b=00000001 c=1\n")
+    );
 }
