@@ -5,10 +5,11 @@ use std::io;
 
 use super::*;
 use crate::collect::config::Config;
+use crate::limits;
 use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
 use crate::wire::crc32::Crc32;
-use crate::wire::frame;
+use crate::wire::frame::{self, Frame};
 
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
@@ -517,4 +518,40 @@ fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
         rig.connect(),
         format!("/var/log/m 7 5 v2 p=0:5:{masked:08x} m=1 b=00000001 c=1\n")
     );
+}
+
+#[test]
+fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: Some([0; 16]),
+    };
+    let next = frame::Next {
+        inode: Inode(8),
+        mtime_ns: 2,
+    };
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    rig.work();
+    let refusal = Frame::Error {
+        code: frame::ErrorCode::Gone,
+        text: b"gone",
+    };
+    for _ in 0..limits::HEAL_ATTEMPTS_MAX {
+        assert_eq!(rig.connect(), "/var/log/m 7 3 v2 op=sums:0:4096:1\n");
+        rig.receive(b"E 0 v2\n");
+        rig.receive(&refusal.to_bytes());
+    }
+    let said = rig.said();
+    assert!(said.iter().any(|text| text.contains("differs")), "{said:?}");
+    assert!(rig.connect().starts_with("/var/log/m 8 0 v2"));
+    rig.receive(b"O 8 v2 at=0 size=0 m=2 b=00000001\n");
+    rig.receive(&data_frame(0, b"x"));
+    assert_eq!(rig.local(), b"x");
+    assert!(rig.source.in_error(), "the difference stays on record");
 }
