@@ -10,6 +10,7 @@ use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
+use crate::wire::md5;
 
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
@@ -554,4 +555,37 @@ fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
     rig.receive(&data_frame(0, b"x"));
     assert_eq!(rig.local(), b"x");
     assert!(rig.source.in_error(), "the difference stays on record");
+}
+
+#[test]
+fn a_late_digest_counts_only_for_the_generation_it_names() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: None,
+    };
+    let next = frame::Next {
+        inode: Inode(8),
+        mtime_ns: 2,
+    };
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    rig.said();
+    for (inode, size) in [(6, 3), (7, 2), (7, 3)] {
+        let mut of_abc = md5::Md5::new();
+        of_abc.update(b"abc");
+        let digest = Frame::Digest {
+            inode: Inode(inode),
+            size,
+            md5: of_abc.finish(),
+        };
+        rig.receive(&digest.to_bytes());
+        rig.work();
+        let is_checked = rig.said().iter().any(|text| text.starts_with("verified"));
+        assert_eq!(is_checked, (inode, size) == (7, 3));
+    }
 }
