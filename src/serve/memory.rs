@@ -72,7 +72,8 @@ impl Memory {
             .map(|s| s.mtime_ns)
     }
 
-    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation.
+    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation, or
+    /// because the file was deleted: what has this inode next is another generation.
     pub fn was_truncated(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) {
         push_out(
             &mut self.truncations,

@@ -397,6 +397,7 @@ fn code_of(ending: &Ending) -> ErrorCode {
     match ending {
         Ending::NotServed => ErrorCode::NotServed,
         Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(Refusal::Unsettled) => ErrorCode::Busy,
         Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
         _ => ErrorCode::BadRequest,
     }

@@ -74,7 +74,14 @@ impl<F> Stream<F> {
                 cx.memory.was_truncated(peer, self.index, inode, offset);
                 return Turn::Over(Ending::Truncated);
             }
-            Look::Rotated | Look::Deleted => return Turn::Over(Ending::Rotated),
+            Look::Rotated | Look::Deleted => {
+                if self.follow.stat().links == 0 {
+                    // Once we close it, the next file may be given its inode, and must not be taken for the same.
+                    let (inode, offset) = (self.follow.inode(), self.follow.offset());
+                    cx.memory.was_truncated(peer, self.index, inode, offset);
+                }
+                return Turn::Over(Ending::Rotated);
+            }
             Look::Unreadable(error) => return Turn::Over(Ending::Unreadable(error)),
         }
         if self.follow.is_live() {

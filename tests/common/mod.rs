@@ -1,6 +1,12 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod classic;
+pub mod descriptors;
+pub mod logs;
+pub mod process;
+pub mod server;
+
 use std::path::{Path, PathBuf};
 
 /// The program under test.

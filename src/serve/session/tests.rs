@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::limits::DRAIN_MAX_MS;
 use crate::store::Kind;
 use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
@@ -379,6 +380,21 @@ fn a_rotated_file_is_drained_until_it_was_quiet_for_the_grace_time() {
     rig.wait_ms(60_000);
     assert!(matches!(rig.ending(), Ending::Rotated));
     assert_eq!(rig.now_ms, written_ms + 10_000);
+}
+
+#[test]
+fn a_writer_that_never_moves_on_is_left_behind_in_the_end() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    let rotated_ms = rig.now_ms;
+    while rig.session.ending().is_none() && rig.now_ms < 2 * DRAIN_MAX_MS {
+        rig.disk.write_inode(7, b"x");
+        rig.listen_ms(3_000);
+    }
+    assert!(matches!(rig.ending(), Ending::Rotated));
+    assert!(rig.now_ms - rotated_ms >= DRAIN_MAX_MS);
 }
 
 #[test]
