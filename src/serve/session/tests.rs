@@ -183,6 +183,19 @@ fn every_bad_request_has_its_ending() {
 }
 
 #[test]
+fn a_bad_request_of_version_2_is_told_why() {
+    for line in ["/v/m x 0 v2\n", "/v/m 1 x v2\n", "/v/m 1 1 v2 op=dance\n"] {
+        let mut rig = Rig::new();
+        rig.input(line.as_bytes());
+        let answer = String::from_utf8_lossy(&rig.take()).into_owned();
+        let (first, frame) = answer.split_once('\n').unwrap();
+        assert!(first.starts_with("E 0 v2"), "{line}: {answer}");
+        assert!(frame.contains("\u{1}a request "), "{line}: {answer}");
+        assert!(matches!(rig.ending(), Ending::BadRequest(_)));
+    }
+}
+
+#[test]
 fn random_bytes_end_in_an_ending_or_wait_for_more() {
     arbtest::arbtest(|u| {
         let mut rig = Rig::new();
