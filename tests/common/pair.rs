@@ -48,6 +48,8 @@ pub struct Options {
     pub fields: &'static str,
     /// Whether a [`Relay`] stands between the two.
     pub relayed: bool,
+    /// Whether all files are kept off the disk, where that can be done: for much data and no wish to wait for it.
+    pub in_memory: bool,
 }
 
 /// How the server learns of changes.
@@ -68,6 +70,7 @@ impl Default for Options {
             grace_s: 10.0,
             fields: "",
             relayed: false,
+            in_memory: false,
         }
     }
 }
@@ -79,6 +82,19 @@ impl Options {
             logs: vec![(name.into(), globs.into())],
             ..Options::default()
         }
+    }
+
+    /// The same, but version 2 of the protocol is never offered.
+    pub fn classic(self) -> Options {
+        Options {
+            fields: "proto=classic",
+            ..self
+        }
+    }
+
+    /// The same, in both versions of the protocol.
+    pub fn in_both_protocols(self) -> [Options; 2] {
+        [self.clone(), self.classic()]
     }
 
     /// Whatever arrives in time arrives because the kernel told of it: the next check is far away.
@@ -99,10 +115,10 @@ impl Options {
     }
 }
 
-/// Makes two tests of a function: one where the kernel tells the server of changes, and one where nothing but its own
-/// checks find them.
+/// Makes four tests of a function: with version 2 of the protocol and in classic, each where the kernel tells the
+/// server of changes and where nothing but its own checks find them.
 #[macro_export]
-macro_rules! both_ways {
+macro_rules! every_way {
     ($name:ident) => {
         mod $name {
             use $crate::common::pair::Options;
@@ -113,10 +129,38 @@ macro_rules! both_ways {
             }
 
             #[test]
+            fn classic_when_told() {
+                super::$name(Options::told().classic());
+            }
+
+            #[test]
             fn by_checks() {
-                if let Some(options) = Options::by_checks() {
-                    super::$name(options);
-                }
+                Options::by_checks().map(super::$name);
+            }
+
+            #[test]
+            fn classic_by_checks() {
+                Options::by_checks().map(|options| super::$name(options.classic()));
+            }
+        }
+    };
+}
+
+/// Makes two tests of a function that is handed options: with version 2 of the protocol and in classic.
+#[macro_export]
+macro_rules! both_protocols {
+    ($name:ident) => {
+        mod $name {
+            use $crate::common::pair::Options;
+
+            #[test]
+            fn v2() {
+                super::$name(Options::told());
+            }
+
+            #[test]
+            fn classic() {
+                super::$name(Options::told().classic());
             }
         }
     };
@@ -150,7 +194,9 @@ impl Pair {
 
     /// Everything is in its place, and neither of the two is running.
     pub fn prepare(options: Options) -> Pair {
-        let home = tempfile::tempdir().unwrap();
+        let memory = Some(Path::new("/dev/shm")).filter(|dir| options.in_memory && dir.is_dir());
+        let home = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+        let home = home.unwrap();
         for dir in ["remote", "local", "status"] {
             fs::create_dir(home.path().join(dir)).unwrap();
         }

@@ -1,9 +1,9 @@
 //! Rotations while one of the two is not there.
 
-use crate::both_ways;
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::every_way;
 
-both_ways!(no_generation_is_skipped_while_the_collector_is_away);
+every_way!(no_generation_is_skipped_while_the_collector_is_away);
 
 fn no_generation_is_skipped_while_the_collector_is_away(options: Options) {
     let mut pair = Pair::start(options);
@@ -53,7 +53,7 @@ fn a_log_that_is_not_there_yet_is_waited_for() {
     std::fs::remove_file(pair.log("m").path()).unwrap();
     pair.start_server();
     pair.start_collector();
-    pair.expect_event("the file does not exist");
+    pair.expect_event("there is no such file");
     pair.log("m").append("here it is\n");
     pair.expect_same("m");
 }

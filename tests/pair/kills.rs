@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use fetchlogs::collect::backoff::Random;
 
-use crate::both_ways;
 use crate::common::pair::log::Log;
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::every_way;
 
 /// More are not looked at.
 const ROTATIONS_MAX: usize = 40;
 
-both_ways!(kills_at_random_moments);
+every_way!(kills_at_random_moments);
 
 fn kills_at_random_moments(options: Options) {
     let given = std::env::var("FETCHLOGS_SEED").ok();
@@ -25,7 +25,7 @@ fn kills_at_random_moments(options: Options) {
     let mut random = Random::new(seed);
     let mut pair = Pair::start(options);
     let writer = Writer::start(pair.log("m"), Random::new(random.below(u64::MAX)));
-    for _ in 0..12 {
+    for _ in 0..10 {
         // Any moment will do: this waits for nothing.
         thread::sleep(Duration::from_millis(random.below(150)));
         if random.below(2) == 0 {

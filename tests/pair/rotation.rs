@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use crate::both_ways;
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::every_way;
 
-both_ways!(each_generation_becomes_a_file);
-both_ways!(late_lines_arrive_before_the_copy_is_rotated);
-both_ways!(a_log_without_its_name_is_followed);
+every_way!(each_generation_becomes_a_file);
+every_way!(late_lines_arrive_before_the_copy_is_rotated);
+every_way!(a_log_without_its_name_is_followed);
 
 fn each_generation_becomes_a_file(options: Options) {
     let mut pair = Pair::start(options);

@@ -5,18 +5,18 @@ use std::process::Command;
 
 use fetchlogs::collect::backoff::Random;
 
-use crate::both_ways;
 use crate::common::outside_program;
 use crate::common::pair::relay::Fate;
 use crate::common::pair::{Options, Pair};
+use crate::every_way;
 
-both_ways!(a_growing_log_is_followed);
-both_ways!(cut_connections_cost_nothing);
+every_way!(a_growing_log_is_followed);
+every_way!(cut_connections_cost_nothing);
 
 fn a_growing_log_is_followed(options: Options) {
     let mut pair = Pair::start(options);
     let log = pair.log("m");
-    for n in 0..20 {
+    for n in 0..8 {
         log.append(format!("line {n}\n"));
         pair.expect_same("m");
     }
@@ -30,7 +30,7 @@ fn cut_connections_cost_nothing(options: Options) {
     for n in 0..8 {
         // In the middle of the answer line, of the data, or while there is nothing to send.
         pair.relay()
-            .decree([Fate::CutAfter(random.below(60) as usize)]);
+            .decree([Fate::CutAfter(random.below(400) as usize)]);
         pair.relay().cut();
         log.append(format!("round {n}\n").repeat(random.below(20) as usize));
         if n % 3 == 2 {
@@ -39,10 +39,10 @@ fn cut_connections_cost_nothing(options: Options) {
         log.append("and on\n");
         pair.until(|pair| match pair.relay().decrees_left() {
             0 => Ok(()),
-            left => Err(format!("{left} connections are still to be cut")),
+            _ => Err("the connection that is to be cut does not come".into()),
         });
+        pair.expect_same("m");
     }
-    pair.expect_same("m");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_log_that_was_there_before_is_copied_whole() {
 fn bytes_are_bytes() {
     let mut pair = Pair::start(Options::told());
     let log = pair.log("m");
-    let every_value: Vec<u8> = (0..=255).filter(|&byte| byte != 7).collect();
+    let every_value: Vec<u8> = (0..=255).collect();
     let pieces = [
         &b"\0\0\0\n\0"[..],
         &every_value,
@@ -76,12 +76,8 @@ fn bytes_are_bytes() {
 
 /// Classic cannot tell it from a keep-alive; the other bytes keep their places.
 #[test]
-fn the_keep_alive_byte_arrives_as_ff() {
-    let fields = "proto=classic";
-    let mut pair = Pair::start(Options {
-        fields,
-        ..Options::told()
-    });
+fn in_classic_the_keep_alive_byte_arrives_as_ff() {
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append(b"a\x07b\x07\x07\n");
     pair.expect("m", &[b"a\xffb\xff\xff\n"]);
@@ -94,7 +90,10 @@ fn the_keep_alive_byte_arrives_as_ff() {
 
 #[test]
 fn a_backlog_of_50_mb_is_byte_exact() {
-    let mut pair = Pair::prepare(Options::told());
+    let mut pair = Pair::prepare(Options {
+        in_memory: true,
+        ..Options::told()
+    });
     let log = pair.log("m");
     log.append(noise(50 << 20));
     pair.start_server();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::both_protocols;
 use crate::common::pair::strace::{self, Strace};
 use crate::common::pair::wait::eventually;
 use crate::common::pair::{NOTHING, Options, Pair};
@@ -19,13 +20,14 @@ const CALLS: [&str; 8] = [
     "syncfs",
 ];
 
+both_protocols!(kill_9_between_any_two_steps_of_a_rotation);
+
 /// 4: SIGKILL before each of the calls by which a rotation is done.
-#[test]
-fn kill_9_between_any_two_steps_of_a_rotation() {
+fn kill_9_between_any_two_steps_of_a_rotation(options: Options) {
     if strace::program().is_none() {
         return;
     }
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(options);
     let kills: usize = CALLS.iter().map(|call| kill_before(call, &mut pair)).sum();
     assert!(kills > 15, "a rotation takes more than {kills} calls");
     assert_eq!(pair.losses(), NOTHING);
@@ -68,7 +70,7 @@ fn is_killed_before_it_is_through(pair: &mut Pair) -> bool {
 /// 4: an empty pointer, as 1.1 leaves it, says nothing; what the copy holds is not thrown away.
 #[test]
 fn an_empty_pointer_is_none() {
-    let mut pair = Pair::prepare(Options::told());
+    let mut pair = Pair::prepare(Options::told().classic());
     fs::write(pair.pointer("m"), "").unwrap();
     fs::write(pair.local("m"), "of an older run\n").unwrap();
     pair.log("m").append("live\n");
@@ -84,7 +86,7 @@ fn a_rotation_is_made_durable_step_by_step() {
     if strace::program().is_none() {
         return;
     }
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append("held\n");
     pair.expect_same("m");

@@ -8,7 +8,7 @@ use crate::common::pair::{NOTHING, Options, Pair};
 /// 2: rotations while the collector is away.
 #[test]
 fn the_generations_between_are_not_skipped() {
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append("held\n");
     pair.expect_same("m");
@@ -26,7 +26,7 @@ fn the_generations_between_are_not_skipped() {
 /// 2: the generation that the collector holds is gone from the box. That is told, and the others arrive.
 #[test]
 fn what_is_still_there_comes_after_what_is_gone() {
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append("held\n");
     pair.expect_same("m");
@@ -49,7 +49,7 @@ fn what_is_still_there_comes_after_what_is_gone() {
 /// 5: each of several rotations within a second has a copy of its own.
 #[test]
 fn copies_of_the_same_second_have_names_of_their_own() {
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     for generation in 0..4 {
         log.append(format!("generation {generation}\n"));
@@ -65,7 +65,7 @@ fn copies_of_the_same_second_have_names_of_their_own() {
 fn late_lines_are_waited_for() {
     let mut pair = Pair::start(Options {
         grace_s: 60.0,
-        ..Options::default()
+        ..Options::default().classic()
     });
     let log = pair.log("m");
     let mut writer = log.open();

@@ -13,7 +13,7 @@ fn a_reset_connection_harms_nobody() {
     let Some(perl) = outside_program("perl") else {
         return;
     };
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     pair.server().signal("STOP");
     let script = "use Socket;
         my ($port, $host) = @ARGV;
@@ -39,7 +39,7 @@ fn a_reset_connection_harms_nobody() {
 /// 6: at first contact there is nothing to rotate.
 #[test]
 fn first_contact_leaves_no_empty_copy() {
-    let mut pair = Pair::prepare(Options::told());
+    let mut pair = Pair::prepare(Options::told().classic());
     pair.log("m").append("one\n");
     pair.log("m").rotate();
     pair.log("m").append("two\n");
@@ -54,7 +54,7 @@ fn first_contact_leaves_no_empty_copy() {
 fn an_answer_may_come_in_pieces() {
     let mut pair = Pair::prepare(Options {
         relayed: true,
-        ..Options::told()
+        ..Options::told().classic()
     });
     pair.log("m").append("a line right behind the answer\n");
     pair.start_server();
@@ -69,7 +69,7 @@ fn a_full_disk_does_not_end_a_source() {
     if strace::program().is_none() {
         return;
     }
-    let mut pair = Pair::prepare(Options::told());
+    let mut pair = Pair::prepare(Options::told().classic());
     let full = Strace::new("write").failing("ENOSPC:when=2..3");
     pair.start_server();
     pair.start_collector_as(full.on(&[pair.local("m")]).command());

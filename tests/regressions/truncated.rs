@@ -2,15 +2,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use super::old_server::OldServer;
-use crate::common::pair::log::Log;
 use crate::common::pair::{Options, Pair};
 
 #[test]
 fn an_offset_behind_the_end_starts_over() {
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append("before the truncation\n");
     pair.expect_same("m");
@@ -38,7 +36,7 @@ fn an_offset_behind_the_end_of_an_old_server_starts_over() {
 fn a_log_that_outgrew_its_old_size_is_not_joined_in_the_middle() {
     let mut pair = Pair::start(Options {
         relayed: true,
-        ..Options::told()
+        ..Options::told().classic()
     });
     let log = pair.log("m");
     log.append("before\n");
@@ -57,16 +55,12 @@ fn a_log_that_outgrew_its_old_size_is_not_joined_in_the_middle() {
 
 #[test]
 fn an_inode_used_again_is_another_file() {
-    let mut pair = Pair::start(Options::told());
+    let mut pair = Pair::start(Options::told().classic());
     let log = pair.log("m");
     log.append("the file that had the inode first\n");
     pair.expect_same("m");
     pair.kill_collector();
-    // As long as the server has it open, its inode is not free.
-    pair.until_server_lets_go_of(log.path());
-    let inode = fs::metadata(log.path()).unwrap().ino();
-    if !delete_and_use_again(&log, inode) {
-        println!("skipped: this file system does not use the inode again");
+    if !delete_and_use_again(&mut pair) {
         return;
     }
     log.append("the second\n");
@@ -77,18 +71,23 @@ fn an_inode_used_again_is_another_file() {
     );
 }
 
-/// Deletes the log and creates files until one has the same inode, which becomes the log.
-fn delete_and_use_again(log: &Log, inode: u64) -> bool {
+/// Deletes the log and creates files until one has the same inode, which becomes the log. Some file systems do not
+/// give an inode twice.
+pub fn delete_and_use_again(pair: &mut Pair) -> bool {
+    let log = pair.log("m");
+    // As long as the server has it open, its inode is not free.
+    pair.until_server_lets_go_of(log.path());
+    let inode = fs::metadata(log.path()).unwrap().ino();
     fs::remove_file(log.path()).unwrap();
-    let mut others: Vec<PathBuf> = Vec::new();
+    // Their names are not those of rotated files.
     for number in 0..200 {
-        let path = log.path().with_extension(format!("try{number}"));
+        let path = log.path().with_extension(format!("try{number}x"));
         let created = File::create_new(&path).unwrap();
         if created.metadata().unwrap().ino() == inode {
             fs::rename(path, log.path()).unwrap();
             return true;
         }
-        others.push(path);
     }
+    println!("skipped: this file system does not use the inode again");
     false
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::writer::{Habit, rotate_under_watch, rotate_unwatched};
+use crate::both_protocols;
 use crate::common::outside_program;
 use crate::common::pair::daemon::Daemon;
 use crate::common::pair::log::Log;
@@ -43,64 +44,68 @@ impl Logrotate {
     }
 }
 
-fn under_watch(habit: Habit, directives: &str) {
-    let mut pair = Pair::start(Options::default());
-    let Some(logrotate) = Logrotate::beside(&pair) else {
-        return;
-    };
-    rotate_under_watch(&mut pair, "m", habit, |log| {
-        logrotate.rotate(log, directives)
-    });
+/// Rotates in every way: with a writer of each habit, in each version of the protocol.
+fn under_watch(directives: &str) {
+    for habit in [Habit::Reopens, Habit::Keeps] {
+        for options in Options::default().in_both_protocols() {
+            let mut pair = Pair::start(options);
+            let Some(logrotate) = Logrotate::beside(&pair) else {
+                return;
+            };
+            rotate_under_watch(&mut pair, "m", habit, |log| {
+                logrotate.rotate(log, directives)
+            });
+        }
+    }
 }
 
 #[test]
 fn create() {
-    under_watch(Habit::Reopens, "create");
-    under_watch(Habit::Keeps, "create");
+    under_watch("create");
 }
 
 #[test]
 fn nocreate() {
-    under_watch(Habit::Reopens, "nocreate");
-    under_watch(Habit::Keeps, "nocreate");
+    under_watch("nocreate");
 }
 
 /// The live file keeps its inode; what the collector held of it becomes the rotated copy.
 #[test]
 fn copytruncate() {
-    under_watch(Habit::Reopens, "copytruncate");
-    under_watch(Habit::Keeps, "copytruncate");
+    under_watch("copytruncate");
 }
 
 /// The rotated file is gone as soon as its writer lets go of it; until then the server holds on to it.
 #[test]
 fn compress() {
-    under_watch(Habit::Reopens, "create\ncompress");
-    under_watch(Habit::Keeps, "create\ncompress");
+    under_watch("create\ncompress");
 }
 
 #[test]
 fn delaycompress() {
-    under_watch(Habit::Reopens, "create\ncompress\ndelaycompress");
-    under_watch(Habit::Keeps, "create\ncompress\ndelaycompress");
+    under_watch("create\ncompress\ndelaycompress");
 }
 
-#[test]
-fn several_while_the_collector_is_away() {
-    let mut pair = Pair::start(Options::default());
+both_protocols!(several_while_the_collector_is_away);
+both_protocols!(a_file_a_day);
+both_protocols!(a_generation_compressed_while_the_collector_is_away);
+both_protocols!(a_daemon_that_is_told_by_a_signal);
+
+fn several_while_the_collector_is_away(options: Options) {
+    let mut pair = Pair::start(options);
     if let Some(logrotate) = Logrotate::beside(&pair) {
         rotate_unwatched(&mut pair, "m", 4, |log| logrotate.rotate(log, "create"));
         pair.expect_same("m");
     }
 }
 
-#[test]
-fn dateext() {
-    let mut pair = Pair::start(Options::of("m", "m-*[0-9]"));
+/// `dateext`: this is yesterday's and today's.
+fn a_file_a_day(options: Options) {
+    let logs = vec![("m".into(), "m-*[0-9]".into())];
+    let mut pair = Pair::start(Options { logs, ..options });
     let Some(logrotate) = Logrotate::beside(&pair) else {
         return;
     };
-    // One name a day: this is yesterday's and today's.
     let log = pair.log("m");
     let written = b"the day before\nyesterday\ntoday\n";
     log.append(&written[..15]);
@@ -117,9 +122,8 @@ fn dateext() {
 
 /// The generation that the collector holds was compressed: what the box still has as plain files arrives, and the
 /// loss is told.
-#[test]
-fn a_generation_compressed_while_the_collector_is_away() {
-    let mut pair = Pair::start(Options::default());
+fn a_generation_compressed_while_the_collector_is_away(options: Options) {
+    let mut pair = Pair::start(options);
     let Some(logrotate) = Logrotate::beside(&pair) else {
         return;
     };
@@ -138,31 +142,35 @@ fn a_generation_compressed_while_the_collector_is_away() {
     assert_eq!(pair.losses().len(), 1);
 }
 
-/// In classic, what was streamed before the truncation is kept and the rest is not found.
+/// What was written between the last line that the collector saw and the truncation is in the copy that logrotate
+/// made. Version 2 finds it there; in classic what was streamed before is kept and the rest is not found.
 #[test]
 fn copytruncate_while_the_collector_is_away() {
-    let mut pair = Pair::start(Options {
-        fields: "proto=classic",
-        ..Options::default()
-    });
-    let Some(logrotate) = Logrotate::beside(&pair) else {
-        return;
-    };
-    let log = pair.log("m");
-    log.append("seen before the truncation\n");
-    pair.expect_same("m");
-    pair.kill_collector();
-    log.append("not seen\n");
-    logrotate.rotate(&log, "copytruncate");
-    log.append("new\n");
-    pair.start_collector();
-    pair.expect("m", &["seen before the truncation\n", "new\n"]);
+    let [newest, classic] = Options::default().in_both_protocols();
+    for (options, first) in [
+        (newest, "seen before the truncation\nnot seen\n"),
+        (classic, "seen before the truncation\n"),
+    ] {
+        let mut pair = Pair::start(options);
+        let Some(logrotate) = Logrotate::beside(&pair) else {
+            return;
+        };
+        let log = pair.log("m");
+        log.append("seen before the truncation\n");
+        pair.expect_same("m");
+        pair.kill_collector();
+        log.append("not seen\n");
+        logrotate.rotate(&log, "copytruncate");
+        log.append("new\n");
+        pair.start_collector();
+        pair.expect("m", &[first, "new\n"]);
+    }
 }
 
 /// A program that writes all the time and is told by a signal, as `postrotate` is for.
-#[test]
-fn a_daemon_that_is_told_by_a_signal() {
-    let mut pair = Pair::start(Options::default());
+fn a_daemon_that_is_told_by_a_signal(options: Options) {
+    let check_s = 0.2;
+    let mut pair = Pair::start(Options { check_s, ..options });
     let Some(logrotate) = Logrotate::beside(&pair) else {
         return;
     };

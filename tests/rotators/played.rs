@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::writer::{Habit, rotate_under_watch, rotate_unwatched};
+use crate::both_protocols;
 use crate::common::outside_program;
 use crate::common::pair::log::Log;
 use crate::common::pair::{NOTHING, Options, Pair};
@@ -64,24 +65,50 @@ fn shift(log: &Log) {
     }
 }
 
+/// Rotates while the collector looks on and while it is away, in each version of the protocol.
+fn rotate(name: &str, globs: &str, habit: Habit, unwatched: usize, rotate: fn(&Log)) {
+    for options in Options::of(name, globs).in_both_protocols() {
+        let mut pair = Pair::start(options.clone());
+        rotate_under_watch(&mut pair, name, habit, rotate);
+        if unwatched > 0 {
+            let mut pair = Pair::start(options);
+            rotate_unwatched(&mut pair, name, unwatched, rotate);
+        }
+    }
+}
+
 #[test]
 fn busybox_syslogd_renames() {
-    let options = Options::of("m", "m.[0-9]*");
-    let mut pair = Pair::start(options.clone());
-    rotate_under_watch(&mut pair, "m", Habit::Reopens, busybox_syslogd);
-    let mut pair = Pair::start(options);
-    rotate_unwatched(&mut pair, "m", 4, busybox_syslogd);
+    rotate("m", "m.[0-9]*", Habit::Reopens, 4, busybox_syslogd);
 }
 
 #[test]
 fn busybox_syslogd_starts_over_in_place() {
-    let mut pair = Pair::start(Options::of("m", ""));
-    rotate_under_watch(&mut pair, "m", Habit::Keeps, busybox_syslogd_in_place);
+    rotate("m", "", Habit::Keeps, 0, busybox_syslogd_in_place);
 }
 
 #[test]
-fn newsyslog_links_and_renames() {
-    let mut pair = Pair::start(Options::of("m", "m.[0-9]*"));
+fn logread_keeps_one_old_file() {
+    rotate("m", "m.old", Habit::Reopens, 1, logread);
+}
+
+#[test]
+fn svlogd_stamps() {
+    rotate("current", "@*.[su]", Habit::Reopens, 4, svlogd);
+}
+
+#[test]
+fn savelog_numbers() {
+    if outside_program("savelog").is_some() {
+        rotate("m", "m.[0-9]*", Habit::Keeps, 4, savelog);
+    }
+}
+
+both_protocols!(newsyslog_links_and_renames);
+
+fn newsyslog_links_and_renames(options: Options) {
+    let logs = vec![("m".into(), "m.[0-9]*".into())];
+    let mut pair = Pair::start(Options { logs, ..options });
     let log = pair.log("m");
     let generations = |rotated: usize| -> Vec<Vec<u8>> {
         let paths = (0..rotated).rev().map(|number| log.rotated(number));
@@ -106,34 +133,4 @@ fn newsyslog_links_and_renames() {
     pair.start_collector();
     pair.expect("m", &expected);
     assert_eq!(pair.losses(), NOTHING);
-}
-
-#[test]
-fn logread_keeps_one_old_file() {
-    let options = Options::of("m", "m.old");
-    let mut pair = Pair::start(options.clone());
-    rotate_under_watch(&mut pair, "m", Habit::Reopens, logread);
-    let mut pair = Pair::start(options);
-    rotate_unwatched(&mut pair, "m", 1, logread);
-}
-
-#[test]
-fn svlogd_stamps() {
-    let options = Options::of("current", "@*.[su]");
-    let mut pair = Pair::start(options.clone());
-    rotate_under_watch(&mut pair, "current", Habit::Reopens, svlogd);
-    let mut pair = Pair::start(options);
-    rotate_unwatched(&mut pair, "current", 4, svlogd);
-}
-
-#[test]
-fn savelog_numbers() {
-    if outside_program("savelog").is_none() {
-        return;
-    }
-    let options = Options::of("m", "m.[0-9]*");
-    let mut pair = Pair::start(options.clone());
-    rotate_under_watch(&mut pair, "m", Habit::Keeps, savelog);
-    let mut pair = Pair::start(options);
-    rotate_unwatched(&mut pair, "m", 4, savelog);
 }
