@@ -9,6 +9,7 @@ use super::trouble::{Protocol, Trouble};
 use crate::limits::NEXTS_IN_A_ROW_MAX;
 use crate::store::WriteStore;
 use crate::wire::frame::{End, Frame, Next};
+use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::{Piece, Receiver};
 
 /// The receiving end of one connection.
@@ -16,6 +17,8 @@ pub struct Framed {
     receiver: Receiver,
     /// Where the open DATA frame began.
     open_at: Option<u64>,
+    /// What came of it is not what was sent.
+    damaged: bool,
     /// The generation is complete, and the next is to be named.
     ended: Option<End>,
     /// Generations named since the last byte of data.
@@ -73,6 +76,7 @@ impl Framed {
         Framed {
             receiver: Receiver::new(),
             open_at: None,
+            damaged: false,
             ended: None,
             nexts: 0,
             box_size,
@@ -125,19 +129,24 @@ impl Framed {
                 self.apply(step, copy, means, events)?
             }
             Piece::Sums => return Err(Protocol::Order.into()),
-            Piece::Bad(bad) => return Err(Protocol::Frame(bad).into()),
+            Piece::Bad(bad) => {
+                self.damaged = true;
+                return Err(Protocol::Frame(bad).into());
+            }
         };
         Ok((taken, outcome))
     }
 
-    /// The connection is over: takes back what came of a frame whose end did not.
+    /// The connection is over: takes back what came of a frame whose end did not, but for as much as the next request
+    /// proves byte for byte. So a link that breaks again and again gets on nevertheless.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
         match self.open_at.take() {
-            Some(offset) => copy.cut(offset, means),
+            Some(offset) if self.damaged => copy.cut(offset, means),
+            Some(offset) => copy.cut(offset + BLOCK_LEN_MAX as u64, means),
             None => Ok(()),
         }
     }

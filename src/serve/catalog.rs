@@ -113,6 +113,7 @@ impl<S: ReadStore> Query<'_, S> {
             .iter()
             .find(|c| c.age.inode == asked && request.offset <= c.size);
         if held.is_some()
+            && !memory.is_left_behind(self.index, asked, request.offset)
             && let Some((file, stat)) = self.open_rotated(asked)?
             && request.offset <= stat.size
             && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
@@ -127,12 +128,14 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let (mark, newer_than) = match held {
             Some(held) => (Mark::Found, Some(held.age)),
-            None => (
-                Mark::Lost,
-                memory
-                    .last_written(self.index, asked)
-                    .map(|mtime_ns| Age::at(mtime_ns, asked)),
-            ),
+            None => {
+                let mark = match memory.is_complete(self.index, asked, request.offset) {
+                    true => Mark::Found,
+                    false => Mark::Lost,
+                };
+                let last_written = memory.last_written(self.index, asked);
+                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+            }
         };
         if let Some(after) = newer_than
             && let Some((file, stat)) = self.open_newer(&rotated, after)?

@@ -192,6 +192,11 @@ impl<F> Follow<F> {
         self.successor
     }
 
+    /// Whether it is over only because its writer would go on for ever.
+    pub fn is_left_behind(&self, now: Mono) -> bool {
+        matches!(self.fate, Fate::Superseded { drained_at, .. } if drained_at <= now)
+    }
+
     /// Whether the file is still the live one, as far as the last look could tell.
     pub fn is_live(&self) -> bool {
         matches!(self.fate, Fate::Live)
@@ -211,7 +216,6 @@ impl<F> Follow<F> {
         {
             self.stat = stat;
         }
-        // Past the last moment there is always something more; it is left to its own.
         self.ahead() == 0
     }
 }

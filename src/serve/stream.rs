@@ -75,10 +75,18 @@ impl<F> Stream<F> {
                 return Turn::Over(Ending::Truncated);
             }
             Look::Rotated | Look::Deleted => {
-                if self.follow.stat().links == 0 {
+                let (stat, size) = (*self.follow.stat(), self.follow.offset());
+                let inode = stat.id.inode;
+                if self.follow.is_left_behind(cx.now.mono) {
+                    cx.memory
+                        .was_left_behind(self.index, inode, stat.mtime_ns, size);
+                } else {
+                    cx.memory
+                        .was_completed(self.index, inode, stat.mtime_ns, size);
+                }
+                if stat.links == 0 {
                     // Once we close it, the next file may be given its inode, and must not be taken for the same.
-                    let (inode, offset) = (self.follow.inode(), self.follow.offset());
-                    cx.memory.was_truncated(peer, self.index, inode, offset);
+                    cx.memory.was_truncated(peer, self.index, inode, size);
                 }
                 return Turn::Over(Ending::Rotated);
             }

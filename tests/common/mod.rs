@@ -4,6 +4,7 @@
 pub mod classic;
 pub mod descriptors;
 pub mod logs;
+pub mod pair;
 pub mod process;
 pub mod server;
 

@@ -144,6 +144,27 @@ fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
 }
 
 #[test]
+fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
+    let mut rig = Rig::new();
+    rig.memory.saw_live(0, Inode(9), 2_500_000_000);
+    rig.memory.was_completed(0, Inode(9), 2_500_000_000, 10);
+    assert_eq!(rig.answer("/v/m 9 10"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
+}
+
+#[test]
+fn what_a_writer_adds_that_never_moves_on_is_left_to_its_own() {
+    let mut rig = Rig::new();
+    rig.memory.was_left_behind(0, Inode(2), 2_000_000_000, 1);
+    assert_eq!(
+        rig.answer("/v/m 2 0"),
+        says("O 2", 0, 2),
+        "what comes before is not"
+    );
+    assert_eq!(rig.answer("/v/m 2 1"), says("O 3", 0, 3));
+}
+
+#[test]
 fn an_inode_used_again_by_a_shorter_file_is_lost() {
     let mut rig = Rig::new();
     assert_eq!(rig.answer("/v/m 2 100"), says("L 3", 0, 3));

@@ -395,6 +395,14 @@ fn a_writer_that_never_moves_on_is_left_behind_in_the_end() {
     }
     assert!(matches!(rig.ending(), Ending::Rotated));
     assert!(rig.now_ms - rotated_ms >= DRAIN_MAX_MS);
+    rig.disk.write_inode(7, b"x");
+    let size = rig.disk.read("/v/m.1").unwrap().len() - 1;
+    rig.session = Session::new(PEER, Mono::from_ms(rig.now_ms));
+    rig.input(format!("/v/m 7 {size}\n").as_bytes());
+    assert!(
+        rig.take().starts_with(b"O 8\n"),
+        "the next generation at last"
+    );
 }
 
 #[test]
