@@ -76,7 +76,7 @@ impl Generation {
 }
 
 impl Paths {
-    /// Where losses are noted, for ever: a file beside the local copy.
+    /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
     pub fn gaps(&self) -> PathBuf {
         let mut name = self.local.clone().into_os_string();
         name.push(".gaps");
@@ -326,7 +326,7 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Notes a loss where an operator, and `verify`, will find it.
+    /// Notes a loss or a difference where an operator, and `verify`, will find it.
     pub fn note_gap<S: WriteStore<File = F>>(
         text: &str,
         means: &mut Means<'_, S>,
@@ -383,7 +383,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(())
     }
 
-    /// Whether losses are on record beside the local copy.
+    /// Whether losses or differences are on record beside the local copy.
     pub fn has_gaps(&mut self) -> Result<bool, Fault> {
         let path = self.paths.gaps();
         Ok(self.stat_path(&path)?.is_some())

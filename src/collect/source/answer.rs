@@ -117,7 +117,8 @@ impl<F> Source<F> {
         if mark == Mark::Lost {
             let is_lost = inode != held.inode;
             if is_lost {
-                self.note_gap(held.inode, asked.offset, cx)?;
+                let lost = format_args!("lost {}:{}", held.inode, asked.offset);
+                self.put_on_record(lost, cx).map_err(Trouble::Files)?;
             }
             self.leave(next, is_lost, cx)?;
             self.follow(Some(framed), true, cx);
@@ -240,26 +241,6 @@ impl<F> Source<F> {
             }
         };
         (cx.events)(&self.config, event);
-        Ok(())
-    }
-
-    /// Puts a loss on record beside the local copy.
-    fn note_gap<S: WriteStore<File = F>>(
-        &mut self,
-        inode: Inode,
-        offset: u64,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
-        let stamp = (cx.stamp)();
-        let text = format!("{stamp} lost {inode}:{offset}\n");
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
-        LocalCopy::<F>::note_gap(&text, &mut means).map_err(Trouble::Files)?;
-        self.flawed = true;
         Ok(())
     }
 

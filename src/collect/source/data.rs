@@ -1,8 +1,11 @@
 //! What a source makes of what follows the answer line, and of copies that are complete.
 
+use std::fmt;
+use std::path::Path;
+
 use super::{Context, Phase, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, Means};
+use crate::collect::copy::{Fault, LocalCopy, Means};
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -271,8 +274,34 @@ impl<F> Source<F> {
     }
 
     /// A finished copy is not what the server has, and stays so: the status has to show that.
-    fn note_difference<S>(&mut self, path: &std::path::Path, why: &str, cx: &mut Context<'_, S>) {
-        self.flawed = true;
+    fn note_difference<S: WriteStore<File = F>>(
+        &mut self,
+        path: &Path,
+        why: &str,
+        cx: &mut Context<'_, S>,
+    ) {
         (cx.events)(&self.config, Event::Differs { path, why });
+        let differs = format_args!("differs {}: {why}", path.display());
+        if let Err(fault) = self.put_on_record(differs, cx) {
+            (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+        }
+    }
+
+    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
+    pub(super) fn put_on_record<S: WriteStore<File = F>>(
+        &mut self,
+        what: fmt::Arguments<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Fault> {
+        self.flawed = true;
+        let stamp = (cx.stamp)();
+        let line = format!("{stamp} {what}\n");
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: &stamp,
+        };
+        LocalCopy::<F>::note_gap(&line, &mut means)
     }
 }

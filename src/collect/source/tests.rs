@@ -554,7 +554,16 @@ fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
     rig.receive(b"O 8 v2 at=0 size=0 m=2 b=00000001\n");
     rig.receive(&data_frame(0, b"x"));
     assert_eq!(rig.local(), b"x");
-    assert!(rig.source.in_error(), "the difference stays on record");
+    assert!(rig.source.in_error());
+    assert_eq!(
+        rig.disk.read("/l/m.gaps").unwrap(),
+        b"20261122132956 differs /l/m.20261122132956: the server does not send it again\n"
+    );
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(rig.source.in_error(), "it stays on record");
+    rig.disk.remove("/l/m.gaps");
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(!rig.source.in_error(), "until that is taken away");
 }
 
 #[test]
