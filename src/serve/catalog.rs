@@ -211,6 +211,13 @@ impl<S: ReadStore> Query<'_, S> {
             }
             true
         })?;
+        let is_one_family = found.windows(2).all(|pair| match pair {
+            [a, b] => a.age.is_of_family(&b.age),
+            _ => true,
+        });
+        if is_one_family {
+            found.iter_mut().for_each(|c| c.age.go_by_name());
+        }
         Ok(found)
     }
 

@@ -410,6 +410,10 @@ pub const GUARD_LEN: usize = 64;
 
 /// A moment that no generation older than this one was written after.
 fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
-    let older = rotated.iter().map(|c| c.age.mtime_ns()).filter(|_| live);
-    older.chain([stat.mtime_ns]).max().unwrap_or(0)
+    let own = rotated.iter().find(|c| c.age.inode == stat.id.inode);
+    let older = rotated
+        .iter()
+        .filter(|c| live || own.is_some_and(|own| c.age < own.age));
+    let written = older.map(|c| c.age.mtime_ns());
+    written.chain([stat.mtime_ns]).max().unwrap_or(0)
 }

@@ -206,15 +206,25 @@ fn compressed_and_special_files_are_no_candidates() {
 #[test]
 fn more_rotated_files_than_fit_leave_the_newest() {
     let mut rig = Rig::new();
+    rig.disk.remove("/v/m.1");
+    rig.disk.remove("/v/m.2");
     for n in 0..2 * CANDIDATES_MAX as u64 {
         rig.disk.at_ms(10_000 + n);
         rig.disk
-            .write_as(&format!("/v/m.{}", 10 + n), 100 + n, b"x");
+            .write_as(&format!("/v/m.{}", 500 - n), 100 + n, b"x");
     }
     rig.quiet_since_ms = 100_000;
     let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;
     assert_eq!(rig.answer(&format!("/v/m {} 1", newest - 1)).2, newest);
     assert_eq!(rig.answer(&format!("/v/m {newest} 1")).2, 3);
+}
+
+#[test]
+fn an_old_generation_that_was_touched_does_not_hide_the_newer_ones() {
+    let mut rig = Rig::new();
+    rig.disk.at_ms(4_000);
+    rig.disk.write("/v/m.2", b"late");
+    assert_eq!(rig.answer("/v/m 1 5"), says("O 2", 0, 2));
 }
 
 #[test]
