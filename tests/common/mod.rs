@@ -1,6 +1,10 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod collector;
+pub mod patience;
+pub mod scripted;
+
 use std::path::{Path, PathBuf};
 
 /// The program under test.
