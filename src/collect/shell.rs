@@ -16,10 +16,8 @@ use self::slot::Slot;
 use self::statuses::Statuses;
 use super::backoff::Random;
 use super::config::{Config, SourceConfig};
-use super::event::Event;
 use super::pointer::BootId;
 use super::source::{Context, Periods};
-use super::trouble::Trouble;
 use crate::limits::CHUNK_LEN;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -203,7 +201,8 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file changes nothing.
     fn reload(&mut self) {
         let path = self.options.config_path.clone();
-        match config_file::read(&path, Config::parse) {
+        let base_dir = &self.options.base_dir;
+        match config_file::read(&path, |text| Config::parse_in(base_dir, text)) {
             Ok(config) => self.apply(config),
             Err(unusable) => {
                 self.journal.complain(&unusable);
@@ -216,16 +215,12 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        let mut wanted: BTreeMap<PathBuf, SourceConfig> = BTreeMap::new();
-        for mut source in config.sources {
-            source.local = self.options.base_dir.join(&source.local);
-            source.pointer = self.options.base_dir.join(&source.pointer);
-            wanted.insert(source.local.clone(), source);
-        }
+        let by_local = |source: SourceConfig| (source.local.clone(), source);
+        let mut wanted: BTreeMap<PathBuf, SourceConfig> =
+            config.sources.into_iter().map(by_local).collect();
         for place in &mut self.slots {
             let unchanged = place.as_ref().filter(|slot| {
-                // A name that had no address is looked up again.
-                slot.has_address() && wanted.get(&slot.config().local) == Some(slot.config())
+                wanted.get(&slot.config().local) == Some(slot.config()) && slot.address_holds()
             });
             match unchanged {
                 Some(slot) => drop(wanted.remove(&slot.config().local)),
@@ -235,13 +230,6 @@ impl Collector {
         let mut places = 0..;
         for config in wanted.into_values() {
             let slot = Slot::new(config, self.now.mono);
-            if !slot.has_address() {
-                self.journal.event(
-                    self.now.wall,
-                    slot.config(),
-                    &Event::Trouble(&Trouble::NoAddress),
-                );
-            }
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
                 Some(place) => *place = Some(slot),

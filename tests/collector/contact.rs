@@ -160,6 +160,29 @@ fn an_address_may_be_a_name() {
     );
 }
 
+#[test]
+fn a_name_without_address_is_told_once_and_disturbs_nobody() {
+    let server = Scripted::new();
+    // No name of a host has a part of more than 63 characters, so this one is unknown without asking the network.
+    let nowhere = "x".repeat(64);
+    let place = Place::with(|place| {
+        let good = place.line(server.address(), REMOTE, "log");
+        let local = place.path("nowhere");
+        let local = local.display();
+        vec![format!("{nowhere} 19 {REMOTE} {local} {local}.ptr"), good]
+    });
+    let collector = place.start(&[]);
+    server.accept_asking(0, 0).send("O 5\ngood");
+    place.wait_for("log", b"good");
+    place.wait_for_status("127.0.0.1", "OK\n");
+    collector.out.wait_for("has no address");
+    for_a_while(300, "told once", || {
+        collector.out.with("has no address").len() == 1
+    });
+    let statuses: Vec<_> = fs::read_dir(place.path("snmp")).unwrap().collect();
+    assert_eq!(statuses.len(), 1);
+}
+
 /// The configuration and the directory of status files may be relative, too, also when it is read again.
 #[test]
 fn relative_paths_start_where_the_collector_was_started() {

@@ -47,7 +47,7 @@ impl Slot {
     /// A source that is due at once. A host name is looked up now, which may take a while.
     pub fn new(config: SourceConfig, now: Mono) -> Slot {
         Slot {
-            address: look_up(&config),
+            address: look_up(&config).first().copied(),
             source: Source::new(config, now),
             socket: None,
             generation: 0,
@@ -61,9 +61,13 @@ impl Slot {
         self.source.config()
     }
 
-    /// Whether there is an address to connect to.
-    pub fn has_address(&self) -> bool {
-        self.address.is_some()
+    /// Whether the configured name, looked up again, still stands for the address in use. While it cannot be looked
+    /// up, the address stays.
+    pub fn address_holds(&self) -> bool {
+        self.address.is_some_and(|address| {
+            let found = look_up(self.config());
+            found.is_empty() || found.contains(&address)
+        })
     }
 
     /// The generation of the present socket, as its token carries it.
@@ -223,16 +227,14 @@ fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
     }
 }
 
-/// The address of a source; a host name's first.
-fn look_up(config: &SourceConfig) -> Option<SocketAddr> {
+/// The addresses of a source: one, or those of its host name.
+fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
+    let at_port = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), config.port);
     match &config.address {
-        Address::Ip(ip) => Some(SocketAddr::new(*ip, config.port)),
-        Address::Name(name) => {
-            let mut found = (&**name, config.port).to_socket_addrs().ok()?;
-            found.next().map(|address| {
-                let ip: IpAddr = address.ip().to_canonical();
-                SocketAddr::new(ip, config.port)
-            })
-        }
+        Address::Ip(ip) => vec![at_port(*ip)],
+        Address::Name(name) => (&**name, config.port)
+            .to_socket_addrs()
+            .map(|found| found.map(|address| at_port(address.ip())).collect())
+            .unwrap_or_default(),
     }
 }
