@@ -63,6 +63,38 @@ fn hundreds_of_sources_raise_the_limit_on_descriptors_themselves() {
     assert_eq!(collector.stop().code(), Some(0));
 }
 
+/// More answers wait than one turn of the loop takes: no deadline judges before all of them are heard.
+#[test]
+fn a_crowd_is_heard_before_it_is_judged() {
+    const SOURCES: usize = 200;
+    const WAIT_S: u64 = 3;
+    let server = Scripted::new();
+    let place = crowd(&server, SOURCES);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let go = Arc::new(AtomicBool::new(false));
+    server.serve({
+        let (asked, go) = (asked.clone(), go.clone());
+        move |_, mut call| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            eventually("the word", || go.load(Ordering::Relaxed).then_some(()));
+            call.try_send("O 1\nabc");
+            call.wait_until_left();
+        }
+    });
+    let collector = place.start(&["-w", &WAIT_S.to_string()]);
+    eventually("all to have asked", || {
+        (asked.load(Ordering::Relaxed) == SOURCES).then_some(())
+    });
+    collector.signal("STOP");
+    go.store(true, Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(WAIT_S * 1000 + 100));
+    collector.signal("CONT");
+    for at in 0..SOURCES {
+        place.wait_for(&format!("log{at}"), b"abc");
+    }
+    assert_eq!(collector.out.with("in time").len(), 0);
+}
+
 /// Random servers beside a good one. `FETCHLOGS_SEED` in the environment replays a run.
 #[test]
 fn random_servers_neither_end_the_collector_nor_disturb_a_good_source() {

@@ -222,6 +222,28 @@ fn nothing_is_counted_that_did_not_arrive() {
     place.wait_for("log", &text);
 }
 
+/// The collector was stopped, not the server: what arrived meanwhile counts before any deadline does.
+#[test]
+fn a_collector_that_was_held_up_does_not_blame_the_server() {
+    let server = Scripted::new();
+    let place = Place::following(server.address());
+    let collector = place.start(&["-w", "0.8", "-i", "0.8"]);
+    let mut call = server.accept_asking(0, 0);
+    collector.signal("STOP");
+    call.send("O 7\nabc");
+    thread::sleep(Duration::from_millis(1000));
+    collector.signal("CONT");
+    place.wait_for("log", b"abc");
+    collector.signal("STOP");
+    call.send("def");
+    thread::sleep(Duration::from_millis(1000));
+    collector.signal("CONT");
+    place.wait_for("log", b"abcdef");
+    collector.out.wait_for("following");
+    assert_eq!(collector.out.all().len(), 1);
+    assert!(call.is_held());
+}
+
 /// One of many sources is slow: the others do not wait for it.
 #[test]
 fn a_slow_or_greedy_source_slows_nobody() {
