@@ -449,6 +449,14 @@ impl<F> Source<F> {
             heard_at: cx.now.mono,
             brought_something,
         };
+        // Whether a full disk has room again shows only in writing what comes next.
+        if !matches!(self.trouble, Some(Trouble::Files(_))) {
+            self.recover(cx);
+        }
+    }
+
+    /// All is well, which is told if it was not so before.
+    fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
         if self.in_error {
             self.tell_state(cx);
         }
@@ -466,20 +474,25 @@ impl<F> Source<F> {
         else {
             return;
         };
+        if data.is_empty() {
+            return;
+        }
         *heard_at = cx.now.mono;
         let len = classic::strip(data);
-        let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
-            return;
-        };
-        *brought_something = true;
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
-        if let Err(fault) = copy.append(&data[..len], &mut means) {
-            self.fail(Trouble::Files(fault), cx);
+        *brought_something |= len > 0;
+        if let Some(copy) = &mut self.copy {
+            let mut means = Means {
+                store: &mut *cx.store,
+                paths: &self.paths,
+                boot: cx.boot,
+                stamp: "",
+            };
+            if let Err(fault) = copy.append(&data[..len], &mut means) {
+                return self.fail(Trouble::Files(fault), cx);
+            }
+        }
+        if self.in_error {
+            self.recover(cx);
         }
     }
 

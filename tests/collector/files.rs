@@ -192,6 +192,33 @@ fn written_pointer() -> Vec<u8> {
     place.read("log.ptr")
 }
 
+/// Nothing is lost by a full disk, the operator hears of it once, and it passes by itself when there is room.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let text = "0123456789abcde\n".repeat(3000).into_bytes();
+    let server = Scripted::new();
+    let place = Place::with(|place| vec![place.line(server.address(), REMOTE, "disk/log")]);
+    let Some(disk) = SmallDisk::mount(place.path("disk"), "64k") else {
+        return;
+    };
+    fs::write(disk.path.join("ballast"), [0; 32 * 1024]).unwrap();
+    let served = text.clone();
+    server.serve(move |_, call| answer_from(&served, call));
+    let collector = place.start(&[]);
+    let line = collector.out.wait_for("No space left");
+    assert!(line.contains("disk/log"), "{line}");
+    place.wait_for_status("127.0.0.1", "ERR\n");
+    for_a_while(400, "told once", || {
+        collector.out.with("No space left").len() == 1
+    });
+    let held = place.read("disk/log");
+    assert!(!held.is_empty() && text.starts_with(&held));
+    fs::remove_file(disk.path.join("ballast")).unwrap();
+    place.wait_for("disk/log", &text);
+    place.wait_for_status("127.0.0.1", "OK\n");
+    assert!(place.rotated("disk/log").is_empty());
+}
+
 /// Where there is no room for a pointer, nothing is begun.
 #[test]
 fn a_disk_that_is_full_from_the_start_is_waited_for() {

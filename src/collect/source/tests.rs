@@ -421,13 +421,31 @@ fn a_full_disk_is_an_error_told_once_that_heals_by_itself() {
     assert!(rig.source.in_error() && !rig.source.wants_connection());
     assert_eq!(rig.said().len(), 1);
     rig.disk.set_room(Some(0));
-    assert_eq!(rig.connect(), "/var/log/m 7 4\n");
-    rig.receive(b"O 7\nef");
+    for _ in 0..3 {
+        assert_eq!(rig.connect(), "/var/log/m 7 4\n");
+        rig.receive(b"O 7\n");
+        assert!(rig.source.in_error(), "nothing was written yet");
+        rig.receive(b"ef");
+    }
+    assert_eq!(rig.said().len(), 0);
     rig.disk.set_room(None);
-    rig.said();
     assert_eq!(rig.connect(), "/var/log/m 7 4\n");
     rig.receive(b"O 7\nef");
     assert_eq!(rig.local(), b"abcdef");
+    assert!(!rig.source.in_error());
+    assert_eq!(rig.said(), ["following 7 from 6"]);
+}
+
+#[test]
+fn a_keep_alive_shows_that_nothing_is_left_to_write() {
+    let mut rig = Rig::streaming();
+    rig.disk.set_room(Some(3));
+    rig.receive(b"defg");
+    rig.disk.set_room(Some(0));
+    assert_eq!(rig.connect(), "/var/log/m 7 6\n");
+    rig.receive(b"O 7\n");
+    assert!(rig.source.in_error());
+    rig.receive(b"\x07");
     assert!(!rig.source.in_error());
 }
 
