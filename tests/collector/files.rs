@@ -192,6 +192,42 @@ fn written_pointer() -> Vec<u8> {
     place.read("log.ptr")
 }
 
+/// Links make two names of one file that no comparison of names finds. Only one source may have it.
+#[test]
+fn two_names_of_one_file_are_noticed() {
+    let [one, two] = [22, 23].map(Scripted::numbered);
+    let place = Place::with(|place| {
+        vec![
+            place.line(one.address(), REMOTE, "dir/log"),
+            place.line(two.address(), REMOTE, "link/log"),
+        ]
+    });
+    fs::create_dir(place.path("dir")).unwrap();
+    symlink("dir", place.path("link")).unwrap();
+    fs::write(place.path("dir/log"), "abc").unwrap();
+    fs::write(place.path("dir/log.ptr"), "7").unwrap();
+    let collector = place.start(&[]);
+    let mut call = one.accept_asking(7, 3);
+    call.send("O 7\ndef");
+    place.wait_for("dir/log", b"abcdef");
+    let line = collector.out.wait_for("127.0.0.23");
+    assert!(line.contains("another source writes to it"), "{line}");
+    place.wait_for_status("127.0.0.23", "ERR\n");
+    two.expect_no_call(100);
+    call.send("ghi");
+    place.wait_for("dir/log", b"abcdefghi");
+
+    // Neither did the second take the lock away from the first.
+    let second = place.start(&[]);
+    second.out.wait_for_nth("another collector", 2);
+    second.kill();
+
+    // Whoever is left may have it.
+    place.configure(&[place.line(two.address(), REMOTE, "link/log")]);
+    collector.signal("HUP");
+    two.accept_asking(7, 9);
+}
+
 /// Nothing is lost by a full disk, the operator hears of it once, and it passes by itself when there is room.
 #[test]
 fn a_full_disk_loses_nothing() {

@@ -12,15 +12,14 @@ use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::{REQUEST_MAX_LEN, TURN_BYTES_MAX};
 use crate::reactor::token::Token;
-use crate::store::real::RealWrite;
+use crate::store::real::{RealWrite, WriteFile};
 use crate::time::Mono;
 
-type File = std::fs::File;
 type Cx<'a> = Context<'a, RealWrite>;
 
 /// A source and what the system holds for it.
 pub struct Slot {
-    source: Source<File>,
+    source: Source<WriteFile>,
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     /// Counts the sockets, so that an event of an old one is not taken for one of the new.
