@@ -179,6 +179,19 @@ fn a_truncation_on_a_silent_server_is_found_by_asking_with_inode_0() {
     server.accept_asking(7, 2);
 }
 
+/// Resets come from the network and from servers that did not read the question: no reason to doubt the file.
+#[test]
+fn resets_are_no_sign_of_a_truncation() {
+    let (server, place, _collector) = holding_abc();
+    for _ in 0..4 {
+        server.accept_asking(7, 3).reset();
+    }
+    let mut call = server.accept_asking(7, 3);
+    call.send("O 7\ndef");
+    place.wait_for("log", b"abcdef");
+    assert!(place.rotated("log").is_empty());
+}
+
 /// Another inode in answer to the probe may be a rotation under way: ours is asked for once more before it counts.
 #[test]
 fn a_probe_does_not_give_up_a_generation_too_soon() {

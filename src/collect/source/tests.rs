@@ -361,6 +361,15 @@ fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
 }
 
 #[test]
+fn a_reset_says_nothing_about_the_file() {
+    let mut rig = Rig::asking_again();
+    for _ in 0..5 {
+        rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
+        assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    }
+}
+
+#[test]
 fn a_refusal_of_everything_changes_nothing() {
     let mut rig = Rig::asking_again();
     for _ in 0..12 {
