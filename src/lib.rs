@@ -4,13 +4,14 @@
 //!
 //! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file identities.
 //! - [`wire`]: bytes to values and back. Pure.
+//! - [`sys`]: system calls as safe functions, the only unsafe code.
 //! - [`store`]: the file system as two narrow traits, and the real one.
 //! - [`report`]: what a daemon says about itself.
+//! - [`reactor`]: the event loop's tools.
 //! - [`serve`]: the log server: its configuration, which file answers, one peer's session (pure), and its mio shell.
 //! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its mio shell.
 //! - [`snmp`]: the net-snmp helper.
 //! - [`demo`]: the two programs, live, on this machine.
-//! - [`reactor`], [`sys`]: the event loop's tools and the only unsafe code.
 //! - [`applets`]: command lines and dispatch.
 //!
 //! A pure module is handed its time, its randomness and its files. So one and the same machine runs

@@ -117,3 +117,39 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
+
+/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
+pub const LOOKS_MAX: usize = 8;
+
+const _: () = assert!(LOOKS_MAX >= 2);
+
+/// Generations without a byte that a server may name one after the other.
+pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+
+/// Finished copies that may wait for their check.
+pub const CHECKS_WAITING_MAX: usize = 64;
+
+/// Attempts to heal one copy before it is left as it is.
+pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes of the smallest block that is compared by itself when a copy is healed.
+pub const HEAL_BLOCK_LEN: u64 = 4096;
+// The demo.
+
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+pub const DEMO_WAIT_MS: u64 = 8_000;
+
+/// The longest a demo takes as a whole, waits included.
+pub const DEMO_TOTAL_MS: u64 = 25_000;
+
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
+const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
+
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
+/// never opens the new file must not keep it away for ever.
+pub const DRAIN_MAX_MS: u64 = 600_000;
+
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+pub const UNSENT_MAX: u32 = 128 * 1024;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::config::SourceConfig;
-use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix};
+use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
 use crate::ids::{FileId, Inode};
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -29,6 +29,26 @@ struct Live<F> {
     new_name: bool,
 }
 
+/// A generation as its server names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation {
+    /// Its inode there.
+    pub inode: Inode,
+    /// What only version 2 tells.
+    pub origin: Option<Origin>,
+    /// It comes, or came in part, by the classic protocol, which sends 0xff for 0x07.
+    pub classic: bool,
+}
+
+/// What version 2 tells of a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Every older generation was last written no later, in nanoseconds since 1970.
+    pub mtime_ns: u64,
+    /// The boot of the server's machine.
+    pub boot: u32,
+}
+
 /// The names that belong to one source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Paths {
@@ -44,7 +64,25 @@ pub struct Paths {
     pub pointer_dir: PathBuf,
 }
 
+impl Generation {
+    /// A generation that a classic server names.
+    pub fn classic(inode: Inode) -> Generation {
+        Generation {
+            inode,
+            origin: None,
+            classic: true,
+        }
+    }
+}
+
 impl Paths {
+    /// Where losses are noted, for ever: a file beside the local copy.
+    pub fn gaps(&self) -> PathBuf {
+        let mut name = self.local.clone().into_os_string();
+        name.push(".gaps");
+        PathBuf::from(name)
+    }
+
     /// The names that a line of the configuration gives.
     pub fn of(config: &SourceConfig) -> Paths {
         Paths {
@@ -98,11 +136,7 @@ impl fmt::Display for Fault {
                 path,
                 error,
             } => write!(f, "cannot {operation} {}: {error}", path.display()),
-            Fault::Pointer(path, fault) => write!(
-                f,
-                "the pointer file {} is damaged ({fault}); all files are kept as they are: mend it, or move it and the local copy away to start anew",
-                path.display()
-            ),
+            Fault::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
             Fault::Locked(path, pid) => write!(
                 f,
                 "{} is being written by another collector, process {pid}",
@@ -152,6 +186,23 @@ impl<F> LocalCopy<F> {
         self.pointer.as_ref().map(|pointer| pointer.inode)
     }
 
+    /// The generation it is a copy of; `None` before the first contact.
+    pub fn generation(&self) -> Option<Generation> {
+        let pointer = self.pointer.as_ref()?;
+        let boot = pointer
+            .token
+            .as_ref()
+            .map(|token| token.as_bytes().try_into());
+        Some(Generation {
+            inode: pointer.inode,
+            origin: pointer.mtime_ns.map(|mtime_ns| Origin {
+                mtime_ns,
+                boot: boot.and_then(Result::ok).map_or(0, u32::from_be_bytes),
+            }),
+            classic: pointer.classic,
+        })
+    }
+
     /// Its size, which is the offset to go on from.
     pub fn size(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.size)
@@ -160,10 +211,10 @@ impl<F> LocalCopy<F> {
     /// First contact: makes the pointer durable and then opens an empty local copy.
     pub fn begin<S: WriteStore<File = F>>(
         &mut self,
-        inode: Inode,
+        generation: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let pointer = means.new_pointer(inode);
+        let pointer = means.new_pointer(generation);
         means.write_pointer(&pointer)?;
         means.sync_dir(&means.paths.pointer_dir)?;
         if self.live.is_none() {
@@ -201,7 +252,7 @@ impl<F> LocalCopy<F> {
     /// Returns the name.
     pub fn rotate<S: WriteStore<File = F>>(
         &mut self,
-        next: Inode,
+        next: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
         let (Some(live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
@@ -215,12 +266,105 @@ impl<F> LocalCopy<F> {
         if live.new_name {
             means.sync_dir(&means.paths.local_dir)?;
         }
-        let rotated = means.move_away(pointer, live.id, live.size, next)?;
+        let next = means.new_pointer(next);
+        let rotated = means.move_away(pointer.inode, live.id, live.size, &next)?;
         drop(live);
         let (live, pointer) = means.start_next(next)?;
         self.live = Some(live);
         self.pointer = Some(pointer);
         Ok(rotated)
+    }
+
+    /// The server knows the same generation under another name now, or tells it in another way: only the pointer
+    /// changes.
+    pub fn rename_generation<S: WriteStore<File = F>>(
+        &mut self,
+        generation: Generation,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let checkpoint = self.pointer.as_ref().map_or(0, |p| p.checkpoint);
+        let pointer = Pointer {
+            checkpoint,
+            ..means.new_pointer(generation)
+        };
+        means.write_pointer(&pointer)?;
+        means.sync_dir(&means.paths.pointer_dir)?;
+        self.pointer = Some(pointer);
+        Ok(())
+    }
+
+    /// Reads from the copy; fewer bytes than asked for only at its end.
+    pub fn read_at<S: WriteStore<File = F>>(
+        &self,
+        buf: &mut [u8],
+        offset: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<usize, Fault> {
+        let Some(live) = &self.live else {
+            return Ok(0);
+        };
+        means
+            .store
+            .read_at(&live.file, buf, offset)
+            .map_err(|error| system("read", &means.paths.local, error))
+    }
+
+    /// Takes back the last bytes, which were never part of the generation.
+    pub fn cut<S: WriteStore<File = F>>(
+        &mut self,
+        size: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let Some(live) = self.live.as_mut().filter(|live| live.size > size) else {
+            return Ok(());
+        };
+        means
+            .store
+            .truncate(&live.file, size)
+            .map_err(|error| system("shorten", &means.paths.local, error))?;
+        live.size = size;
+        Ok(())
+    }
+
+    /// Notes a loss where an operator, and `verify`, will find it.
+    pub fn note_gap<S: WriteStore<File = F>>(
+        text: &str,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let path = means.paths.gaps();
+        let failed = |error| system("write", &path, error);
+        let file = match means.store.open_append(&path).map_err(failed)? {
+            Some(file) => file,
+            None => means.store.create_new(&path).map_err(failed)?,
+        };
+        means.append_all(&file, text.as_bytes()).map_err(failed)?;
+        means.store.sync_file(&file).map_err(failed)
+    }
+
+    /// The server has forgotten all behind `size`: moves our bytes from there on to a file of their own, durably, and
+    /// cuts the copy. Returns that file's name.
+    pub fn rescue<S: WriteStore<File = F>>(
+        &mut self,
+        size: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<PathBuf, Fault> {
+        let path = means.free_name_after("rescued.")?.1;
+        let failed = |error| system("write", &path, error);
+        let rescued = means.store.create_new(&path).map_err(failed)?;
+        let mut buf = [0; COPY_LEN];
+        let mut at = size;
+        loop {
+            let read = self.read_at(&mut buf, at, means)?;
+            if read == 0 {
+                break;
+            }
+            means.append_all(&rescued, &buf[..read]).map_err(failed)?;
+            at += read as u64;
+        }
+        means.store.sync_file(&rescued).map_err(failed)?;
+        means.sync_dir(&means.paths.local_dir)?;
+        self.cut(size, means)?;
+        Ok(path)
     }
 }
 
@@ -237,6 +381,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether losses are on record beside the local copy.
+    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
+        let path = self.paths.gaps();
+        Ok(self.stat_path(&path)?.is_some())
     }
 
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
@@ -302,7 +452,13 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         pending: Pending,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
-        let next = pending.next;
+        // Beside a pending rotation, what is said of a generation is said of the next one.
+        let next = Pointer {
+            inode: pending.next,
+            boot: self.boot.cloned(),
+            checkpoint: 0,
+            ..pointer.clone()
+        };
         let rotated = self.rotated_name(&pending.suffix);
         // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
         let old = pending.local.inode;
@@ -322,14 +478,13 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                         self.rename_live(&rotated)?;
                         rotated
                     }
-                    Some(_) => self.move_away(pointer, local.id, local.size, next)?,
+                    Some(_) => self.move_away(pointer.inode, local.id, local.size, &next)?,
                 };
                 found(Found::RotationFinished(rotated));
             }
             Some(_) => {
-                let pointer = self.new_pointer(next);
-                self.write_pointer(&pointer)?;
-                return self.open_plain(pointer, found);
+                self.write_pointer(&next)?;
+                return self.open_plain(next, found);
             }
             None if kept_is_old => found(Found::RotationFinished(rotated)),
             None => found(Found::RotatedMissing(rotated)),
@@ -344,21 +499,25 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Announces the rotation in the pointer, which is its commit point, and renames the local copy.
     fn move_away(
         &mut self,
-        mut pointer: Pointer,
+        inode: Inode,
         local: FileId,
         size: u64,
-        next: Inode,
+        next: &Pointer,
     ) -> Result<PathBuf, Fault> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, rotated) = self.free_name()?;
-            pointer.checkpoint = size;
-            pointer.boot = self.boot.cloned();
-            pointer.pending = Some(Pending {
+            let pending = Pending {
                 local,
                 size,
-                next,
+                next: next.inode,
                 suffix,
-            });
+            };
+            let pointer = Pointer {
+                inode,
+                checkpoint: size,
+                pending: Some(pending),
+                ..next.clone()
+            };
             self.write_pointer(&pointer)?;
             self.sync_dir(&self.paths.pointer_dir)?;
             match self.rename_live(&rotated) {
@@ -371,12 +530,11 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     }
 
     /// Starts the empty copy of the next generation and lets the pointer say so.
-    fn start_next(&mut self, next: Inode) -> Result<(Live<F>, Pointer), Fault> {
+    fn start_next(&mut self, next: Pointer) -> Result<(Live<F>, Pointer), Fault> {
         let live = self.create_live()?;
-        let pointer = self.new_pointer(next);
         // The directory need not be durable here: an older pointer only has this rotation finished once more.
-        self.write_pointer(&pointer)?;
-        Ok((live, pointer))
+        self.write_pointer(&next)?;
+        Ok((live, next))
     }
 
     /// Renames the local copy to a name that nothing has, durably.
@@ -405,11 +563,16 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
 
     /// The first name for a rotated copy that nothing has.
     fn free_name(&mut self) -> Result<(RotatedSuffix, PathBuf), Fault> {
+        self.free_name_after("")
+    }
+
+    /// The first name that nothing has, with `mark` between the local copy's name and the stamp.
+    fn free_name_after(&mut self, mark: &str) -> Result<(RotatedSuffix, PathBuf), Fault> {
         for attempt in 0..SUFFIX_ATTEMPTS_MAX {
             let Some(suffix) = RotatedSuffix::new(self.stamp, attempt) else {
                 break;
             };
-            let path = self.rotated_name(&suffix);
+            let path = self.name_with(mark, &suffix);
             if self.stat_path(&path)?.is_none() {
                 return Ok((suffix, path));
             }
@@ -418,8 +581,13 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     }
 
     fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {
+        self.name_with("", suffix)
+    }
+
+    fn name_with(&self, mark: &str, suffix: &RotatedSuffix) -> PathBuf {
         let mut name = self.paths.local.clone().into_os_string();
         name.push(".");
+        name.push(mark);
         name.push(suffix.as_str());
         PathBuf::from(name)
     }
@@ -477,10 +645,14 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             .map_err(|error| system("make durable the directory", dir, error))
     }
 
-    fn new_pointer(&self, inode: Inode) -> Pointer {
+    fn new_pointer(&self, generation: Generation) -> Pointer {
+        let origin = generation.origin;
         Pointer {
             boot: self.boot.cloned(),
-            ..Pointer::of(inode)
+            mtime_ns: origin.map(|origin| origin.mtime_ns),
+            token: origin.and_then(|origin| Token::new(&origin.boot.to_be_bytes())),
+            classic: generation.classic,
+            ..Pointer::of(generation.inode)
         }
     }
 
@@ -492,17 +664,25 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             .map_err(|error| system("write the pointer file", &paths.pointer, error))
     }
 
-    fn write_scratch(&mut self, mut text: &[u8]) -> io::Result<()> {
+    fn write_scratch(&mut self, text: &[u8]) -> io::Result<()> {
         let scratch = self.store.create_scratch(&self.paths.scratch)?;
-        while !text.is_empty() {
-            match self.store.append(&scratch, text)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => text = text.get(written..).unwrap_or_default(),
-            }
-        }
+        self.append_all(&scratch, text)?;
         self.store.sync_file(&scratch)
     }
+
+    fn append_all(&mut self, file: &F, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.store.append(file, bytes)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = bytes.get(written..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Bytes moved at once when a part of a copy is set aside.
+const COPY_LEN: usize = 4096;
 
 /// The directory that a file's name stands in.
 fn directory_of(file: &Path) -> PathBuf {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::copy::Found;
 use super::trouble::Trouble;
 use crate::ids::Inode;
+use crate::wire::md5::Hex;
 
 /// One event of one source. Its text is what follows time, address and remote file in an event line.
 #[derive(Debug)]
@@ -32,7 +33,50 @@ pub enum Event<'a> {
         inode: Inode,
         /// What we hold of it.
         offset: u64,
+        /// How many bytes of it are known to be missing, if that is known.
+        missing: Option<u64>,
     },
+    /// The server's copy of the complete generation ends before ours, which is kept whole.
+    KeptMore {
+        /// The size of our copy.
+        ours: u64,
+        /// The size of the server's.
+        theirs: u64,
+        /// Our copy's name.
+        kept: &'a Path,
+    },
+    /// The server has forgotten the end of what we hold; our bytes from there on are in this file.
+    Rescued {
+        /// Where the server's file ended.
+        size: u64,
+        /// The file.
+        kept: &'a Path,
+    },
+    /// A complete copy has the server's digest.
+    Verified {
+        /// The copy's name.
+        path: &'a Path,
+        /// The digest.
+        md5: [u8; 16],
+    },
+    /// A complete copy was not the same as the server's file and is now; the other bytes are kept beside it.
+    Healed {
+        /// The copy's name.
+        path: &'a Path,
+        /// Where they began to differ.
+        from: u64,
+        /// The name of what it was before.
+        kept: &'a Path,
+    },
+    /// A complete copy is not the same as the server's file, and cannot be made so.
+    Differs {
+        /// The copy's name.
+        path: &'a Path,
+        /// Why not.
+        why: &'a str,
+    },
+    /// The server used to speak version 2 and does not any more.
+    Downgraded,
     /// The local files were found in a state worth telling.
     Found(&'a Found),
     /// Something is wrong.
@@ -52,6 +96,10 @@ pub enum State<'a> {
         inode: Option<Inode>,
         /// The size of the local copy.
         size: u64,
+        /// How many bytes it is behind the server, as far as the server tells.
+        behind: Option<u64>,
+        /// Losses or differences are on record.
+        flawed: bool,
     },
     /// Something is wrong.
     Trouble(&'a Trouble),
@@ -60,7 +108,7 @@ pub enum State<'a> {
 impl Event<'_> {
     /// Whether it belongs on stderr: a loss is what an operator must not overlook.
     pub fn is_grave(&self) -> bool {
-        matches!(self, Event::Lost { .. })
+        matches!(self, Event::Lost { .. } | Event::Differs { .. })
     }
 }
 
@@ -77,7 +125,46 @@ impl fmt::Display for Event<'_> {
             Event::Truncated { size, kept } => {
                 write!(f, "truncated; {size} bytes kept as {}", kept.display())
             }
-            Event::Lost { inode, offset } => write!(f, "lost {inode}:{offset}"),
+            Event::Lost {
+                inode,
+                offset,
+                missing,
+            } => {
+                write!(f, "lost {inode}:{offset}")?;
+                match missing {
+                    Some(missing) => write!(f, ", at least {missing} bytes"),
+                    None => Ok(()),
+                }
+            }
+            Event::KeptMore { ours, theirs, kept } => write!(
+                f,
+                "the server kept {theirs} of {ours} bytes; ours are all in {}",
+                kept.display()
+            ),
+            Event::Rescued { size, kept } => write!(
+                f,
+                "the server has forgotten all behind {size}; our bytes from there on are kept as {}",
+                kept.display()
+            ),
+            Event::Verified { path, md5 } => {
+                write!(f, "verified md5={} {}", Hex(md5), path.display())
+            }
+            Event::Healed { path, from, kept } => write!(
+                f,
+                "healed {} from {from}; what it was before is kept as {}",
+                path.display(),
+                kept.display()
+            ),
+            Event::Differs { path, why } => {
+                write!(
+                    f,
+                    "{} differs from the server's file: {why}",
+                    path.display()
+                )
+            }
+            Event::Downgraded => f.write_str(
+                "the server speaks only the classic protocol now: copies are not verified any more",
+            ),
             Event::Found(found) => found.fmt(f),
             Event::Trouble(trouble) => trouble.fmt(f),
             Event::State(state) => state.fmt(f),
@@ -90,10 +177,21 @@ impl fmt::Display for State<'_> {
         match self {
             State::Connecting => f.write_str("connecting"),
             State::Following {
-                inode: Some(inode),
+                inode,
                 size,
-            } => write!(f, "following {inode} from {size}"),
-            State::Following { inode: None, .. } => f.write_str("following"),
+                behind,
+                flawed,
+            } => {
+                let inode = inode.unwrap_or(Inode::NONE);
+                write!(f, "following {inode} from {size}")?;
+                if let Some(behind) = behind.filter(|behind| *behind > 0) {
+                    write!(f, ", {behind} bytes behind")?;
+                }
+                if *flawed {
+                    f.write_str(", with losses or differences on record")?;
+                }
+                Ok(())
+            }
             State::Trouble(trouble) => trouble.fmt(f),
         }
     }

@@ -203,7 +203,12 @@ impl Collector {
             random: &mut self.random,
             events: &mut |config, event| journal.event(wall, config, &event),
         };
-        if let slot::Rest::More = act(slot, &mut cx, &mut self.buf) {
+        let rest = act(slot, &mut cx, &mut self.buf);
+        let work = slot.work(&mut cx, &mut self.buf);
+        if matches!(
+            (&rest, &work),
+            (slot::Rest::More, _) | (_, slot::Rest::More)
+        ) {
             self.ready.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
@@ -246,7 +251,8 @@ impl Collector {
             config.sources.into_iter().map(by_local).collect();
         for place in &mut self.slots {
             let unchanged = place.as_ref().filter(|slot| {
-                wanted.get(&slot.config().local) == Some(slot.config()) && slot.address_holds()
+                // Names are looked up again, so that a server that has moved is found.
+                wanted.get(&slot.config().local) == Some(slot.config()) && slot.has_same_address()
             });
             match unchanged {
                 Some(slot) => drop(wanted.remove(&slot.config().local)),

@@ -5,21 +5,26 @@
 //! closes the socket accordingly), [`Source::output`] with [`Source::consume_output`], [`Source::in_error`] for the
 //! status, and [`Source::poll_timeout`].
 
+mod answer;
+mod data;
+mod question;
+
+use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
 use super::copy::{Fault, Found, LocalCopy, Means, Paths};
 use super::event::{Event, State};
+use super::framed::Framed;
 use super::pointer::BootId;
+use super::repair::Repair;
 use super::trouble::Trouble;
 use crate::ids::Inode;
-use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
+use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN};
 use crate::store::WriteStore;
 use crate::time::{Mono, Now};
-use crate::wire::classic;
 use crate::wire::line::{LineBuf, Progress};
-use crate::wire::number::InodeWord;
-use crate::wire::reply::{Mark, Reply};
-use crate::wire::request::Request;
+use crate::wire::receiver::Receiver;
+use crate::wire::reply::Reply;
 
 /// One source's state.
 pub struct Source<F> {
@@ -30,6 +35,14 @@ pub struct Source<F> {
     phase: Phase,
     doubt: Doubt,
     backoff: Backoff,
+    /// Finished copies that are to be compared with the server's digest.
+    audit: Audit<F>,
+    /// A finished copy that turned out to differ.
+    repair: Option<Box<Repair<F>>>,
+    /// The server offered a file that is not the start of our copy: it is not to do that again.
+    no_prefix: bool,
+    /// Something was lost, or differs and cannot be healed. An operator has to take note.
+    flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
     trouble: Option<Trouble>,
     /// Whether the status of the server has to say `ERR` because of this source.
@@ -42,13 +55,14 @@ enum Phase {
     Waiting { until: Mono },
     /// The connection is being made.
     Connecting { deadline: Mono },
-    /// The request line is being written.
+    /// The request line is being written. It is kept on the heap, so that a streaming source stays small.
     Asking {
         asked: Asked,
+        line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
         sent: usize,
         deadline: Mono,
     },
-    /// The answer line is not complete yet. It is kept on the heap, so that a streaming source stays small.
+    /// The answer line is not complete yet.
     Answering {
         asked: Asked,
         line: Box<LineBuf<REPLY_MAX_LEN>>,
@@ -59,6 +73,13 @@ enum Phase {
         since: Mono,
         heard_at: Mono,
         brought_something: bool,
+        /// The frames of version 2; `None` where the bytes come as they are.
+        framed: Option<Box<Framed>>,
+    },
+    /// A part of a finished copy is being fetched again.
+    Repairing {
+        heard_at: Mono,
+        receiver: Box<Receiver>,
     },
 }
 
@@ -67,20 +88,31 @@ enum Phase {
 struct Asked {
     inode: Inode,
     offset: u64,
-    /// The question with inode 0 that shows why a server does not answer.
-    probe: bool,
+    purpose: Purpose,
+}
+
+/// Why it was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To go on where the copy ends.
+    Follow,
+    /// To see, with inode 0, why a server does not answer.
+    Probe,
+    /// To heal a finished copy.
+    Repair,
 }
 
 /// What to think of a server that closes without a word.
 ///
 /// A fetchlogs 1.1 server does so for ever when the offset lies behind the end of the file. Asking with inode 0 tells
-/// whether the inode is still the same: then the file was truncated.
+/// which generation is live: where ours is refused again after that, it was truncated if the inode is the same, and is
+/// lost if it is another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     /// So many silent closes in a row.
     Silent(u8),
-    /// A probe has shown that this other generation is live now; it counts only if ours is refused once more.
-    Other { live: Inode, silent: u8 },
+    /// A probe has shown that this generation is live now; it counts only if ours is refused once more.
+    Probed { live: Inode, silent: u8 },
 }
 
 /// How a connection ended, or failed to begin.
@@ -135,6 +167,10 @@ impl<F> Source<F> {
             phase: Phase::Waiting { until: now },
             doubt: Doubt::Silent(0),
             backoff: Backoff::default(),
+            audit: Audit::default(),
+            repair: None,
+            no_prefix: false,
+            flawed: false,
             trouble: None,
             in_error: true,
         }
@@ -152,7 +188,7 @@ impl<F> Source<F> {
 
     /// Whether the source is in error, as its server's status has to say.
     pub fn in_error(&self) -> bool {
-        self.in_error
+        self.in_error || self.flawed
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
@@ -162,7 +198,9 @@ impl<F> Source<F> {
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
-            Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Streaming { heard_at, .. } | Phase::Repairing { heard_at, .. } => {
+                heard_at.plus_ms(periods.idle_ms)
+            }
         }
     }
 
@@ -171,7 +209,12 @@ impl<F> Source<F> {
         let inode = self.copy.as_ref().and_then(LocalCopy::inode);
         let size = self.copy.as_ref().map_or(0, LocalCopy::size);
         match (&self.phase, &self.trouble) {
-            (Phase::Streaming { .. }, _) => State::Following { inode, size },
+            (Phase::Streaming { framed, .. }, _) => State::Following {
+                inode,
+                size,
+                behind: framed.as_ref().map(|framed| framed.behind(size)),
+                flawed: self.flawed,
+            },
             (_, Some(trouble)) => State::Trouble(trouble),
             (_, None) => State::Connecting,
         }
@@ -187,46 +230,46 @@ impl<F> Source<F> {
             Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
             Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
             Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } => self.fail(Trouble::Silence, cx),
+            Phase::Streaming { .. } | Phase::Repairing { .. } => self.fail(Trouble::Silence, cx),
         }
     }
 
     /// The connection stands: the request is ready in [`output`](Self::output).
-    pub fn handle_connected<S>(&mut self, cx: &mut Context<'_, S>) {
-        if let Phase::Connecting { .. } = self.phase {
-            self.phase = Phase::Asking {
-                asked: self.question(),
-                sent: 0,
-                deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
-            };
+    pub fn handle_connected<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let Phase::Connecting { .. } = self.phase else {
+            return;
+        };
+        match self.question(cx) {
+            Ok((asked, line)) => {
+                self.phase = Phase::Asking {
+                    asked,
+                    line: Box::new(line),
+                    sent: 0,
+                    deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
+                };
+            }
+            Err(trouble) => self.fail(trouble, cx),
         }
     }
 
-    /// Copies what is still to be sent into `buf` and tells how much that is.
-    pub fn output(&self, buf: &mut [u8; REQUEST_MAX_LEN]) -> usize {
-        let Phase::Asking { asked, sent, .. } = &self.phase else {
-            return 0;
-        };
-        let request = Request {
-            path: &self.config.remote,
-            inode: InodeWord::plain(asked.inode),
-            offset: asked.offset,
-        };
-        let Some(line) = request.to_line() else {
-            return 0;
-        };
-        let rest = line.get(*sent..).unwrap_or_default();
-        buf[..rest.len()].copy_from_slice(rest);
-        rest.len()
+    /// What is still to be sent.
+    pub fn output(&self) -> &[u8] {
+        match &self.phase {
+            Phase::Asking { line, sent, .. } => line.get(*sent..).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
-    /// The socket took the first `len` bytes of the last output, which had `of` bytes.
-    pub fn consume_output<S>(&mut self, len: usize, of: usize, cx: &mut Context<'_, S>) {
-        let Phase::Asking { asked, sent, .. } = &mut self.phase else {
+    /// The socket took the first `len` bytes of the last output.
+    pub fn consume_output<S>(&mut self, len: usize, cx: &mut Context<'_, S>) {
+        let Phase::Asking {
+            asked, line, sent, ..
+        } = &mut self.phase
+        else {
             return;
         };
         *sent += len;
-        if len >= of {
+        if *sent >= line.len() {
             self.phase = Phase::Answering {
                 asked: *asked,
                 line: Box::default(),
@@ -244,7 +287,7 @@ impl<F> Source<F> {
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
-            Phase::Streaming { .. } => input,
+            Phase::Streaming { .. } | Phase::Repairing { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
                 (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
@@ -290,7 +333,9 @@ impl<F> Source<F> {
     }
 
     /// Closes the local files and opens them again. Where they are not what they were, the connection starts anew.
+    /// What was noted as lost counts no longer if its note has been taken away.
     pub fn reopen<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        self.flawed = false;
         let Some(old) = self.copy.take() else {
             // In trouble with the files: try again now rather than later.
             self.retry_now(cx.now.mono);
@@ -348,155 +393,21 @@ impl<F> Source<F> {
             boot: cx.boot,
             stamp: &stamp,
         };
-        LocalCopy::open(&mut means, &mut |found: Found| {
+        let copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
-        })
-    }
-
-    /// What to ask for next.
-    fn question(&self) -> Asked {
-        let probe = Asked {
-            inode: Inode::NONE,
-            offset: 0,
-            probe: true,
-        };
-        let Some(copy) = &self.copy else {
-            return probe;
-        };
-        match (copy.inode(), self.doubt) {
-            (Some(_), Doubt::Silent(n)) if n >= SILENT_CLOSES_MAX => probe,
-            (Some(_), Doubt::Other { silent, .. }) if silent > 0 => probe,
-            (inode, _) => Asked {
-                inode: inode.unwrap_or(Inode::NONE),
-                offset: copy.size(),
-                probe: false,
-            },
-        }
+        })?;
+        self.flawed |= means.has_gaps()?;
+        Ok(copy)
     }
 
     /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
     fn note_silent_close(&mut self, asked: Asked) {
-        if asked.probe || asked.offset == 0 {
+        if asked.purpose != Purpose::Follow || asked.offset == 0 {
             self.doubt = Doubt::Silent(0);
             return;
         }
         match &mut self.doubt {
-            Doubt::Silent(n) | Doubt::Other { silent: n, .. } => *n = n.saturating_add(1),
-        }
-    }
-
-    /// Does what the answer line says. Afterwards the data that follow belong at the end of the local copy.
-    fn handle_reply<S: WriteStore<File = F>>(
-        &mut self,
-        asked: Asked,
-        reply: Reply,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
-        let next = reply.inode.inode();
-        let Some(copy) = &mut self.copy else {
-            return Err(Trouble::ClosedByServer);
-        };
-        let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
-        let size = copy.size();
-        let Some(held) = copy.inode() else {
-            copy.begin(next, &mut means).map_err(Trouble::Files)?;
-            self.follow(false, cx);
-            return Ok(());
-        };
-        let found = reply.mark == Mark::Found;
-        if next == held && found && !asked.probe {
-            self.follow(false, cx);
-            return Ok(());
-        }
-        if next != held && asked.probe && !self.doubt.confirms(next) {
-            self.doubt = Doubt::Other {
-                live: next,
-                silent: 0,
-            };
-            return Err(Trouble::ClosedSilently);
-        }
-        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
-        let event = if next == held {
-            Event::Truncated { size, kept: &kept }
-        } else {
-            if !found || asked.probe {
-                (cx.events)(
-                    &self.config,
-                    Event::Lost {
-                        inode: held,
-                        offset: size,
-                    },
-                );
-            }
-            Event::Rotated {
-                next,
-                size,
-                kept: &kept,
-            }
-        };
-        (cx.events)(&self.config, event);
-        self.follow(true, cx);
-        Ok(())
-    }
-
-    /// The server answered and its data belong at the end of the local copy.
-    fn follow<S>(&mut self, brought_something: bool, cx: &mut Context<'_, S>) {
-        self.doubt = Doubt::Silent(0);
-        self.phase = Phase::Streaming {
-            since: cx.now.mono,
-            heard_at: cx.now.mono,
-            brought_something,
-        };
-        // Whether a full disk has room again shows only in writing what comes next.
-        if !matches!(self.trouble, Some(Trouble::Files(_))) {
-            self.recover(cx);
-        }
-    }
-
-    /// All is well, which is told if it was not so before.
-    fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
-        if self.in_error {
-            self.tell_state(cx);
-        }
-        self.trouble = None;
-        self.in_error = false;
-    }
-
-    /// Appends what the server sent, keep-alives left out.
-    fn handle_data<S: WriteStore<File = F>>(&mut self, data: &mut [u8], cx: &mut Context<'_, S>) {
-        let Phase::Streaming {
-            heard_at,
-            brought_something,
-            ..
-        } = &mut self.phase
-        else {
-            return;
-        };
-        if data.is_empty() {
-            return;
-        }
-        *heard_at = cx.now.mono;
-        let len = classic::strip(data);
-        *brought_something |= len > 0;
-        if let Some(copy) = &mut self.copy {
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: "",
-            };
-            if let Err(fault) = copy.append(&data[..len], &mut means) {
-                return self.fail(Trouble::Files(fault), cx);
-            }
-        }
-        if self.in_error {
-            self.recover(cx);
+            Doubt::Silent(n) | Doubt::Probed { silent: n, .. } => *n = n.saturating_add(1),
         }
     }
 
@@ -504,7 +415,8 @@ impl<F> Source<F> {
     ///
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
-    fn fail<S>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
+    fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
+        let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
             Phase::Streaming {
                 since,
@@ -514,7 +426,7 @@ impl<F> Source<F> {
                 trouble.is_ordinary()
                     && (brought_something || cx.now.mono.since_ms(since) >= cx.periods.retry_ms)
             }
-            _ => false,
+            _ => matches!(trouble, Trouble::AskAgain),
         };
         let wait_ms = if good {
             self.backoff.after_success_ms(cx.random)
@@ -541,13 +453,6 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Trouble(&trouble));
         }
         self.trouble = Some(trouble);
-    }
-}
-
-impl Doubt {
-    /// Whether an earlier probe showed the same live generation.
-    fn confirms(self, live: Inode) -> bool {
-        matches!(self, Doubt::Other { live: seen, .. } if seen == live)
     }
 }
 

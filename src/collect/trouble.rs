@@ -4,6 +4,57 @@ use std::fmt;
 use std::io;
 
 use super::copy::Fault;
+use crate::wire::crc32::Crc32;
+use crate::wire::frame::BadFrame;
+
+/// What a server of version 2 does that no such server may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// A frame that cannot be understood.
+    Frame(BadFrame),
+    /// A frame that does not belong here.
+    Order,
+    /// Data that do not begin where our copy ends.
+    Offset,
+    /// A generation that is said to be complete at another size than it was sent with.
+    Size,
+    /// One empty generation after the other.
+    Storm,
+    /// An answer that promises what was not asked for.
+    Terms,
+}
+
+impl Protocol {
+    fn number(self) -> i32 {
+        match self {
+            Protocol::Frame(_) => 0,
+            Protocol::Order => 1,
+            Protocol::Offset => 2,
+            Protocol::Size => 3,
+            Protocol::Storm => 4,
+            Protocol::Terms => 5,
+        }
+    }
+}
+
+impl From<Protocol> for Trouble {
+    fn from(protocol: Protocol) -> Trouble {
+        Trouble::Protocol(protocol)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Protocol::Frame(bad) => bad.fmt(f),
+            Protocol::Order => f.write_str("the server sent a frame out of order"),
+            Protocol::Offset => f.write_str("the server sent data that do not belong here"),
+            Protocol::Size => f.write_str("the server ended a file at a size it was not sent with"),
+            Protocol::Storm => f.write_str("the server names one empty file after the other"),
+            Protocol::Terms => f.write_str("the server answered something that was not asked"),
+        }
+    }
+}
 
 /// Why a source is in error, or why a connection ended.
 #[derive(Debug)]
@@ -26,6 +77,16 @@ pub enum Trouble {
     ClosedByServer,
     /// The connection broke.
     ConnectionLost(io::Error),
+    /// A server of version 2 gave this reason for refusing.
+    Refused(Box<str>),
+    /// A server of version 2 breaks its rules.
+    Protocol(Protocol),
+    /// The source is to speak version 2 only, and the server does not.
+    OnlyClassic,
+    /// More copies were finished than could be compared in the meantime.
+    Behind,
+    /// The answer shows that another question is the right one.
+    AskAgain,
     /// Not even a keep-alive came for too long.
     Silence,
     /// The local files.
@@ -57,6 +118,11 @@ impl Trouble {
             Trouble::ClosedByServer => (7, 0),
             Trouble::ConnectionLost(error) => (8, number(error)),
             Trouble::Silence => (9, 0),
+            Trouble::Refused(text) => (14, Crc32::new().update(text.as_bytes()).finish() as i32),
+            Trouble::Protocol(protocol) => (15, protocol.number()),
+            Trouble::OnlyClassic => (16, 0),
+            Trouble::AskAgain => (17, 0),
+            Trouble::Behind => (18, 0),
             Trouble::Files(Fault::System { error, .. }) => (10, number(error)),
             Trouble::Files(Fault::Pointer(..)) => (11, 0),
             Trouble::Files(Fault::Locked(..)) => (12, 0),
@@ -81,6 +147,13 @@ impl fmt::Display for Trouble {
             ),
             Trouble::ClosedByServer => f.write_str("connection lost: closed by the server"),
             Trouble::ConnectionLost(error) => write!(f, "connection lost: {error}"),
+            Trouble::Refused(text) => write!(f, "the server refuses: {text}"),
+            Trouble::Protocol(protocol) => write!(f, "connection given up: {protocol}"),
+            Trouble::OnlyClassic => {
+                f.write_str("the server speaks only the classic protocol, and proto=v2 is configured")
+            }
+            Trouble::Behind => f.write_str("too many finished copies wait to be verified"),
+            Trouble::AskAgain => f.write_str("the server is asked in another way"),
             Trouble::Silence => f.write_str("connection lost: nothing was heard for too long"),
             Trouble::Files(fault) => fault.fmt(f),
         }

@@ -5,10 +5,16 @@
 
 pub mod allow;
 pub mod catalog;
+pub mod chain;
 pub mod config;
+pub mod digest;
+pub mod follow;
 pub mod glob;
+pub mod job;
 pub mod memory;
 pub mod order;
+pub mod pace;
+pub mod search;
 pub mod session;
 pub mod shell;
 pub mod stream;

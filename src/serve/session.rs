@@ -13,14 +13,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::catalog::{Query, Refusal};
+use super::chain::Chain;
 use super::config::Config;
+use super::job::Job;
 use super::memory::Memory;
 use super::stream::{Stream, Turn};
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
+use crate::wire::escape::Escaped;
+use crate::wire::frame::ErrorCode;
 use crate::wire::line::{LineBuf, Progress};
-use crate::wire::request::{BadRequest, Request};
+use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
 
 /// One client's state.
 pub struct Session<F> {
@@ -28,15 +32,20 @@ pub struct Session<F> {
     phase: Phase<F>,
 }
 
-/// Where the session stands.
+/// Where the session stands. Classic streaming is the largest and the one that lasts.
+#[allow(clippy::large_enum_variant)]
 enum Phase<F> {
     /// The request line is not complete yet. It is kept on the heap, so that a streaming session stays small.
     Request {
         line: Box<LineBuf<REQUEST_MAX_LEN>>,
         deadline: Mono,
     },
-    /// A file is being sent, or watched for growth.
+    /// Classic: a file is being sent, or watched for growth.
     Streaming(Stream<F>),
+    /// Version 2: generation after generation is being sent. On the heap, because it remembers more.
+    Chained(Box<Chain<F>>),
+    /// Version 2: one answer is being computed or sent.
+    Working(Box<Job<F>>),
     /// Over; the connection is to be closed.
     Ended(Ending),
 }
@@ -68,6 +77,8 @@ pub enum Ending {
     Unreadable(io::Error),
     /// A changed configuration no longer allows it.
     Withdrawn,
+    /// What was asked for was answered; there is no more to come.
+    Answered,
 }
 
 impl Ending {
@@ -75,7 +86,11 @@ impl Ending {
     pub fn is_noteworthy(&self) -> bool {
         !matches!(
             self,
-            Ending::Left | Ending::Rotated | Ending::Truncated | Ending::Refused(Refusal::Missing)
+            Ending::Left
+                | Ending::Rotated
+                | Ending::Truncated
+                | Ending::Answered
+                | Ending::Refused(Refusal::Missing)
         )
     }
 }
@@ -97,6 +112,7 @@ impl fmt::Display for Ending {
             Ending::Stalled => f.write_str("the client takes no data"),
             Ending::Rotated => f.write_str("the file was rotated"),
             Ending::Truncated => f.write_str("the file was truncated"),
+            Ending::Answered => f.write_str("it was answered"),
             Ending::Withdrawn => f.write_str("the configuration no longer allows it"),
             Ending::Unreadable(error) => write!(f, "cannot read it any more: {error}"),
         }
@@ -136,6 +152,7 @@ impl<F> Session<F> {
     pub fn file(&self) -> Option<u32> {
         match &self.phase {
             Phase::Streaming(stream) => Some(stream.index()),
+            Phase::Chained(chain) => Some(chain.index()),
             _ => None,
         }
     }
@@ -157,7 +174,8 @@ impl<F> Session<F> {
     pub fn renumber(&mut self, file: Option<u32>) {
         match (&mut self.phase, file) {
             (Phase::Streaming(stream), Some(file)) => stream.renumber(file),
-            (Phase::Streaming(_), None) => self.end(Ending::Withdrawn),
+            (Phase::Chained(chain), Some(file)) => chain.renumber(file),
+            (Phase::Streaming(_) | Phase::Chained(_), None) => self.end(Ending::Withdrawn),
             _ => {}
         }
     }
@@ -183,31 +201,53 @@ impl<F> Session<F> {
             (_, Progress::TooLong) => self.end(Ending::TooLong),
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
-                self.phase = match answer(self.peer, line.line(), cx) {
-                    Ok(stream) => Phase::Streaming(stream),
-                    Err(ending) => Phase::Ended(ending),
-                };
+                self.phase = answer(self.peer, line.line(), cx);
             }
         }
     }
 
     /// Something may have happened to the file or its directory: look at once.
     pub fn handle_hint<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if let Phase::Streaming(stream) = &mut self.phase
-            && let Turn::Over(ending) = stream.look(self.peer, cx)
-        {
-            self.end(ending);
-        }
+        let turn = match &mut self.phase {
+            Phase::Streaming(stream) => stream.look(self.peer, cx),
+            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
+                chain.look(cx, query)
+            }),
+            _ => return,
+        };
+        self.follow(turn);
     }
 
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let turn = match &mut self.phase {
+            Phase::Request { deadline, .. } if *deadline <= cx.now.mono => Turn::Over(Ending::Late),
+            Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
+            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
+                chain.handle_timeout(cx, query)
+            }),
+            Phase::Working(job) => job.handle_timeout(cx.config, cx.now.mono),
+            _ => return,
+        };
+        self.follow(turn);
+    }
+
+    /// Whether [`work`](Self::work) has something to do: a part of what takes long.
+    pub fn has_work(&self) -> bool {
+        match &self.phase {
+            Phase::Chained(chain) => chain.has_work(),
+            Phase::Working(job) => job.has_work(),
+            _ => false,
+        }
+    }
+
+    /// Does one part of what takes long, with `buf` to read into.
+    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         match &mut self.phase {
-            Phase::Request { deadline, .. } if *deadline <= cx.now.mono => self.end(Ending::Late),
-            Phase::Streaming(stream) => {
-                if let Turn::Over(ending) = stream.handle_timeout(self.peer, cx) {
-                    self.end(ending);
-                }
+            Phase::Chained(chain) => chain.work(buf, cx.store),
+            Phase::Working(job) => {
+                let turn = job.work(buf, cx.store);
+                self.follow(turn);
             }
             _ => {}
         }
@@ -220,22 +260,28 @@ impl<F> Session<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> usize {
-        let Phase::Streaming(stream) = &mut self.phase else {
-            return 0;
+        let result = match &mut self.phase {
+            Phase::Streaming(stream) => stream.output(buf, cx.store),
+            Phase::Chained(chain) => chain.output(buf, cx.store),
+            Phase::Working(job) => Ok(job.output(buf)),
+            _ => Ok(0),
         };
-        match stream.output(buf, cx.store) {
-            Ok(len) => len,
-            Err(error) => {
-                self.end(Ending::Unreadable(error));
-                0
-            }
-        }
+        result.unwrap_or_else(|error| {
+            self.end(Ending::Unreadable(error));
+            0
+        })
     }
 
     /// The socket took the first `len` bytes of the last [`output`](Self::output).
     pub fn consume_output(&mut self, len: usize, now: Mono) {
-        if let Phase::Streaming(stream) = &mut self.phase {
-            stream.consume_output(len, now);
+        match &mut self.phase {
+            Phase::Streaming(stream) => stream.consume_output(len, now),
+            Phase::Chained(chain) => chain.consume_output(len, now),
+            Phase::Working(job) => {
+                let turn = job.consume_output(len, now);
+                self.follow(turn);
+            }
+            _ => {}
         }
     }
 
@@ -244,34 +290,117 @@ impl<F> Session<F> {
         match &self.phase {
             Phase::Request { deadline, .. } => Some(*deadline),
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
+            Phase::Chained(chain) => Some(chain.poll_timeout(config)),
+            Phase::Working(job) => Some(job.poll_timeout(config)),
             Phase::Ended(_) => None,
+        }
+    }
+
+    fn follow(&mut self, turn: Turn) {
+        if let Turn::Over(ending) = turn {
+            self.end(ending);
         }
     }
 }
 
-/// Finds the file that answers a complete request line.
-fn answer<S: ReadStore>(
+/// Hands a query about the configured log `index` to `act`; the session is over if there is no such log.
+fn with_query<S: ReadStore>(
+    index: u32,
     peer: IpAddr,
-    line: &[u8],
     cx: &mut Context<'_, S>,
-) -> Result<Stream<S::File>, Ending> {
-    let request = Request::parse(line).map_err(Ending::BadRequest)?;
-    let path = Path::new(OsStr::from_bytes(request.path));
-    let served = cx.config.index_of(path).ok_or(Ending::NotServed)?;
-    let entry = cx
-        .config
-        .files
-        .get(served as usize)
-        .ok_or(Ending::NotServed)?;
+    act: impl FnOnce(&mut Context<'_, S>, &Query<'_, S>) -> Turn,
+) -> Turn {
+    let (store, config) = (cx.store, cx.config);
+    let Some(entry) = config.files.get(index as usize) else {
+        return Turn::Over(Ending::NotServed);
+    };
     let query = Query {
-        store: cx.store,
+        store,
         entry,
-        index: served,
+        index,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
     };
-    let choice = query.choose(&request, cx.memory).map_err(Ending::Refused)?;
-    Ok(Stream::new(served, choice, cx.config, cx.now))
+    act(cx, &query)
+}
+
+/// Answers a complete request line. Who asked for version 2 is told why there is nothing to be had.
+fn answer<S: ReadStore>(peer: IpAddr, line: &[u8], cx: &mut Context<'_, S>) -> Phase<S::File> {
+    let request = match Request::parse(line) {
+        Ok(request) => request,
+        Err(bad) if asks_for_v2(line) => {
+            let text = bad.to_string();
+            return refusal(&text, Ending::BadRequest(bad), cx.now.mono);
+        }
+        Err(bad) => return Phase::Ended(Ending::BadRequest(bad)),
+    };
+    find(peer, &request, cx).unwrap_or_else(|ending| {
+        if request.v2.is_none() {
+            return Phase::Ended(ending);
+        }
+        let text = reason(peer, &request, &ending);
+        refusal(&text, ending, cx.now.mono)
+    })
+}
+
+/// Tells why nothing is served, and then ends as `ending` says.
+fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
+    let job = Job::refuse(code_of(&ending), text, ending, now);
+    Phase::Working(Box::new(job))
+}
+
+/// Finds what a request asks for.
+fn find<S: ReadStore>(
+    peer: IpAddr,
+    request: &Request<'_>,
+    cx: &mut Context<'_, S>,
+) -> Result<Phase<S::File>, Ending> {
+    let path = Path::new(OsStr::from_bytes(request.path));
+    let (store, config, now) = (cx.store, cx.config, cx.now);
+    let served = config.index_of(path).and_then(|index| {
+        let entry = config.files.get(index as usize)?;
+        Some((index, entry))
+    });
+    let (index, entry) = served.ok_or(Ending::NotServed)?;
+    let query = Query {
+        store,
+        entry,
+        index,
+        peer,
+        quiet_since_ns: quiet_since_ns(cx),
+    };
+    let Some(v2) = &request.v2 else {
+        let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
+        return Ok(Phase::Streaming(Stream::new(index, choice, config, now)));
+    };
+    if v2.op == Op::Stream {
+        let choice = query.resume(request, v2).map_err(Ending::Refused)?;
+        let chain = Chain::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+        return Ok(Phase::Chained(Box::new(chain)));
+    }
+    let (file, stat) = query.held(request, v2).map_err(Ending::Refused)?;
+    let job = Job::new(file, stat, request, v2.op, store.boot(), now.mono);
+    job.map(|job| Phase::Working(Box::new(job)))
+        .ok_or(Ending::BadRequest(BadRequest::Extension))
+}
+
+/// The reason for a person, as an ERROR frame carries it.
+fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
+    let path = Escaped(request.path);
+    match ending {
+        Ending::NotServed => format!("{peer} may not read {path}: not in %files"),
+        other => format!("{path}: {other}"),
+    }
+}
+
+fn code_of(ending: &Ending) -> ErrorCode {
+    match ending {
+        Ending::NotServed => ErrorCode::NotServed,
+        Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(Refusal::Unsettled) => ErrorCode::Busy,
+        Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
+        _ => ErrorCode::BadRequest,
+    }
 }
 
 /// A rotated file that was last written before this moment is complete.

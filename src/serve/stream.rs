@@ -1,52 +1,30 @@
-//! The streaming half of a session: one open file, the place in it, and what may still happen to it. Pure.
-//!
-//! The file is the buffer: what a socket did not take is read again. All that is kept is a cursor, the size last seen
-//! and the moments from which the deadlines follow.
+//! The streaming half of a classic session: the answer line, the file's bytes, keep-alives. Pure.
 
 use std::io;
 use std::net::IpAddr;
 
 use super::catalog::Choice;
 use super::config::Config;
+use super::follow::{Follow, Look};
+use super::pace::{Pace, Verdict};
 use super::session::{Context, Ending};
-use crate::ids::Inode;
-use crate::store::{ReadStore, Stat};
+use crate::limits::REPLY_MAX_LEN;
+use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::classic;
 
 /// A file on its way to a client.
 pub struct Stream<F> {
-    file: F,
-    inode: Inode,
+    follow: Follow<F>,
     index: u32,
     /// The answer line, or what is left of it.
-    head: heapless::Vec<u8, 48>,
-    /// The next byte of the file to be sent.
-    offset: u64,
-    /// The file's size when it was last looked at.
-    size: u64,
+    head: heapless::Vec<u8, REPLY_MAX_LEN>,
     /// A keep-alive is to be sent.
     alive_due: bool,
-    /// When the client last took a byte, or first had one to take.
-    moved_at: Mono,
-    /// When the file was last looked at.
-    looked_at: Mono,
-    /// The next look is to come at once.
-    look_due: bool,
-    fate: Fate,
+    pace: Pace,
 }
 
-/// What has become of the file's name.
-#[derive(Clone, Copy)]
-enum Fate {
-    /// The configured path still leads to the file.
-    Live,
-    /// The path leads elsewhere or nowhere. The file is drained, for its writer may not have noticed; it is complete
-    /// when it was quiet until `quiet_at`, and earlier if nobody writes to it any more.
-    Superseded { quiet_at: Mono },
-}
-
-/// Whether the stream goes on.
+/// Whether a stream goes on.
 pub enum Turn {
     /// It does.
     On,
@@ -64,25 +42,12 @@ impl<F> Stream<F> {
             reply,
             live,
         } = choice;
-        let fate = if live {
-            Fate::Live
-        } else {
-            Fate::Superseded {
-                quiet_at: quiet_at(&stat, config, now),
-            }
-        };
         Stream {
-            file,
-            inode: stat.id.inode,
+            follow: Follow::new(file, stat, offset, live, config.grace_ms, now),
             index,
             head: reply.to_line(),
-            offset,
-            size: stat.size,
             alive_due: offset == stat.size,
-            moved_at: now.mono,
-            looked_at: now.mono,
-            look_due: false,
-            fate,
+            pace: Pace::new(now.mono),
         }
     }
 
@@ -98,36 +63,41 @@ impl<F> Stream<F> {
 
     /// Looks at the file and at its name and draws the consequences.
     pub fn look<S: ReadStore<File = F>>(&mut self, peer: IpAddr, cx: &mut Context<'_, S>) -> Turn {
-        self.looked_at = cx.now.mono;
-        self.look_due = false;
-        let stat = match cx.store.stat(&self.file) {
-            Ok(stat) => stat,
-            Err(error) => return Turn::Over(Ending::Unreadable(error)),
-        };
-        if stat.size < self.size {
-            cx.memory
-                .was_truncated(peer, self.index, self.inode, self.offset);
-            return Turn::Over(Ending::Truncated);
-        }
-        let grown = stat.size > self.size;
-        self.note_size(stat.size, cx.now.mono);
         let Some(entry) = cx.config.files.get(self.index as usize) else {
             return Turn::Over(Ending::NotServed);
         };
-        let named = cx.store.stat_path(&entry.path);
-        let followed_by_another = match &named {
-            Ok(named) if named.id == stat.id => {
-                cx.memory.saw_live(self.index, self.inode, stat.mtime_ns);
-                self.fate = Fate::Live;
-                return Turn::On;
+        let sent = !self.has_output();
+        match self.follow.look(entry, sent, cx) {
+            Look::Same => {}
+            Look::Truncated => {
+                let (inode, offset) = (self.follow.inode(), self.follow.offset());
+                cx.memory.was_truncated(peer, self.index, inode, offset);
+                return Turn::Over(Ending::Truncated);
             }
-            Ok(_) => true,
-            Err(_) => false,
-        };
-        self.supersede(grown, cx);
-        // While nothing has the live name and the file still has one, its writer has not moved on.
-        if (followed_by_another || stat.links == 0) && self.is_complete(cx) {
-            return Turn::Over(Ending::Rotated);
+            Look::Rotated | Look::Deleted => {
+                let (stat, size) = (*self.follow.stat(), self.follow.offset());
+                let inode = stat.id.inode;
+                if self.follow.is_left_behind(cx.now.mono) {
+                    cx.memory
+                        .was_left_behind(self.index, inode, stat.mtime_ns, size);
+                } else {
+                    cx.memory
+                        .was_completed(self.index, inode, stat.mtime_ns, size);
+                }
+                if stat.links == 0 {
+                    // Once we close it, the next file may be given its inode, and must not be taken for the same.
+                    cx.memory.was_truncated(peer, self.index, inode, size);
+                }
+                return Turn::Over(Ending::Rotated);
+            }
+            Look::Unreadable(error) => return Turn::Over(Ending::Unreadable(error)),
+        }
+        if self.follow.is_live() {
+            let stat = self.follow.stat();
+            cx.memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
+        }
+        if sent && self.has_output() {
+            self.pace.moved(cx.now.mono);
         }
         Turn::On
     }
@@ -144,25 +114,18 @@ impl<F> Stream<F> {
         {
             return Turn::Over(ending);
         }
-        if self.has_output() {
-            if self.moved_at.plus_ms(cx.config.timeout_write_ms) <= now {
-                return Turn::Over(Ending::Stalled);
-            }
-        } else if self.moved_at.plus_ms(cx.config.alive_interval_ms) <= now {
-            self.alive_due = true;
-            self.moved_at = now;
+        match self.pace.check(self.has_output(), cx.config, now) {
+            Verdict::Fine => {}
+            Verdict::Stalled => return Turn::Over(Ending::Stalled),
+            Verdict::Silent => self.alive_due = true,
         }
         Turn::On
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        let idle_ms = if self.has_output() {
-            config.timeout_write_ms
-        } else {
-            config.alive_interval_ms
-        };
-        self.next_look(config).min(self.moved_at.plus_ms(idle_ms))
+        let deadline = self.pace.deadline(self.has_output(), config);
+        self.next_look(config).min(deadline)
     }
 
     /// Fills `buf` with the answer line, file bytes or a keep-alive.
@@ -176,16 +139,18 @@ impl<F> Stream<F> {
             return Ok(0);
         };
         head.copy_from_slice(&self.head);
-        let wanted = usize::try_from(self.size - self.offset)
-            .unwrap_or(usize::MAX)
-            .min(rest.len());
-        let body = &mut rest[..wanted];
-        let read = store.read_at(&self.file, body, self.offset)?;
-        classic::mask(&mut body[..read]);
-        if self.offset == self.size && self.alive_due && !rest.is_empty() {
-            rest[0] = classic::KEEP_ALIVE;
+        if self.follow.ahead() == 0 {
+            let Some(first) = rest.first_mut().filter(|_| self.alive_due) else {
+                return Ok(head_len);
+            };
+            *first = classic::KEEP_ALIVE;
             return Ok(head_len + 1);
         }
+        let wanted = usize::try_from(self.follow.ahead()).unwrap_or(usize::MAX);
+        let wanted = wanted.min(rest.len());
+        let body = &mut rest[..wanted];
+        let read = store.read_at(self.follow.file(), body, self.follow.offset())?;
+        classic::mask(&mut body[..read]);
         Ok(head_len + read)
     }
 
@@ -194,84 +159,22 @@ impl<F> Stream<F> {
         if len == 0 {
             return;
         }
-        self.moved_at = now;
+        self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
-        let rest = (len - from_head) as u64;
-        if rest == 0 {
-            return;
+        if len > from_head {
+            self.follow.advance((len - from_head) as u64);
+            self.alive_due = false;
         }
-        if self.offset < self.size {
-            self.offset += rest;
-        }
-        self.alive_due = false;
-        // Everything a rotated file had is sent: whether it is complete need not wait for the next check.
-        self.look_due = matches!(self.fate, Fate::Superseded { .. }) && !self.has_output();
     }
 
     /// Whether there is something the client has not taken yet.
     fn has_output(&self) -> bool {
-        !self.head.is_empty() || self.offset < self.size || self.alive_due
+        !self.head.is_empty() || self.follow.ahead() > 0 || self.alive_due
     }
 
-    /// Takes note of the size; what is new to send starts the client's time to take it.
-    fn note_size(&mut self, size: u64, now: Mono) {
-        if size > self.size && !self.has_output() {
-            self.moved_at = now;
-        }
-        self.size = size;
-    }
-
-    /// The name leads elsewhere: the time of quiet starts, or starts again after growth.
-    fn supersede<S: ReadStore<File = F>>(&mut self, grown: bool, cx: &Context<'_, S>) {
-        if grown || matches!(self.fate, Fate::Live) {
-            self.fate = Fate::Superseded {
-                quiet_at: cx.now.mono.plus_ms(cx.config.grace_ms),
-            };
-        }
-    }
-
-    /// Whether everything was sent and nothing more is to come.
-    fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
-        if self.has_output() {
-            return false;
-        }
-        let Fate::Superseded { quiet_at } = self.fate else {
-            return false;
-        };
-        if quiet_at > cx.now.mono && !cx.store.at_rest(&self.file) {
-            return false;
-        }
-        // The last writer may have written between the look and its close.
-        if let Ok(stat) = cx.store.stat(&self.file) {
-            self.note_size(stat.size.max(self.offset), cx.now.mono);
-        }
-        !self.has_output()
-    }
-
-    /// When the file is to be looked at next: at every check, and when the time of quiet is over.
     fn next_look(&self, config: &Config) -> Mono {
-        if self.look_due {
-            return self.looked_at;
-        }
-        let check_at = self.looked_at.plus_ms(config.delay_check_ms);
-        match self.fate {
-            Fate::Superseded { quiet_at } if quiet_at > self.looked_at && !self.has_output() => {
-                check_at.min(quiet_at)
-            }
-            _ => check_at,
-        }
+        self.follow
+            .next_look(!self.has_output(), config.delay_check_ms)
     }
-}
-
-/// When a file that is rotated already will have been quiet for long enough, going by its last write.
-fn quiet_at(stat: &Stat, config: &Config, now: Now) -> Mono {
-    let written_ms = stat.mtime_ns / 1_000_000;
-    let quiet_ms = now.wall.ms().saturating_sub(written_ms);
-    now.mono.plus_ms(
-        config
-            .grace_ms
-            .saturating_sub(quiet_ms)
-            .min(config.grace_ms),
-    )
 }

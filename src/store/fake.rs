@@ -34,6 +34,7 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    boot: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -178,6 +179,17 @@ impl Fake {
         disk.failures.clear();
     }
 
+    /// The machine starts anew.
+    pub fn reboot(&self) {
+        self.0.borrow_mut().boot += 1;
+    }
+
+    /// Replaces what a file holds, keeping its inode.
+    pub fn rewrite(&self, path: &str, bytes: &[u8]) {
+        self.truncate_to(path, 0);
+        self.write(path, bytes);
+    }
+
     /// Limits the bytes that can still be written; `None` lifts that.
     pub fn set_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
@@ -315,6 +327,10 @@ impl ReadStore for Fake {
             .is_some_and(|content| content.writers == 0)
     }
 
+    fn boot(&self) -> u32 {
+        self.0.borrow().boot
+    }
+
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         use std::os::unix::ffi::OsStrExt;
         let names: Vec<PathBuf> = self.0.borrow().names.keys().cloned().collect();
@@ -396,6 +412,14 @@ impl WriteStore for Fake {
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
         Ok(self.read_inode(file.0, buf, offset))
+    }
+
+    fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        content.bytes.truncate(size as usize);
+        Ok(())
     }
 
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {

@@ -62,6 +62,9 @@ pub trait ReadStore {
     /// true is complete. `false` where the system cannot tell.
     fn at_rest(&self, file: &Self::File) -> bool;
 
+    /// A number that differs from one start of this machine to the next; 0 where that cannot be told.
+    fn boot(&self) -> u32;
+
     /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
 }
@@ -80,7 +83,7 @@ pub trait WriteStore {
     /// Creates a file for reading and appending; `AlreadyExists` if anything has that name.
     fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
 
-    /// Opens a scratch file for writing, emptied, created if need be.
+    /// Opens a scratch file for reading and appending, emptied, created if need be.
     fn create_scratch(&mut self, path: &Path) -> io::Result<Self::File>;
 
     /// Takes the lock that keeps a second collector off the file. `Some(pid)` tells who holds it instead.
@@ -97,6 +100,9 @@ pub trait WriteStore {
 
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes the file shorter.
+    fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()>;
 
     /// Reads the start of a small file into `buf` and tells how much that was.
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>>;

@@ -10,12 +10,24 @@ use std::rc::Rc;
 
 use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
+use crate::wire::crc32::Crc32;
 
 use super::{Kind, ReadStore, Stat, WriteStore};
 
-/// The server's side of the real file system. It keeps nothing.
+/// The server's side of the real file system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RealRead;
+pub struct RealRead {
+    boot: u32,
+}
+
+impl RealRead {
+    /// The file system as it is, and this machine's boot.
+    pub fn new() -> RealRead {
+        let boot =
+            crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
+        RealRead { boot }
+    }
+}
 
 impl ReadStore for RealRead {
     type File = File;
@@ -38,6 +50,10 @@ impl ReadStore for RealRead {
 
     fn at_rest(&self, file: &File) -> bool {
         files::nobody_writes(file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.boot
     }
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
@@ -143,11 +159,11 @@ impl WriteStore for RealWrite {
     fn create_scratch(&mut self, path: &Path) -> io::Result<WriteFile> {
         self.locked.refuse(path)?;
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        files::careful(&mut options)
-            .open(path)
-            .and_then(regular_only)
-            .and_then(|file| self.locked.file(file))
+        options.read(true).append(true).create(true);
+        let file = regular_only(files::careful(&mut options).open(path)?)?;
+        // Emptied only now: what is no regular file is left alone.
+        file.set_len(0)?;
+        self.locked.file(file)
     }
 
     fn lock(&mut self, file: &WriteFile) -> io::Result<Option<u32>> {
@@ -172,6 +188,10 @@ impl WriteStore for RealWrite {
 
     fn read_at(&mut self, file: &WriteFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         read_fully_at(&file.file, buf, offset)
+    }
+
+    fn truncate(&mut self, file: &WriteFile, size: u64) -> io::Result<()> {
+        file.file.set_len(size)
     }
 
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {

@@ -8,7 +8,7 @@ pub const EVENTS_LEN: usize = 4096;
 /// What to watch for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
-    /// Writes to a file, and that it was renamed, deleted or changed in its links. Never follows a link in the
+    /// Writes to a file, that a writer closed it, and that it was renamed, deleted or changed in its links. Never follows a link in the
     /// last component.
     File,
     /// Names that come, go or change in a directory. Links are followed; anything but a directory is an error.

@@ -178,6 +178,7 @@ const fn mask_of(what: Watch) -> u32 {
     match what {
         Watch::File => {
             libc::IN_MODIFY
+                | libc::IN_CLOSE_WRITE
                 | libc::IN_ATTRIB
                 | libc::IN_MOVE_SELF
                 | libc::IN_DELETE_SELF

@@ -28,7 +28,8 @@ pub struct Background {
 impl Background {
     /// Forks. The parent waits inside until the child is ready or has ended; the child goes on at once.
     ///
-    /// For a program of one thread, before it takes record locks: those stay with the parent.
+    /// For a program of one thread, before it takes record locks, which stay with the parent, and before it catches
+    /// signals, which would wake both.
     pub fn fork() -> io::Result<Role> {
         let (waiting, ready) = io::pipe()?;
         // SAFETY: the caller has one thread, so the child is a whole copy of the program.

@@ -28,6 +28,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     FORKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const CHILD_TIMEOUT_S: libc::c_uint = 20;
+
 /// Runs `work` in a forked copy of the test program; what it returns becomes the exit status.
 ///
 /// The copy has one thread, and locks other threads held stay locked in it: `work` must not print.
@@ -41,7 +43,8 @@ pub(crate) fn in_child(work: impl FnOnce() -> u8) -> Child {
         }
     };
     if pid == 0 {
-        std::panic::set_hook(Box::new(|_| {}));
+        // SAFETY: takes a number. A copy that waits for a lock whose holder was not copied ends this way.
+        unsafe { libc::alarm(CHILD_TIMEOUT_S) };
         let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(1);
         exit_now(status);
     }
@@ -59,6 +62,7 @@ pub(crate) fn set_zone(zone: &str) {
     let zone = CString::new(zone).unwrap();
     // SAFETY: both strings end in NUL and outlive the call; a child has no other thread that reads the environment.
     cvt(unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) }).unwrap();
+    // SAFETY: so POSIX declares it.
     unsafe extern "C" {
         fn tzset();
     }

@@ -3,8 +3,11 @@
 pub mod classic;
 pub mod crc32;
 pub mod escape;
+pub mod frame;
 pub mod line;
 pub mod md5;
 pub mod number;
+pub mod proof;
+pub mod receiver;
 pub mod reply;
 pub mod request;

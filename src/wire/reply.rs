@@ -1,9 +1,15 @@
 //! The one line a server answers before the data: `S INODE\n`, S being `O` or `L`.
+//!
+//! To a client that asked for version 2 the line goes on with ` v2` and `key=value` fields, see [`Terms`]; then `E 0 v2`
+//! announces an ERROR frame.
 
 use std::fmt::{self, Write};
 
 use super::line::words;
-use super::number::InodeWord;
+use super::number::{InodeWord, decimal};
+use super::proof::{self, Block};
+use crate::ids::Inode;
+use crate::limits::REPLY_MAX_LEN;
 
 /// Whether the client's generation was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +19,26 @@ pub enum Mark {
     Found,
     /// `L`: it is nowhere, or no longer what it was. Data from 0 of the generation named.
     Lost,
+    /// `E`: nothing follows but an ERROR frame. Only in version 2.
+    Refused,
+}
+
+/// What a server of version 2 says of the generation it names; keys that are not known are ignored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// `at`: where the data start. Less than what was asked for only together with `prefix`.
+    pub at: u64,
+    /// `size`: the file's size now.
+    pub size: u64,
+    /// `m`: every generation older than this one was last written no later, in nanoseconds since 1970.
+    pub mtime_ns: u64,
+    /// `b`: the boot of the server's machine.
+    pub boot: u32,
+    /// `prefix`: the file ends before what the client holds. If this block, its last, is in the client's copy too, the
+    /// file is the start of that copy.
+    pub prefix: Option<Block>,
+    /// `end=1`: with `prefix`, the file is complete as it is: the client keeps what it holds beyond.
+    pub ended: bool,
 }
 
 /// A server's answer.
@@ -20,8 +46,10 @@ pub enum Mark {
 pub struct Reply {
     /// Whether the generation asked for was found.
     pub mark: Mark,
-    /// The generation whose data follow.
+    /// The generation whose data follow; 0 only with [`Mark::Refused`].
     pub inode: InodeWord,
+    /// What a server of version 2 adds; `None` from a classic one.
+    pub v2: Option<Terms>,
 }
 
 /// The line is no answer of a log server.
@@ -35,47 +63,103 @@ impl fmt::Display for BadReply {
 }
 
 impl Reply {
-    /// Reads an answer from a line without its newline. Fields behind the second are ignored.
+    /// An answer as a classic server gives it.
+    pub fn classic(mark: Mark, inode: InodeWord) -> Reply {
+        Reply {
+            mark,
+            inode,
+            v2: None,
+        }
+    }
+
+    /// Reads an answer from a line without its newline. What is not known of it is ignored.
     pub fn parse(line: &[u8]) -> Result<Reply, BadReply> {
         let mut words = words(line);
-        let mark = match words.next() {
-            Some(b"O") => Mark::Found,
-            Some(b"L") => Mark::Lost,
+        let mark = words.next().ok_or(BadReply)?;
+        let inode = words.next().and_then(InodeWord::parse).ok_or(BadReply)?;
+        let v2 = match words.next() {
+            Some(b"v2") => Some(Terms::parse(words).ok_or(BadReply)?),
+            _ => None,
+        };
+        let is_none = inode.inode() == Inode::NONE;
+        let mark = match mark {
+            b"O" if !is_none => Mark::Found,
+            b"L" if !is_none => Mark::Lost,
+            b"E" if v2.is_some() => Mark::Refused,
             _ => return Err(BadReply),
         };
-        let inode = words.next().and_then(InodeWord::parse).ok_or(BadReply)?;
-        if inode.inode() == crate::ids::Inode::NONE {
-            return Err(BadReply);
-        }
-        Ok(Reply { mark, inode })
+        Ok(Reply { mark, inode, v2 })
     }
 
     /// The line as it goes on the wire, newline included.
-    pub fn to_line(self) -> heapless::Vec<u8, 48> {
+    pub fn to_line(self) -> heapless::Vec<u8, REPLY_MAX_LEN> {
         let mut line = heapless::Vec::new();
+        // The longest line there can be fits; a test holds that.
+        let _ = self.write(&mut line);
+        line
+    }
+
+    fn write(self, line: &mut impl Write) -> fmt::Result {
         let mark = match self.mark {
             Mark::Found => 'O',
             Mark::Lost => 'L',
+            Mark::Refused => 'E',
         };
-        // 2 + 16 zeros + 20 digits + newline always fit.
-        let _ = writeln!(line, "{mark} {}", self.inode);
-        line
+        write!(line, "{mark} {}", self.inode)?;
+        if let Some(terms) = &self.v2 {
+            terms.write(line)?;
+        }
+        line.write_char('\n')
+    }
+}
+
+impl Terms {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Terms> {
+        let mut terms = Terms::default();
+        for word in words {
+            let at = word.iter().position(|&b| b == b'=').unwrap_or(word.len());
+            let (key, value) = (&word[..at], word.get(at + 1..).unwrap_or_default());
+            match key {
+                b"at" => terms.at = decimal(value)?,
+                b"size" => terms.size = decimal(value)?,
+                b"m" => terms.mtime_ns = decimal(value)?,
+                b"b" => terms.boot = proof::hex32(value)?,
+                b"prefix" => terms.prefix = Some(Block::parse(value)?),
+                b"end" => terms.ended = value == b"1",
+                _ => {}
+            }
+        }
+        Some(terms)
+    }
+
+    fn write(&self, line: &mut impl Write) -> fmt::Result {
+        let Terms {
+            at,
+            size,
+            mtime_ns,
+            boot,
+            ..
+        } = self;
+        write!(line, " v2 at={at} size={size} m={mtime_ns} b={boot:08x}")?;
+        if let Some(block) = &self.prefix {
+            write!(line, " prefix={block}")?;
+        }
+        if self.ended {
+            line.write_str(" end=1")?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Inode;
 
     #[test]
     fn both_marks_read_back() {
         for mark in [Mark::Found, Mark::Lost] {
             for inode in [1, 4711, u64::MAX] {
-                let reply = Reply {
-                    mark,
-                    inode: InodeWord::plain(Inode(inode)),
-                };
+                let reply = Reply::classic(mark, InodeWord::plain(Inode(inode)));
                 let line = reply.to_line();
                 assert_eq!(Reply::parse(&line[..line.len() - 1]), Ok(reply));
             }
@@ -85,17 +169,53 @@ mod tests {
     #[test]
     fn the_longest_answer_is_written_whole() {
         let longest = InodeWord::parse(b"000000000000000018446744073709551615").unwrap();
-        let line = Reply {
-            mark: Mark::Lost,
-            inode: longest,
-        }
-        .to_line();
+        let line = Reply::classic(Mark::Lost, longest).to_line();
         assert_eq!(&line[..], b"L 000000000000000018446744073709551615\n");
     }
 
     #[test]
+    fn terms_read_back() {
+        let block = Block {
+            start: u64::MAX / 2,
+            len: 4096,
+            crc: u32::MAX,
+        };
+        for prefix in [None, Some(block)] {
+            let most = u64::MAX;
+            let terms = Terms {
+                at: most,
+                size: most,
+                mtime_ns: most,
+                boot: 0xabc,
+                prefix,
+                ended: prefix.is_some(),
+            };
+            let inode = InodeWord::parse(b"000000000000000018446744073709551615").unwrap();
+            let reply = Reply {
+                mark: Mark::Found,
+                inode,
+                v2: Some(terms),
+            };
+            let line = reply.to_line();
+            assert_eq!(line.last(), Some(&b'\n'), "the longest answer fits");
+            assert_eq!(Reply::parse(&line[..line.len() - 1]), Ok(reply));
+        }
+        let refused = Reply::parse(b"E 0 v2").unwrap();
+        assert_eq!(refused.mark, Mark::Refused);
+        for bad in [
+            &b"E 0"[..],
+            b"O 0 v2",
+            b"O 1 v2 at=x",
+            b"O 1 v2 b=1",
+            b"O 1 v2 prefix=1:2",
+        ] {
+            assert_eq!(Reply::parse(bad), Err(BadReply));
+        }
+    }
+
+    #[test]
     fn later_fields_are_ignored_and_anything_else_is_refused() {
-        assert!(Reply::parse(b"O 12 v2 x=1").is_ok());
+        assert!(Reply::parse(b"O 12 v3 x=1").is_ok());
         for bad in [
             &b""[..],
             b"O",

@@ -1,16 +1,19 @@
 //! The one line a client sends: `PATH INODE OFFSET\n`, or just `PATH\n` at first contact.
 //!
-//! Fields behind the third are for later versions; a classic server ignores them.
+//! A classic server ignores what stands behind the third field. A fourth field `v2` asks for version 2 and may be
+//! followed by `key=value` fields: see [`Extension`].
 
 use std::fmt::{self, Write};
 
+use super::frame::SUMS_MAX;
 use super::line::words;
 use super::number::{InodeWord, decimal};
+use super::proof::{self, Proof};
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 
 /// What a client asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
     /// The live file's path as the client wrote it. Only ever compared with configured paths, never opened.
     pub path: &'a [u8],
@@ -18,6 +21,53 @@ pub struct Request<'a> {
     pub inode: InodeWord,
     /// How many bytes of it the client holds.
     pub offset: u64,
+    /// What a client of version 2 says besides; `None` from a classic one.
+    pub v2: Option<Extension>,
+}
+
+/// The fields of version 2, each as `key=value`; keys that are not known are ignored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Extension {
+    /// `p`: checksums of what the client holds.
+    pub proof: Proof,
+    /// `m`: every generation older than the client's was last written no later than this, in nanoseconds.
+    pub mtime_ns: Option<u64>,
+    /// `b`: the boot of the server's machine during which the client last followed this generation.
+    pub boot: Option<u32>,
+    /// `c=1`: the copy was begun by the classic protocol, which sends 0xff for 0x07.
+    pub mapped: bool,
+    /// `prefix=0`: do not offer a file that is shorter than what the client holds; it was tried.
+    pub no_prefix: bool,
+    /// `history=all`: at first contact begin with the oldest rotated file.
+    pub history: bool,
+    /// `op`: what to do with the generation.
+    pub op: Op,
+}
+
+/// What a client of version 2 wants of a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Op {
+    /// Its bytes from the offset on, and all that follow, for ever.
+    #[default]
+    Stream,
+    /// `digest`: the MD5 of its first bytes, as many as the client holds or the server has.
+    Digest,
+    /// `sums:START:LEN:COUNT`: checksums of blocks, the last one possibly short.
+    Sums {
+        /// Where the first block starts.
+        start: u64,
+        /// Bytes of a block.
+        len: u64,
+        /// How many blocks, at most [`SUMS_MAX`].
+        count: u16,
+    },
+    /// `range:START:LEN`: these bytes of it.
+    Range {
+        /// The first byte.
+        start: u64,
+        /// How many.
+        len: u64,
+    },
 }
 
 /// Why a line is no request.
@@ -29,6 +79,8 @@ pub enum BadRequest {
     Inode,
     /// The third field is no offset.
     Offset,
+    /// A field of version 2 that is known has a value that makes no sense.
+    Extension,
 }
 
 impl fmt::Display for BadRequest {
@@ -37,6 +89,7 @@ impl fmt::Display for BadRequest {
             BadRequest::Empty => "an empty request",
             BadRequest::Inode => "a request whose second field is no inode number",
             BadRequest::Offset => "a request whose third field is no offset",
+            BadRequest::Extension => "a request with a malformed field of version 2",
         })
     }
 }
@@ -54,10 +107,15 @@ impl<'a> Request<'a> {
             Some(word) => decimal(word).ok_or(BadRequest::Offset)?,
             None => 0,
         };
+        let v2 = match words.next() {
+            Some(VERSION_2) => Some(Extension::parse(words)?),
+            _ => None,
+        };
         Ok(Request {
             path,
             inode,
             offset,
+            v2,
         })
     }
 
@@ -66,8 +124,103 @@ impl<'a> Request<'a> {
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
         line.extend_from_slice(self.path).ok()?;
-        writeln!(line, " {} {}", self.inode, self.offset).ok()?;
+        write!(line, " {} {}", self.inode, self.offset).ok()?;
+        if let Some(v2) = &self.v2 {
+            v2.write(&mut line).ok()?;
+        }
+        line.push(b'\n').ok()?;
         Some(line)
+    }
+}
+
+/// What stands in fourth place to ask for version 2.
+const VERSION_2: &[u8] = b"v2";
+
+/// Whether a line asks for version 2, be the rest of it sound or not.
+pub fn asks_for_v2(line: &[u8]) -> bool {
+    words(line).nth(3) == Some(VERSION_2)
+}
+
+impl Extension {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Extension, BadRequest> {
+        let mut v2 = Extension::default();
+        for word in words {
+            v2.set(word).ok_or(BadRequest::Extension)?;
+        }
+        Ok(v2)
+    }
+
+    /// Takes one field. `None` if its key is known and its value makes no sense.
+    fn set(&mut self, word: &[u8]) -> Option<()> {
+        let at = word.iter().position(|&b| b == b'=').unwrap_or(word.len());
+        let (key, value) = (&word[..at], word.get(at + 1..).unwrap_or_default());
+        match key {
+            b"p" => self.proof = proof::parse(value)?,
+            b"m" => self.mtime_ns = Some(decimal(value)?),
+            b"b" => self.boot = Some(proof::hex32(value)?),
+            b"c" => self.mapped = value == b"1",
+            b"prefix" => self.no_prefix = value == b"0",
+            b"history" => self.history = value == b"all",
+            b"op" => self.op = Op::parse(value)?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn write(&self, line: &mut impl Write) -> fmt::Result {
+        line.write_str(" v2")?;
+        if !self.proof.is_empty() {
+            line.write_str(" p=")?;
+            proof::write(&self.proof, line)?;
+        }
+        if let Some(mtime_ns) = self.mtime_ns {
+            write!(line, " m={mtime_ns}")?;
+        }
+        if let Some(boot) = self.boot {
+            write!(line, " b={boot:08x}")?;
+        }
+        for (given, field) in [
+            (self.mapped, " c=1"),
+            (self.no_prefix, " prefix=0"),
+            (self.history, " history=all"),
+        ] {
+            if given {
+                line.write_str(field)?;
+            }
+        }
+        match self.op {
+            Op::Stream => Ok(()),
+            Op::Digest => line.write_str(" op=digest"),
+            Op::Sums { start, len, count } => write!(line, " op=sums:{start}:{len}:{count}"),
+            Op::Range { start, len } => write!(line, " op=range:{start}:{len}"),
+        }
+    }
+}
+
+impl Op {
+    fn parse(text: &[u8]) -> Option<Op> {
+        let mut parts = text.split(|&b| b == b':');
+        let name = parts.next()?;
+        let mut number = || decimal(parts.next()?);
+        let op = match name {
+            b"digest" => Op::Digest,
+            b"sums" => {
+                let (start, len, count) = (number()?, number()?, number()?);
+                let count = u16::try_from(count).ok()?;
+                start.checked_add(len.checked_mul(u64::from(count))?)?;
+                if len == 0 || count == 0 || usize::from(count) > SUMS_MAX {
+                    return None;
+                }
+                Op::Sums { start, len, count }
+            }
+            b"range" => {
+                let (start, len) = (number()?, number()?);
+                start.checked_add(len)?;
+                Op::Range { start, len }
+            }
+            _ => return None,
+        };
+        parts.next().is_none().then_some(op)
     }
 }
 
@@ -97,6 +250,20 @@ mod tests {
         assert_eq!(parse(b"/m -1 0"), Err(BadRequest::Inode));
         assert_eq!(parse(b"/m 0x10 0"), Err(BadRequest::Inode));
         assert_eq!(parse(b"/m 1 1e3"), Err(BadRequest::Offset));
+        for bad in [
+            "p=1",
+            "m=x",
+            "b=123",
+            "op=dance",
+            "op=sums:0:0:1",
+            "op=sums:0:1:1025",
+            "op=range:1",
+            "op=digest:1",
+        ] {
+            let line = format!("/m 1 1 v2 {bad}");
+            assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
+        }
+        assert!(parse(b"/m 1 1 v2 future=1 odd").is_ok());
     }
 
     #[test]
@@ -104,10 +271,44 @@ mod tests {
         arbtest::arbtest(|u| {
             let path = b"/var/log/messages";
             let inode = InodeWord::plain(Inode(u.arbitrary()?));
+            let proof = (0..u.int_in_range(0..=proof::BLOCKS_MAX)?)
+                .map(|_| {
+                    let (len, crc) = (u.int_in_range(1..=4096)?, u.arbitrary()?);
+                    Ok(proof::Block {
+                        start: u.arbitrary::<u64>()? / 2,
+                        len,
+                        crc,
+                    })
+                })
+                .collect::<Result<_, _>>()?;
+            let op = match u.int_in_range(0..=3)? {
+                0 => Op::Stream,
+                1 => Op::Digest,
+                2 => Op::Sums {
+                    start: u.arbitrary::<u32>()?.into(),
+                    len: 4096,
+                    count: u.int_in_range(1..=1024)?,
+                },
+                _ => Op::Range {
+                    start: u.arbitrary::<u64>()? / 2,
+                    len: u.arbitrary::<u64>()? / 2,
+                },
+            };
+            let extension = Extension {
+                proof,
+                mtime_ns: u.arbitrary()?,
+                boot: u.arbitrary()?,
+                mapped: u.arbitrary()?,
+                no_prefix: u.arbitrary()?,
+                history: u.arbitrary()?,
+                op,
+            };
+            let v2 = u.arbitrary::<bool>()?.then_some(extension);
             let request = Request {
                 path,
                 inode,
                 offset: u.arbitrary()?,
+                v2,
             };
             let line = request.to_line().unwrap();
             assert_eq!(line.last(), Some(&b'\n'));
@@ -130,10 +331,29 @@ mod tests {
     #[test]
     fn the_longest_path_fits_and_a_longer_line_is_refused() {
         let path = [b'a'; crate::limits::PATH_MAX_LEN];
+        let block = proof::Block {
+            start: u64::MAX / 2,
+            len: 4096,
+            crc: u32::MAX,
+        };
+        let longest = Extension {
+            proof: [block; proof::BLOCKS_MAX].into_iter().collect(),
+            mtime_ns: Some(u64::MAX),
+            boot: Some(u32::MAX),
+            mapped: true,
+            no_prefix: true,
+            history: true,
+            op: Op::Sums {
+                start: u64::MAX / 2,
+                len: u64::MAX / 4096,
+                count: 1024,
+            },
+        };
         let mut request = Request {
             path: &path,
             inode: InodeWord::plain(Inode(u64::MAX)),
             offset: u64::MAX,
+            v2: Some(longest),
         };
         assert!(request.to_line().is_some());
         let path = [b'a'; REQUEST_MAX_LEN];

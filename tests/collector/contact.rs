@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::common::FETCHLOGS;
-use super::common::collector::{Collector, Place, REMOTE, run, send_signal};
+use super::common::collector::{Collector, Place, REMOTE, Signal, run, send_signal};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Scripted, Step};
 use super::is_event;
@@ -202,7 +202,7 @@ fn relative_paths_start_where_the_collector_was_started() {
     assert_eq!(place.pointer("one.ptr"), "1");
     place.wait_for_status("127.0.0.1", "OK\n");
     place.configure(&[line("one"), line("two")]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     server.accept().send("O 2\ntwo");
     place.wait_for("two", b"two");
     assert!(call.is_held());
@@ -220,7 +220,7 @@ fn in_the_background_relative_paths_mean_the_same() {
     call.send("O 5\nfar away");
     place.wait_for("log", b"far away");
     place.wait_for_status("127.0.0.1", "OK\n");
-    assert!(send_signal("TERM", background.pid));
+    send_signal(Signal::TERM, background.pid).unwrap();
     call.wait_until_left();
     eventually("the pid file to go", || {
         (!place.path("pid").exists()).then_some(())
@@ -260,6 +260,6 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        send_signal("KILL", self.pid);
+        let _ = send_signal(Signal::KILL, self.pid);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::common::collector::{Collector, Place, REMOTE};
+use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::patience::eventually;
 use super::common::scripted::{Call, Scripted, Step};
 
@@ -85,10 +85,10 @@ fn a_crowd_is_heard_before_it_is_judged() {
     eventually("all to have asked", || {
         (asked.load(Ordering::Relaxed) == SOURCES).then_some(())
     });
-    collector.signal("STOP");
+    collector.signal(Signal::STOP);
     go.store(true, Ordering::Relaxed);
     thread::sleep(Duration::from_millis(WAIT_S * 1000 + 100));
-    collector.signal("CONT");
+    collector.signal(Signal::CONT);
     for at in 0..SOURCES {
         place.wait_for(&format!("log{at}"), b"abc");
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::common::collector::{Collector, Place, REMOTE};
+use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::patience::for_a_while;
 use super::common::scripted::{Call, Scripted};
 use super::is_event;
@@ -224,7 +224,7 @@ fn two_names_of_one_file_are_noticed() {
 
     // Whoever is left may have it.
     place.configure(&[place.line(two.address(), REMOTE, "link/log")]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     two.accept_asking(7, 9);
 }
 

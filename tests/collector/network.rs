@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
+use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
-use super::common::collector::{Place, REMOTE};
+use super::common::collector::{Place, REMOTE, Signal};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Scripted, Step};
 use super::is_event;
@@ -140,10 +140,10 @@ fn a_server_that_takes_no_connection_is_told_in_time() {
 
 /// A listener whose queue is full, so that a further connection gets no answer at all, and what fills the queue.
 fn full_listener() -> (TcpListener, Vec<TcpStream>) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket.bind(&any.into()).unwrap();
-    socket.listen(0).unwrap();
+    bind(&socket, &any).unwrap();
+    listen(&socket, 0).unwrap();
     let listener = TcpListener::from(socket);
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();
@@ -229,15 +229,15 @@ fn a_collector_that_was_held_up_does_not_blame_the_server() {
     let place = Place::following(server.address());
     let collector = place.start(&["-w", "0.8", "-i", "0.8"]);
     let mut call = server.accept_asking(0, 0);
-    collector.signal("STOP");
+    collector.signal(Signal::STOP);
     call.send("O 7\nabc");
     thread::sleep(Duration::from_millis(1000));
-    collector.signal("CONT");
+    collector.signal(Signal::CONT);
     place.wait_for("log", b"abc");
-    collector.signal("STOP");
+    collector.signal(Signal::STOP);
     call.send("def");
     thread::sleep(Duration::from_millis(1000));
-    collector.signal("CONT");
+    collector.signal(Signal::CONT);
     place.wait_for("log", b"abcdef");
     collector.out.wait_for("following");
     assert_eq!(collector.out.all().len(), 1);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::common::FETCHLOGS;
-use super::common::collector::{Collector, Place};
+use super::common::collector::{Collector, Place, Signal};
 use super::common::patience::eventually;
 use super::common::scripted::{Call, Scripted};
 
@@ -31,7 +31,7 @@ fn a_killed_collector_goes_on_at_the_size_of_its_copy() {
 fn a_stopped_collector_goes_on_at_the_size_of_its_copy() {
     let server = Scripted::new();
     let place = Place::following(server.address());
-    for (signal, offset) in [("TERM", 0), ("INT", 3), ("TERM", 6)] {
+    for (signal, offset) in [(Signal::TERM, 0), (Signal::INT, 3), (Signal::TERM, 6)] {
         let mut collector = place.start(&[]);
         let inode = if offset == 0 { 0 } else { 7 };
         let mut call = server.accept_asking(inode, offset);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::common::collector::{Collector, Place, REMOTE, run};
+use super::common::collector::{Collector, Place, REMOTE, Signal, run};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Call, Scripted};
 
@@ -41,7 +41,7 @@ fn hup_touches_only_what_changed() {
         line(&added, "added"),
         line(&kept, "kept"),
     ]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     removed_call.wait_until_left();
     changed_call.wait_until_left();
     let mut call = changed.accept();
@@ -64,7 +64,7 @@ fn hup_touches_only_what_changed() {
 
     // What was removed may come back and goes on where it was.
     place.configure(&[line(&removed, "removed")]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     removed.accept_asking(7, 7);
     kept_call.wait_until_left();
 }
@@ -77,7 +77,7 @@ fn a_source_can_change_its_server_and_keep_its_files() {
     let mut call = answer(&old, "abc");
     place.wait_for("log", b"abc");
     place.configure(&[place.line(new.address(), REMOTE, "log")]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     call.wait_until_left();
     let mut call = new.accept_asking(7, 3);
     call.send("O 7\ndef");
@@ -105,7 +105,7 @@ fn sources_can_trade_their_files() {
         place.line(one.address(), REMOTE, "b"),
         place.line(two.address(), REMOTE, "a"),
     ]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     call_one.wait_until_left();
     call_two.wait_until_left();
     one.accept_asking(7, 3);
@@ -125,7 +125,7 @@ fn a_faulty_configuration_changes_nothing() {
         "127.0.0.1 70000 /var/log/messages a b".to_owned(),
         "127.0.0.1 19 relative a".to_owned(),
     ]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     collector.err.wait_for("the configuration stays as it was");
     let conf = place.path("conf");
     for place_in_file in ["2:11", "3:14", "3:24"] {
@@ -135,7 +135,7 @@ fn a_faulty_configuration_changes_nothing() {
     }
     assert_eq!(collector.err.all().len(), 4);
     fs::remove_file(&conf).unwrap();
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     let told = collector.err.wait_for("cannot read");
     assert!(told.contains(conf.to_str().unwrap()), "{told}");
     collector
@@ -144,7 +144,7 @@ fn a_faulty_configuration_changes_nothing() {
     call.send("def");
     place.wait_for("log", b"abcdef");
     fs::write(&conf, good).unwrap();
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     call.send("ghi");
     place.wait_for("log", b"abcdefghi");
     server.expect_no_call(50);
@@ -159,14 +159,14 @@ fn a_configuration_without_sources_is_no_fault() {
     let mut call = answer(&server, "abc");
     place.wait_for("log", b"abc");
     place.configure(&["# nobody".to_owned()]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     call.wait_until_left();
     eventually("no status", || {
         (!place.path("snmp/127.0.0.1").exists()).then_some(())
     });
     assert!(collector.runs());
     place.configure(&[place.line(server.address(), REMOTE, "log")]);
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     server.accept_asking(7, 3);
 }
 
@@ -185,7 +185,7 @@ fn usr1_reopens_the_files_and_tells_the_states() {
     place.wait_for("log", b"abc");
     collector.out.wait_for("cannot open");
     for round in 1..=3 {
-        collector.signal("USR1");
+        collector.signal(Signal::USR1);
         collector.out.wait_for_nth("127.0.0.13", round + 1);
         let line = collector.out.wait_for_nth("127.0.0.14", round + 1);
         assert!(line.contains("cannot open"), "{line}");
@@ -196,7 +196,7 @@ fn usr1_reopens_the_files_and_tells_the_states() {
     place.wait_for("log", b"abcdef");
     good.expect_no_call(50);
     fs::remove_dir(place.path("dir")).unwrap();
-    collector.signal("USR1");
+    collector.signal(Signal::USR1);
     bad.accept_asking(0, 0);
 }
 
@@ -210,7 +210,7 @@ fn usr1_notices_files_that_were_replaced() {
     // An operator restores an older copy together with its pointer.
     fs::write(place.path("older"), "abc").unwrap();
     fs::rename(place.path("older"), place.path("log")).unwrap();
-    collector.signal("USR1");
+    collector.signal(Signal::USR1);
     call.wait_until_left();
     let mut call = server.accept_asking(7, 3);
     call.send("O 7\ndefghi");
@@ -227,7 +227,7 @@ fn usr1_notices_a_file_replaced_by_one_of_its_size() {
     place.wait_for("log", b"abc");
     fs::write(place.path("twin"), "xyz").unwrap();
     fs::rename(place.path("twin"), place.path("log")).unwrap();
-    collector.signal("USR1");
+    collector.signal(Signal::USR1);
     collector.out.wait_for_nth("following", 2);
     call.send("def");
     place.wait_for("log", b"xyzdef");
@@ -235,7 +235,7 @@ fn usr1_notices_a_file_replaced_by_one_of_its_size() {
 
 #[test]
 fn term_and_int_end_well() {
-    for signal in ["TERM", "INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let server = Scripted::new();
         let place = Place::following(server.address());
         let pid_file = place.path("pid");
@@ -247,7 +247,7 @@ fn term_and_int_end_well() {
             format!("{}\n", collector.pid()).as_bytes()
         );
         collector.signal(signal);
-        assert_eq!(collector.wait().code(), Some(0), "{signal}");
+        assert_eq!(collector.wait().code(), Some(0), "{signal:?}");
         assert!(!pid_file.exists());
     }
 }
@@ -259,12 +259,11 @@ fn a_storm_of_signals_is_weathered() {
     let mut collector = place.start(&[]);
     let mut call = answer(&server, "abc");
     place.wait_for("log", b"abc");
-    let storm = format!(
-        "for i in $(seq 200); do kill -s HUP {pid}; kill -s USR1 {pid}; kill -s PIPE {pid}; done",
-        pid = collector.pid()
-    );
-    let status = Command::new("sh").args(["-c", &storm]).status().unwrap();
-    assert!(status.success());
+    for _ in 0..200 {
+        for signal in [Signal::HUP, Signal::USR1, Signal::PIPE] {
+            collector.signal(signal);
+        }
+    }
     assert!(collector.runs());
     call.send("def");
     place.wait_for("log", b"abcdef");
@@ -338,10 +337,10 @@ fn hup_looks_names_up_again() {
     let mut call = answer(&old, "abc");
     place.wait_for("log", b"abc");
     place.wait_for_status("127.0.0.15", "OK\n");
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     for_a_while(100, "nothing has moved", || call.is_held());
     fs::write(place.path("hosts"), "127.0.0.16 logbox.test\n").unwrap();
-    collector.signal("HUP");
+    collector.signal(Signal::HUP);
     call.wait_until_left();
     let mut call = new.accept_asking(7, 3);
     call.send("O 7\ndef");

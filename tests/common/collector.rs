@@ -10,6 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
 use super::FETCHLOGS;
@@ -169,9 +171,9 @@ impl Collector {
         self.child.id()
     }
 
-    /// Sends a signal, by its name without `SIG`.
-    pub fn signal(&self, name: &str) {
-        assert!(send_signal(name, self.pid()), "SIG{name}");
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        send_signal(signal, self.pid()).unwrap();
     }
 
     /// Kills it as a power cut would, but for the disk.
@@ -182,7 +184,7 @@ impl Collector {
 
     /// Asks it to end and tells how it did.
     pub fn stop(mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.wait()
     }
 
@@ -253,11 +255,10 @@ impl Lines {
     }
 }
 
-/// Sends a signal to a process, by its name without `SIG`. Tells whether there was such a process.
-pub fn send_signal(name: &str, pid: u32) -> bool {
-    let kill = format!("kill -s {name} {pid} 2>/dev/null");
-    let status = Command::new("sh").args(["-c", &kill]).status();
-    status.unwrap().success()
+/// Sends a signal to a process; an error if there is none.
+pub fn send_signal(signal: Signal, pid: u32) -> rustix::io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(pid.unwrap(), signal)
 }
 
 /// Runs a collector that is expected to end by itself: its exit status, stdout and stderr.

@@ -1,9 +1,15 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod classic;
 pub mod collector;
+pub mod descriptors;
+pub mod logs;
+pub mod pair;
 pub mod patience;
+pub mod process;
 pub mod scripted;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use socket2::SockRef;
+use rustix::net::{listen, sockopt};
 
 use super::patience::{PATIENCE, eventually, for_a_while};
 
@@ -90,7 +90,7 @@ impl Scripted {
         let address = self.address();
         self.listener.set_nonblocking(false).unwrap();
         // Room for hundreds that come at once: who finds none tries again after a second only.
-        SockRef::from(&self.listener).listen(1024).unwrap();
+        listen(&self.listener, 1024).unwrap();
         thread::spawn(move || {
             for (number, stream) in self.listener.incoming().flatten().enumerate() {
                 let handle = handle.clone();
@@ -213,8 +213,7 @@ impl Call {
 
     /// Resets the connection.
     pub fn reset(self) {
-        let socket = SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
     /// Waits until the collector closes the connection.

@@ -5,6 +5,10 @@ use crate::store::fake::{Fake, Handle};
 
 const STAMP: &str = "20261122132956";
 
+fn classic(inode: u64) -> Generation {
+    Generation::classic(Inode(inode))
+}
+
 fn paths() -> Paths {
     Paths {
         local: "/l/m".into(),
@@ -51,7 +55,7 @@ impl Fixture {
         let mut fixture = Fixture::new();
         let mut copy = fixture.open().unwrap();
         fixture
-            .with(|means| copy.begin(Inode(inode), means))
+            .with(|means| copy.begin(classic(inode), means))
             .unwrap();
         fixture.with(|means| copy.append(bytes, means)).unwrap();
         (fixture, copy)
@@ -79,7 +83,7 @@ fn an_empty_copy_without_pointer_is_used_as_it_is() {
     let mut fixture = Fixture::new();
     fixture.disk.write("/l/m", b"");
     let mut copy = fixture.open().unwrap();
-    fixture.with(|means| copy.begin(Inode(7), means)).unwrap();
+    fixture.with(|means| copy.begin(classic(7), means)).unwrap();
     assert_eq!(fixture.disk.names(), ["/l/m", "/p/m"]);
 }
 
@@ -157,7 +161,9 @@ fn the_pointer_is_there_before_the_first_byte() {
 #[test]
 fn rotation_keeps_the_old_copy_and_starts_an_empty_one() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
-    let kept = fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    let kept = fixture
+        .with(|means| copy.rotate(classic(8), means))
+        .unwrap();
     assert_eq!(kept, PathBuf::from("/l/m.20261122132956"));
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
@@ -168,9 +174,13 @@ fn rotation_keeps_the_old_copy_and_starts_an_empty_one() {
 #[test]
 fn two_rotations_within_a_second_keep_both_copies() {
     let (fixture, mut copy) = Fixture::streaming(7, b"one");
-    fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    fixture
+        .with(|means| copy.rotate(classic(8), means))
+        .unwrap();
     fixture.with(|means| copy.append(b"two", means)).unwrap();
-    fixture.with(|means| copy.rotate(Inode(9), means)).unwrap();
+    fixture
+        .with(|means| copy.rotate(classic(9), means))
+        .unwrap();
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"one");
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
 }
@@ -179,7 +189,9 @@ fn two_rotations_within_a_second_keep_both_copies() {
 fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.forbid_rename_new();
-    fixture.with(|means| copy.rotate(Inode(8), means)).unwrap();
+    fixture
+        .with(|means| copy.rotate(classic(8), means))
+        .unwrap();
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
 }
@@ -242,12 +254,12 @@ fn survive(nth: u32, again: u32, prepare: fn(&Fake)) -> bool {
 fn run_to_the_end(fixture: &mut Fixture) -> Result<(), Fault> {
     let mut copy = fixture.open()?;
     if copy.inode().is_none() {
-        fixture.with(|means| copy.begin(Inode(7), means))?;
+        fixture.with(|means| copy.begin(classic(7), means))?;
     }
     if copy.inode() == Some(Inode(7)) {
         let rest = &b"one"[copy.size() as usize..];
         fixture.with(|means| copy.append(rest, means))?;
-        fixture.with(|means| copy.rotate(Inode(8), means))?;
+        fixture.with(|means| copy.rotate(classic(8), means))?;
     }
     let rest = &b"two"[copy.size() as usize..];
     fixture.with(|means| copy.append(rest, means))
@@ -287,7 +299,11 @@ fn a_vanished_rotated_copy_is_reported() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just after the local copy got its new name.
     fixture.disk.die_at_call(10);
-    assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
+    assert!(
+        fixture
+            .with(|means| copy.rotate(classic(8), means))
+            .is_err()
+    );
     drop(copy);
     fixture.disk.revive();
     assert!(!fixture.disk.exists("/l/m"));
@@ -305,7 +321,11 @@ fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just before the rename, then let somebody take the announced name.
     fixture.disk.die_at_call(9);
-    assert!(fixture.with(|means| copy.rotate(Inode(8), means)).is_err());
+    assert!(
+        fixture
+            .with(|means| copy.rotate(classic(8), means))
+            .is_err()
+    );
     drop(copy);
     fixture.disk.revive();
     assert!(fixture.disk.exists("/l/m"));

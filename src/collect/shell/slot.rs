@@ -10,7 +10,7 @@ use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
-use crate::limits::{REQUEST_MAX_LEN, TURN_BYTES_MAX};
+use crate::limits::TURN_BYTES_MAX;
 use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
 use crate::time::Mono;
@@ -60,13 +60,12 @@ impl Slot {
         self.source.config()
     }
 
-    /// Whether the configured name, looked up again, still stands for the address in use. While it cannot be looked
-    /// up, the address stays.
-    pub fn address_holds(&self) -> bool {
-        self.address.is_some_and(|address| {
-            let found = look_up(self.config());
-            found.is_empty() || found.contains(&address)
-        })
+    /// Whether the source still has the address that it was given. A host name is looked up now; if that fails, the
+    /// address it had is kept.
+    pub fn has_same_address(&self) -> bool {
+        let found = look_up(self.config());
+        self.address
+            .is_some_and(|address| found.is_empty() || found.contains(&address))
     }
 
     /// The generation of the present socket, as its token carries it.
@@ -178,18 +177,28 @@ impl Slot {
 
     /// Sends what the source has to send, as far as the socket takes it.
     fn send(&mut self, cx: &mut Cx<'_>) {
-        let mut line = [0; REQUEST_MAX_LEN];
         while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
-            let len = self.source.output(&mut line);
-            if len == 0 {
+            let output = self.source.output();
+            if output.is_empty() {
                 break;
             }
-            match socket.stream.write(&line[..len]) {
-                Ok(sent) => self.source.consume_output(sent, len, cx),
+            match socket.stream.write(output) {
+                Ok(sent) => self.source.consume_output(sent, cx),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.source.handle_closed(Closed::Broken(error), cx),
             }
+        }
+    }
+
+    /// Does a part of what takes long, if there is any, and tells whether there is more.
+    pub fn work(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
+        if self.source.has_work() {
+            self.source.work(buf, cx);
+        }
+        match self.source.has_work() {
+            true => Rest::More,
+            false => Rest::None,
         }
     }
 

@@ -48,23 +48,26 @@ mod reading {
     #[test]
     fn a_log_is_opened_and_read_at_any_offset() {
         let scene = Scene::new();
-        let file = RealRead.open(&scene.at("log")).unwrap();
+        let file = RealRead::new().open(&scene.at("log")).unwrap();
         let mut buf = [0; 4];
-        assert_eq!(RealRead.read_at(&file, &mut buf, 3).unwrap(), 4);
+        assert_eq!(RealRead::new().read_at(&file, &mut buf, 3).unwrap(), 4);
         assert_eq!(&buf, b"3456");
-        assert_eq!(RealRead.read_at(&file, &mut buf, 8).unwrap(), 2);
+        assert_eq!(RealRead::new().read_at(&file, &mut buf, 8).unwrap(), 2);
         assert_eq!(&buf[..2], b"89");
-        assert_eq!(RealRead.read_at(&file, &mut buf, 10).unwrap(), 0);
-        assert_eq!(RealRead.read_at(&file, &mut buf, 1 << 40).unwrap(), 0);
-        assert_eq!(RealRead.read_at(&file, &mut [], 0).unwrap(), 0);
+        assert_eq!(RealRead::new().read_at(&file, &mut buf, 10).unwrap(), 0);
+        assert_eq!(
+            RealRead::new().read_at(&file, &mut buf, 1 << 40).unwrap(),
+            0
+        );
+        assert_eq!(RealRead::new().read_at(&file, &mut [], 0).unwrap(), 0);
     }
 
     #[test]
     fn an_offset_beyond_the_systems_is_an_error_or_nothing() {
         let scene = Scene::new();
-        let file = RealRead.open(&scene.at("log")).unwrap();
+        let file = RealRead::new().open(&scene.at("log")).unwrap();
         assert!(matches!(
-            RealRead.read_at(&file, &mut [0; 4], u64::MAX),
+            RealRead::new().read_at(&file, &mut [0; 4], u64::MAX),
             Ok(0) | Err(_)
         ));
     }
@@ -72,12 +75,12 @@ mod reading {
     #[test]
     fn a_link_is_refused_and_a_fifo_does_not_wait() {
         let scene = Scene::new();
-        assert!(is_link_refusal(RealRead.open(&scene.at("link"))));
-        assert!(is_link_refusal(RealRead.open(&scene.at("dangling"))));
-        let fifo = RealRead.open(&scene.at("fifo")).unwrap();
-        assert_eq!(RealRead.stat(&fifo).unwrap().kind, Kind::Special);
+        assert!(is_link_refusal(RealRead::new().open(&scene.at("link"))));
+        assert!(is_link_refusal(RealRead::new().open(&scene.at("dangling"))));
+        let fifo = RealRead::new().open(&scene.at("fifo")).unwrap();
+        assert_eq!(RealRead::new().stat(&fifo).unwrap().kind, Kind::Special);
         assert_eq!(
-            kind_of_error(RealRead.open(&scene.at("none"))),
+            kind_of_error(RealRead::new().open(&scene.at("none"))),
             Some(ErrorKind::NotFound)
         );
     }
@@ -87,9 +90,9 @@ mod reading {
         let scene = Scene::new();
         fs::write(scene.at("dir/inside"), "x").unwrap();
         symlink("dir", scene.at("to_dir")).unwrap();
-        RealRead.open(&scene.at("to_dir/inside")).unwrap();
+        RealRead::new().open(&scene.at("to_dir/inside")).unwrap();
         let mut names = 0;
-        let counted = RealRead.list(&scene.at("to_dir"), &mut |_| {
+        let counted = RealRead::new().list(&scene.at("to_dir"), &mut |_| {
             names += 1;
             true
         });
@@ -108,19 +111,19 @@ mod reading {
             .unwrap()
             .set_modified(mtime)
             .unwrap();
-        let file = RealRead.open(&path).unwrap();
-        let stat = RealRead.stat(&file).unwrap();
-        assert_eq!(stat, RealRead.stat_path(&path).unwrap());
+        let file = RealRead::new().open(&path).unwrap();
+        let stat = RealRead::new().stat(&file).unwrap();
+        assert_eq!(stat, RealRead::new().stat_path(&path).unwrap());
         assert_eq!((stat.size, stat.links, stat.kind), (10, 1, Kind::Regular));
         assert_eq!(stat.mtime_ns, 1_795_354_196_123_456_789);
         assert_eq!(stat.id.inode.0, fs::metadata(&path).unwrap().ino());
         fs::hard_link(&path, scene.at("second")).unwrap();
-        assert_eq!(RealRead.stat(&file).unwrap().links, 2);
+        assert_eq!(RealRead::new().stat(&file).unwrap().links, 2);
         fs::remove_file(scene.at("second")).unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(RealRead.stat(&file).unwrap().links, 0);
+        assert_eq!(RealRead::new().stat(&file).unwrap().links, 0);
         assert_eq!(
-            kind_of_error(RealRead.stat_path(&path)),
+            kind_of_error(RealRead::new().stat_path(&path)),
             Some(ErrorKind::NotFound)
         );
     }
@@ -128,7 +131,7 @@ mod reading {
     #[test]
     fn stat_of_a_path_does_not_follow_a_link() {
         let scene = Scene::new();
-        let kind = |name: &str| RealRead.stat_path(&scene.at(name)).unwrap().kind;
+        let kind = |name: &str| RealRead::new().stat_path(&scene.at(name)).unwrap().kind;
         assert_eq!(kind("log"), Kind::Regular);
         assert_eq!(kind("link"), Kind::Link);
         assert_eq!(kind("dangling"), Kind::Link);
@@ -148,7 +151,7 @@ mod reading {
     fn a_list_has_every_name_once_and_ends_on_demand() {
         let scene = Scene::new();
         let mut names = Vec::new();
-        RealRead
+        RealRead::new()
             .list(scene.dir.path(), &mut |name| {
                 names.push(String::from_utf8(name.to_vec()).unwrap());
                 true
@@ -158,14 +161,14 @@ mod reading {
         assert_eq!(names, ["dangling", "dir", "fifo", "link", "log"]);
 
         let mut calls = 0;
-        RealRead
+        RealRead::new()
             .list(scene.dir.path(), &mut |_| {
                 calls += 1;
                 calls < 2
             })
             .unwrap();
         assert_eq!(calls, 2);
-        let file = RealRead.list(&scene.at("log"), &mut |_| true);
+        let file = RealRead::new().list(&scene.at("log"), &mut |_| true);
         assert_eq!(kind_of_error(file), Some(ErrorKind::NotADirectory));
     }
 }
@@ -237,11 +240,17 @@ mod writing {
         store.append(&file, b"one").unwrap();
         store.append(&file, b"two").unwrap();
         assert_eq!(scene.text("log"), "onetwo");
+        let mut buf = [0; 8];
+        assert_eq!(store.read_at(&file, &mut buf, 1).unwrap(), 5);
+        assert_eq!(&buf[..5], b"netwo");
+        store.truncate(&file, 3).unwrap();
+        store.append(&file, b"2").unwrap();
+        assert_eq!(scene.text("log"), "one2");
         store.create_scratch(&scene.at("new")).unwrap();
         assert_eq!(scene.text("new"), "");
         assert!(is_link_refusal(store.create_scratch(&scene.at("link"))));
         assert!(store.create_scratch(&scene.at("fifo")).is_err());
-        let _reader = RealRead.open(&scene.at("fifo")).unwrap();
+        let _reader = RealRead::new().open(&scene.at("fifo")).unwrap();
         let fifo = store.create_scratch(&scene.at("fifo"));
         assert_eq!(kind_of_error(fifo), Some(ErrorKind::InvalidInput));
     }

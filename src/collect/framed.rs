@@ -1,0 +1,255 @@
+//! The frames of version 2 as they come in, put where they belong. Pure.
+//!
+//! It owns the order of things: DATA at the end of the copy and nowhere else, END at its size, NEXT only after END. A
+//! server that does otherwise is given up, and what came of an unfinished frame is taken back.
+
+use super::copy::{Fault, Generation, LocalCopy, Means, Origin};
+use super::event::Event;
+use super::trouble::{Protocol, Trouble};
+use crate::limits::NEXTS_IN_A_ROW_MAX;
+use crate::store::WriteStore;
+use crate::wire::frame::{End, Frame, Next};
+use crate::wire::receiver::{Piece, Receiver};
+
+/// The receiving end of one connection.
+pub struct Framed {
+    receiver: Receiver,
+    /// Where the open DATA frame began.
+    open_at: Option<u64>,
+    /// The generation is complete, and the next is to be named.
+    ended: Option<End>,
+    /// Generations named since the last byte of data.
+    nexts: u16,
+    /// The server's copy ends here, ours does not: it threw away what we keep.
+    box_size: Option<u64>,
+    /// The server's machine, as the answer line told.
+    boot: u32,
+    /// The answer line announced nothing but a reason.
+    refused: bool,
+    /// The size of the file on the server, as last told.
+    pub remote_size: u64,
+}
+
+/// What a frame means for the source.
+pub enum Outcome {
+    /// Go on.
+    On,
+    /// Bytes were appended.
+    Grew,
+    /// A generation is complete; its copy has the name it was given.
+    Finished(Finished),
+    /// The digest of a generation that was finished without one.
+    Digest(LateDigest),
+}
+
+/// The digest of a generation, told after its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LateDigest {
+    /// The generation.
+    pub inode: crate::ids::Inode,
+    /// How many bytes of it the digest is of.
+    pub size: u64,
+    /// The digest.
+    pub md5: [u8; 16],
+}
+
+/// A complete generation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// The name of its copy.
+    pub path: std::path::PathBuf,
+    /// Its inode on the server.
+    pub inode: crate::ids::Inode,
+    /// How many bytes of it the server's digest is of.
+    pub size: u64,
+    /// That digest, if it came with the end.
+    pub md5: Option<[u8; 16]>,
+}
+
+impl Framed {
+    /// Frames after an answer that gave `origin` and the remote size. `box_size` says that the server's file is
+    /// complete and shorter than our copy.
+    pub fn new(boot: u32, remote_size: u64, box_size: Option<u64>) -> Framed {
+        Framed {
+            receiver: Receiver::new(),
+            open_at: None,
+            ended: None,
+            nexts: 0,
+            box_size,
+            boot,
+            refused: false,
+            remote_size,
+        }
+    }
+
+    /// The one frame after an answer that refuses.
+    pub fn refused() -> Framed {
+        Framed {
+            refused: true,
+            ..Framed::new(0, 0, None)
+        }
+    }
+
+    /// Whether the size on the server is known to be beyond what we hold, and by how much.
+    pub fn behind(&self, held: u64) -> u64 {
+        self.remote_size.saturating_sub(held)
+    }
+
+    /// Takes bytes from the front of `input`, as many as it tells, and puts them where they belong.
+    pub fn take<F, S: WriteStore<File = F>>(
+        &mut self,
+        input: &[u8],
+        copy: &mut LocalCopy<F>,
+        means: &mut Means<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(usize, Outcome), Trouble> {
+        let (taken, piece) = self.receiver.next(input);
+        let outcome = match piece {
+            Piece::Nothing => Outcome::On,
+            Piece::DataStart(offset) => {
+                self.start_data(offset, copy)?;
+                Outcome::On
+            }
+            Piece::Data(bytes) => {
+                copy.append(bytes, means).map_err(Trouble::Files)?;
+                Outcome::Grew
+            }
+            Piece::DataEnd => {
+                self.open_at = None;
+                self.nexts = 0;
+                self.remote_size = self.remote_size.max(copy.size());
+                Outcome::On
+            }
+            Piece::Small => {
+                let step = self.receiver.small(Step::of).map_err(Protocol::Frame)?;
+                self.apply(step, copy, means, events)?
+            }
+            Piece::Sums => return Err(Protocol::Order.into()),
+            Piece::Bad(bad) => return Err(Protocol::Frame(bad).into()),
+        };
+        Ok((taken, outcome))
+    }
+
+    /// The connection is over: takes back what came of a frame whose end did not.
+    pub fn abandon<F, S: WriteStore<File = F>>(
+        &mut self,
+        copy: &mut LocalCopy<F>,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        match self.open_at.take() {
+            Some(offset) => copy.cut(offset, means),
+            None => Ok(()),
+        }
+    }
+
+    fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), Trouble> {
+        if self.ended.is_some() || self.refused || self.box_size.is_some() {
+            return Err(Protocol::Order.into());
+        }
+        if offset != copy.size() {
+            return Err(Protocol::Offset.into());
+        }
+        self.open_at = Some(offset);
+        Ok(())
+    }
+
+    fn apply<F, S: WriteStore<File = F>>(
+        &mut self,
+        step: Step,
+        copy: &mut LocalCopy<F>,
+        means: &mut Means<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Outcome, Trouble> {
+        match step {
+            Step::Refused(reason) => Err(Trouble::Refused(reason)),
+            _ if self.refused => Err(Protocol::Order.into()),
+            Step::Alive(size) => {
+                self.remote_size = size;
+                Ok(Outcome::On)
+            }
+            Step::End(end) => {
+                if self.ended.is_some() || end.size != self.box_size.unwrap_or(copy.size()) {
+                    return Err(Protocol::Size.into());
+                }
+                self.ended = Some(end);
+                Ok(Outcome::On)
+            }
+            Step::Next(next) => self.next(next, copy, means, events),
+            Step::Digest(digest) => Ok(Outcome::Digest(digest)),
+        }
+    }
+
+    /// The generation that ended gets a name of its own, and the next one begins.
+    fn next<F, S: WriteStore<File = F>>(
+        &mut self,
+        next: Next,
+        copy: &mut LocalCopy<F>,
+        means: &mut Means<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Outcome, Trouble> {
+        let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
+            return Err(Protocol::Order.into());
+        };
+        self.nexts += 1;
+        if self.nexts > NEXTS_IN_A_ROW_MAX {
+            return Err(Protocol::Storm.into());
+        }
+        let size = copy.size();
+        let origin = Origin {
+            mtime_ns: next.mtime_ns,
+            boot: self.boot,
+        };
+        let generation = Generation {
+            inode: next.inode,
+            origin: Some(origin),
+            classic: false,
+        };
+        let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
+        if next.inode == held.inode {
+            events(Event::Truncated { size, kept: &kept });
+        } else {
+            events(Event::Rotated {
+                next: next.inode,
+                size,
+                kept: &kept,
+            });
+        }
+        if self.box_size.take().is_some_and(|box_size| box_size < size) {
+            events(Event::KeptMore {
+                ours: size,
+                theirs: end.size,
+                kept: &kept,
+            });
+        }
+        self.remote_size = 0;
+        Ok(Outcome::Finished(Finished {
+            path: kept,
+            inode: held.inode,
+            size: end.size,
+            md5: end.md5,
+        }))
+    }
+}
+
+/// A small frame that has left the receiver.
+enum Step {
+    Alive(u64),
+    End(End),
+    Next(Next),
+    Digest(LateDigest),
+    Refused(Box<str>),
+}
+
+impl Step {
+    fn of(frame: Frame<'_>) -> Step {
+        match frame {
+            Frame::Alive { size } => Step::Alive(size),
+            Frame::End(end) => Step::End(end),
+            Frame::Next(next) => Step::Next(next),
+            Frame::Digest { inode, size, md5 } => Step::Digest(LateDigest { inode, size, md5 }),
+            Frame::Error { text, .. } => {
+                Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
+            }
+        }
+    }
+}

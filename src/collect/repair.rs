@@ -1,0 +1,459 @@
+//! A finished copy that differs from the server's file is made the same: where it begins to differ is found by block
+//! checksums, the rest is fetched again into a new file, and that is compared once more. Pure.
+//!
+//! What the copy was before is never deleted: it keeps a name of its own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::framed::Finished;
+use super::trouble::{Protocol, Trouble};
+use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
+use crate::store::WriteStore;
+use crate::wire::crc32::Crc32;
+use crate::wire::frame::SUMS_MAX;
+use crate::wire::md5::Md5;
+use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::request::Op;
+
+/// One copy being healed.
+pub struct Repair<F> {
+    finished: Finished,
+    step: Step<F>,
+    attempts: u8,
+}
+
+/// How far it is.
+enum Step<F> {
+    /// The server is to be asked for the checksums of these blocks.
+    AskSums(Blocks),
+    /// The checksums have come and are compared with the copy.
+    Compare {
+        blocks: Blocks,
+        sums: Vec<u8>,
+        file: F,
+        at: u64,
+        crc: Crc32,
+    },
+    /// The sound beginning of the copy goes into the new file.
+    CopyStart {
+        file: F,
+        healed: F,
+        from: u64,
+        at: u64,
+    },
+    /// The server is to be asked for the rest.
+    AskRange {
+        healed: F,
+        from: u64,
+        at: u64,
+        open_at: Option<u64>,
+    },
+    /// The new file is compared with the digest.
+    Recheck {
+        healed: F,
+        from: u64,
+        at: u64,
+        md5: Md5,
+    },
+}
+
+/// Blocks of the file that are compared.
+#[derive(Clone, Copy)]
+struct Blocks {
+    start: u64,
+    len: u64,
+    end: u64,
+}
+
+/// How a repair ended.
+pub enum Outcome {
+    /// The copy is right now.
+    Healed {
+        /// The copy.
+        path: PathBuf,
+        /// Where it was wrong, or what follows was.
+        from: u64,
+        /// What it was before.
+        kept: PathBuf,
+    },
+    /// It cannot be made right.
+    Hopeless {
+        /// The copy.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+impl<F> Repair<F> {
+    /// Begins with the checksums of the whole copy.
+    pub fn new(finished: Finished) -> Repair<F> {
+        let step = Step::AskSums(Blocks::of(0, finished.size));
+        Repair {
+            finished,
+            step,
+            attempts: 0,
+        }
+    }
+
+    /// The copy and the generation it is about.
+    pub fn finished(&self) -> &Finished {
+        &self.finished
+    }
+
+    /// What to ask the server; `None` while there is [`work`](Self::work) to do.
+    pub fn question(&self) -> Option<Op> {
+        match &self.step {
+            Step::AskSums(blocks) => Some(Op::Sums {
+                start: blocks.start,
+                len: blocks.len,
+                count: blocks.count(),
+            }),
+            Step::AskRange { at, .. } => Some(Op::Range {
+                start: *at,
+                len: self.finished.size - at,
+            }),
+            _ => None,
+        }
+    }
+
+    /// A connection for it did not bring what was asked. Tells whether to give up.
+    pub fn has_failed(&mut self) -> Option<Outcome> {
+        self.attempts += 1;
+        (self.attempts >= HEAL_ATTEMPTS_MAX)
+            .then(|| self.hopeless("the server does not send it again"))
+    }
+
+    /// Whether everything that was asked for has come.
+    pub fn is_answered(&self) -> bool {
+        self.question().is_none()
+    }
+
+    /// Takes bytes of the answer from the front of `input` and tells how many.
+    pub fn take<S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        input: &[u8],
+        store: &mut S,
+    ) -> Result<usize, Trouble> {
+        let (taken, piece) = receiver.next(input);
+        match (piece, &mut self.step) {
+            (Piece::Nothing, _) => {}
+            (Piece::Sums, Step::AskSums(blocks)) => {
+                let blocks = *blocks;
+                let sums = receiver.sums();
+                self.compare(blocks, sums, store)?;
+            }
+            (Piece::DataStart(offset), Step::AskRange { at, open_at, .. }) if offset == *at => {
+                *open_at = Some(offset);
+            }
+            (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
+                append(store, healed, bytes).map_err(|error| self.unusable(error))?;
+                if let Step::AskRange { at: place, .. } = &mut self.step {
+                    *place += bytes.len() as u64;
+                }
+            }
+            (Piece::DataEnd, Step::AskRange { open_at, .. }) => {
+                *open_at = None;
+                self.finish_range();
+            }
+            (Piece::Small, _) => {
+                let reason = receiver.small(|frame| match frame {
+                    crate::wire::frame::Frame::Error { text, .. } => {
+                        Trouble::Refused(crate::wire::escape::Escaped(text).to_string().into())
+                    }
+                    _ => Protocol::Order.into(),
+                });
+                return Err(reason.unwrap_or_else(|bad| Protocol::Frame(bad).into()));
+            }
+            (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
+            _ => return Err(Protocol::Order.into()),
+        }
+        Ok(taken)
+    }
+
+    /// The connection is over: takes back what came of an unfinished frame.
+    pub fn abandon<S: WriteStore<File = F>>(&mut self, store: &mut S) {
+        if let Step::AskRange {
+            healed,
+            at,
+            open_at,
+            ..
+        } = &mut self.step
+            && let Some(offset) = open_at.take()
+            && store.truncate(healed, offset).is_ok()
+        {
+            *at = offset;
+        }
+    }
+
+    /// Does one slice of what needs no server, with `buf` to read into.
+    pub fn work<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+    ) -> Option<Outcome> {
+        match self.slice(buf, store) {
+            Ok(outcome) => outcome,
+            Err(_) => Some(self.hopeless("it cannot be read or written")),
+        }
+    }
+
+    fn slice<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+    ) -> io::Result<Option<Outcome>> {
+        match &mut self.step {
+            Step::AskSums(_) | Step::AskRange { .. } => Ok(None),
+            Step::Compare {
+                blocks,
+                sums,
+                file,
+                at,
+                crc,
+            } => {
+                let in_block = (*at - blocks.start) % blocks.len;
+                let wanted = (blocks.len - in_block).min(blocks.end - *at);
+                let read = read(store, file, buf, *at, wanted)?;
+                crc.update(&buf[..read]);
+                *at += read as u64;
+                let at_end = *at >= blocks.end || read == 0;
+                if (*at - blocks.start) % blocks.len != 0 && !at_end {
+                    return Ok(None);
+                }
+                let number = ((*at - 1).max(blocks.start) - blocks.start) / blocks.len;
+                let place = usize::try_from(number)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(4);
+                let theirs = sums.get(place..).and_then(|rest| rest.first_chunk::<4>());
+                let same = theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == crc.finish());
+                *crc = Crc32::new();
+                if !same {
+                    let start = blocks.start + number * blocks.len;
+                    let found = Blocks {
+                        start,
+                        len: blocks.len,
+                        end: blocks.end,
+                    };
+                    return self.narrow(found, store);
+                }
+                Ok(
+                    at_end
+                        .then(|| self.hopeless("all its blocks are the same, but not the digest")),
+                )
+            }
+            Step::CopyStart {
+                file,
+                healed,
+                from,
+                at,
+            } => {
+                let read = read(store, file, buf, *at, *from - *at)?;
+                append(store, healed, &buf[..read])?;
+                *at += read as u64;
+                if *at >= *from || read == 0 {
+                    self.ask_range();
+                }
+                Ok(None)
+            }
+            Step::Recheck {
+                healed,
+                from,
+                at,
+                md5,
+            } => {
+                let read = read(store, healed, buf, *at, self.finished.size - *at)?;
+                md5.update(&buf[..read]);
+                *at += read as u64;
+                if *at < self.finished.size && read > 0 {
+                    return Ok(None);
+                }
+                if self.finished.md5 != Some(md5.finish()) {
+                    return Ok(Some(
+                        self.hopeless("what the server sends again has another digest too"),
+                    ));
+                }
+                let from = *from;
+                store.sync_file(healed)?;
+                self.replace(from, store).map(Some)
+            }
+        }
+    }
+
+    /// Checksums have come: they are compared with the copy.
+    fn compare<S: WriteStore<File = F>>(
+        &mut self,
+        blocks: Blocks,
+        payload: Vec<u8>,
+        store: &mut S,
+    ) -> Result<(), Trouble> {
+        let start = payload
+            .first_chunk::<8>()
+            .map(|bytes| u64::from_be_bytes(*bytes));
+        if start != Some(blocks.start) {
+            return Err(Protocol::Order.into());
+        }
+        let file = open(store, &self.finished.path).map_err(|error| self.unusable(error))?;
+        self.step = Step::Compare {
+            blocks,
+            sums: payload.get(16..).unwrap_or_default().to_vec(),
+            file,
+            at: blocks.start,
+            crc: Crc32::new(),
+        };
+        Ok(())
+    }
+
+    /// The first block that differs is known: looks into it, or fetches everything from there on.
+    fn narrow<S: WriteStore<File = F>>(
+        &mut self,
+        found: Blocks,
+        store: &mut S,
+    ) -> io::Result<Option<Outcome>> {
+        if found.len > HEAL_BLOCK_LEN {
+            let end = (found.start + found.len).min(self.finished.size);
+            self.step = Step::AskSums(Blocks::of(found.start, end));
+            return Ok(None);
+        }
+        let file = open(store, &self.finished.path)?;
+        let healed = store.create_scratch(&with_ending(&self.finished.path, ".healing"))?;
+        self.step = Step::CopyStart {
+            file,
+            healed,
+            from: found.start,
+            at: 0,
+        };
+        Ok(None)
+    }
+
+    fn ask_range(&mut self) {
+        let before = std::mem::replace(&mut self.step, Step::AskSums(Blocks::of(0, 0)));
+        self.step = match before {
+            Step::CopyStart {
+                healed, from, at, ..
+            } => Step::AskRange {
+                healed,
+                from,
+                at,
+                open_at: None,
+            },
+            other => other,
+        };
+        self.finish_range();
+    }
+
+    /// When everything has come again, it is compared once more.
+    fn finish_range(&mut self) {
+        let is_whole = matches!(&self.step, Step::AskRange { at, .. } if *at >= self.finished.size);
+        if !is_whole {
+            return;
+        }
+        let before = std::mem::replace(&mut self.step, Step::AskSums(Blocks::of(0, 0)));
+        self.step = match before {
+            Step::AskRange { healed, from, .. } => Step::Recheck {
+                healed,
+                from,
+                at: 0,
+                md5: Md5::new(),
+            },
+            other => other,
+        };
+    }
+
+    /// Puts the healed file in the copy's place; what stood there keeps a name of its own. At no moment is the name
+    /// without a file.
+    fn replace<S: WriteStore<File = F>>(
+        &mut self,
+        from: u64,
+        store: &mut S,
+    ) -> io::Result<Outcome> {
+        let path = self.finished.path.clone();
+        let dir = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let kept = free_name(store, &path)?;
+        store.link(&path, &kept)?;
+        store.sync_dir(&dir)?;
+        store.rename(&with_ending(&path, ".healing"), &path)?;
+        store.sync_dir(&dir)?;
+        Ok(Outcome::Healed { path, from, kept })
+    }
+
+    fn hopeless(&self, why: &'static str) -> Outcome {
+        Outcome::Hopeless {
+            path: self.finished.path.clone(),
+            why,
+        }
+    }
+
+    fn unusable(&self, error: io::Error) -> Trouble {
+        Trouble::Files(super::copy::Fault::System {
+            operation: "heal",
+            path: self.finished.path.clone(),
+            error,
+        })
+    }
+}
+
+impl Blocks {
+    /// Blocks over a part of the file, as few and as small as one answer allows.
+    fn of(start: u64, end: u64) -> Blocks {
+        let len = (end - start).div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
+        Blocks { start, len, end }
+    }
+
+    fn count(&self) -> u16 {
+        let count = (self.end - self.start)
+            .div_ceil(self.len)
+            .clamp(1, SUMS_MAX as u64);
+        count as u16
+    }
+}
+
+fn open<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<S::File> {
+    store
+        .open_append(path)?
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn read<S: WriteStore>(
+    store: &mut S,
+    file: &S::File,
+    buf: &mut [u8],
+    at: u64,
+    wanted: u64,
+) -> io::Result<usize> {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
+    store.read_at(file, &mut buf[..wanted], at)
+}
+
+fn append<S: WriteStore>(store: &mut S, file: &S::File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match store.append(file, bytes)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => bytes = bytes.get(written..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+/// A name for what a copy was before, that nothing has.
+fn free_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
+    for attempt in 0..100 {
+        let ending = match attempt {
+            0 => ".damaged".to_owned(),
+            n => format!(".damaged.{n}"),
+        };
+        let name = with_ending(path, &ending);
+        if store.stat_path(&name)?.is_none() {
+            return Ok(name);
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}

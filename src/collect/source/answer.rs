@@ -1,0 +1,329 @@
+//! What a source makes of the answer line.
+
+use super::{Asked, Context, Doubt, Phase, Purpose, Source};
+use crate::collect::config::Proto;
+use crate::collect::copy::{Generation, LocalCopy, Means, Origin};
+use crate::collect::event::Event;
+use crate::collect::framed::Framed;
+use crate::collect::trouble::{Protocol, Trouble};
+use crate::ids::Inode;
+use crate::store::WriteStore;
+use crate::wire::receiver::Receiver;
+use crate::wire::reply::{Mark, Reply, Terms};
+
+impl<F> Source<F> {
+    /// Does what the answer line says. Afterwards what follows it belongs at the end of the local copy.
+    pub(super) fn handle_reply<S: WriteStore<File = F>>(
+        &mut self,
+        asked: Asked,
+        reply: Reply,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let inode = reply.inode.inode();
+        match reply.v2 {
+            None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
+            None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
+            None => self.handle_classic(asked, reply.mark, inode, cx),
+            Some(_) if self.config.proto == Proto::Classic => Err(Protocol::Terms.into()),
+            // A refusal is one of its answers, and counts as a failed attempt.
+            Some(_) if asked.purpose == Purpose::Repair => {
+                self.phase = Phase::Repairing {
+                    heard_at: cx.now.mono,
+                    receiver: Box::new(Receiver::new()),
+                };
+                Ok(())
+            }
+            Some(_) if reply.mark == Mark::Refused => {
+                self.stream(Some(Framed::refused()), false, cx);
+                Ok(())
+            }
+            Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
+        }
+    }
+
+    /// A classic answer: the inode and the mark are all there is to go by.
+    fn handle_classic<S: WriteStore<File = F>>(
+        &mut self,
+        asked: Asked,
+        mark: Mark,
+        next: Inode,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
+            return self.begin(Generation::classic(next), None, cx);
+        };
+        let found = mark == Mark::Found;
+        let is_probe = asked.purpose == Purpose::Probe;
+        if next == held.inode && found && !is_probe {
+            if held.origin.is_some() && !held.classic {
+                (cx.events)(&self.config, Event::Downgraded);
+            }
+            let mixed = Generation {
+                classic: true,
+                ..held
+            };
+            self.know_as(held, mixed, cx)?;
+            self.follow(None, false, cx);
+            return Ok(());
+        }
+        if is_probe && !self.doubt.confirms(next) {
+            // Whoever closes may have had another reason, such as a tunnel that was down: ours is asked for once more.
+            self.doubt = Doubt::Probed {
+                live: next,
+                silent: 0,
+            };
+            return Err(Trouble::ClosedSilently);
+        }
+        let is_lost = next != held.inode && (!found || is_probe);
+        self.leave(Generation::classic(next), is_lost, cx)?;
+        self.follow(None, true, cx);
+        Ok(())
+    }
+
+    /// An answer of version 2.
+    fn handle_terms<S: WriteStore<File = F>>(
+        &mut self,
+        asked: Asked,
+        mark: Mark,
+        inode: Inode,
+        terms: Terms,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let origin = Origin {
+            mtime_ns: terms.mtime_ns,
+            boot: terms.boot,
+        };
+        let next = Generation {
+            inode,
+            origin: Some(origin),
+            classic: false,
+        };
+        let framed = Framed::new(terms.boot, terms.size, None);
+        let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
+            if terms.at != 0 {
+                return Err(Protocol::Terms.into());
+            }
+            return self.begin(next, Some(framed), cx);
+        };
+        if asked.purpose == Purpose::Probe {
+            // Whoever speaks version 2 says why it refuses; there is nothing to find out.
+            self.doubt = Doubt::Silent(0);
+            return Err(Trouble::AskAgain);
+        }
+        if mark == Mark::Lost && terms.at != 0 {
+            return Err(Protocol::Terms.into());
+        }
+        self.no_prefix = false;
+        if mark == Mark::Lost {
+            let is_lost = inode != held.inode;
+            if is_lost {
+                self.note_gap(held.inode, asked.offset, cx)?;
+            }
+            self.leave(next, is_lost, cx)?;
+            self.follow(Some(framed), true, cx);
+            return Ok(());
+        }
+        let same = Generation {
+            inode,
+            origin: held
+                .origin
+                .map(|held| Origin {
+                    boot: terms.boot,
+                    ..held
+                })
+                .or(next.origin),
+            classic: held.classic,
+        };
+        if terms.at == asked.offset {
+            self.know_as(held, same, cx)?;
+            self.follow(Some(framed), false, cx);
+            return Ok(());
+        }
+        self.handle_prefix(held, same, asked, terms, cx)
+    }
+
+    /// The server's file ends before our copy: it is its start, or another file altogether.
+    fn handle_prefix<S: WriteStore<File = F>>(
+        &mut self,
+        held: Generation,
+        same: Generation,
+        asked: Asked,
+        terms: Terms,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(theirs) = terms
+            .prefix
+            .filter(|block| terms.at < asked.offset && block.end() == terms.at)
+        else {
+            return Err(Protocol::Terms.into());
+        };
+        if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
+            self.no_prefix = true;
+            return Err(Trouble::AskAgain);
+        }
+        self.know_as(held, same, cx)?;
+        let box_size = terms.ended.then_some(terms.at);
+        if box_size.is_none() {
+            let stamp = (cx.stamp)();
+            let mut means = Means {
+                store: &mut *cx.store,
+                paths: &self.paths,
+                boot: cx.boot,
+                stamp: &stamp,
+            };
+            let Some(copy) = &mut self.copy else {
+                return Err(Protocol::Terms.into());
+            };
+            let kept = copy.rescue(terms.at, &mut means).map_err(Trouble::Files)?;
+            let size = terms.at;
+            (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
+        }
+        let framed = Framed::new(terms.boot, terms.size, box_size);
+        self.follow(Some(framed), true, cx);
+        Ok(())
+    }
+
+    /// First contact.
+    fn begin<S: WriteStore<File = F>>(
+        &mut self,
+        generation: Generation,
+        framed: Option<Framed>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        if let Some(copy) = &mut self.copy {
+            let mut means = Means {
+                store: &mut *cx.store,
+                paths: &self.paths,
+                boot: cx.boot,
+                stamp: "",
+            };
+            copy.begin(generation, &mut means).map_err(Trouble::Files)?;
+        }
+        self.follow(framed, false, cx);
+        Ok(())
+    }
+
+    /// The generation we hold is over, for what the answer line can tell, and another one begins.
+    fn leave<S: WriteStore<File = F>>(
+        &mut self,
+        next: Generation,
+        is_lost: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = &mut self.copy else {
+            return Ok(());
+        };
+        let stamp = (cx.stamp)();
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: &stamp,
+        };
+        let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
+        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
+        if is_lost {
+            let lost = Event::Lost {
+                inode: held,
+                offset: size,
+                missing: None,
+            };
+            (cx.events)(&self.config, lost);
+        }
+        let event = if next.inode == held {
+            Event::Truncated { size, kept: &kept }
+        } else {
+            Event::Rotated {
+                next: next.inode,
+                size,
+                kept: &kept,
+            }
+        };
+        (cx.events)(&self.config, event);
+        Ok(())
+    }
+
+    /// Puts a loss on record beside the local copy.
+    fn note_gap<S: WriteStore<File = F>>(
+        &mut self,
+        inode: Inode,
+        offset: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let stamp = (cx.stamp)();
+        let text = format!("{stamp} lost {inode}:{offset}\n");
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: &stamp,
+        };
+        LocalCopy::<F>::note_gap(&text, &mut means).map_err(Trouble::Files)?;
+        self.flawed = true;
+        Ok(())
+    }
+
+    /// The same generation has another name, or comes in another way.
+    fn know_as<S: WriteStore<File = F>>(
+        &mut self,
+        held: Generation,
+        now: Generation,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
+            return Ok(());
+        };
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: "",
+        };
+        copy.rename_generation(now, &mut means)
+            .map_err(Trouble::Files)
+    }
+
+    /// The server answered and what follows belongs at the end of the local copy.
+    fn follow<S>(
+        &mut self,
+        framed: Option<Framed>,
+        brought_something: bool,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.doubt = Doubt::Silent(0);
+        self.stream(framed, brought_something, cx);
+        // Whether a full disk has room again shows only in writing what comes next.
+        if !self.is_in_trouble_with_files() {
+            self.recover(cx);
+        }
+    }
+
+    pub(super) fn is_in_trouble_with_files(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Files(_)))
+    }
+
+    /// All is well, which is told if it was not so before.
+    pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
+        if self.in_error {
+            self.tell_state(cx);
+        }
+        self.trouble = None;
+        self.in_error = false;
+    }
+
+    fn stream<S>(&mut self, framed: Option<Framed>, brought_something: bool, cx: &Context<'_, S>) {
+        self.phase = Phase::Streaming {
+            since: cx.now.mono,
+            heard_at: cx.now.mono,
+            brought_something,
+            framed: framed.map(Box::new),
+        };
+    }
+}
+
+impl Doubt {
+    /// Whether an earlier probe showed the same live generation.
+    fn confirms(self, live: Inode) -> bool {
+        matches!(self, Doubt::Probed { live: seen, .. } if seen == live)
+    }
+}

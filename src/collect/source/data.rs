@@ -1,0 +1,282 @@
+//! What a source makes of what follows the answer line, and of copies that are complete.
+
+use super::{Context, Phase, Source};
+use crate::collect::audit::Verdict;
+use crate::collect::copy::{Fault, Means};
+use crate::collect::event::Event;
+use crate::collect::framed::{Framed, Outcome};
+use crate::collect::repair::{self, Repair};
+use crate::collect::trouble::Trouble;
+use crate::store::WriteStore;
+use crate::wire::classic;
+use crate::wire::receiver::Receiver;
+
+/// While a finished copy is being worked on, no connection is needed; the work ends the wait.
+const FAR_MS: u64 = 3_600_000;
+
+impl<F> Source<F> {
+    /// Takes what the server sent after its answer line.
+    pub(super) fn handle_data<S: WriteStore<File = F>>(
+        &mut self,
+        data: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) {
+        let now = cx.now.mono;
+        let is_stream = matches!(self.phase, Phase::Streaming { .. });
+        let result = match std::mem::replace(&mut self.phase, Phase::Waiting { until: now }) {
+            Phase::Streaming {
+                since,
+                brought_something,
+                framed,
+                ..
+            } => {
+                let (framed, result) = match framed {
+                    None => (None, self.take_plain(data, cx)),
+                    Some(mut framed) => {
+                        let result = self.take_frames(&mut framed, data, cx);
+                        (Some(framed), result)
+                    }
+                };
+                let grew = *result.as_ref().unwrap_or(&false);
+                self.phase = Phase::Streaming {
+                    since,
+                    heard_at: now,
+                    brought_something: brought_something || grew,
+                    framed,
+                };
+                result.map(drop)
+            }
+            Phase::Repairing { mut receiver, .. } => {
+                let result = self.take_repair(&mut receiver, data, cx);
+                self.phase = Phase::Repairing {
+                    heard_at: now,
+                    receiver,
+                };
+                result
+            }
+            other => {
+                self.phase = other;
+                Ok(())
+            }
+        };
+        if let Err(trouble) = result {
+            return self.fail(trouble, cx);
+        }
+        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+            self.recover(cx);
+        }
+        self.turn_to_repair(cx);
+    }
+
+    /// Appends classic bytes, keep-alives left out. Tells whether there were any.
+    fn take_plain<S: WriteStore<File = F>>(
+        &mut self,
+        data: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, Trouble> {
+        let len = classic::strip(data);
+        let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
+            return Ok(false);
+        };
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: "",
+        };
+        copy.append(&data[..len], &mut means)
+            .map_err(Trouble::Files)?;
+        Ok(true)
+    }
+
+    /// Takes frames. Tells whether they brought anything.
+    fn take_frames<S: WriteStore<File = F>>(
+        &mut self,
+        framed: &mut Framed,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, Trouble> {
+        let mut rest = data;
+        let mut grew = false;
+        loop {
+            let Some(copy) = &mut self.copy else {
+                return Ok(grew);
+            };
+            let stamp = (cx.stamp)();
+            let mut means = Means {
+                store: &mut *cx.store,
+                paths: &self.paths,
+                boot: cx.boot,
+                stamp: &stamp,
+            };
+            let (events, config) = (&mut cx.events, &self.config);
+            let (taken, outcome) =
+                framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
+            let is_idle = taken == 0 && rest.is_empty();
+            rest = rest.get(taken..).unwrap_or_default();
+            let listed = match outcome {
+                Outcome::On => true,
+                Outcome::Grew => {
+                    grew = true;
+                    true
+                }
+                Outcome::Finished(finished) => {
+                    grew = true;
+                    self.audit.add(finished)
+                }
+                Outcome::Digest(digest) => self.audit.add_digest(digest),
+            };
+            if !listed {
+                return Err(Trouble::Behind);
+            }
+            if is_idle {
+                return Ok(grew);
+            }
+        }
+    }
+
+    fn take_repair<S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let mut rest = data;
+        while let Some(repair) = self.repair.as_mut().filter(|repair| !repair.is_answered()) {
+            let taken = repair.take(receiver, rest, cx.store)?;
+            if taken == 0 && rest.is_empty() {
+                break;
+            }
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Whether [`work`](Self::work) has something to do: a part of what takes long.
+    pub fn has_work(&self) -> bool {
+        let repair = self
+            .repair
+            .as_ref()
+            .is_some_and(|repair| repair.is_answered());
+        repair || (self.repair.is_none() && self.audit.has_work())
+    }
+
+    /// Compares or heals finished copies, one slice of at most `buf` at a time.
+    pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        if let Some(repair) = &mut self.repair {
+            if let Some(outcome) = repair.work(buf, cx.store) {
+                self.end_repair(outcome, cx);
+            } else if !repair.is_answered() {
+                self.retry_now(cx.now.mono);
+            }
+            return;
+        }
+        match self.audit.work(buf, cx.store) {
+            None => {}
+            Some(Verdict::Same(path, md5)) => {
+                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
+            }
+            Some(Verdict::Different(finished)) => {
+                self.repair = Some(Box::new(Repair::new(finished)));
+                self.turn_to_repair(cx);
+            }
+            Some(Verdict::Unreadable(path, error)) => {
+                let why = format!("it cannot be read: {error}");
+                self.note_difference(&path, &why, cx);
+            }
+        }
+    }
+
+    /// The connection is over: takes back what came of something unfinished.
+    pub(super) fn abandon<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Fault> {
+        self.audit.forget_digest();
+        match &mut self.phase {
+            Phase::Streaming {
+                framed: Some(framed),
+                ..
+            } => {
+                let Some(copy) = &mut self.copy else {
+                    return Ok(());
+                };
+                let mut means = Means {
+                    store: &mut *cx.store,
+                    paths: &self.paths,
+                    boot: cx.boot,
+                    stamp: "",
+                };
+                framed.abandon(copy, &mut means)
+            }
+            Phase::Asking { .. } | Phase::Answering { .. } | Phase::Repairing { .. } => {
+                let failed = self.repair.as_mut().and_then(|repair| {
+                    repair.abandon(cx.store);
+                    repair.has_failed()
+                });
+                if let Some(outcome) = failed {
+                    self.end_repair(outcome, cx);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A copy needs repair: the connection is given up for one that serves it, or for the work in between.
+    fn turn_to_repair<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let Some(repair) = &self.repair else {
+            return;
+        };
+        let is_working = repair.is_answered();
+        let is_busy = matches!(self.phase, Phase::Repairing { .. }) && !is_working;
+        if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
+            return;
+        }
+        let until = match is_working {
+            true => cx.now.mono.plus_ms(FAR_MS),
+            false => cx.now.mono,
+        };
+        if let Err(fault) = self.leave_stream(cx) {
+            return self.fail(Trouble::Files(fault), cx);
+        }
+        self.phase = Phase::Waiting { until };
+    }
+
+    /// Takes back what came of an unfinished frame of the stream.
+    fn leave_stream<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Fault> {
+        match self.phase {
+            Phase::Streaming { .. } => self.abandon(cx),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_repair<S: WriteStore<File = F>>(
+        &mut self,
+        outcome: repair::Outcome,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.repair = None;
+        self.retry_now(cx.now.mono);
+        match outcome {
+            repair::Outcome::Healed { path, from, kept } => {
+                let healed = Event::Healed {
+                    path: &path,
+                    from,
+                    kept: &kept,
+                };
+                (cx.events)(&self.config, healed);
+            }
+            repair::Outcome::Hopeless { path, why } => self.note_difference(&path, why, cx),
+        }
+    }
+
+    /// A finished copy is not what the server has, and stays so: the status has to show that.
+    fn note_difference<S>(&mut self, path: &std::path::Path, why: &str, cx: &mut Context<'_, S>) {
+        self.flawed = true;
+        (cx.events)(&self.config, Event::Differs { path, why });
+    }
+}

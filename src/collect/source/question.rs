@@ -1,0 +1,147 @@
+//! What a source asks its server.
+
+use super::{Asked, Context, Doubt, Purpose, Source};
+use crate::collect::config::{History, Proto};
+use crate::collect::copy::{Generation, LocalCopy, Means};
+use crate::collect::trouble::Trouble;
+use crate::ids::Inode;
+use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
+use crate::store::WriteStore;
+use crate::wire::number::InodeWord;
+use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
+use crate::wire::request::{Extension, Op, Request};
+
+/// Random places that a request proves besides the start and the end.
+const RANDOM_PLACES: usize = 4;
+
+type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
+
+impl<F> Source<F> {
+    /// What to ask for next, and the line that asks it.
+    pub(super) fn question<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(Asked, Line), Trouble> {
+        let asked = self.next_question();
+        let v2 = match self.config.proto {
+            Proto::Classic => None,
+            Proto::Auto | Proto::V2 => Some(self.extension(asked, cx)?),
+        };
+        let request = Request {
+            path: &self.config.remote,
+            inode: InodeWord::plain(asked.inode),
+            offset: asked.offset,
+            v2,
+        };
+        // The configuration takes no path that would not fit.
+        let line = request.to_line().ok_or(Trouble::NotALogServer)?;
+        Ok((asked, line))
+    }
+
+    fn next_question(&self) -> Asked {
+        if let Some(repair) = &self.repair {
+            return Asked {
+                inode: repair.finished().inode,
+                offset: repair.finished().size,
+                purpose: Purpose::Repair,
+            };
+        }
+        let inode = self.copy.as_ref().and_then(LocalCopy::inode);
+        let is_doubtful = match self.doubt {
+            Doubt::Silent(n) => n >= SILENT_CLOSES_MAX,
+            Doubt::Probed { silent, .. } => silent > 0,
+        };
+        match inode {
+            Some(_) if is_doubtful => Asked {
+                inode: Inode::NONE,
+                offset: 0,
+                purpose: Purpose::Probe,
+            },
+            inode => Asked {
+                inode: inode.unwrap_or(Inode::NONE),
+                offset: self.copy.as_ref().map_or(0, LocalCopy::size),
+                purpose: Purpose::Follow,
+            },
+        }
+    }
+
+    /// The fields of version 2.
+    fn extension<S: WriteStore<File = F>>(
+        &self,
+        asked: Asked,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Extension, Trouble> {
+        if asked.purpose == Purpose::Repair {
+            let op = self.repair.as_ref().and_then(|repair| repair.question());
+            return Ok(Extension {
+                op: op.unwrap_or(Op::Digest),
+                ..Extension::default()
+            });
+        }
+        let generation = self.copy.as_ref().and_then(LocalCopy::generation);
+        let generation = generation.filter(|_| asked.purpose == Purpose::Follow);
+        let origin = generation.and_then(|generation| generation.origin);
+        Ok(Extension {
+            proof: match generation {
+                Some(generation) => self.prove(asked.offset, generation.classic, cx)?,
+                None => Proof::new(),
+            },
+            mtime_ns: origin.map(|origin| origin.mtime_ns),
+            boot: origin.map(|origin| origin.boot),
+            mapped: generation.is_some_and(|Generation { classic, .. }| classic),
+            no_prefix: self.no_prefix,
+            history: self.config.history == History::All,
+            op: Op::Stream,
+        })
+    }
+
+    /// Checksums of the end, the start and some random places of the copy; of their masked form if classic had a part
+    /// in it.
+    fn prove<S: WriteStore<File = F>>(
+        &self,
+        size: u64,
+        mapped: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Proof, Trouble> {
+        let mut random = [0; RANDOM_PLACES];
+        for number in &mut random {
+            *number = cx.random.below(1 << 32) << 20 | cx.random.below(1 << 20);
+        }
+        let mut proof = Proof::new();
+        for (start, len) in proof::places(size, &random) {
+            if let Some(block) = self.block(start, len, mapped, cx)? {
+                let _ = proof.push(block);
+            }
+        }
+        Ok(proof)
+    }
+
+    /// One block of the copy; `None` where it does not reach so far.
+    pub(super) fn block<S: WriteStore<File = F>>(
+        &self,
+        start: u64,
+        len: u16,
+        mapped: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Option<Block>, Trouble> {
+        let Some(copy) = &self.copy else {
+            return Ok(None);
+        };
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: "",
+        };
+        let mut buf = [0; BLOCK_LEN_MAX];
+        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
+        let read = copy
+            .read_at(bytes, start, &mut means)
+            .map_err(Trouble::Files)?;
+        Ok((read == bytes.len()).then(|| Block {
+            start,
+            len,
+            crc: proof::checksum(bytes, mapped),
+        }))
+    }
+}

@@ -1,0 +1,504 @@
+//! A session of version 2: generation after generation as frames, each closed with its digest. Pure.
+//!
+//! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
+//! file has changed in between, the client notices and comes back.
+
+use std::io;
+
+use super::catalog::{Choice, Query, Refusal};
+use super::config::Config;
+use super::digest::Digest;
+use super::follow::{Follow, Look};
+use super::order::Age;
+use super::pace::{Pace, Verdict};
+use super::search::{GUARD_LEN, NextFile, Sent};
+use super::session::{Context, Ending};
+use super::stream::Turn;
+use crate::ids::Inode;
+use crate::limits::REPLY_MAX_LEN;
+use crate::store::{ReadStore, Stat};
+use crate::time::{Mono, Now};
+use crate::wire::crc32::Crc32;
+use crate::wire::frame::{
+    self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
+};
+use crate::wire::proof::{Block, HEAD_LEN};
+
+/// A log on its way to a client of version 2.
+pub struct Chain<F> {
+    index: u32,
+    follow: Follow<F>,
+    /// The inode under which the client knows the generation.
+    told: Inode,
+    /// What comes before the next DATA frame: the answer line, small frames.
+    head: heapless::Vec<u8, REPLY_MAX_LEN>,
+    /// The DATA frame that the client has not taken whole.
+    open: Option<OpenFrame>,
+    mark: Mark,
+    digest: Digest,
+    /// The digest of an earlier generation, which could not be had at its END.
+    late: Option<Box<Late<F>>>,
+    /// Why the file being sent is the last of its generation, if it is not for its name.
+    reason: Option<Reason>,
+    /// The bytes before the offset are no longer what was sent.
+    rewritten: bool,
+    pace: Pace,
+}
+
+/// A DATA frame on its way.
+struct OpenFrame {
+    /// Bytes of the file in it.
+    len: usize,
+    /// Bytes of the whole frame that the client has taken.
+    taken: usize,
+    crc: u32,
+    /// What the mark is once it is sent.
+    mark: Mark,
+}
+
+/// What is remembered of the bytes that were sent, to know them again.
+#[derive(Clone, Default)]
+struct Mark {
+    /// The first, at most [`GUARD_LEN`].
+    start: heapless::Vec<u8, GUARD_LEN>,
+    /// The checksum of the first, at most [`HEAD_LEN`].
+    head: Crc32,
+    head_len: u16,
+    /// The last, at most [`GUARD_LEN`].
+    guard: heapless::Vec<u8, GUARD_LEN>,
+}
+
+/// A generation whose digest is still being computed.
+struct Late<F> {
+    file: F,
+    inode: Inode,
+    size: u64,
+    digest: Digest,
+}
+
+impl<F> Chain<F> {
+    /// Starts sending what the search found.
+    pub fn new<S: ReadStore<File = F>>(
+        index: u32,
+        choice: Choice<F>,
+        store: &S,
+        config: &Config,
+        now: Now,
+    ) -> io::Result<Chain<F>> {
+        let Choice {
+            file,
+            stat,
+            offset,
+            reply,
+            live,
+        } = choice;
+        let mark = Mark::of(store, &file, offset)?;
+        let mut chain = Chain {
+            index,
+            follow: Follow::new(file, stat, offset, live, config.grace_ms, now),
+            told: stat.id.inode,
+            head: reply.to_line(),
+            open: None,
+            mark,
+            digest: Digest::new(),
+            late: None,
+            reason: None,
+            rewritten: false,
+            pace: Pace::new(now.mono),
+        };
+        if chain.follow.ahead() == 0 {
+            chain.say(Frame::Alive { size: stat.size });
+        }
+        Ok(chain)
+    }
+
+    /// The number of the configured log being served.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The configured log has another number now.
+    pub fn renumber(&mut self, index: u32) {
+        self.index = index;
+    }
+
+    /// Looks at the file and at its name and draws the consequences.
+    pub fn look<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        let sent = !self.has_output();
+        let before = *self.follow.stat();
+        let look = match std::mem::take(&mut self.rewritten) {
+            true => {
+                self.follow.looked(cx.now.mono);
+                Look::Truncated
+            }
+            false => self.follow.look(query.entry, sent, cx),
+        };
+        let turn = match look {
+            // A file without successor is not over: nothing has come after it yet.
+            Look::Same | Look::Deleted => Turn::On,
+            Look::Truncated => self.leave_truncated(&before, cx, query),
+            Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
+            Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
+        };
+        if sent && self.has_output() {
+            self.pace.moved(cx.now.mono);
+        }
+        turn
+    }
+
+    /// A deadline has come: look if it is time to, notice a client that stands still, tell one that waits the size.
+    pub fn handle_timeout<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        let now = cx.now.mono;
+        if self.next_look(cx.config) <= now
+            && let Turn::Over(ending) = self.look(cx, query)
+        {
+            return Turn::Over(ending);
+        }
+        match self.pace.check(self.has_output(), cx.config, now) {
+            Verdict::Fine => {}
+            Verdict::Stalled => return Turn::Over(Ending::Stalled),
+            Verdict::Silent => self.say(Frame::Alive {
+                size: self.follow.stat().size,
+            }),
+        }
+        Turn::On
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    pub fn poll_timeout(&self, config: &Config) -> Mono {
+        let deadline = self.pace.deadline(self.has_output(), config);
+        self.next_look(config).min(deadline)
+    }
+
+    /// Whether [`work`](Self::work) has something to do.
+    pub fn has_work(&self) -> bool {
+        self.late
+            .as_ref()
+            .is_some_and(|late| late.digest.done() < late.size)
+    }
+
+    /// Computes a slice of what is to be computed, with `buf` to read into.
+    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) {
+        if let Some(late) = &mut self.late
+            && late
+                .digest
+                .advance(store, &late.file, late.size, buf)
+                .is_err()
+        {
+            // Without the bytes there is no digest; the client has been told END and waits for nothing.
+            self.late = None;
+        }
+        self.tell_late_digest();
+    }
+
+    /// Fills `buf` with frames. See [`super::session::Session::output`].
+    pub fn output<S: ReadStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &S,
+    ) -> io::Result<usize> {
+        let head_len = self.head.len();
+        let Some((head, rest)) = buf.split_at_mut_checked(head_len) else {
+            return Ok(0);
+        };
+        head.copy_from_slice(&self.head);
+        if self.open.is_none() && (self.follow.ahead() == 0 || self.is_rewritten(store)?) {
+            return Ok(head_len);
+        }
+        let wanted = match &self.open {
+            Some(open) => open.len,
+            None => usize::try_from(self.follow.ahead())
+                .unwrap_or(usize::MAX)
+                .min(DATA_MAX)
+                .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
+        };
+        let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
+            // The answer line comes first and takes its room.
+            return Ok(head_len);
+        };
+        let body = &mut whole[HEADER_LEN + DATA_OFFSET_LEN..];
+        let read = store.read_at(self.follow.file(), body, self.follow.offset())?;
+        if read == 0 || (self.open.is_some() && read < wanted) {
+            // It has become shorter; a look shows the rest.
+            self.follow.look_soon();
+            return Ok(head_len);
+        }
+        let whole = &mut whole[..HEADER_LEN + DATA_OFFSET_LEN + read];
+        Ok(head_len + self.make_frame(whole, read))
+    }
+
+    /// The socket took the first `len` bytes of the last output.
+    pub fn consume_output(&mut self, len: usize, now: Mono) {
+        if len == 0 {
+            return;
+        }
+        self.pace.moved(now);
+        let from_head = len.min(self.head.len());
+        self.head.drain(..from_head);
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        open.taken += len - from_head;
+        if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
+            let len = open.len as u64;
+            if let Some(open) = self.open.take() {
+                self.mark = open.mark;
+            }
+            self.follow.advance(len);
+        }
+        self.tell_late_digest();
+    }
+
+    /// Completes a frame whose file bytes stand in place, and moves what the client lacks of it to the front.
+    fn make_frame(&mut self, whole: &mut [u8], len: usize) -> usize {
+        let offset = self.follow.offset();
+        whole[HEADER_LEN..HEADER_LEN + DATA_OFFSET_LEN].copy_from_slice(&offset.to_be_bytes());
+        frame::seal(kind::DATA, whole);
+        let body = &whole[HEADER_LEN + DATA_OFFSET_LEN..];
+        let crc = u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]);
+        match &self.open {
+            None => {
+                self.digest.note(offset, body);
+                let mut mark = self.mark.clone();
+                mark.extend(body);
+                self.open = Some(OpenFrame {
+                    len,
+                    taken: 0,
+                    crc,
+                    mark,
+                });
+                whole.len()
+            }
+            Some(open) => {
+                if open.crc != crc {
+                    self.rewritten = true;
+                    self.follow.look_soon();
+                }
+                let taken = open.taken.min(whole.len());
+                whole.copy_within(taken.., 0);
+                whole.len() - taken
+            }
+        }
+    }
+
+    /// Reads again what was sent last. If it has changed, new bytes behind it belong to something else.
+    fn is_rewritten<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
+        let mut buf = [0; GUARD_LEN];
+        let guard = &self.mark.guard;
+        let start = self.follow.offset() - guard.len() as u64;
+        let found = &mut buf[..guard.len()];
+        let read = store.read_at(self.follow.file(), found, start)?;
+        if read == guard.len() && found == guard.as_slice() {
+            return Ok(false);
+        }
+        self.rewritten = true;
+        self.follow.look_soon();
+        Ok(true)
+    }
+
+    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
+    /// generation where it stands.
+    fn leave_truncated<S: ReadStore<File = F>>(
+        &mut self,
+        before: &Stat,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if self.open.as_ref().is_some_and(|open| open.taken > 0) {
+            return Turn::Over(Ending::Truncated);
+        }
+        if self.open.take().is_some() {
+            // The frame was never begun on the wire, but its bytes were taken for sent.
+            self.digest = Digest::lost();
+        }
+        let sent = Sent {
+            offset: self.follow.offset(),
+            start: &self.mark.start,
+            head: self.mark.head_block(),
+            guard: &self.mark.guard,
+            mtime_ns: before.mtime_ns,
+        };
+        match query.copy_of(&sent, self.follow.inode()) {
+            Ok(Some(copy)) if copy.stat.size > sent.offset => {
+                let (offset, grace_ms) = (sent.offset, cx.config.grace_ms);
+                self.follow = Follow::new(copy.file, copy.stat, offset, false, grace_ms, cx.now);
+                self.follow.look_soon();
+                self.reason = Some(Reason::Truncated);
+                Turn::On
+            }
+            Ok(Some(copy)) => self.close(Reason::Truncated, copy.age, false, cx, query),
+            Ok(None) => {
+                let age = Age::floor(before.mtime_ns);
+                self.close(Reason::Truncated, age, false, cx, query)
+            }
+            Err(refusal) => self.wait_or_end(refusal, false),
+        }
+    }
+
+    /// The generation is complete and all of it was sent.
+    fn finish<S: ReadStore<File = F>>(
+        &mut self,
+        reason: Reason,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if self.digest.done() < self.follow.offset() && self.late.is_some() {
+            // One digest at a time; this generation waits for the one before it.
+            return Turn::On;
+        }
+        match query.age_of(self.follow.stat()) {
+            Ok(age) => self.close(reason, age, true, cx, query),
+            Err(refusal) => self.wait_or_end(refusal, true),
+        }
+    }
+
+    /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
+    /// the next look tries again. `intact` says that the file being left still holds the whole generation.
+    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> Turn {
+        if !matches!(refusal, Refusal::Missing | Refusal::Unsettled) {
+            return Turn::Over(Ending::Refused(refusal));
+        }
+        self.rewritten = !intact;
+        Turn::On
+    }
+
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file being
+    /// left still holds the whole generation.
+    fn close<S: ReadStore<File = F>>(
+        &mut self,
+        reason: Reason,
+        age: Age,
+        intact: bool,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        let next = match query.next_after(age, self.follow.successor()) {
+            Ok(next) => next,
+            Err(refusal) => return self.wait_or_end(refusal, intact),
+        };
+        let size = self.follow.offset();
+        let md5 = self.digest.finished(size);
+        self.say(Frame::End(End { size, reason, md5 }));
+        self.say(Frame::Next(Next {
+            inode: next.stat.id.inode,
+            mtime_ns: next.floor_ns,
+        }));
+        self.begin(next, intact && md5.is_none(), cx);
+        Turn::On
+    }
+
+    /// Follows the next generation from its start. The one before may still need its digest.
+    fn begin<S: ReadStore<File = F>>(
+        &mut self,
+        next: NextFile<F>,
+        late: bool,
+        cx: &Context<'_, S>,
+    ) {
+        let NextFile {
+            file, stat, live, ..
+        } = next;
+        let follow = Follow::new(file, stat, 0, live, cx.config.grace_ms, cx.now);
+        let before = std::mem::replace(&mut self.follow, follow);
+        let digest = std::mem::take(&mut self.digest);
+        let told = std::mem::replace(&mut self.told, self.follow.inode());
+        if late && !digest.is_lost() {
+            let size = before.offset();
+            self.late = Some(Box::new(Late {
+                file: before.into_file(),
+                inode: told,
+                size,
+                digest,
+            }));
+        }
+        self.mark = Mark::default();
+        self.reason = None;
+    }
+
+    /// Sends the digest of an earlier generation once it is there and no frame is in the way.
+    fn tell_late_digest(&mut self) {
+        let Some(md5) = self
+            .late
+            .as_ref()
+            .and_then(|late| late.digest.finished(late.size))
+        else {
+            return;
+        };
+        let is_between = self.open.as_ref().is_none_or(|open| open.taken == 0);
+        if is_between
+            && self.head.is_empty()
+            && let Some(late) = self.late.take()
+        {
+            self.say(Frame::Digest {
+                inode: late.inode,
+                size: late.size,
+                md5,
+            });
+        }
+    }
+
+    /// Puts a small frame before the next DATA frame, of which nothing may have been sent yet.
+    fn say(&mut self, frame: Frame<'_>) {
+        let room = self.head.extend_from_slice(&frame.to_bytes());
+        debug_assert!(room.is_ok(), "small frames pile up");
+    }
+
+    /// Whether there is something the client has not taken yet.
+    fn has_output(&self) -> bool {
+        !self.head.is_empty() || self.open.is_some() || self.follow.ahead() > 0
+    }
+
+    fn next_look(&self, config: &Config) -> Mono {
+        self.follow
+            .next_look(!self.has_output(), config.delay_check_ms)
+    }
+}
+
+impl Mark {
+    /// What is to be remembered of the first `offset` bytes of a file.
+    fn of<S: ReadStore>(store: &S, file: &S::File, offset: u64) -> io::Result<Mark> {
+        let mut buf = [0; HEAD_LEN];
+        let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+        let read = store.read_at(file, &mut buf[..head_len], 0)?;
+        let mut mark = Mark::default();
+        mark.extend(&buf[..read]);
+        let guard_len = mark.guard.len();
+        let guard = &mut buf[..guard_len];
+        let read = store.read_at(file, guard, offset - guard_len as u64)?;
+        mark.guard.clear();
+        let _ = mark.guard.extend_from_slice(&buf[..read]);
+        Ok(mark)
+    }
+
+    /// So many more bytes follow those that are remembered.
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = (GUARD_LEN - self.start.len()).min(bytes.len());
+        let _ = self.start.extend_from_slice(&bytes[..room]);
+        let room = (HEAD_LEN - usize::from(self.head_len)).min(bytes.len());
+        self.head.update(&bytes[..room]);
+        self.head_len += room as u16;
+        let last = &bytes[bytes.len().saturating_sub(GUARD_LEN)..];
+        let kept = GUARD_LEN - last.len();
+        let dropped = self.guard.len().saturating_sub(kept);
+        self.guard.drain(..dropped);
+        let _ = self.guard.extend_from_slice(last);
+    }
+
+    fn head_block(&self) -> Option<Block> {
+        (self.head_len > 0).then(|| Block {
+            start: 0,
+            len: self.head_len,
+            crc: self.head.finish(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! One open file that is being sent: the place in it, and what has become of its name. Pure.
+//!
+//! The file is the buffer: what a socket did not take is read again. Both versions of the protocol stand on this.
+
+use std::io;
+
+use super::config::FileEntry;
+use super::session::Context;
+use crate::ids::Inode;
+use crate::limits::DRAIN_MAX_MS;
+use crate::store::{ReadStore, Stat};
+use crate::time::{Mono, Now};
+
+/// A file and the next byte of it to be sent.
+pub struct Follow<F> {
+    file: F,
+    stat: Stat,
+    offset: u64,
+    looked_at: Mono,
+    /// The next look is to come as soon as everything is sent.
+    look_due: bool,
+    /// The next look is to come at once.
+    urgent: bool,
+    fate: Fate,
+    /// The first other file that was seen at the path.
+    successor: Option<Inode>,
+}
+
+/// What has become of the file's name.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// The configured path still leads to the file.
+    Live,
+    /// The path leads elsewhere or nowhere. The file is drained, for its writer may not have noticed; it is complete
+    /// when it was quiet until `quiet_at`, and earlier if nobody writes to it any more. A writer that never moves on
+    /// must not keep the next generation away for ever: at `drained_at` it is left behind.
+    Superseded { quiet_at: Mono, drained_at: Mono },
+}
+
+/// What a look at the file shows.
+pub enum Look {
+    /// Nothing that would end it.
+    Same,
+    /// It became shorter.
+    Truncated,
+    /// Everything was sent and nothing more is to come: another file has its name.
+    Rotated,
+    /// Everything was sent and nothing more is to come: it has no name any more, and no other file has its old one.
+    Deleted,
+    /// The system does not let us look.
+    Unreadable(io::Error),
+}
+
+impl<F> Follow<F> {
+    /// Follows an open file from `offset`, which lies within it.
+    pub fn new(file: F, stat: Stat, offset: u64, live: bool, grace_ms: u64, now: Now) -> Follow<F> {
+        let fate = if live {
+            Fate::Live
+        } else {
+            Fate::Superseded {
+                quiet_at: quiet_at(&stat, grace_ms, now),
+                drained_at: now.mono.plus_ms(DRAIN_MAX_MS),
+            }
+        };
+        Follow {
+            file,
+            stat,
+            offset,
+            looked_at: now.mono,
+            look_due: !live && offset == stat.size,
+            urgent: false,
+            fate,
+            successor: None,
+        }
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &F {
+        &self.file
+    }
+
+    /// Gives the file up.
+    pub fn into_file(self) -> F {
+        self.file
+    }
+
+    /// The file's inode.
+    pub fn inode(&self) -> Inode {
+        self.stat.id.inode
+    }
+
+    /// What the file was at the last look.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// The next byte to be sent.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many bytes are known to be there behind that.
+    pub fn ahead(&self) -> u64 {
+        self.stat.size - self.offset
+    }
+
+    /// So many more bytes were sent.
+    pub fn advance(&mut self, len: u64) {
+        self.offset = self.stat.size.min(self.offset + len);
+        // Everything a rotated file had is sent: whether it is complete need not wait for the next check.
+        self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
+    }
+
+    /// Asks for a look at once.
+    pub fn look_soon(&mut self) {
+        self.urgent = true;
+    }
+
+    /// A look was taken, or need not be.
+    pub fn looked(&mut self, now: Mono) {
+        self.looked_at = now;
+        self.look_due = false;
+        self.urgent = false;
+    }
+
+    /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.
+    pub fn look<S: ReadStore<File = F>>(
+        &mut self,
+        entry: &FileEntry,
+        sent: bool,
+        cx: &Context<'_, S>,
+    ) -> Look {
+        self.looked(cx.now.mono);
+        let stat = match cx.store.stat(&self.file) {
+            Ok(stat) => stat,
+            Err(error) => return Look::Unreadable(error),
+        };
+        if stat.size < self.stat.size {
+            return Look::Truncated;
+        }
+        let grown = stat.size > self.stat.size;
+        self.stat = stat;
+        let has_successor = match cx.store.stat_path(&entry.path) {
+            Ok(named) if named.id == stat.id => {
+                self.fate = Fate::Live;
+                return Look::Same;
+            }
+            Ok(named) => {
+                self.successor.get_or_insert(named.id.inode);
+                true
+            }
+            Err(_) => false,
+        };
+        let now = cx.now.mono;
+        let grace_ms = cx.config.grace_ms;
+        self.fate = match self.fate {
+            Fate::Live => Fate::Superseded {
+                quiet_at: now.plus_ms(grace_ms),
+                drained_at: now.plus_ms(grace_ms.max(DRAIN_MAX_MS)),
+            },
+            Fate::Superseded { drained_at, .. } if grown => Fate::Superseded {
+                quiet_at: now.plus_ms(grace_ms).min(drained_at),
+                drained_at,
+            },
+            fate => fate,
+        };
+        // While nothing has the live name and the file still has one, its writer has not moved on.
+        let may_end = has_successor || stat.links == 0;
+        match may_end && sent && self.is_complete(cx) {
+            true if has_successor => Look::Rotated,
+            true => Look::Deleted,
+            false => Look::Same,
+        }
+    }
+
+    /// When it is to be looked at next: at every check, and when the time of quiet is over.
+    pub fn next_look(&self, sent: bool, delay_check_ms: u64) -> Mono {
+        if self.urgent || (self.look_due && sent) {
+            return self.looked_at;
+        }
+        let check_at = self.looked_at.plus_ms(delay_check_ms);
+        match self.fate {
+            Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
+                check_at.min(quiet_at)
+            }
+            _ => check_at,
+        }
+    }
+
+    /// The file that was first seen to have taken over the name.
+    pub fn successor(&self) -> Option<Inode> {
+        self.successor
+    }
+
+    /// Whether it is over only because its writer would go on for ever.
+    pub fn is_left_behind(&self, now: Mono) -> bool {
+        matches!(self.fate, Fate::Superseded { drained_at, .. } if drained_at <= now)
+    }
+
+    /// Whether the file is still the live one, as far as the last look could tell.
+    pub fn is_live(&self) -> bool {
+        matches!(self.fate, Fate::Live)
+    }
+
+    /// Whether nothing more is to come.
+    fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
+        let Fate::Superseded { quiet_at, .. } = self.fate else {
+            return false;
+        };
+        if quiet_at > cx.now.mono && !cx.store.at_rest(&self.file) {
+            return false;
+        }
+        // The last writer may have written between the look and its close.
+        if let Ok(stat) = cx.store.stat(&self.file)
+            && stat.size >= self.stat.size
+        {
+            self.stat = stat;
+        }
+        self.ahead() == 0
+    }
+}
+
+/// When a file that is rotated already will have been quiet for long enough, going by its last write.
+fn quiet_at(stat: &Stat, grace_ms: u64, now: Now) -> Mono {
+    let written_ms = stat.mtime_ns / 1_000_000;
+    let quiet_ms = now.wall.ms().saturating_sub(written_ms);
+    now.mono.plus_ms(grace_ms.saturating_sub(quiet_ms))
+}

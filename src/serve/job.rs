@@ -1,0 +1,264 @@
+//! A session of version 2 that wants one answer and no stream: a digest, block checksums, a range, or a refusal. Pure.
+//!
+//! What takes long is computed in slices, one buffer full at a time, so that it delays nobody.
+
+use std::io;
+
+use super::config::Config;
+use super::digest::Digest;
+use super::pace::{Pace, Verdict};
+use super::session::Ending;
+use super::stream::Turn;
+use crate::limits::REPLY_MAX_LEN;
+use crate::store::{ReadStore, Stat};
+use crate::time::Mono;
+use crate::wire::crc32::Crc32;
+use crate::wire::frame::{self, DATA_MAX, ErrorCode, Frame, HEADER_LEN, kind};
+use crate::wire::number::InodeWord;
+use crate::wire::reply::{Mark, Reply, Terms};
+use crate::wire::request::{Op, Request};
+
+/// One answer in the making.
+pub struct Job<F> {
+    /// What is ready to be sent.
+    out: Vec<u8>,
+    /// How much of that the client has taken.
+    taken: usize,
+    task: Task<F>,
+    pace: Pace,
+    ending: Option<Ending>,
+}
+
+/// What is still to be computed.
+enum Task<F> {
+    /// Nothing.
+    Done,
+    /// The MD5 of the first `size` bytes.
+    Digest {
+        file: F,
+        stat: Stat,
+        size: u64,
+        digest: Box<Digest>,
+    },
+    /// Checksums of blocks, up to `end`.
+    Sums {
+        file: F,
+        start: u64,
+        at: u64,
+        len: u64,
+        end: u64,
+        crc: Crc32,
+        sums: Vec<u8>,
+    },
+    /// Bytes of the file, up to `end`.
+    Range { file: F, at: u64, end: u64 },
+}
+
+impl<F> Job<F> {
+    /// Answers with a reason why nothing else is answered, after which the session ends as `ending` says.
+    pub fn refuse(code: ErrorCode, text: &str, ending: Ending, now: Mono) -> Job<F> {
+        let inode = InodeWord::plain(crate::ids::Inode::NONE);
+        let reply = Reply {
+            mark: Mark::Refused,
+            inode,
+            v2: Some(Terms::default()),
+        };
+        let mut out = reply.to_line().to_vec();
+        out.extend_from_slice(
+            &Frame::Error {
+                code,
+                text: text.as_bytes(),
+            }
+            .to_bytes(),
+        );
+        Job {
+            out,
+            taken: 0,
+            task: Task::Done,
+            pace: Pace::new(now),
+            ending: Some(ending),
+        }
+    }
+
+    /// Answers what `op` asks of a file; `None` if it asks for the stream.
+    pub fn new(
+        file: F,
+        stat: Stat,
+        request: &Request<'_>,
+        op: Op,
+        boot: u32,
+        now: Mono,
+    ) -> Option<Job<F>> {
+        let task = match op {
+            Op::Stream => return None,
+            Op::Digest => Task::Digest {
+                file,
+                stat,
+                size: request.offset.min(stat.size),
+                digest: Box::default(),
+            },
+            Op::Sums { start, len, count } => Task::Sums {
+                file,
+                start,
+                at: start,
+                len,
+                end: (start + len * u64::from(count)).min(stat.size),
+                crc: Crc32::new(),
+                sums: Vec::with_capacity(usize::from(count) * 4),
+            },
+            Op::Range { start, len } => Task::Range {
+                file,
+                at: start,
+                end: (start + len).min(stat.size),
+            },
+        };
+        let terms = Terms {
+            size: stat.size,
+            mtime_ns: stat.mtime_ns,
+            boot,
+            ..Terms::default()
+        };
+        let inode = InodeWord::plain(stat.id.inode);
+        let reply = Reply {
+            mark: Mark::Found,
+            inode,
+            v2: Some(terms),
+        };
+        let mut out = Vec::with_capacity(REPLY_MAX_LEN);
+        out.extend_from_slice(&reply.to_line());
+        Some(Job {
+            out,
+            taken: 0,
+            task,
+            pace: Pace::new(now),
+            ending: None,
+        })
+    }
+
+    /// Whether [`work`](Self::work) has something to do now.
+    pub fn has_work(&self) -> bool {
+        let is_room = self.taken == self.out.len() || !matches!(self.task, Task::Range { .. });
+        is_room && !matches!(self.task, Task::Done)
+    }
+
+    /// Computes one slice, with `buf` to read into.
+    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) -> Turn {
+        match self.slice(buf, store) {
+            Ok(true) => self.task = Task::Done,
+            Ok(false) => {}
+            Err(error) => return Turn::Over(Ending::Unreadable(error)),
+        }
+        Turn::On
+    }
+
+    /// Fills `buf` with what is to be sent.
+    pub fn output(&mut self, buf: &mut [u8]) -> usize {
+        let rest = self.out.get(self.taken..).unwrap_or_default();
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+
+    /// The socket took the first `len` bytes of the last output. Tells whether that was all there will ever be.
+    pub fn consume_output(&mut self, len: usize, now: Mono) -> Turn {
+        self.taken += len;
+        if len > 0 {
+            self.pace.moved(now);
+        }
+        if self.taken < self.out.len() {
+            return Turn::On;
+        }
+        self.out.clear();
+        self.taken = 0;
+        match &self.task {
+            Task::Done => Turn::Over(self.ending.take().unwrap_or(Ending::Answered)),
+            _ => Turn::On,
+        }
+    }
+
+    /// A deadline has come. While something is being computed the client waits for us, not we for it.
+    pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> Turn {
+        let has_output = self.taken < self.out.len();
+        match self.pace.check(has_output, config, now) {
+            Verdict::Stalled => Turn::Over(Ending::Stalled),
+            Verdict::Fine | Verdict::Silent => Turn::On,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    pub fn poll_timeout(&self, config: &Config) -> Mono {
+        self.pace.deadline(self.taken < self.out.len(), config)
+    }
+
+    /// One slice of the task. Tells whether that was the last.
+    fn slice<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) -> io::Result<bool> {
+        match &mut self.task {
+            Task::Done => Ok(true),
+            Task::Digest {
+                file,
+                stat,
+                size,
+                digest,
+            } => {
+                digest.advance(store, file, *size, buf)?;
+                let Some(md5) = digest.finished(*size) else {
+                    return Ok(false);
+                };
+                let frame = Frame::Digest {
+                    inode: stat.id.inode,
+                    size: *size,
+                    md5,
+                };
+                self.out.extend_from_slice(&frame.to_bytes());
+                Ok(true)
+            }
+            Task::Sums {
+                file,
+                start,
+                at,
+                len,
+                end,
+                crc,
+                sums,
+            } => {
+                let left_in_block = *len - (*at - *start) % *len;
+                let wanted = clip(left_in_block.min(end.saturating_sub(*at)), buf.len());
+                let read = store.read_at(file, &mut buf[..wanted], *at)?;
+                crc.update(&buf[..read]);
+                *at += read as u64;
+                let at_end = read == 0 || *at >= *end;
+                if (at_end && (*at - *start) % *len != 0)
+                    || (read > 0 && (*at - *start) % *len == 0)
+                {
+                    sums.extend_from_slice(&crc.finish().to_be_bytes());
+                    *crc = Crc32::new();
+                }
+                if at_end {
+                    let mut frame = vec![0; HEADER_LEN];
+                    frame.extend_from_slice(&start.to_be_bytes());
+                    frame.extend_from_slice(&at.to_be_bytes());
+                    frame.extend_from_slice(sums);
+                    frame::seal(kind::SUMS, &mut frame);
+                    self.out.extend_from_slice(&frame);
+                }
+                Ok(at_end)
+            }
+            Task::Range { file, at, end } => {
+                let wanted = clip(end.saturating_sub(*at), buf.len().min(DATA_MAX));
+                let read = store.read_at(file, &mut buf[..wanted], *at)?;
+                let mut frame = vec![0; HEADER_LEN];
+                frame.extend_from_slice(&at.to_be_bytes());
+                frame.extend_from_slice(&buf[..read]);
+                frame::seal(kind::DATA, &mut frame);
+                self.out.extend_from_slice(&frame);
+                *at += read as u64;
+                Ok(read == 0 || *at >= *end)
+            }
+        }
+    }
+}
+
+/// A length that fits a buffer.
+fn clip(wanted: u64, room: usize) -> usize {
+    usize::try_from(wanted).unwrap_or(usize::MAX).min(room)
+}

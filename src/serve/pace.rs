@@ -1,0 +1,54 @@
+//! When a client counts as dead, and when it is to be sent a sign of life. Pure.
+
+use super::config::Config;
+use crate::time::Mono;
+
+/// The rhythm of one connection.
+pub struct Pace {
+    /// When the client last took a byte, or first had one to take after it had taken all.
+    moved_at: Mono,
+}
+
+/// What a deadline means.
+#[derive(PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Fine,
+    /// There is something to take, and the client took nothing for too long.
+    Stalled,
+    /// There was nothing to take for so long that a keep-alive is due.
+    Silent,
+}
+
+impl Pace {
+    /// A connection that starts now.
+    pub fn new(now: Mono) -> Pace {
+        Pace { moved_at: now }
+    }
+
+    /// The client took something, or has something to take again.
+    pub fn moved(&mut self, now: Mono) {
+        self.moved_at = now;
+    }
+
+    /// What the silence so far means. After `Silent` the time begins anew.
+    pub fn check(&mut self, has_output: bool, config: &Config, now: Mono) -> Verdict {
+        if self.deadline(has_output, config) > now {
+            return Verdict::Fine;
+        }
+        if has_output {
+            return Verdict::Stalled;
+        }
+        self.moved_at = now;
+        Verdict::Silent
+    }
+
+    /// When [`check`](Self::check) will have something to say.
+    pub fn deadline(&self, has_output: bool, config: &Config) -> Mono {
+        self.moved_at.plus_ms(if has_output {
+            config.timeout_write_ms
+        } else {
+            config.alive_interval_ms
+        })
+    }
+}

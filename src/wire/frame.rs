@@ -1,0 +1,395 @@
+//! Version 2's frames: everything a server sends after its answer line. See the README, "Protocol, version 2".
+//!
+//! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
+//! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
+
+use crate::ids::Inode;
+
+use super::crc32::Crc32;
+
+/// Bytes before the payload.
+pub const HEADER_LEN: usize = 8;
+
+/// Longest payload: what its length field can say.
+pub const PAYLOAD_MAX: usize = u16::MAX as usize;
+
+/// Bytes of the offset that begins the payload of a DATA frame.
+pub const DATA_OFFSET_LEN: usize = 8;
+
+/// Most file bytes in one DATA frame: with header and offset they fill one chunk.
+pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_LEN;
+
+/// Longest payload of any frame but DATA and SUMS.
+pub const SMALL_MAX: usize = 256;
+
+/// Most block checksums in one SUMS frame.
+pub const SUMS_MAX: usize = 1024;
+
+/// Who does not know a frame with this flag skips it; any other unknown frame is an error.
+pub const OPTIONAL: u8 = 1;
+
+/// The kinds of frame.
+pub mod kind {
+    /// Bytes of the file, with their offset.
+    pub const DATA: u8 = 1;
+    /// Nothing new; the file has this size now.
+    pub const ALIVE: u8 = 2;
+    /// The generation is complete.
+    pub const END: u8 = 3;
+    /// Another generation follows.
+    pub const NEXT: u8 = 4;
+    /// The digest of a generation, if END came without.
+    pub const DIGEST: u8 = 5;
+    /// Why the server is about to close.
+    pub const ERROR: u8 = 6;
+    /// Checksums of blocks.
+    pub const SUMS: u8 = 7;
+}
+
+/// A frame that is small enough to be had whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Frame<'a> {
+    /// See [`kind::ALIVE`].
+    Alive {
+        /// The size of the file on the server now.
+        size: u64,
+    },
+    /// See [`kind::END`].
+    End(End),
+    /// See [`kind::NEXT`].
+    Next(Next),
+    /// See [`kind::DIGEST`].
+    Digest {
+        /// The generation.
+        inode: Inode,
+        /// How many bytes of it, from its start, the digest is of.
+        size: u64,
+        /// Their MD5.
+        md5: [u8; 16],
+    },
+    /// See [`kind::ERROR`].
+    Error {
+        /// What sort of error.
+        code: ErrorCode,
+        /// The reason, for a person.
+        text: &'a [u8],
+    },
+}
+
+/// A generation is complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// Its size.
+    pub size: u64,
+    /// What became of it.
+    pub reason: Reason,
+    /// The MD5 of all of it. Without one, a DIGEST may follow later.
+    pub md5: Option<[u8; 16]>,
+}
+
+/// What became of a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// It got another name.
+    Rotated,
+    /// The file was made shorter and goes on as another generation.
+    Truncated,
+    /// It lost its last name.
+    Deleted,
+    /// Its bytes were changed after they had been sent.
+    Rewritten,
+}
+
+/// Another generation follows, from its first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Next {
+    /// Its inode.
+    pub inode: Inode,
+    /// Every generation older than this one was last written no later, in nanoseconds since 1970.
+    pub mtime_ns: u64,
+}
+
+/// The sorts of error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorCode {
+    /// The request makes no sense.
+    BadRequest,
+    /// The path is not configured.
+    NotServed,
+    /// There is no such file now.
+    NoSuchFile,
+    /// The system does not let the server read it, or it is no regular file.
+    NotReadable,
+    /// The server has too much to do.
+    Busy,
+    /// The generation asked for is not to be found.
+    Gone,
+    /// A number this version does not know.
+    Other(u8),
+}
+
+/// What is wrong with a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadFrame {
+    /// The checksum does not fit.
+    Checksum,
+    /// A kind that is neither known nor marked as optional.
+    Unknown(u8),
+    /// The length does not fit the kind.
+    Length,
+    /// A field has a value that means nothing.
+    Field,
+}
+
+impl std::fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BadFrame::Checksum => f.write_str("a frame was damaged on the way"),
+            BadFrame::Unknown(kind) => write!(f, "the server sent an unknown frame, kind {kind}"),
+            BadFrame::Length => f.write_str("the server sent a frame of a wrong length"),
+            BadFrame::Field => f.write_str("the server sent a frame with a meaningless field"),
+        }
+    }
+}
+
+/// A frame's header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// One of [`kind`].
+    pub kind: u8,
+    /// [`OPTIONAL`] or 0.
+    pub flags: u8,
+    /// The payload's length.
+    pub len: u16,
+    /// The checksum.
+    pub crc: u32,
+}
+
+impl Header {
+    /// Reads a header.
+    pub fn parse(bytes: &[u8; HEADER_LEN]) -> Header {
+        let [kind, flags, len @ .., a, b, c, d] = *bytes;
+        Header {
+            kind,
+            flags,
+            len: u16::from_be_bytes(len),
+            crc: u32::from_be_bytes([a, b, c, d]),
+        }
+    }
+
+    /// A checksum that has taken in what a header says before it.
+    pub fn start_crc(kind: u8, flags: u8, len: u16) -> Crc32 {
+        let [high, low] = len.to_be_bytes();
+        let mut crc = Crc32::new();
+        crc.update(&[kind, flags, high, low]);
+        crc
+    }
+}
+
+/// Writes the header of a frame whose payload stands in `frame` behind it already.
+///
+/// # Panics
+/// In debug builds, if `frame` is no longer than a header or longer than the longest frame: a bug of the caller.
+pub fn seal(kind: u8, frame: &mut [u8]) {
+    let Some((header, payload)) = frame.split_at_mut_checked(HEADER_LEN) else {
+        return debug_assert!(false, "no room for a header");
+    };
+    debug_assert!(payload.len() <= PAYLOAD_MAX);
+    let len = payload.len() as u16;
+    let mut crc = Header::start_crc(kind, 0, len);
+    crc.update(payload);
+    let [high, low] = len.to_be_bytes();
+    header[..4].copy_from_slice(&[kind, 0, high, low]);
+    header[4..].copy_from_slice(&crc.finish().to_be_bytes());
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the payload of a frame whose checksum was right. `None` for a kind that is not known here.
+    pub fn parse(kind: u8, payload: &'a [u8]) -> Option<Result<Frame<'a>, BadFrame>> {
+        let fields = Fields(payload);
+        Some(match kind {
+            kind::ALIVE => fields.alive(),
+            kind::END => fields.end(),
+            kind::NEXT => fields.next(),
+            kind::DIGEST => fields.digest(),
+            kind::ERROR => fields.error(),
+            _ => return None,
+        })
+    }
+
+    /// The frame as it goes on the wire.
+    pub fn to_bytes(self) -> heapless::Vec<u8, { HEADER_LEN + SMALL_MAX }> {
+        let mut bytes = heapless::Vec::new();
+        // Everything but an error's text is far shorter than the buffer, and that text is cut.
+        let _ = bytes.extend_from_slice(&[0; HEADER_LEN]);
+        let kind = self.write_payload(&mut bytes);
+        seal(kind, &mut bytes);
+        bytes
+    }
+
+    fn write_payload<const N: usize>(self, out: &mut heapless::Vec<u8, N>) -> u8 {
+        let mut put = |bytes: &[u8]| drop(out.extend_from_slice(bytes));
+        match self {
+            Frame::Alive { size } => {
+                put(&size.to_be_bytes());
+                kind::ALIVE
+            }
+            Frame::End(end) => {
+                put(&end.size.to_be_bytes());
+                put(&[end.reason.number(), u8::from(end.md5.is_some())]);
+                put(&end.md5.unwrap_or_default());
+                kind::END
+            }
+            Frame::Next(next) => {
+                put(&next.inode.0.to_be_bytes());
+                put(&next.mtime_ns.to_be_bytes());
+                kind::NEXT
+            }
+            Frame::Digest { inode, size, md5 } => {
+                put(&inode.0.to_be_bytes());
+                put(&size.to_be_bytes());
+                put(&[1]);
+                put(&md5);
+                kind::DIGEST
+            }
+            Frame::Error { code, text } => {
+                put(&[code.number()]);
+                put(text.get(..SMALL_MAX - 1).unwrap_or(text));
+                kind::ERROR
+            }
+        }
+    }
+}
+
+impl Reason {
+    fn number(self) -> u8 {
+        match self {
+            Reason::Rotated => 1,
+            Reason::Truncated => 2,
+            Reason::Deleted => 3,
+            Reason::Rewritten => 4,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Reason> {
+        Some(match number {
+            1 => Reason::Rotated,
+            2 => Reason::Truncated,
+            3 => Reason::Deleted,
+            4 => Reason::Rewritten,
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Reason::Rotated => "rotated",
+            Reason::Truncated => "truncated",
+            Reason::Deleted => "deleted",
+            Reason::Rewritten => "rewritten",
+        })
+    }
+}
+
+impl ErrorCode {
+    fn number(self) -> u8 {
+        match self {
+            ErrorCode::BadRequest => 1,
+            ErrorCode::NotServed => 2,
+            ErrorCode::NoSuchFile => 3,
+            ErrorCode::NotReadable => 4,
+            ErrorCode::Busy => 5,
+            ErrorCode::Gone => 6,
+            ErrorCode::Other(number) => number,
+        }
+    }
+
+    fn from_number(number: u8) -> ErrorCode {
+        match number {
+            1 => ErrorCode::BadRequest,
+            2 => ErrorCode::NotServed,
+            3 => ErrorCode::NoSuchFile,
+            4 => ErrorCode::NotReadable,
+            5 => ErrorCode::Busy,
+            6 => ErrorCode::Gone,
+            other => ErrorCode::Other(other),
+        }
+    }
+}
+
+/// A payload being read from the front.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], BadFrame> {
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(BadFrame::Length)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn u64(&mut self) -> Result<u64, BadFrame> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn u8(&mut self) -> Result<u8, BadFrame> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn inode(&mut self) -> Result<Inode, BadFrame> {
+        match self.u64()? {
+            0 => Err(BadFrame::Field),
+            number => Ok(Inode(number)),
+        }
+    }
+
+    /// The algorithm's number and, if that is 1, an MD5. Any other algorithm counts as none.
+    fn md5(&mut self) -> Result<Option<[u8; 16]>, BadFrame> {
+        let algorithm = self.u8()?;
+        let digest = self.take()?;
+        Ok((algorithm == 1).then_some(digest))
+    }
+
+    /// Nothing may follow.
+    fn finish<T>(self, value: T) -> Result<T, BadFrame> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(BadFrame::Length)
+        }
+    }
+
+    fn alive(mut self) -> Result<Frame<'a>, BadFrame> {
+        let size = self.u64()?;
+        self.finish(Frame::Alive { size })
+    }
+
+    fn end(mut self) -> Result<Frame<'a>, BadFrame> {
+        let size = self.u64()?;
+        let reason = Reason::from_number(self.u8()?).ok_or(BadFrame::Field)?;
+        let md5 = self.md5()?;
+        self.finish(Frame::End(End { size, reason, md5 }))
+    }
+
+    fn next(mut self) -> Result<Frame<'a>, BadFrame> {
+        let inode = self.inode()?;
+        let mtime_ns = self.u64()?;
+        self.finish(Frame::Next(Next { inode, mtime_ns }))
+    }
+
+    fn digest(mut self) -> Result<Frame<'a>, BadFrame> {
+        let inode = self.inode()?;
+        let size = self.u64()?;
+        let md5 = self.md5()?.ok_or(BadFrame::Field)?;
+        self.finish(Frame::Digest { inode, size, md5 })
+    }
+
+    fn error(mut self) -> Result<Frame<'a>, BadFrame> {
+        let code = ErrorCode::from_number(self.u8()?);
+        Ok(Frame::Error { code, text: self.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests;

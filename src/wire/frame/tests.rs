@@ -1,0 +1,123 @@
+//! Frames out and in again.
+
+use super::*;
+
+fn samples() -> Vec<Frame<'static>> {
+    vec![
+        Frame::Alive { size: u64::MAX },
+        Frame::End(End {
+            size: 5,
+            reason: Reason::Rotated,
+            md5: Some([7; 16]),
+        }),
+        Frame::End(End {
+            size: 0,
+            reason: Reason::Rewritten,
+            md5: None,
+        }),
+        Frame::Next(Next {
+            inode: Inode(9),
+            mtime_ns: 3,
+        }),
+        Frame::Digest {
+            inode: Inode(9),
+            size: 1 << 40,
+            md5: [1; 16],
+        },
+        Frame::Error {
+            code: ErrorCode::NotServed,
+            text: b"it is not in %files",
+        },
+        Frame::Error {
+            code: ErrorCode::Other(99),
+            text: b"",
+        },
+    ]
+}
+
+fn parse(bytes: &[u8]) -> Result<Frame<'_>, BadFrame> {
+    let header = Header::parse(bytes.first_chunk().unwrap());
+    let payload = &bytes[HEADER_LEN..];
+    assert_eq!(usize::from(header.len), payload.len());
+    let mut crc = Header::start_crc(header.kind, header.flags, header.len);
+    if crc.update(payload).finish() != header.crc {
+        return Err(BadFrame::Checksum);
+    }
+    Frame::parse(header.kind, payload).unwrap_or(Err(BadFrame::Unknown(header.kind)))
+}
+
+#[test]
+fn every_frame_reads_back() {
+    for frame in samples() {
+        assert_eq!(parse(&frame.to_bytes()), Ok(frame));
+    }
+}
+
+#[test]
+fn any_changed_bit_is_noticed() {
+    for frame in samples() {
+        let good = frame.to_bytes();
+        for bit in 0..good.len() * 8 {
+            if (16..32).contains(&bit) {
+                // The length decides how much is read at all.
+                continue;
+            }
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse(&bad), Err(BadFrame::Checksum), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn wrong_lengths_and_fields_have_their_names() {
+    for frame in samples() {
+        let bytes = frame.to_bytes();
+        let (kind, payload) = (bytes[0], &bytes[HEADER_LEN..]);
+        if kind == kind::ERROR {
+            continue;
+        }
+        for len in 0..payload.len() {
+            assert_eq!(
+                Frame::parse(kind, &payload[..len]),
+                Some(Err(BadFrame::Length))
+            );
+        }
+        let longer = [payload, &[0]].concat();
+        assert_eq!(Frame::parse(kind, &longer), Some(Err(BadFrame::Length)));
+    }
+    assert_eq!(Frame::parse(kind::ERROR, b""), Some(Err(BadFrame::Length)));
+    assert_eq!(
+        Frame::parse(kind::NEXT, &[0; 16]),
+        Some(Err(BadFrame::Field)),
+        "inode 0"
+    );
+    assert_eq!(
+        Frame::parse(kind::END, &[0; 26]),
+        Some(Err(BadFrame::Field)),
+        "reason 0"
+    );
+    assert_eq!(Frame::parse(99, b""), None);
+}
+
+#[test]
+fn an_endless_reason_is_cut() {
+    let text = [b'x'; 1000];
+    let bytes = Frame::Error {
+        code: ErrorCode::Busy,
+        text: &text,
+    }
+    .to_bytes();
+    assert_eq!(bytes.len(), HEADER_LEN + SMALL_MAX);
+    assert!(parse(&bytes).is_ok());
+}
+
+#[test]
+fn random_payloads_never_panic() {
+    arbtest::arbtest(|u| {
+        let payload: Vec<u8> = u.arbitrary()?;
+        let _ = Frame::parse(u.arbitrary()?, &payload);
+        Ok(())
+    })
+    .budget_ms(100);
+}

@@ -1,0 +1,200 @@
+//! Proof that two files begin alike: checksums of some blocks of what the client holds.
+//!
+//! An inode is no identity: it is given out again as soon as a file is gone. So the client sends the checksums of the
+//! end, the start and a few random places of its copy, and the server compares them with its files.
+
+use std::fmt::{self, Display, Write};
+
+use super::crc32::Crc32;
+use super::number::decimal;
+
+/// Most blocks of one proof: tail, head and four at random.
+pub const BLOCKS_MAX: usize = 6;
+
+/// Longest block.
+pub const BLOCK_LEN_MAX: usize = 4096;
+
+/// Bytes of the block at the start of a copy.
+pub const HEAD_LEN: usize = 1024;
+
+/// Bytes of a block at a random place.
+pub const RANDOM_LEN: usize = 512;
+
+/// One block and its checksum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Where it starts.
+    pub start: u64,
+    /// Its length, from 1 to [`BLOCK_LEN_MAX`].
+    pub len: u16,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
+}
+
+/// The blocks of a proof. Without any, nothing is proved.
+pub type Proof = heapless::Vec<Block, BLOCKS_MAX>;
+
+impl Block {
+    /// The first byte behind it.
+    pub fn end(self) -> u64 {
+        self.start.saturating_add(u64::from(self.len))
+    }
+
+    /// Reads `START:LEN:CRC`, the checksum in hexadecimal.
+    pub fn parse(text: &[u8]) -> Option<Block> {
+        let mut parts = text.split(|&b| b == b':');
+        let start = decimal(parts.next()?)?;
+        let len = decimal(parts.next()?)?;
+        let crc = hex32(parts.next()?)?;
+        let in_range =
+            (1..=BLOCK_LEN_MAX as u64).contains(&len) && start.checked_add(len).is_some();
+        (in_range && parts.next().is_none()).then_some(Block {
+            start,
+            len: len as u16,
+            crc,
+        })
+    }
+}
+
+impl Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{:08x}", self.start, self.len, self.crc)
+    }
+}
+
+/// Reads blocks with commas between them.
+pub fn parse(text: &[u8]) -> Option<Proof> {
+    let mut proof = Proof::new();
+    for block in text.split(|&b| b == b',') {
+        proof.push(Block::parse(block)?).ok()?;
+    }
+    Some(proof)
+}
+
+/// Writes blocks with commas between them.
+pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
+    for (number, block) in proof.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        write!(out, "{comma}{block}")?;
+    }
+    Ok(())
+}
+
+/// The places to prove in a copy of `size` bytes: the tail first, then the head, then as many others as there are
+/// numbers in `random`. Nothing for an empty copy.
+pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
+    let mut places = heapless::Vec::new();
+    let mut add = |start: u64, len: u64| {
+        let _ = places.push((start, len as u16));
+    };
+    if size == 0 {
+        return places;
+    }
+    let tail = size.min(BLOCK_LEN_MAX as u64);
+    add(size - tail, tail);
+    if size > tail {
+        add(0, size.min(HEAD_LEN as u64));
+        let len = size.min(RANDOM_LEN as u64);
+        for number in random {
+            add(number % (size - len + 1), len);
+        }
+    }
+    places
+}
+
+/// The checksum of a block's bytes; of their masked form if the copy was made by the classic protocol.
+pub fn checksum(bytes: &mut [u8], mapped: bool) -> u32 {
+    if mapped {
+        super::classic::mask(bytes);
+    }
+    Crc32::new().update(bytes).finish()
+}
+
+/// Reads exactly eight hexadecimal digits.
+pub fn hex32(text: &[u8]) -> Option<u32> {
+    if text.len() != 8 {
+        return None;
+    }
+    text.iter().try_fold(0u32, |value, &byte| {
+        Some(value << 4 | (byte as char).to_digit(16)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_read_back() {
+        arbtest::arbtest(|u| {
+            let mut proof = Proof::new();
+            for _ in 0..u.int_in_range(1..=BLOCKS_MAX)? {
+                let len = u.int_in_range(1..=BLOCK_LEN_MAX as u16)?;
+                let start = u.int_in_range(0..=u64::MAX - 4096)?;
+                let _ = proof.push(Block {
+                    start,
+                    len,
+                    crc: u.arbitrary()?,
+                });
+            }
+            let mut text = String::new();
+            write(&proof, &mut text).unwrap();
+            assert_eq!(parse(text.as_bytes()), Some(proof));
+            Ok(())
+        })
+        .budget_ms(100);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "",
+            "1",
+            "1:2",
+            "1:0:00000000",
+            "1:4097:00000000",
+            "1:2:0000000",
+            "1:2:000000000",
+            "1:2:0000000g",
+            "1:2:00000000:",
+            "1:2:00000000,",
+            "18446744073709551615:2:00000000",
+            "-1:2:00000000",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+        let seven = ["0:1:00000000"; 7].join(",");
+        assert_eq!(parse(seven.as_bytes()), None);
+    }
+
+    #[test]
+    fn places_lie_within_the_copy() {
+        arbtest::arbtest(|u| {
+            let size = u.int_in_range(0..=20_000)?;
+            let random: [u64; 4] = u.arbitrary()?;
+            let places = places(size, &random);
+            assert_eq!(places.is_empty(), size == 0);
+            for (start, len) in &places {
+                assert!(*len > 0 && start + u64::from(*len) <= size);
+            }
+            if let Some((start, len)) = places.first() {
+                assert_eq!(start + u64::from(*len), size, "the tail comes first");
+            }
+            assert!(size == 0 || places.iter().any(|(start, _)| *start == 0));
+            Ok(())
+        })
+        .budget_ms(100);
+    }
+
+    #[test]
+    fn a_mapped_checksum_is_that_of_the_classic_transfer() {
+        assert_eq!(
+            checksum(&mut b"a\x07b".to_vec(), true),
+            checksum(&mut b"a\xffb".to_vec(), false)
+        );
+        assert_ne!(
+            checksum(&mut b"a\x07b".to_vec(), false),
+            checksum(&mut b"a\xffb".to_vec(), false)
+        );
+    }
+}

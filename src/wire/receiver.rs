@@ -1,0 +1,394 @@
+//! Frames taken from a stream that comes in any pieces, without room for a whole one.
+//!
+//! The bytes of a DATA frame are handed on as they come; whether its checksum was right is known only at its end, so
+//! the caller must be able to take them back. Every other frame is small and is handed on whole.
+
+use super::crc32::Crc32;
+use super::frame::{
+    self, BadFrame, DATA_OFFSET_LEN, Frame, HEADER_LEN, Header, SMALL_MAX, SUMS_MAX, kind,
+};
+
+/// The reading end of a frame stream.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    state: State,
+}
+
+/// Where in a frame the stream stands. Small frames come often enough to have their room here.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
+enum State {
+    /// In the header, of which these bytes have come.
+    Header(heapless::Vec<u8, HEADER_LEN>),
+    /// In the offset that begins a DATA frame.
+    Offset {
+        open: Open,
+        bytes: heapless::Vec<u8, DATA_OFFSET_LEN>,
+    },
+    /// In the file bytes of a DATA frame.
+    Data(Open),
+    /// In a payload that is collected.
+    Payload {
+        open: Open,
+        bytes: heapless::Vec<u8, SMALL_MAX>,
+    },
+    /// In block checksums, of which there may be more than are worth a place in every receiver.
+    Sums { open: Open, bytes: Vec<u8> },
+    /// In a payload that nobody knows and nobody needs.
+    Skip(Open),
+}
+
+/// A frame whose end has not come.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    kind: u8,
+    left: u16,
+    expected: u32,
+    crc: Crc32,
+}
+
+/// What the next bytes of the stream were.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Piece<'a> {
+    /// Nothing complete yet.
+    Nothing,
+    /// A DATA frame begins: its bytes belong at this offset.
+    DataStart(u64),
+    /// Bytes of the open DATA frame, in order.
+    Data(&'a [u8]),
+    /// The open DATA frame is complete and was sound.
+    DataEnd,
+    /// A whole small frame is ready: see [`Receiver::small`].
+    Small,
+    /// Block checksums are ready: see [`Receiver::sums`].
+    Sums,
+    /// The stream makes no sense from here on. What came of an open DATA frame must be taken back.
+    Bad(BadFrame),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Header(heapless::Vec::new())
+    }
+}
+
+impl Receiver {
+    /// A receiver at the start of a frame.
+    pub fn new() -> Receiver {
+        Receiver::default()
+    }
+
+    /// Takes bytes from the front of `input` and tells how many and what they were. Call it again with the rest until
+    /// it takes none; `Nothing` with some taken means that more of the same is needed.
+    pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
+        match &mut self.state {
+            State::Header(bytes) => {
+                let taken = fill(bytes, input, HEADER_LEN);
+                let Ok(header) = <&[u8; HEADER_LEN]>::try_from(bytes.as_slice()) else {
+                    return (taken, Piece::Nothing);
+                };
+                let header = Header::parse(header);
+                (taken, self.open(header))
+            }
+            State::Offset { open, bytes } => {
+                let taken = fill(bytes, input, DATA_OFFSET_LEN);
+                let Ok(offset) = <[u8; DATA_OFFSET_LEN]>::try_from(bytes.as_slice()) else {
+                    return (taken, Piece::Nothing);
+                };
+                open.take(&offset);
+                self.state = State::Data(*open);
+                (taken, Piece::DataStart(u64::from_be_bytes(offset)))
+            }
+            State::Data(open) if open.left == 0 => {
+                let piece = open.close().map_or_else(Piece::Bad, |()| Piece::DataEnd);
+                self.state = State::default();
+                (0, piece)
+            }
+            State::Data(open) => {
+                let data = open.part_of(input);
+                open.take(data);
+                (
+                    data.len(),
+                    if data.is_empty() {
+                        Piece::Nothing
+                    } else {
+                        Piece::Data(data)
+                    },
+                )
+            }
+            State::Payload { open, bytes } => {
+                let part = open.part_of(input);
+                open.take(part);
+                // The length was checked against this buffer when the frame began.
+                let _ = bytes.extend_from_slice(part);
+                (part.len(), open.ready(Piece::Small))
+            }
+            State::Sums { open, bytes } => {
+                let part = open.part_of(input);
+                open.take(part);
+                bytes.extend_from_slice(part);
+                (part.len(), open.ready(Piece::Sums))
+            }
+            State::Skip(open) => {
+                let part = open.part_of(input);
+                open.take(part);
+                let len = part.len();
+                if open.left > 0 {
+                    return (len, Piece::Nothing);
+                }
+                let result = open.close();
+                self.state = State::default();
+                (len, result.map_or_else(Piece::Bad, |()| Piece::Nothing))
+            }
+        }
+    }
+
+    /// The frame announced by [`Piece::Small`]; taken once, then the next frame begins.
+    pub fn small<R>(&mut self, use_it: impl FnOnce(Frame<'_>) -> R) -> Result<R, BadFrame> {
+        match std::mem::take(&mut self.state) {
+            State::Payload { open, bytes } if open.left == 0 => {
+                match Frame::parse(open.kind, &bytes) {
+                    Some(frame) => frame.map(use_it),
+                    None => Err(BadFrame::Unknown(open.kind)),
+                }
+            }
+            _ => Err(BadFrame::Length),
+        }
+    }
+
+    /// The payload announced by [`Piece::Sums`]; taken once, then the next frame begins.
+    pub fn sums(&mut self) -> Vec<u8> {
+        match std::mem::take(&mut self.state) {
+            State::Sums { open, bytes } if open.left == 0 => bytes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A header is complete: decides what to do with its payload.
+    fn open<'a>(&mut self, header: Header) -> Piece<'a> {
+        let open = Open {
+            kind: header.kind,
+            left: header.len,
+            expected: header.crc,
+            crc: Header::start_crc(header.kind, header.flags, header.len),
+        };
+        let len = usize::from(header.len);
+        let state = match header.kind {
+            kind::DATA if len < DATA_OFFSET_LEN => Err(BadFrame::Length),
+            kind::DATA => Ok(State::Offset {
+                open,
+                bytes: heapless::Vec::new(),
+            }),
+            kind::SUMS if len > 16 + 4 * SUMS_MAX || len == 0 => Err(BadFrame::Length),
+            kind::SUMS => Ok(State::Sums {
+                open,
+                bytes: Vec::new(),
+            }),
+            kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
+            kind::ALIVE..=kind::ERROR => Ok(State::Payload {
+                open,
+                bytes: heapless::Vec::new(),
+            }),
+            _ if header.flags & frame::OPTIONAL != 0 => Ok(State::Skip(open)),
+            unknown => Err(BadFrame::Unknown(unknown)),
+        };
+        match state {
+            Ok(state) => {
+                self.state = state;
+                Piece::Nothing
+            }
+            Err(bad) => Piece::Bad(bad),
+        }
+    }
+}
+
+impl Open {
+    /// As much of `input` as belongs to this frame.
+    fn part_of<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        input.get(..usize::from(self.left)).unwrap_or(input)
+    }
+
+    fn take(&mut self, part: &[u8]) {
+        self.crc.update(part);
+        self.left = self.left.saturating_sub(part.len() as u16);
+    }
+
+    fn close(&self) -> Result<(), BadFrame> {
+        if self.crc.finish() == self.expected {
+            Ok(())
+        } else {
+            Err(BadFrame::Checksum)
+        }
+    }
+
+    /// `whole` if everything has come and is sound.
+    fn ready<'a>(&self, whole: Piece<'a>) -> Piece<'a> {
+        if self.left > 0 {
+            return Piece::Nothing;
+        }
+        self.close().map_or_else(Piece::Bad, |()| whole)
+    }
+}
+
+/// Moves bytes from the front of `input` until `bytes` has `len`, and tells how many.
+fn fill<const N: usize>(bytes: &mut heapless::Vec<u8, N>, input: &[u8], len: usize) -> usize {
+    let wanted = (len - bytes.len()).min(input.len());
+    let _ = bytes.extend_from_slice(&input[..wanted]);
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Inode;
+    use crate::wire::frame::{End, ErrorCode, Next, Reason, seal};
+
+    fn data(offset: u64, bytes: &[u8]) -> Vec<u8> {
+        let mut frame = [&[0; HEADER_LEN][..], &offset.to_be_bytes(), bytes].concat();
+        seal(kind::DATA, &mut frame);
+        frame
+    }
+
+    /// What a whole stream says, one word a piece; data joined.
+    fn read(stream: &[u8], cuts: &[usize]) -> Vec<String> {
+        let mut receiver = Receiver::new();
+        let mut said: Vec<String> = Vec::new();
+        let mut from = 0;
+        for &to in cuts.iter().chain([&stream.len()]) {
+            let mut input = &stream[from..to];
+            from = to;
+            loop {
+                let (taken, piece) = receiver.next(input);
+                let idle = taken == 0 && piece == Piece::Nothing;
+                match piece {
+                    Piece::Nothing => {}
+                    Piece::DataStart(offset) => said.push(format!("{offset}:")),
+                    Piece::Data(bytes) => {
+                        let text = said.last_mut().unwrap();
+                        text.push_str(&String::from_utf8_lossy(bytes));
+                    }
+                    Piece::DataEnd => said.push("sound".into()),
+                    Piece::Small => {
+                        said.push(receiver.small(|frame| format!("{frame:?}")).unwrap())
+                    }
+                    Piece::Sums => said.push(format!("{} sums", receiver.sums().len())),
+                    Piece::Bad(bad) => {
+                        said.push(bad.to_string());
+                        return said;
+                    }
+                }
+                if idle {
+                    break;
+                }
+                input = &input[taken..];
+            }
+        }
+        said
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut optional = vec![0; HEADER_LEN];
+        optional.extend(b"from the future");
+        let len = optional.len() as u16 - 8;
+        let mut crc = Header::start_crc(200, frame::OPTIONAL, len);
+        let crc = crc.update(&optional[8..]).finish().to_be_bytes();
+        optional[..8].copy_from_slice(&[
+            200,
+            frame::OPTIONAL,
+            0,
+            len as u8,
+            crc[0],
+            crc[1],
+            crc[2],
+            crc[3],
+        ]);
+        [
+            data(5, b"hello"),
+            Frame::Alive { size: 10 }.to_bytes().to_vec(),
+            optional,
+            data(10, b""),
+            Frame::End(End {
+                size: 10,
+                reason: Reason::Rotated,
+                md5: None,
+            })
+            .to_bytes()
+            .to_vec(),
+            Frame::Next(Next {
+                inode: Inode(3),
+                mtime_ns: 4,
+            })
+            .to_bytes()
+            .to_vec(),
+            Frame::Error {
+                code: ErrorCode::Busy,
+                text: b"later",
+            }
+            .to_bytes()
+            .to_vec(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_stream_means_the_same_however_it_is_cut() {
+        let stream = sample();
+        let whole = read(&stream, &[]);
+        assert_eq!(whole[..2], ["5:hello", "sound"]);
+        assert_eq!(whole.len(), 8);
+        for cut in 0..stream.len() {
+            assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
+        }
+        let bytewise: Vec<usize> = (0..stream.len()).collect();
+        assert_eq!(read(&stream, &bytewise), whole);
+    }
+
+    #[test]
+    fn damage_is_noticed_before_the_frame_is_believed() {
+        let mut stream = data(5, b"hello");
+        stream[HEADER_LEN + 9] ^= 1;
+        assert_eq!(read(&stream, &[])[1], BadFrame::Checksum.to_string());
+    }
+
+    #[test]
+    fn unknown_kinds_and_wrong_lengths_end_the_stream_at_once() {
+        for header in [
+            [99, 0, 0, 1],
+            [kind::DATA, 0, 0, 7],
+            [kind::END, 0, 255, 255],
+            [kind::ALIVE, 0, 0, 0],
+        ] {
+            let stream = [&header[..], &[0; 4]].concat();
+            assert_eq!(read(&stream, &[]).len(), 1);
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic_and_never_hang() {
+        arbtest::arbtest(|u| {
+            let mut stream = sample();
+            for _ in 0..u.int_in_range(0..=5)? {
+                let at = u.choose_index(stream.len())?;
+                stream[at] = u.arbitrary()?;
+            }
+            let cut = u.choose_index(stream.len())?;
+            let mut receiver = Receiver::new();
+            for part in [&stream[..cut], &stream[cut..]] {
+                let mut input = part;
+                for _ in 0..10_000 {
+                    let (taken, piece) = receiver.next(input);
+                    match piece {
+                        Piece::Bad(_) => return Ok(()),
+                        Piece::Small => drop(receiver.small(|_| ())),
+                        Piece::Sums => drop(receiver.sums()),
+                        Piece::Nothing if taken == 0 => break,
+                        _ => {}
+                    }
+                    input = &input[taken..];
+                }
+            }
+            Ok(())
+        })
+        .budget_ms(200);
+    }
+}

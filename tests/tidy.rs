@@ -1,0 +1,373 @@
+//! The rules of the source text that no compiler keeps: where unsafe code may stand, what a pure module may name,
+//! which layer may know which. Each rule is a function from one file to its faults and is itself tried on a bad one.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{Part, Source, all_sources, words};
+
+/// Longer than this, a file does more than one thing; a table of test cases may be longer.
+const LINES_MAX: usize = 600;
+const TEST_LINES_MAX: usize = 1000;
+
+/// How far above the unsafe code its reason may begin.
+const SAFETY_LINES: usize = 3;
+
+type Rule = fn(&Source) -> Vec<String>;
+
+const RULES: [Rule; 9] = [
+    unsafe_stays_in_sys,
+    unsafe_says_why,
+    pure_modules_are_pure,
+    mio_stays_in_the_shells,
+    programs_are_strangers,
+    layers_point_down,
+    nothing_is_left_over,
+    atomics_are_narrow,
+    files_are_short,
+];
+
+#[test]
+fn the_sources_are_tidy() {
+    let sources = all_sources();
+    assert!(sources.len() > 10, "the sources were not found");
+    let faults: Vec<String> = sources.iter().flat_map(faults_of).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+fn faults_of(source: &Source) -> Vec<String> {
+    RULES.iter().flat_map(|rule| rule(source)).collect()
+}
+
+// The rules.
+
+fn unsafe_stays_in_sys(source: &Source) -> Vec<String> {
+    if source.is_under("src/sys/") {
+        return Vec::new();
+    }
+    source
+        .lines_with_word("unsafe")
+        .map(|line| source.fault(line, "unsafe code outside of sys"))
+        .collect()
+}
+
+fn unsafe_says_why(source: &Source) -> Vec<String> {
+    let text: Vec<&str> = source.text.lines().collect();
+    let says_why = |line: &usize| {
+        let here = line - 1;
+        let above = &text[here.saturating_sub(SAFETY_LINES)..here];
+        above.iter().any(|line| line.contains("// SAFETY: "))
+    };
+    let unexplained = source
+        .lines_with_word("unsafe")
+        .filter(|line| !says_why(line));
+    unexplained
+        .map(|line| source.fault(line, "unsafe code without a SAFETY sentence"))
+        .collect()
+}
+
+fn pure_modules_are_pure(source: &Source) -> Vec<String> {
+    if !source.is_pure() {
+        return Vec::new();
+    }
+    let impure = |path: &[&str]| match path {
+        ["mio" | "libc", ..] => true,
+        ["std", "fs" | "env" | "process", ..] => true,
+        [
+            "crate",
+            "sys" | "reactor" | "report" | "demo" | "applets",
+            ..,
+        ] => true,
+        ["crate", "store", "real", ..] => true,
+        path => path.iter().any(|name| IMPURE_TYPES.contains(name)),
+    };
+    source.faults_in_paths(Part::Program, impure, "is not for a pure module")
+}
+
+const IMPURE_TYPES: [&str; 6] = [
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "Instant",
+    "SystemTime",
+];
+
+fn mio_stays_in_the_shells(source: &Source) -> Vec<String> {
+    if source.is_under("src/reactor/") || source.is_shell() {
+        return Vec::new();
+    }
+    source.faults_in_paths(
+        Part::Whole,
+        |path| path[0] == "mio",
+        "is for the reactor and the shells",
+    )
+}
+
+fn programs_are_strangers(source: &Source) -> Vec<String> {
+    const PROGRAMS: [&str; 3] = ["serve", "collect", "snmp"];
+    let Some(own) = PROGRAMS.into_iter().find(|name| source.module() == *name) else {
+        return Vec::new();
+    };
+    let foreign = |path: &[&str]| matches!(path, ["crate", name, ..] if PROGRAMS.contains(name) && *name != own);
+    source.faults_in_paths(Part::Whole, foreign, "is another program")
+}
+
+fn layers_point_down(source: &Source) -> Vec<String> {
+    let below: &[&str] = match source.module() {
+        "limits" | "ids" => &[],
+        "time" => &["limits"],
+        "wire" => &["limits", "time", "ids", "wire"],
+        "store" if source.path == "src/store/mod.rs" => &["limits", "time", "ids", "wire", "store"],
+        "store" => &["limits", "time", "ids", "wire", "store", "sys"],
+        "sys" => &["limits", "time", "ids", "sys"],
+        "reactor" => &["limits", "time", "ids", "sys", "reactor"],
+        "report" => &["limits", "time", "ids", "wire", "sys", "report"],
+        _ => return Vec::new(),
+    };
+    let upward = |path: &[&str]| matches!(path, ["crate", name, ..] if !below.contains(name));
+    source.faults_in_paths(Part::Whole, upward, "is no layer below")
+}
+
+fn nothing_is_left_over(source: &Source) -> Vec<String> {
+    let is_note = |word: &str| ["TODO", "FIXME", "XXX"].contains(&word);
+    let notes = source
+        .text_lines()
+        .filter(|(_, line)| words(line).any(is_note));
+    let macros = source
+        .macros()
+        .filter(|(_, name)| ["dbg", "todo", "unimplemented"].contains(name));
+    let left = notes.chain(macros);
+    left.map(|(line, _)| source.fault(line, "left over from writing"))
+        .collect()
+}
+
+fn atomics_are_narrow(source: &Source) -> Vec<String> {
+    let lines = ["AtomicU64", "AtomicI64"]
+        .into_iter()
+        .flat_map(|name| source.lines_with_word(name));
+    lines
+        .map(|line| source.fault(line, "32-bit MIPS has no 64-bit atomics"))
+        .collect()
+}
+
+fn files_are_short(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let most = if source.path.ends_with("tests.rs") {
+        TEST_LINES_MAX
+    } else {
+        LINES_MAX
+    };
+    if lines <= most {
+        return Vec::new();
+    }
+    vec![source.fault(lines, "too long a file")]
+}
+
+mod each_rule {
+    use super::*;
+
+    /// The lines at which a rule finds fault with a text.
+    fn faults(rule: Rule, path: &str, text: &str) -> Vec<usize> {
+        let line_of = |fault: String| fault.split(':').nth(1).unwrap().parse().unwrap();
+        rule(&Source::new(path, text))
+            .into_iter()
+            .map(line_of)
+            .collect()
+    }
+
+    #[test]
+    fn unsafe_code_outside_of_sys() {
+        let text = "fn f() {\n    unsafe { g() }\n}\n";
+        assert_eq!(faults(unsafe_stays_in_sys, "src/serve/shell.rs", text), [2]);
+        assert_eq!(faults(unsafe_stays_in_sys, "src/sys/clock.rs", text), []);
+        let harmless = "// unsafe\n#![deny(unsafe_code)]\nlet x = \"unsafe\";\n";
+        assert_eq!(faults(unsafe_stays_in_sys, "src/lib.rs", harmless), []);
+    }
+
+    #[test]
+    fn unsafe_code_without_a_reason() {
+        let path = "src/sys/clock.rs";
+        for code in [
+            "unsafe { g() }",
+            "unsafe impl Send for T {}",
+            "unsafe extern \"C\" {}",
+        ] {
+            assert_eq!(
+                faults(unsafe_says_why, path, &format!("fn f();\n{code}\n")),
+                [2]
+            );
+            let explained = format!("// SAFETY: a reason\n\n\n{code}\n");
+            assert_eq!(faults(unsafe_says_why, path, &explained), []);
+            let too_far = format!("// SAFETY: a reason\n\n\n\n{code}\n");
+            assert_eq!(faults(unsafe_says_why, path, &too_far), [5]);
+        }
+        assert_eq!(
+            faults(unsafe_says_why, path, "unsafe { g() } // SAFETY: late\n"),
+            [1]
+        );
+    }
+
+    #[test]
+    fn impure_names_in_pure_modules() {
+        let bad = [
+            "use mio::Poll;",
+            "let x = libc::EINTR;",
+            "use std::fs;",
+            "use std::{fmt, fs::File};",
+            "use std::{\n    io,\n    net::{IpAddr, TcpStream},\n};",
+            "let t = std::time::Instant::now();",
+            "fn f(t: SystemTime) {}",
+            "use std::env;",
+            "std::process::exit(1);",
+            "use crate::sys::clock;",
+            "use crate::store::{Stat, real};",
+            "use crate::{report::Report, time::Now};",
+        ];
+        for text in bad {
+            for path in [
+                "src/wire/request.rs",
+                "src/serve/session.rs",
+                "src/snmp/mod.rs",
+                "src/time.rs",
+            ] {
+                assert_eq!(
+                    faults(pure_modules_are_pure, path, text).len(),
+                    1,
+                    "{path}: {text}"
+                );
+            }
+            for path in [
+                "src/serve/shell.rs",
+                "src/collect/shell/peers.rs",
+                "src/store/real.rs",
+                "src/serve/session/tests.rs",
+            ] {
+                assert_eq!(
+                    faults(pure_modules_are_pure, path, text),
+                    [],
+                    "{path}: {text}"
+                );
+            }
+            let in_tests = format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{\n{text}\n}}\n");
+            assert_eq!(
+                faults(pure_modules_are_pure, "src/wire/request.rs", &in_tests),
+                []
+            );
+            let after_other_test_code = format!("#[cfg(test)]\nuse x;\n{text}\n");
+            assert_eq!(
+                faults(
+                    pure_modules_are_pure,
+                    "src/wire/request.rs",
+                    &after_other_test_code
+                )
+                .len(),
+                1
+            );
+        }
+        let good = "// the mio half\nuse std::net::{IpAddr, SocketAddr};\nlet version = env!(\"X\");\nuse crate::store::ReadStore;\n";
+        assert_eq!(
+            faults(pure_modules_are_pure, "src/serve/session.rs", good),
+            []
+        );
+    }
+
+    #[test]
+    fn mio_outside_of_the_loop() {
+        let text = "fn f() {}\nuse mio::Poll;\n";
+        assert_eq!(faults(mio_stays_in_the_shells, "src/report.rs", text), [2]);
+        assert_eq!(
+            faults(mio_stays_in_the_shells, "src/reactor/mod.rs", text),
+            []
+        );
+        assert_eq!(
+            faults(mio_stays_in_the_shells, "src/serve/shell.rs", text),
+            []
+        );
+    }
+
+    #[test]
+    fn programs_that_know_each_other() {
+        let text = "use crate::serve::config;\nuse crate::{collect, wire};\n";
+        assert_eq!(
+            faults(programs_are_strangers, "src/collect/mod.rs", text),
+            [1]
+        );
+        assert_eq!(
+            faults(programs_are_strangers, "src/serve/mod.rs", text),
+            [2]
+        );
+        assert_eq!(
+            faults(programs_are_strangers, "src/snmp/shell.rs", text),
+            [1, 2]
+        );
+        assert_eq!(faults(programs_are_strangers, "src/demo/mod.rs", text), []);
+    }
+
+    #[test]
+    fn layers_that_look_up() {
+        let text = "use crate::reactor::Reactor;\nuse crate::limits;\n";
+        for path in [
+            "src/wire/mod.rs",
+            "src/store/mod.rs",
+            "src/store/real.rs",
+            "src/sys/mod.rs",
+            "src/time.rs",
+            "src/report.rs",
+        ] {
+            assert_eq!(faults(layers_point_down, path, text), [1], "{path}");
+        }
+        assert_eq!(faults(layers_point_down, "src/limits.rs", text), [1, 2]);
+        assert_eq!(faults(layers_point_down, "src/serve/shell.rs", text), []);
+        let system = "use crate::sys::files;\n";
+        assert_eq!(faults(layers_point_down, "src/store/mod.rs", system), [1]);
+        assert_eq!(faults(layers_point_down, "src/store/real.rs", system), []);
+    }
+
+    #[test]
+    fn notes_that_were_left_over() {
+        let path = "src/serve/mod.rs";
+        let left = [
+            "// TODO: more",
+            "let x = 1; // FIXME",
+            "/// XXX",
+            "dbg!(x);",
+            "    todo!()",
+            "unimplemented!()",
+        ];
+        for text in left {
+            assert_eq!(faults(nothing_is_left_over, path, text), [1], "{text}");
+        }
+        let fine =
+            "// a todo! list\nlet todo = 1;\nlet name = \"dbg!\";\nlet x = !todo;\nXXXL();\n";
+        assert_eq!(faults(nothing_is_left_over, path, fine), []);
+    }
+
+    #[test]
+    fn wide_atomics() {
+        let text = "use std::sync::atomic::{AtomicBool, AtomicU64};\nstatic N: AtomicI64;\n";
+        assert_eq!(
+            faults(atomics_are_narrow, "src/sys/signals.rs", text),
+            [1, 2]
+        );
+        assert_eq!(
+            faults(
+                atomics_are_narrow,
+                "src/sys/signals.rs",
+                "static N: AtomicU32;\n"
+            ),
+            []
+        );
+    }
+
+    #[test]
+    fn long_files() {
+        let path = "src/serve/mod.rs";
+        assert_eq!(
+            faults(files_are_short, path, &"\n".repeat(LINES_MAX + 1)),
+            [LINES_MAX + 1]
+        );
+        assert_eq!(faults(files_are_short, path, &"\n".repeat(LINES_MAX)), []);
+    }
+}
