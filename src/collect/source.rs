@@ -314,10 +314,14 @@ impl<F> Source<F> {
     ) {
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
-            (Phase::Answering { asked, line, .. }, Closed::ByServer | Closed::Broken(_))
-                if line.line().is_empty() =>
-            {
-                self.note_silent_close(*asked);
+            (
+                Phase::Answering { asked, line, .. },
+                closed @ (Closed::ByServer | Closed::Broken(_)),
+            ) if line.line().is_empty() => {
+                // A reset is the network's doing or that of a server that did not even read the question.
+                if let Closed::ByServer = closed {
+                    self.note_silent_close(*asked);
+                }
                 Trouble::ClosedSilently
             }
             (_, Closed::NoAddress) => Trouble::NoAddress,

@@ -2,10 +2,13 @@
 #![allow(dead_code)]
 
 pub mod classic;
+pub mod collector;
 pub mod descriptors;
 pub mod logs;
 pub mod pair;
+pub mod patience;
 pub mod process;
+pub mod scripted;
 pub mod server;
 
 use std::path::{Path, PathBuf};

@@ -273,6 +273,18 @@ impl<F> Source<F> {
     ) {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
+        // Whether a full disk has room again shows only in writing what comes next.
+        if !self.is_in_trouble_with_files() {
+            self.recover(cx);
+        }
+    }
+
+    pub(super) fn is_in_trouble_with_files(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Files(_)))
+    }
+
+    /// All is well, which is told if it was not so before.
+    pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
         if self.in_error {
             self.tell_state(cx);
         }

@@ -25,6 +25,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let now = cx.now.mono;
+        let is_stream = matches!(self.phase, Phase::Streaming { .. });
         let result = match std::mem::replace(&mut self.phase, Phase::Waiting { until: now }) {
             Phase::Streaming {
                 since,
@@ -61,10 +62,13 @@ impl<F> Source<F> {
                 Ok(())
             }
         };
-        match result {
-            Err(trouble) => self.fail(trouble, cx),
-            Ok(()) => self.turn_to_repair(cx),
+        if let Err(trouble) = result {
+            return self.fail(trouble, cx);
         }
+        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+            self.recover(cx);
+        }
+        self.turn_to_repair(cx);
     }
 
     /// Appends classic bytes, keep-alives left out. Tells whether there were any.

@@ -379,6 +379,15 @@ fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
 }
 
 #[test]
+fn a_reset_says_nothing_about_the_file() {
+    let mut rig = Rig::asking_again();
+    for _ in 0..5 {
+        rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
+        assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    }
+}
+
+#[test]
 fn a_tunnel_that_closes_for_a_while_is_no_truncation() {
     let mut rig = Rig::asking_again();
     rig.close(Closed::ByServer);
@@ -453,13 +462,31 @@ fn a_full_disk_is_an_error_told_once_that_heals_by_itself() {
     assert!(rig.source.in_error() && !rig.source.wants_connection());
     assert_eq!(rig.said().len(), 1);
     rig.disk.set_room(Some(0));
-    assert_eq!(rig.connect(), "/var/log/m 7 4\n");
-    rig.receive(b"O 7\nef");
+    for _ in 0..3 {
+        assert_eq!(rig.connect(), "/var/log/m 7 4\n");
+        rig.receive(b"O 7\n");
+        assert!(rig.source.in_error(), "nothing was written yet");
+        rig.receive(b"ef");
+    }
+    assert_eq!(rig.said().len(), 0);
     rig.disk.set_room(None);
-    rig.said();
     assert_eq!(rig.connect(), "/var/log/m 7 4\n");
     rig.receive(b"O 7\nef");
     assert_eq!(rig.local(), b"abcdef");
+    assert!(!rig.source.in_error());
+    assert_eq!(rig.said(), ["following 7 from 6"]);
+}
+
+#[test]
+fn a_keep_alive_shows_that_nothing_is_left_to_write() {
+    let mut rig = Rig::streaming();
+    rig.disk.set_room(Some(3));
+    rig.receive(b"defg");
+    rig.disk.set_room(Some(0));
+    assert_eq!(rig.connect(), "/var/log/m 7 6\n");
+    rig.receive(b"O 7\n");
+    assert!(rig.source.in_error());
+    rig.receive(b"\x07");
     assert!(!rig.source.in_error());
 }
 

@@ -273,6 +273,23 @@ mod writing {
     }
 
     #[test]
+    fn a_locked_file_is_not_opened_twice_by_any_name() {
+        let scene = Scene::new();
+        let (path, other) = (scene.at("new"), scene.at("other"));
+        let mut store = store();
+        let file = store.create_new(&path).unwrap();
+        assert_eq!(store.lock(&file).unwrap(), None);
+        store.link(&path, &other).unwrap();
+        let busy = Some(ErrorKind::ResourceBusy);
+        assert_eq!(kind_of_error(store.open_append(&other)), busy);
+        assert_eq!(kind_of_error(store.create_scratch(&other)), busy);
+        assert_eq!(kind_of_error(store.read_small(&other, &mut [0; 8])), busy);
+        drop(file);
+        let file = store.open_append(&other).unwrap().unwrap();
+        assert_eq!(store.lock(&file).unwrap(), None);
+    }
+
+    #[test]
     fn stat_of_a_path_knows_absence_and_links() {
         let scene = Scene::new();
         let kind = |name: &str| {
