@@ -105,6 +105,7 @@ impl Collector {
             self.write_statuses();
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
+            self.journal.tick(self.now.mono);
             if let Turn::Stop = self.handle_signals() {
                 return Ok(());
             }
@@ -143,10 +144,12 @@ impl Collector {
         if !self.ready.is_empty() {
             return Some(self.now.mono);
         }
-        [self.deadlines.next(), self.statuses.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.deadlines.next(),
+            self.statuses.poll_timeout(),
+            self.journal.poll_timeout(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     fn turn_over_deadlines(&mut self, due: Mono) {

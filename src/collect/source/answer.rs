@@ -75,8 +75,9 @@ impl<F> Source<F> {
             return Err(Trouble::ClosedSilently);
         }
         let is_lost = next != held.inode && (!found || is_probe);
+        // One empty generation after the other is nothing to be in a hurry about.
         self.leave(Generation::classic(next), is_lost, cx)?;
-        self.follow(None, true, cx);
+        self.follow(None, asked.offset > 0, cx);
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl<F> Source<F> {
                 self.put_on_record(lost, cx).map_err(Trouble::Files)?;
             }
             self.leave(next, is_lost, cx)?;
-            self.follow(Some(framed), true, cx);
+            self.follow(Some(framed), asked.offset > 0, cx);
             return Ok(());
         }
         let same = Generation {
