@@ -163,12 +163,12 @@ fn a_complete_rotated_file_is_followed_by_the_next_newer_one() {
 }
 
 #[test]
-fn rotated_files_are_ordered_by_their_last_write_and_not_by_name() {
+fn a_last_write_that_came_late_does_not_change_the_order_of_numbers() {
     let rig = Rig::new();
     rig.logs.age("messages.1", 400);
-    let mut client = rig.ask(format!("{} {}", rig.inode("messages.1"), MIDDLE.len()));
-    assert_eq!(client.reply(), format!("O {}", rig.inode("messages.2")));
-    client.expect_closed_after(OLDEST);
+    let mut client = rig.ask(format!("{} {}", rig.inode("messages.2"), OLDEST.len()));
+    assert_eq!(client.reply(), format!("O {}", rig.inode("messages.1")));
+    client.expect_closed_after(MIDDLE);
 }
 
 #[test]

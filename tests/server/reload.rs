@@ -164,9 +164,8 @@ fn an_address_that_is_taken_leaves_the_server_where_it_is() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
     server.reload(&format!("{settings}$bind_port = {port};"));
-    server.wait_for(&format!(
-        "cannot listen on 127.0.0.1:{port}, stays where it is"
-    ));
+    server.wait_for(&format!("cannot listen on 127.0.0.1:{port}: "));
+    server.wait_for("read the configuration again");
     streaming(&server, &logs, "one");
 }
 
