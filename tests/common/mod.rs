@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod v2pair;
+
 /// The program under test.
 pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
 

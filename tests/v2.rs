@@ -1,0 +1,10 @@
+//! Version 2 with the real log server and the real collector: nothing lost, nothing twice, and proof of it, whatever
+//! is done to the log, to the two programs and to the connection between them.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+#[path = "v2/outage.rs"]
+mod outage;
+#[path = "v2/writers.rs"]
+mod writers;

@@ -1,0 +1,129 @@
+//! Writers that do not know of the rotation, and a rotation that does not know of the writer.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+
+#[test]
+fn a_writer_that_keeps_its_descriptor_after_the_rename() {
+    let (mut pair, mut log) = Pair::start(Setup {
+        grace_s: 1.0,
+        ..Setup::default()
+    });
+    let mut late = log.writer();
+    late.write_all(&lines(0..10)).unwrap();
+    log.note(lines(0..10));
+    pair.expect_live(&log.written[0]);
+    log.rotate(Names::From(1));
+    log.append(b"the next generation\n");
+    for number in 10..13 {
+        late.write_all(&lines(number..number + 1)).unwrap();
+        log.written[0].extend(lines(number..number + 1));
+        pair.expect_live(&log.written[0]);
+    }
+    drop(late);
+    pair.expect(&log.written);
+    pair.assert_no_losses();
+}
+
+#[test]
+fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
+    let (mut pair, mut log) = Pair::start(Setup::default());
+    let mut late = log.writer();
+    pair.kill_collector();
+    late.write_all(b"before\n").unwrap();
+    log.rotate(Names::From(1));
+    log.append(b"the next generation\n");
+    pair.start_collector();
+    late.write_all(b"behind\n").unwrap();
+    log.written[0] = b"before\nbehind\n".to_vec();
+    pair.expect(&log.written);
+    pair.assert_no_losses();
+}
+
+#[test]
+fn copytruncate_at_full_speed() {
+    let (mut pair, log) = Pair::start(Setup::default());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| write_lines(&log, &stop));
+        for round in 0..40 {
+            thread::sleep(Duration::from_millis(5 + 7 * round % 20));
+            copy_and_truncate(&log);
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+    let kept = generations_of(&log);
+    let end = kept.last().unwrap().clone();
+    pair.until(|pair| match pair.held().ends_with(&end) {
+        true => Ok(()),
+        false => Err("the end has not come".into()),
+    });
+    let mut held: Vec<Vec<u8>> = pair
+        .finished()
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    held.push(pair.held());
+    assert_holds(&held, &kept, &mut pair);
+    pair.assert_no_losses();
+}
+
+/// Writes numbered lines, several at once, until it is told to stop.
+fn write_lines(log: &Boxed, stop: &AtomicBool) {
+    let mut file = log.writer();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let count = 1 + number % 5;
+        file.write_all(&lines(number..number + count)).unwrap();
+        number += count;
+    }
+    file.write_all(&lines(number..number + 1)).unwrap();
+}
+
+/// What logrotate does for `copytruncate`: between the copy and the truncation lines are lost.
+fn copy_and_truncate(log: &Boxed) {
+    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
+    for number in (1..=count).rev() {
+        fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
+    }
+    let file = log.writer();
+    let mut bytes = Vec::new();
+    File::open(&log.path).unwrap().read_to_end(&mut bytes).unwrap();
+    File::create_new(log.numbered(1)).unwrap().write_all(&bytes).unwrap();
+    file.set_len(0).unwrap();
+}
+
+/// What the box kept, oldest first, the live file last.
+fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
+    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
+    let rotated = (1..=count).rev().map(|number| log.numbered(number));
+    rotated
+        .chain([log.path.clone()])
+        .map(|path| fs::read(path).unwrap())
+        .collect()
+}
+
+/// Each generation the box kept is the start of one of ours, in order, and no line of ours came twice.
+fn assert_holds(held: &[Vec<u8>], kept: &[Vec<u8>], pair: &mut Pair) {
+    let mut ours = held.iter();
+    for (number, generation) in kept.iter().enumerate() {
+        let found = ours.any(|held| held.starts_with(generation));
+        assert!(found, "the box's generation {number}, {} bytes:\n{}\n{}", generation.len(), String::from_utf8_lossy(&generation[..generation.len().min(100)]), pair.everything_said());
+    }
+    let mut last = None;
+    for generation in held {
+        let text = str::from_utf8(generation).unwrap();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let number: u64 = line.split(' ').nth(1).unwrap().parse().unwrap();
+            assert_eq!(line.as_bytes(), lines(number..number + 1));
+            assert!(last < Some(number), "{number} after {last:?}\n{}", pair.everything_said());
+            last = Some(number);
+        }
+    }
+}
