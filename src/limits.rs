@@ -129,3 +129,20 @@ pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
+// The demo.
+
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+pub const DEMO_WAIT_MS: u64 = 8_000;
+
+/// The longest a demo takes as a whole, waits included.
+pub const DEMO_TOTAL_MS: u64 = 25_000;
+
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
+const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
+// The server's choice among generations.
+
+/// How often a request is looked into anew because files were renamed meanwhile. A rotation takes a moment, so the
+/// second look nearly always counts.
+pub const CATALOG_LOOKS_MAX: usize = 16;

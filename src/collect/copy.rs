@@ -136,11 +136,7 @@ impl fmt::Display for Fault {
                 path,
                 error,
             } => write!(f, "cannot {operation} {}: {error}", path.display()),
-            Fault::Pointer(path, fault) => write!(
-                f,
-                "the pointer file {} is damaged ({fault}); all files are kept as they are: mend it, or move it and the local copy away to start anew",
-                path.display()
-            ),
+            Fault::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
             Fault::Locked(path, pid) => write!(
                 f,
                 "{} is being written by another collector, process {pid}",

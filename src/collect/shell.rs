@@ -16,10 +16,8 @@ use self::slot::Slot;
 use self::statuses::Statuses;
 use super::backoff::Random;
 use super::config::{Config, SourceConfig};
-use super::event::Event;
 use super::pointer::BootId;
 use super::source::{Context, Periods};
-use super::trouble::Trouble;
 use crate::limits::CHUNK_LEN;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -229,8 +227,8 @@ impl Collector {
         }
         for place in &mut self.slots {
             let unchanged = place.as_ref().filter(|slot| {
-                // A name that had no address is looked up again.
-                slot.has_address() && wanted.get(&slot.config().local) == Some(slot.config())
+                // Names are looked up again, so that a server that has moved is found.
+                wanted.get(&slot.config().local) == Some(slot.config()) && slot.has_same_address()
             });
             match unchanged {
                 Some(slot) => drop(wanted.remove(&slot.config().local)),
@@ -240,13 +238,6 @@ impl Collector {
         let mut places = 0..;
         for config in wanted.into_values() {
             let slot = Slot::new(config, self.now.mono);
-            if !slot.has_address() {
-                self.journal.event(
-                    self.now.wall,
-                    slot.config(),
-                    &Event::Trouble(&Trouble::NoAddress),
-                );
-            }
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
                 Some(place) => *place = Some(slot),

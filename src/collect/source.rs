@@ -105,13 +105,14 @@ enum Purpose {
 /// What to think of a server that closes without a word.
 ///
 /// A fetchlogs 1.1 server does so for ever when the offset lies behind the end of the file. Asking with inode 0 tells
-/// whether the inode is still the same: then the file was truncated.
+/// which generation is live: where ours is refused again after that, it was truncated if the inode is the same, and is
+/// lost if it is another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     /// So many silent closes in a row.
     Silent(u8),
-    /// A probe has shown that this other generation is live now; it counts only if ours is refused once more.
-    Other { live: Inode, silent: u8 },
+    /// A probe has shown that this generation is live now; it counts only if ours is refused once more.
+    Probed { live: Inode, silent: u8 },
 }
 
 /// How a connection ended, or failed to begin.
@@ -402,7 +403,7 @@ impl<F> Source<F> {
             return;
         }
         match &mut self.doubt {
-            Doubt::Silent(n) | Doubt::Other { silent: n, .. } => *n = n.saturating_add(1),
+            Doubt::Silent(n) | Doubt::Probed { silent: n, .. } => *n = n.saturating_add(1),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::config::FileEntry;
 use super::memory::Memory;
 use super::order::{self, Age};
 use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, CATALOG_LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -40,6 +41,8 @@ pub enum Refusal {
     NotRegular(Kind),
     /// The system would not let us.
     Unreadable(io::Error),
+    /// Its generations were renamed each time they were looked through, so that any answer might skip one.
+    Unsettled,
 }
 
 impl fmt::Display for Refusal {
@@ -52,6 +55,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
+            Refusal::Unsettled => f.write_str("its rotated files are renamed without a pause"),
         }
     }
 }
@@ -78,6 +82,34 @@ impl<S: ReadStore> Query<'_, S> {
         request: &Request<'_>,
         memory: &mut Memory,
     ) -> Result<Choice<S::File>, Refusal> {
+        let (asked, offset) = (request.inode.inode(), request.offset);
+        let dropped = memory.take_truncation(self.peer, self.index, asked, offset);
+        self.settled(|| self.choose_now(request, dropped, memory))
+    }
+
+    /// A rotation renames files while they are being looked through, and one that is seen under neither name would be
+    /// skipped. So what a search finds counts only if all names are the same before and after it.
+    pub(super) fn settled<T>(
+        &self,
+        mut search: impl FnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        for _ in 0..CATALOG_LOOKS_MAX {
+            let names = self.names();
+            let found = search();
+            if self.names() == names {
+                return found;
+            }
+        }
+        Err(Refusal::Unsettled)
+    }
+
+    /// `dropped` says that the client was dropped because of a truncation.
+    fn choose_now(
+        &self,
+        request: &Request<'_>,
+        dropped: bool,
+        memory: &mut Memory,
+    ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
         if let Some((_, stat)) = &live {
             memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
@@ -89,11 +121,27 @@ impl<S: ReadStore> Query<'_, S> {
         }
         match live {
             Some((file, stat)) if stat.id.inode == asked => {
-                let dropped = memory.take_truncation(self.peer, self.index, asked, request.offset);
                 Ok(same_inode(file, stat, request, dropped))
             }
             live => self.choose_rotated(live, request, memory),
         }
+    }
+
+    /// Which name leads to which file now, the live one's and those of all rotated ones, as one number.
+    fn names(&self) -> u64 {
+        let digest = |path: &Path, inode: Inode| {
+            let mut hasher = DefaultHasher::new();
+            (path, inode.0).hash(&mut hasher);
+            hasher.finish()
+        };
+        let live = self.store.stat_path(&self.entry.path);
+        let live = live.map_or(Inode::NONE, |stat| stat.id.inode);
+        let mut names = digest(&self.entry.path, live);
+        self.each_rotated(&mut |path, stat| {
+            names ^= digest(path, stat.id.inode);
+            true
+        });
+        names
     }
 
     /// The client's generation is not the live file: it is rotated, or gone.
@@ -121,12 +169,15 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let (mark, newer_than) = match held {
             Some(held) if request.offset <= held.size => (Mark::Found, Some(held.age)),
-            _ => (
-                Mark::Lost,
-                memory
-                    .last_written(self.index, asked)
-                    .map(|mtime_ns| Age::at(mtime_ns, asked)),
-            ),
+            _ => {
+                let mark = if memory.is_complete(self.index, asked, request.offset) {
+                    Mark::Found
+                } else {
+                    Mark::Lost
+                };
+                let last_written = memory.last_written(self.index, asked);
+                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+            }
         };
         if let Some(after) = newer_than
             && let Some(next) = order::next_newer(rotated.iter().map(|c| c.age), after)

@@ -399,7 +399,7 @@ impl<F> Chain<F> {
         } = next;
         let follow = Follow::new(file, stat, 0, live, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
-        let digest = std::mem::replace(&mut self.digest, Digest::new());
+        let digest = std::mem::take(&mut self.digest);
         let told = std::mem::replace(&mut self.told, self.follow.inode());
         if late && !digest.is_lost() {
             let size = before.offset();

@@ -69,7 +69,7 @@ pub fn is_compressed(path: &Path) -> bool {
 /// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
 /// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
 fn rank(name: &[u8]) -> i64 {
-    if let Some(stamp) = tai64n_secs(name) {
+    if let Some(stamp) = tai64n_nanos(name) {
         return stamp;
     }
     let mut digits = name
@@ -82,14 +82,22 @@ fn rank(name: &[u8]) -> i64 {
     }
 }
 
-/// The seconds in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it.
-fn tai64n_secs(name: &[u8]) -> Option<i64> {
-    let digits = name.strip_prefix(b"@")?.get(..16)?;
-    let secs = digits.iter().try_fold(0u64, |value, &byte| {
+/// The moment in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it: seconds since 1970
+/// and 2^62, then nanoseconds. They may rotate several times in a second.
+fn tai64n_nanos(name: &[u8]) -> Option<i64> {
+    let digits = name.strip_prefix(b"@")?;
+    let secs = hexadecimal(digits.get(..16)?)?.saturating_sub(1 << 62);
+    let nanos = digits.get(16..24).and_then(hexadecimal).unwrap_or(0);
+    let moment = secs.saturating_mul(1_000_000_000).saturating_add(nanos);
+    Some(i64::try_from(moment).unwrap_or(i64::MAX))
+}
+
+/// At most 16 hexadecimal digits as a number.
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |value, &byte| {
         let digit = (byte as char).to_digit(16)?;
         Some(value << 4 | u64::from(digit))
-    })?;
-    i64::try_from(secs).ok()
+    })
 }
 
 /// A run of digits as a number; the largest there is if it does not fit.
@@ -138,6 +146,10 @@ mod tests {
             (
                 "/v/@4000000068f0a1b21d8e3f2c.s",
                 "/v/@4000000068f0a1b31d8e3f2c.s",
+            ),
+            (
+                "/v/@4000000068f0a1b21d8e3f2c.s",
+                "/v/@4000000068f0a1b21d8e3f2d.u",
             ),
         ] {
             assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");

@@ -73,6 +73,14 @@ impl<S: ReadStore> Query<'_, S> {
         request: &Request<'_>,
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
+        self.settled(|| self.resume_now(request, v2))
+    }
+
+    fn resume_now(
+        &self,
+        request: &Request<'_>,
+        v2: &Extension,
+    ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
         let asked = request.inode.inode();
@@ -114,6 +122,10 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The file of the generation that a client asks something about: the one it proves, else the one with its inode.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
+        self.settled(|| self.held_now(request, v2))
+    }
+
+    fn held_now(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
         let asked = request.inode.inode();
@@ -132,6 +144,14 @@ impl<S: ReadStore> Query<'_, S> {
     /// What comes after a generation of this age. `successor` is the file that was seen to take over its name, which
     /// counts more than times do.
     pub fn next_after(
+        &self,
+        after: Age,
+        successor: Option<Inode>,
+    ) -> Result<NextFile<S::File>, Refusal> {
+        self.settled(|| self.next_after_now(after, successor))
+    }
+
+    fn next_after_now(
         &self,
         after: Age,
         successor: Option<Inode>,
@@ -171,9 +191,12 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The place of a generation among the rotated files, or behind all that was written before it.
     pub fn age_of(&self, stat: &Stat) -> Age {
-        let rotated = self.candidates(None);
-        let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
-        found.map_or(Age::floor(stat.mtime_ns), |c| c.age)
+        let age = self.settled(|| {
+            let rotated = self.candidates(None);
+            let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
+            Ok(found.map(|c| c.age))
+        });
+        age.ok().flatten().unwrap_or(Age::floor(stat.mtime_ns))
     }
 
     /// The copy that was made of a generation before it was truncated.
@@ -181,6 +204,11 @@ impl<S: ReadStore> Query<'_, S> {
     /// A copy at least as long as what was sent must have the same end there. A shorter one lacks what was written
     /// while it was made: it must have the same start and be no older than the last write that was seen.
     pub fn copy_of(&self, sent: &Sent<'_>, live: Inode) -> Option<CopyOf<S::File>> {
+        let found = self.settled(|| Ok(self.copy_of_now(sent, live)));
+        found.ok().flatten()
+    }
+
+    fn copy_of_now(&self, sent: &Sent<'_>, live: Inode) -> Option<CopyOf<S::File>> {
         let rotated = self.candidates(Some(live));
         let mut ages: heapless::Vec<Age, { crate::limits::CANDIDATES_MAX }> = rotated
             .iter()

@@ -32,7 +32,8 @@ pub struct Session<F> {
     phase: Phase<F>,
 }
 
-/// Where the session stands.
+/// Where the session stands. Classic streaming is the largest and the one that lasts.
+#[allow(clippy::large_enum_variant)]
 enum Phase<F> {
     /// The request line is not complete yet. It is kept on the heap, so that a streaming session stays small.
     Request {

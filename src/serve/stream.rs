@@ -74,7 +74,12 @@ impl<F> Stream<F> {
                 cx.memory.was_truncated(peer, self.index, inode, offset);
                 return Turn::Over(Ending::Truncated);
             }
-            Look::Rotated | Look::Deleted => return Turn::Over(Ending::Rotated),
+            Look::Rotated | Look::Deleted => {
+                let (stat, size) = (self.follow.stat(), self.follow.offset());
+                cx.memory
+                    .was_completed(self.index, stat.id.inode, stat.mtime_ns, size);
+                return Turn::Over(Ending::Rotated);
+            }
             Look::Unreadable(error) => return Turn::Over(Ending::Unreadable(error)),
         }
         if self.follow.is_live() {

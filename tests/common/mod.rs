@@ -1,6 +1,8 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod pair;
+
 use std::path::{Path, PathBuf};
 
 pub mod v2pair;

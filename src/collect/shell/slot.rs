@@ -61,9 +61,11 @@ impl Slot {
         self.source.config()
     }
 
-    /// Whether there is an address to connect to.
-    pub fn has_address(&self) -> bool {
-        self.address.is_some()
+    /// Whether the source still has the address that it was given. A host name is looked up now; if that fails, the
+    /// address it had is kept.
+    pub fn has_same_address(&self) -> bool {
+        let found = look_up(self.config());
+        self.address.is_some() && (found.is_none() || found == self.address)
     }
 
     /// The generation of the present socket, as its token carries it.

@@ -65,8 +65,9 @@ impl<F> Source<F> {
             self.follow(None, false, cx);
             return Ok(());
         }
-        if next != held.inode && is_probe && !self.doubt.confirms(next) {
-            self.doubt = Doubt::Other {
+        if is_probe && !self.doubt.confirms(next) {
+            // Whoever closes may have had another reason, such as a tunnel that was down: ours is asked for once more.
+            self.doubt = Doubt::Probed {
                 live: next,
                 silent: 0,
             };
@@ -310,6 +311,6 @@ impl<F> Source<F> {
 impl Doubt {
     /// Whether an earlier probe showed the same live generation.
     fn confirms(self, live: Inode) -> bool {
-        matches!(self, Doubt::Other { live: seen, .. } if seen == live)
+        matches!(self, Doubt::Probed { live: seen, .. } if seen == live)
     }
 }

@@ -49,7 +49,7 @@ impl<F> Source<F> {
         let inode = self.copy.as_ref().and_then(LocalCopy::inode);
         let is_doubtful = match self.doubt {
             Doubt::Silent(n) => n >= SILENT_CLOSES_MAX,
-            Doubt::Other { silent, .. } => silent > 0,
+            Doubt::Probed { silent, .. } => silent > 0,
         };
         match inode {
             Some(_) if is_doubtful => Asked {

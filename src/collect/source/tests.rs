@@ -348,10 +348,28 @@ fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
     rig.close(Closed::ByServer);
     assert_eq!(rig.connect(), "/var/log/m 0 0\n");
     rig.receive(b"O 7\nx");
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    rig.receive(b"O 7\nx");
     assert_eq!(
         (rig.rotated(), rig.local()),
         (b"abc".to_vec(), b"x".to_vec())
     );
+}
+
+#[test]
+fn a_tunnel_that_closes_for_a_while_is_no_truncation() {
+    let mut rig = Rig::asking_again();
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.close(Closed::ByServer);
+    assert_eq!(rig.connect(), "/var/log/m 0 0\n");
+    rig.receive(b"O 7\nabcdef");
+    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    rig.receive(b"O 7\ndef");
+    assert_eq!(rig.local(), b"abcdef");
+    assert_eq!(rig.disk.names(), ["/l/m", "/p/m"]);
 }
 
 #[test]
@@ -433,7 +451,7 @@ fn a_damaged_pointer_is_told_and_nothing_is_asked() {
     let mut rig = Rig::on(disk);
     rig.wait();
     assert!(!rig.source.wants_connection());
-    assert!(rig.said()[0].contains("/p/m is damaged"));
+    assert!(rig.said()[0].contains("/p/m: the pointer file"));
     rig.disk.remove("/p/m");
     rig.disk.write("/p/m", b"7");
     assert_eq!(rig.connect(), "/var/log/m 7 3\n");

@@ -1,5 +1,6 @@
 //! Every row of the table of answers, over a file system in memory.
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -143,6 +144,15 @@ fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
 }
 
 #[test]
+fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
+    let mut rig = Rig::new();
+    rig.memory.saw_live(0, Inode(9), 2_500_000_000);
+    rig.memory.was_completed(0, Inode(9), 2_500_000_000, 10);
+    assert_eq!(rig.answer("/v/m 9 10"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
+}
+
+#[test]
 fn an_inode_used_again_by_a_shorter_file_is_lost() {
     let mut rig = Rig::new();
     assert_eq!(rig.answer("/v/m 2 100"), says("L 3", 0, 3));
@@ -206,4 +216,94 @@ fn every_generation_is_walked_through_in_order() {
         walked.push(held.0);
     }
     assert_eq!(walked, [1, 2, 3, 3, 3, 3]);
+}
+
+#[test]
+fn a_rotation_in_the_middle_of_the_search_hides_no_generation() {
+    for (line, offset, inode) in [("/v/m 1 1", 0, 2), ("/v/m 2 1", 1, 2), ("/v/m 2 2", 0, 3)] {
+        let mut calls = 0;
+        while let Some(answer) = answer_with_a_rotation_after(calls, line) {
+            let expected = (Mark::Found, offset, inode);
+            assert_eq!(answer, expected, "{line}, rotated after call {calls}");
+            calls += 1;
+        }
+        assert!(calls > 10, "{line}, {calls} calls");
+    }
+}
+
+/// The answer, its offset and its inode if a rotation takes place after so many calls. `None` if there are fewer.
+fn answer_with_a_rotation_after(calls: u32, line: &str) -> Option<(Mark, u64, u64)> {
+    let mut rig = Rig::new();
+    let rotating = Rotating {
+        disk: &rig.disk,
+        calls_left: Cell::new(calls + 1),
+    };
+    let query = Query {
+        store: &rotating,
+        entry: &rig.config.files[0],
+        index: 0,
+        peer: PEER,
+        quiet_since_ns: 5_000_000_000,
+    };
+    let request = Request::parse(line.as_bytes()).unwrap();
+    let choice = query.choose(&request, &mut rig.memory).unwrap();
+    let answer = (choice.reply.mark, choice.offset, choice.stat.id.inode.0);
+    (rotating.calls_left.get() == 0).then_some(answer)
+}
+
+/// A disk on which a rotation takes place between two calls.
+struct Rotating<'a> {
+    disk: &'a Fake,
+    calls_left: Cell<u32>,
+}
+
+impl Rotating<'_> {
+    fn count(&self) {
+        let left = self.calls_left.get();
+        self.calls_left.set(left.saturating_sub(1));
+        if left == 1 {
+            for (from, to) in [
+                ("/v/m.2", "/v/m.3"),
+                ("/v/m.1", "/v/m.2"),
+                ("/v/m", "/v/m.1"),
+            ] {
+                self.disk.rename_now(from, to);
+            }
+            self.disk.write_as("/v/m", 4, b"4444");
+        }
+    }
+}
+
+impl ReadStore for Rotating<'_> {
+    type File = Handle;
+
+    fn open(&self, path: &Path) -> io::Result<Handle> {
+        self.count();
+        ReadStore::open(self.disk, path)
+    }
+
+    fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        ReadStore::stat(self.disk, file)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.count();
+        ReadStore::stat_path(self.disk, path)
+    }
+
+    fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        ReadStore::read_at(self.disk, file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &Handle) -> bool {
+        self.disk.at_rest(file)
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        self.disk.list(dir, each)
+    }
+
+    fn boot(&self) -> u32 {
+        ReadStore::boot(self.disk)
+    }
 }
