@@ -2,10 +2,9 @@
 #![allow(dead_code)]
 
 pub mod pair;
+pub mod v2pair;
 
 use std::path::{Path, PathBuf};
-
-pub mod v2pair;
 
 /// The program under test.
 pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
