@@ -118,6 +118,11 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
 
+/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
+pub const LOOKS_MAX: usize = 8;
+
+const _: () = assert!(LOOKS_MAX >= 2);
+
 /// Generations without a byte that a server may name one after the other.
 pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
 
@@ -141,8 +146,10 @@ pub const DEMO_TOTAL_MS: u64 = 25_000;
 pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
 
 const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
-// The server's choice among generations.
 
-/// How often a request is looked into anew because files were renamed meanwhile. A rotation takes a moment, so the
-/// second look nearly always counts.
-pub const CATALOG_LOOKS_MAX: usize = 16;
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
+/// never opens the new file must not keep it away for ever.
+pub const DRAIN_MAX_MS: u64 = 600_000;
+
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+pub const UNSENT_MAX: u32 = 128 * 1024;

@@ -38,8 +38,19 @@ pub enum Outcome {
     Grew,
     /// A generation is complete; its copy has the name it was given.
     Finished(Finished),
-    /// The digest of the generation that was finished last without one.
-    Digest([u8; 16]),
+    /// The digest of a generation that was finished without one.
+    Digest(LateDigest),
+}
+
+/// The digest of a generation, told after its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LateDigest {
+    /// The generation.
+    pub inode: crate::ids::Inode,
+    /// How many bytes of it the digest is of.
+    pub size: u64,
+    /// The digest.
+    pub md5: [u8; 16],
 }
 
 /// A complete generation.
@@ -164,7 +175,7 @@ impl Framed {
                 Ok(Outcome::On)
             }
             Step::Next(next) => self.next(next, copy, means, events),
-            Step::Digest(md5) => Ok(Outcome::Digest(md5)),
+            Step::Digest(digest) => Ok(Outcome::Digest(digest)),
         }
     }
 
@@ -225,7 +236,7 @@ enum Step {
     Alive(u64),
     End(End),
     Next(Next),
-    Digest([u8; 16]),
+    Digest(LateDigest),
     Refused(Box<str>),
 }
 
@@ -235,7 +246,7 @@ impl Step {
             Frame::Alive { size } => Step::Alive(size),
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
-            Frame::Digest { md5, .. } => Step::Digest(md5),
+            Frame::Digest { inode, size, md5 } => Step::Digest(LateDigest { inode, size, md5 }),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

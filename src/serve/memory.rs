@@ -26,6 +26,8 @@ struct Sighting {
     mtime_ns: u64,
     /// Its size once a client was sent all of it after its rotation.
     complete_at: Option<u64>,
+    /// Its writer goes on behind that.
+    left_behind: bool,
 }
 
 /// A client dropped because its generation was truncated.
@@ -71,6 +73,24 @@ impl Memory {
         sightings.any(|s| s.file == file && s.inode == inode && s.complete_at == Some(size))
     }
 
+    /// Notes that a client was sent `size` bytes of this generation, whose writer goes on and on: what it writes from
+    /// there on is left to its own.
+    pub fn was_left_behind(&mut self, file: u32, inode: Inode, mtime_ns: u64, size: u64) {
+        self.was_completed(file, inode, mtime_ns, size);
+        if let Some(sighting) = self.sighting(file, inode) {
+            sighting.left_behind = true;
+        }
+    }
+
+    /// Whether what this generation holds behind `offset` is left to its own.
+    pub fn is_left_behind(&self, file: u32, inode: Inode, offset: u64) -> bool {
+        let mut sightings = self.sightings.iter();
+        sightings.any(|s| {
+            let is_behind = s.complete_at.is_some_and(|size| offset >= size);
+            s.file == file && s.inode == inode && s.left_behind && is_behind
+        })
+    }
+
     /// When `inode` was last seen written while it was the live file of entry `file`. Every generation of that file
     /// written later is a newer one.
     pub fn last_written(&self, file: u32, inode: Inode) -> Option<u64> {
@@ -80,7 +100,8 @@ impl Memory {
             .map(|s| s.mtime_ns)
     }
 
-    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation.
+    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation, or
+    /// because the file was deleted: what has this inode next is another generation.
     pub fn was_truncated(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) {
         push_out(
             &mut self.truncations,
@@ -122,6 +143,7 @@ impl Memory {
             inode,
             mtime_ns,
             complete_at,
+            left_behind: false,
         };
         push_out(&mut self.sightings, sighting);
     }

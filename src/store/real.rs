@@ -110,10 +110,11 @@ impl WriteStore for RealWrite {
 
     fn create_scratch(&mut self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        files::careful(&mut options)
-            .open(path)
-            .and_then(regular_only)
+        options.read(true).append(true).create(true);
+        let file = regular_only(files::careful(&mut options).open(path)?)?;
+        // Emptied only now: what is no regular file is left alone.
+        file.set_len(0)?;
+        Ok(file)
     }
 
     fn lock(&mut self, file: &File) -> io::Result<Option<u32>> {

@@ -1,8 +1,13 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod classic;
+pub mod descriptors;
+pub mod logs;
 pub mod pair;
 pub mod v2pair;
+pub mod process;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -25,15 +25,16 @@ impl<F> Source<F> {
             None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
             None => self.handle_classic(asked, reply.mark, inode, cx),
             Some(_) if self.config.proto == Proto::Classic => Err(Protocol::Terms.into()),
-            Some(_) if reply.mark == Mark::Refused => {
-                self.stream(Some(Framed::refused()), false, cx);
-                Ok(())
-            }
+            // A refusal is one of its answers, and counts as a failed attempt.
             Some(_) if asked.purpose == Purpose::Repair => {
                 self.phase = Phase::Repairing {
                     heard_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
                 };
+                Ok(())
+            }
+            Some(_) if reply.mark == Mark::Refused => {
+                self.stream(Some(Framed::refused()), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
@@ -156,7 +157,7 @@ impl<F> Source<F> {
         else {
             return Err(Protocol::Terms.into());
         };
-        if self.block(theirs.start, theirs.len, false, cx)? != Some(theirs) {
+        if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }

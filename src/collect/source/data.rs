@@ -120,7 +120,7 @@ impl<F> Source<F> {
                     grew = true;
                     self.audit.add(finished)
                 }
-                Outcome::Digest(md5) => self.audit.add_digest(md5),
+                Outcome::Digest(digest) => self.audit.add_digest(digest),
             };
             if !listed {
                 return Err(Trouble::Behind);

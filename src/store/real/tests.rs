@@ -240,6 +240,12 @@ mod writing {
         store.append(&file, b"one").unwrap();
         store.append(&file, b"two").unwrap();
         assert_eq!(scene.text("log"), "onetwo");
+        let mut buf = [0; 8];
+        assert_eq!(store.read_at(&file, &mut buf, 1).unwrap(), 5);
+        assert_eq!(&buf[..5], b"netwo");
+        store.truncate(&file, 3).unwrap();
+        store.append(&file, b"2").unwrap();
+        assert_eq!(scene.text("log"), "one2");
         store.create_scratch(&scene.at("new")).unwrap();
         assert_eq!(scene.text("new"), "");
         assert!(is_link_refusal(store.create_scratch(&scene.at("link"))));
