@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "v2/identity.rs"]
+mod identity;
 #[path = "v2/outage.rs"]
 mod outage;
 #[path = "v2/writers.rs"]

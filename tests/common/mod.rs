@@ -5,9 +5,9 @@ pub mod classic;
 pub mod descriptors;
 pub mod logs;
 pub mod pair;
-pub mod v2pair;
 pub mod process;
 pub mod server;
+pub mod v2pair;
 
 use std::path::{Path, PathBuf};
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fetchlogs::collect::pointer::{Pointer, Token};
 use fetchlogs::wire::md5::{Hex, Md5};
 use tempfile::TempDir;
 
@@ -165,12 +166,29 @@ impl Pair {
         self.collector = None;
     }
 
+    /// Lets something happen to the box, with the collector connected or away.
+    pub fn change(&mut self, log: &mut Boxed, away: bool, act: impl FnOnce(&mut Boxed)) {
+        if !away {
+            return act(log);
+        }
+        self.kill_collector();
+        act(log);
+        self.start_collector();
+    }
+
     /// Sends a signal, by its name, to the collector.
     pub fn signal_collector(&self, name: &str) {
         let pid = self.collector.as_ref().unwrap().child.id();
         let kill = format!("kill -{name} {pid}");
         let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Lets the pointer say that the copy was last followed in an earlier boot of the box.
+    pub fn pretend_another_boot(&self) {
+        let mut pointer = Pointer::parse(&fs::read(self.pointer()).unwrap()).unwrap();
+        pointer.token = Token::new(b"boot");
+        fs::write(self.pointer(), pointer.write().as_bytes()).unwrap();
     }
 
     /// The live copy.
@@ -241,8 +259,13 @@ impl Pair {
     /// Waits until the copies are exactly these generations, oldest first, the live one last, and every finished one
     /// has been verified.
     pub fn expect(&mut self, generations: &[impl AsRef<[u8]>]) {
-        self.until(|pair| pair.compare(generations));
+        self.expect_copies(generations);
         self.expect_verified();
+    }
+
+    /// Waits until the copies are exactly these generations, verified or not.
+    pub fn expect_copies(&mut self, generations: &[impl AsRef<[u8]>]) {
+        self.until(|pair| pair.compare(generations));
     }
 
     /// Waits until every finished copy has been verified, and with the digest that it has.
@@ -501,6 +524,26 @@ pub fn lines(numbers: std::ops::Range<u64>) -> Vec<u8> {
         writeln!(text, "line {number:08} of the log").unwrap();
         text
     })
+}
+
+/// Bytes of all values without any order, the same for each seed.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut random = Random(seed);
+    (0..len).map(|_| random.below(256) as u8).collect()
+}
+
+/// Random numbers that a seed repeats.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number from 0 to `limit` - 1.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
 }
 
 fn differ(held: &[u8], expected: &[u8], path: &Path) -> Result<(), String> {
