@@ -6,7 +6,11 @@ mod common;
 
 #[path = "v2/identity.rs"]
 mod identity;
+#[path = "v2/liar.rs"]
+mod liar;
 #[path = "v2/outage.rs"]
 mod outage;
+#[path = "v2/scripted.rs"]
+mod scripted;
 #[path = "v2/writers.rs"]
 mod writers;

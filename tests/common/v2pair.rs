@@ -191,6 +191,14 @@ impl Pair {
         fs::write(self.pointer(), pointer.write().as_bytes()).unwrap();
     }
 
+    /// How much memory the collector has, in KiB.
+    pub fn collector_memory_kb(&self) -> u64 {
+        let pid = self.collector.as_ref().unwrap().child.id();
+        let status = text_of(Path::new(&format!("/proc/{pid}/status")));
+        let (_, rest) = status.split_once("VmRSS:").unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// The live copy.
     pub fn local(&self) -> PathBuf {
         self.path("local/m")
