@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "v2/classic.rs"]
+mod classic;
 #[path = "v2/identity.rs"]
 mod identity;
 #[path = "v2/liar.rs"]
