@@ -4,10 +4,16 @@
 
 mod common;
 
+#[path = "v2/breaks.rs"]
+mod breaks;
 #[path = "v2/classic.rs"]
 mod classic;
+#[path = "v2/heal.rs"]
+mod heal;
 #[path = "v2/identity.rs"]
 mod identity;
+#[path = "v2/large.rs"]
+mod large;
 #[path = "v2/liar.rs"]
 mod liar;
 #[path = "v2/outage.rs"]

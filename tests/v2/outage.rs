@@ -94,6 +94,25 @@ fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
     pair.expect_status("OK\n");
 }
 
+#[test]
+fn the_whole_history_if_asked_for() {
+    for (fields, wanted) in [("history=all", 0), ("history=live", 3), ("", 3)] {
+        let (mut pair, mut log) = Pair::prepare(Setup {
+            fields,
+            ..Setup::default()
+        });
+        for number in 0..3 {
+            log.append(lines(number * 100..number * 100 + 50));
+            log.rotate(Names::From(1));
+        }
+        log.append(lines(900..910));
+        pair.start_server();
+        pair.start_collector();
+        pair.expect(&log.written[wanted..]);
+        pair.assert_no_losses();
+    }
+}
+
 fn inode_of(path: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(path).unwrap().ino()

@@ -50,7 +50,7 @@ fn copytruncate_at_full_speed() {
     let (mut pair, log) = Pair::start(Setup::default());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writer = scope.spawn(|| write_lines(&log, &stop));
+        let writer = scope.spawn(|| write_lines(&log, &stop, Duration::ZERO));
         for round in 0..40 {
             thread::sleep(Duration::from_millis(5 + 7 * round % 20));
             copy_and_truncate(&log);
@@ -64,30 +64,25 @@ fn copytruncate_at_full_speed() {
         true => Ok(()),
         false => Err("the end has not come".into()),
     });
-    let mut held: Vec<Vec<u8>> = pair
-        .finished()
-        .iter()
-        .map(|path| fs::read(path).unwrap())
-        .collect();
-    held.push(pair.held());
-    assert_holds(&held, &kept, &mut pair);
+    assert_holds(&mut pair, &kept);
     pair.assert_no_losses();
 }
 
 /// Writes numbered lines, several at once, until it is told to stop.
-fn write_lines(log: &Boxed, stop: &AtomicBool) {
+pub fn write_lines(log: &Boxed, stop: &AtomicBool, pause: Duration) {
     let mut file = log.writer();
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let count = 1 + number % 5;
         file.write_all(&lines(number..number + count)).unwrap();
         number += count;
+        thread::sleep(pause);
     }
     file.write_all(&lines(number..number + 1)).unwrap();
 }
 
 /// What logrotate does for `copytruncate`: between the copy and the truncation lines are lost.
-fn copy_and_truncate(log: &Boxed) {
+pub fn copy_and_truncate(log: &Boxed) {
     let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
     for number in (1..=count).rev() {
         fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
@@ -106,7 +101,7 @@ fn copy_and_truncate(log: &Boxed) {
 }
 
 /// What the box kept, oldest first, the live file last.
-fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
+pub fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
     let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
     let rotated = (1..=count).rev().map(|number| log.numbered(number));
     rotated
@@ -116,34 +111,38 @@ fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
 }
 
 /// Each generation the box kept is the start of one of ours, in order, and no line of ours came twice.
-fn assert_holds(held: &[Vec<u8>], kept: &[Vec<u8>], pair: &mut Pair) {
+pub fn assert_holds(pair: &mut Pair, kept: &[Vec<u8>]) {
+    let mut paths = pair.finished();
+    paths.push(pair.local());
+    let held: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
     let mut at = 0;
-    for (number, generation) in kept.iter().enumerate() {
+    for (number, generation) in kept.iter().enumerate().filter(|(_, kept)| !kept.is_empty()) {
         match held[at..]
             .iter()
             .position(|held| held.starts_with(generation))
         {
             Some(further) => at += further + 1,
             None => panic!(
-                "generation {number} of {} bytes, {:?}; ours from {at} on: {:#?}\n{}",
+                "generation {number} of {} bytes, {:?}; ours from {at} on: {:?}\n{}",
                 generation.len(),
-                ends_of(generation),
+                runs_of(generation),
                 held[at..]
                     .iter()
                     .take(3)
-                    .map(|held| ends_of(held))
+                    .map(|held| runs_of(held))
                     .collect::<Vec<_>>(),
                 pair.everything_said()
             ),
         }
     }
     let mut last = None;
-    for generation in held {
+    for generation in &held {
         for line in generation.split_inclusive(|b| *b == b'\n') {
             let number = number_of(line).filter(|_| line.ends_with(b"\n"));
             assert!(
                 number.is_none() || last < number,
-                "{number:?} after {last:?}"
+                "{number:?} after {last:?}\n{}",
+                pair.everything_said()
             );
             last = number.or(last);
         }
@@ -151,7 +150,7 @@ fn assert_holds(held: &[Vec<u8>], kept: &[Vec<u8>], pair: &mut Pair) {
 }
 
 /// The numbers of a generation's lines, as far as they are without a gap.
-fn ends_of(generation: &[u8]) -> Vec<(u64, u64)> {
+fn runs_of(generation: &[u8]) -> Vec<(u64, u64)> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for number in generation.split(|b| *b == b'\n').filter_map(number_of) {
         match runs.last_mut() {
