@@ -11,7 +11,8 @@ use super::trouble::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::WriteStore;
 use crate::wire::crc32::Crc32;
-use crate::wire::frame::SUMS_MAX;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{Frame, SUMS_MAX};
 use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
@@ -158,15 +159,16 @@ impl<F> Repair<F> {
                 *open_at = None;
                 self.finish_range();
             }
-            (Piece::Small, _) => {
-                let reason = receiver.small(|frame| match frame {
-                    crate::wire::frame::Frame::Error { text, .. } => {
-                        Trouble::Refused(crate::wire::escape::Escaped(text).to_string().into())
+            (Piece::Small, _) => receiver
+                .small(|frame| match frame {
+                    // The server is still computing.
+                    Frame::Alive { .. } => Ok(()),
+                    Frame::Error { text, .. } => {
+                        Err(Trouble::Refused(Escaped(text).to_string().into()))
                     }
-                    _ => Protocol::Order.into(),
-                });
-                return Err(reason.unwrap_or_else(|bad| Protocol::Frame(bad).into()));
-            }
+                    _ => Err(Protocol::Order.into()),
+                })
+                .unwrap_or_else(|bad| Err(Protocol::Frame(bad).into()))?,
             (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
             _ => return Err(Protocol::Order.into()),
         }
@@ -456,4 +458,29 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Inode;
+    use crate::store::fake::Fake;
+
+    #[test]
+    fn a_sign_of_life_is_no_answer_and_no_fault() {
+        let mut disk = Fake::new();
+        let mut repair = Repair::new(Finished {
+            path: "/l/m.1".into(),
+            inode: Inode(7),
+            size: 10,
+            md5: None,
+        });
+        let alive = Frame::Alive { size: 10 }.to_bytes();
+        let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);
+        while !rest.is_empty() {
+            let taken = repair.take(&mut receiver, rest, &mut disk).unwrap();
+            rest = &rest[taken..];
+        }
+        assert!(repair.question().is_some() && !repair.is_answered());
+    }
 }
