@@ -61,10 +61,10 @@ enum Step<F> {
 
 /// Blocks of the file that are compared.
 #[derive(Clone, Copy)]
-struct Blocks {
-    start: u64,
-    len: u64,
-    end: u64,
+pub(super) struct Blocks {
+    pub start: u64,
+    pub len: u64,
+    pub end: u64,
 }
 
 /// How a repair ended.
@@ -399,12 +399,13 @@ impl<F> Repair<F> {
 
 impl Blocks {
     /// Blocks over a part of the file, as few and as small as one answer allows.
-    fn of(start: u64, end: u64) -> Blocks {
+    pub fn of(start: u64, end: u64) -> Blocks {
         let len = (end - start).div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
         Blocks { start, len, end }
     }
 
-    fn count(&self) -> u16 {
+    /// How many they are.
+    pub fn count(&self) -> u16 {
         let count = (self.end - self.start)
             .div_ceil(self.len)
             .clamp(1, SUMS_MAX as u64);

@@ -224,7 +224,7 @@ impl Slot {
 }
 
 /// Whether the connection stands; `false` while that is still open.
-fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
+pub(super) fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }
@@ -236,7 +236,7 @@ fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
 }
 
 /// The address of a source; a host name's first.
-fn look_up(config: &SourceConfig) -> Option<SocketAddr> {
+pub(super) fn look_up(config: &SourceConfig) -> Option<SocketAddr> {
     match &config.address {
         Address::Ip(ip) => Some(SocketAddr::new(*ip, config.port)),
         Address::Name(name) => {
