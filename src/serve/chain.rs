@@ -243,16 +243,14 @@ impl<F> Chain<F> {
         self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
-        let Some(open) = &mut self.open else {
-            return;
-        };
-        open.taken += len - from_head;
-        if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
-            let len = open.len as u64;
-            if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            open.taken += len - from_head;
+            if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
+                self.follow.advance(open.len as u64);
                 self.mark = open.mark;
+            } else {
+                self.open = Some(open);
             }
-            self.follow.advance(len);
         }
         self.tell_late_digest();
     }

@@ -10,6 +10,7 @@ pub mod patience;
 pub mod process;
 pub mod scripted;
 pub mod server;
+pub mod v2pair;
 
 use std::path::{Path, PathBuf};
 

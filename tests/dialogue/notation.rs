@@ -3,6 +3,9 @@
 const README: &str = include_str!("../../README.md");
 const HEADING: &str = "### A dialogue";
 
+/// The names of the kinds of frame, from number 1 on.
+const KINDS: [&str; 7] = ["DATA", "ALIVE", "END", "NEXT", "DIGEST", "ERROR", "SUMS"];
+
 /// One line of the dialogue.
 pub enum Step {
     /// `$`: a command changes the log.
@@ -27,7 +30,7 @@ pub fn dialogue() -> Vec<(usize, Step)> {
     for (number, line) in block {
         match lines.last_mut().filter(|_| line.starts_with("  ")) {
             Some((_, before)) => before.push_str(line),
-            None => lines.push((number, without_note(line).to_owned())),
+            None => lines.push((number, line.to_owned())),
         }
     }
     let steps: Vec<(usize, Step)> = lines
@@ -38,21 +41,18 @@ pub fn dialogue() -> Vec<(usize, Step)> {
     steps
 }
 
-/// A line without what is said of it behind a semicolon.
-fn without_note(line: &str) -> &str {
-    match line.split_once("; ").filter(|_| !line.starts_with('$')) {
-        Some((line, _)) => line.trim_end(),
-        None => line,
-    }
-}
-
 fn step(line: &str) -> Option<Step> {
     let (sign, text) = line.split_at_checked(2)?;
     Some(match sign {
         "$ " => Step::Happens(text.to_owned()),
         "> " => Step::Asks(Line(parts(text))),
-        "< " if text.starts_with(|c: char| c.is_ascii_digit()) => Step::Sends(Frame::parse(text)),
-        "< " => Step::Answers(Line(parts(text))),
+        "< " => match text
+            .split_once(' ')
+            .and_then(|(name, hex)| Frame::parse(name, hex))
+        {
+            Some(frame) => Step::Sends(frame),
+            None => Step::Answers(Line(parts(text))),
+        },
         _ => return None,
     })
 }
@@ -114,18 +114,20 @@ impl Line {
 pub struct Frame(Vec<(bool, Vec<u8>)>);
 
 impl Frame {
-    fn parse(text: &str) -> Frame {
-        let pieces = parts(text);
-        Frame(
-            pieces
-                .iter()
-                .map(|part| match part {
-                    Part::Same(hex) => (false, bytes(hex)),
-                    Part::Differs(hex) => (true, bytes(hex)),
-                })
-                .filter(|(_, bytes)| !bytes.is_empty())
-                .collect(),
-        )
+    /// Reads the name of a kind and the bytes; `None` if no kind has that name.
+    fn parse(name: &str, hex: &str) -> Option<Frame> {
+        let kind = KINDS.iter().position(|kind| *kind == name)? + 1;
+        let pieces = parts(hex)
+            .iter()
+            .map(|part| match part {
+                Part::Same(hex) => (false, bytes(hex)),
+                Part::Differs(hex) => (true, bytes(hex)),
+            })
+            .filter(|(_, bytes)| !bytes.is_empty())
+            .collect();
+        let frame = Frame(pieces);
+        assert_eq!(usize::from(frame.kind()), kind, "{name}");
+        Some(frame)
     }
 
     /// As it stands in the README.

@@ -54,8 +54,9 @@ impl<F> Source<F> {
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
+        let is_downgraded = held.origin.is_some() && !held.classic;
         if next == held.inode && found && !is_probe {
-            if held.origin.is_some() && !held.classic {
+            if is_downgraded {
                 (cx.events)(&self.config, Event::Downgraded);
             }
             let mixed = Generation {
@@ -73,6 +74,9 @@ impl<F> Source<F> {
                 silent: 0,
             };
             return Err(Trouble::ClosedSilently);
+        }
+        if is_downgraded {
+            (cx.events)(&self.config, Event::Downgraded);
         }
         let is_lost = next != held.inode && (!found || is_probe);
         // One empty generation after the other is nothing to be in a hurry about.

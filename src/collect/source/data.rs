@@ -265,15 +265,24 @@ impl<F> Source<F> {
         self.repair = None;
         self.retry_now(cx.now.mono);
         match outcome {
-            repair::Outcome::Healed { path, from, kept } => {
+            repair::Outcome::Healed {
+                path,
+                from,
+                kept,
+                md5,
+            } => {
                 let healed = Event::Healed {
                     path: &path,
                     from,
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
+                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
             }
-            repair::Outcome::Hopeless { path, why } => self.note_difference(&path, why, cx),
+            repair::Outcome::Hopeless { path, why } => {
+                repair::clear_away(&path, cx.store);
+                self.note_difference(&path, why, cx);
+            }
         }
     }
 
