@@ -123,8 +123,14 @@ pub const LOOKS_MAX: usize = 8;
 
 const _: () = assert!(LOOKS_MAX >= 2);
 
-/// Generations without a byte that a server may name one after the other.
+/// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
+/// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
 pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+
+/// How long generations that were named are counted together.
+pub const NEXTS_PERIOD_MS: u64 = 10_000;
+
+const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize >= CANDIDATES_MAX);
 
 /// Finished copies that may wait for their check.
 pub const CHECKS_WAITING_MAX: usize = 64;
