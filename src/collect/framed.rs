@@ -18,7 +18,7 @@ pub struct Framed {
     open_at: Option<u64>,
     /// The generation is complete, and the next is to be named.
     ended: Option<End>,
-    /// Generations named since the last byte of data.
+    /// Generations named since the last byte of data or sign of life.
     nexts: u16,
     /// The server's copy ends here, ours does not: it threw away what we keep.
     box_size: Option<u64>,
@@ -153,6 +153,8 @@ impl Framed {
             Step::Refused(reason) => Err(Trouble::Refused(reason)),
             _ if self.refused => Err(Protocol::Order.into()),
             Step::Alive(size) => {
+                // Whoever has time for this is not naming files without end: an idle log is rotated, too.
+                self.nexts = 0;
                 self.remote_size = size;
                 Ok(Outcome::On)
             }

@@ -11,7 +11,8 @@ use super::digest::Digest;
 use super::follow::{Follow, Look};
 use super::order::Age;
 use super::pace::{Pace, Verdict};
-use super::search::{GUARD_LEN, NextFile, Sent};
+use super::likeness::{GUARD_LEN, Sent};
+use super::search::NextFile;
 use super::session::{Context, Ending};
 use super::stream::Turn;
 use crate::ids::Inode;
@@ -54,6 +55,8 @@ struct OpenFrame {
     crc: u32,
     /// What the mark is once it is sent.
     mark: Mark,
+    /// What the digest is then.
+    digest: Digest,
 }
 
 /// What is remembered of the bytes that were sent, to know them again.
@@ -243,16 +246,15 @@ impl<F> Chain<F> {
         self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
-        let Some(open) = &mut self.open else {
-            return;
-        };
-        open.taken += len - from_head;
-        if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
-            let len = open.len as u64;
-            if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            open.taken += len - from_head;
+            if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
+                self.follow.advance(open.len as u64);
                 self.mark = open.mark;
+                self.digest = open.digest;
+            } else {
+                self.open = Some(open);
             }
-            self.follow.advance(len);
         }
         self.tell_late_digest();
     }
@@ -266,14 +268,15 @@ impl<F> Chain<F> {
         let crc = u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]);
         match &self.open {
             None => {
-                self.digest.note(offset, body);
-                let mut mark = self.mark.clone();
+                let (mut mark, mut digest) = (self.mark.clone(), self.digest.clone());
                 mark.extend(body);
+                digest.note(offset, body);
                 self.open = Some(OpenFrame {
                     len,
                     taken: 0,
                     crc,
                     mark,
+                    digest,
                 });
                 whole.len()
             }
@@ -315,10 +318,7 @@ impl<F> Chain<F> {
         if self.open.as_ref().is_some_and(|open| open.taken > 0) {
             return Turn::Over(Ending::Truncated);
         }
-        if self.open.take().is_some() {
-            // The frame was never begun on the wire, but its bytes were taken for sent.
-            self.digest = Digest::lost();
-        }
+        self.open = None;
         let sent = Sent {
             offset: self.follow.offset(),
             start: &self.mark.start,
@@ -327,7 +327,7 @@ impl<F> Chain<F> {
             mtime_ns: before.mtime_ns,
         };
         match query.copy_of(&sent, self.follow.inode()) {
-            Ok(Some(copy)) if copy.stat.size > sent.offset => {
+            Ok(Some(copy)) if copy.stat.size >= sent.offset => {
                 let (offset, grace_ms) = (sent.offset, cx.config.grace_ms);
                 self.follow = Follow::new(copy.file, copy.stat, offset, false, grace_ms, cx.now);
                 self.follow.look_soon();
@@ -409,7 +409,7 @@ impl<F> Chain<F> {
         let before = std::mem::replace(&mut self.follow, follow);
         let digest = std::mem::take(&mut self.digest);
         let told = std::mem::replace(&mut self.told, self.follow.inode());
-        if late && !digest.is_lost() {
+        if late {
             let size = before.offset();
             self.late = Some(Box::new(Late {
                 file: before.into_file(),

@@ -4,11 +4,13 @@
 //! version 2".
 
 use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
-use super::order::{self, Age};
+use super::likeness::Sent;
+use super::order::Age;
 use crate::ids::Inode;
+use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
+use crate::wire::proof::{Block, Proof};
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
 
@@ -22,20 +24,6 @@ pub struct NextFile<F> {
     pub live: bool,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
-}
-
-/// The generation that was being sent, as far as it is known without its file.
-pub struct Sent<'a> {
-    /// How much of it was sent.
-    pub offset: u64,
-    /// The first bytes of that, at most [`GUARD_LEN`].
-    pub start: &'a [u8],
-    /// The first of that, as a block; `None` if nothing was sent.
-    pub head: Option<Block>,
-    /// The last bytes of that, at most [`GUARD_LEN`].
-    pub guard: &'a [u8],
-    /// When it was last seen written.
-    pub mtime_ns: u64,
 }
 
 /// A copy that somebody made of a generation before truncating it.
@@ -67,6 +55,15 @@ struct Held<'a> {
     offset: u64,
     proof: &'a Proof,
     mapped: bool,
+    /// What is older than the client's generation was last written no later.
+    floor: Option<Age>,
+}
+
+impl Held<'_> {
+    /// Whether a rotated file was written after the client's generation had begun.
+    fn is_newer(&self, rotated: &Candidate) -> bool {
+        self.floor.is_some_and(|floor| rotated.age > floor)
+    }
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -80,9 +77,7 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         if asked == Inode::NONE {
-            let oldest = rotated.iter().map(|c| c.age).min().filter(|_| v2.history);
-            let oldest = oldest.map(|age| self.open_rotated(age.inode)).transpose()?;
-            let oldest = oldest.flatten();
+            let oldest = self.find_generation(&rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
                 (Some((file, stat)), _) => Ok(self.begin(file, stat, false, Mark::Found, &rotated)),
                 (None, Some((file, stat))) => {
@@ -95,10 +90,16 @@ impl<S: ReadStore> Query<'_, S> {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
+            floor: v2.mtime_ns.map(Age::floor),
         };
         let live = match self.find_whole(asked, &held, live, &rotated)? {
             Ok((file, stat, is_live)) => {
-                return Ok(self.go_on(file, stat, is_live, request.offset, None, &rotated));
+                let is_sure = held.offset > 0 || stat.id.inode == asked;
+                let mut choice = self.go_on(file, stat, is_live, held.offset, None, &rotated);
+                if !is_sure && !has_older(&rotated, held.floor) {
+                    choice.reply.mark = Mark::Lost;
+                }
+                return Ok(choice);
             }
             Err(live) => live,
         };
@@ -107,9 +108,8 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(choice);
         }
-        let after = v2.mtime_ns.map(Age::floor);
-        let next = after.map(|after| self.open_newer(&rotated, after));
-        if let Some((file, stat)) = next.transpose()?.flatten() {
+        let is_newer = |c: &Candidate| held.is_newer(c);
+        if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_newer)? {
             return Ok(self.begin(file, stat, false, Mark::Lost, &rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
@@ -125,6 +125,7 @@ impl<S: ReadStore> Query<'_, S> {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
+            floor: None,
         };
         match self.find_whole(asked, &held, live, &rotated)? {
             Ok((file, stat, _)) => Ok((file, stat)),
@@ -145,19 +146,10 @@ impl<S: ReadStore> Query<'_, S> {
         let live = self.open_live()?;
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
         let rotated = self.candidates(live_inode)?;
-        let ages = || {
-            rotated
-                .iter()
-                .map(|c| c.age)
-                .filter(|age| age.inode != after.inode)
+        let is_next = |c: &Candidate| {
+            (c.age > after || Some(c.age.inode) == successor) && c.age.inode != after.inode
         };
-        let seen = ages().find(|age| Some(age.inode) == successor);
-        let next = order::next_newer(ages(), after)
-            .into_iter()
-            .chain(seen)
-            .min();
-        let next = next.map(|next| self.open_rotated(next.inode));
-        if let Some((file, stat)) = next.transpose()?.flatten() {
+        if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_next)? {
             let floor_ns = floor_ns(&stat, false, &rotated).max(after.mtime_ns());
             return Ok(NextFile {
                 file,
@@ -193,55 +185,21 @@ impl<S: ReadStore> Query<'_, S> {
         live: Inode,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(Some(live))?;
-        let mut ages: heapless::Vec<Age, { crate::limits::CANDIDATES_MAX }> = rotated
-            .iter()
-            .filter(|c| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns)
-            .map(|c| c.age)
-            .collect();
-        ages.sort_unstable();
-        for age in ages {
-            if let Some((file, stat)) = self.open_rotated(age.inode)?
-                && self.is_copy(&file, stat.size, sent)
-            {
-                return Ok(Some(CopyOf { file, stat, age }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_copy(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
-        let start_len = sent
-            .start
-            .len()
-            .min(usize::try_from(size).unwrap_or(usize::MAX));
-        let Some(start) = sent
-            .start
-            .get(..start_len)
-            .filter(|start| !start.is_empty())
-        else {
-            return false;
-        };
-        let head = sent.head.filter(|head| head.end() <= size);
-        if !self.has_bytes(file, start, 0)
-            || !head.is_none_or(|head| self.has_block(file, head, false))
-        {
-            return false;
-        }
-        let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
-        size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
-    }
-
-    /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
-    fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
-        let mut buf = [0; GUARD_LEN];
-        let Some(found) = buf.get_mut(..bytes.len()) else {
-            return false;
-        };
-        let read = self.store.read_at(file, found, start);
-        read.is_ok_and(|len| len == bytes.len()) && found == bytes
+        let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns;
+        let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
+        let found = self.find_rotated(&rotated, &may, &is_copy)?;
+        Ok(found.and_then(|(file, stat)| {
+            let copy = rotated.iter().find(|c| c.age.inode == stat.id.inode)?;
+            let age = copy.age;
+            Some(CopyOf { file, stat, age })
+        }))
     }
 
     /// Finds the file that holds what the client proves.
+    ///
+    /// The inode tells which of the rotated files it is. It does not tell that it is the live file: that one keeps its
+    /// inode where it is truncated after a copy was made, and a copy made since the client's generation began is newer
+    /// than everything before it.
     fn find_whole(
         &self,
         asked: Inode,
@@ -250,32 +208,66 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Found<S::File>, Refusal> {
         let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
-        let live = match live {
-            Some((file, stat)) if stat.id.inode == asked && fits(&file, &stat) => {
-                return Ok(Ok((file, stat, true)));
-            }
-            live => live,
-        };
         if let Some((file, stat)) = self.open_if_rotated(asked, rotated)?
             && fits(&file, &stat)
         {
             return Ok(Ok((file, stat, false)));
         }
-        if held.offset == 0 || held.proof.is_empty() {
-            return Ok(Err(live));
-        }
-        let live = match live {
-            Some((file, stat)) if fits(&file, &stat) => return Ok(Ok((file, stat, true))),
-            live => live,
-        };
-        for long_enough in rotated.iter().filter(|c| c.size >= held.offset) {
-            if let Some((file, stat)) = self.open_rotated(long_enough.age.inode)?
-                && fits(&file, &stat)
-            {
+        let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id.inode == asked);
+        let is_proved = held.offset > 0 && !held.proof.is_empty();
+        if is_proved || (held.offset == 0 && is_live) {
+            let may = |c: &Candidate| held.is_newer(c) && c.size >= held.offset;
+            let is_it = |file: &S::File, stat: &Stat| {
+                fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
+            };
+            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat, false)));
             }
         }
-        Ok(Err(live))
+        let live = match live {
+            Some((file, stat)) if (is_proved || stat.id.inode == asked) && fits(&file, &stat) => {
+                return Ok(Ok((file, stat, true)));
+            }
+            live => live,
+        };
+        if !is_proved {
+            return Ok(Err(live));
+        }
+        let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
+        let older = self.find_rotated(rotated, &may, &fits)?;
+        Ok(older.map(|(file, stat)| (file, stat, false)).ok_or(live))
+    }
+
+    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is none of its own.
+    fn find_generation(
+        &self,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+        may: &dyn Fn(&Candidate) -> bool,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        self.find_rotated(rotated, may, &|file, stat| {
+            !self.is_start_of(file, stat.size, live)
+        })
+    }
+
+    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what is in them.
+    fn find_rotated(
+        &self,
+        rotated: &Candidates,
+        may: &dyn Fn(&Candidate) -> bool,
+        fits: &dyn Fn(&S::File, &Stat) -> bool,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> =
+            rotated.iter().filter(|c| may(c)).map(|c| c.age).collect();
+        ages.sort_unstable();
+        for age in ages {
+            if let Some((file, stat)) = self.open_rotated(age.inode)?
+                && fits(&file, &stat)
+            {
+                return Ok(Some((file, stat)));
+            }
+        }
+        Ok(None)
     }
 
     /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
@@ -312,15 +304,10 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(live.and_then(|(file, stat)| offer(file, stat, true)));
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
-        let is_shorter = |c: &&Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
-        for shorter in rotated.iter().filter(is_shorter) {
-            if let Some((file, stat)) = self.open_rotated(shorter.age.inode)?
-                && is_prefix(&file, &stat)
-            {
-                return Ok(offer(file, stat, false));
-            }
-        }
-        Ok(None)
+        let is_shorter =
+            |c: &Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
+        let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
+        Ok(shorter.and_then(|(file, stat)| offer(file, stat, false)))
     }
 
     /// Compares a file with what the client proves.
@@ -337,26 +324,6 @@ impl<S: ReadStore> Query<'_, S> {
         } else {
             Fit::Prefix
         }
-    }
-
-    /// Whether a file has a block at its place.
-    fn has_block(&self, file: &S::File, block: Block, mapped: bool) -> bool {
-        self.checksum(file, block.start, block.len, mapped) == Some(block.crc)
-    }
-
-    fn checksum(&self, file: &S::File, start: u64, len: u16, mapped: bool) -> Option<u32> {
-        let mut buf = [0; BLOCK_LEN_MAX];
-        let bytes = buf.get_mut(..usize::from(len))?;
-        let read = self.store.read_at(file, bytes, start).ok()?;
-        (read == bytes.len()).then(|| proof::checksum(bytes, mapped))
-    }
-
-    /// The last block of a file that is not empty.
-    fn last_block(&self, file: &S::File, stat: &Stat, mapped: bool) -> Option<Block> {
-        let len = stat.size.min(BLOCK_LEN_MAX as u64) as u16;
-        let start = stat.size - u64::from(len);
-        let crc = self.checksum(file, start, len, mapped)?;
-        Some(Block { start, len, crc })
     }
 
     /// The client's own generation, from where it stands.
@@ -405,8 +372,13 @@ impl<S: ReadStore> Query<'_, S> {
     }
 }
 
-/// Bytes before the offset that are read again with new ones.
-pub const GUARD_LEN: usize = 64;
+/// Whether a generation older than the client's is still there. Then none of those after it has been deleted to make
+/// room.
+fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
+    rotated
+        .iter()
+        .any(|c| floor.is_some_and(|floor| c.age <= floor))
+}
 
 /// A moment that no generation older than this one was written after.
 fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
