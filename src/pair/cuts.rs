@@ -5,9 +5,10 @@ use super::Pair;
 
 /// A dialogue of two generations and a part of a third, seen to its end.
 fn dialogue(prepare: impl FnOnce(&mut Pair)) -> Pair {
-    let mut pair = Pair::new();
-    pair.log.create();
+    let mut pair = Pair::following();
+    pair.restart_collector();
     pair.log.lines(2);
+    pair.link.carried = 0;
     prepare(&mut pair);
     pair.run_ms(7_000);
     pair.log.lines(1);
@@ -40,19 +41,10 @@ fn cut_at_every_byte_it_goes_on_with_nothing_lost_and_nothing_twice() {
 #[test]
 fn the_collector_killed_at_every_byte_goes_on() {
     for at in (1..=length()).step_by(3) {
-        let mut pair = Pair::new();
-        pair.log.create();
-        pair.log.lines(2);
-        pair.link.cut_after = Some((at, End::Reset));
-        pair.kill_at_cut = true;
-        pair.run_ms(7_000);
-        pair.log.lines(1);
-        pair.log.rotate();
-        pair.log.lines(2);
-        pair.run_ms(7_000);
-        pair.log.copytruncate();
-        pair.log.lines(1);
-        pair.settle();
+        let pair = dialogue(|pair| {
+            pair.link.cut_after = Some((at, End::Reset));
+            pair.kill_at_cut = true;
+        });
         pair.check_bytes();
         pair.check_status();
     }

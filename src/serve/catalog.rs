@@ -199,6 +199,7 @@ impl<S: ReadStore> Query<'_, S> {
             let candidate = Candidate {
                 age: Age::of(path, stat),
                 size: stat.size,
+                series: order::series(path),
             };
             if let Err(candidate) = found.push(candidate)
                 && let Some(oldest) = found.iter_mut().min_by_key(|c| c.age)
@@ -208,6 +209,12 @@ impl<S: ReadStore> Query<'_, S> {
             }
             true
         })?;
+        let series = found.first().and_then(|first| first.series);
+        if series.is_some() && found.iter().all(|c| c.series == series) {
+            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
+                found.iter_mut().map(|c| &mut c.age).collect();
+            order::follow_numbers(&mut ages);
+        }
         Ok(found)
     }
 
@@ -284,6 +291,8 @@ pub(super) struct Candidate {
     pub age: Age,
     /// Its size.
     pub size: u64,
+    /// See [`order::series`].
+    series: Option<u32>,
 }
 
 /// The client holds nothing it could name: the live file from where it wants.

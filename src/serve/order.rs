@@ -1,10 +1,12 @@
-//! The order of generations: by their last write, which renaming does not change; ties by what their names say.
+//! The order of generations: by their last write, which renaming does not change; ties by what their names say. Names
+//! that count rotations know better than a clock that was set.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::ids::Inode;
 use crate::store::Stat;
+use crate::wire::crc32::Crc32;
 
 /// How old a generation is: the newer one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -58,6 +60,48 @@ impl Age {
     }
 }
 
+/// A name that counts rotations, like `m.3`: a checksum of what stands around the number. Names with the same one
+/// can be compared.
+pub fn series(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.as_bytes();
+    let is_stamp = name
+        .split(|b| !b.is_ascii_digit())
+        .any(|run| run.len() >= STAMP_LEN_MIN);
+    let end = name.iter().rposition(u8::is_ascii_digit)? + 1;
+    let number = name.get(..end)?;
+    let start = number.iter().rposition(|b| !b.is_ascii_digit());
+    if is_stamp || tai64n_secs(name).is_some() {
+        return None;
+    }
+    let mut crc = Crc32::new();
+    crc.update(name.get(..start.map_or(0, |at| at + 1))?);
+    crc.update(b"#");
+    crc.update(name.get(end..)?);
+    Some(crc.finish())
+}
+
+/// Brings the ages of files whose names count rotations into the order of these names, where the times of their last
+/// writes say otherwise: clocks are set, numbers are not. No age becomes less.
+///
+/// Where every single file says that a greater number is newer, that is how this rotator counts.
+pub fn follow_numbers(ages: &mut [&mut Age]) {
+    ages.sort_unstable_by_key(|age| (age.rank, age.inode));
+    let pairs = ages.len().saturating_sub(1);
+    let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
+    let falls = ages
+        .windows(2)
+        .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
+        .count();
+    if is_ambiguous || (falls == pairs && pairs > 1) {
+        return;
+    }
+    let mut newest_ns = 0;
+    for age in ages {
+        newest_ns = age.mtime_ns.max(newest_ns);
+        age.mtime_ns = newest_ns;
+    }
+}
+
 /// The oldest of those that are newer than `after`.
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     ages.filter(|age| *age > after && age.inode != after.inode)
@@ -71,6 +115,9 @@ pub fn is_compressed(path: &Path) -> bool {
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
+/// Digits of a date, at least; shorter numbers count rotations.
+const STAMP_LEN_MIN: usize = 8;
+
 /// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
 /// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
 fn rank(name: &[u8]) -> i64 {
@@ -80,7 +127,7 @@ fn rank(name: &[u8]) -> i64 {
     let mut digits = name
         .split(|b| !b.is_ascii_digit())
         .filter(|run| !run.is_empty());
-    let long = digits.clone().find(|run| run.len() >= 8);
+    let long = digits.clone().find(|run| run.len() >= STAMP_LEN_MIN);
     match long {
         Some(run) => number(run),
         None => digits.next_back().map_or(0, |run| -number(run)),
@@ -148,6 +195,50 @@ mod tests {
             assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");
             assert!(age(older, 5, 2) < age(newer, 5, 1), "{older} {newer}");
         }
+    }
+
+    /// The numbers of `m.1`, `m.2` ... with these write times, oldest first.
+    fn ordered(mtimes: &[u64]) -> Vec<u64> {
+        let named = |(n, &mtime): (u64, &u64)| age(&format!("/v/m.{n}"), mtime, n);
+        let mut ages: Vec<Age> = (1..).zip(mtimes).map(named).collect();
+        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        ages.sort_unstable();
+        ages.iter().map(|age| age.inode.0).collect()
+    }
+
+    #[test]
+    fn numbers_know_better_than_a_clock_that_was_set() {
+        assert_eq!(ordered(&[30, 20, 10]), [3, 2, 1]);
+        assert_eq!(ordered(&[30, 5, 20, 10]), [4, 3, 2, 1]);
+        assert_eq!(ordered(&[3, 2, 40, 30]), [4, 3, 2, 1]);
+        assert_eq!(ordered(&[1, 2]), [2, 1]);
+        assert_eq!(ordered(&[1, 1]), [2, 1]);
+        assert_eq!(ordered(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn numbers_may_count_upwards_if_all_files_agree() {
+        assert_eq!(ordered(&[10, 20, 30]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_same_number_twice_says_nothing() {
+        let mut ages = [age("/v/m.1", 9, 1), age("/v/m.01", 8, 2)];
+        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        assert!(ages[1] < ages[0]);
+    }
+
+    #[test]
+    fn names_with_the_same_words_are_a_series() {
+        let of = |name: &str| series(Path::new(name));
+        assert_eq!(of("/v/m.1"), of("/v/m.10"));
+        assert_eq!(of("/v/log4.1.txt"), of("/v/log4.2.txt"));
+        assert_ne!(of("/v/m.1"), of("/v/n.1"));
+        assert_ne!(of("/v/m.1"), of("/v/m.1.txt"));
+        for name in ["/v/m", "/v/m.old", "/v/m-20261122", "/v/m-20261122.1"] {
+            assert_eq!(of(name), None, "{name}");
+        }
+        assert_eq!(of("/v/@4000000068f0a1b21d8e3f2c.s"), None);
     }
 
     #[test]

@@ -79,9 +79,9 @@ impl<S: ReadStore> Query<'_, S> {
         if asked == Inode::NONE {
             let oldest = self.find_generation(&rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, false, Mark::Found, &rotated)),
+                (Some((file, stat)), _) => Ok(self.go_on(file, stat, false, 0, None, &rotated)),
                 (None, Some((file, stat))) => {
-                    Ok(self.begin(file, stat, true, Mark::Found, &rotated))
+                    Ok(self.go_on(file, stat, true, 0, None, &rotated))
                 }
                 (None, None) => Err(Refusal::Missing),
             };
@@ -95,25 +95,24 @@ impl<S: ReadStore> Query<'_, S> {
         let live = match self.find_whole(asked, &held, live, &rotated)? {
             Ok((file, stat, is_live)) => {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
-                let mut choice = self.go_on(file, stat, is_live, held.offset, None, &rotated);
-                if !is_sure && !has_older(&rotated, held.floor) {
-                    choice.reply.mark = Mark::Lost;
-                }
-                return Ok(choice);
+                return Ok(match is_sure || has_older(&rotated, held.floor) {
+                    true => self.go_on(file, stat, is_live, held.offset, None, &rotated),
+                    false => self.lose(file, stat, is_live, true, &rotated),
+                });
             }
             Err(live) => live,
         };
-        if !v2.no_prefix
-            && let Some(choice) = self.offer_prefix(&held, v2, live.as_ref(), &rotated)?
-        {
+        if let Some(choice) = self.offer_prefix(asked, &held, v2, live.as_ref(), &rotated)? {
             return Ok(choice);
         }
         let is_newer = |c: &Candidate| held.is_newer(c);
         if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.begin(file, stat, false, Mark::Lost, &rotated));
+            return Ok(self.lose(file, stat, false, true, &rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.begin(file, stat, true, Mark::Lost, &rotated))
+        // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
+        let is_lost = stat.id.inode != asked;
+        Ok(self.lose(file, stat, true, is_lost, &rotated))
     }
 
     /// The file of the generation that a client asks something about: the one it proves, else the one with its inode.
@@ -170,7 +169,8 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The place of a generation among the rotated files, or behind all that was written before it.
     pub fn age_of(&self, stat: &Stat) -> Result<Age, Refusal> {
-        let rotated = self.candidates(None)?;
+        let live = self.open_live()?.map(|(_, stat)| stat.id.inode);
+        let rotated = self.candidates(live)?;
         let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
         Ok(found.map_or(Age::floor(stat.mtime_ns), |c| c.age))
     }
@@ -185,7 +185,9 @@ impl<S: ReadStore> Query<'_, S> {
         live: Inode,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(Some(live))?;
-        let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns;
+        // A clock that was set back since must not hide the copy.
+        let since_ns = sent.mtime_ns.min(self.quiet_since_ns);
+        let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= since_ns;
         let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
         let found = self.find_rotated(&rotated, &may, &is_copy)?;
         Ok(found.and_then(|(file, stat)| {
@@ -208,14 +210,23 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Found<S::File>, Refusal> {
         let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
-        if let Some((file, stat)) = self.open_if_rotated(asked, rotated)?
-            && fits(&file, &stat)
-        {
+        let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id.inode == asked);
+        let same = self.open_if_rotated(asked, rotated)?;
+        if held.offset == 0 && (is_live || same.is_some()) {
+            // Nothing is held, so nothing is proved, but what comes first is known.
+            let is_next = |file: &S::File, stat: &Stat| {
+                stat.id.inode == asked
+                    || self.store.at_rest(file) && !self.is_start_of(file, stat.size, live.as_ref())
+            };
+            if let Some((file, stat)) = self.find_rotated(rotated, &|c| held.is_newer(c), &is_next)? {
+                return Ok(Ok((file, stat, false)));
+            }
+        }
+        if let Some((file, stat)) = same.filter(|(file, stat)| fits(file, stat)) {
             return Ok(Ok((file, stat, false)));
         }
-        let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id.inode == asked);
         let is_proved = held.offset > 0 && !held.proof.is_empty();
-        if is_proved || (held.offset == 0 && is_live) {
+        if is_proved {
             let may = |c: &Candidate| held.is_newer(c) && c.size >= held.offset;
             let is_it = |file: &S::File, stat: &Stat| {
                 fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
@@ -286,6 +297,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// copied, or the live one of a machine that lost its last writes.
     fn offer_prefix(
         &self,
+        asked: Inode,
         held: &Held<'_>,
         v2: &Extension,
         live: Option<&(S::File, Stat)>,
@@ -293,21 +305,41 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
-        let offer = |file: S::File, stat: Stat, live: bool| {
-            let block = self.last_block(&file, &stat, held.mapped)?;
-            let terms = Some((block, !live));
-            Some(self.go_on(file, stat, live, stat.size, terms, rotated))
-        };
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
-        if other_boot && live.is_some_and(|(file, stat)| is_prefix(file, stat)) {
+        let left = live.filter(|_| other_boot).and_then(|(file, stat)| {
+            match is_prefix(file, stat) {
+                true if !v2.no_prefix => self.last_block(file, stat, held.mapped),
+                _ if stat.id.inode == asked => self.last_common(file, held),
+                _ => None,
+            }
+        });
+        if let Some(block) = left {
             let live = self.open_live()?;
-            return Ok(live.and_then(|(file, stat)| offer(file, stat, true)));
+            return Ok(live.map(|(file, stat)| {
+                self.go_on(file, stat, true, block.end(), Some((block, false)), rotated)
+            }));
+        }
+        if v2.no_prefix {
+            return Ok(None);
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
         let is_shorter =
             |c: &Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
         let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
-        Ok(shorter.and_then(|(file, stat)| offer(file, stat, false)))
+        Ok(shorter.and_then(|(file, stat)| {
+            let block = self.last_block(&file, &stat, held.mapped)?;
+            Some(self.go_on(file, stat, false, stat.size, Some((block, true)), rotated))
+        }))
+    }
+
+    /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
+    /// that is less than half: a log that begins anew with every start of the machine often begins alike.
+    fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
+        let mut blocks = held.proof.clone();
+        blocks.sort_unstable_by_key(|block| block.end());
+        let same = |block: &&Block| self.has_block(file, **block, held.mapped);
+        let last = blocks.iter().take_while(same).last()?;
+        (last.end() >= held.offset / 2).then_some(*last)
     }
 
     /// Compares a file with what the client proves.
@@ -343,6 +375,7 @@ impl<S: ReadStore> Query<'_, S> {
             boot: self.store.boot(),
             prefix: prefix.map(|(block, _)| block),
             ended: prefix.is_some_and(|(_, ended)| ended),
+            lost: false,
         };
         Choice {
             file,
@@ -357,17 +390,21 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// A generation that is new to the client, from its start.
-    fn begin(
+    /// Another generation in place of the client's, which is nowhere. `is_lost` says that there was more of that, or
+    /// may have been.
+    fn lose(
         &self,
         file: S::File,
         stat: Stat,
         live: bool,
-        mark: Mark,
+        is_lost: bool,
         rotated: &Candidates,
     ) -> Choice<S::File> {
         let mut choice = self.go_on(file, stat, live, 0, None, rotated);
-        choice.reply.mark = mark;
+        choice.reply.mark = Mark::Lost;
+        if let Some(terms) = &mut choice.reply.v2 {
+            terms.lost = is_lost;
+        }
         choice
     }
 }

@@ -114,7 +114,7 @@ impl<F> Source<F> {
         }
         self.no_prefix = false;
         if mark == Mark::Lost {
-            let is_lost = inode != held.inode;
+            let is_lost = terms.lost || inode != held.inode;
             if is_lost {
                 self.note_gap(held.inode, asked.offset, cx)?;
             }

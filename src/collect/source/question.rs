@@ -12,7 +12,7 @@ use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
 use crate::wire::request::{Extension, Op, Request};
 
 /// Random places that a request proves besides the start and the end.
-const RANDOM_PLACES: usize = 4;
+const RANDOM_PLACES: usize = 3;
 
 type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
 
