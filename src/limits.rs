@@ -127,7 +127,10 @@ const _: () = assert!(LOOKS_MAX >= 2);
 pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
 
 /// Finished copies that may wait for their check.
-pub const CHECKS_WAITING_MAX: usize = 64;
+pub const CHECKS_WAITING_MAX: usize = 128;
+
+// All the rotated files of a server may be finished at once.
+const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;

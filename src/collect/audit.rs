@@ -6,15 +6,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use super::framed::Finished;
+use super::framed::{Finished, LateDigest};
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
 use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
 pub struct Audit<F> {
-    /// The last one, whose digest has not come yet.
-    without_digest: Option<Finished>,
+    /// Those whose digest has not come yet, oldest first.
+    without_digest: VecDeque<Finished>,
     waiting: VecDeque<Finished>,
     running: Option<Check<F>>,
 }
@@ -40,7 +40,7 @@ pub enum Verdict {
 impl<F> Default for Audit<F> {
     fn default() -> Audit<F> {
         Audit {
-            without_digest: None,
+            without_digest: VecDeque::new(),
             waiting: VecDeque::new(),
             running: None,
         }
@@ -51,7 +51,11 @@ impl<F> Audit<F> {
     /// A copy is complete. `false` if too many wait already: it is not compared.
     pub fn add(&mut self, finished: Finished) -> bool {
         if finished.md5.is_none() {
-            self.without_digest = Some(finished);
+            // Not every server ever sends a digest.
+            if self.without_digest.len() >= CHECKS_WAITING_MAX {
+                self.without_digest.pop_front();
+            }
+            self.without_digest.push_back(finished);
             return true;
         }
         if self.waiting.len() >= CHECKS_WAITING_MAX {
@@ -61,20 +65,24 @@ impl<F> Audit<F> {
         true
     }
 
-    /// The digest of the copy that was finished last without one. Not every server ever sends it.
-    pub fn add_digest(&mut self, md5: [u8; 16]) -> bool {
-        match self.without_digest.take() {
+    /// The digest of a copy that was finished without one. `false` if too many wait already.
+    pub fn add_digest(&mut self, digest: LateDigest) -> bool {
+        let is_it = |finished: &Finished| {
+            (finished.inode, finished.size) == (digest.inode, digest.size)
+        };
+        let place = self.without_digest.iter().position(is_it);
+        match place.and_then(|place| self.without_digest.remove(place)) {
             Some(finished) => self.add(Finished {
-                md5: Some(md5),
+                md5: Some(digest.md5),
                 ..finished
             }),
             None => true,
         }
     }
 
-    /// The connection is gone, and with it the hope for a digest.
-    pub fn forget_digest(&mut self) {
-        self.without_digest = None;
+    /// The connection is gone, and with it the hope for digests.
+    pub fn forget_digests(&mut self) {
+        self.without_digest.clear();
     }
 
     /// Whether [`work`](Self::work) has something to do.

@@ -38,8 +38,8 @@ pub enum Outcome {
     Grew,
     /// A generation is complete; its copy has the name it was given.
     Finished(Finished),
-    /// The digest of the generation that was finished last without one.
-    Digest([u8; 16]),
+    /// The digest of a generation that was finished without one.
+    Digest(LateDigest),
 }
 
 /// A complete generation.
@@ -53,6 +53,19 @@ pub struct Finished {
     pub size: u64,
     /// That digest, if it came with the end.
     pub md5: Option<[u8; 16]>,
+    /// Classic had a part in the copy.
+    pub classic: bool,
+}
+
+/// The digest of a generation that had none at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LateDigest {
+    /// The generation's inode on the server.
+    pub inode: crate::ids::Inode,
+    /// How many bytes of it the digest is of.
+    pub size: u64,
+    /// The digest.
+    pub md5: [u8; 16],
 }
 
 impl Framed {
@@ -166,7 +179,7 @@ impl Framed {
                 Ok(Outcome::On)
             }
             Step::Next(next) => self.next(next, copy, means, events),
-            Step::Digest(md5) => Ok(Outcome::Digest(md5)),
+            Step::Digest(digest) => Ok(Outcome::Digest(digest)),
         }
     }
 
@@ -218,6 +231,7 @@ impl Framed {
             inode: held.inode,
             size: end.size,
             md5: end.md5,
+            classic: held.classic,
         }))
     }
 }
@@ -227,7 +241,7 @@ enum Step {
     Alive(u64),
     End(End),
     Next(Next),
-    Digest([u8; 16]),
+    Digest(LateDigest),
     Refused(Box<str>),
 }
 
@@ -237,7 +251,7 @@ impl Step {
             Frame::Alive { size } => Step::Alive(size),
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
-            Frame::Digest { md5, .. } => Step::Digest(md5),
+            Frame::Digest { inode, size, md5 } => Step::Digest(LateDigest { inode, size, md5 }),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

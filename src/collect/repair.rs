@@ -148,7 +148,9 @@ impl<F> Repair<F> {
             (Piece::DataStart(offset), Step::AskRange { at, open_at, .. }) if offset == *at => {
                 *open_at = Some(offset);
             }
-            (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
+            (Piece::Data(bytes), Step::AskRange { healed, at, .. })
+                if bytes.len() as u64 <= self.finished.size - *at =>
+            {
                 append(store, healed, bytes).map_err(|error| self.unusable(error))?;
                 if let Step::AskRange { at: place, .. } = &mut self.step {
                     *place += bytes.len() as u64;

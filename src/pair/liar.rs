@@ -4,7 +4,7 @@
 use super::Pair;
 use crate::collect::source::Closed;
 use crate::ids::Inode;
-use crate::limits::NEXTS_IN_A_ROW_MAX;
+use crate::limits::{CANDIDATES_MAX, NEXTS_IN_A_ROW_MAX};
 use crate::wire::frame::{DATA_MAX, End, ErrorCode, Frame, HEADER_LEN, Next, OPTIONAL, Reason, kind, seal};
 use crate::wire::md5::Md5;
 
@@ -231,7 +231,7 @@ fn a_storm_of_generations_is_stopped() {
 fn many_small_generations_at_once_are_all_verified() {
     let mut victim = Victim::streaming();
     let mut all = Vec::new();
-    for number in 0..300 {
+    for number in 0..=CANDIDATES_MAX as u64 {
         let bytes = [b'a' + (number % 26) as u8];
         let held: &[u8] = if number == 0 { GOOD } else { &bytes };
         if number > 0 {
@@ -246,10 +246,10 @@ fn many_small_generations_at_once_are_all_verified() {
     while victim.pair.source.has_work() {
         victim.pair.with_source(|source, cx, buf| source.work(buf, cx));
     }
-    assert_eq!(victim.pair.kept().len(), 300, "{}", victim.pair.report());
+    assert_eq!(victim.pair.kept().len(), CANDIDATES_MAX + 1, "{}", victim.pair.report());
     assert!(!victim.pair.source.in_error());
     let said = victim.pair.said.borrow();
-    assert_eq!(said.iter().filter(|line| line.starts_with("verified")).count(), 300);
+    assert_eq!(said.iter().filter(|line| line.starts_with("verified")).count(), CANDIDATES_MAX + 1);
 }
 
 #[test]
@@ -292,16 +292,20 @@ fn with_wrong_digest() -> Victim {
     victim.hear(&next(8));
     assert_eq!(victim.pair.kept().len(), 1);
     let line = victim.connect();
-    assert!(line.starts_with("/v/m 7 3 v2 op=sums:0:4096:1"), "{line}");
+    assert!(line.starts_with("/v/m 7 3 v2 p=0:3:"), "{line}");
+    assert!(line.ends_with(" op=sums:0:4096:1\n"), "{line}");
     victim
 }
 
 /// It gave the copy up, says so, keeps it, and follows the log again.
 fn is_hopeless(mut victim: Victim) {
+    if victim.pair.source.wants_connection() {
+        victim.close();
+    }
     for _ in 0..20 {
         let line = victim.connect();
         if !line.contains("op=") {
-            assert!(line.starts_with("/v/m 8 0 v2"), "{line}");
+            assert!(line.starts_with("/v/m 8 0 v2"), "{line}{}", victim.pair.report());
             assert!(victim.pair.says("differs from the server's file"), "{}", victim.pair.report());
             let kept = victim.pair.kept()[0].clone();
             assert_eq!(victim.pair.host.read(kept.to_str().unwrap()), Some(GOOD.to_vec()));

@@ -40,6 +40,8 @@ pub struct Generation {
     pub bytes: Vec<u8>,
     /// How much of that the collector must have in the end: what the box has destroyed it need not have.
     pub must: usize,
+    /// How much of that it must have or say that it was lost. What vanishes between two looks leaves no trace.
+    pub traced: usize,
     pub inode: u64,
     /// The box has destroyed some of it, so that the collector may know of a loss.
     pub harmed: bool,
@@ -118,6 +120,7 @@ impl Log {
         self.disk.write_inode(generation.inode, bytes);
         generation.bytes.extend_from_slice(bytes);
         generation.must = generation.bytes.len();
+        generation.traced = generation.must;
         self.changed = true;
     }
 
@@ -179,6 +182,7 @@ impl Log {
         let generation = self.generations.last_mut().unwrap();
         generation.harmed = copied < generation.bytes.len();
         generation.must = copied;
+        generation.traced = copied;
         let inode = generation.inode;
         self.begin(inode);
     }
@@ -193,6 +197,7 @@ impl Log {
         self.disk.remove("/v/m");
         let generation = self.generations.last_mut().unwrap();
         generation.must = 0;
+        generation.traced = 0;
         generation.harmed = true;
         self.changed = true;
     }
@@ -269,6 +274,7 @@ impl Log {
     /// The collector need not have this one whole any more.
     pub fn excuse(&mut self, number: usize) {
         self.generations[number].must = 0;
+        self.generations[number].traced = 0;
         self.generations[number].harmed = true;
     }
 
@@ -321,6 +327,7 @@ impl Generation {
             must,
             inode,
             harmed,
+            ..
         } = self;
         let harmed = if *harmed { ", harmed" } else { "" };
         format!("  inode {inode}, must {must}{harmed}: {}\n", ends(bytes))

@@ -44,9 +44,23 @@ impl Pair {
         }
     }
 
-    /// Lays the copies beside the generations, oldest first.
-    fn compare(&self) -> Result<(), String> {
+    /// What cannot be had any more is told, and nothing is said to be lost while all is there.
+    pub fn check_losses(&self) {
         let generations = self.log.generations();
+        let held = self.compare().unwrap_or_default();
+        let lost = generations.iter().zip(held).position(|(g, held)| held < g.traced);
+        let told = self.says("lost ") || self.says("truncated");
+        if let Some(lost) = lost.filter(|_| !told) {
+            panic!("the loss of generation {lost} is not told\n{}", self.report());
+        }
+        let is_harmed = generations.iter().any(|g| g.harmed);
+        assert!(is_harmed || !self.says("lost "), "a false alarm\n{}", self.report());
+    }
+
+    /// Lays the copies beside the generations, oldest first, and tells how much is held of each.
+    fn compare(&self) -> Result<Vec<usize>, String> {
+        let generations = self.log.generations();
+        let mut held = vec![0; generations.len()];
         let mut next = 0;
         for (number, copy) in self.copies().iter().enumerate() {
             if copy.is_empty() {
@@ -71,11 +85,12 @@ impl Pair {
             if let Some(skipped) = generations[next..found].iter().position(|g| g.must > 0) {
                 return Err(format!("generation {} was skipped", next + skipped));
             }
+            held[found] = copy.len();
             next = found + 1;
         }
         match generations[next..].iter().position(|g| g.must > 0) {
             Some(left) => Err(format!("generation {} was not fetched", next + left)),
-            None => Ok(()),
+            None => Ok(held),
         }
     }
 }

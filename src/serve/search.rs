@@ -128,11 +128,37 @@ impl<S: ReadStore> Query<'_, S> {
         };
         match self.find_whole(asked, &held, live, &rotated)? {
             Ok((file, stat, _)) => Ok((file, stat)),
-            Err(Some((file, stat))) if stat.id.inode == asked => Ok((file, stat)),
-            Err(_) => self
-                .open_if_rotated(asked, &rotated)?
+            Err(live) => self
+                .find_alike(asked, &held, live, &rotated)?
                 .ok_or(Refusal::Missing),
         }
+    }
+
+    /// The file that has most of what the client proves; of two, the one with its inode.
+    fn find_alike(
+        &self,
+        asked: Inode,
+        held: &Held<'_>,
+        live: Option<(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let likeness = |file: &S::File, stat: &Stat| {
+            let same = |block: &&Block| self.has_block(file, **block, held.mapped);
+            let alike = held.proof.iter().filter(same).count();
+            (alike, stat.id.inode == asked)
+        };
+        let mut best = live.map(|(file, stat)| (likeness(&file, &stat), (file, stat)));
+        for candidate in rotated {
+            if let Some((file, stat)) = self.open_rotated(candidate.age.inode)? {
+                let likeness = likeness(&file, &stat);
+                if best.as_ref().is_none_or(|(most, _)| likeness > *most) {
+                    best = Some((likeness, (file, stat)));
+                }
+            }
+        }
+        Ok(best
+            .filter(|(likeness, _)| *likeness > (0, false))
+            .map(|(_, found)| found))
     }
 
     /// What comes after a generation of this age. `successor` is the file that was seen to take over its name, which

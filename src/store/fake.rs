@@ -110,6 +110,13 @@ impl Fake {
         self.0.borrow().files.contains_key(&inode)
     }
 
+    /// Inodes of files that have no name any more.
+    pub fn free_inodes(&self) -> Vec<u64> {
+        let disk = self.0.borrow();
+        let free = disk.files.iter().filter(|(_, content)| content.links == 0);
+        free.map(|(inode, _)| *inode).collect()
+    }
+
     /// The inode of the file that a path leads to.
     pub fn inode_of(&self, path: &str) -> u64 {
         match self.0.borrow().names.get(Path::new(path)) {

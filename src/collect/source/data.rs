@@ -120,7 +120,7 @@ impl<F> Source<F> {
                     grew = true;
                     self.audit.add(finished)
                 }
-                Outcome::Digest(md5) => self.audit.add_digest(md5),
+                Outcome::Digest(digest) => self.audit.add_digest(digest),
             };
             if !listed {
                 return Err(Trouble::Behind);
@@ -188,7 +188,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
-        self.audit.forget_digest();
+        self.audit.forget_digests();
         match &mut self.phase {
             Phase::Streaming {
                 framed: Some(framed),
