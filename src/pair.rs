@@ -81,6 +81,7 @@ struct Pair {
     /// After a broken connection none can be made.
     away_after_cut: bool,
     said: RefCell<Vec<String>>,
+    said_at_ms: RefCell<Vec<u64>>,
     /// The names of the finished copies, oldest first.
     kept: RefCell<Vec<PathBuf>>,
     buf: Vec<u8>,
@@ -124,6 +125,7 @@ impl Pair {
             kill_at_cut: false,
             away_after_cut: false,
             said: RefCell::default(),
+            said_at_ms: RefCell::default(),
             kept: RefCell::default(),
             buf: vec![0; CHUNK_LEN],
         };
@@ -466,8 +468,10 @@ impl Pair {
     /// Everything there is to know, for the message of a failure.
     fn report(&self) -> String {
         let mut report = format!("at {} ms, status in error: {}\n", self.mono_ms, self.source.in_error());
-        for line in last(&self.said.borrow()) {
-            report += &format!("  said: {line}\n");
+        let (said, at_ms) = (self.said.borrow(), self.said_at_ms.borrow());
+        let hidden = said.len().saturating_sub(4 * SHOWN_MAX);
+        for (line, at_ms) in said.iter().zip(at_ms.iter()).skip(hidden) {
+            report += &format!("  said at {at_ms}: {line}\n");
         }
         report += &self.log.report();
         for path in last(&self.kept.borrow()) {
@@ -504,6 +508,7 @@ impl Pair {
         act: impl FnOnce(&mut Source<Handle>, &mut source::Context<'_, Fake>, &mut [u8]) -> R,
     ) -> R {
         let (said, kept) = (&self.said, &self.kept);
+        let (said_at_ms, mono_ms) = (&self.said_at_ms, self.mono_ms);
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
         let mut cx = source::Context {
@@ -521,6 +526,7 @@ impl Pair {
                     kept.borrow_mut().push(path.to_path_buf());
                 }
                 said.borrow_mut().push(event.to_string());
+                said_at_ms.borrow_mut().push(mono_ms);
             },
         };
         let result = act(&mut self.source, &mut cx, &mut self.buf);

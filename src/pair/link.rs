@@ -101,7 +101,8 @@ impl Link {
 
     pub fn down(&mut self, bytes: &[u8], now_ms: u64) {
         let arrives_ms = now_ms + self.delay_ms;
-        if let Some(conn) = &mut self.conn {
+        // What is sent into a broken connection goes nowhere.
+        if let Some(conn) = self.conn.as_mut().filter(|conn| conn.end.is_none()) {
             conn.queued += bytes.len();
             conn.on_the_way.push_back((arrives_ms, bytes.to_vec()));
         }

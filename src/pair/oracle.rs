@@ -13,7 +13,7 @@ impl Pair {
 
     /// Every byte that the box has not destroyed is there, in order, once.
     pub fn check_bytes(&self) {
-        if let Err(why) = self.compare() {
+        if let Err(why) = self.compare(true) {
             panic!("{why}\n{}", self.report());
         }
     }
@@ -47,29 +47,54 @@ impl Pair {
     /// What cannot be had any more is told, and nothing is said to be lost while all is there.
     pub fn check_losses(&self) {
         let generations = self.log.generations();
-        let held = self.compare().unwrap_or_default();
-        let lost = generations.iter().zip(held).position(|(g, held)| held < g.traced);
-        let told = self.says("lost ") || self.says("truncated");
-        if let Some(lost) = lost.filter(|_| !told) {
-            panic!("the loss of generation {lost} is not told\n{}", self.report());
+        if let Err(why) = self.find_untold_loss() {
+            panic!("{why}\n{}", self.report());
         }
         let is_harmed = generations.iter().any(|g| g.harmed);
         assert!(is_harmed || !self.says("lost "), "a false alarm\n{}", self.report());
     }
 
-    /// Lays the copies beside the generations, oldest first, and tells how much is held of each.
-    fn compare(&self) -> Result<Vec<usize>, String> {
+    /// What can be said already while the collector is still behind.
+    pub fn check_so_far(&self) {
+        if let Err(why) = self.find_untold_loss() {
+            panic!("{why}\n{}", self.report());
+        }
+    }
+
+    fn find_untold_loss(&self) -> Result<(), String> {
+        let generations = self.log.generations();
+        let held = self.compare(false)?;
+        let last = held.iter().rposition(|held| *held > 0).unwrap_or_default();
+        let untold = (0..last).find(|&number| held[number] < generations[number].traced);
+        match untold.filter(|_| !self.says("lost ") && !self.says("truncated")) {
+            Some(number) => Err(format!(
+                "of generation {number} only {} bytes are held and that is not told: {}",
+                held[number],
+                generations[number].describe()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Lays the copies beside the generations, oldest first, and tells how much is held of each. Unless all is
+    /// `settled` the collector may be behind.
+    fn compare(&self, settled: bool) -> Result<Vec<usize>, String> {
         let generations = self.log.generations();
         let mut held = vec![0; generations.len()];
         let mut next = 0;
-        for (number, copy) in self.copies().iter().enumerate() {
+        let copies = self.copies();
+        for (number, copy) in copies.iter().enumerate() {
             if copy.is_empty() {
                 continue;
             }
-            let is_copy = |generation: &Generation| generation.bytes.starts_with(copy);
+            let is_live = number + 1 == copies.len();
+            let is_copy = |generation: &Generation| {
+                let is_whole = copy.len() >= generation.must || (is_live && !settled);
+                is_whole && generation.bytes.starts_with(copy)
+            };
             let found = generations[next..]
                 .iter()
-                .position(|generation| is_copy(generation) && copy.len() >= generation.must)
+                .position(is_copy)
                 .map(|place| next + place);
             let Some(found) = found else {
                 let near = generations[next.saturating_sub(2)..].iter().take(4);
@@ -88,7 +113,7 @@ impl Pair {
             held[found] = copy.len();
             next = found + 1;
         }
-        match generations[next..].iter().position(|g| g.must > 0) {
+        match generations[next..].iter().position(|g| g.must > 0 && settled) {
             Some(left) => Err(format!("generation {} was not fetched", next + left)),
             None => Ok(held),
         }

@@ -3,7 +3,8 @@
 //! The inode is where the search begins; what the client proves of its copy decides. See the README, "Protocol,
 //! version 2".
 
-use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
+use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, is_series};
+use super::follow::Place;
 use super::likeness::Sent;
 use super::order::Age;
 use crate::ids::Inode;
@@ -20,8 +21,8 @@ pub struct NextFile<F> {
     pub file: F,
     /// What it is.
     pub stat: Stat,
-    /// Whether it is the live file.
-    pub live: bool,
+    /// Whether it is the live file or a rotated one.
+    pub place: Place,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
 }
@@ -32,8 +33,30 @@ pub struct CopyOf<F> {
     pub file: F,
     /// What it is.
     pub stat: Stat,
-    /// Its place among the rotated files.
-    pub age: Age,
+}
+
+/// A generation that is over.
+pub struct Left {
+    /// The file that holds it, or its copy, if there is one.
+    pub inode: Inode,
+    /// Its last write, as far as that was seen.
+    pub mtime_ns: u64,
+    /// Every older generation was last written no later.
+    pub floor_ns: u64,
+    /// The file that was seen to take over its name, which counts more than times do.
+    pub successor: Option<Inode>,
+}
+
+impl Left {
+    /// Its place among the rotated files, or behind all that was written before it. Unless names tell, nothing that is
+    /// older than it counts as newer because a clock was set back.
+    fn age(&self, rotated: &Candidates) -> Age {
+        let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        match found.map(|c| c.age) {
+            Some(age) if age.mtime_ns() >= self.floor_ns || is_series(rotated) => age,
+            _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
+        }
+    }
 }
 
 /// How well a file fits what a client holds.
@@ -47,8 +70,8 @@ enum Fit {
     No,
 }
 
-/// The file that a client's copy was made of, and whether it is the live one; else the live file, unused.
-type Found<F> = Result<(F, Stat, bool), Option<(F, Stat)>>;
+/// The file that a client's copy was made of; else the live file, unused.
+type Found<F> = Result<(F, Stat), Option<(F, Stat)>>;
 
 /// What a client holds.
 struct Held<'a> {
@@ -79,9 +102,9 @@ impl<S: ReadStore> Query<'_, S> {
         if asked == Inode::NONE {
             let oldest = self.find_generation(&rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.go_on(file, stat, false, 0, None, &rotated)),
+                (Some((file, stat)), _) => Ok(self.begin(file, stat, &rotated)),
                 (None, Some((file, stat))) => {
-                    Ok(self.go_on(file, stat, true, 0, None, &rotated))
+                    Ok(self.begin(file, stat, &rotated))
                 }
                 (None, None) => Err(Refusal::Missing),
             };
@@ -93,11 +116,11 @@ impl<S: ReadStore> Query<'_, S> {
             floor: v2.mtime_ns.map(Age::floor),
         };
         let live = match self.find_whole(asked, &held, live, &rotated)? {
-            Ok((file, stat, is_live)) => {
+            Ok((file, stat)) => {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
                 return Ok(match is_sure || has_older(&rotated, held.floor) {
-                    true => self.go_on(file, stat, is_live, held.offset, None, &rotated),
-                    false => self.lose(file, stat, is_live, true, &rotated),
+                    true => self.go_on(file, stat, &held, None, &rotated),
+                    false => self.lose(file, stat, true, &rotated),
                 });
             }
             Err(live) => live,
@@ -107,12 +130,12 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let is_newer = |c: &Candidate| held.is_newer(c);
         if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, false, true, &rotated));
+            return Ok(self.lose(file, stat, true, &rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
         let is_lost = stat.id.inode != asked;
-        Ok(self.lose(file, stat, true, is_lost, &rotated))
+        Ok(self.lose(file, stat, is_lost, &rotated))
     }
 
     /// The file of the generation that a client asks something about: the one it proves, else the one with its inode.
@@ -127,7 +150,7 @@ impl<S: ReadStore> Query<'_, S> {
             floor: None,
         };
         match self.find_whole(asked, &held, live, &rotated)? {
-            Ok((file, stat, _)) => Ok((file, stat)),
+            Ok(found) => Ok(found),
             Err(live) => self
                 .find_alike(asked, &held, live, &rotated)?
                 .ok_or(Refusal::Missing),
@@ -161,44 +184,35 @@ impl<S: ReadStore> Query<'_, S> {
             .map(|(_, found)| found))
     }
 
-    /// What comes after a generation of this age. `successor` is the file that was seen to take over its name, which
-    /// counts more than times do.
-    pub fn next_after(
-        &self,
-        after: Age,
-        successor: Option<Inode>,
-    ) -> Result<NextFile<S::File>, Refusal> {
+    /// What comes after a generation that is over.
+    pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
-        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let rotated = self.candidates(live_inode)?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let after = left.age(&rotated);
         let is_next = |c: &Candidate| {
-            (c.age > after || Some(c.age.inode) == successor) && c.age.inode != after.inode
+            (c.age > after || Some(c.age.inode) == left.successor) && c.age.inode != left.inode
         };
-        if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_next)? {
-            let floor_ns = floor_ns(&stat, false, &rotated).max(after.mtime_ns());
-            return Ok(NextFile {
-                file,
-                stat,
-                live: false,
-                floor_ns,
-            });
-        }
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
-        let floor_ns = floor_ns(&stat, true, &rotated).max(after.mtime_ns());
+        let found = self.find_generation(&rotated, live.as_ref(), &is_next)?;
+        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
         Ok(NextFile {
+            floor_ns: floor_ns(&stat, &rotated).max(after.mtime_ns()),
+            place: place_of(&stat, &rotated),
             file,
             stat,
-            live: true,
-            floor_ns,
         })
     }
 
-    /// The place of a generation among the rotated files, or behind all that was written before it.
-    pub fn age_of(&self, stat: &Stat) -> Result<Age, Refusal> {
-        let live = self.open_live()?.map(|(_, stat)| stat.id.inode);
-        let rotated = self.candidates(live)?;
-        let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
-        Ok(found.map_or(Age::floor(stat.mtime_ns), |c| c.age))
+    /// A copy of the generation that began after `floor_ns` in the live file, if there is one: of what was written and
+    /// truncated before anybody looked.
+    pub fn first_copy(&self, floor_ns: u64) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let floor = Age::floor(floor_ns);
+        let is_copy = |file: &S::File, stat: &Stat| {
+            !self.is_start_of(file, stat.size, live.as_ref())
+        };
+        let found = self.find_rotated(&rotated, &|c| c.age > floor && c.size > 0, &is_copy)?;
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
     /// The copy that was made of a generation before it was truncated.
@@ -216,11 +230,7 @@ impl<S: ReadStore> Query<'_, S> {
         let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= since_ns;
         let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
         let found = self.find_rotated(&rotated, &may, &is_copy)?;
-        Ok(found.and_then(|(file, stat)| {
-            let copy = rotated.iter().find(|c| c.age.inode == stat.id.inode)?;
-            let age = copy.age;
-            Some(CopyOf { file, stat, age })
-        }))
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
     /// Finds the file that holds what the client proves.
@@ -239,17 +249,22 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id.inode == asked);
         let same = self.open_if_rotated(asked, rotated)?;
         if held.offset == 0 && (is_live || same.is_some()) {
-            // Nothing is held, so nothing is proved, but what comes first is known.
+            // Nothing is held, so nothing is proved, but what comes first is known. While nothing is written to the live
+            // file, its writer may still write to an older one.
+            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0);
             let is_next = |file: &S::File, stat: &Stat| {
                 stat.id.inode == asked
-                    || self.store.at_rest(file) && !self.is_start_of(file, stat.size, live.as_ref())
+                    || (has_moved_on || self.store.at_rest(file))
+                        && !self.is_start_of(file, stat.size, live.as_ref())
             };
-            if let Some((file, stat)) = self.find_rotated(rotated, &|c| held.is_newer(c), &is_next)? {
-                return Ok(Ok((file, stat, false)));
+            let own = rotated.iter().find(|c| c.age.inode == asked);
+            let may = |c: &Candidate| held.is_newer(c) && own.is_none_or(|own| c.age <= own.age);
+            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_next)? {
+                return Ok(Ok((file, stat)));
             }
         }
         if let Some((file, stat)) = same.filter(|(file, stat)| fits(file, stat)) {
-            return Ok(Ok((file, stat, false)));
+            return Ok(Ok((file, stat)));
         }
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         if is_proved {
@@ -258,12 +273,12 @@ impl<S: ReadStore> Query<'_, S> {
                 fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
             };
             if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
-                return Ok(Ok((file, stat, false)));
+                return Ok(Ok((file, stat)));
             }
         }
         let live = match live {
             Some((file, stat)) if (is_proved || stat.id.inode == asked) && fits(&file, &stat) => {
-                return Ok(Ok((file, stat, true)));
+                return Ok(Ok((file, stat)));
             }
             live => live,
         };
@@ -272,7 +287,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
         let older = self.find_rotated(rotated, &may, &fits)?;
-        Ok(older.map(|(file, stat)| (file, stat, false)).ok_or(live))
+        Ok(older.ok_or(live))
     }
 
     /// The oldest generation among the rotated files that `may` be it. A copy of the live file is none of its own.
@@ -342,7 +357,7 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(block) = left {
             let live = self.open_live()?;
             return Ok(live.map(|(file, stat)| {
-                self.go_on(file, stat, true, block.end(), Some((block, false)), rotated)
+                self.go_on(file, stat, held, Some((block, false)), rotated)
             }));
         }
         if v2.no_prefix {
@@ -354,7 +369,7 @@ impl<S: ReadStore> Query<'_, S> {
         let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
         Ok(shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
-            Some(self.go_on(file, stat, false, stat.size, Some((block, true)), rotated))
+            Some(self.go_on(file, stat, held, Some((block, true)), rotated))
         }))
     }
 
@@ -384,36 +399,24 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// The client's own generation, from where it stands.
+    /// The client's own generation, from where it stands, or from where a `prefix` of what it holds ends.
     fn go_on(
         &self,
         file: S::File,
         stat: Stat,
-        live: bool,
-        at: u64,
+        held: &Held<'_>,
         prefix: Option<(Block, bool)>,
         rotated: &Candidates,
     ) -> Choice<S::File> {
-        let terms = Terms {
-            at,
-            size: stat.size,
-            mtime_ns: floor_ns(&stat, live, rotated),
-            boot: self.store.boot(),
-            prefix: prefix.map(|(block, _)| block),
-            ended: prefix.is_some_and(|(_, ended)| ended),
-            lost: false,
-        };
-        Choice {
-            file,
-            stat,
-            offset: at,
-            reply: Reply {
-                mark: Mark::Found,
-                inode: InodeWord::plain(stat.id.inode),
-                v2: Some(terms),
-            },
-            live,
+        let mut choice = self.begin(file, stat, rotated);
+        choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
+        if let Some(terms) = &mut choice.reply.v2 {
+            terms.at = choice.offset;
+            terms.mtime_ns = terms.mtime_ns.max(held.floor.map_or(0, Age::mtime_ns));
+            terms.prefix = prefix.map(|(block, _)| block);
+            terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
+        choice
     }
 
     /// Another generation in place of the client's, which is nowhere. `is_lost` says that there was more of that, or
@@ -422,16 +425,37 @@ impl<S: ReadStore> Query<'_, S> {
         &self,
         file: S::File,
         stat: Stat,
-        live: bool,
         is_lost: bool,
         rotated: &Candidates,
     ) -> Choice<S::File> {
-        let mut choice = self.go_on(file, stat, live, 0, None, rotated);
+        let mut choice = self.begin(file, stat, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
             terms.lost = is_lost;
         }
         choice
+    }
+
+    /// A generation from its start.
+    fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+        let terms = Terms {
+            size: stat.size,
+            mtime_ns: floor_ns(&stat, rotated),
+            boot: self.store.boot(),
+            ..Terms::default()
+        };
+        let inode = InodeWord::plain(stat.id.inode);
+        Choice {
+            file,
+            offset: 0,
+            reply: Reply {
+                mark: Mark::Found,
+                inode,
+                v2: Some(terms),
+            },
+            place: place_of(&stat, rotated),
+            stat,
+        }
     }
 }
 
@@ -444,7 +468,23 @@ fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
 }
 
 /// A moment that no generation older than this one was written after.
-fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
-    let older = rotated.iter().map(|c| c.age.mtime_ns()).filter(|_| live);
-    older.chain([stat.mtime_ns]).max().unwrap_or(0)
+fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
+    let floor = match find(stat, rotated) {
+        Some(found) => Some(found.age.mtime_ns()),
+        None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
+    };
+    floor.unwrap_or(0).max(stat.mtime_ns)
+}
+
+/// Which file of the log it is.
+fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
+    match find(stat, rotated) {
+        None => Place::Live,
+        Some(found) if rotated.iter().any(|c| c.age > found.age) => Place::Older,
+        Some(_) => Place::Latest,
+    }
+}
+
+fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
+    rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
