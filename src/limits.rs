@@ -125,12 +125,12 @@ const _: () = assert!(LOOKS_MAX >= 2);
 
 /// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
 /// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
-pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+pub const NEXTS_IN_A_ROW_MAX: u16 = 2 * CANDIDATES_MAX as u16;
 
 /// How long generations that were named are counted together.
 pub const NEXTS_PERIOD_MS: u64 = 10_000;
 
-const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize >= CANDIDATES_MAX);
+const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize > CANDIDATES_MAX);
 
 /// Finished copies that may wait for their check.
 pub const CHECKS_WAITING_MAX: usize = 128;

@@ -10,7 +10,7 @@ use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::frame::{End, Frame, Next};
-use crate::wire::proof::BLOCK_LEN_MAX;
+use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
 /// The receiving end of one connection.
@@ -160,7 +160,8 @@ impl Framed {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
-        if self.damaged {
+        // A few bytes prove little: other generations may begin alike.
+        if self.damaged || copy.size() < offset + HEAD_LEN as u64 {
             return copy.cut(offset, means).map(|()| None);
         }
         copy.cut(offset + BLOCK_LEN_MAX as u64, means)?;
@@ -189,8 +190,6 @@ impl Framed {
             Step::Refused(reason) => Err(Trouble::Refused(reason)),
             _ if self.refused => Err(Protocol::Order.into()),
             Step::Alive(size) => {
-                // Whoever has time for this is not naming files without end: an idle log is rotated, too.
-                self.nexts = 0;
                 self.remote_size = size;
                 Ok(Outcome::On)
             }

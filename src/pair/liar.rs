@@ -243,7 +243,7 @@ fn a_storm_of_generations_is_stopped() {
     victim.hear(&storm);
     assert!(victim.pair.source.in_error());
     assert!(
-        victim.pair.says("one empty file after the other"),
+        victim.pair.says("one file after the other"),
         "{}",
         victim.pair.report()
     );
