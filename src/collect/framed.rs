@@ -6,8 +6,9 @@
 use super::copy::{Fault, Generation, LocalCopy, Means, Origin};
 use super::event::Event;
 use super::trouble::{Protocol, Trouble};
-use crate::limits::NEXTS_IN_A_ROW_MAX;
+use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::store::WriteStore;
+use crate::time::Mono;
 use crate::wire::frame::{End, Frame, Next};
 use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::{Piece, Receiver};
@@ -21,8 +22,9 @@ pub struct Framed {
     damaged: bool,
     /// The generation is complete, and the next is to be named.
     ended: Option<End>,
-    /// Generations named since the last byte of data.
+    /// Generations named since `nexts_since`.
     nexts: u16,
+    nexts_since: Mono,
     /// The server's copy ends here, ours does not: it threw away what we keep.
     box_size: Option<u64>,
     /// The server's machine, as the answer line told.
@@ -79,6 +81,7 @@ impl Framed {
             damaged: false,
             ended: None,
             nexts: 0,
+            nexts_since: Mono::default(),
             box_size,
             boot,
             refused: false,
@@ -97,6 +100,14 @@ impl Framed {
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
     pub fn behind(&self, held: u64) -> u64 {
         self.remote_size.saturating_sub(held)
+    }
+
+    /// Hears what time it is, before bytes are taken.
+    pub fn tick(&mut self, now: Mono) {
+        if now.since_ms(self.nexts_since) >= NEXTS_PERIOD_MS {
+            self.nexts = 0;
+            self.nexts_since = now;
+        }
     }
 
     /// Takes bytes from the front of `input`, as many as it tells, and puts them where they belong.
@@ -120,7 +131,6 @@ impl Framed {
             }
             Piece::DataEnd => {
                 self.open_at = None;
-                self.nexts = 0;
                 self.remote_size = self.remote_size.max(copy.size());
                 Outcome::On
             }

@@ -142,7 +142,7 @@ fn one_generation_after_the_other_without_a_byte() {
         _ => call.go_on(b"more\n"),
     });
     let mut pair = server.pair(Setup::default());
-    pair.expect_event("the server names one empty file after the other");
+    pair.expect_event("the server names one file after the other");
     pair.expect_live(b"more\n");
     assert!(pair.finished().len() <= 65, "{}", pair.finished().len());
 }

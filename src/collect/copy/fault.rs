@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::collect::pointer::PointerFault;
 
-/// What [`LocalCopy::open`] found and put right; each is worth an event line.
+/// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
     /// A local copy without a pointer was renamed to this name; the source starts as if new.

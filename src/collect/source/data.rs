@@ -99,6 +99,7 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
+        framed.tick(cx.now.mono);
         let mut rest = data;
         let mut grew = false;
         loop {

@@ -625,3 +625,51 @@ fn a_late_digest_counts_only_for_the_generation_it_names() {
         assert_eq!(is_checked, (inode, size) == (7, 3));
     }
 }
+
+#[test]
+fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_without() {
+    for bytes in [&b""[..], b"x"] {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.receive(b"O 7 v2 at=0 size=0 m=1 b=00000001\n");
+        let mut digest = md5::Md5::new();
+        digest.update(bytes);
+        let md5 = Some(digest.finish());
+        let mut inode = 7;
+        let mut rotate = |rig: &mut Rig| {
+            inode += 1;
+            let end = frame::End {
+                size: bytes.len() as u64,
+                reason: frame::Reason::Rotated,
+                md5,
+            };
+            let next = frame::Next {
+                inode: Inode(inode),
+                mtime_ns: 2,
+            };
+            rig.receive(&data_frame(0, bytes));
+            rig.receive(&Frame::End(end).to_bytes());
+            rig.receive(&Frame::Next(next).to_bytes());
+            rig.work();
+        };
+        for _ in 0..2 {
+            for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+                rotate(&mut rig);
+            }
+            assert!(rig.source.wants_connection());
+            rig.now_ms += limits::NEXTS_PERIOD_MS;
+        }
+        rotate(&mut rig);
+        for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+            assert!(rig.source.wants_connection());
+            rotate(&mut rig);
+        }
+        assert!(!rig.source.wants_connection());
+        let said = rig.said();
+        assert!(
+            said.iter()
+                .any(|text| text.contains("one file after the other")),
+            "{said:?}"
+        );
+    }
+}
