@@ -1,8 +1,11 @@
-//! What the README names exists.
+//! What the README names exists, and what others build on is in it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
 use std::path::Path;
+
+use fetchlogs::limits;
+use fetchlogs::wire::{frame, proof};
 
 const README: &str = include_str!("../README.md");
 
@@ -39,6 +42,80 @@ fn every_link_within_leads_to_a_heading() {
     assert!(links.len() > 5, "the links were not found");
     for link in links {
         assert!(anchors.iter().any(|anchor| anchor == link), "#{link}");
+    }
+}
+
+#[test]
+fn every_field_of_version_2_is_described() {
+    let sources = [
+        include_str!("../src/wire/request.rs"),
+        include_str!("../src/wire/reply.rs"),
+    ];
+    let text = section("## Protocol, version 2");
+    let arms = sources.iter().flat_map(|source| source.lines());
+    let keys: Vec<&str> = arms
+        .filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => "))
+        .filter(|(_, what)| what.starts_with("self.") || what.starts_with("terms."))
+        .map(|(key, _)| key)
+        .collect();
+    assert!(keys.len() > 10, "the fields were not found: {keys:?}");
+    for key in keys {
+        assert!(text.contains(&format!("| `{key}=")), "the field {key}");
+    }
+}
+
+#[test]
+fn every_kind_of_frame_is_described() {
+    let text = section("## Protocol, version 2");
+    let source = include_str!("../src/wire/frame.rs");
+    let kinds: Vec<(&str, &str)> = source
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("pub const ")?
+                .split_once(": u8 = ")
+        })
+        .filter(|(name, _)| *name != "OPTIONAL")
+        .collect();
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    for (name, number) in kinds {
+        let number = number.trim_end_matches(';');
+        assert!(text.contains(&format!("\n| {number} {name} |")), "{name}");
+    }
+}
+
+#[test]
+fn the_limits_of_version_2_are_the_ones_in_force() {
+    let data_max = frame::PAYLOAD_MAX - frame::DATA_OFFSET_LEN;
+    let sums_max = 16 + 4 * frame::SUMS_MAX;
+    for row in [
+        format!(
+            "| blocks in a proof; bytes of one | {}; {} |",
+            proof::BLOCKS_MAX,
+            proof::BLOCK_LEN_MAX
+        ),
+        format!(
+            "| file bytes in a DATA frame; bytes of other frames, of SUMS | {data_max}; {}, {sums_max} | connection \
+             given up. Our server sends at most {} |",
+            frame::SMALL_MAX,
+            frame::DATA_MAX
+        ),
+        format!(
+            "| generations over one connection in {} s | {} |",
+            limits::NEXTS_PERIOD_MS / 1_000,
+            limits::NEXTS_IN_A_ROW_MAX
+        ),
+        format!(
+            "| finished copies that wait to be verified, for one source | {} |",
+            limits::CHECKS_WAITING_MAX
+        ),
+        format!(
+            "| attempts to heal a copy; block that is looked at by itself | {}; {} bytes |",
+            limits::HEAL_ATTEMPTS_MAX,
+            limits::HEAL_BLOCK_LEN
+        ),
+    ] {
+        assert!(section("## Limits").contains(&row), "{row}");
     }
 }
 
