@@ -24,6 +24,8 @@ pub mod collect;
 pub mod demo;
 pub mod ids;
 pub mod limits;
+#[cfg(test)]
+mod pair;
 pub mod reactor;
 pub mod report;
 pub mod serve;

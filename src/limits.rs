@@ -133,7 +133,10 @@ pub const NEXTS_PERIOD_MS: u64 = 10_000;
 const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize >= CANDIDATES_MAX);
 
 /// Finished copies that may wait for their check.
-pub const CHECKS_WAITING_MAX: usize = 64;
+pub const CHECKS_WAITING_MAX: usize = 128;
+
+// All the rotated files of a server may be finished at once.
+const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;

@@ -13,8 +13,8 @@ use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
 pub struct Audit<F> {
-    /// The last one, whose digest has not come yet.
-    without_digest: Option<Finished>,
+    /// Those whose digest has not come yet, oldest first.
+    without_digest: VecDeque<Finished>,
     waiting: VecDeque<Finished>,
     running: Option<Check<F>>,
 }
@@ -40,7 +40,7 @@ pub enum Verdict {
 impl<F> Default for Audit<F> {
     fn default() -> Audit<F> {
         Audit {
-            without_digest: None,
+            without_digest: VecDeque::new(),
             waiting: VecDeque::new(),
             running: None,
         }
@@ -51,7 +51,11 @@ impl<F> Audit<F> {
     /// A copy is complete. `false` if too many wait already: it is not compared.
     pub fn add(&mut self, finished: Finished) -> bool {
         if finished.md5.is_none() {
-            self.without_digest = Some(finished);
+            // Not every server ever sends a digest.
+            if self.without_digest.len() >= CHECKS_WAITING_MAX {
+                self.without_digest.pop_front();
+            }
+            self.without_digest.push_back(finished);
             return true;
         }
         if self.waiting.len() >= CHECKS_WAITING_MAX {
@@ -61,13 +65,12 @@ impl<F> Audit<F> {
         true
     }
 
-    /// The digest of the copy that was finished last without one; that of any other is of no use. Not every server
-    /// ever sends it.
+    /// The digest of a copy that was finished without one. `false` if too many wait already.
     pub fn add_digest(&mut self, digest: LateDigest) -> bool {
-        let is_its_own = |finished: &mut Finished| {
-            (finished.inode, finished.size) == (digest.inode, digest.size)
-        };
-        match self.without_digest.take_if(is_its_own) {
+        let is_it =
+            |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
+        let place = self.without_digest.iter().position(is_it);
+        match place.and_then(|place| self.without_digest.remove(place)) {
             Some(finished) => self.add(Finished {
                 md5: Some(digest.md5),
                 ..finished
@@ -76,9 +79,9 @@ impl<F> Audit<F> {
         }
     }
 
-    /// The connection is gone, and with it the hope for a digest.
-    pub fn forget_digest(&mut self) {
-        self.without_digest = None;
+    /// The connection is gone, and with it the hope for digests.
+    pub fn forget_digests(&mut self) {
+        self.without_digest.clear();
     }
 
     /// Whether [`work`](Self::work) has something to do.

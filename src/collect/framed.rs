@@ -69,6 +69,8 @@ pub struct Finished {
     pub size: u64,
     /// That digest, if it came with the end.
     pub md5: Option<[u8; 16]>,
+    /// Classic had a part in the copy.
+    pub classic: bool,
 }
 
 impl Framed {
@@ -187,6 +189,8 @@ impl Framed {
             Step::Refused(reason) => Err(Trouble::Refused(reason)),
             _ if self.refused => Err(Protocol::Order.into()),
             Step::Alive(size) => {
+                // Whoever has time for this is not naming files without end: an idle log is rotated, too.
+                self.nexts = 0;
                 self.remote_size = size;
                 Ok(Outcome::On)
             }
@@ -250,6 +254,7 @@ impl Framed {
             inode: held.inode,
             size: end.size,
             md5: end.md5,
+            classic: held.classic,
         }))
     }
 }

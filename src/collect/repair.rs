@@ -500,6 +500,7 @@ mod tests {
             inode: Inode(7),
             size: 10,
             md5: None,
+            classic: false,
         });
         let alive = Frame::Alive { size: 10 }.to_bytes();
         let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::config::FileEntry;
+use super::follow::Place;
 use super::glob::TooMuch;
 use super::memory::Memory;
 use super::order::{self, Age};
@@ -28,8 +29,8 @@ pub struct Choice<F> {
     pub offset: u64,
     /// What to tell the client.
     pub reply: Reply,
-    /// Whether it is the live file, as opposed to a rotated one.
-    pub live: bool,
+    /// Whether it is the live file or a rotated one.
+    pub place: Place,
 }
 
 /// Why nothing answers a request. In classic the client sees only that the connection closes.
@@ -123,7 +124,7 @@ impl<S: ReadStore> Query<'_, S> {
                 stat,
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
-                live: false,
+                place: Place::Older,
             });
         }
         let (mark, newer_than) = match held {
@@ -140,10 +141,10 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(after) = newer_than
             && let Some((file, stat)) = self.open_newer(&rotated, after)?
         {
-            return Ok(from_start(file, stat, mark, false));
+            return Ok(from_start(file, stat, mark, Place::Older));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(from_start(file, stat, mark, true))
+        Ok(from_start(file, stat, mark, Place::Live))
     }
 
     /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for long enough. While
@@ -202,6 +203,7 @@ impl<S: ReadStore> Query<'_, S> {
             let candidate = Candidate {
                 age: Age::of(path, stat),
                 size: stat.size,
+                series: order::series(path),
             };
             if let Err(candidate) = found.push(candidate)
                 && let Some(oldest) = found.iter_mut().min_by_key(|c| c.age)
@@ -211,12 +213,10 @@ impl<S: ReadStore> Query<'_, S> {
             }
             true
         })?;
-        let is_one_family = found.windows(2).all(|pair| match pair {
-            [a, b] => a.age.is_of_family(&b.age),
-            _ => true,
-        });
-        if is_one_family {
-            found.iter_mut().for_each(|c| c.age.go_by_name());
+        if is_series(&found) {
+            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
+                found.iter_mut().map(|c| &mut c.age).collect();
+            order::follow_numbers(&mut ages);
         }
         Ok(found)
     }
@@ -294,16 +294,24 @@ pub(super) struct Candidate {
     pub age: Age,
     /// Its size.
     pub size: u64,
+    /// See [`order::series`].
+    series: Option<u32>,
+}
+
+/// Whether the names of all rotated files count rotations, and so tell their order.
+pub(super) fn is_series(rotated: &Candidates) -> bool {
+    let series = rotated.first().and_then(|first| first.series);
+    series.is_some() && rotated.iter().all(|c| c.series == series)
 }
 
 /// The client holds nothing it could name: the live file from where it wants.
 fn first_contact<F>(file: F, stat: Stat, offset: u64) -> Choice<F> {
     if offset > stat.size {
-        return from_start(file, stat, Mark::Lost, true);
+        return from_start(file, stat, Mark::Lost, Place::Live);
     }
     Choice {
         offset,
-        ..from_start(file, stat, Mark::Found, true)
+        ..from_start(file, stat, Mark::Found, Place::Live)
     }
 }
 
@@ -320,18 +328,18 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         stat,
         offset,
         reply: Reply::classic(mark, inode),
-        live: true,
+        place: Place::Live,
     }
 }
 
 /// A generation that is new to the client.
-fn from_start<F>(file: F, stat: Stat, mark: Mark, live: bool) -> Choice<F> {
+fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
     Choice {
         file,
         stat,
         offset: 0,
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
-        live,
+        place,
     }
 }
 

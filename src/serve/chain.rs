@@ -8,10 +8,10 @@ use std::io;
 use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
-use super::follow::{Follow, Look};
-use super::order::Age;
+use super::follow::{Follow, Look, Place};
+use super::likeness::{GUARD_LEN, Sent};
 use super::pace::{Pace, Verdict};
-use super::search::{GUARD_LEN, NextFile, Sent};
+use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
 use super::stream::Turn;
 use crate::ids::Inode;
@@ -42,6 +42,8 @@ pub struct Chain<F> {
     reason: Option<Reason>,
     /// The bytes before the offset are no longer what was sent.
     rewritten: bool,
+    /// Every generation older than this one was last written no later.
+    floor_ns: u64,
     pace: Pace,
 }
 
@@ -54,6 +56,8 @@ struct OpenFrame {
     crc: u32,
     /// What the mark is once it is sent.
     mark: Mark,
+    /// What the digest is then.
+    digest: Digest,
 }
 
 /// What is remembered of the bytes that were sent, to know them again.
@@ -90,12 +94,13 @@ impl<F> Chain<F> {
             stat,
             offset,
             reply,
-            live,
+            place,
         } = choice;
+        let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         let mark = Mark::of(store, &file, offset)?;
         let mut chain = Chain {
             index,
-            follow: Follow::new(file, stat, offset, live, config.grace_ms, now),
+            follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             told: stat.id.inode,
             head: reply.to_line(),
             open: None,
@@ -104,6 +109,7 @@ impl<F> Chain<F> {
             late: None,
             reason: None,
             rewritten: false,
+            floor_ns,
             pace: Pace::new(now.mono),
         };
         if chain.follow.ahead() == 0 {
@@ -139,7 +145,7 @@ impl<F> Chain<F> {
         };
         let turn = match look {
             // A file without successor is not over: nothing has come after it yet.
-            Look::Same | Look::Deleted => Turn::On,
+            Look::Same | Look::Deleted => self.notice_first_copy(before, cx, query),
             Look::Truncated => self.leave_truncated(&before, cx, query),
             Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
@@ -248,6 +254,7 @@ impl<F> Chain<F> {
             if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
                 self.follow.advance(open.len as u64);
                 self.mark = open.mark;
+                self.digest = open.digest;
             } else {
                 self.open = Some(open);
             }
@@ -264,14 +271,15 @@ impl<F> Chain<F> {
         let crc = u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]);
         match &self.open {
             None => {
-                self.digest.note(offset, body);
-                let mut mark = self.mark.clone();
+                let (mut mark, mut digest) = (self.mark.clone(), self.digest.clone());
                 mark.extend(body);
+                digest.note(offset, body);
                 self.open = Some(OpenFrame {
                     len,
                     taken: 0,
                     crc,
                     mark,
+                    digest,
                 });
                 whole.len()
             }
@@ -313,10 +321,7 @@ impl<F> Chain<F> {
         if self.open.as_ref().is_some_and(|open| open.taken > 0) {
             return Turn::Over(Ending::Truncated);
         }
-        if self.open.take().is_some() {
-            // The frame was never begun on the wire, but its bytes were taken for sent.
-            self.digest = Digest::lost();
-        }
+        self.open = None;
         let sent = Sent {
             offset: self.follow.offset(),
             start: &self.mark.start,
@@ -325,20 +330,44 @@ impl<F> Chain<F> {
             mtime_ns: before.mtime_ns,
         };
         match query.copy_of(&sent, self.follow.inode()) {
-            Ok(Some(copy)) if copy.stat.size > sent.offset => {
-                let (offset, grace_ms) = (sent.offset, cx.config.grace_ms);
-                self.follow = Follow::new(copy.file, copy.stat, offset, false, grace_ms, cx.now);
-                self.follow.look_soon();
-                self.reason = Some(Reason::Truncated);
+            Ok(Some(copy)) if copy.stat.size >= sent.offset => {
+                let offset = sent.offset;
+                self.follow_copy(copy, offset, cx);
                 Turn::On
             }
-            Ok(Some(copy)) => self.close(Reason::Truncated, copy.age, false, cx, query),
-            Ok(None) => {
-                let age = Age::floor(before.mtime_ns);
-                self.close(Reason::Truncated, age, false, cx, query)
+            Ok(copy) => {
+                let held_by = copy.map_or(*before, |copy| copy.stat);
+                self.close(Reason::Truncated, &held_by, false, cx, query)
             }
             Err(refusal) => self.wait_or_end(refusal, false),
         }
+    }
+
+    /// The live file holds its first bytes since it was named. If there is a copy from the time since, they are not
+    /// the first: others were written, copied and truncated between two looks.
+    fn notice_first_copy<S: ReadStore<File = F>>(
+        &mut self,
+        before: Stat,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if before.size > 0 || self.follow.ahead() == 0 || !self.follow.is_live() {
+            return Turn::On;
+        }
+        match query.first_copy(self.floor_ns) {
+            Ok(None) => {}
+            Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
+            Err(_) => self.follow.unlook(before),
+        }
+        Turn::On
+    }
+
+    /// Goes on with the copy that was made of the generation.
+    fn follow_copy<S>(&mut self, copy: CopyOf<F>, offset: u64, cx: &Context<'_, S>) {
+        let grace_ms = cx.config.grace_ms;
+        self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
+        self.follow.look_soon();
+        self.reason = Some(Reason::Truncated);
     }
 
     /// The generation is complete and all of it was sent.
@@ -352,10 +381,8 @@ impl<F> Chain<F> {
             // One digest at a time; this generation waits for the one before it.
             return Turn::On;
         }
-        match query.age_of(self.follow.stat()) {
-            Ok(age) => self.close(reason, age, true, cx, query),
-            Err(refusal) => self.wait_or_end(refusal, true),
-        }
+        let stat = *self.follow.stat();
+        self.close(reason, &stat, true, cx, query)
     }
 
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
@@ -368,17 +395,23 @@ impl<F> Chain<F> {
         Turn::On
     }
 
-    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file being
-    /// left still holds the whole generation.
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `held_by` is the file that holds
+    /// the generation being left or a copy of it, `intact` that the file still being open holds all of it.
     fn close<S: ReadStore<File = F>>(
         &mut self,
         reason: Reason,
-        age: Age,
+        held_by: &Stat,
         intact: bool,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        let next = match query.next_after(age, self.follow.successor()) {
+        let left = Left {
+            inode: held_by.id.inode,
+            mtime_ns: held_by.mtime_ns,
+            floor_ns: self.floor_ns,
+            successor: self.follow.successor(),
+        };
+        let next = match query.next_after(&left) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
@@ -401,13 +434,17 @@ impl<F> Chain<F> {
         cx: &Context<'_, S>,
     ) {
         let NextFile {
-            file, stat, live, ..
+            file,
+            stat,
+            place,
+            floor_ns,
         } = next;
-        let follow = Follow::new(file, stat, 0, live, cx.config.grace_ms, cx.now);
+        self.floor_ns = floor_ns;
+        let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
         let digest = std::mem::take(&mut self.digest);
         let told = std::mem::replace(&mut self.told, self.follow.inode());
-        if late && !digest.is_lost() {
+        if late {
             let size = before.offset();
             self.late = Some(Box::new(Late {
                 file: before.into_file(),

@@ -6,10 +6,10 @@ use crate::store::ReadStore;
 use crate::wire::md5::Md5;
 
 /// A digest in the making.
+#[derive(Clone)]
 pub struct Digest {
     md5: Md5,
     done: u64,
-    lost: bool,
 }
 
 impl Digest {
@@ -18,21 +18,7 @@ impl Digest {
         Digest {
             md5: Md5::new(),
             done: 0,
-            lost: false,
         }
-    }
-
-    /// A digest that can no longer be had.
-    pub fn lost() -> Digest {
-        Digest {
-            lost: true,
-            ..Digest::new()
-        }
-    }
-
-    /// Whether it can no longer be had.
-    pub fn is_lost(&self) -> bool {
-        self.lost
     }
 
     /// How many bytes it is of, from the start of the file.
@@ -42,7 +28,7 @@ impl Digest {
 
     /// Bytes that stand at `offset` pass by: they are taken in if they are the next ones.
     pub fn note(&mut self, offset: u64, bytes: &[u8]) {
-        if offset == self.done && !self.lost {
+        if offset == self.done {
             self.md5.update(bytes);
             self.done += bytes.len() as u64;
         }
@@ -50,7 +36,7 @@ impl Digest {
 
     /// The digest, if it is of exactly the first `size` bytes.
     pub fn finished(&self, size: u64) -> Option<[u8; 16]> {
-        (self.done == size && !self.lost).then(|| self.md5.finish())
+        (self.done == size).then(|| self.md5.finish())
     }
 
     /// Takes in one buffer full of the file's first `size` bytes. Fails where the file cannot be read or ends before.

@@ -26,6 +26,17 @@ pub struct Follow<F> {
     successor: Option<Inode>,
 }
 
+/// Which file of a log it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The configured path leads to it.
+    Live,
+    /// It is rotated, and no rotated file is newer: that may have been a moment ago, unnoticed by its writer.
+    Latest,
+    /// It is rotated, and so was its successor since.
+    Older,
+}
+
 /// What has become of the file's name.
 #[derive(Clone, Copy)]
 enum Fate {
@@ -53,21 +64,32 @@ pub enum Look {
 
 impl<F> Follow<F> {
     /// Follows an open file from `offset`, which lies within it.
-    pub fn new(file: F, stat: Stat, offset: u64, live: bool, grace_ms: u64, now: Now) -> Follow<F> {
-        let fate = if live {
-            Fate::Live
-        } else {
-            Fate::Superseded {
+    pub fn new(
+        file: F,
+        stat: Stat,
+        offset: u64,
+        place: Place,
+        grace_ms: u64,
+        now: Now,
+    ) -> Follow<F> {
+        let drained_at = now.mono.plus_ms(grace_ms.max(DRAIN_MAX_MS));
+        let fate = match place {
+            Place::Live => Fate::Live,
+            Place::Latest => Fate::Superseded {
+                quiet_at: now.mono.plus_ms(grace_ms),
+                drained_at,
+            },
+            Place::Older => Fate::Superseded {
                 quiet_at: quiet_at(&stat, grace_ms, now),
-                drained_at: now.mono.plus_ms(DRAIN_MAX_MS),
-            }
+                drained_at,
+            },
         };
         Follow {
             file,
             stat,
             offset,
             looked_at: now.mono,
-            look_due: !live && offset == stat.size,
+            look_due: place != Place::Live && offset == stat.size,
             urgent: false,
             fate,
             successor: None,
@@ -121,6 +143,11 @@ impl<F> Follow<F> {
         self.looked_at = now;
         self.look_due = false;
         self.urgent = false;
+    }
+
+    /// What the last look has shown does not count: `before` is what the one before it had.
+    pub fn unlook(&mut self, before: Stat) {
+        self.stat = before;
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod follow;
 pub mod glob;
 pub mod job;
+pub mod likeness;
 pub mod memory;
 pub mod order;
 pub mod pace;

@@ -1,10 +1,6 @@
-//! The order of generations: by what their names say where all of them are of one family, such as `m.1`, `m.2`; else
-//! by their last write, which renaming does not change.
-//!
-//! A name is the rotator's own word. A last write can be late: a writer that did not notice the rotation, or a `touch`,
-//! makes an old file look young.
+//! The order of generations: by their last write, which renaming does not change; ties by what their names say. Names
+//! that count rotations know better than a clock that was set.
 
-use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -13,34 +9,12 @@ use crate::store::Stat;
 use crate::wire::crc32::Crc32;
 
 /// How old a generation is: the newer one is the greater.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Age {
     mtime_ns: u64,
     rank: i64,
-    /// What the name has besides digits.
-    family: u32,
-    /// All that it is compared with are of one family.
-    by_name: bool,
-    /// The file.
+    /// The file; last, so that it only keeps two of them apart.
     pub inode: Inode,
-}
-
-impl Ord for Age {
-    fn cmp(&self, other: &Age) -> Ordering {
-        let written = self.mtime_ns.cmp(&other.mtime_ns);
-        let named = self.rank.cmp(&other.rank);
-        let order = match self.by_name && other.by_name {
-            true => named.then(written),
-            false => written.then(named),
-        };
-        order.then(self.inode.cmp(&other.inode))
-    }
-}
-
-impl PartialOrd for Age {
-    fn partial_cmp(&self, other: &Age) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 impl Age {
@@ -50,20 +24,8 @@ impl Age {
         Age {
             mtime_ns: stat.mtime_ns,
             rank: rank(name),
-            family: family(name),
-            by_name: false,
             inode: stat.id.inode,
         }
-    }
-
-    /// Whether the names of both differ in nothing but digits.
-    pub fn is_of_family(&self, other: &Age) -> bool {
-        self.family == other.family
-    }
-
-    /// From here on the name decides, where the other's does too.
-    pub fn go_by_name(&mut self) {
-        self.by_name = true;
     }
 
     /// The age of a generation of which only its last write is known: older than all that were written at the same
@@ -72,8 +34,6 @@ impl Age {
         Age {
             mtime_ns,
             rank: i64::MIN,
-            family: 0,
-            by_name: false,
             inode,
         }
     }
@@ -90,8 +50,6 @@ impl Age {
         Age {
             mtime_ns,
             rank: i64::MAX,
-            family: 0,
-            by_name: false,
             inode: Inode(u64::MAX),
         }
     }
@@ -99,6 +57,48 @@ impl Age {
     /// The last write.
     pub fn mtime_ns(self) -> u64 {
         self.mtime_ns
+    }
+}
+
+/// A name that counts rotations, like `m.3`: a checksum of what stands around the number. Names with the same one
+/// can be compared.
+pub fn series(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.as_bytes();
+    let is_stamp = name
+        .split(|b| !b.is_ascii_digit())
+        .any(|run| run.len() >= STAMP_LEN_MIN);
+    let end = name.iter().rposition(u8::is_ascii_digit)? + 1;
+    let number = name.get(..end)?;
+    let start = number.iter().rposition(|b| !b.is_ascii_digit());
+    if is_stamp || tai64n_nanos(name).is_some() {
+        return None;
+    }
+    let mut crc = Crc32::new();
+    crc.update(name.get(..start.map_or(0, |at| at + 1))?);
+    crc.update(b"#");
+    crc.update(name.get(end..)?);
+    Some(crc.finish())
+}
+
+/// Brings the ages of files whose names count rotations into the order of these names, where the times of their last
+/// writes say otherwise: clocks are set, numbers are not. No age becomes less.
+///
+/// Where every single file says that a greater number is newer, that is how this rotator counts.
+pub fn follow_numbers(ages: &mut [&mut Age]) {
+    ages.sort_unstable_by_key(|age| (age.rank, age.inode));
+    let pairs = ages.len().saturating_sub(1);
+    let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
+    let falls = ages
+        .windows(2)
+        .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
+        .count();
+    if is_ambiguous || (falls == pairs && pairs > 1) {
+        return;
+    }
+    let mut newest_ns = 0;
+    for age in ages {
+        newest_ns = age.mtime_ns.max(newest_ns);
+        age.mtime_ns = newest_ns;
     }
 }
 
@@ -115,17 +115,8 @@ pub fn is_compressed(path: &Path) -> bool {
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
-/// The name without its digits, as a checksum.
-fn family(name: &[u8]) -> u32 {
-    let is_stamp = tai64n_nanos(name).is_some();
-    let mut crc = Crc32::new();
-    for run in name.split(|b| b.is_ascii_digit() || (is_stamp && b.is_ascii_hexdigit())) {
-        if !run.is_empty() {
-            crc.update(run).update(b"0");
-        }
-    }
-    crc.finish()
-}
+/// Digits of a date, at least; shorter numbers count rotations.
+const STAMP_LEN_MIN: usize = 8;
 
 /// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
 /// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
@@ -136,7 +127,7 @@ fn rank(name: &[u8]) -> i64 {
     let mut digits = name
         .split(|b| !b.is_ascii_digit())
         .filter(|run| !run.is_empty());
-    let long = digits.clone().find(|run| run.len() >= 8);
+    let long = digits.clone().find(|run| run.len() >= STAMP_LEN_MIN);
     match long {
         Some(run) => number(run),
         None => digits.next_back().map_or(0, |run| -number(run)),
@@ -208,36 +199,54 @@ mod tests {
                 "/v/@4000000068f0a1b21d8e3f2c.s",
                 "/v/@4000000068f0a1b31d8e3f2c.s",
             ),
-            (
-                "/v/@4000000068f0a1b21d8e3f2c.s",
-                "/v/@4000000068f0a1b21d8e3f2d.u",
-            ),
         ] {
             assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");
             assert!(age(older, 5, 2) < age(newer, 5, 1), "{older} {newer}");
         }
     }
 
+    /// The numbers of `m.1`, `m.2` ... with these write times, oldest first.
+    fn ordered(mtimes: &[u64]) -> Vec<u64> {
+        let named = |(n, &mtime): (u64, &u64)| age(&format!("/v/m.{n}"), mtime, n);
+        let mut ages: Vec<Age> = (1..).zip(mtimes).map(named).collect();
+        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        ages.sort_unstable();
+        ages.iter().map(|age| age.inode.0).collect()
+    }
+
     #[test]
-    fn where_all_are_of_one_family_the_names_decide() {
-        for (older, newer) in [
-            ("/v/m.2", "/v/m.1"),
-            ("/v/m.10", "/v/m.9"),
-            ("/v/m-20261121", "/v/m-20261122"),
-            (
-                "/v/@4000000068f0a1b21d8e3f2c.s",
-                "/v/@4000000068f0a1b21d8e3f2d.s",
-            ),
-        ] {
-            let (mut older, mut newer) = (age(older, 99, 1), age(newer, 5, 2));
-            assert!(older.is_of_family(&newer));
-            older.go_by_name();
-            assert!(older > newer, "one of them still goes by its last write");
-            newer.go_by_name();
-            assert!(older < newer);
+    fn numbers_know_better_than_a_clock_that_was_set() {
+        assert_eq!(ordered(&[30, 20, 10]), [3, 2, 1]);
+        assert_eq!(ordered(&[30, 5, 20, 10]), [4, 3, 2, 1]);
+        assert_eq!(ordered(&[3, 2, 40, 30]), [4, 3, 2, 1]);
+        assert_eq!(ordered(&[1, 2]), [2, 1]);
+        assert_eq!(ordered(&[1, 1]), [2, 1]);
+        assert_eq!(ordered(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn numbers_may_count_upwards_if_all_files_agree() {
+        assert_eq!(ordered(&[10, 20, 30]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_same_number_twice_says_nothing() {
+        let mut ages = [age("/v/m.1", 9, 1), age("/v/m.01", 8, 2)];
+        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        assert!(ages[1] < ages[0]);
+    }
+
+    #[test]
+    fn names_with_the_same_words_are_a_series() {
+        let of = |name: &str| series(Path::new(name));
+        assert_eq!(of("/v/m.1"), of("/v/m.10"));
+        assert_eq!(of("/v/log4.1.txt"), of("/v/log4.2.txt"));
+        assert_ne!(of("/v/m.1"), of("/v/n.1"));
+        assert_ne!(of("/v/m.1"), of("/v/m.1.txt"));
+        for name in ["/v/m", "/v/m.old", "/v/m-20261122", "/v/m-20261122.1"] {
+            assert_eq!(of(name), None, "{name}");
         }
-        assert!(!age("/v/m.1", 1, 1).is_of_family(&age("/v/m-20261122", 1, 2)));
-        assert!(!age("/v/m.1", 1, 1).is_of_family(&age("/v/n.1", 1, 2)));
+        assert_eq!(of("/v/@4000000068f0a1b21d8e3f2c.s"), None);
     }
 
     #[test]

@@ -5,12 +5,15 @@
 
 mod held;
 
-use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
-use super::order::{self, Age};
+use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, is_series};
+use super::follow::Place;
+use super::likeness::Sent;
+use super::order::Age;
 use crate::ids::Inode;
+use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
+use crate::wire::proof::{Block, Proof};
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
 
@@ -20,24 +23,10 @@ pub struct NextFile<F> {
     pub file: F,
     /// What it is.
     pub stat: Stat,
-    /// Whether it is the live file.
-    pub live: bool,
+    /// Whether it is the live file or a rotated one.
+    pub place: Place,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
-}
-
-/// The generation that was being sent, as far as it is known without its file.
-pub struct Sent<'a> {
-    /// How much of it was sent.
-    pub offset: u64,
-    /// The first bytes of that, at most [`GUARD_LEN`].
-    pub start: &'a [u8],
-    /// The first of that, as a block; `None` if nothing was sent.
-    pub head: Option<Block>,
-    /// The last bytes of that, at most [`GUARD_LEN`].
-    pub guard: &'a [u8],
-    /// When it was last seen written.
-    pub mtime_ns: u64,
 }
 
 /// A copy that somebody made of a generation before truncating it.
@@ -46,8 +35,30 @@ pub struct CopyOf<F> {
     pub file: F,
     /// What it is.
     pub stat: Stat,
-    /// Its place among the rotated files.
-    pub age: Age,
+}
+
+/// A generation that is over.
+pub struct Left {
+    /// The file that holds it, or its copy, if there is one.
+    pub inode: Inode,
+    /// Its last write, as far as that was seen.
+    pub mtime_ns: u64,
+    /// Every older generation was last written no later.
+    pub floor_ns: u64,
+    /// The file that was seen to take over its name, which counts more than times do.
+    pub successor: Option<Inode>,
+}
+
+impl Left {
+    /// Its place among the rotated files, or behind all that was written before it. Unless names tell, nothing that is
+    /// older than it counts as newer because a clock was set back.
+    fn age(&self, rotated: &Candidates) -> Age {
+        let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        match found.map(|c| c.age) {
+            Some(age) if age.mtime_ns() >= self.floor_ns || is_series(rotated) => age,
+            _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
+        }
+    }
 }
 
 /// How well a file fits what a client holds.
@@ -61,14 +72,23 @@ enum Fit {
     No,
 }
 
-/// The file that a client's copy was made of, and whether it is the live one; else the live file, unused.
-type Found<F> = Result<(F, Stat, bool), Option<(F, Stat)>>;
+/// The file that a client's copy was made of; else the live file, unused.
+type Found<F> = Result<(F, Stat), Option<(F, Stat)>>;
 
 /// What a client holds.
 struct Held<'a> {
     offset: u64,
     proof: &'a Proof,
     mapped: bool,
+    /// What is older than the client's generation was last written no later.
+    floor: Option<Age>,
+}
+
+impl Held<'_> {
+    /// Whether a rotated file was written after the client's generation had begun.
+    fn is_newer(&self, rotated: &Candidate) -> bool {
+        self.floor.is_some_and(|floor| rotated.age > floor)
+    }
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -82,14 +102,10 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         if asked == Inode::NONE {
-            let oldest = rotated.iter().map(|c| c.age).min().filter(|_| v2.history);
-            let oldest = oldest.map(|age| self.open_rotated(age.inode)).transpose()?;
-            let oldest = oldest.flatten();
+            let oldest = self.find_generation(&rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, false, Mark::Found, &rotated)),
-                (None, Some((file, stat))) => {
-                    Ok(self.begin(file, stat, true, Mark::Found, &rotated))
-                }
+                (Some((file, stat)), _) => Ok(self.begin(file, stat, &rotated)),
+                (None, Some((file, stat))) => Ok(self.begin(file, stat, &rotated)),
                 (None, None) => Err(Refusal::Missing),
             };
         }
@@ -97,73 +113,59 @@ impl<S: ReadStore> Query<'_, S> {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
+            floor: v2.mtime_ns.map(Age::floor),
         };
         let live = match self.find_whole(asked, &held, live, &rotated)? {
-            Ok((file, stat, is_live)) => {
-                return Ok(self.go_on(file, stat, is_live, request.offset, None, &rotated));
+            Ok((file, stat)) => {
+                let is_sure = held.offset > 0 || stat.id.inode == asked;
+                return Ok(match is_sure || has_older(&rotated, held.floor) {
+                    true => self.go_on(file, stat, &held, None, &rotated),
+                    false => self.lose(file, stat, true, &rotated),
+                });
             }
             Err(live) => live,
         };
-        if !v2.no_prefix
-            && let Some(choice) = self.offer_prefix(&held, v2, live.as_ref(), &rotated)?
-        {
+        if let Some(choice) = self.offer_prefix(asked, &held, v2, live.as_ref(), &rotated)? {
             return Ok(choice);
         }
-        let after = v2.mtime_ns.map(Age::floor);
-        let next = after.map(|after| self.open_newer(&rotated, after));
-        if let Some((file, stat)) = next.transpose()?.flatten() {
-            return Ok(self.begin(file, stat, false, Mark::Lost, &rotated));
+        let is_newer = |c: &Candidate| held.is_newer(c);
+        if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_newer)? {
+            return Ok(self.lose(file, stat, true, &rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.begin(file, stat, true, Mark::Lost, &rotated))
+        // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
+        let is_lost = stat.id.inode != asked;
+        Ok(self.lose(file, stat, is_lost, &rotated))
     }
 
-    /// What comes after a generation of this age. `successor` is the file that was seen to take over its name, which
-    /// counts more than times do.
-    pub fn next_after(
-        &self,
-        after: Age,
-        successor: Option<Inode>,
-    ) -> Result<NextFile<S::File>, Refusal> {
+    /// What comes after a generation that is over.
+    pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
-        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let rotated = self.candidates(live_inode)?;
-        let ages = || {
-            rotated
-                .iter()
-                .map(|c| c.age)
-                .filter(|age| age.inode != after.inode)
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let after = left.age(&rotated);
+        let is_next = |c: &Candidate| {
+            (c.age > after || Some(c.age.inode) == left.successor) && c.age.inode != left.inode
         };
-        let seen = ages().find(|age| Some(age.inode) == successor);
-        let next = order::next_newer(ages(), after)
-            .into_iter()
-            .chain(seen)
-            .min();
-        let next = next.map(|next| self.open_rotated(next.inode));
-        if let Some((file, stat)) = next.transpose()?.flatten() {
-            let floor_ns = floor_ns(&stat, false, &rotated).max(after.mtime_ns());
-            return Ok(NextFile {
-                file,
-                stat,
-                live: false,
-                floor_ns,
-            });
-        }
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
-        let floor_ns = floor_ns(&stat, true, &rotated).max(after.mtime_ns());
+        let found = self.find_generation(&rotated, live.as_ref(), &is_next)?;
+        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
         Ok(NextFile {
+            floor_ns: floor_ns(&stat, &rotated).max(after.mtime_ns()),
+            place: place_of(&stat, &rotated),
             file,
             stat,
-            live: true,
-            floor_ns,
         })
     }
 
-    /// The place of a generation among the rotated files, or behind all that was written before it.
-    pub fn age_of(&self, stat: &Stat) -> Result<Age, Refusal> {
-        let rotated = self.candidates(None)?;
-        let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
-        Ok(found.map_or(Age::floor(stat.mtime_ns), |c| c.age))
+    /// A copy of the generation that began after `floor_ns` in the live file, if there is one: of what was written and
+    /// truncated before anybody looked.
+    pub fn first_copy(&self, floor_ns: u64) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let floor = Age::floor(floor_ns);
+        let is_copy =
+            |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
+        let found = self.find_rotated(&rotated, &|c| c.age > floor && c.size > 0, &is_copy)?;
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
     /// The copy that was made of a generation before it was truncated.
@@ -176,55 +178,19 @@ impl<S: ReadStore> Query<'_, S> {
         live: Inode,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(Some(live))?;
-        let mut ages: heapless::Vec<Age, { crate::limits::CANDIDATES_MAX }> = rotated
-            .iter()
-            .filter(|c| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns)
-            .map(|c| c.age)
-            .collect();
-        ages.sort_unstable();
-        for age in ages {
-            if let Some((file, stat)) = self.open_rotated(age.inode)?
-                && self.is_copy(&file, stat.size, sent)
-            {
-                return Ok(Some(CopyOf { file, stat, age }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_copy(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
-        let start_len = sent
-            .start
-            .len()
-            .min(usize::try_from(size).unwrap_or(usize::MAX));
-        let Some(start) = sent
-            .start
-            .get(..start_len)
-            .filter(|start| !start.is_empty())
-        else {
-            return false;
-        };
-        let head = sent.head.filter(|head| head.end() <= size);
-        if !self.has_bytes(file, start, 0)
-            || !head.is_none_or(|head| self.has_block(file, head, false))
-        {
-            return false;
-        }
-        let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
-        size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
-    }
-
-    /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
-    fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
-        let mut buf = [0; GUARD_LEN];
-        let Some(found) = buf.get_mut(..bytes.len()) else {
-            return false;
-        };
-        let read = self.store.read_at(file, found, start);
-        read.is_ok_and(|len| len == bytes.len()) && found == bytes
+        // A clock that was set back since must not hide the copy.
+        let since_ns = sent.mtime_ns.min(self.quiet_since_ns);
+        let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= since_ns;
+        let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
+        let found = self.find_rotated(&rotated, &may, &is_copy)?;
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
     /// Finds the file that holds what the client proves.
+    ///
+    /// The inode tells which of the rotated files it is. It does not tell that it is the live file: that one keeps its
+    /// inode where it is truncated after a copy was made, and a copy made since the client's generation began is newer
+    /// than everything before it.
     fn find_whole(
         &self,
         asked: Inode,
@@ -233,32 +199,82 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Found<S::File>, Refusal> {
         let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
+        let is_live = live
+            .as_ref()
+            .is_some_and(|(_, stat)| stat.id.inode == asked);
+        let same = self.open_if_rotated(asked, rotated)?;
+        if held.offset == 0 && (is_live || same.is_some()) {
+            // Nothing is held, so nothing is proved, but what comes first is known. While nothing is written to the live
+            // file, its writer may still write to an older one.
+            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0);
+            let is_next = |file: &S::File, stat: &Stat| {
+                stat.id.inode == asked
+                    || (has_moved_on || self.store.at_rest(file))
+                        && !self.is_start_of(file, stat.size, live.as_ref())
+            };
+            let own = rotated.iter().find(|c| c.age.inode == asked);
+            let may = |c: &Candidate| held.is_newer(c) && own.is_none_or(|own| c.age <= own.age);
+            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_next)? {
+                return Ok(Ok((file, stat)));
+            }
+        }
+        if let Some((file, stat)) = same.filter(|(file, stat)| fits(file, stat)) {
+            return Ok(Ok((file, stat)));
+        }
+        let is_proved = held.offset > 0 && !held.proof.is_empty();
+        if is_proved {
+            let may = |c: &Candidate| held.is_newer(c) && c.size >= held.offset;
+            let is_it = |file: &S::File, stat: &Stat| {
+                fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
+            };
+            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
+                return Ok(Ok((file, stat)));
+            }
+        }
         let live = match live {
-            Some((file, stat)) if stat.id.inode == asked && fits(&file, &stat) => {
-                return Ok(Ok((file, stat, true)));
+            Some((file, stat)) if (is_proved || stat.id.inode == asked) && fits(&file, &stat) => {
+                return Ok(Ok((file, stat)));
             }
             live => live,
         };
-        if let Some((file, stat)) = self.open_if_rotated(asked, rotated)?
-            && fits(&file, &stat)
-        {
-            return Ok(Ok((file, stat, false)));
-        }
-        if held.offset == 0 || held.proof.is_empty() {
+        if !is_proved {
             return Ok(Err(live));
         }
-        let live = match live {
-            Some((file, stat)) if fits(&file, &stat) => return Ok(Ok((file, stat, true))),
-            live => live,
-        };
-        for long_enough in rotated.iter().filter(|c| c.size >= held.offset) {
-            if let Some((file, stat)) = self.open_rotated(long_enough.age.inode)?
+        let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
+        let older = self.find_rotated(rotated, &may, &fits)?;
+        Ok(older.ok_or(live))
+    }
+
+    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is none of its own.
+    fn find_generation(
+        &self,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+        may: &dyn Fn(&Candidate) -> bool,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        self.find_rotated(rotated, may, &|file, stat| {
+            !self.is_start_of(file, stat.size, live)
+        })
+    }
+
+    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what is in them.
+    fn find_rotated(
+        &self,
+        rotated: &Candidates,
+        may: &dyn Fn(&Candidate) -> bool,
+        fits: &dyn Fn(&S::File, &Stat) -> bool,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> =
+            rotated.iter().filter(|c| may(c)).map(|c| c.age).collect();
+        ages.sort_unstable();
+        for age in ages {
+            if let Some((file, stat)) = self.open_rotated(age.inode)?
                 && fits(&file, &stat)
             {
-                return Ok(Ok((file, stat, false)));
+                return Ok(Some((file, stat)));
             }
         }
-        Ok(Err(live))
+        Ok(None)
     }
 
     /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
@@ -277,6 +293,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// copied, or the live one of a machine that lost its last writes.
     fn offer_prefix(
         &self,
+        asked: Inode,
         held: &Held<'_>,
         v2: &Extension,
         live: Option<&(S::File, Stat)>,
@@ -284,26 +301,39 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
-        let offer = |file: S::File, stat: Stat, live: bool| {
-            let block = self.last_block(&file, &stat, held.mapped)?;
-            let terms = Some((block, !live));
-            Some(self.go_on(file, stat, live, stat.size, terms, rotated))
-        };
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
-        if other_boot && live.is_some_and(|(file, stat)| is_prefix(file, stat)) {
+        let left =
+            live.filter(|_| other_boot)
+                .and_then(|(file, stat)| match is_prefix(file, stat) {
+                    true if !v2.no_prefix => self.last_block(file, stat, held.mapped),
+                    _ if stat.id.inode == asked => self.last_common(file, held),
+                    _ => None,
+                });
+        if let Some(block) = left {
             let live = self.open_live()?;
-            return Ok(live.and_then(|(file, stat)| offer(file, stat, true)));
+            return Ok(live
+                .map(|(file, stat)| self.go_on(file, stat, held, Some((block, false)), rotated)));
+        }
+        if v2.no_prefix {
+            return Ok(None);
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
-        let is_shorter = |c: &&Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
-        for shorter in rotated.iter().filter(is_shorter) {
-            if let Some((file, stat)) = self.open_rotated(shorter.age.inode)?
-                && is_prefix(&file, &stat)
-            {
-                return Ok(offer(file, stat, false));
-            }
-        }
-        Ok(None)
+        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
+        let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
+        Ok(shorter.and_then(|(file, stat)| {
+            let block = self.last_block(&file, &stat, held.mapped)?;
+            Some(self.go_on(file, stat, held, Some((block, true)), rotated))
+        }))
+    }
+
+    /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
+    /// that is less than half: a log that begins anew with every start of the machine often begins alike.
+    fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
+        let mut blocks = held.proof.clone();
+        blocks.sort_unstable_by_key(|block| block.end());
+        let same = |block: &&Block| self.has_block(file, **block, held.mapped);
+        let last = blocks.iter().take_while(same).last()?;
+        (last.end() >= held.offset / 2).then_some(*last)
     }
 
     /// Compares a file with what the client proves.
@@ -322,81 +352,92 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// Whether a file has a block at its place.
-    fn has_block(&self, file: &S::File, block: Block, mapped: bool) -> bool {
-        self.checksum(file, block.start, block.len, mapped) == Some(block.crc)
-    }
-
-    fn checksum(&self, file: &S::File, start: u64, len: u16, mapped: bool) -> Option<u32> {
-        let mut buf = [0; BLOCK_LEN_MAX];
-        let bytes = buf.get_mut(..usize::from(len))?;
-        let read = self.store.read_at(file, bytes, start).ok()?;
-        (read == bytes.len()).then(|| proof::checksum(bytes, mapped))
-    }
-
-    /// The last block of a file that is not empty.
-    fn last_block(&self, file: &S::File, stat: &Stat, mapped: bool) -> Option<Block> {
-        let len = stat.size.min(BLOCK_LEN_MAX as u64) as u16;
-        let start = stat.size - u64::from(len);
-        let crc = self.checksum(file, start, len, mapped)?;
-        Some(Block { start, len, crc })
-    }
-
-    /// The client's own generation, from where it stands.
+    /// The client's own generation, from where it stands, or from where a `prefix` of what it holds ends.
     fn go_on(
         &self,
         file: S::File,
         stat: Stat,
-        live: bool,
-        at: u64,
+        held: &Held<'_>,
         prefix: Option<(Block, bool)>,
         rotated: &Candidates,
     ) -> Choice<S::File> {
-        let terms = Terms {
-            at,
-            size: stat.size,
-            mtime_ns: floor_ns(&stat, live, rotated),
-            boot: self.store.boot(),
-            prefix: prefix.map(|(block, _)| block),
-            ended: prefix.is_some_and(|(_, ended)| ended),
-        };
-        Choice {
-            file,
-            stat,
-            offset: at,
-            reply: Reply {
-                mark: Mark::Found,
-                inode: InodeWord::plain(stat.id.inode),
-                v2: Some(terms),
-            },
-            live,
+        let mut choice = self.begin(file, stat, rotated);
+        choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
+        if let Some(terms) = &mut choice.reply.v2 {
+            terms.at = choice.offset;
+            terms.mtime_ns = terms.mtime_ns.max(held.floor.map_or(0, Age::mtime_ns));
+            terms.prefix = prefix.map(|(block, _)| block);
+            terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
+        choice
     }
 
-    /// A generation that is new to the client, from its start.
-    fn begin(
+    /// Another generation in place of the client's, which is nowhere. `is_lost` says that there was more of that, or
+    /// may have been.
+    fn lose(
         &self,
         file: S::File,
         stat: Stat,
-        live: bool,
-        mark: Mark,
+        is_lost: bool,
         rotated: &Candidates,
     ) -> Choice<S::File> {
-        let mut choice = self.go_on(file, stat, live, 0, None, rotated);
-        choice.reply.mark = mark;
+        let mut choice = self.begin(file, stat, rotated);
+        choice.reply.mark = Mark::Lost;
+        if let Some(terms) = &mut choice.reply.v2 {
+            terms.lost = is_lost;
+        }
         choice
+    }
+
+    /// A generation from its start.
+    fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+        let terms = Terms {
+            size: stat.size,
+            mtime_ns: floor_ns(&stat, rotated),
+            boot: self.store.boot(),
+            ..Terms::default()
+        };
+        let inode = InodeWord::plain(stat.id.inode);
+        Choice {
+            file,
+            offset: 0,
+            reply: Reply {
+                mark: Mark::Found,
+                inode,
+                v2: Some(terms),
+            },
+            place: place_of(&stat, rotated),
+            stat,
+        }
     }
 }
 
-/// Bytes before the offset that are read again with new ones.
-pub const GUARD_LEN: usize = 64;
+/// Whether a generation older than the client's is still there. Then none of those after it has been deleted to make
+/// room.
+fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
+    rotated
+        .iter()
+        .any(|c| floor.is_some_and(|floor| c.age <= floor))
+}
 
 /// A moment that no generation older than this one was written after.
-fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
-    let own = rotated.iter().find(|c| c.age.inode == stat.id.inode);
-    let older = rotated
-        .iter()
-        .filter(|c| live || own.is_some_and(|own| c.age < own.age));
-    let written = older.map(|c| c.age.mtime_ns());
-    written.chain([stat.mtime_ns]).max().unwrap_or(0)
+fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
+    let floor = match find(stat, rotated) {
+        Some(found) => Some(found.age.mtime_ns()),
+        None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
+    };
+    floor.unwrap_or(0).max(stat.mtime_ns)
+}
+
+/// Which file of the log it is.
+fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
+    match find(stat, rotated) {
+        None => Place::Live,
+        Some(found) if rotated.iter().any(|c| c.age > found.age) => Place::Older,
+        Some(_) => Place::Latest,
+    }
+}
+
+fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
+    rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }

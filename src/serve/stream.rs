@@ -40,10 +40,10 @@ impl<F> Stream<F> {
             stat,
             offset,
             reply,
-            live,
+            place,
         } = choice;
         Stream {
-            follow: Follow::new(file, stat, offset, live, config.grace_ms, now),
+            follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             index,
             head: reply.to_line(),
             alive_due: offset == stat.size,

@@ -105,6 +105,26 @@ impl Fake {
         self.0.borrow_mut().files.get_mut(&inode).unwrap().writers = writers;
     }
 
+    /// Whether a file with this inode exists, under whatever name or none.
+    pub fn has_inode(&self, inode: u64) -> bool {
+        self.0.borrow().files.contains_key(&inode)
+    }
+
+    /// Inodes of files that have no name any more.
+    pub fn free_inodes(&self) -> Vec<u64> {
+        let disk = self.0.borrow();
+        let free = disk.files.iter().filter(|(_, content)| content.links == 0);
+        free.map(|(inode, _)| *inode).collect()
+    }
+
+    /// The inode of the file that a path leads to.
+    pub fn inode_of(&self, path: &str) -> u64 {
+        match self.0.borrow().names.get(Path::new(path)) {
+            Some(Node::File(inode)) => *inode,
+            _ => panic!("{path} is not there"),
+        }
+    }
+
     /// Puts something that is no regular file at a path.
     pub fn put_other(&self, path: &str, kind: Kind) {
         self.0
@@ -129,7 +149,10 @@ impl Fake {
         let Some(Node::File(inode)) = disk.names.get(Path::new(path)).copied() else {
             panic!("{path} is not there");
         };
-        disk.files.get_mut(&inode).unwrap().bytes.truncate(size);
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        content.bytes.truncate(size);
+        content.mtime_ns = now_ns;
     }
 
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {

@@ -1,15 +1,15 @@
 //! Proof that two files begin alike: checksums of some blocks of what the client holds.
 //!
 //! An inode is no identity: it is given out again as soon as a file is gone. So the client sends the checksums of the
-//! end, the start and a few random places of its copy, and the server compares them with its files.
+//! end, the start and a few other places of its copy, and the server compares them with its files.
 
 use std::fmt::{self, Display, Write};
 
 use super::crc32::Crc32;
 use super::number::decimal;
 
-/// Most blocks of one proof: tail, head and four at random.
-pub const BLOCKS_MAX: usize = 6;
+/// Most blocks of one proof: the tail, two heads, two before the tail and three at random.
+pub const BLOCKS_MAX: usize = 8;
 
 /// Longest block.
 pub const BLOCK_LEN_MAX: usize = 4096;
@@ -17,8 +17,15 @@ pub const BLOCK_LEN_MAX: usize = 4096;
 /// Bytes of the block at the start of a copy.
 pub const HEAD_LEN: usize = 1024;
 
-/// Bytes of a block at a random place.
-pub const RANDOM_LEN: usize = 512;
+/// Bytes of a second block there, for files that are shorter than the first.
+pub const START_LEN: usize = 64;
+
+/// Bytes of a block in the middle, at most.
+pub const MIDDLE_LEN: usize = 512;
+
+/// Which parts of the copy lie behind the blocks before the tail. They tell how much is left of a file that has lost
+/// its end.
+const LOST_PARTS: [u64; 2] = [64, 8];
 
 /// One block and its checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,8 +87,8 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// The places to prove in a copy of `size` bytes: the tail first, then the head, then as many others as there are
-/// numbers in `random`. Nothing for an empty copy.
+/// The places to prove in a copy of `size` bytes: the tail first, then the start, then places before the tail, then
+/// as many others as there are numbers in `random` and room for. Nothing for an empty copy.
 pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
     let mut add = |start: u64, len: u64| {
@@ -92,9 +99,17 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
     }
     let tail = size.min(BLOCK_LEN_MAX as u64);
     add(size - tail, tail);
-    if size > tail {
-        add(0, size.min(HEAD_LEN as u64));
-        let len = size.min(RANDOM_LEN as u64);
+    for len in [START_LEN, HEAD_LEN] {
+        let len = (len as u64).min(size / 2);
+        if len > 0 {
+            add(0, len);
+        }
+    }
+    let len = (size / 2).min(MIDDLE_LEN as u64);
+    if len > 0 {
+        for part in LOST_PARTS {
+            add(size - size.div_ceil(part).max(1) - len, len);
+        }
         for number in random {
             add(number % (size - len + 1), len);
         }
@@ -163,15 +178,15 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
-        let seven = ["0:1:00000000"; 7].join(",");
-        assert_eq!(parse(seven.as_bytes()), None);
+        let too_many = ["0:1:00000000"; BLOCKS_MAX + 1].join(",");
+        assert_eq!(parse(too_many.as_bytes()), None);
     }
 
     #[test]
     fn places_lie_within_the_copy() {
         arbtest::arbtest(|u| {
             let size = u.int_in_range(0..=20_000)?;
-            let random: [u64; 4] = u.arbitrary()?;
+            let random: [u64; 3] = u.arbitrary()?;
             let places = places(size, &random);
             assert_eq!(places.is_empty(), size == 0);
             for (start, len) in &places {
@@ -184,6 +199,24 @@ mod tests {
             Ok(())
         })
         .budget_ms(100);
+    }
+
+    #[test]
+    fn some_places_remain_whole_when_the_end_is_lost() {
+        for (size, lost) in [
+            (205, 20),
+            (5_000, 600),
+            (1_000_000, 15_000),
+            (1 << 40, 1 << 33),
+        ] {
+            let whole = |(start, len): &(u64, u16)| start + u64::from(*len) <= size - lost;
+            let kept = places(size, &[])
+                .iter()
+                .filter(|place| whole(place))
+                .map(|p| p.0)
+                .max();
+            assert!(kept.is_some_and(|start| start * 16 >= size * 5), "{size}");
+        }
     }
 
     #[test]

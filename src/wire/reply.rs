@@ -39,6 +39,9 @@ pub struct Terms {
     pub prefix: Option<Block>,
     /// `end=1`: with `prefix`, the file is complete as it is: the client keeps what it holds beyond.
     pub ended: bool,
+    /// `lost=1`: with [`Mark::Lost`], the client's generation was not merely truncated: what the client lacks of it, and
+    /// maybe some that came after it, cannot be had any more.
+    pub lost: bool,
 }
 
 /// A server's answer.
@@ -126,6 +129,7 @@ impl Terms {
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
                 b"end" => terms.ended = value == b"1",
+                b"lost" => terms.lost = value == b"1",
                 _ => {}
             }
         }
@@ -146,6 +150,9 @@ impl Terms {
         }
         if self.ended {
             line.write_str(" end=1")?;
+        }
+        if self.lost {
+            line.write_str(" lost=1")?;
         }
         Ok(())
     }
@@ -189,6 +196,7 @@ mod tests {
                 boot: 0xabc,
                 prefix,
                 ended: prefix.is_some(),
+                lost: prefix.is_some(),
             };
             let inode = InodeWord::parse(b"000000000000000018446744073709551615").unwrap();
             let reply = Reply {

@@ -126,7 +126,7 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = inode != held.inode;
+            let is_lost = terms.lost || inode != held.inode;
             if is_lost {
                 let lost = format_args!("lost {}:{}", held.inode, asked.offset);
                 self.put_on_record(lost, cx).map_err(Trouble::Files)?;

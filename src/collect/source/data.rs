@@ -196,7 +196,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
-        self.audit.forget_digest();
+        self.audit.forget_digests();
         match &mut self.phase {
             Phase::Streaming {
                 framed: Some(framed),

@@ -1,6 +1,7 @@
 //! What a source asks its server.
 
 use super::{Asked, Context, Doubt, Purpose, Source};
+use crate::collect::backoff::Random;
 use crate::collect::config::{History, Proto};
 use crate::collect::copy::{Generation, LocalCopy, Means};
 use crate::collect::trouble::Trouble;
@@ -8,11 +9,11 @@ use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
 use crate::store::WriteStore;
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
+use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 use crate::wire::request::{Extension, Op, Request};
 
 /// Random places that a request proves besides the start and the end.
-const RANDOM_PLACES: usize = 4;
+const RANDOM_PLACES: usize = 3;
 
 type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
 
@@ -72,11 +73,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, Trouble> {
         if asked.purpose == Purpose::Repair {
-            let op = self.repair.as_ref().and_then(|repair| repair.question());
-            return Ok(Extension {
-                op: op.unwrap_or(Op::Digest),
-                ..Extension::default()
-            });
+            return Ok(self.question_of_repair(asked, cx));
         }
         let generation = self.copy.as_ref().and_then(LocalCopy::generation);
         let generation = generation.filter(|_| asked.purpose == Purpose::Follow);
@@ -95,20 +92,48 @@ impl<F> Source<F> {
         })
     }
 
-    /// Checksums of the end, the start and some random places of the copy; of their masked form if classic had a part
-    /// in it.
+    /// The fields that name a finished copy and tell what to do with it. What can be proved of it tells generations of
+    /// the same inode apart.
+    fn question_of_repair<S: WriteStore<File = F>>(
+        &self,
+        asked: Asked,
+        cx: &mut Context<'_, S>,
+    ) -> Extension {
+        let Some(repair) = &self.repair else {
+            return Extension::default();
+        };
+        let finished = repair.finished();
+        let file = cx.store.open_append(&finished.path).ok().flatten();
+        let mut proof = Proof::new();
+        for (start, len) in places(asked.offset, cx.random) {
+            let mut buf = [0; BLOCK_LEN_MAX];
+            let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
+            let read = file
+                .as_ref()
+                .map(|file| cx.store.read_at(file, bytes, start));
+            // What cannot be read is not proved; the repair itself will tell.
+            if matches!(read, Some(Ok(read)) if read == bytes.len()) {
+                let crc = proof::checksum(bytes, finished.classic);
+                let _ = proof.push(Block { start, len, crc });
+            }
+        }
+        Extension {
+            proof,
+            mapped: finished.classic,
+            op: repair.question().unwrap_or(Op::Digest),
+            ..Extension::default()
+        }
+    }
+
+    /// Checksums of some places of the copy; of their masked form if classic had a part in it.
     fn prove<S: WriteStore<File = F>>(
         &self,
         size: u64,
         mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Proof, Trouble> {
-        let mut random = [0; RANDOM_PLACES];
-        for number in &mut random {
-            *number = cx.random.below(1 << 32) << 20 | cx.random.below(1 << 20);
-        }
         let mut proof = Proof::new();
-        for (start, len) in proof::places(size, &random) {
+        for (start, len) in places(size, cx.random) {
             if let Some(block) = self.block(start, len, mapped, cx)? {
                 let _ = proof.push(block);
             }
@@ -144,4 +169,13 @@ impl<F> Source<F> {
             crc: proof::checksum(bytes, mapped),
         }))
     }
+}
+
+/// The places to prove of so many bytes, some of them at random.
+fn places(size: u64, random: &mut Random) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
+    let mut numbers = [0; RANDOM_PLACES];
+    for number in &mut numbers {
+        *number = random.below(1 << 32) << 20 | random.below(1 << 20);
+    }
+    proof::places(size, &numbers)
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::serve::config::Config;
+use crate::serve::search::Left;
 use crate::store::fake::{Fake, Handle};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -346,12 +347,12 @@ fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
 #[test]
 fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
     expect_through_rotation("1", |query, _| {
-        let before_all = Age::floor(500_000_000);
-        Ok(query
-            .next_after(before_all, None)?
-            .stat
-            .id
-            .inode
-            .to_string())
+        let before_all = Left {
+            inode: Inode::NONE,
+            mtime_ns: 500_000_000,
+            floor_ns: 0,
+            successor: None,
+        };
+        Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
 }

@@ -33,12 +33,13 @@ impl<S: ReadStore> Query<'_, S> {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
+            floor: None,
         };
         let live = if asked == Inode::NONE {
             live
         } else {
             match self.find_whole(asked, &held, live, &rotated)? {
-                Ok((file, stat, _)) => return Ok((file, stat)),
+                Ok(found) => return Ok(found),
                 Err(live) => live,
             }
         };

@@ -1,0 +1,96 @@
+//! Wall clocks that jump. Deadlines are of the monotonic clock; what hangs on the wall is the order of files and stamps.
+
+use super::Pair;
+
+const TEN_YEARS_MS: i64 = 10 * 365 * 24 * 3_600_000;
+
+/// Every way in which one or both clocks can jump.
+const STEPS: [(i64, i64); 6] = [
+    (TEN_YEARS_MS, 0),
+    (-TEN_YEARS_MS, 0),
+    (0, TEN_YEARS_MS),
+    (0, -TEN_YEARS_MS),
+    (TEN_YEARS_MS, -TEN_YEARS_MS),
+    (-TEN_YEARS_MS, TEN_YEARS_MS),
+];
+
+/// What rotates a log.
+const ROTATIONS: [fn(&mut super::log::Log); 2] =
+    [super::log::Log::rotate, super::log::Log::copytruncate];
+
+#[test]
+fn a_jump_while_connected() {
+    for (of_box, of_host) in STEPS {
+        for rotate in ROTATIONS {
+            for hints in [true, false] {
+                let mut pair = Pair::following();
+                pair.hints = hints;
+                pair.log.lines(2);
+                rotate(&mut pair.log);
+                pair.log.lines(2);
+                pair.run_ms(15_000);
+                pair.step_clocks(of_box, of_host);
+                for _ in 0..3 {
+                    pair.log.lines(2);
+                    rotate(&mut pair.log);
+                    pair.log.lines(2);
+                    pair.run_ms(15_000);
+                }
+                pair.settle();
+                pair.check();
+                assert_eq!(pair.link.opened(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_jump_before_the_first_of_several_rotations_during_an_outage() {
+    jump_away(0);
+}
+
+#[test]
+fn a_jump_between_rotations_during_an_outage() {
+    jump_away(2);
+}
+
+fn jump_away(before: usize) {
+    for (of_box, of_host) in STEPS {
+        for rotate in ROTATIONS {
+            let mut pair = Pair::following();
+            for _ in 0..2 {
+                rotate(&mut pair.log);
+                pair.log.lines(2);
+                pair.run_ms(15_000);
+            }
+            pair.go_away();
+            for number in 0..4 {
+                if number == before {
+                    pair.step_clocks(of_box, of_host);
+                }
+                pair.log.lines(2);
+                pair.run_ms(1_000);
+                rotate(&mut pair.log);
+                pair.log.lines(2);
+            }
+            pair.reconnect();
+            pair.settle();
+            pair.check();
+            assert!(!pair.says("lost"), "{}", pair.report());
+        }
+    }
+}
+
+#[test]
+fn stamps_of_a_clock_that_went_back_overwrite_nothing() {
+    let mut pair = Pair::following();
+    for _ in 0..4 {
+        pair.log.rotate();
+        pair.log.lines(1);
+        pair.run_ms(2_000);
+        pair.step_clocks(0, -2_000);
+    }
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.kept().len(), 4);
+}

@@ -1,0 +1,284 @@
+//! Rotation by copying and truncating: the inode stays, the content goes.
+
+use super::Pair;
+use super::log::Style;
+use crate::collect::backoff::Random;
+
+// While connected.
+
+#[test]
+fn a_truncation_after_a_copy_is_followed() {
+    for hints in [true, false] {
+        let mut pair = Pair::following();
+        pair.hints = hints;
+        for _ in 0..3 {
+            pair.log.lines(3);
+            pair.log.copytruncate();
+            pair.run_ms(20_000);
+            pair.log.lines(4);
+            pair.run_ms(20_000);
+        }
+        pair.settle();
+        pair.check();
+        assert_eq!(pair.kept().len(), 3);
+        assert_eq!(pair.link.opened(), 1);
+    }
+}
+
+#[test]
+fn lines_that_only_the_copy_has_are_taken_from_it() {
+    let mut pair = Pair::following().without_hints();
+    pair.log.lines(100);
+    pair.log.copytruncate();
+    pair.log.lines(1);
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.kept().len(), 1);
+}
+
+#[test]
+fn lines_between_copy_and_truncation_are_kept_if_they_came() {
+    let mut pair = Pair::following();
+    pair.log.copy();
+    pair.log.lines(2);
+    pair.run_ms(1_000);
+    pair.log.truncate();
+    pair.log.lines(1);
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+}
+
+#[test]
+fn a_resumed_generation_is_verified_at_its_truncation_too() {
+    for unsent in [0, 3] {
+        let mut pair = Pair::following();
+        pair.cut();
+        pair.reconnect();
+        pair.hints = false;
+        pair.log.lines(unsent);
+        pair.log.copytruncate();
+        pair.log.lines(1);
+        pair.settle();
+        pair.check();
+    }
+}
+
+#[test]
+fn a_truncation_without_a_copy_keeps_what_we_have() {
+    for (hints, lines) in [(true, 1), (false, 1), (false, 5), (false, 9)] {
+        let mut pair = Pair::following();
+        pair.hints = hints;
+        pair.log.truncate();
+        pair.log.lines(lines);
+        pair.settle();
+        pair.check();
+        assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+    }
+}
+
+#[test]
+fn truncated_and_grown_to_the_same_length_between_two_looks() {
+    let mut pair = Pair::following().without_hints();
+    let len = pair.log.live_bytes().len();
+    pair.log.copytruncate();
+    pair.log.append(&vec![b'z'; len]);
+    pair.run_ms(20_000);
+    pair.log.lines(2);
+    pair.settle();
+    pair.check();
+}
+
+/// A hundred truncations in the middle of the writing, wherever they fall.
+fn at_full_speed(seed: u64, hints: bool, window: usize) {
+    let mut pair = Pair::following();
+    pair.hints = hints;
+    pair.link.window = window;
+    let mut random = Random::new(seed);
+    let mut truncations = 0;
+    while truncations < 100 {
+        match random.below(12) {
+            0 => {
+                pair.log.copy();
+                pair.log.lines(random.below(3) as u32);
+                if random.below(2) == 0 {
+                    pair.run_ms(random.below(20));
+                }
+                pair.log.truncate();
+                pair.log.retain(6);
+                truncations += 1;
+            }
+            1..=7 => pair.log.lines(random.below(9) as u32),
+            _ => pair.run_ms(random.below(3_000)),
+        }
+        if pair.log.rotated_count() > 4 {
+            // What was not fetched when retention takes it is no fault.
+            pair.run_ms(16_000);
+        }
+    }
+    pair.log.lines(1);
+    pair.settle();
+    pair.settle();
+    pair.check_bytes();
+    pair.check_status();
+    assert!(!pair.says("lost"), "seed {seed}\n{}", pair.report());
+}
+
+#[test]
+fn a_hundred_truncations_at_full_write_speed() {
+    for seed in 0..4 {
+        at_full_speed(seed, true, 256 * 1024);
+    }
+}
+
+#[test]
+fn a_hundred_truncations_seen_only_at_the_checks() {
+    for seed in 0..4 {
+        at_full_speed(seed, false, 256 * 1024);
+    }
+}
+
+#[test]
+fn a_hundred_truncations_with_a_narrow_window() {
+    for seed in 0..4 {
+        at_full_speed(seed, true, 100);
+    }
+}
+
+// While away.
+
+#[test]
+fn truncations_during_an_outage() {
+    for style in [Style::FromOne, Style::FromZero, Style::Date] {
+        for truncations in 1..=4 {
+            for lines in [0, 1, 40] {
+                let mut pair = Pair::following();
+                pair.log.style = style;
+                pair.go_away();
+                pair.log.lines(3);
+                for _ in 0..truncations {
+                    pair.run_ms(1_000);
+                    pair.log.copytruncate();
+                    pair.log.lines(lines);
+                }
+                pair.reconnect();
+                pair.settle();
+                pair.check();
+                assert!(!pair.says("lost"), "{}", pair.report());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_shorter_than_ours_is_recognised_after_an_outage() {
+    for truncations in 1..=4 {
+        for lines in [1, 4, 40] {
+            let mut pair = Pair::following();
+            pair.log.copy();
+            pair.log.lines(2);
+            pair.run_ms(1_000);
+            pair.go_away();
+            pair.log.truncate();
+            for _ in 1..truncations {
+                pair.run_ms(1_000);
+                pair.log.lines(lines);
+                pair.log.copytruncate();
+            }
+            pair.log.lines(lines);
+            pair.reconnect();
+            pair.settle();
+            pair.check();
+            assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+            assert!(!pair.says("lost"), "{}", pair.report());
+        }
+    }
+}
+
+#[test]
+fn an_empty_live_copy_before_truncations_during_an_outage() {
+    for truncations in 1..=3 {
+        let mut pair = Pair::following();
+        pair.log.copytruncate();
+        pair.run_ms(20_000);
+        assert_eq!(pair.local(), b"");
+        pair.go_away();
+        for _ in 0..truncations {
+            pair.run_ms(1_000);
+            pair.log.lines(3);
+            pair.log.copytruncate();
+        }
+        pair.log.lines(1);
+        pair.reconnect();
+        pair.settle();
+        pair.check();
+    }
+}
+
+#[test]
+fn a_live_file_that_outgrew_our_copy_is_not_joined_to_it() {
+    for copy in [true, false] {
+        let mut pair = Pair::following();
+        pair.go_away();
+        if copy {
+            pair.log.copy();
+        }
+        pair.log.truncate();
+        pair.log.lines(50);
+        pair.reconnect();
+        pair.settle();
+        pair.check();
+    }
+}
+
+// Periodic content: nothing in the bytes tells one generation from the other.
+
+#[test]
+fn a_heartbeat_is_told_apart_by_size_while_connected() {
+    for hints in [true, false] {
+        let mut pair = Pair::following();
+        pair.hints = hints;
+        for _ in 0..5 {
+            for _ in 0..20 {
+                pair.log.append(b"beat\n");
+                pair.run_ms(1_000);
+            }
+            pair.log.copytruncate();
+            pair.run_ms(6_000);
+        }
+        pair.settle();
+        let sizes: Vec<usize> = pair.copies().iter().map(Vec::len).collect();
+        let expected: Vec<usize> = pair
+            .log
+            .generations()
+            .iter()
+            .map(|g| g.bytes.len())
+            .collect();
+        assert_eq!(sizes, expected, "{}", pair.report());
+    }
+}
+
+#[test]
+fn a_heartbeat_truncated_during_an_outage() {
+    for (before, between, after) in [(4, 0, 3), (4, 6, 3), (4, 6, 20), (4, 0, 20), (20, 3, 50)] {
+        for nul in [false, true] {
+            let beat: &[u8] = if nul { &[0; 5] } else { b"beat\n" };
+            let mut pair = Pair::new();
+            pair.log.create();
+            pair.log.append(&beat.repeat(before));
+            pair.run_ms(2_000);
+            pair.go_away();
+            pair.log.append(&beat.repeat(between));
+            pair.run_ms(2_000);
+            pair.log.copytruncate();
+            pair.run_ms(2_000);
+            pair.log.append(&beat.repeat(after));
+            pair.reconnect();
+            pair.settle();
+            let sizes: Vec<usize> = pair.copies().iter().map(Vec::len).collect();
+            let expected = [(before + between) * 5, after * 5];
+            assert_eq!(sizes, expected, "{}", pair.report());
+            pair.check();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the bytes of two files tell of their being the same. Pure.
+
+use super::catalog::Query;
+use crate::store::{ReadStore, Stat};
+use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
+
+/// The generation that was being sent, as far as it is known without its file.
+pub struct Sent<'a> {
+    /// How much of it was sent.
+    pub offset: u64,
+    /// The first bytes of that, at most [`GUARD_LEN`].
+    pub start: &'a [u8],
+    /// The first of that, as a block; `None` if nothing was sent.
+    pub head: Option<Block>,
+    /// The last bytes of that, at most [`GUARD_LEN`].
+    pub guard: &'a [u8],
+    /// When it was last seen written.
+    pub mtime_ns: u64,
+}
+
+/// Bytes before the offset that are read again with new ones.
+pub const GUARD_LEN: usize = 64;
+
+impl<S: ReadStore> Query<'_, S> {
+    /// Whether a file is a copy of what was sent, as far as it goes.
+    pub(super) fn is_copy_of_sent(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
+        let start_len = sent
+            .start
+            .len()
+            .min(usize::try_from(size).unwrap_or(usize::MAX));
+        let Some(start) = sent
+            .start
+            .get(..start_len)
+            .filter(|start| !start.is_empty())
+        else {
+            return false;
+        };
+        let head = sent.head.filter(|head| head.end() <= size);
+        if !self.has_bytes(file, start, 0)
+            || !head.is_none_or(|head| self.has_block(file, head, false))
+        {
+            return false;
+        }
+        let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
+        size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
+    }
+
+    /// Whether a rotated file is a copy of the start of the live one: somebody has copied it, and may be about to
+    /// truncate it. Content that repeats itself proves nothing.
+    pub(super) fn is_start_of(
+        &self,
+        file: &S::File,
+        size: u64,
+        live: Option<&(S::File, Stat)>,
+    ) -> bool {
+        let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
+            return false;
+        };
+        let head_len = size.min(HEAD_LEN as u64) as u16;
+        self.is_same(file, live, 0, head_len) && self.is_same_end(file, live, size)
+    }
+
+    /// Whether two files have the same bytes at the same place.
+    fn is_same(&self, file: &S::File, other: &S::File, start: u64, len: u16) -> bool {
+        let sum = self.checksum(file, start, len, false);
+        sum.is_some() && sum == self.checksum(other, start, len, false)
+    }
+
+    /// Whether another file has the last bytes of this one at their place, and they stand nowhere before it.
+    fn is_same_end(&self, file: &S::File, other: &S::File, size: u64) -> bool {
+        let len = size.min(BLOCK_LEN_MAX as u64) as usize;
+        let mut buf = [0; BLOCK_LEN_MAX];
+        let end = &mut buf[..len];
+        let read = self.store.read_at(file, end, size - len as u64);
+        if !read.is_ok_and(|read| read == len)
+            || !self.is_same(file, other, size - len as u64, len as u16)
+        {
+            return false;
+        }
+        let tail_len = GUARD_LEN.min(len / 2);
+        let tail = &end[len - tail_len..];
+        let before = &end[..len - 1];
+        !before.windows(tail_len.max(1)).any(|window| window == tail)
+    }
+
+    /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
+    fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
+        let mut buf = [0; GUARD_LEN];
+        let Some(found) = buf.get_mut(..bytes.len()) else {
+            return false;
+        };
+        let read = self.store.read_at(file, found, start);
+        read.is_ok_and(|len| len == bytes.len()) && found == bytes
+    }
+
+    /// Whether a file has a block at its place.
+    pub(super) fn has_block(&self, file: &S::File, block: Block, mapped: bool) -> bool {
+        self.checksum(file, block.start, block.len, mapped) == Some(block.crc)
+    }
+
+    fn checksum(&self, file: &S::File, start: u64, len: u16, mapped: bool) -> Option<u32> {
+        let mut buf = [0; BLOCK_LEN_MAX];
+        let bytes = buf.get_mut(..usize::from(len))?;
+        let read = self.store.read_at(file, bytes, start).ok()?;
+        (read == bytes.len()).then(|| proof::checksum(bytes, mapped))
+    }
+
+    /// The last block of a file that is not empty.
+    pub(super) fn last_block(&self, file: &S::File, stat: &Stat, mapped: bool) -> Option<Block> {
+        let len = stat.size.min(BLOCK_LEN_MAX as u64) as u16;
+        let start = stat.size - u64::from(len);
+        let crc = self.checksum(file, start, len, mapped)?;
+        Some(Block { start, len, crc })
+    }
+}
