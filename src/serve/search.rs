@@ -6,6 +6,7 @@
 use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
 use super::order::{self, Age};
 use crate::ids::Inode;
+use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, Proof};
@@ -193,7 +194,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Inode,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(Some(live))?;
-        let mut ages: heapless::Vec<Age, { crate::limits::CANDIDATES_MAX }> = rotated
+        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated
             .iter()
             .filter(|c| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns)
             .map(|c| c.age)
@@ -268,14 +269,9 @@ impl<S: ReadStore> Query<'_, S> {
             Some((file, stat)) if fits(&file, &stat) => return Ok(Ok((file, stat, true))),
             live => live,
         };
-        for long_enough in rotated.iter().filter(|c| c.size >= held.offset) {
-            if let Some((file, stat)) = self.open_rotated(long_enough.age.inode)?
-                && fits(&file, &stat)
-            {
-                return Ok(Ok((file, stat, false)));
-            }
-        }
-        Ok(Err(live))
+        let long_enough = inodes_of(rotated, |c| c.size >= held.offset);
+        let found = self.open_first(&long_enough, fits)?;
+        Ok(found.map(|(file, stat)| (file, stat, false)).ok_or(live))
     }
 
     /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
@@ -312,15 +308,9 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(live.and_then(|(file, stat)| offer(file, stat, true)));
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
-        let is_shorter = |c: &&Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
-        for shorter in rotated.iter().filter(is_shorter) {
-            if let Some((file, stat)) = self.open_rotated(shorter.age.inode)?
-                && is_prefix(&file, &stat)
-            {
-                return Ok(offer(file, stat, false));
-            }
-        }
-        Ok(None)
+        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
+        let found = self.open_first(&inodes_of(rotated, is_shorter), is_prefix)?;
+        Ok(found.and_then(|(file, stat)| offer(file, stat, false)))
     }
 
     /// Compares a file with what the client proves.
@@ -407,6 +397,15 @@ impl<S: ReadStore> Query<'_, S> {
 
 /// Bytes before the offset that are read again with new ones.
 pub const GUARD_LEN: usize = 64;
+
+/// The inodes of those rotated files that may be the one.
+fn inodes_of(
+    rotated: &Candidates,
+    may_be: impl Fn(&Candidate) -> bool,
+) -> heapless::Vec<Inode, CANDIDATES_MAX> {
+    let some = rotated.iter().filter(|c| may_be(c));
+    some.map(|c| c.age.inode).collect()
+}
 
 /// A moment that no generation older than this one was written after.
 fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
