@@ -159,3 +159,28 @@ pub const DRAIN_MAX_MS: u64 = 600_000;
 
 /// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
+// The comparison with the server, `fetch_logs verify`.
+
+/// Connections at the same time, unless the command line says otherwise.
+pub const VERIFY_CONNECTIONS: usize = 8;
+
+/// Most connections that the command line may ask for.
+pub const VERIFY_CONNECTIONS_MAX: usize = 512;
+
+/// Connections to one server at the same time: a small machine has one processor, and its collector needs places too.
+pub const VERIFY_PER_SERVER_MAX: usize = 4;
+
+/// Attempts for a copy that changes while it is compared.
+pub const VERIFY_ATTEMPTS_MAX: u8 = 3;
+
+/// The wait between two such attempts: about as long as a collector takes for a rotation.
+pub const VERIFY_RETRY_MS: u64 = 250;
+
+/// How long a server that computes may be silent, twice its interval for signs of life.
+pub const VERIFY_IDLE_MS: u64 = 120_000;
+
+/// Bytes that an answer may have beyond what was asked for, signs of life included.
+pub const VERIFY_EXTRA_MAX_LEN: u64 = 64 * 1024;
+
+/// Bytes of the record of losses that are shown: about two thousand losses.
+pub const GAPS_MAX_LEN: usize = 64 * 1024;

@@ -8,6 +8,8 @@ mod common;
 mod breaks;
 #[path = "v2/classic.rs"]
 mod classic;
+#[path = "v2/copies.rs"]
+mod copies;
 #[path = "v2/heal.rs"]
 mod heal;
 #[path = "v2/identity.rs"]

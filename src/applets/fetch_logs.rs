@@ -1,5 +1,7 @@
 //! `fetch_logs`, the collector.
 
+mod verify;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +27,7 @@ const NAME: &str = "fetch_logs";
 const USAGE: &str = "\
 usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
                   [-r RETRY] [-w WAIT] [-i IDLE] SNMP_DIR CONF
+       fetch_logs verify [-w WAIT] [-j N] SNMP_DIR CONF
   SNMP_DIR    the directory of the status files, one for each server
   CONF        the configuration
   -t          check the configuration and exit
@@ -36,9 +39,18 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
   -w WAIT     seconds to wait for a connection, and for an answer (3)
   -i IDLE     seconds without a sign of life after which a server is dead (120)
   -h, -V      show this help, show the version
+verify compares the live and the last rotated copy of every source with the
+server's files, prints a line for each, and may run beside the collector.
+Its status is 0 if all is well and nothing is on record as lost.
+  -j N        connections at the same time (8)
 ";
 
 fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    if let Some((first, rest)) = args.split_first()
+        && first == "verify"
+    {
+        return verify::run(rest);
+    }
     let known = format!("tr:w:i:{}", daemon::OPTIONS);
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
@@ -69,16 +81,10 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
 }
 
 fn periods(parsed: &Parsed) -> Result<Periods, String> {
-    let period = |letter: char, default_ms: u64| match options::value(parsed, letter) {
-        None => Ok(default_ms),
-        Some(text) => text.to_str().and_then(seconds::to_ms).ok_or_else(|| {
-            format!("option -{letter} takes seconds, such as 5 or 0.2, up to ten days")
-        }),
-    };
     Ok(Periods {
-        retry_ms: period('r', 5_000)?,
-        wait_ms: period('w', 3_000)?,
-        idle_ms: period('i', 120_000)?,
+        retry_ms: seconds::option(parsed, 'r', 5_000)?,
+        wait_ms: seconds::option(parsed, 'w', 3_000)?,
+        idle_ms: seconds::option(parsed, 'i', 120_000)?,
     })
 }
 

@@ -1,5 +1,17 @@
 //! Times on the command line: seconds, which may be fractions.
 
+use super::options::{self, Parsed};
+
+/// The time that an option gives in seconds, in milliseconds; `default_ms` without the option.
+pub fn option(parsed: &Parsed, letter: char, default_ms: u64) -> Result<u64, String> {
+    match options::value(parsed, letter) {
+        None => Ok(default_ms),
+        Some(text) => text.to_str().and_then(to_ms).ok_or_else(|| {
+            format!("option -{letter} takes seconds, such as 5 or 0.2, up to ten days")
+        }),
+    }
+}
+
 /// Reads `5`, `0.2` or `.25` as milliseconds. `None` for anything else, for less than a millisecond and for more than
 /// [`MAX_MS`].
 pub fn to_ms(text: &str) -> Option<u64> {

@@ -149,16 +149,20 @@ impl Framed {
 
     /// The connection is over: takes back what came of a frame whose end did not, but for as much as the next request
     /// proves byte for byte. So a link that breaks again and again gets on nevertheless.
+    /// Tells from where on the copy is still to be proved, if it is.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
         means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        match self.open_at.take() {
-            Some(offset) if self.damaged => copy.cut(offset, means),
-            Some(offset) => copy.cut(offset + BLOCK_LEN_MAX as u64, means),
-            None => Ok(()),
+    ) -> Result<Option<u64>, Fault> {
+        let Some(offset) = self.open_at.take() else {
+            return Ok(None);
+        };
+        if self.damaged {
+            return copy.cut(offset, means).map(|()| None);
         }
+        copy.cut(offset + BLOCK_LEN_MAX as u64, means)?;
+        Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
     fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), Trouble> {

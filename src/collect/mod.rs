@@ -1,7 +1,8 @@
 //! The collector: one process that follows the logs of all its sources.
 //!
 //! Pure but for the shell: [`config`] says what to fetch, [`source`] is one source's machine, [`copy`] its local files
-//! in every state that a crash may leave them in, [`status`] what the servers' status files say.
+//! in every state that a crash may leave them in, [`status`] what the servers' status files say, [`verify`] the
+//! comparison of the copies with the servers' files.
 
 pub mod audit;
 pub mod backoff;
@@ -15,3 +16,4 @@ pub mod shell;
 pub mod source;
 pub mod status;
 pub mod trouble;
+pub mod verify;

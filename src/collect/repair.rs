@@ -11,7 +11,8 @@ use super::trouble::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::WriteStore;
 use crate::wire::crc32::Crc32;
-use crate::wire::frame::SUMS_MAX;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{Frame, SUMS_MAX};
 use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
@@ -60,10 +61,10 @@ enum Step<F> {
 
 /// Blocks of the file that are compared.
 #[derive(Clone, Copy)]
-struct Blocks {
-    start: u64,
-    len: u64,
-    end: u64,
+pub(super) struct Blocks {
+    pub start: u64,
+    pub len: u64,
+    pub end: u64,
 }
 
 /// How a repair ended.
@@ -165,15 +166,16 @@ impl<F> Repair<F> {
                 *open_at = None;
                 self.finish_range();
             }
-            (Piece::Small, _) => {
-                let reason = receiver.small(|frame| match frame {
-                    crate::wire::frame::Frame::Error { text, .. } => {
-                        Trouble::Refused(crate::wire::escape::Escaped(text).to_string().into())
+            (Piece::Small, _) => receiver
+                .small(|frame| match frame {
+                    // The server is still computing.
+                    Frame::Alive { .. } => Ok(()),
+                    Frame::Error { text, .. } => {
+                        Err(Trouble::Refused(Escaped(text).to_string().into()))
                     }
-                    _ => Protocol::Order.into(),
-                });
-                return Err(reason.unwrap_or_else(|bad| Protocol::Frame(bad).into()));
-            }
+                    _ => Err(Protocol::Order.into()),
+                })
+                .unwrap_or_else(|bad| Err(Protocol::Frame(bad).into()))?,
             (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
             _ => return Err(Protocol::Order.into()),
         }
@@ -417,12 +419,13 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
 
 impl Blocks {
     /// Blocks over a part of the file, as few and as small as one answer allows.
-    fn of(start: u64, end: u64) -> Blocks {
+    pub fn of(start: u64, end: u64) -> Blocks {
         let len = (end - start).div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
         Blocks { start, len, end }
     }
 
-    fn count(&self) -> u16 {
+    /// How many they are.
+    pub fn count(&self) -> u16 {
         let count = (self.end - self.start)
             .div_ceil(self.len)
             .clamp(1, SUMS_MAX as u64);
@@ -481,4 +484,29 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Inode;
+    use crate::store::fake::Fake;
+
+    #[test]
+    fn a_sign_of_life_is_no_answer_and_no_fault() {
+        let mut disk = Fake::new();
+        let mut repair = Repair::new(Finished {
+            path: "/l/m.1".into(),
+            inode: Inode(7),
+            size: 10,
+            md5: None,
+        });
+        let alive = Frame::Alive { size: 10 }.to_bytes();
+        let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);
+        while !rest.is_empty() {
+            let taken = repair.take(&mut receiver, rest, &mut disk).unwrap();
+            rest = &rest[taken..];
+        }
+        assert!(repair.question().is_some() && !repair.is_answered());
+    }
 }

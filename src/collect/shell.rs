@@ -6,6 +6,7 @@
 mod journal;
 mod slot;
 mod statuses;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::io;

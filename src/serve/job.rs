@@ -25,6 +25,8 @@ pub struct Job<F> {
     /// How much of that the client has taken.
     taken: usize,
     task: Task<F>,
+    /// The file's size when it was asked for.
+    size: u64,
     pace: Pace,
     ending: Option<Ending>,
 }
@@ -75,6 +77,7 @@ impl<F> Job<F> {
             out,
             taken: 0,
             task: Task::Done,
+            size: 0,
             pace: Pace::new(now),
             ending: Some(ending),
         }
@@ -130,6 +133,7 @@ impl<F> Job<F> {
             out,
             taken: 0,
             task,
+            size: terms.size,
             pace: Pace::new(now),
             ending: None,
         })
@@ -176,13 +180,19 @@ impl<F> Job<F> {
         }
     }
 
-    /// A deadline has come. While something is being computed the client waits for us, not we for it.
+    /// A deadline has come. While something is being computed the client waits for us, not we for it; what takes long
+    /// is accompanied by signs of life.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> Turn {
         let has_output = self.taken < self.out.len();
         match self.pace.check(has_output, config, now) {
-            Verdict::Stalled => Turn::Over(Ending::Stalled),
-            Verdict::Fine | Verdict::Silent => Turn::On,
+            Verdict::Stalled => return Turn::Over(Ending::Stalled),
+            Verdict::Fine => {}
+            Verdict::Silent => {
+                let alive = Frame::Alive { size: self.size };
+                self.out.extend_from_slice(&alive.to_bytes());
+            }
         }
+        Turn::On
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
@@ -261,4 +271,53 @@ impl<F> Job<F> {
 /// A length that fits a buffer.
 fn clip(wanted: u64, room: usize) -> usize {
     usize::try_from(wanted).unwrap_or(usize::MAX).min(room)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::fake::{Fake, Handle};
+    use crate::wire::request::Extension;
+
+    /// All that is to be sent now, and what that leads to.
+    fn take(job: &mut Job<Handle>, now: Mono) -> (Vec<u8>, Turn) {
+        let mut buf = [0; 512];
+        let len = job.output(&mut buf);
+        (buf[..len].to_vec(), job.consume_output(len, now))
+    }
+
+    #[test]
+    fn what_takes_long_is_accompanied_by_signs_of_life() {
+        let disk = Fake::new();
+        disk.write("/v/m", &[b'x'; 300]);
+        let file = disk.open(Path::new("/v/m")).unwrap();
+        let stat = ReadStore::stat(&disk, &file).unwrap();
+        let config = Config::parse(b"$alive_interval = 60;").unwrap();
+        let request = Request {
+            path: b"/v/m",
+            inode: InodeWord::plain(stat.id.inode),
+            offset: 300,
+            v2: Some(Extension::default()),
+        };
+        let mut now = Mono::from_ms(1_000);
+        let mut job = Job::new(file, stat, &request, Op::Digest, 0, now).unwrap();
+        assert_eq!(take(&mut job, now).0.last(), Some(&b'\n'));
+        for _ in 0..3 {
+            job.work(&mut [0; 64], &disk);
+            let before = now;
+            now = job.poll_timeout(&config);
+            assert_eq!(now.since_ms(before), 60_000);
+            assert!(matches!(job.handle_timeout(&config, now), Turn::On));
+            let alive = Frame::Alive { size: 300 }.to_bytes();
+            assert_eq!(take(&mut job, now).0, alive[..]);
+        }
+        while job.has_work() {
+            job.work(&mut [0; 64], &disk);
+        }
+        let (digest, turn) = take(&mut job, now);
+        assert_eq!(digest.first(), Some(&kind::DIGEST));
+        assert!(matches!(turn, Turn::Over(Ending::Answered)));
+    }
 }

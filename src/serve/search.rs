@@ -3,6 +3,8 @@
 //! The inode is where the search begins; what the client proves of its copy decides. See the README, "Protocol,
 //! version 2".
 
+mod held;
+
 use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
 use super::order::{self, Age};
 use crate::ids::Inode;
@@ -115,25 +117,6 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         Ok(self.begin(file, stat, true, Mark::Lost, &rotated))
-    }
-
-    /// The file of the generation that a client asks something about: the one it proves, else the one with its inode.
-    pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
-        let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let asked = request.inode.inode();
-        let held = Held {
-            offset: request.offset,
-            proof: &v2.proof,
-            mapped: v2.mapped,
-        };
-        match self.find_whole(asked, &held, live, &rotated)? {
-            Ok((file, stat, _)) => Ok((file, stat)),
-            Err(Some((file, stat))) if stat.id.inode == asked => Ok((file, stat)),
-            Err(_) => self
-                .open_if_rotated(asked, &rotated)?
-                .ok_or(Refusal::Missing),
-        }
     }
 
     /// What comes after a generation of this age. `successor` is the file that was seen to take over its name, which

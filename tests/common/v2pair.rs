@@ -178,10 +178,15 @@ impl Pair {
 
     /// Sends a signal, by its name, to the collector.
     pub fn signal_collector(&self, name: &str) {
-        let pid = self.collector.as_ref().unwrap().child.id();
-        let kill = format!("kill -{name} {pid}");
-        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(status.success());
+        self.collector.as_ref().unwrap().signal(name);
+    }
+
+    /// Lets something happen to the box in one moment, as the server sees it.
+    pub fn in_one_moment(&mut self, log: &mut Boxed, act: impl FnOnce(&mut Boxed)) {
+        let server = self.server.as_ref().unwrap();
+        server.signal("STOP");
+        act(log);
+        server.signal("CONT");
     }
 
     /// Lets the pointer say that the copy was last followed in an earlier boot of the box.
@@ -507,6 +512,12 @@ impl Daemon {
             .spawn()
             .unwrap();
         Daemon { child }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(status.success());
     }
 
     fn is_running(&mut self) -> bool {

@@ -1,7 +1,7 @@
 //! Writers that do not know of the rotation, and a rotation that does not know of the writer.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -46,6 +46,28 @@ fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
 }
 
 #[test]
+fn late_lines_before_an_empty_generation() {
+    for away in [false, true] {
+        let (mut pair, mut log) = Pair::start(Setup::default());
+        log.append(lines(0..10));
+        pair.expect(&log.written);
+        pair.change(&mut log, away, |log| {
+            let mut late = log.writer();
+            log.rotate(Names::From(1));
+            // The next file is older than these lines, and nothing is ever written to it.
+            thread::sleep(Duration::from_millis(20));
+            late.write_all(&lines(10..12)).unwrap();
+            log.written[0].extend(lines(10..12));
+            drop(late);
+            log.rotate(Names::From(1));
+            log.append(lines(20..30));
+        });
+        pair.expect(&log.written);
+        pair.assert_no_losses();
+    }
+}
+
+#[test]
 fn copytruncate_at_full_speed() {
     let (mut pair, log) = Pair::start(Setup::default());
     let stop = AtomicBool::new(false);
@@ -83,21 +105,17 @@ pub fn write_lines(log: &Boxed, stop: &AtomicBool, pause: Duration) {
 
 /// What logrotate does for `copytruncate`: between the copy and the truncation lines are lost.
 pub fn copy_and_truncate(log: &Boxed) {
+    copy(log);
+    log.writer().set_len(0).unwrap();
+}
+
+/// The first half of that.
+pub fn copy(log: &Boxed) {
     let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
     for number in (1..=count).rev() {
         fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
     }
-    let file = log.writer();
-    let mut bytes = Vec::new();
-    File::open(&log.path)
-        .unwrap()
-        .read_to_end(&mut bytes)
-        .unwrap();
-    File::create_new(log.numbered(1))
-        .unwrap()
-        .write_all(&bytes)
-        .unwrap();
-    file.set_len(0).unwrap();
+    fs::copy(&log.path, log.numbered(1)).unwrap();
 }
 
 /// What the box kept, oldest first, the live file last.

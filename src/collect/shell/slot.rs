@@ -224,7 +224,7 @@ impl Slot {
 }
 
 /// Whether the connection stands; `false` while that is still open.
-fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
+pub(super) fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }
@@ -236,7 +236,7 @@ fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
 }
 
 /// The addresses of a source: one, or those of its host name.
-fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
+pub(super) fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
     let at_port = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), config.port);
     match &config.address {
         Address::Ip(ip) => vec![at_port(*ip)],

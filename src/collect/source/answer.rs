@@ -119,6 +119,12 @@ impl<F> Source<F> {
             return Err(Protocol::Terms.into());
         }
         self.no_prefix = false;
+        let goes_on = mark == Mark::Found && terms.at == asked.offset;
+        if let Some(sound) = self.unproved_from.take().filter(|_| !goes_on) {
+            // It is not the generation that changed, but what came last that was never part of it.
+            self.take_back(sound, cx)?;
+            return Err(Trouble::AskAgain);
+        }
         if mark == Mark::Lost {
             let is_lost = inode != held.inode;
             if is_lost {
@@ -187,6 +193,24 @@ impl<F> Source<F> {
         let framed = Framed::new(terms.boot, terms.size, box_size);
         self.follow(Some(framed), true, cx);
         Ok(())
+    }
+
+    /// Cuts the copy back to what came in whole frames.
+    fn take_back<S: WriteStore<File = F>>(
+        &mut self,
+        sound: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = &mut self.copy else {
+            return Ok(());
+        };
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: "",
+        };
+        copy.cut(sound, &mut means).map_err(Trouble::Files)
     }
 
     /// First contact.

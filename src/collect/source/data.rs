@@ -211,7 +211,8 @@ impl<F> Source<F> {
                     boot: cx.boot,
                     stamp: "",
                 };
-                framed.abandon(copy, &mut means)
+                self.unproved_from = framed.abandon(copy, &mut means)?;
+                Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Repairing { .. } => {
                 let failed = self.repair.as_mut().and_then(|repair| {

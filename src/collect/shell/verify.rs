@@ -1,0 +1,284 @@
+//! The mio half of `fetch_logs verify`: sockets, files and the clock around the checks.
+//!
+//! It owns a fixed number of places, each of which holds one check and its socket. What a check does next is for
+//! [`crate::collect::verify`] to decide.
+
+mod place;
+mod progress;
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use self::place::Place;
+use self::progress::Progress;
+use super::slot::look_up;
+use crate::collect::backoff::Random;
+use crate::collect::config::{Config, SourceConfig};
+use crate::collect::verify::{Check, Context, copies_of, gaps_of};
+use crate::limits::{CHUNK_LEN, VERIFY_PER_SERVER_MAX};
+use crate::reactor::deadlines::Deadlines;
+use crate::reactor::ready::ReadyList;
+use crate::reactor::{self, Reactor};
+use crate::store::real::RealRead;
+use crate::sys::signals::Signal;
+use crate::sys::{self, clock};
+use crate::time::{Mono, Now};
+use crate::wire::escape::{Escaped, OneLine};
+
+type File = std::fs::File;
+
+/// What the command line says.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections at the same time, at least one.
+    pub connections: usize,
+    /// The time for each of connecting, sending a request and receiving the answer line.
+    pub wait_ms: u64,
+}
+
+/// How it all ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every copy is as it should be, and no loss is on record.
+    Good,
+    /// At least one is not, or could not be compared.
+    Bad,
+    /// TERM or INT came.
+    Interrupted,
+}
+
+/// All copies of a configuration being compared.
+pub struct Verification {
+    options: Options,
+    reactor: Reactor,
+    waiting: VecDeque<Waiting>,
+    places: Vec<Place>,
+    deadlines: Deadlines,
+    ready: ReadyList,
+    store: RealRead,
+    random: Random,
+    progress: Progress,
+    outcome: Outcome,
+    buf: Box<[u8]>,
+    now: Now,
+}
+
+/// A check that has not begun.
+struct Waiting {
+    check: Check<File>,
+    address: Option<SocketAddr>,
+}
+
+/// What a token's kind says; there is only one.
+const PLACE: u8 = 0;
+
+impl Verification {
+    /// Prepares the comparison. Host names are looked up, which may take a while.
+    pub fn new(options: Options, reactor: Reactor) -> Verification {
+        sys::limits::raise_descriptor_limit(options.connections as u64 * 2 + 64);
+        Verification {
+            options,
+            reactor,
+            waiting: VecDeque::new(),
+            places: (0..options.connections).map(|_| Place::new()).collect(),
+            deadlines: Deadlines::new(),
+            ready: ReadyList::new(),
+            store: RealRead::new(),
+            random: Random::new(sys::random_seed()),
+            progress: Progress::new(),
+            outcome: Outcome::Good,
+            buf: vec![0; CHUNK_LEN].into_boxed_slice(),
+            now: clock::now(),
+        }
+    }
+
+    /// Compares everything and prints a line for each copy on stdout, in the order in which they are done. Fails where
+    /// the event loop does or nothing can be printed.
+    pub fn run(mut self, config: Config) -> io::Result<Outcome> {
+        for source in config.sources {
+            self.list(source)?;
+        }
+        self.progress.expect(self.waiting.len());
+        loop {
+            self.fill_places()?;
+            if self.places.iter().all(Place::is_free) {
+                self.progress.clear();
+                return Ok(self.outcome);
+            }
+            self.progress.show(self.now.mono);
+            self.now = self.reactor.wait(self.next_deadline())?;
+            if self.is_interrupted() {
+                self.progress.clear();
+                return Ok(Outcome::Interrupted);
+            }
+            self.turn()?;
+        }
+    }
+
+    /// One turn of the loop: deadlines, events, unfinished work.
+    fn turn(&mut self) -> io::Result<()> {
+        while let Some(index) = self.deadlines.pop_due(self.now.mono) {
+            self.drive(index, |place, cx, _| place.handle_timeout(cx))?;
+        }
+        for event in self.reactor.events() {
+            self.handle_event(event)?;
+        }
+        for _ in 0..self.ready.len() {
+            if let Some(index) = self.ready.pop() {
+                self.drive(index, |_, _, _| {})?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the copies of a source in the line, and tells what is on record about it.
+    fn list(&mut self, source: SourceConfig) -> io::Result<()> {
+        let source = Rc::new(source);
+        let address = look_up(&source).first().copied();
+        match gaps_of(&self.store, &source) {
+            Ok(text) => {
+                for line in text.split(|&byte| byte == b'\n').filter(|l| !l.is_empty()) {
+                    let line = format!("GAP {}", Escaped(line));
+                    self.tell_bad(&source, &source.local, &line)?;
+                }
+            }
+            Err(verdict) => self.tell_bad(&source, &source.local, &verdict.to_string())?,
+        }
+        let (live, rotated) = copies_of(&self.store, &source);
+        let rotated = match rotated.transpose() {
+            Ok(rotated) => rotated,
+            Err(verdict) => {
+                self.tell_bad(&source, &source.local, &verdict.to_string())?;
+                None
+            }
+        };
+        for copy in [Some(live), rotated].into_iter().flatten() {
+            let check = Check::new(source.clone(), copy, self.now.mono);
+            self.waiting.push_back(Waiting { check, address });
+        }
+        Ok(())
+    }
+
+    /// Begins as many checks as there are places for them.
+    fn fill_places(&mut self) -> io::Result<()> {
+        while let Some(index) = self.places.iter().position(Place::is_free) {
+            let next = self
+                .waiting
+                .iter()
+                .position(|waiting| self.may_begin(waiting));
+            let Some(Waiting { check, address }) = next.and_then(|at| self.waiting.remove(at))
+            else {
+                return Ok(());
+            };
+            if let Some(place) = self.places.get_mut(index) {
+                place.take(check, address);
+            }
+            self.drive(index as u32, |place, cx, _| place.handle_timeout(cx))?;
+        }
+        Ok(())
+    }
+
+    /// Whether its server has a place left for us.
+    fn may_begin(&self, waiting: &Waiting) -> bool {
+        let Some(address) = waiting.address else {
+            return true;
+        };
+        let places = self.places.iter().filter_map(Place::server);
+        places.filter(|ip| *ip == address.ip()).count() < VERIFY_PER_SERVER_MAX
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        if !self.ready.is_empty() {
+            return Some(self.now.mono);
+        }
+        [self.deadlines.next(), self.progress.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn is_interrupted(&mut self) -> bool {
+        let mut signals = self.reactor.signals();
+        signals.any(|signal| matches!(signal, Signal::Term | Signal::Int))
+    }
+
+    fn handle_event(&mut self, event: reactor::Event) -> io::Result<()> {
+        let index = event.token.index;
+        let place = self.places.get(index as usize);
+        if place.is_none_or(|place| place.generation() != event.token.generation) {
+            return Ok(());
+        }
+        if event.writable {
+            self.drive(index, |place, cx, _| place.handle_writable(cx))?;
+        }
+        if event.readable {
+            self.drive(index, |place, cx, buf| place.handle_readable(cx, buf))?;
+        }
+        Ok(())
+    }
+
+    /// Lets something happen to one check and does all that follows from it: work, socket, deadline, verdict.
+    fn drive(
+        &mut self,
+        index: u32,
+        act: impl FnOnce(&mut Place, &mut Context<'_, RealRead>, &mut [u8]),
+    ) -> io::Result<()> {
+        let Some(place) = self.places.get_mut(index as usize) else {
+            return Ok(());
+        };
+        let mut cx = Context {
+            store: &self.store,
+            now: self.now.mono,
+            wait_ms: self.options.wait_ms,
+            random: &mut self.random,
+        };
+        act(place, &mut cx, &mut self.buf);
+        self.progress.add(place.work(&mut cx, &mut self.buf));
+        place.settle(self.reactor.registry(), index, &mut cx);
+        if place.has_work() {
+            self.ready.push(index);
+        }
+        self.deadlines.set(index, place.poll_timeout());
+        match place.take_finished() {
+            Some(check) => self.tell(&check),
+            None => Ok(()),
+        }
+    }
+
+    /// A check is over.
+    fn tell(&mut self, check: &Check<File>) -> io::Result<()> {
+        let Some(verdict) = check.verdict() else {
+            return Ok(());
+        };
+        let copy = check.copy();
+        self.progress.finish();
+        if verdict.is_good(copy.which) {
+            return self.print(check.config(), &copy.path, &verdict.to_string());
+        }
+        self.tell_bad(check.config(), &copy.path, &verdict.to_string())
+    }
+
+    fn tell_bad(
+        &mut self,
+        source: &SourceConfig,
+        path: &std::path::Path,
+        what: &str,
+    ) -> io::Result<()> {
+        self.outcome = Outcome::Bad;
+        self.print(source, path, what)
+    }
+
+    fn print(
+        &mut self,
+        source: &SourceConfig,
+        path: &std::path::Path,
+        what: &str,
+    ) -> io::Result<()> {
+        self.progress.clear();
+        let remote = Escaped(&source.remote);
+        let line = format!("{} {remote} {}: {what}", source.address, path.display());
+        writeln!(io::stdout(), "{}", OneLine(&line))
+    }
+}

@@ -1,0 +1,454 @@
+//! The local copies of one source: which there are, what each of them is a copy of, and what proves that.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::Verdict;
+use crate::collect::backoff::Random;
+use crate::collect::config::SourceConfig;
+use crate::collect::copy::{Fault, Paths};
+use crate::collect::pointer::{Pointer, PointerFault, RotatedSuffix};
+use crate::ids::{FileId, Inode};
+use crate::limits::{GAPS_MAX_LEN, POINTER_MAX_LEN};
+use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
+
+/// A local copy by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Copy {
+    /// Which of its source's copies it is.
+    pub which: Which,
+    /// Where it stands.
+    pub path: PathBuf,
+}
+
+/// Which of a source's copies one is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// The one that grows.
+    Live,
+    /// The one that was finished last.
+    Rotated,
+}
+
+/// The copies of a source that are worth comparing: the live one, whether or not it is there, and the last rotated
+/// one, if there is any. The latter may come as an error instead.
+pub fn copies_of<S: ReadStore>(
+    store: &S,
+    config: &SourceConfig,
+) -> (Copy, Option<Result<Copy, Verdict>>) {
+    let live = Copy {
+        which: Which::Live,
+        path: config.local.clone(),
+    };
+    let dir = Paths::of(config).local_dir;
+    let rotated = match last_rotated(store, config, &dir) {
+        Ok(found) => found.map(|path| {
+            Ok(Copy {
+                which: Which::Rotated,
+                path,
+            })
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(Err(Verdict::unreadable("list", &dir, error))),
+    };
+    (live, rotated)
+}
+
+/// What is on record as lost, one loss a line; nothing if there is no such record.
+pub fn gaps_of<S: ReadStore>(store: &S, config: &SourceConfig) -> Result<Vec<u8>, Verdict> {
+    let path = Paths::of(config).gaps();
+    let mut text = vec![0; GAPS_MAX_LEN];
+    match read_small(store, &path, &mut text) {
+        Ok(len) => text.truncate(len.unwrap_or(0)),
+        Err(error) => return Err(Verdict::unreadable("read", &path, error)),
+    }
+    Ok(text)
+}
+
+/// An open copy as it was at one moment.
+pub(super) struct Held<F> {
+    pub file: F,
+    /// What is compared: it may grow meanwhile.
+    pub size: u64,
+    /// The server's inode of the generation; [`Inode::NONE`] where that is not known any more.
+    pub inode: Inode,
+    /// Classic had a part in it.
+    pub mapped: bool,
+    /// Classic may have had a part in it: nobody remembers that of a rotated copy.
+    pub may_be_mapped: bool,
+    pub proof: Proof,
+    identity: Identity,
+}
+
+/// What changes when a running collector rotates or replaces a copy.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    id: Option<FileId>,
+    /// What the pointer file holds; only of a live copy.
+    pointer: Option<Record>,
+}
+
+type Record = heapless::Vec<u8, { POINTER_MAX_LEN + 1 }>;
+
+impl<F> Held<F> {
+    /// Opens a copy.
+    pub fn open<S: ReadStore<File = F>>(
+        store: &S,
+        config: &SourceConfig,
+        copy: &Copy,
+        random: &mut Random,
+    ) -> Result<Held<F>, Verdict> {
+        let failed = |error| Verdict::unreadable("read", &copy.path, error);
+        // Before the copy: where both change in between, that is seen later.
+        let pointer = read_pointer(store, config, copy)?;
+        let file = match store.open(&copy.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Verdict::Missing),
+            Err(error) => return Err(failed(error)),
+        };
+        let stat = store.stat(&file).map_err(failed)?;
+        if stat.kind != Kind::Regular {
+            let error = io::Error::new(ErrorKind::InvalidInput, "not a regular file");
+            return Err(failed(error));
+        }
+        let generation = match &pointer {
+            Some(record) => Generation::read(record, &stat).map_err(|fault| {
+                Verdict::Unreadable(Fault::Pointer(config.pointer.clone(), fault))
+            })?,
+            None => None,
+        };
+        if generation.is_none() && copy.which == Which::Live && stat.size == 0 {
+            return Err(Verdict::Missing);
+        }
+        let generation = generation.unwrap_or(Generation::UNKNOWN);
+        Ok(Held {
+            size: stat.size,
+            inode: generation.inode,
+            mapped: generation.mapped == Some(true),
+            may_be_mapped: generation.mapped != Some(false),
+            proof: prove(store, &file, stat.size, random).map_err(failed)?,
+            identity: Identity {
+                id: Some(stat.id),
+                pointer,
+            },
+            file,
+        })
+    }
+
+    /// Whether the collector has changed the copy since, other than by appending to it.
+    pub fn has_changed<S: ReadStore<File = F>>(
+        &self,
+        store: &S,
+        config: &SourceConfig,
+        copy: &Copy,
+    ) -> bool {
+        let stat = store.stat(&self.file);
+        let is_shorter = stat.map_or(true, |stat| stat.size < self.size);
+        let now = Identity {
+            id: store.stat_path(&copy.path).ok().map(|stat| stat.id),
+            pointer: read_pointer(store, config, copy).ok().flatten(),
+        };
+        is_shorter || now != self.identity
+    }
+}
+
+/// Whether a missing live copy may be there in a moment, because the collector is just rotating it.
+pub(super) fn may_appear<S: ReadStore>(store: &S, config: &SourceConfig, copy: &Copy) -> bool {
+    matches!(read_pointer(store, config, copy), Ok(Some(record)) if !record.is_empty())
+}
+
+/// What is remembered of the generation that a copy is of.
+struct Generation {
+    inode: Inode,
+    /// Whether classic had a part in it; `None` where that is not known.
+    mapped: Option<bool>,
+}
+
+impl Generation {
+    const UNKNOWN: Generation = Generation {
+        inode: Inode::NONE,
+        mapped: None,
+    };
+
+    /// What a pointer says of the live copy that `stat` is of. In the middle of a rotation that may be the old one
+    /// or the next. `None` for an empty record, which says nothing.
+    fn read(record: &[u8], stat: &Stat) -> Result<Option<Generation>, PointerFault> {
+        let pointer = match Pointer::parse(record) {
+            Ok(pointer) => pointer,
+            Err(PointerFault::Empty) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        Ok(Some(match &pointer.pending {
+            Some(pending) if pending.local.inode == stat.id.inode => Generation {
+                inode: pointer.inode,
+                mapped: None,
+            },
+            Some(pending) => Generation {
+                inode: pending.next,
+                mapped: Some(pointer.classic),
+            },
+            None => Generation {
+                inode: pointer.inode,
+                mapped: Some(pointer.classic),
+            },
+        }))
+    }
+}
+
+/// The pointer file of a live copy as it is; `None` if there is none.
+fn read_pointer<S: ReadStore>(
+    store: &S,
+    config: &SourceConfig,
+    copy: &Copy,
+) -> Result<Option<Record>, Verdict> {
+    if copy.which != Which::Live {
+        return Ok(None);
+    }
+    let mut buf = [0; POINTER_MAX_LEN + 1];
+    let len = read_small(store, &config.pointer, &mut buf)
+        .map_err(|error| Verdict::unreadable("read the pointer file", &config.pointer, error))?;
+    Ok(len.and_then(|len| Record::from_slice(&buf[..len]).ok()))
+}
+
+/// The start of a file; `None` if it is not there.
+fn read_small<S: ReadStore>(store: &S, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
+    let file = match store.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    store.read_at(&file, buf, 0).map(Some)
+}
+
+/// The rotated copy with the latest stamp; of several with the same stamp the one with the highest number.
+fn last_rotated<S: ReadStore>(
+    store: &S,
+    config: &SourceConfig,
+    dir: &Path,
+) -> io::Result<Option<PathBuf>> {
+    let name = config.local.file_name().unwrap_or_default().as_bytes();
+    let mut last: Option<Suffix> = None;
+    store.list(dir, &mut |entry| {
+        if let Some(found) = suffix_of(entry, name)
+            && last
+                .as_ref()
+                .is_none_or(|last| found.order() > last.order())
+        {
+            last = Some(found);
+        }
+        true
+    })?;
+    Ok(last.map(|Suffix(suffix)| {
+        let mut path = config.local.clone().into_os_string().into_vec();
+        path.push(b'.');
+        path.extend_from_slice(suffix.as_str().as_bytes());
+        PathBuf::from(OsStr::from_bytes(&path))
+    }))
+}
+
+/// What makes the name of a copy that of a rotated one.
+struct Suffix(RotatedSuffix);
+
+impl Suffix {
+    fn order(&self) -> (&str, u16) {
+        let (stamp, number) = self
+            .0
+            .as_str()
+            .split_once('.')
+            .unwrap_or((self.0.as_str(), "0"));
+        (stamp, number.parse().unwrap_or(0))
+    }
+}
+
+fn suffix_of(entry: &[u8], name: &[u8]) -> Option<Suffix> {
+    let suffix = entry.strip_prefix(name)?.strip_prefix(b".")?;
+    RotatedSuffix::parse(str::from_utf8(suffix).ok()?).map(Suffix)
+}
+
+/// Checksums by which the server recognises a copy, even one that is damaged somewhere.
+fn prove<S: ReadStore>(
+    store: &S,
+    file: &S::File,
+    size: u64,
+    random: &mut Random,
+) -> io::Result<Proof> {
+    let mut proof = Proof::new();
+    let mut buf = [0; BLOCK_LEN_MAX];
+    for (start, len) in places(size, random) {
+        let bytes = &mut buf[..usize::from(len)];
+        if store.read_at(file, bytes, start)? == bytes.len() {
+            let crc = proof::checksum(bytes, false);
+            let _ = proof.push(Block { start, len, crc });
+        }
+    }
+    Ok(proof)
+}
+
+/// The places to prove. A small copy is cut into pieces, so that one damaged place leaves others to know it by; of a
+/// large one the start, the end and some random places are taken.
+fn places(size: u64, random: &mut Random) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
+    let blocks = BLOCKS_MAX as u64;
+    let mut places = heapless::Vec::new();
+    let mut add = |start: u64, end: u64| {
+        let _ = places.push((start, (end - start) as u16));
+    };
+    let longest = BLOCK_LEN_MAX as u64;
+    if size <= blocks * longest {
+        let pieces = (size / PIECE_LEN_MIN).clamp(1, blocks).min(size);
+        for piece in 0..pieces {
+            add(size * piece / pieces, size * (piece + 1) / pieces);
+        }
+        return places;
+    }
+    add(0, longest);
+    add(size - longest, size);
+    for _ in 2..blocks {
+        let far = random.below(1 << 32) << 20 | random.below(1 << 20);
+        let start = far % (size - longest);
+        add(start, start + longest);
+    }
+    places
+}
+
+/// A shorter piece than this may be the same in two logs.
+const PIECE_LEN_MIN: u64 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::config::Config;
+    use crate::store::fake::Fake;
+
+    fn config() -> SourceConfig {
+        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
+        config.sources.into_iter().next().unwrap()
+    }
+
+    fn rotated(names: &[&str]) -> Option<String> {
+        let disk = Fake::new();
+        for name in names {
+            disk.write(&format!("/l/{name}"), b"x");
+        }
+        let (live, rotated) = copies_of(&disk, &config());
+        assert_eq!((live.which, live.path), (Which::Live, "/l/m".into()));
+        rotated.map(|copy| copy.unwrap().path.display().to_string())
+    }
+
+    #[test]
+    fn the_last_rotated_copy_has_the_greatest_stamp_and_number() {
+        assert_eq!(rotated(&["m"]), None);
+        let names = ["m.20261122132956", "m", "m.20261122132955.9"];
+        assert_eq!(rotated(&names), Some("/l/m.20261122132956".into()));
+        let names = [
+            "m.20261122132956.9",
+            "m.20261122132956.10",
+            "m.20261122132956",
+        ];
+        assert_eq!(rotated(&names), Some("/l/m.20261122132956.10".into()));
+    }
+
+    #[test]
+    fn other_files_beside_the_copy_are_no_rotated_copies() {
+        let others = [
+            "m.gaps",
+            "m.rescued.20261122132956",
+            "m.20261122132956.damaged",
+            "m.20261122132956.healing",
+            "m.2026-11-22T13:29:56",
+            "mm.20261122132956",
+            "m.2026112213295",
+            "m.20261122132956.01",
+            "x.m.20261122132956",
+        ];
+        assert_eq!(rotated(&others), None);
+    }
+
+    #[test]
+    fn gaps_are_read_and_their_absence_is_fine() {
+        let disk = Fake::new();
+        assert_eq!(gaps_of(&disk, &config()).unwrap(), b"");
+        disk.write("/l/m.gaps", b"20261122132956 lost 7:3\n");
+        assert_eq!(
+            gaps_of(&disk, &config()).unwrap(),
+            b"20261122132956 lost 7:3\n"
+        );
+    }
+
+    #[test]
+    fn places_cover_a_small_copy_and_lie_within_any() {
+        let mut random = Random::new(3);
+        for size in (0..400).chain([4_096, 24_575, 24_576, 24_577, 1 << 33, 1 << 60]) {
+            let places = places(size, &mut random);
+            let ends = places.iter().map(|(start, len)| start + u64::from(*len));
+            assert_eq!(ends.clone().max().unwrap_or(0), size, "the end is proved");
+            assert!(places.iter().all(|(_, len)| *len > 0), "{size}");
+            assert!(size == 0 || places.iter().any(|(start, _)| *start == 0));
+            if size <= 24_576 {
+                let total: u64 = places.iter().map(|(_, len)| u64::from(*len)).sum();
+                assert_eq!(total, size);
+            }
+            assert_eq!(places.len() > 1, size >= 64, "{size}");
+        }
+    }
+
+    fn held(disk: &Fake) -> Held<crate::store::fake::Handle> {
+        let (live, _) = copies_of(disk, &config());
+        Held::open(disk, &config(), &live, &mut Random::new(1))
+            .unwrap_or_else(|verdict| panic!("{verdict}"))
+    }
+
+    #[test]
+    fn in_the_middle_of_a_rotation_the_pointer_says_which_copy_it_is() {
+        let disk = Fake::new();
+        let inode = disk.write("/l/m", b"abc");
+        let pending = |old: u64| {
+            let suffix = RotatedSuffix::new("20261122132956", 0).unwrap();
+            let pointer = Pointer {
+                pending: Some(crate::collect::pointer::Pending {
+                    local: FileId {
+                        device: 1,
+                        inode: Inode(old),
+                    },
+                    size: 3,
+                    next: Inode(8),
+                    suffix,
+                }),
+                ..Pointer::of(Inode(7))
+            };
+            pointer.write().as_bytes().to_vec()
+        };
+        disk.write("/p/m", &pending(inode));
+        assert_eq!(held(&disk).inode, Inode(7));
+        disk.rewrite("/p/m", &pending(inode + 1));
+        assert_eq!(held(&disk).inode, Inode(8));
+    }
+
+    #[test]
+    fn appending_is_no_change_and_everything_else_is() {
+        let (copy, _) = copies_of(&Fake::new(), &config());
+        let rig = || {
+            let disk = Fake::new();
+            disk.write("/l/m", b"abc");
+            disk.write("/p/m", b"7\n");
+            let held = held(&disk);
+            (disk, held)
+        };
+        let (disk, held) = rig();
+        disk.write("/l/m", b"def");
+        assert!(!held.has_changed(&disk, &config(), &copy));
+        assert!(held.mapped && held.may_be_mapped);
+        disk.rewrite("/p/m", b"8\n");
+        assert!(held.has_changed(&disk, &config(), &copy));
+        let (disk, held) = rig();
+        disk.truncate_to("/l/m", 2);
+        assert!(held.has_changed(&disk, &config(), &copy));
+        let (disk, held) = rig();
+        disk.rename_now("/l/m", "/l/m.20261122132956");
+        assert!(held.has_changed(&disk, &config(), &copy));
+        disk.write("/l/m", b"abc");
+        assert!(held.has_changed(&disk, &config(), &copy));
+    }
+}

@@ -1,0 +1,261 @@
+//! One question to a server and its answer, over a connection of their own. Pure.
+//!
+//! Whatever goes wrong ends it with a verdict. Nothing of an answer is believed that was not asked for, and no server
+//! can make it last for ever: silence has deadlines, and what is sent without being an answer is counted.
+
+use super::Verdict;
+use crate::collect::source::Closed;
+use crate::collect::trouble::{Protocol, Trouble};
+use crate::ids::Inode;
+use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN, VERIFY_IDLE_MS};
+use crate::time::Mono;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{BadFrame, ErrorCode, Frame};
+use crate::wire::line::{LineBuf, Progress};
+use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::reply::{Mark, Reply};
+use crate::wire::request::Op;
+
+/// A request line, newline included.
+pub type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
+
+/// A question on its way.
+pub struct Exchange {
+    op: Op,
+    wait_ms: u64,
+    deadline: Mono,
+    state: State,
+}
+
+enum State {
+    /// The connection is being made.
+    Connecting { line: Box<Line> },
+    /// The request line is being written.
+    Asking { line: Box<Line>, sent: usize },
+    /// The answer line is not complete yet.
+    Answering { line: Box<LineBuf<REPLY_MAX_LEN>> },
+    /// The frames behind it.
+    Receiving(Box<Receiving>),
+}
+
+struct Receiving {
+    receiver: Receiver,
+    /// The answer line announced nothing but a reason.
+    refused: bool,
+    /// How many bytes may still come.
+    room: u64,
+    /// The part of the file that was asked for, as far as it has come.
+    bytes: Vec<u8>,
+}
+
+/// A part of the answer.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// The file that the server means, and its size there now.
+    Reply { inode: Inode, size: u64 },
+    /// The MD5 of so many of its first bytes.
+    Digest {
+        inode: Inode,
+        size: u64,
+        md5: [u8; 16],
+    },
+    /// The payload of a SUMS frame.
+    Sums(Vec<u8>),
+    /// The part that was asked for.
+    Bytes(Vec<u8>),
+}
+
+impl Exchange {
+    /// A question that needs a connection. Each of making it, sending the line and receiving the answer line may take
+    /// `wait_ms`.
+    pub fn new(line: Line, op: Op, now: Mono, wait_ms: u64) -> Exchange {
+        Exchange {
+            op,
+            wait_ms,
+            deadline: now.plus_ms(wait_ms),
+            state: State::Connecting {
+                line: Box::new(line),
+            },
+        }
+    }
+
+    /// When it is over, if nothing is heard before.
+    pub fn deadline(&self) -> Mono {
+        self.deadline
+    }
+
+    /// Why it is over at its deadline.
+    pub fn late(&self) -> Verdict {
+        Verdict::Unreachable(match &self.state {
+            State::Connecting { .. } => Trouble::ConnectTimeout,
+            State::Asking { .. } => Trouble::SendTimeout,
+            State::Answering { .. } => Trouble::AnswerTimeout,
+            State::Receiving(_) => Trouble::Silence,
+        })
+    }
+
+    /// The connection stands.
+    pub fn handle_connected(&mut self, now: Mono) {
+        if let State::Connecting { line } = &mut self.state {
+            let line = std::mem::take(line);
+            self.state = State::Asking { line, sent: 0 };
+            self.deadline = now.plus_ms(self.wait_ms);
+        }
+    }
+
+    /// What is still to be sent.
+    pub fn output(&self) -> &[u8] {
+        match &self.state {
+            State::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The socket took the first `len` bytes of the last output.
+    pub fn consume_output(&mut self, len: usize, now: Mono) {
+        let State::Asking { line, sent } = &mut self.state else {
+            return;
+        };
+        *sent += len;
+        if *sent >= line.len() {
+            self.state = State::Answering {
+                line: Box::default(),
+            };
+            self.deadline = now.plus_ms(self.wait_ms);
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn closed(&self, closed: Closed) -> Verdict {
+        let trouble = match (&self.state, closed) {
+            (_, Closed::NoAddress) => return Verdict::NoAddress,
+            (_, Closed::NotMade(error)) => Trouble::NotConnected(error),
+            (State::Asking { .. }, _) => return refused_silently(),
+            (State::Answering { line }, _) if line.line().is_empty() => return refused_silently(),
+            (_, Closed::ByServer) => Trouble::ClosedByServer,
+            (_, Closed::Broken(error)) => Trouble::ConnectionLost(error),
+        };
+        Verdict::Unreachable(trouble)
+    }
+
+    /// Takes bytes from the front of `input` and tells how many and what they say. To be called again with the rest,
+    /// and once more with nothing left.
+    pub fn take(&mut self, input: &[u8], now: Mono) -> Result<(usize, Heard), Verdict> {
+        match &mut self.state {
+            State::Connecting { .. } => Ok((input.len(), Heard::Nothing)),
+            State::Asking { .. } if input.is_empty() => Ok((0, Heard::Nothing)),
+            State::Asking { .. } => Err(Verdict::Unreachable(Trouble::NotALogServer)),
+            State::Answering { line } => match line.push(input) {
+                (used, Progress::Partial) => Ok((used, Heard::Nothing)),
+                (_, Progress::TooLong) => Err(Verdict::Unreachable(Trouble::NotALogServer)),
+                (used, Progress::Complete) => {
+                    let reply = Reply::parse(line.line())
+                        .map_err(|_| Verdict::Unreachable(Trouble::NotALogServer))?;
+                    self.reply(reply, now).map(|heard| (used, heard))
+                }
+            },
+            State::Receiving(receiving) => {
+                let (used, heard, is_whole) = receiving.take(input, self.op)?;
+                if is_whole {
+                    self.deadline = now.plus_ms(VERIFY_IDLE_MS);
+                }
+                Ok((used, heard))
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: Reply, now: Mono) -> Result<Heard, Verdict> {
+        let Some(terms) = reply.v2 else {
+            return Err(Verdict::Classic);
+        };
+        if reply.mark == Mark::Lost {
+            return Err(broken(Protocol::Terms));
+        }
+        let refused = reply.mark == Mark::Refused;
+        self.state = State::Receiving(Box::new(Receiving {
+            receiver: Receiver::new(),
+            refused,
+            room: VERIFY_EXTRA_MAX_LEN,
+            bytes: Vec::new(),
+        }));
+        self.deadline = now.plus_ms(VERIFY_IDLE_MS);
+        Ok(match refused {
+            true => Heard::Nothing,
+            false => Heard::Reply {
+                inode: reply.inode.inode(),
+                size: terms.size,
+            },
+        })
+    }
+}
+
+impl Receiving {
+    /// Takes bytes of a frame. Tells besides whether one is whole now.
+    fn take(&mut self, input: &[u8], op: Op) -> Result<(usize, Heard, bool), Verdict> {
+        let (used, piece) = self.receiver.next(input);
+        self.room = self
+            .room
+            .checked_sub(used as u64)
+            .ok_or(broken(Protocol::Order))?;
+        let (heard, is_whole) = match (piece, op) {
+            (Piece::Nothing, _) => (Heard::Nothing, false),
+            (Piece::Small, _) => (self.small(op)?, true),
+            (Piece::Sums, Op::Sums { .. }) if !self.refused => {
+                (Heard::Sums(self.receiver.sums()), true)
+            }
+            (Piece::DataStart(at), Op::Range { start, .. })
+                if !self.refused && at == start + self.bytes.len() as u64 =>
+            {
+                (Heard::Nothing, false)
+            }
+            (Piece::Data(bytes), Op::Range { .. }) => {
+                self.bytes.extend_from_slice(bytes);
+                (Heard::Nothing, false)
+            }
+            (Piece::DataEnd, Op::Range { len, .. }) => match self.bytes.len() as u64 {
+                got if got < len => (Heard::Nothing, true),
+                got if got > len => return Err(broken(Protocol::Order)),
+                _ => (Heard::Bytes(std::mem::take(&mut self.bytes)), true),
+            },
+            (Piece::Bad(bad), _) => return Err(bad_frame(bad)),
+            _ => return Err(broken(Protocol::Order)),
+        };
+        Ok((used, heard, is_whole))
+    }
+
+    fn small(&mut self, op: Op) -> Result<Heard, Verdict> {
+        let refused = self.refused;
+        let heard = self.receiver.small(|frame| match frame {
+            Frame::Error { code, text } => Err(refusal(code, text)),
+            _ if refused => Err(broken(Protocol::Order)),
+            Frame::Alive { .. } => Ok(Heard::Nothing),
+            Frame::Digest { inode, size, md5 } if op == Op::Digest => {
+                Ok(Heard::Digest { inode, size, md5 })
+            }
+            _ => Err(broken(Protocol::Order)),
+        });
+        heard.unwrap_or_else(|bad| Err(bad_frame(bad)))
+    }
+}
+
+/// The server breaks its rules.
+pub fn broken(protocol: Protocol) -> Verdict {
+    Verdict::Unreachable(protocol.into())
+}
+
+fn bad_frame(bad: BadFrame) -> Verdict {
+    broken(Protocol::Frame(bad))
+}
+
+fn refused_silently() -> Verdict {
+    Verdict::Refused(Trouble::ClosedSilently.to_string().into())
+}
+
+fn refusal(code: ErrorCode, text: &[u8]) -> Verdict {
+    match code {
+        ErrorCode::NoSuchFile | ErrorCode::Gone => Verdict::Gone,
+        _ => Verdict::Refused(Escaped(text).to_string().into()),
+    }
+}

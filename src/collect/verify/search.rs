@@ -1,0 +1,186 @@
+//! Where two files that are known to differ begin to: by checksums of ever smaller blocks, and then byte by byte. Pure.
+
+use std::io;
+
+use super::Verdict;
+use super::exchange::broken;
+use crate::collect::repair::Blocks;
+use crate::collect::trouble::Protocol;
+use crate::limits::HEAL_BLOCK_LEN;
+use crate::store::ReadStore;
+use crate::wire::crc32::Crc32;
+use crate::wire::request::Op;
+
+/// A search for the first difference.
+pub struct Search {
+    /// Only what stands before this is compared: files may grow.
+    size: u64,
+    step: Step,
+}
+
+enum Step {
+    /// The server is to be asked for the checksums of these blocks.
+    AskSums(Blocks),
+    /// They have come and are compared with our bytes.
+    Compare {
+        blocks: Blocks,
+        sums: Vec<u8>,
+        at: u64,
+        crc: Crc32,
+    },
+    /// The server is to be asked for these bytes.
+    AskBytes { start: u64, len: u64 },
+    /// They have come.
+    CompareBytes { start: u64, theirs: Vec<u8> },
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// The first byte that differs.
+    Difference { at: u64, ours: u8, theirs: u8 },
+    /// There is none any more.
+    Nothing,
+}
+
+impl Search {
+    /// The first `size` bytes of both, at least one, have different digests.
+    pub fn new(size: u64) -> Search {
+        Search {
+            size,
+            step: Step::AskSums(Blocks::of(0, size)),
+        }
+    }
+
+    /// Nothing before this differs.
+    pub fn start(&self) -> u64 {
+        match &self.step {
+            Step::AskSums(blocks) => blocks.start,
+            Step::Compare { blocks, at, .. } => *at - (*at - blocks.start) % blocks.len,
+            Step::AskBytes { start, .. } | Step::CompareBytes { start, .. } => *start,
+        }
+    }
+
+    /// What to ask the server; `None` while there is [`work`](Self::work) to do.
+    pub fn question(&self) -> Option<Op> {
+        match &self.step {
+            Step::AskSums(blocks) => Some(Op::Sums {
+                start: blocks.start,
+                len: blocks.len,
+                count: blocks.count(),
+            }),
+            Step::AskBytes { start, len } => Some(Op::Range {
+                start: *start,
+                len: *len,
+            }),
+            Step::Compare { .. } | Step::CompareBytes { .. } => None,
+        }
+    }
+
+    /// The payload of a SUMS frame.
+    pub fn take_sums(&mut self, payload: &[u8]) -> Result<(), Verdict> {
+        let start = payload
+            .first_chunk()
+            .map(|start| u64::from_be_bytes(*start));
+        match &self.step {
+            Step::AskSums(blocks) if start == Some(blocks.start) => {
+                self.step = Step::Compare {
+                    blocks: *blocks,
+                    sums: payload.get(16..).unwrap_or_default().to_vec(),
+                    at: blocks.start,
+                    crc: Crc32::new(),
+                };
+                Ok(())
+            }
+            _ => Err(broken(Protocol::Terms)),
+        }
+    }
+
+    /// The bytes that were asked for.
+    pub fn take_bytes(&mut self, theirs: Vec<u8>) -> Result<(), Verdict> {
+        match self.step {
+            Step::AskBytes { start, .. } => {
+                self.step = Step::CompareBytes { start, theirs };
+                Ok(())
+            }
+            _ => Err(broken(Protocol::Order)),
+        }
+    }
+
+    /// Compares one more slice, with `buf` to read into. Tells how many bytes that were, and the outcome.
+    pub fn work<S: ReadStore>(
+        &mut self,
+        buf: &mut [u8],
+        store: &S,
+        file: &S::File,
+    ) -> io::Result<(usize, Option<Found>)> {
+        match &mut self.step {
+            Step::AskSums(_) | Step::AskBytes { .. } => Ok((0, None)),
+            Step::Compare {
+                blocks,
+                sums,
+                at,
+                crc,
+            } => {
+                if *at >= self.size.min(blocks.end) {
+                    return Ok((0, Some(Found::Nothing)));
+                }
+                let block_start = *at - (*at - blocks.start) % blocks.len;
+                let block_end = block_start.saturating_add(blocks.len);
+                if block_end > self.size {
+                    // The server's checksum may be of bytes that we do not have yet; the difference is nowhere else.
+                    self.narrow(block_start, self.size);
+                    return Ok((0, None));
+                }
+                let wanted = usize::try_from(block_end - *at).unwrap_or(usize::MAX);
+                let wanted = wanted.min(buf.len());
+                let read = store.read_at(file, &mut buf[..wanted], *at)?;
+                if read == 0 {
+                    return Ok((0, Some(Found::Nothing)));
+                }
+                crc.update(&buf[..read]);
+                *at += read as u64;
+                if *at < block_end {
+                    return Ok((read, None));
+                }
+                let number = usize::try_from((block_start - blocks.start) / blocks.len);
+                let place = number.unwrap_or(usize::MAX).saturating_mul(4);
+                let theirs = sums.get(place..).and_then(|rest| rest.first_chunk());
+                let is_same = theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == crc.finish());
+                *crc = Crc32::new();
+                if !is_same {
+                    self.narrow(block_start, block_end);
+                }
+                Ok((read, None))
+            }
+            Step::CompareBytes { start, theirs } => {
+                let len = theirs.len().min(buf.len());
+                let read = store.read_at(file, &mut buf[..len], *start)?;
+                let pairs = (*start..).zip(buf[..read].iter().zip(&*theirs));
+                let mut differing = pairs.filter(|(_, (ours, theirs))| ours != theirs);
+                let found = match differing.next() {
+                    Some((at, (&ours, &theirs))) => Some(Found::Difference { at, ours, theirs }),
+                    None if read == 0 || read == theirs.len() => Some(Found::Nothing),
+                    None => {
+                        *start += read as u64;
+                        theirs.drain(..read);
+                        None
+                    }
+                };
+                Ok((read, found))
+            }
+        }
+    }
+
+    /// The first difference lies between these two.
+    fn narrow(&mut self, start: u64, end: u64) {
+        self.step = if end - start <= HEAL_BLOCK_LEN {
+            Step::AskBytes {
+                start,
+                len: end - start,
+            }
+        } else {
+            Step::AskSums(Blocks::of(start, end))
+        };
+    }
+}

@@ -1,0 +1,198 @@
+//! Which file a client means that asks something about a copy: for its digest, checksums, or a part of it.
+//!
+//! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
+//! proves, the one that fits most of it is meant.
+
+use super::Held;
+use crate::ids::Inode;
+use crate::serve::catalog::{Query, Refusal};
+use crate::store::{ReadStore, Stat};
+use crate::wire::request::{Extension, Request};
+
+/// How much a file is like a client's copy; more is greater, and what comes first counts most.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Likeness {
+    /// Blocks of the proof that it has.
+    blocks: usize,
+    /// It has the inode that the client names.
+    is_named: bool,
+    /// It has the size of the copy.
+    same_size: bool,
+    /// It is no shorter than the copy.
+    whole: bool,
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// The file of the generation that a client asks something about: the one it proves, else the one of which it
+    /// proves most, else the one with its inode. With inode 0 only what is proved counts.
+    pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let asked = request.inode.inode();
+        let held = Held {
+            offset: request.offset,
+            proof: &v2.proof,
+            mapped: v2.mapped,
+        };
+        let live = if asked == Inode::NONE {
+            live
+        } else {
+            match self.find_whole(asked, &held, live, &rotated)? {
+                Ok((file, stat, _)) => return Ok((file, stat)),
+                Err(live) => live,
+            }
+        };
+        let mut best = None;
+        let opened = rotated.iter().map(|c| self.open_rotated(c.age.inode));
+        for found in live.into_iter().map(|live| Ok(Some(live))).chain(opened) {
+            let Some((file, stat)) = found? else {
+                continue;
+            };
+            let likeness = self.likeness(&file, &stat, asked, &held);
+            let is_better = best.as_ref().is_none_or(|(most, _)| likeness > *most);
+            if is_better && (likeness.blocks > 0 || likeness.is_named) {
+                best = Some((likeness, (file, stat)));
+            }
+        }
+        best.map(|(_, found)| found).ok_or(Refusal::Missing)
+    }
+
+    fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> Likeness {
+        let within = held.proof.iter().filter(|block| block.end() <= stat.size);
+        let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
+        Likeness {
+            blocks: blocks.count(),
+            is_named: stat.id.inode == asked,
+            same_size: stat.size == held.offset,
+            whole: stat.size >= held.offset,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::serve::config::Config;
+    use crate::store::fake::Fake;
+    use crate::wire::number::InodeWord;
+    use crate::wire::proof::{self, Block, Proof};
+
+    /// Three generations, the newest one live: 1 is m.2, 2 is m.1, 3 is m.
+    fn disk() -> Fake {
+        let disk = Fake::new();
+        for (at_ms, path, inode, bytes) in [
+            (1_000, "/v/m.2", 1, &b"one one one one "[..]),
+            (2_000, "/v/m.1", 2, b"two two two two "),
+            (3_000, "/v/m", 3, b"three three thr"),
+        ] {
+            disk.at_ms(at_ms);
+            disk.write_as(path, inode, bytes);
+        }
+        disk
+    }
+
+    /// A copy proved in pieces of four bytes.
+    fn proof_of(copy: &[u8]) -> Proof {
+        let blocks = copy.chunks(4).zip((0..).step_by(4));
+        let block = |(bytes, start): (&[u8], u64)| Block {
+            start,
+            len: bytes.len() as u16,
+            crc: proof::checksum(&mut bytes.to_vec(), false),
+        };
+        blocks.map(block).collect()
+    }
+
+    /// The inode of the file that answers for a copy.
+    fn found(disk: &Fake, inode: u64, copy: &[u8]) -> Option<u64> {
+        found_by(disk, inode, copy.len() as u64, proof_of(copy))
+    }
+
+    fn found_by(disk: &Fake, inode: u64, offset: u64, proof: Proof) -> Option<u64> {
+        let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+        let query = Query {
+            store: disk,
+            entry: &config.files[0],
+            index: 0,
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            quiet_since_ns: 0,
+        };
+        let v2 = Extension {
+            proof,
+            ..Extension::default()
+        };
+        let request = Request {
+            path: b"/v/m",
+            inode: InodeWord::plain(Inode(inode)),
+            offset,
+            v2: None,
+        };
+        query
+            .held(&request, &v2)
+            .ok()
+            .map(|(_, stat)| stat.id.inode.0)
+    }
+
+    #[test]
+    fn inode_0_with_a_proof_finds_by_content() {
+        let disk = disk();
+        assert_eq!(found(&disk, 0, b"one one one one "), Some(1));
+        assert_eq!(found(&disk, 0, b"two two two two "), Some(2));
+        assert_eq!(found(&disk, 0, b"three three "), Some(3));
+        assert_eq!(found(&disk, 0, b"none none none n"), None);
+    }
+
+    #[test]
+    fn inode_0_without_a_proof_finds_nothing() {
+        assert_eq!(found(&disk(), 0, b""), None);
+        assert_eq!(found_by(&disk(), 0, 16, Proof::new()), None);
+    }
+
+    #[test]
+    fn a_damaged_copy_is_one_of_the_file_it_is_most_like() {
+        let disk = disk();
+        for inode in [0, 3, 77] {
+            assert_eq!(found(&disk, inode, b"one oXe one one "), Some(1), "{inode}");
+            assert_eq!(found(&disk, inode, b"two XXXXXXXXXXXX"), Some(2), "{inode}");
+        }
+        assert_eq!(found(&disk, 0, b"three tXree thr"), Some(3));
+    }
+
+    #[test]
+    fn a_file_shorter_than_the_copy_is_its_start() {
+        let disk = disk();
+        assert_eq!(found(&disk, 0, b"two two two two more"), Some(2));
+        assert_eq!(found(&disk, 3, b"two two two two more"), Some(2));
+    }
+
+    #[test]
+    fn of_files_with_the_same_start_the_size_decides() {
+        let disk = disk();
+        disk.at_ms(1_500);
+        disk.write_as("/v/m.3", 9, b"two two ");
+        assert_eq!(found(&disk, 0, b"two two "), Some(9));
+        assert_eq!(
+            found(&disk, 2, b"two two "),
+            Some(2),
+            "the inode goes first"
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_alike_the_inode_decides() {
+        let disk = disk();
+        assert_eq!(found(&disk, 3, b"another file"), Some(3));
+        assert_eq!(found(&disk, 1, b"another file"), Some(1));
+        assert_eq!(found_by(&disk, 2, 99, Proof::new()), Some(2));
+        assert_eq!(found(&disk, 77, b"another file"), None);
+    }
+
+    #[test]
+    fn without_a_live_file_the_rotated_ones_still_answer() {
+        let disk = disk();
+        disk.remove("/v/m");
+        assert_eq!(found(&disk, 0, b"two two two two "), Some(2));
+        assert_eq!(found(&disk, 3, b"three three thr"), None);
+    }
+}
