@@ -241,40 +241,57 @@ impl<S: ReadStore> Query<'_, S> {
         result
     }
 
-    /// Opens the first of the rotated files `wanted`, some of the [`candidates`](Self::candidates), that is `right`. The
-    /// globs are walked once for all of them, for a directory may be large.
-    pub(super) fn open_first(
+    /// Opens the rotated files `wanted`, some of the [`candidates`](Self::candidates), as far as we are permitted to
+    /// read them, until `each` answers `false`. The globs are walked once for all, for a directory may be large.
+    pub(super) fn open_each(
         &self,
         wanted: &[Inode],
-        right: impl Fn(&S::File, &Stat) -> bool,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        each: &mut dyn FnMut(S::File, Stat) -> bool,
+    ) -> Result<(), Refusal> {
         let mut missing: heapless::Vec<Inode, CANDIDATES_MAX> = heapless::Vec::new();
-        // No longer than the candidates, so it fits.
+        // They are no more than the candidates, so they fit.
         let _ = missing.extend_from_slice(wanted);
-        if missing.is_empty() {
-            return Ok(None);
+        let mut result = Ok(());
+        let mut go_on = !missing.is_empty();
+        if !go_on {
+            return result;
         }
-        let mut result = Ok(None);
         self.each_rotated(&mut |path, stat| {
             let Some(at) = missing.iter().position(|inode| *inode == stat.id.inode) else {
                 return true;
             };
             match self.open_regular(path) {
                 Ok((_, opened)) if opened.id.inode != stat.id.inode => return true,
-                Ok((file, stat)) if right(&file, &stat) => result = Ok(Some((file, stat))),
-                Ok(_) => {}
+                Ok((file, stat)) => go_on = each(file, stat),
                 Err(Refusal::Unreadable(error)) if is_lasting(&error) => {}
-                Err(Refusal::Unreadable(error)) => result = Err(Refusal::Unreadable(error)),
+                Err(Refusal::Unreadable(error)) => {
+                    result = Err(Refusal::Unreadable(error));
+                    go_on = false;
+                }
                 Err(_) => return true,
             }
             missing.swap_remove(at);
-            matches!(result, Ok(None)) && !missing.is_empty()
+            go_on && !missing.is_empty()
         })?;
-        match result {
+        match go_on && !missing.is_empty() {
             // Not found means that it was renamed since it was seen.
-            Ok(None) if !missing.is_empty() => Err(Refusal::Unsettled),
-            result => result,
+            true => Err(Refusal::Unsettled),
+            false => result,
         }
+    }
+
+    /// Opens the first of the rotated files `wanted` that is `right`. See [`open_each`](Self::open_each).
+    pub(super) fn open_first(
+        &self,
+        wanted: &[Inode],
+        right: impl Fn(&S::File, &Stat) -> bool,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let mut found = None;
+        self.open_each(wanted, &mut |file, stat| {
+            found = Some((file, stat)).filter(|(file, stat)| right(file, stat));
+            found.is_none()
+        })?;
+        Ok(found)
     }
 
     /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted to read.
