@@ -241,6 +241,45 @@ impl<S: ReadStore> Query<'_, S> {
         result
     }
 
+    /// Opens the rotated files `wanted`, some of the [`candidates`](Self::candidates), as far as we are permitted to
+    /// read them, until `each` answers `false`. The globs are walked once for all, for a directory may be large.
+    pub(super) fn open_each(
+        &self,
+        wanted: &[Inode],
+        each: &mut dyn FnMut(S::File, Stat) -> bool,
+    ) -> Result<(), Refusal> {
+        let mut missing: heapless::Vec<Inode, CANDIDATES_MAX> = heapless::Vec::new();
+        // They are no more than the candidates, so they fit.
+        let _ = missing.extend_from_slice(wanted);
+        let mut result = Ok(());
+        let mut go_on = !missing.is_empty();
+        if !go_on {
+            return result;
+        }
+        self.each_rotated(&mut |path, stat| {
+            let Some(at) = missing.iter().position(|inode| *inode == stat.id.inode) else {
+                return true;
+            };
+            match self.open_regular(path) {
+                Ok((_, opened)) if opened.id.inode != stat.id.inode => return true,
+                Ok((file, stat)) => go_on = each(file, stat),
+                Err(Refusal::Unreadable(error)) if is_lasting(&error) => {}
+                Err(Refusal::Unreadable(error)) => {
+                    result = Err(Refusal::Unreadable(error));
+                    go_on = false;
+                }
+                Err(_) => return true,
+            }
+            missing.swap_remove(at);
+            go_on && !missing.is_empty()
+        })?;
+        match go_on && !missing.is_empty() {
+            // Not found means that it was renamed since it was seen.
+            true => Err(Refusal::Unsettled),
+            false => result,
+        }
+    }
+
     /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted to read.
     pub(super) fn open_newer(
         &self,

@@ -264,17 +264,18 @@ impl<S: ReadStore> Query<'_, S> {
         may: &dyn Fn(&Candidate) -> bool,
         fits: &dyn Fn(&S::File, &Stat) -> bool,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> =
-            rotated.iter().filter(|c| may(c)).map(|c| c.age).collect();
-        ages.sort_unstable();
-        for age in ages {
-            if let Some((file, stat)) = self.open_rotated(age.inode)?
+        let age_of = |inode| rotated.iter().map(|c| c.age).find(|age| age.inode == inode);
+        let mut oldest: Option<(Age, (S::File, Stat))> = None;
+        self.open_each(&inodes_of(rotated, may), &mut |file, stat| {
+            if let Some(age) = age_of(stat.id.inode)
+                && oldest.as_ref().is_none_or(|(found, _)| age < *found)
                 && fits(&file, &stat)
             {
-                return Ok(Some((file, stat)));
+                oldest = Some((age, (file, stat)));
             }
-        }
-        Ok(None)
+            true
+        })?;
+        Ok(oldest.map(|(_, found)| found))
     }
 
     /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
@@ -418,6 +419,15 @@ fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
     rotated
         .iter()
         .any(|c| floor.is_some_and(|floor| c.age <= floor))
+}
+
+/// The inodes of those rotated files that may be the one.
+fn inodes_of(
+    rotated: &Candidates,
+    may_be: impl Fn(&Candidate) -> bool,
+) -> heapless::Vec<Inode, CANDIDATES_MAX> {
+    let some = rotated.iter().filter(|c| may_be(c));
+    some.map(|c| c.age.inode).collect()
 }
 
 /// A moment that no generation older than this one was written after.

@@ -159,8 +159,13 @@ impl WriteStore for RealWrite {
     fn create_scratch(&mut self, path: &Path) -> io::Result<WriteFile> {
         self.locked.refuse(path)?;
         let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        let file = regular_only(files::careful(&mut options).open(path)?)?;
+        let options = files::careful(options.read(true).append(true).create(true));
+        let mut file = regular_only(options.open(path)?)?;
+        if file.metadata()?.nlink() > 1 {
+            // Another name leads to it, too: it is somebody's, and is left alone.
+            fs::remove_file(path)?;
+            file = regular_only(options.open(path)?)?;
+        }
         // Emptied only now: what is no regular file is left alone.
         file.set_len(0)?;
         self.locked.file(file)

@@ -356,3 +356,71 @@ fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
         Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
 }
+
+/// A file system that counts how often a directory is listed.
+struct Counted(Fake, Cell<u32>);
+
+impl ReadStore for Counted {
+    type File = Handle;
+
+    fn open(&self, path: &Path) -> io::Result<Handle> {
+        self.0.open(path)
+    }
+
+    fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        ReadStore::stat(&self.0, file)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        ReadStore::stat_path(&self.0, path)
+    }
+
+    fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        ReadStore::read_at(&self.0, file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &Handle) -> bool {
+        self.0.at_rest(file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.0.boot()
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        self.1.set(self.1.get() + 1);
+        self.0.list(dir, each)
+    }
+}
+
+#[test]
+fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
+    let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+    for op in ["", " op=digest"] {
+        let lists = [2, CANDIDATES_MAX].map(|files| {
+            let disk = Fake::new();
+            disk.write_as("/v/m", 1, b"live");
+            for number in 0..files {
+                disk.write_as(&format!("/v/m.{number}"), 10 + number as u64, b"rotated");
+            }
+            let counted = Counted(disk, Cell::new(0));
+            let query = Query {
+                store: &counted,
+                entry: &config.files[0],
+                index: 0,
+                peer: PEER,
+                quiet_since_ns: 0,
+            };
+            let line = format!("/v/m 9 5 v2 p=0:4:00000000{op}");
+            let request = Request::parse(line.as_bytes()).unwrap();
+            let v2 = request.v2.as_ref().unwrap();
+            match op {
+                "" => drop(query.resume(&request, v2)),
+                _ => drop(query.held(&request, v2)),
+            }
+            counted.1.get()
+        });
+        assert_eq!(lists[0], lists[1], "{op}");
+        assert!(lists[0] > 0);
+    }
+}

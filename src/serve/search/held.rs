@@ -3,7 +3,7 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
 //! proves, the one that fits most of it is meant.
 
-use super::Held;
+use super::{Held, inodes_of};
 use crate::ids::Inode;
 use crate::serve::catalog::{Query, Refusal};
 use crate::store::{ReadStore, Stat};
@@ -44,17 +44,18 @@ impl<S: ReadStore> Query<'_, S> {
             }
         };
         let mut best = None;
-        let opened = rotated.iter().map(|c| self.open_rotated(c.age.inode));
-        for found in live.into_iter().map(|live| Ok(Some(live))).chain(opened) {
-            let Some((file, stat)) = found? else {
-                continue;
-            };
+        let mut compare = |file, stat| {
             let likeness = self.likeness(&file, &stat, asked, &held);
             let is_better = best.as_ref().is_none_or(|(most, _)| likeness > *most);
             if is_better && (likeness.blocks > 0 || likeness.is_named) {
                 best = Some((likeness, (file, stat)));
             }
+            true
+        };
+        if let Some((file, stat)) = live {
+            compare(file, stat);
         }
+        self.open_each(&inodes_of(&rotated, |_| true), &mut compare)?;
         best.map(|(_, found)| found).ok_or(Refusal::Missing)
     }
 

@@ -412,3 +412,16 @@ mod writing {
         assert_eq!(scene.text("log.20261122132956"), "0123456789");
     }
 }
+
+#[test]
+fn a_scratch_file_with_a_second_name_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, path) = (dir.path().join("victim"), dir.path().join("scratch"));
+    fs::write(&victim, "precious").unwrap();
+    fs::hard_link(&victim, &path).unwrap();
+    let mut store = RealWrite::default();
+    let file = store.create_scratch(&path).unwrap();
+    assert_eq!(store.append(&file, b"new").unwrap(), 3);
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
