@@ -101,7 +101,7 @@ fn the_limits_of_version_2_are_the_ones_in_force() {
             frame::DATA_MAX
         ),
         format!(
-            "| generations over one connection in {} s, without ALIVE between | {} |",
+            "| generations over one connection in {} s | {} |",
             limits::NEXTS_PERIOD_MS / 1_000,
             limits::NEXTS_IN_A_ROW_MAX
         ),
