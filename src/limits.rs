@@ -118,8 +118,19 @@ pub const WATCHES_PER_FILE_MAX: usize = 4;
 /// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
 pub const RENAMED_FILES_MAX: usize = 64;
 
-/// Generations without a byte that a server may name one after the other.
+/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
+pub const LOOKS_MAX: usize = 8;
+
+const _: () = assert!(LOOKS_MAX >= 2);
+
+/// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
+/// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
 pub const NEXTS_IN_A_ROW_MAX: u16 = 64;
+
+/// How long generations that were named are counted together.
+pub const NEXTS_PERIOD_MS: u64 = 10_000;
+
+const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize >= CANDIDATES_MAX);
 
 /// Finished copies that may wait for their check.
 pub const CHECKS_WAITING_MAX: usize = 64;
@@ -141,6 +152,13 @@ pub const DEMO_TOTAL_MS: u64 = 25_000;
 pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
 
 const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
+
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
+/// never opens the new file must not keep it away for ever.
+pub const DRAIN_MAX_MS: u64 = 600_000;
+
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+pub const UNSENT_MAX: u32 = 128 * 1024;
 // The comparison with the server, `fetch_logs verify`.
 
 /// Connections at the same time, unless the command line says otherwise.

@@ -65,8 +65,8 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         periods,
         syslog: options::has(&parsed, 's'),
     };
-    let config =
-        config_file::read(&options.config_path, Config::parse).map_err(Exit::configuration)?;
+    let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
+    let config = config_file::read(&options.config_path, parse).map_err(Exit::configuration)?;
     if options::has(&parsed, 't') {
         return Ok(());
     }

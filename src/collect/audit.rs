@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use super::framed::Finished;
+use super::framed::{Finished, LateDigest};
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
 use crate::wire::md5::Md5;
@@ -61,11 +61,15 @@ impl<F> Audit<F> {
         true
     }
 
-    /// The digest of the copy that was finished last without one. Not every server ever sends it.
-    pub fn add_digest(&mut self, md5: [u8; 16]) -> bool {
-        match self.without_digest.take() {
+    /// The digest of the copy that was finished last without one; that of any other is of no use. Not every server
+    /// ever sends it.
+    pub fn add_digest(&mut self, digest: LateDigest) -> bool {
+        let is_its_own = |finished: &mut Finished| {
+            (finished.inode, finished.size) == (digest.inode, digest.size)
+        };
+        match self.without_digest.take_if(is_its_own) {
             Some(finished) => self.add(Finished {
-                md5: Some(md5),
+                md5: Some(digest.md5),
                 ..finished
             }),
             None => true,

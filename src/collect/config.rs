@@ -84,15 +84,21 @@ pub enum History {
 }
 
 impl Config {
-    /// Reads a whole configuration. If anything is wrong with it, tells all that is wrong instead. No source at all
-    /// is fine.
+    /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with it, tells all that
+    /// is wrong instead. No source at all is fine.
     pub fn parse(text: &[u8]) -> Result<Config, Faults> {
+        Config::parse_in(Path::new(""), text)
+    }
+
+    /// Reads a whole configuration in which relative paths start from `dir`.
+    pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, Faults> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let mut found = Vec::new();
         let drafts: Vec<Draft> = text
             .split(|byte| *byte == b'\n')
             .zip(1..=u32::MAX)
             .filter_map(|(line, number)| line::read(line, number, &mut found))
+            .map(|draft| draft.starting_from(dir))
             .collect();
         clash::find(&drafts, &mut found);
 
@@ -153,6 +159,14 @@ struct Draft {
     address_column: u32,
     local_column: u32,
     pointer_column: u32,
+}
+
+impl Draft {
+    fn starting_from(mut self, dir: &Path) -> Draft {
+        self.source.local = dir.join(&self.source.local);
+        self.source.pointer = dir.join(&self.source.pointer);
+        self
+    }
 }
 
 fn scratch_of(pointer: &Path) -> PathBuf {

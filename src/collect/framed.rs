@@ -6,9 +6,11 @@
 use super::copy::{Fault, Generation, LocalCopy, Means, Origin};
 use super::event::Event;
 use super::trouble::{Protocol, Trouble};
-use crate::limits::NEXTS_IN_A_ROW_MAX;
+use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::store::WriteStore;
+use crate::time::Mono;
 use crate::wire::frame::{End, Frame, Next};
+use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::{Piece, Receiver};
 
 /// The receiving end of one connection.
@@ -16,10 +18,13 @@ pub struct Framed {
     receiver: Receiver,
     /// Where the open DATA frame began.
     open_at: Option<u64>,
+    /// What came of it is not what was sent.
+    damaged: bool,
     /// The generation is complete, and the next is to be named.
     ended: Option<End>,
-    /// Generations named since the last byte of data.
+    /// Generations named since `nexts_since`.
     nexts: u16,
+    nexts_since: Mono,
     /// The server's copy ends here, ours does not: it threw away what we keep.
     box_size: Option<u64>,
     /// The server's machine, as the answer line told.
@@ -38,8 +43,19 @@ pub enum Outcome {
     Grew,
     /// A generation is complete; its copy has the name it was given.
     Finished(Finished),
-    /// The digest of the generation that was finished last without one.
-    Digest([u8; 16]),
+    /// The digest of a generation that was finished without one.
+    Digest(LateDigest),
+}
+
+/// The digest of a generation, told after its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LateDigest {
+    /// The generation.
+    pub inode: crate::ids::Inode,
+    /// How many bytes of it the digest is of.
+    pub size: u64,
+    /// The digest.
+    pub md5: [u8; 16],
 }
 
 /// A complete generation.
@@ -62,8 +78,10 @@ impl Framed {
         Framed {
             receiver: Receiver::new(),
             open_at: None,
+            damaged: false,
             ended: None,
             nexts: 0,
+            nexts_since: Mono::default(),
             box_size,
             boot,
             refused: false,
@@ -82,6 +100,14 @@ impl Framed {
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
     pub fn behind(&self, held: u64) -> u64 {
         self.remote_size.saturating_sub(held)
+    }
+
+    /// Hears what time it is, before bytes are taken.
+    pub fn tick(&mut self, now: Mono) {
+        if now.since_ms(self.nexts_since) >= NEXTS_PERIOD_MS {
+            self.nexts = 0;
+            self.nexts_since = now;
+        }
     }
 
     /// Takes bytes from the front of `input`, as many as it tells, and puts them where they belong.
@@ -105,7 +131,6 @@ impl Framed {
             }
             Piece::DataEnd => {
                 self.open_at = None;
-                self.nexts = 0;
                 self.remote_size = self.remote_size.max(copy.size());
                 Outcome::On
             }
@@ -114,21 +139,30 @@ impl Framed {
                 self.apply(step, copy, means, events)?
             }
             Piece::Sums => return Err(Protocol::Order.into()),
-            Piece::Bad(bad) => return Err(Protocol::Frame(bad).into()),
+            Piece::Bad(bad) => {
+                self.damaged = true;
+                return Err(Protocol::Frame(bad).into());
+            }
         };
         Ok((taken, outcome))
     }
 
-    /// The connection is over: takes back what came of a frame whose end did not.
+    /// The connection is over: takes back what came of a frame whose end did not, but for as much as the next request
+    /// proves byte for byte. So a link that breaks again and again gets on nevertheless.
+    /// Tells from where on the copy is still to be proved, if it is.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
         means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        match self.open_at.take() {
-            Some(offset) => copy.cut(offset, means),
-            None => Ok(()),
+    ) -> Result<Option<u64>, Fault> {
+        let Some(offset) = self.open_at.take() else {
+            return Ok(None);
+        };
+        if self.damaged {
+            return copy.cut(offset, means).map(|()| None);
         }
+        copy.cut(offset + BLOCK_LEN_MAX as u64, means)?;
+        Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
     fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), Trouble> {
@@ -164,7 +198,7 @@ impl Framed {
                 Ok(Outcome::On)
             }
             Step::Next(next) => self.next(next, copy, means, events),
-            Step::Digest(md5) => Ok(Outcome::Digest(md5)),
+            Step::Digest(digest) => Ok(Outcome::Digest(digest)),
         }
     }
 
@@ -225,7 +259,7 @@ enum Step {
     Alive(u64),
     End(End),
     Next(Next),
-    Digest([u8; 16]),
+    Digest(LateDigest),
     Refused(Box<str>),
 }
 
@@ -235,7 +269,7 @@ impl Step {
             Frame::Alive { size } => Step::Alive(size),
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
-            Frame::Digest { md5, .. } => Step::Digest(md5),
+            Frame::Digest { inode, size, md5 } => Step::Digest(LateDigest { inode, size, md5 }),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -77,6 +77,8 @@ pub enum Outcome {
         from: u64,
         /// What it was before.
         kept: PathBuf,
+        /// The digest it has now, which is the server's.
+        md5: [u8; 16],
     },
     /// It cannot be made right.
     Hopeless {
@@ -148,6 +150,11 @@ impl<F> Repair<F> {
             }
             (Piece::DataStart(offset), Step::AskRange { at, open_at, .. }) if offset == *at => {
                 *open_at = Some(offset);
+            }
+            (Piece::Data(bytes), Step::AskRange { at, .. })
+                if bytes.len() as u64 > self.finished.size - *at =>
+            {
+                return Err(Protocol::Size.into());
             }
             (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
                 append(store, healed, bytes).map_err(|error| self.unusable(error))?;
@@ -225,7 +232,7 @@ impl<F> Repair<F> {
                 if (*at - blocks.start) % blocks.len != 0 && !at_end {
                     return Ok(None);
                 }
-                let number = ((*at - 1).max(blocks.start) - blocks.start) / blocks.len;
+                let number = (*at - blocks.start).saturating_sub(1) / blocks.len;
                 let place = usize::try_from(number)
                     .unwrap_or(usize::MAX)
                     .saturating_mul(4);
@@ -272,14 +279,15 @@ impl<F> Repair<F> {
                 if *at < self.finished.size && read > 0 {
                     return Ok(None);
                 }
-                if self.finished.md5 != Some(md5.finish()) {
+                let md5 = md5.finish();
+                if self.finished.md5 != Some(md5) {
                     return Ok(Some(
                         self.hopeless("what the server sends again has another digest too"),
                     ));
                 }
                 let from = *from;
                 store.sync_file(healed)?;
-                self.replace(from, store).map(Some)
+                self.replace(from, md5, store).map(Some)
             }
         }
     }
@@ -320,7 +328,7 @@ impl<F> Repair<F> {
             return Ok(None);
         }
         let file = open(store, &self.finished.path)?;
-        let healed = store.create_scratch(&with_ending(&self.finished.path, ".healing"))?;
+        let healed = store.create_scratch(&scratch(&self.finished.path))?;
         self.step = Step::CopyStart {
             file,
             healed,
@@ -369,6 +377,7 @@ impl<F> Repair<F> {
     fn replace<S: WriteStore<File = F>>(
         &mut self,
         from: u64,
+        md5: [u8; 16],
         store: &mut S,
     ) -> io::Result<Outcome> {
         let path = self.finished.path.clone();
@@ -376,9 +385,14 @@ impl<F> Repair<F> {
         let kept = free_name(store, &path)?;
         store.link(&path, &kept)?;
         store.sync_dir(&dir)?;
-        store.rename(&with_ending(&path, ".healing"), &path)?;
+        store.rename(&scratch(&path), &path)?;
         store.sync_dir(&dir)?;
-        Ok(Outcome::Healed { path, from, kept })
+        Ok(Outcome::Healed {
+            path,
+            from,
+            kept,
+            md5,
+        })
     }
 
     fn hopeless(&self, why: &'static str) -> Outcome {
@@ -395,6 +409,12 @@ impl<F> Repair<F> {
             error,
         })
     }
+}
+
+/// Takes away what a repair without success may have left beside a copy.
+pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
+    // Most often there is nothing, and what stays is overwritten by the next repair.
+    let _ = store.unlink(&scratch(path));
 }
 
 impl Blocks {
@@ -453,6 +473,11 @@ fn free_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Where the healed copy grows.
+fn scratch(path: &Path) -> PathBuf {
+    with_ending(path, ".healing")
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -22,7 +22,7 @@ use super::source::{Context, Periods};
 use crate::limits::CHUNK_LEN;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
-use crate::reactor::{self, Reactor};
+use crate::reactor::{self, EVENTS_MAX, Reactor};
 use crate::store::config_file;
 use crate::store::real::RealWrite;
 use crate::sys::signals::Signal;
@@ -57,10 +57,15 @@ pub struct Collector {
     journal: Journal,
     buf: Box<[u8]>,
     now: Now,
+    /// Turns in a row that were full of events and left the deadlines alone.
+    full_turns: usize,
 }
 
 /// What a token's kind says; there is only one.
 const SOURCE: u8 = 0;
+
+/// From so many events on there may be more than fit: one place may have gone to a signal.
+const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 
 /// Whether the loop goes on.
 enum Turn {
@@ -85,6 +90,7 @@ impl Collector {
             boot: sys::boot_id().and_then(|id| BootId::new(&id)),
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
             now,
+            full_turns: 0,
         };
         collector.apply(config);
         collector
@@ -94,16 +100,19 @@ impl Collector {
     pub fn run(&mut self) -> io::Result<()> {
         // All first tries fall into the first turn: one barrier serves all files of a file system.
         self.store.batch(true);
-        self.turn_over_deadlines();
+        self.turn_over_deadlines(self.now.mono);
         self.store.batch(false);
         loop {
             self.write_statuses();
+            let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
-            self.turn_over_deadlines();
+            self.journal.tick(self.now.mono);
             if let Turn::Stop = self.handle_signals() {
                 return Ok(());
             }
-            for event in self.reactor.events() {
+            let events = self.reactor.events();
+            let heard = events.len();
+            for event in events {
                 self.handle_event(event);
             }
             for _ in 0..self.ready.len() {
@@ -111,21 +120,41 @@ impl Collector {
                     self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
                 }
             }
+            if self.all_were_heard(heard) {
+                self.turn_over_deadlines(looked_at);
+            }
         }
+    }
+
+    /// Whether every source of which something had come before this turn's look was heard by now. Only then may
+    /// deadlines judge, and only those that were over before that look: it may have been this machine or its disk
+    /// that was late, and not the server.
+    ///
+    /// A full turn means that others may be waiting. They are heard in order, so there is an end to their number.
+    fn all_were_heard(&mut self, events: usize) -> bool {
+        let turns = self.slots.len() / TURN_IS_FULL;
+        if events >= TURN_IS_FULL && self.full_turns < turns {
+            self.full_turns += 1;
+            return false;
+        }
+        self.full_turns = 0;
+        true
     }
 
     fn next_deadline(&self) -> Option<Mono> {
         if !self.ready.is_empty() {
             return Some(self.now.mono);
         }
-        [self.deadlines.next(), self.statuses.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.deadlines.next(),
+            self.statuses.poll_timeout(),
+            self.journal.poll_timeout(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
-    fn turn_over_deadlines(&mut self) {
-        while let Some(index) = self.deadlines.pop_due(self.now.mono) {
+    fn turn_over_deadlines(&mut self, due: Mono) {
+        while let Some(index) = self.deadlines.pop_due(due) {
             self.drive(index, |slot, cx, _| slot.handle_timeout(cx));
         }
     }
@@ -207,7 +236,8 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file changes nothing.
     fn reload(&mut self) {
         let path = self.options.config_path.clone();
-        match config_file::read(&path, Config::parse) {
+        let base_dir = &self.options.base_dir;
+        match config_file::read(&path, |text| Config::parse_in(base_dir, text)) {
             Ok(config) => self.apply(config),
             Err(unusable) => {
                 self.journal.complain(&unusable);
@@ -220,12 +250,9 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        let mut wanted: BTreeMap<PathBuf, SourceConfig> = BTreeMap::new();
-        for mut source in config.sources {
-            source.local = self.options.base_dir.join(&source.local);
-            source.pointer = self.options.base_dir.join(&source.pointer);
-            wanted.insert(source.local.clone(), source);
-        }
+        let by_local = |source: SourceConfig| (source.local.clone(), source);
+        let mut wanted: BTreeMap<PathBuf, SourceConfig> =
+            config.sources.into_iter().map(by_local).collect();
         for place in &mut self.slots {
             let unchanged = place.as_ref().filter(|slot| {
                 // Names are looked up again, so that a server that has moved is found.

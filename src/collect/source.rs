@@ -41,6 +41,8 @@ pub struct Source<F> {
     repair: Option<Box<Repair<F>>>,
     /// The server offered a file that is not the start of our copy: it is not to do that again.
     no_prefix: bool,
+    /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
+    unproved_from: Option<u64>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -170,6 +172,7 @@ impl<F> Source<F> {
             audit: Audit::default(),
             repair: None,
             no_prefix: false,
+            unproved_from: None,
             flawed: false,
             trouble: None,
             in_error: true,
@@ -314,10 +317,14 @@ impl<F> Source<F> {
     ) {
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
-            (Phase::Answering { asked, line, .. }, Closed::ByServer | Closed::Broken(_))
-                if line.line().is_empty() =>
-            {
-                self.note_silent_close(*asked);
+            (
+                Phase::Answering { asked, line, .. },
+                closed @ (Closed::ByServer | Closed::Broken(_)),
+            ) if line.line().is_empty() => {
+                // A reset is the network's doing or that of a server that did not even read the question.
+                if let Closed::ByServer = closed {
+                    self.note_silent_close(*asked);
+                }
                 Trouble::ClosedSilently
             }
             (_, Closed::NoAddress) => Trouble::NoAddress,

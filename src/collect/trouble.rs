@@ -50,7 +50,7 @@ impl fmt::Display for Protocol {
             Protocol::Order => f.write_str("the server sent a frame out of order"),
             Protocol::Offset => f.write_str("the server sent data that do not belong here"),
             Protocol::Size => f.write_str("the server ended a file at a size it was not sent with"),
-            Protocol::Storm => f.write_str("the server names one empty file after the other"),
+            Protocol::Storm => f.write_str("the server names one file after the other"),
             Protocol::Terms => f.write_str("the server answered something that was not asked"),
         }
     }

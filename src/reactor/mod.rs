@@ -4,7 +4,8 @@
 //!
 //! 1. [`Reactor::wait`] until the earliest of the [`Deadlines`](deadlines::Deadlines), or not at all while the
 //!    [`ReadyList`](ready::ReadyList) is not empty;
-//! 2. every deadline that is due ([`pop_due`](deadlines::Deadlines::pop_due));
+//! 2. every deadline that is due ([`pop_due`](deadlines::Deadlines::pop_due)); the collector, whose own disk may have
+//!    held it up, leaves them to the end of the turn;
 //! 3. every signal ([`Reactor::signals`]);
 //! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a [`Slab`](slab::Slab);
 //! 5. as many entries of the ready list as it held at the start of this step.

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::config::FileEntry;
+use super::glob::TooMuch;
 use super::memory::Memory;
 use super::order::{self, Age};
 use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -40,6 +41,8 @@ pub enum Refusal {
     NotRegular(Kind),
     /// The system would not let us.
     Unreadable(io::Error),
+    /// The rotated files change their names all the time, so that one might be overlooked.
+    Unsettled,
 }
 
 impl fmt::Display for Refusal {
@@ -52,6 +55,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
+            Refusal::Unsettled => f.write_str("its rotated files are being renamed just now"),
         }
     }
 }
@@ -104,10 +108,13 @@ impl<S: ReadStore> Query<'_, S> {
         memory: &Memory,
     ) -> Result<Choice<S::File>, Refusal> {
         let asked = request.inode.inode();
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
-        let held = rotated.iter().find(|c| c.age.inode == asked);
-        if held.is_some_and(|held| request.offset <= held.size)
-            && let Some((file, stat)) = self.open_rotated(asked)
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let held = rotated
+            .iter()
+            .find(|c| c.age.inode == asked && request.offset <= c.size);
+        if held.is_some()
+            && !memory.is_left_behind(self.index, asked, request.offset)
+            && let Some((file, stat)) = self.open_rotated(asked)?
             && request.offset <= stat.size
             && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
         {
@@ -120,17 +127,18 @@ impl<S: ReadStore> Query<'_, S> {
             });
         }
         let (mark, newer_than) = match held {
-            Some(held) if request.offset <= held.size => (Mark::Found, Some(held.age)),
-            _ => (
-                Mark::Lost,
-                memory
-                    .last_written(self.index, asked)
-                    .map(|mtime_ns| Age::at(mtime_ns, asked)),
-            ),
+            Some(held) => (Mark::Found, Some(held.age)),
+            None => {
+                let mark = match memory.is_complete(self.index, asked, request.offset) {
+                    true => Mark::Found,
+                    false => Mark::Lost,
+                };
+                let last_written = memory.last_written(self.index, asked);
+                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+            }
         };
         if let Some(after) = newer_than
-            && let Some(next) = order::next_newer(rotated.iter().map(|c| c.age), after)
-            && let Some((file, stat)) = self.open_rotated(next.inode)
+            && let Some((file, stat)) = self.open_newer(&rotated, after)?
         {
             return Ok(from_start(file, stat, mark, false));
         }
@@ -167,9 +175,24 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
+    /// The rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
+    /// what is overlooked here would never reach the client.
+    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
+        let mut before = self.look(live)?;
+        for _ in 1..LOOKS_MAX {
+            let now = self.look(live)?;
+            let pairs = || before.iter().zip(&now);
+            if before.len() == now.len() && pairs().all(|(a, b)| a.age.is_same_place(&b.age)) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Err(Refusal::Unsettled)
+    }
+
     /// Looks through the rotated files, once each, without the live one. Where there are more than
     /// [`CANDIDATES_MAX`], the newest are kept.
-    pub(super) fn candidates(&self, live: Option<Inode>) -> Candidates {
+    fn look(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
         let mut found = Candidates::new();
         self.each_rotated(&mut |path, stat| {
             let inode = stat.id.inode;
@@ -187,41 +210,78 @@ impl<S: ReadStore> Query<'_, S> {
                 *oldest = candidate;
             }
             true
+        })?;
+        let is_one_family = found.windows(2).all(|pair| match pair {
+            [a, b] => a.age.is_of_family(&b.age),
+            _ => true,
         });
-        found
+        if is_one_family {
+            found.iter_mut().for_each(|c| c.age.go_by_name());
+        }
+        Ok(found)
     }
 
-    /// Opens the rotated file that has this inode, if it is still there and can be read.
-    pub(super) fn open_rotated(&self, inode: Inode) -> Option<(S::File, Stat)> {
-        let mut opened = None;
+    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates); `None` if we are not
+    /// permitted to read it.
+    pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
+        // Not found means that it was renamed since it was seen.
+        let mut result = Err(Refusal::Unsettled);
         self.each_rotated(&mut |path, stat| {
             if stat.id.inode == inode {
-                opened = self
-                    .open_regular(path)
-                    .ok()
-                    .filter(|(_, stat)| stat.id.inode == inode);
+                result = match self.open_regular(path) {
+                    Ok((_, stat)) if stat.id.inode != inode => return true,
+                    Ok(opened) => Ok(Some(opened)),
+                    Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
+                    Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+                    Err(_) => return true,
+                };
             }
-            opened.is_none()
-        });
-        opened
+            stat.id.inode != inode
+        })?;
+        result
+    }
+
+    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted to read.
+    pub(super) fn open_newer(
+        &self,
+        rotated: &Candidates,
+        after: Age,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let newer_than = |age| order::next_newer(rotated.iter().map(|c| c.age), age);
+        let mut next = newer_than(after);
+        while let Some(age) = next {
+            let opened = self.open_rotated(age.inode)?;
+            if opened.is_some() {
+                return Ok(opened);
+            }
+            next = newer_than(age);
+        }
+        Ok(None)
     }
 
     /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
-    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) {
-        // A directory that cannot be read holds no candidates, which is also what the answer then says.
-        let _ = self
-            .entry
-            .patterns
-            .for_each_match(self.store, &mut |path: &Path| {
-                if order::is_compressed(path) {
-                    return true;
-                }
-                match self.store.stat_path(path) {
-                    Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
-                    _ => true,
-                }
-            });
+    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) -> Result<(), Refusal> {
+        let mut visit = |path: &Path| {
+            if order::is_compressed(path) {
+                return true;
+            }
+            match self.store.stat_path(path) {
+                Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
+                _ => true,
+            }
+        };
+        match self.entry.patterns.for_each_match(self.store, &mut visit) {
+            // For lack of descriptors or memory, say, which passes: nothing may be concluded from half of the files.
+            Err(error) if !is_lasting(&error) => Err(Refusal::Unreadable(error)),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
+fn is_lasting(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
 
 /// The rotated files that may answer.

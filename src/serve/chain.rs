@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::catalog::{Choice, Query};
+use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look};
@@ -243,16 +243,14 @@ impl<F> Chain<F> {
         self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
-        let Some(open) = &mut self.open else {
-            return;
-        };
-        open.taken += len - from_head;
-        if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
-            let len = open.len as u64;
-            if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            open.taken += len - from_head;
+            if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
+                self.follow.advance(open.len as u64);
                 self.mark = open.mark;
+            } else {
+                self.open = Some(open);
             }
-            self.follow.advance(len);
         }
         self.tell_late_digest();
     }
@@ -327,18 +325,19 @@ impl<F> Chain<F> {
             mtime_ns: before.mtime_ns,
         };
         match query.copy_of(&sent, self.follow.inode()) {
-            Some(copy) if copy.stat.size > sent.offset => {
+            Ok(Some(copy)) if copy.stat.size > sent.offset => {
                 let (offset, grace_ms) = (sent.offset, cx.config.grace_ms);
                 self.follow = Follow::new(copy.file, copy.stat, offset, false, grace_ms, cx.now);
                 self.follow.look_soon();
                 self.reason = Some(Reason::Truncated);
                 Turn::On
             }
-            Some(copy) => self.close(Reason::Truncated, copy.age, false, cx, query),
-            None => {
+            Ok(Some(copy)) => self.close(Reason::Truncated, copy.age, false, cx, query),
+            Ok(None) => {
                 let age = Age::floor(before.mtime_ns);
                 self.close(Reason::Truncated, age, false, cx, query)
             }
+            Err(refusal) => self.wait_or_end(refusal, false),
         }
     }
 
@@ -353,8 +352,20 @@ impl<F> Chain<F> {
             // One digest at a time; this generation waits for the one before it.
             return Turn::On;
         }
-        let age = query.age_of(self.follow.stat());
-        self.close(reason, age, true, cx, query)
+        match query.age_of(self.follow.stat()) {
+            Ok(age) => self.close(reason, age, true, cx, query),
+            Err(refusal) => self.wait_or_end(refusal, true),
+        }
+    }
+
+    /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
+    /// the next look tries again. `intact` says that the file being left still holds the whole generation.
+    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> Turn {
+        if !matches!(refusal, Refusal::Missing | Refusal::Unsettled) {
+            return Turn::Over(Ending::Refused(refusal));
+        }
+        self.rewritten = !intact;
+        Turn::On
     }
 
     /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file being
@@ -369,12 +380,7 @@ impl<F> Chain<F> {
     ) -> Turn {
         let next = match query.next_after(age, self.follow.successor()) {
             Ok(next) => next,
-            // Between two names of a rotation there is a moment without any.
-            Err(super::catalog::Refusal::Missing) => {
-                self.rewritten = !intact;
-                return Turn::On;
-            }
-            Err(refusal) => return Turn::Over(Ending::Refused(refusal)),
+            Err(refusal) => return self.wait_or_end(refusal, intact),
         };
         let size = self.follow.offset();
         let md5 = self.digest.finished(size);

@@ -7,6 +7,7 @@ use std::io;
 use super::config::FileEntry;
 use super::session::Context;
 use crate::ids::Inode;
+use crate::limits::DRAIN_MAX_MS;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
@@ -31,8 +32,9 @@ enum Fate {
     /// The configured path still leads to the file.
     Live,
     /// The path leads elsewhere or nowhere. The file is drained, for its writer may not have noticed; it is complete
-    /// when it was quiet until `quiet_at`, and earlier if nobody writes to it any more.
-    Superseded { quiet_at: Mono },
+    /// when it was quiet until `quiet_at`, and earlier if nobody writes to it any more. A writer that never moves on
+    /// must not keep the next generation away for ever: at `drained_at` it is left behind.
+    Superseded { quiet_at: Mono, drained_at: Mono },
 }
 
 /// What a look at the file shows.
@@ -57,6 +59,7 @@ impl<F> Follow<F> {
         } else {
             Fate::Superseded {
                 quiet_at: quiet_at(&stat, grace_ms, now),
+                drained_at: now.mono.plus_ms(DRAIN_MAX_MS),
             }
         };
         Follow {
@@ -148,11 +151,19 @@ impl<F> Follow<F> {
             }
             Err(_) => false,
         };
-        if grown || matches!(self.fate, Fate::Live) {
-            self.fate = Fate::Superseded {
-                quiet_at: cx.now.mono.plus_ms(cx.config.grace_ms),
-            };
-        }
+        let now = cx.now.mono;
+        let grace_ms = cx.config.grace_ms;
+        self.fate = match self.fate {
+            Fate::Live => Fate::Superseded {
+                quiet_at: now.plus_ms(grace_ms),
+                drained_at: now.plus_ms(grace_ms.max(DRAIN_MAX_MS)),
+            },
+            Fate::Superseded { drained_at, .. } if grown => Fate::Superseded {
+                quiet_at: now.plus_ms(grace_ms).min(drained_at),
+                drained_at,
+            },
+            fate => fate,
+        };
         // While nothing has the live name and the file still has one, its writer has not moved on.
         let may_end = has_successor || stat.links == 0;
         match may_end && sent && self.is_complete(cx) {
@@ -169,7 +180,7 @@ impl<F> Follow<F> {
         }
         let check_at = self.looked_at.plus_ms(delay_check_ms);
         match self.fate {
-            Fate::Superseded { quiet_at } if quiet_at > self.looked_at && sent => {
+            Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
                 check_at.min(quiet_at)
             }
             _ => check_at,
@@ -181,6 +192,11 @@ impl<F> Follow<F> {
         self.successor
     }
 
+    /// Whether it is over only because its writer would go on for ever.
+    pub fn is_left_behind(&self, now: Mono) -> bool {
+        matches!(self.fate, Fate::Superseded { drained_at, .. } if drained_at <= now)
+    }
+
     /// Whether the file is still the live one, as far as the last look could tell.
     pub fn is_live(&self) -> bool {
         matches!(self.fate, Fate::Live)
@@ -188,7 +204,7 @@ impl<F> Follow<F> {
 
     /// Whether nothing more is to come.
     fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
-        let Fate::Superseded { quiet_at } = self.fate else {
+        let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
         if quiet_at > cx.now.mono && !cx.store.at_rest(&self.file) {

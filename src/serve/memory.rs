@@ -24,6 +24,10 @@ struct Sighting {
     file: u32,
     inode: Inode,
     mtime_ns: u64,
+    /// Its size once a client was sent all of it after its rotation.
+    complete_at: Option<u64>,
+    /// Its writer goes on behind that.
+    left_behind: bool,
 }
 
 /// A client dropped because its generation was truncated.
@@ -46,21 +50,45 @@ impl Memory {
 
     /// Notes that `inode` is the live file of entry `file` and was last written at `mtime_ns`.
     pub fn saw_live(&mut self, file: u32, inode: Inode, mtime_ns: u64) {
-        let known = self
-            .sightings
-            .iter_mut()
-            .find(|s| s.file == file && s.inode == inode);
-        match known {
-            Some(sighting) => sighting.mtime_ns = mtime_ns,
-            None => push_out(
-                &mut self.sightings,
-                Sighting {
-                    file,
-                    inode,
-                    mtime_ns,
-                },
-            ),
+        match self.sighting(file, inode) {
+            Some(sighting) => {
+                sighting.mtime_ns = mtime_ns;
+                sighting.complete_at = None;
+            }
+            None => self.add_sighting(file, inode, mtime_ns, None),
         }
+    }
+
+    /// Notes that a client was sent all `size` bytes of this generation of entry `file`, which is over.
+    pub fn was_completed(&mut self, file: u32, inode: Inode, mtime_ns: u64, size: u64) {
+        match self.sighting(file, inode) {
+            Some(sighting) => sighting.complete_at = Some(size),
+            None => self.add_sighting(file, inode, mtime_ns, Some(size)),
+        }
+    }
+
+    /// Whether so many bytes were the whole of this generation. Its file may be gone since, compressed or deleted.
+    pub fn is_complete(&self, file: u32, inode: Inode, size: u64) -> bool {
+        let mut sightings = self.sightings.iter();
+        sightings.any(|s| s.file == file && s.inode == inode && s.complete_at == Some(size))
+    }
+
+    /// Notes that a client was sent `size` bytes of this generation, whose writer goes on and on: what it writes from
+    /// there on is left to its own.
+    pub fn was_left_behind(&mut self, file: u32, inode: Inode, mtime_ns: u64, size: u64) {
+        self.was_completed(file, inode, mtime_ns, size);
+        if let Some(sighting) = self.sighting(file, inode) {
+            sighting.left_behind = true;
+        }
+    }
+
+    /// Whether what this generation holds behind `offset` is left to its own.
+    pub fn is_left_behind(&self, file: u32, inode: Inode, offset: u64) -> bool {
+        let mut sightings = self.sightings.iter();
+        sightings.any(|s| {
+            let is_behind = s.complete_at.is_some_and(|size| offset >= size);
+            s.file == file && s.inode == inode && s.left_behind && is_behind
+        })
     }
 
     /// When `inode` was last seen written while it was the live file of entry `file`. Every generation of that file
@@ -72,7 +100,8 @@ impl Memory {
             .map(|s| s.mtime_ns)
     }
 
-    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation.
+    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation, or
+    /// because the file was deleted: what has this inode next is another generation.
     pub fn was_truncated(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) {
         push_out(
             &mut self.truncations,
@@ -100,6 +129,23 @@ impl Memory {
             }
         }
         self.truncations.len() < before
+    }
+
+    fn sighting(&mut self, file: u32, inode: Inode) -> Option<&mut Sighting> {
+        self.sightings
+            .iter_mut()
+            .find(|s| s.file == file && s.inode == inode)
+    }
+
+    fn add_sighting(&mut self, file: u32, inode: Inode, mtime_ns: u64, complete_at: Option<u64>) {
+        let sighting = Sighting {
+            file,
+            inode,
+            mtime_ns,
+            complete_at,
+            left_behind: false,
+        };
+        push_out(&mut self.sightings, sighting);
     }
 }
 
@@ -136,6 +182,20 @@ mod tests {
         }
         assert_eq!(memory.last_written(0, Inode(1)), None);
         assert_eq!(memory.last_written(0, Inode(2)), Some(1));
+    }
+
+    #[test]
+    fn completeness_ends_where_the_inode_is_used_again() {
+        let mut memory = Memory::new();
+        memory.was_completed(0, Inode(7), 100, 5);
+        assert!(memory.is_complete(0, Inode(7), 5));
+        assert!(!memory.is_complete(0, Inode(7), 4));
+        assert!(!memory.is_complete(1, Inode(7), 5));
+        memory.saw_live(0, Inode(7), 200);
+        assert!(!memory.is_complete(0, Inode(7), 5));
+        memory.was_completed(0, Inode(7), 300, 5);
+        assert!(memory.is_complete(0, Inode(7), 5));
+        assert_eq!(memory.last_written(0, Inode(7)), Some(200));
     }
 
     #[test]

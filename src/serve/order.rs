@@ -1,18 +1,46 @@
-//! The order of generations: by their last write, which renaming does not change; ties by what their names say.
+//! The order of generations: by what their names say where all of them are of one family, such as `m.1`, `m.2`; else
+//! by their last write, which renaming does not change.
+//!
+//! A name is the rotator's own word. A last write can be late: a writer that did not notice the rotation, or a `touch`,
+//! makes an old file look young.
 
+use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::ids::Inode;
 use crate::store::Stat;
+use crate::wire::crc32::Crc32;
 
 /// How old a generation is: the newer one is the greater.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Age {
     mtime_ns: u64,
     rank: i64,
-    /// The file; last, so that it only keeps two of them apart.
+    /// What the name has besides digits.
+    family: u32,
+    /// All that it is compared with are of one family.
+    by_name: bool,
+    /// The file.
     pub inode: Inode,
+}
+
+impl Ord for Age {
+    fn cmp(&self, other: &Age) -> Ordering {
+        let written = self.mtime_ns.cmp(&other.mtime_ns);
+        let named = self.rank.cmp(&other.rank);
+        let order = match self.by_name && other.by_name {
+            true => named.then(written),
+            false => written.then(named),
+        };
+        order.then(self.inode.cmp(&other.inode))
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Age) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Age {
@@ -22,8 +50,20 @@ impl Age {
         Age {
             mtime_ns: stat.mtime_ns,
             rank: rank(name),
+            family: family(name),
+            by_name: false,
             inode: stat.id.inode,
         }
+    }
+
+    /// Whether the names of both differ in nothing but digits.
+    pub fn is_of_family(&self, other: &Age) -> bool {
+        self.family == other.family
+    }
+
+    /// From here on the name decides, where the other's does too.
+    pub fn go_by_name(&mut self) {
+        self.by_name = true;
     }
 
     /// The age of a generation of which only its last write is known: older than all that were written at the same
@@ -32,8 +72,15 @@ impl Age {
         Age {
             mtime_ns,
             rank: i64::MIN,
+            family: 0,
+            by_name: false,
             inode,
         }
+    }
+
+    /// Whether both tell of the same file under a name of the same meaning; it may have been written to in between.
+    pub fn is_same_place(&self, other: &Age) -> bool {
+        (self.rank, self.inode) == (other.rank, other.inode)
     }
 }
 
@@ -43,6 +90,8 @@ impl Age {
         Age {
             mtime_ns,
             rank: i64::MAX,
+            family: 0,
+            by_name: false,
             inode: Inode(u64::MAX),
         }
     }
@@ -66,10 +115,22 @@ pub fn is_compressed(path: &Path) -> bool {
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
+/// The name without its digits, as a checksum.
+fn family(name: &[u8]) -> u32 {
+    let is_stamp = tai64n_nanos(name).is_some();
+    let mut crc = Crc32::new();
+    for run in name.split(|b| b.is_ascii_digit() || (is_stamp && b.is_ascii_hexdigit())) {
+        if !run.is_empty() {
+            crc.update(run).update(b"0");
+        }
+    }
+    crc.finish()
+}
+
 /// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
 /// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
 fn rank(name: &[u8]) -> i64 {
-    if let Some(stamp) = tai64n_secs(name) {
+    if let Some(stamp) = tai64n_nanos(name) {
         return stamp;
     }
     let mut digits = name
@@ -82,14 +143,22 @@ fn rank(name: &[u8]) -> i64 {
     }
 }
 
-/// The seconds in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it.
-fn tai64n_secs(name: &[u8]) -> Option<i64> {
-    let digits = name.strip_prefix(b"@")?.get(..16)?;
-    let secs = digits.iter().try_fold(0u64, |value, &byte| {
+/// The moment in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it: seconds since 1970
+/// and 2^62, then nanoseconds. They may rotate several times in a second.
+fn tai64n_nanos(name: &[u8]) -> Option<i64> {
+    let digits = name.strip_prefix(b"@")?;
+    let secs = hexadecimal(digits.get(..16)?)?.saturating_sub(1 << 62);
+    let nanos = digits.get(16..24).and_then(hexadecimal).unwrap_or(0);
+    let moment = secs.saturating_mul(1_000_000_000).saturating_add(nanos);
+    Some(i64::try_from(moment).unwrap_or(i64::MAX))
+}
+
+/// At most 16 hexadecimal digits as a number.
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |value, &byte| {
         let digit = (byte as char).to_digit(16)?;
         Some(value << 4 | u64::from(digit))
-    })?;
-    i64::try_from(secs).ok()
+    })
 }
 
 /// A run of digits as a number; the largest there is if it does not fit.
@@ -139,10 +208,36 @@ mod tests {
                 "/v/@4000000068f0a1b21d8e3f2c.s",
                 "/v/@4000000068f0a1b31d8e3f2c.s",
             ),
+            (
+                "/v/@4000000068f0a1b21d8e3f2c.s",
+                "/v/@4000000068f0a1b21d8e3f2d.u",
+            ),
         ] {
             assert!(age(older, 5, 1) < age(newer, 5, 2), "{older} {newer}");
             assert!(age(older, 5, 2) < age(newer, 5, 1), "{older} {newer}");
         }
+    }
+
+    #[test]
+    fn where_all_are_of_one_family_the_names_decide() {
+        for (older, newer) in [
+            ("/v/m.2", "/v/m.1"),
+            ("/v/m.10", "/v/m.9"),
+            ("/v/m-20261121", "/v/m-20261122"),
+            (
+                "/v/@4000000068f0a1b21d8e3f2c.s",
+                "/v/@4000000068f0a1b21d8e3f2d.s",
+            ),
+        ] {
+            let (mut older, mut newer) = (age(older, 99, 1), age(newer, 5, 2));
+            assert!(older.is_of_family(&newer));
+            older.go_by_name();
+            assert!(older > newer, "one of them still goes by its last write");
+            newer.go_by_name();
+            assert!(older < newer);
+        }
+        assert!(!age("/v/m.1", 1, 1).is_of_family(&age("/v/m-20261122", 1, 2)));
+        assert!(!age("/v/m.1", 1, 1).is_of_family(&age("/v/n.1", 1, 2)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 mod held;
 
-use super::catalog::{Candidates, Choice, Query, Refusal};
+use super::catalog::{Candidate, Candidates, Choice, Query, Refusal};
 use super::order::{self, Age};
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
@@ -61,6 +61,9 @@ enum Fit {
     No,
 }
 
+/// The file that a client's copy was made of, and whether it is the live one; else the live file, unused.
+type Found<F> = Result<(F, Stat, bool), Option<(F, Stat)>>;
+
 /// What a client holds.
 struct Held<'a> {
     offset: u64,
@@ -76,11 +79,12 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         if asked == Inode::NONE {
             let oldest = rotated.iter().map(|c| c.age).min().filter(|_| v2.history);
-            let oldest = oldest.and_then(|age| self.open_rotated(age.inode));
+            let oldest = oldest.map(|age| self.open_rotated(age.inode)).transpose()?;
+            let oldest = oldest.flatten();
             return match (oldest, live) {
                 (Some((file, stat)), _) => Ok(self.begin(file, stat, false, Mark::Found, &rotated)),
                 (None, Some((file, stat))) => {
@@ -94,20 +98,20 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
         };
-        let live = match self.find_whole(asked, &held, live, &rotated) {
+        let live = match self.find_whole(asked, &held, live, &rotated)? {
             Ok((file, stat, is_live)) => {
                 return Ok(self.go_on(file, stat, is_live, request.offset, None, &rotated));
             }
             Err(live) => live,
         };
         if !v2.no_prefix
-            && let Some(choice) = self.offer_prefix(&held, v2, live.as_ref(), &rotated)
+            && let Some(choice) = self.offer_prefix(&held, v2, live.as_ref(), &rotated)?
         {
             return Ok(choice);
         }
         let after = v2.mtime_ns.map(Age::floor);
-        let next = after.and_then(|after| order::next_newer(rotated.iter().map(|c| c.age), after));
-        if let Some((file, stat)) = next.and_then(|next| self.open_rotated(next.inode)) {
+        let next = after.map(|after| self.open_newer(&rotated, after));
+        if let Some((file, stat)) = next.transpose()?.flatten() {
             return Ok(self.begin(file, stat, false, Mark::Lost, &rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
@@ -123,7 +127,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let rotated = self.candidates(live_inode);
+        let rotated = self.candidates(live_inode)?;
         let ages = || {
             rotated
                 .iter()
@@ -135,7 +139,8 @@ impl<S: ReadStore> Query<'_, S> {
             .into_iter()
             .chain(seen)
             .min();
-        if let Some((file, stat)) = next.and_then(|next| self.open_rotated(next.inode)) {
+        let next = next.map(|next| self.open_rotated(next.inode));
+        if let Some((file, stat)) = next.transpose()?.flatten() {
             let floor_ns = floor_ns(&stat, false, &rotated).max(after.mtime_ns());
             return Ok(NextFile {
                 file,
@@ -155,29 +160,36 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// The place of a generation among the rotated files, or behind all that was written before it.
-    pub fn age_of(&self, stat: &Stat) -> Age {
-        let rotated = self.candidates(None);
+    pub fn age_of(&self, stat: &Stat) -> Result<Age, Refusal> {
+        let rotated = self.candidates(None)?;
         let found = rotated.iter().find(|c| c.age.inode == stat.id.inode);
-        found.map_or(Age::floor(stat.mtime_ns), |c| c.age)
+        Ok(found.map_or(Age::floor(stat.mtime_ns), |c| c.age))
     }
 
     /// The copy that was made of a generation before it was truncated.
     ///
     /// A copy at least as long as what was sent must have the same end there. A shorter one lacks what was written
     /// while it was made: it must have the same start and be no older than the last write that was seen.
-    pub fn copy_of(&self, sent: &Sent<'_>, live: Inode) -> Option<CopyOf<S::File>> {
-        let rotated = self.candidates(Some(live));
+    pub fn copy_of(
+        &self,
+        sent: &Sent<'_>,
+        live: Inode,
+    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let rotated = self.candidates(Some(live))?;
         let mut ages: heapless::Vec<Age, { crate::limits::CANDIDATES_MAX }> = rotated
             .iter()
             .filter(|c| c.size > 0 && c.age.mtime_ns() >= sent.mtime_ns)
             .map(|c| c.age)
             .collect();
         ages.sort_unstable();
-        ages.into_iter().find_map(|age| {
-            let (file, stat) = self.open_rotated(age.inode)?;
-            self.is_copy(&file, stat.size, sent)
-                .then_some(CopyOf { file, stat, age })
-        })
+        for age in ages {
+            if let Some((file, stat)) = self.open_rotated(age.inode)?
+                && self.is_copy(&file, stat.size, sent)
+            {
+                return Ok(Some(CopyOf { file, stat, age }));
+            }
+        }
+        Ok(None)
     }
 
     fn is_copy(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
@@ -212,40 +224,53 @@ impl<S: ReadStore> Query<'_, S> {
         read.is_ok_and(|len| len == bytes.len()) && found == bytes
     }
 
-    /// Finds the file that holds what the client proves. Gives the live file back if it is not that one.
-    #[allow(clippy::type_complexity)]
+    /// Finds the file that holds what the client proves.
     fn find_whole(
         &self,
         asked: Inode,
         held: &Held<'_>,
         live: Option<(S::File, Stat)>,
         rotated: &Candidates,
-    ) -> Result<(S::File, Stat, bool), Option<(S::File, Stat)>> {
+    ) -> Result<Found<S::File>, Refusal> {
         let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
         let live = match live {
             Some((file, stat)) if stat.id.inode == asked && fits(&file, &stat) => {
-                return Ok((file, stat, true));
+                return Ok(Ok((file, stat, true)));
             }
             live => live,
         };
-        if let Some((file, stat)) = self
-            .open_rotated(asked)
-            .filter(|(file, stat)| fits(file, stat))
+        if let Some((file, stat)) = self.open_if_rotated(asked, rotated)?
+            && fits(&file, &stat)
         {
-            return Ok((file, stat, false));
+            return Ok(Ok((file, stat, false)));
         }
         if held.offset == 0 || held.proof.is_empty() {
-            return Err(live);
+            return Ok(Err(live));
         }
         let live = match live {
-            Some((file, stat)) if fits(&file, &stat) => return Ok((file, stat, true)),
+            Some((file, stat)) if fits(&file, &stat) => return Ok(Ok((file, stat, true))),
             live => live,
         };
-        let long_enough = rotated.iter().filter(|c| c.size >= held.offset);
-        let found = long_enough
-            .filter_map(|c| self.open_rotated(c.age.inode))
-            .find(|(file, stat)| fits(file, stat));
-        found.map(|(file, stat)| (file, stat, false)).ok_or(live)
+        for long_enough in rotated.iter().filter(|c| c.size >= held.offset) {
+            if let Some((file, stat)) = self.open_rotated(long_enough.age.inode)?
+                && fits(&file, &stat)
+            {
+                return Ok(Ok((file, stat, false)));
+            }
+        }
+        Ok(Err(live))
+    }
+
+    /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
+    fn open_if_rotated(
+        &self,
+        inode: Inode,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        match rotated.iter().any(|c| c.age.inode == inode) {
+            true => self.open_rotated(inode),
+            false => Ok(None),
+        }
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut short while it was
@@ -256,27 +281,29 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
-    ) -> Option<Choice<S::File>> {
+    ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
+        let offer = |file: S::File, stat: Stat, live: bool| {
+            let block = self.last_block(&file, &stat, held.mapped)?;
+            let terms = Some((block, !live));
+            Some(self.go_on(file, stat, live, stat.size, terms, rotated))
+        };
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
         if other_boot && live.is_some_and(|(file, stat)| is_prefix(file, stat)) {
-            let (file, stat) = self.open_live().ok().flatten()?;
-            let block = self.last_block(&file, &stat, held.mapped)?;
-            return Some(self.go_on(file, stat, true, stat.size, Some((block, false)), rotated));
+            let live = self.open_live()?;
+            return Ok(live.and_then(|(file, stat)| offer(file, stat, true)));
         }
         let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
-        let shorter = rotated
-            .iter()
-            .filter(|c| c.size > 0 && c.size < held.offset && not_older(c.age));
-        shorter
-            .filter_map(|c| self.open_rotated(c.age.inode))
-            .find(|(file, stat)| is_prefix(file, stat))
-            .and_then(|(file, stat)| {
-                let block = self.last_block(&file, &stat, held.mapped)?;
-                let terms = Some((block, true));
-                Some(self.go_on(file, stat, false, stat.size, terms, rotated))
-            })
+        let is_shorter = |c: &&Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
+        for shorter in rotated.iter().filter(is_shorter) {
+            if let Some((file, stat)) = self.open_rotated(shorter.age.inode)?
+                && is_prefix(&file, &stat)
+            {
+                return Ok(offer(file, stat, false));
+            }
+        }
+        Ok(None)
     }
 
     /// Compares a file with what the client proves.
@@ -366,6 +393,10 @@ pub const GUARD_LEN: usize = 64;
 
 /// A moment that no generation older than this one was written after.
 fn floor_ns(stat: &Stat, live: bool, rotated: &Candidates) -> u64 {
-    let older = rotated.iter().map(|c| c.age.mtime_ns()).filter(|_| live);
-    older.chain([stat.mtime_ns]).max().unwrap_or(0)
+    let own = rotated.iter().find(|c| c.age.inode == stat.id.inode);
+    let older = rotated
+        .iter()
+        .filter(|c| live || own.is_some_and(|own| c.age < own.age));
+    let written = older.map(|c| c.age.mtime_ns());
+    written.chain([stat.mtime_ns]).max().unwrap_or(0)
 }

@@ -24,7 +24,7 @@ use crate::time::{Mono, Now};
 use crate::wire::escape::Escaped;
 use crate::wire::frame::ErrorCode;
 use crate::wire::line::{LineBuf, Progress};
-use crate::wire::request::{BadRequest, Op, Request};
+use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
 
 /// One client's state.
 pub struct Session<F> {
@@ -328,6 +328,10 @@ fn with_query<S: ReadStore>(
 fn answer<S: ReadStore>(peer: IpAddr, line: &[u8], cx: &mut Context<'_, S>) -> Phase<S::File> {
     let request = match Request::parse(line) {
         Ok(request) => request,
+        Err(bad) if asks_for_v2(line) => {
+            let text = bad.to_string();
+            return refusal(&text, Ending::BadRequest(bad), cx.now.mono);
+        }
         Err(bad) => return Phase::Ended(Ending::BadRequest(bad)),
     };
     find(peer, &request, cx).unwrap_or_else(|ending| {
@@ -335,9 +339,14 @@ fn answer<S: ReadStore>(peer: IpAddr, line: &[u8], cx: &mut Context<'_, S>) -> P
             return Phase::Ended(ending);
         }
         let text = reason(peer, &request, &ending);
-        let job = Job::refuse(code_of(&ending), &text, ending, cx.now.mono);
-        Phase::Working(Box::new(job))
+        refusal(&text, ending, cx.now.mono)
     })
+}
+
+/// Tells why nothing is served, and then ends as `ending` says.
+fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
+    let job = Job::refuse(code_of(&ending), text, ending, now);
+    Phase::Working(Box::new(job))
 }
 
 /// Finds what a request asks for.
@@ -388,6 +397,7 @@ fn code_of(ending: &Ending) -> ErrorCode {
     match ending {
         Ending::NotServed => ErrorCode::NotServed,
         Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(Refusal::Unsettled) => ErrorCode::Busy,
         Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
         _ => ErrorCode::BadRequest,
     }

@@ -313,14 +313,7 @@ impl Server {
             }
         };
         if config.bind != self.files.config.bind {
-            let replaced = bind(&config).and_then(|l| Listener::new(l, self.reactor.registry()));
-            match replaced {
-                Ok(listener) => self.listener = listener,
-                Err(error) => self.report.say(format_args!(
-                    "cannot listen on {}, stays where it is: {error}",
-                    config.bind
-                )),
-            }
+            self.listen_on(config.bind);
         }
         let before = std::mem::replace(&mut self.files.config, config);
         self.files.memory = Memory::new();
@@ -355,6 +348,33 @@ impl Server {
         self.check_config();
         self.report
             .say(format_args!("read the configuration again"));
+    }
+
+    /// Moves the listening socket. The old one is closed first, for both may want the same port; where the new place is
+    /// not to be had, the old one is taken again.
+    fn listen_on(&mut self, wanted: SocketAddr) {
+        let before = self.listener.address();
+        self.listener.close(self.reactor.registry());
+        let mut listen = |address| {
+            listener::bind(address)
+                .and_then(|socket| Listener::new(socket, self.reactor.registry()))
+        };
+        let replaced = listen(wanted).or_else(|error| {
+            let report = &mut self.report;
+            report.say(format_args!("cannot listen on {wanted}: {error}"));
+            before.and_then(&mut listen)
+        });
+        match replaced {
+            Ok(listener) => {
+                self.listener = listener;
+                if let Ok(address) = self.listener.address() {
+                    self.report.say(format_args!("listening on {address}"));
+                }
+            }
+            Err(error) => self
+                .report
+                .say(format_args!("nobody can connect any more: {error}")),
+        }
     }
 
     /// Makes room for as many clients as are configured, and says what makes a configuration useless.

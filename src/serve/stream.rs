@@ -74,7 +74,22 @@ impl<F> Stream<F> {
                 cx.memory.was_truncated(peer, self.index, inode, offset);
                 return Turn::Over(Ending::Truncated);
             }
-            Look::Rotated | Look::Deleted => return Turn::Over(Ending::Rotated),
+            Look::Rotated | Look::Deleted => {
+                let (stat, size) = (*self.follow.stat(), self.follow.offset());
+                let inode = stat.id.inode;
+                if self.follow.is_left_behind(cx.now.mono) {
+                    cx.memory
+                        .was_left_behind(self.index, inode, stat.mtime_ns, size);
+                } else {
+                    cx.memory
+                        .was_completed(self.index, inode, stat.mtime_ns, size);
+                }
+                if stat.links == 0 {
+                    // Once we close it, the next file may be given its inode, and must not be taken for the same.
+                    cx.memory.was_truncated(peer, self.index, inode, size);
+                }
+                return Turn::Over(Ending::Rotated);
+            }
             Look::Unreadable(error) => return Turn::Over(Ending::Unreadable(error)),
         }
         if self.follow.is_live() {

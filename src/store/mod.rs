@@ -83,7 +83,7 @@ pub trait WriteStore {
     /// Creates a file for reading and appending; `AlreadyExists` if anything has that name.
     fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
 
-    /// Opens a scratch file for writing, emptied, created if need be.
+    /// Opens a scratch file for reading and appending, emptied, created if need be.
     fn create_scratch(&mut self, path: &Path) -> io::Result<Self::File>;
 
     /// Takes the lock that keeps a second collector off the file. `Some(pid)` tells who holds it instead.

@@ -1,10 +1,12 @@
 //! The real file system behind the two traits.
 
+use std::cell::RefCell;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
@@ -69,6 +71,7 @@ impl ReadStore for RealRead {
 pub struct RealWrite {
     /// The devices synced since a batch began; `None` outside of one.
     synced: Option<heapless::Vec<u64, BATCH_DEVICES_MAX>>,
+    locked: LockedFiles,
 }
 
 /// Local copies are spread over fewer file systems than this. Any beyond are synced each time.
@@ -94,59 +97,111 @@ impl RealWrite {
     }
 }
 
+/// A file of the collector's side. Closing it gives up its lock.
+#[derive(Debug)]
+pub struct WriteFile {
+    file: File,
+    id: FileId,
+    locked: LockedFiles,
+}
+
+impl Drop for WriteFile {
+    fn drop(&mut self) {
+        self.locked.0.borrow_mut().retain(|id| *id != self.id);
+    }
+}
+
+/// The files that are locked now.
+///
+/// The lock on a file is the process's and ends when *any* descriptor of that file is closed: nothing in the process
+/// may open a locked file a second time, not even to read it. So the lock cannot keep two sources of one process
+/// apart whose paths lead to the same file, and this has to.
+#[derive(Clone, Debug, Default)]
+struct LockedFiles(Rc<RefCell<Vec<FileId>>>);
+
+impl LockedFiles {
+    /// Refuses a path that leads to a locked file.
+    fn refuse(&self, path: &Path) -> io::Result<()> {
+        let is_locked = fs::symlink_metadata(path)
+            .is_ok_and(|metadata| self.0.borrow().contains(&stat_of(&metadata).id));
+        if is_locked {
+            return Err(io::Error::new(
+                ErrorKind::ResourceBusy,
+                "another source writes to it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn file(&self, file: File) -> io::Result<WriteFile> {
+        let id = stat_of(&file.metadata()?).id;
+        let locked = self.clone();
+        Ok(WriteFile { file, id, locked })
+    }
+}
+
 impl WriteStore for RealWrite {
-    /// The lock on a file is the process's and ends when *any* descriptor of that file is closed: nothing in the
-    /// process may open a locked file a second time, not even to read it.
-    type File = File;
+    type File = WriteFile;
 
-    fn open_append(&mut self, path: &Path) -> io::Result<Option<File>> {
+    fn open_append(&mut self, path: &Path) -> io::Result<Option<WriteFile>> {
+        self.locked.refuse(path)?;
         let file = files::careful(OpenOptions::new().read(true).append(true)).open(path);
-        absent_is_none(file.and_then(regular_only))
+        let file = absent_is_none(file.and_then(regular_only))?;
+        file.map(|file| self.locked.file(file)).transpose()
     }
 
-    fn create_new(&mut self, path: &Path) -> io::Result<File> {
-        files::careful(OpenOptions::new().read(true).append(true).create_new(true)).open(path)
-    }
-
-    fn create_scratch(&mut self, path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        files::careful(&mut options)
+    fn create_new(&mut self, path: &Path) -> io::Result<WriteFile> {
+        files::careful(OpenOptions::new().read(true).append(true).create_new(true))
             .open(path)
-            .and_then(regular_only)
+            .and_then(|file| self.locked.file(file))
     }
 
-    fn lock(&mut self, file: &File) -> io::Result<Option<u32>> {
-        files::try_lock(file)
+    fn create_scratch(&mut self, path: &Path) -> io::Result<WriteFile> {
+        self.locked.refuse(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let file = regular_only(files::careful(&mut options).open(path)?)?;
+        // Emptied only now: what is no regular file is left alone.
+        file.set_len(0)?;
+        self.locked.file(file)
     }
 
-    fn stat(&mut self, file: &File) -> io::Result<Stat> {
-        Ok(stat_of(&file.metadata()?))
+    fn lock(&mut self, file: &WriteFile) -> io::Result<Option<u32>> {
+        let holder = files::try_lock(&file.file)?;
+        if holder.is_none() {
+            self.locked.0.borrow_mut().push(file.id);
+        }
+        Ok(holder)
+    }
+
+    fn stat(&mut self, file: &WriteFile) -> io::Result<Stat> {
+        Ok(stat_of(&file.file.metadata()?))
     }
 
     fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
         absent_is_none(fs::symlink_metadata(path).map(|metadata| stat_of(&metadata)))
     }
 
-    fn append(&mut self, file: &File, bytes: &[u8]) -> io::Result<usize> {
-        again_if_interrupted(|| (&*file).write(bytes))
+    fn append(&mut self, file: &WriteFile, bytes: &[u8]) -> io::Result<usize> {
+        again_if_interrupted(|| (&file.file).write(bytes))
     }
 
-    fn read_at(&mut self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        read_fully_at(file, buf, offset)
+    fn read_at(&mut self, file: &WriteFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_fully_at(&file.file, buf, offset)
     }
 
-    fn truncate(&mut self, file: &File, size: u64) -> io::Result<()> {
-        file.set_len(size)
+    fn truncate(&mut self, file: &WriteFile, size: u64) -> io::Result<()> {
+        file.file.set_len(size)
     }
 
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        self.locked.refuse(path)?;
         let file = absent_is_none(open_to_read(path).and_then(regular_only))?;
         file.map(|file| read_fully_at(&file, buf, 0)).transpose()
     }
 
-    fn sync_file(&mut self, file: &File) -> io::Result<()> {
-        file.sync_data()
+    fn sync_file(&mut self, file: &WriteFile) -> io::Result<()> {
+        file.file.sync_data()
     }
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {

@@ -14,6 +14,7 @@ mod privileges;
 pub mod process;
 mod random;
 pub mod signals;
+pub mod socket;
 pub mod stdio;
 pub mod syslog;
 

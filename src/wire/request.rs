@@ -108,7 +108,7 @@ impl<'a> Request<'a> {
             None => 0,
         };
         let v2 = match words.next() {
-            Some(b"v2") => Some(Extension::parse(words)?),
+            Some(VERSION_2) => Some(Extension::parse(words)?),
             _ => None,
         };
         Ok(Request {
@@ -131,6 +131,14 @@ impl<'a> Request<'a> {
         line.push(b'\n').ok()?;
         Some(line)
     }
+}
+
+/// What stands in fourth place to ask for version 2.
+const VERSION_2: &[u8] = b"v2";
+
+/// Whether a line asks for version 2, be the rest of it sound or not.
+pub fn asks_for_v2(line: &[u8]) -> bool {
+    words(line).nth(3) == Some(VERSION_2)
 }
 
 impl Extension {

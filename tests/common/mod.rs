@@ -1,6 +1,17 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub mod classic;
+pub mod collector;
+pub mod descriptors;
+pub mod logs;
+pub mod pair;
+pub mod patience;
+pub mod process;
+pub mod scripted;
+pub mod server;
+pub mod v2pair;
+
 use std::path::{Path, PathBuf};
 
 /// The program under test.

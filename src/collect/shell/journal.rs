@@ -8,7 +8,7 @@ use crate::collect::event::Event;
 use crate::report::Report;
 use crate::sys::clock;
 use crate::sys::syslog::Syslog;
-use crate::time::Wall;
+use crate::time::{Mono, Wall};
 use crate::wire::escape::{Escaped, OneLine};
 
 /// The collector's way to tell what happens.
@@ -46,6 +46,16 @@ impl Journal {
         if event.is_grave() {
             let _ = io::stderr().write_all(line.as_bytes());
         }
+    }
+
+    /// Hears what time it is, once a turn, and tells how often a complaint came again.
+    pub fn tick(&mut self, now: Mono) {
+        self.report.tick(now);
+    }
+
+    /// When [`tick`](Self::tick) has something to tell.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.report.poll_timeout()
     }
 
     /// Something that concerns the collector itself.

@@ -12,15 +12,14 @@ use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::TURN_BYTES_MAX;
 use crate::reactor::token::Token;
-use crate::store::real::RealWrite;
+use crate::store::real::{RealWrite, WriteFile};
 use crate::time::Mono;
 
-type File = std::fs::File;
 type Cx<'a> = Context<'a, RealWrite>;
 
 /// A source and what the system holds for it.
 pub struct Slot {
-    source: Source<File>,
+    source: Source<WriteFile>,
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     /// Counts the sockets, so that an event of an old one is not taken for one of the new.
@@ -47,7 +46,7 @@ impl Slot {
     /// A source that is due at once. A host name is looked up now, which may take a while.
     pub fn new(config: SourceConfig, now: Mono) -> Slot {
         Slot {
-            address: look_up(&config),
+            address: look_up(&config).first().copied(),
             source: Source::new(config, now),
             socket: None,
             generation: 0,
@@ -65,7 +64,8 @@ impl Slot {
     /// address it had is kept.
     pub fn has_same_address(&self) -> bool {
         let found = look_up(self.config());
-        self.address.is_some() && (found.is_none() || found == self.address)
+        self.address
+            .is_some_and(|address| found.is_empty() || found.contains(&address))
     }
 
     /// The generation of the present socket, as its token carries it.
@@ -235,16 +235,14 @@ pub(super) fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
     }
 }
 
-/// The address of a source; a host name's first.
-pub(super) fn look_up(config: &SourceConfig) -> Option<SocketAddr> {
+/// The addresses of a source: one, or those of its host name.
+pub(super) fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
+    let at_port = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), config.port);
     match &config.address {
-        Address::Ip(ip) => Some(SocketAddr::new(*ip, config.port)),
-        Address::Name(name) => {
-            let mut found = (&**name, config.port).to_socket_addrs().ok()?;
-            found.next().map(|address| {
-                let ip: IpAddr = address.ip().to_canonical();
-                SocketAddr::new(ip, config.port)
-            })
-        }
+        Address::Ip(ip) => vec![at_port(*ip)],
+        Address::Name(name) => (&**name, config.port)
+            .to_socket_addrs()
+            .map(|found| found.map(|address| at_port(address.ip())).collect())
+            .unwrap_or_default(),
     }
 }

@@ -1,13 +1,14 @@
 //! The status files as files: replaced by rename, touched, taken away when their server is no longer configured.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::journal::Journal;
 use crate::collect::status::{Action, Report, ServerIndex, Servers, file_name};
+use crate::sys::files;
 use crate::time::{Mono, Now};
 
 /// The directory of the status files and what belongs into them.
@@ -94,14 +95,67 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut scratch = path.as_os_str().to_owned();
     scratch.push(".tmp");
     let scratch = Path::new(&scratch);
-    File::create(scratch)?.write_all(text.as_bytes())?;
+    write_new(scratch, text).or_else(|error| {
+        if error.kind() != ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        // Left by a run that was killed, or put there by somebody: whatever it is, it is not written through.
+        fs::remove_file(scratch)?;
+        write_new(scratch, text)
+    })?;
     fs::rename(scratch, path)
 }
 
-/// Makes a status file's time of last write the present one.
-fn touch(path: &Path) -> io::Result<()> {
-    File::options()
-        .write(true)
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    files::careful(OpenOptions::new().write(true).create_new(true))
         .open(path)?
-        .set_modified(SystemTime::now())
+        .write_all(text.as_bytes())
+}
+
+/// Makes a status file's time of last write the present one. Anything but a regular file in its place is an error, and
+/// is replaced thereupon.
+fn touch(path: &Path) -> io::Result<()> {
+    let file = files::careful(OpenOptions::new().write(true)).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    file.set_modified(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::sys::testing::make_fifo;
+
+    #[test]
+    fn a_link_in_the_way_is_replaced_and_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("10.0.0.1"));
+        let scratch = dir.path().join("10.0.0.1.tmp");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, &path).unwrap();
+        symlink(&victim, &scratch).unwrap();
+        assert!(touch(&path).is_err());
+        replace(&path, "OK\n").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read(&path).unwrap(), b"OK\n");
+        fs::hard_link(&victim, &scratch).unwrap();
+        replace(&path, "ERR\n").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert!(touch(&path).is_ok());
+    }
+
+    #[test]
+    fn a_fifo_in_the_way_does_not_make_us_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, scratch) = (dir.path().join("10.0.0.1"), dir.path().join("10.0.0.1.tmp"));
+        make_fifo(&path);
+        make_fifo(&scratch);
+        assert!(touch(&path).is_err());
+        replace(&path, "OK\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"OK\n");
+    }
 }

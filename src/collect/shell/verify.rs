@@ -136,7 +136,7 @@ impl Verification {
     /// Puts the copies of a source in the line, and tells what is on record about it.
     fn list(&mut self, source: SourceConfig) -> io::Result<()> {
         let source = Rc::new(source);
-        let address = look_up(&source);
+        let address = look_up(&source).first().copied();
         match gaps_of(&self.store, &source) {
             Ok(text) => {
                 for line in text.split(|&byte| byte == b'\n').filter(|l| !l.is_empty()) {

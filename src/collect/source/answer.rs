@@ -25,15 +25,16 @@ impl<F> Source<F> {
             None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
             None => self.handle_classic(asked, reply.mark, inode, cx),
             Some(_) if self.config.proto == Proto::Classic => Err(Protocol::Terms.into()),
-            Some(_) if reply.mark == Mark::Refused => {
-                self.stream(Some(Framed::refused()), false, cx);
-                Ok(())
-            }
+            // A refusal is one of its answers, and counts as a failed attempt.
             Some(_) if asked.purpose == Purpose::Repair => {
                 self.phase = Phase::Repairing {
                     heard_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
                 };
+                Ok(())
+            }
+            Some(_) if reply.mark == Mark::Refused => {
+                self.stream(Some(Framed::refused()), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
@@ -53,8 +54,9 @@ impl<F> Source<F> {
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
+        let is_downgraded = held.origin.is_some() && !held.classic;
         if next == held.inode && found && !is_probe {
-            if held.origin.is_some() && !held.classic {
+            if is_downgraded {
                 (cx.events)(&self.config, Event::Downgraded);
             }
             let mixed = Generation {
@@ -73,9 +75,13 @@ impl<F> Source<F> {
             };
             return Err(Trouble::ClosedSilently);
         }
+        if is_downgraded {
+            (cx.events)(&self.config, Event::Downgraded);
+        }
         let is_lost = next != held.inode && (!found || is_probe);
+        // One empty generation after the other is nothing to be in a hurry about.
         self.leave(Generation::classic(next), is_lost, cx)?;
-        self.follow(None, true, cx);
+        self.follow(None, asked.offset > 0, cx);
         Ok(())
     }
 
@@ -113,13 +119,20 @@ impl<F> Source<F> {
             return Err(Protocol::Terms.into());
         }
         self.no_prefix = false;
+        let goes_on = mark == Mark::Found && terms.at == asked.offset;
+        if let Some(sound) = self.unproved_from.take().filter(|_| !goes_on) {
+            // It is not the generation that changed, but what came last that was never part of it.
+            self.take_back(sound, cx)?;
+            return Err(Trouble::AskAgain);
+        }
         if mark == Mark::Lost {
             let is_lost = inode != held.inode;
             if is_lost {
-                self.note_gap(held.inode, asked.offset, cx)?;
+                let lost = format_args!("lost {}:{}", held.inode, asked.offset);
+                self.put_on_record(lost, cx).map_err(Trouble::Files)?;
             }
             self.leave(next, is_lost, cx)?;
-            self.follow(Some(framed), true, cx);
+            self.follow(Some(framed), asked.offset > 0, cx);
             return Ok(());
         }
         let same = Generation {
@@ -156,7 +169,7 @@ impl<F> Source<F> {
         else {
             return Err(Protocol::Terms.into());
         };
-        if self.block(theirs.start, theirs.len, false, cx)? != Some(theirs) {
+        if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }
@@ -180,6 +193,24 @@ impl<F> Source<F> {
         let framed = Framed::new(terms.boot, terms.size, box_size);
         self.follow(Some(framed), true, cx);
         Ok(())
+    }
+
+    /// Cuts the copy back to what came in whole frames.
+    fn take_back<S: WriteStore<File = F>>(
+        &mut self,
+        sound: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = &mut self.copy else {
+            return Ok(());
+        };
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: "",
+        };
+        copy.cut(sound, &mut means).map_err(Trouble::Files)
     }
 
     /// First contact.
@@ -242,26 +273,6 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// Puts a loss on record beside the local copy.
-    fn note_gap<S: WriteStore<File = F>>(
-        &mut self,
-        inode: Inode,
-        offset: u64,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
-        let stamp = (cx.stamp)();
-        let text = format!("{stamp} lost {inode}:{offset}\n");
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
-        LocalCopy::<F>::note_gap(&text, &mut means).map_err(Trouble::Files)?;
-        self.flawed = true;
-        Ok(())
-    }
-
     /// The same generation has another name, or comes in another way.
     fn know_as<S: WriteStore<File = F>>(
         &mut self,
@@ -291,6 +302,18 @@ impl<F> Source<F> {
     ) {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
+        // Whether a full disk has room again shows only in writing what comes next.
+        if !self.is_in_trouble_with_files() {
+            self.recover(cx);
+        }
+    }
+
+    pub(super) fn is_in_trouble_with_files(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Files(_)))
+    }
+
+    /// All is well, which is told if it was not so before.
+    pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
         if self.in_error {
             self.tell_state(cx);
         }

@@ -1,8 +1,11 @@
 //! What a source makes of what follows the answer line, and of copies that are complete.
 
+use std::fmt;
+use std::path::Path;
+
 use super::{Context, Phase, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, Means};
+use crate::collect::copy::{Fault, LocalCopy, Means};
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -22,6 +25,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let now = cx.now.mono;
+        let is_stream = matches!(self.phase, Phase::Streaming { .. });
         let result = match std::mem::replace(&mut self.phase, Phase::Waiting { until: now }) {
             Phase::Streaming {
                 since,
@@ -58,10 +62,13 @@ impl<F> Source<F> {
                 Ok(())
             }
         };
-        match result {
-            Err(trouble) => self.fail(trouble, cx),
-            Ok(()) => self.turn_to_repair(cx),
+        if let Err(trouble) = result {
+            return self.fail(trouble, cx);
         }
+        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+            self.recover(cx);
+        }
+        self.turn_to_repair(cx);
     }
 
     /// Appends classic bytes, keep-alives left out. Tells whether there were any.
@@ -92,6 +99,7 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
+        framed.tick(cx.now.mono);
         let mut rest = data;
         let mut grew = false;
         loop {
@@ -120,7 +128,7 @@ impl<F> Source<F> {
                     grew = true;
                     self.audit.add(finished)
                 }
-                Outcome::Digest(md5) => self.audit.add_digest(md5),
+                Outcome::Digest(digest) => self.audit.add_digest(digest),
             };
             if !listed {
                 return Err(Trouble::Behind);
@@ -203,7 +211,8 @@ impl<F> Source<F> {
                     boot: cx.boot,
                     stamp: "",
                 };
-                framed.abandon(copy, &mut means)
+                self.unproved_from = framed.abandon(copy, &mut means)?;
+                Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Repairing { .. } => {
                 let failed = self.repair.as_mut().and_then(|repair| {
@@ -258,21 +267,56 @@ impl<F> Source<F> {
         self.repair = None;
         self.retry_now(cx.now.mono);
         match outcome {
-            repair::Outcome::Healed { path, from, kept } => {
+            repair::Outcome::Healed {
+                path,
+                from,
+                kept,
+                md5,
+            } => {
                 let healed = Event::Healed {
                     path: &path,
                     from,
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
+                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
             }
-            repair::Outcome::Hopeless { path, why } => self.note_difference(&path, why, cx),
+            repair::Outcome::Hopeless { path, why } => {
+                repair::clear_away(&path, cx.store);
+                self.note_difference(&path, why, cx);
+            }
         }
     }
 
     /// A finished copy is not what the server has, and stays so: the status has to show that.
-    fn note_difference<S>(&mut self, path: &std::path::Path, why: &str, cx: &mut Context<'_, S>) {
-        self.flawed = true;
+    fn note_difference<S: WriteStore<File = F>>(
+        &mut self,
+        path: &Path,
+        why: &str,
+        cx: &mut Context<'_, S>,
+    ) {
         (cx.events)(&self.config, Event::Differs { path, why });
+        let differs = format_args!("differs {}: {why}", path.display());
+        if let Err(fault) = self.put_on_record(differs, cx) {
+            (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+        }
+    }
+
+    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
+    pub(super) fn put_on_record<S: WriteStore<File = F>>(
+        &mut self,
+        what: fmt::Arguments<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Fault> {
+        self.flawed = true;
+        let stamp = (cx.stamp)();
+        let line = format!("{stamp} {what}\n");
+        let mut means = Means {
+            store: &mut *cx.store,
+            paths: &self.paths,
+            boot: cx.boot,
+            stamp: &stamp,
+        };
+        LocalCopy::<F>::note_gap(&line, &mut means)
     }
 }

@@ -83,7 +83,7 @@ impl<F> Source<F> {
         let origin = generation.and_then(|generation| generation.origin);
         Ok(Extension {
             proof: match generation {
-                Some(_) => self.prove(asked.offset, cx)?,
+                Some(generation) => self.prove(asked.offset, generation.classic, cx)?,
                 None => Proof::new(),
             },
             mtime_ns: origin.map(|origin| origin.mtime_ns),
@@ -95,10 +95,12 @@ impl<F> Source<F> {
         })
     }
 
-    /// Checksums of the end, the start and some random places of the copy.
+    /// Checksums of the end, the start and some random places of the copy; of their masked form if classic had a part
+    /// in it.
     fn prove<S: WriteStore<File = F>>(
         &self,
         size: u64,
+        mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Proof, Trouble> {
         let mut random = [0; RANDOM_PLACES];
@@ -107,7 +109,7 @@ impl<F> Source<F> {
         }
         let mut proof = Proof::new();
         for (start, len) in proof::places(size, &random) {
-            if let Some(block) = self.block(start, len, false, cx)? {
+            if let Some(block) = self.block(start, len, mapped, cx)? {
                 let _ = proof.push(block);
             }
         }

@@ -5,8 +5,12 @@ use std::io;
 
 use super::*;
 use crate::collect::config::Config;
+use crate::limits;
 use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
+use crate::wire::crc32::Crc32;
+use crate::wire::frame::{self, Frame};
+use crate::wire::md5;
 
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
@@ -29,7 +33,16 @@ impl Rig {
     }
 
     fn on(disk: Fake) -> Rig {
-        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m proto=classic").unwrap();
+        Rig::configured(disk, "10.0.0.1 19 /var/log/m /l/m /p/m proto=classic")
+    }
+
+    /// One that offers version 2.
+    fn offering() -> Rig {
+        Rig::configured(Fake::new(), "10.0.0.1 19 /var/log/m /l/m /p/m")
+    }
+
+    fn configured(disk: Fake, line: &str) -> Rig {
+        let config = Config::parse(line.as_bytes()).unwrap();
         let config = config.sources.into_iter().next().unwrap();
         Rig {
             source: Source::new(config, Mono::from_ms(1_000)),
@@ -86,6 +99,13 @@ impl Rig {
 
     fn close(&mut self, closed: Closed) {
         self.with(|source, cx| source.handle_closed(closed, cx));
+    }
+
+    /// Does all that takes long.
+    fn work(&mut self) {
+        while self.source.has_work() {
+            self.with(|source, cx| source.work(&mut [0; 64], cx));
+        }
     }
 
     fn said(&self) -> Vec<String> {
@@ -359,6 +379,15 @@ fn truncation_on_a_silent_server_is_found_out_by_asking_with_inode_0() {
 }
 
 #[test]
+fn a_reset_says_nothing_about_the_file() {
+    let mut rig = Rig::asking_again();
+    for _ in 0..5 {
+        rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
+        assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    }
+}
+
+#[test]
 fn a_tunnel_that_closes_for_a_while_is_no_truncation() {
     let mut rig = Rig::asking_again();
     rig.close(Closed::ByServer);
@@ -433,13 +462,31 @@ fn a_full_disk_is_an_error_told_once_that_heals_by_itself() {
     assert!(rig.source.in_error() && !rig.source.wants_connection());
     assert_eq!(rig.said().len(), 1);
     rig.disk.set_room(Some(0));
-    assert_eq!(rig.connect(), "/var/log/m 7 4\n");
-    rig.receive(b"O 7\nef");
+    for _ in 0..3 {
+        assert_eq!(rig.connect(), "/var/log/m 7 4\n");
+        rig.receive(b"O 7\n");
+        assert!(rig.source.in_error(), "nothing was written yet");
+        rig.receive(b"ef");
+    }
+    assert_eq!(rig.said().len(), 0);
     rig.disk.set_room(None);
-    rig.said();
     assert_eq!(rig.connect(), "/var/log/m 7 4\n");
     rig.receive(b"O 7\nef");
     assert_eq!(rig.local(), b"abcdef");
+    assert!(!rig.source.in_error());
+    assert_eq!(rig.said(), ["following 7 from 6"]);
+}
+
+#[test]
+fn a_keep_alive_shows_that_nothing_is_left_to_write() {
+    let mut rig = Rig::streaming();
+    rig.disk.set_room(Some(3));
+    rig.receive(b"defg");
+    rig.disk.set_room(Some(0));
+    assert_eq!(rig.connect(), "/var/log/m 7 6\n");
+    rig.receive(b"O 7\n");
+    assert!(rig.source.in_error());
+    rig.receive(b"\x07");
     assert!(!rig.source.in_error());
 }
 
@@ -473,4 +520,156 @@ fn reopening_a_file_that_was_taken_away_asks_again() {
     rig.with(|source, cx| source.reopen(cx));
     assert!(!rig.source.wants_connection());
     assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+}
+
+// Version 2.
+
+fn data_frame(offset: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = [&[0; frame::HEADER_LEN][..], &offset.to_be_bytes(), bytes].concat();
+    frame::seal(frame::kind::DATA, &mut frame);
+    frame
+}
+
+#[test]
+fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7\nab\xff");
+    rig.close(Closed::ByServer);
+    rig.connect();
+    rig.receive(b"O 7 v2 at=3 size=5 m=1 b=00000001\n");
+    rig.receive(&data_frame(3, b"\x07c"));
+    assert_eq!(rig.local(), b"ab\xff\x07c");
+    rig.close(Closed::ByServer);
+    let masked = Crc32::new().update(b"ab\xff\xffc").finish();
+    assert_eq!(
+        rig.connect(),
+        format!("/var/log/m 7 5 v2 p=0:5:{masked:08x} m=1 b=00000001 c=1\n")
+    );
+}
+
+#[test]
+fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: Some([0; 16]),
+    };
+    let next = frame::Next {
+        inode: Inode(8),
+        mtime_ns: 2,
+    };
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    rig.work();
+    let refusal = Frame::Error {
+        code: frame::ErrorCode::Gone,
+        text: b"gone",
+    };
+    for _ in 0..limits::HEAL_ATTEMPTS_MAX {
+        assert_eq!(rig.connect(), "/var/log/m 7 3 v2 op=sums:0:4096:1\n");
+        rig.receive(b"E 0 v2\n");
+        rig.receive(&refusal.to_bytes());
+    }
+    let said = rig.said();
+    assert!(said.iter().any(|text| text.contains("differs")), "{said:?}");
+    assert!(rig.connect().starts_with("/var/log/m 8 0 v2"));
+    rig.receive(b"O 8 v2 at=0 size=0 m=2 b=00000001\n");
+    rig.receive(&data_frame(0, b"x"));
+    assert_eq!(rig.local(), b"x");
+    assert!(rig.source.in_error());
+    assert_eq!(
+        rig.disk.read("/l/m.gaps").unwrap(),
+        b"20261122132956 differs /l/m.20261122132956: the server does not send it again\n"
+    );
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(rig.source.in_error(), "it stays on record");
+    rig.disk.remove("/l/m.gaps");
+    rig.with(|source, cx| source.reopen(cx));
+    assert!(!rig.source.in_error(), "until that is taken away");
+}
+
+#[test]
+fn a_late_digest_counts_only_for_the_generation_it_names() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: None,
+    };
+    let next = frame::Next {
+        inode: Inode(8),
+        mtime_ns: 2,
+    };
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    rig.said();
+    for (inode, size) in [(6, 3), (7, 2), (7, 3)] {
+        let mut of_abc = md5::Md5::new();
+        of_abc.update(b"abc");
+        let digest = Frame::Digest {
+            inode: Inode(inode),
+            size,
+            md5: of_abc.finish(),
+        };
+        rig.receive(&digest.to_bytes());
+        rig.work();
+        let is_checked = rig.said().iter().any(|text| text.starts_with("verified"));
+        assert_eq!(is_checked, (inode, size) == (7, 3));
+    }
+}
+
+#[test]
+fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_without() {
+    for bytes in [&b""[..], b"x"] {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.receive(b"O 7 v2 at=0 size=0 m=1 b=00000001\n");
+        let mut digest = md5::Md5::new();
+        digest.update(bytes);
+        let md5 = Some(digest.finish());
+        let mut inode = 7;
+        let mut rotate = |rig: &mut Rig| {
+            inode += 1;
+            let end = frame::End {
+                size: bytes.len() as u64,
+                reason: frame::Reason::Rotated,
+                md5,
+            };
+            let next = frame::Next {
+                inode: Inode(inode),
+                mtime_ns: 2,
+            };
+            rig.receive(&data_frame(0, bytes));
+            rig.receive(&Frame::End(end).to_bytes());
+            rig.receive(&Frame::Next(next).to_bytes());
+            rig.work();
+        };
+        for _ in 0..2 {
+            for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+                rotate(&mut rig);
+            }
+            assert!(rig.source.wants_connection());
+            rig.now_ms += limits::NEXTS_PERIOD_MS;
+        }
+        rotate(&mut rig);
+        for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+            assert!(rig.source.wants_connection());
+            rotate(&mut rig);
+        }
+        assert!(!rig.source.wants_connection());
+        let said = rig.said();
+        assert!(
+            said.iter()
+                .any(|text| text.contains("one file after the other")),
+            "{said:?}"
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! Every row of the table of answers, over a file system in memory.
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -143,6 +144,27 @@ fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
 }
 
 #[test]
+fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
+    let mut rig = Rig::new();
+    rig.memory.saw_live(0, Inode(9), 2_500_000_000);
+    rig.memory.was_completed(0, Inode(9), 2_500_000_000, 10);
+    assert_eq!(rig.answer("/v/m 9 10"), says("O 3", 0, 3));
+    assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
+}
+
+#[test]
+fn what_a_writer_adds_that_never_moves_on_is_left_to_its_own() {
+    let mut rig = Rig::new();
+    rig.memory.was_left_behind(0, Inode(2), 2_000_000_000, 1);
+    assert_eq!(
+        rig.answer("/v/m 2 0"),
+        says("O 2", 0, 2),
+        "what comes before is not"
+    );
+    assert_eq!(rig.answer("/v/m 2 1"), says("O 3", 0, 3));
+}
+
+#[test]
 fn an_inode_used_again_by_a_shorter_file_is_lost() {
     let mut rig = Rig::new();
     assert_eq!(rig.answer("/v/m 2 100"), says("L 3", 0, 3));
@@ -184,15 +206,25 @@ fn compressed_and_special_files_are_no_candidates() {
 #[test]
 fn more_rotated_files_than_fit_leave_the_newest() {
     let mut rig = Rig::new();
+    rig.disk.remove("/v/m.1");
+    rig.disk.remove("/v/m.2");
     for n in 0..2 * CANDIDATES_MAX as u64 {
         rig.disk.at_ms(10_000 + n);
         rig.disk
-            .write_as(&format!("/v/m.{}", 10 + n), 100 + n, b"x");
+            .write_as(&format!("/v/m.{}", 500 - n), 100 + n, b"x");
     }
     rig.quiet_since_ms = 100_000;
     let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;
     assert_eq!(rig.answer(&format!("/v/m {} 1", newest - 1)).2, newest);
     assert_eq!(rig.answer(&format!("/v/m {newest} 1")).2, 3);
+}
+
+#[test]
+fn an_old_generation_that_was_touched_does_not_hide_the_newer_ones() {
+    let mut rig = Rig::new();
+    rig.disk.at_ms(4_000);
+    rig.disk.write("/v/m.2", b"late");
+    assert_eq!(rig.answer("/v/m 1 5"), says("O 2", 0, 2));
 }
 
 #[test]
@@ -206,4 +238,120 @@ fn every_generation_is_walked_through_in_order() {
         walked.push(held.0);
     }
     assert_eq!(walked, [1, 2, 3, 3, 3, 3]);
+}
+
+/// A disk on which a rotation happens just before a certain call.
+struct Rotating<'a> {
+    disk: &'a Fake,
+    calls_left: Cell<i32>,
+}
+
+impl Rotating<'_> {
+    fn count_call(&self) {
+        let left = self.calls_left.get();
+        self.calls_left.set(left - 1);
+        if left == 0 {
+            for (from, to) in [
+                ("/v/m.2", "/v/m.3"),
+                ("/v/m.1", "/v/m.2"),
+                ("/v/m", "/v/m.1"),
+            ] {
+                self.disk.rename_now(from, to);
+            }
+            self.disk.write_as("/v/m", 4, b"4444");
+        }
+    }
+}
+
+impl ReadStore for Rotating<'_> {
+    type File = Handle;
+
+    fn open(&self, path: &Path) -> io::Result<Handle> {
+        self.count_call();
+        self.disk.open(path)
+    }
+
+    fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        ReadStore::stat(self.disk, file)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.count_call();
+        ReadStore::stat_path(self.disk, path)
+    }
+
+    fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        ReadStore::read_at(self.disk, file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &Handle) -> bool {
+        self.disk.at_rest(file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.disk.boot()
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        self.count_call();
+        self.disk.list(dir, each)
+    }
+}
+
+/// Asks something of the log while it is rotated just before the first call, the second, and so on. What is answered
+/// has to be `expected`; nothing need be, but only now and then.
+fn expect_through_rotation(
+    expected: &str,
+    ask: impl Fn(&Query<'_, Rotating<'_>>, &mut Memory) -> Result<String, Refusal>,
+) {
+    let mut answers = 0;
+    for call in 0..40 {
+        let mut rig = Rig::new();
+        let store = Rotating {
+            disk: &rig.disk,
+            calls_left: Cell::new(call),
+        };
+        let query = Query {
+            store: &store,
+            entry: &rig.config.files[0],
+            index: 0,
+            peer: PEER,
+            quiet_since_ns: u64::MAX,
+        };
+        match ask(&query, &mut rig.memory) {
+            Ok(answer) => {
+                assert_eq!(answer, expected, "with a rotation before call {call}");
+                answers += 1;
+            }
+            Err(refusal) => assert!(matches!(refusal, Refusal::Unsettled), "{refusal}"),
+        }
+    }
+    assert!(answers >= 35, "only {answers} answers");
+}
+
+#[test]
+fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
+    for (line, reply) in [
+        ("/v/m 1 1", "O 2\n"),
+        ("/v/m 2 2", "O 3\n"),
+        ("/v/m 1 0", "O 1\n"),
+    ] {
+        expect_through_rotation(reply, |query, memory| {
+            let choice = query.choose(&Request::parse(line.as_bytes()).unwrap(), memory)?;
+            Ok(String::from_utf8_lossy(&choice.reply.to_line()).into_owned())
+        });
+    }
+}
+
+#[test]
+fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
+    expect_through_rotation("1", |query, _| {
+        let before_all = Age::floor(500_000_000);
+        Ok(query
+            .next_after(before_all, None)?
+            .stat
+            .id
+            .inode
+            .to_string())
+    });
 }

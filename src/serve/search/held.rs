@@ -27,7 +27,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// proves most, else the one with its inode. With inode 0 only what is proved counts.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode));
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         let held = Held {
             offset: request.offset,
@@ -37,16 +37,17 @@ impl<S: ReadStore> Query<'_, S> {
         let live = if asked == Inode::NONE {
             live
         } else {
-            match self.find_whole(asked, &held, live, &rotated) {
+            match self.find_whole(asked, &held, live, &rotated)? {
                 Ok((file, stat, _)) => return Ok((file, stat)),
                 Err(live) => live,
             }
         };
-        let opened = rotated
-            .iter()
-            .filter_map(|candidate| self.open_rotated(candidate.age.inode));
         let mut best = None;
-        for (file, stat) in live.into_iter().chain(opened) {
+        let opened = rotated.iter().map(|c| self.open_rotated(c.age.inode));
+        for found in live.into_iter().map(|live| Ok(Some(live))).chain(opened) {
+            let Some((file, stat)) = found? else {
+                continue;
+            };
             let likeness = self.likeness(&file, &stat, asked, &held);
             let is_better = best.as_ref().is_none_or(|(most, _)| likeness > *most);
             if is_better && (likeness.blocks > 0 || likeness.is_named) {

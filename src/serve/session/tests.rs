@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::limits::DRAIN_MAX_MS;
 use crate::store::Kind;
 use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
@@ -178,6 +179,19 @@ fn every_bad_request_has_its_ending() {
         );
         assert_eq!(rig.take(), b"");
         assert!(rig.session.poll_timeout(&rig.config).is_none());
+    }
+}
+
+#[test]
+fn a_bad_request_of_version_2_is_told_why() {
+    for line in ["/v/m x 0 v2\n", "/v/m 1 x v2\n", "/v/m 1 1 v2 op=dance\n"] {
+        let mut rig = Rig::new();
+        rig.input(line.as_bytes());
+        let answer = String::from_utf8_lossy(&rig.take()).into_owned();
+        let (first, frame) = answer.split_once('\n').unwrap();
+        assert!(first.starts_with("E 0 v2"), "{line}: {answer}");
+        assert!(frame.contains("\u{1}a request "), "{line}: {answer}");
+        assert!(matches!(rig.ending(), Ending::BadRequest(_)));
     }
 }
 
@@ -366,6 +380,29 @@ fn a_rotated_file_is_drained_until_it_was_quiet_for_the_grace_time() {
     rig.wait_ms(60_000);
     assert!(matches!(rig.ending(), Ending::Rotated));
     assert_eq!(rig.now_ms, written_ms + 10_000);
+}
+
+#[test]
+fn a_writer_that_never_moves_on_is_left_behind_in_the_end() {
+    let mut rig = Rig::streaming();
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    let rotated_ms = rig.now_ms;
+    while rig.session.ending().is_none() && rig.now_ms < 2 * DRAIN_MAX_MS {
+        rig.disk.write_inode(7, b"x");
+        rig.listen_ms(3_000);
+    }
+    assert!(matches!(rig.ending(), Ending::Rotated));
+    assert!(rig.now_ms - rotated_ms >= DRAIN_MAX_MS);
+    rig.disk.write_inode(7, b"x");
+    let size = rig.disk.read("/v/m.1").unwrap().len() - 1;
+    rig.session = Session::new(PEER, Mono::from_ms(rig.now_ms));
+    rig.input(format!("/v/m 7 {size}\n").as_bytes());
+    assert!(
+        rig.take().starts_with(b"O 8\n"),
+        "the next generation at last"
+    );
 }
 
 #[test]

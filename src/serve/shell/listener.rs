@@ -7,14 +7,16 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 
 use super::LISTENER;
-use crate::limits::ACCEPT_PAUSE_MS;
+use crate::limits::{ACCEPT_PAUSE_MS, UNSENT_MAX};
 use crate::reactor::token::Token;
 use crate::report::Report;
+use crate::sys::socket::limit_unsent;
 use crate::time::Mono;
 
 /// The listening socket.
 pub struct Listener {
-    socket: TcpListener,
+    /// `None` once it is closed.
+    socket: Option<TcpListener>,
     /// Set while accepting makes no sense, because nothing but time can help.
     paused_until: Option<Mono>,
 }
@@ -36,14 +38,22 @@ impl Listener {
         };
         registry.register(&mut socket, token.pack(), Interest::READABLE)?;
         Ok(Listener {
-            socket,
+            socket: Some(socket),
             paused_until: None,
         })
     }
 
     /// Where it listens, the port that the system chose included.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        socket.local_addr()
+    }
+
+    /// Listens no longer.
+    pub fn close(&mut self, registry: &Registry) {
+        if let Some(mut socket) = self.socket.take() {
+            let _ = registry.deregister(&mut socket);
+        }
     }
 
     /// Whether a pause is over.
@@ -61,9 +71,11 @@ impl Listener {
     pub fn accept(&mut self, now: Mono, report: &mut Report) -> Option<(TcpStream, SocketAddr)> {
         self.paused_until = None;
         loop {
-            match self.socket.accept() {
+            match self.socket.as_ref()?.accept() {
                 Ok((stream, peer)) => {
+                    // Both only make things quicker.
                     let _ = stream.set_nodelay(true);
+                    let _ = limit_unsent(&stream, UNSENT_MAX);
                     return Some((
                         stream,
                         SocketAddr::new(peer.ip().to_canonical(), peer.port()),

@@ -49,19 +49,17 @@ impl Watches {
         })
     }
 
-    /// Watches a file and its directory, unless they are watched already. Tells whether they were not.
+    /// Watches what stands at a file's path now, and the directory it is in; either may be another than last time, for
+    /// instance where a link on the way was turned elsewhere. Tells whether anything of it was not watched already.
     pub fn add(&mut self, file: u32, files: &[FileEntry], report: &mut Report) -> bool {
-        if self.rows.iter().any(|row| row.file == file) {
-            return false;
-        }
         let Some(entry) = files.get(file as usize) else {
             return false;
         };
-        if let Some(dir) = entry.path.parent() {
-            self.watch(file, dir, Watch::Directory, report);
-        }
-        self.watch(file, &entry.path, Watch::File, report);
-        true
+        let dir_is_new = entry
+            .path
+            .parent()
+            .is_some_and(|dir| self.watch(file, dir, Watch::Directory, report));
+        self.watch(file, &entry.path, Watch::File, report) || dir_is_new
     }
 
     /// Ends all watches.
@@ -114,31 +112,33 @@ impl Watches {
         self.changed.get(file as usize).copied().unwrap_or(false)
     }
 
-    /// Watches what stands at a path now. The file that stood there before stays watched for its late writers, but
-    /// not for ever: the oldest watch of a file goes first.
-    fn watch(&mut self, file: u32, path: &Path, what: Watch, report: &mut Report) {
+    /// Watches what stands at a path now, and tells whether it was not watched already. What stood there before stays
+    /// watched, a file for its late writers, but not for ever: the oldest watch goes first.
+    fn watch(&mut self, file: u32, path: &Path, what: Watch, report: &mut Report) -> bool {
         let id = match self.inotify.watch(path, what) {
             Ok(id) => id,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
             Err(error) => {
-                return report.say(format_args!(
+                report.say(format_args!(
                     "changes of {} are noticed only at every check: {error}",
                     path.display()
                 ));
+                return false;
             }
         };
         if self.rows.iter().any(|row| row.id == id && row.file == file) {
-            return;
+            return false;
         }
         self.rows.push(Row { id, file, what });
-        let of_this_file = |row: &Row| row.file == file && row.what == Watch::File;
-        if self.rows.iter().filter(|row| of_this_file(row)).count() > WATCHES_PER_FILE_MAX
-            && let Some(oldest) = self.rows.iter().position(of_this_file)
+        let is_alike = |row: &Row| row.file == file && row.what == what;
+        if self.rows.iter().filter(|row| is_alike(row)).count() > WATCHES_PER_FILE_MAX
+            && let Some(oldest) = self.rows.iter().position(is_alike)
         {
             let row = self.rows.remove(oldest);
             if !self.rows.iter().any(|other| other.id == row.id) {
                 let _ = self.inotify.unwatch(row.id);
             }
         }
+        true
     }
 }

@@ -240,6 +240,12 @@ mod writing {
         store.append(&file, b"one").unwrap();
         store.append(&file, b"two").unwrap();
         assert_eq!(scene.text("log"), "onetwo");
+        let mut buf = [0; 8];
+        assert_eq!(store.read_at(&file, &mut buf, 1).unwrap(), 5);
+        assert_eq!(&buf[..5], b"netwo");
+        store.truncate(&file, 3).unwrap();
+        store.append(&file, b"2").unwrap();
+        assert_eq!(scene.text("log"), "one2");
         store.create_scratch(&scene.at("new")).unwrap();
         assert_eq!(scene.text("new"), "");
         assert!(is_link_refusal(store.create_scratch(&scene.at("link"))));
@@ -264,6 +270,23 @@ mod writing {
             u8::from(RealWrite::default().lock(&file).unwrap() == Some(holder))
         });
         assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn a_locked_file_is_not_opened_twice_by_any_name() {
+        let scene = Scene::new();
+        let (path, other) = (scene.at("new"), scene.at("other"));
+        let mut store = store();
+        let file = store.create_new(&path).unwrap();
+        assert_eq!(store.lock(&file).unwrap(), None);
+        store.link(&path, &other).unwrap();
+        let busy = Some(ErrorKind::ResourceBusy);
+        assert_eq!(kind_of_error(store.open_append(&other)), busy);
+        assert_eq!(kind_of_error(store.create_scratch(&other)), busy);
+        assert_eq!(kind_of_error(store.read_small(&other, &mut [0; 8])), busy);
+        drop(file);
+        let file = store.open_append(&other).unwrap().unwrap();
+        assert_eq!(store.lock(&file).unwrap(), None);
     }
 
     #[test]

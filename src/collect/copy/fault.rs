@@ -1,0 +1,72 @@
+//! What can be found in, and go wrong with, the local files of a source.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::collect::pointer::PointerFault;
+
+/// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// A local copy without a pointer was renamed to this name; the source starts as if new.
+    SetAside(PathBuf),
+    /// There is a pointer but no local copy: it is fetched again from the start.
+    CopyMissing,
+    /// The last run stopped in the middle of a rotation, which is now finished; the older copy has this name.
+    RotationFinished(PathBuf),
+    /// The last run stopped in the middle of a rotation, and the older copy has vanished since.
+    RotatedMissing(PathBuf),
+}
+
+/// Why the local side of a source cannot go on.
+#[derive(Debug)]
+pub enum Fault {
+    /// A system call failed.
+    System {
+        /// What was tried, as in "cannot ...".
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The pointer file cannot be trusted.
+    Pointer(PathBuf, PointerFault),
+    /// Another process, by its pid, writes to this file.
+    Locked(PathBuf, u32),
+    /// Every name that the rotated copy could have is taken.
+    NoFreeName(PathBuf),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::System {
+                operation,
+                path,
+                error,
+            } => write!(f, "cannot {operation} {}: {error}", path.display()),
+            Fault::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
+            Fault::Locked(path, pid) => write!(
+                f,
+                "{} is being written by another collector, process {pid}",
+                path.display()
+            ),
+            Fault::NoFreeName(path) => write!(
+                f,
+                "every name for the rotated copy of {} is taken",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// A failed system call.
+pub(super) fn system(operation: &'static str, path: &Path, error: io::Error) -> Fault {
+    Fault::System {
+        operation,
+        path: path.to_path_buf(),
+        error,
+    }
+}

@@ -1,0 +1,148 @@
+//! Who is let in, and how many.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use crate::common::classic::Client;
+use crate::common::logs::Logs;
+use crate::common::process::until;
+use crate::common::server::Server;
+
+const TEXT: &str = "one line\n";
+
+fn served_log(settings: &str) -> (Logs, Server) {
+    let logs = Logs::new();
+    logs.write("messages", TEXT);
+    let server = Server::start(&(logs.served("messages", "") + settings));
+    (logs, server)
+}
+
+fn local(last: [u8; 3]) -> Ipv4Addr {
+    Ipv4Addr::new(127, last[0], last[1], last[2])
+}
+
+/// Comes from an address of this machine.
+fn client_from(server: &Server, last: [u8; 3]) -> Client {
+    Client::connect_from(local(last), server.address())
+}
+
+fn expect_service(client: &mut Client, logs: &Logs) {
+    client.send(logs.request("messages", "0 0\n"));
+    assert_eq!(client.reply(), format!("O {}", logs.inode("messages")));
+    client.expect(TEXT);
+}
+
+#[test]
+fn who_is_not_named_is_closed_at_once_and_without_a_word() {
+    let settings = "$hosts_allow{'127.0.0.1'} = 0; $hosts_allow{'127.0.0.2'} = 1;";
+    let (logs, server) = served_log(settings);
+    // Before anything was asked.
+    client_from(&server, [0, 0, 1]).expect_closed_without_a_word();
+    client_from(&server, [0, 0, 3]).expect_closed_without_a_word();
+    server.wait_for("127.0.0.1: is not in %hosts_allow");
+    server.wait_for("127.0.0.3: is not in %hosts_allow");
+
+    let mut hasty = client_from(&server, [0, 0, 1]);
+    hasty.send(logs.request("messages", "0 0\n"));
+    hasty.expect_closed_without_a_word();
+    expect_service(&mut client_from(&server, [0, 0, 2]), &logs);
+}
+
+#[test]
+fn networks_are_allowed_and_single_hosts_taken_out_of_them() {
+    let settings = "$hosts_allow{'127.8.0.0/16'} = 1; $hosts_allow{'127.8.3.0/24'} = 0;
+        $hosts_allow{'127.8.3.9'} = 1;";
+    let (logs, server) = served_log(settings);
+    for allowed in [[0, 0, 1], [8, 0, 1], [8, 255, 254], [8, 3, 9]] {
+        expect_service(&mut client_from(&server, allowed), &logs);
+    }
+    for refused in [[0, 0, 2], [7, 0, 1], [9, 0, 1], [8, 3, 1], [8, 3, 10]] {
+        client_from(&server, refused).expect_closed_without_a_word();
+    }
+}
+
+#[test]
+fn nobody_named_is_nobody_served_and_said_so() {
+    let (_logs, server) = served_log("%hosts_allow = ();");
+    server.wait_for("%hosts_allow is empty: nobody is served");
+    client_from(&server, [0, 0, 1]).expect_closed_without_a_word();
+}
+
+#[test]
+fn ipv6_is_spoken_too() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    let (logs, server) = served_log("$bind_addr = '::1'; $hosts_allow{'::1'} = 1;");
+    expect_service(&mut Client::connect(server.address()), &logs);
+
+    let (_logs, server) = served_log("$bind_addr = '::1'; $hosts_allow{'2001:db8::/32'} = 1;");
+    Client::connect(server.address()).expect_closed_without_a_word();
+    server.wait_for("::1: is not in %hosts_allow");
+}
+
+#[test]
+fn an_address_for_both_protocols_knows_the_hosts_of_either() {
+    if TcpListener::bind("[::]:0").is_err() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    let (logs, server) = served_log("$bind_addr = '::'; $hosts_allow{'::1'} = 1;");
+    let port = server.address().port();
+    for address in ["127.0.0.1", "::1"] {
+        let address = SocketAddr::new(address.parse().unwrap(), port);
+        expect_service(&mut Client::connect(address), &logs);
+    }
+    let address = SocketAddr::new([127, 0, 0, 1].into(), port);
+    Client::connect_from(local([0, 0, 2]), address).expect_closed_without_a_word();
+    server.wait_for("127.0.0.2: is not in %hosts_allow");
+}
+
+#[test]
+fn clients_beyond_the_number_that_is_allowed_are_closed_without_a_word() {
+    let settings = "$max_clients = 3; $hosts_allow{'127.0.0.0/8'} = 1;";
+    let (logs, server) = served_log(settings);
+    let mut clients: Vec<Client> = (1..4).map(|n| client_from(&server, [0, 0, n])).collect();
+    for client in &mut clients {
+        expect_service(client, &logs);
+    }
+    client_from(&server, [0, 0, 4]).expect_closed_without_a_word();
+    server.wait_for("127.0.0.4: there are $max_clients clients already");
+    // Nobody is disturbed, and a place that becomes free is given away again.
+    logs.append("messages", "more\n");
+    for client in &mut clients {
+        client.expect("more\n");
+    }
+    clients.pop();
+    until("a free place", || {
+        let mut client = client_from(&server, [0, 0, 5]);
+        client.send(logs.request("messages", "0 0\n"));
+        client.some_data().is_some()
+    });
+}
+
+#[test]
+fn one_address_cannot_take_all_places() {
+    let settings = "$max_clients_per_ip = 2; $hosts_allow{'127.0.0.0/8'} = 1;";
+    let (logs, server) = served_log(settings);
+    let mut first = [
+        client_from(&server, [0, 0, 1]),
+        client_from(&server, [0, 0, 1]),
+    ];
+    for client in &mut first {
+        expect_service(client, &logs);
+    }
+    client_from(&server, [0, 0, 1]).expect_closed_without_a_word();
+    server.wait_for("127.0.0.1: has $max_clients_per_ip connections already");
+    expect_service(&mut client_from(&server, [0, 0, 2]), &logs);
+}
+
+#[test]
+fn silent_connections_count_too() {
+    let (_logs, server) = served_log("$max_clients = 2;");
+    let _silent = [
+        Client::connect(server.address()),
+        Client::connect(server.address()),
+    ];
+    Client::connect(server.address()).expect_closed_without_a_word();
+}

@@ -1,0 +1,275 @@
+//! What a client gets while nobody rotates: all bytes, each as soon as it is there, and signs of life between them.
+
+use std::fs::File;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::common::classic::{Client, KEEP_ALIVE};
+use crate::common::logs::Logs;
+use crate::common::process::run;
+use crate::common::server::Server;
+use crate::common::{FETCHLOGS, outside_program};
+
+/// Nothing periodic happens during a test.
+const RARELY: &str = "$delay_check = 3600; $alive_interval = 3600;";
+
+/// A log, its server, and a client that has the answer line behind it.
+struct Rig {
+    logs: Logs,
+    server: Server,
+}
+
+impl Rig {
+    fn new(text: impl AsRef<[u8]>, settings: &str) -> Rig {
+        let logs = Logs::new();
+        logs.write("messages", text);
+        let server = Server::start(&format!("{}{settings}", logs.served("messages", "")));
+        Rig { logs, server }
+    }
+
+    fn client(&self) -> Client {
+        let mut client = Client::ask(&self.server, &self.logs.request("messages", "0 0"));
+        client.reply();
+        client
+    }
+}
+
+/// Bytes without a pattern that an error could hide in, and without keep-alives.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(&mut next)
+        .filter(|&byte| byte != KEEP_ALIVE)
+        .take(len)
+        .collect()
+}
+
+#[test]
+fn an_empty_file_is_answered_with_a_sign_of_life() {
+    let rig = Rig::new("", RARELY);
+    let mut client = rig.client();
+    client.expect_keep_alive();
+    rig.logs.append("messages", "the first line\n");
+    client.expect("the first line\n");
+}
+
+#[test]
+fn at_the_end_of_the_file_a_sign_of_life_comes_at_once() {
+    let rig = Rig::new("text\n", RARELY);
+    let mut client = Client::ask(&rig.server, &rig.logs.request("messages", "0 5"));
+    assert_eq!(client.reply(), format!("O {}", rig.logs.inode("messages")));
+    client.expect_keep_alive();
+    rig.logs.append("messages", "more\n");
+    client.expect("more\n");
+}
+
+#[test]
+fn signs_of_life_come_periodically_and_not_more_often() {
+    let rig = Rig::new("", "$alive_interval = 0.1;");
+    let mut client = rig.client();
+    client.expect_keep_alive();
+    let start = Instant::now();
+    for _ in 0..6 {
+        client.expect_keep_alive();
+    }
+    // The first may have waited in the socket for a moment.
+    assert!(start.elapsed() > Duration::from_millis(450));
+}
+
+#[test]
+fn data_postpone_the_next_sign_of_life() {
+    let rig = Rig::new("", "$alive_interval = 0.2;");
+    let mut client = rig.client();
+    client.expect_keep_alive();
+    let start = Instant::now();
+    let mut busy = start.elapsed();
+    while busy < Duration::from_millis(500) {
+        rig.logs.append("messages", "x");
+        assert_eq!(client.data(1), b"x");
+        busy = start.elapsed();
+    }
+    client.expect_keep_alive();
+    assert!(start.elapsed() >= busy + Duration::from_millis(150));
+}
+
+#[test]
+fn a_keep_alive_in_the_file_is_masked() {
+    let all: Vec<u8> = (0..=255).collect();
+    let rig = Rig::new(&all, RARELY);
+    let masked = |bytes: &[u8]| -> Vec<u8> {
+        let mask = |&byte: &u8| if byte == KEEP_ALIVE { 0xff } else { byte };
+        bytes.iter().map(mask).collect()
+    };
+    let mut client = rig.client();
+    client.expect(masked(&all));
+    rig.logs.append("messages", b"\x07\x07a\x07\n");
+    client.expect(b"\xff\xffa\xff\n");
+    // A masked byte counts like any other.
+    let mut client = Client::ask(&rig.server, &rig.logs.request("messages", "0 7"));
+    client.reply();
+    client.expect(masked(&all[7..]));
+}
+
+#[test]
+fn a_new_line_arrives_at_once() {
+    let rig = Rig::new("", RARELY);
+    let mut client = rig.client();
+    let mut writer = rig.logs.writer("messages");
+    let mut times: Vec<Duration> = (0..50)
+        .map(|number| {
+            let line = format!("line {number}\n");
+            let start = Instant::now();
+            writer.write(&line);
+            client.expect(&line);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("median {:?}, worst {:?}", times[25], times[49]);
+    assert!(times[25] < Duration::from_millis(100), "{times:?}");
+}
+
+#[test]
+fn every_client_of_a_log_gets_every_line() {
+    let rig = Rig::new("", RARELY);
+    let mut clients: Vec<Client> = (0..8).map(|_| rig.client()).collect();
+    for number in 0..20 {
+        let line = format!("line {number}\n");
+        rig.logs.append("messages", &line);
+        for client in &mut clients {
+            client.expect(&line);
+        }
+    }
+}
+
+#[test]
+fn growth_is_found_by_the_periodic_check_where_the_system_does_not_tell() {
+    let Some(unshare) = outside_program("unshare") else {
+        return;
+    };
+    // In a user namespace of its own a process can be left without any inotify instance.
+    let blind = |program: &[&std::ffi::OsStr]| {
+        let script = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+        let mut command = Command::new(&unshare);
+        command.args(["-U", "-r", "sh", "-c", script, "sh"]);
+        command.args(program);
+        command
+    };
+    if run(blind(&["true".as_ref()])).status != Some(0) {
+        println!("skipped: this system lets nobody have a user namespace");
+        return;
+    }
+    let logs = Logs::new();
+    logs.write("messages", "");
+    let settings = logs.served("messages", "") + "$delay_check = 0.05; $grace = 0.1;";
+    let server = Server::start_as(&settings, |config| {
+        blind(&[
+            FETCHLOGS.as_ref(),
+            "gen_numbers".as_ref(),
+            "-c".as_ref(),
+            config,
+        ])
+    });
+    server.wait_for("changes are noticed only at every check");
+    let mut client = Client::ask(&server, &logs.request("messages", "0 0"));
+    client.reply();
+    for number in 0..5 {
+        let line = format!("line {number}\n");
+        logs.append("messages", &line);
+        client.expect(&line);
+    }
+    logs.rename("messages", "messages.1");
+    logs.write("messages", "new\n");
+    assert!(client.rest().is_empty());
+}
+
+#[test]
+fn many_small_writes_arrive_whole() {
+    let rig = Rig::new("", RARELY);
+    let mut client = rig.client();
+    let text = noise(200_000);
+    let mut writer = rig.logs.writer("messages");
+    let pieces = text.clone();
+    let writing = std::thread::spawn(move || {
+        let mut rest = &pieces[..];
+        for len in (1..400).cycle() {
+            let (piece, later) = rest.split_at(len.min(rest.len()));
+            writer.write(piece);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    });
+    client.expect(&text);
+    writing.join().unwrap();
+}
+
+#[test]
+fn files_around_the_size_of_the_buffer_arrive_whole() {
+    for len in [65_535, 65_536, 65_537, 131_072, 262_144, 262_145] {
+        let text = noise(len);
+        let rig = Rig::new(&text, RARELY);
+        let mut client = rig.client();
+        client.expect(&text);
+        rig.logs.append("messages", "more\n");
+        client.expect("more\n");
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_some_megabytes_byte_by_byte() {
+    let text = noise(12_000_000);
+    let rig = Rig::new(&text, RARELY);
+    let mut client = Client::connect(rig.server.address());
+    client.receive_little(200_000);
+    client.send(rig.logs.request("messages", "0 0\n"));
+    client.reply();
+    for piece in text.chunks(200_000) {
+        client.expect(piece);
+        // So that the server finds a full socket most of the time.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    rig.logs.append("messages", "more\n");
+    client.expect("more\n");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_dropped_and_disturbs_nobody() {
+    let rig = Rig::new("", "$timeout_write = 0.5; $delay_check = 0.1;");
+    let mut good = rig.client();
+    let logs = &rig.logs;
+    // Far more than sockets buffer, and no disk is needed for it.
+    File::create(logs.path("big"))
+        .unwrap()
+        .set_len(1 << 28)
+        .unwrap();
+    let settings = logs.served("messages", "") + &logs.served("big", "");
+    let settings = settings + "$timeout_write = 0.5; $delay_check = 0.1;";
+    rig.server.reload(&settings);
+
+    let started = Instant::now();
+    let mut idle: Vec<Client> = (0..3)
+        .map(|_| Client::ask(&rig.server, &logs.request("big", "0 0")))
+        .collect();
+    let mut lines = 0;
+    while !rig.server.said().contains("takes no data") {
+        let line = format!("line {lines}\n");
+        logs.append("messages", &line);
+        good.expect(&line);
+        lines += 1;
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+    assert!(started.elapsed() >= Duration::from_millis(500));
+    assert!(lines > 5, "the good client had to wait: {lines}");
+    for idle in &mut idle {
+        assert!(idle.rest().len() < 1 << 28);
+    }
+    logs.append("messages", "still here\n");
+    good.expect("still here\n");
+}

@@ -1,0 +1,164 @@
+//! Rotation by copying and truncating, step by step.
+
+use super::writers::{copy, copy_and_truncate};
+use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+
+/// What the box does is seen as it happens, all at once, or long afterwards.
+fn seen_in_each_way(before: &[u8], act: fn(&mut Boxed)) {
+    for way in ["as it happens", "at once", "afterwards"] {
+        println!("{way}");
+        let (mut pair, mut log) = started_with(before);
+        match way {
+            "as it happens" => act(&mut log),
+            "at once" => pair.in_one_moment(&mut log, act),
+            _ => pair.change(&mut log, true, act),
+        }
+        pair.expect_copies(&log.written);
+        log.append(b"goes on\n");
+        pair.expect_copies(&log.written);
+        pair.assert_no_losses();
+    }
+}
+
+fn started_with(bytes: &[u8]) -> (Pair, Boxed) {
+    let (mut pair, mut log) = Pair::start(Setup::default());
+    if !bytes.is_empty() {
+        log.append(bytes);
+    }
+    pair.expect(&log.written);
+    (pair, log)
+}
+
+/// A whole rotation.
+fn rotate(log: &mut Boxed) {
+    copy_and_truncate(log);
+    log.begin();
+}
+
+#[test]
+fn what_was_written_before_the_copy_is_had() {
+    seen_in_each_way(&lines(0..40), |log| {
+        log.append(lines(40..80));
+        rotate(log);
+        log.append(lines(100..300));
+    });
+}
+
+#[test]
+fn nothing_was_written_behind() {
+    seen_in_each_way(&lines(0..40), |log| {
+        log.append(lines(40..80));
+        rotate(log);
+    });
+}
+
+#[test]
+fn our_copy_was_empty() {
+    seen_in_each_way(b"", |log| {
+        log.append(lines(40..80));
+        rotate(log);
+        log.append(lines(100..300));
+    });
+}
+
+#[test]
+fn several_times() {
+    for before in [lines(0..40), Vec::new()] {
+        seen_in_each_way(&before, |log| {
+            for number in 1..4 {
+                log.append(lines(number * 100..number * 110));
+                rotate(log);
+            }
+            log.append(lines(500..900));
+        });
+    }
+}
+
+#[test]
+fn lines_between_copy_and_truncation_are_lost_by_the_box() {
+    for before in [lines(0..40), Vec::new()] {
+        let (mut pair, mut log) = started_with(&before);
+        pair.in_one_moment(&mut log, |log| {
+            log.append(lines(40..80));
+            copy(log);
+            let kept = log.written.clone();
+            log.append(lines(80..85));
+            log.writer().set_len(0).unwrap();
+            log.written = kept;
+            log.begin();
+            log.append(lines(100..300));
+        });
+        pair.expect_copies(&log.written);
+        pair.assert_no_losses();
+    }
+}
+
+#[test]
+fn lines_between_copy_and_truncation_that_we_hold_are_kept() {
+    for away in [false, true] {
+        let (mut pair, mut log) = started_with(&lines(0..40));
+        copy(&log);
+        log.append(lines(40..80));
+        pair.expect_copies(&log.written);
+        pair.change(&mut log, away, |log| {
+            log.writer().set_len(0).unwrap();
+            log.begin();
+            // Too short to show by itself that it is another one.
+            for number in 100..103 {
+                log.append(lines(number..number + 2));
+                rotate(log);
+            }
+            log.append(lines(200..300));
+        });
+        pair.expect_copies(&log.written);
+        pair.assert_no_losses();
+    }
+}
+
+#[test]
+fn a_copy_that_is_older_than_the_truncation() {
+    let (mut pair, mut log) = started_with(&lines(0..40));
+    pair.kill_collector();
+    log.append(lines(40..80));
+    copy(&log);
+    pair.start_collector();
+    pair.expect_copies(&log.written);
+    log.writer().set_len(0).unwrap();
+    log.begin();
+    log.append(lines(100..300));
+    pair.expect_copies(&log.written);
+    pair.assert_no_losses();
+}
+
+#[test]
+fn a_copy_of_the_live_file_is_not_the_next_generation() {
+    // Behind one generation, the collector comes to the copy before the live file is truncated.
+    for quiet_ms in [0, 700] {
+        let (mut pair, mut log) = started_with(&lines(0..40));
+        pair.kill_collector();
+        log.rotate(Names::From(1));
+        log.append(lines(100..200));
+        copy(&log);
+        std::thread::sleep(std::time::Duration::from_millis(quiet_ms));
+        pair.start_collector();
+        pair.until(|pair| match pair.finished().is_empty() {
+            false => Ok(()),
+            true => Err("the first generation is not finished".into()),
+        });
+        log.append(lines(200..210));
+        log.writer().set_len(0).unwrap();
+        log.begin();
+        log.append(lines(300..400));
+        pair.until(|pair| match pair.held() == lines(300..400) {
+            true => Ok(()),
+            false => Err("the last generation has not come".into()),
+        });
+        // Whether the lines behind the copy were seen is a matter of time.
+        let mut generations = log.written.clone();
+        if std::fs::read(&pair.finished()[1]).unwrap() == lines(100..200) {
+            generations[1] = lines(100..200);
+        }
+        pair.expect_copies(&generations);
+        pair.assert_no_losses();
+    }
+}

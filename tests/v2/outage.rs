@@ -1,0 +1,119 @@
+//! The collector is away while the box rotates: what is still there when it comes back arrives, generation by
+//! generation; what is not is put on record.
+
+use std::fs;
+
+use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+
+/// One outage after the other, each with one rotation more than the last.
+fn outages_with_up_to(most: u64, names: Names, globs: &'static str) {
+    let (mut pair, mut log) = Pair::start(Setup {
+        globs,
+        ..Setup::default()
+    });
+    let mut numbers = (0..).map(|n| lines(n * 100..n * 100 + 100));
+    let mut write = |log: &mut Boxed| log.append(numbers.next().unwrap());
+    for rotations in 0..=most {
+        write(&mut log);
+        pair.expect(&log.written);
+        pair.kill_collector();
+        write(&mut log);
+        for _ in 0..rotations {
+            log.rotate(names);
+            write(&mut log);
+        }
+        pair.start_collector();
+        pair.expect(&log.written);
+    }
+    pair.assert_no_losses();
+}
+
+#[test]
+fn rotated_to_m_1() {
+    outages_with_up_to(9, Names::From(1), "m.*[0-9]");
+}
+
+#[test]
+fn rotated_to_m_0() {
+    outages_with_up_to(9, Names::From(0), "m.*[0-9]");
+}
+
+#[test]
+fn rotated_to_dates() {
+    outages_with_up_to(9, Names::Dates, "m-*[0-9]");
+}
+
+#[test]
+fn rotated_to_one_old_file() {
+    outages_with_up_to(1, Names::Old, "m.old");
+}
+
+#[test]
+fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
+    let (mut pair, mut log) = Pair::start(Setup::default());
+    log.append(lines(0..10));
+    pair.expect(&log.written);
+    let inode = inode_of(&log.path);
+    pair.kill_collector();
+    for number in 1..=6 {
+        log.append(lines(number * 100..number * 100 + 7));
+        log.rotate(Names::From(1));
+    }
+    log.append(lines(900..910));
+    for number in 4..=6 {
+        fs::remove_file(log.numbered(number)).unwrap();
+    }
+    pair.start_collector();
+    let held = lines(0..10);
+    let there = [vec![held], log.written.split_off(3)].concat();
+    pair.until(|pair| match pair.finished().len() == there.len() - 1 {
+        true => Ok(()),
+        false => Err("not everything has come".into()),
+    });
+    let loss = format!("lost {inode}:{}", there[0].len());
+    pair.expect_event(&loss);
+    assert!(pair.complaints().contains(&loss));
+    pair.expect_live(there.last().unwrap());
+    for (path, bytes) in pair.finished().iter().zip(&there) {
+        assert!(fs::read(path).unwrap() == *bytes, "{}", path.display());
+    }
+    let [gaps] = &pair.beside("m.gaps")[..] else {
+        panic!("the loss is not on record");
+    };
+    let text = fs::read_to_string(gaps).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.ends_with(&format!("{loss}\n")), "{text}");
+
+    pair.expect_status("ERR\n");
+    pair.kill_collector();
+    pair.start_collector();
+    pair.expect_event("with losses or differences on record");
+    pair.expect_status("ERR\n");
+    fs::remove_file(gaps).unwrap();
+    pair.signal_collector("USR1");
+    pair.expect_status("OK\n");
+}
+
+#[test]
+fn the_whole_history_if_asked_for() {
+    for (fields, wanted) in [("history=all", 0), ("history=live", 3), ("", 3)] {
+        let (mut pair, mut log) = Pair::prepare(Setup {
+            fields,
+            ..Setup::default()
+        });
+        for number in 0..3 {
+            log.append(lines(number * 100..number * 100 + 50));
+            log.rotate(Names::From(1));
+        }
+        log.append(lines(900..910));
+        pair.start_server();
+        pair.start_collector();
+        pair.expect(&log.written[wanted..]);
+        pair.assert_no_losses();
+    }
+}
+
+fn inode_of(path: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).unwrap().ino()
+}

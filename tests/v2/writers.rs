@@ -1,0 +1,185 @@
+//! Writers that do not know of the rotation, and a rotation that does not know of the writer.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+
+#[test]
+fn a_writer_that_keeps_its_descriptor_after_the_rename() {
+    let (mut pair, mut log) = Pair::start(Setup {
+        grace_s: 1.0,
+        ..Setup::default()
+    });
+    let mut late = log.writer();
+    late.write_all(&lines(0..10)).unwrap();
+    log.note(lines(0..10));
+    pair.expect_live(&log.written[0]);
+    log.rotate(Names::From(1));
+    log.append(b"the next generation\n");
+    for number in 10..13 {
+        late.write_all(&lines(number..number + 1)).unwrap();
+        log.written[0].extend(lines(number..number + 1));
+        pair.expect_live(&log.written[0]);
+    }
+    drop(late);
+    pair.expect(&log.written);
+    pair.assert_no_losses();
+}
+
+#[test]
+fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
+    let (mut pair, mut log) = Pair::start(Setup::default());
+    let mut late = log.writer();
+    pair.kill_collector();
+    late.write_all(b"before\n").unwrap();
+    log.rotate(Names::From(1));
+    log.append(b"the next generation\n");
+    pair.start_collector();
+    late.write_all(b"behind\n").unwrap();
+    log.written[0] = b"before\nbehind\n".to_vec();
+    pair.expect(&log.written);
+    pair.assert_no_losses();
+}
+
+#[test]
+fn late_lines_before_an_empty_generation() {
+    for away in [false, true] {
+        let (mut pair, mut log) = Pair::start(Setup::default());
+        log.append(lines(0..10));
+        pair.expect(&log.written);
+        pair.change(&mut log, away, |log| {
+            let mut late = log.writer();
+            log.rotate(Names::From(1));
+            // The next file is older than these lines, and nothing is ever written to it.
+            thread::sleep(Duration::from_millis(20));
+            late.write_all(&lines(10..12)).unwrap();
+            log.written[0].extend(lines(10..12));
+            drop(late);
+            log.rotate(Names::From(1));
+            log.append(lines(20..30));
+        });
+        pair.expect(&log.written);
+        pair.assert_no_losses();
+    }
+}
+
+#[test]
+fn copytruncate_at_full_speed() {
+    let (mut pair, log) = Pair::start(Setup::default());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| write_lines(&log, &stop, Duration::ZERO));
+        for round in 0..40 {
+            thread::sleep(Duration::from_millis(5 + 7 * round % 20));
+            copy_and_truncate(&log);
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+    let kept = generations_of(&log);
+    let end = kept.last().unwrap().clone();
+    pair.until(|pair| match pair.held().ends_with(&end) {
+        true => Ok(()),
+        false => Err("the end has not come".into()),
+    });
+    assert_holds(&mut pair, &kept);
+    pair.assert_no_losses();
+}
+
+/// Writes numbered lines, several at once, until it is told to stop.
+pub fn write_lines(log: &Boxed, stop: &AtomicBool, pause: Duration) {
+    let mut file = log.writer();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let count = 1 + number % 5;
+        file.write_all(&lines(number..number + count)).unwrap();
+        number += count;
+        thread::sleep(pause);
+    }
+    file.write_all(&lines(number..number + 1)).unwrap();
+}
+
+/// What logrotate does for `copytruncate`: between the copy and the truncation lines are lost.
+pub fn copy_and_truncate(log: &Boxed) {
+    copy(log);
+    log.writer().set_len(0).unwrap();
+}
+
+/// The first half of that.
+pub fn copy(log: &Boxed) {
+    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
+    for number in (1..=count).rev() {
+        fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
+    }
+    fs::copy(&log.path, log.numbered(1)).unwrap();
+}
+
+/// What the box kept, oldest first, the live file last.
+pub fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
+    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
+    let rotated = (1..=count).rev().map(|number| log.numbered(number));
+    rotated
+        .chain([log.path.clone()])
+        .map(|path| fs::read(path).unwrap())
+        .collect()
+}
+
+/// Each generation the box kept is the start of one of ours, in order, and no line of ours came twice.
+pub fn assert_holds(pair: &mut Pair, kept: &[Vec<u8>]) {
+    let mut paths = pair.finished();
+    paths.push(pair.local());
+    let held: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    let mut at = 0;
+    for (number, generation) in kept.iter().enumerate().filter(|(_, kept)| !kept.is_empty()) {
+        match held[at..]
+            .iter()
+            .position(|held| held.starts_with(generation))
+        {
+            Some(further) => at += further + 1,
+            None => panic!(
+                "generation {number} of {} bytes, {:?}; ours from {at} on: {:?}\n{}",
+                generation.len(),
+                runs_of(generation),
+                held[at..]
+                    .iter()
+                    .take(3)
+                    .map(|held| runs_of(held))
+                    .collect::<Vec<_>>(),
+                pair.everything_said()
+            ),
+        }
+    }
+    let mut last = None;
+    for generation in &held {
+        for line in generation.split_inclusive(|b| *b == b'\n') {
+            let number = number_of(line).filter(|_| line.ends_with(b"\n"));
+            assert!(
+                number.is_none() || last < number,
+                "{number:?} after {last:?}\n{}",
+                pair.everything_said()
+            );
+            last = number.or(last);
+        }
+    }
+}
+
+/// The numbers of a generation's lines, as far as they are without a gap.
+fn runs_of(generation: &[u8]) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in generation.split(|b| *b == b'\n').filter_map(number_of) {
+        match runs.last_mut() {
+            Some((_, end)) if *end + 1 == number => *end = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    runs
+}
+
+fn number_of(line: &[u8]) -> Option<u64> {
+    let number = str::from_utf8(line).ok()?.strip_prefix("line ")?.get(..8)?;
+    number.parse().ok()
+}
