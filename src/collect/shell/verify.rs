@@ -186,7 +186,7 @@ impl Verification {
             return true;
         };
         let places = self.places.iter().filter_map(Place::server);
-        places.filter(|ip| *ip == address.ip()).count() < VERIFY_PER_SERVER_MAX
+        places.filter(|server| *server == address).count() < VERIFY_PER_SERVER_MAX
     }
 
     fn next_deadline(&self) -> Option<Mono> {

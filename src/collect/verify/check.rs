@@ -18,7 +18,7 @@ use super::{Copy, Verdict};
 use crate::collect::backoff::Random;
 use crate::collect::config::{Proto, SourceConfig};
 use crate::collect::source::Closed;
-use crate::collect::trouble::Protocol;
+use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::limits::{VERIFY_ATTEMPTS_MAX, VERIFY_RETRY_MS};
 use crate::store::ReadStore;
@@ -326,7 +326,9 @@ impl<F> Check<F> {
 
     fn is_doubtful<S: ReadStore<File = F>>(&self, verdict: &Verdict, store: &S) -> bool {
         match (verdict, &self.step) {
-            (Verdict::Unsteady, _) => true,
+            // A file that is truncated while the server reads it makes it close.
+            (Verdict::Unsteady | Verdict::Unreachable(Trouble::ClosedByServer), _)
+            | (Verdict::Diverged { exact: false, .. }, _) => true,
             (Verdict::Missing, _) => may_appear(store, &self.config, &self.copy),
             (_, Step::Running(running)) => {
                 running.held.has_changed(store, &self.config, &self.copy)

@@ -1,7 +1,7 @@
 //! One check together with its socket.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
@@ -54,9 +54,9 @@ impl Place {
     }
 
     /// The server that the check here is about.
-    pub fn server(&self) -> Option<IpAddr> {
+    pub fn server(&self) -> Option<SocketAddr> {
         self.check.as_ref()?;
-        self.address.map(|address| address.ip())
+        self.address
     }
 
     /// The generation of the present socket, as its token carries it.
