@@ -13,6 +13,13 @@ use crate::sys::signals::{Signal, Signals, ignore_stray_signals};
 /// The letters of the options that this module understands.
 pub const OPTIONS: &str = "bsP:u:";
 
+/// Catches the signals a daemon acts on, as the first thing it does: one that comes early must not end it. They wait
+/// until the event loop runs.
+pub fn catch_signals(program: &str) -> Result<Signals, Exit> {
+    Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
+        .map_err(|error| Exit::failure(program, format!("cannot catch signals: {error}")))
+}
+
 /// A daemon that has taken all steps but the last.
 pub struct Daemon {
     program: &'static str,
@@ -53,16 +60,14 @@ impl Daemon {
         })
     }
 
-    /// The event loop, with the signals a daemon acts on.
-    pub fn reactor(&self) -> Result<Reactor, Exit> {
-        Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
-            .and_then(Reactor::new)
-            .map_err(|error| {
-                Exit::failure(
-                    self.program,
-                    format!("cannot set up the event loop: {error}"),
-                )
-            })
+    /// The event loop.
+    pub fn reactor(&self, signals: Signals) -> Result<Reactor, Exit> {
+        Reactor::new(signals).map_err(|error| {
+            Exit::failure(
+                self.program,
+                format!("cannot set up the event loop: {error}"),
+            )
+        })
     }
 
     /// Everything that can fail has been tried: the process that waits in the foreground may end.

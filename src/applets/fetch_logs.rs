@@ -54,6 +54,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let known = format!("tr:w:i:{}", daemon::OPTIONS);
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
+    let signals = daemon::catch_signals(NAME)?;
     let [snmp_dir, config_path] = parsed.operands.as_slice() else {
         return Err(misuse("it takes two operands, SNMP_DIR and CONF"));
     };
@@ -72,7 +73,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     }
     let mut daemon = Daemon::start(NAME, &parsed)?;
     prepare(&options.snmp_dir)?;
-    let reactor = daemon.reactor()?;
+    let reactor = daemon.reactor(signals)?;
     let mut collector = Collector::new(options, config, reactor);
     daemon.ready()?;
     collector

@@ -40,6 +40,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let known = format!("c:t{}", daemon::OPTIONS);
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
+    let signals = daemon::catch_signals(NAME)?;
     if !parsed.operands.is_empty() {
         return Err(misuse("it takes no operands"));
     }
@@ -62,7 +63,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     } else {
         Report::to_stderr(NAME)
     };
-    let reactor = daemon.reactor()?;
+    let reactor = daemon.reactor(signals)?;
     let mut server = Server::new(path, config, socket, reactor, report)
         .map_err(|error| failed(format!("cannot start: {error}")))?;
     daemon.ready()?;
