@@ -9,7 +9,7 @@ use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, Sent};
+use super::likeness::{GUARD_LEN, Sent, is_there};
 use super::pace::{Pace, Verdict};
 use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
@@ -44,6 +44,8 @@ pub struct Chain<F> {
     rewritten: bool,
     /// Every generation older than this one was last written no later.
     floor_ns: u64,
+    /// The last write of the file when it certainly still held what was sent of it.
+    sound_ns: u64,
     pace: Pace,
 }
 
@@ -110,6 +112,7 @@ impl<F> Chain<F> {
             reason: None,
             rewritten: false,
             floor_ns,
+            sound_ns: stat.mtime_ns,
             pace: Pace::new(now.mono),
         };
         if chain.follow.ahead() == 0 {
@@ -135,7 +138,6 @@ impl<F> Chain<F> {
         query: &Query<'_, S>,
     ) -> Turn {
         let sent = !self.has_output();
-        let before = *self.follow.stat();
         let look = match std::mem::take(&mut self.rewritten) {
             true => {
                 self.follow.looked(cx.now.mono);
@@ -144,9 +146,13 @@ impl<F> Chain<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
+            Look::Same | Look::Rotated if sent && self.is_written_over(cx.store) => {
+                self.rewritten = false;
+                self.leave_truncated(cx, query)
+            }
             // A file without successor is not over: nothing has come after it yet.
-            Look::Same | Look::Deleted => self.notice_first_copy(before, cx, query),
-            Look::Truncated => self.leave_truncated(&before, cx, query),
+            Look::Same | Look::Deleted => Turn::On,
+            Look::Truncated => self.leave_truncated(cx, query),
             Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
@@ -209,14 +215,15 @@ impl<F> Chain<F> {
     pub fn output<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],
-        store: &S,
+        query: &Query<'_, S>,
     ) -> io::Result<usize> {
+        let store = query.store;
         let head_len = self.head.len();
         let Some((head, rest)) = buf.split_at_mut_checked(head_len) else {
             return Ok(0);
         };
         head.copy_from_slice(&self.head);
-        if self.open.is_none() && (self.follow.ahead() == 0 || self.is_rewritten(store)?) {
+        if self.open.is_none() && self.follow.ahead() == 0 {
             return Ok(head_len);
         }
         let wanted = match &self.open {
@@ -234,6 +241,11 @@ impl<F> Chain<F> {
         let read = store.read_at(self.follow.file(), body, self.follow.offset())?;
         if read == 0 || (self.open.is_some() && read < wanted) {
             // It has become shorter; a look shows the rest.
+            self.follow.look_soon();
+            return Ok(head_len);
+        }
+        if self.open.is_none() && !self.is_continuation(&body[..read], query)? {
+            self.rewritten = true;
             self.follow.look_soon();
             return Ok(head_len);
         }
@@ -285,8 +297,10 @@ impl<F> Chain<F> {
             }
             Some(open) => {
                 if open.crc != crc {
+                    // The rest of the frame is gone. The client takes back what it has of it.
                     self.rewritten = true;
                     self.follow.look_soon();
+                    return 0;
                 }
                 let taken = open.taken.min(whole.len());
                 whole.copy_within(taken.., 0);
@@ -295,26 +309,49 @@ impl<F> Chain<F> {
         }
     }
 
-    /// Reads again what was sent last. If it has changed, new bytes behind it belong to something else.
-    fn is_rewritten<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
-        let mut buf = [0; GUARD_LEN];
-        let guard = &self.mark.guard;
-        let start = self.follow.offset() - guard.len() as u64;
-        let found = &mut buf[..guard.len()];
-        let read = store.read_at(self.follow.file(), found, start)?;
-        if read == guard.len() && found == guard.as_slice() {
+    /// Whether bytes that were just read belong to the generation being sent. Only what is read after them can show it:
+    /// at any moment before, the file may have been truncated and have grown again.
+    fn is_continuation<S: ReadStore<File = F>>(
+        &mut self,
+        bytes: &[u8],
+        query: &Query<'_, S>,
+    ) -> io::Result<bool> {
+        if !self.mark.guard.is_empty() {
+            return self.is_sound(query.store);
+        }
+        let start = &bytes[..bytes.len().min(GUARD_LEN)];
+        if !is_there(query.store, self.follow.file(), start, 0)? {
             return Ok(false);
         }
-        self.rewritten = true;
-        self.follow.look_soon();
-        Ok(true)
+        // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
+        // are not its first: others were written, copied and truncated before anybody looked.
+        let is_first =
+            !self.follow.is_live() || matches!(query.first_copy(self.floor_ns), Ok(None));
+        Ok(is_first)
+    }
+
+    /// Whether what was sent last is still there.
+    fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
+        let guard = &self.mark.guard;
+        let start = self.follow.offset() - guard.len() as u64;
+        let is_there = is_there(store, self.follow.file(), guard, start)?;
+        if is_there {
+            self.sound_ns = self.follow.stat().mtime_ns;
+        }
+        Ok(is_there)
+    }
+
+    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
+    fn is_written_over<S: ReadStore<File = F>>(&mut self, store: &S) -> bool {
+        self.follow.stat().mtime_ns != self.sound_ns
+            && self.follow.ahead() == 0
+            && matches!(self.is_sound(store), Ok(false))
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
     /// generation where it stands.
     fn leave_truncated<S: ReadStore<File = F>>(
         &mut self,
-        before: &Stat,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
@@ -322,12 +359,15 @@ impl<F> Chain<F> {
             return Turn::Over(Ending::Truncated);
         }
         self.open = None;
+        if self.follow.offset() == 0 {
+            return self.start_over(cx, query);
+        }
         let sent = Sent {
             offset: self.follow.offset(),
             start: &self.mark.start,
             head: self.mark.head_block(),
             guard: &self.mark.guard,
-            mtime_ns: before.mtime_ns,
+            floor_ns: self.floor_ns,
         };
         match query.copy_of(&sent, self.follow.inode()) {
             Ok(Some(copy)) if copy.stat.size >= sent.offset => {
@@ -336,28 +376,31 @@ impl<F> Chain<F> {
                 Turn::On
             }
             Ok(copy) => {
-                let held_by = copy.map_or(*before, |copy| copy.stat);
+                let without_copy = Stat {
+                    mtime_ns: self.sound_ns,
+                    ..*self.follow.stat()
+                };
+                let held_by = copy.map_or(without_copy, |copy| copy.stat);
                 self.close(Reason::Truncated, &held_by, false, cx, query)
             }
             Err(refusal) => self.wait_or_end(refusal, false),
         }
     }
 
-    /// The live file holds its first bytes since it was named. If there is a copy from the time since, they are not
-    /// the first: others were written, copied and truncated between two looks.
-    fn notice_first_copy<S: ReadStore<File = F>>(
+    /// Nothing was sent of the file, so nothing ends: the generation is what was copied first since it began, or else
+    /// what the file holds now.
+    fn start_over<S: ReadStore<File = F>>(
         &mut self,
-        before: Stat,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        if before.size > 0 || self.follow.ahead() == 0 || !self.follow.is_live() {
-            return Turn::On;
-        }
         match query.first_copy(self.floor_ns) {
-            Ok(None) => {}
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
-            Err(_) => self.follow.unlook(before),
+            Ok(None) => match cx.store.stat(self.follow.file()) {
+                Ok(stat) => self.follow.start_over(stat),
+                Err(error) => return Turn::Over(Ending::Unreadable(error)),
+            },
+            Err(refusal) => return self.wait_or_end(refusal, false),
         }
         Turn::On
     }
@@ -440,6 +483,7 @@ impl<F> Chain<F> {
             floor_ns,
         } = next;
         self.floor_ns = floor_ns;
+        self.sound_ns = stat.mtime_ns;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
         let digest = std::mem::take(&mut self.digest);

@@ -145,9 +145,9 @@ impl<F> Follow<F> {
         self.urgent = false;
     }
 
-    /// What the last look has shown does not count: `before` is what the one before it had.
-    pub fn unlook(&mut self, before: Stat) {
-        self.stat = before;
+    /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes no difference.
+    pub fn start_over(&mut self, stat: Stat) {
+        self.stat = stat;
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.

@@ -1,5 +1,7 @@
 //! What the bytes of two files tell of their being the same. Pure.
 
+use std::io;
+
 use super::catalog::Query;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
@@ -14,8 +16,8 @@ pub struct Sent<'a> {
     pub head: Option<Block>,
     /// The last bytes of that, at most [`GUARD_LEN`].
     pub guard: &'a [u8],
-    /// When it was last seen written.
-    pub mtime_ns: u64,
+    /// Every older generation was last written no later.
+    pub floor_ns: u64,
 }
 
 /// Bytes before the offset that are read again with new ones.
@@ -85,12 +87,7 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
     fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
-        let mut buf = [0; GUARD_LEN];
-        let Some(found) = buf.get_mut(..bytes.len()) else {
-            return false;
-        };
-        let read = self.store.read_at(file, found, start);
-        read.is_ok_and(|len| len == bytes.len()) && found == bytes
+        is_there(self.store, file, bytes, start).unwrap_or(false)
     }
 
     /// Whether a file has a block at its place.
@@ -112,4 +109,19 @@ impl<S: ReadStore> Query<'_, S> {
         let crc = self.checksum(file, start, len, mapped)?;
         Some(Block { start, len, crc })
     }
+}
+
+/// Whether a file has these bytes, at most [`GUARD_LEN`], at their place.
+pub(super) fn is_there<S: ReadStore>(
+    store: &S,
+    file: &S::File,
+    bytes: &[u8],
+    start: u64,
+) -> io::Result<bool> {
+    let mut buf = [0; GUARD_LEN];
+    let Some(found) = buf.get_mut(..bytes.len()) else {
+        return Ok(false);
+    };
+    let read = store.read_at(file, found, start)?;
+    Ok(read == bytes.len() && found == bytes)
 }

@@ -171,16 +171,16 @@ impl<S: ReadStore> Query<'_, S> {
     /// The copy that was made of a generation before it was truncated.
     ///
     /// A copy at least as long as what was sent must have the same end there. A shorter one lacks what was written
-    /// while it was made: it must have the same start and be no older than the last write that was seen.
+    /// while it was made: it must have the same start. Content that repeats itself is told apart by its time.
     pub fn copy_of(
         &self,
         sent: &Sent<'_>,
         live: Inode,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(Some(live))?;
-        // A clock that was set back since must not hide the copy.
-        let since_ns = sent.mtime_ns.min(self.quiet_since_ns);
-        let may = |c: &Candidate| c.size > 0 && c.age.mtime_ns() >= since_ns;
+        // A clock that was set back since must not hide the copy, nor may a truncation that came long after it.
+        let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
+        let may = |c: &Candidate| c.size > 0 && is_since(c.age.mtime_ns());
         let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
         let found = self.find_rotated(&rotated, &may, &is_copy)?;
         Ok(found.map(|(file, stat)| CopyOf { file, stat }))
@@ -318,8 +318,8 @@ impl<S: ReadStore> Query<'_, S> {
         if v2.no_prefix {
             return Ok(None);
         }
-        let not_older = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() >= floor);
-        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && not_older(c.age);
+        let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
+        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
         let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
         Ok(shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;

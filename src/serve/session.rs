@@ -262,7 +262,8 @@ impl<F> Session<F> {
     ) -> usize {
         let result = match &mut self.phase {
             Phase::Streaming(stream) => stream.output(buf, cx.store),
-            Phase::Chained(chain) => chain.output(buf, cx.store),
+            Phase::Chained(chain) => query_about(chain.index(), self.peer, cx)
+                .map_or(Ok(0), |query| chain.output(buf, &query)),
             Phase::Working(job) => Ok(job.output(buf)),
             _ => Ok(0),
         };
@@ -310,18 +311,22 @@ fn with_query<S: ReadStore>(
     cx: &mut Context<'_, S>,
     act: impl FnOnce(&mut Context<'_, S>, &Query<'_, S>) -> Turn,
 ) -> Turn {
+    match query_about(index, peer, cx) {
+        Some(query) => act(cx, &query),
+        None => Turn::Over(Ending::NotServed),
+    }
+}
+
+/// A query about the configured log `index`.
+fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Query<'a, S>> {
     let (store, config) = (cx.store, cx.config);
-    let Some(entry) = config.files.get(index as usize) else {
-        return Turn::Over(Ending::NotServed);
-    };
-    let query = Query {
+    Some(Query {
         store,
-        entry,
+        entry: config.files.get(index as usize)?,
         index,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
-    };
-    act(cx, &query)
+    })
 }
 
 /// Answers a complete request line. Who asked for version 2 is told why there is nothing to be had.
@@ -357,18 +362,8 @@ fn find<S: ReadStore>(
 ) -> Result<Phase<S::File>, Ending> {
     let path = Path::new(OsStr::from_bytes(request.path));
     let (store, config, now) = (cx.store, cx.config, cx.now);
-    let served = config.index_of(path).and_then(|index| {
-        let entry = config.files.get(index as usize)?;
-        Some((index, entry))
-    });
-    let (index, entry) = served.ok_or(Ending::NotServed)?;
-    let query = Query {
-        store,
-        entry,
-        index,
-        peer,
-        quiet_since_ns: quiet_since_ns(cx),
-    };
+    let index = config.index_of(path).ok_or(Ending::NotServed)?;
+    let query = query_about(index, peer, cx).ok_or(Ending::NotServed)?;
     let Some(v2) = &request.v2 else {
         let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
         return Ok(Phase::Streaming(Stream::new(index, choice, config, now)));
