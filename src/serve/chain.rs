@@ -578,6 +578,3 @@ impl Mark {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;
