@@ -17,7 +17,8 @@ fn rotated(place: &Place) -> Vec<String> {
     names.filter(|name| name.starts_with("m.2")).collect()
 }
 
-/// Rotates the log; as everywhere, the newer file has the smaller number. The new one has its first line before anybody can write to it.
+/// Rotates the log; as everywhere, the newer file has the smaller number. The new one has its first line before anybody
+/// can write to it.
 fn rotate(place: &Place, number: u32) {
     let new = place.remote("new");
     fs::write(&new, format!("generation {number}\n")).unwrap();

@@ -328,7 +328,8 @@ impl<F> Check<F> {
         match (verdict, &self.step) {
             // A file that is truncated while the server reads it makes it close.
             (Verdict::Unsteady | Verdict::Unreachable(Trouble::ClosedByServer), _)
-            | (Verdict::Diverged { exact: false, .. }, _) => true,
+            | (Verdict::Diverged { exact: false, .. }, _)
+            | (Verdict::Refused { for_now: true, .. }, _) => true,
             (Verdict::Missing, _) => may_appear(store, &self.config, &self.copy),
             (_, Step::Running(running)) => {
                 running.held.has_changed(store, &self.config, &self.copy)

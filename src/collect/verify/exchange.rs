@@ -249,13 +249,20 @@ fn bad_frame(bad: BadFrame) -> Verdict {
     broken(Protocol::Frame(bad))
 }
 
+/// Nobody knows why. A file that is truncated while the server reads it is one reason, too many clients another.
 fn refused_silently() -> Verdict {
-    Verdict::Refused(Trouble::ClosedSilently.to_string().into())
+    Verdict::Refused {
+        why: Trouble::ClosedSilently.to_string().into(),
+        for_now: true,
+    }
 }
 
 fn refusal(code: ErrorCode, text: &[u8]) -> Verdict {
     match code {
         ErrorCode::NoSuchFile | ErrorCode::Gone => Verdict::Gone,
-        _ => Verdict::Refused(Escaped(text).to_string().into()),
+        _ => Verdict::Refused {
+            why: Escaped(text).to_string().into(),
+            for_now: code == ErrorCode::Busy,
+        },
     }
 }

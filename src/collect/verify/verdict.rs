@@ -43,7 +43,12 @@ pub enum Verdict {
     /// The configured name has no address.
     NoAddress,
     /// The server does not answer this.
-    Refused(Box<str>),
+    Refused {
+        /// Why not.
+        why: Box<str>,
+        /// It may answer in a moment.
+        for_now: bool,
+    },
     /// There is no local copy.
     Missing,
     /// The local files cannot be used.
@@ -83,7 +88,7 @@ impl Verdict {
             | Verdict::Classic
             | Verdict::Unreachable(_)
             | Verdict::NoAddress
-            | Verdict::Refused(_) => false,
+            | Verdict::Refused { .. } => false,
         }
     }
 
@@ -122,7 +127,7 @@ impl fmt::Display for Verdict {
             }
             Verdict::Unreachable(trouble) => write!(f, "UNREACHABLE {trouble}"),
             Verdict::NoAddress => f.write_str("UNREACHABLE its name has no address"),
-            Verdict::Refused(why) => write!(f, "REFUSED {why}"),
+            Verdict::Refused { why, .. } => write!(f, "REFUSED {why}"),
             Verdict::Missing => f.write_str("MISSING there is no local copy"),
             Verdict::Unreadable(fault) => write!(f, "UNREADABLE {fault}"),
         }

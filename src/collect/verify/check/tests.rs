@@ -497,15 +497,27 @@ fn refusals_are_told_with_their_reason() {
         let gone = "GONE the box has no such generation any more";
         assert_eq!(Rig::rotated(b"abc").after(&error(code, "x")), gone);
     }
-    let mut rig = Rig::live(b"abc");
-    assert!(
-        rig.after(b"")
-            .starts_with("REFUSED the server closed without")
-    );
-    let mut rig = Rig::live(b"abc");
+    let mut rig = Rig::live(b"abc").for_the_last_time();
+    let verdict = rig.after(b"");
+    assert!(verdict.starts_with("REFUSED the server closed without"));
+    let mut rig = Rig::live(b"abc").for_the_last_time();
     rig.ask();
     rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
     assert!(rig.verdict().starts_with("REFUSED "));
+}
+
+#[test]
+fn who_is_refused_for_now_asks_again() {
+    for answer in [&b""[..], &error(ErrorCode::Busy, "later")] {
+        let mut rig = Rig::live(b"abc");
+        assert_eq!(rig.after(answer), "none");
+        assert_eq!(rig.compare(b"abc"), identical(b"abc"));
+        let mut rig = Rig::live(b"abc");
+        for number in 1..=3 {
+            assert_eq!(rig.after(answer) == "none", number < 3);
+        }
+        assert!(rig.verdict().starts_with("REFUSED "));
+    }
 }
 
 #[test]
@@ -859,7 +871,10 @@ fn only_what_is_as_it_should_be_is_good() {
         Verdict::ClassicByte { at: 0 },
         Verdict::Unsteady,
         Verdict::NoAddress,
-        Verdict::Refused("".into()),
+        Verdict::Refused {
+            why: "".into(),
+            for_now: true,
+        },
         Verdict::Missing,
     ];
     for verdict in &bad {
