@@ -223,7 +223,11 @@ impl<F> Chain<F> {
             return Ok(0);
         };
         head.copy_from_slice(&self.head);
-        if self.open.is_none() && self.follow.ahead() == 0 {
+        if self.open.as_ref().is_some_and(|open| open.taken == 0) {
+            // Nobody has seen anything of it, and the file may have changed since.
+            self.open = None;
+        }
+        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten) {
             return Ok(head_len);
         }
         let wanted = match &self.open {
