@@ -5,7 +5,7 @@
 
 mod held;
 
-use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, is_series};
+use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, series_of};
 use super::follow::Place;
 use super::likeness::Sent;
 use super::order::Age;
@@ -13,7 +13,7 @@ use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{Block, Proof};
+use crate::wire::proof::{Block, Proof, START_LEN};
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
 
@@ -54,8 +54,9 @@ impl Left {
     /// older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
         let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        let is_counted = series_of(rotated).is_some_and(|series| series.counts);
         match found.map(|c| c.age) {
-            Some(age) if age.mtime_ns() >= self.floor_ns || is_series(rotated) => age,
+            Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
     }
@@ -188,9 +189,9 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Finds the file that holds what the client proves.
     ///
-    /// The inode tells which of the rotated files it is. It does not tell that it is the live file: that one keeps its
-    /// inode where it is truncated after a copy was made, and a copy made since the client's generation began is newer
-    /// than everything before it.
+    /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was made, and a new file
+    /// may have it. But the client's generation is the first that was written since it began, so of the files that have
+    /// what the client proves, the oldest of that time is it.
     fn find_whole(
         &self,
         asked: Inode,
@@ -202,42 +203,44 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let same = self.open_if_rotated(asked, rotated)?;
-        if held.offset == 0 && (is_live || same.is_some()) {
-            // Nothing is held, so nothing is proved, but what comes first is known. While nothing is written to the live
-            // file, its writer may still write to an older one.
-            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0);
-            let is_next = |file: &S::File, stat: &Stat| {
-                stat.id.inode == asked
-                    || (has_moved_on || self.store.at_rest(file))
-                        && !self.is_start_of(file, stat.size, live.as_ref())
-            };
-            let own = rotated.iter().find(|c| c.age.inode == asked);
-            let may = |c: &Candidate| held.is_newer(c) && own.is_none_or(|own| c.age <= own.age);
-            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_next)? {
-                return Ok(Ok((file, stat)));
-            }
-        }
-        if let Some((file, stat)) = same.filter(|(file, stat)| fits(file, stat)) {
-            return Ok(Ok((file, stat)));
-        }
+        let own = rotated.iter().find(|c| c.age.inode == asked);
         let is_proved = held.offset > 0 && !held.proof.is_empty();
-        if is_proved {
-            let may = |c: &Candidate| held.is_newer(c) && c.size >= held.offset;
+        // Many logs begin with the same few bytes.
+        let is_strong = is_proved && held.offset >= START_LEN as u64;
+        if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
+            // Where nothing is held, nothing is proved, but what comes first is known. While nothing is written to the
+            // client's file and nobody rotates it, its writer may still write to the one before.
+            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0)
+                || rotated.iter().filter(|c| held.is_newer(c)).count() > 1;
+            let is_over = |file: &S::File| {
+                is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
+            };
             let is_it = |file: &S::File, stat: &Stat| {
-                fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
+                fits(file, stat)
+                    && (stat.id.inode == asked
+                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref()))
+            };
+            let may = |c: &Candidate| {
+                let comes_first = own.is_none_or(|own| c.age <= own.age);
+                held.is_newer(c) && c.size >= held.offset && comes_first
             };
             if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
+        if own.is_some()
+            && let Some((file, stat)) = self.open_rotated(asked)?
+            && fits(&file, &stat)
+        {
+            return Ok(Ok((file, stat)));
+        }
         let live = match live {
-            Some((file, stat)) if (is_proved || stat.id.inode == asked) && fits(&file, &stat) => {
+            Some((file, stat)) if (is_strong || stat.id.inode == asked) && fits(&file, &stat) => {
                 return Ok(Ok((file, stat)));
             }
             live => live,
         };
-        if !is_proved {
+        if !is_strong {
             return Ok(Err(live));
         }
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
@@ -276,18 +279,6 @@ impl<S: ReadStore> Query<'_, S> {
             true
         })?;
         Ok(oldest.map(|(_, found)| found))
-    }
-
-    /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
-    fn open_if_rotated(
-        &self,
-        inode: Inode,
-        rotated: &Candidates,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        match rotated.iter().any(|c| c.age.inode == inode) {
-            true => self.open_rotated(inode),
-            false => Ok(None),
-        }
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut short while it was
