@@ -31,6 +31,8 @@ pub struct Choice<F> {
     pub reply: Reply,
     /// Whether it is the live file or a rotated one.
     pub place: Place,
+    /// The rotated file that comes after it, as far as somebody wants to know.
+    pub then: Option<Inode>,
 }
 
 /// Why nothing answers a request. In classic the client sees only that the connection closes.
@@ -125,6 +127,7 @@ impl<S: ReadStore> Query<'_, S> {
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
                 place: Place::Older,
+                then: None,
             });
         }
         let (mark, newer_than) = match held {
@@ -368,6 +371,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         offset,
         reply: Reply::classic(mark, inode),
         place: Place::Live,
+        then: None,
     }
 }
 
@@ -379,6 +383,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
         offset: 0,
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         place,
+        then: None,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Chain<F> {
     rewritten: bool,
     /// Every generation older than this one was last written no later.
     floor_ns: u64,
+    /// The file that was seen to come after it before it was its turn.
+    then: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     pace: Pace,
@@ -97,6 +99,7 @@ impl<F> Chain<F> {
             offset,
             reply,
             place,
+            then,
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         let mark = Mark::of(store, &file, offset)?;
@@ -112,6 +115,7 @@ impl<F> Chain<F> {
             reason: None,
             rewritten: false,
             floor_ns,
+            then,
             sound_ns: stat.mtime_ns,
             pace: Pace::new(now.mono),
         };
@@ -414,6 +418,7 @@ impl<F> Chain<F> {
         let grace_ms = cx.config.grace_ms;
         self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
         self.follow.look_soon();
+        self.then = None;
         self.reason = Some(Reason::Truncated);
     }
 
@@ -456,7 +461,7 @@ impl<F> Chain<F> {
             inode: held_by.id.inode,
             mtime_ns: held_by.mtime_ns,
             floor_ns: self.floor_ns,
-            successor: self.follow.successor(),
+            then: self.then.or(self.follow.successor()),
         };
         let next = match query.next_after(&left) {
             Ok(next) => next,
@@ -468,6 +473,7 @@ impl<F> Chain<F> {
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
+            after_gap: next.after_gap,
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Turn::On
@@ -485,8 +491,11 @@ impl<F> Chain<F> {
             stat,
             place,
             floor_ns,
+            then,
+            ..
         } = next;
         self.floor_ns = floor_ns;
+        self.then = then;
         self.sound_ns = stat.mtime_ns;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);

@@ -8,7 +8,7 @@ mod held;
 use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, series_of};
 use super::follow::Place;
 use super::likeness::Sent;
-use super::order::Age;
+use super::order::{self, Age};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
@@ -27,6 +27,10 @@ pub struct NextFile<F> {
     pub place: Place,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
+    /// The rotated file that comes after it, if there is one already.
+    pub then: Option<Inode>,
+    /// There was another before it, which is gone.
+    pub after_gap: bool,
 }
 
 /// A copy that somebody made of a generation before truncating it.
@@ -45,8 +49,8 @@ pub struct Left {
     pub mtime_ns: u64,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
-    /// The file that was seen to take over its name, which counts more than times do.
-    pub successor: Option<Inode>,
+    /// The file that was seen to come after it, which counts more than times do.
+    pub then: Option<Inode>,
 }
 
 impl Left {
@@ -145,11 +149,17 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let after = left.age(&rotated);
         let is_next = |c: &Candidate| {
-            (c.age > after || Some(c.age.inode) == left.successor) && c.age.inode != left.inode
+            (c.age > after || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = self.find_generation(&rotated, live.as_ref(), &is_next)?;
+        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
         let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
+        let is_there = |inode: Inode| {
+            Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
+        };
         Ok(NextFile {
+            then: then(&stat, &rotated),
+            after_gap: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns: floor_ns(&stat, &rotated).max(after.mtime_ns()),
             place: place_of(&stat, &rotated),
             file,
@@ -399,6 +409,7 @@ impl<S: ReadStore> Query<'_, S> {
                 v2: Some(terms),
             },
             place: place_of(&stat, rotated),
+            then: then(&stat, rotated),
             stat,
         }
     }
@@ -428,6 +439,12 @@ fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
         None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
     };
     floor.unwrap_or(0).max(stat.mtime_ns)
+}
+
+/// The rotated file that comes after another one.
+fn then(stat: &Stat, rotated: &Candidates) -> Option<Inode> {
+    let own = find(stat, rotated)?.age;
+    order::next_newer(rotated.iter().map(|c| c.age), own).map(|age| age.inode)
 }
 
 /// Which file of the log it is.

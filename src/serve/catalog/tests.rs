@@ -352,7 +352,7 @@ fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
             inode: Inode::NONE,
             mtime_ns: 500_000_000,
             floor_ns: 0,
-            successor: None,
+            then: None,
         };
         Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
