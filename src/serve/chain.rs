@@ -46,6 +46,8 @@ pub struct Chain<F> {
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
     then: Option<Inode>,
+    /// The file of the generation before.
+    before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     pace: Pace,
@@ -116,6 +118,7 @@ impl<F> Chain<F> {
             rewritten: false,
             floor_ns,
             then,
+            before: None,
             sound_ns: stat.mtime_ns,
             pace: Pace::new(now.mono),
         };
@@ -150,7 +153,7 @@ impl<F> Chain<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
-            Look::Same | Look::Rotated if sent && self.is_written_over(cx.store) => {
+            Look::Same | Look::Rotated if sent && self.is_written_over(query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
@@ -333,9 +336,15 @@ impl<F> Chain<F> {
         }
         // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
         // are not its first: others were written, copied and truncated before anybody looked.
-        let is_first =
-            !self.follow.is_live() || matches!(query.first_copy(self.floor_ns), Ok(None));
-        Ok(is_first)
+        Ok(matches!(self.first_copy(query), Ok(None)))
+    }
+
+    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
+    fn first_copy<S: ReadStore<File = F>>(
+        &self,
+        query: &Query<'_, S>,
+    ) -> Result<Option<CopyOf<F>>, Refusal> {
+        query.first_copy(self.follow.inode(), self.before, self.floor_ns)
     }
 
     /// Whether what was sent last is still there.
@@ -350,10 +359,15 @@ impl<F> Chain<F> {
     }
 
     /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    fn is_written_over<S: ReadStore<File = F>>(&mut self, store: &S) -> bool {
-        self.follow.stat().mtime_ns != self.sound_ns
-            && self.follow.ahead() == 0
-            && matches!(self.is_sound(store), Ok(false))
+    fn is_written_over<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
+        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+            return false;
+        }
+        let is_same = match self.follow.offset() {
+            0 => self.first_copy(query).map(|copy| copy.is_none()).ok(),
+            _ => self.is_sound(query.store).ok(),
+        };
+        is_same == Some(false)
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
@@ -402,7 +416,7 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        match query.first_copy(self.floor_ns) {
+        match self.first_copy(query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => self.follow.start_over(stat),
@@ -432,6 +446,17 @@ impl<F> Chain<F> {
         if self.digest.done() < self.follow.offset() && self.late.is_some() {
             // One digest at a time; this generation waits for the one before it.
             return Turn::On;
+        }
+        if self.follow.offset() == 0 {
+            // An empty file may have been emptied.
+            match self.first_copy(query) {
+                Ok(None) => {}
+                Ok(Some(copy)) => {
+                    self.follow_copy(copy, 0, cx);
+                    return Turn::On;
+                }
+                Err(refusal) => return self.wait_or_end(refusal, true),
+            }
         }
         let stat = *self.follow.stat();
         self.close(reason, &stat, true, cx, query)
@@ -499,6 +524,7 @@ impl<F> Chain<F> {
         self.sound_ns = stat.mtime_ns;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
+        self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         let told = std::mem::replace(&mut self.told, self.follow.inode());
         if late {

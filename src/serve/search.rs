@@ -167,15 +167,26 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// A copy of the generation that began after `floor_ns` in the live file, if there is one: of what was written and
-    /// truncated before anybody looked.
-    pub fn first_copy(&self, floor_ns: u64) -> Result<Option<CopyOf<S::File>>, Refusal> {
+    /// A copy of the generation that began in the file `own` after `floor_ns`, if there is one: of what was written and
+    /// truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
+    /// come back.
+    pub fn first_copy(
+        &self,
+        own: Inode,
+        before: Option<Inode>,
+        floor_ns: u64,
+    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let floor = Age::floor(floor_ns);
+        let own = rotated.iter().find(|c| c.age.inode == own);
+        let may = |c: &Candidate| {
+            let comes_first = own.is_none_or(|own| c.age < own.age);
+            comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
+        };
         let is_copy =
             |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(&rotated, &|c| c.age > floor && c.size > 0, &is_copy)?;
+        let found = self.find_rotated(&rotated, &may, &is_copy)?;
         Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
