@@ -148,9 +148,15 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let found = self.find_generation(&rotated, live.as_ref(), &is_next)?;
         let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
+        let place = place_of(&stat, &rotated);
+        let floor_ns = match place {
+            // What is newer than the generation being left is a copy of this one, and not older than it.
+            Place::Live => after.mtime_ns(),
+            Place::Latest | Place::Older => floor_ns(&stat, &rotated).max(after.mtime_ns()),
+        };
         Ok(NextFile {
-            floor_ns: floor_ns(&stat, &rotated).max(after.mtime_ns()),
-            place: place_of(&stat, &rotated),
+            floor_ns,
+            place,
             file,
             stat,
         })
