@@ -3,13 +3,16 @@
 //! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
 //! file has changed in between, the client notices and comes back.
 
+mod mark;
+
 use std::io;
 
+use self::mark::Mark;
 use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, Sent, is_there};
+use super::likeness::{GUARD_LEN, is_there};
 use super::pace::{Pace, Verdict};
 use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
@@ -18,11 +21,9 @@ use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
-use crate::wire::crc32::Crc32;
 use crate::wire::frame::{
     self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
 };
-use crate::wire::proof::{Block, HEAD_LEN};
 
 /// A log on its way to a client of version 2.
 pub struct Chain<F> {
@@ -64,18 +65,6 @@ struct OpenFrame {
     mark: Mark,
     /// What the digest is then.
     digest: Digest,
-}
-
-/// What is remembered of the bytes that were sent, to know them again.
-#[derive(Clone, Default)]
-struct Mark {
-    /// The first, at most [`GUARD_LEN`].
-    start: heapless::Vec<u8, GUARD_LEN>,
-    /// The checksum of the first, at most [`HEAD_LEN`].
-    head: Crc32,
-    head_len: u16,
-    /// The last, at most [`GUARD_LEN`].
-    guard: heapless::Vec<u8, GUARD_LEN>,
 }
 
 /// A generation whose digest is still being computed.
@@ -327,7 +316,7 @@ impl<F> Chain<F> {
         bytes: &[u8],
         query: &Query<'_, S>,
     ) -> io::Result<bool> {
-        if !self.mark.guard.is_empty() {
+        if !self.mark.is_empty() {
             return self.is_sound(query.store);
         }
         let start = &bytes[..bytes.len().min(GUARD_LEN)];
@@ -349,9 +338,8 @@ impl<F> Chain<F> {
 
     /// Whether what was sent last is still there.
     fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
-        let guard = &self.mark.guard;
-        let start = self.follow.offset() - guard.len() as u64;
-        let is_there = is_there(store, self.follow.file(), guard, start)?;
+        let follow = &self.follow;
+        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
         }
@@ -384,13 +372,7 @@ impl<F> Chain<F> {
         if self.follow.offset() == 0 {
             return self.start_over(cx, query);
         }
-        let sent = Sent {
-            offset: self.follow.offset(),
-            start: &self.mark.start,
-            head: self.mark.head_block(),
-            guard: &self.mark.guard,
-            floor_ns: self.floor_ns,
-        };
+        let sent = self.mark.sent(self.follow.offset(), self.floor_ns);
         match query.copy_of(&sent, self.follow.inode()) {
             Ok(Some(copy)) if copy.stat.size >= sent.offset => {
                 let offset = sent.offset;
@@ -576,44 +558,5 @@ impl<F> Chain<F> {
     fn next_look(&self, config: &Config) -> Mono {
         self.follow
             .next_look(!self.has_output(), config.delay_check_ms)
-    }
-}
-
-impl Mark {
-    /// What is to be remembered of the first `offset` bytes of a file.
-    fn of<S: ReadStore>(store: &S, file: &S::File, offset: u64) -> io::Result<Mark> {
-        let mut buf = [0; HEAD_LEN];
-        let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
-        let read = store.read_at(file, &mut buf[..head_len], 0)?;
-        let mut mark = Mark::default();
-        mark.extend(&buf[..read]);
-        let guard_len = mark.guard.len();
-        let guard = &mut buf[..guard_len];
-        let read = store.read_at(file, guard, offset - guard_len as u64)?;
-        mark.guard.clear();
-        let _ = mark.guard.extend_from_slice(&buf[..read]);
-        Ok(mark)
-    }
-
-    /// So many more bytes follow those that are remembered.
-    fn extend(&mut self, bytes: &[u8]) {
-        let room = (GUARD_LEN - self.start.len()).min(bytes.len());
-        let _ = self.start.extend_from_slice(&bytes[..room]);
-        let room = (HEAD_LEN - usize::from(self.head_len)).min(bytes.len());
-        self.head.update(&bytes[..room]);
-        self.head_len += room as u16;
-        let last = &bytes[bytes.len().saturating_sub(GUARD_LEN)..];
-        let kept = GUARD_LEN - last.len();
-        let dropped = self.guard.len().saturating_sub(kept);
-        self.guard.drain(..dropped);
-        let _ = self.guard.extend_from_slice(last);
-    }
-
-    fn head_block(&self) -> Option<Block> {
-        (self.head_len > 0).then(|| Block {
-            start: 0,
-            len: self.head_len,
-            crc: self.head.finish(),
-        })
     }
 }

@@ -157,11 +157,17 @@ impl<S: ReadStore> Query<'_, S> {
         let is_there = |inode: Inode| {
             Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
         };
+        let place = place_of(&stat, &rotated);
+        let floor_ns = match place {
+            // What is newer than the generation being left is a copy of this one, and not older than it.
+            Place::Live => after.mtime_ns(),
+            Place::Latest | Place::Older => floor_ns(&stat, &rotated).max(after.mtime_ns()),
+        };
         Ok(NextFile {
             then: then(&stat, &rotated),
             after_gap: left.then.is_some_and(|inode| !is_there(inode)),
-            floor_ns: floor_ns(&stat, &rotated).max(after.mtime_ns()),
-            place: place_of(&stat, &rotated),
+            floor_ns,
+            place,
             file,
             stat,
         })

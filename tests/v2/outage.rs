@@ -72,7 +72,11 @@ fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
     });
     let loss = format!("lost {inode}:{}", there[0].len());
     pair.expect_event(&loss);
-    assert!(pair.complaints().contains(&loss));
+    // An event is told on stdout first.
+    pair.until(|pair| match pair.complaints().contains(&loss) {
+        true => Ok(()),
+        false => Err("the loss is not on stderr".into()),
+    });
     pair.expect_live(there.last().unwrap());
     for (path, bytes) in pair.finished().iter().zip(&there) {
         assert!(fs::read(path).unwrap() == *bytes, "{}", path.display());

@@ -358,6 +358,43 @@ fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
     });
 }
 
+#[test]
+fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
+    let disk = Fake::new();
+    for (at_ms, path, inode, bytes) in [
+        (1_000, "/v/m.2", 1, &b"the one before\n"[..]),
+        (3_000, "/v/m.1", 2, b"this one, copied\n"),
+        (3_000, "/v/m", 3, b"this one, copied\nand goes on\n"),
+    ] {
+        disk.at_ms(at_ms);
+        disk.write_as(path, inode, bytes);
+    }
+    let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+    let query = Query {
+        store: &disk,
+        entry: &config.files[0],
+        index: 0,
+        peer: PEER,
+        quiet_since_ns: 0,
+    };
+    let before = Left {
+        inode: Inode(1),
+        mtime_ns: 1_000_000_000,
+        floor_ns: 0,
+        then: None,
+    };
+    let next = query.next_after(&before).unwrap();
+    assert_eq!(next.stat.id.inode, Inode(3));
+
+    // Truncated before any of it was sent: the copy is all there is of it.
+    disk.truncate_to("/v/m", 0);
+    disk.write("/v/m", b"the one after, and it is longer than all others\n");
+    let copy = query
+        .first_copy(Inode(3), Some(Inode(1)), next.floor_ns)
+        .unwrap();
+    assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));
+}
+
 /// A file system that counts how often a directory is listed.
 struct Counted(Fake, Cell<u32>);
 
