@@ -84,6 +84,8 @@ struct Pair {
     said_at_ms: RefCell<Vec<u64>>,
     /// The names of the finished copies, oldest first.
     kept: RefCell<Vec<PathBuf>>,
+    /// Each loss that was told: how many copies were finished then, and the inode.
+    lost: RefCell<Vec<(usize, u64)>>,
     buf: Vec<u8>,
 }
 
@@ -127,6 +129,7 @@ impl Pair {
             said: RefCell::default(),
             said_at_ms: RefCell::default(),
             kept: RefCell::default(),
+            lost: RefCell::default(),
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
@@ -522,6 +525,7 @@ impl Pair {
     ) -> R {
         let (said, kept) = (&self.said, &self.kept);
         let (said_at_ms, mono_ms) = (&self.said_at_ms, self.mono_ms);
+        let lost = &self.lost;
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
         let mut cx = source::Context {
@@ -539,6 +543,9 @@ impl Pair {
                     &event
                 {
                     kept.borrow_mut().push(path.to_path_buf());
+                }
+                if let Event::Lost { inode, .. } = &event {
+                    lost.borrow_mut().push((kept.borrow().len(), inode.0));
                 }
                 said.borrow_mut().push(event.to_string());
                 said_at_ms.borrow_mut().push(mono_ms);

@@ -4,6 +4,7 @@
 //! file has changed in between, the client notices and comes back.
 
 mod mark;
+mod truncation;
 
 use std::io;
 
@@ -11,15 +12,14 @@ use self::mark::Mark;
 use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
-use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, is_there};
+use super::follow::{Follow, Look};
 use super::pace::{Pace, Verdict};
-use super::search::{CopyOf, Left, NextFile};
+use super::search::{Left, NextFile};
 use super::session::{Context, Ending};
 use super::stream::Turn;
 use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
-use crate::store::{ReadStore, Stat};
+use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{
     self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
@@ -51,6 +51,10 @@ pub struct Chain<F> {
     before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
+    /// Its size then.
+    sound_size: u64,
+    /// Some of it went before it could be sent, and the next NEXT has to tell.
+    has_gap: bool,
     pace: Pace,
 }
 
@@ -109,6 +113,8 @@ impl<F> Chain<F> {
             then,
             before: None,
             sound_ns: stat.mtime_ns,
+            sound_size: offset,
+            has_gap: false,
             pace: Pace::new(now.mono),
         };
         if chain.follow.ahead() == 0 {
@@ -141,6 +147,13 @@ impl<F> Chain<F> {
             }
             false => self.follow.look(query.entry, sent, cx),
         };
+        if self.then.is_none()
+            && let Some(successor) = self.follow.successor()
+        {
+            // What has the name now need not be the first that had it since, and what was first may be gone soon.
+            let next = query.first_after(self.follow.inode());
+            self.then = next.ok().map(|next| next.unwrap_or(successor));
+        }
         let turn = match look {
             Look::Same | Look::Rotated if sent && self.is_written_over(query) => {
                 self.rewritten = false;
@@ -309,115 +322,6 @@ impl<F> Chain<F> {
         }
     }
 
-    /// Whether bytes that were just read belong to the generation being sent. Only what is read after them can show it:
-    /// at any moment before, the file may have been truncated and have grown again.
-    fn is_continuation<S: ReadStore<File = F>>(
-        &mut self,
-        bytes: &[u8],
-        query: &Query<'_, S>,
-    ) -> io::Result<bool> {
-        if !self.mark.is_empty() {
-            return self.is_sound(query.store);
-        }
-        let start = &bytes[..bytes.len().min(GUARD_LEN)];
-        if !is_there(query.store, self.follow.file(), start, 0)? {
-            return Ok(false);
-        }
-        // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
-        // are not its first: others were written, copied and truncated before anybody looked.
-        Ok(matches!(self.first_copy(query), Ok(None)))
-    }
-
-    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
-    fn first_copy<S: ReadStore<File = F>>(
-        &self,
-        query: &Query<'_, S>,
-    ) -> Result<Option<CopyOf<F>>, Refusal> {
-        query.first_copy(self.follow.inode(), self.before, self.floor_ns)
-    }
-
-    /// Whether what was sent last is still there.
-    fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
-        let follow = &self.follow;
-        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
-        if is_there {
-            self.sound_ns = self.follow.stat().mtime_ns;
-        }
-        Ok(is_there)
-    }
-
-    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    fn is_written_over<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
-            return false;
-        }
-        let is_same = match self.follow.offset() {
-            0 => self.first_copy(query).map(|copy| copy.is_none()).ok(),
-            _ => self.is_sound(query.store).ok(),
-        };
-        is_same == Some(false)
-    }
-
-    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
-    /// generation where it stands.
-    fn leave_truncated<S: ReadStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> Turn {
-        if self.open.as_ref().is_some_and(|open| open.taken > 0) {
-            return Turn::Over(Ending::Truncated);
-        }
-        self.open = None;
-        if self.follow.offset() == 0 {
-            return self.start_over(cx, query);
-        }
-        let sent = self.mark.sent(self.follow.offset(), self.floor_ns);
-        match query.copy_of(&sent, self.follow.inode()) {
-            Ok(Some(copy)) if copy.stat.size >= sent.offset => {
-                let offset = sent.offset;
-                self.follow_copy(copy, offset, cx);
-                Turn::On
-            }
-            Ok(copy) => {
-                let without_copy = Stat {
-                    mtime_ns: self.sound_ns,
-                    ..*self.follow.stat()
-                };
-                let held_by = copy.map_or(without_copy, |copy| copy.stat);
-                self.close(Reason::Truncated, &held_by, false, cx, query)
-            }
-            Err(refusal) => self.wait_or_end(refusal, false),
-        }
-    }
-
-    /// Nothing was sent of the file, so nothing ends: the generation is what was copied first since it began, or else
-    /// what the file holds now.
-    fn start_over<S: ReadStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> Turn {
-        match self.first_copy(query) {
-            Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
-            Ok(None) => match cx.store.stat(self.follow.file()) {
-                Ok(stat) => self.follow.start_over(stat),
-                Err(error) => return Turn::Over(Ending::Unreadable(error)),
-            },
-            Err(refusal) => return self.wait_or_end(refusal, false),
-        }
-        Turn::On
-    }
-
-    /// Goes on with the copy that was made of the generation.
-    fn follow_copy<S>(&mut self, copy: CopyOf<F>, offset: u64, cx: &Context<'_, S>) {
-        let grace_ms = cx.config.grace_ms;
-        self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
-        self.follow.look_soon();
-        self.then = None;
-        self.reason = Some(Reason::Truncated);
-    }
-
     /// The generation is complete and all of it was sent.
     fn finish<S: ReadStore<File = F>>(
         &mut self,
@@ -440,8 +344,14 @@ impl<F> Chain<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true),
             }
         }
-        let stat = *self.follow.stat();
-        self.close(reason, &stat, true, cx, query)
+        let stat = self.follow.stat();
+        let left = Left {
+            inode: stat.id.inode,
+            mtime_ns: stat.mtime_ns,
+            floor_ns: self.floor_ns,
+            then: self.then,
+        };
+        self.close(reason, &left, true, cx, query)
     }
 
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
@@ -454,33 +364,34 @@ impl<F> Chain<F> {
         Turn::On
     }
 
-    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `held_by` is the file that holds
-    /// the generation being left or a copy of it, `intact` that the file still being open holds all of it.
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file still
+    /// being open holds all of the one being left.
     fn close<S: ReadStore<File = F>>(
         &mut self,
         reason: Reason,
-        held_by: &Stat,
+        left: &Left,
         intact: bool,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        let left = Left {
-            inode: held_by.id.inode,
-            mtime_ns: held_by.mtime_ns,
-            floor_ns: self.floor_ns,
-            then: self.then.or(self.follow.successor()),
-        };
-        let next = match query.next_after(&left) {
+        let next = match query.next_after(left) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
         let size = self.follow.offset();
         let md5 = self.digest.finished(size);
+        if self.sound_size > size {
+            self.has_gap = true;
+            self.say(Frame::Alive {
+                size: self.sound_size,
+            });
+        }
+        let after_gap = std::mem::take(&mut self.has_gap) || next.after_gap;
         self.say(Frame::End(End { size, reason, md5 }));
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
-            after_gap: next.after_gap,
+            after_gap,
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Turn::On
@@ -504,6 +415,7 @@ impl<F> Chain<F> {
         self.floor_ns = floor_ns;
         self.then = then;
         self.sound_ns = stat.mtime_ns;
+        self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.inode());
