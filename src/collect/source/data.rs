@@ -116,6 +116,7 @@ impl<F> Source<F> {
                 }
                 Outcome::Finished(finished) => {
                     grew = true;
+                    self.flawed |= finished.before_gap;
                     self.audit.add(finished)
                 }
                 Outcome::Digest(digest) => self.audit.add_digest(digest),
