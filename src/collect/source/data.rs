@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Context, Phase, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, LocalCopy, Means};
+use crate::collect::copy::{Fault, LocalCopy};
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -98,12 +98,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
             return Ok(len > 0);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
         Ok(true)
@@ -124,13 +119,8 @@ impl<F> Source<F> {
                 return Ok(grew);
             };
             let stamp = (cx.stamp)();
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: &stamp,
-            };
-            let (events, config) = (&mut cx.events, &self.config);
+            let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+            let config = &self.config;
             let (taken, outcome) =
                 framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
@@ -227,12 +217,7 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
-                let mut means = Means {
-                    store: &mut *cx.store,
-                    paths: &self.paths,
-                    boot: cx.boot,
-                    stamp: "",
-                };
+                let mut means = cx.means(&self.paths, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
             }
@@ -337,12 +322,7 @@ impl<F> Source<F> {
         self.flawed = true;
         let stamp = (cx.stamp)();
         let line = format!("{stamp} {what}\n");
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         LocalCopy::<F>::note_gap(&line, &mut means)
     }
 }

@@ -7,7 +7,7 @@
 use super::data::FAR_MS;
 use super::{Asked, Context, Phase, Purpose, Source};
 use crate::collect::config::Proto;
-use crate::collect::copy::{Generation, LocalCopy, Means};
+use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::event::Event;
 use crate::collect::tail::{Finding, TailCheck, equal_bytes};
 use crate::collect::trouble::Trouble;
@@ -109,12 +109,7 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
             return Ok(true);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         while !check.is_answered() {
             let taken = check.take(receiver, rest, copy, &mut means)?;
             if taken == 0 && rest.is_empty() {
@@ -150,12 +145,7 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         check.work(buf, copy, &mut means)
     }
 
@@ -190,12 +180,7 @@ impl<F> Source<F> {
         let (Some(at), Some(copy)) = (self.tail.again_at, &self.copy) else {
             return Ok(0);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         let left = usize::try_from(copy.size() - at).unwrap_or(usize::MAX);
         let again = data.get(..left).unwrap_or(data);
         let same = equal_bytes(again, at, true, copy, &mut means)?;
@@ -254,12 +239,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(false);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         let is_ours = self.is_behind_checkpoint(at)
             && copy
                 .has_only_zeros_from(at, &mut means)
@@ -284,12 +264,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(None);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         let mut byte = [0];
         let read = copy
             .read_at(&mut byte, at, &mut means)
@@ -306,12 +281,7 @@ impl<F> Source<F> {
             return Ok(());
         };
         let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         let len = copy.size().saturating_sub(at);
         let kept = copy.drop_end(at, &mut means).map_err(Trouble::Files)?;
         let cut = Event::Cut {
@@ -331,12 +301,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut() else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.confirm(&mut means).map_err(Trouble::Files)
     }
 }
