@@ -23,12 +23,18 @@ impl<F> Source<F> {
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
             None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
+            None if asked.purpose == Purpose::Digest => {
+                self.audit.ask_later();
+                Err(Trouble::AskAgain)
+            }
             None => self.handle_classic(asked, reply.mark, inode, cx),
             Some(_) if self.config.proto == Proto::Classic => Err(Protocol::Terms.into()),
             // A refusal is one of its answers, and counts as a failed attempt.
-            Some(_) if asked.purpose == Purpose::Repair => {
-                self.phase = Phase::Repairing {
+            Some(_) if matches!(asked.purpose, Purpose::Digest | Purpose::Repair) => {
+                self.phase = Phase::Inquiring {
+                    purpose: asked.purpose,
                     heard_at: cx.now.mono,
+                    moved_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
                 };
                 Ok(())
