@@ -9,7 +9,9 @@ mod answer;
 mod ask;
 mod data;
 mod question;
+mod tail;
 
+use self::tail::Tail;
 use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
@@ -44,6 +46,8 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// What is known of the copy's end, if it cannot be believed.
+    tail: Tail,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -79,7 +83,7 @@ enum Phase {
         /// The frames of version 2; `None` where the bytes come as they are.
         framed: Option<Box<Framed>>,
     },
-    /// Something about a finished copy was asked, and the answer line has come.
+    /// Something about a copy was asked, and the answer line has come.
     Inquiring {
         purpose: Purpose,
         heard_at: Mono,
@@ -108,6 +112,8 @@ enum Purpose {
     Digest,
     /// To heal a finished copy.
     Repair,
+    /// To compare the end of our copy.
+    Check,
 }
 
 /// What to think of a server that closes without a word.
@@ -204,6 +210,7 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            tail: Tail::default(),
             flawed: false,
             trouble: None,
             in_error: true,
@@ -350,8 +357,12 @@ impl<F> Source<F> {
         closed: Closed,
         cx: &mut Context<'_, S>,
     ) {
+        let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
+            (Phase::Inquiring { .. }, _) if is_in_order && self.tail.take_end() => {
+                return self.wait_for_work(cx.now.mono);
+            }
             (
                 Phase::Answering { asked, line, .. },
                 closed @ (Closed::ByServer | Closed::Broken(_)),
@@ -384,7 +395,7 @@ impl<F> Source<F> {
         drop(old);
         match self.open_copy(cx) {
             Ok(copy) => {
-                let same = (copy.inode(), copy.size()) == before;
+                let same = (copy.inode(), copy.size()) == before && copy.doubtful_from().is_none();
                 self.copy = Some(copy);
                 if !same && self.wants_connection() {
                     self.phase = Phase::Waiting { until: cx.now.mono };
@@ -437,12 +448,14 @@ impl<F> Source<F> {
         for finished in self.audit.restore(list) {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);
         }
+        self.tail = Tail::default();
         Ok(copy)
     }
 
     /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
     fn note_silent_close(&mut self, asked: Asked) {
-        if asked.purpose != Purpose::Follow || asked.offset == 0 {
+        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        if !names_a_place || asked.offset == 0 {
             self.doubt = Doubt::Silent(0);
             return;
         }
@@ -461,6 +474,7 @@ impl<F> Source<F> {
         }
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
+            _ if matches!(trouble, Trouble::AskAgain) => true,
             Phase::Streaming {
                 since,
                 brought_something,
@@ -469,7 +483,7 @@ impl<F> Source<F> {
                 trouble.is_ordinary()
                     && (brought_something || cx.now.mono.since_ms(since) >= cx.periods.retry_ms)
             }
-            _ => matches!(trouble, Trouble::AskAgain),
+            _ => false,
         };
         let wait_ms = if good {
             self.backoff.after_success_ms(cx.random)

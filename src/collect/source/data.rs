@@ -16,7 +16,7 @@ use crate::wire::classic;
 use crate::wire::receiver::Receiver;
 
 /// While a finished copy is being worked on, no connection is needed; the work ends the wait.
-const FAR_MS: u64 = 3_600_000;
+pub(super) const FAR_MS: u64 = 3_600_000;
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -58,6 +58,7 @@ impl<F> Source<F> {
             } => {
                 let (has_moved, result) = match purpose {
                     Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
+                    Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
                     _ => self.take_repair(&mut receiver, data, cx),
                 };
                 self.phase = Phase::Inquiring {
@@ -66,6 +67,9 @@ impl<F> Source<F> {
                     moved_at: if has_moved { now } else { moved_at },
                     receiver,
                 };
+                if self.tail.has_work() {
+                    self.wait_for_work(now);
+                }
                 result
             }
             other => {
@@ -76,7 +80,9 @@ impl<F> Source<F> {
         if let Err(trouble) = result {
             return self.fail(trouble, cx);
         }
-        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+        // Until what we hold is compared, and a full disk has taken something, nothing is well.
+        let is_well = is_stream && self.tail.again_at.is_none() && !data.is_empty();
+        if is_well && self.in_error {
             self.recover(cx);
         }
         self.turn_to_repair(cx);
@@ -88,12 +94,15 @@ impl<F> Source<F> {
         data: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
+        // A server that has nothing to send says so.
+        let is_end = data.last() == Some(&classic::KEEP_ALIVE);
         let len = classic::strip(data);
-        let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
-            return Ok(false);
+        let known = self.take_again(&data[..len], is_end, cx)?;
+        let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
+            return Ok(len > 0);
         };
         let mut means = cx.means(&self.paths, "");
-        copy.append(&data[..len], &mut means)
+        copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
         Ok(true)
     }
@@ -174,11 +183,14 @@ impl<F> Source<F> {
             .repair
             .as_ref()
             .is_some_and(|repair| repair.is_answered());
-        repair || (self.repair.is_none() && self.audit.has_work())
+        self.tail.has_work() || repair || (self.repair.is_none() && self.audit.has_work())
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        if self.tail.has_work() {
+            return self.work_on_tail(buf, cx);
+        }
         if let Some(repair) = &mut self.repair {
             if let Some(outcome) = repair.work(buf, cx.store) {
                 self.end_repair(outcome, cx);
@@ -226,6 +238,7 @@ impl<F> Source<F> {
         {
             self.audit.stream_ended();
         }
+        self.tail.abandon();
         match &mut self.phase {
             Phase::Streaming {
                 framed: Some(framed),
@@ -258,14 +271,17 @@ impl<F> Source<F> {
             return;
         };
         let is_working = repair.is_answered();
-        let is_inquiring = matches!(
-            self.phase,
+        let is_busy = match self.phase {
             Phase::Inquiring {
                 purpose: Purpose::Repair,
                 ..
-            }
-        );
-        let is_busy = is_inquiring && !is_working;
+            } => !is_working,
+            Phase::Inquiring {
+                purpose: Purpose::Check,
+                ..
+            } => true,
+            _ => false,
+        };
         if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }
