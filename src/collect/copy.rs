@@ -9,6 +9,7 @@ mod means;
 #[cfg(test)]
 pub mod omit;
 mod tail;
+mod unverified;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use self::fault::system;
 pub use self::fault::{Fault, Found};
 pub use self::means::Means;
+pub use self::unverified::Finished;
 
 use super::config::SourceConfig;
 use super::pointer::Pointer;
@@ -90,9 +92,12 @@ impl Generation {
 impl Paths {
     /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
     pub fn gaps(&self) -> PathBuf {
-        let mut name = self.local.clone().into_os_string();
-        name.push(".gaps");
-        PathBuf::from(name)
+        unverified::with_ending(&self.local, ".gaps")
+    }
+
+    /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
+    pub fn unverified(&self) -> PathBuf {
+        unverified::with_ending(&self.pointer, ".unverified")
     }
 
     /// The names that a line of the configuration gives.

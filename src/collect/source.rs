@@ -6,6 +6,7 @@
 //! status, and [`Source::poll_timeout`].
 
 mod answer;
+mod ask;
 mod checkpoint;
 mod data;
 mod question;
@@ -22,7 +23,7 @@ use super::pointer::BootId;
 use super::repair::Repair;
 use super::trouble::Trouble;
 use crate::ids::Inode;
-use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN};
+use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
 use crate::store::WriteStore;
 use crate::time::{Mono, Now};
 use crate::wire::line::{LineBuf, Progress};
@@ -87,14 +88,12 @@ enum Phase {
         /// The frames of version 2; `None` where the bytes come as they are.
         framed: Option<Box<Framed>>,
     },
-    /// What the end of the local copy is to be compared with is coming.
-    Checking {
+    /// Something about a copy was asked, and the answer line has come.
+    Inquiring {
+        purpose: Purpose,
         heard_at: Mono,
-        receiver: Box<Receiver>,
-    },
-    /// A part of a finished copy is being fetched again.
-    Repairing {
-        heard_at: Mono,
+        /// When something came last that was more than a sign of life.
+        moved_at: Mono,
         receiver: Box<Receiver>,
     },
 }
@@ -114,6 +113,8 @@ enum Purpose {
     Follow,
     /// To see, with inode 0, why a server does not answer.
     Probe,
+    /// To learn the digest of a finished copy.
+    Digest,
     /// To heal a finished copy.
     Repair,
     /// To compare the end of our copy.
@@ -251,9 +252,13 @@ impl<F> Source<F> {
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
-            Phase::Streaming { heard_at, .. }
-            | Phase::Checking { heard_at, .. }
-            | Phase::Repairing { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Inquiring {
+                heard_at, moved_at, ..
+            } => {
+                let silent_at = heard_at.plus_ms(periods.idle_ms);
+                silent_at.min(moved_at.plus_ms(ANSWER_MAX_MS))
+            }
         }
     }
 
@@ -284,9 +289,7 @@ impl<F> Source<F> {
             Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
             Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
             Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => {
-                self.fail(Trouble::Silence, cx);
-            }
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => self.fail(Trouble::Silence, cx),
         }
     }
 
@@ -343,7 +346,7 @@ impl<F> Source<F> {
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
-            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => input,
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
                 (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
@@ -371,7 +374,7 @@ impl<F> Source<F> {
         let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
-            (Phase::Checking { .. }, _) if is_in_order && self.tail.take_end() => {
+            (Phase::Inquiring { .. }, _) if is_in_order && self.tail.take_end() => {
                 return self.wait_for_work(cx.now.mono);
             }
             (
@@ -456,6 +459,13 @@ impl<F> Source<F> {
             copy.distrust(&mut means)?;
             self.is_suspect = false;
         }
+        let mut list = means.read_list()?;
+        if let Some(repair) = &self.repair {
+            list.retain(|finished| finished.path != repair.finished().path);
+        }
+        for finished in self.audit.restore(list) {
+            self.tell_unverified(&finished, ask::TOO_MANY, cx);
+        }
         self.tail = Tail::default();
         self.checkpoint_at = None;
         Ok(copy)
@@ -478,6 +488,9 @@ impl<F> Source<F> {
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
     fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
+        if !matches!(trouble, Trouble::AskAgain) {
+            self.note_unanswered();
+        }
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
             _ if matches!(trouble, Trouble::AskAgain) => true,

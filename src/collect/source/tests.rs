@@ -12,6 +12,8 @@ use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
+mod unverified;
+
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
     wait_ms: 3_000,
@@ -637,7 +639,7 @@ fn a_late_digest_counts_only_for_the_generation_it_names() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size,
-            md5: of_abc.finish(),
+            md5: Some(of_abc.finish()),
         };
         rig.receive(&digest.to_bytes());
         rig.work();
