@@ -71,6 +71,8 @@ pub struct Finished {
     pub md5: Option<[u8; 16]>,
     /// Classic had a part in the copy.
     pub classic: bool,
+    /// What came right after it went before the server could send it.
+    pub before_gap: bool,
 }
 
 impl Framed {
@@ -230,6 +232,16 @@ impl Framed {
             origin: Some(origin),
             classic: false,
         };
+        if next.after_gap {
+            let (inode, offset) = (held.inode, end.size);
+            let line = format!("{} lost {inode}:{offset}\n", means.stamp);
+            LocalCopy::<F>::note_gap(&line, means).map_err(Trouble::Files)?;
+            events(Event::Lost {
+                inode,
+                offset,
+                missing: None,
+            });
+        }
         let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
         if next.inode == held.inode {
             events(Event::Truncated { size, kept: &kept });
@@ -254,6 +266,7 @@ impl Framed {
             size: end.size,
             md5: end.md5,
             classic: held.classic,
+            before_gap: next.after_gap,
         }))
     }
 }

@@ -501,6 +501,7 @@ mod tests {
             size: 10,
             md5: None,
             classic: false,
+            before_gap: false,
         });
         let alive = Frame::Alive { size: 10 }.to_bytes();
         let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);

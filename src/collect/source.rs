@@ -159,6 +159,31 @@ pub struct Context<'a, S> {
     pub events: &'a mut dyn FnMut(&SourceConfig, Event<'_>),
 }
 
+/// Where events of a source go.
+type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
+
+impl<S> Context<'_, S> {
+    /// What the steps on the files of `paths` need. The stamp may be empty where nothing gets a new name.
+    fn means<'b>(&'b mut self, paths: &'b Paths, stamp: &'b str) -> Means<'b, S> {
+        self.means_and_events(paths, stamp).0
+    }
+
+    /// The same for steps of which events are told meanwhile.
+    fn means_and_events<'b>(
+        &'b mut self,
+        paths: &'b Paths,
+        stamp: &'b str,
+    ) -> (Means<'b, S>, EventSink<'b>) {
+        let means = Means {
+            store: &mut *self.store,
+            paths,
+            boot: self.boot,
+            stamp,
+        };
+        (means, &mut *self.events)
+    }
+}
+
 impl<F> Source<F> {
     /// A source that makes its first try at once.
     pub fn new(config: SourceConfig, now: Mono) -> Source<F> {
@@ -388,14 +413,9 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<LocalCopy<F>, Fault> {
-        let (events, config) = (&mut cx.events, &self.config);
         let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+        let config = &self.config;
         let copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;

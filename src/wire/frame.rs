@@ -107,6 +107,9 @@ pub struct Next {
     pub inode: Inode,
     /// Every generation older than this one was last written no later, in nanoseconds since 1970.
     pub mtime_ns: u64,
+    /// There was another between the last one and this, which went before it could be sent. One more byte of payload
+    /// says so.
+    pub after_gap: bool,
 }
 
 /// The sorts of error.
@@ -243,6 +246,9 @@ impl<'a> Frame<'a> {
             Frame::Next(next) => {
                 put(&next.inode.0.to_be_bytes());
                 put(&next.mtime_ns.to_be_bytes());
+                if next.after_gap {
+                    put(&[1]);
+                }
                 kind::NEXT
             }
             Frame::Digest { inode, size, md5 } => {
@@ -375,7 +381,15 @@ impl<'a> Fields<'a> {
     fn next(mut self) -> Result<Frame<'a>, BadFrame> {
         let inode = self.inode()?;
         let mtime_ns = self.u64()?;
-        self.finish(Frame::Next(Next { inode, mtime_ns }))
+        let after_gap = self.0 == [1];
+        if after_gap {
+            self.0 = &[];
+        }
+        self.finish(Frame::Next(Next {
+            inode,
+            mtime_ns,
+            after_gap,
+        }))
     }
 
     fn digest(mut self) -> Result<Frame<'a>, BadFrame> {

@@ -2,7 +2,7 @@
 
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
-use crate::collect::copy::{Generation, LocalCopy, Means, Origin};
+use crate::collect::copy::{Generation, LocalCopy, Origin};
 use crate::collect::event::Event;
 use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
@@ -177,12 +177,7 @@ impl<F> Source<F> {
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: &stamp,
-            };
+            let mut means = cx.means(&self.paths, &stamp);
             let Some(copy) = &mut self.copy else {
                 return Err(Protocol::Terms.into());
             };
@@ -204,12 +199,7 @@ impl<F> Source<F> {
         let Some(copy) = &mut self.copy else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.cut(sound, &mut means).map_err(Trouble::Files)
     }
 
@@ -221,12 +211,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         if let Some(copy) = &mut self.copy {
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: "",
-            };
+            let mut means = cx.means(&self.paths, "");
             copy.begin(generation, &mut means).map_err(Trouble::Files)?;
         }
         self.follow(framed, false, cx);
@@ -244,12 +229,7 @@ impl<F> Source<F> {
             return Ok(());
         };
         let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
         let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
         if is_lost {
@@ -283,12 +263,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.rename_generation(now, &mut means)
             .map_err(Trouble::Files)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Context, Phase, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, LocalCopy, Means};
+use crate::collect::copy::{Fault, LocalCopy};
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -81,12 +81,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
             return Ok(false);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.append(&data[..len], &mut means)
             .map_err(Trouble::Files)?;
         Ok(true)
@@ -107,13 +102,8 @@ impl<F> Source<F> {
                 return Ok(grew);
             };
             let stamp = (cx.stamp)();
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: &stamp,
-            };
-            let (events, config) = (&mut cx.events, &self.config);
+            let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+            let config = &self.config;
             let (taken, outcome) =
                 framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
@@ -126,6 +116,7 @@ impl<F> Source<F> {
                 }
                 Outcome::Finished(finished) => {
                     grew = true;
+                    self.flawed |= finished.before_gap;
                     self.audit.add(finished)
                 }
                 Outcome::Digest(digest) => self.audit.add_digest(digest),
@@ -205,12 +196,7 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
-                let mut means = Means {
-                    store: &mut *cx.store,
-                    paths: &self.paths,
-                    boot: cx.boot,
-                    stamp: "",
-                };
+                let mut means = cx.means(&self.paths, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
             }
@@ -311,12 +297,7 @@ impl<F> Source<F> {
         self.flawed = true;
         let stamp = (cx.stamp)();
         let line = format!("{stamp} {what}\n");
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         LocalCopy::<F>::note_gap(&line, &mut means)
     }
 }

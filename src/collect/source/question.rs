@@ -3,7 +3,7 @@
 use super::{Asked, Context, Doubt, Purpose, Source};
 use crate::collect::backoff::Random;
 use crate::collect::config::{History, Proto};
-use crate::collect::copy::{Generation, LocalCopy, Means};
+use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
@@ -152,12 +152,7 @@ impl<F> Source<F> {
         let Some(copy) = &self.copy else {
             return Ok(None);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = copy
