@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{Kind, ReadStore, Stat, WriteStore};
+use super::{Kind, Names, ReadStore, Stat, WriteStore};
 use crate::ids::{FileId, Inode};
 
 /// The file system; clones share it.
@@ -354,15 +354,12 @@ impl ReadStore for Fake {
         self.0.borrow().boot
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        let names: Vec<PathBuf> = self.0.borrow().names.keys().cloned().collect();
-        for path in names.iter().filter(|path| path.parent() == Some(dir)) {
-            if !path.file_name().is_none_or(|name| each(name.as_bytes())) {
-                break;
-            }
-        }
-        Ok(())
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        let disk = self.0.borrow();
+        let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
+        let names = inside.filter_map(|path| path.file_name());
+        let names: Vec<_> = names.map(|name| Ok(name.to_owned())).collect();
+        Ok(Box::new(names.into_iter()))
     }
 }
 
