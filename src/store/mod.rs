@@ -137,3 +137,5 @@ pub trait WriteStore {
 
 #[cfg(test)]
 pub mod fake;
+#[cfg(test)]
+pub mod model;
