@@ -137,8 +137,8 @@ const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS < 10);
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;
 
-/// Rotated files whose content is looked at at once, each a dozen system calls.
-pub const JUDGED_AT_ONCE: usize = 2;
+/// Rotated files whose content is looked at at once, each some twenty system calls.
+pub const JUDGED_AT_ONCE: usize = 1;
 
 const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
 

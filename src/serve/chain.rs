@@ -13,7 +13,6 @@ use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, is_there};
 use super::pace::{Pace, Verdict};
 use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
@@ -23,7 +22,6 @@ use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
-use crate::wire::crc32::Crc32;
 use crate::wire::frame::{
     self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
 };
@@ -347,33 +345,6 @@ impl<F> Chain<F> {
         }
     }
 
-    /// Whether bytes that were just read belong to the generation being sent; `None` while that is being searched for.
-    /// Only what is read or found after them can show it: at any moment before, the file may have been truncated and
-    /// have grown again.
-    fn is_continuation<S: ReadStore<File = F>>(
-        &mut self,
-        bytes: &[u8],
-        query: &Query<'_, S>,
-    ) -> io::Result<Option<bool>> {
-        if !self.mark.is_empty() {
-            return self.is_sound(query.store).map(Some);
-        }
-        let start = &bytes[..bytes.len().min(GUARD_LEN)];
-        if !is_there(query.store, self.follow.file(), start, 0)? {
-            return Ok(Some(false));
-        }
-        let begun = Begun {
-            len: bytes.len(),
-            crc: Crc32::new().update(bytes).finish(),
-        };
-        if self.proved == Some(begun) {
-            return Ok(Some(true));
-        }
-        self.proved = None;
-        self.research = Some(Box::new(Research::new(Occasion::Begun(begun), query)));
-        Ok(None)
-    }
-
     /// Whether what was sent last is still there.
     fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
@@ -382,25 +353,6 @@ impl<F> Chain<F> {
             self.sound_ns = self.follow.stat().mtime_ns;
         }
         Ok(is_there)
-    }
-
-    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    fn is_written_over<S: ReadStore<File = F>>(
-        &mut self,
-        occasion: Occasion,
-        query: &Query<'_, S>,
-    ) -> bool {
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
-            return false;
-        }
-        let is_same = match self.follow.offset() {
-            0 => {
-                let copy = self.first_copy(occasion, query);
-                copy.map(|copy| copy.is_none()).ok()
-            }
-            _ => self.is_sound(query.store).ok(),
-        };
-        is_same == Some(false)
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the

@@ -1,12 +1,16 @@
 //! What has to be searched for before a chain can go on: see [`crate::serve::survey`]. Pure.
 
+use std::io;
+
 use super::Chain;
 use crate::serve::catalog::{Query, Refusal};
+use crate::serve::likeness::{GUARD_LEN, is_there};
 use crate::serve::search::CopyOf;
 use crate::serve::session::Context;
 use crate::serve::stream::Turn;
 use crate::serve::survey::{Begun, Occasion, Research};
 use crate::store::ReadStore;
+use crate::wire::crc32::Crc32;
 
 impl<F> Chain<F> {
     /// Puts a question to the files that there are. The answer [`Refusal::Later`] means that they are being searched;
@@ -31,6 +35,52 @@ impl<F> Chain<F> {
             self.research = Some(Box::new(Research::new(occasion, query)));
         }
         answer
+    }
+
+    /// Whether bytes that were just read belong to the generation being sent; `None` while that is being searched for.
+    /// Only what is read or found after them can show it: at any moment before, the file may have been truncated and
+    /// have grown again.
+    pub(super) fn is_continuation<S: ReadStore<File = F>>(
+        &mut self,
+        bytes: &[u8],
+        query: &Query<'_, S>,
+    ) -> io::Result<Option<bool>> {
+        if !self.mark.is_empty() {
+            return self.is_sound(query.store).map(Some);
+        }
+        let start = &bytes[..bytes.len().min(GUARD_LEN)];
+        if !is_there(query.store, self.follow.file(), start, 0)? {
+            return Ok(Some(false));
+        }
+        let begun = Begun {
+            len: bytes.len(),
+            crc: Crc32::new().update(bytes).finish(),
+        };
+        if self.proved == Some(begun) {
+            return Ok(Some(true));
+        }
+        self.proved = None;
+        self.research = Some(Box::new(Research::new(Occasion::Begun(begun), query)));
+        Ok(None)
+    }
+
+    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
+    pub(super) fn is_written_over<S: ReadStore<File = F>>(
+        &mut self,
+        occasion: Occasion,
+        query: &Query<'_, S>,
+    ) -> bool {
+        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+            return false;
+        }
+        let is_same = match self.follow.offset() {
+            0 => {
+                let copy = self.first_copy(occasion, query);
+                copy.map(|copy| copy.is_none()).ok()
+            }
+            _ => self.is_sound(query.store).ok(),
+        };
+        is_same == Some(false)
     }
 
     /// A copy of what was written first since the generation began, if it was truncated before anybody looked.

@@ -1,5 +1,7 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
+mod steps;
+
 use std::net::Ipv4Addr;
 
 use super::*;
