@@ -545,7 +545,7 @@ impl<F> Chain<F> {
             self.say(Frame::Digest {
                 inode: late.inode,
                 size: late.size,
-                md5,
+                md5: Some(md5),
             });
         }
     }
