@@ -122,7 +122,7 @@ fn a_digest() {
 
 #[test]
 fn a_search_by_content() {
-    for (n, reply) in [(0, "O 1000 "), (63, "O 1063 "), (99, "L 7 ")] {
+    for (n, reply) in [(0, "O 1000 "), (63, "O 1063 "), (99, "L 1000 ")] {
         let mut measured = Measured::new(alike());
         let line = format!("/v/m 5 40002 v2 p={} m=50000000", proof(n));
         let answer = measured.ask(&line);
