@@ -4,6 +4,7 @@
 //! file has changed in between, the client notices and comes back.
 
 mod mark;
+mod search;
 mod truncation;
 
 use std::io;
@@ -17,6 +18,7 @@ use super::pace::{Pace, Verdict};
 use super::search::{Left, NextFile};
 use super::session::{Context, Ending};
 use super::stream::Turn;
+use super::survey::{Begun, Occasion, Research};
 use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::ReadStore;
@@ -55,6 +57,10 @@ pub struct Chain<F> {
     sound_size: u64,
     /// Some of it went before it could be sent, and the next NEXT has to tell.
     has_gap: bool,
+    /// What has to be known about other files before this one can go on.
+    research: Option<Box<Research>>,
+    /// The first bytes of the generation, which no other file comes before.
+    proved: Option<Begun>,
     pace: Pace,
 }
 
@@ -115,6 +121,8 @@ impl<F> Chain<F> {
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_gap: false,
+            research: None,
+            proved: None,
             pace: Pace::new(now.mono),
         };
         if chain.follow.ahead() == 0 {
@@ -131,6 +139,10 @@ impl<F> Chain<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
+        if self.research.take().is_some() {
+            // Its rotated files may be others now.
+            self.follow.look_soon();
+        }
     }
 
     /// Looks at the file and at its name and draws the consequences.
@@ -147,15 +159,13 @@ impl<F> Chain<F> {
             }
             false => self.follow.look(query.entry, sent, cx),
         };
-        if self.then.is_none()
-            && let Some(successor) = self.follow.successor()
-        {
-            // What has the name now need not be the first that had it since, and what was first may be gone soon.
-            let next = query.first_after(self.follow.inode());
-            self.then = next.ok().map(|next| next.unwrap_or(successor));
-        }
         let turn = match look {
-            Look::Same | Look::Rotated if sent && self.is_written_over(query) => {
+            Look::Same | Look::Rotated if !self.knows_successor(query) => Turn::On,
+            Look::Same if sent && self.is_written_over(Occasion::Emptied, query) => {
+                self.rewritten = false;
+                self.leave_truncated(cx, query)
+            }
+            Look::Rotated if sent && self.is_written_over(Occasion::Rotated, query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
@@ -199,25 +209,38 @@ impl<F> Chain<F> {
         self.next_look(config).min(deadline)
     }
 
-    /// Whether [`work`](Self::work) has something to do.
-    pub fn has_work(&self) -> bool {
-        self.late
-            .as_ref()
-            .is_some_and(|late| late.digest.done() < late.size)
+    /// Whether it cannot go on before something is found.
+    pub fn is_searching(&self) -> bool {
+        self.research.is_some()
     }
 
-    /// Computes a slice of what is to be computed, with `buf` to read into.
-    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) {
+    /// Whether [`work`](Self::work) has something to do.
+    pub fn has_work(&self) -> bool {
+        let late = self.late.as_ref();
+        self.research.is_some() || late.is_some_and(|late| late.digest.done() < late.size)
+    }
+
+    /// Does a part of what takes long, with `buf` to read into. The next generation comes before the digest of the last.
+    pub fn work<S: ReadStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if let Some(research) = self.research.take() {
+            return self.search(research, cx, query);
+        }
         if let Some(late) = &mut self.late
             && late
                 .digest
-                .advance(store, &late.file, late.size, buf)
+                .advance(cx.store, &late.file, late.size, buf)
                 .is_err()
         {
             // Without the bytes there is no digest; the client has been told END and waits for nothing.
             self.late = None;
         }
         self.tell_late_digest();
+        Turn::On
     }
 
     /// Fills `buf` with frames. See [`super::session::Session::output`].
@@ -236,7 +259,8 @@ impl<F> Chain<F> {
             // Nobody has seen anything of it, and the file may have changed since.
             self.open = None;
         }
-        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten) {
+        let is_waiting = || self.is_searching_on(|present| matches!(present, Occasion::Begun(_)));
+        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
         let wanted = match &self.open {
@@ -244,6 +268,7 @@ impl<F> Chain<F> {
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
+                .min(self.proved.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
         };
         let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
@@ -257,10 +282,16 @@ impl<F> Chain<F> {
             self.follow.look_soon();
             return Ok(head_len);
         }
-        if self.open.is_none() && !self.is_continuation(&body[..read], query)? {
-            self.rewritten = true;
-            self.follow.look_soon();
-            return Ok(head_len);
+        if self.open.is_none() {
+            match self.is_continuation(&body[..read], query)? {
+                Some(true) => {}
+                Some(false) => {
+                    self.rewritten = true;
+                    self.follow.look_soon();
+                    return Ok(head_len);
+                }
+                None => return Ok(head_len),
+            }
         }
         let whole = &mut whole[..HEADER_LEN + DATA_OFFSET_LEN + read];
         Ok(head_len + self.make_frame(whole, read))
@@ -335,7 +366,7 @@ impl<F> Chain<F> {
         }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
-            match self.first_copy(query) {
+            match self.first_copy(Occasion::Rotated, query) {
                 Ok(None) => {}
                 Ok(Some(copy)) => {
                     self.follow_copy(copy, 0, cx);
@@ -349,7 +380,7 @@ impl<F> Chain<F> {
             inode: stat.id.inode,
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
-            then: self.then,
+            then: self.then.or(self.follow.successor()),
         };
         self.close(reason, &left, true, cx, query)
     }
@@ -357,7 +388,8 @@ impl<F> Chain<F> {
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
     /// the next look tries again. `intact` says that the file being left still holds the whole generation.
     fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> Turn {
-        if !matches!(refusal, Refusal::Missing | Refusal::Unsettled) {
+        use Refusal::{Later, Missing, Unsettled};
+        if !matches!(refusal, Missing | Unsettled | Later) {
             return Turn::Over(Ending::Refused(refusal));
         }
         self.rewritten = !intact;
@@ -374,7 +406,11 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        let next = match query.next_after(left) {
+        let occasion = match intact {
+            true => Occasion::Rotated,
+            false => Occasion::Truncated,
+        };
+        let next = match self.ask(occasion, query, || query.next_after(left)) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
@@ -431,6 +467,7 @@ impl<F> Chain<F> {
             }));
         }
         self.mark = Mark::default();
+        self.proved = None;
         self.reason = None;
     }
 

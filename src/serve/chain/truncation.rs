@@ -4,49 +4,18 @@ use std::io;
 
 use super::Chain;
 use crate::ids::Inode;
-use crate::serve::catalog::{Query, Refusal};
+use crate::serve::catalog::Query;
 use crate::serve::follow::{Follow, Place};
-use crate::serve::likeness::{GUARD_LEN, is_there};
 use crate::serve::search::{CopyOf, Left};
 use crate::serve::session::{Context, Ending};
 use crate::serve::stream::Turn;
+use crate::serve::survey::Occasion;
 use crate::store::ReadStore;
 use crate::wire::frame::Reason;
 
 impl<F> Chain<F> {
-    /// Whether bytes that were just read belong to the generation being sent. Only what is read after them can show it:
-    /// at any moment before, the file may have been truncated and have grown again.
-    pub(super) fn is_continuation<S: ReadStore<File = F>>(
-        &mut self,
-        bytes: &[u8],
-        query: &Query<'_, S>,
-    ) -> io::Result<bool> {
-        if !self.mark.is_empty() {
-            return self.is_sound(query.store);
-        }
-        let start = &bytes[..bytes.len().min(GUARD_LEN)];
-        if !is_there(query.store, self.follow.file(), start, 0)? {
-            return Ok(false);
-        }
-        // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
-        // are not its first: others were written, copied and truncated before anybody looked.
-        let is_first = matches!(self.first_copy(query), Ok(None));
-        if is_first {
-            self.sound_size = self.follow.stat().size;
-        }
-        Ok(is_first)
-    }
-
-    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
-    pub(super) fn first_copy<S: ReadStore<File = F>>(
-        &self,
-        query: &Query<'_, S>,
-    ) -> Result<Option<CopyOf<F>>, Refusal> {
-        query.first_copy(self.follow.file(), self.before, self.floor_ns)
-    }
-
     /// Whether what was sent last is still there.
-    fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
+    pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
         let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
         if is_there {
@@ -54,18 +23,6 @@ impl<F> Chain<F> {
             self.sound_size = self.follow.stat().size;
         }
         Ok(is_there)
-    }
-
-    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    pub(super) fn is_written_over<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
-            return false;
-        }
-        let is_same = match self.follow.offset() {
-            0 => self.first_copy(query).map(|copy| copy.is_none()).ok(),
-            _ => self.is_sound(query.store).ok(),
-        };
-        is_same == Some(false)
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
@@ -79,13 +36,16 @@ impl<F> Chain<F> {
             return Turn::Over(Ending::Truncated);
         }
         self.open = None;
+        self.proved = None;
         if self.follow.offset() == 0 {
             return self.start_over(cx, query);
         }
-        let sent = self.mark.sent(self.follow.offset(), self.floor_ns);
-        match query.copy_of(&sent, self.follow.inode()) {
-            Ok(Some(copy)) if copy.stat.size >= sent.offset => {
-                let offset = sent.offset;
+        let (offset, own) = (self.follow.offset(), self.follow.inode());
+        let mark = self.mark.clone();
+        let sent = mark.sent(offset, self.floor_ns);
+        let ask = || query.copy_of(&sent, own);
+        match self.ask(Occasion::Truncated, query, ask) {
+            Ok(Some(copy)) if copy.stat.size >= offset => {
                 self.follow_copy(copy, offset, cx);
                 Turn::On
             }
@@ -120,7 +80,7 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        match self.first_copy(query) {
+        match self.first_copy(Occasion::Truncated, query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
                 return self.close_truncated(None, cx, query);
