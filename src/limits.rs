@@ -146,6 +146,13 @@ const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 
+/// Bytes that come by classic before they are made durable and the pointer says so: as many are asked for again after a
+/// power cut, at most.
+pub const CHECKPOINT_LEN: u64 = 1024 * 1024;
+
+/// How long fewer bytes wait for that.
+pub const CHECKPOINT_MS: u64 = 60_000;
+
 /// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
 /// so they show whether the server's file is ours at all.
 pub const TAIL_OVERLAP_LEN: u64 = 4096;

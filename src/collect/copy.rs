@@ -31,6 +31,8 @@ pub struct LocalCopy<F> {
     live: Option<Live<F>>,
     /// Whether the size of the file counts, or its end has to be compared first.
     is_believed: bool,
+    /// A write failed: what reads as it should may not be on the disk, and has to be written again.
+    is_unwritten: bool,
 }
 
 /// The open file.
@@ -178,6 +180,7 @@ impl<F> LocalCopy<F> {
         }
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(())
     }
 
@@ -212,17 +215,11 @@ impl<F> LocalCopy<F> {
         next: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
-        let (Some(live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
+        let (Some(mut live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
             self.begin(next, means)?;
             return Ok(means.paths.local.clone());
         };
-        means
-            .store
-            .sync_file(&live.file)
-            .map_err(|error| system("make durable", &means.paths.local, error))?;
-        if live.new_name {
-            means.sync_dir(&means.paths.local_dir)?;
-        }
+        means.sync_live(&mut live)?;
         let next = means.new_pointer(next);
         let rotated = means.move_away(pointer.inode, live.id, live.size, &next)?;
         drop(live);
@@ -230,6 +227,7 @@ impl<F> LocalCopy<F> {
         self.live = Some(live);
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(rotated)
     }
 

@@ -104,6 +104,7 @@ impl<F> Source<F> {
         let mut means = cx.means(&self.paths, "");
         copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
+        self.note_growth(cx)?;
         Ok(true)
     }
 
