@@ -502,8 +502,8 @@ impl Pair {
                 {
                     kept.borrow_mut().push(path.to_path_buf());
                 }
-                if let Event::Lost { inode, .. } = &event {
-                    lost.borrow_mut().push((kept.borrow().len(), inode.0));
+                if let Event::Lost(loss) = &event {
+                    lost.borrow_mut().push((kept.borrow().len(), loss.inode.0));
                 }
                 said.borrow_mut().push(event.to_string());
                 said_at_ms.borrow_mut().push(mono_ms);
