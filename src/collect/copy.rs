@@ -263,7 +263,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Notes a loss or a difference where an operator, and `verify`, will find it.
+    /// Notes a loss or a difference where an operator, and `verify`, will find it: a line that begins with the time, as
+    /// 14 digits. What the last line says already is not said again: that run died before it could act upon it.
     pub fn note_gap<S: WriteStore<File = F>>(
         text: &str,
         means: &mut Means<'_, S>,
@@ -274,7 +275,9 @@ impl<F> LocalCopy<F> {
             Some(file) => file,
             None => means.store.create_new(&path).map_err(failed)?,
         };
-        means.append_all(&file, text.as_bytes()).map_err(failed)?;
+        if !is_last_line(text.as_bytes(), &file, means.store).map_err(failed)? {
+            means.append_all(&file, text.as_bytes()).map_err(failed)?;
+        }
         means.store.sync_file(&file).map_err(failed)
     }
 
@@ -307,6 +310,20 @@ impl<F> LocalCopy<F> {
 
 /// Bytes moved at once when a part of a copy is set aside.
 const COPY_LEN: usize = 4096;
+
+/// Whether a file ends with this line, whatever the time that it begins with.
+fn is_last_line<S: WriteStore>(line: &[u8], file: &S::File, store: &mut S) -> io::Result<bool> {
+    let Some(start) = store.stat(file)?.size.checked_sub(line.len() as u64) else {
+        return Ok(false);
+    };
+    let mut last = vec![0; line.len()];
+    let read = store.read_at(file, &mut last, start)?;
+    let (time, what) = last.split_at(STAMP_LEN.min(read));
+    Ok(time.iter().all(u8::is_ascii_digit) && line.get(STAMP_LEN..) == Some(what))
+}
+
+/// Digits of a local time.
+const STAMP_LEN: usize = 14;
 
 /// The directory that a file's name stands in.
 fn directory_of(file: &Path) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use super::config::FileEntry;
 use super::follow::Place;
-use super::glob::TooMuch;
+use super::glob::{TooMuch, is_nothing_there};
 use super::memory::Memory;
 use super::order::{self, Age, Series};
 use crate::ids::Inode;
@@ -76,7 +77,12 @@ pub struct Query<'a, S> {
     /// How long a rotated file must have been quiet to count as complete, ending now, as nanoseconds since 1970:
     /// a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
+    /// Why a file could not be compared with something; none at first.
+    pub unread: Unread,
 }
+
+/// The last error in reading, as long as nobody has asked for it.
+pub type Unread = Cell<Option<io::Error>>;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Answers a classic request. See the table in the README's section on the protocol.
@@ -303,19 +309,34 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
     fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) -> Result<(), Refusal> {
+        let mut trouble = None;
         let mut visit = |path: &Path| {
             if order::is_compressed(path) {
                 return true;
             }
             match self.store.stat_path(path) {
                 Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
+                Err(error) if !is_nothing_there(&error) => {
+                    trouble = Some(error);
+                    false
+                }
                 _ => true,
             }
         };
-        match self.entry.patterns.for_each_match(self.store, &mut visit) {
+        let walked = self.entry.patterns.for_each_match(self.store, &mut visit);
+        match trouble.map_or(walked, Err) {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from half of the files.
             Err(error) if !is_lasting(&error) => Err(Refusal::Unreadable(error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Fails if a file could not be read so far, and what was in it remains unknown: another look may find that it is
+    /// the one.
+    pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
+        match self.unread.take() {
+            Some(error) => Err(Refusal::Unreadable(error)),
+            None => Ok(()),
         }
     }
 }

@@ -325,7 +325,10 @@ impl<F> Chain<F> {
         }
         // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
         // are not its first: others were written, copied and truncated before anybody looked.
-        Ok(matches!(self.first_copy(query), Ok(None)))
+        match self.first_copy(query) {
+            Err(Refusal::Unreadable(error)) => Err(error),
+            copy => Ok(matches!(copy, Ok(None))),
+        }
     }
 
     /// A copy of what was written first since the generation began, if it was truncated before anybody looked.

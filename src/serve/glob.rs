@@ -15,7 +15,7 @@ use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 use crate::store::ReadStore;
 
 pub use component::matches;
-pub use walk::TooMuch;
+pub use walk::{TooMuch, is_nothing_there};
 
 /// The globs of one log, taken apart. None at all, the default, is a log without rotated files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

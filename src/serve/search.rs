@@ -267,6 +267,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             live => live,
         };
+        self.all_was_read()?;
         if !is_strong {
             return Ok(Err(live));
         }
@@ -305,6 +306,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             true
         })?;
+        self.all_was_read()?;
         Ok(oldest.map(|(_, found)| found))
     }
 
@@ -328,6 +330,7 @@ impl<S: ReadStore> Query<'_, S> {
                     _ if stat.id.inode == asked => self.last_common(file, held),
                     _ => None,
                 });
+        self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
             return Ok(live
@@ -476,3 +479,6 @@ fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
 fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
     rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
+
+#[cfg(test)]
+mod tests;

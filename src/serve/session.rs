@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::catalog::{Query, Refusal};
+use super::catalog::{Query, Refusal, Unread};
 use super::chain::Chain;
 use super::config::Config;
 use super::job::Job;
@@ -326,6 +326,7 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
         index,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
+        unread: Unread::default(),
     })
 }
 

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
@@ -57,12 +56,7 @@ impl ReadStore for RealRead {
     }
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            if !each(entry?.file_name().as_bytes()) {
-                break;
-            }
-        }
-        Ok(())
+        files::list(dir, each)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::cvt;
 
-pub use super::platform::{nobody_writes, rename_noreplace, sync_fs};
+pub use super::platform::{list, nobody_writes, rename_noreplace, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no terminal as ours.
 pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -155,6 +155,30 @@ mod tests {
             matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_directory_is_listed_until_enough_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected: Vec<String> = (0..300).map(|n| format!("{n}{:a<50}", "")).collect();
+        for name in &expected {
+            File::create(dir.path().join(name)).unwrap();
+        }
+        expected.sort();
+        let list_some = |most: usize| {
+            let mut names = Vec::new();
+            let mut each = |name: &[u8]| {
+                names.push(String::from_utf8(name.to_vec()).unwrap());
+                names.len() < most
+            };
+            list(dir.path(), &mut each).unwrap();
+            names.sort();
+            names
+        };
+        assert_eq!(list_some(usize::MAX), expected);
+        assert_eq!(list_some(7).len(), 7);
+        let error = list(&dir.path().join("none"), &mut |_| true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -55,6 +55,50 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Tells the names in a directory, without `.` and `..`, until `each` answers `false`. By hand, for the standard library
+/// ends the process where closing a directory fails.
+pub fn list(dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let dir = open_dir(dir)?;
+    let mut entries = Entries([0; 4096]);
+    loop {
+        // SAFETY: the descriptor is open during the call, which writes no more than it is told there is room for.
+        let len = cvt(unsafe {
+            libc::syscall(
+                libc::SYS_getdents64,
+                dir.as_raw_fd(),
+                entries.0.as_mut_ptr(),
+                entries.0.len(),
+            )
+        })?;
+        let mut rest = usize::try_from(len)
+            .ok()
+            .and_then(|len| entries.0.get(..len))
+            .unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        while let Some((name, behind)) = first_name(rest) {
+            if !matches!(name, b"." | b"..") && !each(name) {
+                return Ok(());
+            }
+            rest = behind;
+        }
+    }
+}
+
+/// Room for directory entries, aligned as the kernel writes them.
+#[repr(align(8))]
+struct Entries([u8; 4096]);
+
+/// The name in the first of some directory entries, and the entries behind it.
+fn first_name(entries: &[u8]) -> Option<(&[u8], &[u8])> {
+    // struct linux_dirent64: inode and position, 8 bytes each, then this entry's length, its type, its name and a NUL.
+    let len = entries.get(16..18)?.try_into().ok()?;
+    let (entry, behind) = entries.split_at_checked(u16::from_ne_bytes(len).into())?;
+    let name = entry.get(19..)?.split(|byte| *byte == 0).next()?;
+    Some((name, behind))
+}
+
 /// Whether it is certain that nobody has the file, which must be open for reading only, open for writing: only then
 /// does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is given back at once. `false` where that is
 /// not known, as on a file of somebody else's without the privilege.

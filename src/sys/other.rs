@@ -30,6 +30,17 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Tells the names in a directory, without `.` and `..`, until `each` answers `false`.
+pub fn list(dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    for entry in std::fs::read_dir(dir)? {
+        if !each(entry?.file_name().as_bytes()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Nobody can tell.
 pub fn nobody_writes(_file: &File) -> bool {
     false

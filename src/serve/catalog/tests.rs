@@ -45,6 +45,7 @@ impl Rig {
             index: 0,
             peer: PEER,
             quiet_since_ns: self.quiet_since_ms * 1_000_000,
+            unread: Unread::default(),
         };
         query.choose(&Request::parse(line.as_bytes()).unwrap(), &mut self.memory)
     }
@@ -318,6 +319,7 @@ fn expect_through_rotation(
             index: 0,
             peer: PEER,
             quiet_since_ns: u64::MAX,
+            unread: Unread::default(),
         };
         match ask(&query, &mut rig.memory) {
             Ok(answer) => {
@@ -376,6 +378,7 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
         index: 0,
         peer: PEER,
         quiet_since_ns: 0,
+        unread: Unread::default(),
     };
     let before = Left {
         inode: Inode(1),
@@ -448,6 +451,7 @@ fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
                 index: 0,
                 peer: PEER,
                 quiet_since_ns: 0,
+                unread: Unread::default(),
             };
             let line = format!("/v/m 9 5 v2 p=0:4:00000000{op}");
             let request = Request::parse(line.as_bytes()).unwrap();

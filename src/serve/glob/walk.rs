@@ -168,15 +168,20 @@ impl<S: ReadStore> Walk<'_, S> {
 
     /// Keeps the first error that says more than "nothing there".
     fn note(&mut self, error: io::Error) -> Flow {
-        use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
-        if !matches!(
-            error.kind(),
-            NotFound | NotADirectory | PermissionDenied | InvalidFilename
-        ) {
+        if !is_nothing_there(&error) {
             self.trouble.get_or_insert(error);
         }
         Flow::Continue(())
     }
+}
+
+/// Whether an error says no more than that there is nothing, or nothing for us.
+pub fn is_nothing_there(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | PermissionDenied | InvalidFilename
+    )
 }
 
 fn as_path(bytes: &[u8]) -> &Path {

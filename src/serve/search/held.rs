@@ -76,6 +76,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::serve::catalog::Unread;
     use crate::serve::config::Config;
     use crate::store::fake::Fake;
     use crate::wire::number::InodeWord;
@@ -119,6 +120,7 @@ mod tests {
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            unread: Unread::default(),
         };
         let v2 = Extension {
             proof,
