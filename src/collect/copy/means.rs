@@ -29,7 +29,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         for dir in [&paths.local_dir, &paths.pointer_dir] {
             self.store
                 .sync_all(dir)
-                .map_err(|error| system("use the directory", dir, error))?;
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied => system("use the directory", dir, error),
+                    _ => Fault::NotDurable(dir.clone(), error),
+                })?;
             if paths.local_dir == paths.pointer_dir {
                 break;
             }
@@ -77,6 +82,8 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(LocalCopy {
             pointer: None,
             live,
+            is_believed: true,
+            is_unwritten: false,
         })
     }
 
@@ -94,7 +101,9 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         };
         Ok(LocalCopy {
-            pointer: Some(pointer),
+            is_believed: self.believes(&pointer),
+            is_unwritten: pointer.boot.is_some() && pointer.boot == BootId::none_vouches(),
+            pointer: Some(self.understood(pointer, live.size)?),
             live: Some(live),
         })
     }
@@ -107,9 +116,8 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
         // Beside a pending rotation, what is said of a generation is said of the next one.
-        let next = Pointer {
+        let mut next = Pointer {
             inode: pending.next,
-            boot: self.boot.cloned(),
             checkpoint: 0,
             ..pointer.clone()
         };
@@ -137,16 +145,20 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 found(Found::RotationFinished(rotated));
             }
             Some(_) => {
+                // What came after the rotation is as old as the rotation, and so is the boot that is known of it.
                 self.write_pointer(&next)?;
                 return self.open_plain(next, found);
             }
             None if kept_is_old => found(Found::RotationFinished(rotated)),
             None => found(Found::RotatedMissing(rotated)),
         }
+        next.boot = self.boot.cloned();
         let (live, pointer) = self.start_next(next)?;
         Ok(LocalCopy {
             pointer: Some(pointer),
             live: Some(live),
+            is_believed: true,
+            is_unwritten: false,
         })
     }
 
@@ -294,6 +306,19 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         self.store
             .stat_path(path)
             .map_err(|error| system("look at", path, error))
+    }
+
+    /// Makes the local copy durable, and its name where that is new.
+    pub(super) fn sync_live(&mut self, live: &mut Live<F>) -> Result<(), Fault> {
+        let paths = self.paths;
+        self.store
+            .sync_file(&live.file)
+            .map_err(|error| Fault::NotDurable(paths.local.clone(), error))?;
+        if live.new_name {
+            self.sync_dir(&paths.local_dir)?;
+            live.new_name = false;
+        }
+        Ok(())
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Fault> {
