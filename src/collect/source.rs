@@ -55,6 +55,9 @@ pub struct Source<F> {
     tail: Tail,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
+    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
+    /// it has until it is read again.
+    unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
     trouble: Option<Trouble>,
     /// Whether the status of the server has to say `ERR` because of this source.
@@ -219,6 +222,7 @@ impl<F> Source<F> {
             is_suspect: false,
             tail: Tail::default(),
             flawed: false,
+            unrecorded: false,
             trouble: None,
             in_error: true,
         }
@@ -460,6 +464,7 @@ impl<F> Source<F> {
             self.is_suspect = false;
         }
         let mut list = means.read_list()?;
+        self.unrecorded = false;
         if let Some(repair) = &self.repair {
             list.retain(|finished| finished.path != repair.finished().path);
         }

@@ -357,6 +357,7 @@ impl<F> Source<F> {
         let differs = format_args!("differs {}: {why}", path.display());
         if let Err(fault) = self.put_on_record(differs, cx) {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+            self.unrecorded = true;
         }
     }
 
