@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::catalog::Query;
+use super::catalog::{Query, Refusal};
+use super::survey::Findings;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
 
@@ -107,7 +108,13 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// A file that cannot be read is like no other; but see [`all_was_read`](Self::all_was_read).
     fn noted<T>(&self, result: io::Result<T>) -> Option<T> {
-        result.map_err(|error| self.unread.set(Some(error))).ok()
+        let noted = result.map_err(|error| self.findings.map(|f| f.note_unread(error)));
+        noted.ok()
+    }
+
+    /// Fails if a file could not be read so far.
+    pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
+        self.findings.map_or(Ok(()), Findings::all_was_read)
     }
 
     /// The last block of a file that is not empty.

@@ -11,7 +11,7 @@ use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Kind, ReadStore, Stat, WriteStore};
+use super::{Kind, Names, ReadStore, Stat, WriteStore};
 
 /// The server's side of the real file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,8 +55,8 @@ impl ReadStore for RealRead {
         self.boot
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        files::list(dir, each)
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        Ok(Box::new(files::Names::of(dir)?))
     }
 }
 

@@ -30,15 +30,23 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the names in a directory, without `.` and `..`, until `each` answers `false`.
-pub fn list(dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    for entry in std::fs::read_dir(dir)? {
-        if !each(entry?.file_name().as_bytes()) {
-            break;
-        }
+/// The names in a directory, without `.` and `..`.
+pub struct Names(std::fs::ReadDir);
+
+impl Names {
+    /// Opens a directory.
+    pub fn of(dir: &Path) -> io::Result<Names> {
+        std::fs::read_dir(dir).map(Names)
     }
-    Ok(())
+}
+
+impl Iterator for Names {
+    type Item = io::Result<std::ffi::OsString>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.0.next()?;
+        Some(entry.map(|entry| entry.file_name()))
+    }
 }
 
 /// Nobody can tell.
