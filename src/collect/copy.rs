@@ -5,6 +5,7 @@
 //! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
 
 mod fault;
+mod gaps;
 mod means;
 #[cfg(test)]
 pub mod omit;
@@ -66,6 +67,8 @@ pub struct Origin {
 /// The names that belong to one source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Paths {
+    /// The log on the server.
+    pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,
     /// The directory it stands in.
@@ -95,6 +98,11 @@ impl Paths {
         unverified::with_ending(&self.local, ".gaps")
     }
 
+    /// Where it is noted which finished copies hold more than the server had: beside the local copy.
+    pub fn kept(&self) -> PathBuf {
+        unverified::with_ending(&self.local, ".kept")
+    }
+
     /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
     pub fn unverified(&self) -> PathBuf {
         unverified::with_ending(&self.pointer, ".unverified")
@@ -103,6 +111,7 @@ impl Paths {
     /// The names that a line of the configuration gives.
     pub fn of(config: &SourceConfig) -> Paths {
         Paths {
+            remote: config.remote.clone(),
             local: config.local.clone(),
             local_dir: directory_of(&config.local),
             pointer: config.pointer.clone(),
@@ -281,24 +290,6 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Notes a loss or a difference where an operator, and `verify`, will find it: a line that begins with the time, as
-    /// 14 digits. What the last line says already is not said again: that run died before it could act upon it.
-    pub fn note_gap<S: WriteStore<File = F>>(
-        text: &str,
-        means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        let path = means.paths.gaps();
-        let failed = |error| system("write", &path, error);
-        let file = match means.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => means.store.create_new(&path).map_err(failed)?,
-        };
-        if !is_last_line(text.as_bytes(), &file, means.store).map_err(failed)? {
-            means.append_all(&file, text.as_bytes()).map_err(failed)?;
-        }
-        means.store.sync_file(&file).map_err(failed)
-    }
-
     /// The server has forgotten all behind `size`: moves our bytes from there on to a file of their own, durably, and
     /// cuts the copy. Returns that file's name.
     pub fn rescue<S: WriteStore<File = F>>(
@@ -328,20 +319,6 @@ impl<F> LocalCopy<F> {
 
 /// Bytes moved at once when a part of a copy is set aside.
 const COPY_LEN: usize = 4096;
-
-/// Whether a file ends with this line, whatever the time that it begins with.
-fn is_last_line<S: WriteStore>(line: &[u8], file: &S::File, store: &mut S) -> io::Result<bool> {
-    let Some(start) = store.stat(file)?.size.checked_sub(line.len() as u64) else {
-        return Ok(false);
-    };
-    let mut last = vec![0; line.len()];
-    let read = store.read_at(file, &mut last, start)?;
-    let (time, what) = last.split_at(STAMP_LEN.min(read));
-    Ok(time.iter().all(u8::is_ascii_digit) && line.get(STAMP_LEN..) == Some(what))
-}
-
-/// Digits of a local time.
-const STAMP_LEN: usize = 14;
 
 /// The directory that a file's name stands in.
 fn directory_of(file: &Path) -> PathBuf {

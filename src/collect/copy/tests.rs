@@ -12,6 +12,7 @@ fn classic(inode: u64) -> Generation {
 
 fn paths() -> Paths {
     Paths {
+        remote: b"/var/log/m"[..].into(),
         local: "/l/m".into(),
         local_dir: "/l".into(),
         pointer: "/p/m".into(),
@@ -339,18 +340,4 @@ fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
         b"somebody's"
     );
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"abc");
-}
-
-#[test]
-fn a_loss_is_noted_once_by_a_run_and_the_next() {
-    let fixture = Fixture::new();
-    let note = |text: &str| fixture.with(|means| LocalCopy::<Handle>::note_gap(text, means));
-    note("20261122132956 lost 7:3\n").unwrap();
-    note("20261122133001 lost 7:3\n").unwrap();
-    note("20261122133002 lost 17:3\n").unwrap();
-    note("20261122133003 lost 7:3\n").unwrap();
-    assert_eq!(
-        fixture.disk.read("/l/m.gaps").unwrap(),
-        b"20261122132956 lost 7:3\n20261122133002 lost 17:3\n20261122133003 lost 7:3\n"
-    );
 }
