@@ -17,7 +17,7 @@ use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
 use super::copy::{Fault, Found, LocalCopy, Means, Paths};
-use super::event::{Event, State};
+use super::event::{Event, Loss, State};
 use super::framed::Framed;
 use super::pointer::BootId;
 use super::repair::Repair;
@@ -53,6 +53,10 @@ pub struct Source<F> {
     is_suspect: bool,
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
+    /// The size of our generation that the server told last; 0 if it told none.
+    told_size: u64,
+    /// The loss that was put on record last.
+    noted: Option<Loss>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -218,6 +222,8 @@ impl<F> Source<F> {
             checkpoint_at: None,
             is_suspect: false,
             tail: Tail::default(),
+            told_size: 0,
+            noted: None,
             flawed: false,
             trouble: None,
             in_error: true,
