@@ -164,7 +164,13 @@ impl<F> Chain<F> {
             // A file without successor is not over: nothing has come after it yet.
             Look::Same | Look::Deleted => Turn::On,
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
+            Look::Rotated => {
+                let by_name = match self.follow.stat().links {
+                    0 => Reason::Deleted,
+                    _ => Reason::Rotated,
+                };
+                self.finish(self.reason.unwrap_or(by_name), cx, query)
+            }
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
@@ -380,12 +386,18 @@ impl<F> Chain<F> {
                 Turn::On
             }
             Ok(copy) => {
+                // Bytes that were changed in a file that is no shorter may have been changed in place.
+                let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
+                let reason = match size {
+                    Ok(size) if size >= offset && copy.is_none() => Reason::Rewritten,
+                    _ => Reason::Truncated,
+                };
                 let without_copy = Stat {
                     mtime_ns: self.sound_ns,
                     ..*self.follow.stat()
                 };
                 let held_by = copy.map_or(without_copy, |copy| copy.stat);
-                self.close(Reason::Truncated, &held_by, false, cx, query)
+                self.close(reason, &held_by, false, cx, query)
             }
             Err(refusal) => self.wait_or_end(refusal, false),
         }
