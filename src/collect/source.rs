@@ -59,6 +59,9 @@ pub struct Source<F> {
     noted: Option<Loss>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
+    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
+    /// it has until it is read again.
+    unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
     trouble: Option<Trouble>,
     /// Whether the status of the server has to say `ERR` because of this source.
@@ -225,6 +228,7 @@ impl<F> Source<F> {
             told_size: 0,
             noted: None,
             flawed: false,
+            unrecorded: false,
             trouble: None,
             in_error: true,
         }
@@ -466,6 +470,7 @@ impl<F> Source<F> {
             self.is_suspect = false;
         }
         let mut list = means.read_list()?;
+        self.unrecorded = false;
         if let Some(repair) = &self.repair {
             list.retain(|finished| finished.path != repair.finished().path);
         }

@@ -264,7 +264,7 @@ impl Server {
         };
         if ending.is_noteworthy() {
             self.report
-                .say(format_args!("{}: {ending}", client.peer.ip()));
+                .say_of_peer(format_args!("{}: {ending}", client.peer.ip()));
         }
         self.deadlines.set(index, None);
         for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
@@ -308,7 +308,8 @@ impl Server {
                 Ok(()) => Session::new(peer.ip(), self.now.mono),
                 Err(turned_away) => {
                     let why = turned_away.why();
-                    self.report.say(format_args!("{}: {why}", peer.ip()));
+                    self.report
+                        .say_of_peer(format_args!("{}: {why}", peer.ip()));
                     if !self.may_tell(&turned_away) {
                         continue;
                     }
@@ -327,7 +328,7 @@ impl Server {
                 .map(|client| client.register(self.reactor.registry(), index, generation));
             if let Some(Err(error)) = registered {
                 self.report
-                    .say(format_args!("{}: cannot be served: {error}", peer.ip()));
+                    .say_of_peer(format_args!("{}: cannot be served: {error}", peer.ip()));
                 self.clients.remove(index, generation);
                 continue;
             }

@@ -193,7 +193,6 @@ impl<F> Source<F> {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }
-        self.know_as(held, same, cx)?;
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
@@ -205,6 +204,9 @@ impl<F> Source<F> {
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
+        // Only now: that the box was in another boot is what makes it a loss and no truncation, should this be asked
+        // once more.
+        self.know_as(held, same, cx)?;
         let framed = Framed::new(terms.boot, terms.size, box_size);
         self.follow(Some(framed), true, cx)
     }

@@ -359,6 +359,7 @@ impl<F> Source<F> {
         (cx.events)(&self.config, differs);
         if let Err(fault) = result {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+            self.unrecorded = true;
         }
     }
 
