@@ -109,6 +109,9 @@ pub const GLOB_PATH_MAX_LEN: usize = 4095;
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
 pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 
+/// Lines about its clients that a server says in a minute: anybody can have himself refused a thousand times a second.
+pub const PEER_LINES_MAX: u32 = 30;
+
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 

@@ -265,6 +265,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             live => live,
         };
+        self.all_was_read()?;
         if !is_strong {
             return Ok(Err(live));
         }
@@ -332,6 +333,7 @@ impl<S: ReadStore> Query<'_, S> {
                     _ if stat.id.inode == asked => self.last_common(file, held),
                     _ => None,
                 });
+        self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
             return Ok(live
@@ -343,10 +345,11 @@ impl<S: ReadStore> Query<'_, S> {
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
         let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
-        Ok(shorter.and_then(|(file, stat)| {
+        let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
-        }))
+        });
+        self.all_was_read().map(|()| choice)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
@@ -471,3 +474,6 @@ fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
 fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
     rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,7 +246,7 @@ impl Server {
         };
         if ending.is_noteworthy() {
             self.report
-                .say(format_args!("{}: {ending}", client.peer.ip()));
+                .say_of_peer(format_args!("{}: {ending}", client.peer.ip()));
         }
         self.deadlines.set(index, None);
         for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
@@ -287,7 +287,8 @@ impl Server {
                 return;
             };
             if let Err(why) = self.admit(&peer) {
-                self.report.say(format_args!("{}: {why}", peer.ip()));
+                self.report
+                    .say_of_peer(format_args!("{}: {why}", peer.ip()));
                 continue;
             }
             let client = Client {
@@ -302,7 +303,7 @@ impl Server {
                 .map(|client| client.register(self.reactor.registry(), index, generation));
             if let Some(Err(error)) = registered {
                 self.report
-                    .say(format_args!("{}: cannot be served: {error}", peer.ip()));
+                    .say_of_peer(format_args!("{}: cannot be served: {error}", peer.ip()));
                 self.clients.remove(index, generation);
                 continue;
             }

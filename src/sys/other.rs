@@ -30,6 +30,25 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The names in a directory, without `.` and `..`.
+pub struct Names(std::fs::ReadDir);
+
+impl Names {
+    /// Opens a directory.
+    pub fn of(dir: &Path) -> io::Result<Names> {
+        std::fs::read_dir(dir).map(Names)
+    }
+}
+
+impl Iterator for Names {
+    type Item = io::Result<std::ffi::OsString>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.0.next()?;
+        Some(entry.map(|entry| entry.file_name()))
+    }
+}
+
 /// Nobody can tell.
 pub fn nobody_writes(_file: &File) -> bool {
     false

@@ -138,6 +138,23 @@ fn one_address_cannot_take_all_places() {
 }
 
 #[test]
+fn whoever_is_refused_again_and_again_does_not_fill_the_servers_own_log() {
+    let (logs, server) =
+        served_log("$hosts_allow{'127.0.0.0/8'} = 1; $hosts_allow{'127.0.9.0/24'} = 0;");
+    for n in 0..40 {
+        let mut client = client_from(&server, [0, 0, 1 + n]);
+        client.send(format!("/not/here/{n} 0 0\n"));
+        client.expect_closed_without_a_word();
+        client_from(&server, [0, 9, 1 + n]).expect_closed_without_a_word();
+    }
+    expect_service(&mut client_from(&server, [0, 0, 1]), &logs);
+    server.wait_for("127.0.0.1: /not/here/0 is not in %files");
+    server.wait_for("127.0.9.1: is not in %hosts_allow");
+    let said = server.said().matches(" is not in %").count();
+    assert_eq!(said, fetchlogs::limits::PEER_LINES_MAX as usize);
+}
+
+#[test]
 fn silent_connections_count_too() {
     let (_logs, server) = served_log("$max_clients = 2;");
     let _silent = [

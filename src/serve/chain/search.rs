@@ -138,6 +138,7 @@ impl<F> Chain<F> {
         match self.first_copy(Occasion::Begun(begun), query) {
             Ok(None) => self.proved = Some(begun),
             Err(Refusal::Later) => {}
+            Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),
             Ok(Some(_)) | Err(_) => {
                 self.rewritten = true;
                 self.follow.look_soon();

@@ -195,7 +195,7 @@ fn a_bad_request_of_version_2_is_told_why() {
         rig.input(line.as_bytes());
         let answer = String::from_utf8_lossy(&rig.take()).into_owned();
         let (first, frame) = answer.split_once('\n').unwrap();
-        assert!(first.starts_with("E 0 v2"), "{line}: {answer}");
+        assert!(first == "E 0 v2", "{line}: {answer}");
         assert!(frame.contains("\u{1}a request "), "{line}: {answer}");
         assert!(matches!(rig.ending(), Ending::BadRequest(_)));
     }
