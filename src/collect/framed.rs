@@ -9,7 +9,7 @@ use super::trouble::{Protocol, Trouble};
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{End, Frame, Next};
+use crate::wire::frame::{End, Frame, Next, Reason};
 use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
@@ -45,6 +45,8 @@ pub enum Outcome {
     Finished {
         /// What there is to say of it, but for that name.
         finished: Finished,
+        /// What ended it.
+        reason: Reason,
         /// Where the server's copy of it ends, if ours goes on behind that.
         theirs: Option<u64>,
         /// The next one.
@@ -254,6 +256,7 @@ impl Framed {
         self.remote_size = 0;
         Ok(Outcome::Finished {
             finished,
+            reason: end.reason,
             theirs,
             before_gap: next.after_gap,
             next: generation,

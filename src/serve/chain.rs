@@ -172,7 +172,13 @@ impl<F> Chain<F> {
             // A file without successor is not over: nothing has come after it yet.
             Look::Same | Look::Deleted => Turn::On,
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
+            Look::Rotated => {
+                let by_name = match self.follow.stat().links {
+                    0 => Reason::Deleted,
+                    _ => Reason::Rotated,
+                };
+                self.finish(self.reason.unwrap_or(by_name), cx, query)
+            }
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
@@ -263,12 +269,14 @@ impl<F> Chain<F> {
         if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
+        // The first frame has what was proved to come first.
+        let begun = self.proved.filter(|_| self.mark.is_empty());
         let wanted = match &self.open {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
-                .min(self.proved.map_or(DATA_MAX, |begun| begun.len))
+                .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
         };
         let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {

@@ -9,6 +9,7 @@ use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
@@ -246,8 +247,13 @@ impl<F> Source<F> {
         let Some(copy) = &self.copy else {
             return Ok(());
         };
+        let held = copy.inode().unwrap_or(Inode::NONE);
         let afterwards = Afterwards {
-            held: copy.inode().unwrap_or(Inode::NONE),
+            held,
+            reason: match next.inode == held {
+                true => Reason::Truncated,
+                false => Reason::Rotated,
+            },
             size: copy.size(),
             loss,
             is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,

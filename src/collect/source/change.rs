@@ -14,6 +14,7 @@ use crate::collect::event::{Event, Loss};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 
 /// What follows a change.
 pub(super) struct Afterwards {
@@ -23,6 +24,8 @@ pub(super) struct Afterwards {
     pub size: u64,
     /// The generation that begins.
     pub next: Inode,
+    /// What ended it.
+    pub reason: Reason,
     /// What went before it could be had.
     pub loss: Option<Loss>,
     /// Nobody could tell whether the end of what was held is right.
@@ -148,9 +151,14 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Lost(loss));
         }
         let event = match left.next == left.held {
-            true => Event::Truncated { size, kept },
+            true => Event::Truncated {
+                reason: left.reason,
+                size,
+                kept,
+            },
             false => Event::Rotated {
                 next: left.next,
+                reason: left.reason,
                 size,
                 kept,
             },
@@ -205,6 +213,7 @@ impl Afterwards {
             held: Inode::NONE,
             size: 0,
             next,
+            reason: Reason::Rotated,
             loss: None,
             is_unchecked: false,
             theirs: None,

@@ -135,6 +135,7 @@ impl<F> Source<F> {
                 Outcome::Grew => grew = true,
                 Outcome::Finished {
                     finished,
+                    reason,
                     theirs,
                     next,
                     before_gap,
@@ -144,6 +145,7 @@ impl<F> Source<F> {
                     let afterwards = Afterwards {
                         held: finished.inode,
                         size: copy.size(),
+                        reason,
                         theirs,
                         ..Afterwards::of_first(next.inode)
                     };
