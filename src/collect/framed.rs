@@ -229,7 +229,10 @@ impl Framed {
             let loss = Loss {
                 inode: held.inode,
                 offset: end.size,
-                at_least: None,
+                at_least: self
+                    .remote_size
+                    .checked_sub(end.size)
+                    .filter(|len| *len > 0),
                 why: Why::Overtaken,
             };
             means.note_gap(&loss).map_err(Trouble::Files)?;

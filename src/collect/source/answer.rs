@@ -145,7 +145,7 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode;
+            let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
             let loss = is_lost.then(|| self.loss());
             if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
                 self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
