@@ -16,6 +16,12 @@ pub const POINTER_MAX_LEN: usize = 256;
 /// How long a peer may take to send its request line.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 
+/// The same for one for which there is no place: it is there only to be told so.
+pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
+
+/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
+pub const TURNED_AWAY_MAX: usize = 8;
+
 /// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
 pub const CANDIDATES_MAX: usize = 64;
 

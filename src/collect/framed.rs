@@ -254,10 +254,15 @@ impl Framed {
             means.put_on_list(&finished).map_err(Trouble::Files)?;
         }
         if next.inode == held.inode {
-            events(Event::Truncated { size, kept: &kept });
+            events(Event::Truncated {
+                reason: end.reason,
+                size,
+                kept: &kept,
+            });
         } else {
             events(Event::Rotated {
                 next: next.inode,
+                reason: end.reason,
                 size,
                 kept: &kept,
             });

@@ -172,7 +172,13 @@ impl<F> Chain<F> {
             // A file without successor is not over: nothing has come after it yet.
             Look::Same | Look::Deleted => Turn::On,
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
+            Look::Rotated => {
+                let by_name = match self.follow.stat().links {
+                    0 => Reason::Deleted,
+                    _ => Reason::Rotated,
+                };
+                self.finish(self.reason.unwrap_or(by_name), cx, query)
+            }
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {

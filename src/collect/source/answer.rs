@@ -8,6 +8,7 @@ use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
@@ -257,10 +258,15 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Lost(loss));
         }
         let event = if next.inode == held {
-            Event::Truncated { size, kept: &kept }
+            Event::Truncated {
+                reason: Reason::Truncated,
+                size,
+                kept: &kept,
+            }
         } else {
             Event::Rotated {
                 next: next.inode,
+                reason: Reason::Rotated,
                 size,
                 kept: &kept,
             }

@@ -61,6 +61,13 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
+        // Bytes that were changed in a file that is no shorter may have been changed in place.
+        let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
+        let is_shorter = size.map_or(true, |size| size < self.follow.offset());
+        let reason = match is_shorter || copy.is_some() {
+            true => Reason::Truncated,
+            false => Reason::Rewritten,
+        };
         let copy = copy.map(|copy| (copy.stat.id.inode, copy.stat.mtime_ns));
         let (inode, mtime_ns) = copy.unwrap_or((Inode::NONE, self.sound_ns));
         let left = Left {
@@ -70,7 +77,7 @@ impl<F> Chain<F> {
             // The file itself holds the next generation, whatever its name is now.
             then: Some(self.follow.inode()),
         };
-        self.close(Reason::Truncated, &left, false, cx, query)
+        self.close(reason, &left, false, cx, query)
     }
 
     /// Nothing was sent of the file: the generation is what was copied first since it began. Where nothing is known to
