@@ -269,12 +269,14 @@ impl<F> Chain<F> {
         if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
+        // The first frame has what was proved to come first.
+        let begun = self.proved.filter(|_| self.mark.is_empty());
         let wanted = match &self.open {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
-                .min(self.proved.map_or(DATA_MAX, |begun| begun.len))
+                .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
         };
         let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
