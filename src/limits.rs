@@ -141,7 +141,10 @@ pub const SEARCH_MS: u64 = 2;
 /// How long it may search and compute together: with one part more, others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
-const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS < 10);
+/// How long it may send, in one turn, to clients that take more than one chunk.
+pub const SEND_MS: u64 = 3;
+
+const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
 
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;

@@ -18,7 +18,7 @@ use self::watches::Watches;
 use super::config::Config;
 use super::memory::Memory;
 use super::session::{Context, Ending, Session};
-use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, TURNED_AWAY_MAX, WORK_MS};
+use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::slab::Slab;
@@ -161,12 +161,22 @@ impl Server {
             if self.listener.is_due(self.now.mono) {
                 self.accept();
             }
-            for _ in 0..self.ready.len() {
-                if let Some(index) = self.ready.pop() {
-                    self.drive(index, |_, _, _| {});
-                }
-            }
+            self.send_more();
             self.work();
+        }
+    }
+
+    /// Sends to clients that take as much as they are given, each its share, to all together no longer than a line of
+    /// another log may wait.
+    fn send_more(&mut self) {
+        let watch = Stopwatch::start();
+        for _ in 0..self.ready.len() {
+            if watch.ms() >= SEND_MS {
+                return;
+            }
+            if let Some(index) = self.ready.pop() {
+                self.drive(index, |_, _, _| {});
+            }
         }
     }
 
@@ -216,11 +226,11 @@ impl Server {
             LISTENER => self.accept(),
             WATCHES => self.handle_changes(),
             _ if self.clients.generation(event.token.index) == Some(event.token.generation) => {
-                self.drive(event.token.index, |client, cx, buf| {
-                    if event.readable {
-                        client.read(cx, buf);
-                    }
-                });
+                if event.readable {
+                    self.drive(event.token.index, |client, cx, buf| client.read(cx, buf));
+                } else {
+                    self.ready.push(event.token.index);
+                }
             }
             _ => {}
         }

@@ -34,6 +34,8 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// Calls that make something durable.
+    syncs: u32,
     /// All bytes that were written over others.
     overwritten: Vec<u8>,
     boot: u32,
@@ -217,6 +219,16 @@ impl Fake {
         let mut disk = self.0.borrow_mut();
         disk.dead_from = None;
         disk.failures.clear();
+    }
+
+    /// Calls so far that made something durable.
+    pub fn syncs(&self) -> u32 {
+        self.0.borrow().syncs
+    }
+
+    /// Begins to count them anew.
+    pub fn forget_syncs(&self) {
+        self.0.borrow_mut().syncs = 0;
     }
 
     /// All bytes that were written over others, in the order in which they came.
@@ -501,14 +513,17 @@ impl WriteStore for Fake {
     }
 
     fn sync_file(&mut self, _: &Handle) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 
     fn sync_dir(&mut self, _: &Path) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 
     fn sync_all(&mut self, _: &Path) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 

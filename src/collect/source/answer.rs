@@ -1,5 +1,6 @@
 //! What a source makes of the answer line.
 
+use super::change::Afterwards;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy, Origin};
@@ -231,10 +232,8 @@ impl<F> Source<F> {
         framed: Option<Framed>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        if let Some(copy) = &mut self.copy {
-            let mut means = cx.means(&self.paths, "");
-            copy.begin(generation, &mut means).map_err(Trouble::Files)?;
-        }
+        let afterwards = Afterwards::of_first(generation.inode);
+        self.change(generation, None, afterwards, cx)?;
         self.follow(framed, false, cx)
     }
 
@@ -245,37 +244,23 @@ impl<F> Source<F> {
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(copy) = &mut self.copy else {
+        let Some(copy) = &self.copy else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.paths, &stamp);
-        let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
-        let is_unchecked = copy.doubtful_from().is_some() && !self.tail.is_compared;
-        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
-        self.told_size = 0;
-        if let Some(loss) = loss {
-            (cx.events)(&self.config, Event::Lost(loss));
-        }
-        let event = if next.inode == held {
-            Event::Truncated {
-                reason: Reason::Truncated,
-                size,
-                kept: &kept,
-            }
-        } else {
-            Event::Rotated {
-                next: next.inode,
-                reason: Reason::Rotated,
-                size,
-                kept: &kept,
-            }
+        let held = copy.inode().unwrap_or(Inode::NONE);
+        let afterwards = Afterwards {
+            held,
+            reason: match next.inode == held {
+                true => Reason::Truncated,
+                false => Reason::Rotated,
+            },
+            size: copy.size(),
+            loss,
+            is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,
+            ..Afterwards::of_first(next.inode)
         };
-        (cx.events)(&self.config, event);
-        if is_unchecked {
-            (cx.events)(&self.config, Event::Unchecked { kept: &kept });
-        }
-        Ok(())
+        self.told_size = 0;
+        self.change(next, None, afterwards, cx)
     }
 
     /// What is lost if nothing behind our copy can be had any more.
@@ -318,7 +303,7 @@ impl<F> Source<F> {
     ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
-        if self.tail.again_at.is_some() {
+        if self.tail.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_tail(cx)?;
