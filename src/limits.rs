@@ -16,6 +16,12 @@ pub const POINTER_MAX_LEN: usize = 256;
 /// How long a peer may take to send its request line.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 
+/// The same for one for which there is no place: it is there only to be told so.
+pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
+
+/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
+pub const TURNED_AWAY_MAX: usize = 8;
+
 /// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
 pub const CANDIDATES_MAX: usize = 64;
 
@@ -135,7 +141,10 @@ pub const SEARCH_MS: u64 = 2;
 /// How long it may search and compute together: with one part more, others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
-const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS < 10);
+/// How long it may send, in one turn, to clients that take more than one chunk.
+pub const SEND_MS: u64 = 3;
+
+const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
 
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;

@@ -229,7 +229,10 @@ impl Framed {
             let loss = Loss {
                 inode: held.inode,
                 offset: end.size,
-                at_least: None,
+                at_least: self
+                    .remote_size
+                    .checked_sub(end.size)
+                    .filter(|len| *len > 0),
                 why: Why::Overtaken,
             };
             means.note_gap(&loss).map_err(Trouble::Files)?;
@@ -251,10 +254,15 @@ impl Framed {
             means.put_on_list(&finished).map_err(Trouble::Files)?;
         }
         if next.inode == held.inode {
-            events(Event::Truncated { size, kept: &kept });
+            events(Event::Truncated {
+                reason: end.reason,
+                size,
+                kept: &kept,
+            });
         } else {
             events(Event::Rotated {
                 next: next.inode,
+                reason: end.reason,
                 size,
                 kept: &kept,
             });

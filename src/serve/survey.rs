@@ -32,6 +32,8 @@ pub enum Occasion {
     Emptied,
     /// A file no longer holds what was sent of it.
     Truncated,
+    /// Another file has the name of one that is still being sent.
+    Superseded,
     /// A file has been replaced by another.
     Rotated,
 }

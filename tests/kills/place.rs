@@ -20,10 +20,11 @@ impl Place {
     /// In memory, where that can be done: the runs are many, and no power is cut.
     pub fn new() -> Place {
         let memory = Path::new("/dev/shm");
-        let home = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
+        let base = match memory.is_dir() {
+            true => memory.to_owned(),
+            false => std::env::temp_dir(),
         };
+        let home = tempfile::Builder::new().prefix("kills-").tempdir_in(base);
         let home = home.unwrap();
         for dir in ["remote", "local", "status"] {
             fs::create_dir(home.path().join(dir)).unwrap();

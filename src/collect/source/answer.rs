@@ -8,6 +8,7 @@ use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
@@ -145,7 +146,7 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode;
+            let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
             let loss = is_lost.then(|| self.loss());
             if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
                 self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
@@ -257,10 +258,15 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Lost(loss));
         }
         let event = if next.inode == held {
-            Event::Truncated { size, kept: &kept }
+            Event::Truncated {
+                reason: Reason::Truncated,
+                size,
+                kept: &kept,
+            }
         } else {
             Event::Rotated {
                 next: next.inode,
+                reason: Reason::Rotated,
                 size,
                 kept: &kept,
             }
