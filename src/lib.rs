@@ -22,6 +22,8 @@
 pub mod applets;
 pub mod collect;
 pub mod demo;
+#[cfg(test)]
+mod explore;
 pub mod ids;
 pub mod limits;
 #[cfg(test)]

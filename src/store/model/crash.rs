@@ -14,6 +14,21 @@ pub enum PowerCut {
 }
 
 impl Disk {
+    /// What is left when all processes are killed: everything that was seen.
+    pub fn after_kill(&self) -> Disk {
+        let mut disk = self.clone();
+        let files = Rc::make_mut(&mut disk.files);
+        files.values_mut().for_each(|content| content.opens = 0);
+        let keys: Vec<_> = files.keys().copied().collect();
+        keys.into_iter().for_each(|key| disk.forget(key));
+        disk
+    }
+
+    /// Calls this boot of the machine by another number.
+    pub fn set_boot(&mut self, boot: u32) {
+        self.boot = boot;
+    }
+
     /// What is left after a power cut. Each decision is put to `pick`, with the number of its options.
     ///
     /// Files lose any part of what was not made durable, or have zeros in its place. The order in which names and
