@@ -141,6 +141,10 @@ const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 
+/// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
+/// so they show whether the server's file is ours at all.
+pub const TAIL_OVERLAP_LEN: u64 = 4096;
+
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
 // The demo.

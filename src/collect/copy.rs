@@ -6,6 +6,9 @@
 
 mod fault;
 mod means;
+#[cfg(test)]
+pub mod omit;
+mod tail;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,8 @@ use crate::store::WriteStore;
 pub struct LocalCopy<F> {
     pointer: Option<Pointer>,
     live: Option<Live<F>>,
+    /// Whether the size of the file counts, or its end has to be compared first.
+    is_believed: bool,
 }
 
 /// The open file.
@@ -158,6 +163,7 @@ impl<F> LocalCopy<F> {
             self.live = Some(means.create_live()?);
         }
         self.pointer = Some(pointer);
+        self.is_believed = true;
         Ok(())
     }
 
@@ -209,6 +215,7 @@ impl<F> LocalCopy<F> {
         let (live, pointer) = means.start_next(next)?;
         self.live = Some(live);
         self.pointer = Some(pointer);
+        self.is_believed = true;
         Ok(rotated)
     }
 
@@ -219,9 +226,13 @@ impl<F> LocalCopy<F> {
         generation: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let checkpoint = self.pointer.as_ref().map_or(0, |p| p.checkpoint);
+        let Some(held) = &self.pointer else {
+            return Ok(());
+        };
+        // Whether the copy's end is good is another question.
         let pointer = Pointer {
-            checkpoint,
+            checkpoint: held.checkpoint,
+            boot: held.boot.clone(),
             ..means.new_pointer(generation)
         };
         means.write_pointer(&pointer)?;
@@ -252,7 +263,11 @@ impl<F> LocalCopy<F> {
         size: u64,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let Some(live) = self.live.as_mut().filter(|live| live.size > size) else {
+        if self.size() <= size {
+            return Ok(());
+        }
+        self.lower_checkpoint(size, means)?;
+        let Some(live) = self.live.as_mut() else {
             return Ok(());
         };
         means

@@ -52,6 +52,20 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
+    /// After a restart of this machine the end of the copy was not what the server has: it was cut off.
+    Cut {
+        /// Where it began to differ.
+        from: u64,
+        /// How many bytes that were.
+        len: u64,
+        /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
+        kept: Option<&'a Path>,
+    },
+    /// After a restart of this machine a copy was finished whose end could not be compared.
+    Unchecked {
+        /// Its name.
+        kept: &'a Path,
+    },
     /// A complete copy has the server's digest.
     Verified {
         /// The copy's name.
@@ -144,6 +158,25 @@ impl fmt::Display for Event<'_> {
             Event::Rescued { size, kept } => write!(
                 f,
                 "the server has forgotten all behind {size}; our bytes from there on are kept as {}",
+                kept.display()
+            ),
+            Event::Cut { from, len, kept } => {
+                write!(
+                    f,
+                    "after a restart of this machine {len} bytes from {from} on "
+                )?;
+                match kept {
+                    Some(kept) => write!(
+                        f,
+                        "were not the server's; they are kept as {}",
+                        kept.display()
+                    ),
+                    None => f.write_str("were zeros that nobody wrote; they are fetched again"),
+                }
+            }
+            Event::Unchecked { kept } => write!(
+                f,
+                "this machine was started again, and the server has nothing to compare the end of {} with: it stays as it is",
                 kept.display()
             ),
             Event::Verified { path, md5 } => {

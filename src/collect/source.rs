@@ -8,7 +8,9 @@
 mod answer;
 mod data;
 mod question;
+mod tail;
 
+use self::tail::Tail;
 use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
@@ -43,6 +45,8 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// What is known of the copy's end, if it cannot be believed.
+    tail: Tail,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -78,6 +82,11 @@ enum Phase {
         /// The frames of version 2; `None` where the bytes come as they are.
         framed: Option<Box<Framed>>,
     },
+    /// What the end of the local copy is to be compared with is coming.
+    Checking {
+        heard_at: Mono,
+        receiver: Box<Receiver>,
+    },
     /// A part of a finished copy is being fetched again.
     Repairing {
         heard_at: Mono,
@@ -102,6 +111,8 @@ enum Purpose {
     Probe,
     /// To heal a finished copy.
     Repair,
+    /// To compare the end of our copy.
+    Check,
 }
 
 /// What to think of a server that closes without a word.
@@ -198,6 +209,7 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            tail: Tail::default(),
             flawed: false,
             trouble: None,
             in_error: true,
@@ -226,9 +238,9 @@ impl<F> Source<F> {
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
-            Phase::Streaming { heard_at, .. } | Phase::Repairing { heard_at, .. } => {
-                heard_at.plus_ms(periods.idle_ms)
-            }
+            Phase::Streaming { heard_at, .. }
+            | Phase::Checking { heard_at, .. }
+            | Phase::Repairing { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
         }
     }
 
@@ -258,7 +270,9 @@ impl<F> Source<F> {
             Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
             Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
             Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } | Phase::Repairing { .. } => self.fail(Trouble::Silence, cx),
+            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => {
+                self.fail(Trouble::Silence, cx);
+            }
         }
     }
 
@@ -315,7 +329,7 @@ impl<F> Source<F> {
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
-            Phase::Streaming { .. } | Phase::Repairing { .. } => input,
+            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
                 (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
@@ -340,8 +354,12 @@ impl<F> Source<F> {
         closed: Closed,
         cx: &mut Context<'_, S>,
     ) {
+        let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
+            (Phase::Checking { .. }, _) if is_in_order && self.tail.take_end() => {
+                return self.wait_for_work(cx.now.mono);
+            }
             (
                 Phase::Answering { asked, line, .. },
                 closed @ (Closed::ByServer | Closed::Broken(_)),
@@ -374,7 +392,7 @@ impl<F> Source<F> {
         drop(old);
         match self.open_copy(cx) {
             Ok(copy) => {
-                let same = (copy.inode(), copy.size()) == before;
+                let same = (copy.inode(), copy.size()) == before && copy.doubtful_from().is_none();
                 self.copy = Some(copy);
                 if !same && self.wants_connection() {
                     self.phase = Phase::Waiting { until: cx.now.mono };
@@ -420,12 +438,14 @@ impl<F> Source<F> {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
+        self.tail = Tail::default();
         Ok(copy)
     }
 
     /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
     fn note_silent_close(&mut self, asked: Asked) {
-        if asked.purpose != Purpose::Follow || asked.offset == 0 {
+        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        if !names_a_place || asked.offset == 0 {
             self.doubt = Doubt::Silent(0);
             return;
         }
@@ -441,6 +461,7 @@ impl<F> Source<F> {
     fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
+            _ if matches!(trouble, Trouble::AskAgain) => true,
             Phase::Streaming {
                 since,
                 brought_something,
@@ -449,7 +470,7 @@ impl<F> Source<F> {
                 trouble.is_ordinary()
                     && (brought_something || cx.now.mono.since_ms(since) >= cx.periods.retry_ms)
             }
-            _ => matches!(trouble, Trouble::AskAgain),
+            _ => false,
         };
         let wait_ms = if good {
             self.backoff.after_success_ms(cx.random)

@@ -15,7 +15,7 @@ use crate::wire::classic;
 use crate::wire::receiver::Receiver;
 
 /// While a finished copy is being worked on, no connection is needed; the work ends the wait.
-const FAR_MS: u64 = 3_600_000;
+pub(super) const FAR_MS: u64 = 3_600_000;
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -49,6 +49,18 @@ impl<F> Source<F> {
                 };
                 result.map(drop)
             }
+            Phase::Checking { mut receiver, .. } => {
+                let result = self.take_check(&mut receiver, data, cx);
+                self.phase = Phase::Checking {
+                    heard_at: now,
+                    receiver,
+                };
+                result.map(|is_answered| {
+                    if is_answered {
+                        self.wait_for_work(now);
+                    }
+                })
+            }
             Phase::Repairing { mut receiver, .. } => {
                 let result = self.take_repair(&mut receiver, data, cx);
                 self.phase = Phase::Repairing {
@@ -65,7 +77,9 @@ impl<F> Source<F> {
         if let Err(trouble) = result {
             return self.fail(trouble, cx);
         }
-        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+        // Until what we hold is compared, and a full disk has taken something, nothing is well.
+        let is_well = is_stream && self.tail.again_at.is_none() && !data.is_empty();
+        if is_well && self.in_error {
             self.recover(cx);
         }
         self.turn_to_repair(cx);
@@ -77,12 +91,15 @@ impl<F> Source<F> {
         data: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
+        // A server that has nothing to send says so.
+        let is_end = data.last() == Some(&classic::KEEP_ALIVE);
         let len = classic::strip(data);
-        let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
-            return Ok(false);
+        let known = self.take_again(&data[..len], is_end, cx)?;
+        let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
+            return Ok(len > 0);
         };
         let mut means = cx.means(&self.paths, "");
-        copy.append(&data[..len], &mut means)
+        copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
         Ok(true)
     }
@@ -153,11 +170,14 @@ impl<F> Source<F> {
             .repair
             .as_ref()
             .is_some_and(|repair| repair.is_answered());
-        repair || (self.repair.is_none() && self.audit.has_work())
+        self.tail.has_work() || repair || (self.repair.is_none() && self.audit.has_work())
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        if self.tail.has_work() {
+            return self.work_on_tail(buf, cx);
+        }
         if let Some(repair) = &mut self.repair {
             if let Some(outcome) = repair.work(buf, cx.store) {
                 self.end_repair(outcome, cx);
@@ -188,6 +208,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         self.audit.forget_digests();
+        self.tail.abandon();
         match &mut self.phase {
             Phase::Streaming {
                 framed: Some(framed),
@@ -220,7 +241,11 @@ impl<F> Source<F> {
             return;
         };
         let is_working = repair.is_answered();
-        let is_busy = matches!(self.phase, Phase::Repairing { .. }) && !is_working;
+        let is_busy = match self.phase {
+            Phase::Repairing { .. } => !is_working,
+            Phase::Checking { .. } => true,
+            _ => false,
+        };
         if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }

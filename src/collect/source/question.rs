@@ -26,6 +26,7 @@ impl<F> Source<F> {
         let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
+            _ if self.asks_again(asked) => None,
             Proto::Auto | Proto::V2 => Some(self.extension(asked, cx)?),
         };
         let request = Request {
@@ -39,7 +40,7 @@ impl<F> Source<F> {
         Ok((asked, line))
     }
 
-    fn next_question(&self) -> Asked {
+    fn next_question(&mut self) -> Asked {
         if let Some(repair) = &self.repair {
             return Asked {
                 inode: repair.finished().inode,
@@ -58,11 +59,11 @@ impl<F> Source<F> {
                 offset: 0,
                 purpose: Purpose::Probe,
             },
-            inode => Asked {
+            inode => self.question_of_tail().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
                 offset: self.copy.as_ref().map_or(0, LocalCopy::size),
                 purpose: Purpose::Follow,
-            },
+            }),
         }
     }
 
@@ -76,7 +77,7 @@ impl<F> Source<F> {
             return Ok(self.question_of_repair(asked, cx));
         }
         let generation = self.copy.as_ref().and_then(LocalCopy::generation);
-        let generation = generation.filter(|_| asked.purpose == Purpose::Follow);
+        let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
         Ok(Extension {
             proof: match generation {
@@ -88,7 +89,10 @@ impl<F> Source<F> {
             mapped: generation.is_some_and(|Generation { classic, .. }| classic),
             no_prefix: self.no_prefix,
             history: self.config.history == History::All,
-            op: Op::Stream,
+            op: match asked.purpose {
+                Purpose::Check => self.tail.op(),
+                _ => Op::Stream,
+            },
         })
     }
 

@@ -24,6 +24,7 @@ struct Rig {
     disk: Fake,
     random: Random,
     now_ms: u64,
+    boot: BootId,
     said: RefCell<Vec<String>>,
 }
 
@@ -49,6 +50,7 @@ impl Rig {
             disk,
             random: Random::new(1),
             now_ms: 1_000,
+            boot: BootId::new("first").unwrap(),
             said: RefCell::default(),
         }
     }
@@ -64,7 +66,7 @@ impl Rig {
             store: &mut store,
             now,
             stamp: &|| "20261122132956".try_into().unwrap(),
-            boot: None,
+            boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,
             events: &mut |_, event| said.borrow_mut().push(event.to_string()),
@@ -501,7 +503,7 @@ fn a_damaged_pointer_is_told_and_nothing_is_asked() {
     assert!(rig.said()[0].contains("/p/m: the pointer file"));
     rig.disk.remove("/p/m");
     rig.disk.write("/p/m", b"7");
-    assert_eq!(rig.connect(), "/var/log/m 7 3\n");
+    assert_eq!(rig.connect(), "/var/log/m 7 0\n");
 }
 
 #[test]
