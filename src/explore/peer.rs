@@ -24,6 +24,8 @@ pub enum Step {
     Pause(u64),
     /// The logs of all sources are rotated in one moment.
     Midnight,
+    /// What was rotated is deleted.
+    Forget(usize),
 }
 
 /// Which protocol the boxes speak.
@@ -39,6 +41,8 @@ pub struct Peer {
     dialect: Dialect,
     /// Everything that was ever written, oldest first; the last one is live.
     pub generations: Vec<Generation>,
+    /// So many of them are deleted.
+    forgotten: usize,
 }
 
 /// One life of the log.
@@ -84,6 +88,7 @@ impl Peer {
         Peer {
             dialect,
             generations: vec![Generation::new(7 + 100 * number as u64)],
+            forgotten: 0,
         }
     }
 
@@ -99,6 +104,10 @@ impl Peer {
 
     pub fn copytruncate(&mut self) {
         self.follow(Reason::Truncated, 0);
+    }
+
+    pub fn forget(&mut self) {
+        self.forgotten = self.live();
     }
 
     fn follow(&mut self, reason: Reason, inode_by: u64) {
@@ -201,6 +210,7 @@ impl Peer {
         };
         let generations = self.generations.iter().enumerate();
         generations
+            .skip(self.forgotten)
             .map(|(at, generation)| (fitting(generation), generation.inode == inode, at))
             .filter(|(count, is_it, _)| *count >= least && (*is_it || *count > 0))
             .max()
@@ -216,7 +226,8 @@ impl Peer {
         if inode == Inode::NONE {
             return self.plain(Mark::Found, self.live(), 0);
         }
-        let Some(at) = self.generations.iter().rposition(of_inode) else {
+        let found = self.generations.iter().rposition(of_inode);
+        let Some(at) = found.filter(|at| *at >= self.forgotten) else {
             return self.plain(Mark::Lost, self.live(), 0);
         };
         let size = self.generations[at].bytes.len();

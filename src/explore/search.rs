@@ -7,6 +7,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
 use super::oracle;
+use crate::collect::config::SourceConfig;
 use super::world::{Scenario, World, boot_name};
 use crate::store::model::{Call, Disk, Mix, Op, PowerCut, Verdict};
 
@@ -17,8 +18,6 @@ pub struct Limits {
     pub crashes: u32,
     /// After so many crashes calls fail, too; 0 for the first run only.
     pub faults_after: Option<u32>,
-    /// Steps that the boxes may be ahead when the collector comes back.
-    pub away: usize,
 }
 
 /// What was seen.
@@ -90,6 +89,7 @@ type Set = HashSet<u64, BuildHasherDefault<Mix>>;
 /// A search under way.
 struct Search<'a> {
     scenario: &'a Scenario,
+    configs: Vec<SourceConfig>,
     limits: Limits,
     omission: Option<Omission>,
     starts: VecDeque<Start>,
@@ -109,6 +109,7 @@ pub fn explore(
 ) -> Result<Seen, Violation> {
     let mut search = Search {
         scenario,
+        configs: scenario.configs(),
         limits,
         omission,
         starts: VecDeque::new(),
@@ -119,7 +120,7 @@ pub fn explore(
     };
     search.starts.push_back(Start {
         disk: scenario.first_disk(),
-        pos: 0,
+        pos: scenario.begun,
         crashes: 0,
         trail: None,
     });
@@ -182,7 +183,13 @@ impl Search<'_> {
             history.set(mix(&(history.get(), call.op, verdict_number(verdict))));
             verdict
         });
-        let mut world = World::new(self.scenario, start.disk.clone(), pos.clone(), hook);
+        let mut world = World::new(
+            self.scenario,
+            &self.configs,
+            start.disk.clone(),
+            pos.clone(),
+            hook,
+        );
         let result = world.run();
         let disk = world.disk();
         result.map_err(broken)?;
@@ -229,7 +236,6 @@ impl Search<'_> {
             let outcomes = std::iter::once((Crash::Kill, killed));
             let outcomes = outcomes.chain(cut.into_iter().map(|disk| (Crash::PowerCut, disk)));
             for (crash, mut disk) in outcomes {
-                if disk.names().any(|n| disk.read(n.to_str().unwrap()).is_some_and(|b| b.contains(&0))) { continue; }
                 if crash == Crash::PowerCut {
                     rename_boot(&mut disk);
                 }
@@ -237,9 +243,9 @@ impl Search<'_> {
                 let last = match moment.pos {
                     // Before the first contact nobody knows what there was.
                     0 => 0,
-                    pos => (pos + self.limits.away).min(self.scenario.steps.len()),
+                    pos => (pos + self.scenario.away).min(self.scenario.steps.len()),
                 };
-                for pos in moment.pos..=last.max(moment.pos) {
+                for pos in moment.pos..=last {
                     if !self.known.insert(mix(&(print, pos))) {
                         continue;
                     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::peer::{Dialect, Output, Peer, Session, Step};
 use crate::collect::backoff::Random;
-use crate::collect::config::Config;
+use crate::collect::config::{Config, SourceConfig};
 use crate::collect::event::Event;
 use crate::collect::pointer::BootId;
 use crate::collect::source::{Closed, Context, Periods, Source};
@@ -23,8 +23,14 @@ pub struct Scenario {
     pub rename_new: bool,
     /// Puts on the disk what earlier programs left there.
     pub prepare: fn(&Model),
+    /// Steps that the boxes have done before the collector is started for the first time.
+    pub begun: usize,
     /// What a local copy held that was there before the first contact.
     pub aside: &'static [&'static [u8]],
+    /// A box deletes what the collector may not have yet.
+    pub loses: bool,
+    /// Steps that the boxes may be ahead when the collector comes back.
+    pub away: usize,
 }
 
 /// A collector that runs.
@@ -79,6 +85,19 @@ impl Scenario {
         store.disk().clone()
     }
 
+    /// The collector's configuration.
+    pub fn configs(&self) -> Vec<SourceConfig> {
+        let proto = match self.dialect {
+            Dialect::V2 => "v2",
+            Dialect::Classic => "classic",
+        };
+        let line = |number| {
+            format!("10.0.0.1 19 /v/m{number} /l/m{number} /p/m{number} proto={proto}\n")
+        };
+        let text: String = (0..self.sources).map(line).collect();
+        Config::parse(text.as_bytes()).unwrap().sources
+    }
+
     /// The boxes after some steps.
     pub fn peers(&self, pos: usize) -> Vec<Peer> {
         let new = |number| Peer::new(self.dialect, number);
@@ -96,6 +115,7 @@ fn play(step: Step, peers: &mut [Peer]) {
         Step::Write(at, bytes) => peers[at].write(bytes),
         Step::Rotate(at) => peers[at].rotate(),
         Step::Copytruncate(at) => peers[at].copytruncate(),
+        Step::Forget(at) => peers[at].forget(),
         Step::Midnight => peers.iter_mut().for_each(Peer::rotate),
         Step::HangUp(_) | Step::Pause(_) => {}
     }
@@ -103,16 +123,22 @@ fn play(step: Step, peers: &mut [Peer]) {
 
 impl<'a> World<'a> {
     /// A collector that starts on this disk, when the boxes have done so many steps.
-    pub fn new(scenario: &'a Scenario, disk: Disk, pos: Rc<Cell<usize>>, hook: Hook) -> World<'a> {
+    pub fn new(
+        scenario: &'a Scenario,
+        configs: &[SourceConfig],
+        disk: Disk,
+        pos: Rc<Cell<usize>>,
+        hook: Hook,
+    ) -> World<'a> {
         let boot = BootId::new(&boot_name(disk.boot())).unwrap();
         let store = Model::on(disk);
         if !scenario.rename_new {
             store.forbid_rename_new();
         }
         store.set_hook(Some(hook));
-        let peers = scenario.peers(pos.get());
-        let lines = peers.into_iter().enumerate().map(|(number, peer)| Line {
-            source: new_source(scenario.dialect, number),
+        let peers = scenario.peers(pos.get()).into_iter();
+        let lines = peers.zip(configs).map(|(peer, config)| Line {
+            source: Source::new(config.clone(), Mono::from_ms(START_MS)),
             peer,
             session: None,
             is_idle: false,
@@ -304,7 +330,7 @@ impl<'a> World<'a> {
         at: usize,
         act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Model>, &mut [u8]),
     ) {
-        let faults = &self.faults;
+        let (faults, scenario) = (&self.faults, self.scenario);
         let mut store = self.store.clone();
         let mut cx = Context {
             store: &mut store,
@@ -317,7 +343,8 @@ impl<'a> World<'a> {
             periods: &PERIODS,
             random: &mut self.random,
             events: &mut |_, event| {
-                if is_fault(&event) {
+                let is_known = scenario.loses && matches!(event, Event::Lost { .. });
+                if is_fault(&event) && !is_known {
                     faults.borrow_mut().push(format!("it says: {event}"));
                 }
             },
@@ -349,15 +376,4 @@ fn is_fault(event: &Event<'_>) -> bool {
 /// How the machine's boots are called.
 pub fn boot_name(boot: u32) -> String {
     format!("boot-{boot}")
-}
-
-fn new_source(dialect: Dialect, number: usize) -> Source<Handle> {
-    let proto = match dialect {
-        Dialect::V2 => "v2",
-        Dialect::Classic => "classic",
-    };
-    let line = format!("10.0.0.1 19 /v/m{number} /l/m{number} /p/m{number} proto={proto}");
-    let config = Config::parse(line.as_bytes()).unwrap();
-    let config = config.sources.into_iter().next().unwrap();
-    Source::new(config, Mono::from_ms(START_MS))
 }
