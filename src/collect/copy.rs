@@ -9,6 +9,7 @@ mod means;
 #[cfg(test)]
 pub mod omit;
 mod tail;
+mod unverified;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use self::fault::system;
 pub use self::fault::{Fault, Found};
 pub use self::means::Means;
+pub use self::unverified::Finished;
 
 use super::config::SourceConfig;
 use super::pointer::Pointer;
@@ -28,6 +30,8 @@ pub struct LocalCopy<F> {
     live: Option<Live<F>>,
     /// Whether the size of the file counts, or its end has to be compared first.
     is_believed: bool,
+    /// A write failed: what reads as it should may not be on the disk, and has to be written again.
+    is_unwritten: bool,
 }
 
 /// The open file.
@@ -88,9 +92,12 @@ impl Generation {
 impl Paths {
     /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
     pub fn gaps(&self) -> PathBuf {
-        let mut name = self.local.clone().into_os_string();
-        name.push(".gaps");
-        PathBuf::from(name)
+        unverified::with_ending(&self.local, ".gaps")
+    }
+
+    /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
+    pub fn unverified(&self) -> PathBuf {
+        unverified::with_ending(&self.pointer, ".unverified")
     }
 
     /// The names that a line of the configuration gives.
@@ -164,6 +171,7 @@ impl<F> LocalCopy<F> {
         }
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(())
     }
 
@@ -198,17 +206,11 @@ impl<F> LocalCopy<F> {
         next: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
-        let (Some(live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
+        let (Some(mut live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
             self.begin(next, means)?;
             return Ok(means.paths.local.clone());
         };
-        means
-            .store
-            .sync_file(&live.file)
-            .map_err(|error| system("make durable", &means.paths.local, error))?;
-        if live.new_name {
-            means.sync_dir(&means.paths.local_dir)?;
-        }
+        means.sync_live(&mut live)?;
         let next = means.new_pointer(next);
         let rotated = means.move_away(pointer.inode, live.id, live.size, &next)?;
         drop(live);
@@ -216,6 +218,7 @@ impl<F> LocalCopy<F> {
         self.live = Some(live);
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(rotated)
     }
 

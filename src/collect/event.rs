@@ -72,6 +72,15 @@ pub enum Event<'a> {
         path: &'a Path,
         /// The digest.
         md5: [u8; 16],
+        /// Where the digest is not of the whole copy: of how many bytes, of how many.
+        part: Option<(u64, u64)>,
+    },
+    /// A complete copy is not compared with the server's file, and will not be.
+    Unverified {
+        /// The copy's name.
+        path: &'a Path,
+        /// Why not.
+        why: &'a str,
     },
     /// A complete copy was not the same as the server's file and is now; the other bytes are kept beside it.
     Healed {
@@ -179,9 +188,14 @@ impl fmt::Display for Event<'_> {
                 "this machine was started again, and the server has nothing to compare the end of {} with: it stays as it is",
                 kept.display()
             ),
-            Event::Verified { path, md5 } => {
-                write!(f, "verified md5={} {}", Hex(md5), path.display())
+            Event::Verified { path, md5, part } => {
+                write!(f, "verified md5={} ", Hex(md5))?;
+                if let Some((size, copy_size)) = part {
+                    write!(f, "of the first {size} of {copy_size} bytes of ")?;
+                }
+                write!(f, "{}", path.display())
             }
+            Event::Unverified { path, why } => write!(f, "not verified {}: {why}", path.display()),
             Event::Healed { path, from, kept } => write!(
                 f,
                 "healed {} from {from}; what it was before is kept as {}",

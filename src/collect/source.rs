@@ -6,6 +6,8 @@
 //! status, and [`Source::poll_timeout`].
 
 mod answer;
+mod ask;
+mod checkpoint;
 mod data;
 mod question;
 mod tail;
@@ -21,7 +23,7 @@ use super::pointer::BootId;
 use super::repair::Repair;
 use super::trouble::Trouble;
 use crate::ids::Inode;
-use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN};
+use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
 use crate::store::WriteStore;
 use crate::time::{Mono, Now};
 use crate::wire::line::{LineBuf, Progress};
@@ -45,6 +47,10 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// When what came by classic is to be made durable.
+    checkpoint_at: Option<Mono>,
+    /// A write failed: what the copy seems to hold may not be on the disk.
+    is_suspect: bool,
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
@@ -82,14 +88,12 @@ enum Phase {
         /// The frames of version 2; `None` where the bytes come as they are.
         framed: Option<Box<Framed>>,
     },
-    /// What the end of the local copy is to be compared with is coming.
-    Checking {
+    /// Something about a copy was asked, and the answer line has come.
+    Inquiring {
+        purpose: Purpose,
         heard_at: Mono,
-        receiver: Box<Receiver>,
-    },
-    /// A part of a finished copy is being fetched again.
-    Repairing {
-        heard_at: Mono,
+        /// When something came last that was more than a sign of life.
+        moved_at: Mono,
         receiver: Box<Receiver>,
     },
 }
@@ -109,6 +113,8 @@ enum Purpose {
     Follow,
     /// To see, with inode 0, why a server does not answer.
     Probe,
+    /// To learn the digest of a finished copy.
+    Digest,
     /// To heal a finished copy.
     Repair,
     /// To compare the end of our copy.
@@ -209,6 +215,8 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            checkpoint_at: None,
+            is_suspect: false,
             tail: Tail::default(),
             flawed: false,
             trouble: None,
@@ -233,14 +241,24 @@ impl<F> Source<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self, periods: &Periods) -> Mono {
+        let deadline = self.deadline(periods);
+        self.checkpoint_at.map_or(deadline, |at| at.min(deadline))
+    }
+
+    /// The deadline of the phase.
+    fn deadline(&self, periods: &Periods) -> Mono {
         match &self.phase {
             Phase::Waiting { until } => *until,
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
-            Phase::Streaming { heard_at, .. }
-            | Phase::Checking { heard_at, .. }
-            | Phase::Repairing { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Inquiring {
+                heard_at, moved_at, ..
+            } => {
+                let silent_at = heard_at.plus_ms(periods.idle_ms);
+                silent_at.min(moved_at.plus_ms(ANSWER_MAX_MS))
+            }
         }
     }
 
@@ -262,7 +280,8 @@ impl<F> Source<F> {
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.poll_timeout(cx.periods) > cx.now.mono {
+        self.handle_checkpoint(cx);
+        if self.deadline(cx.periods) > cx.now.mono {
             return;
         }
         match &self.phase {
@@ -270,9 +289,7 @@ impl<F> Source<F> {
             Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
             Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
             Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => {
-                self.fail(Trouble::Silence, cx);
-            }
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => self.fail(Trouble::Silence, cx),
         }
     }
 
@@ -329,7 +346,7 @@ impl<F> Source<F> {
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
-            Phase::Streaming { .. } | Phase::Checking { .. } | Phase::Repairing { .. } => input,
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
                 (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
@@ -357,7 +374,7 @@ impl<F> Source<F> {
         let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
-            (Phase::Checking { .. }, _) if is_in_order && self.tail.take_end() => {
+            (Phase::Inquiring { .. }, _) if is_in_order && self.tail.take_end() => {
                 return self.wait_for_work(cx.now.mono);
             }
             (
@@ -434,11 +451,23 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
         let config = &self.config;
-        let copy = LocalCopy::open(&mut means, &mut |found: Found| {
+        let mut copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
+        if self.is_suspect {
+            copy.distrust(&mut means)?;
+            self.is_suspect = false;
+        }
+        let mut list = means.read_list()?;
+        if let Some(repair) = &self.repair {
+            list.retain(|finished| finished.path != repair.finished().path);
+        }
+        for finished in self.audit.restore(list) {
+            self.tell_unverified(&finished, ask::TOO_MANY, cx);
+        }
         self.tail = Tail::default();
+        self.checkpoint_at = None;
         Ok(copy)
     }
 
@@ -459,6 +488,9 @@ impl<F> Source<F> {
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
     fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
+        if !matches!(trouble, Trouble::AskAgain) {
+            self.note_unanswered();
+        }
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
             _ if matches!(trouble, Trouble::AskAgain) => true,
@@ -484,9 +516,15 @@ impl<F> Source<F> {
         if good {
             return;
         }
-        if let Trouble::Files(_) = trouble {
+        if let Trouble::Files(fault) = &trouble {
             // What the files hold now is found out anew.
-            self.copy = None;
+            let was_open = self.copy.take().is_some();
+            self.checkpoint_at = None;
+            self.is_suspect |= fault.casts_doubt();
+            // The doubt is to outlive this process, which may end before the next try.
+            if self.is_suspect && was_open {
+                self.copy = self.open_copy(cx).ok();
+            }
         }
         self.in_error = true;
         let known = self

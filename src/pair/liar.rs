@@ -471,7 +471,7 @@ fn a_digest_belongs_to_the_generation_it_names() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size,
-            md5: md5(GOOD),
+            md5: Some(md5(GOOD)),
         };
         victim.hear(&digest.to_bytes());
         while victim.pair.source.has_work() {
@@ -496,7 +496,7 @@ fn digests_may_come_late_and_in_any_order() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size: bytes.len() as u64,
-            md5: md5(bytes),
+            md5: Some(md5(bytes)),
         };
         victim.hear(&digest.to_bytes());
     }

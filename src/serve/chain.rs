@@ -539,7 +539,7 @@ impl<F> Chain<F> {
             self.say(Frame::Digest {
                 inode: late.inode,
                 size: late.size,
-                md5,
+                md5: Some(md5),
             });
         }
     }

@@ -34,6 +34,8 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// All bytes that were written over others.
+    overwritten: Vec<u8>,
     boot: u32,
 }
 
@@ -200,6 +202,11 @@ impl Fake {
         let mut disk = self.0.borrow_mut();
         disk.dead_from = None;
         disk.failures.clear();
+    }
+
+    /// All bytes that were written over others, in the order in which they came.
+    pub fn overwritten(&self) -> Vec<u8> {
+        self.0.borrow().overwritten.clone()
     }
 
     /// The machine starts anew.
@@ -435,6 +442,15 @@ impl WriteStore for Fake {
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
         Ok(self.read_inode(file.0, buf, offset))
+    }
+
+    fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        content.bytes[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        disk.overwritten.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {

@@ -101,6 +101,9 @@ pub trait WriteStore {
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Writes over bytes that the file has, all of them.
+    fn overwrite(&mut self, file: &Self::File, bytes: &[u8], offset: u64) -> io::Result<()>;
+
     /// Makes the file shorter.
     fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()>;
 

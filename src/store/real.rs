@@ -195,6 +195,10 @@ impl WriteStore for RealWrite {
         read_fully_at(&file.file, buf, offset)
     }
 
+    fn overwrite(&mut self, file: &WriteFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        files::without_append(&file.file, |file| file.write_all_at(bytes, offset))
+    }
+
     fn truncate(&mut self, file: &WriteFile, size: u64) -> io::Result<()> {
         file.file.set_len(size)
     }

@@ -64,8 +64,8 @@ pub enum Frame<'a> {
         inode: Inode,
         /// How many bytes of it, from its start, the digest is of.
         size: u64,
-        /// Their MD5.
-        md5: [u8; 16],
+        /// Their MD5; `None` if it is a digest of another kind, or none.
+        md5: Option<[u8; 16]>,
     },
     /// See [`kind::ERROR`].
     Error {
@@ -254,8 +254,8 @@ impl<'a> Frame<'a> {
             Frame::Digest { inode, size, md5 } => {
                 put(&inode.0.to_be_bytes());
                 put(&size.to_be_bytes());
-                put(&[1]);
-                put(&md5);
+                put(&[u8::from(md5.is_some())]);
+                put(&md5.unwrap_or_default());
                 kind::DIGEST
             }
             Frame::Error { code, text } => {
@@ -395,7 +395,7 @@ impl<'a> Fields<'a> {
     fn digest(mut self) -> Result<Frame<'a>, BadFrame> {
         let inode = self.inode()?;
         let size = self.u64()?;
-        let md5 = self.md5()?.ok_or(BadFrame::Field)?;
+        let md5 = self.md5()?;
         self.finish(Frame::Digest { inode, size, md5 })
     }
 

@@ -23,6 +23,10 @@ impl<F> Source<F> {
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
             None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
+            None if asked.purpose == Purpose::Digest => {
+                self.audit.ask_later();
+                Err(Trouble::AskAgain)
+            }
             None if asked.purpose == Purpose::Check => {
                 self.tail.is_classic = true;
                 Err(Trouble::AskAgain)
@@ -31,17 +35,17 @@ impl<F> Source<F> {
             Some(_) if self.config.proto == Proto::Classic || self.asks_again(asked) => {
                 Err(Protocol::Terms.into())
             }
-            Some(_) if asked.purpose == Purpose::Check => {
-                self.phase = Phase::Checking {
+            // A refusal is one of its answers.
+            Some(_)
+                if matches!(
+                    asked.purpose,
+                    Purpose::Check | Purpose::Digest | Purpose::Repair
+                ) =>
+            {
+                self.phase = Phase::Inquiring {
+                    purpose: asked.purpose,
                     heard_at: cx.now.mono,
-                    receiver: Box::new(Receiver::new()),
-                };
-                Ok(())
-            }
-            // A refusal is one of its answers, and counts as a failed attempt.
-            Some(_) if asked.purpose == Purpose::Repair => {
-                self.phase = Phase::Repairing {
-                    heard_at: cx.now.mono,
+                    moved_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
                 };
                 Ok(())

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Context, Phase, Source};
+use super::ask::{GONE, TOO_MANY, UNKNOWN_KIND};
+use super::{Context, Phase, Purpose, Source};
 use crate::collect::audit::Verdict;
 use crate::collect::copy::{Fault, LocalCopy};
 use crate::collect::event::Event;
@@ -49,24 +50,26 @@ impl<F> Source<F> {
                 };
                 result.map(drop)
             }
-            Phase::Checking { mut receiver, .. } => {
-                let result = self.take_check(&mut receiver, data, cx);
-                self.phase = Phase::Checking {
+            Phase::Inquiring {
+                purpose,
+                moved_at,
+                mut receiver,
+                ..
+            } => {
+                let (has_moved, result) = match purpose {
+                    Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
+                    Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
+                    _ => self.take_repair(&mut receiver, data, cx),
+                };
+                self.phase = Phase::Inquiring {
+                    purpose,
                     heard_at: now,
+                    moved_at: if has_moved { now } else { moved_at },
                     receiver,
                 };
-                result.map(|is_answered| {
-                    if is_answered {
-                        self.wait_for_work(now);
-                    }
-                })
-            }
-            Phase::Repairing { mut receiver, .. } => {
-                let result = self.take_repair(&mut receiver, data, cx);
-                self.phase = Phase::Repairing {
-                    heard_at: now,
-                    receiver,
-                };
+                if self.tail.has_work() {
+                    self.wait_for_work(now);
+                }
                 result
             }
             other => {
@@ -101,6 +104,7 @@ impl<F> Source<F> {
         let mut means = cx.means(&self.paths, "");
         copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
+        self.note_growth(cx)?;
         Ok(true)
     }
 
@@ -125,21 +129,24 @@ impl<F> Source<F> {
                 framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
-            let listed = match outcome {
-                Outcome::On => true,
-                Outcome::Grew => {
+            match outcome {
+                Outcome::On => {}
+                Outcome::Grew => grew = true,
+                Outcome::Finished {
+                    finished,
+                    before_gap,
+                } => {
                     grew = true;
-                    true
+                    self.flawed |= before_gap;
+                    if let Some(given_up) = self.audit.add(finished) {
+                        self.tell_unverified(&given_up, TOO_MANY, cx);
+                    }
                 }
-                Outcome::Finished(finished) => {
-                    grew = true;
-                    self.flawed |= finished.before_gap;
-                    self.audit.add(finished)
+                Outcome::Digest(digest) => {
+                    if let Some(finished) = self.audit.add_digest(digest) {
+                        self.tell_unverified(&finished, UNKNOWN_KIND, cx);
+                    }
                 }
-                Outcome::Digest(digest) => self.audit.add_digest(digest),
-            };
-            if !listed {
-                return Err(Trouble::Behind);
             }
             if is_idle {
                 return Ok(grew);
@@ -147,21 +154,28 @@ impl<F> Source<F> {
         }
     }
 
+    /// Takes what a repair asked for. Tells besides whether it brought anything.
     fn take_repair<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> (bool, Result<(), Trouble>) {
         let mut rest = data;
+        let mut has_moved = false;
         while let Some(repair) = self.repair.as_mut().filter(|repair| !repair.is_answered()) {
-            let taken = repair.take(receiver, rest, cx.store)?;
+            let before = repair.question();
+            let taken = match repair.take(receiver, rest, cx.store) {
+                Ok(taken) => taken,
+                Err(trouble) => return (has_moved, Err(trouble)),
+            };
+            has_moved |= repair.question() != before;
             if taken == 0 && rest.is_empty() {
                 break;
             }
             rest = rest.get(taken..).unwrap_or_default();
         }
-        Ok(())
+        (has_moved, Ok(()))
     }
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
@@ -188,8 +202,19 @@ impl<F> Source<F> {
         }
         match self.audit.work(buf, cx.store) {
             None => {}
-            Some(Verdict::Same(path, md5)) => {
-                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
+            Some(Verdict::Same {
+                path,
+                md5,
+                size,
+                copy_size,
+            }) => {
+                let verified = Event::Verified {
+                    path: &path,
+                    md5,
+                    part: (size < copy_size).then_some((size, copy_size)),
+                };
+                (cx.events)(&self.config, verified);
+                self.update_list(cx);
             }
             Some(Verdict::Different(finished)) => {
                 self.repair = Some(Box::new(Repair::new(finished)));
@@ -198,6 +223,7 @@ impl<F> Source<F> {
             Some(Verdict::Unreadable(path, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_difference(&path, &why, cx);
+                self.update_list(cx);
             }
         }
     }
@@ -207,7 +233,12 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
-        self.audit.forget_digests();
+        if let Phase::Streaming {
+            framed: Some(_), ..
+        } = &self.phase
+        {
+            self.audit.stream_ended();
+        }
         self.tail.abandon();
         match &mut self.phase {
             Phase::Streaming {
@@ -221,7 +252,7 @@ impl<F> Source<F> {
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
             }
-            Phase::Asking { .. } | Phase::Answering { .. } | Phase::Repairing { .. } => {
+            Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
                 let failed = self.repair.as_mut().and_then(|repair| {
                     repair.abandon(cx.store);
                     repair.has_failed()
@@ -242,8 +273,14 @@ impl<F> Source<F> {
         };
         let is_working = repair.is_answered();
         let is_busy = match self.phase {
-            Phase::Repairing { .. } => !is_working,
-            Phase::Checking { .. } => true,
+            Phase::Inquiring {
+                purpose: Purpose::Repair,
+                ..
+            } => !is_working,
+            Phase::Inquiring {
+                purpose: Purpose::Check,
+                ..
+            } => true,
             _ => false,
         };
         if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
@@ -290,13 +327,23 @@ impl<F> Source<F> {
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
-                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
+                let verified = Event::Verified {
+                    path: &path,
+                    md5,
+                    part: None,
+                };
+                (cx.events)(&self.config, verified);
             }
             repair::Outcome::Hopeless { path, why } => {
                 repair::clear_away(&path, cx.store);
                 self.note_difference(&path, why, cx);
             }
+            repair::Outcome::Foreign(path) => {
+                let (path, why) = (&path, GONE);
+                (cx.events)(&self.config, Event::Unverified { path, why });
+            }
         }
+        self.update_list(cx);
     }
 
     /// A finished copy is not what the server has, and stays so: the status has to show that.

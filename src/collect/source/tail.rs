@@ -98,16 +98,16 @@ impl<F> Source<F> {
         };
     }
 
-    /// Takes the answer of a server of version 2. Tells whether it is complete.
+    /// Takes the answer of a server of version 2.
     pub(super) fn take_check<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<(), Trouble> {
         let mut rest = data;
         let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
-            return Ok(true);
+            return Ok(());
         };
         let mut means = cx.means(&self.paths, "");
         while !check.is_answered() {
@@ -117,7 +117,7 @@ impl<F> Source<F> {
             }
             rest = rest.get(taken..).unwrap_or_default();
         }
-        Ok(check.is_answered())
+        Ok(())
     }
 
     /// Compares a part of the copy with what a server of version 2 told.

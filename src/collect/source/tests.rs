@@ -12,6 +12,8 @@ use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
+mod unverified;
+
 const PERIODS: Periods = Periods {
     retry_ms: 5_000,
     wait_ms: 3_000,
@@ -19,30 +21,30 @@ const PERIODS: Periods = Periods {
 };
 
 /// A source, its disk and a virtual clock.
-struct Rig {
-    source: Source<Handle>,
-    disk: Fake,
+pub(super) struct Rig {
+    pub(super) source: Source<Handle>,
+    pub(super) disk: Fake,
     random: Random,
-    now_ms: u64,
-    boot: BootId,
+    pub(super) now_ms: u64,
+    pub(super) boot: BootId,
     said: RefCell<Vec<String>>,
 }
 
 impl Rig {
-    fn new() -> Rig {
+    pub(super) fn new() -> Rig {
         Rig::on(Fake::new())
     }
 
-    fn on(disk: Fake) -> Rig {
+    pub(super) fn on(disk: Fake) -> Rig {
         Rig::configured(disk, "10.0.0.1 19 /var/log/m /l/m /p/m proto=classic")
     }
 
     /// One that offers version 2.
-    fn offering() -> Rig {
+    pub(super) fn offering() -> Rig {
         Rig::configured(Fake::new(), "10.0.0.1 19 /var/log/m /l/m /p/m")
     }
 
-    fn configured(disk: Fake, line: &str) -> Rig {
+    pub(super) fn configured(disk: Fake, line: &str) -> Rig {
         let config = Config::parse(line.as_bytes()).unwrap();
         let config = config.sources.into_iter().next().unwrap();
         Rig {
@@ -55,7 +57,10 @@ impl Rig {
         }
     }
 
-    fn with<R>(&mut self, act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R) -> R {
+    pub(super) fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R,
+    ) -> R {
         let now = Now {
             mono: Mono::from_ms(self.now_ms),
             wall: Wall::from_ms(self.now_ms),
@@ -72,19 +77,30 @@ impl Rig {
             events: &mut |_, event| said.borrow_mut().push(event.to_string()),
         };
         let result = act(&mut self.source, &mut cx);
-        let next = self.source.poll_timeout(&PERIODS).ms();
+        let next = self.source.deadline(&PERIODS).ms();
         assert!(next >= self.now_ms, "a deadline in the past");
         result
     }
 
     /// Jumps to the source's next deadline.
-    fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
+        while self.source.checkpoint_at.is_some() {
+            let is_next = self.source.poll_timeout(&PERIODS) < self.source.deadline(&PERIODS);
+            if !is_next {
+                break;
+            }
+            self.time_out();
+        }
+        self.time_out();
+    }
+
+    pub(super) fn time_out(&mut self) {
         self.now_ms = self.now_ms.max(self.source.poll_timeout(&PERIODS).ms());
         self.with(|source, cx| source.handle_timeout(cx));
     }
 
     /// Waits for the next try and returns the request line.
-    fn connect(&mut self) -> String {
+    pub(super) fn connect(&mut self) -> String {
         assert!(!self.source.wants_connection());
         self.wait();
         assert!(self.source.wants_connection(), "{:?}", self.said());
@@ -94,36 +110,36 @@ impl Rig {
         String::from_utf8(line).unwrap()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         self.with(|source, cx| source.handle_input(&mut bytes, cx));
     }
 
-    fn close(&mut self, closed: Closed) {
+    pub(super) fn close(&mut self, closed: Closed) {
         self.with(|source, cx| source.handle_closed(closed, cx));
     }
 
     /// Does all that takes long.
-    fn work(&mut self) {
+    pub(super) fn work(&mut self) {
         while self.source.has_work() {
             self.with(|source, cx| source.work(&mut [0; 64], cx));
         }
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(super) fn said(&self) -> Vec<String> {
         self.said.take()
     }
 
-    fn local(&self) -> Vec<u8> {
+    pub(super) fn local(&self) -> Vec<u8> {
         self.disk.read("/l/m").unwrap_or_default()
     }
 
-    fn rotated(&self) -> Vec<u8> {
+    pub(super) fn rotated(&self) -> Vec<u8> {
         self.disk.read("/l/m.20261122132956").unwrap_or_default()
     }
 
     /// A source that follows generation 7 and holds "abc" of it.
-    fn streaming() -> Rig {
+    pub(super) fn streaming() -> Rig {
         let mut rig = Rig::new();
         rig.connect();
         rig.receive(b"O 7\nabc");
@@ -132,7 +148,7 @@ impl Rig {
     }
 
     /// One that lost that connection and asked again.
-    fn asking_again() -> Rig {
+    pub(super) fn asking_again() -> Rig {
         let mut rig = Rig::streaming();
         rig.close(Closed::ByServer);
         assert_eq!(rig.connect(), "/var/log/m 7 3\n");
@@ -623,7 +639,7 @@ fn a_late_digest_counts_only_for_the_generation_it_names() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size,
-            md5: of_abc.finish(),
+            md5: Some(of_abc.finish()),
         };
         rig.receive(&digest.to_bytes());
         rig.work();

@@ -133,6 +133,16 @@ impl WriteStore for Model {
         Ok(self.disk().read_at(file.key, buf, offset))
     }
 
+    fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.call_on(Op::Overwrite, file)? != Verdict::Swallow {
+            let disk = &mut self.shared.borrow_mut().disk;
+            if let Some(content) = disk.file_mut(file.key) {
+                content.overwrite(offset as usize, bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {
         if self.call_on(Op::Truncate, file)? != Verdict::Swallow {
             let size = usize::try_from(size).unwrap_or(usize::MAX);

@@ -28,7 +28,12 @@ fn samples() -> Vec<Frame<'static>> {
         Frame::Digest {
             inode: Inode(9),
             size: 1 << 40,
-            md5: [1; 16],
+            md5: Some([1; 16]),
+        },
+        Frame::Digest {
+            inode: Inode(9),
+            size: 3,
+            md5: None,
         },
         Frame::Error {
             code: ErrorCode::NotServed,
