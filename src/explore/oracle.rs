@@ -22,12 +22,18 @@ pub fn at_end(scenario: &Scenario, disk: &Disk) -> Result<(), String> {
     let peers = scenario.peers(scenario.steps.len());
     for (number, peer) in peers.iter().enumerate() {
         let files = Files::of(disk, number);
-        files.expect(&scenario.expected(&peer.generations), scenario.loses, number)?;
+        files.expect(
+            &scenario.expected(&peer.generations),
+            scenario.loses,
+            number,
+        )?;
         let is_known = |name: &&String| scenario.loses && name.ends_with(".gaps");
         if let Some(name) = files.strange.iter().find(|name| !is_known(name)) {
             return Err(format!("{name} is left over"));
         }
-        let inode = files.pointer()?.map(|pointer| (pointer.inode.0, pointer.pending));
+        let inode = files
+            .pointer()?
+            .map(|pointer| (pointer.inode.0, pointer.pending));
         let live = peer.generations.last().map(|live| (live.inode, None));
         if inode != live {
             return Err(format!("the pointer says {inode:?} instead of {live:?}"));
@@ -42,7 +48,7 @@ pub fn after_crash(scenario: &Scenario, disk: &Disk, pos: usize) -> Result<(), S
     for (number, peer) in peers.iter().enumerate() {
         let files = Files::of(disk, number);
         let Some(pointer) = files.pointer()? else {
-            if pos > 0 {
+            if pos > scenario.begun {
                 return Err("the pointer is gone".to_owned());
             }
             continue;
@@ -50,9 +56,10 @@ pub fn after_crash(scenario: &Scenario, disk: &Disk, pos: usize) -> Result<(), S
         let same = |generation: &&Generation| generation.inode == pointer.inode.0;
         let places = peer.generations.iter().filter(same).count();
         let is_kept = peer.generations.iter().enumerate().any(|(at, generation)| {
-            generation.inode == pointer.inode.0 && files.bear_out(scenario, &peer.generations, at, &pointer)
+            generation.inode == pointer.inode.0
+                && files.bear_out(scenario, &peer.generations, at, &pointer)
         });
-        if places > 0 && !is_kept {
+        if places > 0 && !is_kept && !scenario.loses {
             return Err(format!("the pointer of {number} is ahead of the data"));
         }
     }
@@ -77,9 +84,14 @@ impl<'a> Files<'a> {
             let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
                 continue;
             };
-            match rest.strip_prefix('.').map(|ending| (ending, attempt(ending))) {
-                None | Some(("tmp", _)) => {}
-                Some((_, Some(attempt))) => kept.push((attempt, disk.read(name).unwrap_or_default())),
+            match rest
+                .strip_prefix('.')
+                .map(|ending| (ending, attempt(ending)))
+            {
+                None | Some(("tmp" | "unverified.tmp", _)) => {}
+                Some((_, Some(attempt))) => {
+                    kept.push((attempt, disk.read(name).unwrap_or_default()))
+                }
                 Some(_) => strange.push(name.to_owned()),
             }
         }
@@ -110,10 +122,16 @@ impl<'a> Files<'a> {
             return Ok(());
         }
         let show = |copies: &[&[u8]]| {
-            let texts = copies.iter().map(|bytes| format!("{:?}", String::from_utf8_lossy(bytes)));
+            let texts = copies
+                .iter()
+                .map(|bytes| format!("{:?}", String::from_utf8_lossy(bytes)));
             texts.collect::<Vec<_>>().join(" ")
         };
-        Err(format!("of {number} it holds {} instead of {}", show(&held), show(expected)))
+        Err(format!(
+            "of {number} it holds {} instead of {}",
+            show(&held),
+            show(expected)
+        ))
     }
 
     /// Whether the files hold what a pointer to the generation at `at` says: all older ones, and of its own as much as

@@ -5,9 +5,9 @@ use crate::wire::classic;
 use crate::wire::frame::{self, End, ErrorCode, Frame, Next, Reason};
 use crate::wire::md5::Md5;
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{self, Proof};
+use crate::wire::proof;
 use crate::wire::reply::{Mark, Reply, Terms};
-use crate::wire::request::{Op, Request};
+use crate::wire::request::{Extension, Op, Request};
 
 /// What happens on the boxes once the collector has everything.
 #[derive(Clone, Copy, Debug)]
@@ -126,9 +126,10 @@ impl Peer {
         };
         match &request.v2 {
             Some(v2) if self.dialect == Dialect::V2 => match v2.op {
-                Op::Stream => self.answer_frames(&request, &v2.proof),
-                Op::Range { start, len } => self.answer_range(&request, &v2.proof, start, len),
-                _ => self.refuse(),
+                Op::Stream => self.answer_frames(&request, v2),
+                Op::Range { start, len } => self.answer_range(&request, v2, start, len),
+                Op::Digest => self.answer_digest(&request, v2),
+                Op::Sums { .. } => self.refuse(),
             },
             _ => self.answer_classic(&request),
         }
@@ -140,16 +141,14 @@ impl Peer {
 
     // Version 2.
 
-    fn answer_frames(&self, request: &Request<'_>, proof: &Proof) -> Session {
-        let inode = request.inode.inode();
-        let found = match inode {
+    fn answer_frames(&self, request: &Request<'_>, v2: &Extension) -> Session {
+        let found = match request.inode.inode() {
             Inode::NONE => Some(self.live()),
-            _ => self.best(inode.0, proof, proof.len()),
+            _ => self.find(request, v2),
         };
-        let fits = |at: &usize| self.generations[*at].bytes.len() as u64 >= request.offset;
-        match found.filter(fits) {
+        match found {
             Some(at) => self.frames(Mark::Found, at, request.offset as usize),
-            None => self.frames(Mark::Lost, self.live(), 0),
+            None => self.frames(Mark::Lost, self.next_after(v2), 0),
         }
     }
 
@@ -171,17 +170,31 @@ impl Peer {
         }
     }
 
-    fn answer_range(&self, request: &Request<'_>, proof: &Proof, start: u64, len: u64) -> Session {
-        let Some(at) = self.best(request.inode.inode().0, proof, 0) else {
+    fn answer_range(&self, request: &Request<'_>, v2: &Extension, start: u64, len: u64) -> Session {
+        let Some(at) = self.find(request, v2).or_else(|| self.find_alike(request)) else {
             return self.refuse();
         };
         let mut session = self.session(Mode::Short, Mark::Found, at, 0, Some(self.terms(at, 0)));
         let bytes = &self.generations[at].bytes;
-        let start = (start as usize).min(bytes.len());
-        let end = (start + len as usize).min(bytes.len());
-        if start < end {
-            session.ready.extend(data(start, &bytes[start..end]));
-        }
+        let start = start as usize;
+        let end = (start + len as usize).min(bytes.len()).max(start);
+        let bytes = bytes.get(start..end).unwrap_or_default();
+        session.ready.extend(data(start, bytes));
+        session
+    }
+
+    fn answer_digest(&self, request: &Request<'_>, v2: &Extension) -> Session {
+        let Some(at) = self.find(request, v2) else {
+            return self.refuse();
+        };
+        let generation = &self.generations[at];
+        let mut session = self.session(Mode::Short, Mark::Found, at, 0, Some(self.terms(at, 0)));
+        let digest = Frame::Digest {
+            inode: Inode(generation.inode),
+            size: generation.bytes.len() as u64,
+            md5: Some(generation.md5()),
+        };
+        session.ready.extend_from_slice(&digest.to_bytes());
         session
     }
 
@@ -201,20 +214,35 @@ impl Peer {
         session
     }
 
-    /// The generation that most blocks of a proof fit, the inode's before others, the newest before older ones; `None`
-    /// if fewer than `least` fit any.
-    fn best(&self, inode: u64, proof: &Proof, least: usize) -> Option<usize> {
-        let fitting = |generation: &Generation| {
-            let fits = |block: &&proof::Block| generation.has(block);
-            proof.iter().filter(fits).count()
+    /// The oldest generation since the client's began that has all that the client proves; without a proof, its inode.
+    fn find(&self, request: &Request<'_>, v2: &Extension) -> Option<usize> {
+        let inode = request.inode.inode().0;
+        let generations = self.generations.iter().enumerate().skip(self.forgotten);
+        let mut since =
+            generations.filter(|(at, _)| v2.mtime_ns.is_none_or(|m| mtime_ns(*at) >= m));
+        let is_it = |(_, generation): &(usize, &Generation)| {
+            let has_room = generation.bytes.len() as u64 >= request.offset;
+            let is_named = generation.inode == inode || !v2.proof.is_empty();
+            has_room && is_named && v2.proof.iter().all(|block| generation.has(block))
         };
-        let generations = self.generations.iter().enumerate();
-        generations
-            .skip(self.forgotten)
-            .map(|(at, generation)| (fitting(generation), generation.inode == inode, at))
-            .filter(|(count, is_it, _)| *count >= least && (*is_it || *count > 0))
-            .max()
-            .map(|(_, _, at)| at)
+        since.find(is_it).map(|(at, _)| at)
+    }
+
+    /// The newest generation of the client's inode, be there in it what may.
+    fn find_alike(&self, request: &Request<'_>) -> Option<usize> {
+        let inode = request.inode.inode().0;
+        let found = self
+            .generations
+            .iter()
+            .rposition(|generation| generation.inode == inode);
+        found.filter(|at| *at >= self.forgotten)
+    }
+
+    /// The oldest generation that is newer than the client's.
+    fn next_after(&self, v2: &Extension) -> usize {
+        let own = v2.mtime_ns.unwrap_or(0);
+        let mut places = self.forgotten..self.generations.len();
+        places.find(|at| mtime_ns(*at) > own).unwrap_or(self.live())
     }
 
     // Classic.
@@ -249,7 +277,14 @@ impl Peer {
         self.session(Mode::Plain, mark, at, sent, None)
     }
 
-    fn session(&self, mode: Mode, mark: Mark, at: usize, sent: usize, v2: Option<Terms>) -> Session {
+    fn session(
+        &self,
+        mode: Mode,
+        mark: Mark,
+        at: usize,
+        sent: usize,
+        v2: Option<Terms>,
+    ) -> Session {
         let inode = InodeWord::plain(Inode(self.generations[at].inode));
         let mut ready = Reply { mark, inode, v2 }.to_line().to_vec();
         let size = self.generations[at].bytes.len();
@@ -298,12 +333,10 @@ impl Peer {
     /// The end of a generation and the name of the next.
     fn turn(&self, at: usize) -> Vec<u8> {
         let (old, next) = (&self.generations[at], &self.generations[at + 1]);
-        let mut md5 = Md5::new();
-        md5.update(&old.bytes);
         let end = Frame::End(End {
             size: old.bytes.len() as u64,
             reason: old.reason,
-            md5: Some(md5.finish()),
+            md5: Some(old.md5()),
         });
         let next = Frame::Next(Next {
             inode: Inode(next.inode),
@@ -332,6 +365,12 @@ impl Generation {
             bytes: Vec::new(),
             reason: Reason::Rotated,
         }
+    }
+
+    fn md5(&self) -> [u8; 16] {
+        let mut md5 = Md5::new();
+        md5.update(&self.bytes);
+        md5.finish()
     }
 
     fn has(&self, block: &proof::Block) -> bool {

@@ -7,8 +7,8 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
 use super::oracle;
-use crate::collect::config::SourceConfig;
 use super::world::{Scenario, World, boot_name};
+use crate::collect::config::SourceConfig;
 use crate::store::model::{Call, Disk, Mix, Op, PowerCut, Verdict};
 
 /// How far to go.
@@ -26,20 +26,19 @@ pub struct Seen {
     /// Lives of the collector.
     pub runs: u64,
     /// Distinct moments between two calls: what is on the disk and seen of it, what the boxes did, what the process did.
-    pub moments: u64,
+    pub states: u64,
     /// Distinct things that a crash left, the boxes' side included.
     pub crashes: u64,
 }
 
-/// Decides which calls are left out.
-pub type Omission = fn(&Call<'_>) -> bool;
+/// Decides which calls are left out. It is shown the call, and those before it since the last barrier.
+pub type Omission = fn(&Call<'_>, &[Op]) -> bool;
 
 /// A rule was broken, and this is how.
 pub struct Violation {
     what: String,
     trail: Option<Rc<Trail>>,
     fault: Option<Fault>,
-    scenario: &'static str,
 }
 
 /// How a start came about.
@@ -130,7 +129,7 @@ pub fn explore(
     }
     Ok(Seen {
         runs: search.runs,
-        moments: search.moments.len() as u64,
+        states: search.moments.len() as u64,
         crashes: search.known.len() as u64,
     })
 }
@@ -139,7 +138,11 @@ impl Search<'_> {
     /// Lets the collector live, once in peace and once for each call that can fail.
     fn live(&mut self, start: &Start) -> Result<(), Violation> {
         let moments = self.run(start, None)?;
-        if self.limits.faults_after.is_none_or(|crashes| start.crashes > crashes) {
+        if self
+            .limits
+            .faults_after
+            .is_none_or(|crashes| start.crashes > crashes)
+        {
             return Ok(());
         }
         for (call, op) in (0..).zip(&moments) {
@@ -162,12 +165,12 @@ impl Search<'_> {
             what,
             trail: start.trail.clone(),
             fault,
-            scenario: self.scenario.name,
         };
         let pos = Rc::new(Cell::new(start.pos));
         let moments = Rc::new(RefCell::new(Vec::new()));
         let (noted, omission, position) = (moments.clone(), self.omission, pos.clone());
         let history = Cell::new(0);
+        let since_barrier = RefCell::new(Vec::new());
         let hook = Rc::new(move |call: &Call<'_>, disk: &Disk| {
             noted.borrow_mut().push(Moment {
                 disk: disk.clone(),
@@ -177,9 +180,15 @@ impl Search<'_> {
             });
             let verdict = match fault {
                 Some(fault) if fault.call == call.number => fault.verdict,
-                _ if omission.is_some_and(|omits| omits(call)) => Verdict::Swallow,
+                _ if omission.is_some_and(|omits| omits(call, &since_barrier.borrow())) => {
+                    Verdict::Swallow
+                }
                 _ => Verdict::Make,
             };
+            match (call.op, verdict) {
+                (Op::SyncAll, Verdict::Make) => since_barrier.borrow_mut().clear(),
+                _ => since_barrier.borrow_mut().push(call.op),
+            }
             history.set(mix(&(history.get(), call.op, verdict_number(verdict))));
             verdict
         });
@@ -254,7 +263,6 @@ impl Search<'_> {
                         what,
                         trail: Some(trail.clone()),
                         fault: None,
-                        scenario: self.scenario.name,
                     };
                     oracle::after_crash(self.scenario, &disk, pos).map_err(broken)?;
                     self.starts.push_back(Start {
@@ -274,9 +282,13 @@ impl Search<'_> {
 fn rename_boot(disk: &mut Disk) {
     let is_known = |boot: &u32| {
         let name = boot_name(*boot);
-        disk.names().filter_map(|path| disk.read(path.to_str()?)).any(|bytes| {
-            bytes.windows(name.len()).any(|window| window == name.as_bytes())
-        })
+        disk.names()
+            .filter_map(|path| disk.read(path.to_str()?))
+            .any(|bytes| {
+                bytes
+                    .windows(name.len())
+                    .any(|window| window == name.as_bytes())
+            })
     };
     let boot = (1..).find(|boot| !is_known(boot)).unwrap_or(0);
     disk.set_boot(boot);
@@ -288,13 +300,14 @@ fn failures(op: Op) -> &'static [Verdict] {
     const EIO: i32 = 5;
     const EMFILE: i32 = 24;
     match op {
-        Op::Append => &[Verdict::Fail(ENOSPC), Verdict::Short(1)],
+        Op::Append | Op::Overwrite => &[Verdict::Fail(ENOSPC), Verdict::Short(1)],
         Op::CreateNew | Op::CreateScratch | Op::Rename | Op::RenameNew | Op::Link => {
             &[Verdict::Fail(ENOSPC), Verdict::Fail(EIO)]
         }
         Op::OpenAppend | Op::ReadSmall => &[Verdict::Fail(EMFILE)],
         Op::Lock | Op::Stat | Op::StatPath | Op::Truncate | Op::Unlink => &[Verdict::Fail(EIO)],
-        Op::ReadAt | Op::SyncFile | Op::SyncDir | Op::SyncAll => &[],
+        Op::SyncFile | Op::SyncDir | Op::SyncAll => &[Verdict::Fail(EIO)],
+        Op::ReadAt => &[],
     }
 }
 
@@ -313,14 +326,43 @@ fn mix(value: &impl Hash) -> u64 {
     mix.finish()
 }
 
+impl Seen {
+    /// Together with another.
+    pub fn add(&mut self, other: Seen) {
+        self.runs += other.runs;
+        self.states += other.states;
+        self.crashes += other.crashes;
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Seen { runs, states, crashes } = self;
+        write!(f, "{states} states, {crashes} different crashes, {runs} lives of a collector")
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} crashes in a row", self.crashes)?;
+        match self.faults_after {
+            Some(_) => f.write_str(" and a call that fails"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.scenario)?;
         if let Some(trail) = &self.trail {
             trail.fmt(f)?;
         }
         if let Some(fault) = self.fault {
-            write!(f, " call {} {:?} {:?};", fault.call, fault.op, fault.verdict)?;
+            write!(
+                f,
+                " call {} {:?} {:?};",
+                fault.call, fault.op, fault.verdict
+            )?;
         }
         write!(f, " {}", self.what)
     }
@@ -332,9 +374,19 @@ impl fmt::Display for Trail {
             before.fmt(f)?;
         }
         if let Some(fault) = self.fault {
-            write!(f, " call {} {:?} {:?},", fault.call, fault.op, fault.verdict)?;
+            write!(
+                f,
+                " call {} {:?} {:?},",
+                fault.call, fault.op, fault.verdict
+            )?;
         }
-        let Trail { call, op, crash, pos, .. } = self;
+        let Trail {
+            call,
+            op,
+            crash,
+            pos,
+            ..
+        } = self;
         write!(f, " {crash:?} before call {call} {op:?}, boxes at {pos};")
     }
 }

@@ -1,6 +1,7 @@
 //! One life of the collector: its machines over a disk, its boxes, and what happens until all is quiet or it dies.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
 use super::peer::{Dialect, Output, Peer, Session, Step};
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub loses: bool,
     /// Steps that the boxes may be ahead when the collector comes back.
     pub away: usize,
+    /// Sources that rotate in one moment share their barriers.
+    pub shares_barriers: bool,
 }
 
 /// A collector that runs.
@@ -60,6 +63,9 @@ const PERIODS: Periods = Periods {
     wait_ms: 3_000,
     idle_ms: 120_000,
 };
+
+/// After so long what a classic server sent is durable.
+const CHECKPOINT_MS: u64 = 61_000;
 
 const START_MS: u64 = 1_000;
 
@@ -91,11 +97,18 @@ impl Scenario {
             Dialect::V2 => "v2",
             Dialect::Classic => "classic",
         };
-        let line = |number| {
-            format!("10.0.0.1 19 /v/m{number} /l/m{number} /p/m{number} proto={proto}\n")
-        };
+        let line =
+            |number| format!("10.0.0.1 19 /v/m{number} /l/m{number} /p/m{number} proto={proto}\n");
         let text: String = (0..self.sources).map(line).collect();
         Config::parse(text.as_bytes()).unwrap().sources
+    }
+
+    fn source(&self, config: &SourceConfig) -> Source<Handle> {
+        let mut source = Source::new(config.clone(), Mono::from_ms(START_MS));
+        if self.shares_barriers {
+            source.share_barriers();
+        }
+        source
     }
 
     /// The boxes after some steps.
@@ -138,7 +151,7 @@ impl<'a> World<'a> {
         store.set_hook(Some(hook));
         let peers = scenario.peers(pos.get()).into_iter();
         let lines = peers.zip(configs).map(|(peer, config)| Line {
-            source: Source::new(config.clone(), Mono::from_ms(START_MS)),
+            source: scenario.source(config),
             peer,
             session: None,
             is_idle: false,
@@ -187,7 +200,10 @@ impl<'a> World<'a> {
     }
 
     fn states(&self) -> String {
-        let states = self.lines.iter().map(|line| format!("{:?}", line.source.state()));
+        let states = self
+            .lines
+            .iter()
+            .map(|line| format!("{:?}", line.source.state()));
         states.collect::<Vec<_>>().join(", ")
     }
 
@@ -196,6 +212,10 @@ impl<'a> World<'a> {
         let Some(step) = self.scenario.steps.get(self.pos.get()).copied() else {
             return false;
         };
+        if let Step::Copytruncate(_) = step {
+            // What a classic server truncates is lost unless it was durable, which is so after a minute.
+            self.pause(CHECKPOINT_MS);
+        }
         self.pos.set(self.pos.get() + 1);
         let mut peers: Vec<Peer> = self.lines.iter().map(|line| line.peer.clone()).collect();
         play(step, &mut peers);
@@ -207,12 +227,16 @@ impl<'a> World<'a> {
             Step::Pause(ms) => self.pause(ms),
             Step::HangUp(at) => {
                 self.lines[at].session = None;
-                self.with(at, |source, cx, _| source.handle_closed(Closed::ByServer, cx));
+                self.with(at, |source, cx, _| {
+                    source.handle_closed(Closed::ByServer, cx)
+                });
             }
             // A truncated file is noticed by whoever reads it.
             Step::Copytruncate(at) if self.scenario.dialect == Dialect::Classic => {
                 self.lines[at].session = None;
-                self.with(at, |source, cx, _| source.handle_closed(Closed::ByServer, cx));
+                self.with(at, |source, cx, _| {
+                    source.handle_closed(Closed::ByServer, cx)
+                });
             }
             _ => {}
         }
@@ -223,7 +247,10 @@ impl<'a> World<'a> {
     fn pause(&mut self, ms: u64) {
         let until = self.now_ms + ms;
         loop {
-            let deadlines = self.lines.iter().map(|line| line.source.poll_timeout(&PERIODS));
+            let deadlines = self
+                .lines
+                .iter()
+                .map(|line| line.source.poll_timeout(&PERIODS));
             let next = deadlines.map(Mono::ms).min().unwrap_or(until);
             if next > until {
                 break;
@@ -233,7 +260,10 @@ impl<'a> World<'a> {
         self.now_ms = until;
         for at in 0..self.lines.len() {
             let line = &self.lines[at];
-            let Some(mut alive) = line.session.as_ref().map(|session| line.peer.sign_of_life(session))
+            let Some(mut alive) = line
+                .session
+                .as_ref()
+                .map(|session| line.peer.sign_of_life(session))
             else {
                 continue;
             };
@@ -262,7 +292,7 @@ impl<'a> World<'a> {
             for at in 0..self.lines.len() {
                 has_moved |= self.move_line(at);
             }
-            if !has_moved {
+            if !has_moved && !self.change_together() {
                 return Ok(());
             }
             moves += 1;
@@ -274,6 +304,9 @@ impl<'a> World<'a> {
 
     /// One part of what there is to do for one source. Tells whether there was any.
     fn move_line(&mut self, at: usize) -> bool {
+        if self.lines[at].source.is_changing() {
+            return false;
+        }
         if self.lines[at].source.has_work() {
             self.with(at, |source, cx, buf| source.work(buf, cx));
             return true;
@@ -287,6 +320,27 @@ impl<'a> World<'a> {
             return true;
         }
         self.receive(at)
+    }
+
+    /// Takes the sources that wait for a change of their files through its steps. Tells whether there were any.
+    fn change_together(&mut self) -> bool {
+        let is_changing = |at: &usize| self.lines[*at].source.is_changing();
+        let mut waiting: Vec<usize> = (0..self.lines.len()).filter(is_changing).collect();
+        let were_any = !waiting.is_empty();
+        while !waiting.is_empty() {
+            let mut is_left = true;
+            waiting.retain(|at| {
+                self.with(*at, |source, cx, _| is_left = !source.step_change(cx));
+                is_left
+            });
+            self.store.batch(true);
+            waiting.retain(|at| {
+                self.with(*at, |source, cx, _| is_left = source.barrier(cx));
+                is_left
+            });
+            self.store.batch(false);
+        }
+        were_any
     }
 
     fn connect(&mut self, at: usize) {
@@ -310,7 +364,9 @@ impl<'a> World<'a> {
             Output::Idle => line.is_idle = true,
             Output::Close => {
                 line.session = None;
-                self.with(at, |source, cx, _| source.handle_closed(Closed::ByServer, cx));
+                self.with(at, |source, cx, _| {
+                    source.handle_closed(Closed::ByServer, cx)
+                });
             }
             Output::Bytes(mut bytes) => {
                 let middle = bytes.len().min(PIECE_LEN);
@@ -356,7 +412,7 @@ impl<'a> World<'a> {
 impl Line {
     /// Whether the collector follows the live log and has all of it.
     fn has_everything(&self) -> bool {
-        self.is_idle && self.session.is_some() && !self.source.has_work()
+        self.is_idle && self.session.is_some() && !self.source.has_work() && !self.source.is_changing()
     }
 }
 
@@ -376,4 +432,10 @@ fn is_fault(event: &Event<'_>) -> bool {
 /// How the machine's boots are called.
 pub fn boot_name(boot: u32) -> String {
     format!("boot-{boot}")
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {}", self.dialect, self.name)
+    }
 }

@@ -73,6 +73,8 @@ struct Shared {
     /// Bytes that still fit.
     room: Option<usize>,
     no_rename_new: bool,
+    /// The devices synced since a batch began; `None` outside of one.
+    synced: Option<BTreeSet<u64>>,
     hook: Option<Hook>,
 }
 
@@ -108,6 +110,7 @@ impl Model {
             dead_from: None,
             room: None,
             no_rename_new: false,
+            synced: None,
             hook: None,
         };
         Model {
@@ -125,6 +128,11 @@ impl Model {
     /// The content as it is now.
     pub fn disk(&self) -> Ref<'_, Disk> {
         Ref::map(self.shared.borrow(), |shared| &shared.disk)
+    }
+
+    /// Begins or ends a batch, in which every device is synced only the first time.
+    pub fn batch(&self, on: bool) {
+        self.shared.borrow_mut().synced = on.then(BTreeSet::new);
     }
 
     // Crashes.

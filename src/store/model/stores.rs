@@ -1,5 +1,6 @@
 //! The two traits.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -180,8 +181,17 @@ impl WriteStore for Model {
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        let device = self.disk().device_at(dir);
+        let is_synced = |synced: &BTreeSet<u64>| synced.contains(&device);
+        if self.shared.borrow().synced.as_ref().is_some_and(is_synced) {
+            return Ok(());
+        }
         let verdict = self.call(Op::SyncAll, dir);
-        let disk = &mut self.shared.borrow_mut().disk;
+        let mut shared = self.shared.borrow_mut();
+        if let (Some(synced), Ok(_)) = (&mut shared.synced, &verdict) {
+            synced.insert(device);
+        }
+        let disk = &mut shared.disk;
         match &verdict {
             Err(_) => disk.spoil_device(dir),
             Ok(Verdict::Swallow) => {}
