@@ -41,10 +41,14 @@ pub enum Outcome {
     On,
     /// Bytes were appended.
     Grew,
-    /// A generation is complete; its copy has the name it was given.
+    /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
-        /// The copy.
+        /// What there is to say of it, but for that name.
         finished: Finished,
+        /// Where the server's copy of it ends, if ours goes on behind that.
+        theirs: Option<u64>,
+        /// The next one.
+        next: Generation,
         /// What came right after it went before the server could send it.
         before_gap: bool,
     },
@@ -230,41 +234,21 @@ impl Framed {
                 missing: None,
             });
         }
-        let mut finished = Finished {
-            path: means.next_name().map_err(Trouble::Files)?,
+        let finished = Finished {
+            path: std::path::PathBuf::new(),
             inode: held.inode,
             size: end.size,
             md5: end.md5,
             by_content: false,
             classic: held.classic,
         };
-        means.put_on_list(&finished).map_err(Trouble::Files)?;
-        let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
-        if kept != finished.path {
-            // Somebody else took the name just now.
-            finished.path = kept.clone();
-            means.put_on_list(&finished).map_err(Trouble::Files)?;
-        }
-        if next.inode == held.inode {
-            events(Event::Truncated { size, kept: &kept });
-        } else {
-            events(Event::Rotated {
-                next: next.inode,
-                size,
-                kept: &kept,
-            });
-        }
-        if self.box_size.take().is_some_and(|box_size| box_size < size) {
-            events(Event::KeptMore {
-                ours: size,
-                theirs: end.size,
-                kept: &kept,
-            });
-        }
+        let theirs = self.box_size.take().filter(|box_size| *box_size < size);
         self.remote_size = 0;
         Ok(Outcome::Finished {
             finished,
+            theirs,
             before_gap: next.after_gap,
+            next: generation,
         })
     }
 }

@@ -6,9 +6,10 @@
 mod journal;
 mod slot;
 mod statuses;
+mod together;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -50,6 +51,8 @@ pub struct Collector {
     slots: Vec<Option<Slot>>,
     deadlines: Deadlines,
     ready: ReadyList,
+    /// Sources whose files change at the end of this turn.
+    changing: BTreeSet<u32>,
     statuses: Statuses,
     store: RealWrite,
     random: Random,
@@ -85,6 +88,7 @@ impl Collector {
             slots: Vec::new(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
+            changing: BTreeSet::new(),
             store: RealWrite::default(),
             random: Random::new(sys::random_seed()),
             boot: sys::boot_id().and_then(|id| BootId::new(&id)),
@@ -123,6 +127,7 @@ impl Collector {
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
             }
+            self.make_changes();
         }
     }
 
@@ -214,6 +219,9 @@ impl Collector {
             (slot::Rest::More, _) | (_, slot::Rest::More)
         ) {
             self.ready.push(index);
+        }
+        if slot.is_changing() {
+            self.changing.insert(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);

@@ -15,7 +15,8 @@ use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
 use crate::time::Mono;
 
-type Cx<'a> = Context<'a, RealWrite>;
+/// What a source is handed with every call.
+pub type Cx<'a> = Context<'a, RealWrite>;
 
 /// A source and what the system holds for it.
 pub struct Slot {
@@ -45,9 +46,12 @@ pub enum Rest {
 impl Slot {
     /// A source that is due at once. A host name is looked up now, which may take a while.
     pub fn new(config: SourceConfig, now: Mono) -> Slot {
+        let address = look_up(&config).first().copied();
+        let mut source = Source::new(config, now);
+        source.share_barriers();
         Slot {
-            address: look_up(&config).first().copied(),
-            source: Source::new(config, now),
+            address,
+            source,
             socket: None,
             generation: 0,
             server: None,
@@ -113,7 +117,7 @@ impl Slot {
     pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
         let mut taken = 0;
         while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
-            if taken >= TURN_BYTES_MAX {
+            if taken >= TURN_BYTES_MAX || self.source.is_changing() {
                 return Rest::More;
             }
             match socket.stream.read(buf) {
@@ -189,6 +193,27 @@ impl Slot {
                 Err(error) => return self.source.handle_closed(Closed::Broken(error), cx),
             }
         }
+    }
+
+    /// Whether the source waits for a change of its files.
+    pub fn is_changing(&self) -> bool {
+        self.source.is_changing()
+    }
+
+    /// Makes the change, without others.
+    pub fn make_change(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.make_change(cx);
+        Rest::More
+    }
+
+    /// Does one step of the change, for which [`barrier`](Self::barrier) has to follow. Tells whether it was the last.
+    pub fn step_change(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.source.step_change(cx)
+    }
+
+    /// Makes durable what the step wrote. Tells whether the change goes on.
+    pub fn barrier(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.source.barrier(cx)
     }
 
     /// Does a part of what takes long, if there is any, and tells whether there is more.

@@ -1,5 +1,6 @@
 //! What a source makes of the answer line.
 
+use super::change::Afterwards;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy, Origin};
@@ -225,10 +226,8 @@ impl<F> Source<F> {
         framed: Option<Framed>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        if let Some(copy) = &mut self.copy {
-            let mut means = cx.means(&self.paths, "");
-            copy.begin(generation, &mut means).map_err(Trouble::Files)?;
-        }
+        let afterwards = Afterwards::of_first(generation.inode);
+        self.change(generation, None, afterwards, cx)?;
         self.follow(framed, false, cx)
     }
 
@@ -239,36 +238,17 @@ impl<F> Source<F> {
         is_lost: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(copy) = &mut self.copy else {
+        let Some(copy) = &self.copy else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.paths, &stamp);
-        let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
-        let is_unchecked = copy.doubtful_from().is_some() && !self.tail.is_compared;
-        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
-        if is_lost {
-            let lost = Event::Lost {
-                inode: held,
-                offset: size,
-                missing: None,
-            };
-            (cx.events)(&self.config, lost);
-        }
-        let event = if next.inode == held {
-            Event::Truncated { size, kept: &kept }
-        } else {
-            Event::Rotated {
-                next: next.inode,
-                size,
-                kept: &kept,
-            }
+        let afterwards = Afterwards {
+            held: copy.inode().unwrap_or(Inode::NONE),
+            size: copy.size(),
+            is_lost,
+            is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,
+            ..Afterwards::of_first(next.inode)
         };
-        (cx.events)(&self.config, event);
-        if is_unchecked {
-            (cx.events)(&self.config, Event::Unchecked { kept: &kept });
-        }
-        Ok(())
+        self.change(next, None, afterwards, cx)
     }
 
     /// The same generation has another name, or comes in another way.
@@ -295,7 +275,7 @@ impl<F> Source<F> {
     ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
-        if self.tail.again_at.is_some() {
+        if self.tail.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_tail(cx)?;
