@@ -30,7 +30,8 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
     std::thread::scope(|scope| {
         for _ in 0..WORKERS.min(tasks.len()) {
             scope.spawn(|| {
-                while let Some((scenario, limits)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((scenario, limits)) = tasks.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     let seen = explore(scenario, *limits, None);
                     match &seen {
                         Ok(seen) => println!("{scenario}, {limits}: {seen}"),
@@ -52,9 +53,16 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
 #[test]
 fn no_crash_loses_or_repeats_anything() {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
-    let limits = Limits { crashes: number("CRASHES").unwrap_or(2), faults_after: number("FAULTS") };
+    let limits = Limits {
+        crashes: number("CRASHES").unwrap_or(2),
+        faults_after: number("FAULTS"),
+    };
     let both = [Dialect::V2, Dialect::Classic];
-    let tasks: Vec<_> = both.into_iter().flat_map(scenarios::all).map(|scenario| (scenario, limits)).collect();
+    let tasks: Vec<_> = both
+        .into_iter()
+        .flat_map(scenarios::all)
+        .map(|scenario| (scenario, limits))
+        .collect();
     let seen = explore_all(&tasks).unwrap();
     println!("{seen}");
     assert!(seen.states > 1_000_000);

@@ -46,7 +46,9 @@ fn is_on(call: &Call<'_>, op: Op, path: &str) -> bool {
 
 #[test]
 fn no_sync_of_the_new_pointer() {
-    let found = without_call(V2, "rotation", |call, _| is_on(call, Op::SyncFile, "/p/m0.tmp"));
+    let found = without_call(V2, "rotation", |call, _| {
+        is_on(call, Op::SyncFile, "/p/m0.tmp")
+    });
     assert!(found.contains("x"), "{found}");
 }
 

@@ -171,7 +171,7 @@ impl Peer {
     }
 
     fn answer_range(&self, request: &Request<'_>, v2: &Extension, start: u64, len: u64) -> Session {
-        let Some(at) = self.find(request, v2).or_else(|| self.find_alike(request)) else {
+        let Some(at) = self.find(request, v2).or_else(|| self.find_alike(request, v2)) else {
             return self.refuse();
         };
         let mut session = self.session(Mode::Short, Mark::Found, at, 0, Some(self.terms(at, 0)));
@@ -228,21 +228,24 @@ impl Peer {
         since.find(is_it).map(|(at, _)| at)
     }
 
-    /// The newest generation of the client's inode, be there in it what may.
-    fn find_alike(&self, request: &Request<'_>) -> Option<usize> {
-        let inode = request.inode.inode().0;
-        let found = self
-            .generations
-            .iter()
-            .rposition(|generation| generation.inode == inode);
-        found.filter(|at| *at >= self.forgotten)
+    /// The generation that has most of what the client proves, or else the client's inode.
+    fn find_alike(&self, request: &Request<'_>, v2: &Extension) -> Option<usize> {
+        let likeness = |at: usize| {
+            let generation = &self.generations[at];
+            let blocks = v2.proof.iter().filter(|block| generation.has(block)).count();
+            let is_named = generation.inode == request.inode.inode().0;
+            (blocks, is_named, generation.bytes.len() as u64 == request.offset)
+        };
+        let found = (self.forgotten..self.generations.len()).max_by_key(|at| likeness(*at))?;
+        let (blocks, is_named, _) = likeness(found);
+        (blocks > 0 || is_named).then_some(found)
     }
 
-    /// The oldest generation that is newer than the client's.
+    /// The oldest generation since the client's began.
     fn next_after(&self, v2: &Extension) -> usize {
         let own = v2.mtime_ns.unwrap_or(0);
         let mut places = self.forgotten..self.generations.len();
-        places.find(|at| mtime_ns(*at) > own).unwrap_or(self.live())
+        places.find(|at| mtime_ns(*at) >= own).unwrap_or(self.live())
     }
 
     // Classic.

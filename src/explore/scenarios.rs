@@ -67,7 +67,9 @@ pub fn all(dialect: Dialect) -> Vec<Scenario> {
         },
         Scenario {
             begun: 1,
-            prepare: |store| drop(store.write("/l/m0", b"not ours\n")),
+            prepare: |store| {
+                store.write("/l/m0", b"not ours\n");
+            },
             aside: &[b"not ours\n"],
             ..new("a copy without a pointer", &rotation)
         },
@@ -81,7 +83,10 @@ pub fn all(dialect: Dialect) -> Vec<Scenario> {
         Scenario {
             sources: 2,
             shares_barriers: true,
-            ..new("midnight", &[Write(0, b"first\n"), Write(1, b"other\n"), Midnight])
+            ..new(
+                "midnight",
+                &[Write(0, b"first\n"), Write(1, b"other\n"), Midnight],
+            )
         },
         Scenario {
             loses: true,
@@ -102,4 +107,3 @@ fn pointer(inode: u64, checkpoint: u64) -> Vec<u8> {
     };
     pointer.write().into_bytes().to_vec()
 }
-

@@ -31,6 +31,9 @@ pub struct Seen {
     pub crashes: u64,
 }
 
+/// Where one moment has more outcomes than this, all files lose alike.
+const OUTCOMES_MAX: usize = 300;
+
 /// Decides which calls are left out. It is shown the call, and those before it since the last barrier.
 pub type Omission = fn(&Call<'_>, &[Op]) -> bool;
 
@@ -241,7 +244,7 @@ impl Search<'_> {
                 })
             };
             let killed = moment.disk.after_kill();
-            let cut = moment.disk.all_after_power_cut(PowerCut::Unordered);
+            let cut = moment.disk.all_after_power_cut(PowerCut::Unordered, OUTCOMES_MAX);
             let outcomes = std::iter::once((Crash::Kill, killed));
             let outcomes = outcomes.chain(cut.into_iter().map(|disk| (Crash::PowerCut, disk)));
             for (crash, mut disk) in outcomes {
@@ -337,8 +340,15 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen { runs, states, crashes } = self;
-        write!(f, "{states} states, {crashes} different crashes, {runs} lives of a collector")
+        let Seen {
+            runs,
+            states,
+            crashes,
+        } = self;
+        write!(
+            f,
+            "{states} states, {crashes} different crashes, {runs} lives of a collector"
+        )
     }
 }
 

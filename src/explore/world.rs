@@ -412,7 +412,10 @@ impl<'a> World<'a> {
 impl Line {
     /// Whether the collector follows the live log and has all of it.
     fn has_everything(&self) -> bool {
-        self.is_idle && self.session.is_some() && !self.source.has_work() && !self.source.is_changing()
+        self.is_idle
+            && self.session.is_some()
+            && !self.source.has_work()
+            && !self.source.is_changing()
     }
 }
 
