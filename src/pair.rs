@@ -8,6 +8,7 @@ mod link;
 mod log;
 mod oracle;
 
+mod change;
 mod classic;
 mod clocks;
 mod copytruncate;
@@ -250,6 +251,7 @@ impl Pair {
     /// One part of everything. Tells whether anything moved.
     fn round(&mut self) -> bool {
         let connected = self.connect();
+        let changed = self.change_files();
         let asked = self.carry_up();
         let served = self.serve();
         let brought = self.carry_down();
@@ -258,7 +260,7 @@ impl Pair {
             self.with_source(|source, cx, buf| source.work(buf, cx));
         }
         self.drop_unwanted();
-        connected || asked || served || brought || worked
+        connected || changed || asked || served || brought || worked
     }
 
     /// Opens the connection that the source wants.
@@ -355,6 +357,9 @@ impl Pair {
 
     /// Carries bytes to the collector, and the end of the connection.
     fn carry_down(&mut self) -> bool {
+        if self.source.is_changing() {
+            return false;
+        }
         let Some(mut arrived) = self.link.arrive(self.mono_ms) else {
             return false;
         };
@@ -567,34 +572,7 @@ fn new_source(options: &str, mono_ms: u64) -> Source<Handle> {
     let line = format!("10.0.0.1 19 /v/m /l/m /p/m {options}");
     let config = CollectConfig::parse(line.as_bytes()).unwrap();
     let config = config.sources.into_iter().next().unwrap();
-    Source::new(config, Mono::from_ms(mono_ms))
-}
-
-// The pair itself.
-
-#[test]
-fn the_pair_brings_lines_and_says_ok() {
-    let mut pair = Pair::following();
-    pair.log.lines(3);
-    pair.run_ms(0);
-    assert_eq!(pair.local(), pair.log.live_bytes());
-    pair.settle();
-    pair.check();
-    assert_eq!(
-        *pair.said.borrow(),
-        ["following 101 from 0, 205 bytes behind"]
-    );
-}
-
-#[test]
-fn two_runs_are_the_same() {
-    let run = || {
-        let mut pair = Pair::following();
-        pair.log.rotate();
-        pair.go_away();
-        pair.log.lines(3);
-        pair.reconnect();
-        pair.report()
-    };
-    assert_eq!(run(), run());
+    let mut source = Source::new(config, Mono::from_ms(mono_ms));
+    source.share_barriers();
+    source
 }

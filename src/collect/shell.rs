@@ -147,7 +147,7 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.changing.is_empty() {
             return Some(self.now.mono);
         }
         let deadlines = [

@@ -7,6 +7,7 @@
 pub mod config_file;
 pub mod real;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -65,9 +66,13 @@ pub trait ReadStore {
     /// A number that differs from one start of this machine to the next; 0 where that cannot be told.
     fn boot(&self) -> u32;
 
-    /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+    /// Opens `dir` and gives the names of its entries but `.` and `..`, one by one, so that a large directory can be
+    /// read in parts.
+    fn names(&self, dir: &Path) -> io::Result<Names>;
 }
+
+/// The names in a directory that is being read. Dropping it closes the directory.
+pub type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
 
 /// The collector's side: appends, renames, makes durable.
 ///

@@ -15,6 +15,11 @@ pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
 }
 
+/// Makes `options` wait for nobody at a FIFO and take no terminal as ours; links are followed.
+pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+}
+
 /// Opens a directory, so that it can be synced. Anything else is an error; links are followed.
 pub fn open_dir(path: &Path) -> io::Result<File> {
     OpenOptions::new()

@@ -64,6 +64,7 @@ enum Stage {
     Move,
     Part,
     Finish,
+    FinishFirst,
 }
 
 impl<F> LocalCopy<F> {
@@ -105,7 +106,7 @@ impl<F> LocalCopy<F> {
                 means.sync_pointer_dir(syncs)?;
                 match change.kept {
                     Some(_) => Stage::Move,
-                    None => return self.finish_first(*change, means),
+                    None => Stage::FinishFirst,
                 }
             }
             Stage::Move => match self.move_live(&mut change, syncs, means)? {
@@ -118,6 +119,7 @@ impl<F> LocalCopy<F> {
                 change.write_next(syncs, means)?
             }
             Stage::Finish => return self.finish(*change, means),
+            Stage::FinishFirst => return self.finish_first(*change, means),
         };
         self.change = Some(change);
         Ok(Progress::More)

@@ -9,14 +9,19 @@ use super::slot::{Cx, Rest, Slot};
 /// So many changes cost more syncs one by one than the barriers, which wait for whatever else the disk has to write.
 const TOGETHER_MIN: usize = 4;
 
+/// More wait for the next turn, so that everybody else is heard in between.
+const TOGETHER_MAX: usize = 256;
+
 impl Collector {
     /// Makes the changes that wait. What they bring about in their turn waits for the next.
     pub(super) fn make_changes(&mut self) {
-        let mut waiting: Vec<u32> = mem::take(&mut self.changing).into_iter().collect();
-        waiting.retain(|index| {
+        let mut all = mem::take(&mut self.changing);
+        all.retain(|index| {
             let slot = self.slots.get(*index as usize).and_then(Option::as_ref);
             slot.is_some_and(Slot::is_changing)
         });
+        let mut waiting: Vec<u32> = all.iter().copied().take(TOGETHER_MAX).collect();
+        self.changing = all.into_iter().skip(TOGETHER_MAX).collect();
         if waiting.len() < TOGETHER_MIN {
             for index in waiting {
                 self.drive(index, |slot, cx, _| slot.make_change(cx));

@@ -231,16 +231,15 @@ fn last_rotated<S: ReadStore>(
 ) -> io::Result<Option<PathBuf>> {
     let name = config.local.file_name().unwrap_or_default().as_bytes();
     let mut last: Option<Suffix> = None;
-    store.list(dir, &mut |entry| {
-        if let Some(found) = suffix_of(entry, name)
+    for entry in store.names(dir)? {
+        if let Some(found) = suffix_of(entry?.as_bytes(), name)
             && last
                 .as_ref()
                 .is_none_or(|last| found.order() > last.order())
         {
             last = Some(found);
         }
-        true
-    })?;
+    }
     Ok(last.map(|Suffix(suffix)| {
         let mut path = config.local.clone().into_os_string().into_vec();
         path.push(b'.');
