@@ -171,7 +171,10 @@ impl Peer {
     }
 
     fn answer_range(&self, request: &Request<'_>, v2: &Extension, start: u64, len: u64) -> Session {
-        let Some(at) = self.find(request, v2).or_else(|| self.find_alike(request, v2)) else {
+        let Some(at) = self
+            .find(request, v2)
+            .or_else(|| self.find_alike(request, v2))
+        else {
             return self.refuse();
         };
         let mut session = self.session(Mode::Short, Mark::Found, at, 0, Some(self.terms(at, 0)));
@@ -232,9 +235,17 @@ impl Peer {
     fn find_alike(&self, request: &Request<'_>, v2: &Extension) -> Option<usize> {
         let likeness = |at: usize| {
             let generation = &self.generations[at];
-            let blocks = v2.proof.iter().filter(|block| generation.has(block)).count();
+            let blocks = v2
+                .proof
+                .iter()
+                .filter(|block| generation.has(block))
+                .count();
             let is_named = generation.inode == request.inode.inode().0;
-            (blocks, is_named, generation.bytes.len() as u64 == request.offset)
+            (
+                blocks,
+                is_named,
+                generation.bytes.len() as u64 == request.offset,
+            )
         };
         let found = (self.forgotten..self.generations.len()).max_by_key(|at| likeness(*at))?;
         let (blocks, is_named, _) = likeness(found);
@@ -245,7 +256,9 @@ impl Peer {
     fn next_after(&self, v2: &Extension) -> usize {
         let own = v2.mtime_ns.unwrap_or(0);
         let mut places = self.forgotten..self.generations.len();
-        places.find(|at| mtime_ns(*at) >= own).unwrap_or(self.live())
+        places
+            .find(|at| mtime_ns(*at) >= own)
+            .unwrap_or(self.live())
     }
 
     // Classic.

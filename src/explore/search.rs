@@ -244,7 +244,9 @@ impl Search<'_> {
                 })
             };
             let killed = moment.disk.after_kill();
-            let cut = moment.disk.all_after_power_cut(PowerCut::Unordered, OUTCOMES_MAX);
+            let cut = moment
+                .disk
+                .all_after_power_cut(PowerCut::Unordered, OUTCOMES_MAX);
             let outcomes = std::iter::once((Crash::Kill, killed));
             let outcomes = outcomes.chain(cut.into_iter().map(|disk| (Crash::PowerCut, disk)));
             for (crash, mut disk) in outcomes {

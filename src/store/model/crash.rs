@@ -44,11 +44,14 @@ impl Disk {
     pub fn all_after_power_cut(&self, cut: PowerCut, most: usize) -> Vec<Disk> {
         let mut disks = Vec::new();
         for named in all(|pick| self.with_names_after(cut, pick)) {
-            disks.extend(all(|pick| {
-                let mut disk = named.clone();
-                disk.settle_files(pick);
-                disk
-            }).take(most + 1));
+            disks.extend(
+                all(|pick| {
+                    let mut disk = named.clone();
+                    disk.settle_files(pick);
+                    disk
+                })
+                .take(most + 1),
+            );
             if disks.len() > most {
                 return self.alike_after_power_cut(cut);
             }
@@ -58,14 +61,20 @@ impl Disk {
 
     fn alike_after_power_cut(&self, cut: PowerCut) -> Vec<Disk> {
         let alike = |named: Disk| {
-            let most = named.files.values().map(|content| content.remains().len()).max();
+            let most = named
+                .files
+                .values()
+                .map(|content| content.remains().len())
+                .max();
             (0..most.unwrap_or(1)).map(move |picked| {
                 let mut disk = named.clone();
                 disk.settle_files(&mut |options| picked.min(options - 1));
                 disk
             })
         };
-        all(|pick| self.with_names_after(cut, pick)).flat_map(alike).collect()
+        all(|pick| self.with_names_after(cut, pick))
+            .flat_map(alike)
+            .collect()
     }
 
     /// The disk with the names that a power cut leaves, and with the files that still have one.

@@ -262,5 +262,11 @@ fn a_hook_sees_every_call_and_has_the_last_word() {
     assert_eq!(*seen.borrow(), expected);
     model.set_hook(None);
     model.sync_dir(Path::new("/l")).unwrap();
-    assert_eq!(model.disk().all_after_power_cut(PowerCut::Ordered, ALL).len(), 5);
+    assert_eq!(
+        model
+            .disk()
+            .all_after_power_cut(PowerCut::Ordered, ALL)
+            .len(),
+        5
+    );
 }
