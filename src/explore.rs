@@ -50,29 +50,25 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
     total.into_inner().unwrap()
 }
 
-/// Three crashes in a row where that is not too much for a test that everybody runs, two elsewhere, and one with a
-/// call that fails before it.
+/// What a test that everybody runs has the time for. In small scenarios that is three crashes in a row, in others two;
+/// and one before or after a call that fails. `EXPLORE_CRASHES` asks for another number of crashes.
 fn tasks() -> Vec<(Scenario, Limits)> {
-    let mut tasks = Vec::new();
-    for scenario in scenarios::all(Dialect::V2)
-        .into_iter()
-        .chain(scenarios::all(Dialect::Classic))
-    {
-        let crashes = match scenario.is_small() {
-            true => 3,
-            false => 2,
-        };
-        let faulty = Limits {
-            crashes: 1,
-            faults_after: Some(0),
-        };
+    let asked = std::env::var("EXPLORE_CRASHES");
+    let asked = asked.ok().map(|number| number.parse().unwrap());
+    let both = [Dialect::V2, Dialect::Classic];
+    let scenarios = both.into_iter().flat_map(scenarios::all);
+    let limits = |scenario: Scenario| {
         let sound = Limits {
-            crashes,
+            crashes: asked.unwrap_or(scenario.crashes),
             faults_after: None,
         };
-        tasks.extend([(scenario.clone(), sound), (scenario, faulty)]);
-    }
-    tasks
+        let failing = Limits {
+            crashes: asked.unwrap_or(1),
+            faults_after: Some(0),
+        };
+        [(scenario.clone(), sound), (scenario, failing)]
+    };
+    scenarios.flat_map(limits).collect()
 }
 
 #[test]

@@ -25,9 +25,11 @@ pub struct Limits {
 pub struct Seen {
     /// Lives of the collector.
     pub runs: u64,
-    /// Distinct moments between two calls: what is on the disk and seen of it, what the boxes did, what the process did.
+    /// Distinct moments between two calls of a life. Two are the same if everything is: what is seen of the disk, what of
+    /// it is durable, which changes wait in which order, how far the boxes are, and which calls the process made since
+    /// its start, with what outcome.
     pub states: u64,
-    /// Distinct things that a crash left, the boxes' side included.
+    /// Distinct disks that crashes left, together with how far the boxes are: what lives began with.
     pub crashes: u64,
 }
 
@@ -205,7 +207,7 @@ impl Search<'_> {
         let result = world.run();
         let disk = world.disk();
         result.map_err(broken)?;
-        oracle::at_end(self.scenario, &disk).map_err(broken)?;
+        oracle::at_end(self.scenario, &disk, fault.is_some()).map_err(broken)?;
         let mut moments = std::mem::take(&mut *moments.borrow_mut());
         moments.push(Moment {
             disk,
@@ -310,9 +312,10 @@ fn failures(op: Op) -> &'static [Verdict] {
             &[Verdict::Fail(ENOSPC), Verdict::Fail(EIO)]
         }
         Op::OpenAppend | Op::ReadSmall => &[Verdict::Fail(EMFILE)],
-        Op::Lock | Op::Stat | Op::StatPath | Op::Truncate | Op::Unlink => &[Verdict::Fail(EIO)],
+        Op::Lock | Op::StatPath | Op::Truncate | Op::Unlink => &[Verdict::Fail(EIO)],
         Op::SyncFile | Op::SyncDir | Op::SyncAll => &[Verdict::Fail(EIO)],
-        Op::ReadAt => &[],
+        // A copy that cannot be read stays what it is, and that is told.
+        Op::Stat | Op::ReadAt => &[],
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Scenario {
     pub away: usize,
     /// Sources that rotate in one moment share their barriers.
     pub shares_barriers: bool,
+    /// Crashes in a row that a test has the time for.
+    pub crashes: u32,
 }
 
 /// A collector that runs.
@@ -91,18 +93,6 @@ impl Scenario {
         (self.prepare)(&store);
         store.flush();
         store.disk().clone()
-    }
-
-    /// Whether the collector makes few calls in it.
-    pub fn is_small(&self) -> bool {
-        let rotates = |step: &Step| {
-            matches!(
-                step,
-                Step::Rotate(_) | Step::Copytruncate(_) | Step::Midnight
-            )
-        };
-        let rotations = self.steps.iter().filter(|step| rotates(step)).count();
-        rotations == 0 || rotations == 1 && self.dialect == Dialect::Classic && self.sources == 1
     }
 
     /// The collector's configuration.

@@ -73,8 +73,8 @@ struct Shared {
     /// Bytes that still fit.
     room: Option<usize>,
     no_rename_new: bool,
-    /// The devices synced since a batch began; `None` outside of one.
-    synced: Option<BTreeSet<u64>>,
+    /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
+    synced: Option<BTreeMap<u64, Option<i32>>>,
     hook: Option<Hook>,
 }
 
@@ -130,9 +130,9 @@ impl Model {
         Ref::map(self.shared.borrow(), |shared| &shared.disk)
     }
 
-    /// Begins or ends a batch, in which every device is synced only the first time.
+    /// Begins or ends a batch, in which every device is synced only the first time, well or in vain.
     pub fn batch(&self, on: bool) {
-        self.shared.borrow_mut().synced = on.then(BTreeSet::new);
+        self.shared.borrow_mut().synced = on.then(BTreeMap::new);
     }
 
     // Crashes.

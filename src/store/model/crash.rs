@@ -123,6 +123,10 @@ impl Disk {
     /// Lets every file have what is left of it.
     fn settle_files(&mut self, pick: &mut dyn FnMut(usize) -> usize) {
         for content in Rc::make_mut(&mut self.files).values_mut() {
+            content.close();
+            if content.is_durable() {
+                continue;
+            }
             let mut remains = content.remains();
             let picked = match remains.len() {
                 1 => 0,

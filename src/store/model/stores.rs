@@ -1,6 +1,5 @@
 //! The two traits.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -179,14 +178,18 @@ impl WriteStore for Model {
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
         let device = self.disk().device_at(dir);
-        let is_synced = |synced: &BTreeSet<u64>| synced.contains(&device);
-        if self.shared.borrow().synced.as_ref().is_some_and(is_synced) {
-            return Ok(());
+        let shared = self.shared.borrow();
+        let synced = shared.synced.as_ref();
+        match synced.and_then(|synced| synced.get(&device)) {
+            Some(Some(errno)) => return Err(io::Error::from_raw_os_error(*errno)),
+            Some(None) => return Ok(()),
+            None => drop(shared),
         }
         let verdict = self.call(Op::SyncAll, dir);
         let mut shared = self.shared.borrow_mut();
-        if let (Some(synced), Ok(_)) = (&mut shared.synced, &verdict) {
-            synced.insert(device);
+        if let Some(synced) = &mut shared.synced {
+            let errno = verdict.as_ref().err().map(io::Error::raw_os_error);
+            synced.insert(device, errno.flatten());
         }
         let disk = &mut shared.disk;
         match &verdict {
