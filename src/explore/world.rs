@@ -220,6 +220,9 @@ impl<'a> World<'a> {
         if let Step::Copytruncate(_) = step {
             // What a classic server truncates is lost unless it was durable, which is so after a minute.
             self.pause(CHECKPOINT_MS);
+            if !self.lines.iter().all(Line::has_everything) {
+                return true;
+            }
         }
         self.pos.set(self.pos.get() + 1);
         let mut peers: Vec<Peer> = self.lines.iter().map(|line| line.peer.clone()).collect();
