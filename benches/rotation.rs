@@ -60,6 +60,7 @@ impl Crowd {
         crowd.store.batch(true);
         for number in 0..MANY {
             let paths = Paths {
+                remote: b"/var/log/messages"[..].into(),
                 local: dir.join(number.to_string()),
                 local_dir: dir.into(),
                 pointer: dir.join(format!("{number}.pointer")),

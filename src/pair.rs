@@ -19,6 +19,7 @@ mod outage;
 mod power;
 mod reboot;
 mod rotation;
+mod view;
 mod walk;
 
 use std::cell::RefCell;
@@ -88,6 +89,8 @@ struct Pair {
     said_at_ms: RefCell<Vec<u64>>,
     /// The names of the finished copies, oldest first.
     kept: RefCell<Vec<PathBuf>>,
+    /// Each loss that was told: how many copies were finished then, and the inode.
+    lost: RefCell<Vec<(usize, u64)>>,
     buf: Vec<u8>,
 }
 
@@ -132,6 +135,7 @@ impl Pair {
             said: RefCell::default(),
             said_at_ms: RefCell::default(),
             kept: RefCell::default(),
+            lost: RefCell::default(),
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
@@ -459,53 +463,6 @@ impl Pair {
         self.pump();
     }
 
-    // What a test looks at.
-
-    fn local(&self) -> Vec<u8> {
-        self.host.read("/l/m").unwrap_or_default()
-    }
-
-    fn kept(&self) -> Vec<PathBuf> {
-        self.kept.borrow().clone()
-    }
-
-    /// What the finished copies hold, oldest first, and then the live copy.
-    fn copies(&self) -> Vec<Vec<u8>> {
-        let kept = self.kept();
-        let names = kept.iter().map(|path| path.to_str().unwrap());
-        names
-            .chain(["/l/m"])
-            .map(|name| self.host.read(name).unwrap_or_default())
-            .collect()
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.said.borrow().iter().any(|line| line.contains(text))
-    }
-
-    /// Everything there is to know, for the message of a failure.
-    fn report(&self) -> String {
-        let mut report = format!(
-            "at {} ms, status in error: {}\n",
-            self.mono_ms,
-            self.source.in_error()
-        );
-        let (said, at_ms) = (self.said.borrow(), self.said_at_ms.borrow());
-        let hidden = said.len().saturating_sub(4 * SHOWN_MAX);
-        for (line, at_ms) in said.iter().zip(at_ms.iter()).skip(hidden) {
-            report += &format!("  said at {at_ms}: {line}\n");
-        }
-        report += &self.log.report();
-        for path in last(&self.kept.borrow()) {
-            report += &log::describe("kept", path, &self.host);
-        }
-        report += &log::describe("live", "/l/m".as_ref(), &self.host);
-        let pointer = self.host.read("/p/m").unwrap_or_default();
-        report += &format!("  pointer: {}\n", String::from_utf8_lossy(&pointer));
-        report += &format!("  state: {:?}\n", self.source.state());
-        report
-    }
-
     // The machines.
 
     fn with_session<R>(
@@ -531,6 +488,7 @@ impl Pair {
     ) -> R {
         let (said, kept) = (&self.said, &self.kept);
         let (said_at_ms, mono_ms) = (&self.said_at_ms, self.mono_ms);
+        let lost = &self.lost;
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
         let mut cx = source::Context {
@@ -549,6 +507,9 @@ impl Pair {
                 {
                     kept.borrow_mut().push(path.to_path_buf());
                 }
+                if let Event::Lost(loss) = &event {
+                    lost.borrow_mut().push((kept.borrow().len(), loss.inode.0));
+                }
                 said.borrow_mut().push(event.to_string());
                 said_at_ms.borrow_mut().push(mono_ms);
             },
@@ -561,11 +522,6 @@ impl Pair {
         );
         result
     }
-}
-
-/// The last of many, for a report that can be read.
-fn last<T>(all: &[T]) -> &[T] {
-    &all[all.len().saturating_sub(SHOWN_MAX)..]
 }
 
 fn new_source(options: &str, mono_ms: u64) -> Source<Handle> {

@@ -6,6 +6,7 @@
 
 mod change;
 mod fault;
+mod gaps;
 mod means;
 #[cfg(test)]
 pub mod omit;
@@ -71,6 +72,8 @@ pub struct Origin {
 /// The names that belong to one source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Paths {
+    /// The log on the server.
+    pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,
     /// The directory it stands in.
@@ -100,6 +103,11 @@ impl Paths {
         unverified::with_ending(&self.local, ".gaps")
     }
 
+    /// Where it is noted which finished copies hold more than the server had: beside the local copy.
+    pub fn kept(&self) -> PathBuf {
+        unverified::with_ending(&self.local, ".kept")
+    }
+
     /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
     pub fn unverified(&self) -> PathBuf {
         unverified::with_ending(&self.pointer, ".unverified")
@@ -108,6 +116,7 @@ impl Paths {
     /// The names that a line of the configuration gives.
     pub fn of(config: &SourceConfig) -> Paths {
         Paths {
+            remote: config.remote.clone(),
             local: config.local.clone(),
             local_dir: directory_of(&config.local),
             pointer: config.pointer.clone(),
@@ -243,21 +252,6 @@ impl<F> LocalCopy<F> {
             .map_err(|error| system("shorten", &means.paths.local, error))?;
         live.size = size;
         Ok(())
-    }
-
-    /// Notes a loss or a difference where an operator, and `verify`, will find it.
-    pub fn note_gap<S: WriteStore<File = F>>(
-        text: &str,
-        means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        let path = means.paths.gaps();
-        let failed = |error| system("write", &path, error);
-        let file = match means.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => means.store.create_new(&path).map_err(failed)?,
-        };
-        means.append_all(&file, text.as_bytes()).map_err(failed)?;
-        means.store.sync_file(&file).map_err(failed)
     }
 
     /// The server has forgotten all behind `size`: moves our bytes from there on to a file of their own, durably, and

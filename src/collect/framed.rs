@@ -4,12 +4,12 @@
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
 use super::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
-use super::event::Event;
+use super::event::{Event, Loss, Why};
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{End, Frame, Next};
+use crate::wire::frame::{End, Frame, Next, Reason};
 use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
@@ -45,6 +45,8 @@ pub enum Outcome {
     Finished {
         /// What there is to say of it, but for that name.
         finished: Finished,
+        /// What ended it.
+        reason: Reason,
         /// Where the server's copy of it ends, if ours goes on behind that.
         theirs: Option<u64>,
         /// The next one.
@@ -96,6 +98,11 @@ impl Framed {
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
     pub fn behind(&self, held: u64) -> u64 {
         self.remote_size.saturating_sub(held)
+    }
+
+    /// What the server told last of the size of its file, if it served one.
+    pub fn told_size(&self) -> Option<u64> {
+        (!self.refused).then_some(self.remote_size)
     }
 
     /// Hears what time it is, before bytes are taken.
@@ -225,14 +232,17 @@ impl Framed {
             classic: false,
         };
         if next.after_gap {
-            let (inode, offset) = (held.inode, end.size);
-            let line = format!("{} lost {inode}:{offset}\n", means.stamp);
-            LocalCopy::<F>::note_gap(&line, means).map_err(Trouble::Files)?;
-            events(Event::Lost {
-                inode,
-                offset,
-                missing: None,
-            });
+            let loss = Loss {
+                inode: held.inode,
+                offset: end.size,
+                at_least: self
+                    .remote_size
+                    .checked_sub(end.size)
+                    .filter(|len| *len > 0),
+                why: Why::Overtaken,
+            };
+            means.note_gap(&loss).map_err(Trouble::Files)?;
+            events(Event::Lost(loss));
         }
         let finished = Finished {
             path: std::path::PathBuf::new(),
@@ -246,6 +256,7 @@ impl Framed {
         self.remote_size = 0;
         Ok(Outcome::Finished {
             finished,
+            reason: end.reason,
             theirs,
             before_gap: next.after_gap,
             next: generation,

@@ -19,7 +19,7 @@ use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
 use super::copy::{Fault, Found, LocalCopy, Means, Paths};
-use super::event::{Event, State};
+use super::event::{Event, Loss, State};
 use super::framed::Framed;
 use super::pointer::BootId;
 use super::repair::Repair;
@@ -59,8 +59,15 @@ pub struct Source<F> {
     is_suspect: bool,
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
+    /// The size of our generation that the server told last; 0 if it told none.
+    told_size: u64,
+    /// The loss that was put on record last.
+    noted: Option<Loss>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
+    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
+    /// it has until it is read again.
+    unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
     trouble: Option<Trouble>,
     /// Whether the status of the server has to say `ERR` because of this source.
@@ -226,7 +233,10 @@ impl<F> Source<F> {
             checkpoint_at: None,
             is_suspect: false,
             tail: Tail::default(),
+            told_size: 0,
+            noted: None,
             flawed: false,
+            unrecorded: false,
             trouble: None,
             in_error: true,
         }
@@ -475,6 +485,7 @@ impl<F> Source<F> {
             self.is_suspect = false;
         }
         let mut list = means.read_list()?;
+        self.unrecorded = false;
         if let Some(repair) = &self.repair {
             list.retain(|finished| finished.path != repair.finished().path);
         }

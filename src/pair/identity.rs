@@ -89,8 +89,24 @@ fn deleted_and_created_again() {
             pair.settle();
             pair.check();
             assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+            let report = || pair.report();
+            assert_eq!(pair.says("deleted, "), !away, "{}", report());
         }
     }
+}
+
+#[test]
+fn bytes_that_are_changed_in_place_are_a_rewritten_file() {
+    let mut pair = Pair::following();
+    pair.log.lines(3);
+    pair.settle();
+    let held = pair.local();
+    let at = held.len() - 40;
+    pair.log.damage(at, 30);
+    pair.log.lines(1);
+    pair.settle();
+    assert!(pair.says("rewritten; "), "{}", pair.report());
+    assert_eq!(pair.copies()[0], held);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct CopyOf<F> {
 
 /// A generation that is over.
 pub struct Left {
-    /// The file that holds it, or its copy, if there is one.
+    /// The file that holds it, or its copy; [`Inode::NONE`] if there is none.
     pub inode: Inode,
     /// Its last write, as far as that was seen.
     pub mtime_ns: u64,
@@ -95,6 +95,13 @@ impl Held<'_> {
     fn is_newer(&self, rotated: &Candidate) -> bool {
         self.floor.is_some_and(|floor| rotated.age > floor)
     }
+
+    /// Whether no generation after the client's has been deleted to make room: one older than that is still there, or
+    /// there never was one.
+    fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
+        self.floor
+            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.age <= floor))
+    }
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -124,7 +131,7 @@ impl<S: ReadStore> Query<'_, S> {
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) => {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
-                return Ok(match is_sure || has_older(rotated, held.floor) {
+                return Ok(match is_sure || held.none_after_is_gone(rotated) {
                     true => self.go_on(file, stat, &held, None, rotated),
                     false => self.lose(file, stat, true, rotated),
                 });
@@ -174,21 +181,40 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// A copy of the generation that began in the file `own` after `floor_ns`, if there is one: of what was written and
-    /// truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
+    /// The rotated generation that comes right after that in the file `own`, if that is rotated and not the newest.
+    pub fn first_after(&self, own: Inode) -> Result<Option<Inode>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
+            return Ok(None);
+        };
+        let found = self.find_generation(rotated, live.as_ref(), &|c| c.age > own.age)?;
+        Ok(found.map(|(_, stat)| stat.id.inode))
+    }
+
+    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is one: of what was written
+    /// and truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
     /// come back.
     pub fn first_copy(
         &self,
-        own: Inode,
+        own: Stat,
         before: Option<Inode>,
         floor_ns: u64,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let floor = Age::floor(floor_ns);
-        let own = rotated.iter().find(|c| c.age.inode == own);
+        let is_live = live
+            .as_ref()
+            .is_some_and(|(_, stat)| stat.id.inode == own.id.inode);
+        let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
+            Some(own) => Some(own.age),
+            None if is_live => None,
+            // It has no name any more. What was written later is in other files because that is where it belongs.
+            None => Some(Age::floor(own.mtime_ns)),
+        };
         let may = |c: &Candidate| {
-            let comes_first = own.is_none_or(|own| c.age < own.age);
+            let comes_first = limit.is_none_or(|limit| c.age < limit);
             comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
         };
         let is_copy =
@@ -265,6 +291,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             live => live,
         };
+        self.all_was_read()?;
         if !is_strong {
             return Ok(Err(live));
         }
@@ -332,6 +359,7 @@ impl<S: ReadStore> Query<'_, S> {
                     _ if stat.id.inode == asked => self.last_common(file, held),
                     _ => None,
                 });
+        self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
             return Ok(live
@@ -343,10 +371,11 @@ impl<S: ReadStore> Query<'_, S> {
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
         let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
-        Ok(shorter.and_then(|(file, stat)| {
+        let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
-        }))
+        });
+        self.all_was_read().map(|()| choice)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
@@ -436,21 +465,12 @@ impl<S: ReadStore> Query<'_, S> {
     }
 }
 
-/// Whether a generation older than the client's is still there. Then none of those after it has been deleted to make
-/// room.
-fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
-    rotated
-        .iter()
-        .any(|c| floor.is_some_and(|floor| c.age <= floor))
-}
-
-/// A moment that no generation older than this one was written after.
+/// A moment that no generation older than this one was written after; 0 if there is none.
 fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
-    let floor = match find(stat, rotated) {
-        Some(found) => Some(found.age.mtime_ns()),
-        None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
-    };
-    floor.unwrap_or(0).max(stat.mtime_ns)
+    let own = find(stat, rotated).map(|own| own.age);
+    let older = rotated.iter().map(|c| c.age);
+    let older = older.filter(|age| own.is_none_or(|own| *age < own));
+    older.map(Age::mtime_ns).max().unwrap_or(0)
 }
 
 /// The rotated file that comes after another one.
@@ -471,3 +491,6 @@ fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
 fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
     rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use super::config::Config;
 use super::job::Job;
 use super::memory::Memory;
 use super::stream::{Stream, Turn};
-use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
+use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::escape::Escaped;
@@ -30,6 +30,8 @@ use crate::wire::request::BadRequest;
 /// One client's state.
 pub struct Session<F> {
     peer: IpAddr,
+    /// It takes none of the places for clients.
+    is_extra: bool,
     phase: Phase<F>,
 }
 
@@ -40,6 +42,8 @@ enum Phase<F> {
     Request {
         line: Box<LineBuf<REQUEST_MAX_LEN>>,
         deadline: Mono,
+        /// Why the client will not be served, whatever it asks for.
+        full: Option<&'static str>,
     },
     /// Classic: a file is being sent, or watched for growth.
     Streaming(Stream<F>),
@@ -66,6 +70,10 @@ pub enum Ending {
     NotServed(Box<[u8]>),
     /// The path is configured, but nothing there can be served.
     Refused(Refusal),
+    /// A client of version 2 asks something about a generation that is nowhere.
+    Gone,
+    /// There are too many clients.
+    Full(&'static str),
     /// The client sent something after its request line.
     Chatter,
     /// The client went away.
@@ -93,6 +101,8 @@ impl Ending {
                 | Ending::Rotated
                 | Ending::Truncated
                 | Ending::Answered
+                | Ending::Gone
+                | Ending::Full(_)
                 | Ending::Refused(Refusal::Missing)
         )
     }
@@ -118,6 +128,8 @@ impl fmt::Display for Ending {
                 )
             }
             Ending::Refused(refusal) => refusal.fmt(f),
+            Ending::Gone => f.write_str("there is no such file any more"),
+            Ending::Full(why) => f.write_str(why),
             Ending::Chatter => f.write_str("the client sent something after its request line"),
             Ending::Left => f.write_str("the client went away"),
             Ending::Stalled => f.write_str("the client takes no data"),
@@ -150,11 +162,31 @@ impl<F> Session<F> {
     pub fn new(peer: IpAddr, now: Mono) -> Session<F> {
         Session {
             peer,
+            is_extra: false,
             phase: Phase::Request {
                 line: Box::default(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
+                full: None,
             },
         }
+    }
+
+    /// A client for which there is no place. Only its request line tells whether it understands why.
+    pub fn turned_away(peer: IpAddr, why: &'static str, now: Mono) -> Session<F> {
+        Session {
+            peer,
+            is_extra: true,
+            phase: Phase::Request {
+                line: Box::default(),
+                deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
+                full: Some(why),
+            },
+        }
+    }
+
+    /// Whether the client takes none of the places, because it is only told that there is none.
+    pub fn is_turned_away(&self) -> bool {
+        self.is_extra
     }
 
     /// The client's address.
@@ -206,7 +238,7 @@ impl<F> Session<F> {
     /// Bytes came from the client. All of them are consumed: there is one line to be had and anything behind it ends
     /// the session.
     pub fn handle_input<S: ReadStore<File = F>>(&mut self, input: &[u8], cx: &mut Context<'_, S>) {
-        let Phase::Request { line, .. } = &mut self.phase else {
+        let Phase::Request { line, full, .. } = &mut self.phase else {
             if !input.is_empty() && self.ending().is_none() {
                 self.end(Ending::Chatter);
             }
@@ -217,6 +249,10 @@ impl<F> Session<F> {
             (_, Progress::TooLong) => self.end(Ending::TooLong),
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
+                if let Some(why) = *full {
+                    self.phase = answer::turn_away(why, line.line(), cx.now.mono);
+                    return;
+                }
                 let line = std::mem::take(line);
                 self.phase = answer::answer(self.peer, line, cx);
             }
@@ -238,7 +274,9 @@ impl<F> Session<F> {
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let turn = match &mut self.phase {
-            Phase::Request { deadline, .. } if *deadline <= cx.now.mono => Turn::Over(Ending::Late),
+            Phase::Request { deadline, full, .. } if *deadline <= cx.now.mono => {
+                Turn::Over(full.map_or(Ending::Late, Ending::Full))
+            }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
             Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
                 chain.handle_timeout(cx, query)

@@ -77,6 +77,11 @@ impl Fake {
         self.0.borrow_mut().now_ns = ms * 1_000_000;
     }
 
+    /// The time set last.
+    pub fn now_ms(&self) -> u64 {
+        self.0.borrow().now_ns / 1_000_000
+    }
+
     /// Appends to a file, creating it first if need be. Returns its inode.
     pub fn write(&self, path: &str, bytes: &[u8]) -> u64 {
         let mut disk = self.0.borrow_mut();

@@ -43,12 +43,6 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(())
     }
 
-    /// Whether losses or differences are on record beside the local copy.
-    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
-        let path = self.paths.gaps();
-        Ok(self.stat_path(&path)?.is_some())
-    }
-
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
     /// nothing, like a missing one.
     pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, Fault> {

@@ -21,7 +21,10 @@ pub type Cx<'a> = Context<'a, RealWrite>;
 /// A source and what the system holds for it.
 pub struct Slot {
     source: Source<WriteFile>,
-    address: Option<SocketAddr>,
+    /// Where the server may be, one address after the other.
+    addresses: Vec<SocketAddr>,
+    /// Which of them is used.
+    place: usize,
     socket: Option<Socket>,
     /// Counts the sockets, so that an event of an old one is not taken for one of the new.
     generation: u16,
@@ -46,11 +49,12 @@ pub enum Rest {
 impl Slot {
     /// A source that is due at once. A host name is looked up now, which may take a while.
     pub fn new(config: SourceConfig, now: Mono) -> Slot {
-        let address = look_up(&config).first().copied();
+        let addresses = look_up(&config);
         let mut source = Source::new(config, now);
         source.share_barriers();
         Slot {
-            address,
+            addresses,
+            place: 0,
             source,
             socket: None,
             generation: 0,
@@ -68,8 +72,25 @@ impl Slot {
     /// address it had is kept.
     pub fn has_same_address(&self) -> bool {
         let found = look_up(self.config());
-        self.address
+        self.address()
             .is_some_and(|address| found.is_empty() || found.contains(&address))
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.place).copied()
+    }
+
+    /// Closes the socket. Where no connection came about, the next one is tried at the next address.
+    fn close(&mut self) {
+        if self.socket.take().is_some_and(|socket| !socket.connected) {
+            self.turn_to_next_address();
+        }
+    }
+
+    fn turn_to_next_address(&mut self) {
+        self.place = (self.place + 1)
+            .checked_rem(self.addresses.len())
+            .unwrap_or(0);
     }
 
     /// The generation of the present socket, as its token carries it.
@@ -140,7 +161,7 @@ impl Slot {
     /// Brings the socket into line with what the source wants: opens, closes, sends.
     pub fn settle(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
         if !self.source.wants_connection() {
-            self.socket = None;
+            self.close();
             return;
         }
         if self.socket.is_none() {
@@ -154,7 +175,7 @@ impl Slot {
 
     /// Starts to connect; the outcome is an event, unless it fails at once.
     fn connect(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
-        let Some(address) = self.address else {
+        let Some(address) = self.address() else {
             return self.source.handle_closed(Closed::NoAddress, cx);
         };
         self.generation = (self.generation + 1) & Token::GENERATION_MAX;
@@ -175,7 +196,10 @@ impl Slot {
                     connected: false,
                 });
             }
-            Err(error) => self.source.handle_closed(Closed::NotMade(error), cx),
+            Err(error) => {
+                self.turn_to_next_address();
+                self.source.handle_closed(Closed::NotMade(error), cx);
+            }
         }
     }
 
@@ -230,7 +254,8 @@ impl Slot {
     /// Takes a place among the sources of its server, whose status begins anew.
     pub fn join_status(&mut self, statuses: &mut Statuses) {
         self.server = self
-            .address
+            .addresses
+            .first()
             .map(|address| statuses.add_source(address.ip()));
         self.told_error = true;
         self.tell_status(statuses);

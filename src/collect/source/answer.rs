@@ -4,11 +4,12 @@ use super::change::Afterwards;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy, Origin};
-use crate::collect::event::Event;
+use crate::collect::event::{Event, Loss, Why};
 use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
@@ -100,7 +101,8 @@ impl<F> Source<F> {
         }
         let is_lost = next != held.inode && (!found || is_probe);
         // One empty generation after the other is nothing to be in a hurry about.
-        self.leave(Generation::classic(next), is_lost, cx)?;
+        let loss = is_lost.then(|| self.loss());
+        self.leave(Generation::classic(next), loss, cx)?;
         self.follow(None, asked.offset > 0, cx)
     }
 
@@ -145,12 +147,14 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode;
-            if is_lost {
-                let lost = format_args!("lost {}:{}", held.inode, asked.offset);
-                self.put_on_record(lost, cx).map_err(Trouble::Files)?;
+            let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
+            let loss = is_lost.then(|| self.loss());
+            if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
+                self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
+                // The rotation may fail and be tried again.
+                self.noted = Some(loss);
             }
-            self.leave(next, is_lost, cx)?;
+            self.leave(next, loss, cx)?;
             return self.follow(Some(framed), asked.offset > 0, cx);
         }
         let same = Generation {
@@ -190,7 +194,6 @@ impl<F> Source<F> {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }
-        self.know_as(held, same, cx)?;
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
@@ -202,6 +205,9 @@ impl<F> Source<F> {
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
+        // Only now: that the box was in another boot is what makes it a loss and no truncation, should this be asked
+        // once more.
+        self.know_as(held, same, cx)?;
         let framed = Framed::new(terms.boot, terms.size, box_size);
         self.follow(Some(framed), true, cx)
     }
@@ -235,20 +241,42 @@ impl<F> Source<F> {
     pub(super) fn leave<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
-        is_lost: bool,
+        loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let Some(copy) = &self.copy else {
             return Ok(());
         };
+        let held = copy.inode().unwrap_or(Inode::NONE);
         let afterwards = Afterwards {
-            held: copy.inode().unwrap_or(Inode::NONE),
+            held,
+            reason: match next.inode == held {
+                true => Reason::Truncated,
+                false => Reason::Rotated,
+            },
             size: copy.size(),
-            is_lost,
+            loss,
             is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,
             ..Afterwards::of_first(next.inode)
         };
+        self.told_size = 0;
         self.change(next, None, afterwards, cx)
+    }
+
+    /// What is lost if nothing behind our copy can be had any more.
+    fn loss(&self) -> Loss {
+        let size = self.copy.as_ref().map_or(0, LocalCopy::size);
+        let missing = self.told_size.saturating_sub(size);
+        Loss {
+            inode: self
+                .copy
+                .as_ref()
+                .and_then(LocalCopy::inode)
+                .unwrap_or(Inode::NONE),
+            offset: size,
+            at_least: (missing > 0).then_some(missing),
+            why: Why::Gone,
+        }
     }
 
     /// The same generation has another name, or comes in another way.

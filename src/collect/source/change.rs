@@ -3,15 +3,18 @@
 //! A source alone does it at once. Where [`Source::share_barriers`] was called, it waits with what it was doing until
 //! the caller takes it through the steps together with others, by [`Source::step_change`] and [`Source::barrier`].
 
+use std::path::Path;
+
 use super::ask::TOO_MANY;
 use super::{Context, Source};
 use crate::collect::copy::{
     Changed, Fault, Finished, Generation, LocalCopy, Means, Progress, Syncs,
 };
-use crate::collect::event::Event;
+use crate::collect::event::{Event, Loss};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 
 /// What follows a change.
 pub(super) struct Afterwards {
@@ -21,8 +24,10 @@ pub(super) struct Afterwards {
     pub size: u64,
     /// The generation that begins.
     pub next: Inode,
-    /// The server no longer has what was held.
-    pub is_lost: bool,
+    /// What ended it.
+    pub reason: Reason,
+    /// What went before it could be had.
+    pub loss: Option<Loss>,
     /// Nobody could tell whether the end of what was held is right.
     pub is_unchecked: bool,
     /// The server's copy of it ends here, before ours.
@@ -99,13 +104,15 @@ impl<F> Source<F> {
         let changed = self
             .with_copy(cx, LocalCopy::make_change)
             .map_err(Trouble::Files)?;
-        self.tell_change(changed, cx);
-        Ok(())
+        self.tell_change(changed, cx).map(drop)
     }
 
     /// The files are changed: goes on with what waited for it.
     fn end_change<S: WriteStore<File = F>>(&mut self, changed: Changed, cx: &mut Context<'_, S>) {
-        let mut input = self.tell_change(changed, cx);
+        let mut input = match self.tell_change(changed, cx) {
+            Ok(input) => input,
+            Err(trouble) => return self.fail(trouble, cx),
+        };
         if !self.is_in_trouble_with_files() {
             self.recover(cx);
         }
@@ -117,21 +124,61 @@ impl<F> Source<F> {
         &mut self,
         changed: Changed,
         cx: &mut Context<'_, S>,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, Trouble> {
         let Some(afterwards) = self.afterwards.take() else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         if let Some(kept) = &changed.kept {
-            for event in afterwards.events(kept) {
-                (cx.events)(&self.config, event);
-            }
+            self.tell_left(&afterwards, kept, cx)?;
         }
         if let Some(finished) = changed.finished
             && let Some(given_up) = self.audit.add(finished)
         {
             self.tell_unverified(&given_up, TOO_MANY, cx);
         }
-        afterwards.input
+        Ok(afterwards.input)
+    }
+
+    /// Tells what there is to tell of the last generation, whose copy is called `kept` now.
+    fn tell_left<S: WriteStore<File = F>>(
+        &mut self,
+        left: &Afterwards,
+        kept: &Path,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let size = left.size;
+        if let Some(loss) = left.loss {
+            (cx.events)(&self.config, Event::Lost(loss));
+        }
+        let event = match left.next == left.held {
+            true => Event::Truncated {
+                reason: left.reason,
+                size,
+                kept,
+            },
+            false => Event::Rotated {
+                next: left.next,
+                reason: left.reason,
+                size,
+                kept,
+            },
+        };
+        (cx.events)(&self.config, event);
+        if left.is_unchecked {
+            (cx.events)(&self.config, Event::Unchecked { kept });
+        }
+        let Some(theirs) = left.theirs else {
+            return Ok(());
+        };
+        let more = Event::KeptMore {
+            ours: size,
+            theirs,
+            kept,
+        };
+        let stamp = (cx.stamp)();
+        let noted = cx.means(&self.paths, &stamp).note_kept(&more);
+        (cx.events)(&self.config, more);
+        noted.map_err(Trouble::Files)
     }
 
     /// Keeps what came behind the place where a change has to be made first.
@@ -166,36 +213,11 @@ impl Afterwards {
             held: Inode::NONE,
             size: 0,
             next,
-            is_lost: false,
+            reason: Reason::Rotated,
+            loss: None,
             is_unchecked: false,
             theirs: None,
             input: Vec::new(),
         }
-    }
-
-    /// What there is to tell of a copy that is called `kept` now.
-    fn events<'a>(&self, kept: &'a std::path::Path) -> impl Iterator<Item = Event<'a>> {
-        let size = self.size;
-        let lost = self.is_lost.then_some(Event::Lost {
-            inode: self.held,
-            offset: size,
-            missing: None,
-        });
-        let rotated = match self.next == self.held {
-            true => Event::Truncated { size, kept },
-            false => Event::Rotated {
-                next: self.next,
-                size,
-                kept,
-            },
-        };
-        let kept_more = self.theirs.map(|theirs| Event::KeptMore {
-            ours: size,
-            theirs,
-            kept,
-        });
-        let unchecked = self.is_unchecked.then_some(Event::Unchecked { kept });
-        let rest = kept_more.into_iter().chain(unchecked);
-        lost.into_iter().chain([rotated]).chain(rest)
     }
 }

@@ -7,7 +7,7 @@ use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
 use super::{Context, Phase, Purpose, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, LocalCopy};
+use crate::collect::copy::Fault;
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -135,6 +135,7 @@ impl<F> Source<F> {
                 Outcome::Grew => grew = true,
                 Outcome::Finished {
                     finished,
+                    reason,
                     theirs,
                     next,
                     before_gap,
@@ -144,6 +145,7 @@ impl<F> Source<F> {
                     let afterwards = Afterwards {
                         held: finished.inode,
                         size: copy.size(),
+                        reason,
                         theirs,
                         ..Afterwards::of_first(next.inode)
                     };
@@ -259,6 +261,7 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
+                self.told_size = framed.told_size().unwrap_or(self.told_size);
                 let mut means = cx.means(&self.paths, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
@@ -364,23 +367,23 @@ impl<F> Source<F> {
         why: &str,
         cx: &mut Context<'_, S>,
     ) {
-        (cx.events)(&self.config, Event::Differs { path, why });
-        let differs = format_args!("differs {}: {why}", path.display());
-        if let Err(fault) = self.put_on_record(differs, cx) {
+        let differs = Event::Differs { path, why };
+        let result = self.put_on_record(&differs, cx);
+        (cx.events)(&self.config, differs);
+        if let Err(fault) = result {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+            self.unrecorded = true;
         }
     }
 
     /// Notes what an operator has to know beside the local copy, where it outlives the collector.
     pub(super) fn put_on_record<S: WriteStore<File = F>>(
         &mut self,
-        what: fmt::Arguments<'_>,
+        what: &dyn fmt::Display,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         self.flawed = true;
         let stamp = (cx.stamp)();
-        let line = format!("{stamp} {what}\n");
-        let mut means = cx.means(&self.paths, &stamp);
-        LocalCopy::<F>::note_gap(&line, &mut means)
+        cx.means(&self.paths, &stamp).note_gap(what)
     }
 }

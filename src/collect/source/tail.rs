@@ -211,7 +211,7 @@ impl<F> Source<F> {
             self.tail.is_compared = true;
             // The connection ends with this, so nothing can wait for others.
             let shares_barriers = std::mem::take(&mut self.shares_barriers);
-            let left = self.leave(Generation::classic(inode), false, cx);
+            let left = self.leave(Generation::classic(inode), None, cx);
             self.shares_barriers = shares_barriers;
             left?;
         }

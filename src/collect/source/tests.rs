@@ -12,6 +12,7 @@ use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
+mod rescue;
 mod unverified;
 
 const PERIODS: Periods = Periods {
@@ -355,7 +356,10 @@ fn a_lost_generation_is_told_and_kept() {
         (rig.rotated(), rig.local()),
         (b"abc".to_vec(), b"xyz".to_vec())
     );
-    assert_eq!(rig.said()[0], "lost 7:3");
+    assert_eq!(
+        rig.said()[0],
+        "lost 7:3, unknown how many bytes: the server does not have what follows any more"
+    );
 }
 
 #[test]
@@ -452,7 +456,10 @@ fn another_live_generation_counts_only_if_ours_is_refused_once_more() {
         (rig.rotated(), rig.local()),
         (b"abc".to_vec(), b"new".to_vec())
     );
-    assert_eq!(rig.said()[0], "lost 7:3");
+    assert_eq!(
+        rig.said()[0],
+        "lost 7:3, unknown how many bytes: the server does not have what follows any more"
+    );
 }
 
 #[test]
@@ -605,7 +612,7 @@ fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
     assert!(rig.source.in_error());
     assert_eq!(
         rig.disk.read("/l/m.gaps").unwrap(),
-        b"20261122132956 differs /l/m.20261122132956: the server does not send it again\n"
+        b"20261122132956 /var/log/m /l/m.20261122132956 differs from the server's file: the server does not send it again\n"
     );
     rig.with(|source, cx| source.reopen(cx));
     assert!(rig.source.in_error(), "it stays on record");
@@ -695,4 +702,82 @@ fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_withou
             "{said:?}"
         );
     }
+}
+
+#[test]
+fn a_loss_is_on_record_in_the_words_of_its_event() {
+    for (told, words) in [
+        (9, "at least 6 bytes"),
+        (4, "at least 1 bytes"),
+        (3, "unknown how many bytes"),
+    ] {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+        rig.receive(&data_frame(0, b"abc"));
+        rig.receive(&Frame::Alive { size: told }.to_bytes());
+        rig.close(Closed::ByServer);
+        // A refusal in between says nothing about the file.
+        rig.connect();
+        rig.receive(b"E 0 v2\n");
+        let code = frame::ErrorCode::Busy;
+        rig.receive(&Frame::Error { code, text: b"" }.to_bytes());
+        rig.connect();
+        rig.said();
+        rig.receive(b"L 9 v2 at=0 size=0 m=2 b=00000001 lost=1\n");
+        let event = format!("lost 7:3, {words}: the server does not have what follows any more");
+        assert_eq!(rig.said()[0], event);
+        let record = rig.disk.read("/l/m.gaps").unwrap();
+        let record = String::from_utf8(record).unwrap();
+        assert_eq!(record, format!("20261122132956 /var/log/m {event}\n"));
+    }
+}
+
+#[test]
+fn what_goes_before_it_could_be_sent_is_on_record() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: None,
+    };
+    let next = frame::Next {
+        inode: Inode(9),
+        mtime_ns: 2,
+        after_gap: true,
+    };
+    rig.said();
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    let event =
+        "lost 7:3, unknown how many bytes: what follows went before the server could send it";
+    assert_eq!(rig.said()[0], event);
+    let record = rig.disk.read("/l/m.gaps").unwrap();
+    let record = String::from_utf8(record).unwrap();
+    assert_eq!(record, format!("20261122132956 /var/log/m {event}\n"));
+    assert!(rig.source.in_error());
+}
+
+#[test]
+fn a_loss_is_on_record_once_however_often_the_rotation_fails() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    rig.close(Closed::ByServer);
+    // Behind the five calls that make the note, and those that make the copy durable.
+    for failing in [Some(9), Some(4), None] {
+        rig.disk.revive();
+        rig.connect();
+        if let Some(nth) = failing {
+            rig.disk.die_at_call(nth);
+        }
+        rig.receive(b"L 9 v2 at=0 size=0 m=2 b=00000001 lost=1\n");
+    }
+    assert_eq!(rig.rotated(), b"abc");
+    let record = rig.disk.read("/l/m.gaps").unwrap();
+    assert_eq!(record.iter().filter(|byte| **byte == b'\n').count(), 1);
 }
