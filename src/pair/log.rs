@@ -20,6 +20,7 @@ pub struct Log {
     rotated: Vec<Rotated>,
     lines: u32,
     day: u32,
+    risen: u32,
     changed: bool,
 }
 
@@ -34,6 +35,8 @@ pub enum Style {
     Date,
     /// Only one, `m.old`.
     Old,
+    /// `m.1` is the oldest.
+    Rising,
 }
 
 /// One life of the log.
@@ -69,6 +72,7 @@ impl Log {
             rotated: Vec::new(),
             lines: 0,
             day: 20_261_122,
+            risen: 0,
             changed: false,
         }
     }
@@ -241,6 +245,10 @@ impl Log {
             Style::Date => {
                 self.day += 1;
                 return format!("/v/m-{}", self.day);
+            }
+            Style::Rising => {
+                self.risen += 1;
+                return format!("/v/m.{}", self.risen);
             }
             Style::Old => {
                 self.retain(0);

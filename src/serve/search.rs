@@ -93,7 +93,8 @@ struct Held<'a> {
 impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
     fn is_newer(&self, rotated: &Candidate) -> bool {
-        self.floor.is_some_and(|floor| rotated.age > floor)
+        self.floor
+            .is_some_and(|floor| rotated.age > floor && !rotated.is_at_floor(floor.mtime_ns()))
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that is still there, or
@@ -133,7 +134,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
                 return Ok(match is_sure || held.none_after_is_gone(rotated) {
                     true => self.go_on(file, stat, &held, None, rotated),
-                    false => self.lose(file, stat, true, rotated),
+                    false => self.lose(file, stat, rotated),
                 });
             }
             Err(live) => live,
@@ -143,12 +144,10 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let is_newer = |c: &Candidate| held.is_newer(c);
         if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, true, rotated));
+            return Ok(self.lose(file, stat, rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
-        let is_lost = stat.id.inode != asked;
-        Ok(self.lose(file, stat, is_lost, rotated))
+        Ok(self.lose(file, stat, rotated))
     }
 
     /// What comes after a generation that is over.
@@ -157,7 +156,8 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let after = left.age(rotated);
         let is_next = |c: &Candidate| {
-            (c.age > after || Some(c.age.inode) == left.then) && c.age.inode != left.inode
+            let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
+            (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = self.find_generation(rotated, live.as_ref(), &is_next)?;
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
@@ -172,7 +172,7 @@ impl<S: ReadStore> Query<'_, S> {
             Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
         };
         Ok(NextFile {
-            then: then(&stat, rotated),
+            then: then(&stat, rotated, floor_ns),
             after_gap: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,
@@ -181,14 +181,16 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// The rotated generation that comes right after that in the file `own`, if that is rotated and not the newest.
-    pub fn first_after(&self, own: Inode) -> Result<Option<Inode>, Refusal> {
+    /// The rotated generation that comes right after that in the file `own`, which began after `floor_ns`, if that is
+    /// rotated and not the newest.
+    pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
             return Ok(None);
         };
-        let found = self.find_generation(rotated, live.as_ref(), &|c| c.age > own.age)?;
+        let is_newer = |c: &Candidate| c.age > own.age && !c.is_at_floor(floor_ns);
+        let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
         Ok(found.map(|(_, stat)| stat.id.inode))
     }
 
@@ -418,34 +420,30 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;
             terms.mtime_ns = terms.mtime_ns.max(held.floor.map_or(0, Age::mtime_ns));
+            choice.then = then(&choice.stat, rotated, terms.mtime_ns);
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
         choice
     }
 
-    /// Another generation in place of the client's, which is nowhere. `is_lost` says that there was more of that, or
-    /// may have been.
-    fn lose(
-        &self,
-        file: S::File,
-        stat: Stat,
-        is_lost: bool,
-        rotated: &Candidates,
-    ) -> Choice<S::File> {
+    /// Another generation in place of the client's, which is nowhere, be it that its file was truncated or deleted. What
+    /// it got after the client's last byte, nobody has.
+    fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
         let mut choice = self.begin(file, stat, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
-            terms.lost = is_lost;
+            terms.lost = true;
         }
         choice
     }
 
     /// A generation from its start.
     fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+        let floor_ns = floor_ns(&stat, rotated);
         let terms = Terms {
             size: stat.size,
-            mtime_ns: floor_ns(&stat, rotated),
+            mtime_ns: floor_ns,
             boot: self.store.boot(),
             ..Terms::default()
         };
@@ -459,7 +457,7 @@ impl<S: ReadStore> Query<'_, S> {
                 v2: Some(terms),
             },
             place: place_of(&stat, rotated),
-            then: then(&stat, rotated),
+            then: then(&stat, rotated, floor_ns),
             stat,
         }
     }
@@ -474,9 +472,10 @@ fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
 }
 
 /// The rotated file that comes after another one.
-fn then(stat: &Stat, rotated: &Candidates) -> Option<Inode> {
+fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
     let own = find(stat, rotated)?.age;
-    order::next_newer(rotated.iter().map(|c| c.age), own).map(|age| age.inode)
+    let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
+    order::next_newer(others.map(|c| c.age), own).map(|age| age.inode)
 }
 
 /// Which file of the log it is.

@@ -209,6 +209,8 @@ pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
 pub(super) struct Candidate {
     /// Its place among the others.
     pub age: Age,
+    /// Its last write, whatever its name says.
+    pub written_ns: u64,
     /// Its size.
     pub size: u64,
     /// See [`order::series`].
@@ -322,9 +324,16 @@ impl Survey {
 }
 
 impl Candidate {
+    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose last write that is: then
+    /// its name misleads.
+    pub fn is_at_floor(&self, floor_ns: u64) -> bool {
+        self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
+    }
+
     fn new(path: &Path, stat: &Stat) -> Candidate {
         Candidate {
             age: Age::of(path, stat),
+            written_ns: stat.mtime_ns,
             size: stat.size,
             series: order::series(path),
             path: path.to_path_buf(),

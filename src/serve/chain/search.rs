@@ -102,8 +102,9 @@ impl<F> Chain<F> {
         let (None, Some(successor)) = (self.then, self.follow.successor()) else {
             return true;
         };
-        let own = self.follow.inode();
-        match self.ask(Occasion::Superseded, query, || query.first_after(own)) {
+        let (own, floor_ns) = (self.follow.inode(), self.floor_ns);
+        let ask = || query.first_after(own, floor_ns);
+        match self.ask(Occasion::Superseded, query, ask) {
             Ok(next) => self.then = Some(next.unwrap_or(successor)),
             Err(Refusal::Later) => return false,
             Err(_) => {}
