@@ -430,10 +430,9 @@ impl<'a> World<'a> {
 impl Line {
     /// Whether the collector follows the live log and has all of it.
     fn has_everything(&self) -> bool {
-        self.is_idle
-            && self.session.is_some()
-            && !self.source.has_work()
-            && !self.source.is_changing()
+        let is_connected = self.session.is_some() && self.source.wants_connection();
+        let is_busy = self.source.has_work() || self.source.is_changing();
+        is_connected && self.is_idle && !is_busy
     }
 }
 
