@@ -36,7 +36,8 @@ use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::serve::config::Config as ServeConfig;
 use crate::serve::memory::Memory;
-use crate::serve::session::{self, Session};
+use crate::serve::session::Session;
+use crate::serve::turn;
 use crate::store::fake::{Fake, Handle};
 use crate::time::{Civil, Mono, Now, Wall};
 
@@ -468,9 +469,9 @@ impl Pair {
     fn with_session<R>(
         &mut self,
         at: usize,
-        act: impl FnOnce(&mut Session<Handle>, &mut session::Context<'_, Fake>, &mut [u8]) -> R,
+        act: impl FnOnce(&mut Session<Handle>, &mut turn::Context<'_, Fake>, &mut [u8]) -> R,
     ) -> R {
-        let mut cx = session::Context {
+        let mut cx = turn::Context {
             store: &self.log.disk,
             config: &self.serve_config,
             memory: &mut self.memory,

@@ -296,3 +296,35 @@ pub(super) fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
             .unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::config::Config;
+
+    /// A socket as it is before, or after, the connection stands.
+    fn socket(connected: bool) -> Option<Socket> {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let stream = TcpStream::connect(nobody).unwrap();
+        Some(Socket { stream, connected })
+    }
+
+    #[test]
+    fn an_address_without_a_connection_is_followed_by_the_next() {
+        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
+        let config = config.sources.into_iter().next().unwrap();
+        let mut slot = Slot::new(config, Mono::default());
+        let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
+        slot.addresses = found.to_vec();
+        for (connected, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
+            slot.socket = socket(connected);
+            slot.close();
+            slot.close();
+            assert_eq!(slot.address(), Some(found[next]));
+        }
+        slot.addresses.clear();
+        slot.socket = socket(false);
+        slot.close();
+        assert_eq!(slot.address(), None);
+    }
+}

@@ -6,9 +6,8 @@ use super::Chain;
 use crate::serve::catalog::{Query, Refusal};
 use crate::serve::likeness::{GUARD_LEN, is_there};
 use crate::serve::search::CopyOf;
-use crate::serve::session::Context;
-use crate::serve::stream::Turn;
 use crate::serve::survey::{Begun, Occasion, Research};
+use crate::serve::turn::{Context, Turn};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 

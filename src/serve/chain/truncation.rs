@@ -7,9 +7,8 @@ use crate::ids::Inode;
 use crate::serve::catalog::Query;
 use crate::serve::follow::{Follow, Place};
 use crate::serve::search::{CopyOf, Left};
-use crate::serve::session::{Context, Ending};
-use crate::serve::stream::Turn;
 use crate::serve::survey::Occasion;
+use crate::serve::turn::{Context, Ending, Turn};
 use crate::store::ReadStore;
 use crate::wire::frame::Reason;
 

@@ -6,11 +6,14 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::limits::DRAIN_MAX_MS;
+use crate::serve::catalog::Refusal;
+use crate::serve::memory::Memory;
 use crate::store::Kind;
 use crate::store::fake::{Fake, Handle};
-use crate::time::Wall;
+use crate::time::{Now, Wall};
 use crate::wire::classic;
 use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::request::BadRequest;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CONFIG: &[u8] = b"$files{'/v/m'} = '/v/m.*[0-9]'; $delay_check = 5; $alive_interval = 60; \
