@@ -194,6 +194,19 @@ fn a_server_that_is_replaced_by_an_older_one_and_back() {
 }
 
 #[test]
+fn who_configures_classic_is_not_told_that_the_server_speaks_nothing_else() {
+    let mut pair = Pair::following();
+    pair.reconfigure("proto=classic");
+    pair.log.lines(2);
+    pair.settle();
+    pair.log.rotate();
+    pair.log.lines(2);
+    pair.settle();
+    pair.check_bytes();
+    assert!(!pair.says("only the classic protocol now"));
+}
+
+#[test]
 fn version_2_only_takes_no_classic_server() {
     let mut pair = Pair::with("proto=v2");
     pair.link.classic = true;

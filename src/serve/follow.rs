@@ -191,6 +191,8 @@ impl<F> Follow<F> {
             },
             fate => fate,
         };
+        // A look before the client has everything cannot find it complete, so the one after that must not wait.
+        self.look_due = !sent && self.ahead() == 0;
         // While nothing has the live name and the file still has one, its writer has not moved on.
         let may_end = has_successor || stat.links == 0;
         match may_end && sent && self.is_complete(cx) {

@@ -73,7 +73,8 @@ impl<F> Source<F> {
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
-        let is_downgraded = held.origin.is_some() && !held.classic;
+        let is_downgraded =
+            self.config.proto != Proto::Classic && held.origin.is_some() && !held.classic;
         if next == held.inode && found && !is_probe {
             if is_downgraded {
                 (cx.events)(&self.config, Event::Downgraded);

@@ -12,7 +12,7 @@ use crate::store::Kind;
 use crate::store::fake::{Fake, Handle};
 use crate::time::{Now, Wall};
 use crate::wire::classic;
-use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::frame::{ErrorCode, Frame, kind};
 use crate::wire::request::BadRequest;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -503,4 +503,38 @@ fn a_write_between_the_last_look_and_the_end_is_not_lost() {
     assert_eq!(rig.take(), b"late");
     rig.wait();
     assert!(matches!(rig.ending(), Ending::Rotated));
+}
+
+#[test]
+fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m.1", 7, b"abc");
+    rig.disk.write_as("/v/m", 8, b"def");
+    rig.input(b"/v/m 7 3 v2\n");
+    rig.hint();
+    let answer = rig.take();
+    assert!(answer.starts_with(b"O 7 v2 at=3 "));
+    assert_eq!(frame_kinds(&answer), [kind::ALIVE]);
+    rig.wait();
+    assert_eq!(rig.now_ms, 1_000);
+    let next = rig.take();
+    assert_eq!(
+        frame_kinds(&next),
+        [kind::END, kind::NEXT, kind::DIGEST, kind::DATA]
+    );
+}
+
+/// The kinds of the frames behind the answer line, or from the start if there is none.
+fn frame_kinds(sent: &[u8]) -> Vec<u8> {
+    let line = sent.iter().position(|&byte| byte == b'\n');
+    let mut rest = match sent.first() {
+        Some(b'O' | b'L') => &sent[line.unwrap() + 1..],
+        _ => sent,
+    };
+    let mut kinds = Vec::new();
+    while let [kind, _, high, low, ..] = *rest {
+        kinds.push(kind);
+        rest = &rest[8 + usize::from(u16::from_be_bytes([high, low]))..];
+    }
+    kinds
 }
