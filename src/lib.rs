@@ -29,6 +29,9 @@ mod pair;
 pub mod reactor;
 pub mod report;
 pub mod serve;
+#[cfg(test)]
+#[path = "../tests/sim/mod.rs"]
+mod sim;
 pub mod snmp;
 pub mod store;
 pub mod sys;

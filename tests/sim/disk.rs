@@ -1,0 +1,341 @@
+//! A file system on which a process can be killed at any call, a call can fail, room can end and descriptors are counted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::store::{ReadStore, Stat, WriteStore};
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// The file system `S` as one process sees it; clones are the same.
+pub struct Disk<S>(Rc<Inner<S>>);
+
+struct Inner<S> {
+    fs: RefCell<S>,
+    calls: Cell<u64>,
+    /// Before this call the process is killed.
+    kill_at: Cell<u64>,
+    dead: Cell<bool>,
+    full: Cell<bool>,
+    /// This many calls from now on fail.
+    errors: Cell<u32>,
+    open: Rc<Descriptors>,
+    /// The names that local copies were given, in that order.
+    kept: RefCell<Vec<PathBuf>>,
+}
+
+/// How often each inode is open, and most descriptors at the same time.
+#[derive(Default)]
+struct Descriptors {
+    of_inode: RefCell<BTreeMap<u64, u32>>,
+    now: Cell<usize>,
+    most: Cell<usize>,
+}
+
+/// An open file, counted as long as it lives.
+pub struct Open<F> {
+    file: F,
+    inode: u64,
+    counted_by: Rc<Descriptors>,
+}
+
+impl<F> Drop for Open<F> {
+    fn drop(&mut self) {
+        let open = &self.counted_by;
+        open.now.set(open.now.get() - 1);
+        let mut of_inode = open.of_inode.borrow_mut();
+        let count = of_inode.entry(self.inode).or_default();
+        *count -= 1;
+        if *count == 0 {
+            of_inode.remove(&self.inode);
+        }
+    }
+}
+
+impl<S> Clone for Disk<S> {
+    fn clone(&self) -> Disk<S> {
+        Disk(Rc::clone(&self.0))
+    }
+}
+
+impl<S> Disk<S> {
+    pub fn new(fs: S) -> Disk<S> {
+        Disk(Rc::new(Inner {
+            fs: RefCell::new(fs),
+            calls: Cell::new(0),
+            kill_at: Cell::new(u64::MAX),
+            dead: Cell::new(false),
+            full: Cell::new(false),
+            errors: Cell::new(0),
+            open: Rc::default(),
+            kept: RefCell::default(),
+        }))
+    }
+
+    /// What is behind it, for everybody but the process.
+    pub fn with<R>(&self, act: impl FnOnce(&mut S) -> R) -> R {
+        act(&mut self.0.fs.borrow_mut())
+    }
+
+    /// Kills the process before the `nth` call from now.
+    pub fn kill_at(&self, nth: u64) {
+        self.0.kill_at.set(self.0.calls.get() + nth);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.0.dead.get()
+    }
+
+    /// A new process.
+    pub fn revive(&self) {
+        self.0.dead.set(false);
+        self.0.kill_at.set(u64::MAX);
+    }
+
+    pub fn set_full(&self, full: bool) {
+        self.0.full.set(full);
+    }
+
+    /// Lets so many calls fail.
+    pub fn fail(&self, count: u32) {
+        self.0.errors.set(count);
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.0.calls.get()
+    }
+
+    pub fn open_now(&self) -> usize {
+        self.0.open.now.get()
+    }
+
+    pub fn open_most(&self) -> usize {
+        self.0.open.most.get()
+    }
+
+    pub fn is_open(&self, inode: u64) -> bool {
+        self.0.open.of_inode.borrow().contains_key(&inode)
+    }
+
+    /// The names that were given by renaming without overwriting, in that order.
+    pub fn kept(&self) -> Vec<PathBuf> {
+        self.0.kept.borrow().clone()
+    }
+
+    fn keep(&self, path: &Path) {
+        let mut kept = self.0.kept.borrow_mut();
+        kept.retain(|known| known != path);
+        kept.push(path.to_path_buf());
+    }
+
+    fn call(&self) -> io::Result<()> {
+        let inner = &self.0;
+        let call = inner.calls.get() + 1;
+        inner.calls.set(call);
+        if call >= inner.kill_at.get() {
+            inner.dead.set(true);
+        }
+        if inner.dead.get() {
+            return Err(io::Error::other("the process is dead"));
+        }
+        let errors = inner.errors.get();
+        if errors > 0 {
+            inner.errors.set(errors - 1);
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        Ok(())
+    }
+
+    /// A call that needs room.
+    fn call_for_room(&self) -> io::Result<()> {
+        self.call()?;
+        match self.0.full.get() {
+            true => Err(io::Error::from_raw_os_error(ENOSPC)),
+            false => Ok(()),
+        }
+    }
+
+    fn opened<F>(&self, file: F, inode: u64) -> Open<F> {
+        let open = &self.0.open;
+        open.now.set(open.now.get() + 1);
+        open.most.set(open.most.get().max(open.now.get()));
+        *open.of_inode.borrow_mut().entry(inode).or_default() += 1;
+        Open {
+            file,
+            inode,
+            counted_by: Rc::clone(open),
+        }
+    }
+}
+
+impl<S: ReadStore> ReadStore for Disk<S> {
+    type File = Open<S::File>;
+
+    fn open(&self, path: &Path) -> io::Result<Self::File> {
+        self.call()?;
+        let fs = self.0.fs.borrow();
+        let file = fs.open(path)?;
+        let inode = fs.stat(&file)?.id.inode.0;
+        Ok(self.opened(file, inode))
+    }
+
+    fn stat(&self, file: &Self::File) -> io::Result<Stat> {
+        self.call()?;
+        self.0.fs.borrow().stat(&file.file)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.call()?;
+        self.0.fs.borrow().stat_path(path)
+    }
+
+    fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.call()?;
+        self.0.fs.borrow().read_at(&file.file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &Self::File) -> bool {
+        self.call().is_ok() && self.0.fs.borrow().at_rest(&file.file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.0.fs.borrow().boot()
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        self.call()?;
+        // `each` may look at the files.
+        let mut names = Vec::new();
+        self.0.fs.borrow().list(dir, &mut |name| {
+            names.push(name.to_vec());
+            true
+        })?;
+        for name in names {
+            if !each(&name) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: WriteStore> WriteStore for Disk<S> {
+    type File = Open<S::File>;
+
+    fn open_append(&mut self, path: &Path) -> io::Result<Option<Self::File>> {
+        self.call()?;
+        let mut fs = self.0.fs.borrow_mut();
+        let Some(file) = fs.open_append(path)? else {
+            return Ok(None);
+        };
+        let inode = fs.stat(&file)?.id.inode.0;
+        Ok(Some(self.opened(file, inode)))
+    }
+
+    fn create_new(&mut self, path: &Path) -> io::Result<Self::File> {
+        self.call_for_room()?;
+        let mut fs = self.0.fs.borrow_mut();
+        let file = fs.create_new(path)?;
+        let inode = fs.stat(&file)?.id.inode.0;
+        Ok(self.opened(file, inode))
+    }
+
+    fn create_scratch(&mut self, path: &Path) -> io::Result<Self::File> {
+        self.call_for_room()?;
+        let mut fs = self.0.fs.borrow_mut();
+        let file = fs.create_scratch(path)?;
+        let inode = fs.stat(&file)?.id.inode.0;
+        Ok(self.opened(file, inode))
+    }
+
+    fn lock(&mut self, file: &Self::File) -> io::Result<Option<u32>> {
+        self.call()?;
+        self.0.fs.borrow_mut().lock(&file.file)
+    }
+
+    fn stat(&mut self, file: &Self::File) -> io::Result<Stat> {
+        self.call()?;
+        self.0.fs.borrow_mut().stat(&file.file)
+    }
+
+    fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
+        self.call()?;
+        self.0.fs.borrow_mut().stat_path(path)
+    }
+
+    fn append(&mut self, file: &Self::File, bytes: &[u8]) -> io::Result<usize> {
+        let was_dead = self.is_dead();
+        let result = self.call_for_room();
+        let mut fs = self.0.fs.borrow_mut();
+        match result {
+            // Killed or out of room in the middle of it.
+            Err(error) if !was_dead && bytes.len() > 1 => {
+                let written = fs.append(&file.file, &bytes[..bytes.len() / 2])?;
+                match self.is_dead() || error.raw_os_error() != Some(ENOSPC) {
+                    true => Err(error),
+                    false => Ok(written),
+                }
+            }
+            Err(error) => Err(error),
+            Ok(()) => fs.append(&file.file, bytes),
+        }
+    }
+
+    fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.call()?;
+        self.0.fs.borrow_mut().read_at(&file.file, buf, offset)
+    }
+
+    fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().truncate(&file.file, size)
+    }
+
+    fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        self.call()?;
+        self.0.fs.borrow_mut().read_small(path, buf)
+    }
+
+    fn sync_file(&mut self, file: &Self::File) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().sync_file(&file.file)
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().sync_dir(dir)
+    }
+
+    fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().sync_all(dir)
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().rename(from, to)
+    }
+
+    fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().rename_new(from, to)?;
+        self.keep(to);
+        Ok(())
+    }
+
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().link(from, to)?;
+        self.keep(to);
+        Ok(())
+    }
+
+    fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        self.call()?;
+        self.0.fs.borrow_mut().unlink(path)
+    }
+}
