@@ -132,14 +132,23 @@ pub const NEXTS_PERIOD_MS: u64 = 10_000;
 
 const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize > CANDIDATES_MAX);
 
-/// Finished copies that may wait for their check.
+/// Finished copies of one source that may wait for their check, or for the digest that it needs. With more the oldest
+/// is given up.
 pub const CHECKS_WAITING_MAX: usize = 128;
+
+/// How long a server may take for an answer about a finished copy while it sends nothing but signs of life: enough for
+/// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
+pub const ANSWER_MAX_MS: u64 = 600_000;
 
 // All the rotated files of a server may be finished at once.
 const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
+/// so they show whether the server's file is ours at all.
+pub const TAIL_OVERLAP_LEN: u64 = 4096;
 
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;

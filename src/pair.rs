@@ -16,6 +16,7 @@ mod identity;
 mod liar;
 mod outage;
 mod power;
+mod reboot;
 mod rotation;
 mod walk;
 
@@ -28,6 +29,7 @@ use self::log::Log;
 use crate::collect::backoff::Random;
 use crate::collect::config::Config as CollectConfig;
 use crate::collect::event::Event;
+use crate::collect::pointer::BootId;
 use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::serve::config::Config as ServeConfig;
@@ -70,6 +72,7 @@ struct Pair {
     serve_config: ServeConfig,
     memory: Memory,
     source_config: &'static str,
+    host_boot: BootId,
     random: Random,
     mono_ms: u64,
     box_wall_ms: i64,
@@ -117,6 +120,7 @@ impl Pair {
             .unwrap(),
             memory: Memory::new(),
             source_config: options,
+            host_boot: reboot::boot(1),
             random: Random::new(mono_ms),
             mono_ms,
             box_wall_ms: START_MS as i64,
@@ -531,7 +535,7 @@ impl Pair {
                 wall: Wall::from_ms(wall_ms),
             },
             stamp: &|| Civil::from_unix((wall_ms / 1000) as i64).stamp(),
-            boot: None,
+            boot: Some(&self.host_boot),
             periods: &PERIODS,
             random: &mut self.random,
             events: &mut |_, event| {

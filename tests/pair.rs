@@ -6,6 +6,8 @@ mod common;
 
 #[path = "pair/away.rs"]
 mod away;
+#[path = "pair/idle.rs"]
+mod idle;
 #[path = "pair/kills.rs"]
 mod kills;
 #[path = "pair/rotation.rs"]

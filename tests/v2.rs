@@ -22,5 +22,7 @@ mod liar;
 mod outage;
 #[path = "v2/scripted.rs"]
 mod scripted;
+#[path = "v2/unverified.rs"]
+mod unverified;
 #[path = "v2/writers.rs"]
 mod writers;

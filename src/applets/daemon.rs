@@ -7,6 +7,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::options::{self, Parsed};
 use crate::reactor::Reactor;
+use crate::sys::notify;
 use crate::sys::process::{Background, PidFile, Role, drop_privileges, set_process_name};
 use crate::sys::signals::{Signal, Signals, ignore_stray_signals};
 
@@ -70,8 +71,13 @@ impl Daemon {
         })
     }
 
-    /// Everything that can fail has been tried: the process that waits in the foreground may end.
+    /// Everything that can fail has been tried: the service manager is told, if there is one, and the process that
+    /// waits in the foreground may end.
     pub fn ready(&mut self) -> Result<(), Exit> {
+        if let Some(manager) = std::env::var_os("NOTIFY_SOCKET") {
+            // A manager that cannot be told gives up on its own; until then the logs are served.
+            let _ = notify::ready(&manager);
+        }
         let Some(background) = self.background.take() else {
             return Ok(());
         };

@@ -6,15 +6,21 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use super::framed::{Finished, LateDigest};
+use super::copy::Finished;
+use super::framed::LateDigest;
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
 use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
 pub struct Audit<F> {
-    /// Those whose digest has not come yet, oldest first.
-    without_digest: VecDeque<Finished>,
+    /// Those whose digest may still come over the present connection, oldest first.
+    expecting: VecDeque<Finished>,
+    /// Those whose digest will not come by itself: the server is to be asked.
+    to_ask: VecDeque<Finished>,
+    /// It was asked in vain. The log is followed before that is tried again.
+    asked_in_vain: bool,
+    /// Those whose digest is known.
     waiting: VecDeque<Finished>,
     running: Option<Check<F>>,
 }
@@ -30,7 +36,16 @@ struct Check<F> {
 /// How a comparison ended.
 pub enum Verdict {
     /// The copy has the digest.
-    Same(PathBuf, [u8; 16]),
+    Same {
+        /// Its name.
+        path: PathBuf,
+        /// The digest.
+        md5: [u8; 16],
+        /// How many bytes the digest is of, from the start of the copy.
+        size: u64,
+        /// How many the copy has.
+        copy_size: u64,
+    },
     /// It has not.
     Different(Finished),
     /// It could not be read.
@@ -40,7 +55,9 @@ pub enum Verdict {
 impl<F> Default for Audit<F> {
     fn default() -> Audit<F> {
         Audit {
-            without_digest: VecDeque::new(),
+            expecting: VecDeque::new(),
+            to_ask: VecDeque::new(),
+            asked_in_vain: false,
             waiting: VecDeque::new(),
             running: None,
         }
@@ -48,40 +65,99 @@ impl<F> Default for Audit<F> {
 }
 
 impl<F> Audit<F> {
-    /// A copy is complete. `false` if too many wait already: it is not compared.
-    pub fn add(&mut self, finished: Finished) -> bool {
-        if finished.md5.is_none() {
-            // Not every server ever sends a digest.
-            if self.without_digest.len() >= CHECKS_WAITING_MAX {
-                self.without_digest.pop_front();
-            }
-            self.without_digest.push_back(finished);
-            return true;
+    /// A copy is complete. Returns the one that is given up because too many wait.
+    #[must_use]
+    pub fn add(&mut self, finished: Finished) -> Option<Finished> {
+        match finished.md5 {
+            Some(_) => self.waiting.push_back(finished),
+            None => self.expecting.push_back(finished),
         }
-        if self.waiting.len() >= CHECKS_WAITING_MAX {
-            return false;
-        }
-        self.waiting.push_back(finished);
-        true
+        self.shed()
     }
 
-    /// The digest of a copy that was finished without one. `false` if too many wait already.
-    pub fn add_digest(&mut self, digest: LateDigest) -> bool {
+    /// Takes in what an earlier run or an interrupted rotation left on the list. Returns what is given up because too
+    /// many wait.
+    pub fn restore(&mut self, list: Vec<Finished>) -> Vec<Finished> {
+        let mut shed = Vec::new();
+        for finished in list {
+            if self.all().any(|known| known.path == finished.path) {
+                continue;
+            }
+            match finished.md5 {
+                Some(_) => self.waiting.push_back(finished),
+                None => self.to_ask.push_back(finished),
+            }
+            shed.extend(self.shed());
+        }
+        shed
+    }
+
+    /// The digest of a copy that was finished without one. Returns the copy if it is no digest to compare with.
+    #[must_use]
+    pub fn add_digest(&mut self, digest: LateDigest) -> Option<Finished> {
         let is_it =
             |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
-        let place = self.without_digest.iter().position(is_it);
-        match place.and_then(|place| self.without_digest.remove(place)) {
-            Some(finished) => self.add(Finished {
-                md5: Some(digest.md5),
-                ..finished
-            }),
-            None => true,
+        let place = self.expecting.iter().position(is_it)?;
+        let finished = self.expecting.remove(place)?;
+        if digest.md5.is_none() {
+            return Some(finished);
         }
+        self.waiting.push_back(Finished {
+            md5: digest.md5,
+            ..finished
+        });
+        None
     }
 
-    /// The connection is gone, and with it the hope for digests.
-    pub fn forget_digests(&mut self) {
-        self.without_digest.clear();
+    /// A stream of version 2 is over, and with it the hope that digests come by themselves.
+    pub fn stream_ended(&mut self) {
+        self.to_ask.append(&mut self.expecting);
+        self.asked_in_vain = false;
+    }
+
+    /// The copy whose digest the server is to be asked for before the log is followed.
+    pub fn to_ask(&self) -> Option<&Finished> {
+        self.to_ask.front().filter(|_| !self.asked_in_vain)
+    }
+
+    /// The server was asked for it and does not answer now.
+    pub fn ask_later(&mut self) {
+        self.asked_in_vain = true;
+    }
+
+    /// The server was asked for it: this is the digest of the file that it has.
+    pub fn answered(&mut self, md5: [u8; 16]) {
+        self.waiting
+            .extend(self.to_ask.pop_front().map(|finished| Finished {
+                md5: Some(md5),
+                by_content: true,
+                ..finished
+            }));
+    }
+
+    /// The server was asked for it and will never tell. Returns it.
+    pub fn give_up(&mut self) -> Option<Finished> {
+        self.to_ask.pop_front()
+    }
+
+    /// All that are not compared yet.
+    pub fn all(&self) -> impl Iterator<Item = &Finished> {
+        self.to_ask
+            .iter()
+            .chain(&self.expecting)
+            .chain(self.running.iter().map(|check| &check.finished))
+            .chain(&self.waiting)
+    }
+
+    /// Gives up the oldest where too many wait, first of those that only the server can help with.
+    fn shed(&mut self) -> Option<Finished> {
+        if self.all().count() <= CHECKS_WAITING_MAX {
+            return None;
+        }
+        self.to_ask
+            .pop_front()
+            .or_else(|| self.expecting.pop_front())
+            .or_else(|| self.waiting.pop_front())
     }
 
     /// Whether [`work`](Self::work) has something to do.
@@ -150,10 +226,17 @@ impl<F> Check<F> {
             return Ok(self);
         }
         let md5 = self.md5.finish();
-        if self.done == self.finished.size && self.finished.md5 == Some(md5) {
-            Err(Verdict::Same(self.finished.path, md5))
-        } else {
-            Err(Verdict::Different(self.finished))
+        if self.done != self.finished.size || self.finished.md5 != Some(md5) {
+            return Err(Verdict::Different(self.finished));
         }
+        Err(match store.stat(&self.file) {
+            Ok(stat) => Verdict::Same {
+                path: self.finished.path,
+                md5,
+                size: self.finished.size,
+                copy_size: stat.size,
+            },
+            Err(error) => Verdict::Unreadable(self.finished.path, error),
+        })
     }
 }

@@ -6,6 +6,10 @@
 
 mod fault;
 mod means;
+#[cfg(test)]
+pub mod omit;
+mod tail;
+mod unverified;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +17,7 @@ use std::path::{Path, PathBuf};
 use self::fault::system;
 pub use self::fault::{Fault, Found};
 pub use self::means::Means;
+pub use self::unverified::Finished;
 
 use super::config::SourceConfig;
 use super::pointer::Pointer;
@@ -23,6 +28,8 @@ use crate::store::WriteStore;
 pub struct LocalCopy<F> {
     pointer: Option<Pointer>,
     live: Option<Live<F>>,
+    /// Whether the size of the file counts, or its end has to be compared first.
+    is_believed: bool,
 }
 
 /// The open file.
@@ -83,9 +90,12 @@ impl Generation {
 impl Paths {
     /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
     pub fn gaps(&self) -> PathBuf {
-        let mut name = self.local.clone().into_os_string();
-        name.push(".gaps");
-        PathBuf::from(name)
+        unverified::with_ending(&self.local, ".gaps")
+    }
+
+    /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
+    pub fn unverified(&self) -> PathBuf {
+        unverified::with_ending(&self.pointer, ".unverified")
     }
 
     /// The names that a line of the configuration gives.
@@ -158,6 +168,7 @@ impl<F> LocalCopy<F> {
             self.live = Some(means.create_live()?);
         }
         self.pointer = Some(pointer);
+        self.is_believed = true;
         Ok(())
     }
 
@@ -209,6 +220,7 @@ impl<F> LocalCopy<F> {
         let (live, pointer) = means.start_next(next)?;
         self.live = Some(live);
         self.pointer = Some(pointer);
+        self.is_believed = true;
         Ok(rotated)
     }
 
@@ -219,9 +231,13 @@ impl<F> LocalCopy<F> {
         generation: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let checkpoint = self.pointer.as_ref().map_or(0, |p| p.checkpoint);
+        let Some(held) = &self.pointer else {
+            return Ok(());
+        };
+        // Whether the copy's end is good is another question.
         let pointer = Pointer {
-            checkpoint,
+            checkpoint: held.checkpoint,
+            boot: held.boot.clone(),
             ..means.new_pointer(generation)
         };
         means.write_pointer(&pointer)?;
@@ -252,7 +268,11 @@ impl<F> LocalCopy<F> {
         size: u64,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let Some(live) = self.live.as_mut().filter(|live| live.size > size) else {
+        if self.size() <= size {
+            return Ok(());
+        }
+        self.lower_checkpoint(size, means)?;
+        let Some(live) = self.live.as_mut() else {
             return Ok(());
         };
         means

@@ -52,12 +52,35 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
+    /// After a restart of this machine the end of the copy was not what the server has: it was cut off.
+    Cut {
+        /// Where it began to differ.
+        from: u64,
+        /// How many bytes that were.
+        len: u64,
+        /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
+        kept: Option<&'a Path>,
+    },
+    /// After a restart of this machine a copy was finished whose end could not be compared.
+    Unchecked {
+        /// Its name.
+        kept: &'a Path,
+    },
     /// A complete copy has the server's digest.
     Verified {
         /// The copy's name.
         path: &'a Path,
         /// The digest.
         md5: [u8; 16],
+        /// Where the digest is not of the whole copy: of how many bytes, of how many.
+        part: Option<(u64, u64)>,
+    },
+    /// A complete copy is not compared with the server's file, and will not be.
+    Unverified {
+        /// The copy's name.
+        path: &'a Path,
+        /// Why not.
+        why: &'a str,
     },
     /// A complete copy was not the same as the server's file and is now; the other bytes are kept beside it.
     Healed {
@@ -146,9 +169,33 @@ impl fmt::Display for Event<'_> {
                 "the server has forgotten all behind {size}; our bytes from there on are kept as {}",
                 kept.display()
             ),
-            Event::Verified { path, md5 } => {
-                write!(f, "verified md5={} {}", Hex(md5), path.display())
+            Event::Cut { from, len, kept } => {
+                write!(
+                    f,
+                    "after a restart of this machine {len} bytes from {from} on "
+                )?;
+                match kept {
+                    Some(kept) => write!(
+                        f,
+                        "were not the server's; they are kept as {}",
+                        kept.display()
+                    ),
+                    None => f.write_str("were zeros that nobody wrote; they are fetched again"),
+                }
             }
+            Event::Unchecked { kept } => write!(
+                f,
+                "this machine was started again, and the server has nothing to compare the end of {} with: it stays as it is",
+                kept.display()
+            ),
+            Event::Verified { path, md5, part } => {
+                write!(f, "verified md5={} ", Hex(md5))?;
+                if let Some((size, copy_size)) = part {
+                    write!(f, "of the first {size} of {copy_size} bytes of ")?;
+                }
+                write!(f, "{}", path.display())
+            }
+            Event::Unverified { path, why } => write!(f, "not verified {}: {why}", path.display()),
             Event::Healed { path, from, kept } => write!(
                 f,
                 "healed {} from {from}; what it was before is kept as {}",

@@ -3,7 +3,7 @@
 //! It owns the order of things: DATA at the end of the copy and nowhere else, END at its size, NEXT only after END. A
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
-use super::copy::{Fault, Generation, LocalCopy, Means, Origin};
+use super::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
 use super::event::Event;
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
@@ -42,7 +42,12 @@ pub enum Outcome {
     /// Bytes were appended.
     Grew,
     /// A generation is complete; its copy has the name it was given.
-    Finished(Finished),
+    Finished {
+        /// The copy.
+        finished: Finished,
+        /// What came right after it went before the server could send it.
+        before_gap: bool,
+    },
     /// The digest of a generation that was finished without one.
     Digest(LateDigest),
 }
@@ -54,23 +59,8 @@ pub struct LateDigest {
     pub inode: crate::ids::Inode,
     /// How many bytes of it the digest is of.
     pub size: u64,
-    /// The digest.
-    pub md5: [u8; 16],
-}
-
-/// A complete generation.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finished {
-    /// The name of its copy.
-    pub path: std::path::PathBuf,
-    /// Its inode on the server.
-    pub inode: crate::ids::Inode,
-    /// How many bytes of it the server's digest is of.
-    pub size: u64,
-    /// That digest, if it came with the end.
+    /// The digest; `None` if it is one of a kind that is not known here.
     pub md5: Option<[u8; 16]>,
-    /// Classic had a part in the copy.
-    pub classic: bool,
 }
 
 impl Framed {
@@ -230,7 +220,31 @@ impl Framed {
             origin: Some(origin),
             classic: false,
         };
+        if next.after_gap {
+            let (inode, offset) = (held.inode, end.size);
+            let line = format!("{} lost {inode}:{offset}\n", means.stamp);
+            LocalCopy::<F>::note_gap(&line, means).map_err(Trouble::Files)?;
+            events(Event::Lost {
+                inode,
+                offset,
+                missing: None,
+            });
+        }
+        let mut finished = Finished {
+            path: means.next_name().map_err(Trouble::Files)?,
+            inode: held.inode,
+            size: end.size,
+            md5: end.md5,
+            by_content: false,
+            classic: held.classic,
+        };
+        means.put_on_list(&finished).map_err(Trouble::Files)?;
         let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
+        if kept != finished.path {
+            // Somebody else took the name just now.
+            finished.path = kept.clone();
+            means.put_on_list(&finished).map_err(Trouble::Files)?;
+        }
         if next.inode == held.inode {
             events(Event::Truncated { size, kept: &kept });
         } else {
@@ -248,13 +262,10 @@ impl Framed {
             });
         }
         self.remote_size = 0;
-        Ok(Outcome::Finished(Finished {
-            path: kept,
-            inode: held.inode,
-            size: end.size,
-            md5: end.md5,
-            classic: held.classic,
-        }))
+        Ok(Outcome::Finished {
+            finished,
+            before_gap: next.after_gap,
+        })
     }
 }
 

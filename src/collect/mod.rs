@@ -15,5 +15,6 @@ pub mod repair;
 pub mod shell;
 pub mod source;
 pub mod status;
+pub mod tail;
 pub mod trouble;
 pub mod verify;

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::framed::Finished;
+use super::copy::Finished;
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::WriteStore;
@@ -22,6 +22,8 @@ pub struct Repair<F> {
     finished: Finished,
     step: Step<F>,
     attempts: u8,
+    /// The server's file is known to be the one that this is a copy of.
+    is_recognised: bool,
 }
 
 /// How far it is.
@@ -35,6 +37,7 @@ enum Step<F> {
         file: F,
         at: u64,
         crc: Crc32,
+        tally: Tally,
     },
     /// The sound beginning of the copy goes into the new file.
     CopyStart {
@@ -57,6 +60,15 @@ enum Step<F> {
         at: u64,
         md5: Md5,
     },
+}
+
+/// What the comparison of blocks has shown so far.
+#[derive(Default)]
+struct Tally {
+    same: u64,
+    different: u64,
+    /// Where the first block that differs begins.
+    first: Option<u64>,
 }
 
 /// Blocks of the file that are compared.
@@ -87,15 +99,21 @@ pub enum Outcome {
         /// Why not.
         why: &'static str,
     },
+    /// The file that the server found by the copy's content is another one.
+    Foreign(PathBuf),
 }
 
 impl<F> Repair<F> {
     /// Begins with the checksums of the whole copy.
     pub fn new(finished: Finished) -> Repair<F> {
-        let step = Step::AskSums(Blocks::of(0, finished.size));
+        let blocks = match finished.by_content {
+            true => Blocks::fine(finished.size),
+            false => Blocks::of(0, finished.size),
+        };
         Repair {
+            is_recognised: !finished.by_content,
             finished,
-            step,
+            step: Step::AskSums(blocks),
             attempts: 0,
         }
     }
@@ -222,6 +240,7 @@ impl<F> Repair<F> {
                 file,
                 at,
                 crc,
+                tally,
             } => {
                 let in_block = (*at - blocks.start) % blocks.len;
                 let wanted = (blocks.len - in_block).min(blocks.end - *at);
@@ -239,19 +258,25 @@ impl<F> Repair<F> {
                 let theirs = sums.get(place..).and_then(|rest| rest.first_chunk::<4>());
                 let same = theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == crc.finish());
                 *crc = Crc32::new();
-                if !same {
-                    let start = blocks.start + number * blocks.len;
-                    let found = Blocks {
-                        start,
-                        len: blocks.len,
-                        end: blocks.end,
-                    };
-                    return self.narrow(found, store);
+                tally.note(same, blocks.start + number * blocks.len);
+                if !at_end && (tally.first.is_none() || !self.is_recognised) {
+                    return Ok(None);
                 }
-                Ok(
-                    at_end
-                        .then(|| self.hopeless("all its blocks are the same, but not the digest")),
-                )
+                // Files that are not related may have a few lines in common, such as a header.
+                if !self.is_recognised && tally.same < tally.different {
+                    return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
+                }
+                self.is_recognised = true;
+                match tally.first {
+                    Some(start) => {
+                        let found = Blocks { start, ..*blocks };
+                        self.narrow(found, store)
+                    }
+                    None => {
+                        let why = "all its blocks are the same, but not the digest";
+                        Ok(Some(self.hopeless(why)))
+                    }
+                }
             }
             Step::CopyStart {
                 file,
@@ -312,6 +337,7 @@ impl<F> Repair<F> {
             file,
             at: blocks.start,
             crc: Crc32::new(),
+            tally: Tally::default(),
         };
         Ok(())
     }
@@ -417,7 +443,29 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
     let _ = store.unlink(&scratch(path));
 }
 
+impl Tally {
+    fn note(&mut self, same: bool, start: u64) {
+        match same {
+            true => self.same += 1,
+            false => {
+                self.different += 1;
+                self.first.get_or_insert(start);
+            }
+        }
+    }
+}
+
 impl Blocks {
+    /// Blocks over the whole file, as many and as small as tell whether two files are related.
+    fn fine(size: u64) -> Blocks {
+        let len = size.div_ceil(SUMS_MAX as u64).max(FINE_BLOCK_LEN);
+        Blocks {
+            start: 0,
+            len,
+            end: size,
+        }
+    }
+
     /// Blocks over a part of the file, as few and as small as one answer allows.
     pub fn of(start: u64, end: u64) -> Blocks {
         let len = (end - start).div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
@@ -432,6 +480,9 @@ impl Blocks {
         count as u16
     }
 }
+
+/// A shorter block may be the same in any two logs.
+const FINE_BLOCK_LEN: u64 = 32;
 
 fn open<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<S::File> {
     store
@@ -500,6 +551,7 @@ mod tests {
             inode: Inode(7),
             size: 10,
             md5: None,
+            by_content: false,
             classic: false,
         });
         let alive = Frame::Alive { size: 10 }.to_bytes();

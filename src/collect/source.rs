@@ -6,9 +6,12 @@
 //! status, and [`Source::poll_timeout`].
 
 mod answer;
+mod ask;
 mod data;
 mod question;
+mod tail;
 
+use self::tail::Tail;
 use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
@@ -19,7 +22,7 @@ use super::pointer::BootId;
 use super::repair::Repair;
 use super::trouble::Trouble;
 use crate::ids::Inode;
-use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN};
+use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
 use crate::store::WriteStore;
 use crate::time::{Mono, Now};
 use crate::wire::line::{LineBuf, Progress};
@@ -43,6 +46,8 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// What is known of the copy's end, if it cannot be believed.
+    tail: Tail,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -78,9 +83,12 @@ enum Phase {
         /// The frames of version 2; `None` where the bytes come as they are.
         framed: Option<Box<Framed>>,
     },
-    /// A part of a finished copy is being fetched again.
-    Repairing {
+    /// Something about a copy was asked, and the answer line has come.
+    Inquiring {
+        purpose: Purpose,
         heard_at: Mono,
+        /// When something came last that was more than a sign of life.
+        moved_at: Mono,
         receiver: Box<Receiver>,
     },
 }
@@ -100,8 +108,12 @@ enum Purpose {
     Follow,
     /// To see, with inode 0, why a server does not answer.
     Probe,
+    /// To learn the digest of a finished copy.
+    Digest,
     /// To heal a finished copy.
     Repair,
+    /// To compare the end of our copy.
+    Check,
 }
 
 /// What to think of a server that closes without a word.
@@ -159,6 +171,31 @@ pub struct Context<'a, S> {
     pub events: &'a mut dyn FnMut(&SourceConfig, Event<'_>),
 }
 
+/// Where events of a source go.
+type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
+
+impl<S> Context<'_, S> {
+    /// What the steps on the files of `paths` need. The stamp may be empty where nothing gets a new name.
+    fn means<'b>(&'b mut self, paths: &'b Paths, stamp: &'b str) -> Means<'b, S> {
+        self.means_and_events(paths, stamp).0
+    }
+
+    /// The same for steps of which events are told meanwhile.
+    fn means_and_events<'b>(
+        &'b mut self,
+        paths: &'b Paths,
+        stamp: &'b str,
+    ) -> (Means<'b, S>, EventSink<'b>) {
+        let means = Means {
+            store: &mut *self.store,
+            paths,
+            boot: self.boot,
+            stamp,
+        };
+        (means, &mut *self.events)
+    }
+}
+
 impl<F> Source<F> {
     /// A source that makes its first try at once.
     pub fn new(config: SourceConfig, now: Mono) -> Source<F> {
@@ -173,6 +210,7 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            tail: Tail::default(),
             flawed: false,
             trouble: None,
             in_error: true,
@@ -201,8 +239,12 @@ impl<F> Source<F> {
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
-            Phase::Streaming { heard_at, .. } | Phase::Repairing { heard_at, .. } => {
-                heard_at.plus_ms(periods.idle_ms)
+            Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Inquiring {
+                heard_at, moved_at, ..
+            } => {
+                let silent_at = heard_at.plus_ms(periods.idle_ms);
+                silent_at.min(moved_at.plus_ms(ANSWER_MAX_MS))
             }
         }
     }
@@ -233,7 +275,7 @@ impl<F> Source<F> {
             Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
             Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
             Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } | Phase::Repairing { .. } => self.fail(Trouble::Silence, cx),
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => self.fail(Trouble::Silence, cx),
         }
     }
 
@@ -290,7 +332,7 @@ impl<F> Source<F> {
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
-            Phase::Streaming { .. } | Phase::Repairing { .. } => input,
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
                 (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
@@ -315,8 +357,12 @@ impl<F> Source<F> {
         closed: Closed,
         cx: &mut Context<'_, S>,
     ) {
+        let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
+            (Phase::Inquiring { .. }, _) if is_in_order && self.tail.take_end() => {
+                return self.wait_for_work(cx.now.mono);
+            }
             (
                 Phase::Answering { asked, line, .. },
                 closed @ (Closed::ByServer | Closed::Broken(_)),
@@ -349,7 +395,7 @@ impl<F> Source<F> {
         drop(old);
         match self.open_copy(cx) {
             Ok(copy) => {
-                let same = (copy.inode(), copy.size()) == before;
+                let same = (copy.inode(), copy.size()) == before && copy.doubtful_from().is_none();
                 self.copy = Some(copy);
                 if !same && self.wants_connection() {
                     self.phase = Phase::Waiting { until: cx.now.mono };
@@ -388,24 +434,28 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<LocalCopy<F>, Fault> {
-        let (events, config) = (&mut cx.events, &self.config);
         let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+        let config = &self.config;
         let copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
+        let mut list = means.read_list()?;
+        if let Some(repair) = &self.repair {
+            list.retain(|finished| finished.path != repair.finished().path);
+        }
+        for finished in self.audit.restore(list) {
+            self.tell_unverified(&finished, ask::TOO_MANY, cx);
+        }
+        self.tail = Tail::default();
         Ok(copy)
     }
 
     /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
     fn note_silent_close(&mut self, asked: Asked) {
-        if asked.purpose != Purpose::Follow || asked.offset == 0 {
+        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        if !names_a_place || asked.offset == 0 {
             self.doubt = Doubt::Silent(0);
             return;
         }
@@ -419,8 +469,12 @@ impl<F> Source<F> {
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
     fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
+        if !matches!(trouble, Trouble::AskAgain) {
+            self.note_unanswered();
+        }
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
+            _ if matches!(trouble, Trouble::AskAgain) => true,
             Phase::Streaming {
                 since,
                 brought_something,
@@ -432,7 +486,7 @@ impl<F> Source<F> {
                 }
                 trouble.is_ordinary() && (brought_something || lasted)
             }
-            _ => matches!(trouble, Trouble::AskAgain),
+            _ => false,
         };
         let wait_ms = if good {
             self.backoff.after_success_ms(cx.random)

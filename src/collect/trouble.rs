@@ -83,8 +83,6 @@ pub enum Trouble {
     Protocol(Protocol),
     /// The source is to speak version 2 only, and the server does not.
     OnlyClassic,
-    /// More copies were finished than could be compared in the meantime.
-    Behind,
     /// The answer shows that another question is the right one.
     AskAgain,
     /// Not even a keep-alive came for too long.
@@ -122,7 +120,6 @@ impl Trouble {
             Trouble::Protocol(protocol) => (15, protocol.number()),
             Trouble::OnlyClassic => (16, 0),
             Trouble::AskAgain => (17, 0),
-            Trouble::Behind => (18, 0),
             Trouble::Files(Fault::System { error, .. }) => (10, number(error)),
             Trouble::Files(Fault::Pointer(..)) => (11, 0),
             Trouble::Files(Fault::Locked(..)) => (12, 0),
@@ -152,7 +149,6 @@ impl fmt::Display for Trouble {
             Trouble::OnlyClassic => {
                 f.write_str("the server speaks only the classic protocol, and proto=v2 is configured")
             }
-            Trouble::Behind => f.write_str("too many finished copies wait to be verified"),
             Trouble::AskAgain => f.write_str("the server is asked in another way"),
             Trouble::Silence => f.write_str("connection lost: nothing was heard for too long"),
             Trouble::Files(fault) => fault.fmt(f),

@@ -145,6 +145,50 @@ fn a_hundred_truncations_with_a_narrow_window() {
     }
 }
 
+#[test]
+fn truncated_again_and_again_before_a_reader_that_stands_still() {
+    for (window, hints) in [(0, true), (0, false), (30, true), (100, true)] {
+        let mut pair = Pair::following();
+        pair.hints = hints;
+        pair.link.window = window;
+        pair.link.delay_ms = 50_000;
+        for _ in 0..12 {
+            pair.log.truncate();
+            pair.log.lines(1);
+            pair.run_ms(4_000);
+        }
+        pair.link.window = 256 * 1024;
+        pair.link.delay_ms = 0;
+        pair.settle();
+        pair.settle();
+        pair.check_bytes();
+        pair.check_status();
+        assert_eq!(pair.local(), pair.log.live_bytes());
+    }
+}
+
+#[test]
+fn truncated_while_there_is_more_to_send_and_then_deleted() {
+    // Between two names nothing can follow, and nothing spins.
+    for hints in [true, false] {
+        let mut pair = Pair::following();
+        pair.link.window = 0;
+        pair.log.lines(30);
+        pair.hints = hints;
+        pair.run_ms(6_000);
+        pair.log.truncate();
+        pair.log.lines(40);
+        pair.log.delete();
+        pair.link.window = 256 * 1024;
+        pair.run_ms(30_000);
+        pair.log.create();
+        pair.log.lines(1);
+        pair.settle();
+        pair.check_bytes();
+        assert_eq!(pair.local(), pair.log.live_bytes());
+    }
+}
+
 // While away.
 
 #[test]

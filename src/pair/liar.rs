@@ -105,6 +105,7 @@ fn next(inode: u64) -> Vec<u8> {
     Frame::Next(Next {
         inode: Inode(inode),
         mtime_ns: 6,
+        after_gap: false,
     })
     .to_bytes()
     .to_vec()
@@ -470,7 +471,7 @@ fn a_digest_belongs_to_the_generation_it_names() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size,
-            md5: md5(GOOD),
+            md5: Some(md5(GOOD)),
         };
         victim.hear(&digest.to_bytes());
         while victim.pair.source.has_work() {
@@ -495,7 +496,7 @@ fn digests_may_come_late_and_in_any_order() {
         let digest = Frame::Digest {
             inode: Inode(inode),
             size: bytes.len() as u64,
-            md5: md5(bytes),
+            md5: Some(md5(bytes)),
         };
         victim.hear(&digest.to_bytes());
     }

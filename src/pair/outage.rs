@@ -147,6 +147,27 @@ fn a_reader_that_stands_still_for_a_while_gets_what_was_rotated_meanwhile() {
 }
 
 #[test]
+fn what_is_deleted_before_a_slow_reader_came_to_it_is_told() {
+    let mut pair = Pair::following();
+    pair.log.lines(200);
+    pair.link.window = 40;
+    pair.link.delay_ms = 500;
+    for _ in 0..6 {
+        pair.run_ms(5_000);
+        pair.log.rotate();
+        pair.log.lines(200);
+        pair.log.retain(2);
+    }
+    pair.link.window = 256 * 1024;
+    pair.link.delay_ms = 0;
+    pair.settle();
+    pair.check();
+    assert!(pair.says("lost 101:"), "{}", pair.report());
+    assert!(pair.host.exists("/l/m.gaps"));
+    assert_eq!(pair.link.opened(), 1);
+}
+
+#[test]
 fn a_large_generation_needs_many_frames() {
     let mut pair = Pair::new();
     pair.log.create();

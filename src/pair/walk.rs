@@ -6,6 +6,7 @@ use super::Pair;
 use super::link::{End, Line};
 use super::log::Style;
 use crate::collect::backoff::Random;
+use crate::wire::proof::START_LEN;
 
 const SEEDS: u64 = 200;
 const STEPS: u32 = 300;
@@ -146,22 +147,26 @@ impl Walk {
             Action::Rotate => self.rotate(),
             Action::Rename if self.rotator != Rotator::CopyTruncate => {
                 self.reopen();
+                self.pair.run_ms(TICK_MS);
                 self.pair.log.rename();
                 self.create();
-                self.held_since = Some(now_ms);
+                self.held_since = Some(self.pair.mono_ms);
             }
             Action::LateWrite => {
                 if self
                     .held_since
                     .is_some_and(|since| now_ms - since < LATE_MS)
                 {
+                    pair.run_ms(TICK_MS);
                     pair.log.late_line();
-                    self.held_since = Some(now_ms);
+                    self.held_since = Some(pair.mono_ms);
+                    pair.run_ms(TICK_MS);
                 }
             }
             Action::Reopen => self.reopen(),
             Action::Delete => {
                 self.reopen();
+                self.pair.run_ms(TICK_MS);
                 self.pair.log.delete();
                 self.create();
                 self.pair.log.reopen();
@@ -209,9 +214,15 @@ impl Walk {
         }
     }
 
-    /// Creates the live file, sometimes with the inode of one that is gone. Nobody may have that one open.
+    /// Creates the live file, sometimes with the inode of one that is gone. Nobody may have that one open, and of the
+    /// one that the collector follows it must hold enough to tell it from others: of nothing there is no proof.
     fn create(&mut self) {
-        let free = self.pair.log.disk.free_inodes();
+        let mut free = self.pair.log.disk.free_inodes();
+        if self.pair.local().len() < START_LEN {
+            let pointer = self.pair.host.read("/p/m").unwrap_or_default();
+            let followed = format!("{} ", String::from_utf8_lossy(&pointer));
+            free.retain(|inode| !followed.starts_with(&format!("{inode} ")));
+        }
         let is_open = !self.pair.sessions.is_empty();
         match free
             .first()

@@ -11,7 +11,7 @@ use super::config::FileEntry;
 use super::follow::Place;
 use super::glob::TooMuch;
 use super::memory::Memory;
-use super::order::{self, Age};
+use super::order::{self, Age, Series};
 use crate::ids::Inode;
 use crate::limits::{CANDIDATES_MAX, LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
@@ -31,6 +31,8 @@ pub struct Choice<F> {
     pub reply: Reply,
     /// Whether it is the live file or a rotated one.
     pub place: Place,
+    /// The rotated file that comes after it, as far as somebody wants to know.
+    pub then: Option<Inode>,
 }
 
 /// Why nothing answers a request. In classic the client sees only that the connection closes.
@@ -127,6 +129,7 @@ impl<S: ReadStore> Query<'_, S> {
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
                 place: Place::Older,
+                then: None,
             });
         }
         let (mark, newer_than) = match held {
@@ -215,10 +218,10 @@ impl<S: ReadStore> Query<'_, S> {
             }
             true
         })?;
-        if is_series(&found) {
+        if series_of(&found).is_some() {
             let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
                 found.iter_mut().map(|c| &mut c.age).collect();
-            order::follow_numbers(&mut ages);
+            order::follow_names(&mut ages);
         }
         Ok(found)
     }
@@ -336,13 +339,13 @@ pub(super) struct Candidate {
     /// Its size.
     pub size: u64,
     /// See [`order::series`].
-    series: Option<u32>,
+    series: Option<Series>,
 }
 
-/// Whether the names of all rotated files count rotations, and so tell their order.
-pub(super) fn is_series(rotated: &Candidates) -> bool {
+/// The series that all rotated files belong to, if it is one.
+pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
     let series = rotated.first().and_then(|first| first.series);
-    series.is_some() && rotated.iter().all(|c| c.series == series)
+    series.filter(|_| rotated.iter().all(|c| c.series == series))
 }
 
 /// The client holds nothing it could name: the live file from where it wants.
@@ -370,6 +373,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         offset,
         reply: Reply::classic(mark, inode),
         place: Place::Live,
+        then: None,
     }
 }
 
@@ -381,6 +385,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
         offset: 0,
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         place,
+        then: None,
     }
 }
 

@@ -3,13 +3,16 @@
 //! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
 //! file has changed in between, the client notices and comes back.
 
+mod mark;
+
 use std::io;
 
+use self::mark::Mark;
 use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, Sent, is_there};
+use super::likeness::{GUARD_LEN, is_there};
 use super::pace::{Pace, Verdict};
 use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
@@ -18,11 +21,9 @@ use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
-use crate::wire::crc32::Crc32;
 use crate::wire::frame::{
     self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
 };
-use crate::wire::proof::{Block, HEAD_LEN};
 
 /// A log on its way to a client of version 2.
 pub struct Chain<F> {
@@ -44,6 +45,10 @@ pub struct Chain<F> {
     rewritten: bool,
     /// Every generation older than this one was last written no later.
     floor_ns: u64,
+    /// The file that was seen to come after it before it was its turn.
+    then: Option<Inode>,
+    /// The file of the generation before.
+    before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     pace: Pace,
@@ -60,18 +65,6 @@ struct OpenFrame {
     mark: Mark,
     /// What the digest is then.
     digest: Digest,
-}
-
-/// What is remembered of the bytes that were sent, to know them again.
-#[derive(Clone, Default)]
-struct Mark {
-    /// The first, at most [`GUARD_LEN`].
-    start: heapless::Vec<u8, GUARD_LEN>,
-    /// The checksum of the first, at most [`HEAD_LEN`].
-    head: Crc32,
-    head_len: u16,
-    /// The last, at most [`GUARD_LEN`].
-    guard: heapless::Vec<u8, GUARD_LEN>,
 }
 
 /// A generation whose digest is still being computed.
@@ -97,6 +90,7 @@ impl<F> Chain<F> {
             offset,
             reply,
             place,
+            then,
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         let mark = Mark::of(store, &file, offset)?;
@@ -112,6 +106,8 @@ impl<F> Chain<F> {
             reason: None,
             rewritten: false,
             floor_ns,
+            then,
+            before: None,
             sound_ns: stat.mtime_ns,
             pace: Pace::new(now.mono),
         };
@@ -146,7 +142,7 @@ impl<F> Chain<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
-            Look::Same | Look::Rotated if sent && self.is_written_over(cx.store) => {
+            Look::Same | Look::Rotated if sent && self.is_written_over(query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
@@ -223,7 +219,11 @@ impl<F> Chain<F> {
             return Ok(0);
         };
         head.copy_from_slice(&self.head);
-        if self.open.is_none() && self.follow.ahead() == 0 {
+        if self.open.as_ref().is_some_and(|open| open.taken == 0) {
+            // Nobody has seen anything of it, and the file may have changed since.
+            self.open = None;
+        }
+        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten) {
             return Ok(head_len);
         }
         let wanted = match &self.open {
@@ -316,7 +316,7 @@ impl<F> Chain<F> {
         bytes: &[u8],
         query: &Query<'_, S>,
     ) -> io::Result<bool> {
-        if !self.mark.guard.is_empty() {
+        if !self.mark.is_empty() {
             return self.is_sound(query.store);
         }
         let start = &bytes[..bytes.len().min(GUARD_LEN)];
@@ -325,16 +325,21 @@ impl<F> Chain<F> {
         }
         // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
         // are not its first: others were written, copied and truncated before anybody looked.
-        let is_first =
-            !self.follow.is_live() || matches!(query.first_copy(self.floor_ns), Ok(None));
-        Ok(is_first)
+        Ok(matches!(self.first_copy(query), Ok(None)))
+    }
+
+    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
+    fn first_copy<S: ReadStore<File = F>>(
+        &self,
+        query: &Query<'_, S>,
+    ) -> Result<Option<CopyOf<F>>, Refusal> {
+        query.first_copy(self.follow.inode(), self.before, self.floor_ns)
     }
 
     /// Whether what was sent last is still there.
     fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
-        let guard = &self.mark.guard;
-        let start = self.follow.offset() - guard.len() as u64;
-        let is_there = is_there(store, self.follow.file(), guard, start)?;
+        let follow = &self.follow;
+        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
         }
@@ -342,10 +347,15 @@ impl<F> Chain<F> {
     }
 
     /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    fn is_written_over<S: ReadStore<File = F>>(&mut self, store: &S) -> bool {
-        self.follow.stat().mtime_ns != self.sound_ns
-            && self.follow.ahead() == 0
-            && matches!(self.is_sound(store), Ok(false))
+    fn is_written_over<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
+        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+            return false;
+        }
+        let is_same = match self.follow.offset() {
+            0 => self.first_copy(query).map(|copy| copy.is_none()).ok(),
+            _ => self.is_sound(query.store).ok(),
+        };
+        is_same == Some(false)
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
@@ -362,13 +372,7 @@ impl<F> Chain<F> {
         if self.follow.offset() == 0 {
             return self.start_over(cx, query);
         }
-        let sent = Sent {
-            offset: self.follow.offset(),
-            start: &self.mark.start,
-            head: self.mark.head_block(),
-            guard: &self.mark.guard,
-            floor_ns: self.floor_ns,
-        };
+        let sent = self.mark.sent(self.follow.offset(), self.floor_ns);
         match query.copy_of(&sent, self.follow.inode()) {
             Ok(Some(copy)) if copy.stat.size >= sent.offset => {
                 let offset = sent.offset;
@@ -394,7 +398,7 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        match query.first_copy(self.floor_ns) {
+        match self.first_copy(query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => self.follow.start_over(stat),
@@ -410,6 +414,7 @@ impl<F> Chain<F> {
         let grace_ms = cx.config.grace_ms;
         self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
         self.follow.look_soon();
+        self.then = None;
         self.reason = Some(Reason::Truncated);
     }
 
@@ -423,6 +428,17 @@ impl<F> Chain<F> {
         if self.digest.done() < self.follow.offset() && self.late.is_some() {
             // One digest at a time; this generation waits for the one before it.
             return Turn::On;
+        }
+        if self.follow.offset() == 0 {
+            // An empty file may have been emptied.
+            match self.first_copy(query) {
+                Ok(None) => {}
+                Ok(Some(copy)) => {
+                    self.follow_copy(copy, 0, cx);
+                    return Turn::On;
+                }
+                Err(refusal) => return self.wait_or_end(refusal, true),
+            }
         }
         let stat = *self.follow.stat();
         self.close(reason, &stat, true, cx, query)
@@ -452,7 +468,7 @@ impl<F> Chain<F> {
             inode: held_by.id.inode,
             mtime_ns: held_by.mtime_ns,
             floor_ns: self.floor_ns,
-            successor: self.follow.successor(),
+            then: self.then.or(self.follow.successor()),
         };
         let next = match query.next_after(&left) {
             Ok(next) => next,
@@ -464,6 +480,7 @@ impl<F> Chain<F> {
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
+            after_gap: next.after_gap,
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Turn::On
@@ -481,11 +498,15 @@ impl<F> Chain<F> {
             stat,
             place,
             floor_ns,
+            then,
+            ..
         } = next;
         self.floor_ns = floor_ns;
+        self.then = then;
         self.sound_ns = stat.mtime_ns;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
+        self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         let told = std::mem::replace(&mut self.told, self.follow.inode());
         if late {
@@ -518,7 +539,7 @@ impl<F> Chain<F> {
             self.say(Frame::Digest {
                 inode: late.inode,
                 size: late.size,
-                md5,
+                md5: Some(md5),
             });
         }
     }
@@ -537,44 +558,5 @@ impl<F> Chain<F> {
     fn next_look(&self, config: &Config) -> Mono {
         self.follow
             .next_look(!self.has_output(), config.delay_check_ms)
-    }
-}
-
-impl Mark {
-    /// What is to be remembered of the first `offset` bytes of a file.
-    fn of<S: ReadStore>(store: &S, file: &S::File, offset: u64) -> io::Result<Mark> {
-        let mut buf = [0; HEAD_LEN];
-        let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
-        let read = store.read_at(file, &mut buf[..head_len], 0)?;
-        let mut mark = Mark::default();
-        mark.extend(&buf[..read]);
-        let guard_len = mark.guard.len();
-        let guard = &mut buf[..guard_len];
-        let read = store.read_at(file, guard, offset - guard_len as u64)?;
-        mark.guard.clear();
-        let _ = mark.guard.extend_from_slice(&buf[..read]);
-        Ok(mark)
-    }
-
-    /// So many more bytes follow those that are remembered.
-    fn extend(&mut self, bytes: &[u8]) {
-        let room = (GUARD_LEN - self.start.len()).min(bytes.len());
-        let _ = self.start.extend_from_slice(&bytes[..room]);
-        let room = (HEAD_LEN - usize::from(self.head_len)).min(bytes.len());
-        self.head.update(&bytes[..room]);
-        self.head_len += room as u16;
-        let last = &bytes[bytes.len().saturating_sub(GUARD_LEN)..];
-        let kept = GUARD_LEN - last.len();
-        let dropped = self.guard.len().saturating_sub(kept);
-        self.guard.drain(..dropped);
-        let _ = self.guard.extend_from_slice(last);
-    }
-
-    fn head_block(&self) -> Option<Block> {
-        (self.head_len > 0).then(|| Block {
-            start: 0,
-            len: self.head_len,
-            crc: self.head.finish(),
-        })
     }
 }

@@ -217,7 +217,7 @@ impl<F> Job<F> {
                 let frame = Frame::Digest {
                     inode: stat.id.inode,
                     size: *size,
-                    md5,
+                    md5: Some(md5),
                 };
                 self.out.extend_from_slice(&frame.to_bytes());
                 Ok(true)

@@ -1,5 +1,5 @@
 //! The order of generations: by their last write, which renaming does not change; ties by what their names say. Names
-//! that count rotations know better than a clock that was set.
+//! of one series know better than a clock that was set.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -60,31 +60,47 @@ impl Age {
     }
 }
 
-/// A name that counts rotations, like `m.3`: a checksum of what stands around the number. Names with the same one
-/// can be compared.
-pub fn series(path: &Path) -> Option<u32> {
-    let name = path.file_name()?.as_bytes();
-    let is_stamp = name
-        .split(|b| !b.is_ascii_digit())
-        .any(|run| run.len() >= STAMP_LEN_MIN);
-    let end = name.iter().rposition(u8::is_ascii_digit)? + 1;
-    let number = name.get(..end)?;
-    let start = number.iter().rposition(|b| !b.is_ascii_digit());
-    if is_stamp || tai64n_nanos(name).is_some() {
-        return None;
-    }
-    let mut crc = Crc32::new();
-    crc.update(name.get(..start.map_or(0, |at| at + 1))?);
-    crc.update(b"#");
-    crc.update(name.get(end..)?);
-    Some(crc.finish())
+/// Rotated files whose names differ in one number only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Series {
+    /// A checksum of what stands around the number.
+    words: u32,
+    /// The number counts rotations, like that of `m.3`, and does not come from a clock, like that of `m-20261122`.
+    pub counts: bool,
 }
 
-/// Brings the ages of files whose names count rotations into the order of these names, where the times of their last
-/// writes say otherwise: clocks are set, numbers are not. No age becomes less.
+/// The series that a name belongs to.
+pub fn series(path: &Path) -> Option<Series> {
+    let name = path.file_name()?.as_bytes();
+    let runs = name
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .scan(0, |end, run| {
+            *end += run.len();
+            Some((*end - run.len()..*end, run))
+        })
+        .filter(|(_, run)| run.first().is_some_and(u8::is_ascii_digit))
+        .map(|(place, _)| place);
+    let stamp = match tai64n_nanos(name) {
+        Some(_) => Some(1..TAI64N_LEN.min(name.len())),
+        None => runs.clone().find(|place| place.len() >= STAMP_LEN_MIN),
+    };
+    let counts = stamp.is_none();
+    let number = stamp.or_else(|| runs.last())?;
+    let mut crc = Crc32::new();
+    crc.update(name.get(..number.start)?);
+    crc.update(b"#");
+    crc.update(name.get(number.end..)?);
+    Some(Series {
+        words: crc.finish(),
+        counts,
+    })
+}
+
+/// Brings the ages of the files of one series into the order of their names, where the times of their last writes say
+/// otherwise: clocks are set, and who writes to a rotated file does not rotate it anew. No age becomes less.
 ///
 /// Where every single file says that a greater number is newer, that is how this rotator counts.
-pub fn follow_numbers(ages: &mut [&mut Age]) {
+pub fn follow_names(ages: &mut [&mut Age]) {
     ages.sort_unstable_by_key(|age| (age.rank, age.inode));
     let pairs = ages.len().saturating_sub(1);
     let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
@@ -117,6 +133,9 @@ pub fn is_compressed(path: &Path) -> bool {
 
 /// Digits of a date, at least; shorter numbers count rotations.
 const STAMP_LEN_MIN: usize = 8;
+
+/// Bytes of `@` and the label in the names that svlogd, s6-log and multilog give.
+const TAI64N_LEN: usize = 25;
 
 /// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
 /// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
@@ -209,7 +228,7 @@ mod tests {
     fn ordered(mtimes: &[u64]) -> Vec<u64> {
         let named = |(n, &mtime): (u64, &u64)| age(&format!("/v/m.{n}"), mtime, n);
         let mut ages: Vec<Age> = (1..).zip(mtimes).map(named).collect();
-        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
         ages.sort_unstable();
         ages.iter().map(|age| age.inode.0).collect()
     }
@@ -232,7 +251,7 @@ mod tests {
     #[test]
     fn the_same_number_twice_says_nothing() {
         let mut ages = [age("/v/m.1", 9, 1), age("/v/m.01", 8, 2)];
-        follow_numbers(&mut ages.iter_mut().collect::<Vec<_>>());
+        follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
         assert!(ages[1] < ages[0]);
     }
 
@@ -243,10 +262,18 @@ mod tests {
         assert_eq!(of("/v/log4.1.txt"), of("/v/log4.2.txt"));
         assert_ne!(of("/v/m.1"), of("/v/n.1"));
         assert_ne!(of("/v/m.1"), of("/v/m.1.txt"));
-        for name in ["/v/m", "/v/m.old", "/v/m-20261122", "/v/m-20261122.1"] {
+        assert_eq!(of("/v/m-20261122"), of("/v/m-20261123"));
+        assert_ne!(of("/v/m-20261122"), of("/v/m-20261122.1"));
+        assert_ne!(of("/v/m-20261122-13"), of("/v/m-20261122-14"));
+        assert_eq!(
+            of("/v/@4000000068f0a1b21d8e3f2c.s"),
+            of("/v/@4000000068f0a1b31d8e3f2c.s")
+        );
+        assert!(of("/v/m.1").is_some_and(|series| series.counts));
+        assert!(of("/v/m-20261122").is_some_and(|series| !series.counts));
+        for name in ["/v/m", "/v/m.old", "/", "/v/@"] {
             assert_eq!(of(name), None, "{name}");
         }
-        assert_eq!(of("/v/@4000000068f0a1b21d8e3f2c.s"), None);
     }
 
     #[test]

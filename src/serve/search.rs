@@ -5,15 +5,15 @@
 
 mod held;
 
-use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, is_series};
+use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, series_of};
 use super::follow::Place;
 use super::likeness::Sent;
-use super::order::Age;
+use super::order::{self, Age};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
-use crate::wire::proof::{Block, Proof};
+use crate::wire::proof::{Block, Proof, START_LEN};
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
 
@@ -27,6 +27,10 @@ pub struct NextFile<F> {
     pub place: Place,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
+    /// The rotated file that comes after it, if there is one already.
+    pub then: Option<Inode>,
+    /// There was another before it, which is gone.
+    pub after_gap: bool,
 }
 
 /// A copy that somebody made of a generation before truncating it.
@@ -45,8 +49,8 @@ pub struct Left {
     pub mtime_ns: u64,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
-    /// The file that was seen to take over its name, which counts more than times do.
-    pub successor: Option<Inode>,
+    /// The file that was seen to come after it, which counts more than times do.
+    pub then: Option<Inode>,
 }
 
 impl Left {
@@ -54,8 +58,9 @@ impl Left {
     /// older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
         let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        let is_counted = series_of(rotated).is_some_and(|series| series.counts);
         match found.map(|c| c.age) {
-            Some(age) if age.mtime_ns() >= self.floor_ns || is_series(rotated) => age,
+            Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
     }
@@ -144,10 +149,14 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let after = left.age(&rotated);
         let is_next = |c: &Candidate| {
-            (c.age > after || Some(c.age.inode) == left.successor) && c.age.inode != left.inode
+            (c.age > after || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = self.find_generation(&rotated, live.as_ref(), &is_next)?;
+        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
         let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
+        let is_there = |inode: Inode| {
+            Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
+        };
         let place = place_of(&stat, &rotated);
         let floor_ns = match place {
             // What is newer than the generation being left is a copy of this one, and not older than it.
@@ -155,6 +164,8 @@ impl<S: ReadStore> Query<'_, S> {
             Place::Latest | Place::Older => floor_ns(&stat, &rotated).max(after.mtime_ns()),
         };
         Ok(NextFile {
+            then: then(&stat, &rotated),
+            after_gap: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,
             file,
@@ -162,15 +173,26 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// A copy of the generation that began after `floor_ns` in the live file, if there is one: of what was written and
-    /// truncated before anybody looked.
-    pub fn first_copy(&self, floor_ns: u64) -> Result<Option<CopyOf<S::File>>, Refusal> {
+    /// A copy of the generation that began in the file `own` after `floor_ns`, if there is one: of what was written and
+    /// truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
+    /// come back.
+    pub fn first_copy(
+        &self,
+        own: Inode,
+        before: Option<Inode>,
+        floor_ns: u64,
+    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let floor = Age::floor(floor_ns);
+        let own = rotated.iter().find(|c| c.age.inode == own);
+        let may = |c: &Candidate| {
+            let comes_first = own.is_none_or(|own| c.age < own.age);
+            comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
+        };
         let is_copy =
             |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(&rotated, &|c| c.age > floor && c.size > 0, &is_copy)?;
+        let found = self.find_rotated(&rotated, &may, &is_copy)?;
         Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
@@ -194,9 +216,9 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Finds the file that holds what the client proves.
     ///
-    /// The inode tells which of the rotated files it is. It does not tell that it is the live file: that one keeps its
-    /// inode where it is truncated after a copy was made, and a copy made since the client's generation began is newer
-    /// than everything before it.
+    /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was made, and a new file
+    /// may have it. But the client's generation is the first that was written since it began, so of the files that have
+    /// what the client proves, the oldest of that time is it.
     fn find_whole(
         &self,
         asked: Inode,
@@ -208,42 +230,44 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let same = self.open_if_rotated(asked, rotated)?;
-        if held.offset == 0 && (is_live || same.is_some()) {
-            // Nothing is held, so nothing is proved, but what comes first is known. While nothing is written to the live
-            // file, its writer may still write to an older one.
-            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0);
-            let is_next = |file: &S::File, stat: &Stat| {
-                stat.id.inode == asked
-                    || (has_moved_on || self.store.at_rest(file))
-                        && !self.is_start_of(file, stat.size, live.as_ref())
-            };
-            let own = rotated.iter().find(|c| c.age.inode == asked);
-            let may = |c: &Candidate| held.is_newer(c) && own.is_none_or(|own| c.age <= own.age);
-            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_next)? {
-                return Ok(Ok((file, stat)));
-            }
-        }
-        if let Some((file, stat)) = same.filter(|(file, stat)| fits(file, stat)) {
-            return Ok(Ok((file, stat)));
-        }
+        let own = rotated.iter().find(|c| c.age.inode == asked);
         let is_proved = held.offset > 0 && !held.proof.is_empty();
-        if is_proved {
-            let may = |c: &Candidate| held.is_newer(c) && c.size >= held.offset;
+        // Many logs begin with the same few bytes.
+        let is_strong = is_proved && held.offset >= START_LEN as u64;
+        if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
+            // Where nothing is held, nothing is proved, but what comes first is known. While nothing is written to the
+            // client's file and nobody rotates it, its writer may still write to the one before.
+            let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0)
+                || rotated.iter().filter(|c| held.is_newer(c)).count() > 1;
+            let is_over = |file: &S::File| {
+                is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
+            };
             let is_it = |file: &S::File, stat: &Stat| {
-                fits(file, stat) && !self.is_start_of(file, stat.size, live.as_ref())
+                fits(file, stat)
+                    && (stat.id.inode == asked
+                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref()))
+            };
+            let may = |c: &Candidate| {
+                let comes_first = own.is_none_or(|own| c.age <= own.age);
+                held.is_newer(c) && c.size >= held.offset && comes_first
             };
             if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
+        if own.is_some()
+            && let Some((file, stat)) = self.open_rotated(asked)?
+            && fits(&file, &stat)
+        {
+            return Ok(Ok((file, stat)));
+        }
         let live = match live {
-            Some((file, stat)) if (is_proved || stat.id.inode == asked) && fits(&file, &stat) => {
+            Some((file, stat)) if (is_strong || stat.id.inode == asked) && fits(&file, &stat) => {
                 return Ok(Ok((file, stat)));
             }
             live => live,
         };
-        if !is_proved {
+        if !is_strong {
             return Ok(Err(live));
         }
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
@@ -282,18 +306,6 @@ impl<S: ReadStore> Query<'_, S> {
             true
         })?;
         Ok(oldest.map(|(_, found)| found))
-    }
-
-    /// Opens the file of this inode, if it is one of the rotated ones and we are permitted to read it.
-    fn open_if_rotated(
-        &self,
-        inode: Inode,
-        rotated: &Candidates,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        match rotated.iter().any(|c| c.age.inode == inode) {
-            true => self.open_rotated(inode),
-            false => Ok(None),
-        }
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut short while it was
@@ -414,6 +426,7 @@ impl<S: ReadStore> Query<'_, S> {
                 v2: Some(terms),
             },
             place: place_of(&stat, rotated),
+            then: then(&stat, rotated),
             stat,
         }
     }
@@ -443,6 +456,12 @@ fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
         None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
     };
     floor.unwrap_or(0).max(stat.mtime_ns)
+}
+
+/// The rotated file that comes after another one.
+fn then(stat: &Stat, rotated: &Candidates) -> Option<Inode> {
+    let own = find(stat, rotated)?.age;
+    order::next_newer(rotated.iter().map(|c| c.age), own).map(|age| age.inode)
 }
 
 /// Which file of the log it is.

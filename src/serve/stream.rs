@@ -41,6 +41,7 @@ impl<F> Stream<F> {
             offset,
             reply,
             place,
+            ..
         } = choice;
         Stream {
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),

@@ -132,3 +132,5 @@ pub trait WriteStore {
 
 #[cfg(test)]
 pub mod fake;
+#[cfg(test)]
+pub mod model;

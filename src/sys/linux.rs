@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 use heapless::String;
@@ -38,6 +40,11 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
 
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL))
+}
+
+/// The address of a socket that has a name, but no file.
+pub(super) fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name)
 }
 
 /// Makes everything visible on the file system that holds `dir` durable.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod files;
 pub mod inotify;
 pub mod limits;
+pub mod notify;
 mod pidfile;
 mod privileges;
 pub mod process;

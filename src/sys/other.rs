@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 use heapless::String;
@@ -13,6 +14,11 @@ use super::inotify::{Event, Watch, WatchId};
 
 /// Always `Unsupported`: link, sync and unlink instead.
 pub fn rename_noreplace(_from: &Path, _to: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Always `Unsupported`: every socket has a file.
+pub(super) fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
     Err(ErrorKind::Unsupported.into())
 }
 

@@ -64,8 +64,8 @@ pub enum Frame<'a> {
         inode: Inode,
         /// How many bytes of it, from its start, the digest is of.
         size: u64,
-        /// Their MD5.
-        md5: [u8; 16],
+        /// Their MD5; `None` if it is a digest of another kind, or none.
+        md5: Option<[u8; 16]>,
     },
     /// See [`kind::ERROR`].
     Error {
@@ -107,6 +107,9 @@ pub struct Next {
     pub inode: Inode,
     /// Every generation older than this one was last written no later, in nanoseconds since 1970.
     pub mtime_ns: u64,
+    /// There was another between the last one and this, which went before it could be sent. One more byte of payload
+    /// says so.
+    pub after_gap: bool,
 }
 
 /// The sorts of error.
@@ -243,13 +246,16 @@ impl<'a> Frame<'a> {
             Frame::Next(next) => {
                 put(&next.inode.0.to_be_bytes());
                 put(&next.mtime_ns.to_be_bytes());
+                if next.after_gap {
+                    put(&[1]);
+                }
                 kind::NEXT
             }
             Frame::Digest { inode, size, md5 } => {
                 put(&inode.0.to_be_bytes());
                 put(&size.to_be_bytes());
-                put(&[1]);
-                put(&md5);
+                put(&[u8::from(md5.is_some())]);
+                put(&md5.unwrap_or_default());
                 kind::DIGEST
             }
             Frame::Error { code, text } => {
@@ -375,13 +381,21 @@ impl<'a> Fields<'a> {
     fn next(mut self) -> Result<Frame<'a>, BadFrame> {
         let inode = self.inode()?;
         let mtime_ns = self.u64()?;
-        self.finish(Frame::Next(Next { inode, mtime_ns }))
+        let after_gap = self.0 == [1];
+        if after_gap {
+            self.0 = &[];
+        }
+        self.finish(Frame::Next(Next {
+            inode,
+            mtime_ns,
+            after_gap,
+        }))
     }
 
     fn digest(mut self) -> Result<Frame<'a>, BadFrame> {
         let inode = self.inode()?;
         let size = self.u64()?;
-        let md5 = self.md5()?.ok_or(BadFrame::Field)?;
+        let md5 = self.md5()?;
         self.finish(Frame::Digest { inode, size, md5 })
     }
 

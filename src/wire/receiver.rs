@@ -317,6 +317,7 @@ mod tests {
             Frame::Next(Next {
                 inode: Inode(3),
                 mtime_ns: 4,
+                after_gap: false,
             })
             .to_bytes()
             .to_vec(),

@@ -207,8 +207,9 @@ fn two_names_of_one_file_are_noticed() {
     fs::write(place.path("dir/log"), "abc").unwrap();
     fs::write(place.path("dir/log.ptr"), "7").unwrap();
     let collector = place.start(&[]);
-    let mut call = one.accept_asking(7, 3);
-    call.send("O 7\ndef");
+    one.accept_asking(7, 3).send("O 7\n");
+    let mut call = one.accept_asking(7, 0);
+    call.send("O 7\nabcdef");
     place.wait_for("dir/log", b"abcdef");
     let line = collector.out.wait_for("127.0.0.23");
     assert!(line.contains("another source writes to it"), "{line}");

@@ -44,6 +44,8 @@ pub struct Options {
     pub check_s: f64,
     /// `$grace`, in seconds.
     pub grace_s: f64,
+    /// `$alive_interval`, in seconds.
+    pub alive_s: f64,
     /// What follows the fifth field of each source.
     pub fields: &'static str,
     /// Whether a [`Relay`] stands between the two.
@@ -68,6 +70,7 @@ impl Default for Options {
             hints: Hints::Told,
             check_s: 0.2,
             grace_s: 10.0,
+            alive_s: 60.0,
             fields: "",
             relayed: false,
             in_memory: false,
@@ -289,13 +292,18 @@ impl Pair {
 
     /// Starts the server and waits until it listens, at the same port as before.
     pub fn start_server(&mut self) {
-        assert!(self.server.is_none());
-        let config = self.home.path().join("server.conf");
-        fs::write(&config, self.server_config()).unwrap();
-        let mut command = match self.options.hints {
+        let command = match self.options.hints {
             Hints::Told => Command::new(FETCHLOGS),
             Hints::ByChecks => Strace::new("inotify_init1").failing("ENOSYS").command(),
         };
+        self.start_server_as(command);
+    }
+
+    /// The same with the beginning of the command line in the caller's hands.
+    pub fn start_server_as(&mut self, mut command: Command) {
+        assert!(self.server.is_none());
+        let config = self.home.path().join("server.conf");
+        fs::write(&config, self.server_config()).unwrap();
         command.args(["gen_numbers", "-c"]).arg(config);
         let server = Daemon::start(command, self.home.path(), SERVER);
         self.address = server.listening_address();
@@ -421,11 +429,15 @@ impl Pair {
 
     fn server_config(&self) -> String {
         let Options {
-            check_s, grace_s, ..
+            check_s,
+            grace_s,
+            alive_s,
+            ..
         } = self.options;
         let mut text = format!(
             "$hosts_allow{{'127.0.0.1'}} = 1; $max_clients = 2000; $max_clients_per_ip = 2000;\n\
-             $bind_addr = '{}'; $bind_port = {};\n$delay_check = {check_s}; $grace = {grace_s};\n",
+             $bind_addr = '{}'; $bind_port = {};\n$delay_check = {check_s}; $grace = {grace_s}; \
+             $alive_interval = {alive_s};\n",
             self.address.ip(),
             self.address.port(),
         );

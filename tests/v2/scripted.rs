@@ -147,7 +147,13 @@ pub fn end(size: u64, md5: Option<[u8; 16]>) -> Vec<u8> {
 
 pub fn next(inode: u64) -> Vec<u8> {
     let (inode, mtime_ns) = (Inode(inode), 1);
-    Frame::Next(Next { inode, mtime_ns }).to_bytes().to_vec()
+    Frame::Next(Next {
+        inode,
+        mtime_ns,
+        after_gap: false,
+    })
+    .to_bytes()
+    .to_vec()
 }
 
 /// A frame with a right checksum, whatever is in it.

@@ -77,6 +77,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(LocalCopy {
             pointer: None,
             live,
+            is_believed: true,
         })
     }
 
@@ -94,7 +95,8 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         };
         Ok(LocalCopy {
-            pointer: Some(pointer),
+            is_believed: self.believes(&pointer),
+            pointer: Some(self.understood(pointer, live.size)?),
             live: Some(live),
         })
     }
@@ -107,9 +109,8 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
         // Beside a pending rotation, what is said of a generation is said of the next one.
-        let next = Pointer {
+        let mut next = Pointer {
             inode: pending.next,
-            boot: self.boot.cloned(),
             checkpoint: 0,
             ..pointer.clone()
         };
@@ -137,16 +138,19 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 found(Found::RotationFinished(rotated));
             }
             Some(_) => {
+                // What came after the rotation is as old as the rotation, and so is the boot that is known of it.
                 self.write_pointer(&next)?;
                 return self.open_plain(next, found);
             }
             None if kept_is_old => found(Found::RotationFinished(rotated)),
             None => found(Found::RotatedMissing(rotated)),
         }
+        next.boot = self.boot.cloned();
         let (live, pointer) = self.start_next(next)?;
         Ok(LocalCopy {
             pointer: Some(pointer),
             live: Some(live),
+            is_believed: true,
         })
     }
 

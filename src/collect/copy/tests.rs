@@ -1,6 +1,7 @@
 //! The local copy over a file system in memory: every starting state, and a kill before every call.
 
 use super::*;
+use crate::collect::pointer::BootId;
 use crate::store::fake::{Fake, Handle};
 
 const STAMP: &str = "20261122132956";
@@ -22,6 +23,7 @@ fn paths() -> Paths {
 struct Fixture {
     disk: Fake,
     paths: Paths,
+    boot: Option<BootId>,
     found: Vec<Found>,
 }
 
@@ -30,6 +32,7 @@ impl Fixture {
         Fixture {
             disk: Fake::new(),
             paths: paths(),
+            boot: BootId::new("first"),
             found: Vec::new(),
         }
     }
@@ -39,7 +42,7 @@ impl Fixture {
         act(&mut Means {
             store: &mut store,
             paths: &self.paths,
-            boot: None,
+            boot: self.boot.as_ref(),
             stamp: STAMP,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
-use crate::collect::copy::{Generation, LocalCopy, Means, Origin};
+use crate::collect::copy::{Generation, LocalCopy, Origin};
 use crate::collect::event::Event;
 use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
@@ -23,12 +23,29 @@ impl<F> Source<F> {
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
             None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
+            None if asked.purpose == Purpose::Digest => {
+                self.audit.ask_later();
+                Err(Trouble::AskAgain)
+            }
+            None if asked.purpose == Purpose::Check => {
+                self.tail.is_classic = true;
+                Err(Trouble::AskAgain)
+            }
             None => self.handle_classic(asked, reply.mark, inode, cx),
-            Some(_) if self.config.proto == Proto::Classic => Err(Protocol::Terms.into()),
-            // A refusal is one of its answers, and counts as a failed attempt.
-            Some(_) if asked.purpose == Purpose::Repair => {
-                self.phase = Phase::Repairing {
+            Some(_) if self.config.proto == Proto::Classic || self.asks_again(asked) => {
+                Err(Protocol::Terms.into())
+            }
+            // A refusal is one of its answers.
+            Some(_)
+                if matches!(
+                    asked.purpose,
+                    Purpose::Check | Purpose::Digest | Purpose::Repair
+                ) =>
+            {
+                self.phase = Phase::Inquiring {
+                    purpose: asked.purpose,
                     heard_at: cx.now.mono,
+                    moved_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
                 };
                 Ok(())
@@ -64,8 +81,10 @@ impl<F> Source<F> {
                 ..held
             };
             self.know_as(held, mixed, cx)?;
-            self.follow(None, false, cx);
-            return Ok(());
+            if self.asks_again(asked) {
+                self.tail.again_at = Some(asked.offset);
+            }
+            return self.follow(None, false, cx);
         }
         if is_probe && !self.doubt.confirms(next) {
             // Whoever closes may have had another reason, such as a tunnel that was down: ours is asked for once more.
@@ -81,8 +100,7 @@ impl<F> Source<F> {
         let is_lost = next != held.inode && (!found || is_probe);
         // One empty generation after the other is nothing to be in a hurry about.
         self.leave(Generation::classic(next), is_lost, cx)?;
-        self.follow(None, asked.offset > 0, cx);
-        Ok(())
+        self.follow(None, asked.offset > 0, cx)
     }
 
     /// An answer of version 2.
@@ -132,8 +150,7 @@ impl<F> Source<F> {
                 self.put_on_record(lost, cx).map_err(Trouble::Files)?;
             }
             self.leave(next, is_lost, cx)?;
-            self.follow(Some(framed), asked.offset > 0, cx);
-            return Ok(());
+            return self.follow(Some(framed), asked.offset > 0, cx);
         }
         let same = Generation {
             inode,
@@ -148,8 +165,7 @@ impl<F> Source<F> {
         };
         if terms.at == asked.offset {
             self.know_as(held, same, cx)?;
-            self.follow(Some(framed), false, cx);
-            return Ok(());
+            return self.follow(Some(framed), false, cx);
         }
         self.handle_prefix(held, same, asked, terms, cx)
     }
@@ -177,12 +193,7 @@ impl<F> Source<F> {
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: &stamp,
-            };
+            let mut means = cx.means(&self.paths, &stamp);
             let Some(copy) = &mut self.copy else {
                 return Err(Protocol::Terms.into());
             };
@@ -191,8 +202,7 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
         let framed = Framed::new(terms.boot, terms.size, box_size);
-        self.follow(Some(framed), true, cx);
-        Ok(())
+        self.follow(Some(framed), true, cx)
     }
 
     /// Cuts the copy back to what came in whole frames.
@@ -204,12 +214,7 @@ impl<F> Source<F> {
         let Some(copy) = &mut self.copy else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.cut(sound, &mut means).map_err(Trouble::Files)
     }
 
@@ -221,20 +226,14 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         if let Some(copy) = &mut self.copy {
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: "",
-            };
+            let mut means = cx.means(&self.paths, "");
             copy.begin(generation, &mut means).map_err(Trouble::Files)?;
         }
-        self.follow(framed, false, cx);
-        Ok(())
+        self.follow(framed, false, cx)
     }
 
     /// The generation we hold is over, for what the answer line can tell, and another one begins.
-    fn leave<S: WriteStore<File = F>>(
+    pub(super) fn leave<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
         is_lost: bool,
@@ -244,13 +243,9 @@ impl<F> Source<F> {
             return Ok(());
         };
         let stamp = (cx.stamp)();
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
+        let is_unchecked = copy.doubtful_from().is_some() && !self.tail.is_compared;
         let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
         if is_lost {
             let lost = Event::Lost {
@@ -270,6 +265,9 @@ impl<F> Source<F> {
             }
         };
         (cx.events)(&self.config, event);
+        if is_unchecked {
+            (cx.events)(&self.config, Event::Unchecked { kept: &kept });
+        }
         Ok(())
     }
 
@@ -283,29 +281,29 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
             return Ok(());
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         copy.rename_generation(now, &mut means)
             .map_err(Trouble::Files)
     }
 
     /// The server answered and what follows belongs at the end of the local copy.
-    fn follow<S>(
+    fn follow<S: WriteStore<File = F>>(
         &mut self,
         framed: Option<Framed>,
         brought_something: bool,
         cx: &mut Context<'_, S>,
-    ) {
+    ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
+        if self.tail.again_at.is_some() {
+            return Ok(());
+        }
+        self.confirm_tail(cx)?;
         // Whether a full disk has room again shows only in writing what comes next.
         if !self.is_in_trouble_with_files() {
             self.recover(cx);
         }
+        Ok(())
     }
 
     pub(super) fn is_in_trouble_with_files(&self) -> bool {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Context, Phase, Source};
+use super::ask::{GONE, TOO_MANY, UNKNOWN_KIND};
+use super::{Context, Phase, Purpose, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, LocalCopy, Means};
+use crate::collect::copy::{Fault, LocalCopy};
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -15,7 +16,7 @@ use crate::wire::classic;
 use crate::wire::receiver::Receiver;
 
 /// While a finished copy is being worked on, no connection is needed; the work ends the wait.
-const FAR_MS: u64 = 3_600_000;
+pub(super) const FAR_MS: u64 = 3_600_000;
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -49,12 +50,26 @@ impl<F> Source<F> {
                 };
                 result.map(drop)
             }
-            Phase::Repairing { mut receiver, .. } => {
-                let result = self.take_repair(&mut receiver, data, cx);
-                self.phase = Phase::Repairing {
+            Phase::Inquiring {
+                purpose,
+                moved_at,
+                mut receiver,
+                ..
+            } => {
+                let (has_moved, result) = match purpose {
+                    Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
+                    Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
+                    _ => self.take_repair(&mut receiver, data, cx),
+                };
+                self.phase = Phase::Inquiring {
+                    purpose,
                     heard_at: now,
+                    moved_at: if has_moved { now } else { moved_at },
                     receiver,
                 };
+                if self.tail.has_work() {
+                    self.wait_for_work(now);
+                }
                 result
             }
             other => {
@@ -65,7 +80,9 @@ impl<F> Source<F> {
         if let Err(trouble) = result {
             return self.fail(trouble, cx);
         }
-        if self.is_in_trouble_with_files() && is_stream && !data.is_empty() {
+        // Until what we hold is compared, and a full disk has taken something, nothing is well.
+        let is_well = is_stream && self.tail.again_at.is_none() && !data.is_empty();
+        if is_well && self.in_error {
             self.recover(cx);
         }
         self.turn_to_repair(cx);
@@ -77,17 +94,15 @@ impl<F> Source<F> {
         data: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
+        // A server that has nothing to send says so.
+        let is_end = data.last() == Some(&classic::KEEP_ALIVE);
         let len = classic::strip(data);
-        let Some(copy) = self.copy.as_mut().filter(|_| len > 0) else {
-            return Ok(false);
+        let known = self.take_again(&data[..len], is_end, cx)?;
+        let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
+            return Ok(len > 0);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
-        copy.append(&data[..len], &mut means)
+        let mut means = cx.means(&self.paths, "");
+        copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
         Ok(true)
     }
@@ -107,31 +122,30 @@ impl<F> Source<F> {
                 return Ok(grew);
             };
             let stamp = (cx.stamp)();
-            let mut means = Means {
-                store: &mut *cx.store,
-                paths: &self.paths,
-                boot: cx.boot,
-                stamp: &stamp,
-            };
-            let (events, config) = (&mut cx.events, &self.config);
+            let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+            let config = &self.config;
             let (taken, outcome) =
                 framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
-            let listed = match outcome {
-                Outcome::On => true,
-                Outcome::Grew => {
+            match outcome {
+                Outcome::On => {}
+                Outcome::Grew => grew = true,
+                Outcome::Finished {
+                    finished,
+                    before_gap,
+                } => {
                     grew = true;
-                    true
+                    self.flawed |= before_gap;
+                    if let Some(given_up) = self.audit.add(finished) {
+                        self.tell_unverified(&given_up, TOO_MANY, cx);
+                    }
                 }
-                Outcome::Finished(finished) => {
-                    grew = true;
-                    self.audit.add(finished)
+                Outcome::Digest(digest) => {
+                    if let Some(finished) = self.audit.add_digest(digest) {
+                        self.tell_unverified(&finished, UNKNOWN_KIND, cx);
+                    }
                 }
-                Outcome::Digest(digest) => self.audit.add_digest(digest),
-            };
-            if !listed {
-                return Err(Trouble::Behind);
             }
             if is_idle {
                 return Ok(grew);
@@ -139,21 +153,28 @@ impl<F> Source<F> {
         }
     }
 
+    /// Takes what a repair asked for. Tells besides whether it brought anything.
     fn take_repair<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> (bool, Result<(), Trouble>) {
         let mut rest = data;
+        let mut has_moved = false;
         while let Some(repair) = self.repair.as_mut().filter(|repair| !repair.is_answered()) {
-            let taken = repair.take(receiver, rest, cx.store)?;
+            let before = repair.question();
+            let taken = match repair.take(receiver, rest, cx.store) {
+                Ok(taken) => taken,
+                Err(trouble) => return (has_moved, Err(trouble)),
+            };
+            has_moved |= repair.question() != before;
             if taken == 0 && rest.is_empty() {
                 break;
             }
             rest = rest.get(taken..).unwrap_or_default();
         }
-        Ok(())
+        (has_moved, Ok(()))
     }
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
@@ -162,11 +183,14 @@ impl<F> Source<F> {
             .repair
             .as_ref()
             .is_some_and(|repair| repair.is_answered());
-        repair || (self.repair.is_none() && self.audit.has_work())
+        self.tail.has_work() || repair || (self.repair.is_none() && self.audit.has_work())
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        if self.tail.has_work() {
+            return self.work_on_tail(buf, cx);
+        }
         if let Some(repair) = &mut self.repair {
             if let Some(outcome) = repair.work(buf, cx.store) {
                 self.end_repair(outcome, cx);
@@ -177,8 +201,19 @@ impl<F> Source<F> {
         }
         match self.audit.work(buf, cx.store) {
             None => {}
-            Some(Verdict::Same(path, md5)) => {
-                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
+            Some(Verdict::Same {
+                path,
+                md5,
+                size,
+                copy_size,
+            }) => {
+                let verified = Event::Verified {
+                    path: &path,
+                    md5,
+                    part: (size < copy_size).then_some((size, copy_size)),
+                };
+                (cx.events)(&self.config, verified);
+                self.update_list(cx);
             }
             Some(Verdict::Different(finished)) => {
                 self.repair = Some(Box::new(Repair::new(finished)));
@@ -187,6 +222,7 @@ impl<F> Source<F> {
             Some(Verdict::Unreadable(path, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_difference(&path, &why, cx);
+                self.update_list(cx);
             }
         }
     }
@@ -196,7 +232,13 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
-        self.audit.forget_digests();
+        if let Phase::Streaming {
+            framed: Some(_), ..
+        } = &self.phase
+        {
+            self.audit.stream_ended();
+        }
+        self.tail.abandon();
         match &mut self.phase {
             Phase::Streaming {
                 framed: Some(framed),
@@ -205,16 +247,11 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
-                let mut means = Means {
-                    store: &mut *cx.store,
-                    paths: &self.paths,
-                    boot: cx.boot,
-                    stamp: "",
-                };
+                let mut means = cx.means(&self.paths, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
             }
-            Phase::Asking { .. } | Phase::Answering { .. } | Phase::Repairing { .. } => {
+            Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
                 let failed = self.repair.as_mut().and_then(|repair| {
                     repair.abandon(cx.store);
                     repair.has_failed()
@@ -234,7 +271,17 @@ impl<F> Source<F> {
             return;
         };
         let is_working = repair.is_answered();
-        let is_busy = matches!(self.phase, Phase::Repairing { .. }) && !is_working;
+        let is_busy = match self.phase {
+            Phase::Inquiring {
+                purpose: Purpose::Repair,
+                ..
+            } => !is_working,
+            Phase::Inquiring {
+                purpose: Purpose::Check,
+                ..
+            } => true,
+            _ => false,
+        };
         if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
             return;
         }
@@ -279,13 +326,23 @@ impl<F> Source<F> {
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
-                (cx.events)(&self.config, Event::Verified { path: &path, md5 });
+                let verified = Event::Verified {
+                    path: &path,
+                    md5,
+                    part: None,
+                };
+                (cx.events)(&self.config, verified);
             }
             repair::Outcome::Hopeless { path, why } => {
                 repair::clear_away(&path, cx.store);
                 self.note_difference(&path, why, cx);
             }
+            repair::Outcome::Foreign(path) => {
+                let (path, why) = (&path, GONE);
+                (cx.events)(&self.config, Event::Unverified { path, why });
+            }
         }
+        self.update_list(cx);
     }
 
     /// A finished copy is not what the server has, and stays so: the status has to show that.
@@ -311,12 +368,7 @@ impl<F> Source<F> {
         self.flawed = true;
         let stamp = (cx.stamp)();
         let line = format!("{stamp} {what}\n");
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: &stamp,
-        };
+        let mut means = cx.means(&self.paths, &stamp);
         LocalCopy::<F>::note_gap(&line, &mut means)
     }
 }

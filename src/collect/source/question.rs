@@ -3,7 +3,7 @@
 use super::{Asked, Context, Doubt, Purpose, Source};
 use crate::collect::backoff::Random;
 use crate::collect::config::{History, Proto};
-use crate::collect::copy::{Generation, LocalCopy, Means};
+use crate::collect::copy::{Finished, Generation, LocalCopy};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
@@ -26,6 +26,7 @@ impl<F> Source<F> {
         let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
+            _ if self.asks_again(asked) => None,
             Proto::Auto | Proto::V2 => Some(self.extension(asked, cx)?),
         };
         let request = Request {
@@ -39,12 +40,23 @@ impl<F> Source<F> {
         Ok((asked, line))
     }
 
-    fn next_question(&self) -> Asked {
+    fn next_question(&mut self) -> Asked {
         if let Some(repair) = &self.repair {
             return Asked {
-                inode: repair.finished().inode,
+                inode: match repair.finished() {
+                    finished if finished.by_content => Inode::NONE,
+                    finished => finished.inode,
+                },
                 offset: repair.finished().size,
                 purpose: Purpose::Repair,
+            };
+        }
+        if let Some(finished) = self.audit.to_ask().filter(|_| self.may_ask()) {
+            return Asked {
+                // Only what is proved tells which file is meant.
+                inode: Inode::NONE,
+                offset: finished.size,
+                purpose: Purpose::Digest,
             };
         }
         let inode = self.copy.as_ref().and_then(LocalCopy::inode);
@@ -58,12 +70,17 @@ impl<F> Source<F> {
                 offset: 0,
                 purpose: Purpose::Probe,
             },
-            inode => Asked {
+            inode => self.question_of_tail().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
                 offset: self.copy.as_ref().map_or(0, LocalCopy::size),
                 purpose: Purpose::Follow,
-            },
+            }),
         }
+    }
+
+    /// Whether the server may know what a digest is.
+    fn may_ask(&self) -> bool {
+        self.config.proto != Proto::Classic
     }
 
     /// The fields of version 2.
@@ -72,11 +89,15 @@ impl<F> Source<F> {
         asked: Asked,
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, Trouble> {
-        if asked.purpose == Purpose::Repair {
-            return Ok(self.question_of_repair(asked, cx));
+        if let (Purpose::Repair, Some(repair)) = (asked.purpose, &self.repair) {
+            let op = repair.question().unwrap_or(Op::Digest);
+            return Ok(question_about(repair.finished(), op, cx));
+        }
+        if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.audit.to_ask()) {
+            return Ok(question_about(finished, Op::Digest, cx));
         }
         let generation = self.copy.as_ref().and_then(LocalCopy::generation);
-        let generation = generation.filter(|_| asked.purpose == Purpose::Follow);
+        let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
         Ok(Extension {
             proof: match generation {
@@ -88,41 +109,11 @@ impl<F> Source<F> {
             mapped: generation.is_some_and(|Generation { classic, .. }| classic),
             no_prefix: self.no_prefix,
             history: self.config.history == History::All,
-            op: Op::Stream,
+            op: match asked.purpose {
+                Purpose::Check => self.tail.op(),
+                _ => Op::Stream,
+            },
         })
-    }
-
-    /// The fields that name a finished copy and tell what to do with it. What can be proved of it tells generations of
-    /// the same inode apart.
-    fn question_of_repair<S: WriteStore<File = F>>(
-        &self,
-        asked: Asked,
-        cx: &mut Context<'_, S>,
-    ) -> Extension {
-        let Some(repair) = &self.repair else {
-            return Extension::default();
-        };
-        let finished = repair.finished();
-        let file = cx.store.open_append(&finished.path).ok().flatten();
-        let mut proof = Proof::new();
-        for (start, len) in places(asked.offset, cx.random) {
-            let mut buf = [0; BLOCK_LEN_MAX];
-            let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
-            let read = file
-                .as_ref()
-                .map(|file| cx.store.read_at(file, bytes, start));
-            // What cannot be read is not proved; the repair itself will tell.
-            if matches!(read, Some(Ok(read)) if read == bytes.len()) {
-                let crc = proof::checksum(bytes, finished.classic);
-                let _ = proof.push(Block { start, len, crc });
-            }
-        }
-        Extension {
-            proof,
-            mapped: finished.classic,
-            op: repair.question().unwrap_or(Op::Digest),
-            ..Extension::default()
-        }
     }
 
     /// Checksums of some places of the copy; of their masked form if classic had a part in it.
@@ -152,12 +143,7 @@ impl<F> Source<F> {
         let Some(copy) = &self.copy else {
             return Ok(None);
         };
-        let mut means = Means {
-            store: &mut *cx.store,
-            paths: &self.paths,
-            boot: cx.boot,
-            stamp: "",
-        };
+        let mut means = cx.means(&self.paths, "");
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = copy
@@ -168,6 +154,35 @@ impl<F> Source<F> {
             len,
             crc: proof::checksum(bytes, mapped),
         }))
+    }
+}
+
+/// The fields that name a finished copy and tell what to do with it. What can be proved of it tells generations of the
+/// same inode apart.
+fn question_about<S: WriteStore>(
+    finished: &Finished,
+    op: Op,
+    cx: &mut Context<'_, S>,
+) -> Extension {
+    let file = cx.store.open_append(&finished.path).ok().flatten();
+    let mut proof = Proof::new();
+    for (start, len) in places(finished.size, cx.random) {
+        let mut buf = [0; BLOCK_LEN_MAX];
+        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
+        let read = file
+            .as_ref()
+            .map(|file| cx.store.read_at(file, bytes, start));
+        // What cannot be read is not proved; whoever compares the copy will tell.
+        if matches!(read, Some(Ok(read)) if read == bytes.len()) {
+            let crc = proof::checksum(bytes, finished.classic);
+            let _ = proof.push(Block { start, len, crc });
+        }
+    }
+    Extension {
+        proof,
+        mapped: finished.classic,
+        op,
+        ..Extension::default()
     }
 }
 

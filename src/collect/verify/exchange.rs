@@ -232,6 +232,10 @@ impl Receiving {
             _ if refused => Err(broken(Protocol::Order)),
             Frame::Alive { .. } => Ok(Heard::Nothing),
             Frame::Digest { inode, size, md5 } if op == Op::Digest => {
+                let md5 = md5.ok_or(Verdict::Refused {
+                    why: "its digests are of a kind that is not known here".into(),
+                    for_now: false,
+                })?;
                 Ok(Heard::Digest { inode, size, md5 })
             }
             _ => Err(broken(Protocol::Order)),

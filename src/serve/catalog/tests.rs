@@ -352,7 +352,7 @@ fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
             inode: Inode::NONE,
             mtime_ns: 500_000_000,
             floor_ns: 0,
-            successor: None,
+            then: None,
         };
         Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
@@ -381,7 +381,7 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
         inode: Inode(1),
         mtime_ns: 1_000_000_000,
         floor_ns: 0,
-        successor: None,
+        then: None,
     };
     let next = query.next_after(&before).unwrap();
     assert_eq!(next.stat.id.inode, Inode(3));
@@ -389,7 +389,9 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     // Truncated before any of it was sent: the copy is all there is of it.
     disk.truncate_to("/v/m", 0);
     disk.write("/v/m", b"the one after, and it is longer than all others\n");
-    let copy = query.first_copy(next.floor_ns).unwrap();
+    let copy = query
+        .first_copy(Inode(3), Some(Inode(1)), next.floor_ns)
+        .unwrap();
     assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));
 }
 

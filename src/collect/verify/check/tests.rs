@@ -214,7 +214,7 @@ fn digest(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn digest_of(inode: Inode, size: u64, bytes: &[u8]) -> Vec<u8> {
-    let md5 = Md5::new().update(bytes).finish();
+    let md5 = Some(Md5::new().update(bytes).finish());
     Frame::Digest { inode, size, md5 }.to_bytes().to_vec()
 }
 

@@ -1,0 +1,145 @@
+//! Whether the end of a local copy is what was written there, and what becomes of it where it is not.
+//!
+//! After a power cut a file may be shorter than it was, or end in zeros that nobody wrote. So its size is believed only
+//! in the boot in which the pointer says that it was good; in any other the end, from the last checkpoint on, has to be
+//! compared with the server's file first.
+
+use std::path::PathBuf;
+
+use super::fault::{Fault, system};
+#[cfg(test)]
+use super::omit::{Rule, is_omitted};
+use super::{COPY_LEN, LocalCopy, Means};
+use crate::collect::pointer::Pointer;
+use crate::store::WriteStore;
+
+impl<F> LocalCopy<F> {
+    /// From where on the copy has to be compared with the server's file before its size counts; `None` if all of it
+    /// can be believed.
+    pub fn doubtful_from(&self) -> Option<u64> {
+        let pointer = self.pointer.as_ref().filter(|_| !self.is_believed)?;
+        (self.size() > 0).then_some(pointer.checkpoint)
+    }
+
+    /// The copy is what the server has, up to its end: makes that durable and notes it in the pointer. Nothing is done
+    /// where it was known before.
+    pub fn confirm<S: WriteStore<File = F>>(
+        &mut self,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        if self.is_believed {
+            return Ok(());
+        }
+        self.checkpoint(means)?;
+        self.is_believed = true;
+        Ok(())
+    }
+
+    /// Makes the copy durable and then the pointer, which says so.
+    fn checkpoint<S: WriteStore<File = F>>(
+        &mut self,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
+            return Ok(());
+        };
+        means
+            .store
+            .sync_file(&live.file)
+            .map_err(|error| system("make durable", &means.paths.local, error))?;
+        if live.new_name {
+            means.sync_dir(&means.paths.local_dir)?;
+            live.new_name = false;
+        }
+        let next = Pointer {
+            boot: means.boot.cloned(),
+            checkpoint: live.size,
+            ..pointer.clone()
+        };
+        means.write_pointer(&next)?;
+        means.sync_dir(&means.paths.pointer_dir)?;
+        *pointer = next;
+        Ok(())
+    }
+
+    /// The copy is about to become shorter: what comes in the place of its end is not durable because that was.
+    pub(super) fn lower_checkpoint<S: WriteStore<File = F>>(
+        &mut self,
+        size: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let Some(pointer) = self.pointer.as_mut().filter(|p| p.checkpoint > size) else {
+            return Ok(());
+        };
+        pointer.checkpoint = size;
+        means.write_pointer(pointer)?;
+        means.sync_dir(&means.paths.pointer_dir)
+    }
+
+    /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for it is a power cut that
+    /// leaves those; anything else keeps a name of its own, which is returned.
+    pub fn drop_end<S: WriteStore<File = F>>(
+        &mut self,
+        offset: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<Option<PathBuf>, Fault> {
+        if self.has_only_zeros_from(offset, means)? {
+            return self.cut(offset, means).map(|()| None);
+        }
+        self.rescue(offset, means).map(Some)
+    }
+
+    /// Whether nothing but zeros stands from `offset` on.
+    pub fn has_only_zeros_from<S: WriteStore<File = F>>(
+        &self,
+        offset: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<bool, Fault> {
+        let mut buf = [0; COPY_LEN];
+        let mut at = offset;
+        loop {
+            let read = self.read_at(&mut buf, at, means)?;
+            if read == 0 {
+                return Ok(true);
+            }
+            if buf[..read].iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            at += read as u64;
+        }
+    }
+}
+
+impl<S: WriteStore> Means<'_, S> {
+    /// Whether the end of a copy with this pointer can be believed.
+    pub(super) fn believes(&self, pointer: &Pointer) -> bool {
+        #[cfg(test)]
+        if is_omitted(Rule::TailCheck) {
+            return true;
+        }
+        self.boot.is_some() && pointer.boot.as_ref() == self.boot
+    }
+
+    /// The pointer of a copy of `size` bytes, as it is to be understood: a file that a power cut left short has no
+    /// good byte behind its end.
+    pub(super) fn understood(&mut self, pointer: Pointer, size: u64) -> Result<Pointer, Fault> {
+        #[cfg(test)]
+        if is_omitted(Rule::BootInPointer) {
+            let pointer = Pointer {
+                boot: self.boot.cloned(),
+                ..pointer
+            };
+            self.write_pointer(&pointer)?;
+            self.sync_dir(&self.paths.pointer_dir)?;
+            return Ok(pointer);
+        }
+        #[cfg(test)]
+        if is_omitted(Rule::ClampedCheckpoint) {
+            return Ok(pointer);
+        }
+        Ok(Pointer {
+            checkpoint: pointer.checkpoint.min(size),
+            ..pointer
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! How a source asks for the digest of a finished copy that did not come by itself: over a connection of its own, before
+//! the log is followed on.
+
+use super::{Context, Phase, Source};
+use crate::collect::copy::Finished;
+use crate::collect::event::Event;
+use crate::collect::trouble::{Protocol, Trouble};
+use crate::store::WriteStore;
+use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::receiver::{Piece, Receiver};
+
+/// What of an answer has come.
+enum Heard {
+    /// Nothing that says anything.
+    Nothing,
+    /// The digest of so many bytes; `None` if it is of a kind that is not known here.
+    Digest(u64, Option<[u8; 16]>),
+    /// The server has no such file.
+    Gone,
+    /// It does not answer.
+    Refused,
+}
+
+impl<F> Source<F> {
+    /// Takes the answer. Whatever it is, the connection has served.
+    pub(super) fn take_digest<S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let mut rest = data;
+        loop {
+            let (taken, heard) = hear(receiver, rest)?;
+            let is_idle = taken == 0 && rest.is_empty();
+            rest = rest.get(taken..).unwrap_or_default();
+            match heard {
+                Heard::Nothing if is_idle => return Ok(()),
+                Heard::Nothing => continue,
+                Heard::Refused => self.audit.ask_later(),
+                Heard::Gone => self.never_verified(GONE, cx),
+                Heard::Digest(size, md5) => self.take_answer(size, md5, cx),
+            }
+            return Err(Trouble::AskAgain);
+        }
+    }
+
+    fn take_answer<S: WriteStore<File = F>>(
+        &mut self,
+        size: u64,
+        md5: Option<[u8; 16]>,
+        cx: &mut Context<'_, S>,
+    ) {
+        let wanted = self.audit.to_ask().map_or(0, |finished| finished.size);
+        match md5 {
+            None => self.never_verified(UNKNOWN_KIND, cx),
+            Some(_) if size != wanted => {
+                let why = format!("the server has only {size} of its {wanted} bytes now");
+                self.never_verified(&why, cx);
+            }
+            Some(md5) => self.audit.answered(md5),
+        }
+    }
+
+    /// The copy that was asked for will never be compared.
+    fn never_verified<S: WriteStore<File = F>>(&mut self, why: &str, cx: &mut Context<'_, S>) {
+        if let Some(finished) = self.audit.give_up() {
+            self.tell_unverified(&finished, why, cx);
+        }
+    }
+
+    /// Tells that a copy is not compared and never will be.
+    pub(super) fn tell_unverified<S: WriteStore<File = F>>(
+        &mut self,
+        finished: &Finished,
+        why: &str,
+        cx: &mut Context<'_, S>,
+    ) {
+        let path = &finished.path;
+        (cx.events)(&self.config, Event::Unverified { path, why });
+        self.update_list(cx);
+    }
+
+    /// Brings the list of what is to be compared into line after something has left it. Where that fails, a copy is
+    /// compared once more after the next start.
+    pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let in_repair = self.repair.iter().map(|repair| repair.finished());
+        let list = self.audit.all().chain(in_repair);
+        let _ = cx.means(&self.paths, "").write_list(list);
+    }
+
+    /// The connection ended, or was given up. If it was to ask for a digest, the log is followed before the next try.
+    pub(super) fn note_unanswered(&mut self) {
+        let purpose = match &self.phase {
+            Phase::Asking { asked, .. } | Phase::Answering { asked, .. } => asked.purpose,
+            Phase::Inquiring { purpose, .. } => *purpose,
+            _ => return,
+        };
+        if purpose == super::Purpose::Digest {
+            self.audit.ask_later();
+        }
+    }
+}
+
+/// What is told of a copy that nothing can be compared with any more.
+pub(super) const GONE: &str = "the server no longer has it";
+
+/// What is told of a digest that cannot be compared with.
+pub(super) const UNKNOWN_KIND: &str = "the server's digest is of a kind that is not known here";
+
+/// What is told of a copy that had to make room.
+pub(super) const TOO_MANY: &str = "too many finished copies wait";
+
+/// Takes bytes of an answer from the front of `input` and tells how many.
+fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), Trouble> {
+    let (taken, piece) = receiver.next(input);
+    let heard = match piece {
+        Piece::Nothing => Heard::Nothing,
+        Piece::Small => receiver
+            .small(|frame| match frame {
+                // The server is still computing.
+                Frame::Alive { .. } => Ok(Heard::Nothing),
+                Frame::Digest { size, md5, .. } => Ok(Heard::Digest(size, md5)),
+                Frame::Error { code, .. } => Ok(match code {
+                    ErrorCode::NoSuchFile | ErrorCode::Gone => Heard::Gone,
+                    _ => Heard::Refused,
+                }),
+                _ => Err(Protocol::Order),
+            })
+            .unwrap_or_else(|bad| Err(Protocol::Frame(bad)))?,
+        Piece::Bad(bad) => return Err(Protocol::Frame(bad).into()),
+        _ => return Err(Protocol::Order.into()),
+    };
+    Ok((taken, heard))
+}

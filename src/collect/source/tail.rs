@@ -1,0 +1,307 @@
+//! A copy whose end cannot be believed, because this machine was started again: it is compared with the server's file
+//! before anything is asked for that its size would decide.
+//!
+//! A server of version 2 is asked for checksums, on connections of their own. A classic one is asked for the file from
+//! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
+
+use super::data::FAR_MS;
+use super::{Asked, Context, Phase, Purpose, Source};
+use crate::collect::config::Proto;
+use crate::collect::copy::{Generation, LocalCopy};
+use crate::collect::event::Event;
+use crate::collect::tail::{Finding, TailCheck, equal_bytes};
+use crate::collect::trouble::Trouble;
+use crate::ids::Inode;
+use crate::limits::TAIL_OVERLAP_LEN;
+use crate::store::WriteStore;
+use crate::time::Mono;
+use crate::wire::proof::START_LEN;
+use crate::wire::receiver::Receiver;
+use crate::wire::request::Op;
+
+/// What is known of the end of a copy that cannot be believed.
+#[derive(Default)]
+pub(super) struct Tail {
+    /// The comparison with a server of version 2.
+    check: Option<Box<TailCheck>>,
+    /// How far the bytes that a classic server sends again have been compared.
+    pub(super) again_at: Option<u64>,
+    /// The server speaks classic.
+    pub(super) is_classic: bool,
+    /// Comparing brought nothing to act upon: what the server makes of our proof decides.
+    is_examined: bool,
+    /// The server's file was compared with the copy, and is another one.
+    pub(super) is_compared: bool,
+}
+
+impl Tail {
+    /// What to ask a server of version 2.
+    pub(super) fn op(&self) -> Op {
+        self.check
+            .as_ref()
+            .map_or(Op::Digest, |check| check.question())
+    }
+
+    /// Whether there is something to do that needs no server.
+    pub(super) fn has_work(&self) -> bool {
+        self.check.as_ref().is_some_and(|check| check.is_answered())
+    }
+
+    /// The server closed in good order while it was answering. Tells whether the answer is complete with that.
+    pub(super) fn take_end(&mut self) -> bool {
+        self.check.as_mut().is_some_and(|check| check.take_end())
+    }
+
+    /// The connection is over.
+    pub(super) fn abandon(&mut self) {
+        self.again_at = None;
+        if let Some(check) = &mut self.check {
+            check.abandon();
+        }
+    }
+}
+
+impl<F> Source<F> {
+    /// What to ask first where the end of the copy cannot be believed.
+    pub(super) fn question_of_tail(&mut self) -> Option<Asked> {
+        let copy = self.copy.as_ref()?;
+        let good = copy.doubtful_from().filter(|_| !self.tail.is_examined)?;
+        let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
+        let from = good.saturating_sub(TAIL_OVERLAP_LEN).min(size);
+        if self.tail.is_classic || self.config.proto == Proto::Classic {
+            return Some(Asked {
+                inode,
+                offset: from,
+                purpose: Purpose::Follow,
+            });
+        }
+        let is_mapped = copy.generation().is_some_and(|held| held.classic);
+        let new = || Box::new(TailCheck::new(from, size, is_mapped));
+        self.tail.check.get_or_insert_with(new);
+        Some(Asked {
+            inode,
+            offset: size,
+            purpose: Purpose::Check,
+        })
+    }
+
+    /// Whether this question makes a classic server send again what we hold.
+    pub(super) fn asks_again(&self, asked: Asked) -> bool {
+        let size = self.copy.as_ref().map_or(0, LocalCopy::size);
+        asked.purpose == Purpose::Follow && asked.offset < size
+    }
+
+    /// The work that goes on ends the wait.
+    pub(super) fn wait_for_work(&mut self, now: Mono) {
+        self.phase = Phase::Waiting {
+            until: now.plus_ms(FAR_MS),
+        };
+    }
+
+    /// Takes the answer of a server of version 2.
+    pub(super) fn take_check<S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let mut rest = data;
+        let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
+            return Ok(());
+        };
+        let mut means = cx.means(&self.paths, "");
+        while !check.is_answered() {
+            let taken = check.take(receiver, rest, copy, &mut means)?;
+            if taken == 0 && rest.is_empty() {
+                break;
+            }
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Compares a part of the copy with what a server of version 2 told.
+    pub(super) fn work_on_tail<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) {
+        let result = match self.tail.check.as_ref().and_then(|check| check.finding()) {
+            Some(finding) => self.end_check(finding, cx),
+            None => self.compare(buf, cx),
+        };
+        if let Err(trouble) = result {
+            self.fail(trouble, cx);
+        } else if !self.tail.has_work() {
+            self.retry_now(cx.now.mono);
+        }
+    }
+
+    fn compare<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
+            return Ok(());
+        };
+        let mut means = cx.means(&self.paths, "");
+        check.work(buf, copy, &mut means)
+    }
+
+    /// Acts upon what a server of version 2 told.
+    fn end_check<S: WriteStore<File = F>>(
+        &mut self,
+        finding: Finding,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        self.tail.check = None;
+        self.tail.is_compared = finding != Finding::Gone;
+        let is_settled = match finding {
+            Finding::Same => true,
+            Finding::Differs(at) => self.cut_different(at, cx)?,
+            Finding::Shorter(at) => self.cut_zeros(at, cx)?,
+            Finding::Gone => false,
+        };
+        match is_settled {
+            true => self.confirm_tail(cx)?,
+            false => self.tail.is_examined = true,
+        }
+        Ok(())
+    }
+
+    /// Compares what a classic server sends again with what we hold. Tells how much of it that was; the rest is new.
+    pub(super) fn take_again<S: WriteStore<File = F>>(
+        &mut self,
+        data: &[u8],
+        is_end: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Result<usize, Trouble> {
+        let (Some(at), Some(copy)) = (self.tail.again_at, &self.copy) else {
+            return Ok(0);
+        };
+        let mut means = cx.means(&self.paths, "");
+        let left = usize::try_from(copy.size() - at).unwrap_or(usize::MAX);
+        let again = data.get(..left).unwrap_or(data);
+        let same = equal_bytes(again, at, true, copy, &mut means)?;
+        let at = at + same;
+        self.tail.again_at = Some(at);
+        let is_settled = if at == copy.size() {
+            true
+        } else if same < again.len() as u64 {
+            self.cut_different(at, cx)? || self.give_up_generation(cx)?
+        } else if is_end {
+            self.cut_zeros(at, cx)? || self.give_up_generation(cx)?
+        } else {
+            false
+        };
+        if is_settled {
+            self.tail.again_at = None;
+            self.confirm_tail(cx)?;
+        }
+        Ok(same as usize)
+    }
+
+    /// The server's file is another generation, for which classic knows no better way than to begin it anew.
+    fn give_up_generation<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, Trouble> {
+        if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
+            self.tail.is_compared = true;
+            self.leave(Generation::classic(inode), false, cx)?;
+        }
+        Err(Trouble::AskAgain)
+    }
+
+    /// The server has other bytes from `at` on. If it is our generation nevertheless, they are cut off.
+    fn cut_different<S: WriteStore<File = F>>(
+        &mut self,
+        at: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, Trouble> {
+        // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations begin alike: a few
+        // bytes that are the same prove nothing.
+        let is_ours = self.is_behind_checkpoint(at)
+            && (at >= START_LEN as u64 || self.byte_at(at, cx)? == Some(0));
+        if is_ours {
+            self.cut_end(at, cx)?;
+        }
+        Ok(is_ours)
+    }
+
+    /// The server's file ends at `at`. Zeros that we hold behind that are nobody's.
+    fn cut_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        at: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, Trouble> {
+        let Some(copy) = self.copy.as_ref() else {
+            return Ok(false);
+        };
+        let mut means = cx.means(&self.paths, "");
+        let is_ours = self.is_behind_checkpoint(at)
+            && copy
+                .has_only_zeros_from(at, &mut means)
+                .map_err(Trouble::Files)?;
+        if is_ours {
+            self.cut_end(at, cx)?;
+        }
+        Ok(is_ours)
+    }
+
+    fn is_behind_checkpoint(&self, at: u64) -> bool {
+        let good = self.copy.as_ref().and_then(LocalCopy::doubtful_from);
+        good.is_some_and(|good| at >= good)
+    }
+
+    /// The byte of the copy at `at`.
+    fn byte_at<S: WriteStore<File = F>>(
+        &self,
+        at: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Option<u8>, Trouble> {
+        let Some(copy) = self.copy.as_ref() else {
+            return Ok(None);
+        };
+        let mut means = cx.means(&self.paths, "");
+        let mut byte = [0];
+        let read = copy
+            .read_at(&mut byte, at, &mut means)
+            .map_err(Trouble::Files)?;
+        Ok((read == 1).then_some(byte[0]))
+    }
+
+    fn cut_end<S: WriteStore<File = F>>(
+        &mut self,
+        at: u64,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = self.copy.as_mut() else {
+            return Ok(());
+        };
+        let stamp = (cx.stamp)();
+        let mut means = cx.means(&self.paths, &stamp);
+        let len = copy.size().saturating_sub(at);
+        let kept = copy.drop_end(at, &mut means).map_err(Trouble::Files)?;
+        let cut = Event::Cut {
+            from: at,
+            len,
+            kept: kept.as_deref(),
+        };
+        (cx.events)(&self.config, cut);
+        Ok(())
+    }
+
+    /// The copy is what the server has: that is noted where it outlives this process.
+    pub(super) fn confirm_tail<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Some(copy) = self.copy.as_mut() else {
+            return Ok(());
+        };
+        let mut means = cx.means(&self.paths, "");
+        copy.confirm(&mut means).map_err(Trouble::Files)
+    }
+}

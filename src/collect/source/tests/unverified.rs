@@ -1,0 +1,365 @@
+//! Copies whose digest did not come with their end, and copies that were finished before the collector stopped.
+
+use super::*;
+use crate::wire::frame::{End, ErrorCode, Next, Reason, SUMS_MAX};
+
+const COPY: &str = "/l/m.20261122132956";
+const FOLLOWS_8: &[u8] = b"O 8 v2 at=0 size=0 m=2 b=00000001\n";
+const ANSWERS_7: &[u8] = b"O 7 v2 at=0 size=3 m=1 b=00000001\n";
+
+impl Rig {
+    /// One that was given a generation with these bytes, its end with or without a digest, and the next one.
+    fn finished(bytes: &[u8], md5: Option<[u8; 16]>) -> Rig {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.finish(7, bytes, md5);
+        assert_eq!(rig.rotated(), bytes);
+        rig.said();
+        rig
+    }
+
+    fn finish(&mut self, inode: u64, bytes: &[u8], md5: Option<[u8; 16]>) {
+        let size = bytes.len() as u64;
+        let answer = format!("O {inode} v2 at=0 size={size} m=1 b=00000001\n");
+        self.receive(answer.as_bytes());
+        self.receive(&data_frame(0, bytes));
+        self.end(inode, size, md5);
+    }
+
+    fn end(&mut self, inode: u64, size: u64, md5: Option<[u8; 16]>) {
+        let reason = Reason::Rotated;
+        self.receive(&Frame::End(End { size, reason, md5 }).to_bytes());
+        let next = Next {
+            inode: Inode(inode + 1),
+            mtime_ns: 2,
+            after_gap: false,
+        };
+        self.receive(&Frame::Next(next).to_bytes());
+    }
+
+    /// The collector is killed and started again on the same disk.
+    fn restart(&mut self) {
+        let config = self.source.config().clone();
+        self.disk.revive();
+        self.source = Source::new(config, Mono::from_ms(self.now_ms));
+    }
+
+    /// The server is asked for the digest of the copy.
+    fn asks(&mut self, size: usize) {
+        let asked = self.connect();
+        let start = format!("/var/log/m 0 {size} v2 p=");
+        assert!(asked.starts_with(&start), "{asked}");
+        assert!(asked.ends_with(" op=digest\n"), "{asked}");
+    }
+
+    fn answers(&mut self, size: u64, md5: Option<[u8; 16]>) {
+        self.receive(ANSWERS_7);
+        let inode = Inode(99);
+        self.receive(&Frame::Digest { inode, size, md5 }.to_bytes());
+    }
+
+    fn refuses(&mut self, code: ErrorCode) {
+        self.receive(b"E 0 v2\n");
+        let text = b"why not";
+        self.receive(&Frame::Error { code, text }.to_bytes());
+    }
+
+    fn follows(&mut self) {
+        let asked = self.connect();
+        assert!(asked.starts_with("/var/log/m 8 0 v2"), "{asked}");
+        assert!(!asked.contains("op="), "{asked}");
+        self.receive(FOLLOWS_8);
+    }
+
+    fn is_on_list(&self) -> bool {
+        self.disk.exists("/p/m.unverified")
+    }
+}
+
+fn md5_of(bytes: &[u8]) -> Option<[u8; 16]> {
+    Some(md5::Md5::new().update(bytes).finish())
+}
+
+fn verified(bytes: &[u8]) -> String {
+    let md5 = md5_of(bytes).unwrap_or_default();
+    format!("verified md5={} {COPY}", md5::Hex(&md5))
+}
+
+#[test]
+fn a_digest_that_the_connection_took_with_it_is_asked_for() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    rig.asks(3);
+    rig.answers(3, md5_of(b"abc"));
+    rig.work();
+    assert_eq!(rig.said(), [verified(b"abc")]);
+    assert!(!rig.is_on_list());
+    rig.follows();
+    rig.close(Closed::ByServer);
+    rig.follows();
+    assert!(!rig.source.in_error());
+}
+
+#[test]
+fn it_is_asked_for_after_a_restart() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.restart();
+    rig.asks(3);
+    // A kill at this moment changes nothing.
+    rig.restart();
+    rig.asks(3);
+    rig.answers(3, md5_of(b"abc"));
+    rig.restart();
+    rig.asks(3);
+    rig.answers(3, md5_of(b"abc"));
+    rig.work();
+    assert_eq!(rig.said(), [verified(b"abc")]);
+    rig.restart();
+    rig.follows();
+}
+
+#[test]
+fn a_digest_that_came_needs_no_server() {
+    let mut rig = Rig::finished(b"abc", md5_of(b"abc"));
+    rig.restart();
+    rig.follows();
+    rig.work();
+    assert!(rig.said().contains(&verified(b"abc")));
+    assert!(!rig.is_on_list());
+}
+
+#[test]
+fn wherever_a_rotation_is_cut_off_its_copy_is_verified_once() {
+    for nth in 1.. {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.receive(ANSWERS_7);
+        rig.receive(&data_frame(0, b"abc"));
+        rig.disk.die_at_call(nth);
+        rig.end(7, 3, md5_of(b"abc"));
+        rig.work();
+        let was_through = rig.said().contains(&verified(b"abc"));
+        rig.restart();
+        let asked = rig.connect();
+        if asked.starts_with("/var/log/m 7 3 ") {
+            rig.receive(b"O 7 v2 at=3 size=3 m=1 b=00000001\n");
+            rig.end(7, 3, md5_of(b"abc"));
+        } else {
+            assert!(asked.starts_with("/var/log/m 8 0 "), "{asked}");
+        }
+        rig.work();
+        assert_eq!(rig.rotated(), b"abc", "{nth}");
+        let is_said = rig.said().contains(&verified(b"abc"));
+        assert!(was_through || is_said, "{nth}");
+        assert!(!rig.is_on_list(), "{nth}");
+        if was_through && !is_said {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_the_server_no_longer_has_is_told_once() {
+    for code in [ErrorCode::NoSuchFile, ErrorCode::Gone] {
+        let mut rig = Rig::finished(b"abc", None);
+        rig.close(Closed::ByServer);
+        rig.asks(3);
+        rig.refuses(code);
+        let told = format!("not verified {COPY}: the server no longer has it");
+        assert_eq!(rig.said(), [told]);
+        rig.follows();
+        rig.restart();
+        rig.follows();
+        assert_eq!(rig.said().len(), 1, "only that it follows");
+    }
+}
+
+#[test]
+fn what_the_server_has_less_of_is_told() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    rig.asks(3);
+    rig.answers(2, md5_of(b"ab"));
+    let told = format!("not verified {COPY}: the server has only 2 of its 3 bytes now");
+    assert_eq!(rig.said(), [told]);
+    rig.follows();
+}
+
+#[test]
+fn a_digest_of_an_unknown_kind_is_told_once_and_no_fault() {
+    let told =
+        format!("not verified {COPY}: the server's digest is of a kind that is not known here");
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    rig.asks(3);
+    rig.answers(3, None);
+    assert_eq!(rig.said(), std::slice::from_ref(&told));
+    rig.follows();
+
+    let mut rig = Rig::finished(b"abc", None);
+    let late = Frame::Digest {
+        inode: Inode(7),
+        size: 3,
+        md5: None,
+    };
+    rig.receive(&late.to_bytes());
+    rig.receive(&data_frame(0, b"x"));
+    assert_eq!(rig.local(), b"x");
+    assert_eq!(rig.said(), [told]);
+    assert!(!rig.is_on_list());
+    rig.close(Closed::ByServer);
+    assert!(rig.connect().starts_with("/var/log/m 8 1 v2"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_now_is_asked_again_after_the_next_stream() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    type Answer = fn(&mut Rig);
+    let answers: [Answer; 5] = [
+        |rig| rig.refuses(ErrorCode::Busy),
+        |rig| rig.close(Closed::ByServer),
+        |rig| {
+            rig.receive(ANSWERS_7);
+            rig.close(Closed::ByServer);
+        },
+        |rig| rig.receive(&[ANSWERS_7, &data_frame(0, b"abc")[..]].concat()),
+        |rig| {
+            rig.receive(ANSWERS_7);
+            let began = rig.now_ms;
+            while rig.source.wants_connection() {
+                rig.now_ms += 60_000;
+                rig.receive(&Frame::Alive { size: 3 }.to_bytes());
+                rig.with(|source, cx| source.handle_timeout(cx));
+            }
+            assert!(rig.now_ms - began <= ANSWER_MAX_MS);
+        },
+    ];
+    for answer in answers {
+        rig.asks(3);
+        answer(&mut rig);
+        rig.follows();
+        rig.close(Closed::ByServer);
+    }
+    rig.asks(3);
+    rig.answers(3, md5_of(b"abc"));
+    rig.work();
+    assert!(rig.said().contains(&verified(b"abc")));
+}
+
+#[test]
+fn a_classic_server_is_not_asked_again_and_again() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    rig.asks(3);
+    rig.receive(b"O 8\n");
+    for _ in 0..3 {
+        let asked = rig.connect();
+        assert!(asked.starts_with("/var/log/m 8 0 v2"), "{asked}");
+        rig.receive(b"O 8\n");
+        rig.close(Closed::ByServer);
+    }
+    assert!(rig.is_on_list(), "there may be another server some day");
+}
+
+#[test]
+fn a_copy_that_differs_from_the_file_found_by_content_is_healed() {
+    let theirs: Vec<u8> = (0..200u8).collect();
+    let mut ours = theirs.clone();
+    ours[70] ^= 1;
+    let mut rig = Rig::finished(&ours, None);
+    rig.close(Closed::ByServer);
+    rig.asks(200);
+    rig.answers(200, md5_of(&theirs));
+    rig.work();
+    let asked = rig.connect();
+    assert!(asked.starts_with("/var/log/m 0 200 v2 "), "{asked}");
+    assert!(asked.ends_with(" op=sums:0:32:7\n"), "{asked}");
+    rig.receive(ANSWERS_7);
+    rig.receive(&sums(&theirs));
+    rig.work();
+    let asked = rig.connect();
+    assert!(asked.ends_with(" op=range:64:136\n"), "{asked}");
+    rig.receive(ANSWERS_7);
+    rig.receive(&data_frame(64, &theirs[64..]));
+    rig.work();
+    assert_eq!(rig.rotated(), theirs);
+    assert!(rig.said().contains(&verified(&theirs)));
+    assert!(!rig.is_on_list());
+    rig.follows();
+}
+
+#[test]
+fn a_file_that_merely_begins_alike_heals_nothing() {
+    let ours: Vec<u8> = (0..200u8).collect();
+    let mut theirs = ours.clone();
+    theirs[70..].fill(0);
+    let mut rig = Rig::finished(&ours, None);
+    rig.close(Closed::ByServer);
+    rig.asks(200);
+    rig.answers(200, md5_of(&theirs));
+    rig.work();
+    rig.connect();
+    rig.receive(ANSWERS_7);
+    rig.receive(&sums(&theirs));
+    rig.work();
+    let told = format!("not verified {COPY}: the server no longer has it");
+    assert!(rig.said().contains(&told));
+    assert_eq!(rig.rotated(), ours);
+    assert!(!rig.is_on_list());
+    rig.follows();
+    assert!(!rig.source.in_error());
+}
+
+#[test]
+fn there_is_a_limit_to_what_waits() {
+    let mut rig = Rig::finished(b"abc", None);
+    for inode in 8..8 + limits::CHECKS_WAITING_MAX as u64 {
+        rig.now_ms += limits::NEXTS_PERIOD_MS;
+        rig.end(inode, 0, None);
+    }
+    let told = format!("not verified {COPY}: too many finished copies wait");
+    let said = rig.said();
+    assert_eq!(said.iter().filter(|text| **text == told).count(), 1);
+    let others = said.iter().filter(|text| text.starts_with("not verified"));
+    assert_eq!(others.count(), 1);
+    let list = rig.disk.read("/p/m.unverified").unwrap();
+    let lines = list.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines, limits::CHECKS_WAITING_MAX);
+    rig.restart();
+    rig.connect();
+    assert_eq!(rig.source.audit.all().count(), limits::CHECKS_WAITING_MAX);
+}
+
+#[test]
+fn what_is_verified_of_a_longer_copy_is_told() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(ANSWERS_7);
+    rig.receive(&data_frame(0, b"abc"));
+    rig.close(Closed::ByServer);
+    rig.connect();
+    let crc = Crc32::new().update(b"ab").finish();
+    let answer = format!("O 7 v2 at=2 size=2 m=1 b=00000001 prefix=0:2:{crc:08x} end=1\n");
+    rig.receive(answer.as_bytes());
+    rig.end(7, 2, md5_of(b"ab"));
+    rig.work();
+    assert_eq!(rig.rotated(), b"abc");
+    let md5 = md5_of(b"ab").unwrap_or_default();
+    let md5 = md5::Hex(&md5);
+    let told = format!("verified md5={md5} of the first 2 of 3 bytes of {COPY}");
+    let said = rig.said();
+    assert!(said.contains(&told), "{said:?}");
+}
+
+/// Checksums of blocks of 32 bytes.
+fn sums(bytes: &[u8]) -> Vec<u8> {
+    let sums = bytes
+        .chunks(32)
+        .map(|block| Crc32::new().update(block).finish());
+    assert!(bytes.len() <= 32 * SUMS_MAX);
+    let mut frame = [&[0; frame::HEADER_LEN + 8][..], &200u64.to_be_bytes()].concat();
+    sums.for_each(|sum| frame.extend(sum.to_be_bytes()));
+    frame::seal(frame::kind::SUMS, &mut frame);
+    frame
+}

@@ -1,0 +1,369 @@
+//! The end of a local copy compared with a server of version 2, after a restart of this machine. Pure.
+//!
+//! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
+//! no checksum of the server fits, all bytes are asked for.
+
+use super::copy::{LocalCopy, Means};
+use super::trouble::{Protocol, Trouble};
+use crate::limits::HEAL_BLOCK_LEN;
+use crate::store::WriteStore;
+use crate::wire::classic;
+use crate::wire::crc32::Crc32;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{ErrorCode, Frame, SUMS_MAX};
+use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::request::Op;
+
+/// The comparison, over as many connections as it takes.
+pub struct TailCheck {
+    /// Up to here it is the same.
+    from: u64,
+    /// Where the block ends that is known to differ, or the copy.
+    end: u64,
+    /// Where the copy ends.
+    size: u64,
+    /// Classic had a part in the copy: 0xff may stand for 0x07.
+    mapped: bool,
+    step: Step,
+}
+
+/// What comes next.
+enum Step {
+    /// To ask.
+    Ask,
+    /// Bytes are coming and are the same so far, or were up to the first of two places; the second is how far they
+    /// have come.
+    Bytes { differ_at: Option<u64>, at: u64 },
+    /// The server's checksums have come and are compared with the copy.
+    Compare(Sums),
+    /// Nothing: it is known.
+    Known(Finding),
+}
+
+/// Checksums of blocks, and how far they are compared.
+struct Sums {
+    blocks: Blocks,
+    /// Where the server's file, or the last block, ends.
+    end: u64,
+    sums: Vec<u8>,
+    at: u64,
+    crc: Crc32,
+}
+
+/// Blocks of one length, all of them within the copy.
+#[derive(Clone, Copy)]
+struct Blocks {
+    start: u64,
+    len: u64,
+    count: u16,
+}
+
+/// What was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// Every byte is the server's.
+    Same,
+    /// The first byte that is not.
+    Differs(u64),
+    /// Every byte up to here is; there the server's file ends.
+    Shorter(u64),
+    /// The server does not have the generation.
+    Gone,
+}
+
+impl TailCheck {
+    /// Compares from `from` to the end of a copy of `size` bytes.
+    pub fn new(from: u64, size: u64, mapped: bool) -> TailCheck {
+        TailCheck {
+            from,
+            end: size,
+            size,
+            mapped,
+            step: Step::Ask,
+        }
+    }
+
+    /// What to ask the server.
+    pub fn question(&self) -> Op {
+        match self.blocks() {
+            None => Op::Range {
+                start: self.from,
+                len: self.end - self.from,
+            },
+            Some(Blocks { start, len, count }) => Op::Sums { start, len, count },
+        }
+    }
+
+    /// Whether what was asked for has come.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.step, Step::Compare(_) | Step::Known(_))
+    }
+
+    /// What was found, once that is known.
+    pub fn finding(&self) -> Option<Finding> {
+        match self.step {
+            Step::Known(finding) => Some(finding),
+            _ => None,
+        }
+    }
+
+    /// The connection is over; what it did not bring whole has to be asked for again.
+    pub fn abandon(&mut self) {
+        if let Step::Bytes { .. } = self.step {
+            self.step = Step::Ask;
+        }
+    }
+
+    /// Takes bytes of the answer from the front of `input` and tells how many.
+    pub fn take<F, S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        input: &[u8],
+        copy: &LocalCopy<F>,
+        means: &mut Means<'_, S>,
+    ) -> Result<usize, Trouble> {
+        let (taken, piece) = receiver.next(input);
+        match (piece, &mut self.step) {
+            (Piece::Nothing, _) => {}
+            (Piece::Sums, Step::Ask) => {
+                let payload = receiver.sums();
+                self.start_comparing(&payload)?;
+            }
+            (Piece::DataStart(offset), Step::Ask) if offset == self.from => {
+                self.step = Step::Bytes {
+                    differ_at: None,
+                    at: offset,
+                };
+            }
+            (Piece::DataStart(offset), Step::Bytes { at, .. }) if offset == *at => {}
+            (Piece::Data(bytes), Step::Bytes { differ_at, at }) => {
+                if bytes.len() as u64 > self.end - *at {
+                    return Err(Protocol::Size.into());
+                }
+                if differ_at.is_none() {
+                    let same = equal_bytes(bytes, *at, self.mapped, copy, means)?;
+                    *differ_at = Some(*at + same).filter(|_| same < bytes.len() as u64);
+                }
+                *at += bytes.len() as u64;
+            }
+            (Piece::DataEnd, Step::Bytes { .. }) => self.end_frame(),
+            (Piece::Small, _) => receiver
+                .small(refusal)
+                .unwrap_or_else(|bad| Err(Protocol::Frame(bad).into()))?
+                .into_iter()
+                .for_each(|finding| self.step = Step::Known(finding)),
+            (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
+            _ => return Err(Protocol::Order.into()),
+        }
+        Ok(taken)
+    }
+
+    /// The server has sent all it has and closed. Tells whether that is an answer.
+    pub fn take_end(&mut self) -> bool {
+        let Step::Bytes { at, .. } = self.step else {
+            return false;
+        };
+        self.step = Step::Known(Finding::Shorter(at));
+        true
+    }
+
+    /// Compares one slice of the copy with the checksums, with `buf` to read into.
+    pub fn work<F, S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        copy: &LocalCopy<F>,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Trouble> {
+        let Step::Compare(sums) = &mut self.step else {
+            return Ok(());
+        };
+        let wanted = sums.left_in_block();
+        let room = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
+        let read = copy
+            .read_at(&mut buf[..room], sums.at, means)
+            .map_err(Trouble::Files)?;
+        if read < room {
+            // Somebody made it shorter meanwhile: whoever opens it again will see that.
+            return Err(Trouble::AskAgain);
+        }
+        sums.crc.update(&buf[..read]);
+        sums.at += read as u64;
+        if (read as u64) < wanted {
+            return Ok(());
+        }
+        match sums.end_block() {
+            Compared::Different { start, end } => {
+                self.from = start;
+                self.end = end;
+                self.step = Step::Ask;
+            }
+            Compared::Same if sums.at < sums.end => {}
+            Compared::Same => self.end_sums(),
+        }
+        Ok(())
+    }
+
+    /// The blocks to ask for; `None` where so little is left that its bytes are asked for.
+    fn blocks(&self) -> Option<Blocks> {
+        let left = self.end - self.from;
+        if left <= HEAL_BLOCK_LEN || self.mapped {
+            return None;
+        }
+        let len = left.div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
+        Some(Blocks {
+            start: self.from,
+            len,
+            count: (left / len).clamp(1, SUMS_MAX as u64) as u16,
+        })
+    }
+
+    fn start_comparing(&mut self, payload: &[u8]) -> Result<(), Trouble> {
+        let Some(blocks) = self.blocks() else {
+            return Err(Protocol::Order.into());
+        };
+        let number = |at: usize| {
+            let bytes = payload.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            bytes.map(|bytes| u64::from_be_bytes(*bytes))
+        };
+        let (Some(start), Some(end)) = (number(0), number(8)) else {
+            return Err(Protocol::Order.into());
+        };
+        let sums = payload.get(16..).unwrap_or_default();
+        let is_sound = start == blocks.start
+            && (start..=blocks.end()).contains(&end)
+            && sums.len() as u64 == (end - start).div_ceil(blocks.len) * 4;
+        if !is_sound {
+            return Err(Protocol::Order.into());
+        }
+        self.step = Step::Compare(Sums {
+            blocks,
+            end,
+            sums: sums.to_vec(),
+            at: start,
+            crc: Crc32::new(),
+        });
+        if start == end {
+            self.end_sums();
+        }
+        Ok(())
+    }
+
+    /// All the server's checksums fit.
+    fn end_sums(&mut self) {
+        let Step::Compare(sums) = &self.step else {
+            return;
+        };
+        self.from = sums.end;
+        self.step = match sums.end < sums.blocks.end() {
+            true => Step::Known(Finding::Shorter(sums.end)),
+            false => self.go_on(),
+        };
+    }
+
+    /// A frame of bytes is whole.
+    fn end_frame(&mut self) {
+        let Step::Bytes { differ_at, at } = self.step else {
+            return;
+        };
+        if let Some(differ_at) = differ_at {
+            self.step = Step::Known(Finding::Differs(differ_at));
+        } else {
+            self.from = at;
+            if at >= self.end {
+                self.step = self.go_on();
+            }
+        }
+    }
+
+    /// All up to `from` is the same.
+    fn go_on(&mut self) -> Step {
+        // What differed a moment ago does so no more, where the server's file was being written.
+        self.end = self.size;
+        match self.from < self.size {
+            true => Step::Ask,
+            false => Step::Known(Finding::Same),
+        }
+    }
+}
+
+/// How a block ended.
+enum Compared {
+    Same,
+    Different { start: u64, end: u64 },
+}
+
+impl Sums {
+    /// Bytes to the end of the block that is being read.
+    fn left_in_block(&self) -> u64 {
+        let in_block = (self.at - self.blocks.start) % self.blocks.len;
+        (self.blocks.len - in_block).min(self.end - self.at)
+    }
+
+    /// The block that ends here is read.
+    fn end_block(&mut self) -> Compared {
+        let number = (self.at - self.blocks.start).saturating_sub(1) / self.blocks.len;
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        let theirs = self
+            .sums
+            .get(place.saturating_mul(4)..)
+            .and_then(|rest| rest.first_chunk::<4>());
+        let ours = std::mem::take(&mut self.crc).finish();
+        if theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == ours) {
+            return Compared::Same;
+        }
+        Compared::Different {
+            start: self.blocks.start + number * self.blocks.len,
+            end: self.at,
+        }
+    }
+}
+
+impl Blocks {
+    fn end(self) -> u64 {
+        self.start + self.len * u64::from(self.count)
+    }
+}
+
+/// What a small frame says: a sign of life nothing, an error that there is nothing to compare with.
+fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, Trouble> {
+    match frame {
+        Frame::Alive { .. } => Ok(None),
+        Frame::Error {
+            code: ErrorCode::NoSuchFile | ErrorCode::Gone,
+            ..
+        } => Ok(Some(Finding::Gone)),
+        Frame::Error { text, .. } => Err(Trouble::Refused(Escaped(text).to_string().into())),
+        _ => Err(Protocol::Order.into()),
+    }
+}
+
+/// How many bytes at the front of `theirs` stand in the copy from `at` on; as classic would send both, if `mapped`.
+pub fn equal_bytes<F, S: WriteStore<File = F>>(
+    theirs: &[u8],
+    at: u64,
+    mapped: bool,
+    copy: &LocalCopy<F>,
+    means: &mut Means<'_, S>,
+) -> Result<u64, Trouble> {
+    let mut buf = [0; 4096];
+    let mut equal = 0;
+    for theirs in theirs.chunks(buf.len()) {
+        let ours = &mut buf[..theirs.len()];
+        let read = copy
+            .read_at(ours, at + equal, means)
+            .map_err(Trouble::Files)?;
+        let form = |byte: u8| match byte {
+            classic::KEEP_ALIVE if mapped => classic::MASKED,
+            byte => byte,
+        };
+        let pairs = ours[..read].iter().zip(theirs);
+        let same = pairs
+            .take_while(|(ours, theirs)| form(**ours) == form(**theirs))
+            .count();
+        equal += same as u64;
+        if same < theirs.len() {
+            break;
+        }
+    }
+    Ok(equal)
+}

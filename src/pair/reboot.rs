@@ -1,0 +1,242 @@
+//! The collector's machine loses its power, and with it what was not on its disk yet: the copy ends where it did before,
+//! or earlier, or in bytes that nobody wrote.
+
+use super::Pair;
+use crate::collect::copy::omit::{self, Rule};
+use crate::collect::pointer::{BootId, Pointer};
+
+/// What a file system makes of the last bytes of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Spoiled {
+    Nothing,
+    Short,
+    Zeros,
+    Hole,
+    Garbage,
+}
+
+use Spoiled::{Garbage, Hole, Nothing, Short, Zeros};
+
+/// One boot of the collector's machine.
+pub fn boot(number: u32) -> BootId {
+    BootId::new(&format!("boot-{number}")).unwrap()
+}
+
+impl Pair {
+    /// The collector's machine is started again, and the last `len` bytes of the copy are not what was written.
+    fn reboot_host(&mut self, number: u32, spoiled: Spoiled, len: usize) {
+        self.host_boot = boot(number);
+        self.restart_collector();
+        let mut bytes = self.local();
+        let from = bytes.len().saturating_sub(len);
+        match spoiled {
+            Nothing => return,
+            Short => bytes.truncate(from),
+            Zeros => bytes[from..].fill(0),
+            Hole => {
+                let middle = from + len / 2;
+                bytes[from..middle].fill(0);
+            }
+            Garbage => bytes[from..].fill(b'#'),
+        }
+        self.host.rewrite("/l/m", &bytes);
+    }
+
+    fn pointer(&self) -> Pointer {
+        Pointer::parse(&self.host.read("/p/m").unwrap()).unwrap()
+    }
+
+    fn rescued(&self) -> Option<Vec<u8>> {
+        let names = self.host.names();
+        let name = names.iter().find(|name| name.contains("rescued"))?;
+        self.host.read(name)
+    }
+}
+
+/// Version 2, and the two ways of speaking classic.
+fn pairs() -> [Pair; 3] {
+    let mut old_server = Pair::new();
+    old_server.link.classic = true;
+    [Pair::new(), Pair::with("proto=classic"), old_server]
+}
+
+/// Every protocol, log and damage that `run` is to try.
+fn everywhere(run: impl Fn(&mut Pair, Spoiled, usize)) {
+    for spoiled in [Nothing, Short, Zeros, Hole, Garbage] {
+        for (lines, len) in [(5, 4), (5, 60), (300, 60), (300, 9_000)] {
+            for mut pair in pairs() {
+                pair.log.create();
+                pair.log.lines(lines);
+                pair.run_ms(1_000);
+                assert_eq!(pair.local(), pair.log.live_bytes());
+                pair.go_away();
+                run(&mut pair, spoiled, len);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_end_of_the_copy_is_made_what_the_server_has() {
+    everywhere(|pair, spoiled, len| {
+        pair.reboot_host(2, spoiled, len);
+        pair.log.lines(3);
+        pair.reconnect();
+        assert_eq!(pair.local(), pair.log.live_bytes(), "{}", pair.report());
+        assert_eq!(pair.pointer().boot, Some(boot(2)), "{}", pair.report());
+        assert!(pair.kept().is_empty(), "{}", pair.report());
+        let is_kept = matches!(spoiled, Hole | Garbage);
+        assert_eq!(pair.rescued().is_some(), is_kept, "{}", pair.report());
+        pair.log.rotate();
+        pair.log.lines(2);
+        pair.settle();
+        pair.check_bytes();
+        pair.check_status();
+    });
+}
+
+#[test]
+fn so_it_is_where_the_log_was_rotated_meanwhile() {
+    everywhere(|pair, spoiled, len| {
+        pair.log.lines(2);
+        pair.log.rotate();
+        pair.log.lines(3);
+        pair.run_ms(20_000);
+        pair.log.rotate();
+        pair.log.lines(1);
+        pair.reboot_host(2, spoiled, len);
+        pair.reconnect();
+        pair.settle();
+        pair.check_bytes();
+        pair.check_status();
+    });
+}
+
+#[test]
+fn a_copy_whose_generation_is_gone_stays_as_it_is() {
+    everywhere(|pair, spoiled, len| {
+        pair.reboot_host(2, spoiled, len);
+        let held = pair.local();
+        pair.log.rotate();
+        pair.log.lines(3);
+        pair.run_ms(20_000);
+        pair.log.retain(0);
+        pair.reconnect();
+        pair.settle();
+        assert_eq!(pair.copies(), [held, pair.log.live_bytes()]);
+        assert!(pair.says("stays as it is"), "{}", pair.report());
+    });
+}
+
+#[test]
+fn a_log_that_was_truncated_meanwhile_is_another_one() {
+    everywhere(|pair, spoiled, len| {
+        pair.reboot_host(2, spoiled, len);
+        let held = pair.local();
+        pair.log.truncate();
+        pair.log.lines(3);
+        pair.reconnect();
+        pair.settle();
+        let copies = pair.copies();
+        assert_eq!(copies, [held, pair.log.live_bytes()], "{}", pair.report());
+    });
+}
+
+#[test]
+fn a_second_power_cut_before_the_comparison_makes_no_difference() {
+    everywhere(|pair, spoiled, len| {
+        pair.reboot_host(2, spoiled, len);
+        // The collector starts and reads its pointer; then the power goes again.
+        pair.run_ms(10_000);
+        pair.reboot_host(3, Nothing, 0);
+        pair.run_ms(10_000);
+        pair.restart_collector();
+        pair.log.lines(3);
+        pair.reconnect();
+        assert_eq!(pair.local(), pair.log.live_bytes(), "{}", pair.report());
+    });
+}
+
+#[test]
+fn without_a_power_cut_nothing_is_compared() {
+    for mut pair in pairs() {
+        pair.log.create();
+        pair.log.lines(5);
+        pair.run_ms(1_000);
+        let before = pair.pointer();
+        pair.restart_collector();
+        pair.log.lines(1);
+        pair.run_ms(1_000);
+        assert_eq!(pair.local(), pair.log.live_bytes());
+        assert_eq!(pair.pointer(), before);
+    }
+}
+
+#[test]
+fn bytes_that_classic_replaced_are_no_difference() {
+    for mut pair in pairs() {
+        pair.log.create();
+        pair.log.append(b"a bell \x07 and a byte \xff\n");
+        pair.log.lines(300);
+        pair.run_ms(1_000);
+        let held = pair.local();
+        pair.reboot_host(2, Zeros, 100);
+        pair.reconfigure("");
+        pair.reconnect();
+        pair.settle();
+        assert_eq!(pair.local(), held, "{}", pair.report());
+        assert!(pair.kept().is_empty(), "{}", pair.report());
+    }
+}
+
+#[test]
+fn one_bad_block_in_a_large_copy_is_found_and_the_rest_fetched_again() {
+    for bad in [4_096, 4_999_999] {
+        let mut pair = Pair::new();
+        pair.log.create();
+        let line = |number: u32| format!("{number:>9}\n");
+        let bytes: String = (0..500_000).map(line).collect();
+        pair.log.append(bytes.as_bytes());
+        pair.run_ms(10_000);
+        assert_eq!(pair.local(), pair.log.live_bytes());
+        pair.reboot_host(2, Nothing, 0);
+        let mut spoiled = pair.local();
+        spoiled[bad] = b'#';
+        pair.host.rewrite("/l/m", &spoiled);
+        pair.run_ms(30_000);
+        assert_eq!(pair.local(), pair.log.live_bytes());
+        assert_eq!(pair.rescued().unwrap(), spoiled[bad..]);
+    }
+}
+
+#[test]
+fn a_checkpoint_is_lowered_before_the_copy_is_cut_below_it() {
+    let mut pair = Pair::following();
+    pair.reboot_host(2, Nothing, 0);
+    pair.run_ms(1_000);
+    assert_eq!(pair.pointer().checkpoint, 205);
+    pair.go_away();
+    pair.reboot_box();
+    pair.log.lose_tail(50);
+    pair.reconnect();
+    assert_eq!(pair.pointer().checkpoint, 155);
+}
+
+#[test]
+fn what_the_comparison_is_good_for() {
+    for rule in [Rule::TailCheck, Rule::BootInPointer] {
+        omit::omit(Some(rule));
+        let mut pair = Pair::with("proto=classic");
+        pair.log.create();
+        pair.log.lines(5);
+        pair.run_ms(1_000);
+        pair.go_away();
+        pair.reboot_host(2, Zeros, 60);
+        pair.run_ms(10_000);
+        pair.restart_collector();
+        pair.log.lines(3);
+        pair.reconnect();
+        assert_ne!(pair.local(), pair.log.live_bytes(), "without {rule:?}");
+        omit::omit(None);
+    }
+}

@@ -1,0 +1,86 @@
+//! What is remembered of the bytes that were sent, to know them again. Pure.
+
+use std::io;
+
+use crate::serve::likeness::{GUARD_LEN, Sent, is_there};
+use crate::store::ReadStore;
+use crate::wire::crc32::Crc32;
+use crate::wire::proof::{Block, HEAD_LEN};
+
+/// The start and the end of what was sent of a generation.
+#[derive(Clone, Default)]
+pub(super) struct Mark {
+    /// The first, at most [`GUARD_LEN`].
+    start: heapless::Vec<u8, GUARD_LEN>,
+    /// The checksum of the first, at most [`HEAD_LEN`].
+    head: Crc32,
+    head_len: u16,
+    /// The last, at most [`GUARD_LEN`].
+    guard: heapless::Vec<u8, GUARD_LEN>,
+}
+
+impl Mark {
+    /// What is to be remembered of the first `offset` bytes of a file.
+    pub(super) fn of<S: ReadStore>(store: &S, file: &S::File, offset: u64) -> io::Result<Mark> {
+        let mut buf = [0; HEAD_LEN];
+        let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+        let read = store.read_at(file, &mut buf[..head_len], 0)?;
+        let mut mark = Mark::default();
+        mark.extend(&buf[..read]);
+        let guard_len = mark.guard.len();
+        let guard = &mut buf[..guard_len];
+        let read = store.read_at(file, guard, offset - guard_len as u64)?;
+        mark.guard.clear();
+        let _ = mark.guard.extend_from_slice(&buf[..read]);
+        Ok(mark)
+    }
+
+    /// So many more bytes follow those that are remembered.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let room = (GUARD_LEN - self.start.len()).min(bytes.len());
+        let _ = self.start.extend_from_slice(&bytes[..room]);
+        let room = (HEAD_LEN - usize::from(self.head_len)).min(bytes.len());
+        self.head.update(&bytes[..room]);
+        self.head_len += room as u16;
+        let last = &bytes[bytes.len().saturating_sub(GUARD_LEN)..];
+        let kept = GUARD_LEN - last.len();
+        let dropped = self.guard.len().saturating_sub(kept);
+        self.guard.drain(..dropped);
+        let _ = self.guard.extend_from_slice(last);
+    }
+
+    /// Whether nothing was sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.guard.is_empty()
+    }
+
+    /// Whether a file still has before `offset` what was sent last.
+    pub(super) fn is_there<S: ReadStore>(
+        &self,
+        store: &S,
+        file: &S::File,
+        offset: u64,
+    ) -> io::Result<bool> {
+        let start = offset.saturating_sub(self.guard.len() as u64);
+        is_there(store, file, &self.guard, start)
+    }
+
+    /// What a copy is known by that somebody made of the generation.
+    pub(super) fn sent(&self, offset: u64, floor_ns: u64) -> Sent<'_> {
+        Sent {
+            offset,
+            start: &self.start,
+            head: self.head_block(),
+            guard: &self.guard,
+            floor_ns,
+        }
+    }
+
+    fn head_block(&self) -> Option<Block> {
+        (self.head_len > 0).then(|| Block {
+            start: 0,
+            len: self.head_len,
+            crc: self.head.finish(),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! What `conf/` holds besides the configurations: manual pages, the install script, and what starts the daemons.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+#[path = "packaging/install.rs"]
+mod install;
+#[path = "packaging/logrotate.rs"]
+mod logrotate;
+#[path = "packaging/manuals.rs"]
+mod manuals;
+#[path = "packaging/openrc.rs"]
+mod openrc;
+#[path = "packaging/openwrt.rs"]
+mod openwrt;
+#[path = "packaging/systemd.rs"]
+mod systemd;
+#[path = "packaging/sysv.rs"]
+mod sysv;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use common::FETCHLOGS;
+use common::process::{Ended, run};
+
+/// A file of `conf/`.
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("conf")
+        .join(name)
+}
+
+/// An empty directory, and in it a link to the program for each name.
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = Place {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        for name in ["gen_numbers", "fetch_logs", "snmp_from_file"] {
+            std::os::unix::fs::symlink(FETCHLOGS, place.path(name)).unwrap();
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+/// Runs a program to its end, and it has to end well.
+fn succeeds(command: Command) -> Ended {
+    let shown = format!("{command:?}");
+    let ended = run(command);
+    assert_eq!(
+        ended.status,
+        Some(0),
+        "{shown}\n{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    ended
+}

@@ -1,0 +1,115 @@
+//! The install script, into an empty directory and over an older installation.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::{Place, run, shipped, succeeds};
+use crate::common::FETCHLOGS;
+
+fn install(place: &Place, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(shipped("install"));
+    command
+        .arg(FETCHLOGS)
+        .env("DESTDIR", place.dir.path())
+        .envs(variables.iter().copied());
+    command
+}
+
+#[test]
+fn everything_is_laid_out_below_destdir() {
+    let place = Place::new();
+    succeeds(install(&place, &[]));
+    for program in ["fetchlogs", "gen_numbers", "fetch_logs", "snmp_from_file"] {
+        let mut command = Command::new(place.path(&format!("usr/local/sbin/{program}")));
+        command.arg("-V");
+        assert!(succeeds(command).stdout.starts_with(program));
+    }
+    for file in [
+        "etc/gen_numbers.pl.locals",
+        "etc/fetch_logs.conf",
+        "usr/local/share/man/man8/gen_numbers.8",
+        "usr/local/share/man/man8/fetch_logs.8",
+        "usr/local/share/man/man8/snmp_from_file.8",
+        "usr/local/share/man/man5/gen_numbers.pl.locals.5",
+        "usr/local/share/man/man5/fetch_logs.conf.5",
+    ] {
+        let mode = fs::metadata(place.path(file))
+            .expect(file)
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o644, "{file}");
+    }
+    assert!(place.path("var/log/fetchlogs").is_dir());
+}
+
+#[test]
+fn what_was_installed_works_as_it_is() {
+    let place = Place::new();
+    succeeds(install(&place, &[("PREFIX", "/usr")]));
+    let mut server = Command::new(place.path("usr/sbin/gen_numbers"));
+    server
+        .arg("-t")
+        .arg("-c")
+        .arg(place.path("etc/gen_numbers.pl.locals"));
+    succeeds(server);
+    let mut collector = Command::new(place.path("usr/sbin/fetch_logs"));
+    collector
+        .args(["-t", "/var/snmp_data"])
+        .arg(place.path("etc/fetch_logs.conf"));
+    succeeds(collector);
+}
+
+#[test]
+fn a_configuration_that_is_there_stays() {
+    let place = Place::new();
+    place.write("etc/fetch_logs.conf", "# mine\n");
+    let ended = succeeds(install(&place, &[]));
+    assert!(ended.stdout.contains("left alone"), "{}", ended.stdout);
+    assert_eq!(place.read("etc/fetch_logs.conf"), "# mine\n");
+}
+
+#[test]
+fn what_starts_the_daemons_has_the_paths_of_the_installation() {
+    for (init, file) in [
+        ("systemd", "lib/systemd/system/gen_numbers.service"),
+        ("openrc", "opt/etc/init.d/gen_numbers"),
+        ("sysv", "opt/etc/init.d/gen_numbers"),
+    ] {
+        let place = Place::new();
+        let variables = [
+            ("INIT", init),
+            ("SBINDIR", "/opt/sbin"),
+            ("SYSCONFDIR", "/opt/etc"),
+        ];
+        succeeds(install(&place, &variables));
+        let text = place.read(file);
+        assert!(text.contains("/opt/sbin/gen_numbers"), "{init}: {text}");
+        assert!(
+            text.contains("/opt/etc/gen_numbers.pl.locals"),
+            "{init}: {text}"
+        );
+        assert!(!text.contains("/usr/sbin"), "{init}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let place = Place::new();
+    let ended = run(install(&place, &[("INIT", "upstart")]));
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended.stderr.contains("systemd, openrc or sysv"),
+        "{}",
+        ended.stderr
+    );
+    let mut command = Command::new(shipped("install"));
+    command.arg("/nonexistent").env("DESTDIR", place.dir.path());
+    let ended = run(command);
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended.stderr.contains("cargo build --release"),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,110 @@
+//! The manual pages: sound, and with everything in them that can be set.
+
+use std::fs;
+use std::process::Command;
+
+use super::{run, shipped};
+use crate::common::{FETCHLOGS, outside_program};
+
+const PAGES: [&str; 5] = [
+    "gen_numbers.8",
+    "fetch_logs.8",
+    "snmp_from_file.8",
+    "gen_numbers.pl.locals.5",
+    "fetch_logs.conf.5",
+];
+
+fn page(name: &str) -> String {
+    fs::read_to_string(shipped("man").join(name)).unwrap()
+}
+
+#[test]
+fn mandoc_finds_no_fault() {
+    let Some(mandoc) = outside_program("mandoc") else {
+        return;
+    };
+    for name in PAGES {
+        let mut command = Command::new(&mandoc);
+        command
+            .args(["-T", "lint", "-W", "style"])
+            .arg(shipped("man").join(name));
+        let ended = run(command);
+        // Which other pages are installed is not ours to know.
+        let faults: Vec<&str> = ended
+            .stdout
+            .lines()
+            .chain(ended.stderr.lines())
+            .filter(|line| {
+                !line.contains("referenced manual not found") && !line.contains("mandoc.db")
+            })
+            .collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
+
+#[test]
+fn every_option_has_its_place() {
+    for program in ["gen_numbers", "fetch_logs", "snmp_from_file"] {
+        let mut command = Command::new(FETCHLOGS);
+        command.args([program, "--help"]);
+        let help = run(command).stdout;
+        let text = page(&format!("{program}.8"));
+        let options: Vec<char> = help
+            .lines()
+            .filter_map(|line| line.strip_prefix("  -")?.chars().next())
+            .collect();
+        assert!(options.len() > 3, "the options were not found in: {help}");
+        for option in options {
+            assert!(
+                text.contains(&format!("\n.It Fl {option}")),
+                "{program}: -{option}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_setting_of_the_server_has_its_place() {
+    let text = page("gen_numbers.pl.locals.5");
+    let example = fs::read_to_string(shipped("gen_numbers.pl.locals")).unwrap();
+    let settings: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix('$')?.split(['{', ' ']).next())
+        .collect();
+    assert!(settings.len() > 8, "{settings:?}");
+    for setting in settings {
+        assert!(text.contains(&format!("\n.It Va ${setting}")), "{setting}");
+    }
+}
+
+#[test]
+fn every_option_of_a_source_has_its_place() {
+    let text = page("fetch_logs.conf.5");
+    let example = fs::read_to_string(shipped("fetch_logs.conf")).unwrap();
+    let options: Vec<(&str, &str)> = example
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("#   ")?
+                .split(' ')
+                .next()?
+                .split_once('=')
+        })
+        .collect();
+    assert!(options.len() > 4, "{options:?}");
+    for (key, value) in options {
+        let item = format!("\n.It Cm {key} Ns = Ns Cm {value}\n");
+        assert!(text.contains(&item), "{key}={value}");
+    }
+}
+
+#[test]
+fn every_exit_status_has_its_place() {
+    for name in ["gen_numbers.8", "fetch_logs.8"] {
+        for status in [0, 1, 2, 78] {
+            assert!(
+                page(name).contains(&format!("\n.It {status}\n")),
+                "{name}: {status}"
+            );
+        }
+    }
+}

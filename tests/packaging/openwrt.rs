@@ -1,0 +1,242 @@
+//! The init scripts for OpenWrt: what they write from UCI, and what they ask of procd. Neither is here, so a few lines
+//! of shell stand for `/etc/rc.common`, with the functions that its documentation promises.
+
+use std::process::Command;
+
+use super::{Place, run, shipped, succeeds};
+use crate::common::outside_program;
+use crate::common::process::Ended;
+
+/// UCI and procd as the scripts see them. A configuration is a list of shell variables, `SECTION__OPTION` and
+/// `SECTION__TYPE`; what procd is told is printed.
+const RC_COMMON: &str = r#"
+config_load() { . "$UCI_DIR/$1"; }
+config_get() { eval "$1=\"\${${2}__$3:-\$4}\""; }
+config_get_bool() {
+	config_get "$@"
+	case "$(eval "echo \"\$$1\"")" in 1|on|true|yes|enabled) eval "$1=1" ;; *) eval "$1=0" ;; esac
+}
+config_foreach() {
+	for section in $SECTIONS; do
+		[ "$(eval "echo \"\$${section}__TYPE\"")" != "$2" ] || "$1" "$section"
+	done
+}
+config_list_foreach() {
+	eval "set -- \"\$3\" \${${1}__$2}"
+	function=$1
+	shift
+	for item in "$@"; do "$function" "$item"; done
+}
+procd_open_instance() { echo "instance {"; }
+procd_set_param() { echo "$*"; }
+procd_close_instance() { echo "}"; }
+procd_send_signal() { echo "signal $*"; }
+procd_add_reload_trigger() { echo "trigger $*"; }
+. "$SCRIPT"
+"$ACTION"
+"#;
+
+struct Router {
+    place: Place,
+    name: &'static str,
+}
+
+impl Router {
+    fn new(name: &'static str, uci: &str) -> Option<Router> {
+        outside_program("busybox")?;
+        let place = Place::new();
+        place.write("rc.common", RC_COMMON);
+        place.write(&format!("uci/{name}"), uci);
+        let script =
+            std::fs::read_to_string(shipped(&format!("openwrt/files/{name}.init"))).unwrap();
+        let here = format!("{}/", place.dir.path().display());
+        place.write("init", &script.replace("/usr/sbin/", &here));
+        Some(Router { place, name })
+    }
+
+    fn does(&self, action: &str) -> Command {
+        let mut command = Command::new("busybox");
+        command
+            .arg("sh")
+            .arg(self.place.path("rc.common"))
+            .env("UCI_DIR", self.place.path("uci"))
+            .env("SCRIPT", self.place.path("init"))
+            .env("ACTION", action)
+            .env("GEN_NUMBERS_NATIVE", self.place.path("native"))
+            .env("FETCH_LOGS_NATIVE", self.place.path("native"));
+        command
+    }
+
+    fn says(&self, action: &str) -> Ended {
+        run(self.does(action))
+    }
+
+    /// The native configuration without its comments.
+    fn native(&self) -> String {
+        let text = self.place.read("native");
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+}
+
+const SERVER: &str = r"
+SECTIONS='main log1 log2'
+main__TYPE=gen_numbers
+main__bind_addr=10.4.3.5
+main__bind_port=1019
+main__grace=2.5
+main__allow='10.4.3.1 2001:db8::/32'
+log1__TYPE=log
+log1__path=/var/log/messages
+log1__rotated='/var/log/messages.old /var/log/messages.[0-9]'
+log2__TYPE=log
+log2__path=/var/log/boot.log
+";
+
+#[test]
+fn the_servers_configuration_is_written_from_uci() {
+    let Some(router) = Router::new("gen_numbers", SERVER) else {
+        return;
+    };
+    let started = succeeds(router.does("start_service")).stdout;
+    let native = router.place.path("native");
+    let command = format!(
+        "command {} -s -c {}\n",
+        router.place.path("gen_numbers").display(),
+        native.display()
+    );
+    assert!(started.contains(&command), "{started}");
+    assert_eq!(
+        router.native(),
+        "$bind_addr = '10.4.3.5';\n\
+         $bind_port = '1019';\n\
+         $grace = '2.5';\n\
+         $hosts_allow{'10.4.3.1'} = 1;\n\
+         $hosts_allow{'2001:db8::/32'} = 1;\n\
+         $files{'/var/log/messages'} = '/var/log/messages.old /var/log/messages.[0-9]';\n\
+         $files{'/var/log/boot.log'} = '';\n\
+         1;\n"
+    );
+}
+
+#[test]
+fn what_is_shipped_is_a_configuration_that_works() {
+    // The example as UCI would hand it over.
+    let uci = "SECTIONS='main l'\nmain__TYPE=gen_numbers\nmain__enabled=1\nmain__bind_addr=0.0.0.0\nmain__bind_port=19\n\
+               l__TYPE=log\nl__path=/var/log/messages\nl__rotated=/var/log/messages.old\n";
+    let example = std::fs::read_to_string(shipped("openwrt/files/gen_numbers.config")).unwrap();
+    for value in [
+        "'0.0.0.0'",
+        "'19'",
+        "'/var/log/messages'",
+        "'/var/log/messages.old'",
+    ] {
+        assert!(example.contains(value), "{value}");
+    }
+    if let Some(router) = Router::new("gen_numbers", uci) {
+        succeeds(router.does("start_service"));
+    }
+}
+
+#[test]
+fn nothing_in_uci_becomes_perl() {
+    let uci = r"
+SECTIONS='main log1'
+main__TYPE=gen_numbers
+log1__TYPE=log
+log1__path='/var/log/it'\''s'
+log1__rotated='/var/log/back\slash.*'
+";
+    if let Some(router) = Router::new("gen_numbers", uci) {
+        succeeds(router.does("start_service"));
+        let native = router.native();
+        assert!(
+            native.contains(r"$files{'/var/log/it\'s'} = '/var/log/back\\slash.*';"),
+            "{native}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_keeps_the_configuration_that_works() {
+    let Some(router) = Router::new("gen_numbers", SERVER) else {
+        return;
+    };
+    succeeds(router.does("start_service"));
+    let before = router.native();
+    router
+        .place
+        .write("uci/gen_numbers", &SERVER.replace("1019", "101900"));
+    let ended = router.says("reload_service");
+    assert_ne!(ended.status, Some(0));
+    assert!(ended.stderr.contains("a port is"), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("signal"), "{}", ended.stdout);
+    assert_eq!(router.native(), before);
+    router.place.write("uci/gen_numbers", SERVER);
+    let ended = succeeds(router.does("reload_service"));
+    assert!(
+        ended.stdout.contains("signal gen_numbers * HUP"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn the_collectors_configuration_is_written_from_uci() {
+    let uci = "SECTIONS='main a b'\nmain__TYPE=fetch_logs\nmain__enabled=1\nmain__snmp_dir=/tmp/snmp\n\
+               a__TYPE=source\na__address=10.4.3.5\na__remote=/var/log/messages\na__local=/mnt/5\n\
+               b__TYPE=source\nb__address=2001:db8::6\nb__port=1019\nb__remote=/var/log/messages\nb__local=/mnt/6\n\
+               b__pointer=/mnt/p6\nb__option='proto=v2 history=all'\n";
+    let Some(router) = Router::new("fetch_logs", uci) else {
+        return;
+    };
+    let started = succeeds(router.does("start_service")).stdout;
+    assert!(started.contains(" -s /tmp/snmp "), "{started}");
+    assert_eq!(
+        router.native(),
+        "10.4.3.5 19 /var/log/messages /mnt/5 /mnt/5.pointer\n\
+         2001:db8::6 1019 /var/log/messages /mnt/6 /mnt/p6 proto=v2 history=all\n"
+    );
+}
+
+#[test]
+fn what_is_not_enabled_is_not_started() {
+    for (name, uci) in [
+        (
+            "gen_numbers",
+            "SECTIONS=main\nmain__TYPE=gen_numbers\nmain__enabled=0\n",
+        ),
+        ("fetch_logs", "SECTIONS=main\nmain__TYPE=fetch_logs\n"),
+    ] {
+        if let Some(router) = Router::new(name, uci) {
+            let ended = router.says("start_service");
+            assert_ne!(ended.status, Some(0));
+            assert_eq!(ended.stdout, "", "{}", router.name);
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_configuration_is_a_reload() {
+    for name in ["gen_numbers", "fetch_logs"] {
+        if let Some(router) = Router::new(name, "") {
+            let ended = succeeds(router.does("service_triggers"));
+            assert_eq!(ended.stdout, format!("trigger {name}\n"));
+        }
+    }
+}
+
+#[test]
+fn the_recipe_has_the_version_and_the_files_that_exist() {
+    let recipe = std::fs::read_to_string(shipped("openwrt/Makefile")).unwrap();
+    let version = format!("\nPKG_VERSION:={}\n", env!("CARGO_PKG_VERSION"));
+    assert!(recipe.contains(&version));
+    let files: Vec<&str> = recipe
+        .split_whitespace()
+        .filter(|word| word.starts_with("./files/"))
+        .collect();
+    assert_eq!(files.len(), 4);
+    for file in files {
+        assert!(shipped("openwrt").join(file).is_file(), "{file}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The units for systemd, and the word that it waits for.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Place, shipped};
+use crate::common::outside_program;
+use crate::common::process::{DEADLINE, Process, run};
+
+#[test]
+fn systemd_analyze_finds_no_fault() {
+    let Some(analyze) = outside_program("systemd-analyze") else {
+        return;
+    };
+    let place = Place::new();
+    for name in ["gen_numbers", "fetch_logs"] {
+        // It looks for the programs that the unit names.
+        let unit = fs::read_to_string(shipped(&format!("systemd/{name}.service"))).unwrap();
+        let here = format!("{}/", place.dir.path().display());
+        let unit = unit.replace("/usr/sbin/", &here);
+        let unit = place.write(&format!("{name}.service"), &unit);
+        let mut command = Command::new(&analyze);
+        command.args(["verify", "--man=no"]).arg(unit);
+        let ended = run(command);
+        let ours: Vec<&str> = ended
+            .stderr
+            .lines()
+            .filter(|line| line.contains(name))
+            .collect();
+        assert!(ours.is_empty(), "{ours:#?}");
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    }
+}
+
+/// Starts a daemon under a manager that listens, and returns what that heard.
+fn word_of(place: &Place, mut command: Command) -> String {
+    let socket = place.path("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(DEADLINE.as_secs())))
+        .unwrap();
+    command.env("NOTIFY_SOCKET", &socket);
+    let _daemon = Process::start(command);
+    let mut buf = [0; 64];
+    let len = manager.recv(&mut buf).expect("a word to the manager");
+    String::from_utf8(buf[..len].to_vec()).unwrap()
+}
+
+#[test]
+fn the_server_says_when_it_is_ready() {
+    let place = Place::new();
+    let config = place.write("locals", "$bind_addr = '127.0.0.1'; $bind_port = 0;\n");
+    let mut command = Command::new(place.path("gen_numbers"));
+    command.arg("-c").arg(config);
+    assert_eq!(word_of(&place, command), "READY=1\n");
+}
+
+#[test]
+fn the_collector_says_when_it_is_ready() {
+    let place = Place::new();
+    let config = place.write("conf", "");
+    let mut command = Command::new(place.path("fetch_logs"));
+    command.arg(place.path("snmp")).arg(config);
+    assert_eq!(word_of(&place, command), "READY=1\n");
+}
+
+#[test]
+fn a_manager_that_does_not_listen_is_no_obstacle() {
+    let place = Place::new();
+    let config = place.write("locals", "$bind_addr = '127.0.0.1'; $bind_port = 0;\n");
+    let mut command = Command::new(place.path("gen_numbers"));
+    command
+        .arg("-c")
+        .arg(config)
+        .env("NOTIFY_SOCKET", place.path("nobody"));
+    let server = Process::start(command);
+    server.stderr.wait_for("listening");
+}

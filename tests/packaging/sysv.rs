@@ -1,0 +1,151 @@
+//! The scripts for System V init, under a real busybox: its shell and its start-stop-daemon.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Place, run, shipped, succeeds};
+use crate::common::outside_program;
+use crate::common::process::{Ended, until};
+
+/// What the scripts call.
+const APPLETS: [&str; 5] = ["sh", "cat", "sleep", "kill", "start-stop-daemon"];
+
+struct Box {
+    place: Place,
+    busybox: PathBuf,
+    name: &'static str,
+}
+
+impl Box {
+    fn new(name: &'static str) -> Option<Box> {
+        let busybox = outside_program("busybox")?;
+        let place = Place::new();
+        fs::create_dir(place.path("bin")).unwrap();
+        for applet in APPLETS {
+            let link = place.path("bin").join(applet);
+            std::os::unix::fs::symlink(&busybox, link).unwrap();
+        }
+        let path = |name: &str| place.path(name).display().to_string();
+        place.write("server", "$bind_addr = '127.0.0.1'; $bind_port = 0;\n");
+        place.write("collector", "");
+        let conf = if name == "gen_numbers" {
+            "server"
+        } else {
+            "collector"
+        };
+        let defaults = format!(
+            "DAEMON={}\nCONF={}\nSNMP_DIR={}\nPIDFILE={}\nOPTIONS=\n",
+            path(name),
+            path(conf),
+            path("snmp"),
+            path("pid"),
+        );
+        place.write(&format!("defaults/{name}"), &defaults);
+        Some(Box {
+            place,
+            busybox,
+            name,
+        })
+    }
+
+    fn script(&self, action: &str) -> Command {
+        let mut command = Command::new(&self.busybox);
+        command
+            .arg("sh")
+            .arg(shipped("sysv").join(self.name))
+            .arg(action)
+            .env("PATH", self.place.path("bin"))
+            .env("FETCHLOGS_DEFAULTS", self.place.path("defaults"));
+        command
+    }
+
+    fn says(&self, action: &str) -> Ended {
+        run(self.script(action))
+    }
+
+    fn pid(&self) -> String {
+        self.place.read("pid").trim().to_owned()
+    }
+
+    fn life(&self) {
+        assert_eq!(self.says("status").status, Some(3));
+        succeeds(self.script("start"));
+        let status = self.says("status").stdout;
+        let first = self.pid();
+        assert_eq!(status, format!("{} runs, process {first}\n", self.name));
+        // A second start, and a reload, leave it as it is.
+        succeeds(self.script("start"));
+        succeeds(self.script("reload"));
+        assert_eq!(self.pid(), first);
+        succeeds(self.script("restart"));
+        assert_ne!(self.pid(), first);
+        succeeds(self.script("stop"));
+        assert_eq!(self.says("status").status, Some(3));
+        succeeds(self.script("stop"));
+    }
+}
+
+impl Drop for Box {
+    fn drop(&mut self) {
+        let _ = self.says("stop");
+    }
+}
+
+#[test]
+fn the_server_lives_its_life() {
+    if let Some(server) = Box::new("gen_numbers") {
+        server.life();
+    }
+}
+
+#[test]
+fn the_collector_lives_its_life() {
+    if let Some(collector) = Box::new("fetch_logs") {
+        collector.life();
+    }
+}
+
+#[test]
+fn somebody_elses_number_in_the_pid_file_is_not_killed() {
+    let Some(server) = Box::new("gen_numbers") else {
+        return;
+    };
+    let mut innocent = Command::new("sleep").arg("60").spawn().unwrap();
+    server.place.write("pid", &format!("{}\n", innocent.id()));
+    succeeds(server.script("stop"));
+    assert!(innocent.try_wait().unwrap().is_none(), "it was killed");
+    innocent.kill().unwrap();
+    innocent.wait().unwrap();
+    succeeds(server.script("start"));
+    assert_eq!(server.says("status").status, Some(0));
+}
+
+#[test]
+fn a_faulty_configuration_is_told_and_the_server_goes_on() {
+    let Some(server) = Box::new("gen_numbers") else {
+        return;
+    };
+    succeeds(server.script("start"));
+    server.place.write("server", "$nonsense = 1;\n");
+    let ended = server.says("reload");
+    assert_ne!(ended.status, Some(0));
+    assert!(ended.stderr.contains("nonsense"), "{}", ended.stderr);
+    until("the server to run", || {
+        server.says("status").status == Some(0)
+    });
+    let ended = server.says("restart");
+    assert_ne!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn the_scripts_are_plain_shell() {
+    let Some(shellcheck) = outside_program("shellcheck") else {
+        return;
+    };
+    for name in ["sysv/gen_numbers", "sysv/fetch_logs", "install"] {
+        let mut command = Command::new(&shellcheck);
+        command.arg(shipped(name));
+        succeeds(command);
+    }
+}
