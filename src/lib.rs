@@ -26,6 +26,7 @@ pub mod ids;
 pub mod limits;
 #[cfg(test)]
 mod pair;
+mod planted;
 pub mod reactor;
 pub mod report;
 pub mod serve;

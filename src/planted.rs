@@ -42,11 +42,19 @@ mod chosen {
         PLANTED.get() == Some(fault)
     }
 
+    /// Takes the fault away, after a panic too.
+    struct Unplant;
+
+    impl Drop for Unplant {
+        fn drop(&mut self) {
+            PLANTED.set(None);
+        }
+    }
+
     /// Does something with this fault planted, in this thread.
     pub(crate) fn with<R>(fault: Fault, act: impl FnOnce() -> R) -> R {
         PLANTED.set(Some(fault));
-        let result = act();
-        PLANTED.set(None);
-        result
+        let _unplant = Unplant;
+        act()
     }
 }

@@ -6,6 +6,7 @@ use super::net::{End, Line};
 use super::rotator::{Naming, Rotator, Step};
 use super::world::World;
 use crate::collect::backoff::Random;
+use crate::store::model::PowerCut;
 
 /// Something that happens again and again, to a site, a log of it, or a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,8 @@ enum Act {
     ReplaceSource,
     Usr1,
     PowerHost,
+    /// The kernel writes what it has kept back.
+    Flush,
     FillDisk,
     FailWrites,
     HostClock,
@@ -62,6 +65,7 @@ pub const DENSE: Rates = Rates {
         (Act::ReplaceSource, 2_400),
         (Act::Usr1, 2_400),
         (Act::PowerHost, 2_400),
+        (Act::Flush, 120),
         (Act::FillDisk, 3_600),
         (Act::FailWrites, 2_400),
         (Act::HostClock, 3_600),
@@ -263,7 +267,7 @@ impl Chaos {
     }
 
     fn act(&mut self, world: &mut World, act: Act, number: usize) {
-        if act != Act::Write {
+        if !matches!(act, Act::Write | Act::Flush) {
             world.trace.note(format!("{act:?} {number}"));
         }
         match act {
@@ -307,6 +311,7 @@ impl Chaos {
                 }
             }
             Act::PowerHost => self.power_host(world),
+            Act::Flush => world.host.disk.with(|fs| fs.flush()),
             Act::FillDisk => {
                 world.host.disk.set_full(true);
                 let at_ms = world.now_ms + self.away_ms();
@@ -373,7 +378,12 @@ impl Chaos {
     fn cut(&mut self, world: &mut World, site: usize) {
         let now_ms = world.now_ms;
         let end = self.pick(&[End::Reset, End::Reset, End::Fin]);
-        for conn in world.net.conns.values_mut().filter(|conn| conn.site == site) {
+        for conn in world
+            .net
+            .conns
+            .values_mut()
+            .filter(|conn| conn.site == site)
+        {
             conn.down.finish(now_ms, end);
             conn.up.finish(now_ms, End::Reset);
         }
@@ -501,7 +511,11 @@ impl Chaos {
         };
         feed.proto = self.pick(others);
         let now = world.mono();
-        let conn = world.host.collector.as_mut().and_then(|c| c.slots[at].conn.take());
+        let conn = world
+            .host
+            .collector
+            .as_mut()
+            .and_then(|c| c.slots[at].conn.take());
         if let Some(conn) = conn {
             world.hang_up_host(conn, Some(End::Fin));
         }
@@ -517,6 +531,13 @@ impl Chaos {
         world.host.epoch += 1;
         world.host.disk.revive();
         world.net.host_up = false;
+        let cut = self.pick(&[PowerCut::Ordered, PowerCut::Unordered]);
+        let random = &mut self.random;
+        let mut pick = |options: usize| random.below(options as u64) as usize;
+        world.host.disk.with(|fs| fs.cut_power(cut, &mut pick));
+        world.note_lost_copies();
+        world.note_files();
+        world.check_pointers();
         let at_ms = world.now_ms + self.away_ms();
         self.plan(at_ms, Planned::BootHost);
     }
@@ -552,6 +573,7 @@ fn scope(act: Act, world: &World) -> usize {
         Act::KillCollector
         | Act::Usr1
         | Act::PowerHost
+        | Act::Flush
         | Act::FillDisk
         | Act::FailWrites
         | Act::HostClock => 1,
@@ -586,7 +608,9 @@ fn step_log(world: &mut World, site: usize, log: usize, step: Step) {
 
 fn note_destroyed(world: &mut World, site: usize, log: usize) {
     let feeds = &world.host.feeds;
-    let at = feeds.iter().position(|feed| (feed.site, feed.log) == (site, log));
+    let at = feeds
+        .iter()
+        .position(|feed| (feed.site, feed.log) == (site, log));
     if let Some(at) = at {
         world.note_destroyed(at);
     }
@@ -607,7 +631,14 @@ fn boot_host(world: &mut World) {
 /// A wall clock that is set, by seconds or by years, to a time that there was or will be.
 fn jumped(wall_ms: i64, chaos: &mut Chaos) -> i64 {
     const YEAR_MS: i64 = 365 * 24 * 3_600_000;
-    let by = chaos.pick(&[-3_000, 3_000, -3_600_000, 3_600_000, -YEAR_MS, YEAR_MS, 10 * YEAR_MS]);
+    let by = chaos.pick(&[
+        -3_000,
+        3_000,
+        -3_600_000,
+        3_600_000,
+        -YEAR_MS,
+        YEAR_MS,
+        10 * YEAR_MS,
+    ]);
     (wall_ms + by).clamp(YEAR_MS, 100 * YEAR_MS)
 }
-

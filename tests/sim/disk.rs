@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::store::model::{Handle, Model};
 use crate::store::{ReadStore, Stat, WriteStore};
 
 const EIO: i32 = 5;
@@ -23,6 +24,8 @@ struct Inner<S> {
     full: Cell<bool>,
     /// This many calls from now on fail.
     errors: Cell<u32>,
+    /// Syncs may be among them.
+    syncs_fail: Cell<bool>,
     open: Rc<Descriptors>,
     /// The names that local copies were given, in that order.
     kept: RefCell<Vec<PathBuf>>,
@@ -71,6 +74,7 @@ impl<S> Disk<S> {
             dead: Cell::new(false),
             full: Cell::new(false),
             errors: Cell::new(0),
+            syncs_fail: Cell::new(false),
             open: Rc::default(),
             kept: RefCell::default(),
         }))
@@ -105,10 +109,6 @@ impl<S> Disk<S> {
         self.0.errors.set(count);
     }
 
-    pub fn calls(&self) -> u64 {
-        self.0.calls.get()
-    }
-
     pub fn open_now(&self) -> usize {
         self.0.open.now.get()
     }
@@ -132,22 +132,33 @@ impl<S> Disk<S> {
         kept.push(path.to_path_buf());
     }
 
-    fn call(&self) -> io::Result<()> {
+    fn count(&self) -> io::Result<()> {
         let inner = &self.0;
         let call = inner.calls.get() + 1;
         inner.calls.set(call);
         if call >= inner.kill_at.get() {
             inner.dead.set(true);
         }
-        if inner.dead.get() {
-            return Err(io::Error::other("the process is dead"));
+        match inner.dead.get() {
+            true => Err(io::Error::other("the process is dead")),
+            false => Ok(()),
         }
-        let errors = inner.errors.get();
-        if errors > 0 {
-            inner.errors.set(errors - 1);
-            return Err(io::Error::from_raw_os_error(EIO));
+    }
+
+    /// Whether this is one of the calls that fail.
+    fn takes_error(&self) -> bool {
+        let errors = self.0.errors.get();
+        self.0.errors.set(errors.saturating_sub(1));
+        errors > 0
+    }
+
+    /// A call that may fail.
+    fn call(&self) -> io::Result<()> {
+        self.count()?;
+        match self.takes_error() {
+            true => Err(io::Error::from_raw_os_error(EIO)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// A call that needs room.
@@ -169,6 +180,17 @@ impl<S> Disk<S> {
             inode,
             counted_by: Rc::clone(open),
         }
+    }
+}
+
+impl Disk<Model> {
+    /// A call that makes durable: where it fails, the file system itself has to know.
+    fn sync_call(&self) -> io::Result<()> {
+        self.count()?;
+        if self.0.syncs_fail.get() && self.takes_error() {
+            self.0.fs.borrow().fail_call(1, EIO);
+        }
+        Ok(())
     }
 }
 
@@ -223,8 +245,8 @@ impl<S: ReadStore> ReadStore for Disk<S> {
     }
 }
 
-impl<S: WriteStore> WriteStore for Disk<S> {
-    type File = Open<S::File>;
+impl WriteStore for Disk<Model> {
+    type File = Open<Handle>;
 
     fn open_append(&mut self, path: &Path) -> io::Result<Option<Self::File>> {
         self.call()?;
@@ -232,7 +254,7 @@ impl<S: WriteStore> WriteStore for Disk<S> {
         let Some(file) = fs.open_append(path)? else {
             return Ok(None);
         };
-        let inode = fs.stat(&file)?.id.inode.0;
+        let inode = WriteStore::stat(&mut *fs, &file)?.id.inode.0;
         Ok(Some(self.opened(file, inode)))
     }
 
@@ -240,7 +262,7 @@ impl<S: WriteStore> WriteStore for Disk<S> {
         self.call_for_room()?;
         let mut fs = self.0.fs.borrow_mut();
         let file = fs.create_new(path)?;
-        let inode = fs.stat(&file)?.id.inode.0;
+        let inode = WriteStore::stat(&mut *fs, &file)?.id.inode.0;
         Ok(self.opened(file, inode))
     }
 
@@ -248,7 +270,7 @@ impl<S: WriteStore> WriteStore for Disk<S> {
         self.call_for_room()?;
         let mut fs = self.0.fs.borrow_mut();
         let file = fs.create_scratch(path)?;
-        let inode = fs.stat(&file)?.id.inode.0;
+        let inode = WriteStore::stat(&mut *fs, &file)?.id.inode.0;
         Ok(self.opened(file, inode))
     }
 
@@ -259,12 +281,12 @@ impl<S: WriteStore> WriteStore for Disk<S> {
 
     fn stat(&mut self, file: &Self::File) -> io::Result<Stat> {
         self.call()?;
-        self.0.fs.borrow_mut().stat(&file.file)
+        WriteStore::stat(&mut *self.0.fs.borrow_mut(), &file.file)
     }
 
     fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
         self.call()?;
-        self.0.fs.borrow_mut().stat_path(path)
+        WriteStore::stat_path(&mut *self.0.fs.borrow_mut(), path)
     }
 
     fn append(&mut self, file: &Self::File, bytes: &[u8]) -> io::Result<usize> {
@@ -287,7 +309,7 @@ impl<S: WriteStore> WriteStore for Disk<S> {
 
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
-        self.0.fs.borrow_mut().read_at(&file.file, buf, offset)
+        WriteStore::read_at(&mut *self.0.fs.borrow_mut(), &file.file, buf, offset)
     }
 
     fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()> {
@@ -301,17 +323,17 @@ impl<S: WriteStore> WriteStore for Disk<S> {
     }
 
     fn sync_file(&mut self, file: &Self::File) -> io::Result<()> {
-        self.call()?;
+        self.sync_call()?;
         self.0.fs.borrow_mut().sync_file(&file.file)
     }
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        self.call()?;
+        self.sync_call()?;
         self.0.fs.borrow_mut().sync_dir(dir)
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
-        self.call()?;
+        self.sync_call()?;
         self.0.fs.borrow_mut().sync_all(dir)
     }
 

@@ -12,7 +12,7 @@ use crate::collect::event::{Event, State};
 use crate::collect::pointer::BootId;
 use crate::collect::source::{Context, Periods, Source};
 use crate::collect::status::{Action, ServerIndex, Servers};
-use crate::store::fake::{Fake, Handle};
+use crate::store::model::{Handle, Model};
 use crate::time::{Civil, Mono, Now, Wall};
 
 pub const PERIODS: Periods = Periods {
@@ -22,7 +22,7 @@ pub const PERIODS: Periods = Periods {
 };
 
 pub struct Host {
-    pub disk: Disk<Fake>,
+    pub disk: Disk<Model>,
     pub feeds: Vec<Feed>,
     /// The process, while it runs.
     pub collector: Option<Collector>,
@@ -70,7 +70,7 @@ pub struct Slot {
 impl Host {
     pub fn new(seed: u64) -> Host {
         Host {
-            disk: Disk::new(Fake::new()),
+            disk: Disk::new(Model::new()),
             feeds: Vec::new(),
             collector: None,
             wall_ms: 0,
@@ -122,7 +122,7 @@ impl Host {
         at: usize,
         mono_ms: u64,
         buf: &mut [u8],
-        act: impl FnOnce(&mut Source<Open<Handle>>, &mut Context<'_, Disk<Fake>>, &mut [u8]) -> R,
+        act: impl FnOnce(&mut Source<Open<Handle>>, &mut Context<'_, Disk<Model>>, &mut [u8]) -> R,
     ) -> Option<R> {
         let collector = self.collector.as_mut()?;
         let slot = &mut collector.slots[at];

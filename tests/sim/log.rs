@@ -95,15 +95,18 @@ impl Log {
     }
 
     pub fn generation(&self, number: u64) -> Option<&Generation> {
-        self.generations.get(number.checked_sub(self.first)? as usize)
+        self.generations
+            .get(number.checked_sub(self.first)? as usize)
     }
 
     pub fn generation_mut(&mut self, number: u64) -> Option<&mut Generation> {
-        self.generations.get_mut(number.checked_sub(self.first)? as usize)
+        self.generations
+            .get_mut(number.checked_sub(self.first)? as usize)
     }
 
-    pub fn generations_mut(&mut self) -> impl Iterator<Item = &mut Generation> {
-        self.generations.iter_mut()
+    /// The numbers of the generations that are of interest.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        self.first..self.first + self.generations.len() as u64
     }
 
     /// The number of the generation that has, or had last, the live name.
@@ -458,7 +461,10 @@ impl Log {
                 fs.remove(&rotated.name);
             }
         });
-        let gone = self.rotated.drain(..).map(|rotated| (rotated.generation, false));
+        let gone = self
+            .rotated
+            .drain(..)
+            .map(|rotated| (rotated.generation, false));
         self.destroyed.extend(gone);
         if self.live_exists {
             self.destroyed.push((self.newest(), false));
@@ -482,7 +488,10 @@ impl Log {
             let number = self.first + place as u64;
             let _ = writeln!(report, "  {number}: {}", generation.describe());
         }
-        let files = self.rotated.iter().map(|file| (&file.name, file.generation));
+        let files = self
+            .rotated
+            .iter()
+            .map(|file| (&file.name, file.generation));
         for (name, generation) in files.chain([(&self.path, self.newest())]) {
             if let Ok(stat) = disk.with(|fs| ReadStore::stat_path(fs, Path::new(name))) {
                 let _ = writeln!(

@@ -10,6 +10,7 @@ mod host;
 mod log;
 mod net;
 mod oracle;
+mod planted;
 mod rotator;
 mod site;
 mod trace;
@@ -94,7 +95,10 @@ impl Sim {
             }
         }
         let open = self.world.host.disk.open_now();
-        assert!(open <= 2 * self.world.host.feeds.len(), "{open} descriptors are open");
+        assert!(
+            open <= 2 * self.world.host.feeds.len(),
+            "{open} descriptors are open"
+        );
     }
 }
 
@@ -131,7 +135,11 @@ fn add_site(world: &mut World, number: usize, random: &mut Random) {
             remote: path,
             local: format!("/c/b{number}m{log}"),
             pointer: format!("/p/b{number}m{log}"),
-            proto: if classic && !site.old_server { "classic" } else { "auto" },
+            proto: if classic && !site.old_server {
+                "classic"
+            } else {
+                "auto"
+            },
             said: Vec::new(),
             rotten: BTreeSet::new(),
         });

@@ -128,7 +128,10 @@ impl Net {
 
     /// When the next thing arrives, or is given up.
     pub fn next_moment(&self) -> Option<u64> {
-        self.conns.values().filter_map(|conn| self.moment(conn)).min()
+        self.conns
+            .values()
+            .filter_map(|conn| self.moment(conn))
+            .min()
     }
 
     fn moment(&self, conn: &Conn) -> Option<u64> {
@@ -175,6 +178,7 @@ impl Pipe {
         }
         if end == End::Reset {
             self.drop_all();
+            self.end = Some((at_ms, end));
         }
         self.end.get_or_insert((at_ms, end));
     }

@@ -30,13 +30,20 @@ impl World {
         let log = &self.sites[feed.site].logs[feed.log];
         let generations: Vec<&Generation> = log.generations().collect();
         let (mut rotten, mut copies) = (Vec::new(), Vec::new());
-        for copy in self.host.copies(at) {
+        for mut copy in self.host.copies(at) {
+            let unchecked = format!("compare the end of {} with", copy.0.display());
+            if feed.says(&unchecked) {
+                let zeros = copy.2.iter().rev().take_while(|byte| **byte == 0);
+                copy.2.truncate(copy.2.len() - zeros.count());
+            }
             let is_start = generations.iter().any(|g| g.bytes.starts_with(&copy.2));
             match feed.rotten.contains(&copy.1) && !is_start {
                 true => rotten.push(copy),
                 false => copies.push(copy),
             }
         }
+        let is_set_back = self.sites[feed.site].set_back;
+        let is_unsure = log.unsure || (is_set_back && !rotten.is_empty());
         let is_excused = |n: usize| {
             let generation = generations[n];
             // Where the box lost the end and wrote nothing more, our longer copy is the whole of it.
@@ -44,7 +51,7 @@ impl World {
             let is_within = |copy: &Copy| copy.2.starts_with(&generation.bytes);
             let is_last = n + 1 == generations.len();
             generation.must == 0
-                || (log.unsure && !is_last)
+                || (is_unsure && !is_last)
                 || rotten.iter().any(|copy| is_spoilt(copy, generation))
                 || (is_torn && copies.iter().any(is_within))
         };
@@ -76,7 +83,10 @@ impl World {
         let is_told = feed.says("lost ") || feed.says("truncated") || feed.says("forgotten");
         let untold = (0..last).find(|&n| held[n] < generations[n].traced && rotten.is_empty());
         match untold.filter(|_| !is_told) {
-            Some(n) => Err(format!("only {} bytes of generation {n} are held and that is not told", held[n])),
+            Some(n) => Err(format!(
+                "only {} bytes of generation {n} are held and that is not told",
+                held[n]
+            )),
             None => Ok(()),
         }
     }
@@ -87,10 +97,15 @@ impl World {
         let log = &self.sites[feed.site].logs[feed.log];
         for (path, _, bytes) in self.host.copies(at) {
             let ending = format!(" {}", path.display());
-            let is_verified = |line: &String| line.starts_with("verified ") && line.ends_with(&ending);
+            let is_verified =
+                |line: &String| line.starts_with("verified ") && line.ends_with(&ending);
             let is_true = || log.generations().any(|g| g.bytes.starts_with(&bytes));
             if feed.said.iter().any(is_verified) && !is_true() {
-                return Err(format!("{} is said to be verified: {}", path.display(), ends(&bytes)));
+                return Err(format!(
+                    "{} is said to be verified: {}",
+                    path.display(),
+                    ends(&bytes)
+                ));
             }
         }
         Ok(())
@@ -116,11 +131,19 @@ impl World {
         let in_error = collector.slots[at].source.in_error();
         let on_record = self.is_on_record(feed);
         if in_error != on_record {
-            return Err(format!("in error: {in_error}; something on record: {on_record}"));
+            return Err(format!(
+                "in error: {in_error}; something on record: {on_record}"
+            ));
         }
-        let of_site = (0..).zip(&self.host.feeds).filter(|(_, other)| other.site == feed.site);
+        let of_site = (0..)
+            .zip(&self.host.feeds)
+            .filter(|(_, other)| other.site == feed.site);
         let mut of_site = of_site.map(|(at, _)| collector.slots[at].source.in_error());
-        let expected = if of_site.any(|in_error| in_error) { "ERR\n" } else { "OK\n" };
+        let expected = if of_site.any(|in_error| in_error) {
+            "ERR\n"
+        } else {
+            "OK\n"
+        };
         let (text, touched_ms) = &collector.status[feed.site];
         if text != expected {
             return Err(format!("the status says {text:?}, not {expected:?}"));
@@ -161,10 +184,14 @@ impl World {
             None => Ok(()),
             Some(pending) => {
                 let suffix = pending.suffix.as_str();
-                let kept = read(&format!("{}.{suffix}", feed.local)).map(|bytes| bytes.len() as u64);
+                let kept =
+                    read(&format!("{}.{suffix}", feed.local)).map(|bytes| bytes.len() as u64);
                 match live >= pending.size || kept.is_some_and(|kept| kept >= pending.size) {
                     true => Ok(()),
-                    false => Err(format!("{} bytes are to be renamed, and there are {live}", pending.size)),
+                    false => Err(format!(
+                        "{} bytes are to be renamed, and there are {live}",
+                        pending.size
+                    )),
                 }
             }
         }
@@ -173,7 +200,9 @@ impl World {
     /// How much of a generation the collector holds in one copy.
     pub fn held(&self, at: usize, generation: &Generation) -> usize {
         let copies = self.host.copies(at);
-        let starts = copies.iter().filter(|copy| generation.bytes.starts_with(&copy.2));
+        let starts = copies
+            .iter()
+            .filter(|copy| generation.bytes.starts_with(&copy.2));
         starts.map(|copy| copy.2.len()).max().unwrap_or_default()
     }
 
@@ -191,7 +220,10 @@ impl World {
             return false;
         };
         let index = server.config.index_of(feed.remote.as_ref());
-        let of_log = server.sessions.iter().filter(|served| served.session.file() == index);
+        let of_log = server
+            .sessions
+            .iter()
+            .filter(|served| served.session.file() == index);
         site.disk.is_open(inode) && of_log.count() == 1
     }
 
@@ -220,7 +252,11 @@ impl World {
                 generation.traced = generation.bytes.len();
             }
             let generation_is_short = held < generation.bytes.len();
-            generation.must = if on_disk { generation.must.max(held) } else { held };
+            generation.must = if on_disk {
+                generation.must.max(held)
+            } else {
+                held
+            };
             generation.harmed = true;
             log.may_lose = true;
             log.unsure |= set_back && generation_is_short;
@@ -235,8 +271,7 @@ impl World {
         let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
         let fragile = |world: &World| {
             let log = &world.sites[site].logs[log];
-            let numbers = log.newest() + 1 - log.generations().count() as u64..=log.newest();
-            numbers
+            log.numbers()
                 .filter(|n| log.generation(*n).is_some_and(|g| g.fragile))
                 .collect::<Vec<u64>>()
         };
@@ -259,12 +294,37 @@ impl World {
         }
     }
 
+    /// The log host lost its power, and with it what was not on its disk: of what the box has destroyed, nobody has
+    /// that any more.
+    pub fn note_lost_copies(&mut self) {
+        for at in 0..self.host.feeds.len() {
+            let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
+            for number in self.sites[site].logs[log].numbers() {
+                let log_ref = &self.sites[site].logs[log];
+                let Some(generation) = log_ref.generation(number) else {
+                    continue;
+                };
+                let held = self.held(at, generation);
+                if log_ref.is_on_disk(number) && !generation.harmed || held >= generation.must {
+                    continue;
+                }
+                let on_disk = log_ref.is_on_disk(number);
+                let log = &mut self.sites[site].logs[log];
+                log.may_lose = true;
+                if let Some(generation) = log.generation_mut(number) {
+                    generation.harmed = true;
+                    generation.must = if on_disk { generation.must } else { held };
+                }
+            }
+        }
+    }
+
     /// In classic a server that has not seen what is gone cannot tell what comes after it.
     fn excuse_old(&mut self, at: usize) {
         let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
         let newest = self.sites[site].logs[log].newest();
-        let first = newest + 1 - self.sites[site].logs[log].generations().count() as u64;
-        for number in first..newest {
+        let numbers = self.sites[site].logs[log].numbers();
+        for number in numbers.filter(|number| *number != newest) {
             let held = self.sites[site].logs[log]
                 .generation(number)
                 .map_or(0, |generation| self.held(at, generation));
@@ -279,14 +339,34 @@ impl World {
     pub fn report(&self, at: usize) -> String {
         let feed = &self.host.feeds[at];
         let site = &self.sites[feed.site];
-        let mut report = format!("{} of box {} at {} ms\n", feed.local, feed.site, self.now_ms);
+        let mut report = format!(
+            "{} of box {} at {} ms\n",
+            feed.local, feed.site, self.now_ms
+        );
         report += &site.logs[feed.log].report(&site.disk);
         for (path, inode, bytes) in self.host.copies(at) {
-            let rotten = if feed.rotten.contains(&inode) { " rotten" } else { "" };
-            let _ = writeln!(report, "  copy {}{rotten}: {}", path.display(), ends(&bytes));
+            let rotten = if feed.rotten.contains(&inode) {
+                " rotten"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                report,
+                "  copy {}{rotten}: {}",
+                path.display(),
+                ends(&bytes)
+            );
         }
-        let pointer = self.host.disk.with(|fs| fs.read(&feed.pointer)).unwrap_or_default();
-        let _ = writeln!(report, "  pointer {}", String::from_utf8_lossy(&pointer).trim());
+        let pointer = self
+            .host
+            .disk
+            .with(|fs| fs.read(&feed.pointer))
+            .unwrap_or_default();
+        let _ = writeln!(
+            report,
+            "  pointer {}",
+            String::from_utf8_lossy(&pointer).trim()
+        );
         if let Some(collector) = &self.host.collector {
             let _ = writeln!(report, "  state {:?}", collector.slots[at].source.state());
         }

@@ -45,7 +45,11 @@ impl Trace {
     pub fn bytes(&mut self, what: &'static str, conn: u32, bytes: &[u8]) {
         self.tick(what, u64::from(conn), bytes.len() as u64);
         if self.print {
-            eprintln!("{:>12}   {}", self.now_ms, bytes[..bytes.len().min(160)].escape_ascii());
+            eprintln!(
+                "{:>12}   {}",
+                self.now_ms,
+                bytes[..bytes.len().min(160)].escape_ascii()
+            );
         }
     }
 

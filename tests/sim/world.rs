@@ -2,19 +2,17 @@
 
 use std::io;
 
+use super::disk::{Disk, Open};
 use super::host::{Host, PERIODS};
 use super::net::{Arrival, End, Line, Net, Stage};
 use super::site::{Served, Site};
 use super::trace::Trace;
-use crate::collect::source::Closed;
-use crate::collect::source::Source;
+use crate::collect::source::{self, Closed, Source};
 use crate::limits::{CHUNK_LEN, RETRY_MAX_MS, TURN_BYTES_MAX};
 use crate::serve::session::{Context, Session};
-use crate::store::fake::Fake;
+use crate::store::fake::{Fake, Handle};
+use crate::store::model::{self, Model};
 use crate::time::{Mono, Now, Wall};
-
-use super::disk::{Disk, Open};
-use crate::store::fake::Handle;
 
 pub struct World {
     pub now_ms: u64,
@@ -127,9 +125,10 @@ impl World {
             }
         }
         for at in 0..self.host.feeds.len() {
-            let is_due = self.host.collector.as_ref().is_some_and(|collector| {
-                collector.slots[at].source.poll_timeout(&PERIODS) <= mono
-            });
+            let is_due =
+                self.host.collector.as_ref().is_some_and(|collector| {
+                    collector.slots[at].source.poll_timeout(&PERIODS) <= mono
+                });
             if is_due {
                 count += 1;
                 self.with_source(at, |source, cx, _| source.handle_timeout(cx));
@@ -193,7 +192,11 @@ impl World {
                 let path = log.path.clone();
                 self.sites[site].purge();
                 for at in 0..self.sessions(site) {
-                    let Some(server) = self.sites[site].server.as_ref().filter(|_| self.sites[site].hints) else {
+                    let Some(server) = self.sites[site]
+                        .server
+                        .as_ref()
+                        .filter(|_| self.sites[site].hints)
+                    else {
                         break;
                     };
                     let index = server.config.index_of(path.as_ref());
@@ -211,15 +214,19 @@ impl World {
         for site in 0..self.sites.len() {
             let mut at = 0;
             while at < self.sessions(site) {
-                let served = self.sites[site].server.as_mut().map(|server| &mut server.sessions[at]);
+                let served = self.sites[site]
+                    .server
+                    .as_mut()
+                    .map(|server| &mut server.sessions[at]);
                 let is_ready = served.is_some_and(|served| std::mem::take(&mut served.ready));
                 if is_ready {
                     moved = true;
                     self.serve_one(site, at);
                 }
-                let is_over = self.sites[site].server.as_ref().is_some_and(|server| {
-                    server.sessions[at].session.ending().is_some()
-                });
+                let is_over = self.sites[site]
+                    .server
+                    .as_ref()
+                    .is_some_and(|server| server.sessions[at].session.ending().is_some());
                 match is_over {
                     true => self.end_session(site, at),
                     false => at += 1,
@@ -393,7 +400,11 @@ impl World {
             true => without_v2(output),
             false => output[..output.len().min(link.step)].to_vec(),
         };
-        let len = if self.sites[conn.site].old_server { output.len() } else { sent.len() };
+        let len = if self.sites[conn.site].old_server {
+            output.len()
+        } else {
+            sent.len()
+        };
         conn.up.push(self.now_ms + link.delay_ms, &sent);
         self.with_source(at, |source, cx, _| source.consume_output(len, cx));
         true
@@ -422,8 +433,8 @@ impl World {
         &mut self,
         at: usize,
         act: impl FnOnce(
-            &mut Source<Open<Handle>>,
-            &mut crate::collect::source::Context<'_, Disk<Fake>>,
+            &mut Source<Open<model::Handle>>,
+            &mut source::Context<'_, Disk<Model>>,
             &mut [u8],
         ) -> R,
     ) -> Option<R> {
@@ -480,7 +491,23 @@ impl World {
         self.trace.note("collector killed".to_owned());
         self.stop_collector(Some(End::Reset));
         self.host.disk.revive();
+        self.note_files();
         self.check_pointers();
+    }
+
+    /// What is on the disk of the log host, for who looks for a fault.
+    pub fn note_files(&mut self) {
+        for feed in &self.host.feeds {
+            let read = |path: &str| self.host.disk.with(|fs| fs.read(path)).unwrap_or_default();
+            let (pointer, copy) = (read(&feed.pointer), read(&feed.local));
+            let zeros = copy.iter().rev().take_while(|byte| **byte == 0).count();
+            self.trace.note(format!(
+                "{}: {} bytes, {zeros} zeros at their end; {}",
+                feed.local,
+                copy.len(),
+                String::from_utf8_lossy(&pointer).trim()
+            ));
+        }
     }
 
     /// The process or its machine is gone.
