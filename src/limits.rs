@@ -123,6 +123,25 @@ pub const LOOKS_MAX: usize = 8;
 
 const _: () = assert!(LOOKS_MAX >= 2);
 
+/// Steps of a walk through directories that are taken at once, each at most two system calls.
+pub const WALKED_AT_ONCE: usize = 16;
+
+/// How long a server may search for files in one turn of its loop.
+pub const SEARCH_MS: u64 = 2;
+
+/// How long it may search and compute together: with one part more, others wait for a line that much longer.
+pub const WORK_MS: u64 = 3;
+
+const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS < 10);
+
+/// Connections that a server accepts in one turn of its loop.
+pub const ACCEPTED_AT_ONCE: usize = 64;
+
+/// Rotated files whose content is looked at at once, each some twenty system calls.
+pub const JUDGED_AT_ONCE: usize = 1;
+
+const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
+
 /// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
 /// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
 pub const NEXTS_IN_A_ROW_MAX: u16 = 2 * CANDIDATES_MAX as u16;
@@ -145,6 +164,13 @@ const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
 
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes that come by classic before they are made durable and the pointer says so: as many are asked for again after a
+/// power cut, at most.
+pub const CHECKPOINT_LEN: u64 = 1024 * 1024;
+
+/// How long fewer bytes wait for that.
+pub const CHECKPOINT_MS: u64 = 60_000;
 
 /// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
 /// so they show whether the server's file is ours at all.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fetchlogs::serve::config::Config;
-use fetchlogs::serve::glob::Patterns;
+use fetchlogs::serve::glob::{Patterns, Progress, Walk};
 use fetchlogs::store::real::RealRead;
 
 /// Evaluates texts, each in hexadecimal on a line, and tells line by line, in hexadecimal, what has become of the
@@ -482,11 +482,15 @@ fn globs_find_what_perl_finds() {
             .map(|path| plain(Path::new(OsStr::from_bytes(&path))))
             .collect();
         let mut ours = Vec::new();
-        let end = patterns.for_each_match(&RealRead::new(), &mut |path| {
-            ours.push(plain(path));
-            true
-        });
-        end.unwrap();
+        let mut walk = Walk::new(patterns.clone());
+        loop {
+            match walk.advance(&RealRead::new()) {
+                Progress::Found => ours.push(plain(walk.found())),
+                Progress::On => {}
+                Progress::Over => break,
+            }
+        }
+        walk.end().unwrap();
         perls.sort();
         ours.sort();
         assert_eq!(ours, perls, "{glob}");

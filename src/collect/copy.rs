@@ -5,6 +5,7 @@
 //! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
 
 mod fault;
+mod gaps;
 mod means;
 #[cfg(test)]
 pub mod omit;
@@ -30,6 +31,8 @@ pub struct LocalCopy<F> {
     live: Option<Live<F>>,
     /// Whether the size of the file counts, or its end has to be compared first.
     is_believed: bool,
+    /// A write failed: what reads as it should may not be on the disk, and has to be written again.
+    is_unwritten: bool,
 }
 
 /// The open file.
@@ -64,6 +67,8 @@ pub struct Origin {
 /// The names that belong to one source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Paths {
+    /// The log on the server.
+    pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,
     /// The directory it stands in.
@@ -93,6 +98,11 @@ impl Paths {
         unverified::with_ending(&self.local, ".gaps")
     }
 
+    /// Where it is noted which finished copies hold more than the server had: beside the local copy.
+    pub fn kept(&self) -> PathBuf {
+        unverified::with_ending(&self.local, ".kept")
+    }
+
     /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
     pub fn unverified(&self) -> PathBuf {
         unverified::with_ending(&self.pointer, ".unverified")
@@ -101,6 +111,7 @@ impl Paths {
     /// The names that a line of the configuration gives.
     pub fn of(config: &SourceConfig) -> Paths {
         Paths {
+            remote: config.remote.clone(),
             local: config.local.clone(),
             local_dir: directory_of(&config.local),
             pointer: config.pointer.clone(),
@@ -169,6 +180,7 @@ impl<F> LocalCopy<F> {
         }
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(())
     }
 
@@ -203,17 +215,11 @@ impl<F> LocalCopy<F> {
         next: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
-        let (Some(live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
+        let (Some(mut live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
             self.begin(next, means)?;
             return Ok(means.paths.local.clone());
         };
-        means
-            .store
-            .sync_file(&live.file)
-            .map_err(|error| system("make durable", &means.paths.local, error))?;
-        if live.new_name {
-            means.sync_dir(&means.paths.local_dir)?;
-        }
+        means.sync_live(&mut live)?;
         let next = means.new_pointer(next);
         let rotated = means.move_away(pointer.inode, live.id, live.size, &next)?;
         drop(live);
@@ -221,6 +227,7 @@ impl<F> LocalCopy<F> {
         self.live = Some(live);
         self.pointer = Some(pointer);
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(rotated)
     }
 
@@ -281,21 +288,6 @@ impl<F> LocalCopy<F> {
             .map_err(|error| system("shorten", &means.paths.local, error))?;
         live.size = size;
         Ok(())
-    }
-
-    /// Notes a loss or a difference where an operator, and `verify`, will find it.
-    pub fn note_gap<S: WriteStore<File = F>>(
-        text: &str,
-        means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        let path = means.paths.gaps();
-        let failed = |error| system("write", &path, error);
-        let file = match means.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => means.store.create_new(&path).map_err(failed)?,
-        };
-        means.append_all(&file, text.as_bytes()).map_err(failed)?;
-        means.store.sync_file(&file).map_err(failed)
     }
 
     /// The server has forgotten all behind `size`: moves our bytes from there on to a file of their own, durably, and

@@ -27,15 +27,8 @@ pub enum Event<'a> {
         /// Its name.
         kept: &'a Path,
     },
-    /// The server no longer has the generation we held; what it had beyond `offset`, and what came after it, is lost.
-    Lost {
-        /// The generation.
-        inode: Inode,
-        /// What we hold of it.
-        offset: u64,
-        /// How many bytes of it are known to be missing, if that is known.
-        missing: Option<u64>,
-    },
+    /// Something that the server had will never be here.
+    Lost(Loss),
     /// The server's copy of the complete generation ends before ours, which is kept whole.
     KeptMore {
         /// The size of our copy.
@@ -108,6 +101,28 @@ pub enum Event<'a> {
     State(State<'a>),
 }
 
+/// What will never be here: in the record of losses it has the same words as in the event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// The last generation before it that we hold.
+    pub inode: Inode,
+    /// What we hold of that.
+    pub offset: u64,
+    /// How many bytes are missing at the least, where the server told.
+    pub at_least: Option<u64>,
+    /// How it came.
+    pub why: Why,
+}
+
+/// How something was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The server does not have the rest of the generation any more, or not all that came after it.
+    Gone,
+    /// What came after the generation went while the server was sending it.
+    Overtaken,
+}
+
 /// What a source is doing.
 #[derive(Debug)]
 pub enum State<'a> {
@@ -131,7 +146,7 @@ pub enum State<'a> {
 impl Event<'_> {
     /// Whether it belongs on stderr: a loss is what an operator must not overlook.
     pub fn is_grave(&self) -> bool {
-        matches!(self, Event::Lost { .. } | Event::Differs { .. })
+        matches!(self, Event::Lost(_) | Event::Differs { .. })
     }
 }
 
@@ -148,17 +163,7 @@ impl fmt::Display for Event<'_> {
             Event::Truncated { size, kept } => {
                 write!(f, "truncated; {size} bytes kept as {}", kept.display())
             }
-            Event::Lost {
-                inode,
-                offset,
-                missing,
-            } => {
-                write!(f, "lost {inode}:{offset}")?;
-                match missing {
-                    Some(missing) => write!(f, ", at least {missing} bytes"),
-                    None => Ok(()),
-                }
-            }
+            Event::Lost(loss) => loss.fmt(f),
             Event::KeptMore { ours, theirs, kept } => write!(
                 f,
                 "the server kept {theirs} of {ours} bytes; ours are all in {}",
@@ -216,6 +221,20 @@ impl fmt::Display for Event<'_> {
             Event::Trouble(trouble) => trouble.fmt(f),
             Event::State(state) => state.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lost {}:{}, ", self.inode, self.offset)?;
+        match self.at_least {
+            Some(len) => write!(f, "at least {len} bytes: ")?,
+            None => f.write_str("unknown how many bytes: ")?,
+        }
+        f.write_str(match self.why {
+            Why::Gone => "the server does not have what follows any more",
+            Why::Overtaken => "what follows went before the server could send it",
+        })
     }
 }
 

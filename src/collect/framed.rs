@@ -4,7 +4,7 @@
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
 use super::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
-use super::event::Event;
+use super::event::{Event, Loss, Why};
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::planted::{self, Fault as Planted};
@@ -93,6 +93,11 @@ impl Framed {
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
     pub fn behind(&self, held: u64) -> u64 {
         self.remote_size.saturating_sub(held)
+    }
+
+    /// What the server told last of the size of its file, if it served one.
+    pub fn told_size(&self) -> Option<u64> {
+        (!self.refused).then_some(self.remote_size)
     }
 
     /// Hears what time it is, before bytes are taken.
@@ -225,14 +230,14 @@ impl Framed {
             classic: false,
         };
         if next.after_gap {
-            let (inode, offset) = (held.inode, end.size);
-            let line = format!("{} lost {inode}:{offset}\n", means.stamp);
-            LocalCopy::<F>::note_gap(&line, means).map_err(Trouble::Files)?;
-            events(Event::Lost {
-                inode,
-                offset,
-                missing: None,
-            });
+            let loss = Loss {
+                inode: held.inode,
+                offset: end.size,
+                at_least: None,
+                why: Why::Overtaken,
+            };
+            means.note_gap(&loss).map_err(Trouble::Files)?;
+            events(Event::Lost(loss));
         }
         let mut finished = Finished {
             path: means.next_name().map_err(Trouble::Files)?,
@@ -259,11 +264,14 @@ impl Framed {
             });
         }
         if self.box_size.take().is_some_and(|box_size| box_size < size) {
-            events(Event::KeptMore {
+            let more = Event::KeptMore {
                 ours: size,
                 theirs: end.size,
                 kept: &kept,
-            });
+            };
+            let noted = means.note_kept(&more);
+            events(more);
+            noted.map_err(Trouble::Files)?;
         }
         self.remote_size = 0;
         Ok(Outcome::Finished {

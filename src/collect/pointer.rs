@@ -182,6 +182,11 @@ impl BootId {
     /// The length of a UUID with its dashes.
     pub const MAX_LEN: usize = 36;
 
+    /// Stands in the place of a boot where a write failed: no boot vouches for the copy.
+    pub fn none_vouches() -> Option<BootId> {
+        BootId::new("write-error")
+    }
+
     /// Takes letters, digits and dashes, at least one and at most [`BootId::MAX_LEN`]; blanks and newlines around
     /// them have to be off already.
     pub fn new(text: &str) -> Option<BootId> {

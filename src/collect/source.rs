@@ -7,6 +7,7 @@
 
 mod answer;
 mod ask;
+mod checkpoint;
 mod data;
 mod question;
 mod tail;
@@ -16,7 +17,7 @@ use super::audit::Audit;
 use super::backoff::{Backoff, Random};
 use super::config::SourceConfig;
 use super::copy::{Fault, Found, LocalCopy, Means, Paths};
-use super::event::{Event, State};
+use super::event::{Event, Loss, State};
 use super::framed::Framed;
 use super::pointer::BootId;
 use super::repair::Repair;
@@ -46,8 +47,16 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// When what came by classic is to be made durable.
+    checkpoint_at: Option<Mono>,
+    /// A write failed: what the copy seems to hold may not be on the disk.
+    is_suspect: bool,
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
+    /// The size of our generation that the server told last; 0 if it told none.
+    told_size: u64,
+    /// The loss that was put on record last.
+    noted: Option<Loss>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
@@ -210,7 +219,11 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            checkpoint_at: None,
+            is_suspect: false,
             tail: Tail::default(),
+            told_size: 0,
+            noted: None,
             flawed: false,
             trouble: None,
             in_error: true,
@@ -234,6 +247,12 @@ impl<F> Source<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self, periods: &Periods) -> Mono {
+        let deadline = self.deadline(periods);
+        self.checkpoint_at.map_or(deadline, |at| at.min(deadline))
+    }
+
+    /// The deadline of the phase.
+    fn deadline(&self, periods: &Periods) -> Mono {
         match &self.phase {
             Phase::Waiting { until } => *until,
             Phase::Connecting { deadline }
@@ -267,7 +286,8 @@ impl<F> Source<F> {
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.poll_timeout(cx.periods) > cx.now.mono {
+        self.handle_checkpoint(cx);
+        if self.deadline(cx.periods) > cx.now.mono {
             return;
         }
         match &self.phase {
@@ -437,10 +457,14 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
         let config = &self.config;
-        let copy = LocalCopy::open(&mut means, &mut |found: Found| {
+        let mut copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
+        if self.is_suspect {
+            copy.distrust(&mut means)?;
+            self.is_suspect = false;
+        }
         let mut list = means.read_list()?;
         if let Some(repair) = &self.repair {
             list.retain(|finished| finished.path != repair.finished().path);
@@ -449,6 +473,7 @@ impl<F> Source<F> {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);
         }
         self.tail = Tail::default();
+        self.checkpoint_at = None;
         Ok(copy)
     }
 
@@ -500,9 +525,15 @@ impl<F> Source<F> {
         if good {
             return;
         }
-        if let Trouble::Files(_) = trouble {
+        if let Trouble::Files(fault) = &trouble {
             // What the files hold now is found out anew.
-            self.copy = None;
+            let was_open = self.copy.take().is_some();
+            self.checkpoint_at = None;
+            self.is_suspect |= fault.casts_doubt();
+            // The doubt is to outlive this process, which may end before the next try.
+            if self.is_suspect && was_open {
+                self.copy = self.open_copy(cx).ok();
+            }
         }
         self.in_error = true;
         let known = self

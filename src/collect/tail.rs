@@ -195,16 +195,19 @@ impl TailCheck {
         let Step::Compare(sums) = &mut self.step else {
             return Ok(());
         };
+        let at = sums.at;
         let wanted = sums.left_in_block();
         let room = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
         let read = copy
-            .read_at(&mut buf[..room], sums.at, means)
+            .read_at(&mut buf[..room], at, means)
             .map_err(Trouble::Files)?;
         if read < room {
             // Somebody made it shorter meanwhile: whoever opens it again will see that.
             return Err(Trouble::AskAgain);
         }
         sums.crc.update(&buf[..read]);
+        copy.found_good(&buf[..read], at, means)
+            .map_err(Trouble::Files)?;
         sums.at += read as u64;
         if (read as u64) < wanted {
             return Ok(());
@@ -385,6 +388,8 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
         let same = pairs
             .take_while(|(ours, theirs)| form(**ours) == form(**theirs))
             .count();
+        copy.found_good(&ours[..same], at + equal, means)
+            .map_err(Trouble::Files)?;
         equal += same as u64;
         if same < theirs.len() {
             break;

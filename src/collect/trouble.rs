@@ -121,6 +121,7 @@ impl Trouble {
             Trouble::OnlyClassic => (16, 0),
             Trouble::AskAgain => (17, 0),
             Trouble::Files(Fault::System { error, .. }) => (10, number(error)),
+            Trouble::Files(Fault::NotDurable(_, error)) => (19, number(error)),
             Trouble::Files(Fault::Pointer(..)) => (11, 0),
             Trouble::Files(Fault::Locked(..)) => (12, 0),
             Trouble::Files(Fault::NoFreeName(_)) => (13, 0),

@@ -1,4 +1,5 @@
-//! The event loop's tools. With the shells the only user of mio, and the only place that reads the clock: once a turn.
+//! The event loop's tools. With the shells the only user of mio, and the only place that reads the clock: once a turn,
+//! and with a [`Stopwatch`].
 //!
 //! A turn of a loop built from these, in this order:
 //!
@@ -8,7 +9,8 @@
 //!    held it up, leaves them to the end of the turn;
 //! 3. every signal ([`Reactor::signals`]);
 //! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a [`Slab`](slab::Slab);
-//! 5. as many entries of the ready list as it held at the start of this step.
+//! 5. as many entries of the ready list as it held at the start of this step;
+//! 6. what takes long and can wait, in small parts, for as long as a [`Stopwatch`] allows.
 //!
 //! Readiness is edge-triggered and may be spurious: read or write until `WouldBlock`, or, when a session has had its
 //! share of the turn, put it on the ready list. Files are never ready; their growth is found by deadline.
@@ -103,6 +105,21 @@ impl Reactor {
     /// The signals that came since the last call, each once. Cheap enough to ask every turn.
     pub fn signals(&mut self) -> impl Iterator<Item = Signal> + use<> {
         self.signals.drain()
+    }
+}
+
+/// Tells how long something took.
+pub struct Stopwatch(Mono);
+
+impl Stopwatch {
+    /// Starts now.
+    pub fn start() -> Stopwatch {
+        Stopwatch(clock::now().mono)
+    }
+
+    /// Milliseconds since then; one that has only begun counts, too, now and then.
+    pub fn ms(&self) -> u64 {
+        clock::now().mono.since_ms(self.0)
     }
 }
 

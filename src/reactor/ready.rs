@@ -37,6 +37,11 @@ impl ReadyList {
         Some(index)
     }
 
+    /// The first of the line, who stays there.
+    pub fn first(&self) -> Option<u32> {
+        self.line.front().copied()
+    }
+
     /// Takes `index` out of the line, wherever it stands: for a session that ends. Looks through the whole line.
     pub fn remove(&mut self, index: u32) {
         if let Some(queued @ true) = self.queued.get_mut(index as usize) {

@@ -1,6 +1,7 @@
 //! Which file answers a request: the live one, or one of the rotated ones, and from where.
 //!
-//! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept.
+//! Pure: it sees files only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept; that is
+//! [`super::survey`]'s.
 
 use std::fmt;
 use std::io;
@@ -9,11 +10,10 @@ use std::path::Path;
 
 use super::config::FileEntry;
 use super::follow::Place;
-use super::glob::TooMuch;
 use super::memory::Memory;
-use super::order::{self, Age, Series};
+use super::order::{self, Age};
+use super::survey::{Candidates, Findings, is_lasting};
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, LOOKS_MAX};
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -46,6 +46,8 @@ pub enum Refusal {
     Unreadable(io::Error),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
+    /// That takes longer, and has to be asked again: see [`super::survey`].
+    Later,
 }
 
 impl fmt::Display for Refusal {
@@ -59,6 +61,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
             Refusal::Unsettled => f.write_str("its rotated files are being renamed just now"),
+            Refusal::Later => f.write_str("it is still being looked for"),
         }
     }
 }
@@ -76,9 +79,11 @@ pub struct Query<'a, S> {
     /// How long a rotated file must have been quiet to count as complete, ending now, as nanoseconds since 1970:
     /// a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
+    /// The rotated files. Without them, what cannot be told without them is [`Refusal::Later`].
+    pub findings: Option<&'a Findings>,
 }
 
-impl<S: ReadStore> Query<'_, S> {
+impl<'a, S: ReadStore> Query<'a, S> {
     /// Answers a classic request. See the table in the README's section on the protocol.
     pub fn choose(
         &self,
@@ -144,7 +149,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         };
         if let Some(after) = newer_than
-            && let Some((file, stat)) = self.open_newer(&rotated, after)?
+            && let Some((file, stat)) = self.open_newer(rotated, after)?
         {
             return Ok(from_start(file, stat, mark, Place::Older));
         }
@@ -181,107 +186,27 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// The rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
-    /// what is overlooked here would never reach the client.
-    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
-        let mut before = self.look(live)?;
-        for _ in 1..LOOKS_MAX {
-            let now = self.look(live)?;
-            let pairs = || before.iter().zip(&now);
-            if before.len() == now.len() && pairs().all(|(a, b)| a.age.is_same_place(&b.age)) {
-                return Ok(now);
-            }
-            before = now;
-        }
-        Err(Refusal::Unsettled)
+    /// The inode of the live file, if there is one.
+    pub(super) fn live_inode(&self) -> Option<Inode> {
+        let stat = self.store.stat_path(&self.entry.path);
+        stat.ok().map(|stat| stat.id.inode)
     }
 
-    /// Looks through the rotated files, once each, without the live one. Where there are more than
-    /// [`CANDIDATES_MAX`], the newest are kept.
-    fn look(&self, live: Option<Inode>) -> Result<Candidates, Refusal> {
-        let mut found = Candidates::new();
-        self.each_rotated(&mut |path, stat| {
-            let inode = stat.id.inode;
-            if Some(inode) == live || found.iter().any(|c| c.age.inode == inode) {
-                return true;
-            }
-            let candidate = Candidate {
-                age: Age::of(path, stat),
-                size: stat.size,
-                series: order::series(path),
-            };
-            if let Err(candidate) = found.push(candidate)
-                && let Some(oldest) = found.iter_mut().min_by_key(|c| c.age)
-                && oldest.age < candidate.age
-            {
-                *oldest = candidate;
-            }
-            true
-        })?;
-        if series_of(&found).is_some() {
-            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
-                found.iter_mut().map(|c| &mut c.age).collect();
-            order::follow_names(&mut ages);
-        }
-        Ok(found)
+    /// The rotated files, without the live one.
+    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<&'a Candidates, Refusal> {
+        self.findings.ok_or(Refusal::Later)?.rotated(live)
     }
 
     /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates); `None` if we are not
     /// permitted to read it.
     pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
-        // Not found means that it was renamed since it was seen.
-        let mut result = Err(Refusal::Unsettled);
-        self.each_rotated(&mut |path, stat| {
-            if stat.id.inode == inode {
-                result = match self.open_regular(path) {
-                    Ok((_, stat)) if stat.id.inode != inode => return true,
-                    Ok(opened) => Ok(Some(opened)),
-                    Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
-                    Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
-                    Err(_) => return true,
-                };
-            }
-            stat.id.inode != inode
-        })?;
-        result
-    }
-
-    /// Opens the rotated files `wanted`, some of the [`candidates`](Self::candidates), as far as we are permitted to
-    /// read them, until `each` answers `false`. The globs are walked once for all, for a directory may be large.
-    pub(super) fn open_each(
-        &self,
-        wanted: &[Inode],
-        each: &mut dyn FnMut(S::File, Stat) -> bool,
-    ) -> Result<(), Refusal> {
-        let mut missing: heapless::Vec<Inode, CANDIDATES_MAX> = heapless::Vec::new();
-        // They are no more than the candidates, so they fit.
-        let _ = missing.extend_from_slice(wanted);
-        let mut result = Ok(());
-        let mut go_on = !missing.is_empty();
-        if !go_on {
-            return result;
-        }
-        self.each_rotated(&mut |path, stat| {
-            let Some(at) = missing.iter().position(|inode| *inode == stat.id.inode) else {
-                return true;
-            };
-            match self.open_regular(path) {
-                Ok((_, opened)) if opened.id.inode != stat.id.inode => return true,
-                Ok((file, stat)) => go_on = each(file, stat),
-                Err(Refusal::Unreadable(error)) if is_lasting(&error) => {}
-                Err(Refusal::Unreadable(error)) => {
-                    result = Err(Refusal::Unreadable(error));
-                    go_on = false;
-                }
-                Err(_) => return true,
-            }
-            missing.swap_remove(at);
-            go_on && !missing.is_empty()
-        })?;
-        match go_on && !missing.is_empty() {
-            // Not found means that it was renamed since it was seen.
-            true => Err(Refusal::Unsettled),
-            false => result,
+        let path = self.findings.and_then(|findings| findings.path_of(inode));
+        match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
+            Ok((file, stat)) if stat.id.inode == inode => Ok(Some((file, stat))),
+            Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
+            Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+            // It was renamed since it was seen.
+            Ok(_) | Err(_) => Err(Refusal::Unsettled),
         }
     }
 
@@ -302,50 +227,6 @@ impl<S: ReadStore> Query<'_, S> {
         }
         Ok(None)
     }
-
-    /// Calls `each` for every regular, uncompressed file the globs find, until it answers `false`.
-    fn each_rotated(&self, each: &mut dyn FnMut(&Path, &Stat) -> bool) -> Result<(), Refusal> {
-        let mut visit = |path: &Path| {
-            if order::is_compressed(path) {
-                return true;
-            }
-            match self.store.stat_path(path) {
-                Ok(stat) if stat.kind == Kind::Regular => each(path, &stat),
-                _ => true,
-            }
-        };
-        match self.entry.patterns.for_each_match(self.store, &mut visit) {
-            // For lack of descriptors or memory, say, which passes: nothing may be concluded from half of the files.
-            Err(error) if !is_lasting(&error) => Err(Refusal::Unreadable(error)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
-fn is_lasting(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
-        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
-}
-
-/// The rotated files that may answer.
-pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
-
-/// A rotated file that may answer.
-#[derive(Clone, Copy)]
-pub(super) struct Candidate {
-    /// Its place among the others.
-    pub age: Age,
-    /// Its size.
-    pub size: u64,
-    /// See [`order::series`].
-    series: Option<Series>,
-}
-
-/// The series that all rotated files belong to, if it is one.
-pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
-    let series = rotated.first().and_then(|first| first.series);
-    series.filter(|_| rotated.iter().all(|c| c.series == series))
 }
 
 /// The client holds nothing it could name: the live file from where it wants.

@@ -4,6 +4,7 @@
 //! file has changed in between, the client notices and comes back.
 
 mod mark;
+mod search;
 
 use std::io;
 
@@ -12,11 +13,11 @@ use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
 use super::follow::{Follow, Look, Place};
-use super::likeness::{GUARD_LEN, is_there};
 use super::pace::{Pace, Verdict};
 use super::search::{CopyOf, Left, NextFile};
 use super::session::{Context, Ending};
 use super::stream::Turn;
+use super::survey::{Begun, Occasion, Research};
 use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::{ReadStore, Stat};
@@ -51,6 +52,10 @@ pub struct Chain<F> {
     before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
+    /// What has to be known about other files before this one can go on.
+    research: Option<Box<Research>>,
+    /// The first bytes of the generation, which no other file comes before.
+    proved: Option<Begun>,
     pace: Pace,
 }
 
@@ -109,6 +114,8 @@ impl<F> Chain<F> {
             then,
             before: None,
             sound_ns: stat.mtime_ns,
+            research: None,
+            proved: None,
             pace: Pace::new(now.mono),
         };
         if chain.follow.ahead() == 0 {
@@ -125,6 +132,10 @@ impl<F> Chain<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
+        if self.research.take().is_some() {
+            // Its rotated files may be others now.
+            self.follow.look_soon();
+        }
     }
 
     /// Looks at the file and at its name and draws the consequences.
@@ -142,7 +153,11 @@ impl<F> Chain<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
-            Look::Same | Look::Rotated if sent && self.is_written_over(query) => {
+            Look::Same if sent && self.is_written_over(Occasion::Emptied, query) => {
+                self.rewritten = false;
+                self.leave_truncated(cx, query)
+            }
+            Look::Rotated if sent && self.is_written_over(Occasion::Rotated, query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
@@ -186,25 +201,38 @@ impl<F> Chain<F> {
         self.next_look(config).min(deadline)
     }
 
-    /// Whether [`work`](Self::work) has something to do.
-    pub fn has_work(&self) -> bool {
-        self.late
-            .as_ref()
-            .is_some_and(|late| late.digest.done() < late.size)
+    /// Whether it cannot go on before something is found.
+    pub fn is_searching(&self) -> bool {
+        self.research.is_some()
     }
 
-    /// Computes a slice of what is to be computed, with `buf` to read into.
-    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) {
+    /// Whether [`work`](Self::work) has something to do.
+    pub fn has_work(&self) -> bool {
+        let late = self.late.as_ref();
+        self.research.is_some() || late.is_some_and(|late| late.digest.done() < late.size)
+    }
+
+    /// Does a part of what takes long, with `buf` to read into. The next generation comes before the digest of the last.
+    pub fn work<S: ReadStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if let Some(research) = self.research.take() {
+            return self.search(research, cx, query);
+        }
         if let Some(late) = &mut self.late
             && late
                 .digest
-                .advance(store, &late.file, late.size, buf)
+                .advance(cx.store, &late.file, late.size, buf)
                 .is_err()
         {
             // Without the bytes there is no digest; the client has been told END and waits for nothing.
             self.late = None;
         }
         self.tell_late_digest();
+        Turn::On
     }
 
     /// Fills `buf` with frames. See [`super::session::Session::output`].
@@ -223,7 +251,8 @@ impl<F> Chain<F> {
             // Nobody has seen anything of it, and the file may have changed since.
             self.open = None;
         }
-        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten) {
+        let is_waiting = || self.is_searching_on(|present| matches!(present, Occasion::Begun(_)));
+        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
         let wanted = match &self.open {
@@ -231,6 +260,7 @@ impl<F> Chain<F> {
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
+                .min(self.proved.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
         };
         let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
@@ -244,10 +274,16 @@ impl<F> Chain<F> {
             self.follow.look_soon();
             return Ok(head_len);
         }
-        if self.open.is_none() && !self.is_continuation(&body[..read], query)? {
-            self.rewritten = true;
-            self.follow.look_soon();
-            return Ok(head_len);
+        if self.open.is_none() {
+            match self.is_continuation(&body[..read], query)? {
+                Some(true) => {}
+                Some(false) => {
+                    self.rewritten = true;
+                    self.follow.look_soon();
+                    return Ok(head_len);
+                }
+                None => return Ok(head_len),
+            }
         }
         let whole = &mut whole[..HEADER_LEN + DATA_OFFSET_LEN + read];
         Ok(head_len + self.make_frame(whole, read))
@@ -309,33 +345,6 @@ impl<F> Chain<F> {
         }
     }
 
-    /// Whether bytes that were just read belong to the generation being sent. Only what is read after them can show it:
-    /// at any moment before, the file may have been truncated and have grown again.
-    fn is_continuation<S: ReadStore<File = F>>(
-        &mut self,
-        bytes: &[u8],
-        query: &Query<'_, S>,
-    ) -> io::Result<bool> {
-        if !self.mark.is_empty() {
-            return self.is_sound(query.store);
-        }
-        let start = &bytes[..bytes.len().min(GUARD_LEN)];
-        if !is_there(query.store, self.follow.file(), start, 0)? {
-            return Ok(false);
-        }
-        // Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these
-        // are not its first: others were written, copied and truncated before anybody looked.
-        Ok(matches!(self.first_copy(query), Ok(None)))
-    }
-
-    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
-    fn first_copy<S: ReadStore<File = F>>(
-        &self,
-        query: &Query<'_, S>,
-    ) -> Result<Option<CopyOf<F>>, Refusal> {
-        query.first_copy(self.follow.inode(), self.before, self.floor_ns)
-    }
-
     /// Whether what was sent last is still there.
     fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
@@ -344,18 +353,6 @@ impl<F> Chain<F> {
             self.sound_ns = self.follow.stat().mtime_ns;
         }
         Ok(is_there)
-    }
-
-    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
-    fn is_written_over<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
-            return false;
-        }
-        let is_same = match self.follow.offset() {
-            0 => self.first_copy(query).map(|copy| copy.is_none()).ok(),
-            _ => self.is_sound(query.store).ok(),
-        };
-        is_same == Some(false)
     }
 
     /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
@@ -369,13 +366,16 @@ impl<F> Chain<F> {
             return Turn::Over(Ending::Truncated);
         }
         self.open = None;
+        self.proved = None;
         if self.follow.offset() == 0 {
             return self.start_over(cx, query);
         }
-        let sent = self.mark.sent(self.follow.offset(), self.floor_ns);
-        match query.copy_of(&sent, self.follow.inode()) {
-            Ok(Some(copy)) if copy.stat.size >= sent.offset => {
-                let offset = sent.offset;
+        let (offset, own) = (self.follow.offset(), self.follow.inode());
+        let mark = self.mark.clone();
+        let sent = mark.sent(offset, self.floor_ns);
+        let ask = || query.copy_of(&sent, own);
+        match self.ask(Occasion::Truncated, query, ask) {
+            Ok(Some(copy)) if copy.stat.size >= offset => {
                 self.follow_copy(copy, offset, cx);
                 Turn::On
             }
@@ -398,7 +398,7 @@ impl<F> Chain<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        match self.first_copy(query) {
+        match self.first_copy(Occasion::Truncated, query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => self.follow.start_over(stat),
@@ -431,7 +431,7 @@ impl<F> Chain<F> {
         }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
-            match self.first_copy(query) {
+            match self.first_copy(Occasion::Rotated, query) {
                 Ok(None) => {}
                 Ok(Some(copy)) => {
                     self.follow_copy(copy, 0, cx);
@@ -447,7 +447,8 @@ impl<F> Chain<F> {
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
     /// the next look tries again. `intact` says that the file being left still holds the whole generation.
     fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> Turn {
-        if !matches!(refusal, Refusal::Missing | Refusal::Unsettled) {
+        use Refusal::{Later, Missing, Unsettled};
+        if !matches!(refusal, Missing | Unsettled | Later) {
             return Turn::Over(Ending::Refused(refusal));
         }
         self.rewritten = !intact;
@@ -470,7 +471,11 @@ impl<F> Chain<F> {
             floor_ns: self.floor_ns,
             then: self.then.or(self.follow.successor()),
         };
-        let next = match query.next_after(&left) {
+        let occasion = match intact {
+            true => Occasion::Rotated,
+            false => Occasion::Truncated,
+        };
+        let next = match self.ask(occasion, query, || query.next_after(&left)) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
@@ -519,6 +524,7 @@ impl<F> Chain<F> {
             }));
         }
         self.mark = Mark::default();
+        self.proved = None;
         self.reason = None;
     }
 

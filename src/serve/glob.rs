@@ -1,5 +1,5 @@
 //! Globs in the manner of Perl and csh: which files could be rotated ones. Pure: directories come through
-//! [`ReadStore`].
+//! [`ReadStore`](crate::store::ReadStore).
 //!
 //! `component` matches one name, `expand` takes the text apart, `walk` goes through the directories.
 
@@ -8,14 +8,11 @@ mod expand;
 mod walk;
 
 use std::fmt;
-use std::io;
-use std::path::Path;
 
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
-use crate::store::ReadStore;
 
 pub use component::matches;
-pub use walk::TooMuch;
+pub use walk::{Progress, TooMuch, Walk};
 
 /// The globs of one log, taken apart. None at all, the default, is a log without rotated files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -56,20 +53,6 @@ impl Patterns {
     /// Tells whether nothing can ever be found.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
-    }
-
-    /// Calls `each` with every path found, until it answers `false`. The order is the directories' own; a path that
-    /// two patterns find may come twice.
-    ///
-    /// A directory that is missing, is no directory or may not be read contributes nothing. Any other error does not
-    /// end the walk either: everything that can be found is told first, then the first such error is returned, so
-    /// that the caller knows that something may be missing. It is [`TooMuch`] where a limit cut the walk short.
-    pub fn for_each_match<S: ReadStore>(
-        &self,
-        store: &S,
-        each: &mut dyn FnMut(&Path) -> bool,
-    ) -> io::Result<()> {
-        walk::walk(&self.list, store, each)
     }
 }
 

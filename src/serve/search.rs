@@ -5,10 +5,11 @@
 
 mod held;
 
-use super::catalog::{Candidate, Candidates, Choice, Query, Refusal, series_of};
+use super::catalog::{Choice, Query, Refusal};
 use super::follow::Place;
 use super::likeness::Sent;
 use super::order::{self, Age};
+use super::survey::{Candidate, Candidates, Question, series_of};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::planted::{self, Fault};
@@ -108,10 +109,10 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         if asked == Inode::NONE {
-            let oldest = self.find_generation(&rotated, live.as_ref(), &|_| v2.history)?;
+            let oldest = self.find_generation(rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, &rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(file, stat, &rotated)),
+                (Some((file, stat)), _) => Ok(self.begin(file, stat, rotated)),
+                (None, Some((file, stat))) => Ok(self.begin(file, stat, rotated)),
                 (None, None) => Err(Refusal::Missing),
             };
         }
@@ -121,54 +122,54 @@ impl<S: ReadStore> Query<'_, S> {
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
         };
-        let live = match self.find_whole(asked, &held, live, &rotated)? {
+        let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) => {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
-                return Ok(match is_sure || has_older(&rotated, held.floor) {
-                    true => self.go_on(file, stat, &held, None, &rotated),
-                    false => self.lose(file, stat, true, &rotated),
+                return Ok(match is_sure || has_older(rotated, held.floor) {
+                    true => self.go_on(file, stat, &held, None, rotated),
+                    false => self.lose(file, stat, true, rotated),
                 });
             }
             Err(live) => live,
         };
-        if let Some(choice) = self.offer_prefix(asked, &held, v2, live.as_ref(), &rotated)? {
+        if let Some(choice) = self.offer_prefix(asked, &held, v2, live.as_ref(), rotated)? {
             return Ok(choice);
         }
         let is_newer = |c: &Candidate| held.is_newer(c);
-        if let Some((file, stat)) = self.find_generation(&rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, true, &rotated));
+        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
+            return Ok(self.lose(file, stat, true, rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
         let is_lost = stat.id.inode != asked;
-        Ok(self.lose(file, stat, is_lost, &rotated))
+        Ok(self.lose(file, stat, is_lost, rotated))
     }
 
     /// What comes after a generation that is over.
     pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let after = left.age(&rotated);
+        let after = left.age(rotated);
         let is_next = |c: &Candidate| {
             (c.age > after || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = match planted::is(Fault::MiddleSkipped) {
             true => None,
-            false => self.find_generation(&rotated, live.as_ref(), &is_next)?,
+            false => self.find_generation(rotated, live.as_ref(), &is_next)?,
         };
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
         let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
         let is_there = |inode: Inode| {
             Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
         };
-        let place = place_of(&stat, &rotated);
+        let place = place_of(&stat, rotated);
         let floor_ns = match place {
             // What is newer than the generation being left is a copy of this one, and not older than it.
             Place::Live => after.mtime_ns(),
-            Place::Latest | Place::Older => floor_ns(&stat, &rotated).max(after.mtime_ns()),
+            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
         };
         Ok(NextFile {
-            then: then(&stat, &rotated),
+            then: then(&stat, rotated),
             after_gap: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,
@@ -196,25 +197,22 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let is_copy =
             |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(&rotated, &may, &is_copy)?;
+        let found = self.find_rotated(Question::Own, rotated, &may, &is_copy)?;
         Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
     /// The copy that was made of a generation before it was truncated.
     ///
     /// A copy at least as long as what was sent must have the same end there. A shorter one lacks what was written
-    /// while it was made: it must have the same start. Content that repeats itself is told apart by its time.
-    pub fn copy_of(
-        &self,
-        sent: &Sent<'_>,
-        live: Inode,
-    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
-        let rotated = self.candidates(Some(live))?;
+    /// while it was made: it must have the same start. Content that repeats itself is told apart by its time. `own` is
+    /// the file that was truncated.
+    pub fn copy_of(&self, sent: &Sent<'_>, own: Inode) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let rotated = self.candidates(self.live_inode())?;
         // A clock that was set back since must not hide the copy, nor may a truncation that came long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
-        let may = |c: &Candidate| c.size > 0 && is_since(c.age.mtime_ns());
+        let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
         let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
-        let found = self.find_rotated(&rotated, &may, &is_copy)?;
+        let found = self.find_rotated(Question::Copy, rotated, &may, &is_copy)?;
         Ok(found.map(|(file, stat)| CopyOf { file, stat }))
     }
 
@@ -255,7 +253,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let comes_first = own.is_none_or(|own| c.age <= own.age);
                 held.is_newer(c) && c.size >= held.offset && comes_first
             };
-            if let Some((file, stat)) = self.find_rotated(rotated, &may, &is_it)? {
+            if let Some((file, stat)) = self.find_rotated(Question::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
@@ -275,7 +273,7 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
-        let older = self.find_rotated(rotated, &may, &fits)?;
+        let older = self.find_rotated(Question::Whole, rotated, &may, &fits)?;
         Ok(older.ok_or(live))
     }
 
@@ -286,30 +284,36 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         may: &dyn Fn(&Candidate) -> bool,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        self.find_rotated(rotated, may, &|file, stat| {
+        self.find_rotated(Question::Own, rotated, may, &|file, stat| {
             !self.is_start_of(file, stat.size, live)
         })
     }
 
-    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what is in them.
+    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what is in them, which is
+    /// what the question is about.
     fn find_rotated(
         &self,
+        question: Question,
         rotated: &Candidates,
         may: &dyn Fn(&Candidate) -> bool,
         fits: &dyn Fn(&S::File, &Stat) -> bool,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let age_of = |inode| rotated.iter().map(|c| c.age).find(|age| age.inode == inode);
-        let mut oldest: Option<(Age, (S::File, Stat))> = None;
-        self.open_each(&inodes_of(rotated, may), &mut |file, stat| {
-            if let Some(age) = age_of(stat.id.inode)
-                && oldest.as_ref().is_none_or(|(found, _)| age < *found)
-                && fits(&file, &stat)
-            {
-                oldest = Some((age, (file, stat)));
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
+        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = some.collect();
+        ages.sort_unstable();
+        for age in ages {
+            let judge = || {
+                let opened = self.open_rotated(age.inode)?;
+                Ok(u32::from(
+                    opened.is_some_and(|(file, stat)| fits(&file, &stat)),
+                ))
+            };
+            if findings.score(question, age.inode, judge)? > 0 {
+                return self.open_rotated(age.inode);
             }
-            true
-        })?;
-        Ok(oldest.map(|(_, found)| found))
+        }
+        Ok(None)
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut short while it was
@@ -342,7 +346,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
-        let shorter = self.find_rotated(rotated, &is_shorter, &is_prefix)?;
+        let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
         Ok(shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
@@ -443,15 +447,6 @@ fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
     rotated
         .iter()
         .any(|c| floor.is_some_and(|floor| c.age <= floor))
-}
-
-/// The inodes of those rotated files that may be the one.
-fn inodes_of(
-    rotated: &Candidates,
-    may_be: impl Fn(&Candidate) -> bool,
-) -> heapless::Vec<Inode, CANDIDATES_MAX> {
-    let some = rotated.iter().filter(|c| may_be(c));
-    some.map(|c| c.age.inode).collect()
 }
 
 /// A moment that no generation older than this one was written after.

@@ -3,15 +3,17 @@
 //! The caller feeds what happens: [`Session::handle_input`], [`Session::handle_closed`], [`Session::handle_timeout`],
 //! and [`Session::handle_hint`] when the files may have changed. After each of them it asks, in this order:
 //! [`Session::ending`] (then the connection is closed), [`Session::output`] as long as the socket takes bytes, each
-//! time followed by [`Session::consume_output`], and [`Session::poll_timeout`].
+//! time followed by [`Session::consume_output`], and [`Session::poll_timeout`]. While [`Session::has_work`] it calls
+//! [`Session::work`] when nothing is more urgent. No call does more than read [`CHUNK_LEN`](crate::limits::CHUNK_LEN)
+//! bytes and make some dozen small system calls.
 
-use std::ffi::OsStr;
+mod answer;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
+use self::answer::Searching;
 use super::catalog::{Query, Refusal};
 use super::chain::Chain;
 use super::config::Config;
@@ -22,9 +24,8 @@ use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::escape::Escaped;
-use crate::wire::frame::ErrorCode;
 use crate::wire::line::{LineBuf, Progress};
-use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
+use crate::wire::request::BadRequest;
 
 /// One client's state.
 pub struct Session<F> {
@@ -42,6 +43,8 @@ enum Phase<F> {
     },
     /// Classic: a file is being sent, or watched for growth.
     Streaming(Stream<F>),
+    /// The request line is complete, and what it asks for is being searched for.
+    Searching(Box<Searching>),
     /// Version 2: generation after generation is being sent. On the heap, because it remembers more.
     Chained(Box<Chain<F>>),
     /// Version 2: one answer is being computed or sent.
@@ -60,7 +63,7 @@ pub enum Ending {
     /// The request line makes no sense.
     BadRequest(BadRequest),
     /// The path is not configured.
-    NotServed,
+    NotServed(Box<[u8]>),
     /// The path is configured, but nothing there can be served.
     Refused(Refusal),
     /// The client sent something after its request line.
@@ -105,7 +108,15 @@ impl fmt::Display for Ending {
                 REQUEST_TIMEOUT_MS / 1000
             ),
             Ending::BadRequest(bad) => write!(f, "sent {bad}"),
-            Ending::NotServed => f.write_str("it is not in %files"),
+            Ending::NotServed(path) => {
+                let start = path.get(..SHOWN_PATH_LEN);
+                let dots = start.map_or("", |_| "...");
+                write!(
+                    f,
+                    "{}{dots} is not in %files",
+                    Escaped(start.unwrap_or(path))
+                )
+            }
             Ending::Refused(refusal) => refusal.fmt(f),
             Ending::Chatter => f.write_str("the client sent something after its request line"),
             Ending::Left => f.write_str("the client went away"),
@@ -118,6 +129,9 @@ impl fmt::Display for Ending {
         }
     }
 }
+
+/// Bytes of a path that a client made up which are worth showing.
+const SHOWN_PATH_LEN: usize = 100;
 
 /// What a session is handed with every call.
 pub struct Context<'a, S> {
@@ -170,12 +184,14 @@ impl<F> Session<F> {
         self.phase = Phase::Ended(ending);
     }
 
-    /// The configuration was replaced: its file has another number there, or is no longer served.
+    /// The configuration was replaced: its [`file`](Self::file), if it has one, has another number there, or is no
+    /// longer served.
     pub fn renumber(&mut self, file: Option<u32>) {
         match (&mut self.phase, file) {
             (Phase::Streaming(stream), Some(file)) => stream.renumber(file),
             (Phase::Chained(chain), Some(file)) => chain.renumber(file),
             (Phase::Streaming(_) | Phase::Chained(_), None) => self.end(Ending::Withdrawn),
+            (Phase::Searching(searching), _) => searching.restart(),
             _ => {}
         }
     }
@@ -201,7 +217,8 @@ impl<F> Session<F> {
             (_, Progress::TooLong) => self.end(Ending::TooLong),
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
-                self.phase = answer(self.peer, line.line(), cx);
+                let line = std::mem::take(line);
+                self.phase = answer::answer(self.peer, line, cx);
             }
         }
     }
@@ -232,9 +249,19 @@ impl<F> Session<F> {
         self.follow(turn);
     }
 
+    /// Whether what there is to do for [`work`](Self::work) is to search, so that something can be sent at all.
+    pub fn is_searching(&self) -> bool {
+        match &self.phase {
+            Phase::Searching(_) => true,
+            Phase::Chained(chain) => chain.is_searching(),
+            _ => false,
+        }
+    }
+
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
         match &self.phase {
+            Phase::Searching(_) => true,
             Phase::Chained(chain) => chain.has_work(),
             Phase::Working(job) => job.has_work(),
             _ => false,
@@ -243,14 +270,20 @@ impl<F> Session<F> {
 
     /// Does one part of what takes long, with `buf` to read into.
     pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
-        match &mut self.phase {
-            Phase::Chained(chain) => chain.work(buf, cx.store),
-            Phase::Working(job) => {
-                let turn = job.work(buf, cx.store);
-                self.follow(turn);
+        let turn = match &mut self.phase {
+            Phase::Searching(searching) => {
+                if let Some(phase) = searching.work(self.peer, cx) {
+                    self.phase = phase;
+                }
+                return;
             }
-            _ => {}
-        }
+            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
+                chain.work(buf, cx, query)
+            }),
+            Phase::Working(job) => job.work(buf, cx.store),
+            _ => return,
+        };
+        self.follow(turn);
     }
 
     /// Fills `buf` with what is to be sent next and tells how much that is; 0 if there is nothing now. What the
@@ -293,7 +326,8 @@ impl<F> Session<F> {
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
             Phase::Chained(chain) => Some(chain.poll_timeout(config)),
             Phase::Working(job) => Some(job.poll_timeout(config)),
-            Phase::Ended(_) => None,
+            // There is always something to do until that is over.
+            Phase::Searching(_) | Phase::Ended(_) => None,
         }
     }
 
@@ -313,7 +347,7 @@ fn with_query<S: ReadStore>(
 ) -> Turn {
     match query_about(index, peer, cx) {
         Some(query) => act(cx, &query),
-        None => Turn::Over(Ending::NotServed),
+        None => Turn::Over(Ending::Withdrawn),
     }
 }
 
@@ -326,76 +360,8 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
         index,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
+        findings: None,
     })
-}
-
-/// Answers a complete request line. Who asked for version 2 is told why there is nothing to be had.
-fn answer<S: ReadStore>(peer: IpAddr, line: &[u8], cx: &mut Context<'_, S>) -> Phase<S::File> {
-    let request = match Request::parse(line) {
-        Ok(request) => request,
-        Err(bad) if asks_for_v2(line) => {
-            let text = bad.to_string();
-            return refusal(&text, Ending::BadRequest(bad), cx.now.mono);
-        }
-        Err(bad) => return Phase::Ended(Ending::BadRequest(bad)),
-    };
-    find(peer, &request, cx).unwrap_or_else(|ending| {
-        if request.v2.is_none() {
-            return Phase::Ended(ending);
-        }
-        let text = reason(peer, &request, &ending);
-        refusal(&text, ending, cx.now.mono)
-    })
-}
-
-/// Tells why nothing is served, and then ends as `ending` says.
-fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
-    let job = Job::refuse(code_of(&ending), text, ending, now);
-    Phase::Working(Box::new(job))
-}
-
-/// Finds what a request asks for.
-fn find<S: ReadStore>(
-    peer: IpAddr,
-    request: &Request<'_>,
-    cx: &mut Context<'_, S>,
-) -> Result<Phase<S::File>, Ending> {
-    let path = Path::new(OsStr::from_bytes(request.path));
-    let (store, config, now) = (cx.store, cx.config, cx.now);
-    let index = config.index_of(path).ok_or(Ending::NotServed)?;
-    let query = query_about(index, peer, cx).ok_or(Ending::NotServed)?;
-    let Some(v2) = &request.v2 else {
-        let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
-        return Ok(Phase::Streaming(Stream::new(index, choice, config, now)));
-    };
-    if v2.op == Op::Stream {
-        let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let chain = Chain::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
-        return Ok(Phase::Chained(Box::new(chain)));
-    }
-    let (file, stat) = query.held(request, v2).map_err(Ending::Refused)?;
-    let job = Job::new(file, stat, request, v2.op, store.boot(), now.mono);
-    job.map(|job| Phase::Working(Box::new(job)))
-        .ok_or(Ending::BadRequest(BadRequest::Extension))
-}
-
-/// The reason for a person, as an ERROR frame carries it.
-fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
-    let path = Escaped(request.path);
-    match ending {
-        Ending::NotServed => format!("{peer} may not read {path}: not in %files"),
-        other => format!("{path}: {other}"),
-    }
-}
-
-fn code_of(ending: &Ending) -> ErrorCode {
-    match ending {
-        Ending::NotServed => ErrorCode::NotServed,
-        Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
-        Ending::Refused(Refusal::Unsettled) => ErrorCode::Busy,
-        Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
-        _ => ErrorCode::BadRequest,
-    }
 }
 
 /// A rotated file that was last written before this moment is complete.

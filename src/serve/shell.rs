@@ -18,12 +18,12 @@ use self::watches::Watches;
 use super::config::Config;
 use super::memory::Memory;
 use super::session::{Context, Ending, Session};
-use crate::limits::{CHUNK_LEN, TURN_BYTES_MAX};
+use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, WORK_MS};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::Token;
-use crate::reactor::{Event, Reactor};
+use crate::reactor::{Event, Reactor, Stopwatch};
 use crate::report::Report;
 use crate::store::config_file;
 use crate::store::real::RealRead;
@@ -45,7 +45,12 @@ pub struct Server {
     watches: Option<Watches>,
     clients: Slab<Client>,
     deadlines: Deadlines,
+    /// Who takes more than one share of a turn.
     ready: ReadyList,
+    /// Who waits for a file to be found; the first until it is.
+    searching: ReadyList,
+    /// Whose digests and checksums are being computed, in turn.
+    computing: ReadyList,
     files: Files,
     report: Report,
     buf: Box<[u8]>,
@@ -106,6 +111,8 @@ impl Server {
             clients: Slab::with_capacity(expected_clients),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
+            searching: ReadyList::new(),
+            computing: ReadyList::new(),
             files: Files {
                 store: RealRead::new(),
                 config,
@@ -125,10 +132,7 @@ impl Server {
             self.now = self.reactor.wait(self.next_deadline())?;
             self.report.tick(self.now.mono);
             while let Some(index) = self.deadlines.pop_due(self.now.mono) {
-                self.drive(index, |client, cx, _| {
-                    client.session.handle_timeout(cx);
-                    Rest::None
-                });
+                self.drive(index, |client, cx, _| client.session.handle_timeout(cx));
             }
             if let Turn::Stop = self.handle_signals() {
                 return Ok(());
@@ -141,14 +145,33 @@ impl Server {
             }
             for _ in 0..self.ready.len() {
                 if let Some(index) = self.ready.pop() {
-                    self.drive(index, |_, _, _| Rest::None);
+                    self.drive(index, |_, _, _| {});
                 }
+            }
+            self.work();
+        }
+    }
+
+    /// Does some of what takes long, for all clients together no longer than a line of another log may wait. A search
+    /// is finished before the next begins, because its client gives up after some seconds.
+    fn work(&mut self) {
+        let watch = Stopwatch::start();
+        while let Some(index) = self.searching.first()
+            && watch.ms() < SEARCH_MS
+        {
+            self.drive(index, |client, cx, buf| client.session.work(buf, cx));
+        }
+        while let Some(index) = self.computing.pop() {
+            self.drive(index, |client, cx, buf| client.session.work(buf, cx));
+            if watch.ms() >= WORK_MS {
+                break;
             }
         }
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() {
+        let lists = [&self.ready, &self.searching, &self.computing];
+        if lists.iter().any(|list| !list.is_empty()) {
             return Some(self.now.mono);
         }
         let deadlines = [
@@ -179,7 +202,6 @@ impl Server {
                     if event.readable {
                         client.read(cx, buf);
                     }
-                    Rest::None
                 });
             }
             _ => {}
@@ -190,7 +212,7 @@ impl Server {
     fn drive(
         &mut self,
         index: u32,
-        act: impl FnOnce(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) -> Rest,
+        act: impl FnOnce(&mut Client, &mut Context<'_, RealRead>, &mut [u8]),
     ) {
         let Some(generation) = self.clients.generation(index) else {
             return;
@@ -208,11 +230,15 @@ impl Server {
             // What happened between opening the file and watching it was not told.
             client.session.handle_hint(&mut cx);
         }
-        if client.session.has_work() {
-            client.session.work(&mut self.buf, &mut cx);
-        }
-        if client.send(&mut cx, &mut self.buf) == Rest::More || client.session.has_work() {
+        if client.send(&mut cx, &mut self.buf) == Rest::More {
             self.ready.push(index);
+        }
+        match client.session.is_searching() {
+            true => self.searching.push(index),
+            false => self.searching.remove(index),
+        }
+        if client.session.has_work() && !client.session.is_searching() {
+            self.computing.push(index);
         }
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&self.files.config);
@@ -223,7 +249,9 @@ impl Server {
                 .say(format_args!("{}: {ending}", client.peer.ip()));
         }
         self.deadlines.set(index, None);
-        self.ready.remove(index);
+        for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
+            list.remove(index);
+        }
         self.clients.remove(index, generation);
     }
 
@@ -246,17 +274,18 @@ impl Server {
                 .zip(self.watches.as_ref())
                 .is_some_and(|(file, watches)| watches.has_changed(file));
             if is_touched {
-                self.drive(index, |client, cx, _| {
-                    client.session.handle_hint(cx);
-                    Rest::None
-                });
+                self.drive(index, |client, cx, _| client.session.handle_hint(cx));
             }
         }
     }
 
-    /// Accepts whoever waits, as far as they may be served.
+    /// Accepts who waits, as far as they may be served and the turn allows.
     fn accept(&mut self) {
-        while let Some((stream, peer)) = self.listener.accept(self.now.mono, &mut self.report) {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let accepted = self.listener.accept(self.now.mono, &mut self.report);
+            let Some((stream, peer)) = accepted else {
+                return;
+            };
             if let Err(why) = self.admit(&peer) {
                 self.report.say(format_args!("{}: {why}", peer.ip()));
                 continue;
@@ -277,8 +306,9 @@ impl Server {
                 self.clients.remove(index, generation);
                 continue;
             }
-            self.drive(index, |_, _, _| Rest::None);
+            self.drive(index, |_, _, _| {});
         }
+        self.listener.pause(self.now.mono);
     }
 
     /// Whether a peer may become a client.
@@ -330,10 +360,9 @@ impl Server {
                 let file = path.and_then(|path| cx.config.index_of(path));
                 if !cx.config.hosts.allows(&client.peer.ip()) {
                     client.session.end(Ending::Withdrawn);
-                } else if path.is_some() {
+                } else {
                     client.session.renumber(file);
                 }
-                Rest::None
             });
         }
         for file in 0..self.files.config.files.len() as u32 {
@@ -426,10 +455,10 @@ impl Client {
         }
     }
 
-    /// Sends what there is until the socket is full or the client has had its share.
+    /// Sends what there is until the socket is full or the client has had its share of the turn.
     fn send(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) -> Rest {
         let mut sent = 0;
-        while sent < TURN_BYTES_MAX {
+        while sent < CHUNK_LEN {
             let len = self.session.output(buf, cx);
             if len == 0 {
                 return Rest::None;

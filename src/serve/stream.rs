@@ -65,7 +65,7 @@ impl<F> Stream<F> {
     /// Looks at the file and at its name and draws the consequences.
     pub fn look<S: ReadStore<File = F>>(&mut self, peer: IpAddr, cx: &mut Context<'_, S>) -> Turn {
         let Some(entry) = cx.config.files.get(self.index as usize) else {
-            return Turn::Over(Ending::NotServed);
+            return Turn::Over(Ending::Withdrawn);
         };
         let sent = !self.has_output();
         match self.follow.look(entry, sent, cx) {

@@ -1,9 +1,11 @@
 //! Configuration files: read whole, parsed by whoever knows how, and refused with `FILE:LINE:COLUMN: what is wrong`.
 
 use std::fmt::{self, Display};
-use std::fs;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::sys::files;
 
 /// Why a configuration file cannot be used; one line for each fault.
 #[derive(Debug)]
@@ -33,18 +35,32 @@ impl Display for Unusable {
     }
 }
 
-/// Reads a configuration with `parse`.
+/// Reads a configuration with `parse`. It must be a regular file or a link to one: whoever waited for a writer to open
+/// a FIFO, or for the end of a terminal, would serve nobody meanwhile.
 pub fn read<T, F: Display>(
     path: &Path,
     parse: impl FnOnce(&[u8]) -> Result<T, F>,
 ) -> Result<T, Unusable> {
-    let text = fs::read(path).map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
+    let text = read_whole(path).map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
     parse(&text).map_err(|faults| Unusable::Faulty(path.to_path_buf(), faults.to_string()))
+}
+
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = files::without_waiting(OpenOptions::new().read(true)).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::sys::testing::make_fifo;
 
     #[test]
     fn every_fault_gets_the_name_of_the_file() {
@@ -57,6 +73,31 @@ mod tests {
             unusable.to_string(),
             format!("{name}:1:1: this\n{name}:2:5: that")
         );
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+        make_fifo(&fifo);
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        for path in [&*fifo, &link, dir.path(), Path::new("/dev/null")] {
+            let unusable = read(path, |_| Ok::<_, &str>(())).unwrap_err();
+            let name = path.display();
+            assert_eq!(
+                unusable.to_string(),
+                format!("cannot read {name}: it is not a regular file")
+            );
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (conf, link) = (dir.path().join("conf"), dir.path().join("link"));
+        fs::write(&conf, "x").unwrap();
+        std::os::unix::fs::symlink(&conf, &link).unwrap();
+        assert!(read(&link, |text| Ok::<_, &str>(text.len())).is_ok_and(|len| len == 1));
     }
 
     #[test]

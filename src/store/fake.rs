@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{Kind, ReadStore, Stat, WriteStore};
+use super::{Kind, Names, ReadStore, Stat, WriteStore};
 use crate::ids::{FileId, Inode};
 
 /// The file system; clones share it.
@@ -34,7 +34,19 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// All bytes that were written over others.
+    overwritten: Vec<u8>,
     boot: u32,
+    done: Done,
+}
+
+/// What the read side was asked for.
+#[derive(Clone, Copy, Default)]
+pub struct Done {
+    /// Calls, and names in directories.
+    pub steps: usize,
+    /// Bytes read.
+    pub bytes: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -207,6 +219,11 @@ impl Fake {
         disk.failures.clear();
     }
 
+    /// All bytes that were written over others, in the order in which they came.
+    pub fn overwritten(&self) -> Vec<u8> {
+        self.0.borrow().overwritten.clone()
+    }
+
     /// The machine starts anew.
     pub fn reboot(&self) {
         self.0.borrow_mut().boot += 1;
@@ -230,6 +247,17 @@ impl Fake {
     /// Makes the one-step rename to a new name unsupported.
     pub fn forbid_rename_new(&self) {
         self.0.borrow_mut().no_rename_new = true;
+    }
+
+    /// What the read side was asked for since the last time.
+    pub fn take_done(&self) -> Done {
+        std::mem::take(&mut self.0.borrow_mut().done)
+    }
+
+    fn step(&self, bytes: usize) {
+        let done = &mut self.0.borrow_mut().done;
+        done.steps += 1;
+        done.bytes += bytes;
     }
 
     /// Counts a call of the write side, which fails if that was asked for.
@@ -329,6 +357,7 @@ impl ReadStore for Fake {
     type File = Handle;
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
+        self.step(0);
         match self.0.borrow().names.get(path) {
             Some(Node::File(inode)) => Ok(Handle(*inode)),
             Some(Node::Other(_)) => Err(io::ErrorKind::PermissionDenied.into()),
@@ -337,18 +366,23 @@ impl ReadStore for Fake {
     }
 
     fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        self.step(0);
         self.stat_inode(file.0)
     }
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.step(0);
         self.stat_name(path)
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(self.read_inode(file.0, buf, offset))
+        let read = self.read_inode(file.0, buf, offset);
+        self.step(read);
+        Ok(read)
     }
 
     fn at_rest(&self, file: &Handle) -> bool {
+        self.step(0);
         let disk = self.0.borrow();
         disk.files
             .get(&file.0)
@@ -359,15 +393,13 @@ impl ReadStore for Fake {
         self.0.borrow().boot
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        let names: Vec<PathBuf> = self.0.borrow().names.keys().cloned().collect();
-        for path in names.iter().filter(|path| path.parent() == Some(dir)) {
-            if !path.file_name().is_none_or(|name| each(name.as_bytes())) {
-                break;
-            }
-        }
-        Ok(())
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        let disk = self.0.borrow();
+        let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
+        let names = inside.filter_map(|path| path.file_name());
+        let names: Vec<_> = names.map(|name| Ok(name.to_owned())).collect();
+        let fake = self.clone();
+        Ok(Box::new(names.into_iter().inspect(move |_| fake.step(0))))
     }
 }
 
@@ -440,6 +472,15 @@ impl WriteStore for Fake {
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
         Ok(self.read_inode(file.0, buf, offset))
+    }
+
+    fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        content.bytes[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        disk.overwritten.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {

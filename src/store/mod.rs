@@ -7,6 +7,7 @@
 pub mod config_file;
 pub mod real;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -65,9 +66,13 @@ pub trait ReadStore {
     /// A number that differs from one start of this machine to the next; 0 where that cannot be told.
     fn boot(&self) -> u32;
 
-    /// Calls `each` with the name of every entry of `dir` but `.` and `..`, until it answers `false`.
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
+    /// Opens `dir` and gives the names of its entries but `.` and `..`, one by one, so that a large directory can be
+    /// read in parts.
+    fn names(&self, dir: &Path) -> io::Result<Names>;
 }
+
+/// The names in a directory that is being read. Dropping it closes the directory.
+pub type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
 
 /// The collector's side: appends, renames, makes durable.
 ///
@@ -100,6 +105,9 @@ pub trait WriteStore {
 
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes over bytes that the file has, all of them.
+    fn overwrite(&mut self, file: &Self::File, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Makes the file shorter.
     fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()>;

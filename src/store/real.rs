@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Kind, ReadStore, Stat, WriteStore};
+use super::{Kind, Names, ReadStore, Stat, WriteStore};
 
 /// The server's side of the real file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,13 +55,9 @@ impl ReadStore for RealRead {
         self.boot
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            if !each(entry?.file_name().as_bytes()) {
-                break;
-            }
-        }
-        Ok(())
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        let entries = fs::read_dir(dir)?;
+        Ok(Box::new(entries.map(|entry| Ok(entry?.file_name()))))
     }
 }
 
@@ -193,6 +188,10 @@ impl WriteStore for RealWrite {
 
     fn read_at(&mut self, file: &WriteFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         read_fully_at(&file.file, buf, offset)
+    }
+
+    fn overwrite(&mut self, file: &WriteFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        files::without_append(&file.file, |file| file.write_all_at(bytes, offset))
     }
 
     fn truncate(&mut self, file: &WriteFile, size: u64) -> io::Result<()> {

@@ -15,12 +15,31 @@ pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
 }
 
+/// Makes `options` wait for nobody at a FIFO and take no terminal as ours; links are followed.
+pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+}
+
 /// Opens a directory, so that it can be synced. Anything else is an error; links are followed.
 pub fn open_dir(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
         .open(path)
+}
+
+/// Lets `write` write to a file that was opened for appending, at any place: what is open for appending has everything
+/// written at its end, whatever place is named.
+pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
+    let fd = file.as_raw_fd();
+    // SAFETY: the descriptor is open during the call, which takes nothing else.
+    let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: the descriptor is open during the call, which takes a plain number.
+    let set = |flags: libc::c_int| cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) });
+    set(flags & !libc::O_APPEND)?;
+    let written = write(file);
+    set(flags)?;
+    written
 }
 
 /// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours now, else the
@@ -110,6 +129,19 @@ mod tests {
         let path = dir.path().join("log");
         fs::write(&path, "x").unwrap();
         assert!(try_lock(&File::open(&path).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_file_open_for_appending_can_be_overwritten() {
+        use std::io::Write;
+        use std::os::unix::fs::FileExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "abcdef").unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        without_append(&file, |file| file.write_all_at(b"XY", 2)).unwrap();
+        file.write_all(b"ghi").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abXYefghi");
     }
 
     #[test]

@@ -109,8 +109,10 @@ impl Reply {
             Mark::Refused => 'E',
         };
         write!(line, "{mark} {}", self.inode)?;
-        if let Some(terms) = &self.v2 {
-            terms.write(line)?;
+        match &self.v2 {
+            Some(_) if self.mark == Mark::Refused => line.write_str(" v2")?,
+            Some(terms) => terms.write(line)?,
+            None => {}
         }
         line.write_char('\n')
     }

@@ -9,6 +9,10 @@ use super::common::patience::eventually;
 use super::common::scripted::{Scripted, Step};
 use super::is_event;
 
+/// What is said of the rest of "abc".
+const LOST_7: &str =
+    "lost 7:3, unknown how many bytes: the server does not have what follows any more";
+
 /// A collector that holds "abc" of generation 7 and has lost the connection.
 fn holding_abc() -> (Scripted, Place, Collector) {
     let server = Scripted::new();
@@ -138,7 +142,7 @@ fn a_lost_generation_is_told_on_stderr_and_kept() {
     assert_eq!(place.read(&only_rotated(&place)), b"abc");
     for lines in [&collector.err, &collector.out] {
         let line = lines.wait_for("lost");
-        assert!(is_event(&line, "127.0.0.1", REMOTE, "lost 7:3"), "{line}");
+        assert!(is_event(&line, "127.0.0.1", REMOTE, LOST_7), "{line}");
     }
     collector.out.wait_for("rotated to 9");
     assert_eq!(place.pointer("log.ptr"), "9");
@@ -225,7 +229,7 @@ fn a_generation_that_is_refused_for_good_is_lost() {
     place.wait_for("log", b"next");
     assert_eq!(place.read(&only_rotated(&place)), b"abc");
     let line = collector.err.wait_for("lost");
-    assert!(is_event(&line, "127.0.0.1", REMOTE, "lost 7:3"), "{line}");
+    assert!(is_event(&line, "127.0.0.1", REMOTE, LOST_7), "{line}");
 }
 
 /// Rotating the collector's own copies by hand: what is moved away stays, and the box is asked again from the start.

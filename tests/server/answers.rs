@@ -61,7 +61,8 @@ fn what_is_not_configured_is_closed_without_a_word() {
     ] {
         Client::ask(&rig.server, &format!("{path} 0 0")).expect_closed_without_a_word();
     }
-    rig.server.wait_for("127.0.0.1: it is not in %files");
+    rig.server
+        .wait_for("127.0.0.1: /etc/passwd is not in %files");
 }
 
 #[test]

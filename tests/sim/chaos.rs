@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::machines;
 use super::net::{End, Line};
-use super::rotator::{Naming, Rotator, Step};
+use super::rotator::Step;
 use super::world::World;
 use crate::collect::backoff::Random;
-use crate::store::model::PowerCut;
 
 /// Something that happens again and again, to a site, a log of it, or a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Act {
+pub enum Act {
     Write,
     Rotate,
     Delete,
@@ -42,6 +42,8 @@ pub struct Rates {
     acts: &'static [(Act, u64)],
     /// Power that is gone, lines that are dark: for so long at most, in seconds.
     pub away_s: u64,
+    /// How often servers look at their files, in milliseconds.
+    pub delay_checks_ms: &'static [u64],
 }
 
 /// Far more than any box ever sees: for short runs.
@@ -72,7 +74,42 @@ pub const DENSE: Rates = Rates {
         (Act::Spoil, 4_000),
     ],
     away_s: 400,
+    delay_checks_ms: &[1_000, 5_000, 60_000],
 };
+
+/// About what a bad year brings: for runs of many years.
+pub const YEARS: Rates = Rates {
+    acts: &[
+        (Act::Write, 15 * MINUTE),
+        (Act::Rotate, DAY / 2),
+        (Act::Delete, 60 * DAY),
+        (Act::Cut, 2 * DAY),
+        (Act::CutSoon, 2 * DAY),
+        (Act::Refuse, 3 * DAY),
+        (Act::Darken, 3 * DAY),
+        (Act::Shape, DAY),
+        (Act::KillServer, 10 * DAY),
+        (Act::ReloadServer, 10 * DAY),
+        (Act::FailReads, 10 * DAY),
+        (Act::PowerBox, 10 * DAY),
+        (Act::BoxClock, 30 * DAY),
+        (Act::Hints, 5 * DAY),
+        (Act::KillCollector, 5 * DAY),
+        (Act::ReplaceSource, 10 * DAY),
+        (Act::Usr1, 10 * DAY),
+        (Act::PowerHost, 15 * DAY),
+        (Act::Flush, 5 * MINUTE),
+        (Act::FillDisk, 15 * DAY),
+        (Act::FailWrites, 10 * DAY),
+        (Act::HostClock, 30 * DAY),
+        (Act::Spoil, 30 * DAY),
+    ],
+    away_s: DAY / 4,
+    delay_checks_ms: &[60_000],
+};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 86_400;
 
 /// What is going to happen.
 pub struct Chaos {
@@ -80,10 +117,12 @@ pub struct Chaos {
     count: u64,
     pub random: Random,
     rates: &'static Rates,
+    /// What happened, lines that were written not counted.
+    pub happened: u64,
 }
 
 #[derive(Clone, Debug)]
-enum Planned {
+pub enum Planned {
     /// `Act` for the site, log or source with this number.
     Again(Act, usize),
     Steps {
@@ -107,10 +146,11 @@ impl Chaos {
             count: 0,
             random: Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             rates,
+            happened: 0,
         }
     }
 
-    fn plan(&mut self, at_ms: u64, planned: Planned) {
+    pub fn plan(&mut self, at_ms: u64, planned: Planned) {
         self.count += 1;
         self.agenda.insert((at_ms, self.count), planned);
     }
@@ -123,7 +163,7 @@ impl Chaos {
         a.min(b) + self.random.below(700 * mean_s) + 1
     }
 
-    fn away_ms(&mut self) -> u64 {
+    pub fn away_ms(&mut self) -> u64 {
         let most = self.rates.away_s * 1_000;
         match self.random.below(3) {
             0 => 1 + self.random.below(5_000),
@@ -131,7 +171,7 @@ impl Chaos {
         }
     }
 
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.random.below(all.len() as u64) as usize]
     }
 
@@ -173,10 +213,10 @@ impl Chaos {
         world.host.disk.set_full(false);
         world.host.disk.fail(0);
         if !world.host.powered {
-            boot_host(world);
+            machines::boot_host(world);
         }
         if world.host.collector.is_none() {
-            start_collector(world);
+            machines::start_collector(world);
         }
         for planned in planned.into_values() {
             if let Planned::Steps { .. } = planned {
@@ -258,16 +298,17 @@ impl Chaos {
             Planned::StartCollector(epoch) => {
                 let host = &world.host;
                 if host.epoch == epoch && host.powered && host.collector.is_none() {
-                    start_collector(world);
+                    machines::start_collector(world);
                 }
             }
-            Planned::BootHost => boot_host(world),
+            Planned::BootHost => machines::boot_host(world),
             Planned::EmptyDisk => world.host.disk.set_full(false),
         }
     }
 
     fn act(&mut self, world: &mut World, act: Act, number: usize) {
         if !matches!(act, Act::Write | Act::Flush) {
+            self.happened += 1;
             world.trace.note(format!("{act:?} {number}"));
         }
         match act {
@@ -321,7 +362,7 @@ impl Chaos {
                 let count = 1 + self.random.below(3) as u32;
                 world.host.disk.fail(count);
             }
-            Act::HostClock => world.host.wall_ms = jumped(world.host.wall_ms, self),
+            Act::HostClock => world.host.wall_ms = machines::jumped(world.host.wall_ms, self),
             Act::Spoil => self.spoil(world, number),
         }
         world.pump();
@@ -410,157 +451,6 @@ impl Chaos {
         link.step = self.pick(&[7, 300, 1_460, usize::MAX, usize::MAX]);
         link.window = self.pick(&[3_000, 16 * 1024, 128 * 1024, 128 * 1024]);
     }
-
-    // The boxes.
-
-    fn kill_server(&mut self, world: &mut World, site: usize) {
-        match self.random.below(2) {
-            0 if world.sites[site].server.is_some() => world.kill_server(site),
-            _ => {
-                let calls = 1 + self.random.below(60);
-                world.sites[site].disk.kill_at(calls);
-            }
-        }
-        let epoch = world.sites[site].epoch;
-        for delay_ms in [5_000, 120_000] {
-            let at_ms = world.now_ms + self.random.below(delay_ms);
-            self.plan(at_ms, Planned::StartServer(site, epoch));
-        }
-    }
-
-    fn power_box(&mut self, world: &mut World, site: usize) {
-        if !world.sites[site].powered {
-            return;
-        }
-        let server = world.sites[site].server.take();
-        for served in server.into_iter().flat_map(|server| server.sessions) {
-            world.hang_up_box(served.conn, None);
-        }
-        world.net.links[site].box_up = false;
-        let now_ms = world.now_ms;
-        let site_ref = &mut world.sites[site];
-        site_ref.powered = false;
-        site_ref.epoch += 1;
-        site_ref.disk.revive();
-        site_ref.disk.with(|fs| fs.reboot());
-        let (tmpfs, classic) = (site_ref.tmpfs, site_ref.classic);
-        for log in 0..world.sites[site].logs.len() {
-            let site_ref = &mut world.sites[site];
-            let log_ref = &mut site_ref.logs[log];
-            log_ref.rotating = false;
-            if tmpfs {
-                log_ref.vanish(&site_ref.disk);
-            } else if !classic && self.random.below(2) == 0 {
-                let lost = self.random.below(2_000) as usize;
-                let zeroed = self.random.below(3) == 0;
-                log_ref.lose_tail(&site_ref.disk, lost, zeroed, now_ms);
-            }
-            note_destroyed(world, site, log);
-        }
-        let at_ms = world.now_ms + self.away_ms();
-        self.plan(at_ms, Planned::BootBox(site));
-    }
-
-    fn boot_box(&mut self, world: &mut World, site: usize) {
-        let now_ms = world.now_ms;
-        world.net.links[site].box_up = true;
-        let site_ref = &mut world.sites[site];
-        site_ref.powered = true;
-        for log in &mut site_ref.logs {
-            log.reopen(&site_ref.disk, now_ms);
-        }
-        site_ref.start_server();
-    }
-
-    /// Names that count rotations know better than a clock that is set; others do not.
-    fn box_clock(&mut self, world: &mut World, site: usize) {
-        let counts = |rotator: Rotator| matches!(rotator.naming(), Naming::Number(_));
-        let site = &mut world.sites[site];
-        if site.logs.iter().all(|log| counts(log.rotator)) {
-            let before_ms = site.wall_ms;
-            site.wall_ms = jumped(before_ms, self);
-            site.set_back |= site.wall_ms < before_ms;
-            site.tell_time();
-        }
-    }
-
-    // The log host.
-
-    fn kill_collector(&mut self, world: &mut World) {
-        match self.random.below(4) {
-            0 if world.host.collector.is_some() => world.kill_collector(),
-            _ => {
-                let calls = 1 + self.random.below(80);
-                world.host.disk.kill_at(calls);
-            }
-        }
-        let epoch = world.host.epoch;
-        for delay_ms in [5_000, 60_000, 120_000] {
-            let at_ms = world.now_ms + self.random.below(delay_ms);
-            self.plan(at_ms, Planned::StartCollector(epoch));
-        }
-    }
-
-    fn replace_source(&mut self, world: &mut World, at: usize) {
-        let feed = &mut world.host.feeds[at];
-        let site = &world.sites[feed.site];
-        let others: &[&'static str] = match (site.old_server, site.classic) {
-            (true, _) => &["auto", "classic"],
-            (false, true) => &["classic"],
-            (false, false) => &["auto", "v2"],
-        };
-        feed.proto = self.pick(others);
-        let now = world.mono();
-        let conn = world
-            .host
-            .collector
-            .as_mut()
-            .and_then(|c| c.slots[at].conn.take());
-        if let Some(conn) = conn {
-            world.hang_up_host(conn, Some(End::Fin));
-        }
-        world.host.replace(at, now);
-    }
-
-    fn power_host(&mut self, world: &mut World) {
-        if !world.host.powered {
-            return;
-        }
-        world.stop_collector(None);
-        world.host.powered = false;
-        world.host.epoch += 1;
-        world.host.disk.revive();
-        world.net.host_up = false;
-        let cut = self.pick(&[PowerCut::Ordered, PowerCut::Unordered]);
-        let random = &mut self.random;
-        let mut pick = |options: usize| random.below(options as u64) as usize;
-        world.host.disk.with(|fs| fs.cut_power(cut, &mut pick));
-        world.note_lost_copies();
-        world.note_files();
-        world.check_pointers();
-        let at_ms = world.now_ms + self.away_ms();
-        self.plan(at_ms, Planned::BootHost);
-    }
-
-    /// The disk spoils bytes in the middle of a live copy.
-    fn spoil(&mut self, world: &mut World, at: usize) {
-        let feed = &mut world.host.feeds[at];
-        let path = feed.local.clone();
-        let classic = world.sites[feed.site].classic;
-        let Some(mut bytes) = world.host.disk.with(|fs| fs.read(&path)) else {
-            return;
-        };
-        if classic || bytes.len() < 5_000 || !feed.rotten.is_empty() {
-            return;
-        }
-        let place = self.random.below(bytes.len() as u64 - 10) as usize;
-        for byte in &mut bytes[place..place + 4] {
-            *byte ^= 0x55;
-        }
-        world.host.disk.with(|fs| fs.rewrite(&path, &bytes));
-        let inode = world.host.disk.with(|fs| fs.inode_of(&path));
-        world.host.feeds[at].rotten.insert(inode);
-    }
 }
 
 /// Over how many things an act is spread.
@@ -606,7 +496,7 @@ fn step_log(world: &mut World, site: usize, log: usize, step: Step) {
     world.pump();
 }
 
-fn note_destroyed(world: &mut World, site: usize, log: usize) {
+pub fn note_destroyed(world: &mut World, site: usize, log: usize) {
     let feeds = &world.host.feeds;
     let at = feeds
         .iter()
@@ -614,31 +504,4 @@ fn note_destroyed(world: &mut World, site: usize, log: usize) {
     if let Some(at) = at {
         world.note_destroyed(at);
     }
-}
-
-fn start_collector(world: &mut World) {
-    let (now, sites) = (world.mono(), world.sites.len());
-    world.trace.note("collector starts".to_owned());
-    world.host.start_collector(now, sites);
-}
-
-fn boot_host(world: &mut World) {
-    world.host.powered = true;
-    world.net.host_up = true;
-    start_collector(world);
-}
-
-/// A wall clock that is set, by seconds or by years, to a time that there was or will be.
-fn jumped(wall_ms: i64, chaos: &mut Chaos) -> i64 {
-    const YEAR_MS: i64 = 365 * 24 * 3_600_000;
-    let by = chaos.pick(&[
-        -3_000,
-        3_000,
-        -3_600_000,
-        3_600_000,
-        -YEAR_MS,
-        YEAR_MS,
-        10 * YEAR_MS,
-    ]);
-    (wall_ms + by).clamp(YEAR_MS, 100 * YEAR_MS)
 }

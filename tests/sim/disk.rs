@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::store::model::{Handle, Model};
-use crate::store::{ReadStore, Stat, WriteStore};
+use crate::store::{Names, ReadStore, Stat, WriteStore};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -24,19 +24,16 @@ struct Inner<S> {
     full: Cell<bool>,
     /// This many calls from now on fail.
     errors: Cell<u32>,
-    /// Syncs may be among them.
-    syncs_fail: Cell<bool>,
     open: Rc<Descriptors>,
     /// The names that local copies were given, in that order.
     kept: RefCell<Vec<PathBuf>>,
 }
 
-/// How often each inode is open, and most descriptors at the same time.
+/// How often each inode is open.
 #[derive(Default)]
 struct Descriptors {
     of_inode: RefCell<BTreeMap<u64, u32>>,
     now: Cell<usize>,
-    most: Cell<usize>,
 }
 
 /// An open file, counted as long as it lives.
@@ -74,7 +71,6 @@ impl<S> Disk<S> {
             dead: Cell::new(false),
             full: Cell::new(false),
             errors: Cell::new(0),
-            syncs_fail: Cell::new(false),
             open: Rc::default(),
             kept: RefCell::default(),
         }))
@@ -113,10 +109,6 @@ impl<S> Disk<S> {
         self.0.open.now.get()
     }
 
-    pub fn open_most(&self) -> usize {
-        self.0.open.most.get()
-    }
-
     pub fn is_open(&self, inode: u64) -> bool {
         self.0.open.of_inode.borrow().contains_key(&inode)
     }
@@ -124,6 +116,11 @@ impl<S> Disk<S> {
     /// The names that were given by renaming without overwriting, in that order.
     pub fn kept(&self) -> Vec<PathBuf> {
         self.0.kept.borrow().clone()
+    }
+
+    /// Somebody has taken the finished copies away.
+    pub fn forget_kept(&self) {
+        self.0.kept.borrow_mut().clear();
     }
 
     fn keep(&self, path: &Path) {
@@ -173,7 +170,6 @@ impl<S> Disk<S> {
     fn opened<F>(&self, file: F, inode: u64) -> Open<F> {
         let open = &self.0.open;
         open.now.set(open.now.get() + 1);
-        open.most.set(open.most.get().max(open.now.get()));
         *open.of_inode.borrow_mut().entry(inode).or_default() += 1;
         Open {
             file,
@@ -187,7 +183,7 @@ impl Disk<Model> {
     /// A call that makes durable: where it fails, the file system itself has to know.
     fn sync_call(&self) -> io::Result<()> {
         self.count()?;
-        if self.0.syncs_fail.get() && self.takes_error() {
+        if self.takes_error() {
             self.0.fs.borrow().fail_call(1, EIO);
         }
         Ok(())
@@ -228,20 +224,9 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         self.0.fs.borrow().boot()
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    fn names(&self, dir: &Path) -> io::Result<Names> {
         self.call()?;
-        // `each` may look at the files.
-        let mut names = Vec::new();
-        self.0.fs.borrow().list(dir, &mut |name| {
-            names.push(name.to_vec());
-            true
-        })?;
-        for name in names {
-            if !each(&name) {
-                break;
-            }
-        }
-        Ok(())
+        self.0.fs.borrow().names(dir)
     }
 }
 
@@ -312,6 +297,12 @@ impl WriteStore for Disk<Model> {
         WriteStore::read_at(&mut *self.0.fs.borrow_mut(), &file.file, buf, offset)
     }
 
+    fn overwrite(&mut self, file: &Self::File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.call()?;
+        let mut fs = self.0.fs.borrow_mut();
+        fs.overwrite(&file.file, bytes, offset)
+    }
+
     fn truncate(&mut self, file: &Self::File, size: u64) -> io::Result<()> {
         self.call()?;
         self.0.fs.borrow_mut().truncate(&file.file, size)
@@ -333,7 +324,8 @@ impl WriteStore for Disk<Model> {
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
-        self.sync_call()?;
+        // Where this fails, every open file would be told at its own next sync, which the model does not know.
+        self.count()?;
         self.0.fs.borrow_mut().sync_all(dir)
     }
 

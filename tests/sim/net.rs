@@ -122,6 +122,7 @@ impl Net {
         self.opened
     }
 
+    /// How many connections there were.
     pub fn opened(&self) -> u32 {
         self.opened
     }

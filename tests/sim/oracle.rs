@@ -7,6 +7,7 @@ use super::host::Feed;
 use super::log::{Generation, ends};
 use super::world::World;
 use crate::collect::pointer::Pointer;
+use crate::wire::frame::DATA_MAX;
 
 /// A copy as it stands on the disk of the log host.
 type Copy = (PathBuf, u64, Vec<u8>);
@@ -30,14 +31,14 @@ impl World {
         let log = &self.sites[feed.site].logs[feed.log];
         let generations: Vec<&Generation> = log.generations().collect();
         let (mut rotten, mut copies) = (Vec::new(), Vec::new());
+        let is_start = |bytes: &[u8]| generations.iter().any(|g| g.bytes.starts_with(bytes));
         for mut copy in self.host.copies(at) {
-            let unchecked = format!("compare the end of {} with", copy.0.display());
-            if feed.says(&unchecked) {
+            // After a power cut here, what the box has destroyed may end in zeros for ever.
+            if self.host.epoch > 0 && !is_start(&copy.2) {
                 let zeros = copy.2.iter().rev().take_while(|byte| **byte == 0);
                 copy.2.truncate(copy.2.len() - zeros.count());
             }
-            let is_start = generations.iter().any(|g| g.bytes.starts_with(&copy.2));
-            match feed.rotten.contains(&copy.1) && !is_start {
+            match feed.rotten.contains(&copy.1) && !is_start(&copy.2) {
                 true => rotten.push(copy),
                 false => copies.push(copy),
             }
@@ -61,9 +62,10 @@ impl World {
             let is_copy = |g: &&Generation| bytes.len() >= g.must && g.bytes.starts_with(bytes);
             let Some(place) = generations[next..].iter().position(is_copy) else {
                 return Err(format!(
-                    "{} ({}) is no generation from {next} on, or not whole",
+                    "{} ({}) is no generation from {next} on, or not whole; it is like {}",
                     path.display(),
-                    ends(bytes)
+                    ends(bytes),
+                    nearest(bytes, &generations)
                 ));
             };
             let mut found = next + place;
@@ -81,7 +83,11 @@ impl World {
         }
         let last = held.iter().rposition(|held| *held > 0).unwrap_or_default();
         let is_told = feed.says("lost ") || feed.says("truncated") || feed.says("forgotten");
-        let untold = (0..last).find(|&n| held[n] < generations[n].traced && rotten.is_empty());
+        let is_missing = |n: usize| {
+            let is_torn = n > 0 && generations[n - 1].torn;
+            held[n] < generations[n].traced && rotten.is_empty() && !is_torn
+        };
+        let untold = (0..last).find(|&n| is_missing(n));
         match untold.filter(|_| !is_told) {
             Some(n) => Err(format!(
                 "only {} bytes of generation {n} are held and that is not told",
@@ -197,13 +203,21 @@ impl World {
         }
     }
 
-    /// How much of a generation the collector holds in one copy.
+    /// How much of a generation the collector holds in one copy for certain: the last frame may not be whole yet, and
+    /// is taken back where its end does not come.
     pub fn held(&self, at: usize, generation: &Generation) -> usize {
-        let copies = self.host.copies(at);
-        let starts = copies
+        let local = &self.host.feeds[at].local;
+        let held = |(path, _, bytes): &Copy| match generation.bytes.starts_with(bytes) {
+            true if path.to_str() == Some(local) => bytes.len().saturating_sub(DATA_MAX),
+            true => bytes.len(),
+            false => 0,
+        };
+        self.host
+            .copies(at)
             .iter()
-            .filter(|copy| generation.bytes.starts_with(&copy.2));
-        starts.map(|copy| copy.2.len()).max().unwrap_or_default()
+            .map(held)
+            .max()
+            .unwrap_or_default()
     }
 
     // What the box destroys.
@@ -375,6 +389,31 @@ impl World {
         }
         report
     }
+}
+
+/// The generation that begins most like a copy, and where they part.
+fn nearest(bytes: &[u8], generations: &[&Generation]) -> String {
+    let common = |g: &Generation| {
+        bytes
+            .iter()
+            .zip(&g.bytes)
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    let nearest = (0..generations.len()).max_by_key(|n| common(generations[*n]));
+    let Some(n) = nearest else {
+        return "none".to_owned();
+    };
+    let at = common(generations[n]);
+    let part = |bytes: &[u8]| {
+        let part = bytes.get(at.saturating_sub(8)..).unwrap_or_default();
+        part[..part.len().min(40)].escape_ascii().to_string()
+    };
+    let (ours, theirs) = (part(bytes), part(&generations[n].bytes));
+    format!(
+        "{n} up to {at} of {}: {ours:?}, not {theirs:?}",
+        generations[n].bytes.len()
+    )
 }
 
 /// Whether a copy is one of this generation but for some bytes that the disk has spoilt.

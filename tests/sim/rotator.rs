@@ -108,11 +108,6 @@ impl Rotator {
         }
     }
 
-    /// Whether the box destroys what the collector did not see in time, every time.
-    pub fn destroys(self) -> bool {
-        matches!(self, Rotator::Compress | Rotator::BusyboxInPlace)
-    }
-
     /// Whether classic copes with it as well as version 2 does.
     pub fn is_plain(self) -> bool {
         !matches!(

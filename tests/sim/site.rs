@@ -93,9 +93,8 @@ impl Site {
                 .file()
                 .and_then(|file| before.files.get(file as usize))
                 .map(|entry| &entry.path);
-            if let Some(path) = path {
-                served.session.renumber(server.config.index_of(path));
-            }
+            let file = path.and_then(|path| server.config.index_of(path));
+            served.session.renumber(file);
             served.ready = true;
         }
     }

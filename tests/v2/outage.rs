@@ -70,7 +70,10 @@ fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
         true => Ok(()),
         false => Err("not everything has come".into()),
     });
-    let loss = format!("lost {inode}:{}", there[0].len());
+    let loss = format!(
+        "/m lost {inode}:{}, unknown how many bytes: the server does not have what follows any more",
+        there[0].len()
+    );
     pair.expect_event(&loss);
     // An event is told on stdout first.
     pair.until(|pair| match pair.complaints().contains(&loss) {

@@ -100,26 +100,56 @@ fn a_byte_that_is_missing_in_the_middle_is_found() {
 }
 
 #[test]
-fn who_has_more_is_told_and_is_no_fault() {
-    let (place, live, rotated) = good();
+fn of_a_live_copy_who_has_more_is_told_and_is_no_fault() {
+    let (place, live, _) = good();
     fs::write(place.local("m"), [&live[..], b"ours"].concat()).unwrap();
-    fs::write(place.remote("m.1"), [&rotated[..], b"theirs"].concat()).unwrap();
     let said = place.verify();
     assert_eq!(said.of("m"), "PREFIX we hold 4 bytes more");
-    assert_eq!(said.of(&rotated_name()), "PREFIX the box has 6 bytes more");
     assert_eq!(said.status, 0);
 
-    let (place, live, rotated) = good();
+    let (place, live, _) = good();
     fs::write(place.remote("m"), [&live[..], b"theirs"].concat()).unwrap();
-    fs::write(
-        place.local(&rotated_name()),
-        [&rotated[..], b"ours"].concat(),
-    )
-    .unwrap();
     let said = place.verify();
     assert_eq!(said.of("m"), "PREFIX the box has 6 bytes more");
-    assert_eq!(said.of(&rotated_name()), "PREFIX we hold 4 bytes more");
     assert_eq!(said.status, 0);
+}
+
+#[test]
+fn a_finished_copy_that_ends_elsewhere_is_a_fault() {
+    let (place, _, rotated) = good();
+    fs::write(place.remote("m.1"), [&rotated[..], b"theirs"].concat()).unwrap();
+    let said = place.verify();
+    assert_eq!(said.of(&rotated_name()), "PREFIX the box has 6 bytes more");
+    assert_eq!(said.status, 1);
+
+    let (place, _, rotated) = good();
+    let ours = [&rotated[..], b"ours"].concat();
+    fs::write(place.local(&rotated_name()), &ours).unwrap();
+    let said = place.verify();
+    assert_eq!(said.of(&rotated_name()), "PREFIX we hold 4 bytes more");
+    assert_eq!(said.status, 1);
+}
+
+#[test]
+fn a_finished_copy_of_which_the_box_forgot_the_end_is_explained_by_the_record() {
+    let (place, _, rotated) = good();
+    let (theirs, ours) = (rotated.len(), rotated.len() + 4);
+    let mut longer = rotated.clone();
+    longer.extend_from_slice(b"ours");
+    fs::write(place.local(&rotated_name()), &longer).unwrap();
+    let record = |theirs: usize, name: &str| {
+        let text = format!(
+            "20261122132956 /m.1 the server kept {theirs} of {ours} bytes; ours are all in /elsewhere/{name}\n"
+        );
+        fs::write(place.local("m.kept"), format!("of another\n{text}")).unwrap();
+        let said = place.verify();
+        (said.of(&rotated_name()).to_owned(), said.status)
+    };
+    let explained = "PREFIX we hold 4 bytes more, which is on record".to_owned();
+    assert_eq!(record(theirs, &rotated_name()), (explained, 0));
+    let unexplained = ("PREFIX we hold 4 bytes more".to_owned(), 1);
+    assert_eq!(record(theirs - 1, &rotated_name()), unexplained);
+    assert_eq!(record(theirs, "m.20261122132955"), unexplained);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub enum Fault {
         /// What the system said.
         error: io::Error,
     },
+    /// What was written to this file may never reach the disk. To try once more would prove nothing: the system has
+    /// told it, and takes it for settled.
+    NotDurable(PathBuf, io::Error),
     /// The pointer file cannot be trusted.
     Pointer(PathBuf, PointerFault),
     /// Another process, by its pid, writes to this file.
@@ -47,6 +50,11 @@ impl fmt::Display for Fault {
                 path,
                 error,
             } => write!(f, "cannot {operation} {}: {error}", path.display()),
+            Fault::NotDurable(path, error) => write!(
+                f,
+                "cannot make durable {}: {error}; it is compared with the server's file and written again",
+                path.display()
+            ),
             Fault::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
             Fault::Locked(path, pid) => write!(
                 f,
@@ -61,6 +69,20 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+impl Fault {
+    /// Whether bytes of the local copy that seem to be there may be lost with the next power cut.
+    pub fn casts_doubt(&self) -> bool {
+        match self {
+            Fault::NotDurable(..) => true,
+            Fault::System { error, .. } => error.raw_os_error() == Some(EIO),
+            _ => false,
+        }
+    }
+}
+
+/// How every system says that a device failed.
+const EIO: i32 = 5;
 
 /// A failed system call.
 pub(super) fn system(operation: &'static str, path: &Path, error: io::Error) -> Fault {

@@ -29,18 +29,17 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         for dir in [&paths.local_dir, &paths.pointer_dir] {
             self.store
                 .sync_all(dir)
-                .map_err(|error| system("use the directory", dir, error))?;
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied => system("use the directory", dir, error),
+                    _ => Fault::NotDurable(dir.clone(), error),
+                })?;
             if paths.local_dir == paths.pointer_dir {
                 break;
             }
         }
         Ok(())
-    }
-
-    /// Whether losses or differences are on record beside the local copy.
-    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
-        let path = self.paths.gaps();
-        Ok(self.stat_path(&path)?.is_some())
     }
 
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
@@ -78,6 +77,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             pointer: None,
             live,
             is_believed: true,
+            is_unwritten: false,
         })
     }
 
@@ -96,6 +96,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         };
         Ok(LocalCopy {
             is_believed: self.believes(&pointer),
+            is_unwritten: pointer.boot.is_some() && pointer.boot == BootId::none_vouches(),
             pointer: Some(self.understood(pointer, live.size)?),
             live: Some(live),
         })
@@ -151,6 +152,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             pointer: Some(pointer),
             live: Some(live),
             is_believed: true,
+            is_unwritten: false,
         })
     }
 
@@ -298,6 +300,19 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         self.store
             .stat_path(path)
             .map_err(|error| system("look at", path, error))
+    }
+
+    /// Makes the local copy durable, and its name where that is new.
+    pub(super) fn sync_live(&mut self, live: &mut Live<F>) -> Result<(), Fault> {
+        let paths = self.paths;
+        self.store
+            .sync_file(&live.file)
+            .map_err(|error| Fault::NotDurable(paths.local.clone(), error))?;
+        if live.new_name {
+            self.sync_dir(&paths.local_dir)?;
+            live.new_name = false;
+        }
+        Ok(())
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use super::fault::{Fault, system};
 #[cfg(test)]
 use super::omit::{Rule, is_omitted};
 use super::{COPY_LEN, LocalCopy, Means};
-use crate::collect::pointer::Pointer;
+use crate::collect::pointer::{BootId, Pointer};
 use crate::store::WriteStore;
 
 impl<F> LocalCopy<F> {
@@ -19,6 +19,11 @@ impl<F> LocalCopy<F> {
     pub fn doubtful_from(&self) -> Option<u64> {
         let pointer = self.pointer.as_ref().filter(|_| !self.is_believed)?;
         (self.size() > 0).then_some(pointer.checkpoint)
+    }
+
+    /// Whether the size of the copy counts.
+    pub fn is_believed(&self) -> bool {
+        self.is_believed
     }
 
     /// The copy is what the server has, up to its end: makes that durable and notes it in the pointer. Nothing is done
@@ -32,25 +37,62 @@ impl<F> LocalCopy<F> {
         }
         self.checkpoint(means)?;
         self.is_believed = true;
+        self.is_unwritten = false;
         Ok(())
     }
 
+    /// How many bytes were appended since the pointer was last told how many are durable.
+    pub fn since_checkpoint(&self) -> u64 {
+        let checkpoint = self
+            .pointer
+            .as_ref()
+            .map_or(0, |pointer| pointer.checkpoint);
+        self.size().saturating_sub(checkpoint)
+    }
+
+    /// A write failed in this copy's earlier life, so no boot vouches for what stands behind the checkpoint. That is
+    /// noted where it outlives this process.
+    pub fn distrust<S: WriteStore<File = F>>(
+        &mut self,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let Some(pointer) = &mut self.pointer else {
+            return Ok(());
+        };
+        pointer.boot = BootId::none_vouches();
+        means.write_pointer(pointer)?;
+        means.sync_dir(&means.paths.pointer_dir)?;
+        self.is_believed = false;
+        self.is_unwritten = true;
+        Ok(())
+    }
+
+    /// Bytes of the copy were found to be what the server has: where a write failed they are written again, because
+    /// they may be anywhere but on the disk.
+    pub fn found_good<S: WriteStore<File = F>>(
+        &self,
+        bytes: &[u8],
+        offset: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let Some(live) = self.live.as_ref().filter(|_| self.is_unwritten) else {
+            return Ok(());
+        };
+        means
+            .store
+            .overwrite(&live.file, bytes, offset)
+            .map_err(|error| system("write again to", &means.paths.local, error))
+    }
+
     /// Makes the copy durable and then the pointer, which says so.
-    fn checkpoint<S: WriteStore<File = F>>(
+    pub fn checkpoint<S: WriteStore<File = F>>(
         &mut self,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
             return Ok(());
         };
-        means
-            .store
-            .sync_file(&live.file)
-            .map_err(|error| system("make durable", &means.paths.local, error))?;
-        if live.new_name {
-            means.sync_dir(&means.paths.local_dir)?;
-            live.new_name = false;
-        }
+        means.sync_live(live)?;
         let next = Pointer {
             boot: means.boot.cloned(),
             checkpoint: live.size,

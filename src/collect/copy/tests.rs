@@ -12,6 +12,7 @@ fn classic(inode: u64) -> Generation {
 
 fn paths() -> Paths {
     Paths {
+        remote: b"/var/log/m"[..].into(),
         local: "/l/m".into(),
         local_dir: "/l".into(),
         pointer: "/p/m".into(),

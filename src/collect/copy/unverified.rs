@@ -208,6 +208,7 @@ mod tests {
 
     fn paths() -> Paths {
         Paths {
+            remote: b"/var/log/m"[..].into(),
             local: "/l/m".into(),
             local_dir: "/l".into(),
             pointer: "/p/m".into(),

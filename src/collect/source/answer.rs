@@ -3,7 +3,7 @@
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy, Origin};
-use crate::collect::event::Event;
+use crate::collect::event::{Event, Loss, Why};
 use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
@@ -100,7 +100,8 @@ impl<F> Source<F> {
         }
         let is_lost = next != held.inode && (!found || is_probe);
         // One empty generation after the other is nothing to be in a hurry about.
-        self.leave(Generation::classic(next), is_lost, cx)?;
+        let loss = is_lost.then(|| self.loss());
+        self.leave(Generation::classic(next), loss, cx)?;
         self.follow(None, asked.offset > 0, cx)
     }
 
@@ -146,11 +147,13 @@ impl<F> Source<F> {
         }
         if mark == Mark::Lost {
             let is_lost = terms.lost || inode != held.inode;
-            if is_lost {
-                let lost = format_args!("lost {}:{}", held.inode, asked.offset);
-                self.put_on_record(lost, cx).map_err(Trouble::Files)?;
+            let loss = is_lost.then(|| self.loss());
+            if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
+                self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
+                // The rotation may fail and be tried again.
+                self.noted = Some(loss);
             }
-            self.leave(next, is_lost, cx)?;
+            self.leave(next, loss, cx)?;
             return self.follow(Some(framed), asked.offset > 0, cx);
         }
         let same = Generation {
@@ -237,7 +240,7 @@ impl<F> Source<F> {
     pub(super) fn leave<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
-        is_lost: bool,
+        loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let Some(copy) = &mut self.copy else {
@@ -248,13 +251,9 @@ impl<F> Source<F> {
         let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
         let is_unchecked = copy.doubtful_from().is_some() && !self.tail.is_compared;
         let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
-        if is_lost {
-            let lost = Event::Lost {
-                inode: held,
-                offset: size,
-                missing: None,
-            };
-            (cx.events)(&self.config, lost);
+        self.told_size = 0;
+        if let Some(loss) = loss {
+            (cx.events)(&self.config, Event::Lost(loss));
         }
         let event = if next.inode == held {
             Event::Truncated { size, kept: &kept }
@@ -270,6 +269,22 @@ impl<F> Source<F> {
             (cx.events)(&self.config, Event::Unchecked { kept: &kept });
         }
         Ok(())
+    }
+
+    /// What is lost if nothing behind our copy can be had any more.
+    fn loss(&self) -> Loss {
+        let size = self.copy.as_ref().map_or(0, LocalCopy::size);
+        let missing = self.told_size.saturating_sub(size);
+        Loss {
+            inode: self
+                .copy
+                .as_ref()
+                .and_then(LocalCopy::inode)
+                .unwrap_or(Inode::NONE),
+            offset: size,
+            at_least: (missing > 0).then_some(missing),
+            why: Why::Gone,
+        }
     }
 
     /// The same generation has another name, or comes in another way.

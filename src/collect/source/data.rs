@@ -6,7 +6,7 @@ use std::path::Path;
 use super::ask::{GONE, TOO_MANY, UNKNOWN_KIND};
 use super::{Context, Phase, Purpose, Source};
 use crate::collect::audit::Verdict;
-use crate::collect::copy::{Fault, LocalCopy};
+use crate::collect::copy::Fault;
 use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
@@ -108,6 +108,7 @@ impl<F> Source<F> {
         let mut means = cx.means(&self.paths, "");
         copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
+        self.note_growth(cx)?;
         Ok(true)
     }
 
@@ -251,6 +252,7 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
+                self.told_size = framed.told_size().unwrap_or(self.told_size);
                 let mut means = cx.means(&self.paths, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
@@ -356,9 +358,10 @@ impl<F> Source<F> {
         why: &str,
         cx: &mut Context<'_, S>,
     ) {
-        (cx.events)(&self.config, Event::Differs { path, why });
-        let differs = format_args!("differs {}: {why}", path.display());
-        if let Err(fault) = self.put_on_record(differs, cx) {
+        let differs = Event::Differs { path, why };
+        let result = self.put_on_record(&differs, cx);
+        (cx.events)(&self.config, differs);
+        if let Err(fault) = result {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
         }
     }
@@ -366,13 +369,11 @@ impl<F> Source<F> {
     /// Notes what an operator has to know beside the local copy, where it outlives the collector.
     pub(super) fn put_on_record<S: WriteStore<File = F>>(
         &mut self,
-        what: fmt::Arguments<'_>,
+        what: &dyn fmt::Display,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         self.flawed = true;
         let stamp = (cx.stamp)();
-        let line = format!("{stamp} {what}\n");
-        let mut means = cx.means(&self.paths, &stamp);
-        LocalCopy::<F>::note_gap(&line, &mut means)
+        cx.means(&self.paths, &stamp).note_gap(what)
     }
 }

@@ -216,7 +216,7 @@ impl<F> Source<F> {
     ) -> Result<bool, Trouble> {
         if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
             self.tail.is_compared = true;
-            self.leave(Generation::classic(inode), false, cx)?;
+            self.leave(Generation::classic(inode), None, cx)?;
         }
         Err(Trouble::AskAgain)
     }

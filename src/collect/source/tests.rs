@@ -21,30 +21,30 @@ const PERIODS: Periods = Periods {
 };
 
 /// A source, its disk and a virtual clock.
-struct Rig {
-    source: Source<Handle>,
-    disk: Fake,
+pub(super) struct Rig {
+    pub(super) source: Source<Handle>,
+    pub(super) disk: Fake,
     random: Random,
-    now_ms: u64,
-    boot: BootId,
+    pub(super) now_ms: u64,
+    pub(super) boot: BootId,
     said: RefCell<Vec<String>>,
 }
 
 impl Rig {
-    fn new() -> Rig {
+    pub(super) fn new() -> Rig {
         Rig::on(Fake::new())
     }
 
-    fn on(disk: Fake) -> Rig {
+    pub(super) fn on(disk: Fake) -> Rig {
         Rig::configured(disk, "10.0.0.1 19 /var/log/m /l/m /p/m proto=classic")
     }
 
     /// One that offers version 2.
-    fn offering() -> Rig {
+    pub(super) fn offering() -> Rig {
         Rig::configured(Fake::new(), "10.0.0.1 19 /var/log/m /l/m /p/m")
     }
 
-    fn configured(disk: Fake, line: &str) -> Rig {
+    pub(super) fn configured(disk: Fake, line: &str) -> Rig {
         let config = Config::parse(line.as_bytes()).unwrap();
         let config = config.sources.into_iter().next().unwrap();
         Rig {
@@ -57,7 +57,10 @@ impl Rig {
         }
     }
 
-    fn with<R>(&mut self, act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R) -> R {
+    pub(super) fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Fake>) -> R,
+    ) -> R {
         let now = Now {
             mono: Mono::from_ms(self.now_ms),
             wall: Wall::from_ms(self.now_ms),
@@ -74,19 +77,30 @@ impl Rig {
             events: &mut |_, event| said.borrow_mut().push(event.to_string()),
         };
         let result = act(&mut self.source, &mut cx);
-        let next = self.source.poll_timeout(&PERIODS).ms();
+        let next = self.source.deadline(&PERIODS).ms();
         assert!(next >= self.now_ms, "a deadline in the past");
         result
     }
 
     /// Jumps to the source's next deadline.
-    fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
+        while self.source.checkpoint_at.is_some() {
+            let is_next = self.source.poll_timeout(&PERIODS) < self.source.deadline(&PERIODS);
+            if !is_next {
+                break;
+            }
+            self.time_out();
+        }
+        self.time_out();
+    }
+
+    pub(super) fn time_out(&mut self) {
         self.now_ms = self.now_ms.max(self.source.poll_timeout(&PERIODS).ms());
         self.with(|source, cx| source.handle_timeout(cx));
     }
 
     /// Waits for the next try and returns the request line.
-    fn connect(&mut self) -> String {
+    pub(super) fn connect(&mut self) -> String {
         assert!(!self.source.wants_connection());
         self.wait();
         assert!(self.source.wants_connection(), "{:?}", self.said());
@@ -96,36 +110,36 @@ impl Rig {
         String::from_utf8(line).unwrap()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         self.with(|source, cx| source.handle_input(&mut bytes, cx));
     }
 
-    fn close(&mut self, closed: Closed) {
+    pub(super) fn close(&mut self, closed: Closed) {
         self.with(|source, cx| source.handle_closed(closed, cx));
     }
 
     /// Does all that takes long.
-    fn work(&mut self) {
+    pub(super) fn work(&mut self) {
         while self.source.has_work() {
             self.with(|source, cx| source.work(&mut [0; 64], cx));
         }
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(super) fn said(&self) -> Vec<String> {
         self.said.take()
     }
 
-    fn local(&self) -> Vec<u8> {
+    pub(super) fn local(&self) -> Vec<u8> {
         self.disk.read("/l/m").unwrap_or_default()
     }
 
-    fn rotated(&self) -> Vec<u8> {
+    pub(super) fn rotated(&self) -> Vec<u8> {
         self.disk.read("/l/m.20261122132956").unwrap_or_default()
     }
 
     /// A source that follows generation 7 and holds "abc" of it.
-    fn streaming() -> Rig {
+    pub(super) fn streaming() -> Rig {
         let mut rig = Rig::new();
         rig.connect();
         rig.receive(b"O 7\nabc");
@@ -134,7 +148,7 @@ impl Rig {
     }
 
     /// One that lost that connection and asked again.
-    fn asking_again() -> Rig {
+    pub(super) fn asking_again() -> Rig {
         let mut rig = Rig::streaming();
         rig.close(Closed::ByServer);
         assert_eq!(rig.connect(), "/var/log/m 7 3\n");
@@ -341,7 +355,10 @@ fn a_lost_generation_is_told_and_kept() {
         (rig.rotated(), rig.local()),
         (b"abc".to_vec(), b"xyz".to_vec())
     );
-    assert_eq!(rig.said()[0], "lost 7:3");
+    assert_eq!(
+        rig.said()[0],
+        "lost 7:3, unknown how many bytes: the server does not have what follows any more"
+    );
 }
 
 #[test]
@@ -438,7 +455,10 @@ fn another_live_generation_counts_only_if_ours_is_refused_once_more() {
         (rig.rotated(), rig.local()),
         (b"abc".to_vec(), b"new".to_vec())
     );
-    assert_eq!(rig.said()[0], "lost 7:3");
+    assert_eq!(
+        rig.said()[0],
+        "lost 7:3, unknown how many bytes: the server does not have what follows any more"
+    );
 }
 
 #[test]
@@ -591,7 +611,7 @@ fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
     assert!(rig.source.in_error());
     assert_eq!(
         rig.disk.read("/l/m.gaps").unwrap(),
-        b"20261122132956 differs /l/m.20261122132956: the server does not send it again\n"
+        b"20261122132956 /var/log/m /l/m.20261122132956 differs from the server's file: the server does not send it again\n"
     );
     rig.with(|source, cx| source.reopen(cx));
     assert!(rig.source.in_error(), "it stays on record");
@@ -681,4 +701,82 @@ fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_withou
             "{said:?}"
         );
     }
+}
+
+#[test]
+fn a_loss_is_on_record_in_the_words_of_its_event() {
+    for (told, words) in [
+        (9, "at least 6 bytes"),
+        (4, "at least 1 bytes"),
+        (3, "unknown how many bytes"),
+    ] {
+        let mut rig = Rig::offering();
+        rig.connect();
+        rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+        rig.receive(&data_frame(0, b"abc"));
+        rig.receive(&Frame::Alive { size: told }.to_bytes());
+        rig.close(Closed::ByServer);
+        // A refusal in between says nothing about the file.
+        rig.connect();
+        rig.receive(b"E 0 v2\n");
+        let code = frame::ErrorCode::Busy;
+        rig.receive(&Frame::Error { code, text: b"" }.to_bytes());
+        rig.connect();
+        rig.said();
+        rig.receive(b"L 9 v2 at=0 size=0 m=2 b=00000001 lost=1\n");
+        let event = format!("lost 7:3, {words}: the server does not have what follows any more");
+        assert_eq!(rig.said()[0], event);
+        let record = rig.disk.read("/l/m.gaps").unwrap();
+        let record = String::from_utf8(record).unwrap();
+        assert_eq!(record, format!("20261122132956 /var/log/m {event}\n"));
+    }
+}
+
+#[test]
+fn what_goes_before_it_could_be_sent_is_on_record() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    let end = frame::End {
+        size: 3,
+        reason: frame::Reason::Rotated,
+        md5: None,
+    };
+    let next = frame::Next {
+        inode: Inode(9),
+        mtime_ns: 2,
+        after_gap: true,
+    };
+    rig.said();
+    rig.receive(&Frame::End(end).to_bytes());
+    rig.receive(&Frame::Next(next).to_bytes());
+    let event =
+        "lost 7:3, unknown how many bytes: what follows went before the server could send it";
+    assert_eq!(rig.said()[0], event);
+    let record = rig.disk.read("/l/m.gaps").unwrap();
+    let record = String::from_utf8(record).unwrap();
+    assert_eq!(record, format!("20261122132956 /var/log/m {event}\n"));
+    assert!(rig.source.in_error());
+}
+
+#[test]
+fn a_loss_is_on_record_once_however_often_the_rotation_fails() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    rig.close(Closed::ByServer);
+    // Behind the five calls that make the note, and those that make the copy durable.
+    for failing in [Some(9), Some(4), None] {
+        rig.disk.revive();
+        rig.connect();
+        if let Some(nth) = failing {
+            rig.disk.die_at_call(nth);
+        }
+        rig.receive(b"L 9 v2 at=0 size=0 m=2 b=00000001 lost=1\n");
+    }
+    assert_eq!(rig.rotated(), b"abc");
+    let record = rig.disk.read("/l/m.gaps").unwrap();
+    assert_eq!(record.iter().filter(|byte| **byte == b'\n').count(), 1);
 }

@@ -10,7 +10,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::copies::{Held, may_appear};
+use super::copies::{Held, is_kept, may_appear};
 use super::exchange::{Exchange, Heard, broken};
 use super::search::{Found, Search};
 use super::verdict::More;
@@ -299,7 +299,7 @@ impl<F> Check<F> {
     fn conclude<S: ReadStore<File = F>>(&mut self, verdict: Verdict, cx: &mut Context<'_, S>) {
         let verdict = match self.differs_from() {
             Some(at) if !verdict.is_about_bytes() => Verdict::Diverged { at, exact: false },
-            _ => verdict,
+            _ => self.explained(verdict, cx.store),
         };
         let is_final = self.attempts >= VERIFY_ATTEMPTS_MAX
             || verdict.is_good(self.copy.which)
@@ -311,6 +311,18 @@ impl<F> Check<F> {
                 until: cx.now.plus_ms(VERIFY_RETRY_MS),
             }
         };
+    }
+
+    /// What the collector has on record need not worry anybody.
+    fn explained<S: ReadStore<File = F>>(&self, verdict: Verdict, store: &S) -> Verdict {
+        match (&verdict, &self.step) {
+            (Verdict::Prefix(More::Ours(by)), Step::Running(running))
+                if is_kept(store, &self.config, &self.copy, running.held.size, *by) =>
+            {
+                Verdict::Kept(*by)
+            }
+            _ => verdict,
+        }
     }
 
     /// Where the two differ at the earliest, once it is known that they do.

@@ -9,10 +9,12 @@ use super::Verdict;
 use crate::collect::backoff::Random;
 use crate::collect::config::SourceConfig;
 use crate::collect::copy::{Fault, Paths};
+use crate::collect::event::Event;
 use crate::collect::pointer::{Pointer, PointerFault, RotatedSuffix};
 use crate::ids::{FileId, Inode};
 use crate::limits::{GAPS_MAX_LEN, POINTER_MAX_LEN};
 use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::escape::OneLine;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 
 /// A local copy by its name.
@@ -66,6 +68,44 @@ pub fn gaps_of<S: ReadStore>(store: &S, config: &SourceConfig) -> Result<Vec<u8>
         Err(error) => return Err(Verdict::unreadable("read", &path, error)),
     }
     Ok(text)
+}
+
+/// Whether the collector has on record that this copy of `ours` bytes holds `more` than the server had.
+pub(super) fn is_kept<S: ReadStore>(
+    store: &S,
+    config: &SourceConfig,
+    copy: &Copy,
+    ours: u64,
+    more: u64,
+) -> bool {
+    let path = Paths::of(config).kept();
+    let end = store.open(&path).and_then(|file| {
+        let mut text = vec![0; GAPS_MAX_LEN];
+        let start = store.stat(&file)?.size.saturating_sub(text.len() as u64);
+        let len = store.read_at(&file, &mut text, start)?;
+        text.truncate(len);
+        Ok(text)
+    });
+    // Where it cannot be read, nothing explains the copy.
+    let Ok(text) = end else {
+        return false;
+    };
+    // The directory may be spelled in another way where the collector was started.
+    let name = copy.path.file_name().unwrap_or_default();
+    let words = Event::KeptMore {
+        ours,
+        theirs: ours.saturating_sub(more),
+        kept: Path::new(""),
+    };
+    let words = OneLine(&words.to_string()).to_string();
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let path = line
+            .windows(words.len())
+            .position(|part| part == words.as_bytes());
+        let path = path.and_then(|at| line.get(at + words.len()..));
+        let path = path.map(|path| Path::new(OsStr::from_bytes(path)));
+        path.and_then(Path::file_name) == Some(name)
+    })
 }
 
 /// An open copy as it was at one moment.
@@ -231,16 +271,15 @@ fn last_rotated<S: ReadStore>(
 ) -> io::Result<Option<PathBuf>> {
     let name = config.local.file_name().unwrap_or_default().as_bytes();
     let mut last: Option<Suffix> = None;
-    store.list(dir, &mut |entry| {
-        if let Some(found) = suffix_of(entry, name)
+    for entry in store.names(dir)? {
+        if let Some(found) = suffix_of(entry?.as_bytes(), name)
             && last
                 .as_ref()
                 .is_none_or(|last| found.order() > last.order())
         {
             last = Some(found);
         }
-        true
-    })?;
+    }
     Ok(last.map(|Suffix(suffix)| {
         let mut path = config.local.clone().into_os_string().into_vec();
         path.push(b'.');

@@ -20,6 +20,8 @@ pub enum Verdict {
     },
     /// What both have is the same, and one has more.
     Prefix(More),
+    /// What both have is the same, and we hold so much more, of which the collector knew.
+    Kept(u64),
     /// They differ.
     Diverged {
         /// The first byte that does.
@@ -65,10 +67,12 @@ pub enum More {
 }
 
 impl Verdict {
-    /// Whether the copy is as it should be. A rotated file does not stay on the server for ever.
+    /// Whether the copy is as it should be. A live log grows, or has lost its end in a power cut, which the collector
+    /// sees to; a rotated file does neither, but does not stay on the server for ever.
     pub fn is_good(&self, which: Which) -> bool {
         match self {
-            Verdict::Identical { .. } | Verdict::Prefix(_) => true,
+            Verdict::Identical { .. } | Verdict::Kept(_) => true,
+            Verdict::Prefix(_) => which == Which::Live,
             Verdict::Gone => which == Which::Rotated,
             _ => false,
         }
@@ -79,6 +83,7 @@ impl Verdict {
         match self {
             Verdict::Identical { .. }
             | Verdict::Prefix(_)
+            | Verdict::Kept(_)
             | Verdict::Diverged { .. }
             | Verdict::ClassicByte { .. }
             | Verdict::Unsteady
@@ -114,6 +119,7 @@ impl fmt::Display for Verdict {
             }
             Verdict::Prefix(More::Theirs(by)) => write!(f, "PREFIX the box has {by} bytes more"),
             Verdict::Prefix(More::Ours(by)) => write!(f, "PREFIX we hold {by} bytes more"),
+            Verdict::Kept(by) => write!(f, "PREFIX we hold {by} bytes more, which is on record"),
             Verdict::Diverged { at, exact: true } => write!(f, "DIVERGED at {at}"),
             Verdict::Diverged { at, exact: false } => write!(f, "DIVERGED at or after {at}"),
             Verdict::Gone => f.write_str("GONE the box has no such generation any more"),

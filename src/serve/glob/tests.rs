@@ -1,11 +1,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use super::*;
 use crate::ids::{FileId, Inode};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
-use crate::store::{Kind, Stat};
+use crate::store::{Kind, Names, ReadStore, Stat};
 
 // One component.
 
@@ -441,7 +444,7 @@ impl ReadStore for Tree {
         unreachable!("a glob reads nothing")
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    fn names(&self, dir: &Path) -> io::Result<Names> {
         self.check("list", dir)?;
         let path = dir.as_os_str().as_bytes();
         let Some(names) = self.directories.get(path) else {
@@ -452,20 +455,25 @@ impl ReadStore for Tree {
                 io::ErrorKind::NotFound.into()
             });
         };
-        let _ = names.iter().try_for_each(|name| each(name).then_some(()));
-        Ok(())
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| OsString::from_vec(name.clone()))
+            .collect();
+        Ok(Box::new(names.into_iter().map(Ok)))
     }
 }
 
 /// What a glob finds, and how the walk ends.
 fn walked(text: &str, tree: &mut Tree) -> (Vec<String>, io::Result<()>) {
-    let patterns = Patterns::parse(text.as_bytes()).unwrap();
+    let mut walk = Walk::new(Patterns::parse(text.as_bytes()).unwrap());
     let mut found = Vec::new();
-    let end = patterns.for_each_match(tree, &mut |path| {
-        found.push(path.to_str().unwrap().to_owned());
-        true
-    });
-    (found, end)
+    loop {
+        match walk.advance(tree) {
+            Progress::Found => found.push(walk.found().to_str().unwrap().to_owned()),
+            Progress::On => {}
+            Progress::Over => return (found, walk.end()),
+        }
+    }
 }
 
 fn found(text: &str, tree: &mut Tree) -> Vec<String> {
@@ -553,23 +561,18 @@ fn two_patterns_find_what_both_find_twice() {
 }
 
 #[test]
-fn the_caller_ends_the_walk() {
-    for text in [
-        "/var/log/messages.* /var/run/*",
-        "/var/log/messages.1 /var/run/*",
-        "/*/log/messages.* /var/run/*",
-        "/*/*/messages.1 /var/run/*",
-    ] {
-        let patterns = Patterns::parse(text.as_bytes()).unwrap();
-        let mut count = 0;
-        let end = patterns.for_each_match(&logs(), &mut |path| {
-            assert_eq!(path, Path::new("/var/log/messages.1"));
-            count += 1;
-            false
-        });
-        assert!(end.is_ok());
-        assert_eq!(count, 1, "{text}");
+fn a_step_is_no_more_than_one_call() {
+    let tree = logs();
+    let mut walk = Walk::new(Patterns::parse(b"/var/log/messages.1 /v*/*/messages.?").unwrap());
+    let mut steps = [0, 0];
+    for count in &mut steps {
+        walk.restart();
+        while walk.advance(&tree) != Progress::Over {
+            assert!(tree.calls.borrow_mut().drain(..).count() <= 1);
+            *count += 1;
+        }
     }
+    assert_eq!(steps[0], steps[1]);
 }
 
 #[test]

@@ -1,17 +1,42 @@
-//! From patterns to paths, through the directories. Nothing is allocated but the error [`TooMuch`]: the path being
-//! walked, the path found and the names of directories still to be entered stand in fixed buffers.
+//! From patterns to paths, through the directories, in as many parts as the caller likes.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::component::matches;
-use super::{Pattern, Step};
+use super::{Patterns, Step};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
-use crate::store::ReadStore;
+use crate::store::{Names, ReadStore};
+
+/// A walk under way. The order of what it finds is the directories' own; a path that two patterns find comes twice.
+pub struct Walk {
+    patterns: Patterns,
+    /// The pattern that is being walked.
+    at: usize,
+    /// What is still to be done for it; the last comes first.
+    todo: Vec<Todo>,
+    found: PathBuf,
+    entries_left: usize,
+    /// Bytes of names of directories that have still to be entered.
+    waiting_len: usize,
+    /// The first error worth telling.
+    trouble: Option<io::Error>,
+}
+
+/// What one part of a walk came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// [`Walk::found`] leads to something that was not told before.
+    Found,
+    /// Nothing to tell.
+    On,
+    /// That was all.
+    Over,
+}
 
 /// A glob that met more directory entries, or more directories, than are looked at. It travels inside an
 /// [`io::Error`].
@@ -30,144 +55,168 @@ impl fmt::Display for TooMuch {
 
 impl std::error::Error for TooMuch {}
 
-/// See [`Patterns::for_each_match`](super::Patterns::for_each_match).
-pub(super) fn walk<S: ReadStore>(
-    patterns: &[Pattern],
-    store: &S,
-    each: &mut dyn FnMut(&Path) -> bool,
-) -> io::Result<()> {
-    let mut walk = Walk {
-        store,
-        each,
-        here: PathBytes::new(),
-        found: PathBytes::new(),
-        waiting: heapless::Vec::new(),
-        entries_left: GLOB_ENTRIES_MAX,
-        trouble: None,
-    };
-    for pattern in patterns {
-        if walk.take(&pattern.steps).is_break() {
-            break;
-        }
-    }
-    walk.trouble.map_or(Ok(()), Err)
+/// One thing to do: what a pattern has from its step `step` on, in the directory `here`.
+struct Todo {
+    here: Rc<[u8]>,
+    step: usize,
+    how: How,
 }
 
-type PathBytes = heapless::Vec<u8, GLOB_PATH_MAX_LEN>;
-
-struct Walk<'w, S> {
-    store: &'w S,
-    each: &'w mut dyn FnMut(&Path) -> bool,
-    /// The directory that is walked, without the slash behind it; empty at the root.
-    here: PathBytes,
-    /// The path that is told to the caller, while `here` is being listed.
-    found: PathBytes,
-    /// The names, each with a NUL behind it, of directories that matched and have not been entered yet: a stack of
-    /// such lists, one for each wild component on the way to `here`.
-    waiting: heapless::Vec<u8, GLOB_WAITING_LEN>,
-    entries_left: usize,
-    /// The first error worth telling.
-    trouble: Option<io::Error>,
+enum How {
+    /// Find what the step leads to.
+    Begin,
+    /// Compare the names in the directory with the step, which is wild; names of directories are gathered.
+    Compare(Names, Vec<OsString>),
+    /// Take the next step in each of these directories.
+    Enter(std::vec::IntoIter<OsString>),
 }
 
-/// `Break` ends the whole walk: the caller has enough, or a limit is reached.
-type Flow = ControlFlow<()>;
-
-impl<S: ReadStore> Walk<'_, S> {
-    /// Finds what the steps lead to from `here`.
-    fn take(&mut self, steps: &[Step]) -> Flow {
-        match steps {
-            [] => Flow::Continue(()),
-            [Step::Literal(name)] => self.within(name, |walk| walk.report_here()),
-            [Step::Literal(name), rest @ ..] => self.within(name, |walk| walk.take(rest)),
-            [Step::Wild(pattern)] => self.report_matches(pattern),
-            [Step::Wild(pattern), rest @ ..] => self.enter_matches(pattern, rest),
+impl Walk {
+    /// A walk that begins.
+    pub fn new(patterns: Patterns) -> Walk {
+        Walk {
+            patterns,
+            at: 0,
+            todo: vec![Todo::at_the_root()],
+            found: PathBuf::new(),
+            entries_left: GLOB_ENTRIES_MAX,
+            waiting_len: 0,
+            trouble: None,
         }
     }
 
-    /// Does something one name further down. A path too long for any system call leads nowhere.
-    fn within(&mut self, name: &[u8], act: impl FnOnce(&mut Self) -> Flow) -> Flow {
-        let len = self.here.len();
-        let flow = if append(&mut self.here, name) {
-            act(self)
-        } else {
-            Flow::Continue(())
+    /// The same walk once more.
+    pub fn restart(&mut self) {
+        *self = Walk::new(std::mem::take(&mut self.patterns));
+    }
+
+    /// Takes one step: an entry of a directory, or a look at one path.
+    pub fn advance<S: ReadStore>(&mut self, store: &S) -> Progress {
+        let Some(pattern) = self.patterns.list.get(self.at) else {
+            return Progress::Over;
         };
-        self.here.truncate(len);
-        flow
+        let Some(Todo { here, step, how }) = self.todo.pop() else {
+            self.at += 1;
+            self.todo.push(Todo::at_the_root());
+            return Progress::On;
+        };
+        let is_last = step + 1 >= pattern.steps.len();
+        match (how, pattern.steps.get(step)) {
+            (How::Begin, Some(Step::Literal(name))) => match child(&here, name) {
+                Some(path) if is_last => self.look_at(path, store),
+                path => self.begin(path, step + 1),
+            },
+            (How::Begin, Some(Step::Wild(_))) => self.open(here, step, store),
+            (How::Compare(mut names, matched), Some(Step::Wild(pattern))) => match names.next() {
+                Some(Ok(name)) => {
+                    let is_match = matches(pattern, name.as_bytes());
+                    let how = How::Compare(names, matched);
+                    self.todo.push(Todo { here, step, how });
+                    self.take_in(name, is_match, is_last)
+                }
+                end => {
+                    let how = How::Enter(matched.into_iter());
+                    self.todo.push(Todo { here, step, how });
+                    match end {
+                        Some(Err(error)) => self.note(error),
+                        _ => Progress::On,
+                    }
+                }
+            },
+            (How::Enter(mut names), _) => {
+                let Some(name) = names.next() else {
+                    return Progress::On;
+                };
+                self.waiting_len -= waiting_len(&name);
+                let path = child(&here, name.as_bytes());
+                let how = How::Enter(names);
+                self.todo.push(Todo { here, step, how });
+                self.begin(path, step + 1)
+            }
+            _ => Progress::On,
+        }
     }
 
-    fn report_here(&mut self) -> Flow {
-        let path = as_path(&self.here);
-        match self.store.stat_path(path) {
-            Ok(_) if !(self.each)(path) => Flow::Break(()),
-            Ok(_) => Flow::Continue(()),
+    /// The path that was found last.
+    pub fn found(&self) -> &Path {
+        &self.found
+    }
+
+    /// How the walk ended, once it is over.
+    ///
+    /// A directory that is missing, is no directory or may not be read contributes nothing. Any other error does not
+    /// end the walk either: everything that can be found is told, then the first such error is returned, so that the
+    /// caller knows that something may be missing. It is [`TooMuch`] where a limit cut the walk short.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.trouble.take().map_or(Ok(()), Err)
+    }
+
+    /// Goes on with a step below `path`. A path too long for any system call leads nowhere.
+    fn begin(&mut self, path: Option<Vec<u8>>, step: usize) -> Progress {
+        if let Some(path) = path {
+            let (here, how) = (path.into(), How::Begin);
+            self.todo.push(Todo { here, step, how });
+        }
+        Progress::On
+    }
+
+    fn look_at<S: ReadStore>(&mut self, path: Vec<u8>, store: &S) -> Progress {
+        self.found = PathBuf::from(OsString::from_vec(path));
+        match store.stat_path(&self.found) {
+            Ok(_) => Progress::Found,
             Err(error) => self.note(error),
         }
     }
 
-    fn report_matches(&mut self, pattern: &[u8]) -> Flow {
-        // Both have the same room, so this fits.
-        self.found.clear();
-        let _ = self.found.extend_from_slice(&self.here);
-        let stem = self.found.len();
-        let mut flow = Flow::Continue(());
-        let mut full = false;
-        let listed = self.store.list(directory(&self.here), &mut |name| {
-            full = !take_one(&mut self.entries_left);
-            if full {
-                return false;
+    fn open<S: ReadStore>(&mut self, here: Rc<[u8]>, step: usize, store: &S) -> Progress {
+        let dir = if here.is_empty() { b"/" } else { &*here };
+        match store.names(Path::new(OsStr::from_bytes(dir))) {
+            Ok(names) => {
+                let how = How::Compare(names, Vec::new());
+                self.todo.push(Todo { here, step, how });
+                Progress::On
             }
-            self.found.truncate(stem);
-            if matches(pattern, name)
-                && append(&mut self.found, name)
-                && !(self.each)(as_path(&self.found))
-            {
-                flow = Flow::Break(());
-            }
-            flow.is_continue()
-        });
-        self.conclude(listed, full)?;
-        flow
-    }
-
-    fn enter_matches(&mut self, pattern: &[u8], rest: &[Step]) -> Flow {
-        let start = self.waiting.len();
-        let mut full = false;
-        let listed = self.store.list(directory(&self.here), &mut |name| {
-            full = !take_one(&mut self.entries_left)
-                || (matches(pattern, name) && !put(&mut self.waiting, name));
-            !full
-        });
-        self.conclude(listed, full)?;
-        let mut at = start;
-        while let Some(name) = name_at(&self.waiting, at) {
-            at = at.saturating_add(name.len()).saturating_add(1);
-            let len = self.here.len();
-            if append(&mut self.here, name) {
-                self.take(rest)?;
-            }
-            self.here.truncate(len);
-        }
-        self.waiting.truncate(start);
-        Flow::Continue(())
-    }
-
-    /// Judges how listing a directory ended.
-    fn conclude(&mut self, listed: io::Result<()>, full: bool) -> Flow {
-        if full {
-            self.trouble
-                .get_or_insert_with(|| io::Error::other(TooMuch));
-            return Flow::Break(());
-        }
-        match listed {
-            Ok(()) => Flow::Continue(()),
             Err(error) => self.note(error),
         }
+    }
+
+    /// Takes in a name of the directory that is on top of what is to be done.
+    fn take_in(&mut self, name: OsString, is_match: bool, is_last: bool) -> Progress {
+        let Some(entries_left) = self.entries_left.checked_sub(1) else {
+            return self.give_up();
+        };
+        self.entries_left = entries_left;
+        let Some(Todo { here, how, .. }) = self.todo.last_mut().filter(|_| is_match) else {
+            return Progress::On;
+        };
+        if is_last {
+            let Some(path) = child(here, name.as_bytes()) else {
+                return Progress::On;
+            };
+            self.found = PathBuf::from(OsString::from_vec(path));
+            return Progress::Found;
+        }
+        self.waiting_len += waiting_len(&name);
+        if self.waiting_len > GLOB_WAITING_LEN {
+            return self.give_up();
+        }
+        if let How::Compare(_, matched) = how {
+            matched.push(name);
+        }
+        Progress::On
+    }
+
+    /// A limit is reached: what has been found has to do.
+    fn give_up(&mut self) -> Progress {
+        self.at = self.patterns.list.len();
+        self.todo.clear();
+        self.trouble
+            .get_or_insert_with(|| io::Error::other(TooMuch));
+        Progress::Over
     }
 
     /// Keeps the first error that says more than "nothing there".
-    fn note(&mut self, error: io::Error) -> Flow {
+    fn note(&mut self, error: io::Error) -> Progress {
         use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
         if !matches!(
             error.kind(),
@@ -175,49 +224,27 @@ impl<S: ReadStore> Walk<'_, S> {
         ) {
             self.trouble.get_or_insert(error);
         }
-        Flow::Continue(())
+        Progress::On
     }
 }
 
-fn as_path(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
-}
-
-fn directory(here: &[u8]) -> &Path {
-    as_path(if here.is_empty() { b"/" } else { here })
-}
-
-/// Puts a slash and a name behind a path; `false`, and the path as it was, if there is no room.
-fn append(path: &mut PathBytes, name: &[u8]) -> bool {
-    let len = path.len();
-    let fits = path.push(b'/').is_ok() && path.extend_from_slice(name).is_ok();
-    if !fits {
-        path.truncate(len);
-    }
-    fits
-}
-
-/// Puts a name and its NUL on the list; `false` if there is no room.
-fn put(waiting: &mut heapless::Vec<u8, GLOB_WAITING_LEN>, name: &[u8]) -> bool {
-    waiting.extend_from_slice(name).is_ok() && waiting.push(0).is_ok()
-}
-
-/// The name that begins at `at`; `None` behind the last one.
-fn name_at(waiting: &[u8], at: usize) -> Option<&[u8]> {
-    waiting
-        .get(at..)?
-        .split_inclusive(|&byte| byte == 0)
-        .next()?
-        .strip_suffix(&[0])
-}
-
-/// Counts one down; `false` if there was none left.
-fn take_one(left: &mut usize) -> bool {
-    match left.checked_sub(1) {
-        Some(fewer) => {
-            *left = fewer;
-            true
+impl Todo {
+    fn at_the_root() -> Todo {
+        Todo {
+            here: Rc::default(),
+            step: 0,
+            how: How::Begin,
         }
-        None => false,
     }
+}
+
+/// The path of a name in a directory; `None` if it is too long. The root is empty.
+fn child(dir: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let path = [dir, b"/", name].concat();
+    (path.len() <= GLOB_PATH_MAX_LEN).then_some(path)
+}
+
+/// What a name takes of the room for those that wait.
+fn waiting_len(name: &OsStr) -> usize {
+    name.len() + 1
 }

@@ -3,24 +3,12 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
 //! proves, the one that fits most of it is meant.
 
-use super::{Held, inodes_of};
+use super::Held;
 use crate::ids::Inode;
 use crate::serve::catalog::{Query, Refusal};
+use crate::serve::survey::Question;
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};
-
-/// How much a file is like a client's copy; more is greater, and what comes first counts most.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness {
-    /// Blocks of the proof that it has.
-    blocks: usize,
-    /// It has the inode that the client names.
-    is_named: bool,
-    /// It has the size of the copy.
-    same_size: bool,
-    /// It is no shorter than the copy.
-    whole: bool,
-}
 
 impl<S: ReadStore> Query<'_, S> {
     /// The file of the generation that a client asks something about: the one it proves, else the one of which it
@@ -38,35 +26,49 @@ impl<S: ReadStore> Query<'_, S> {
         let live = if asked == Inode::NONE {
             live
         } else {
-            match self.find_whole(asked, &held, live, &rotated)? {
+            match self.find_whole(asked, &held, live, rotated)? {
                 Ok(found) => return Ok(found),
                 Err(live) => live,
             }
         };
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let of_live = |(file, stat): &(S::File, Stat)| self.likeness(file, stat, asked, &held);
+        let mut most = live.as_ref().map_or(0, of_live);
         let mut best = None;
-        let mut compare = |file, stat| {
-            let likeness = self.likeness(&file, &stat, asked, &held);
-            let is_better = best.as_ref().is_none_or(|(most, _)| likeness > *most);
-            if is_better && (likeness.blocks > 0 || likeness.is_named) {
-                best = Some((likeness, (file, stat)));
+        for candidate in rotated {
+            let inode = candidate.age.inode;
+            let judge = || {
+                let opened = self.open_rotated(inode)?;
+                Ok(opened.map_or(0, |(file, stat)| self.likeness(&file, &stat, asked, &held)))
+            };
+            let likeness = findings.score(Question::Likeness, inode, judge)?;
+            if likeness > most {
+                most = likeness;
+                best = Some(inode);
             }
-            true
-        };
-        if let Some((file, stat)) = live {
-            compare(file, stat);
         }
-        self.open_each(&inodes_of(&rotated, |_| true), &mut compare)?;
-        best.map(|(_, found)| found).ok_or(Refusal::Missing)
+        let found = match best {
+            Some(inode) => self.open_rotated(inode)?,
+            None => live.filter(|_| most > 0),
+        };
+        found.ok_or(Refusal::Missing)
     }
 
-    fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> Likeness {
+    /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first counts most: blocks
+    /// of the proof that it has, the inode that the client names, the size of the copy, being no shorter than that.
+    fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
         let within = held.proof.iter().filter(|block| block.end() <= stat.size);
         let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
-        Likeness {
-            blocks: blocks.count(),
-            is_named: stat.id.inode == asked,
-            same_size: stat.size == held.offset,
-            whole: stat.size >= held.offset,
+        let bits = [
+            stat.id.inode == asked,
+            stat.size == held.offset,
+            stat.size >= held.offset,
+        ];
+        let blocks = blocks.count() as u32;
+        let likeness = bits.iter().fold(blocks, |n, &bit| n << 1 | u32::from(bit));
+        match blocks > 0 || stat.id.inode == asked {
+            true => likeness,
+            false => 0,
         }
     }
 }
@@ -77,6 +79,7 @@ mod tests {
 
     use super::*;
     use crate::serve::config::Config;
+    use crate::serve::survey::search;
     use crate::store::fake::Fake;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
@@ -119,6 +122,7 @@ mod tests {
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            findings: None,
         };
         let v2 = Extension {
             proof,
@@ -130,8 +134,7 @@ mod tests {
             offset,
             v2: None,
         };
-        query
-            .held(&request, &v2)
+        search(&query, |query| query.held(&request, &v2))
             .ok()
             .map(|(_, stat)| stat.id.inode.0)
     }

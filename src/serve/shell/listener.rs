@@ -56,6 +56,11 @@ impl Listener {
         }
     }
 
+    /// Enough for this turn: more may be waiting.
+    pub fn pause(&mut self, until: Mono) {
+        self.paused_until = Some(until);
+    }
+
     /// Whether a pause is over.
     pub fn is_due(&self, now: Mono) -> bool {
         self.paused_until.is_some_and(|until| until <= now)

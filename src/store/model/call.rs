@@ -26,6 +26,7 @@ pub enum Op {
     StatPath,
     Append,
     ReadAt,
+    Overwrite,
     Truncate,
     ReadSmall,
     SyncFile,

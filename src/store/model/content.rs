@@ -60,6 +60,17 @@ impl Content {
         Rc::make_mut(&mut self.bytes).extend_from_slice(bytes);
     }
 
+    /// Writes over bytes that are there. What an fsync failed to write is to be written again with that.
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        self.durable = Durable::Other(Rc::new(self.durable().to_vec()));
+        Rc::make_mut(&mut self.bytes)[at..end].copy_from_slice(bytes);
+        let around =
+            |(start, stop): (usize, usize)| [(start, stop.min(at)), (start.max(end), stop)];
+        self.holes = self.holes.drain(..).flat_map(around).collect();
+        self.holes.retain(|(start, stop)| start < stop);
+    }
+
     /// Makes the file shorter; what is on the disk stays there until the next sync.
     pub fn truncate(&mut self, size: usize) {
         if size >= self.bytes.len() {

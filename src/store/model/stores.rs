@@ -1,14 +1,13 @@
 //! The two traits.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::call::{Call, Op, Verdict};
 use super::content::Content;
 use super::disk::{Disk, Key, Node};
 use super::{Handle, Model, Shared};
-use crate::store::{ReadStore, Stat, WriteStore};
+use crate::store::{Names, ReadStore, Stat, WriteStore};
 
 impl ReadStore for Model {
     type File = Handle;
@@ -44,14 +43,12 @@ impl ReadStore for Model {
         self.disk().boot()
     }
 
-    fn list(&self, dir: &Path, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        let names: Vec<PathBuf> = self.disk().names().map(Path::to_path_buf).collect();
-        for path in names.iter().filter(|path| path.parent() == Some(dir)) {
-            if !path.file_name().is_none_or(|name| each(name.as_bytes())) {
-                break;
-            }
-        }
-        Ok(())
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        let disk = self.disk();
+        let inside = disk.names().filter(|path| path.parent() == Some(dir));
+        let names = inside.filter_map(|path| path.file_name());
+        let names: Vec<_> = names.map(|name| Ok(name.to_owned())).collect();
+        Ok(Box::new(names.into_iter()))
     }
 }
 
@@ -131,6 +128,16 @@ impl WriteStore for Model {
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call_on(Op::ReadAt, file)?;
         Ok(self.disk().read_at(file.key, buf, offset))
+    }
+
+    fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.call_on(Op::Overwrite, file)? != Verdict::Swallow {
+            let disk = &mut self.shared.borrow_mut().disk;
+            if let Some(content) = disk.file_mut(file.key) {
+                content.overwrite(offset as usize, bytes);
+            }
+        }
+        Ok(())
     }
 
     fn truncate(&mut self, file: &Handle, size: u64) -> io::Result<()> {

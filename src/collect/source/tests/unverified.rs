@@ -350,6 +350,11 @@ fn what_is_verified_of_a_longer_copy_is_told() {
     let told = format!("verified md5={md5} of the first 2 of 3 bytes of {COPY}");
     let said = rig.said();
     assert!(said.contains(&told), "{said:?}");
+    let record = rig.disk.read("/l/m.kept").unwrap();
+    let record = String::from_utf8(record).unwrap();
+    let words = format!("the server kept 2 of 3 bytes; ours are all in {COPY}");
+    assert_eq!(record, format!("20261122132956 /var/log/m {words}\n"));
+    assert!(said.contains(&words), "{said:?}");
 }
 
 /// Checksums of blocks of 32 bytes.

@@ -862,8 +862,10 @@ fn files_that_differ_only_sometimes_are_unsteady() {
 #[test]
 fn only_what_is_as_it_should_be_is_good() {
     let both = [Which::Live, Which::Rotated];
-    let prefix = |which| Verdict::Prefix(More::Ours(1)).is_good(which);
-    assert!(both.into_iter().all(prefix));
+    for prefix in [More::Ours(1), More::Theirs(1)].map(Verdict::Prefix) {
+        assert!(prefix.is_good(Which::Live) && !prefix.is_good(Which::Rotated));
+    }
+    assert!(Verdict::Kept(1).is_good(Which::Rotated));
     assert!(Verdict::Gone.is_good(Which::Rotated) && !Verdict::Gone.is_good(Which::Live));
     let bad = [
         Verdict::Diverged { at: 0, exact: true },

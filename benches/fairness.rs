@@ -1,0 +1,260 @@
+//! How long a log's lines wait while the server is busy for other clients: `cargo bench --bench fairness`.
+//!
+//! One client follows a log that gets a line every few milliseconds. Beside it others have digests and checksums of
+//! large files computed, have copies searched for by content, and ask for logs in a directory of 20,000 files. It
+//! prints a table and judges nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::logs::Logs;
+use common::server::Server;
+use fetchlogs::wire::crc32::Crc32;
+
+/// As many lines as are written in the time that is measured, if none has to wait.
+const LINES: usize = 600;
+const MEASURED: Duration = Duration::from_secs(10);
+const BETWEEN_LINES: Duration = Duration::from_millis(5);
+const LINE: &[u8] = b"Nov 22 13:29:56 router daemon: a line of usual length for a log\n";
+
+/// Clients of each kind of load.
+const CLIENTS: usize = 8;
+/// Large enough that no digest is done before the measurement is.
+const LARGE: u64 = 64 << 30;
+const CANDIDATES: usize = 64;
+const CANDIDATE_LEN: u64 = 64 << 20;
+const MANY: usize = 20_000;
+
+fn main() {
+    // `cargo test --all-targets` is content with a program that starts.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let logs = Logs::new();
+    let server = Server::start(&settings(&logs));
+    println!("| {CLIENTS} other clients | answers | lines | median | 99 of 100 | longest |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (name, ask) in loads(&logs) {
+        measure(&server, &logs, name, ask);
+    }
+}
+
+/// What the other clients ask, each time on a new connection; nothing without them.
+type Ask = Option<Box<dyn Fn(usize) -> String>>;
+
+fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
+    let large = |n: usize, rest: &str| {
+        let name = format!("large{n}");
+        logs.request(&name, format!("{} {LARGE} v2 {rest}", logs.inode(&name)))
+    };
+    let digests: Vec<String> = (0..CLIENTS).map(|n| large(n, "op=digest")).collect();
+    let sums: Vec<String> = (0..CLIENTS)
+        .map(|n| large(n, &format!("op=sums:0:{}:1024", LARGE / 1024)))
+        .collect();
+    let search = logs.request("s", format!("1 {CANDIDATE_LEN} v2 {}", proof()));
+    let all = logs.request("many/all", "1 1 v2 p=0:1:00000000");
+    let none = logs.request("many/none", "1 1 v2 p=0:1:00000000");
+    vec![
+        ("none", None),
+        ("digests", Some(Box::new(move |n| digests[n].clone()))),
+        ("checksums", Some(Box::new(move |n| sums[n].clone()))),
+        (
+            "searches by content",
+            Some(Box::new(move |_| search.clone())),
+        ),
+        (
+            "globs that 20,000 files match",
+            Some(Box::new(move |_| all.clone())),
+        ),
+        (
+            "globs that none of them matches",
+            Some(Box::new(move |_| none.clone())),
+        ),
+    ]
+}
+
+/// A proof of a copy that is like each candidate but for its end.
+fn proof() -> String {
+    let zeros = Crc32::new().update(&[0; 4096]).finish();
+    let alike = (0..7u64).map(|n| format!("{}:4096:{zeros:08x}", n * (8 << 20)));
+    let end = format!("{}:4096:12345678", CANDIDATE_LEN - 4096);
+    let blocks: Vec<String> = alike.chain([end]).collect();
+    format!("p={}", blocks.join(","))
+}
+
+/// Makes all the logs and tells the configuration that serves them.
+fn settings(logs: &Logs) -> String {
+    let mut settings = String::from("$max_clients = 100; $max_clients_per_ip = 100;\n");
+    let mut serve = |name: &str, globs: &str| {
+        logs.write(name, "live\n");
+        settings.push_str(&logs.served(name, globs));
+    };
+    serve("m", "");
+    for n in 0..CLIENTS {
+        serve(&format!("large{n}"), "");
+    }
+    serve("s", "s.*");
+    fs::create_dir(logs.path("many")).unwrap();
+    serve("many/all", "many/x*");
+    serve("many/none", "many/y*");
+    for n in 0..CLIENTS {
+        sparse(logs, &format!("large{n}"), LARGE);
+    }
+    for n in 0..CANDIDATES {
+        sparse(logs, &format!("s.{n}"), CANDIDATE_LEN);
+    }
+    for n in 0..MANY {
+        File::create(logs.path(&format!("many/x{n}"))).unwrap();
+    }
+    settings
+}
+
+/// A file that takes no room on the disk, with an end of its own.
+fn sparse(logs: &Logs, name: &str, len: u64) {
+    let file = File::create(logs.path(name)).unwrap();
+    file.write_all_at(name.as_bytes(), len - name.len() as u64)
+        .unwrap();
+}
+
+/// Prints one line of the table.
+fn measure(server: &Server, logs: &Logs, name: &str, ask: Ask) {
+    logs.write("m", "");
+    let received = follow(server.address(), &logs.request("m", "0 0"));
+    let load = ask.map(|ask| Load::start(server.address(), &ask));
+    let mut latencies = latencies(logs, &received);
+    let answers = load.map_or(0, Load::stop);
+    latencies.sort();
+    let lines = latencies.len();
+    let ms = |at: usize| latencies[at.max(1) - 1].as_secs_f64() * 1e3;
+    println!(
+        "| {name} | {answers} | {lines} | {:.2} ms | {:.2} ms | {:.2} ms |",
+        ms(lines / 2),
+        ms(lines * 99 / 100),
+        ms(lines)
+    );
+}
+
+/// Appends lines and tells how long each took to arrive.
+fn latencies(logs: &Logs, received: &Receiver<(usize, Instant)>) -> Vec<Duration> {
+    let mut writer = logs.writer("m");
+    let mut arrived = (0, Instant::now());
+    let mut latencies = Vec::with_capacity(LINES);
+    let end = Instant::now() + MEASURED;
+    for n in 1..=LINES {
+        let start = Instant::now();
+        if start > end {
+            break;
+        }
+        writer.write(LINE);
+        while arrived.0 < n * LINE.len() {
+            arrived = received.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        let taken = arrived.1.duration_since(start);
+        latencies.push(taken);
+        thread::sleep(BETWEEN_LINES.saturating_sub(taken));
+    }
+    latencies
+}
+
+/// Follows a log and tells how much of it has arrived when, for as long as somebody listens.
+fn follow(server: SocketAddr, request: &str) -> Receiver<(usize, Instant)> {
+    let (teller, received) = mpsc::channel();
+    let mut stream = ask(server, request);
+    assert!(answer_line(&mut stream).starts_with('O'));
+    thread::spawn(move || {
+        let mut buf = [0; 4096];
+        let mut total = 0;
+        while let Ok(len @ 1..) = stream.read(&mut buf) {
+            total += buf[..len].iter().filter(|&&byte| byte != 7).count();
+            if teller.send((total, Instant::now())).is_err() {
+                return;
+            }
+        }
+    });
+    received
+}
+
+/// Clients that keep the server busy.
+struct Load {
+    stop: Arc<AtomicBool>,
+    answers: Arc<AtomicUsize>,
+    clients: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    /// Each client asks its question again and again.
+    fn start(server: SocketAddr, question: &dyn Fn(usize) -> String) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answers = Arc::new(AtomicUsize::new(0));
+        let clients = (0..CLIENTS).map(|n| {
+            let (stop, answers) = (stop.clone(), answers.clone());
+            let request = question(n);
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut stream = ask(server, &request);
+                    if is_answered(&mut stream, request.contains(" op="), &stop) {
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        });
+        let clients = clients.collect();
+        Load {
+            stop,
+            answers,
+            clients,
+        }
+    }
+
+    /// Ends it and tells how many questions were answered.
+    fn stop(self) -> usize {
+        let answers = self.answers.load(Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.join().unwrap();
+        }
+        answers
+    }
+}
+
+/// Waits for the answer: the line, or with `whole` all that comes until the server closes.
+fn is_answered(stream: &mut TcpStream, whole: bool, stop: &AtomicBool) -> bool {
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let mut buf = [0; 4096];
+    while !stop.load(Ordering::Relaxed) {
+        match stream.read(&mut buf) {
+            Ok(0) => return true,
+            Ok(len) if !whole && buf[..len].contains(&b'\n') => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn ask(server: SocketAddr, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+    stream
+}
+
+fn answer_line(stream: &mut TcpStream) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while stream.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    String::from_utf8_lossy(&line).into_owned()
+}

@@ -1,0 +1,89 @@
+//! What an operator has to know of a source, on record beside the local copy, where it outlives the collector and
+//! `verify` finds it.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::fault::{Fault, system};
+use super::means::Means;
+use crate::store::WriteStore;
+use crate::wire::escape::{Escaped, OneLine};
+
+impl<F, S: WriteStore<File = F>> Means<'_, S> {
+    /// Whether losses or differences are on record.
+    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
+        let path = self.paths.gaps();
+        Ok(self.stat_path(&path)?.is_some())
+    }
+
+    /// Puts a loss or a difference on record, durably: when, of which remote file, and what.
+    pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), Fault> {
+        self.note(self.paths.gaps(), what)
+    }
+
+    /// Puts on record that a copy holds more than the server had.
+    pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), Fault> {
+        self.note(self.paths.kept(), what)
+    }
+
+    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), Fault> {
+        let failed = |error| system("write", &path, error);
+        let file = match self.store.open_append(&path).map_err(failed)? {
+            Some(file) => file,
+            None => self.store.create_new(&path).map_err(failed)?,
+        };
+        let text = format!("{} {} {what}", self.stamp, Escaped(&self.paths.remote));
+        let line = format!("{}\n", OneLine(&text));
+        self.append_all(&file, line.as_bytes()).map_err(failed)?;
+        self.store.sync_file(&file).map_err(failed)?;
+        // An earlier attempt may have created it and come no further.
+        self.sync_dir(&self.paths.local_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::copy::Paths;
+    use crate::store::model::{Model, PowerCut};
+
+    fn note(disk: &mut Model, what: &str) -> Result<(), Fault> {
+        let paths = Paths {
+            remote: b"/var/log/m\n"[..].into(),
+            local: "/l/m".into(),
+            local_dir: "/l".into(),
+            pointer: "/p/m".into(),
+            scratch: "/p/m.tmp".into(),
+            pointer_dir: "/p".into(),
+        };
+        let mut means = Means {
+            store: disk,
+            paths: &paths,
+            boot: None,
+            stamp: "20261122132956",
+        };
+        means.note_gap(&what)
+    }
+
+    #[test]
+    fn what_was_noted_outlives_a_power_cut_even_after_a_failure() {
+        for failing in 1..8 {
+            let mut disk = Model::new();
+            disk.write("/l/m", b"");
+            disk.flush();
+            disk.fail_call(failing, 5);
+            let first = note(&mut disk, "lost 7:3");
+            disk.revive();
+            note(&mut disk, "lost 8:4").unwrap();
+            disk.cut_power(PowerCut::Unordered, &mut |_| 0);
+            let held = disk.read("/l/m.gaps").unwrap();
+            let held = String::from_utf8(held).unwrap();
+            assert!(
+                held.contains("20261122132956 /var/log/m\\x0a lost 8:4\n"),
+                "{held}"
+            );
+            let is_first_noted = held.contains("lost 7:3\n");
+            assert!(is_first_noted || first.is_err(), "{failing}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Checkpoints of what came by classic: a copy is made durable now and then, and the pointer says how far. So after a
+//! power cut only the end has to be asked for again; in version 2 checksums do that better.
+
+use super::{Context, Source};
+use crate::collect::copy::LocalCopy;
+use crate::collect::trouble::Trouble;
+use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
+use crate::store::WriteStore;
+
+impl<F> Source<F> {
+    /// Bytes were appended that only a checkpoint makes good: makes one if they are many by now, else some time later.
+    pub(super) fn note_growth<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let since = self.copy.as_ref().map_or(0, LocalCopy::since_checkpoint);
+        if since >= CHECKPOINT_LEN {
+            return self.make_checkpoint(cx);
+        }
+        if since > 0 && self.checkpoint_at.is_none() {
+            self.checkpoint_at = Some(cx.now.mono.plus_ms(CHECKPOINT_MS));
+        }
+        Ok(())
+    }
+
+    /// The time for the next checkpoint has come; nothing happens before.
+    pub(super) fn handle_checkpoint<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if self.checkpoint_at.is_none_or(|at| at > cx.now.mono) {
+            return;
+        }
+        if let Err(trouble) = self.make_checkpoint(cx) {
+            self.fail(trouble, cx);
+        }
+    }
+
+    fn make_checkpoint<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        self.checkpoint_at = None;
+        let Some(copy) = self.copy.as_mut().filter(|copy| copy.is_believed()) else {
+            return Ok(());
+        };
+        copy.checkpoint(&mut cx.means(&self.paths, ""))
+            .map_err(Trouble::Files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::collect::pointer::{BootId, Pointer};
+    use crate::collect::source::Closed;
+    use crate::collect::source::tests::Rig;
+    use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
+
+    const EIO: i32 = 5;
+
+    fn pointer(rig: &Rig) -> Pointer {
+        Pointer::parse(&rig.disk.read("/p/m").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_mebibyte_or_a_minute_makes_a_checkpoint() {
+        let mut rig = Rig::streaming();
+        rig.now_ms += CHECKPOINT_MS - 1;
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(pointer(&rig).checkpoint, 0);
+        rig.now_ms += 1;
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(pointer(&rig).checkpoint, 3);
+        let calls = rig.disk.calls();
+        rig.now_ms += 50_000;
+        rig.receive(b"\x07");
+        rig.now_ms += CHECKPOINT_MS;
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(
+            rig.disk.calls(),
+            calls,
+            "nothing came, so nothing is written"
+        );
+
+        for _ in 0..16 {
+            rig.receive(&[b'x'; CHECKPOINT_LEN as usize / 16]);
+        }
+        assert_eq!(pointer(&rig).checkpoint, 3 + CHECKPOINT_LEN);
+    }
+
+    #[test]
+    fn after_a_restart_of_the_machine_only_the_end_is_asked_for_again() {
+        let mut rig = Rig::streaming();
+        rig.receive(&[b'x'; 10_000]);
+        rig.close(Closed::ByServer);
+        rig.connect();
+        rig.receive(b"O 7\n");
+        rig.now_ms += CHECKPOINT_MS;
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(pointer(&rig).checkpoint, 10_003);
+        rig.receive(b"yz");
+        let mut rig = Rig::on(rig.disk);
+        rig.boot = BootId::new("second").unwrap();
+        // A part of what is good is compared too, so that another file is known by it.
+        assert_eq!(rig.connect(), "/var/log/m 7 5907\n");
+        rig.receive(b"O 7\n");
+        rig.receive(&[b'x'; 4_096]);
+        assert!(rig.source.in_error());
+        rig.receive(b"yz and more");
+        assert!(!rig.source.in_error());
+        assert_eq!(&rig.local()[10_000..], b"xxxyz and more");
+        assert_eq!(pointer(&rig).boot, Some(rig.boot.clone()));
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_tried_again_but_compared_and_written_again() {
+        let mut rig = Rig::streaming();
+        rig.now_ms += CHECKPOINT_MS;
+        rig.disk.fail_call(1, EIO);
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert!(rig.said()[0].contains("cannot make durable /l/m"));
+        assert!(rig.source.in_error());
+        assert_eq!(pointer(&rig).boot, BootId::none_vouches());
+        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+        rig.receive(b"O 7\nab");
+        assert_eq!(rig.disk.overwritten(), b"ab");
+        assert!(rig.source.in_error());
+        rig.receive(b"cdef");
+        assert_eq!(rig.disk.overwritten(), b"abc");
+        assert!(!rig.source.in_error());
+        assert_eq!(rig.local(), b"abcdef");
+        assert_eq!(pointer(&rig).boot, Some(rig.boot.clone()));
+        assert_eq!(pointer(&rig).checkpoint, 3);
+    }
+
+    #[test]
+    fn the_doubt_outlives_the_process() {
+        let mut rig = Rig::streaming();
+        rig.disk.fail_call(1, EIO);
+        rig.receive(b"def");
+        let mut rig = Rig::on(rig.disk);
+        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+        rig.receive(b"O 7\nabcdef");
+        assert_eq!(rig.disk.overwritten(), b"abc");
+        assert_eq!(rig.local(), b"abcdef");
+    }
+
+    #[test]
+    fn while_the_disk_fails_nothing_is_believed() {
+        let mut rig = Rig::streaming();
+        for nth in 1..20 {
+            rig.disk.fail_call(nth, EIO);
+        }
+        rig.receive(b"def");
+        rig.wait();
+        assert!(rig.source.in_error());
+        rig.disk.revive();
+        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+        rig.receive(b"O 7\nabcd");
+        assert!(!rig.source.in_error());
+        assert_eq!(rig.local(), b"abcd");
+    }
+}

@@ -1,0 +1,148 @@
+//! What has to be searched for before a chain can go on: see [`crate::serve::survey`]. Pure.
+
+use std::io;
+
+use super::Chain;
+use crate::serve::catalog::{Query, Refusal};
+use crate::serve::likeness::{GUARD_LEN, is_there};
+use crate::serve::search::CopyOf;
+use crate::serve::session::Context;
+use crate::serve::stream::Turn;
+use crate::serve::survey::{Begun, Occasion, Research};
+use crate::store::ReadStore;
+use crate::wire::crc32::Crc32;
+
+impl<F> Chain<F> {
+    /// Puts a question to the files that there are. The answer [`Refusal::Later`] means that they are being searched;
+    /// then the whole look is taken again with what was found.
+    pub(super) fn ask<S: ReadStore<File = F>, T>(
+        &mut self,
+        occasion: Occasion,
+        query: &Query<'_, S>,
+        question: impl FnOnce() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let answer = match query.findings {
+            Some(findings) if findings.occasion() == occasion => match question() {
+                Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
+                // Renamed since they were found.
+                Err(Refusal::Later | Refusal::Unsettled) => Err(Refusal::Later),
+                answer => answer,
+            },
+            _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
+            _ => Err(Refusal::Later),
+        };
+        if let Err(Refusal::Later) = answer {
+            self.research = Some(Box::new(Research::new(occasion, query)));
+        }
+        answer
+    }
+
+    /// Whether bytes that were just read belong to the generation being sent; `None` while that is being searched for.
+    /// Only what is read or found after them can show it: at any moment before, the file may have been truncated and
+    /// have grown again.
+    pub(super) fn is_continuation<S: ReadStore<File = F>>(
+        &mut self,
+        bytes: &[u8],
+        query: &Query<'_, S>,
+    ) -> io::Result<Option<bool>> {
+        if !self.mark.is_empty() {
+            return self.is_sound(query.store).map(Some);
+        }
+        let start = &bytes[..bytes.len().min(GUARD_LEN)];
+        if !is_there(query.store, self.follow.file(), start, 0)? {
+            return Ok(Some(false));
+        }
+        let begun = Begun {
+            len: bytes.len(),
+            crc: Crc32::new().update(bytes).finish(),
+        };
+        if self.proved == Some(begun) {
+            return Ok(Some(true));
+        }
+        self.proved = None;
+        self.research = Some(Box::new(Research::new(Occasion::Begun(begun), query)));
+        Ok(None)
+    }
+
+    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
+    pub(super) fn is_written_over<S: ReadStore<File = F>>(
+        &mut self,
+        occasion: Occasion,
+        query: &Query<'_, S>,
+    ) -> bool {
+        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+            return false;
+        }
+        let is_same = match self.follow.offset() {
+            0 => {
+                let copy = self.first_copy(occasion, query);
+                copy.map(|copy| copy.is_none()).ok()
+            }
+            _ => self.is_sound(query.store).ok(),
+        };
+        is_same == Some(false)
+    }
+
+    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
+    pub(super) fn first_copy<S: ReadStore<File = F>>(
+        &mut self,
+        occasion: Occasion,
+        query: &Query<'_, S>,
+    ) -> Result<Option<CopyOf<F>>, Refusal> {
+        let (own, before, floor_ns) = (self.follow.inode(), self.before, self.floor_ns);
+        self.ask(occasion, query, || query.first_copy(own, before, floor_ns))
+    }
+
+    /// Whether a search is under way on such an occasion.
+    pub(super) fn is_searching_on(&self, is_it: impl FnOnce(Occasion) -> bool) -> bool {
+        let research = self.research.as_ref();
+        research.is_some_and(|research| is_it(research.occasion()))
+    }
+
+    /// Does a part of the search and, once there is something to go on with, goes on.
+    pub(super) fn search<S: ReadStore<File = F>>(
+        &mut self,
+        mut research: Box<Research>,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        let occasion = research.occasion();
+        let findings = match research.advance(cx.store) {
+            Ok(Some(findings)) => findings,
+            Ok(None) => {
+                self.research = Some(research);
+                return Turn::On;
+            }
+            Err(refusal) => {
+                self.rewritten |= matches!(occasion, Occasion::Begun(_));
+                return self.wait_or_end(refusal, !self.rewritten);
+            }
+        };
+        let query = Query {
+            findings: Some(findings),
+            ..*query
+        };
+        let turn = match occasion {
+            Occasion::Begun(begun) => self.prove(begun, &query),
+            _ => self.look(cx, &query),
+        };
+        if findings.is_paused() && self.research.is_none() {
+            self.research = Some(research);
+        }
+        turn
+    }
+
+    /// Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these are
+    /// not its first: others were written, copied and truncated before anybody looked.
+    fn prove<S: ReadStore<File = F>>(&mut self, begun: Begun, query: &Query<'_, S>) -> Turn {
+        match self.first_copy(Occasion::Begun(begun), query) {
+            Ok(None) => self.proved = Some(begun),
+            Err(Refusal::Later) => {}
+            Ok(Some(_)) | Err(_) => {
+                self.rewritten = true;
+                self.follow.look_soon();
+            }
+        }
+        Turn::On
+    }
+}

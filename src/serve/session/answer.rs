@@ -1,0 +1,173 @@
+//! From a complete request line to what the session does next. Pure.
+
+use std::ffi::OsStr;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{Context, Ending, Phase, query_about};
+use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
+use crate::serve::catalog::{Query, Refusal};
+use crate::serve::chain::Chain;
+use crate::serve::job::Job;
+use crate::serve::stream::Stream;
+use crate::serve::survey::{Findings, Occasion, Research};
+use crate::store::ReadStore;
+use crate::time::Mono;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::ErrorCode;
+use crate::wire::line::LineBuf;
+use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
+
+/// A request whose answer takes long.
+pub(super) struct Searching {
+    line: Box<LineBuf<REQUEST_MAX_LEN>>,
+    /// `None` before it begins, for the first time or anew.
+    research: Option<Research>,
+    /// How often it began.
+    tries: usize,
+}
+
+/// Answers a request line, or begins to search for the answer. Who asked for version 2 is told why there is nothing
+/// to be had.
+pub(super) fn answer<S: ReadStore>(
+    peer: IpAddr,
+    line: Box<LineBuf<REQUEST_MAX_LEN>>,
+    cx: &mut Context<'_, S>,
+) -> Phase<S::File> {
+    let request = match Request::parse(line.line()) {
+        Ok(request) => request,
+        Err(bad) if asks_for_v2(line.line()) => {
+            let text = bad.to_string();
+            return refusal(&text, Ending::BadRequest(bad), cx.now.mono);
+        }
+        Err(bad) => return Phase::Ended(Ending::BadRequest(bad)),
+    };
+    match find(peer, &request, None, cx) {
+        Err(Ending::Refused(Refusal::Later)) => Phase::Searching(Box::new(Searching {
+            line,
+            research: None,
+            tries: 0,
+        })),
+        found => settle(peer, &request, found, cx.now.mono),
+    }
+}
+
+impl Searching {
+    /// Begins anew, because the configuration has changed.
+    pub(super) fn restart(&mut self) {
+        self.research = None;
+    }
+
+    /// Does a part of the search. Tells what comes after it.
+    pub(super) fn work<S: ReadStore>(
+        &mut self,
+        peer: IpAddr,
+        cx: &mut Context<'_, S>,
+    ) -> Option<Phase<S::File>> {
+        let request = match Request::parse(self.line.line()) {
+            Ok(request) => request,
+            Err(bad) => return Some(Phase::Ended(Ending::BadRequest(bad))),
+        };
+        let settle = |found, now| Some(settle(peer, &request, found, now));
+        let Some(research) = &mut self.research else {
+            let Some(query) = query(peer, &request, cx) else {
+                return settle(Err(not_served(&request)), cx.now.mono);
+            };
+            self.research = Some(Research::new(Occasion::Request, &query));
+            self.tries += 1;
+            return None;
+        };
+        let findings = match research.advance(cx.store) {
+            Ok(Some(findings)) => findings,
+            Ok(None) => return None,
+            Err(refusal) => return settle(Err(Ending::Refused(refusal)), cx.now.mono),
+        };
+        match find(peer, &request, Some(findings), cx) {
+            Err(Ending::Refused(Refusal::Later)) if findings.is_paused() => None,
+            // Something was renamed since it was found.
+            Err(Ending::Refused(Refusal::Later | Refusal::Unsettled)) if self.tries < LOOKS_MAX => {
+                self.research = None;
+                None
+            }
+            found => settle(found, cx.now.mono),
+        }
+    }
+}
+
+/// Finds what a request asks for.
+fn find<S: ReadStore>(
+    peer: IpAddr,
+    request: &Request<'_>,
+    findings: Option<&Findings>,
+    cx: &mut Context<'_, S>,
+) -> Result<Phase<S::File>, Ending> {
+    let (store, config, now) = (cx.store, cx.config, cx.now);
+    let query = query(peer, request, cx).ok_or_else(|| not_served(request))?;
+    let query = Query { findings, ..query };
+    let index = query.index;
+    let Some(v2) = &request.v2 else {
+        let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
+        return Ok(Phase::Streaming(Stream::new(index, choice, config, now)));
+    };
+    if v2.op == Op::Stream {
+        let choice = query.resume(request, v2).map_err(Ending::Refused)?;
+        let chain = Chain::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+        return Ok(Phase::Chained(Box::new(chain)));
+    }
+    let (file, stat) = query.held(request, v2).map_err(Ending::Refused)?;
+    let job = Job::new(file, stat, request, v2.op, store.boot(), now.mono);
+    job.map(|job| Phase::Working(Box::new(job)))
+        .ok_or(Ending::BadRequest(BadRequest::Extension))
+}
+
+/// A query about the log that a request names.
+fn query<'a, S>(peer: IpAddr, request: &Request<'_>, cx: &Context<'a, S>) -> Option<Query<'a, S>> {
+    let path = Path::new(OsStr::from_bytes(request.path));
+    query_about(cx.config.index_of(path)?, peer, cx)
+}
+
+fn not_served(request: &Request<'_>) -> Ending {
+    Ending::NotServed(request.path.into())
+}
+
+/// Goes on with what was found. Who asked for version 2 is told why there is nothing.
+fn settle<F>(
+    peer: IpAddr,
+    request: &Request<'_>,
+    found: Result<Phase<F>, Ending>,
+    now: Mono,
+) -> Phase<F> {
+    found.unwrap_or_else(|ending| {
+        if request.v2.is_none() {
+            return Phase::Ended(ending);
+        }
+        let text = reason(peer, request, &ending);
+        refusal(&text, ending, now)
+    })
+}
+
+/// Tells why nothing is served, and then ends as `ending` says.
+fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
+    let job = Job::refuse(code_of(&ending), text, ending, now);
+    Phase::Working(Box::new(job))
+}
+
+/// The reason for a person, as an ERROR frame carries it.
+fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
+    let path = Escaped(request.path);
+    match ending {
+        Ending::NotServed(_) => format!("{peer} may not read {path}: not in %files"),
+        other => format!("{path}: {other}"),
+    }
+}
+
+fn code_of(ending: &Ending) -> ErrorCode {
+    match ending {
+        Ending::NotServed(_) => ErrorCode::NotServed,
+        Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(Refusal::Unsettled | Refusal::Later) => ErrorCode::Busy,
+        Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
+        _ => ErrorCode::BadRequest,
+    }
+}

@@ -1,0 +1,195 @@
+//! However much there is to search and to compute, no call of a session does more than a little of it.
+
+use super::*;
+use crate::limits::{CANDIDATES_MAX, CHUNK_LEN};
+use crate::wire::crc32::Crc32;
+
+/// Calls of the file system and names in directories, at once.
+const STEPS_MAX: usize = 48;
+
+/// Bytes at once: a chunk, and what is read besides to know it again.
+const BYTES_MAX: usize = CHUNK_LEN + 4096;
+
+/// Names in a large directory.
+const MANY: usize = 5_000;
+
+/// A session every call of which is measured.
+struct Measured {
+    session: Session<Handle>,
+    disk: Fake,
+    config: Config,
+    memory: Memory,
+    now_ms: u64,
+    /// Calls so far.
+    calls: usize,
+}
+
+impl Measured {
+    fn new(disk: Fake) -> Measured {
+        Measured {
+            session: Session::new(PEER, Mono::from_ms(1_000)),
+            disk,
+            config: Config::parse(b"$files{'/v/m'} = '/v/m?*'; $grace = 10;").unwrap(),
+            memory: Memory::new(),
+            now_ms: 1_000_000,
+            calls: 0,
+        }
+    }
+
+    fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut Session<Handle>, &mut Context<'_, Fake>) -> R,
+    ) -> R {
+        self.disk.take_done();
+        self.calls += 1;
+        let mut cx = Context {
+            store: &self.disk,
+            config: &self.config,
+            memory: &mut self.memory,
+            now: Now {
+                mono: Mono::from_ms(self.now_ms),
+                wall: Wall::from_ms(self.now_ms),
+            },
+        };
+        let result = act(&mut self.session, &mut cx);
+        let done = self.disk.take_done();
+        assert!(done.steps <= STEPS_MAX, "{} steps", done.steps);
+        assert!(done.bytes <= BYTES_MAX, "{} bytes", done.bytes);
+        result
+    }
+
+    /// Lets the session work and send until there is nothing left; the first bytes of what it has sent.
+    fn take(&mut self) -> String {
+        let mut buf = vec![0; CHUNK_LEN];
+        let mut start = Vec::new();
+        loop {
+            let len = self.with(|session, cx| session.output(&mut buf, cx));
+            start.extend_from_slice(&buf[..len.min(100)]);
+            let now = Mono::from_ms(self.now_ms);
+            self.session.consume_output(len, now);
+            if self.session.has_work() {
+                self.with(|session, cx| session.work(&mut buf, cx));
+            } else if len == 0 {
+                return String::from_utf8_lossy(&start).into_owned();
+            }
+        }
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        self.with(|session, cx| session.handle_input(format!("{line}\n").as_bytes(), cx));
+        self.take()
+    }
+}
+
+/// A live log, and as many rotated files as are looked at, alike but for their ends.
+fn alike() -> Fake {
+    let disk = Fake::new();
+    for n in 0..CANDIDATES_MAX {
+        let mut bytes = vec![b'x'; 40_000];
+        bytes.extend_from_slice(format!("{n:02}").as_bytes());
+        disk.at_ms(100 + n as u64);
+        disk.write_as(&format!("/v/m.{n}"), 1_000 + n as u64, &bytes);
+    }
+    disk.at_ms(900_000);
+    disk.write_as("/v/m", 7, b"live");
+    disk
+}
+
+/// A proof that all of them have but for its end, which is that of the one with this number.
+fn proof(n: usize) -> String {
+    let crc = |bytes: &[u8]| Crc32::new().update(bytes).finish();
+    let same = crc(&[b'x'; 4096]);
+    let blocks = (0..7).map(|at| format!("{}:4096:{same:08x}", at * 5_000));
+    let end = format!("40000:2:{:08x}", crc(format!("{n:02}").as_bytes()));
+    blocks.chain([end]).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn a_digest() {
+    let disk = Fake::new();
+    disk.write_as("/v/m", 7, &[b'x'; 20 * CHUNK_LEN]);
+    for op in ["digest", "sums:0:100000:14", "range:0:1000000"] {
+        let mut measured = Measured::new(disk.clone());
+        let size = 20 * CHUNK_LEN;
+        assert!(
+            measured
+                .ask(&format!("/v/m 7 {size} v2 op={op}"))
+                .starts_with("O 7 v2")
+        );
+        assert!(measured.calls > 15, "{op}");
+    }
+}
+
+#[test]
+fn a_search_by_content() {
+    for (n, reply) in [(0, "O 1000 "), (63, "O 1063 "), (99, "L 1000 ")] {
+        let mut measured = Measured::new(alike());
+        let line = format!("/v/m 5 40002 v2 p={} m=50000000", proof(n));
+        let answer = measured.ask(&line);
+        assert!(answer.starts_with(reply), "{answer}");
+        let mut measured = Measured::new(alike());
+        let answer = measured.ask(&format!("{line} op=digest"));
+        assert!(answer.starts_with("O 10"), "{answer}");
+        assert!(n == 0 || measured.calls > CANDIDATES_MAX);
+    }
+}
+
+/// A directory of which the globs find every entry, and which holds the generations 5 and 6 besides the live one, 7.
+fn crowded() -> Fake {
+    let disk = Fake::new();
+    disk.at_ms(10);
+    for n in 0..MANY {
+        disk.write(&format!("/v/m_{n}"), b"");
+    }
+    disk.at_ms(900_000);
+    disk.write_as("/v/m.2", 100_005, b"five");
+    disk.at_ms(900_001);
+    disk.write_as("/v/m.1", 100_006, b"six");
+    disk.at_ms(900_002);
+    disk.write_as("/v/m", 100_007, b"seven");
+    disk
+}
+
+#[test]
+fn a_walk_through_a_large_directory() {
+    for (line, reply) in [
+        ("/v/m 100005 4", "O 100006\nsix"),
+        ("/v/m 100005 2", "O 100005\nve"),
+        ("/v/m 100005 2 v2", "O 100005 v2"),
+        ("/v/m 0 0 v2", "O 100007 v2"),
+    ] {
+        let mut measured = Measured::new(crowded());
+        let answer = measured.ask(line);
+        assert!(answer.starts_with(reply), "{answer}");
+        assert!(measured.calls > 2 * MANY / 20, "two looks in parts");
+    }
+}
+
+#[test]
+fn a_rotation_in_a_large_directory() {
+    let mut measured = Measured::new(crowded());
+    measured.ask("/v/m 0 0 v2");
+    let disk = measured.disk.clone();
+    disk.rename_now("/v/m", "/v/m.0");
+    disk.write_as("/v/m", 100_008, b"the eighth");
+    let before = measured.calls;
+    measured.with(|session, cx| session.handle_hint(cx));
+    let sent = measured.take();
+    assert!(sent.contains("the eighth"), "{sent:?}");
+    assert!(measured.calls - before > 2 * MANY / 20);
+}
+
+#[test]
+fn a_truncation_in_a_large_directory() {
+    let mut measured = Measured::new(crowded());
+    measured.ask("/v/m 0 0 v2");
+    let disk = measured.disk.clone();
+    disk.at_ms(999_999);
+    disk.write("/v/m.0", b"seven and what was not sent");
+    disk.rewrite("/v/m", b"8");
+    let before = measured.calls;
+    measured.with(|session, cx| session.handle_hint(cx));
+    let sent = measured.take();
+    assert!(sent.contains(" and what was not sent"), "{sent:?}");
+    assert!(measured.calls - before > 2 * MANY / 20);
+}
