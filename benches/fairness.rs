@@ -1,7 +1,7 @@
 //! How long a log's lines wait while the server is busy for other clients: `cargo bench --bench fairness`.
 //!
-//! One client follows a log that gets a line every few milliseconds. Beside it others have digests and checksums of
-//! large files computed, have copies searched for by content, and ask for logs in a directory of 20,000 files. It
+//! One client follows a log that gets a line every few milliseconds. Beside it others fetch large files, have digests and
+//! checksums of them computed, have copies searched for by content, and ask for logs in a directory of 20,000 files. It
 //! prints a table and judges nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -58,6 +58,9 @@ fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
         let name = format!("large{n}");
         logs.request(&name, format!("{} {LARGE} v2 {rest}", logs.inode(&name)))
     };
+    let streams: Vec<String> = (0..CLIENTS)
+        .map(|n| logs.request(&format!("large{n}"), "0 0"))
+        .collect();
     let digests: Vec<String> = (0..CLIENTS).map(|n| large(n, "op=digest")).collect();
     let sums: Vec<String> = (0..CLIENTS)
         .map(|n| large(n, &format!("op=sums:0:{}:1024", LARGE / 1024)))
@@ -67,6 +70,10 @@ fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
     let none = logs.request("many/none", "1 1 v2 p=0:1:00000000");
     vec![
         ("none", None),
+        (
+            "streams of large files",
+            Some(Box::new(move |n| streams[n].clone())),
+        ),
         ("digests", Some(Box::new(move |n| digests[n].clone()))),
         ("checksums", Some(Box::new(move |n| sums[n].clone()))),
         (
@@ -203,7 +210,7 @@ impl Load {
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let mut stream = ask(server, &request);
-                    if is_answered(&mut stream, request.contains(" op="), &stop) {
+                    if is_answered(&mut stream, !is_line_enough(&request), &stop) {
                         answers.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -233,7 +240,7 @@ fn is_answered(stream: &mut TcpStream, whole: bool, stop: &AtomicBool) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(100)))
         .unwrap();
-    let mut buf = [0; 4096];
+    let mut buf = vec![0; 256 * 1024];
     while !stop.load(Ordering::Relaxed) {
         match stream.read(&mut buf) {
             Ok(0) => return true,
@@ -242,6 +249,11 @@ fn is_answered(stream: &mut TcpStream, whole: bool, stop: &AtomicBool) -> bool {
         }
     }
     false
+}
+
+/// Whether a request is one for a search, of which the first line shows that it is over.
+fn is_line_enough(request: &str) -> bool {
+    request.contains(" v2 ") && !request.contains(" op=")
 }
 
 fn ask(server: SocketAddr, request: &str) -> TcpStream {

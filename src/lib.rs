@@ -21,6 +21,7 @@
 
 pub mod applets;
 pub mod collect;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod ids;
 pub mod limits;

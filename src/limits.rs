@@ -16,6 +16,12 @@ pub const POINTER_MAX_LEN: usize = 256;
 /// How long a peer may take to send its request line.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 
+/// The same for one for which there is no place: it is there only to be told so.
+pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
+
+/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
+pub const TURNED_AWAY_MAX: usize = 8;
+
 /// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
 pub const CANDIDATES_MAX: usize = 64;
 
@@ -109,6 +115,9 @@ pub const GLOB_PATH_MAX_LEN: usize = 4095;
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
 pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 
+/// Lines about its clients that a server says in a minute: anybody can have himself refused a thousand times a second.
+pub const PEER_LINES_MAX: u32 = 30;
+
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 
@@ -132,7 +141,10 @@ pub const SEARCH_MS: u64 = 2;
 /// How long it may search and compute together: with one part more, others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
-const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS < 10);
+/// How long it may send, in one turn, to clients that take more than one chunk.
+pub const SEND_MS: u64 = 3;
+
+const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
 
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;

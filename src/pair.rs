@@ -8,6 +8,7 @@ mod link;
 mod log;
 mod oracle;
 
+mod change;
 mod classic;
 mod clocks;
 mod copytruncate;
@@ -18,6 +19,7 @@ mod outage;
 mod power;
 mod reboot;
 mod rotation;
+mod view;
 mod walk;
 
 use std::cell::RefCell;
@@ -34,7 +36,8 @@ use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::serve::config::Config as ServeConfig;
 use crate::serve::memory::Memory;
-use crate::serve::session::{self, Session};
+use crate::serve::session::Session;
+use crate::serve::turn;
 use crate::store::fake::{Fake, Handle};
 use crate::time::{Civil, Mono, Now, Wall};
 
@@ -87,6 +90,8 @@ struct Pair {
     said_at_ms: RefCell<Vec<u64>>,
     /// The names of the finished copies, oldest first.
     kept: RefCell<Vec<PathBuf>>,
+    /// Each loss that was told: how many copies were finished then, and the inode.
+    lost: RefCell<Vec<(usize, u64)>>,
     buf: Vec<u8>,
 }
 
@@ -131,6 +136,7 @@ impl Pair {
             said: RefCell::default(),
             said_at_ms: RefCell::default(),
             kept: RefCell::default(),
+            lost: RefCell::default(),
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
@@ -250,6 +256,7 @@ impl Pair {
     /// One part of everything. Tells whether anything moved.
     fn round(&mut self) -> bool {
         let connected = self.connect();
+        let changed = self.change_files();
         let asked = self.carry_up();
         let served = self.serve();
         let brought = self.carry_down();
@@ -258,7 +265,7 @@ impl Pair {
             self.with_source(|source, cx, buf| source.work(buf, cx));
         }
         self.drop_unwanted();
-        connected || asked || served || brought || worked
+        connected || changed || asked || served || brought || worked
     }
 
     /// Opens the connection that the source wants.
@@ -355,6 +362,9 @@ impl Pair {
 
     /// Carries bytes to the collector, and the end of the connection.
     fn carry_down(&mut self) -> bool {
+        if self.source.is_changing() {
+            return false;
+        }
         let Some(mut arrived) = self.link.arrive(self.mono_ms) else {
             return false;
         };
@@ -454,61 +464,14 @@ impl Pair {
         self.pump();
     }
 
-    // What a test looks at.
-
-    fn local(&self) -> Vec<u8> {
-        self.host.read("/l/m").unwrap_or_default()
-    }
-
-    fn kept(&self) -> Vec<PathBuf> {
-        self.kept.borrow().clone()
-    }
-
-    /// What the finished copies hold, oldest first, and then the live copy.
-    fn copies(&self) -> Vec<Vec<u8>> {
-        let kept = self.kept();
-        let names = kept.iter().map(|path| path.to_str().unwrap());
-        names
-            .chain(["/l/m"])
-            .map(|name| self.host.read(name).unwrap_or_default())
-            .collect()
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.said.borrow().iter().any(|line| line.contains(text))
-    }
-
-    /// Everything there is to know, for the message of a failure.
-    fn report(&self) -> String {
-        let mut report = format!(
-            "at {} ms, status in error: {}\n",
-            self.mono_ms,
-            self.source.in_error()
-        );
-        let (said, at_ms) = (self.said.borrow(), self.said_at_ms.borrow());
-        let hidden = said.len().saturating_sub(4 * SHOWN_MAX);
-        for (line, at_ms) in said.iter().zip(at_ms.iter()).skip(hidden) {
-            report += &format!("  said at {at_ms}: {line}\n");
-        }
-        report += &self.log.report();
-        for path in last(&self.kept.borrow()) {
-            report += &log::describe("kept", path, &self.host);
-        }
-        report += &log::describe("live", "/l/m".as_ref(), &self.host);
-        let pointer = self.host.read("/p/m").unwrap_or_default();
-        report += &format!("  pointer: {}\n", String::from_utf8_lossy(&pointer));
-        report += &format!("  state: {:?}\n", self.source.state());
-        report
-    }
-
     // The machines.
 
     fn with_session<R>(
         &mut self,
         at: usize,
-        act: impl FnOnce(&mut Session<Handle>, &mut session::Context<'_, Fake>, &mut [u8]) -> R,
+        act: impl FnOnce(&mut Session<Handle>, &mut turn::Context<'_, Fake>, &mut [u8]) -> R,
     ) -> R {
-        let mut cx = session::Context {
+        let mut cx = turn::Context {
             store: &self.log.disk,
             config: &self.serve_config,
             memory: &mut self.memory,
@@ -526,6 +489,7 @@ impl Pair {
     ) -> R {
         let (said, kept) = (&self.said, &self.kept);
         let (said_at_ms, mono_ms) = (&self.said_at_ms, self.mono_ms);
+        let lost = &self.lost;
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
         let mut cx = source::Context {
@@ -544,6 +508,9 @@ impl Pair {
                 {
                     kept.borrow_mut().push(path.to_path_buf());
                 }
+                if let Event::Lost(loss) = &event {
+                    lost.borrow_mut().push((kept.borrow().len(), loss.inode.0));
+                }
                 said.borrow_mut().push(event.to_string());
                 said_at_ms.borrow_mut().push(mono_ms);
             },
@@ -558,43 +525,11 @@ impl Pair {
     }
 }
 
-/// The last of many, for a report that can be read.
-fn last<T>(all: &[T]) -> &[T] {
-    &all[all.len().saturating_sub(SHOWN_MAX)..]
-}
-
 fn new_source(options: &str, mono_ms: u64) -> Source<Handle> {
     let line = format!("10.0.0.1 19 /v/m /l/m /p/m {options}");
     let config = CollectConfig::parse(line.as_bytes()).unwrap();
     let config = config.sources.into_iter().next().unwrap();
-    Source::new(config, Mono::from_ms(mono_ms))
-}
-
-// The pair itself.
-
-#[test]
-fn the_pair_brings_lines_and_says_ok() {
-    let mut pair = Pair::following();
-    pair.log.lines(3);
-    pair.run_ms(0);
-    assert_eq!(pair.local(), pair.log.live_bytes());
-    pair.settle();
-    pair.check();
-    assert_eq!(
-        *pair.said.borrow(),
-        ["following 101 from 0, 205 bytes behind"]
-    );
-}
-
-#[test]
-fn two_runs_are_the_same() {
-    let run = || {
-        let mut pair = Pair::following();
-        pair.log.rotate();
-        pair.go_away();
-        pair.log.lines(3);
-        pair.reconnect();
-        pair.report()
-    };
-    assert_eq!(run(), run());
+    let mut source = Source::new(config, Mono::from_ms(mono_ms));
+    source.share_barriers();
+    source
 }

@@ -4,10 +4,11 @@
 //! printed, and a daemon that reports its own growth cannot feed itself.
 
 use std::fmt;
-use std::io::{self, Write};
 
 use heapless::String;
 
+use crate::limits::PEER_LINES_MAX;
+use crate::sys::stdio::Lines;
 use crate::sys::syslog::Syslog;
 use crate::time::Mono;
 use crate::wire::escape::OneLine;
@@ -15,7 +16,7 @@ use crate::wire::escape::OneLine;
 /// Where the lines go.
 pub enum Sink {
     /// As `PROGRAM: text`.
-    Stderr,
+    Stderr(Lines),
     /// To the system's log, with the program as its tag.
     Syslog(Syslog),
 }
@@ -28,7 +29,17 @@ pub struct Report {
     repeats: u32,
     /// When to tell how often the last line came again, and to forget it; `None` while there is none.
     window_end: Option<Mono>,
+    of_peers: Quota,
     now: Mono,
+}
+
+/// How much may be said about peers: who wants to can be refused a thousand times a second.
+#[derive(Default)]
+struct Quota {
+    /// When the lines are counted anew; `None` while there are none.
+    window_end: Option<Mono>,
+    said: u32,
+    left_out: u32,
 }
 
 /// A line for a person, not a dump: what is longer is cut.
@@ -41,7 +52,7 @@ const WINDOW_MS: u64 = 60_000;
 impl Report {
     /// Speaks as `program` on stderr.
     pub fn to_stderr(program: &str) -> Report {
-        Report::new(program, Sink::Stderr)
+        Report::new(program, Sink::Stderr(Lines::on_stderr()))
     }
 
     /// Speaks as `program` to the system's log.
@@ -57,6 +68,7 @@ impl Report {
             last: Line::new(),
             repeats: 0,
             window_end: None,
+            of_peers: Quota::default(),
             now: Mono::default(),
         }
     }
@@ -65,10 +77,37 @@ impl Report {
     /// peer sent should be wrapped in [`Escaped`](crate::wire::escape::Escaped) besides.
     pub fn say(&mut self, what: fmt::Arguments<'_>) {
         let line = line_of(what);
-        if self.window_end.is_some_and(|end| self.now < end) && line == self.last {
-            self.repeats = self.repeats.saturating_add(1);
+        if !self.count_repeat(&line) {
+            self.say_new(line);
+        }
+    }
+
+    /// The same for a line that a peer has caused and could cause again and again. Of many in a minute, be they alike or
+    /// not, only the first are said; then how many others there were.
+    pub fn say_of_peer(&mut self, what: fmt::Arguments<'_>) {
+        let line = line_of(what);
+        if self.count_repeat(&line) {
             return;
         }
+        let end = self.now.plus_ms(WINDOW_MS);
+        self.of_peers.window_end.get_or_insert(end);
+        if self.of_peers.said < PEER_LINES_MAX {
+            self.of_peers.said += 1;
+            return self.say_new(line);
+        }
+        self.of_peers.left_out = self.of_peers.left_out.saturating_add(1);
+    }
+
+    /// Counts a line that is the last one once more.
+    fn count_repeat(&mut self, line: &Line) -> bool {
+        let is_repeat = self.window_end.is_some_and(|end| self.now < end) && *line == self.last;
+        if is_repeat {
+            self.repeats = self.repeats.saturating_add(1);
+        }
+        is_repeat
+    }
+
+    fn say_new(&mut self, line: Line) {
         self.tell_repeats();
         self.print(&line);
         self.last = line;
@@ -81,11 +120,26 @@ impl Report {
         if self.window_end.is_some_and(|end| end <= now) {
             self.window_end = self.tell_repeats().then(|| now.plus_ms(WINDOW_MS));
         }
+        if self.of_peers.window_end.is_some_and(|end| end <= now) {
+            self.tell_left_out();
+        }
     }
 
     /// When [`tick`](Report::tick) has something to tell.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.window_end.filter(|_| self.repeats > 0)
+        let repeats_at = self.window_end.filter(|_| self.repeats > 0);
+        let of_peers = &self.of_peers;
+        let left_out_at = of_peers.window_end.filter(|_| of_peers.left_out > 0);
+        repeats_at.into_iter().chain(left_out_at).min()
+    }
+
+    /// Tells how many lines about peers were left out, if any were, and counts anew.
+    fn tell_left_out(&mut self) {
+        match std::mem::take(&mut self.of_peers).left_out {
+            0 => {}
+            1 => self.say(format_args!("one more line about a client was left out")),
+            n => self.say(format_args!("{n} more lines about clients were left out")),
+        }
     }
 
     /// Tells how often the last line came again, if it did, and whether it did.
@@ -103,7 +157,7 @@ impl Report {
 
     fn print(&mut self, line: &str) {
         match &mut self.sink {
-            Sink::Stderr => print_to_stderr(&self.program, line),
+            Sink::Stderr(stderr) => print_to(stderr, &self.program, line),
             Sink::Syslog(syslog) => syslog.send(line),
         }
     }
@@ -111,16 +165,19 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
+        self.tell_left_out();
         self.tell_repeats();
     }
 }
 
-/// One write for the whole line, so that the lines of two programs do not mix. A closed stderr is nothing to die of.
-fn print_to_stderr(program: &str, line: &str) {
+/// One write for the whole line, so that the lines of two programs do not mix.
+fn print_to(stderr: &mut Lines, program: &str, line: &str) {
     let mut whole: String<{ LINE_MAX_LEN + 64 }> = String::new();
     let _ = fmt::write(&mut whole, format_args!("{program:.60}: {line}"));
     let _ = whole.push('\n');
-    let _ = io::stderr().write_all(whole.as_bytes());
+    stderr.write(&whole, |count| {
+        format!("{program:.60}: lines left out because nobody read them: {count}\n")
+    });
 }
 
 fn line_of(what: fmt::Arguments<'_>) -> Line {
@@ -180,6 +237,16 @@ mod tests {
 
         fn say(&mut self, text: &str) {
             self.report.say(format_args!("{text}"));
+        }
+
+        /// Says so many different lines about peers, of which no more than may be are heard.
+        fn say_of_peers(&mut self, count: u32) {
+            let mut lines = 0;
+            for n in 0..count {
+                self.report.say_of_peer(format_args!("{n}"));
+                lines += self.lines().len();
+            }
+            assert_eq!(lines, PEER_LINES_MAX as usize);
         }
 
         fn tick(&mut self, ms: u64) {
@@ -258,6 +325,34 @@ mod tests {
         heard.say("a");
         heard.report = Report::to_stderr("x");
         assert_eq!(heard.lines(), ["a", "the same once more: a"]);
+    }
+
+    #[test]
+    fn of_many_lines_about_peers_only_some_are_said_in_a_minute() {
+        let mut heard = Heard::new();
+        heard.tick(1_000);
+        heard.say_of_peers(PEER_LINES_MAX + 7);
+        heard.say("anything else");
+        assert_eq!(heard.lines(), ["anything else"]);
+        assert_eq!(heard.report.poll_timeout(), Some(Mono::from_ms(61_000)));
+        heard.tick(60_999);
+        assert!(heard.lines().is_empty());
+        heard.tick(61_000);
+        assert_eq!(heard.lines(), ["7 more lines about clients were left out"]);
+        assert_eq!(heard.report.poll_timeout(), None);
+        heard.say_of_peers(PEER_LINES_MAX + 1);
+        heard.report = Report::to_stderr("x");
+        assert_eq!(heard.lines(), ["one more line about a client was left out"]);
+    }
+
+    #[test]
+    fn the_same_line_about_a_peer_takes_one_place() {
+        let mut heard = Heard::new();
+        for _ in 0..100 {
+            heard.report.say_of_peer(format_args!("a"));
+        }
+        heard.report.say_of_peer(format_args!("b"));
+        assert_eq!(heard.lines(), ["a", "the same 99 times more: a", "b"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod verify;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::Applet;
@@ -14,6 +15,7 @@ use crate::collect::config::Config;
 use crate::collect::shell::{Collector, Options};
 use crate::collect::source::Periods;
 use crate::store::config_file;
+use crate::sys::files;
 
 pub const APPLET: Applet = Applet {
     name: NAME,
@@ -72,7 +74,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         return Ok(());
     }
     let mut daemon = Daemon::start(NAME, &parsed)?;
-    prepare(&options.snmp_dir)?;
+    let _lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
     let mut collector = Collector::new(options, config, reactor);
     daemon.ready()?;
@@ -90,16 +92,33 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 }
 
 /// Makes sure that status files can be written, creating their directory if only that is missing: it often stands
-/// in memory and is gone after a start of the machine.
-fn prepare(snmp_dir: &Path) -> Result<(), Exit> {
+/// in memory and is gone after a start of the machine. The file that is returned is locked, so that no other collector
+/// writes them.
+fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
     let probe = snmp_dir.join(".fetch_logs.tmp");
     std::fs::create_dir_all(snmp_dir)
-        .and_then(|()| std::fs::File::create(&probe))
+        .and_then(|()| File::create(&probe))
         .and_then(|_| std::fs::remove_file(&probe))
         .map_err(|error| {
             let dir = snmp_dir.display();
             Exit::failure(NAME, format!("cannot write status files to {dir}: {error}"))
-        })
+        })?;
+    let path = snmp_dir.join(".fetch_logs.lock");
+    let failed = |error| {
+        let path = path.display();
+        Exit::failure(NAME, format!("cannot lock {path}: {error}"))
+    };
+    let mut options = File::options();
+    let file = files::careful(options.write(true).create(true)).open(&path);
+    let file = file.map_err(failed)?;
+    match files::try_lock(&file).map_err(failed)? {
+        None => Ok(file),
+        Some(pid) => {
+            let dir = snmp_dir.display();
+            let what = format!("another collector, process {pid}, writes status files to {dir}");
+            Err(Exit::failure(NAME, what))
+        }
+    }
 }
 
 fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {

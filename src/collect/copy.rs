@@ -4,6 +4,7 @@
 //! whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which the source goes on with nothing
 //! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
 
+mod change;
 mod fault;
 mod gaps;
 mod means;
@@ -15,6 +16,8 @@ mod unverified;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::change::Change;
+pub use self::change::{Changed, Progress, Syncs};
 use self::fault::system;
 pub use self::fault::{Fault, Found};
 pub use self::means::Means;
@@ -33,6 +36,8 @@ pub struct LocalCopy<F> {
     is_believed: bool,
     /// A write failed: what reads as it should may not be on the disk, and has to be written again.
     is_unwritten: bool,
+    /// Another generation that is about to begin.
+    change: Option<Box<Change>>,
 }
 
 /// The open file.
@@ -166,24 +171,6 @@ impl<F> LocalCopy<F> {
         self.live.as_ref().map_or(0, |live| live.size)
     }
 
-    /// First contact: makes the pointer durable and then opens an empty local copy.
-    pub fn begin<S: WriteStore<File = F>>(
-        &mut self,
-        generation: Generation,
-        means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        let pointer = means.new_pointer(generation);
-        means.write_pointer(&pointer)?;
-        means.sync_dir(&means.paths.pointer_dir)?;
-        if self.live.is_none() {
-            self.live = Some(means.create_live()?);
-        }
-        self.pointer = Some(pointer);
-        self.is_believed = true;
-        self.is_unwritten = false;
-        Ok(())
-    }
-
     /// Appends bytes of the current generation. After an error some of them may be in the file; its size tells.
     pub fn append<S: WriteStore<File = F>>(
         &mut self,
@@ -206,29 +193,6 @@ impl<F> LocalCopy<F> {
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
-    }
-
-    /// The current generation is complete: gives its copy a name of its own and starts an empty one for `next`.
-    /// Returns the name.
-    pub fn rotate<S: WriteStore<File = F>>(
-        &mut self,
-        next: Generation,
-        means: &mut Means<'_, S>,
-    ) -> Result<PathBuf, Fault> {
-        let (Some(mut live), Some(pointer)) = (self.live.take(), self.pointer.take()) else {
-            self.begin(next, means)?;
-            return Ok(means.paths.local.clone());
-        };
-        means.sync_live(&mut live)?;
-        let next = means.new_pointer(next);
-        let rotated = means.move_away(pointer.inode, live.id, live.size, &next)?;
-        drop(live);
-        let (live, pointer) = means.start_next(next)?;
-        self.live = Some(live);
-        self.pointer = Some(pointer);
-        self.is_believed = true;
-        self.is_unwritten = false;
-        Ok(rotated)
     }
 
     /// The server knows the same generation under another name now, or tells it in another way: only the pointer

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::copy::Found;
 use super::trouble::Trouble;
 use crate::ids::Inode;
+use crate::wire::frame::Reason;
 use crate::wire::md5::Hex;
 
 /// One event of one source. Its text is what follows time, address and remote file in an event line.
@@ -15,13 +16,17 @@ pub enum Event<'a> {
     Rotated {
         /// The next generation.
         next: Inode,
+        /// What became of the file on the server.
+        reason: Reason,
         /// The size of the complete copy.
         size: u64,
         /// Its name.
         kept: &'a Path,
     },
-    /// The live file was truncated: what was held of it is kept under a name of its own.
+    /// The file with the same inode is another generation now: what was held is kept under a name of its own.
     Truncated {
+        /// What became of the file on the server.
+        reason: Reason,
         /// The size of what was held.
         size: u64,
         /// Its name.
@@ -153,15 +158,24 @@ impl Event<'_> {
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Rotated { next, size, kept } => {
-                write!(
-                    f,
-                    "rotated to {next}; {size} bytes kept as {}",
-                    kept.display()
-                )
+            Event::Rotated {
+                next,
+                reason,
+                size,
+                kept,
+            } => {
+                match reason {
+                    Reason::Rotated => write!(f, "rotated to {next}")?,
+                    other => write!(f, "{other}, {next} follows")?,
+                }
+                write!(f, "; {size} bytes kept as {}", kept.display())
             }
-            Event::Truncated { size, kept } => {
-                write!(f, "truncated; {size} bytes kept as {}", kept.display())
+            Event::Truncated { reason, size, kept } => {
+                let what = match reason {
+                    Reason::Rotated => Reason::Truncated,
+                    other => *other,
+                };
+                write!(f, "{what}; {size} bytes kept as {}", kept.display())
             }
             Event::Lost(loss) => loss.fmt(f),
             Event::KeptMore { ours, theirs, kept } => write!(

@@ -10,7 +10,7 @@ use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::planted::{self, Fault as Planted};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{End, Frame, Next};
+use crate::wire::frame::{End, Frame, Next, Reason};
 use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
@@ -42,10 +42,16 @@ pub enum Outcome {
     On,
     /// Bytes were appended.
     Grew,
-    /// A generation is complete; its copy has the name it was given.
+    /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
-        /// The copy.
+        /// What there is to say of it, but for that name.
         finished: Finished,
+        /// What ended it.
+        reason: Reason,
+        /// Where the server's copy of it ends, if ours goes on behind that.
+        theirs: Option<u64>,
+        /// The next one.
+        next: Generation,
         /// What came right after it went before the server could send it.
         before_gap: bool,
     },
@@ -233,50 +239,31 @@ impl Framed {
             let loss = Loss {
                 inode: held.inode,
                 offset: end.size,
-                at_least: None,
+                at_least: self
+                    .remote_size
+                    .checked_sub(end.size)
+                    .filter(|len| *len > 0),
                 why: Why::Overtaken,
             };
             means.note_gap(&loss).map_err(Trouble::Files)?;
             events(Event::Lost(loss));
         }
-        let mut finished = Finished {
-            path: means.next_name().map_err(Trouble::Files)?,
+        let finished = Finished {
+            path: std::path::PathBuf::new(),
             inode: held.inode,
             size: end.size,
             md5: end.md5,
             by_content: false,
             classic: held.classic,
         };
-        means.put_on_list(&finished).map_err(Trouble::Files)?;
-        let kept = copy.rotate(generation, means).map_err(Trouble::Files)?;
-        if kept != finished.path {
-            // Somebody else took the name just now.
-            finished.path = kept.clone();
-            means.put_on_list(&finished).map_err(Trouble::Files)?;
-        }
-        if next.inode == held.inode {
-            events(Event::Truncated { size, kept: &kept });
-        } else {
-            events(Event::Rotated {
-                next: next.inode,
-                size,
-                kept: &kept,
-            });
-        }
-        if self.box_size.take().is_some_and(|box_size| box_size < size) {
-            let more = Event::KeptMore {
-                ours: size,
-                theirs: end.size,
-                kept: &kept,
-            };
-            let noted = means.note_kept(&more);
-            events(more);
-            noted.map_err(Trouble::Files)?;
-        }
+        let theirs = self.box_size.take().filter(|box_size| *box_size < size);
         self.remote_size = 0;
         Ok(Outcome::Finished {
             finished,
+            reason: end.reason,
+            theirs,
             before_gap: next.after_gap,
+            next: generation,
         })
     }
 }

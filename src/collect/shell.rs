@@ -6,9 +6,10 @@
 mod journal;
 mod slot;
 mod statuses;
+mod together;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -50,6 +51,8 @@ pub struct Collector {
     slots: Vec<Option<Slot>>,
     deadlines: Deadlines,
     ready: ReadyList,
+    /// Sources whose files change at the end of this turn.
+    changing: BTreeSet<u32>,
     statuses: Statuses,
     store: RealWrite,
     random: Random,
@@ -85,6 +88,7 @@ impl Collector {
             slots: Vec::new(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
+            changing: BTreeSet::new(),
             store: RealWrite::default(),
             random: Random::new(sys::random_seed()),
             boot: sys::boot_id().and_then(|id| BootId::new(&id)),
@@ -123,6 +127,7 @@ impl Collector {
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
             }
+            self.make_changes();
         }
     }
 
@@ -142,7 +147,7 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.changing.is_empty() {
             return Some(self.now.mono);
         }
         let deadlines = [
@@ -215,6 +220,9 @@ impl Collector {
         ) {
             self.ready.push(index);
         }
+        if slot.is_changing() {
+            self.changing.insert(index);
+        }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
         let at = slot.poll_timeout(&self.options.periods);
@@ -250,21 +258,18 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        let by_local = |source: SourceConfig| (source.local.clone(), source);
-        let mut wanted: BTreeMap<PathBuf, SourceConfig> =
-            config.sources.into_iter().map(by_local).collect();
+        let mut wanted = config.sources;
+        wanted.sort_unstable_by(|a, b| a.local.cmp(&b.local));
+        let mut runs = vec![false; wanted.len()];
         for place in &mut self.slots {
-            let unchanged = place.as_ref().filter(|slot| {
-                // Names are looked up again, so that a server that has moved is found.
-                wanted.get(&slot.config().local) == Some(slot.config()) && slot.has_same_address()
-            });
-            match unchanged {
-                Some(slot) => drop(wanted.remove(&slot.config().local)),
+            match place.as_ref().and_then(|slot| unchanged(slot, &wanted)) {
+                Some(at) => runs[at] = true,
                 None => *place = None,
             }
         }
         let mut places = 0..;
-        for config in wanted.into_values() {
+        let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
+        for (config, _) in added {
             let slot = Slot::new(config, self.now.mono);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
@@ -282,6 +287,15 @@ impl Collector {
         }
         self.statuses.remove_unused();
     }
+}
+
+/// Where a slot's source stands among `sources`, which are in the order of their local copies, if nothing about it is
+/// new. Its name is looked up again, so that a server that has moved is found.
+fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
+    let config = slot.config();
+    let found = sources.binary_search_by(|source| source.local.cmp(&config.local));
+    let at = found.ok()?;
+    (sources[at] == *config && slot.has_same_address()).then_some(at)
 }
 
 /// Each source has a socket and a local copy open; a rotation, the status files and the process need some more.

@@ -7,11 +7,13 @@
 
 mod answer;
 mod ask;
+mod change;
 mod checkpoint;
 mod data;
 mod question;
 mod tail;
 
+use self::change::Afterwards;
 use self::tail::Tail;
 use super::audit::Audit;
 use super::backoff::{Backoff, Random};
@@ -47,6 +49,10 @@ pub struct Source<F> {
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
     unproved_from: Option<u64>,
+    /// Changes of the local files wait for the caller.
+    shares_barriers: bool,
+    /// What follows the change that is under way.
+    afterwards: Option<Box<Afterwards>>,
     /// When what came by classic is to be made durable.
     checkpoint_at: Option<Mono>,
     /// A write failed: what the copy seems to hold may not be on the disk.
@@ -59,6 +65,9 @@ pub struct Source<F> {
     noted: Option<Loss>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
+    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
+    /// it has until it is read again.
+    unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
     trouble: Option<Trouble>,
     /// Whether the status of the server has to say `ERR` because of this source.
@@ -219,12 +228,15 @@ impl<F> Source<F> {
             repair: None,
             no_prefix: false,
             unproved_from: None,
+            shares_barriers: false,
+            afterwards: None,
             checkpoint_at: None,
             is_suspect: false,
             tail: Tail::default(),
             told_size: 0,
             noted: None,
             flawed: false,
+            unrecorded: false,
             trouble: None,
             in_error: true,
         }
@@ -286,6 +298,7 @@ impl<F> Source<F> {
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        self.make_change(cx);
         self.handle_checkpoint(cx);
         if self.deadline(cx.periods) > cx.now.mono {
             return;
@@ -349,6 +362,7 @@ impl<F> Source<F> {
         input: &mut [u8],
         cx: &mut Context<'_, S>,
     ) {
+        self.make_change(cx);
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
             Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
@@ -364,6 +378,9 @@ impl<F> Source<F> {
                     if let Err(trouble) = self.handle_reply(asked, reply, cx) {
                         return self.fail(trouble, cx);
                     }
+                    if self.is_changing() {
+                        return self.keep_for_later(&input[used..]);
+                    }
                     &mut input[used..]
                 }
             },
@@ -377,6 +394,7 @@ impl<F> Source<F> {
         closed: Closed,
         cx: &mut Context<'_, S>,
     ) {
+        self.make_change(cx);
         let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
@@ -404,6 +422,7 @@ impl<F> Source<F> {
     /// Closes the local files and opens them again. Where they are not what they were, the connection starts anew.
     /// What was noted as lost counts no longer if its note has been taken away.
     pub fn reopen<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        self.make_change(cx);
         self.flawed = false;
         let Some(old) = self.copy.take() else {
             // In trouble with the files: try again now rather than later.
@@ -466,6 +485,7 @@ impl<F> Source<F> {
             self.is_suspect = false;
         }
         let mut list = means.read_list()?;
+        self.unrecorded = false;
         if let Some(repair) = &self.repair {
             list.retain(|finished| finished.path != repair.finished().path);
         }
@@ -497,6 +517,7 @@ impl<F> Source<F> {
         if !matches!(trouble, Trouble::AskAgain) {
             self.note_unanswered();
         }
+        self.afterwards = None;
         let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
         let good = match self.phase {
             _ if matches!(trouble, Trouble::AskAgain) => true,

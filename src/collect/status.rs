@@ -5,7 +5,7 @@
 //! answers each with [`Servers::done`], and waits no longer than to [`Servers::poll_timeout`]. It may leave actions
 //! for the next turn. Servers of which nothing changed cost nothing until all of them are touched together.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -16,7 +16,8 @@ use crate::time::Mono;
 #[derive(Debug)]
 pub struct Servers {
     servers: Vec<Server>,
-    by_address: BTreeMap<IpAddr, ServerIndex>,
+    /// Sorted by address.
+    by_address: Vec<(IpAddr, ServerIndex)>,
     /// To be looked at now.
     changed: VecDeque<ServerIndex>,
     /// To be looked at again at `retry_at`.
@@ -67,7 +68,7 @@ impl Servers {
     pub fn new(now: Mono) -> Servers {
         Servers {
             servers: Vec::new(),
-            by_address: BTreeMap::new(),
+            by_address: Vec::new(),
             changed: VecDeque::new(),
             failed: Vec::new(),
             retry_at: None,
@@ -80,9 +81,10 @@ impl Servers {
     /// For start-up: only this asks for memory.
     pub fn add_source(&mut self, address: IpAddr) -> ServerIndex {
         let address = address.to_canonical();
-        let index = match self.by_address.get(&address) {
-            Some(index) => *index,
-            None => self.add_server(address),
+        let known = self.by_address.binary_search_by_key(&address, |(a, _)| *a);
+        let index = match known {
+            Ok(at) => self.by_address[at].1,
+            Err(at) => self.add_server(address, at),
         };
         if let Some(server) = self.server_mut(index) {
             server.in_error = server.in_error.saturating_add(1);
@@ -147,10 +149,11 @@ impl Servers {
         Some(retry_at.min(self.touch_at))
     }
 
-    fn add_server(&mut self, address: IpAddr) -> ServerIndex {
+    /// Adds a server; `at` is its place among the addresses.
+    fn add_server(&mut self, address: IpAddr, at: usize) -> ServerIndex {
         let index = ServerIndex(self.servers.len().try_into().unwrap_or(u32::MAX));
         self.servers.push(Server::new(address));
-        self.by_address.insert(address, index);
+        self.by_address.insert(at, (address, index));
         // A server is in one queue at most, so neither will ever need more room than this.
         self.changed.reserve(self.servers.len());
         self.failed.reserve(self.servers.len());

@@ -256,7 +256,74 @@ fn an_empty_live_copy_before_truncations_during_an_outage() {
         pair.reconnect();
         pair.settle();
         pair.check();
+        assert!(!pair.says("lost"), "{}", pair.report());
     }
+}
+
+#[test]
+fn the_very_first_truncations_while_nobody_holds_a_byte_lose_nothing() {
+    for style in [Style::FromOne, Style::FromZero, Style::Date] {
+        for truncations in 1..=4 {
+            let mut pair = Pair::new();
+            pair.log.style = style;
+            pair.log.create();
+            pair.run_ms(20_000);
+            assert!(pair.host.exists("/p/m"));
+            pair.go_away();
+            for _ in 0..truncations {
+                pair.run_ms(1_000);
+                pair.log.lines(3);
+                pair.log.copytruncate();
+            }
+            pair.log.lines(1);
+            pair.reconnect();
+            pair.settle();
+            pair.check();
+            assert!(!pair.says("lost"), "{}", pair.report());
+        }
+    }
+}
+
+#[test]
+fn truncations_of_which_the_first_copy_is_gone_are_told_by_who_holds_no_byte() {
+    for keep in [2, 4] {
+        let mut pair = Pair::following();
+        pair.log.copytruncate();
+        pair.run_ms(20_000);
+        assert_eq!(pair.local(), b"");
+        pair.go_away();
+        for _ in 0..6 {
+            pair.run_ms(10_000);
+            pair.log.lines(3);
+            pair.log.copytruncate();
+            pair.log.retain(keep);
+        }
+        pair.reconnect();
+        pair.settle();
+        pair.check_bytes();
+        pair.check_losses();
+        pair.check_status();
+        assert!(pair.says("lost 101:0"), "{}", pair.report());
+    }
+}
+
+#[test]
+fn lines_known_and_gone_before_a_slow_reader_took_them_are_told() {
+    let mut pair = Pair::following();
+    pair.link.window = 0;
+    pair.log.lines(100);
+    pair.run_ms(5_000);
+    pair.log.truncate();
+    pair.log.lines(2);
+    pair.run_ms(5_000);
+    pair.link.window = 256 * 1024;
+    pair.settle();
+    pair.check();
+    let held = pair.copies()[0].len();
+    let missing = pair.log.generations()[0].bytes.len() - held;
+    let told = format!("lost 101:{held}, at least {missing} bytes");
+    assert!(pair.says(&told), "{}", pair.report());
+    assert_eq!(pair.link.opened(), 1);
 }
 
 #[test]

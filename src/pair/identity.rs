@@ -1,6 +1,7 @@
 //! Which file is which, when inodes, sizes or contents mislead.
 
 use super::Pair;
+use super::link::End;
 
 // The inode lies.
 
@@ -18,7 +19,30 @@ fn an_inode_used_again_is_another_generation() {
         pair.check();
         assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
         assert_eq!(pair.kept().len(), 1);
+        // What it got after our last byte, if anything, nobody knows.
+        assert!(pair.says("lost 101:205, unknown how many bytes"));
     }
+}
+
+#[test]
+fn an_inode_used_again_before_all_was_fetched() {
+    let mut pair = Pair::following();
+    let inode = pair.log.live_inode();
+    pair.go_away();
+    pair.log.lines(1_000);
+    let size = pair.log.live_bytes().len();
+    pair.link.cut_after = Some((20_000, End::Reset));
+    pair.away_after_cut = true;
+    pair.reconnect();
+    pair.log.delete();
+    pair.log.create_as(inode);
+    pair.log.lines(2_000);
+    pair.away_after_cut = false;
+    pair.reconnect();
+    pair.settle();
+    pair.check();
+    let told = format!("lost 101:205, at least {} bytes", size - 205);
+    assert!(pair.says(&told), "{}", pair.report());
 }
 
 #[test]
@@ -89,8 +113,24 @@ fn deleted_and_created_again() {
             pair.settle();
             pair.check();
             assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+            let report = || pair.report();
+            assert_eq!(pair.says("deleted, "), !away, "{}", report());
         }
     }
+}
+
+#[test]
+fn bytes_that_are_changed_in_place_are_a_rewritten_file() {
+    let mut pair = Pair::following();
+    pair.log.lines(3);
+    pair.settle();
+    let held = pair.local();
+    let at = held.len() - 40;
+    pair.log.damage(at, 30);
+    pair.log.lines(1);
+    pair.settle();
+    assert!(pair.says("rewritten; "), "{}", pair.report());
+    assert_eq!(pair.copies()[0], held);
 }
 
 #[test]
@@ -122,7 +162,44 @@ fn replaced_by_a_shorter_or_a_longer_file() {
             pair.settle();
             pair.check();
             assert_eq!(pair.copies()[0], pair.log.generations()[0].bytes);
+            assert_eq!(pair.says("lost"), away, "{}", pair.report());
         }
+    }
+}
+
+#[test]
+fn replaced_by_a_longer_file_that_begins_with_all_we_hold() {
+    let mut pair = Pair::following();
+    pair.go_away();
+    let longer = [pair.log.live_bytes(), noise(9_000, 3)].concat();
+    pair.log.replace(&longer);
+    pair.log.excuse(0);
+    pair.reconnect();
+    pair.log.lines(3);
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.local(), pair.log.live_bytes());
+    assert_eq!(pair.kept().len(), 0);
+    assert!(!pair.says("lost"), "{}", pair.report());
+}
+
+#[test]
+fn replaced_by_a_longer_file_of_which_little_is_different() {
+    // Of what we hold: the start, the end, and the place where the first kilobyte ends.
+    for place in [0, 1_000, 8_999] {
+        let mut pair = Pair::following();
+        pair.log.append(&noise(8_795, 3));
+        pair.run_ms(1_000);
+        assert_eq!(pair.local().len(), 9_000);
+        pair.go_away();
+        let mut longer = [pair.log.live_bytes(), noise(9_000, 5)].concat();
+        longer[place] ^= 1;
+        pair.log.replace(&longer);
+        pair.reconnect();
+        pair.settle();
+        pair.check();
+        assert_eq!(pair.kept().len(), 1);
+        assert!(pair.says("lost 101:9000"), "{}", pair.report());
     }
 }
 

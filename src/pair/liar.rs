@@ -60,6 +60,7 @@ impl Victim {
         let mut bytes = bytes.to_vec();
         self.pair
             .with_source(|source, cx, _| source.handle_input(&mut bytes, cx));
+        while self.pair.change_files() {}
     }
 
     fn close(&mut self) {

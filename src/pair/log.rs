@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::store::ReadStore;
 use crate::store::fake::Fake;
 
+/// What is gone sooner than this may come and go between two looks of the server.
+const LOOK_MS: u64 = 5_000;
+
 /// The log of the box.
 pub struct Log {
     pub disk: Fake,
@@ -17,6 +20,7 @@ pub struct Log {
     rotated: Vec<Rotated>,
     lines: u32,
     day: u32,
+    risen: u32,
     changed: bool,
 }
 
@@ -31,6 +35,8 @@ pub enum Style {
     Date,
     /// Only one, `m.old`.
     Old,
+    /// `m.1` is the oldest.
+    Rising,
 }
 
 /// One life of the log.
@@ -42,6 +48,8 @@ pub struct Generation {
     pub must: usize,
     /// How much of that it must have or say that it was lost. What vanishes between two looks leaves no trace.
     pub traced: usize,
+    /// That holds only for a collector that has some of it.
+    pub traced_if_held: bool,
     pub inode: u64,
     /// The box has destroyed some of it, so that the collector may know of a loss.
     pub harmed: bool,
@@ -51,6 +59,7 @@ pub struct Generation {
 struct Rotated {
     name: String,
     generation: usize,
+    since_ms: u64,
 }
 
 impl Log {
@@ -63,6 +72,7 @@ impl Log {
             rotated: Vec::new(),
             lines: 0,
             day: 20_261_122,
+            risen: 0,
             changed: false,
         }
     }
@@ -141,6 +151,7 @@ impl Log {
         self.rotated.push(Rotated {
             name,
             generation: number,
+            since_ms: self.disk.now_ms(),
         });
         self.changed = true;
     }
@@ -169,6 +180,7 @@ impl Log {
         self.rotated.push(Rotated {
             name,
             generation: number,
+            since_ms: self.disk.now_ms(),
         });
         self.changed = true;
     }
@@ -209,9 +221,18 @@ impl Log {
         while self.rotated.len() > keep {
             let oldest = self.rotated.remove(0);
             self.disk.remove(&oldest.name);
+            let next = self.generations.get(oldest.generation + 1);
+            let next_inode = next.map(|next| next.inode);
             let generation = &mut self.generations[oldest.generation];
             generation.must = 0;
             generation.harmed = true;
+            if self.disk.now_ms() < oldest.since_ms + LOOK_MS {
+                generation.traced = 0;
+            }
+            if Some(generation.inode) == next_inode {
+                // Its file lives on. Who had nothing of it cannot know that there was anything.
+                generation.traced_if_held = true;
+            }
             self.changed = true;
         }
     }
@@ -224,6 +245,10 @@ impl Log {
             Style::Date => {
                 self.day += 1;
                 return format!("/v/m-{}", self.day);
+            }
+            Style::Rising => {
+                self.risen += 1;
+                return format!("/v/m.{}", self.risen);
             }
             Style::Old => {
                 self.retain(0);

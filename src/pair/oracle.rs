@@ -3,6 +3,13 @@
 use super::Pair;
 use super::log::{Generation, ends};
 
+/// A copy that is not empty, and the generation that it is of.
+struct Laid {
+    copy: usize,
+    generation: usize,
+    held: usize,
+}
+
 impl Pair {
     /// The whole promise: every generation in order, once, each finished copy verified, the status right.
     pub fn check(&self) {
@@ -53,47 +60,62 @@ impl Pair {
         }
     }
 
-    /// What cannot be had any more is told, and nothing is said to be lost while all is there.
+    /// What cannot be had any more is told where it is missing, and nothing is said to be lost where all is there.
     pub fn check_losses(&self) {
-        let generations = self.log.generations();
-        if let Err(why) = self.find_untold_loss() {
+        if let Err(why) = self.find_wrong_words(true) {
             panic!("{why}\n{}", self.report());
         }
-        let is_harmed = generations.iter().any(|g| g.harmed);
-        assert!(
-            is_harmed || !self.says("lost "),
-            "a false alarm\n{}",
-            self.report()
-        );
     }
 
     /// What can be said already while the collector is still behind.
     pub fn check_so_far(&self) {
-        if let Err(why) = self.find_untold_loss() {
+        if let Err(why) = self.find_wrong_words(false) {
             panic!("{why}\n{}", self.report());
         }
     }
 
-    fn find_untold_loss(&self) -> Result<(), String> {
+    /// Looks at what lies between each copy and the next: a loss untold, or a false alarm.
+    fn find_wrong_words(&self, settled: bool) -> Result<(), String> {
         let generations = self.log.generations();
-        let held = self.compare(false)?;
-        let last = held.iter().rposition(|held| *held > 0).unwrap_or_default();
-        let untold = (0..last).find(|&number| held[number] < generations[number].traced);
-        match untold.filter(|_| !self.says("lost ") && !self.says("truncated")) {
-            Some(number) => Err(format!(
-                "of generation {number} only {} bytes are held and that is not told: {}",
-                held[number],
-                generations[number].describe()
-            )),
-            None => Ok(()),
+        let laid = self.compare(settled)?;
+        let full = laid.iter();
+        for (this, next) in full.clone().zip(full.skip(1)) {
+            let mut told = self.lost.borrow().clone();
+            told.retain(|(copy, _)| (this.copy..next.copy).contains(copy));
+            let between = &generations[this.generation..next.generation];
+            let missing = |(place, generation): (usize, &Generation)| match place {
+                0 => this.held < generation.traced,
+                _ => generation.traced > 0 && !generation.traced_if_held,
+            };
+            let is_missing = between.iter().enumerate().any(missing);
+            // A file that is gone may have held more than what was copied of it before.
+            let after = generations[this.generation + 1].inode;
+            let is_gone = |generation: &Generation| {
+                let mut inodes = told.iter().map(|(_, inode)| *inode).chain([after]);
+                generation.harmed && inodes.any(|inode| inode == generation.inode)
+            };
+            let is_harmed = between.iter().any(|generation| generation.harmed)
+                || generations[this.generation..].iter().any(is_gone);
+            if is_missing && told.is_empty() {
+                return Err(format!(
+                    "something after {} bytes of generation {} is missing and that is not told",
+                    this.held, this.generation
+                ));
+            }
+            if !is_harmed && !told.is_empty() {
+                return Err(format!(
+                    "a false alarm after generation {}",
+                    this.generation
+                ));
+            }
         }
+        Ok(())
     }
 
-    /// Lays the copies beside the generations, oldest first, and tells how much is held of each. Unless all is
-    /// `settled` the collector may be behind.
-    fn compare(&self, settled: bool) -> Result<Vec<usize>, String> {
+    /// Lays the copies beside the generations, oldest first. Unless all is `settled` the collector may be behind.
+    fn compare(&self, settled: bool) -> Result<Vec<Laid>, String> {
         let generations = self.log.generations();
-        let mut held = vec![0; generations.len()];
+        let mut laid = Vec::new();
         let mut next = 0;
         let copies = self.copies();
         for (number, copy) in copies.iter().enumerate() {
@@ -125,7 +147,11 @@ impl Pair {
             if let Some(skipped) = generations[next..found].iter().position(|g| g.must > 0) {
                 return Err(format!("generation {} was skipped", next + skipped));
             }
-            held[found] = copy.len();
+            laid.push(Laid {
+                copy: number,
+                generation: found,
+                held: copy.len(),
+            });
             next = found + 1;
         }
         match generations[next..]
@@ -133,7 +159,7 @@ impl Pair {
             .position(|g| g.must > 0 && settled)
         {
             Some(left) => Err(format!("generation {} was not fetched", next + left)),
-            None => Ok(held),
+            None => Ok(laid),
         }
     }
 }

@@ -142,6 +142,35 @@ fn up_to_nine_rotations_during_an_outage() {
 }
 
 #[test]
+fn numbers_that_rise() {
+    for away in [false, true] {
+        for copytruncate in [false, true] {
+            let mut pair = Pair::following();
+            pair.log.style = Style::Rising;
+            for _ in 0..6 {
+                if away {
+                    pair.go_away();
+                }
+                pair.log.lines(3);
+                match copytruncate {
+                    true => pair.log.copytruncate(),
+                    false => pair.log.rotate(),
+                }
+                pair.log.lines(2);
+                pair.run_ms(30_000);
+                if away {
+                    pair.reconnect();
+                }
+            }
+            pair.settle();
+            pair.check();
+            assert!(!pair.says("lost"), "{}", pair.report());
+            assert_eq!(pair.kept().len(), 6);
+        }
+    }
+}
+
+#[test]
 fn one_rotation_to_old_during_an_outage() {
     for rotations in 0..=3 {
         let mut pair = Pair::following();

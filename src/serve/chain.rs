@@ -5,6 +5,7 @@
 
 mod mark;
 mod search;
+mod truncation;
 
 use std::io;
 
@@ -12,15 +13,14 @@ use self::mark::Mark;
 use super::catalog::{Choice, Query, Refusal};
 use super::config::Config;
 use super::digest::Digest;
-use super::follow::{Follow, Look, Place};
+use super::follow::{Follow, Look};
 use super::pace::{Pace, Verdict};
-use super::search::{CopyOf, Left, NextFile};
-use super::session::{Context, Ending};
-use super::stream::Turn;
+use super::search::{Left, NextFile};
 use super::survey::{Begun, Occasion, Research};
+use super::turn::{Context, Ending, Turn};
 use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
-use crate::store::{ReadStore, Stat};
+use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{
     self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
@@ -52,6 +52,10 @@ pub struct Chain<F> {
     before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
+    /// Its size then.
+    sound_size: u64,
+    /// Some of it went before it could be sent, and the next NEXT has to tell.
+    has_gap: bool,
     /// What has to be known about other files before this one can go on.
     research: Option<Box<Research>>,
     /// The first bytes of the generation, which no other file comes before.
@@ -114,6 +118,8 @@ impl<F> Chain<F> {
             then,
             before: None,
             sound_ns: stat.mtime_ns,
+            sound_size: offset,
+            has_gap: false,
             research: None,
             proved: None,
             pace: Pace::new(now.mono),
@@ -153,6 +159,7 @@ impl<F> Chain<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
+            Look::Same | Look::Rotated if !self.knows_successor(query) => Turn::On,
             Look::Same if sent && self.is_written_over(Occasion::Emptied, query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
@@ -164,7 +171,13 @@ impl<F> Chain<F> {
             // A file without successor is not over: nothing has come after it yet.
             Look::Same | Look::Deleted => Turn::On,
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => self.finish(self.reason.unwrap_or(Reason::Rotated), cx, query),
+            Look::Rotated => {
+                let by_name = match self.follow.stat().links {
+                    0 => Reason::Deleted,
+                    _ => Reason::Rotated,
+                };
+                self.finish(self.reason.unwrap_or(by_name), cx, query)
+            }
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
@@ -255,12 +268,14 @@ impl<F> Chain<F> {
         if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
+        // The first frame has what was proved to come first.
+        let begun = self.proved.filter(|_| self.mark.is_empty());
         let wanted = match &self.open {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
-                .min(self.proved.map_or(DATA_MAX, |begun| begun.len))
+                .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
         };
         let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
@@ -345,79 +360,6 @@ impl<F> Chain<F> {
         }
     }
 
-    /// Whether what was sent last is still there.
-    fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
-        let follow = &self.follow;
-        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
-        if is_there {
-            self.sound_ns = self.follow.stat().mtime_ns;
-        }
-        Ok(is_there)
-    }
-
-    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
-    /// generation where it stands.
-    fn leave_truncated<S: ReadStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> Turn {
-        if self.open.as_ref().is_some_and(|open| open.taken > 0) {
-            return Turn::Over(Ending::Truncated);
-        }
-        self.open = None;
-        self.proved = None;
-        if self.follow.offset() == 0 {
-            return self.start_over(cx, query);
-        }
-        let (offset, own) = (self.follow.offset(), self.follow.inode());
-        let mark = self.mark.clone();
-        let sent = mark.sent(offset, self.floor_ns);
-        let ask = || query.copy_of(&sent, own);
-        match self.ask(Occasion::Truncated, query, ask) {
-            Ok(Some(copy)) if copy.stat.size >= offset => {
-                self.follow_copy(copy, offset, cx);
-                Turn::On
-            }
-            Ok(copy) => {
-                let without_copy = Stat {
-                    mtime_ns: self.sound_ns,
-                    ..*self.follow.stat()
-                };
-                let held_by = copy.map_or(without_copy, |copy| copy.stat);
-                self.close(Reason::Truncated, &held_by, false, cx, query)
-            }
-            Err(refusal) => self.wait_or_end(refusal, false),
-        }
-    }
-
-    /// Nothing was sent of the file, so nothing ends: the generation is what was copied first since it began, or else
-    /// what the file holds now.
-    fn start_over<S: ReadStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> Turn {
-        match self.first_copy(Occasion::Truncated, query) {
-            Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
-            Ok(None) => match cx.store.stat(self.follow.file()) {
-                Ok(stat) => self.follow.start_over(stat),
-                Err(error) => return Turn::Over(Ending::Unreadable(error)),
-            },
-            Err(refusal) => return self.wait_or_end(refusal, false),
-        }
-        Turn::On
-    }
-
-    /// Goes on with the copy that was made of the generation.
-    fn follow_copy<S>(&mut self, copy: CopyOf<F>, offset: u64, cx: &Context<'_, S>) {
-        let grace_ms = cx.config.grace_ms;
-        self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
-        self.follow.look_soon();
-        self.then = None;
-        self.reason = Some(Reason::Truncated);
-    }
-
     /// The generation is complete and all of it was sent.
     fn finish<S: ReadStore<File = F>>(
         &mut self,
@@ -440,8 +382,14 @@ impl<F> Chain<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true),
             }
         }
-        let stat = *self.follow.stat();
-        self.close(reason, &stat, true, cx, query)
+        let stat = self.follow.stat();
+        let left = Left {
+            inode: stat.id.inode,
+            mtime_ns: stat.mtime_ns,
+            floor_ns: self.floor_ns,
+            then: self.then.or(self.follow.successor()),
+        };
+        self.close(reason, &left, true, cx, query)
     }
 
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
@@ -455,37 +403,38 @@ impl<F> Chain<F> {
         Turn::On
     }
 
-    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `held_by` is the file that holds
-    /// the generation being left or a copy of it, `intact` that the file still being open holds all of it.
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file still
+    /// being open holds all of the one being left.
     fn close<S: ReadStore<File = F>>(
         &mut self,
         reason: Reason,
-        held_by: &Stat,
+        left: &Left,
         intact: bool,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        let left = Left {
-            inode: held_by.id.inode,
-            mtime_ns: held_by.mtime_ns,
-            floor_ns: self.floor_ns,
-            then: self.then.or(self.follow.successor()),
-        };
         let occasion = match intact {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
         };
-        let next = match self.ask(occasion, query, || query.next_after(&left)) {
+        let next = match self.ask(occasion, query, || query.next_after(left)) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
         let size = self.follow.offset();
         let md5 = self.digest.finished(size);
+        if self.sound_size > size {
+            self.has_gap = true;
+            self.say(Frame::Alive {
+                size: self.sound_size,
+            });
+        }
+        let after_gap = std::mem::take(&mut self.has_gap) || next.after_gap;
         self.say(Frame::End(End { size, reason, md5 }));
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
-            after_gap: next.after_gap,
+            after_gap,
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Turn::On
@@ -509,6 +458,7 @@ impl<F> Chain<F> {
         self.floor_ns = floor_ns;
         self.then = then;
         self.sound_ns = stat.mtime_ns;
+        self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.inode());

@@ -5,7 +5,7 @@
 use std::io;
 
 use super::config::FileEntry;
-use super::session::Context;
+use super::turn::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
 use crate::planted::{self, Fault};

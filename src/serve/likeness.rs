@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::catalog::Query;
+use super::catalog::{Query, Refusal};
+use super::survey::Findings;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
 
@@ -73,8 +74,7 @@ impl<S: ReadStore> Query<'_, S> {
         let len = size.min(BLOCK_LEN_MAX as u64) as usize;
         let mut buf = [0; BLOCK_LEN_MAX];
         let end = &mut buf[..len];
-        let read = self.store.read_at(file, end, size - len as u64);
-        if !read.is_ok_and(|read| read == len)
+        if self.read(file, end, size - len as u64) != Some(len)
             || !self.is_same(file, other, size - len as u64, len as u16)
         {
             return false;
@@ -87,7 +87,7 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
     fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
-        is_there(self.store, file, bytes, start).unwrap_or(false)
+        self.noted(is_there(self.store, file, bytes, start)) == Some(true)
     }
 
     /// Whether a file has a block at its place.
@@ -98,8 +98,23 @@ impl<S: ReadStore> Query<'_, S> {
     fn checksum(&self, file: &S::File, start: u64, len: u16, mapped: bool) -> Option<u32> {
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = buf.get_mut(..usize::from(len))?;
-        let read = self.store.read_at(file, bytes, start).ok()?;
+        let read = self.read(file, bytes, start)?;
         (read == bytes.len()).then(|| proof::checksum(bytes, mapped))
+    }
+
+    fn read(&self, file: &S::File, buf: &mut [u8], start: u64) -> Option<usize> {
+        self.noted(self.store.read_at(file, buf, start))
+    }
+
+    /// A file that cannot be read is like no other; but see [`all_was_read`](Self::all_was_read).
+    fn noted<T>(&self, result: io::Result<T>) -> Option<T> {
+        let noted = result.map_err(|error| self.findings.map(|f| f.note_unread(error)));
+        noted.ok()
+    }
+
+    /// Fails if a file could not be read so far.
+    pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
+        self.findings.map_or(Ok(()), Findings::all_was_read)
     }
 
     /// The last block of a file that is not empty.

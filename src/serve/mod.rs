@@ -1,8 +1,8 @@
 //! The log server: one process that serves the log files its configuration names.
 //!
 //! Pure but for the shell: [`config`], [`allow`] and [`glob`] say what may be served to whom, [`catalog`] which file
-//! answers a request, [`survey`] which files there are, [`session`] is one client's machine and [`stream`] its streaming
-//! half.
+//! answers a request, [`survey`] which files there are, [`session`] is one client's machine, [`stream`] and [`chain`]
+//! its streaming halves in classic and in version 2.
 
 pub mod allow;
 pub mod catalog;
@@ -21,3 +21,4 @@ pub mod session;
 pub mod shell;
 pub mod stream;
 pub mod survey;
+pub mod turn;

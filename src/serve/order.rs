@@ -99,16 +99,19 @@ pub fn series(path: &Path) -> Option<Series> {
 /// Brings the ages of the files of one series into the order of their names, where the times of their last writes say
 /// otherwise: clocks are set, and who writes to a rotated file does not rotate it anew. No age becomes less.
 ///
-/// Where every single file says that a greater number is newer, that is how this rotator counts.
+/// Where every single file says that a greater number is newer, that is how this rotator counts; of two files only if
+/// neither number is one that a rotator begins with that counts the other way.
 pub fn follow_names(ages: &mut [&mut Age]) {
     ages.sort_unstable_by_key(|age| (age.rank, age.inode));
     let pairs = ages.len().saturating_sub(1);
+    // Numbers that count rotations since begin with 0 or 1.
+    let counts_up = ages.last().is_some_and(|age| age.rank < -1);
     let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
     let falls = ages
         .windows(2)
         .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
         .count();
-    if is_ambiguous || (falls == pairs && pairs > 1) {
+    if is_ambiguous || (falls == pairs && (pairs > 1 || counts_up)) {
         return;
     }
     let mut newest_ns = 0;
@@ -246,6 +249,9 @@ mod tests {
     #[test]
     fn numbers_may_count_upwards_if_all_files_agree() {
         assert_eq!(ordered(&[10, 20, 30]), [1, 2, 3]);
+        let mut ages = [age("/v/m.7", 10, 7), age("/v/m.8", 20, 8)];
+        follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
+        assert!(ages[0] < ages[1]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct CopyOf<F> {
 
 /// A generation that is over.
 pub struct Left {
-    /// The file that holds it, or its copy, if there is one.
+    /// The file that holds it, or its copy; [`Inode::NONE`] if there is none.
     pub inode: Inode,
     /// Its last write, as far as that was seen.
     pub mtime_ns: u64,
@@ -94,7 +94,15 @@ struct Held<'a> {
 impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
     fn is_newer(&self, rotated: &Candidate) -> bool {
-        self.floor.is_some_and(|floor| rotated.age > floor)
+        self.floor
+            .is_some_and(|floor| rotated.age > floor && !rotated.is_at_floor(floor.mtime_ns()))
+    }
+
+    /// Whether no generation after the client's has been deleted to make room: one older than that is still there, or
+    /// there never was one.
+    fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
+        self.floor
+            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.age <= floor))
     }
 }
 
@@ -125,9 +133,9 @@ impl<S: ReadStore> Query<'_, S> {
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) => {
                 let is_sure = held.offset > 0 || stat.id.inode == asked;
-                return Ok(match is_sure || has_older(rotated, held.floor) {
+                return Ok(match is_sure || held.none_after_is_gone(rotated) {
                     true => self.go_on(file, stat, &held, None, rotated),
-                    false => self.lose(file, stat, true, rotated),
+                    false => self.lose(file, stat, rotated),
                 });
             }
             Err(live) => live,
@@ -137,12 +145,10 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let is_newer = |c: &Candidate| held.is_newer(c);
         if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, true, rotated));
+            return Ok(self.lose(file, stat, rotated));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        // Where the live file has its inode, the client's generation was truncated. What the box lost, nobody has.
-        let is_lost = stat.id.inode != asked;
-        Ok(self.lose(file, stat, is_lost, rotated))
+        Ok(self.lose(file, stat, rotated))
     }
 
     /// What comes after a generation that is over.
@@ -151,7 +157,8 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let after = left.age(rotated);
         let is_next = |c: &Candidate| {
-            (c.age > after || Some(c.age.inode) == left.then) && c.age.inode != left.inode
+            let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
+            (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = match planted::is(Fault::MiddleSkipped) {
             true => None,
@@ -169,7 +176,7 @@ impl<S: ReadStore> Query<'_, S> {
             Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
         };
         Ok(NextFile {
-            then: then(&stat, rotated),
+            then: then(&stat, rotated, floor_ns),
             after_gap: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,
@@ -178,21 +185,42 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// A copy of the generation that began in the file `own` after `floor_ns`, if there is one: of what was written and
-    /// truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
+    /// The rotated generation that comes right after that in the file `own`, which began after `floor_ns`, if that is
+    /// rotated and not the newest.
+    pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
+            return Ok(None);
+        };
+        let is_newer = |c: &Candidate| c.age > own.age && !c.is_at_floor(floor_ns);
+        let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
+        Ok(found.map(|(_, stat)| stat.id.inode))
+    }
+
+    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is one: of what was written
+    /// and truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
     /// come back.
     pub fn first_copy(
         &self,
-        own: Inode,
+        own: Stat,
         before: Option<Inode>,
         floor_ns: u64,
     ) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let floor = Age::floor(floor_ns);
-        let own = rotated.iter().find(|c| c.age.inode == own);
+        let is_live = live
+            .as_ref()
+            .is_some_and(|(_, stat)| stat.id.inode == own.id.inode);
+        let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
+            Some(own) => Some(own.age),
+            None if is_live => None,
+            // It has no name any more. What was written later is in other files because that is where it belongs.
+            None => Some(Age::floor(own.mtime_ns)),
+        };
         let may = |c: &Candidate| {
-            let comes_first = own.is_none_or(|own| c.age < own.age);
+            let comes_first = limit.is_none_or(|limit| c.age < limit);
             comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
         };
         let is_copy =
@@ -269,6 +297,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             live => live,
         };
+        self.all_was_read()?;
         if !is_strong {
             return Ok(Err(live));
         }
@@ -336,6 +365,7 @@ impl<S: ReadStore> Query<'_, S> {
                     _ if stat.id.inode == asked => self.last_common(file, held),
                     _ => None,
                 });
+        self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
             return Ok(live
@@ -347,10 +377,11 @@ impl<S: ReadStore> Query<'_, S> {
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
         let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
-        Ok(shorter.and_then(|(file, stat)| {
+        let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
-        }))
+        });
+        self.all_was_read().map(|()| choice)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
@@ -394,34 +425,30 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;
             terms.mtime_ns = terms.mtime_ns.max(held.floor.map_or(0, Age::mtime_ns));
+            choice.then = then(&choice.stat, rotated, terms.mtime_ns);
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
         choice
     }
 
-    /// Another generation in place of the client's, which is nowhere. `is_lost` says that there was more of that, or
-    /// may have been.
-    fn lose(
-        &self,
-        file: S::File,
-        stat: Stat,
-        is_lost: bool,
-        rotated: &Candidates,
-    ) -> Choice<S::File> {
+    /// Another generation in place of the client's, which is nowhere, be it that its file was truncated or deleted. What
+    /// it got after the client's last byte, nobody has.
+    fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
         let mut choice = self.begin(file, stat, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
-            terms.lost = is_lost;
+            terms.lost = true;
         }
         choice
     }
 
     /// A generation from its start.
     fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+        let floor_ns = floor_ns(&stat, rotated);
         let terms = Terms {
             size: stat.size,
-            mtime_ns: floor_ns(&stat, rotated),
+            mtime_ns: floor_ns,
             boot: self.store.boot(),
             ..Terms::default()
         };
@@ -435,33 +462,25 @@ impl<S: ReadStore> Query<'_, S> {
                 v2: Some(terms),
             },
             place: place_of(&stat, rotated),
-            then: then(&stat, rotated),
+            then: then(&stat, rotated, floor_ns),
             stat,
         }
     }
 }
 
-/// Whether a generation older than the client's is still there. Then none of those after it has been deleted to make
-/// room.
-fn has_older(rotated: &Candidates, floor: Option<Age>) -> bool {
-    rotated
-        .iter()
-        .any(|c| floor.is_some_and(|floor| c.age <= floor))
-}
-
-/// A moment that no generation older than this one was written after.
+/// A moment that no generation older than this one was written after; 0 if there is none.
 fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
-    let floor = match find(stat, rotated) {
-        Some(found) => Some(found.age.mtime_ns()),
-        None => rotated.iter().map(|c| c.age.mtime_ns()).max(),
-    };
-    floor.unwrap_or(0).max(stat.mtime_ns)
+    let own = find(stat, rotated).map(|own| own.age);
+    let older = rotated.iter().map(|c| c.age);
+    let older = older.filter(|age| own.is_none_or(|own| *age < own));
+    older.map(Age::mtime_ns).max().unwrap_or(0)
 }
 
 /// The rotated file that comes after another one.
-fn then(stat: &Stat, rotated: &Candidates) -> Option<Inode> {
+fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
     let own = find(stat, rotated)?.age;
-    order::next_newer(rotated.iter().map(|c| c.age), own).map(|age| age.inode)
+    let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
+    order::next_newer(others.map(|c| c.age), own).map(|age| age.inode)
 }
 
 /// Which file of the log it is.
@@ -476,3 +495,6 @@ fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
 fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
     rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
+
+#[cfg(test)]
+mod tests;

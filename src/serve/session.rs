@@ -9,27 +9,25 @@
 
 mod answer;
 
-use std::fmt;
-use std::io;
 use std::net::IpAddr;
 
 use self::answer::Searching;
-use super::catalog::{Query, Refusal};
+use super::catalog::Query;
 use super::chain::Chain;
 use super::config::Config;
 use super::job::Job;
-use super::memory::Memory;
-use super::stream::{Stream, Turn};
-use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
+use super::stream::Stream;
+use super::turn::{Context, Ending, Turn};
+use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::store::ReadStore;
-use crate::time::{Mono, Now};
-use crate::wire::escape::Escaped;
+use crate::time::Mono;
 use crate::wire::line::{LineBuf, Progress};
-use crate::wire::request::BadRequest;
 
 /// One client's state.
 pub struct Session<F> {
     peer: IpAddr,
+    /// It takes none of the places for clients.
+    is_extra: bool,
     phase: Phase<F>,
 }
 
@@ -40,6 +38,8 @@ enum Phase<F> {
     Request {
         line: Box<LineBuf<REQUEST_MAX_LEN>>,
         deadline: Mono,
+        /// Why the client will not be served, whatever it asks for.
+        full: Option<&'static str>,
     },
     /// Classic: a file is being sent, or watched for growth.
     Streaming(Stream<F>),
@@ -53,108 +53,36 @@ enum Phase<F> {
     Ended(Ending),
 }
 
-/// Why a session is over.
-#[derive(Debug)]
-pub enum Ending {
-    /// The request line grew too long.
-    TooLong,
-    /// The request line did not come in time.
-    Late,
-    /// The request line makes no sense.
-    BadRequest(BadRequest),
-    /// The path is not configured.
-    NotServed(Box<[u8]>),
-    /// The path is configured, but nothing there can be served.
-    Refused(Refusal),
-    /// The client sent something after its request line.
-    Chatter,
-    /// The client went away.
-    Left,
-    /// The client took no byte for too long.
-    Stalled,
-    /// The generation is complete: it was rotated, or deleted, and is quiet. The client comes back for the next one.
-    Rotated,
-    /// The file became shorter than what was sent of it. The client comes back.
-    Truncated,
-    /// The open file cannot be read any more.
-    Unreadable(io::Error),
-    /// A changed configuration no longer allows it.
-    Withdrawn,
-    /// What was asked for was answered; there is no more to come.
-    Answered,
-}
-
-impl Ending {
-    /// Whether this is worth a line in the server's own log: clients come and go and files rotate all day.
-    pub fn is_noteworthy(&self) -> bool {
-        !matches!(
-            self,
-            Ending::Left
-                | Ending::Rotated
-                | Ending::Truncated
-                | Ending::Answered
-                | Ending::Refused(Refusal::Missing)
-        )
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ending::TooLong => write!(f, "sent a request line longer than {REQUEST_MAX_LEN} bytes"),
-            Ending::Late => write!(
-                f,
-                "sent no complete request line within {} s",
-                REQUEST_TIMEOUT_MS / 1000
-            ),
-            Ending::BadRequest(bad) => write!(f, "sent {bad}"),
-            Ending::NotServed(path) => {
-                let start = path.get(..SHOWN_PATH_LEN);
-                let dots = start.map_or("", |_| "...");
-                write!(
-                    f,
-                    "{}{dots} is not in %files",
-                    Escaped(start.unwrap_or(path))
-                )
-            }
-            Ending::Refused(refusal) => refusal.fmt(f),
-            Ending::Chatter => f.write_str("the client sent something after its request line"),
-            Ending::Left => f.write_str("the client went away"),
-            Ending::Stalled => f.write_str("the client takes no data"),
-            Ending::Rotated => f.write_str("the file was rotated"),
-            Ending::Truncated => f.write_str("the file was truncated"),
-            Ending::Answered => f.write_str("it was answered"),
-            Ending::Withdrawn => f.write_str("the configuration no longer allows it"),
-            Ending::Unreadable(error) => write!(f, "cannot read it any more: {error}"),
-        }
-    }
-}
-
-/// Bytes of a path that a client made up which are worth showing.
-const SHOWN_PATH_LEN: usize = 100;
-
-/// What a session is handed with every call.
-pub struct Context<'a, S> {
-    /// The files.
-    pub store: &'a S,
-    /// What may be served, and the periods.
-    pub config: &'a Config,
-    /// What the server remembers of generations.
-    pub memory: &'a mut Memory,
-    /// This turn's time.
-    pub now: Now,
-}
-
 impl<F> Session<F> {
     /// A client that has just been accepted.
     pub fn new(peer: IpAddr, now: Mono) -> Session<F> {
         Session {
             peer,
+            is_extra: false,
             phase: Phase::Request {
                 line: Box::default(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
+                full: None,
             },
         }
+    }
+
+    /// A client for which there is no place. Only its request line tells whether it understands why.
+    pub fn turned_away(peer: IpAddr, why: &'static str, now: Mono) -> Session<F> {
+        Session {
+            peer,
+            is_extra: true,
+            phase: Phase::Request {
+                line: Box::default(),
+                deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
+                full: Some(why),
+            },
+        }
+    }
+
+    /// Whether the client takes none of the places, because it is only told that there is none.
+    pub fn is_turned_away(&self) -> bool {
+        self.is_extra
     }
 
     /// The client's address.
@@ -206,7 +134,7 @@ impl<F> Session<F> {
     /// Bytes came from the client. All of them are consumed: there is one line to be had and anything behind it ends
     /// the session.
     pub fn handle_input<S: ReadStore<File = F>>(&mut self, input: &[u8], cx: &mut Context<'_, S>) {
-        let Phase::Request { line, .. } = &mut self.phase else {
+        let Phase::Request { line, full, .. } = &mut self.phase else {
             if !input.is_empty() && self.ending().is_none() {
                 self.end(Ending::Chatter);
             }
@@ -217,6 +145,10 @@ impl<F> Session<F> {
             (_, Progress::TooLong) => self.end(Ending::TooLong),
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
+                if let Some(why) = *full {
+                    self.phase = answer::turn_away(why, line.line(), cx.now.mono);
+                    return;
+                }
                 let line = std::mem::take(line);
                 self.phase = answer::answer(self.peer, line, cx);
             }
@@ -238,7 +170,9 @@ impl<F> Session<F> {
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let turn = match &mut self.phase {
-            Phase::Request { deadline, .. } if *deadline <= cx.now.mono => Turn::Over(Ending::Late),
+            Phase::Request { deadline, full, .. } if *deadline <= cx.now.mono => {
+                Turn::Over(full.map_or(Ending::Late, Ending::Full))
+            }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
             Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
                 chain.handle_timeout(cx, query)

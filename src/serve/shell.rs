@@ -17,8 +17,9 @@ use self::listener::Listener;
 use self::watches::Watches;
 use super::config::Config;
 use super::memory::Memory;
-use super::session::{Context, Ending, Session};
-use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, WORK_MS};
+use super::session::Session;
+use super::turn::{Context, Ending};
+use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::slab::Slab;
@@ -84,6 +85,24 @@ enum Rest {
     None,
 }
 
+/// Why a peer does not become a client.
+#[derive(PartialEq, Eq)]
+enum TurnedAway {
+    NotAllowed,
+    Full,
+    FullForAddress,
+}
+
+impl TurnedAway {
+    fn why(&self) -> &'static str {
+        match self {
+            TurnedAway::NotAllowed => "is not in %hosts_allow",
+            TurnedAway::Full => "there are $max_clients clients already",
+            TurnedAway::FullForAddress => "has $max_clients_per_ip connections already",
+        }
+    }
+}
+
 impl Server {
     /// Takes over a socket that [`bind`] made. `config_path` is read again at SIGHUP.
     pub fn new(
@@ -143,12 +162,22 @@ impl Server {
             if self.listener.is_due(self.now.mono) {
                 self.accept();
             }
-            for _ in 0..self.ready.len() {
-                if let Some(index) = self.ready.pop() {
-                    self.drive(index, |_, _, _| {});
-                }
-            }
+            self.send_more();
             self.work();
+        }
+    }
+
+    /// Sends to clients that take as much as they are given, each its share, to all together no longer than a line of
+    /// another log may wait.
+    fn send_more(&mut self) {
+        let watch = Stopwatch::start();
+        for _ in 0..self.ready.len() {
+            if watch.ms() >= SEND_MS {
+                return;
+            }
+            if let Some(index) = self.ready.pop() {
+                self.drive(index, |_, _, _| {});
+            }
         }
     }
 
@@ -198,11 +227,11 @@ impl Server {
             LISTENER => self.accept(),
             WATCHES => self.handle_changes(),
             _ if self.clients.generation(event.token.index) == Some(event.token.generation) => {
-                self.drive(event.token.index, |client, cx, buf| {
-                    if event.readable {
-                        client.read(cx, buf);
-                    }
-                });
+                if event.readable {
+                    self.drive(event.token.index, |client, cx, buf| client.read(cx, buf));
+                } else {
+                    self.ready.push(event.token.index);
+                }
             }
             _ => {}
         }
@@ -246,7 +275,7 @@ impl Server {
         };
         if ending.is_noteworthy() {
             self.report
-                .say(format_args!("{}: {ending}", client.peer.ip()));
+                .say_of_peer(format_args!("{}: {ending}", client.peer.ip()));
         }
         self.deadlines.set(index, None);
         for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
@@ -286,14 +315,22 @@ impl Server {
             let Some((stream, peer)) = accepted else {
                 return;
             };
-            if let Err(why) = self.admit(&peer) {
-                self.report.say(format_args!("{}: {why}", peer.ip()));
-                continue;
-            }
+            let session = match self.admit(&peer) {
+                Ok(()) => Session::new(peer.ip(), self.now.mono),
+                Err(turned_away) => {
+                    let why = turned_away.why();
+                    self.report
+                        .say_of_peer(format_args!("{}: {why}", peer.ip()));
+                    if !self.may_tell(&turned_away) {
+                        continue;
+                    }
+                    Session::turned_away(peer.ip(), why, self.now.mono)
+                }
+            };
             let client = Client {
                 stream,
                 peer,
-                session: Session::new(peer.ip(), self.now.mono),
+                session,
             };
             let (index, generation) = self.clients.insert(client);
             let registered = self
@@ -302,7 +339,7 @@ impl Server {
                 .map(|client| client.register(self.reactor.registry(), index, generation));
             if let Some(Err(error)) = registered {
                 self.report
-                    .say(format_args!("{}: cannot be served: {error}", peer.ip()));
+                    .say_of_peer(format_args!("{}: cannot be served: {error}", peer.ip()));
                 self.clients.remove(index, generation);
                 continue;
             }
@@ -312,20 +349,36 @@ impl Server {
     }
 
     /// Whether a peer may become a client.
-    fn admit(&self, peer: &SocketAddr) -> Result<(), &'static str> {
+    fn admit(&self, peer: &SocketAddr) -> Result<(), TurnedAway> {
         let config = &self.files.config;
         let ip = peer.ip();
         if !config.hosts.allows(&ip) {
-            return Err("is not in %hosts_allow");
+            return Err(TurnedAway::NotAllowed);
         }
-        if self.clients.len() >= config.max_clients || self.clients.is_full() {
-            return Err("there are $max_clients clients already");
+        if self.clients.is_full() || self.served().count() >= config.max_clients {
+            return Err(TurnedAway::Full);
         }
-        let of_this_ip = self.clients.iter().filter(|(_, _, c)| c.peer.ip() == ip);
-        if of_this_ip.count() >= config.max_clients_per_ip {
-            return Err("has $max_clients_per_ip connections already");
+        if self
+            .served()
+            .filter(|client| client.peer.ip() == ip)
+            .count()
+            >= config.max_clients_per_ip
+        {
+            return Err(TurnedAway::FullForAddress);
         }
         Ok(())
+    }
+
+    /// Whether there is room to tell a peer why it is turned away.
+    fn may_tell(&self, turned_away: &TurnedAway) -> bool {
+        let extra = self.clients.len() - self.served().count();
+        *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.clients.is_full()
+    }
+
+    /// The clients that take a place.
+    fn served(&self) -> impl Iterator<Item = &Client> {
+        let clients = self.clients.iter().map(|(_, _, client)| client);
+        clients.filter(|client| !client.session.is_turned_away())
     }
 
     /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their connection; a faulty file

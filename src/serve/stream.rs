@@ -7,7 +7,7 @@ use super::catalog::Choice;
 use super::config::Config;
 use super::follow::{Follow, Look};
 use super::pace::{Pace, Verdict};
-use super::session::{Context, Ending};
+use super::turn::{Context, Ending, Turn};
 use crate::limits::REPLY_MAX_LEN;
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
@@ -22,14 +22,6 @@ pub struct Stream<F> {
     /// A keep-alive is to be sent.
     alive_due: bool,
     pace: Pace,
-}
-
-/// Whether a stream goes on.
-pub enum Turn {
-    /// It does.
-    On,
-    /// It does not, and this is why.
-    Over(Ending),
 }
 
 impl<F> Stream<F> {

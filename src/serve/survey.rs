@@ -32,6 +32,8 @@ pub enum Occasion {
     Emptied,
     /// A file no longer holds what was sent of it.
     Truncated,
+    /// Another file has the name of one that is still being sent.
+    Superseded,
     /// A file has been replaced by another.
     Rotated,
 }
@@ -93,6 +95,8 @@ pub struct Findings {
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
     is_paused: Cell<bool>,
+    /// Why the bytes of a file could not be compared.
+    unread: Cell<Option<io::Error>>,
 }
 
 /// What is asked of one rotated file after another.
@@ -127,6 +131,7 @@ impl Findings {
             verdicts: RefCell::default(),
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
+            unread: Cell::default(),
         }
     }
 
@@ -154,6 +159,19 @@ impl Findings {
         found.map(|c| c.path.as_path())
     }
 
+    /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
+    pub(super) fn note_unread(&self, error: io::Error) {
+        self.unread.set(Some(error));
+    }
+
+    /// Fails if that happened since this was asked last.
+    pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
+        match self.unread.take() {
+            Some(error) => Err(Refusal::Unreadable(error)),
+            None => Ok(()),
+        }
+    }
+
     /// The answer to a question about one file, which `judge` finds at most once.
     pub(super) fn score(
         &self,
@@ -171,6 +189,9 @@ impl Findings {
         };
         self.credit.set(credit);
         let score = judge()?;
+        if question != Question::Likeness {
+            self.all_was_read()?;
+        }
         self.verdicts.borrow_mut().push(Verdict {
             question,
             inode,
@@ -188,6 +209,8 @@ pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
 pub(super) struct Candidate {
     /// Its place among the others.
     pub age: Age,
+    /// Its last write, whatever its name says.
+    pub written_ns: u64,
     /// Its size.
     pub size: u64,
     /// See [`order::series`].
@@ -249,8 +272,12 @@ impl Survey {
         if order::is_compressed(path) {
             return;
         }
-        let Ok(stat) = store.stat_path(path) else {
-            return;
+        let stat = match store.stat_path(path) {
+            Ok(stat) => stat,
+            Err(error) => {
+                self.walk.note(error);
+                return;
+            }
         };
         let inode = stat.id.inode;
         let is_known = || self.found.iter().any(|c| c.age.inode == inode);
@@ -297,9 +324,16 @@ impl Survey {
 }
 
 impl Candidate {
+    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose last write that is: then
+    /// its name misleads.
+    pub fn is_at_floor(&self, floor_ns: u64) -> bool {
+        self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
+    }
+
     fn new(path: &Path, stat: &Stat) -> Candidate {
         Candidate {
             age: Age::of(path, stat),
+            written_ns: stat.mtime_ns,
             size: stat.size,
             series: order::series(path),
             path: path.to_path_buf(),

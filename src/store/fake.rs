@@ -34,6 +34,8 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// Calls that make something durable.
+    syncs: u32,
     /// All bytes that were written over others.
     overwritten: Vec<u8>,
     boot: u32,
@@ -73,6 +75,11 @@ impl Fake {
     /// Sets the time that the next writes leave on their files.
     pub fn at_ms(&self, ms: u64) {
         self.0.borrow_mut().now_ns = ms * 1_000_000;
+    }
+
+    /// The time set last.
+    pub fn now_ms(&self) -> u64 {
+        self.0.borrow().now_ns / 1_000_000
     }
 
     /// Appends to a file, creating it first if need be. Returns its inode.
@@ -217,6 +224,16 @@ impl Fake {
         let mut disk = self.0.borrow_mut();
         disk.dead_from = None;
         disk.failures.clear();
+    }
+
+    /// Calls so far that made something durable.
+    pub fn syncs(&self) -> u32 {
+        self.0.borrow().syncs
+    }
+
+    /// Begins to count them anew.
+    pub fn forget_syncs(&self) {
+        self.0.borrow_mut().syncs = 0;
     }
 
     /// All bytes that were written over others, in the order in which they came.
@@ -501,14 +518,17 @@ impl WriteStore for Fake {
     }
 
     fn sync_file(&mut self, _: &Handle) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 
     fn sync_dir(&mut self, _: &Path) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 
     fn sync_all(&mut self, _: &Path) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.call()
     }
 

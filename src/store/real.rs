@@ -56,8 +56,7 @@ impl ReadStore for RealRead {
     }
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
-        let entries = fs::read_dir(dir)?;
-        Ok(Box::new(entries.map(|entry| Ok(entry?.file_name()))))
+        Ok(Box::new(files::Names::of(dir)?))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::cvt;
 
-pub use super::platform::{nobody_writes, rename_noreplace, sync_fs};
+pub use super::platform::{Names, nobody_writes, rename_noreplace, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no terminal as ours.
 pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -187,6 +187,24 @@ mod tests {
             matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)),
             "{error}"
         );
+    }
+
+    #[test]
+    fn every_name_in_a_large_directory_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected: Vec<String> = (0..300).map(|n| format!("{n}{:a<50}", "")).collect();
+        for name in &expected {
+            File::create(dir.path().join(name)).unwrap();
+        }
+        expected.sort();
+        let names = Names::of(dir.path()).unwrap();
+        let mut found: Vec<String> = names
+            .map(|name| name.unwrap().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, expected);
+        let error = Names::of(&dir.path().join("none")).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]

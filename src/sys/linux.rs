@@ -1,9 +1,10 @@
 //! What only Linux has. `other.rs` has the same functions for everybody else.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
@@ -55,6 +56,79 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The names in a directory, without `.` and `..`, some read at a time; the first error is the last item. By hand, for the
+/// standard library ends the process where closing a directory fails.
+pub struct Names {
+    dir: File,
+    entries: Box<Entries>,
+    /// Those that are there and were not told yet.
+    left: Range<usize>,
+    is_over: bool,
+}
+
+/// Room for directory entries, aligned as the kernel writes them.
+#[repr(align(8))]
+struct Entries([u8; 4096]);
+
+impl Names {
+    /// Opens a directory.
+    pub fn of(dir: &Path) -> io::Result<Names> {
+        Ok(Names {
+            dir: open_dir(dir)?,
+            entries: Box::new(Entries([0; 4096])),
+            left: 0..0,
+            is_over: false,
+        })
+    }
+
+    fn read_more(&mut self) -> io::Result<()> {
+        let buf = &mut self.entries.0;
+        // SAFETY: the descriptor is open during the call, which writes no more than it is told there is room for.
+        let len = cvt(unsafe {
+            libc::syscall(
+                libc::SYS_getdents64,
+                self.dir.as_raw_fd(),
+                buf.as_mut_ptr(),
+                buf.len(),
+            )
+        })?;
+        self.left = 0..usize::try_from(len).unwrap_or(0);
+        self.is_over = self.left.is_empty();
+        Ok(())
+    }
+}
+
+impl Iterator for Names {
+    type Item = io::Result<OsString>;
+
+    fn next(&mut self) -> Option<io::Result<OsString>> {
+        while !self.is_over {
+            let entries = self.entries.0.get(self.left.clone()).unwrap_or_default();
+            if let Some((name, len)) = first_name(entries) {
+                let is_itself = matches!(name, b"." | b"..");
+                let name = OsStr::from_bytes(name).to_owned();
+                self.left.start += len;
+                if !is_itself {
+                    return Some(Ok(name));
+                }
+            } else if let Err(error) = self.read_more() {
+                self.is_over = true;
+                return Some(Err(error));
+            }
+        }
+        None
+    }
+}
+
+/// The name in the first of some directory entries, and the length of that entry.
+fn first_name(entries: &[u8]) -> Option<(&[u8], usize)> {
+    // struct linux_dirent64: inode and position, 8 bytes each, then this entry's length, its type, its name and a NUL.
+    let len = entries.get(16..18)?.try_into().ok()?;
+    let len = usize::from(u16::from_ne_bytes(len));
+    let name = entries.get(19..len)?.split(|byte| *byte == 0).next()?;
+    Some((name, len))
+}
+
 /// Whether it is certain that nobody has the file, which must be open for reading only, open for writing: only then
 /// does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is given back at once. `false` where that is
 /// not known, as on a file of somebody else's without the privilege.
@@ -69,6 +143,24 @@ pub fn nobody_writes(file: &File) -> bool {
         set(libc::F_UNLCK);
     }
     granted
+}
+
+/// Lets a socket count as writable as soon as fewer than `bytes` wait unsent in the kernel, and not only when a good
+/// part of its buffer is free (tcp(7), `TCP_NOTSENT_LOWAT`).
+pub fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that `value` is.
+    cvt(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
 }
 
 /// The mark of this start of the machine; `None` where it cannot be told.

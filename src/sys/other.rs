@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
@@ -30,9 +30,33 @@ pub fn sync_fs(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The names in a directory, without `.` and `..`.
+pub struct Names(std::fs::ReadDir);
+
+impl Names {
+    /// Opens a directory.
+    pub fn of(dir: &Path) -> io::Result<Names> {
+        std::fs::read_dir(dir).map(Names)
+    }
+}
+
+impl Iterator for Names {
+    type Item = io::Result<std::ffi::OsString>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.0.next()?;
+        Some(entry.map(|entry| entry.file_name()))
+    }
+}
+
 /// Nobody can tell.
 pub fn nobody_writes(_file: &File) -> bool {
     false
+}
+
+/// Does nothing: a socket counts as writable when a good part of its buffer is free.
+pub fn limit_unsent(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// Nothing tells one start of the machine from the next.
@@ -40,6 +64,7 @@ pub fn boot_id() -> Option<String<36>> {
     None
 }
 
+/// The name stays that of the file.
 pub(super) fn set_process_name(_name: &str) {}
 
 #[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "macos"))]
@@ -54,6 +79,7 @@ pub(super) fn errno_place() -> *mut libc::c_int {
     unsafe { libc::__errno() }
 }
 
+/// The C library's own clock is wide enough.
 pub(super) fn read_wide_clock(_clock: libc::clockid_t) -> Option<Reading> {
     None
 }

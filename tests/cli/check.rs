@@ -149,3 +149,20 @@ fn a_configuration_that_cannot_be_read_is_a_fault_too() {
         assert!(directory.stderr.contains("cannot read "), "{directory:?}");
     }
 }
+
+#[test]
+fn a_fifo_for_a_configuration_is_not_waited_for() {
+    let place = Place::new();
+    for applet in DAEMONS {
+        let config = place.path(config_of(applet));
+        fs::remove_file(&config).unwrap();
+        let made = Command::new("mkfifo").arg(&config).status();
+        assert!(made.unwrap().success());
+        for options in [&["-t"][..], &[]] {
+            let ended = run(place.daemon(applet, options));
+            assert_eq!(ended.status, Some(78), "{ended:?}");
+            let text = format!("cannot read {}: it is not a regular file", config.display());
+            assert!(ended.stderr.contains(&text), "{ended:?}");
+        }
+    }
+}

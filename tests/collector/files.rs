@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::common::FETCHLOGS;
 use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::patience::for_a_while;
 use super::common::scripted::{Call, Scripted};
@@ -219,7 +220,9 @@ fn two_names_of_one_file_are_noticed() {
     place.wait_for("dir/log", b"abcdefghi");
 
     // Neither did the second take the lock away from the first.
-    let second = place.start(&[]);
+    let mut command = Command::new(FETCHLOGS);
+    command.args(["fetch_logs".into(), place.path("snmp2"), place.path("conf")]);
+    let second = Collector::spawn(&mut command);
     second.out.wait_for_nth("another collector", 2);
     second.kill();
 

@@ -288,3 +288,30 @@ fn a_slow_or_greedy_source_slows_nobody() {
     assert_eq!(place.read("good"), expected);
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
+
+/// The second address of a name is tried where the first does not answer.
+#[test]
+fn every_address_of_a_name_has_its_turn() {
+    use std::net::ToSocketAddrs;
+    let addresses: Vec<SocketAddr> = ("localhost", 1).to_socket_addrs().unwrap().collect();
+    let [_, .., last] = &addresses[..] else {
+        println!("skipped: localhost has one address only");
+        return;
+    };
+    let server = Scripted::on(last.ip());
+    let place = Place::with(|place| {
+        let line = place.line(server.address(), REMOTE, "log");
+        vec![line.replacen(&last.ip().to_string(), "localhost", 1)]
+    });
+    let collector = place.start(&[]);
+    let mut call = server.accept_asking(0, 0);
+    call.send("O 7\nabc");
+    place.wait_for("log", b"abc");
+    // Where it works it stays.
+    call.close();
+    server.accept_asking(7, 3);
+    assert_eq!(
+        collector.out.with("cannot connect").len(),
+        addresses.len() - 1
+    );
+}

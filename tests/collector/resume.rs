@@ -95,6 +95,26 @@ fn a_missing_copy_is_fetched_again() {
 }
 
 #[test]
+fn a_second_collector_with_the_same_status_files_does_not_start() {
+    let server = Scripted::new();
+    let place = Place::following(server.address());
+    let first = place.start(&[]);
+    let mut call = server.accept_asking(0, 0);
+    call.send("O 7\nabc");
+    place.wait_for_status("127.0.0.1", "OK\n");
+    let mut second = Collector::spawn(&mut place.command(&[]));
+    assert_eq!(second.wait().code(), Some(1));
+    let told = second.err.wait_for("another collector");
+    let pid = first.pid();
+    assert!(told.contains(&format!(", process {pid}, writes")), "{told}");
+    place.wait_for_status("127.0.0.1", "OK\n");
+    first.kill();
+    let third = place.start(&[]);
+    server.accept_asking(7, 3);
+    third.stop();
+}
+
+#[test]
 fn a_second_collector_on_the_same_files_waits_for_the_first() {
     let server = Scripted::new();
     let place = Place::following(server.address());

@@ -1,9 +1,12 @@
 //! HUP, USR1, TERM and INT.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
-use super::common::collector::{Collector, Place, REMOTE, Signal, run};
+use super::common::collector::{Collector, Place, REMOTE, Signal, run, send_signal};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Call, Scripted};
 
@@ -269,6 +272,48 @@ fn a_storm_of_signals_is_weathered() {
     place.wait_for("log", b"abcdef");
     server.expect_no_call(50);
     assert_eq!(collector.stop().code(), Some(0));
+}
+
+/// More lines than a pipe holds.
+#[test]
+fn nobody_who_stops_reading_stops_the_collector() {
+    const SOURCES: usize = 100;
+    let server = Scripted::new();
+    let place = Place::with(|place| {
+        let refused = "127.0.0.77:1".parse().unwrap();
+        let line = |n| place.line(refused, &format!("{REMOTE}{n}"), &format!("log{n}"));
+        let lines = (0..SOURCES).map(line);
+        lines
+            .chain([place.line(server.address(), REMOTE, "log")])
+            .collect()
+    });
+    let mut command = place.command(&[]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut call = answer(&server, "abc");
+    place.wait_for("log", b"abc");
+    for round in 0..30 {
+        send_signal(Signal::USR1, child.id()).unwrap();
+        call.send("def");
+        place.wait_for("log", ["abc", &"def".repeat(round + 1)].concat().as_bytes());
+    }
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (heard, notice) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            let _ = heard.send(line);
+        }
+    });
+    eventually("the number of lines that were left out", || {
+        send_signal(Signal::USR1, child.id()).unwrap();
+        let words = "lines left out because nobody read them: ";
+        notice.try_iter().find(|line| line.contains(words))
+    });
+    send_signal(Signal::TERM, child.id()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

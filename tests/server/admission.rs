@@ -2,6 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use fetchlogs::limits::TURNED_AWAY_MAX;
+use fetchlogs::wire::frame::{ErrorCode, Frame};
+
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
 use crate::common::process::until;
@@ -29,6 +32,18 @@ fn expect_service(client: &mut Client, logs: &Logs) {
     client.send(logs.request("messages", "0 0\n"));
     assert_eq!(client.reply(), format!("O {}", logs.inode("messages")));
     client.expect(TEXT);
+}
+
+/// A client of version 2 is told why there is no place, one of classic is not.
+fn expect_turned_away(server: &Server, from: [u8; 3], why: &str, logs: &Logs) {
+    let mut client = client_from(server, from);
+    client.send(logs.request("messages", "0 0 v2\n"));
+    let (code, text) = (ErrorCode::Busy, why.as_bytes());
+    let error = Frame::Error { code, text }.to_bytes();
+    client.expect_closed_after([b"E 0 v2\n", &error[..]].concat());
+    let mut client = client_from(server, from);
+    client.send(logs.request("messages", "0 0\n"));
+    client.expect_closed_without_a_word();
 }
 
 #[test]
@@ -106,8 +121,15 @@ fn clients_beyond_the_number_that_is_allowed_are_closed_without_a_word() {
     for client in &mut clients {
         expect_service(client, &logs);
     }
+    // Who asks for version 2 is told; who does not, or asks for nothing, is closed.
     client_from(&server, [0, 0, 4]).expect_closed_without_a_word();
     server.wait_for("127.0.0.4: there are $max_clients clients already");
+    expect_turned_away(
+        &server,
+        [0, 0, 4],
+        "there are $max_clients clients already",
+        &logs,
+    );
     // Nobody is disturbed, and a place that becomes free is given away again.
     logs.append("messages", "more\n");
     for client in &mut clients {
@@ -134,7 +156,26 @@ fn one_address_cannot_take_all_places() {
     }
     client_from(&server, [0, 0, 1]).expect_closed_without_a_word();
     server.wait_for("127.0.0.1: has $max_clients_per_ip connections already");
+    let why = "has $max_clients_per_ip connections already";
+    expect_turned_away(&server, [0, 0, 1], why, &logs);
     expect_service(&mut client_from(&server, [0, 0, 2]), &logs);
+}
+
+#[test]
+fn whoever_is_refused_again_and_again_does_not_fill_the_servers_own_log() {
+    let (logs, server) =
+        served_log("$hosts_allow{'127.0.0.0/8'} = 1; $hosts_allow{'127.0.9.0/24'} = 0;");
+    for n in 0..40 {
+        let mut client = client_from(&server, [0, 0, 1 + n]);
+        client.send(format!("/not/here/{n} 0 0\n"));
+        client.expect_closed_without_a_word();
+        client_from(&server, [0, 9, 1 + n]).expect_closed_without_a_word();
+    }
+    expect_service(&mut client_from(&server, [0, 0, 1]), &logs);
+    server.wait_for("127.0.0.1: /not/here/0 is not in %files");
+    server.wait_for("127.0.9.1: is not in %hosts_allow");
+    let said = server.said().matches(" is not in %").count();
+    assert_eq!(said, fetchlogs::limits::PEER_LINES_MAX as usize);
 }
 
 #[test]
@@ -145,4 +186,25 @@ fn silent_connections_count_too() {
         Client::connect(server.address()),
     ];
     Client::connect(server.address()).expect_closed_without_a_word();
+}
+
+#[test]
+fn there_is_an_end_to_those_who_are_told_that_there_is_no_place() {
+    let (logs, server) = served_log("$max_clients = 1; $hosts_allow{'127.0.0.0/8'} = 1;");
+    let mut first = client_from(&server, [0, 0, 1]);
+    expect_service(&mut first, &logs);
+    // Silent ones take all the room for a moment; whoever comes then is closed at once, whatever he asks.
+    let silent: Vec<Client> = (0..TURNED_AWAY_MAX)
+        .map(|_| client_from(&server, [0, 0, 2]))
+        .collect();
+    let mut next = client_from(&server, [0, 0, 3]);
+    next.send(logs.request("messages", "0 0 v2\n"));
+    next.expect_closed_without_a_word();
+    for mut client in silent {
+        client.expect_closed_without_a_word();
+    }
+    let why = "there are $max_clients clients already";
+    expect_turned_away(&server, [0, 0, 3], why, &logs);
+    logs.append("messages", "more\n");
+    first.expect("more\n");
 }

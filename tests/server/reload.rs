@@ -1,6 +1,8 @@
 //! Signals: another configuration, and the end.
 
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
@@ -48,6 +50,20 @@ fn a_file_that_is_added_is_served_and_streams_go_on() {
     let mut added = streaming(&server, &logs, "one");
     expect_alive(&mut client, &logs, "two");
     expect_alive(&mut added, &logs, "one");
+}
+
+#[test]
+fn a_fifo_in_place_of_the_configuration_stops_nothing() {
+    let logs = two_logs();
+    let server = Server::start(&logs.served("one", ""));
+    let mut client = streaming(&server, &logs, "one");
+    fs::remove_file(server.config()).unwrap();
+    let made = Command::new("mkfifo").arg(server.config()).status();
+    assert!(made.unwrap().success());
+    server.signal(Signal::HUP);
+    server.wait_for("it is not a regular file");
+    server.wait_for("the configuration stays as it was before");
+    expect_alive(&mut client, &logs, "one");
 }
 
 #[test]
@@ -129,7 +145,7 @@ fn a_configuration_that_cannot_be_read_changes_nothing() {
     let logs = two_logs();
     let server = Server::start(&logs.served("one", ""));
     let mut client = streaming(&server, &logs, "one");
-    std::fs::remove_file(server.config()).unwrap();
+    fs::remove_file(server.config()).unwrap();
     server.signal(Signal::HUP);
     server.wait_for("cannot read ");
     server.wait_for("the configuration stays as it was before");

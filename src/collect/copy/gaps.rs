@@ -2,6 +2,7 @@
 //! `verify` finds it.
 
 use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 
 use super::fault::{Fault, system};
@@ -16,7 +17,8 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(self.stat_path(&path)?.is_some())
     }
 
-    /// Puts a loss or a difference on record, durably: when, of which remote file, and what.
+    /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What the last line says is
+    /// not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), Fault> {
         self.note(self.paths.gaps(), what)
     }
@@ -34,11 +36,29 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         };
         let text = format!("{} {} {what}", self.stamp, Escaped(&self.paths.remote));
         let line = format!("{}\n", OneLine(&text));
-        self.append_all(&file, line.as_bytes()).map_err(failed)?;
+        if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
+            self.append_all(&file, line.as_bytes()).map_err(failed)?;
+        }
         self.store.sync_file(&file).map_err(failed)?;
         // An earlier attempt may have created it and come no further.
         self.sync_dir(&self.paths.local_dir)
     }
+}
+
+/// Whether a file ends with this line, whatever the time of `time_len` digits that it begins with.
+fn is_last_line<S: WriteStore>(
+    line: &[u8],
+    time_len: usize,
+    file: &S::File,
+    store: &mut S,
+) -> io::Result<bool> {
+    let Some(start) = store.stat(file)?.size.checked_sub(line.len() as u64) else {
+        return Ok(false);
+    };
+    let mut last = vec![0; line.len()];
+    let read = store.read_at(file, &mut last, start)?;
+    let (time, what) = last.split_at(time_len.min(read));
+    Ok(time.iter().all(u8::is_ascii_digit) && line.get(time_len..) == Some(what))
 }
 
 #[cfg(test)]
@@ -48,6 +68,10 @@ mod tests {
     use crate::store::model::{Model, PowerCut};
 
     fn note(disk: &mut Model, what: &str) -> Result<(), Fault> {
+        note_at("20261122132956", disk, what)
+    }
+
+    fn note_at(stamp: &str, disk: &mut Model, what: &str) -> Result<(), Fault> {
         let paths = Paths {
             remote: b"/var/log/m\n"[..].into(),
             local: "/l/m".into(),
@@ -60,7 +84,7 @@ mod tests {
             store: disk,
             paths: &paths,
             boot: None,
-            stamp: "20261122132956",
+            stamp,
         };
         means.note_gap(&what)
     }
@@ -85,5 +109,22 @@ mod tests {
             let is_first_noted = held.contains("lost 7:3\n");
             assert!(is_first_noted || first.is_err(), "{failing}");
         }
+    }
+    #[test]
+    fn a_run_and_the_next_note_a_loss_once() {
+        let mut disk = Model::new();
+        disk.write("/l/m", b"");
+        for (second, what) in [
+            (1, "lost 7:3"),
+            (2, "lost 7:3"),
+            (3, "lost 17:3"),
+            (4, "lost 7:3"),
+        ] {
+            note_at(&format!("2026112213295{second}"), &mut disk, what).unwrap();
+        }
+        let held = disk.read("/l/m.gaps").unwrap();
+        let held = String::from_utf8(held).unwrap();
+        let times: Vec<&str> = held.lines().map(|line| &line[13..14]).collect();
+        assert_eq!(times, ["1", "3", "4"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::change::Syncs;
 use super::fault::{Fault, Found, system};
 use super::{Generation, Live, LocalCopy, Paths};
 use crate::collect::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
@@ -24,7 +25,7 @@ pub struct Means<'a, S> {
 
 impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Makes what is visible durable, on the file systems of both directories.
-    pub(super) fn barrier(&mut self) -> Result<(), Fault> {
+    pub fn barrier(&mut self) -> Result<(), Fault> {
         let paths = self.paths;
         for dir in [&paths.local_dir, &paths.pointer_dir] {
             self.store
@@ -78,6 +79,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             live,
             is_believed: true,
             is_unwritten: false,
+            change: None,
         })
     }
 
@@ -97,6 +99,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         Ok(LocalCopy {
             is_believed: self.believes(&pointer),
             is_unwritten: pointer.boot.is_some() && pointer.boot == BootId::none_vouches(),
+            change: None,
             pointer: Some(self.understood(pointer, live.size)?),
             live: Some(live),
         })
@@ -153,6 +156,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             live: Some(live),
             is_believed: true,
             is_unwritten: false,
+            change: None,
         })
     }
 
@@ -335,15 +339,18 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.
     pub(super) fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
         let paths = self.paths;
-        self.write_scratch(pointer.write().as_bytes())
+        self.write_scratch(pointer.write().as_bytes(), Syncs::Own)
             .and_then(|()| self.store.rename(&paths.scratch, &paths.pointer))
             .map_err(|error| system("write the pointer file", &paths.pointer, error))
     }
 
-    pub(super) fn write_scratch(&mut self, text: &[u8]) -> io::Result<()> {
+    pub(super) fn write_scratch(&mut self, text: &[u8], syncs: Syncs) -> io::Result<()> {
         let scratch = self.store.create_scratch(&self.paths.scratch)?;
         self.append_all(&scratch, text)?;
-        self.store.sync_file(&scratch)
+        match syncs {
+            Syncs::Own => self.store.sync_file(&scratch),
+            Syncs::Barrier => Ok(()),
+        }
     }
 
     pub(super) fn append_all(&mut self, file: &F, mut bytes: &[u8]) -> io::Result<()> {

@@ -222,18 +222,44 @@ fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abcd");
 }
 
+/// How the steps of a change are made durable in a scenario.
+type Change = fn(&Fixture, &mut LocalCopy<Handle>, Generation) -> Result<(), Fault>;
+
+/// Each step by itself.
+fn alone(fixture: &Fixture, copy: &mut LocalCopy<Handle>, next: Generation) -> Result<(), Fault> {
+    fixture.with(|means| {
+        copy.start_change(next, None, means);
+        copy.make_change(means).map(drop)
+    })
+}
+
+/// By barriers between the steps.
+fn together(
+    fixture: &Fixture,
+    copy: &mut LocalCopy<Handle>,
+    next: Generation,
+) -> Result<(), Fault> {
+    fixture.with(|means| {
+        copy.start_change(next, None, means);
+        while let Progress::More = copy.step_change(Syncs::Barrier, means)? {
+            means.barrier()?;
+        }
+        Ok(())
+    })
+}
+
 /// Runs `first contact, append, rotate, append`, dying before call `nth`; a second run finishes it, itself dying at
 /// call `again`; a third must leave what an undisturbed run leaves.
-fn survive(nth: u32, again: u32, prepare: fn(&Fake)) -> bool {
+fn survive(nth: u32, again: u32, prepare: fn(&Fake), change: Change) -> bool {
     let mut fixture = Fixture::new();
     prepare(&fixture.disk);
     fixture.disk.die_at_call(nth);
-    let died = run_to_the_end(&mut fixture).is_err();
+    let died = run_to_the_end(&mut fixture, change).is_err();
     fixture.disk.revive();
     fixture.disk.die_at_call(again);
-    let _ = run_to_the_end(&mut fixture);
+    let _ = run_to_the_end(&mut fixture, change);
     fixture.disk.revive();
-    run_to_the_end(&mut fixture).unwrap();
+    run_to_the_end(&mut fixture, change).unwrap();
     let mut whole = fixture.disk.read("/l/m.20261122132956").unwrap();
     whole.extend(fixture.disk.read("/l/m").unwrap());
     assert_eq!(
@@ -255,15 +281,15 @@ fn survive(nth: u32, again: u32, prepare: fn(&Fake)) -> bool {
 }
 
 /// Goes on from wherever the files are: generation 7 is "one", generation 8 is "two".
-fn run_to_the_end(fixture: &mut Fixture) -> Result<(), Fault> {
+fn run_to_the_end(fixture: &mut Fixture, change: Change) -> Result<(), Fault> {
     let mut copy = fixture.open()?;
     if copy.inode().is_none() {
-        fixture.with(|means| copy.begin(classic(7), means))?;
+        change(fixture, &mut copy, classic(7))?;
     }
     if copy.inode() == Some(Inode(7)) {
         let rest = &b"one"[copy.size() as usize..];
         fixture.with(|means| copy.append(rest, means))?;
-        fixture.with(|means| copy.rotate(classic(8), means))?;
+        change(fixture, &mut copy, classic(8))?;
     }
     let rest = &b"two"[copy.size() as usize..];
     fixture.with(|means| copy.append(rest, means))
@@ -272,14 +298,16 @@ fn run_to_the_end(fixture: &mut Fixture) -> Result<(), Fault> {
 #[test]
 fn a_kill_before_any_call_loses_and_repeats_nothing() {
     for prepare in [(|_: &Fake| ()) as fn(&Fake), Fake::forbid_rename_new] {
-        let mut nth = 1;
-        while survive(nth, 1, prepare) {
-            for again in 2..40 {
-                survive(nth, again, prepare);
+        for change in [alone as Change, together] {
+            let mut nth = 1;
+            while survive(nth, 1, prepare, change) {
+                for again in 2..40 {
+                    survive(nth, again, prepare, change);
+                }
+                nth += 1;
             }
-            nth += 1;
+            assert!(nth > 20, "the scenario has more calls than {nth}");
         }
-        assert!(nth > 20, "the scenario has more calls than {nth}");
     }
 }
 
@@ -289,8 +317,8 @@ fn a_failing_call_loses_and_repeats_nothing() {
     for nth in 1..60 {
         let mut fixture = Fixture::new();
         fixture.disk.fail_call(nth, EIO);
-        if run_to_the_end(&mut fixture).is_err() {
-            run_to_the_end(&mut fixture).unwrap();
+        if run_to_the_end(&mut fixture, alone).is_err() {
+            run_to_the_end(&mut fixture, alone).unwrap();
         }
         let mut whole = fixture.disk.read("/l/m.20261122132956").unwrap();
         whole.extend(fixture.disk.read("/l/m").unwrap());
@@ -340,4 +368,65 @@ fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
         b"somebody's"
     );
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"abc");
+}
+
+/// Many copies on one disk, each with a generation and its bytes.
+fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
+    let member = |number: u32| {
+        let at = |name: &str| PathBuf::from(format!("{name}{number}"));
+        let mut fixture = Fixture {
+            disk: disk.clone(),
+            paths: Paths {
+                local: at("/l/m"),
+                pointer: at("/p/m"),
+                scratch: at("/p/m.tmp"),
+                ..paths()
+            },
+            boot: BootId::new("first"),
+            found: Vec::new(),
+        };
+        let copy = fixture.open().unwrap();
+        (fixture, copy)
+    };
+    (0..count).map(member).collect()
+}
+
+/// One change of all of them, with barriers that each serve all. Returns how many barriers that took.
+fn change_together(crowd: &mut [(Fixture, LocalCopy<Handle>)], next: u64) -> u32 {
+    for (fixture, copy) in &mut *crowd {
+        fixture.with(|means| copy.start_change(classic(next), None, means));
+    }
+    let mut barriers = 0;
+    loop {
+        let mut is_more = false;
+        for (fixture, copy) in &mut *crowd {
+            let progress = fixture.with(|means| copy.step_change(Syncs::Barrier, means));
+            is_more |= matches!(progress.unwrap(), Progress::More);
+        }
+        if !is_more {
+            return barriers;
+        }
+        barriers += 1;
+    }
+}
+
+#[test]
+fn a_thousand_copies_share_three_barriers() {
+    let disk = Fake::new();
+    let mut crowd = crowd(&disk, 1_000);
+    disk.forget_syncs();
+    assert_eq!(change_together(&mut crowd, 7), 2);
+    for (fixture, copy) in &mut crowd {
+        fixture.with(|means| copy.append(b"one", means)).unwrap();
+    }
+    assert_eq!(change_together(&mut crowd, 8), 3);
+    assert_eq!(disk.syncs(), 0, "none but the barriers");
+    for number in 0..1_000 {
+        let kept = disk.read(&format!("/l/m{number}.{STAMP}")).unwrap();
+        assert_eq!(kept, b"one");
+    }
+
+    let (fixture, copy) = &mut crowd[0];
+    alone(fixture, copy, classic(9)).unwrap();
+    assert_eq!(disk.syncs(), 6);
 }

@@ -13,6 +13,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::change::Syncs;
 use super::fault::{Fault, system};
 use super::means::Means;
 use crate::collect::pointer::RotatedSuffix;
@@ -39,14 +40,9 @@ pub struct Finished {
 }
 
 impl<F, S: WriteStore<File = F>> Means<'_, S> {
-    /// The name that the local copy gets if it is rotated now.
-    pub fn next_name(&mut self) -> Result<PathBuf, Fault> {
-        self.free_name().map(|(_, path)| path)
-    }
-
     /// Puts a copy on the list, before it is rotated: the list is durable as soon as the pointer's directory is, which
     /// the rotation sees to before anything is renamed.
-    pub fn put_on_list(&mut self, finished: &Finished) -> Result<(), Fault> {
+    pub(super) fn put_on_list(&mut self, finished: &Finished, syncs: Syncs) -> Result<(), Fault> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
         let Some(line) = Line::of(finished, &self.paths.local) else {
@@ -58,7 +54,10 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         };
         self.append_all(&file, line.to_string().as_bytes())
             .map_err(failed)?;
-        self.store.sync_file(&file).map_err(failed)
+        match syncs {
+            Syncs::Own => self.store.sync_file(&file).map_err(failed),
+            Syncs::Barrier => Ok(()),
+        }
     }
 
     /// Replaces the list.
@@ -255,7 +254,7 @@ mod tests {
         ];
         for copy in &list {
             disk.write(copy.path.to_str().unwrap(), b"abc");
-            with(&mut disk, |means| means.put_on_list(copy)).unwrap();
+            with(&mut disk, |means| means.put_on_list(copy, Syncs::Own)).unwrap();
         }
         assert_eq!(with(&mut disk, |means| means.read_list()).unwrap(), list);
         with(&mut disk, |means| means.write_list(list[1..].iter())).unwrap();
@@ -276,7 +275,7 @@ mod tests {
             ..finished("20261122132956")
         };
         disk.write("/l/m.20261122132956", b"abc");
-        with(&mut disk, |means| means.put_on_list(&copy)).unwrap();
+        with(&mut disk, |means| means.put_on_list(&copy, Syncs::Own)).unwrap();
         let read = with(&mut disk, |means| means.read_list()).unwrap();
         assert_eq!((read[0].md5, read[0].by_content), (None, false));
     }

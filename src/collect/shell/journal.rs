@@ -1,20 +1,28 @@
 //! Where events go: one line each on stdout, losses on stderr as well, or all of it to syslog.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 
 use crate::collect::config::SourceConfig;
 use crate::collect::event::Event;
 use crate::report::Report;
 use crate::sys::clock;
+use crate::sys::stdio::Lines;
 use crate::sys::syslog::Syslog;
 use crate::time::{Mono, Wall};
 use crate::wire::escape::{Escaped, OneLine};
 
 /// The collector's way to tell what happens.
 pub struct Journal {
-    syslog: Option<Syslog>,
+    voice: Voice,
     report: Report,
+}
+
+/// Where events go.
+enum Voice {
+    Syslog(Syslog),
+    /// Standard output and, if they are grave, standard error. Nobody may be reading any more; the files matter more
+    /// than the lines about them.
+    Standard(Lines, Lines),
 }
 
 impl Journal {
@@ -22,12 +30,12 @@ impl Journal {
     pub fn new(syslog: bool) -> Journal {
         if syslog {
             Journal {
-                syslog: Some(Syslog::new(NAME)),
+                voice: Voice::Syslog(Syslog::new(NAME)),
                 report: Report::to_syslog(NAME),
             }
         } else {
             Journal {
-                syslog: None,
+                voice: Voice::Standard(Lines::on_stdout(), Lines::on_stderr()),
                 report: Report::to_stderr(NAME),
             }
         }
@@ -37,14 +45,16 @@ impl Journal {
     pub fn event(&mut self, wall: Wall, source: &SourceConfig, event: &Event<'_>) {
         let text = format!("{} {} {event}", source.address, Escaped(&source.remote));
         let text = OneLine(&text);
-        if let Some(syslog) = &mut self.syslog {
-            return syslog.send(&text.to_string());
-        }
-        let line = format!("{} {text}\n", clock::local_time(wall));
-        // Nobody may be reading any more; the files matter more than the lines about them.
-        let _ = io::stdout().write_all(line.as_bytes());
+        let (out, err) = match &mut self.voice {
+            Voice::Syslog(syslog) => return syslog.send(&text.to_string()),
+            Voice::Standard(out, err) => (out, err),
+        };
+        let time = clock::local_time(wall);
+        let line = format!("{time} {text}\n");
+        let notice = |count| format!("{time} lines left out because nobody read them: {count}\n");
+        out.write(&line, notice);
         if event.is_grave() {
-            let _ = io::stderr().write_all(line.as_bytes());
+            err.write(&line, notice);
         }
     }
 

@@ -15,12 +15,16 @@ use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
 use crate::time::Mono;
 
-type Cx<'a> = Context<'a, RealWrite>;
+/// What a source is handed with every call.
+pub type Cx<'a> = Context<'a, RealWrite>;
 
 /// A source and what the system holds for it.
 pub struct Slot {
     source: Source<WriteFile>,
-    address: Option<SocketAddr>,
+    /// Where the server may be, one address after the other.
+    addresses: Vec<SocketAddr>,
+    /// Which of them is used.
+    place: usize,
     socket: Option<Socket>,
     /// Counts the sockets, so that an event of an old one is not taken for one of the new.
     generation: u16,
@@ -45,9 +49,13 @@ pub enum Rest {
 impl Slot {
     /// A source that is due at once. A host name is looked up now, which may take a while.
     pub fn new(config: SourceConfig, now: Mono) -> Slot {
+        let addresses = look_up(&config);
+        let mut source = Source::new(config, now);
+        source.share_barriers();
         Slot {
-            address: look_up(&config).first().copied(),
-            source: Source::new(config, now),
+            addresses,
+            place: 0,
+            source,
             socket: None,
             generation: 0,
             server: None,
@@ -64,8 +72,25 @@ impl Slot {
     /// address it had is kept.
     pub fn has_same_address(&self) -> bool {
         let found = look_up(self.config());
-        self.address
+        self.address()
             .is_some_and(|address| found.is_empty() || found.contains(&address))
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.place).copied()
+    }
+
+    /// Closes the socket. Where no connection came about, the next one is tried at the next address.
+    fn close(&mut self) {
+        if self.socket.take().is_some_and(|socket| !socket.connected) {
+            self.turn_to_next_address();
+        }
+    }
+
+    fn turn_to_next_address(&mut self) {
+        self.place = (self.place + 1)
+            .checked_rem(self.addresses.len())
+            .unwrap_or(0);
     }
 
     /// The generation of the present socket, as its token carries it.
@@ -113,7 +138,7 @@ impl Slot {
     pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
         let mut taken = 0;
         while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
-            if taken >= TURN_BYTES_MAX {
+            if taken >= TURN_BYTES_MAX || self.source.is_changing() {
                 return Rest::More;
             }
             match socket.stream.read(buf) {
@@ -136,7 +161,7 @@ impl Slot {
     /// Brings the socket into line with what the source wants: opens, closes, sends.
     pub fn settle(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
         if !self.source.wants_connection() {
-            self.socket = None;
+            self.close();
             return;
         }
         if self.socket.is_none() {
@@ -150,7 +175,7 @@ impl Slot {
 
     /// Starts to connect; the outcome is an event, unless it fails at once.
     fn connect(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
-        let Some(address) = self.address else {
+        let Some(address) = self.address() else {
             return self.source.handle_closed(Closed::NoAddress, cx);
         };
         self.generation = (self.generation + 1) & Token::GENERATION_MAX;
@@ -171,7 +196,10 @@ impl Slot {
                     connected: false,
                 });
             }
-            Err(error) => self.source.handle_closed(Closed::NotMade(error), cx),
+            Err(error) => {
+                self.turn_to_next_address();
+                self.source.handle_closed(Closed::NotMade(error), cx);
+            }
         }
     }
 
@@ -191,6 +219,27 @@ impl Slot {
         }
     }
 
+    /// Whether the source waits for a change of its files.
+    pub fn is_changing(&self) -> bool {
+        self.source.is_changing()
+    }
+
+    /// Makes the change, without others.
+    pub fn make_change(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.make_change(cx);
+        Rest::More
+    }
+
+    /// Does one step of the change, for which [`barrier`](Self::barrier) has to follow. Tells whether it was the last.
+    pub fn step_change(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.source.step_change(cx)
+    }
+
+    /// Makes durable what the step wrote. Tells whether the change goes on.
+    pub fn barrier(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.source.barrier(cx)
+    }
+
     /// Does a part of what takes long, if there is any, and tells whether there is more.
     pub fn work(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
         if self.source.has_work() {
@@ -205,7 +254,8 @@ impl Slot {
     /// Takes a place among the sources of its server, whose status begins anew.
     pub fn join_status(&mut self, statuses: &mut Statuses) {
         self.server = self
-            .address
+            .addresses
+            .first()
             .map(|address| statuses.add_source(address.ip()));
         self.told_error = true;
         self.tell_status(statuses);
@@ -244,5 +294,37 @@ pub(super) fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
             .to_socket_addrs()
             .map(|found| found.map(|address| at_port(address.ip())).collect())
             .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::config::Config;
+
+    /// A socket as it is before, or after, the connection stands.
+    fn socket(connected: bool) -> Option<Socket> {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let stream = TcpStream::connect(nobody).unwrap();
+        Some(Socket { stream, connected })
+    }
+
+    #[test]
+    fn an_address_without_a_connection_is_followed_by_the_next() {
+        let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
+        let config = config.sources.into_iter().next().unwrap();
+        let mut slot = Slot::new(config, Mono::default());
+        let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
+        slot.addresses = found.to_vec();
+        for (connected, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
+            slot.socket = socket(connected);
+            slot.close();
+            slot.close();
+            assert_eq!(slot.address(), Some(found[next]));
+        }
+        slot.addresses.clear();
+        slot.socket = socket(false);
+        slot.close();
+        assert_eq!(slot.address(), None);
     }
 }

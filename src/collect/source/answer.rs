@@ -1,5 +1,6 @@
 //! What a source makes of the answer line.
 
+use super::change::Afterwards;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy, Origin};
@@ -8,6 +9,7 @@ use crate::collect::framed::Framed;
 use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
@@ -146,7 +148,7 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode;
+            let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
             let loss = is_lost.then(|| self.loss());
             if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
                 self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
@@ -193,7 +195,6 @@ impl<F> Source<F> {
             self.no_prefix = true;
             return Err(Trouble::AskAgain);
         }
-        self.know_as(held, same, cx)?;
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
@@ -205,6 +206,9 @@ impl<F> Source<F> {
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
+        // Only now: that the box was in another boot is what makes it a loss and no truncation, should this be asked
+        // once more.
+        self.know_as(held, same, cx)?;
         let framed = Framed::new(terms.boot, terms.size, box_size);
         self.follow(Some(framed), true, cx)
     }
@@ -229,10 +233,8 @@ impl<F> Source<F> {
         framed: Option<Framed>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        if let Some(copy) = &mut self.copy {
-            let mut means = cx.means(&self.paths, "");
-            copy.begin(generation, &mut means).map_err(Trouble::Files)?;
-        }
+        let afterwards = Afterwards::of_first(generation.inode);
+        self.change(generation, None, afterwards, cx)?;
         self.follow(framed, false, cx)
     }
 
@@ -243,32 +245,23 @@ impl<F> Source<F> {
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        let Some(copy) = &mut self.copy else {
+        let Some(copy) = &self.copy else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.paths, &stamp);
-        let (held, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
-        let is_unchecked = copy.doubtful_from().is_some() && !self.tail.is_compared;
-        let kept = copy.rotate(next, &mut means).map_err(Trouble::Files)?;
-        self.told_size = 0;
-        if let Some(loss) = loss {
-            (cx.events)(&self.config, Event::Lost(loss));
-        }
-        let event = if next.inode == held {
-            Event::Truncated { size, kept: &kept }
-        } else {
-            Event::Rotated {
-                next: next.inode,
-                size,
-                kept: &kept,
-            }
+        let held = copy.inode().unwrap_or(Inode::NONE);
+        let afterwards = Afterwards {
+            held,
+            reason: match next.inode == held {
+                true => Reason::Truncated,
+                false => Reason::Rotated,
+            },
+            size: copy.size(),
+            loss,
+            is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,
+            ..Afterwards::of_first(next.inode)
         };
-        (cx.events)(&self.config, event);
-        if is_unchecked {
-            (cx.events)(&self.config, Event::Unchecked { kept: &kept });
-        }
-        Ok(())
+        self.told_size = 0;
+        self.change(next, None, afterwards, cx)
     }
 
     /// What is lost if nothing behind our copy can be had any more.
@@ -311,7 +304,7 @@ impl<F> Source<F> {
     ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
         self.stream(framed, brought_something, cx);
-        if self.tail.again_at.is_some() {
+        if self.tail.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_tail(cx)?;

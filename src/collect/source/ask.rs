@@ -84,6 +84,9 @@ impl<F> Source<F> {
     /// Brings the list of what is to be compared into line after something has left it. Where that fails, a copy is
     /// compared once more after the next start.
     pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if self.unrecorded {
+            return;
+        }
         let in_repair = self.repair.iter().map(|repair| repair.finished());
         let list = self.audit.all().chain(in_repair);
         let _ = cx.means(&self.paths, "").write_list(list);

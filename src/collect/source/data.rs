@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::ask::{GONE, TOO_MANY, UNKNOWN_KIND};
+use super::ask::{GONE, UNKNOWN_KIND};
+use super::change::Afterwards;
 use super::{Context, Phase, Purpose, Source};
 use crate::collect::audit::Verdict;
 use crate::collect::copy::Fault;
@@ -83,7 +84,7 @@ impl<F> Source<F> {
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
         let is_well = is_stream && self.tail.again_at.is_none() && !data.is_empty();
-        if is_well && self.in_error {
+        if is_well && self.in_error && !self.is_changing() {
             self.recover(cx);
         }
         self.turn_to_repair(cx);
@@ -138,12 +139,24 @@ impl<F> Source<F> {
                 Outcome::Grew => grew = true,
                 Outcome::Finished {
                     finished,
+                    reason,
+                    theirs,
+                    next,
                     before_gap,
                 } => {
                     grew = true;
                     self.flawed |= before_gap;
-                    if let Some(given_up) = self.audit.add(finished) {
-                        self.tell_unverified(&given_up, TOO_MANY, cx);
+                    let afterwards = Afterwards {
+                        held: finished.inode,
+                        size: copy.size(),
+                        reason,
+                        theirs,
+                        ..Afterwards::of_first(next.inode)
+                    };
+                    self.change(next, Some(finished), afterwards, cx)?;
+                    if self.is_changing() {
+                        self.keep_for_later(rest);
+                        return Ok(grew);
                     }
                 }
                 Outcome::Digest(digest) => {
@@ -273,7 +286,7 @@ impl<F> Source<F> {
 
     /// A copy needs repair: the connection is given up for one that serves it, or for the work in between.
     fn turn_to_repair<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let Some(repair) = &self.repair else {
+        let Some(repair) = self.repair.as_ref().filter(|_| !self.is_changing()) else {
             return;
         };
         let is_working = repair.is_answered();
@@ -363,6 +376,7 @@ impl<F> Source<F> {
         (cx.events)(&self.config, differs);
         if let Err(fault) = result {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+            self.unrecorded = true;
         }
     }
 

@@ -216,7 +216,11 @@ impl<F> Source<F> {
     ) -> Result<bool, Trouble> {
         if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
             self.tail.is_compared = true;
-            self.leave(Generation::classic(inode), None, cx)?;
+            // The connection ends with this, so nothing can wait for others.
+            let shares_barriers = std::mem::take(&mut self.shares_barriers);
+            let left = self.leave(Generation::classic(inode), None, cx);
+            self.shares_barriers = shares_barriers;
+            left?;
         }
         Err(Trouble::AskAgain)
     }

@@ -6,9 +6,8 @@ use super::Chain;
 use crate::serve::catalog::{Query, Refusal};
 use crate::serve::likeness::{GUARD_LEN, is_there};
 use crate::serve::search::CopyOf;
-use crate::serve::session::Context;
-use crate::serve::stream::Turn;
 use crate::serve::survey::{Begun, Occasion, Research};
+use crate::serve::turn::{Context, Turn};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 
@@ -57,6 +56,7 @@ impl<F> Chain<F> {
             crc: Crc32::new().update(bytes).finish(),
         };
         if self.proved == Some(begun) {
+            self.sound_size = self.follow.stat().size;
             return Ok(Some(true));
         }
         self.proved = None;
@@ -89,8 +89,26 @@ impl<F> Chain<F> {
         occasion: Occasion,
         query: &Query<'_, S>,
     ) -> Result<Option<CopyOf<F>>, Refusal> {
-        let (own, before, floor_ns) = (self.follow.inode(), self.before, self.floor_ns);
+        let own = query.store.stat(self.follow.file());
+        let own = own.map_err(Refusal::Unreadable)?;
+        let (before, floor_ns) = (self.before, self.floor_ns);
         self.ask(occasion, query, || query.first_copy(own, before, floor_ns))
+    }
+
+    /// Whether it is known which generation comes next, where that can be known already: what has the name now need not
+    /// be the first that had it since, and what was first may be gone soon.
+    pub(super) fn knows_successor<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
+        let (None, Some(successor)) = (self.then, self.follow.successor()) else {
+            return true;
+        };
+        let (own, floor_ns) = (self.follow.inode(), self.floor_ns);
+        let ask = || query.first_after(own, floor_ns);
+        match self.ask(Occasion::Superseded, query, ask) {
+            Ok(next) => self.then = Some(next.unwrap_or(successor)),
+            Err(Refusal::Later) => return false,
+            Err(_) => {}
+        }
+        true
     }
 
     /// Whether a search is under way on such an occasion.
@@ -138,6 +156,7 @@ impl<F> Chain<F> {
         match self.first_copy(Occasion::Begun(begun), query) {
             Ok(None) => self.proved = Some(begun),
             Err(Refusal::Later) => {}
+            Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),
             Ok(Some(_)) | Err(_) => {
                 self.rewritten = true;
                 self.follow.look_soon();

@@ -216,7 +216,7 @@ impl Walk {
     }
 
     /// Keeps the first error that says more than "nothing there".
-    fn note(&mut self, error: io::Error) -> Progress {
+    pub fn note(&mut self, error: io::Error) -> Progress {
         use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
         if !matches!(
             error.kind(),

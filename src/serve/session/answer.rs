@@ -53,6 +53,14 @@ pub(super) fn answer<S: ReadStore>(
     }
 }
 
+/// Turns a client away for which there is no place. Who asked for version 2 is told so.
+pub(super) fn turn_away<F>(why: &'static str, line: &[u8], now: Mono) -> Phase<F> {
+    match asks_for_v2(line) {
+        true => refusal(why, Ending::Full(why), now),
+        false => Phase::Ended(Ending::Full(why)),
+    }
+}
+
 impl Searching {
     /// Begins anew, because the configuration has changed.
     pub(super) fn restart(&mut self) {
@@ -115,7 +123,10 @@ fn find<S: ReadStore>(
         let chain = Chain::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
         return Ok(Phase::Chained(Box::new(chain)));
     }
-    let (file, stat) = query.held(request, v2).map_err(Ending::Refused)?;
+    let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {
+        Refusal::Missing => Ending::Gone,
+        other => Ending::Refused(other),
+    })?;
     let job = Job::new(file, stat, request, v2.op, store.boot(), now.mono);
     job.map(|job| Phase::Working(Box::new(job)))
         .ok_or(Ending::BadRequest(BadRequest::Extension))
@@ -166,7 +177,8 @@ fn code_of(ending: &Ending) -> ErrorCode {
     match ending {
         Ending::NotServed(_) => ErrorCode::NotServed,
         Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
-        Ending::Refused(Refusal::Unsettled | Refusal::Later) => ErrorCode::Busy,
+        Ending::Gone => ErrorCode::Gone,
+        Ending::Full(_) | Ending::Refused(Refusal::Unsettled | Refusal::Later) => ErrorCode::Busy,
         Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
         _ => ErrorCode::BadRequest,
     }

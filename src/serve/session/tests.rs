@@ -6,10 +6,14 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::limits::DRAIN_MAX_MS;
+use crate::serve::catalog::Refusal;
+use crate::serve::memory::Memory;
 use crate::store::Kind;
 use crate::store::fake::{Fake, Handle};
-use crate::time::Wall;
+use crate::time::{Now, Wall};
 use crate::wire::classic;
+use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::request::BadRequest;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CONFIG: &[u8] = b"$files{'/v/m'} = '/v/m.*[0-9]'; $delay_check = 5; $alive_interval = 60; \
@@ -199,6 +203,18 @@ fn a_bad_request_of_version_2_is_told_why() {
         assert!(frame.contains("\u{1}a request "), "{line}: {answer}");
         assert!(matches!(rig.ending(), Ending::BadRequest(_)));
     }
+}
+
+#[test]
+fn a_question_about_a_generation_that_is_nowhere_is_told_that_it_is_gone() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m", 7, b"abc");
+    rig.input(b"/v/m 0 3 v2 p=0:3:00000000 op=digest\n");
+    let text = b"/v/m: there is no such file any more".as_slice();
+    let code = ErrorCode::Gone;
+    let error = Frame::Error { code, text }.to_bytes();
+    assert_eq!(rig.take(), [b"E 0 v2\n", &error[..]].concat());
+    assert!(matches!(rig.ending(), Ending::Gone));
 }
 
 #[test]

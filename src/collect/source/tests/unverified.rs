@@ -368,3 +368,33 @@ fn sums(bytes: &[u8]) -> Vec<u8> {
     frame::seal(frame::kind::SUMS, &mut frame);
     frame
 }
+
+#[test]
+fn a_difference_that_cannot_be_put_on_record_is_looked_for_again() {
+    let mut failures = 0;
+    for nth in 1..10 {
+        let mut rig = Rig::finished(b"abc", Some([0; 16]));
+        rig.work();
+        for attempt in 1..=limits::HEAL_ATTEMPTS_MAX {
+            assert!(rig.connect().ends_with(" op=sums:0:4096:1\n"));
+            if attempt == limits::HEAL_ATTEMPTS_MAX {
+                rig.disk.fail_call(nth, 28);
+            }
+            rig.refuses(ErrorCode::Gone);
+        }
+        if rig
+            .disk
+            .read("/l/m.gaps")
+            .is_some_and(|text| !text.is_empty())
+        {
+            continue;
+        }
+        failures += 1;
+        assert!(rig.is_on_list(), "call {nth}");
+        rig.restart();
+        rig.follows();
+        rig.work();
+        assert!(rig.connect().ends_with(" op=sums:0:4096:1\n"));
+    }
+    assert!(failures > 0);
+}

@@ -193,3 +193,16 @@ fn a_truncation_in_a_large_directory() {
     assert!(sent.contains(" and what was not sent"), "{sent:?}");
     assert!(measured.calls - before > 2 * MANY / 20);
 }
+
+#[test]
+fn what_comes_after_a_small_start_comes_in_large_pieces() {
+    let disk = Fake::new();
+    disk.write_as("/v/m", 7, b"x\n");
+    let mut measured = Measured::new(disk.clone());
+    measured.ask("/v/m 0 0 v2");
+    disk.write("/v/m", &[b'x'; 10 * CHUNK_LEN]);
+    let before = measured.calls;
+    measured.with(|session, cx| session.handle_hint(cx));
+    measured.take();
+    assert!(measured.calls - before < 100, "{}", measured.calls - before);
+}

@@ -1,0 +1,126 @@
+//! What it costs when a thousand logs rotate at the same time: `cargo bench --bench rotation`.
+//!
+//! The steps of the collector on the local files of 1000 sources, first one source after the other and then all of them
+//! together, on the disk that has the build. It prints a table and judges nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fetchlogs::collect::copy::{Generation, LocalCopy, Means, Paths, Progress, Syncs};
+use fetchlogs::collect::pointer::BootId;
+use fetchlogs::ids::Inode;
+use fetchlogs::store::WriteStore;
+use fetchlogs::store::real::RealWrite;
+
+const MANY: u32 = 1000;
+const BYTES: &[u8] = &[b'x'; 1000];
+
+type File = <RealWrite as WriteStore>::File;
+
+fn main() {
+    // `cargo test --all-targets` is content with a program that starts.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let [alone, together] = [Syncs::Own, Syncs::Barrier].map(measure);
+    println!("| {MANY} sources | one by one | together | ratio |");
+    println!("| --- | --- | --- | --- |");
+    for (number, what) in ["first contact", "rotation"].iter().enumerate() {
+        let (alone, together) = (alone[number], together[number]);
+        let ratio = alone.as_secs_f64() / together.as_secs_f64();
+        let (alone, together) = (alone.as_millis(), together.as_millis());
+        println!("| {what} | {alone} ms | {together} ms | {ratio:.1} |");
+    }
+}
+
+/// How long the first contact of all sources takes, and then their rotation.
+fn measure(syncs: Syncs) -> [Duration; 2] {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut crowd = Crowd::open(dir.path());
+    let contact = crowd.change(syncs, 1);
+    crowd.append();
+    [contact, crowd.change(syncs, 2)]
+}
+
+/// The local files of many sources.
+struct Crowd {
+    store: RealWrite,
+    boot: Option<BootId>,
+    members: Vec<(Paths, LocalCopy<File>)>,
+}
+
+impl Crowd {
+    fn open(dir: &Path) -> Crowd {
+        let mut crowd = Crowd {
+            store: RealWrite::default(),
+            boot: BootId::new("bench"),
+            members: Vec::new(),
+        };
+        crowd.store.batch(true);
+        for number in 0..MANY {
+            let paths = Paths {
+                remote: b"/var/log/messages"[..].into(),
+                local: dir.join(number.to_string()),
+                local_dir: dir.into(),
+                pointer: dir.join(format!("{number}.pointer")),
+                scratch: dir.join(format!("{number}.pointer.tmp")),
+                pointer_dir: dir.into(),
+            };
+            let mut means = Means {
+                store: &mut crowd.store,
+                paths: &paths,
+                boot: crowd.boot.as_ref(),
+                stamp: "20261122132956",
+            };
+            let copy = LocalCopy::open(&mut means, &mut |_| ()).unwrap();
+            crowd.members.push((paths, copy));
+        }
+        crowd.store.batch(false);
+        crowd
+    }
+
+    fn append(&mut self) {
+        self.each(|copy, means| copy.append(BYTES, means).unwrap());
+    }
+
+    /// Lets the next generation begin for all of them.
+    fn change(&mut self, syncs: Syncs, next: u64) -> Duration {
+        let began = Instant::now();
+        let next = Generation::classic(Inode(next));
+        self.each(|copy, means| copy.start_change(next, None, means));
+        match syncs {
+            Syncs::Own => self.each(|copy, means| drop(copy.make_change(means).unwrap())),
+            Syncs::Barrier => self.change_together(),
+        }
+        began.elapsed()
+    }
+
+    fn change_together(&mut self) {
+        let mut is_more = true;
+        while is_more {
+            is_more = false;
+            self.each(|copy, means| {
+                let progress = copy.step_change(Syncs::Barrier, means).unwrap();
+                is_more |= matches!(progress, Progress::More);
+            });
+            if is_more {
+                self.store.batch(true);
+                self.each(|_, means| means.barrier().unwrap());
+                self.store.batch(false);
+            }
+        }
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut LocalCopy<File>, &mut Means<'_, RealWrite>)) {
+        for (paths, copy) in &mut self.members {
+            let mut means = Means {
+                store: &mut self.store,
+                paths,
+                boot: self.boot.as_ref(),
+                stamp: "20261122132956",
+            };
+            act(copy, &mut means);
+        }
+    }
+}

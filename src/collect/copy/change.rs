@@ -1,0 +1,320 @@
+//! A generation begins: the first, or the next one when the copy of the last gets a name of its own.
+//!
+//! What has to be durable before the next step makes cuts the change into steps. One source alone syncs what each step
+//! wrote. Where many sources change together, each step is done for all of them and then one barrier, a sync of the
+//! whole file system, serves them all: three in all for a rotation, whatever the number of sources.
+//!
+//! ```text
+//! Prepare   the pointer with the intention is written beside the old one
+//! Commit    and takes its place: the commit point
+//! Move      the copy gets its rotated name, the next pointer is written (Part: where that takes two calls)
+//! Finish    an empty copy is created, the next pointer takes the last one's place
+//! ```
+
+use std::io;
+use std::path::PathBuf;
+
+use super::fault::{Fault, system};
+use super::{Finished, Generation, LocalCopy, Means};
+use crate::collect::pointer::{Pending, Pointer};
+use crate::limits::SUFFIX_ATTEMPTS_MAX;
+use crate::store::WriteStore;
+
+/// Who makes durable what a step wrote, before the next step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Syncs {
+    /// The step itself.
+    Own,
+    /// The caller, by [`Means::barrier`].
+    Barrier,
+}
+
+/// How far a change is after a step.
+#[derive(Debug)]
+pub enum Progress {
+    /// There is another step, after a barrier.
+    More,
+    /// It is made.
+    Made(Changed),
+}
+
+/// What a change has come to.
+#[derive(Debug)]
+pub struct Changed {
+    /// The name of the last generation's copy; `None` where there was no last one.
+    pub kept: Option<PathBuf>,
+    /// What was to be noted of it, under that name.
+    pub finished: Option<Finished>,
+}
+
+/// A change under way.
+pub(super) struct Change {
+    stage: Stage,
+    /// The pointer as it is to be in the end.
+    next: Pointer,
+    kept: Option<PathBuf>,
+    finished: Option<Finished>,
+    /// Names that somebody else took meanwhile.
+    taken: u16,
+}
+
+enum Stage {
+    Prepare,
+    Commit,
+    Move,
+    Part,
+    Finish,
+    FinishFirst,
+}
+
+impl<F> LocalCopy<F> {
+    /// Decides on a change: `next` is the generation that begins. `finished` is what the list of copies that are to be
+    /// verified has to say of the last one, but for its name. Nothing is done before
+    /// [`step_change`](Self::step_change).
+    pub fn start_change<S: WriteStore<File = F>>(
+        &mut self,
+        next: Generation,
+        finished: Option<Finished>,
+        means: &Means<'_, S>,
+    ) {
+        self.change = Some(Box::new(Change {
+            stage: Stage::Prepare,
+            next: means.new_pointer(next),
+            kept: None,
+            finished,
+            taken: 0,
+        }));
+    }
+
+    /// Does the next step of a change. After a fault the copy has to be dropped and opened again, which finishes the
+    /// change if it was past its commit point.
+    pub fn step_change<S: WriteStore<File = F>>(
+        &mut self,
+        syncs: Syncs,
+        means: &mut Means<'_, S>,
+    ) -> Result<Progress, Fault> {
+        let Some(mut change) = self.change.take() else {
+            return Ok(Progress::Made(Changed {
+                kept: None,
+                finished: None,
+            }));
+        };
+        change.stage = match change.stage {
+            Stage::Prepare => self.prepare(&mut change, syncs, means)?,
+            Stage::Commit => {
+                means.replace_pointer()?;
+                means.sync_pointer_dir(syncs)?;
+                match change.kept {
+                    Some(_) => Stage::Move,
+                    None => Stage::FinishFirst,
+                }
+            }
+            Stage::Move => match self.move_live(&mut change, syncs, means)? {
+                Some(stage) => stage,
+                None => self.prepare(&mut change, syncs, means)?,
+            },
+            Stage::Part => {
+                means.take_live_name()?;
+                means.sync_local_dir(syncs)?;
+                change.write_next(syncs, means)?
+            }
+            Stage::Finish => return self.finish(*change, means),
+            Stage::FinishFirst => return self.finish_first(*change, means),
+        };
+        self.change = Some(change);
+        Ok(Progress::More)
+    }
+
+    /// Makes a change that was decided on, whatever it takes.
+    pub fn make_change<S: WriteStore<File = F>>(
+        &mut self,
+        means: &mut Means<'_, S>,
+    ) -> Result<Changed, Fault> {
+        loop {
+            if let Progress::Made(changed) = self.step_change(Syncs::Own, means)? {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// Whether a change was decided on and is not made yet.
+    pub fn is_changing(&self) -> bool {
+        self.change.is_some()
+    }
+
+    fn prepare<S: WriteStore<File = F>>(
+        &mut self,
+        change: &mut Change,
+        syncs: Syncs,
+        means: &mut Means<'_, S>,
+    ) -> Result<Stage, Fault> {
+        let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
+            means.write_beside(&change.next, syncs)?;
+            return Ok(Stage::Commit);
+        };
+        if syncs == Syncs::Own {
+            means.sync_live(live)?;
+        }
+        let (suffix, kept) = means.free_name()?;
+        if let Some(finished) = &mut change.finished {
+            finished.path.clone_from(&kept);
+            means.put_on_list(finished, syncs)?;
+        }
+        let intention = Pointer {
+            inode: pointer.inode,
+            checkpoint: live.size,
+            pending: Some(Pending {
+                local: live.id,
+                size: live.size,
+                next: change.next.inode,
+                suffix,
+            }),
+            ..change.next.clone()
+        };
+        change.kept = Some(kept);
+        means.write_beside(&intention, syncs)?;
+        Ok(Stage::Commit)
+    }
+
+    /// Renames the copy. `None` if somebody has its new name now, and another has to be found.
+    fn move_live<S: WriteStore<File = F>>(
+        &mut self,
+        change: &mut Change,
+        syncs: Syncs,
+        means: &mut Means<'_, S>,
+    ) -> Result<Option<Stage>, Fault> {
+        let Some(kept) = &change.kept else {
+            return Ok(Some(Stage::Finish));
+        };
+        let local = &means.paths.local;
+        let mut done = means.store.rename_new(local, kept);
+        let is_in_parts = matches!(&done, Err(error) if error.kind() == io::ErrorKind::Unsupported);
+        if is_in_parts {
+            done = means.store.link(local, kept);
+        }
+        match done {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                change.taken += 1;
+                return match change.taken < SUFFIX_ATTEMPTS_MAX {
+                    true => Ok(None),
+                    false => Err(Fault::NoFreeName(local.clone())),
+                };
+            }
+            Err(error) => return Err(system("rename the local copy to", kept, error)),
+        }
+        means.sync_local_dir(syncs)?;
+        match is_in_parts {
+            true => Ok(Some(Stage::Part)),
+            false => change.write_next(syncs, means).map(Some),
+        }
+    }
+
+    /// The last step of a rotation. Its own names may become durable later: until then a start does it once more.
+    fn finish<S: WriteStore<File = F>>(
+        &mut self,
+        change: Change,
+        means: &mut Means<'_, S>,
+    ) -> Result<Progress, Fault> {
+        self.live = None;
+        self.live = Some(means.create_live()?);
+        means.replace_pointer()?;
+        Ok(self.made(change))
+    }
+
+    /// The last step of a first contact: the pointer is durable, so the copy may have bytes.
+    fn finish_first<S: WriteStore<File = F>>(
+        &mut self,
+        change: Change,
+        means: &mut Means<'_, S>,
+    ) -> Result<Progress, Fault> {
+        if self.live.is_none() {
+            self.live = Some(means.create_live()?);
+        }
+        Ok(self.made(change))
+    }
+
+    fn made(&mut self, change: Change) -> Progress {
+        self.pointer = Some(change.next);
+        self.is_believed = true;
+        self.is_unwritten = false;
+        Progress::Made(Changed {
+            kept: change.kept,
+            finished: change.finished,
+        })
+    }
+}
+
+impl Change {
+    fn write_next<S: WriteStore>(
+        &self,
+        syncs: Syncs,
+        means: &mut Means<'_, S>,
+    ) -> Result<Stage, Fault> {
+        means.write_beside(&self.next, syncs)?;
+        Ok(Stage::Finish)
+    }
+}
+
+impl<S: WriteStore> Means<'_, S> {
+    /// Writes a pointer beside the present one.
+    fn write_beside(&mut self, pointer: &Pointer, syncs: Syncs) -> Result<(), Fault> {
+        let path = &self.paths.pointer;
+        self.write_scratch(pointer.write().as_bytes(), syncs)
+            .map_err(|error| system("write the pointer file", path, error))
+    }
+
+    /// Puts it in the present one's place.
+    fn replace_pointer(&mut self) -> Result<(), Fault> {
+        let paths = self.paths;
+        self.store
+            .rename(&paths.scratch, &paths.pointer)
+            .map_err(|error| system("write the pointer file", &paths.pointer, error))
+    }
+
+    fn take_live_name(&mut self) -> Result<(), Fault> {
+        let path = &self.paths.local;
+        self.store
+            .unlink(path)
+            .map_err(|error| system("take the old name from", path, error))
+    }
+
+    fn sync_pointer_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
+        match syncs {
+            Syncs::Own => self.sync_dir(&self.paths.pointer_dir),
+            Syncs::Barrier => Ok(()),
+        }
+    }
+
+    fn sync_local_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
+        match syncs {
+            Syncs::Own => self.sync_dir(&self.paths.local_dir),
+            Syncs::Barrier => Ok(()),
+        }
+    }
+}
+
+/// The whole of a change at once.
+#[cfg(test)]
+impl<F> LocalCopy<F> {
+    /// First contact.
+    pub fn begin<S: WriteStore<File = F>>(
+        &mut self,
+        generation: Generation,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        self.start_change(generation, None, means);
+        self.make_change(means).map(drop)
+    }
+
+    /// The present generation is complete. Returns the name that its copy gets.
+    pub fn rotate<S: WriteStore<File = F>>(
+        &mut self,
+        next: Generation,
+        means: &mut Means<'_, S>,
+    ) -> Result<PathBuf, Fault> {
+        self.start_change(next, None, means);
+        self.make_change(means)
+            .map(|changed| changed.kept.unwrap_or_default())
+    }
+}

@@ -1,0 +1,52 @@
+//! Sources whose files change in the same turn, as many do at midnight: they go through the steps together, so that one
+//! barrier after each step serves them all.
+
+use std::mem;
+
+use super::Collector;
+use super::slot::{Cx, Rest, Slot};
+
+/// So many changes cost more syncs one by one than the barriers, which wait for whatever else the disk has to write.
+const TOGETHER_MIN: usize = 4;
+
+/// More wait for the next turn, so that everybody else is heard in between.
+const TOGETHER_MAX: usize = 256;
+
+impl Collector {
+    /// Makes the changes that wait. What they bring about in their turn waits for the next.
+    pub(super) fn make_changes(&mut self) {
+        let mut all = mem::take(&mut self.changing);
+        all.retain(|index| {
+            let slot = self.slots.get(*index as usize).and_then(Option::as_ref);
+            slot.is_some_and(Slot::is_changing)
+        });
+        let mut waiting: Vec<u32> = all.iter().copied().take(TOGETHER_MAX).collect();
+        self.changing = all.into_iter().skip(TOGETHER_MAX).collect();
+        if waiting.len() < TOGETHER_MIN {
+            for index in waiting {
+                self.drive(index, |slot, cx, _| slot.make_change(cx));
+            }
+            return;
+        }
+        while !waiting.is_empty() {
+            waiting.retain(|index| self.is_left(*index, |slot, cx| !slot.step_change(cx)));
+            self.store.batch(true);
+            waiting.retain(|index| self.is_left(*index, |slot, cx| slot.barrier(cx)));
+            self.store.batch(false);
+        }
+    }
+
+    /// Lets a source take part, and tells whether it has more to do with the others.
+    fn is_left(&mut self, index: u32, act: impl FnOnce(&mut Slot, &mut Cx<'_>) -> bool) -> bool {
+        let mut is_left = false;
+        self.drive(index, |slot, cx, _| {
+            is_left = act(slot, cx);
+            match is_left {
+                true => Rest::None,
+                // There may be more to read by now.
+                false => Rest::More,
+            }
+        });
+        is_left
+    }
+}

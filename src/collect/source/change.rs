@@ -1,0 +1,223 @@
+//! A generation begins: what the local files go through for it, and what follows when that is done.
+//!
+//! A source alone does it at once. Where [`Source::share_barriers`] was called, it waits with what it was doing until
+//! the caller takes it through the steps together with others, by [`Source::step_change`] and [`Source::barrier`].
+
+use std::path::Path;
+
+use super::ask::TOO_MANY;
+use super::{Context, Source};
+use crate::collect::copy::{
+    Changed, Fault, Finished, Generation, LocalCopy, Means, Progress, Syncs,
+};
+use crate::collect::event::{Event, Loss};
+use crate::collect::trouble::Trouble;
+use crate::ids::Inode;
+use crate::store::WriteStore;
+use crate::wire::frame::Reason;
+
+/// What follows a change.
+pub(super) struct Afterwards {
+    /// The generation that was left.
+    pub held: Inode,
+    /// What was held of it.
+    pub size: u64,
+    /// The generation that begins.
+    pub next: Inode,
+    /// What ended it.
+    pub reason: Reason,
+    /// What went before it could be had.
+    pub loss: Option<Loss>,
+    /// Nobody could tell whether the end of what was held is right.
+    pub is_unchecked: bool,
+    /// The server's copy of it ends here, before ours.
+    pub theirs: Option<u64>,
+    /// What came meanwhile.
+    pub input: Vec<u8>,
+}
+
+impl<F> Source<F> {
+    /// Lets changes of the local files wait for the caller.
+    pub fn share_barriers(&mut self) {
+        self.shares_barriers = true;
+    }
+
+    /// Whether a change waits for the caller. Until it is made nothing should be read from the socket.
+    pub fn is_changing(&self) -> bool {
+        self.afterwards.is_some()
+    }
+
+    /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
+    /// was the last one, with which all that waited has been done, too.
+    pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let result = self.with_copy(cx, |copy, means| copy.step_change(Syncs::Barrier, means));
+        match result {
+            Ok(Progress::More) => false,
+            Ok(Progress::Made(changed)) => {
+                self.end_change(changed, cx);
+                true
+            }
+            Err(fault) => {
+                self.fail(Trouble::Files(fault), cx);
+                true
+            }
+        }
+    }
+
+    /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is given up.
+    pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let result = self.with_copy(cx, |_, means| means.barrier());
+        let is_durable = result.is_ok();
+        if let Err(fault) = result {
+            self.fail(Trouble::Files(fault), cx);
+        }
+        is_durable
+    }
+
+    /// Makes a change that waits, without others.
+    pub fn make_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        while self.is_changing() {
+            match self.with_copy(cx, LocalCopy::make_change) {
+                Ok(changed) => self.end_change(changed, cx),
+                Err(fault) => self.fail(Trouble::Files(fault), cx),
+            }
+        }
+    }
+
+    /// Another generation begins; what is told of that comes when it is done.
+    pub(super) fn change<S: WriteStore<File = F>>(
+        &mut self,
+        next: Generation,
+        finished: Option<Finished>,
+        afterwards: Afterwards,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let started = self.with_copy(cx, |copy, means| {
+            copy.start_change(next, finished, means);
+            Ok(())
+        });
+        started.map_err(Trouble::Files)?;
+        self.afterwards = Some(Box::new(afterwards));
+        if self.shares_barriers {
+            return Ok(());
+        }
+        let changed = self
+            .with_copy(cx, LocalCopy::make_change)
+            .map_err(Trouble::Files)?;
+        self.tell_change(changed, cx).map(drop)
+    }
+
+    /// The files are changed: goes on with what waited for it.
+    fn end_change<S: WriteStore<File = F>>(&mut self, changed: Changed, cx: &mut Context<'_, S>) {
+        let mut input = match self.tell_change(changed, cx) {
+            Ok(input) => input,
+            Err(trouble) => return self.fail(trouble, cx),
+        };
+        if !self.is_in_trouble_with_files() {
+            self.recover(cx);
+        }
+        self.handle_data(&mut input, cx);
+    }
+
+    /// Tells of a change that is made, and returns what came meanwhile.
+    fn tell_change<S: WriteStore<File = F>>(
+        &mut self,
+        changed: Changed,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Vec<u8>, Trouble> {
+        let Some(afterwards) = self.afterwards.take() else {
+            return Ok(Vec::new());
+        };
+        if let Some(kept) = &changed.kept {
+            self.tell_left(&afterwards, kept, cx)?;
+        }
+        if let Some(finished) = changed.finished
+            && let Some(given_up) = self.audit.add(finished)
+        {
+            self.tell_unverified(&given_up, TOO_MANY, cx);
+        }
+        Ok(afterwards.input)
+    }
+
+    /// Tells what there is to tell of the last generation, whose copy is called `kept` now.
+    fn tell_left<S: WriteStore<File = F>>(
+        &mut self,
+        left: &Afterwards,
+        kept: &Path,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        let size = left.size;
+        if let Some(loss) = left.loss {
+            (cx.events)(&self.config, Event::Lost(loss));
+        }
+        let event = match left.next == left.held {
+            true => Event::Truncated {
+                reason: left.reason,
+                size,
+                kept,
+            },
+            false => Event::Rotated {
+                next: left.next,
+                reason: left.reason,
+                size,
+                kept,
+            },
+        };
+        (cx.events)(&self.config, event);
+        if left.is_unchecked {
+            (cx.events)(&self.config, Event::Unchecked { kept });
+        }
+        let Some(theirs) = left.theirs else {
+            return Ok(());
+        };
+        let more = Event::KeptMore {
+            ours: size,
+            theirs,
+            kept,
+        };
+        let stamp = (cx.stamp)();
+        let noted = cx.means(&self.paths, &stamp).note_kept(&more);
+        (cx.events)(&self.config, more);
+        noted.map_err(Trouble::Files)
+    }
+
+    /// Keeps what came behind the place where a change has to be made first.
+    pub(super) fn keep_for_later(&mut self, input: &[u8]) {
+        if let Some(afterwards) = &mut self.afterwards {
+            afterwards.input.extend_from_slice(input);
+        }
+    }
+
+    fn with_copy<S: WriteStore<File = F>, R>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        act: impl FnOnce(&mut LocalCopy<F>, &mut Means<'_, S>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let stamp = (cx.stamp)();
+        let mut means = cx.means(&self.paths, &stamp);
+        match &mut self.copy {
+            Some(copy) => act(copy, &mut means),
+            None => Err(Fault::System {
+                operation: "change",
+                path: self.paths.local.clone(),
+                error: std::io::ErrorKind::NotFound.into(),
+            }),
+        }
+    }
+}
+
+impl Afterwards {
+    /// Nothing was held before.
+    pub fn of_first(next: Inode) -> Afterwards {
+        Afterwards {
+            held: Inode::NONE,
+            size: 0,
+            next,
+            reason: Reason::Rotated,
+            loss: None,
+            is_unchecked: false,
+            theirs: None,
+            input: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A box that was started anew and has forgotten the end of what is held, and files that fail while that is set aside.
+
+use super::*;
+
+const ANSWER: &[u8] = b"O 7 v2 at=0 size=6 m=1 b=00000001\n";
+
+/// One that held six bytes when the box's machine went down, and asks again.
+fn asking_again() -> (Rig, String) {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(ANSWER);
+    rig.receive(&data_frame(0, b"abcdef"));
+    rig.close(Closed::ByServer);
+    let line = rig.connect();
+    rig.said();
+    (rig, line)
+}
+
+/// The box has four of them, in another boot.
+fn prefix() -> Vec<u8> {
+    let crc = Crc32::new().update(b"abcd").finish();
+    format!("O 7 v2 at=4 size=4 m=1 b=00000002 prefix=0:4:{crc:08x}\n").into()
+}
+
+#[test]
+fn that_the_box_was_in_another_boot_is_known_until_its_loss_is_set_aside() {
+    let mut failures = 0;
+    for nth in 1.. {
+        let (mut rig, line) = asking_again();
+        assert!(line.contains(" b=00000001"), "{line}");
+        rig.disk.fail_call(nth, 5);
+        rig.receive(&prefix());
+        if rig.source.wants_connection() {
+            break;
+        }
+        failures += 1;
+        let again = rig.connect();
+        if rig.local() == b"abcdef" {
+            assert!(again.contains(" b=00000001"), "call {nth}: {again}");
+        } else {
+            assert_eq!(rig.local(), b"abcd", "call {nth}");
+            let rescued = rig.disk.read("/l/m.rescued.20261122132956");
+            assert_eq!(rescued.as_deref(), Some(&b"ef"[..]), "call {nth}");
+        }
+    }
+    assert!(failures > 5, "{failures}");
+}

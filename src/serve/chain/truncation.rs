@@ -1,0 +1,116 @@
+//! What a session makes of a file that no longer holds what was sent of it. Pure.
+
+use std::io;
+
+use super::Chain;
+use crate::ids::Inode;
+use crate::serve::catalog::Query;
+use crate::serve::follow::{Follow, Place};
+use crate::serve::search::{CopyOf, Left};
+use crate::serve::survey::Occasion;
+use crate::serve::turn::{Context, Ending, Turn};
+use crate::store::ReadStore;
+use crate::wire::frame::Reason;
+
+impl<F> Chain<F> {
+    /// Whether what was sent last is still there.
+    pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
+        let follow = &self.follow;
+        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?;
+        if is_there {
+            self.sound_ns = self.follow.stat().mtime_ns;
+            self.sound_size = self.follow.stat().size;
+        }
+        Ok(is_there)
+    }
+
+    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
+    /// generation where it stands.
+    pub(super) fn leave_truncated<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        if self.open.as_ref().is_some_and(|open| open.taken > 0) {
+            return Turn::Over(Ending::Truncated);
+        }
+        self.open = None;
+        self.proved = None;
+        if self.follow.offset() == 0 {
+            return self.start_over(cx, query);
+        }
+        let (offset, own) = (self.follow.offset(), self.follow.inode());
+        let mark = self.mark.clone();
+        let sent = mark.sent(offset, self.floor_ns);
+        let ask = || query.copy_of(&sent, own);
+        match self.ask(Occasion::Truncated, query, ask) {
+            Ok(Some(copy)) if copy.stat.size >= offset => {
+                self.follow_copy(copy, offset, cx);
+                Turn::On
+            }
+            Ok(copy) => self.close_truncated(copy, cx, query),
+            Err(refusal) => self.wait_or_end(refusal, false),
+        }
+    }
+
+    /// Closes a truncated generation where it stands. `copy` has the start of it.
+    fn close_truncated<S: ReadStore<File = F>>(
+        &mut self,
+        copy: Option<CopyOf<F>>,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        // Bytes that were changed in a file that is no shorter may have been changed in place.
+        let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
+        let is_shorter = size.map_or(true, |size| size < self.follow.offset());
+        let reason = match is_shorter || copy.is_some() {
+            true => Reason::Truncated,
+            false => Reason::Rewritten,
+        };
+        let copy = copy.map(|copy| (copy.stat.id.inode, copy.stat.mtime_ns));
+        let (inode, mtime_ns) = copy.unwrap_or((Inode::NONE, self.sound_ns));
+        let left = Left {
+            inode,
+            mtime_ns,
+            floor_ns: self.floor_ns,
+            // The file itself holds the next generation, whatever its name is now.
+            then: Some(self.follow.inode()),
+        };
+        self.close(reason, &left, false, cx, query)
+    }
+
+    /// Nothing was sent of the file: the generation is what was copied first since it began. Where nothing is known to
+    /// have been there, nothing ends: it is what the file holds now.
+    fn start_over<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Turn {
+        match self.first_copy(Occasion::Truncated, query) {
+            Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
+            Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
+                return self.close_truncated(None, cx, query);
+            }
+            Ok(None) => match cx.store.stat(self.follow.file()) {
+                Ok(stat) => {
+                    self.follow.start_over(stat);
+                    self.has_gap |= self.sound_size > 0;
+                    self.sound_size = 0;
+                }
+                Err(error) => return Turn::Over(Ending::Unreadable(error)),
+            },
+            Err(refusal) => return self.wait_or_end(refusal, false),
+        }
+        Turn::On
+    }
+
+    /// Goes on with the copy that was made of the generation.
+    pub(super) fn follow_copy<S>(&mut self, copy: CopyOf<F>, offset: u64, cx: &Context<'_, S>) {
+        let grace_ms = cx.config.grace_ms;
+        // The file that was copied has the next generation.
+        self.then = Some(self.follow.inode());
+        self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
+        self.follow.look_soon();
+        self.reason = Some(Reason::Truncated);
+    }
+}

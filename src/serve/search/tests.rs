@@ -1,0 +1,171 @@
+//! Calls of the file system that fail.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use super::*;
+use crate::serve::config::Config;
+use crate::serve::survey::search;
+use crate::store::Names;
+use crate::store::fake::{Fake, Handle};
+
+/// A file system of which one call fails.
+struct Flaky {
+    disk: Fake,
+    /// How many calls there are before that one.
+    left: Cell<u32>,
+}
+
+impl Flaky {
+    fn call(&self) -> io::Result<()> {
+        match self.left.replace(self.left.get().wrapping_sub(1)) {
+            0 => Err(io::Error::from_raw_os_error(5)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether that call has come.
+    fn has_failed(&self) -> bool {
+        self.left.get() > u32::MAX / 2
+    }
+}
+
+impl ReadStore for Flaky {
+    type File = Handle;
+
+    fn open(&self, path: &Path) -> io::Result<Handle> {
+        self.call()?;
+        ReadStore::open(&self.disk, path)
+    }
+
+    fn stat(&self, file: &Handle) -> io::Result<Stat> {
+        self.call()?;
+        ReadStore::stat(&self.disk, file)
+    }
+
+    fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        self.call()?;
+        ReadStore::stat_path(&self.disk, path)
+    }
+
+    fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.call()?;
+        ReadStore::read_at(&self.disk, file, buf, offset)
+    }
+
+    fn at_rest(&self, file: &Handle) -> bool {
+        self.disk.at_rest(file)
+    }
+
+    fn boot(&self) -> u32 {
+        self.disk.boot()
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Names> {
+        self.call()?;
+        ReadStore::names(&self.disk, dir)
+    }
+}
+
+/// Three generations that begin alike, and a copy of the start of the live one.
+fn disk() -> Fake {
+    let disk = Fake::new();
+    for (at_ms, path, inode, bytes) in [
+        (1_000, "/v/m.2", 1, &b"begin of the first one"[..]),
+        (2_000, "/v/m.1", 2, b"begin of the second one"),
+        (3_000, "/v/m.0", 9, b"begin of the third"),
+        (3_000, "/v/m", 3, b"begin of the third one"),
+    ] {
+        disk.at_ms(at_ms);
+        disk.write_as(path, inode, bytes);
+    }
+    disk
+}
+
+/// Asks with every call failing in turn: either the answer is what it is without that, or it is that something cannot be
+/// read.
+fn never_wrong<T: PartialEq + std::fmt::Debug>(
+    ask: impl Fn(&Query<'_, Flaky>) -> Result<T, Refusal>,
+) {
+    let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+    let mut expected = None;
+    for left in (0..200).rev() {
+        let store = Flaky {
+            disk: disk(),
+            left: Cell::new(left),
+        };
+        let query = Query {
+            store: &store,
+            entry: &config.files[0],
+            index: 0,
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            quiet_since_ns: 0,
+            findings: None,
+        };
+        match (search(&query, |query| ask(query)), &expected) {
+            (Ok(answer), None) if !store.has_failed() => expected = Some(answer),
+            (Ok(answer), Some(expected)) => assert_eq!(answer, *expected, "call {left}"),
+            (Err(Refusal::Unreadable(_)), _) if store.has_failed() => {}
+            (Err(refusal), _) => panic!("call {left}: {refusal}"),
+            (Ok(_), None) => panic!("too many calls"),
+        }
+    }
+}
+
+/// A copy, proved as a whole.
+fn proof_of(copy: &[u8]) -> Proof {
+    let block = Block {
+        start: 0,
+        len: copy.len() as u16,
+        crc: crate::wire::proof::checksum(&mut copy.to_vec(), false),
+    };
+    Proof::from_iter([block])
+}
+
+#[test]
+fn what_cannot_be_read_for_once_is_not_taken_for_another_file() {
+    for (inode, copy) in [
+        (1, &b"begin of"[..]),
+        (2, b"begin of the second"),
+        (3, b"begin of the third o"),
+        (3, b"begin of the"),
+        (77, b"begin of the second"),
+    ] {
+        let request = Request {
+            path: b"/v/m",
+            inode: InodeWord::plain(Inode(inode)),
+            offset: copy.len() as u64,
+            v2: None,
+        };
+        let v2 = Extension {
+            proof: proof_of(copy),
+            mtime_ns: Some(500_000_000),
+            ..Extension::default()
+        };
+        never_wrong(|query| {
+            let choice = query.resume(&request, &v2)?;
+            Ok((choice.stat.id, choice.offset, choice.reply))
+        });
+    }
+}
+
+#[test]
+fn nor_overlooked_as_the_next_one() {
+    let left = Left {
+        inode: Inode(1),
+        mtime_ns: 1_000_000_000,
+        floor_ns: 500_000_000,
+        then: None,
+    };
+    never_wrong(|query| {
+        let next = query.next_after(&left)?;
+        Ok((next.stat.id, next.then, next.after_gap))
+    });
+    never_wrong(|query| {
+        let (_, own) = query.open_live()?.ok_or(Refusal::Missing)?;
+        let copy = query.first_copy(own, None, 2_500_000_000)?;
+        Ok(copy.map(|copy| copy.stat.id))
+    });
+}

@@ -1,0 +1,126 @@
+//! A program that runs, alone or under strace.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::FETCHLOGS;
+
+/// A running program, killed when dropped.
+pub struct Running {
+    child: Child,
+    traced: bool,
+}
+
+/// How a program has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// With this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// How to run it.
+pub enum How<'a> {
+    /// As it is.
+    Plain,
+    /// Under strace, with these of its options.
+    Traced(&'a Path, &'a [String]),
+}
+
+impl Running {
+    /// Starts the program with these arguments. What it says is added to `NAME.out` and `NAME.err` in `home`.
+    pub fn start(how: &How<'_>, home: &Path, name: &str, arguments: &[String]) -> Running {
+        let (mut command, traced) = match how {
+            How::Plain => (Command::new(FETCHLOGS), false),
+            How::Traced(strace, options) => {
+                let mut command = Command::new(strace);
+                command.args(*options).arg(FETCHLOGS);
+                (command, true)
+            }
+        };
+        let log = |ending: &str| {
+            let mut options = File::options();
+            let path = home.join(format!("{name}.{ending}"));
+            options.create(true).append(true).open(path).unwrap()
+        };
+        let child = command
+            .args(arguments)
+            .env("TZ", "UTC0")
+            .env_remove("LD_LIBRARY_PATH")
+            .stdin(Stdio::null())
+            .stdout(log("out"))
+            .stderr(log("err"))
+            .spawn()
+            .unwrap();
+        Running { child, traced }
+    }
+
+    /// How it has ended, if it has. strace ends as what it traces does.
+    pub fn end(&mut self) -> Option<End> {
+        let status = self.child.try_wait().unwrap()?;
+        Some(match (status.code(), status.signal()) {
+            (Some(code), _) => End::Status(code),
+            (None, signal) => End::Signal(signal.unwrap_or(0)),
+        })
+    }
+
+    /// Sends a signal, once the program has got so far as to catch it. Tells whether it was sent.
+    pub fn signal(&self, signal: Signal) -> bool {
+        self.pids().into_iter().any(|pid| {
+            let is_it = fs::read_link(format!("/proc/{pid}/exe"))
+                .is_ok_and(|exe| exe == Path::new(FETCHLOGS));
+            is_it && catches(pid, signal) && send(pid, signal)
+        })
+    }
+
+    /// SIGKILL, and waits for its end.
+    pub fn kill(mut self) {
+        self.put_to_death();
+    }
+
+    fn put_to_death(&mut self) {
+        while self.end().is_none() {
+            for pid in self.pids() {
+                send(pid, Signal::KILL);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The program itself; while strace starts, perhaps helpers of strace's own.
+    fn pids(&self) -> Vec<u32> {
+        let pid = self.child.id();
+        if !self.traced {
+            return vec![pid];
+        }
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        let numbers = children.split_whitespace().map(str::parse);
+        numbers.filter_map(Result::ok).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.put_to_death();
+    }
+}
+
+fn send(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
+fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & 1 << (signal.as_raw() - 1) != 0)
+}

@@ -1,0 +1,541 @@
+//! Both programs and their files in one run, with one of the programs under watch: it is traced, and something is done
+//! to it once. What ends because of that is started anew as it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fetchlogs::collect::pointer::{Pointer, Token};
+use rustix::process::Signal;
+
+use super::boxed::Boxed;
+use super::fault::{Fault, Program};
+use super::place::Place;
+use super::running::{End, How, Running};
+use super::trace::{self, Order};
+use crate::common::pair::copies::Copies;
+
+/// What a script returns: what was waited for in vain.
+pub type Done = Result<(), String>;
+
+/// Longer than anything takes on a machine that is busy with other runs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longer than any pause the programs make by themselves after one failed call.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Where one of these fails, the C library or Rust's runtime ends the process, in whatever way.
+const RUNTIME_CALLS: [&str; 10] = [
+    "arch_prctl",
+    "brk",
+    "exit_group",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "poll",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "sigaltstack",
+];
+
+/// How long calls go on failing.
+const AFFLICTION: Duration = Duration::from_millis(100);
+
+/// The two programs and their files.
+pub struct Stage<'a> {
+    place: Place,
+    fields: &'static str,
+    logs: Vec<Boxed>,
+    server: Option<Running>,
+    collector: Option<Running>,
+    strace: &'a Path,
+    watched: Program,
+    order: Order<'a>,
+    watch: Watch,
+    stopping: Option<Program>,
+    status: &'static str,
+    /// Whether something may be on record.
+    may_lose: bool,
+    /// How much the servers before the present one have said.
+    said: usize,
+    ended: Option<End>,
+    findings: Vec<String>,
+}
+
+/// How far the watching has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// The next start is watched.
+    Due,
+    /// It is off until the watched part of the script.
+    Off,
+    On,
+    /// Calls have failed since then.
+    Hit(Instant),
+    /// The program runs as it is.
+    Over,
+}
+
+impl<'a> Stage<'a> {
+    /// Everything is in its place, the log `m` is empty, and neither program runs.
+    pub fn new(strace: &'a Path, watched: Program, order: Order<'a>) -> Stage<'a> {
+        let place = Place::new();
+        Stage {
+            logs: vec![Boxed::create(place.path("remote/m"))],
+            place,
+            fields: "",
+            server: None,
+            collector: None,
+            strace,
+            watched,
+            order,
+            watch: Watch::Due,
+            stopping: None,
+            status: "OK\n",
+            may_lose: false,
+            said: 0,
+            ended: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// What follows the fifth field of the sources.
+    pub fn set_fields(&mut self, fields: &'static str) {
+        self.fields = fields;
+    }
+
+    /// The box's log.
+    pub fn log(&mut self) -> &mut Boxed {
+        &mut self.logs[0]
+    }
+
+    /// The directory, the address and the disk.
+    pub fn place(&mut self) -> &mut Place {
+        &mut self.place
+    }
+
+    /// The live copy of the log.
+    pub fn local(&self) -> PathBuf {
+        self.place.path("local/m")
+    }
+
+    /// The pointer file of the log.
+    pub fn pointer(&self) -> PathBuf {
+        self.place.path("local/m.pointer")
+    }
+
+    /// What came before the part of the script that is watched: both run as they are, and are killed afterwards.
+    pub fn before(&mut self, script: impl FnOnce(&mut Self) -> Done) -> Done {
+        self.watch = Watch::Off;
+        self.start()?;
+        script(self)?;
+        self.collector = None;
+        self.server = None;
+        self.watch = Watch::Due;
+        Ok(())
+    }
+
+    /// Starts the server, waits until it listens, and starts the collector.
+    pub fn start(&mut self) -> Done {
+        self.configure();
+        self.launch(Program::Server);
+        self.until_listening()?;
+        self.launch(Program::Collector);
+        Ok(())
+    }
+
+    /// Another log on the same box.
+    pub fn add_log(&mut self) {
+        let path = self.place.path("remote/n");
+        self.logs.push(Boxed::create(path));
+        self.logs[1].append(3);
+    }
+
+    /// Both programs read a configuration with all the logs and these fields. Whoever is told at a bad moment is told
+    /// again, as an operator would who saw the complaint.
+    pub fn reconfigure(&mut self, fields: &'static str) -> Done {
+        self.fields = fields;
+        self.configure();
+        let copy = self.place.path("local/n");
+        let mut told = Instant::now() - PATIENCE;
+        self.until(|stage| {
+            if copy.exists() {
+                return Ok(());
+            }
+            if told.elapsed() > Duration::from_millis(250) {
+                let all_told = stage.signal(Program::Server, Signal::HUP)
+                    && stage.signal(Program::Collector, Signal::HUP);
+                if all_told {
+                    told = Instant::now();
+                }
+            }
+            Err("the new source is not followed".into())
+        })
+    }
+
+    /// Sends a signal, once the program catches it.
+    pub fn tell(&mut self, program: Program, signal: Signal) -> Done {
+        self.until(|stage| match stage.signal(program, signal) {
+            true => Ok(()),
+            false => Err("the program does not catch signals".into()),
+        })
+    }
+
+    /// Stops the watched program in good order and starts it as it is.
+    pub fn restart_watched(&mut self) -> Done {
+        self.stopping = Some(self.watched);
+        self.until(|stage| {
+            let Some(program) = stage.stopping else {
+                return Ok(());
+            };
+            stage.signal(program, Signal::TERM);
+            Err("the program does not stop".into())
+        })?;
+        self.until_listening()
+    }
+
+    /// Waits until the collector has said this, but not for long: it may be what could not be said.
+    pub fn until_said(&mut self, text: &str) -> Done {
+        let start = Instant::now();
+        let path = self.place.path("collector.out");
+        self.until(|_| {
+            let is_said =
+                text_of(&path).contains(text) || start.elapsed() > Duration::from_millis(500);
+            is_said
+                .then_some(())
+                .ok_or_else(|| format!("{text} is not said"))
+        })
+    }
+
+    /// Waits until all copies are what the box had, generation by generation, and the status tells it.
+    pub fn settle(&mut self) -> Done {
+        self.until(|stage| {
+            for log in &stage.logs {
+                let name = log.path().file_name().unwrap();
+                let copies = Copies::at(stage.place.path("local").join(name));
+                copies.compare(log.generations())?;
+            }
+            stage.check_status()
+        })
+    }
+
+    /// Waits until the copies are right although the live one had this damage before its rotation.
+    ///
+    /// It is healed, unless the other side or the disk fails again and again: then it stays as it was, and is on record. A
+    /// server that was started anew does not recognise the damaged copy: then it is kept, put on record as lost, and the
+    /// generation is fetched again.
+    pub fn settle_after_damage(&mut self, damaged: &[u8]) -> Done {
+        let healed = self.logs[0].generations().to_vec();
+        self.until(|stage| {
+            let held = |path: &PathBuf| fs::read(path).unwrap_or_default();
+            let held: Vec<Vec<u8>> = Copies::at(stage.local()).paths().iter().map(held).collect();
+            let is_whole = held == healed;
+            let is_refetched = held[1..] == healed && damaged.starts_with(&held[0]);
+            let is_left = held.len() == 2 && held[0] == damaged && held[1] == healed[1];
+            let record = text_of(&stage.place.path("local/m.gaps"));
+            let is_told = is_refetched && record.contains(" lost ")
+                || is_left && stage.is_failing() && record.contains(" differs ");
+            match is_whole || is_told {
+                true => Ok(()),
+                false => Err("the copies are not what the box had".into()),
+            }
+        })?;
+        self.may_lose = true;
+        let kept = self.beside(".damaged");
+        match kept.iter().all(|path| fs::read(path).unwrap() == damaged) {
+            true => Ok(()),
+            false => Err("what was damaged is not kept as it was".into()),
+        }
+    }
+
+    /// The status is to be `ERR` from now on, because of something that is lost.
+    pub fn expect_loss(&mut self) {
+        self.status = "ERR\n";
+        self.may_lose = true;
+    }
+
+    /// The box is in another boot than when the copy was last followed.
+    pub fn pretend_another_boot(&self) {
+        let mut pointer = Pointer::parse(&fs::read(self.pointer()).unwrap()).unwrap();
+        pointer.token = Token::new(b"boot");
+        fs::write(self.pointer(), pointer.write().as_bytes()).unwrap();
+    }
+
+    /// The files beside the live copy whose names have this in them.
+    pub fn beside(&self, mark: &str) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.place.path("local")).unwrap();
+        let paths = all.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.to_str().is_some_and(|path| path.contains(mark)))
+            .collect()
+    }
+
+    /// Waits until the check says `Ok`, and keeps both programs running meanwhile.
+    pub fn until(&mut self, mut check: impl FnMut(&mut Self) -> Done) -> Done {
+        let mut start = Instant::now();
+        let mut pause_ms = 1;
+        loop {
+            self.tend()?;
+            let Err(why) = check(self) else {
+                return Ok(());
+            };
+            if self.watch == Watch::On && self.is_once() && start.elapsed() > RECOVERY {
+                self.findings
+                    .push(format!("does not recover by itself: {why}"));
+                self.relieve();
+                start = Instant::now();
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(why);
+            }
+            thread::sleep(Duration::from_millis(pause_ms));
+            pause_ms = (pause_ms + 1).min(5);
+        }
+    }
+
+    /// Ends both programs and tells what was found besides.
+    pub fn finish(mut self) -> Findings {
+        if let Some(collector) = self.collector.take() {
+            collector.kill();
+        }
+        if let Some(server) = self.server.take() {
+            server.kill();
+        }
+        let record = text_of(&self.place.path("local/m.gaps"));
+        // To say that a copy could not be read is right when it was so.
+        let is_said = |line: &str| self.is_failing() && line.contains("it cannot be read");
+        if !self.may_lose && !record.lines().all(is_said) {
+            self.findings.push(format!("on record: {record}"));
+        }
+        for name in ["server", "collector"] {
+            let said = text_of(&self.place.path(&format!("{name}.err")));
+            if said.contains("panicked at") && !self.is_about_the_runtime() {
+                self.findings.push(format!("the {name} panicked"));
+            }
+        }
+        let trace = self.trace();
+        let was_hit = match self.order {
+            Order::Count => false,
+            Order::Inject(point) if point.fault == Fault::Kill => self.watch == Watch::Over,
+            Order::Inject(_) => trace::has_failed_a_call(&trace),
+        };
+        Findings {
+            was_hit,
+            ended: self.ended,
+            calls: trace::calls_in(&trace),
+            said: self.everything_said(),
+            faults: self.findings,
+        }
+    }
+
+    fn until_listening(&mut self) -> Done {
+        let start = Instant::now();
+        let path = self.place.path("server.err");
+        self.until(|stage| {
+            let said = text_of(&path);
+            // To say it may be what failed.
+            match said
+                .get(stage.said..)
+                .is_some_and(|said| said.contains("listening on"))
+                || start.elapsed() > Duration::from_millis(500)
+            {
+                true => Ok(()),
+                false => Err("the server does not listen".into()),
+            }
+        })
+    }
+
+    fn signal(&self, program: Program, signal: Signal) -> bool {
+        let running = match program {
+            Program::Server => &self.server,
+            Program::Collector => &self.collector,
+        };
+        running
+            .as_ref()
+            .is_some_and(|running| running.signal(signal))
+    }
+
+    /// Starts anew what has ended for a reason, and the watched program once its calls have failed for a while.
+    fn tend(&mut self) -> Done {
+        for program in [Program::Server, Program::Collector] {
+            let running = self.running(program).as_mut();
+            let Some(end) = running.and_then(Running::end) else {
+                continue;
+            };
+            let is_watched =
+                program == self.watched && self.watch != Watch::Over && self.watch != Watch::Off;
+            if self.stopping == Some(program) {
+                self.stopping = None;
+            } else if !is_watched {
+                return Err(format!("the {program} has ended: {end:?}"));
+            } else if let Some(fault) = self.fault_in(end) {
+                self.findings.push(fault);
+            }
+            if is_watched {
+                self.watch = Watch::Over;
+                self.ended = Some(end);
+            }
+            self.launch(program);
+        }
+        match self.watch {
+            Watch::On if self.is_from_on() && trace::has_failed_a_call(&self.trace()) => {
+                self.watch = Watch::Hit(Instant::now());
+            }
+            Watch::Hit(since) if since.elapsed() > AFFLICTION => self.relieve(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the way in which the watched program has ended.
+    fn fault_in(&self, end: End) -> Option<String> {
+        let Order::Inject(point) = self.order else {
+            return Some(format!("ended without a reason: {end:?}"));
+        };
+        if self.is_about_the_runtime() && point.fault != Fault::Kill {
+            return None;
+        }
+        let is_fine = match point.fault {
+            Fault::Kill => end == End::Signal(Signal::KILL.as_raw()),
+            Fault::Once(_) | Fault::FromOn(_) => matches!(end, End::Status(_)),
+        };
+        (!is_fine).then(|| format!("ended: {end:?}"))
+    }
+
+    /// The watched program is killed and runs as it is from now on.
+    fn relieve(&mut self) {
+        let watched = self.watched;
+        if let Some(running) = self.running(watched).take() {
+            running.kill();
+        }
+        self.watch = Watch::Over;
+        if self.stopping == Some(watched) {
+            self.stopping = None;
+        }
+        self.launch(watched);
+    }
+
+    fn launch(&mut self, program: Program) {
+        let options;
+        let trace = self.trace();
+        let how = if program == self.watched && self.watch == Watch::Due {
+            self.watch = Watch::On;
+            options = self.order.options(&trace);
+            How::Traced(self.strace, &options)
+        } else {
+            How::Plain
+        };
+        let path = |name: &str| self.place.path(name).display().to_string();
+        let arguments = match program {
+            Program::Server => vec!["gen_numbers".into(), "-c".into(), path("server.conf")],
+            Program::Collector => {
+                let options = "fetch_logs -r 0.05 -w 1 -i 1".split(' ').map(str::to_owned);
+                { options }
+                    .chain([path("status"), path("collector.conf")])
+                    .collect()
+            }
+        };
+        let home = self.place.path("");
+        if program == Program::Server {
+            self.said = text_of(&home.join("server.err")).len();
+        }
+        let running = Running::start(&how, &home, &program.to_string(), &arguments);
+        *self.running(program) = Some(running);
+    }
+
+    fn running(&mut self, program: Program) -> &mut Option<Running> {
+        match program {
+            Program::Server => &mut self.server,
+            Program::Collector => &mut self.collector,
+        }
+    }
+
+    fn configure(&self) {
+        let address = self.place.address();
+        let (ip, port) = (address.ip(), address.port());
+        let mut server = format!(
+            "$hosts_allow{{'127.0.0.0/8'}} = 1; $bind_addr = '{ip}'; $bind_port = {port};\n\
+             $delay_check = 0.1; $grace = 0.2; $alive_interval = 0.3; $timeout_write = 5;\n"
+        );
+        let mut collector = String::new();
+        for log in &self.logs {
+            let path = log.path().display();
+            let name = log.path().file_name().unwrap();
+            let local = self.place.path("local").join(name);
+            let local = local.display();
+            server += &format!("$files{{'{path}'}} = '{path}.*[0-9]';\n");
+            collector += &format!(
+                "{ip} {port} {path} {local} {local}.pointer {}\n",
+                self.fields
+            );
+        }
+        fs::write(self.place.path("server.conf"), server).unwrap();
+        fs::write(self.place.path("collector.conf"), collector).unwrap();
+    }
+
+    fn check_status(&self) -> Done {
+        // After a failure the status may be some seconds late.
+        if self.is_once() {
+            return Ok(());
+        }
+        let ip = self.place.address().ip().to_string();
+        let is_recorded = !self.beside(".gaps").is_empty();
+        match text_of(&self.place.path("status").join(ip)) {
+            status if status == self.status => Ok(()),
+            // What is on record is looked at in the end.
+            status if is_recorded && self.is_failing() && status == "ERR\n" => Ok(()),
+            status => Err(format!("the status is {status:?}")),
+        }
+    }
+
+    fn is_about_the_runtime(&self) -> bool {
+        matches!(self.order, Order::Inject(point) if RUNTIME_CALLS.contains(&&*point.call))
+    }
+
+    fn is_once(&self) -> bool {
+        matches!(self.order, Order::Inject(point) if matches!(point.fault, Fault::Once(_)))
+    }
+
+    fn is_failing(&self) -> bool {
+        self.is_once() || self.is_from_on()
+    }
+
+    fn is_from_on(&self) -> bool {
+        matches!(self.order, Order::Inject(point) if matches!(point.fault, Fault::FromOn(_)))
+    }
+
+    fn trace(&self) -> PathBuf {
+        self.place.path("trace")
+    }
+
+    fn everything_said(&self) -> String {
+        let mut text = String::new();
+        for path in self.beside("") {
+            let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            text += &format!("{len:>10} {}\n", path.display());
+        }
+        for name in ["server.err", "collector.err", "collector.out"] {
+            text += &format!("-- {name}\n{}", text_of(&self.place.path(name)));
+        }
+        text + "-- pointer\n" + &text_of(&self.pointer())
+    }
+}
+
+/// What a run has shown besides what its script checks.
+pub struct Findings {
+    /// Whether there was such a call.
+    pub was_hit: bool,
+    /// How the watched program ended by itself, if it did.
+    pub ended: Option<End>,
+    /// The calls that were traced.
+    pub calls: trace::Calls,
+    /// What is wrong.
+    pub faults: Vec<String>,
+    /// What helps to see why.
+    pub said: String,
+}
+
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
