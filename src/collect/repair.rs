@@ -408,8 +408,7 @@ impl<F> Repair<F> {
     ) -> io::Result<Outcome> {
         let path = self.finished.path.clone();
         let dir = path.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let kept = free_name(store, &path)?;
-        store.link(&path, &kept)?;
+        let kept = second_name(store, &path)?;
         store.sync_dir(&dir)?;
         store.rename(&scratch(&path), &path)?;
         store.sync_dir(&dir)?;
@@ -511,16 +510,19 @@ fn append<S: WriteStore>(store: &mut S, file: &S::File, mut bytes: &[u8]) -> io:
     Ok(())
 }
 
-/// A name for what a copy was before, that nothing has.
-fn free_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
+/// Gives what a copy was before a name of its own. A run that was killed right after that has left it one already.
+fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
+    let id = store.stat_path(path)?.map(|stat| stat.id);
     for attempt in 0..100 {
         let ending = match attempt {
             0 => ".damaged".to_owned(),
             n => format!(".damaged.{n}"),
         };
         let name = with_ending(path, &ending);
-        if store.stat_path(&name)?.is_none() {
-            return Ok(name);
+        match store.stat_path(&name)? {
+            None => return store.link(path, &name).map(|()| name),
+            Some(stat) if Some(stat.id) == id => return Ok(name),
+            Some(_) => {}
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
@@ -561,5 +563,18 @@ mod tests {
             rest = &rest[taken..];
         }
         assert!(repair.question().is_some() && !repair.is_answered());
+    }
+
+    #[test]
+    fn what_a_copy_was_gets_one_name_however_often_that_is_interrupted() {
+        let mut disk = Fake::new();
+        let path = Path::new("/l/m.1");
+        disk.write("/l/m.1", b"bad");
+        disk.write("/l/m.1.damaged", b"older");
+        for _ in 0..2 {
+            let name = second_name(&mut disk, path).unwrap();
+            assert_eq!(name, Path::new("/l/m.1.damaged.1"));
+        }
+        assert_eq!(disk.names().len(), 3);
     }
 }

@@ -1,7 +1,8 @@
 //! The collector is away while the box rotates: what is still there when it comes back arrives, generation by
 //! generation; what is not is put on record.
 
-use std::fs;
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
 
 use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
 
@@ -46,6 +47,31 @@ fn rotated_to_dates() {
 #[test]
 fn rotated_to_one_old_file() {
     outages_with_up_to(1, Names::Old, "m.old");
+}
+
+/// Rotations during an outage, in the middle of which the clock of the box is set.
+#[test]
+fn rotated_while_the_clock_steps_by_ten_years() {
+    let ten_years = Duration::from_secs(10 * 365 * 86_400);
+    for is_forward in [false, true] {
+        let (mut pair, mut log) = Pair::start(Setup::default());
+        log.append(lines(0..10));
+        pair.expect(&log.written);
+        pair.kill_collector();
+        for number in 1..=4 {
+            log.append(lines(number * 100..number * 100 + 7));
+            // The later ones, or the earlier ones if that is the way it went.
+            if (number > 2) != is_forward {
+                let past = SystemTime::now() - ten_years;
+                File::open(&log.path).unwrap().set_modified(past).unwrap();
+            }
+            log.rotate(Names::From(1));
+        }
+        log.append(lines(900..950));
+        pair.start_collector();
+        pair.expect(&log.written);
+        pair.assert_no_losses();
+    }
 }
 
 #[test]
