@@ -23,6 +23,8 @@ pub mod applets;
 pub mod collect;
 #[cfg(feature = "demo")]
 pub mod demo;
+#[cfg(test)]
+mod explore;
 pub mod ids;
 pub mod limits;
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Audit<F> {
     asked_in_vain: bool,
     /// Those whose digest is known.
     waiting: VecDeque<Finished>,
+    /// Those that could not be opened for a reason that passes: they wait until this connection is over.
+    later: VecDeque<Finished>,
     running: Option<Check<F>>,
 }
 
@@ -59,6 +61,7 @@ impl<F> Default for Audit<F> {
             to_ask: VecDeque::new(),
             asked_in_vain: false,
             waiting: VecDeque::new(),
+            later: VecDeque::new(),
             running: None,
         }
     }
@@ -112,6 +115,7 @@ impl<F> Audit<F> {
     /// A stream of version 2 is over, and with it the hope that digests come by themselves.
     pub fn stream_ended(&mut self) {
         self.to_ask.append(&mut self.expecting);
+        self.waiting.append(&mut self.later);
         self.asked_in_vain = false;
     }
 
@@ -147,6 +151,7 @@ impl<F> Audit<F> {
             .chain(&self.expecting)
             .chain(self.running.iter().map(|check| &check.finished))
             .chain(&self.waiting)
+            .chain(&self.later)
     }
 
     /// Gives up the oldest where too many wait, first of those that only the server can help with.
@@ -158,6 +163,7 @@ impl<F> Audit<F> {
             .pop_front()
             .or_else(|| self.expecting.pop_front())
             .or_else(|| self.waiting.pop_front())
+            .or_else(|| self.later.pop_front())
     }
 
     /// Whether [`work`](Self::work) has something to do.
@@ -173,10 +179,22 @@ impl<F> Audit<F> {
     ) -> Option<Verdict> {
         let check = match self.running.take() {
             Some(check) => check,
-            None => match Check::open(self.waiting.pop_front()?, store) {
-                Ok(check) => check,
-                Err(verdict) => return Some(verdict),
-            },
+            None => {
+                let finished = self.waiting.pop_front()?;
+                match open(&finished, store) {
+                    Ok(file) => Check {
+                        finished,
+                        file,
+                        md5: Md5::new(),
+                        done: 0,
+                    },
+                    Err(error) if passes(&error) => {
+                        self.later.push_back(finished);
+                        return None;
+                    }
+                    Err(error) => return Some(Verdict::Unreadable(finished.path, error)),
+                }
+            }
         };
         match check.slice(buf, store) {
             Ok(check) => {
@@ -189,24 +207,6 @@ impl<F> Audit<F> {
 }
 
 impl<F> Check<F> {
-    fn open<S: WriteStore<File = F>>(
-        finished: Finished,
-        store: &mut S,
-    ) -> Result<Check<F>, Verdict> {
-        let opened = store
-            .open_append(&finished.path)
-            .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()));
-        match opened {
-            Ok(file) => Ok(Check {
-                finished,
-                file,
-                md5: Md5::new(),
-                done: 0,
-            }),
-            Err(error) => Err(Verdict::Unreadable(finished.path, error)),
-        }
-    }
-
     /// Takes in one buffer full; the verdict once all was seen.
     fn slice<S: WriteStore<File = F>>(
         mut self,
@@ -239,4 +239,18 @@ impl<F> Check<F> {
             Err(error) => Verdict::Unreadable(self.finished.path, error),
         })
     }
+}
+
+fn open<S: WriteStore>(finished: &Finished, store: &mut S) -> io::Result<S::File> {
+    store
+        .open_append(&finished.path)
+        .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// Whether a file cannot be opened because this process or the system is short of something.
+fn passes(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
 }

@@ -73,6 +73,8 @@ struct Shared {
     /// Bytes that still fit.
     room: Option<usize>,
     no_rename_new: bool,
+    /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
+    synced: Option<BTreeMap<u64, Option<i32>>>,
     hook: Option<Hook>,
 }
 
@@ -108,6 +110,7 @@ impl Model {
             dead_from: None,
             room: None,
             no_rename_new: false,
+            synced: None,
             hook: None,
         };
         Model {
@@ -125,6 +128,11 @@ impl Model {
     /// The content as it is now.
     pub fn disk(&self) -> Ref<'_, Disk> {
         Ref::map(self.shared.borrow(), |shared| &shared.disk)
+    }
+
+    /// Begins or ends a batch, in which every device is synced only the first time, well or in vain.
+    pub fn batch(&self, on: bool) {
+        self.shared.borrow_mut().synced = on.then(BTreeMap::new);
     }
 
     // Crashes.

@@ -63,8 +63,8 @@ impl ReadStore for RealRead {
 /// The collector's side of the real file system.
 #[derive(Debug, Default)]
 pub struct RealWrite {
-    /// The devices synced since a batch began; `None` outside of one.
-    synced: Option<heapless::Vec<u64, BATCH_DEVICES_MAX>>,
+    /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
+    synced: Option<heapless::Vec<(u64, Option<i32>), BATCH_DEVICES_MAX>>,
     locked: LockedFiles,
 }
 
@@ -74,21 +74,48 @@ const BATCH_DEVICES_MAX: usize = 16;
 impl RealWrite {
     /// Begins or ends a batch: in one, [`sync_all`](WriteStore::sync_all) syncs each file system only the first
     /// time. So whatever is to be durable must have been written before the batch begins.
+    ///
+    /// A failure is everybody's: the system tells it once, and takes what it could not write for written.
     pub fn batch(&mut self, on: bool) {
         self.synced = on.then(heapless::Vec::new);
     }
 
-    fn is_synced(&self, device: u64) -> bool {
-        self.synced
-            .as_ref()
-            .is_some_and(|devices| devices.contains(&device))
+    /// How the sync of a device ended in this batch, if there was one.
+    fn synced(&self, device: u64) -> Option<io::Result<()>> {
+        let mut devices = self.synced.iter().flatten();
+        let (_, errno) = devices.find(|(synced, _)| *synced == device)?;
+        Some(match errno {
+            Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
+            None => Ok(()),
+        })
     }
 
-    fn note_synced(&mut self, device: u64) {
-        if let Some(devices) = &mut self.synced {
-            let _ = devices.push(device);
+    fn note_synced(&mut self, device: u64, result: &io::Result<()>) {
+        let errno = match result {
+            Err(error) if is_about_path(error) => return,
+            Err(error) => error.raw_os_error(),
+            Ok(()) => None,
+        };
+        let Some(devices) = &mut self.synced else {
+            return;
+        };
+        let is_full = devices.push((device, errno)).is_err();
+        // To forget a device that was synced costs a sync, to forget a failure costs data.
+        if let Some(synced) = devices.iter_mut().find(|(_, errno)| errno.is_none())
+            && is_full
+            && errno.is_some()
+        {
+            *synced = (device, errno);
         }
     }
+}
+
+/// Whether a file system was not synced because there is no way to it.
+fn is_about_path(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+    )
 }
 
 /// A file of the collector's side. Closing it gives up its lock.
@@ -217,11 +244,11 @@ impl WriteStore for RealWrite {
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
         let device = fs::metadata(dir)?.dev();
-        if !self.is_synced(device) {
-            files::sync_fs(dir)?;
-            self.note_synced(device);
-        }
-        Ok(())
+        self.synced(device).unwrap_or_else(|| {
+            let result = files::sync_fs(dir);
+            self.note_synced(device, &result);
+            result
+        })
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

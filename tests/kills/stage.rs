@@ -317,7 +317,9 @@ impl<'a> Stage<'a> {
         let trace = self.trace();
         let was_hit = match self.order {
             Order::Count => false,
-            Order::Inject(point) if point.fault == Fault::Kill => self.watch == Watch::Over,
+            Order::Inject(point) if point.fault == Fault::Kill => {
+                self.ended == Some(End::Signal(Signal::KILL.as_raw()))
+            }
             Order::Inject(_) => trace::has_failed_a_call(&trace),
         };
         Findings {

@@ -108,7 +108,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             list.retain(|older| older.path != finished.path);
             list.push(finished);
         }
-        if !is_right {
+        if !is_right || list.is_empty() {
             self.write_list(list.iter())?;
         }
         Ok(list)

@@ -110,6 +110,11 @@ impl Content {
         }
     }
 
+    /// Whether a power cut changes nothing.
+    pub fn is_durable(&self) -> bool {
+        self.holes.is_empty() && self.durable() == &self.bytes[..]
+    }
+
     /// Everything that a power cut may leave: what is on the disk for certain, and as much of what is not as the
     /// system happened to write, byte for byte or only by its length. The last one is what was seen.
     pub fn remains(&self) -> Vec<Vec<u8>> {
@@ -135,9 +140,13 @@ impl Content {
 
     /// Only this is left, and it is on the disk.
     pub fn settle(&mut self, bytes: Vec<u8>) {
-        self.durable = Durable::Prefix(bytes.len());
         self.bytes = Rc::new(bytes);
         self.holes.clear();
+        self.sync();
+    }
+
+    /// Nobody has it open any more.
+    pub fn close(&mut self) {
         self.writers = 0;
         self.opens = 0;
     }

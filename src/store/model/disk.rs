@@ -388,7 +388,7 @@ impl Disk {
         path.parent().map_or(1, |dir| self.device_at(dir))
     }
 
-    fn device_at(&self, dir: &Path) -> u64 {
+    pub(super) fn device_at(&self, dir: &Path) -> u64 {
         self.devices.get(dir).copied().unwrap_or(1)
     }
 }

@@ -177,8 +177,21 @@ impl WriteStore for Model {
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        let device = self.disk().device_at(dir);
+        let shared = self.shared.borrow();
+        let synced = shared.synced.as_ref();
+        match synced.and_then(|synced| synced.get(&device)) {
+            Some(Some(errno)) => return Err(io::Error::from_raw_os_error(*errno)),
+            Some(None) => return Ok(()),
+            None => drop(shared),
+        }
         let verdict = self.call(Op::SyncAll, dir);
-        let disk = &mut self.shared.borrow_mut().disk;
+        let mut shared = self.shared.borrow_mut();
+        if let Some(synced) = &mut shared.synced {
+            let errno = verdict.as_ref().err().map(io::Error::raw_os_error);
+            synced.insert(device, errno.flatten());
+        }
+        let disk = &mut shared.disk;
         match &verdict {
             Err(_) => disk.spoil_device(dir),
             Ok(Verdict::Swallow) => {}

@@ -8,6 +8,8 @@ use crate::store::{ReadStore, WriteStore};
 
 const EIO: i32 = 5;
 
+const ALL: usize = 1_000;
+
 /// The names with their bytes.
 fn shown(disk: &Disk) -> Vec<(String, Vec<u8>)> {
     let bytes = |path: &str| disk.read(path).unwrap_or_default().to_vec();
@@ -17,7 +19,7 @@ fn shown(disk: &Disk) -> Vec<(String, Vec<u8>)> {
 
 /// What each name may hold after a power cut; names with their bytes, all outcomes.
 fn left(model: &Model, cut: PowerCut) -> BTreeSet<Vec<(String, Vec<u8>)>> {
-    let outcomes = model.disk().all_after_power_cut(cut);
+    let outcomes = model.disk().all_after_power_cut(cut, ALL);
     outcomes.iter().map(shown).collect()
 }
 
@@ -260,5 +262,11 @@ fn a_hook_sees_every_call_and_has_the_last_word() {
     assert_eq!(*seen.borrow(), expected);
     model.set_hook(None);
     model.sync_dir(Path::new("/l")).unwrap();
-    assert_eq!(model.disk().all_after_power_cut(PowerCut::Ordered).len(), 5);
+    assert_eq!(
+        model
+            .disk()
+            .all_after_power_cut(PowerCut::Ordered, ALL)
+            .len(),
+        5
+    );
 }

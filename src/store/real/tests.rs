@@ -334,14 +334,13 @@ mod writing {
         let device = fs::metadata(scene.dir.path()).unwrap().dev();
         let mut store = store();
         store.sync_all(scene.dir.path()).unwrap();
-        assert!(
-            !store.is_synced(device),
-            "outside a batch nothing is remembered"
-        );
+        let is_synced = |store: &RealWrite| matches!(store.synced(device), Some(Ok(())));
+        assert!(!is_synced(&store), "outside a batch nothing is remembered");
         store.batch(true);
-        assert!(!store.is_synced(device));
+        assert!(store.sync_all(&scene.at("none")).is_err());
+        assert!(!is_synced(&store));
         store.sync_all(scene.dir.path()).unwrap();
-        assert!(store.is_synced(device));
+        assert!(is_synced(&store));
         // A file instead of a directory cannot be synced: no error shows that nothing was tried.
         store.sync_all(&scene.at("log")).unwrap();
         store.batch(false);
@@ -354,10 +353,27 @@ mod writing {
         let mut store = store();
         store.batch(true);
         for device in 0..BATCH_DEVICES_MAX as u64 {
-            store.note_synced(u64::MAX - device);
+            store.note_synced(u64::MAX - device, &Ok(()));
         }
         store.sync_all(scene.dir.path()).unwrap();
         assert!(store.sync_all(&scene.at("log")).is_err());
+    }
+
+    #[test]
+    fn a_failed_sync_fails_for_everybody_in_the_batch() {
+        let scene = Scene::new();
+        let device = fs::metadata(scene.dir.path()).unwrap().dev();
+        let mut store = store();
+        let failure = || Err(io::Error::from_raw_os_error(libc::EIO));
+        store.batch(true);
+        for other in 1..=BATCH_DEVICES_MAX as u64 {
+            store.note_synced(u64::MAX - other, &Ok(()));
+        }
+        store.note_synced(device, &failure());
+        assert!(store.sync_all(scene.dir.path()).is_err());
+        store.batch(false);
+        store.note_synced(device, &failure());
+        store.sync_all(scene.dir.path()).unwrap();
     }
 
     #[test]

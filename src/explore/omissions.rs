@@ -1,0 +1,123 @@
+//! Every rule of the local files is needed: each is left out by itself, and the explorer finds what comes of that.
+
+use super::peer::Dialect::{self, Classic, V2};
+use super::scenarios;
+use super::search::{Limits, Omission, explore};
+use crate::collect::copy::omit::{self, Rule};
+use crate::store::model::{Call, Op};
+
+/// One or two crashes bring it to light.
+const LIMITS: Limits = Limits {
+    crashes: 2,
+    faults_after: None,
+};
+
+/// What becomes of a scenario if calls, or a rule, are left out.
+fn without(
+    dialect: Dialect,
+    scenario: &str,
+    omission: Option<Omission>,
+    rule: Option<Rule>,
+) -> String {
+    let mut scenarios = scenarios::all(dialect).into_iter();
+    let scenario = scenarios.find(|known| known.name == scenario).unwrap();
+    omit::omit(rule);
+    let result = explore(&scenario, LIMITS, omission);
+    omit::omit(None);
+    let violation = result.err().map(|violation| violation.to_string());
+    let violation = violation.expect("nothing is missed");
+    println!("{scenario}: {violation}");
+    violation
+}
+
+/// Leaves out calls.
+fn without_call(dialect: Dialect, scenario: &str, omission: Omission) -> String {
+    without(dialect, scenario, Some(omission), None)
+}
+
+/// Leaves out a rule that is not a call.
+fn without_rule(dialect: Dialect, scenario: &str, rule: Rule) -> String {
+    without(dialect, scenario, None, Some(rule))
+}
+
+fn is_on(call: &Call<'_>, op: Op, path: &str) -> bool {
+    call.op == op && call.path.to_str() == Some(path)
+}
+
+#[test]
+fn no_sync_of_the_new_pointer() {
+    let found = without_call(V2, "rotation", |call, _| {
+        is_on(call, Op::SyncFile, "/p/m0.tmp")
+    });
+    assert!(found.contains("the pointer file is empty"), "{found}");
+}
+
+#[test]
+fn no_sync_of_the_directory_after_the_pointer_is_replaced() {
+    let found = without_call(V2, "rotation", |call, _| is_on(call, Op::SyncDir, "/p"));
+    assert!(found.contains("the pointer is gone"), "{found}");
+}
+
+#[test]
+fn no_sync_of_the_directory_after_the_copy_is_renamed() {
+    let found = without_call(V2, "rotation", |call, before| {
+        is_on(call, Op::SyncDir, "/l") && before.last() == Some(&Op::RenameNew)
+    });
+    assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn no_sync_of_the_copy_before_the_commit_point() {
+    let found = without_call(V2, "rotation", |call, _| is_on(call, Op::SyncFile, "/l/m0"));
+    assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn no_sync_of_the_new_copys_name() {
+    let found = without_call(V2, "rotation", |call, before| {
+        is_on(call, Op::SyncDir, "/l") && before.last() == Some(&Op::SyncFile)
+    });
+    assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn no_sync_between_link_and_unlink() {
+    let found = without_call(V2, "rotation by link", |call, before| {
+        is_on(call, Op::SyncDir, "/l") && before.last() == Some(&Op::Link)
+    });
+    assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn no_barrier_at_the_start() {
+    let found = without_call(V2, "rotation", |call, before| {
+        call.op == Op::SyncAll && before.iter().all(|op| *op == Op::SyncAll)
+    });
+    assert!(found.contains("the pointer is gone"), "{found}");
+}
+
+#[test]
+fn the_boot_only_in_memory() {
+    let found = without_rule(Classic, "first contact", Rule::BootInPointer);
+    assert!(found.contains("\\0second"), "{found}");
+}
+
+#[test]
+fn no_look_at_the_end_after_a_restart_of_the_machine() {
+    let found = without_rule(Classic, "first contact", Rule::TailCheck);
+    assert!(found.contains("\\0second"), "{found}");
+}
+
+#[test]
+fn no_third_barrier_where_many_rotate() {
+    let found = without_call(V2, "midnight", |call, before| {
+        call.op == Op::SyncAll && before.contains(&Op::RenameNew)
+    });
+    assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn a_checkpoint_behind_the_end_is_believed() {
+    let found = without_rule(Classic, "a pointer without a copy", Rule::ClampedCheckpoint);
+    assert!(found.contains("ahead of the data"), "{found}");
+}

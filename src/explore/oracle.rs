@@ -1,0 +1,172 @@
+//! What has to be true: always after a crash, and at the end.
+
+use std::path::Path;
+
+use super::peer::Generation;
+use super::world::{STAMP, Scenario};
+use crate::collect::pointer::Pointer;
+use crate::store::model::Disk;
+
+/// The local files of one source.
+struct Files<'a> {
+    /// The rotated copies, oldest first.
+    kept: Vec<&'a [u8]>,
+    live: Option<&'a [u8]>,
+    pointer: Option<&'a [u8]>,
+    /// Names that no rule knows.
+    strange: Vec<String>,
+}
+
+/// Everything is fetched and the machine is quiet: the copies are what was written, and nothing else is there, but the
+/// list of what is to be verified if a call failed: it is put right by the next start.
+pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), String> {
+    let peers = scenario.peers(scenario.steps.len());
+    for (number, peer) in peers.iter().enumerate() {
+        let files = Files::of(disk, number);
+        files.expect(
+            &scenario.expected(&peer.generations),
+            scenario.loses,
+            number,
+        )?;
+        let is_known = |name: &&String| {
+            scenario.loses && name.ends_with(".gaps") || has_failed && name.ends_with(".unverified")
+        };
+        if let Some(name) = files.strange.iter().find(|name| !is_known(name)) {
+            return Err(format!("{name} is left over"));
+        }
+        let inode = files
+            .pointer()?
+            .map(|pointer| (pointer.inode.0, pointer.pending));
+        let live = peer.generations.last().map(|live| (live.inode, None));
+        if inode != live {
+            return Err(format!("the pointer says {inode:?} instead of {live:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A crash has left this: the pointer does not promise more than there is.
+pub fn after_crash(scenario: &Scenario, disk: &Disk, pos: usize) -> Result<(), String> {
+    let peers = scenario.peers(pos);
+    for (number, peer) in peers.iter().enumerate() {
+        let files = Files::of(disk, number);
+        let Some(pointer) = files.pointer()? else {
+            if pos > scenario.begun {
+                return Err("the pointer is gone".to_owned());
+            }
+            continue;
+        };
+        let same = |generation: &&Generation| generation.inode == pointer.inode.0;
+        let places = peer.generations.iter().filter(same).count();
+        let is_kept = peer.generations.iter().enumerate().any(|(at, generation)| {
+            generation.inode == pointer.inode.0
+                && files.bear_out(scenario, &peer.generations, at, &pointer)
+        });
+        if places > 0 && !is_kept && !scenario.loses {
+            return Err(format!("the pointer of {number} is ahead of the data"));
+        }
+    }
+    Ok(())
+}
+
+impl Scenario {
+    /// What the copies have to hold, oldest first.
+    fn expected<'a>(&'a self, generations: &'a [Generation]) -> Vec<&'a [u8]> {
+        let aside = self.aside.iter().copied();
+        let written = generations.iter().map(|generation| &generation.bytes[..]);
+        aside.chain(written).collect()
+    }
+}
+
+impl<'a> Files<'a> {
+    fn of(disk: &'a Disk, number: usize) -> Files<'a> {
+        let (local, pointer) = (format!("/l/m{number}"), format!("/p/m{number}"));
+        let mut kept = Vec::new();
+        let mut strange = Vec::new();
+        for name in disk.names().filter_map(Path::to_str) {
+            let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
+                continue;
+            };
+            match rest
+                .strip_prefix('.')
+                .map(|ending| (ending, attempt(ending)))
+            {
+                None | Some(("tmp" | "unverified.tmp", _)) => {}
+                Some((_, Some(attempt))) => {
+                    kept.push((attempt, disk.read(name).unwrap_or_default()))
+                }
+                Some(_) => strange.push(name.to_owned()),
+            }
+        }
+        kept.sort_by_key(|(attempt, _)| *attempt);
+        Files {
+            kept: kept.into_iter().map(|(_, bytes)| bytes).collect(),
+            live: disk.read(&local),
+            pointer: disk.read(&pointer),
+            strange,
+        }
+    }
+
+    fn pointer(&self) -> Result<Option<Pointer>, String> {
+        let parse = |text| Pointer::parse(text).map_err(|fault| fault.to_string());
+        self.pointer.map(parse).transpose()
+    }
+
+    /// The copies, the live one last, are these.
+    /// The first may lack its end if a box `loses` what it wrote.
+    fn expect(&self, expected: &[&[u8]], loses: bool, number: usize) -> Result<(), String> {
+        let held: Vec<&[u8]> = self.kept.iter().copied().chain(self.live).collect();
+        let is_part = |(held, whole): (&&[u8], &&[u8])| {
+            let start = held.iter().take_while(|byte| **byte != 0).count();
+            held.len() <= whole.len() && whole.starts_with(&held[..start])
+        };
+        let is_told = loses && held.len() == expected.len() && held[1..] == expected[1..];
+        if held == expected || is_told && held.iter().zip(expected).all(is_part) {
+            return Ok(());
+        }
+        let show = |copies: &[&[u8]]| {
+            let texts = copies
+                .iter()
+                .map(|bytes| format!("{:?}", String::from_utf8_lossy(bytes)));
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        Err(format!(
+            "of {number} it holds {} instead of {}",
+            show(&held),
+            show(expected)
+        ))
+    }
+
+    /// Whether the files hold what a pointer to the generation at `at` says: all older ones, and of its own as much as
+    /// is called durable; all of it, before it is rotated.
+    fn bear_out(
+        &self,
+        scenario: &Scenario,
+        generations: &[Generation],
+        at: usize,
+        pointer: &Pointer,
+    ) -> bool {
+        let expected = scenario.expected(generations);
+        let (older, own) = expected.split_at(at + scenario.aside.len());
+        let has_older = self.kept.len() >= older.len() && self.kept[..older.len()] == *older;
+        let own = own[0];
+        let next = self.kept.get(older.len()).copied();
+        let has_own = match &pointer.pending {
+            Some(_) => next == Some(own) || self.live == Some(own),
+            None => {
+                let durable = pointer.checkpoint as usize;
+                let live = self.live.unwrap_or_default();
+                live.len() < durable || own.get(..durable) == live.get(..durable)
+            }
+        };
+        has_older && has_own
+    }
+}
+
+/// Which of the rotated copies of one second this ending belongs to.
+fn attempt(ending: &str) -> Option<u32> {
+    match ending.strip_prefix(STAMP)? {
+        "" => Some(0),
+        rest => rest.strip_prefix('.')?.parse().ok(),
+    }
+}

@@ -1,0 +1,136 @@
+//! What is explored: everything that the local files of a source go through.
+
+use super::peer::Dialect;
+use super::peer::Step::{self, *};
+use super::world::Scenario;
+use crate::collect::pointer::{BootId, Pointer};
+use crate::ids::Inode;
+
+/// All scenarios, with boxes that speak this.
+pub fn all(dialect: Dialect) -> Vec<Scenario> {
+    let new = |name, steps: &[Step]| plain(name, dialect, steps);
+    [starts(&new), rotations(&new), inheritances(&new)].concat()
+}
+
+/// Makes a scenario of a name and steps.
+type New<'a> = &'a dyn Fn(&'static str, &[Step]) -> Scenario;
+
+const FIRST: Step = Write(0, b"first line\n");
+
+const ROTATION: [Step; 3] = [FIRST, Rotate(0), Write(0, b"second\n")];
+
+/// What most scenarios have in common.
+fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
+    Scenario {
+        name,
+        dialect,
+        sources: 1,
+        steps: steps.to_vec(),
+        rename_new: true,
+        prepare: |_| (),
+        begun: 0,
+        aside: &[],
+        loses: false,
+        away: 0,
+        shares_barriers: false,
+        crashes: 2,
+    }
+}
+
+/// The first contact, and what comes over one connection or two.
+fn starts(new: New<'_>) -> Vec<Scenario> {
+    let appends = [FIRST, Write(0, b"second\n")];
+    let broken = [FIRST, HangUp(0), Write(0, b"second\n")];
+    let quiet = [FIRST, Pause(61_000), Write(0, b"second\n")];
+    let small = |name, steps: &[Step]| Scenario {
+        crashes: 3,
+        ..new(name, steps)
+    };
+    let appends = small("first contact", &appends);
+    match appends.dialect {
+        Dialect::V2 => vec![appends, small("a broken connection", &broken)],
+        // A connection that ends is nothing new to it, but it makes checkpoints.
+        Dialect::Classic => vec![appends, small("checkpoints", &quiet)],
+    }
+}
+
+/// Generations that end, in every way.
+fn rotations(new: New<'_>) -> Vec<Scenario> {
+    let two = [
+        Write(0, b"first\n"),
+        Rotate(0),
+        Write(0, b"two\n"),
+        Rotate(0),
+        Write(0, b"3\n"),
+    ];
+    let midnight = [Write(0, b"first\n"), Write(1, b"other\n"), Midnight];
+    vec![
+        new("rotation", &ROTATION),
+        Scenario {
+            rename_new: false,
+            ..new("rotation by link", &ROTATION)
+        },
+        new("two rotations", &two),
+        Scenario {
+            away: 2,
+            ..new("rotations in absence", &two[..4])
+        },
+        new("empty generations", &[Rotate(0), Rotate(0), FIRST]),
+        new(
+            "truncation",
+            &[FIRST, Copytruncate(0), Write(0, b"again\n")],
+        ),
+        Scenario {
+            sources: 2,
+            shares_barriers: true,
+            crashes: 1,
+            ..new("midnight", &midnight)
+        },
+        Scenario {
+            loses: true,
+            away: 2,
+            ..new(
+                "a box that deletes",
+                &[FIRST, Write(0, b"second\n"), Rotate(0), Forget(0)],
+            )
+        },
+    ]
+}
+
+/// What others left.
+fn inheritances(new: New<'_>) -> Vec<Scenario> {
+    vec![
+        Scenario {
+            begun: 1,
+            prepare: |store| {
+                store.write("/p/m0", b"7\n");
+                store.write("/l/m0", b"first");
+            },
+            ..new("after fetchlogs 1.1", &ROTATION)
+        },
+        Scenario {
+            begun: 1,
+            prepare: |store| {
+                store.write("/l/m0", b"not ours\n");
+            },
+            aside: &[b"not ours\n"],
+            ..new("a copy without a pointer", &ROTATION)
+        },
+        Scenario {
+            begun: 1,
+            prepare: |store| {
+                store.write("/p/m0", &pointer(7, 11));
+            },
+            ..new("a pointer without a copy", &ROTATION)
+        },
+    ]
+}
+
+fn pointer(inode: u64, checkpoint: u64) -> Vec<u8> {
+    let pointer = Pointer {
+        checkpoint,
+        boot: BootId::new("boot-0"),
+        ..Pointer::of(Inode(inode))
+    };
+    pointer.write().into_bytes().to_vec()
+}
