@@ -29,9 +29,13 @@ pub mod ids;
 pub mod limits;
 #[cfg(test)]
 mod pair;
+mod planted;
 pub mod reactor;
 pub mod report;
 pub mod serve;
+#[cfg(test)]
+#[path = "../tests/sim/mod.rs"]
+mod sim;
 pub mod snmp;
 pub mod store;
 pub mod sys;

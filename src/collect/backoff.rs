@@ -20,8 +20,13 @@ impl Backoff {
 
     /// The time to wait after a connection that brought something: next to none.
     pub fn after_success_ms(&mut self, random: &mut Random) -> u64 {
-        self.failures = 0;
+        self.reset();
         RETRY_AT_ONCE_MS + random.below(RETRY_AT_ONCE_MS)
+    }
+
+    /// All was well for a while: the next failure counts as the first.
+    pub fn reset(&mut self) {
+        self.failures = 0;
     }
 }
 

@@ -526,8 +526,11 @@ impl<F> Source<F> {
                 brought_something,
                 ..
             } => {
-                trouble.is_ordinary()
-                    && (brought_something || cx.now.mono.since_ms(since) >= cx.periods.retry_ms)
+                let lasted = cx.now.mono.since_ms(since) >= cx.periods.retry_ms;
+                if lasted {
+                    self.backoff.reset();
+                }
+                trouble.is_ordinary() && (brought_something || lasted)
             }
             _ => false,
         };

@@ -22,6 +22,8 @@ pub struct TailCheck {
     end: u64,
     /// Where the copy ends.
     size: u64,
+    /// The size of the server's file, as it answered last.
+    their_size: u64,
     /// Classic had a part in the copy: 0xff may stand for 0x07.
     mapped: bool,
     step: Step,
@@ -32,8 +34,12 @@ enum Step {
     /// To ask.
     Ask,
     /// Bytes are coming and are the same so far, or were up to the first of two places; the second is how far they
-    /// have come.
-    Bytes { differ_at: Option<u64>, at: u64 },
+    /// have come. Within a frame they are not all yet.
+    Bytes {
+        differ_at: Option<u64>,
+        at: u64,
+        in_frame: bool,
+    },
     /// The server's checksums have come and are compared with the copy.
     Compare(Sums),
     /// Nothing: it is known.
@@ -78,6 +84,7 @@ impl TailCheck {
             from,
             end: size,
             size,
+            their_size: 0,
             mapped,
             step: Step::Ask,
         }
@@ -133,10 +140,13 @@ impl TailCheck {
                 self.step = Step::Bytes {
                     differ_at: None,
                     at: offset,
+                    in_frame: true,
                 };
             }
-            (Piece::DataStart(offset), Step::Bytes { at, .. }) if offset == *at => {}
-            (Piece::Data(bytes), Step::Bytes { differ_at, at }) => {
+            (Piece::DataStart(offset), Step::Bytes { at, in_frame, .. }) if offset == *at => {
+                *in_frame = true;
+            }
+            (Piece::Data(bytes), Step::Bytes { differ_at, at, .. }) => {
                 if bytes.len() as u64 > self.end - *at {
                     return Err(Protocol::Size.into());
                 }
@@ -158,11 +168,19 @@ impl TailCheck {
         Ok(taken)
     }
 
-    /// The server has sent all it has and closed. Tells whether that is an answer.
+    /// The server answers, and its file has this size.
+    pub fn take_size(&mut self, size: u64) {
+        self.their_size = size;
+    }
+
+    /// The server has closed. Tells whether it has sent all it has: one that is killed closes too.
     pub fn take_end(&mut self) -> bool {
-        let Step::Bytes { at, .. } = self.step else {
+        let Step::Bytes { at, in_frame, .. } = self.step else {
             return false;
         };
+        if in_frame || at < self.their_size.min(self.end) {
+            return false;
+        }
         self.step = Step::Known(Finding::Shorter(at));
         true
     }
@@ -265,9 +283,16 @@ impl TailCheck {
 
     /// A frame of bytes is whole.
     fn end_frame(&mut self) {
-        let Step::Bytes { differ_at, at } = self.step else {
+        let Step::Bytes {
+            differ_at,
+            at,
+            in_frame,
+        } = &mut self.step
+        else {
             return;
         };
+        *in_frame = false;
+        let (differ_at, at) = (*differ_at, *at);
         if let Some(differ_at) = differ_at {
             self.step = Step::Known(Finding::Differs(differ_at));
         } else {

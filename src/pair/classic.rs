@@ -67,6 +67,23 @@ fn a_truncation() {
 }
 
 #[test]
+fn a_rotation_is_not_held_up_by_a_clock_that_is_set_back() {
+    const HOUR_MS: i64 = 3_600_000;
+    for mut pair in classic_pairs() {
+        pair.log.tells_writers = false;
+        pair.log.create();
+        pair.log.lines(3);
+        pair.run_ms(2_000);
+        pair.log.rotate();
+        pair.log.lines(3);
+        pair.step_clocks(-HOUR_MS, 0);
+        pair.run_ms(60_000);
+        assert_eq!(pair.kept().len(), 1);
+        assert_eq!(pair.local(), pair.log.live_bytes());
+    }
+}
+
+#[test]
 fn a_slow_reader() {
     for mut pair in classic_pairs() {
         pair.link.step = 1;

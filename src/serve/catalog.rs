@@ -124,7 +124,9 @@ impl<'a, S: ReadStore> Query<'a, S> {
             && !memory.is_left_behind(self.index, asked, request.offset)
             && let Some((file, stat)) = self.open_rotated(asked)?
             && request.offset <= stat.size
-            && (request.offset < stat.size || !self.complete(&file, &stat, live.is_some()))
+            && (request.offset < stat.size
+                || !(memory.is_complete(self.index, asked, request.offset)
+                    || self.complete(&file, &stat, live.is_some())))
         {
             return Ok(Choice {
                 file,

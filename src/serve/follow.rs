@@ -8,6 +8,7 @@ use super::config::FileEntry;
 use super::turn::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
+use crate::planted::{self, Fault};
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
@@ -236,7 +237,8 @@ impl<F> Follow<F> {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
-        if quiet_at > cx.now.mono && !cx.store.at_rest(&self.file) {
+        let is_waited_for = quiet_at > cx.now.mono && !planted::is(Fault::NoGrace);
+        if is_waited_for && !cx.store.at_rest(&self.file) {
             return false;
         }
         // The last writer may have written between the look and its close.

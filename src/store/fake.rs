@@ -136,6 +136,11 @@ impl Fake {
         free.map(|(inode, _)| *inode).collect()
     }
 
+    /// Lets a file without a name vanish, as a file system does once nobody has it open.
+    pub fn forget(&self, inode: u64) {
+        self.0.borrow_mut().files.remove(&inode);
+    }
+
     /// The inode of the file that a path leads to.
     pub fn inode_of(&self, path: &str) -> u64 {
         match self.0.borrow().names.get(Path::new(path)) {

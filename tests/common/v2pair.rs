@@ -453,6 +453,15 @@ impl Boxed {
                 }
                 fs::rename(&self.path, self.numbered(first)).unwrap();
             }
+            Names::Rising => {
+                // Only the times of their last writes tell that they rise, and those are as coarse as the kernel's
+                // clock.
+                thread::sleep(Duration::from_millis(20));
+                let free = { 1.. }
+                    .map(|n| self.numbered(n))
+                    .find(|path| !path.exists());
+                fs::rename(&self.path, free.unwrap()).unwrap();
+            }
             Names::Dates => {
                 let free = (1..).map(|day| {
                     let (month, day) = (1 + day / 28, 1 + day % 28);
@@ -486,6 +495,8 @@ impl Boxed {
 pub enum Names {
     /// `m.1` or `m.0` is the newest, higher numbers are older.
     From(usize),
+    /// `m.1` is the oldest.
+    Rising,
     /// `m-20260102` and so on.
     Dates,
     /// There is one, `m.old`.

@@ -40,6 +40,11 @@ fn rotated_to_m_0() {
 }
 
 #[test]
+fn rotated_to_numbers_that_rise() {
+    outages_with_up_to(4, Names::Rising, "m.*[0-9]");
+}
+
+#[test]
 fn rotated_to_dates() {
     outages_with_up_to(9, Names::Dates, "m-*[0-9]");
 }

@@ -38,12 +38,13 @@ impl<F> Source<F> {
                 Err(Protocol::Terms.into())
             }
             // A refusal is one of its answers.
-            Some(_)
+            Some(terms)
                 if matches!(
                     asked.purpose,
                     Purpose::Check | Purpose::Digest | Purpose::Repair
                 ) =>
             {
+                self.tail.take_size(terms.size);
                 self.phase = Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,

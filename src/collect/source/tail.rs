@@ -47,6 +47,13 @@ impl Tail {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
 
+    /// The server answers, and its file has this size.
+    pub(super) fn take_size(&mut self, size: u64) {
+        if let Some(check) = &mut self.check {
+            check.take_size(size);
+        }
+    }
+
     /// The server closed in good order while it was answering. Tells whether the answer is complete with that.
     pub(super) fn take_end(&mut self) -> bool {
         self.check.as_mut().is_some_and(|check| check.take_end())

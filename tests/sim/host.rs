@@ -1,0 +1,258 @@
+//! The log host: its disk, its clock, and the collector's process as its shell drives it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use super::disk::{Disk, Open};
+use crate::collect::backoff::Random;
+use crate::collect::config::{Config, SourceConfig};
+use crate::collect::event::{Event, State};
+use crate::collect::pointer::BootId;
+use crate::collect::source::{Context, Periods, Source};
+use crate::collect::status::{Action, ServerIndex, Servers};
+use crate::store::model::{Handle, Model};
+use crate::time::{Civil, Mono, Now, Wall};
+
+pub const PERIODS: Periods = Periods {
+    retry_ms: 5_000,
+    wait_ms: 3_000,
+    idle_ms: 120_000,
+};
+
+pub struct Host {
+    pub disk: Disk<Model>,
+    pub feeds: Vec<Feed>,
+    /// The process, while it runs.
+    pub collector: Option<Collector>,
+    pub wall_ms: i64,
+    pub powered: bool,
+    pub epoch: u32,
+    pub random: Random,
+    said: RefCell<Vec<(usize, String)>>,
+}
+
+/// One line of the collector's configuration, and what there is to know about its source from outside.
+pub struct Feed {
+    pub site: usize,
+    pub log: usize,
+    pub remote: String,
+    pub local: String,
+    pub pointer: String,
+    pub proto: &'static str,
+    /// What it said since the last check.
+    pub said: Vec<String>,
+    /// Inodes of copies that the disk has spoilt.
+    pub rotten: BTreeSet<u64>,
+}
+
+/// The collector's process.
+pub struct Collector {
+    pub slots: Vec<Slot>,
+    statuses: Servers,
+    /// What the status file of each box says, and when it was written or touched.
+    pub status: Vec<(String, u64)>,
+    boot: Option<BootId>,
+}
+
+/// A source and its socket.
+pub struct Slot {
+    pub source: Source<Open<Handle>>,
+    pub conn: Option<u32>,
+    server: ServerIndex,
+    told_error: bool,
+    /// Tries in a row that brought no stream.
+    pub failures: u32,
+    streaming_since: Option<Mono>,
+}
+
+impl Host {
+    pub fn new(seed: u64) -> Host {
+        Host {
+            disk: Disk::new(Model::new()),
+            feeds: Vec::new(),
+            collector: None,
+            wall_ms: 0,
+            powered: true,
+            epoch: 0,
+            random: Random::new(seed),
+            said: RefCell::default(),
+        }
+    }
+
+    pub fn start_collector(&mut self, now: Mono, sites: usize) {
+        self.disk.revive();
+        let mut statuses = Servers::new(now);
+        let mut slots = Vec::new();
+        for feed in &self.feeds {
+            slots.push(Slot {
+                source: Source::new(feed.config(), now),
+                conn: None,
+                server: statuses.add_source(address_of(feed.site)),
+                told_error: true,
+                failures: 0,
+                streaming_since: None,
+            });
+        }
+        self.collector = Some(Collector {
+            slots,
+            statuses,
+            status: vec![("".to_owned(), now.ms()); sites],
+            boot: BootId::new(&format!("boot-{}", self.epoch)),
+        });
+    }
+
+    /// SIGHUP with another line for this source: it starts anew.
+    pub fn replace(&mut self, at: usize, now: Mono) {
+        let config = self.feeds[at].config();
+        if let Some(collector) = &mut self.collector {
+            let slot = &mut collector.slots[at];
+            slot.source = Source::new(config, now);
+        }
+    }
+
+    pub fn tell_time(&self) {
+        self.disk.with(|fs| fs.at_ms(self.wall_ms as u64));
+    }
+
+    /// Lets something happen to one source.
+    pub fn with_source<R>(
+        &mut self,
+        at: usize,
+        mono_ms: u64,
+        buf: &mut [u8],
+        act: impl FnOnce(&mut Source<Open<Handle>>, &mut Context<'_, Disk<Model>>, &mut [u8]) -> R,
+    ) -> Option<R> {
+        let collector = self.collector.as_mut()?;
+        let slot = &mut collector.slots[at];
+        let wall_ms = self.wall_ms as u64;
+        let mut store = self.disk.clone();
+        let (disk, said) = (&self.disk, &self.said);
+        let mut cx = Context {
+            store: &mut store,
+            now: Now {
+                mono: Mono::from_ms(mono_ms),
+                wall: Wall::from_ms(wall_ms),
+            },
+            stamp: &|| Civil::from_unix((wall_ms / 1000) as i64).stamp(),
+            boot: collector.boot.as_ref(),
+            periods: &PERIODS,
+            random: &mut self.random,
+            events: &mut |_, event: Event<'_>| {
+                // The dead say nothing.
+                if !disk.is_dead() {
+                    said.borrow_mut().push((at, event.to_string()));
+                }
+            },
+        };
+        let result = act(&mut slot.source, &mut cx, buf);
+        let is_streaming = matches!(slot.source.state(), State::Following { .. });
+        slot.streaming_since = match is_streaming {
+            true => slot.streaming_since.or(Some(Mono::from_ms(mono_ms))),
+            false => None,
+        };
+        Some(result)
+    }
+
+    /// Whether the source has had a stream for longer than a failure takes.
+    pub fn is_streaming_well(&self, at: usize, now: Mono) -> bool {
+        let since = self
+            .collector
+            .as_ref()
+            .and_then(|collector| collector.slots[at].streaming_since);
+        since.is_some_and(|since| now.since_ms(since) >= PERIODS.retry_ms)
+    }
+
+    /// What the sources have said since the last call.
+    pub fn take_said(&mut self) -> Vec<(usize, String)> {
+        std::mem::take(&mut *self.said.borrow_mut())
+    }
+
+    /// Tells the status of a source's box, and writes what is due.
+    pub fn tell_status(&mut self, at: usize, now: Mono) {
+        let Some(collector) = &mut self.collector else {
+            return;
+        };
+        let slot = &mut collector.slots[at];
+        let in_error = slot.source.in_error();
+        if in_error != slot.told_error {
+            collector
+                .statuses
+                .set(slot.server, slot.told_error, in_error);
+            slot.told_error = in_error;
+        }
+        self.write_statuses(now);
+    }
+
+    pub fn write_statuses(&mut self, now: Mono) {
+        let Some(collector) = &mut self.collector else {
+            return;
+        };
+        while let Some((server, action)) = collector.statuses.poll(now) {
+            let address = collector.statuses.address(server);
+            let site = (0..).zip(&mut collector.status);
+            for (site, status) in site {
+                if address == Some(address_of(site)) {
+                    if let Action::Write(text) = action {
+                        status.0 = text.to_owned();
+                    }
+                    status.1 = now.ms();
+                }
+            }
+            collector.statuses.done(server, true, now);
+        }
+    }
+
+    pub fn status_deadline(&self) -> Option<u64> {
+        let collector = self.collector.as_ref()?;
+        collector.statuses.poll_timeout().map(Mono::ms)
+    }
+
+    /// The finished copies of a source, oldest first, and then the live one: inode and bytes.
+    pub fn copies(&self, at: usize) -> Vec<(PathBuf, u64, Vec<u8>)> {
+        let local = &self.feeds[at].local;
+        let is_rotated = |path: &PathBuf| {
+            let name = path.to_str().unwrap();
+            let stamp = name
+                .strip_prefix(local.as_str())
+                .and_then(|s| s.strip_prefix('.'));
+            stamp.is_some_and(|stamp| stamp.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        };
+        let mut names: Vec<PathBuf> = self.disk.kept().into_iter().filter(is_rotated).collect();
+        names.push(PathBuf::from(local));
+        let read = |path: PathBuf| {
+            let name = path.to_str().unwrap();
+            self.disk.with(|fs| {
+                let bytes = fs.read(name)?;
+                Some((path.clone(), fs.inode_of(name), bytes))
+            })
+        };
+        names.into_iter().filter_map(read).collect()
+    }
+}
+
+impl Feed {
+    pub fn config(&self) -> SourceConfig {
+        let Feed {
+            site,
+            remote,
+            local,
+            pointer,
+            proto,
+            ..
+        } = self;
+        let address = address_of(*site);
+        let line = format!("{address} 19 {remote} {local} {pointer} proto={proto}");
+        let config = Config::parse(line.as_bytes()).unwrap();
+        config.sources.into_iter().next().unwrap()
+    }
+
+    pub fn says(&self, text: &str) -> bool {
+        self.said.iter().any(|line| line.contains(text))
+    }
+}
+
+pub fn address_of(site: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + site as u8))
+}

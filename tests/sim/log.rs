@@ -1,0 +1,542 @@
+//! One log of a box: its writer, its files, and the truth about every generation there ever was.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::disk::Disk;
+use super::rotator::{Naming, Rotator};
+use crate::store::ReadStore;
+use crate::store::fake::Fake;
+use crate::time::Civil;
+
+pub struct Log {
+    pub path: String,
+    pub rotator: Rotator,
+    /// A new file gets the inode of one that is gone, as ext4 and tmpfs do it.
+    pub reuses_inodes: bool,
+    /// The system can tell that nobody writes to a file any more.
+    pub tells_writers: bool,
+    /// The oldest that is still of interest, and all since.
+    generations: VecDeque<Generation>,
+    /// The number of the first of them.
+    first: u64,
+    live_exists: bool,
+    /// The generation that the writer has open.
+    writes_to: u64,
+    /// The writer opened another file, or wrote, at this moment.
+    touched_ms: u64,
+    rotated: Vec<Rotated>,
+    lines: u64,
+    /// Generations of which files have vanished since somebody looked, and whether they will be missed.
+    destroyed: Vec<(u64, bool)>,
+    /// Something was destroyed that the collector may not have had: it may speak of a loss.
+    pub may_lose: bool,
+    /// The clock was set back and the generation held is gone: nobody can tell what came after it.
+    pub unsure: bool,
+    changed: bool,
+    pub rotating: bool,
+}
+
+/// One life of the log.
+#[derive(Clone, Debug, Default)]
+pub struct Generation {
+    pub inode: u64,
+    /// Everything that was ever written to it.
+    pub bytes: Vec<u8>,
+    /// So much of it the collector has to have in the end.
+    pub must: usize,
+    /// So much of it the collector has to have, or to say that it was lost.
+    pub traced: usize,
+    /// The box has destroyed some of it.
+    pub harmed: bool,
+    /// The next one is what is left of this one.
+    pub torn: bool,
+    /// It is nowhere on the box but in the server's open descriptor.
+    pub fragile: bool,
+}
+
+/// A file that is not live.
+struct Rotated {
+    name: String,
+    generation: u64,
+    /// What counts rotations.
+    number: usize,
+    compressed: bool,
+}
+
+/// A writer that holds on to a renamed file writes to it within this time, or never again.
+const LATE_MS: u64 = 8_000;
+
+impl Log {
+    pub fn new(path: &str, rotator: Rotator) -> Log {
+        Log {
+            path: path.to_owned(),
+            rotator,
+            reuses_inodes: false,
+            tells_writers: true,
+            generations: VecDeque::new(),
+            first: 0,
+            live_exists: false,
+            writes_to: 0,
+            touched_ms: 0,
+            rotated: Vec::new(),
+            lines: 0,
+            destroyed: Vec::new(),
+            may_lose: false,
+            unsure: false,
+            changed: false,
+            rotating: false,
+        }
+    }
+
+    pub fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.generations.iter()
+    }
+
+    pub fn generation(&self, number: u64) -> Option<&Generation> {
+        self.generations
+            .get(number.checked_sub(self.first)? as usize)
+    }
+
+    pub fn generation_mut(&mut self, number: u64) -> Option<&mut Generation> {
+        self.generations
+            .get_mut(number.checked_sub(self.first)? as usize)
+    }
+
+    /// The numbers of the generations that are of interest.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        self.first..self.first + self.generations.len() as u64
+    }
+
+    /// The number of the generation that has, or had last, the live name.
+    pub fn newest(&self) -> u64 {
+        self.first + self.generations.len() as u64 - 1
+    }
+
+    pub fn rotated_count(&self) -> usize {
+        self.rotated.len()
+    }
+
+    pub fn live_exists(&self) -> bool {
+        self.live_exists
+    }
+
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub fn take_destroyed(&mut self) -> Vec<(u64, bool)> {
+        std::mem::take(&mut self.destroyed)
+    }
+
+    /// Everything before the live generation has been checked and is of no interest any more.
+    pub fn forget_old(&mut self) {
+        while self.generations.len() > 1 {
+            self.generations.pop_front();
+            self.first += 1;
+        }
+        if let Some(live) = self.generations.front_mut() {
+            live.harmed = false;
+            live.fragile = false;
+        }
+        self.may_lose = false;
+        self.unsure = false;
+    }
+
+    /// The inode that the writer has open.
+    pub fn held_inode(&self) -> Option<u64> {
+        Some(self.generation(self.writes_to)?.inode)
+    }
+
+    /// The writer is still with the generation before the live one.
+    pub fn is_late(&self) -> bool {
+        self.writes_to != self.newest()
+    }
+
+    // Writing.
+
+    /// Appends lines to what the writer has open, each unlike any other. A writer that was late for too long writes
+    /// no more before it moves on.
+    pub fn write(&mut self, disk: &Disk<Fake>, count: u32, pad: usize, now_ms: u64) {
+        let too_late = self.is_late() && now_ms.saturating_sub(self.touched_ms) > LATE_MS;
+        if too_late || self.generations.is_empty() {
+            return;
+        }
+        let mut text = Vec::new();
+        for _ in 0..count {
+            self.line(&mut text, pad);
+        }
+        self.append(disk, self.writes_to, &text, now_ms);
+    }
+
+    fn line(&mut self, text: &mut Vec<u8>, pad: usize) {
+        self.lines += 1;
+        let pad = (self.lines as usize * 7919) % (pad + 1);
+        let head = format!("{} {} {:07} ", self.path, self.writes_to, self.lines);
+        text.extend_from_slice(head.as_bytes());
+        text.resize(text.len() + pad, b'x');
+        text.push(b'\n');
+    }
+
+    fn append(&mut self, disk: &Disk<Fake>, number: u64, bytes: &[u8], now_ms: u64) {
+        let Some(generation) = self.generation_mut(number) else {
+            return;
+        };
+        let inode = generation.inode;
+        generation.bytes.extend_from_slice(bytes);
+        if !generation.harmed {
+            generation.must = generation.bytes.len();
+        }
+        disk.with(|fs| fs.write_inode(inode, bytes));
+        self.touched_ms = now_ms;
+        self.changed = true;
+    }
+
+    /// The writer opens the live name, which creates the file if it is missing.
+    pub fn reopen(&mut self, disk: &Disk<Fake>, now_ms: u64) {
+        if !self.live_exists {
+            self.create(disk, now_ms);
+        }
+        let (old, new) = (self.writes_to, self.newest());
+        self.writes_to = new;
+        self.touched_ms = now_ms;
+        self.changed = true;
+        let of = |number| self.generation(number).map(|g| g.inode);
+        if let (true, Some(old), Some(new)) = (self.tells_writers, of(old), of(new))
+            && old != new
+        {
+            disk.with(|fs| {
+                if fs.has_inode(old) {
+                    fs.set_writers(old, 0);
+                }
+            });
+        }
+    }
+
+    // Rotating.
+
+    /// Creates the live file, empty: a new generation.
+    pub fn create(&mut self, disk: &Disk<Fake>, now_ms: u64) {
+        if self.live_exists {
+            return;
+        }
+        let inode = self.create_file(disk, &self.path, b"");
+        self.begin(disk, inode, now_ms);
+    }
+
+    fn create_file(&self, disk: &Disk<Fake>, path: &str, bytes: &[u8]) -> u64 {
+        disk.with(|fs| {
+            let free = (101..).find(|inode| !fs.has_inode(*inode)).unwrap_or(101);
+            match self.reuses_inodes {
+                true => {
+                    fs.write_as(path, free, bytes);
+                    free
+                }
+                false => fs.write(path, bytes),
+            }
+        })
+    }
+
+    fn begin(&mut self, disk: &Disk<Fake>, inode: u64, now_ms: u64) {
+        disk.with(|fs| fs.set_writers(inode, 1));
+        self.generations.push_back(Generation {
+            inode,
+            ..Generation::default()
+        });
+        self.live_exists = true;
+        self.changed = true;
+        if self.generations.len() == 1 {
+            self.writes_to = self.first;
+        }
+        self.touched_ms = now_ms;
+    }
+
+    /// The file with this place among the rotated ones, oldest first, gets the next greater number.
+    pub fn shift(&mut self, disk: &Disk<Fake>, place: usize) {
+        let Naming::Number(_) = self.rotator.naming() else {
+            return;
+        };
+        let Some(rotated) = self.rotated.get_mut(place) else {
+            return;
+        };
+        let ending = if rotated.compressed { ".gz" } else { "" };
+        let name = format!("{}.{}{ending}", self.path, rotated.number + 1);
+        disk.with(|fs| fs.rename_now(&rotated.name, &name));
+        rotated.name = name;
+        rotated.number += 1;
+        self.changed = true;
+    }
+
+    /// Renames the live file; its writer keeps it open.
+    pub fn rename(&mut self, disk: &Disk<Fake>, wall_ms: u64, now_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        let name = self.rotated_name(disk, wall_ms);
+        if let Some(place) = self.rotated.iter().position(|old| old.name == name) {
+            let old = self.rotated.remove(place);
+            self.destroyed.push((old.generation, true));
+        }
+        disk.with(|fs| fs.rename_now(&self.path, &name));
+        self.add_rotated(name, self.newest());
+        self.live_exists = false;
+        self.touched_ms = now_ms;
+    }
+
+    fn add_rotated(&mut self, name: String, generation: u64) {
+        let number = match self.rotator.naming() {
+            Naming::Number(first) => first,
+            _ => 0,
+        };
+        self.rotated.push(Rotated {
+            name,
+            generation,
+            number,
+            compressed: false,
+        });
+        self.changed = true;
+    }
+
+    fn rotated_name(&self, disk: &Disk<Fake>, wall_ms: u64) -> String {
+        match self.rotator.naming() {
+            Naming::Number(first) => format!("{}.{first}", self.path),
+            Naming::Old => format!("{}.old", self.path),
+            Naming::Date => {
+                let stamp = Civil::from_unix((wall_ms / 1000) as i64).stamp();
+                let name = format!("{}-{stamp}", self.path);
+                match disk.with(|fs| fs.exists(&name)) {
+                    true => format!("{}-{stamp}{:02}", self.path, self.lines % 100),
+                    false => name,
+                }
+            }
+            Naming::Tai64n => {
+                let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+                let secs = (1u64 << 62) + wall_ms / 1000;
+                let nanos = wall_ms % 1000 * 1_000_000 + self.newest() % 1_000_000;
+                format!("{dir}/@{secs:016x}{nanos:08x}.s")
+            }
+        }
+    }
+
+    /// First half of copytruncate: the copy.
+    pub fn copy(&mut self, disk: &Disk<Fake>, wall_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        let name = self.rotated_name(disk, wall_ms);
+        let bytes = disk.with(|fs| fs.read(&self.path)).unwrap_or_default();
+        self.create_file(disk, &name, &bytes);
+        self.add_rotated(name, self.newest());
+    }
+
+    /// Second half, or all that a rotator without rotated files does: what is in no copy the box has lost.
+    pub fn truncate(&mut self, disk: &Disk<Fake>, now_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        let number = self.newest();
+        let copy = self.rotated.last().filter(|last| last.generation == number);
+        let copied = copy
+            .and_then(|copy| disk.with(|fs| fs.read(&copy.name)))
+            .map_or(0, |bytes| bytes.len());
+        disk.with(|fs| fs.truncate_to(&self.path, 0));
+        let path = self.path.clone();
+        let Some(generation) = self.generation_mut(number) else {
+            return;
+        };
+        if copied < generation.bytes.len() {
+            generation.harmed = true;
+            generation.must = copied;
+            self.destroyed.push((number, false));
+        }
+        let inode = disk.with(|fs| fs.inode_of(&path));
+        self.begin(disk, inode, now_ms);
+        self.writes_to = self.newest();
+    }
+
+    /// newsyslog: a last line in the old file, which then has both names until a new one is renamed over it.
+    pub fn turn_over(&mut self, disk: &Disk<Fake>, wall_ms: u64, now_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        let text = format!("{} logfile turned over {}\n", self.path, self.newest());
+        self.append(disk, self.newest(), text.as_bytes(), now_ms);
+        let name = self.rotated_name(disk, wall_ms);
+        let new = format!("{}.new", self.path);
+        let inode = self.create_file(disk, &new, b"");
+        disk.with(|fs| {
+            fs.rename_now(&self.path, &name);
+            fs.rename_now(&new, &self.path);
+        });
+        self.add_rotated(name, self.newest());
+        self.begin(disk, inode, now_ms);
+        let text = format!("{} logfile turned over, now {}\n", self.path, self.newest());
+        self.append(disk, self.newest(), text.as_bytes(), now_ms);
+    }
+
+    /// Deletes the oldest rotated files, so that `keep` remain.
+    pub fn retain(&mut self, disk: &Disk<Fake>, keep: usize) {
+        while self.rotated.len() > keep {
+            let oldest = self.rotated.remove(0);
+            disk.with(|fs| fs.remove(&oldest.name));
+            self.destroyed.push((oldest.generation, true));
+            self.changed = true;
+        }
+    }
+
+    /// Compresses the newest rotated file but `spare`: a new file, and the old one is gone.
+    pub fn compress(&mut self, disk: &Disk<Fake>, spare: usize) {
+        let Some(place) = self.rotated.len().checked_sub(1 + spare) else {
+            return;
+        };
+        if self.rotated[place].compressed {
+            return;
+        }
+        let name = format!("{}.gz", self.rotated[place].name);
+        self.create_file(disk, &name, b"\x1f\x8b\x08 not a log");
+        let rotated = &mut self.rotated[place];
+        disk.with(|fs| fs.remove(&rotated.name));
+        rotated.name = name;
+        rotated.compressed = true;
+        let generation = rotated.generation;
+        self.destroyed.push((generation, true));
+        self.changed = true;
+    }
+
+    /// Takes the live file away; its writer notices at once.
+    pub fn delete(&mut self, disk: &Disk<Fake>, now_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        disk.with(|fs| fs.remove(&self.path));
+        self.live_exists = false;
+        self.destroyed.push((self.newest(), false));
+        self.create(disk, now_ms);
+        self.reopen(disk, now_ms);
+    }
+
+    // Accidents.
+
+    /// The machine lost its power and with it the last `lost` bytes of the live file, or zeros are in their place.
+    pub fn lose_tail(&mut self, disk: &Disk<Fake>, lost: usize, zeroed: bool, now_ms: u64) {
+        if !self.live_exists {
+            return;
+        }
+        let number = self.newest();
+        let mut bytes = disk.with(|fs| fs.read(&self.path)).unwrap_or_default();
+        let lost = lost.min(bytes.len());
+        let left = bytes.len() - lost;
+        if lost == 0 {
+            return;
+        }
+        self.may_lose = true;
+        bytes.truncate(left);
+        if zeroed {
+            bytes.resize(left + lost, 0);
+        }
+        disk.with(|fs| fs.rewrite(&self.path, &bytes));
+        if let Some(generation) = self.generation_mut(number) {
+            generation.harmed = true;
+            generation.torn = true;
+            generation.must = 0;
+        }
+        // What is left may be fetched once more, as a generation of its own.
+        let inode = disk.with(|fs| fs.inode_of(&self.path));
+        self.begin(disk, inode, now_ms);
+        if let Some(generation) = self.generations.back_mut() {
+            generation.must = bytes.len();
+            generation.bytes = bytes;
+        }
+        self.writes_to = self.newest();
+    }
+
+    /// Everything was in memory, and the machine starts anew.
+    pub fn vanish(&mut self, disk: &Disk<Fake>) {
+        disk.with(|fs| {
+            if self.live_exists {
+                fs.remove(&self.path);
+            }
+            for rotated in &self.rotated {
+                fs.remove(&rotated.name);
+            }
+        });
+        let gone = self
+            .rotated
+            .drain(..)
+            .map(|rotated| (rotated.generation, false));
+        self.destroyed.extend(gone);
+        if self.live_exists {
+            self.destroyed.push((self.newest(), false));
+        }
+        self.live_exists = false;
+    }
+
+    /// Whether the generation is still in a plain file of the box.
+    pub fn is_on_disk(&self, number: u64) -> bool {
+        let is_live = self.live_exists && number == self.newest();
+        let mut rotated = self.rotated.iter();
+        is_live || rotated.any(|file| file.generation == number && !file.compressed)
+    }
+
+    // For people.
+
+    pub fn report(&self, disk: &Disk<Fake>) -> String {
+        let mut report = format!("log {} {:?}\n", self.path, self.rotator);
+        let hidden = self.generations.len().saturating_sub(12);
+        for (place, generation) in self.generations.iter().enumerate().skip(hidden) {
+            let number = self.first + place as u64;
+            let _ = writeln!(report, "  {number}: {}", generation.describe());
+        }
+        let files = self
+            .rotated
+            .iter()
+            .map(|file| (&file.name, file.generation));
+        for (name, generation) in files.chain([(&self.path, self.newest())]) {
+            if let Ok(stat) = disk.with(|fs| ReadStore::stat_path(fs, Path::new(name))) {
+                let _ = writeln!(
+                    report,
+                    "  {name} is {generation}, inode {} size {} written {}",
+                    stat.id.inode,
+                    stat.size,
+                    stat.mtime_ns / 1_000_000
+                );
+            }
+        }
+        report
+    }
+}
+
+impl Generation {
+    pub fn describe(&self) -> String {
+        let Generation {
+            inode,
+            must,
+            harmed,
+            fragile,
+            bytes,
+            ..
+        } = self;
+        let marks = match (harmed, fragile) {
+            (false, false) => "",
+            (true, false) => " harmed",
+            (_, true) => " fragile",
+        };
+        format!("inode {inode} must {must}{marks}, {}", ends(bytes))
+    }
+}
+
+/// The length, the first and the last bytes.
+pub fn ends(bytes: &[u8]) -> String {
+    let first = &bytes[..bytes.len().min(28)];
+    let last = bytes[..bytes.len().saturating_sub(1)]
+        .rsplit(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let last = &last[..last.len().min(28)];
+    let (first, last) = (
+        String::from_utf8_lossy(first),
+        String::from_utf8_lossy(last),
+    );
+    format!("{} bytes, {first:?} ... {last:?}", bytes.len())
+}

@@ -1,0 +1,118 @@
+//! A box: its disk, its clock, its logs, and the server's process as its shell drives it.
+
+use super::disk::{Disk, Open};
+use super::log::Log;
+use crate::serve::config::Config;
+use crate::serve::memory::Memory;
+use crate::serve::session::Session;
+use crate::store::fake::{Fake, Handle};
+
+pub struct Site {
+    pub disk: Disk<Fake>,
+    pub logs: Vec<Log>,
+    /// The process, while it runs.
+    pub server: Option<Server>,
+    pub wall_ms: i64,
+    /// Its clock was set back.
+    pub set_back: bool,
+    /// Without power nothing answers, not even the kernel.
+    pub powered: bool,
+    /// Counts the starts of the machine; what was planned before is void.
+    pub epoch: u32,
+    /// The kernel tells of changed files at once.
+    pub hints: bool,
+    /// Its logs are in memory.
+    pub tmpfs: bool,
+    /// Collector and server speak classic, which cannot cure everything.
+    pub classic: bool,
+    /// The server is an old one, which knows nothing else.
+    pub old_server: bool,
+    pub delay_check_ms: u64,
+    /// The order of the logs in the configuration, which a HUP may change.
+    pub reversed: bool,
+}
+
+/// The server's process.
+pub struct Server {
+    pub config: Config,
+    pub memory: Memory,
+    pub sessions: Vec<Served>,
+}
+
+/// A session and the connection it belongs to.
+pub struct Served {
+    pub conn: u32,
+    pub session: Session<Open<Handle>>,
+    /// It may have something to send or to work on.
+    pub ready: bool,
+}
+
+impl Site {
+    pub fn config(&self) -> Config {
+        let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
+        let mut text = format!(
+            "$delay_check = {}; $alive_interval = 60; $timeout_write = 60; $grace = 10;\n",
+            seconds(self.delay_check_ms)
+        );
+        let mut lines: Vec<String> = self
+            .logs
+            .iter()
+            .map(|log| {
+                let glob = log.rotator.glob(&log.path);
+                format!("$files{{'{}'}} = '{glob}';\n", log.path)
+            })
+            .collect();
+        if self.reversed {
+            lines.reverse();
+        }
+        text.extend(lines);
+        Config::parse(text.as_bytes()).unwrap()
+    }
+
+    pub fn start_server(&mut self) {
+        self.disk.revive();
+        self.server = Some(Server {
+            config: self.config(),
+            memory: Memory::new(),
+            sessions: Vec::new(),
+        });
+    }
+
+    /// SIGHUP, as the shell does it.
+    pub fn reload(&mut self) {
+        self.reversed = !self.reversed;
+        let config = self.config();
+        let Some(server) = &mut self.server else {
+            return;
+        };
+        let before = std::mem::replace(&mut server.config, config);
+        server.memory = Memory::new();
+        for served in &mut server.sessions {
+            let path = served
+                .session
+                .file()
+                .and_then(|file| before.files.get(file as usize))
+                .map(|entry| &entry.path);
+            let file = path.and_then(|path| server.config.index_of(path));
+            served.session.renumber(file);
+            served.ready = true;
+        }
+    }
+
+    /// Sets the time that writes leave on files: that of the kernel's last tick.
+    pub fn tell_time(&self) {
+        let tick = self.wall_ms as u64 / 4 * 4;
+        self.disk.with(|fs| fs.at_ms(tick));
+    }
+
+    /// Files without a name vanish once nobody has them open.
+    pub fn purge(&self) {
+        let free = self.disk.with(|fs| fs.free_inodes());
+        for inode in free {
+            let is_held = self.logs.iter().any(|log| log.held_inode() == Some(inode));
+            if !is_held && !self.disk.is_open(inode) {
+                self.disk.with(|fs| fs.forget(inode));
+            }
+        }
+    }
+}
