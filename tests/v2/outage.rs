@@ -79,6 +79,27 @@ fn rotated_while_the_clock_steps_by_ten_years() {
     }
 }
 
+/// Nothing of it has to be sent, so nothing that is sent leads to the next look.
+#[test]
+fn what_is_held_in_full_ends_without_a_check() {
+    let (mut pair, mut log) = Pair::start(Setup {
+        check_s: 3600.0,
+        ..Setup::default()
+    });
+    log.append(lines(0..10));
+    pair.expect(&log.written);
+    pair.kill_collector();
+    pair.kill_server();
+    for number in 1..=3 {
+        log.rotate(Names::From(1));
+        log.append(lines(number * 100..number * 100 + 10));
+    }
+    pair.start_server();
+    pair.start_collector();
+    pair.expect(&log.written);
+    pair.assert_no_losses();
+}
+
 #[test]
 fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
     let (mut pair, mut log) = Pair::start(Setup::default());
