@@ -17,6 +17,16 @@ pub(crate) enum Fault {
     ProofNotChecked,
     /// The live file comes after every other.
     MiddleSkipped,
+    /// A connection on which nothing is heard any more is kept.
+    SilenceIgnored,
+    /// The wait between two tries never becomes short again.
+    BackoffKept,
+    /// The end of a copy is believed after a restart of the machine.
+    TailBelieved,
+    /// The status is `OK`, whatever is the matter.
+    AlwaysOk,
+    /// A file that became shorter is the same file.
+    TruncationIgnored,
 }
 
 /// Whether this fault is planted.

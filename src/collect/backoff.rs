@@ -1,6 +1,7 @@
 //! How long to wait before the next try: longer after each failure, and never in step with the others.
 
 use crate::limits::{RETRY_AT_ONCE_MS, RETRY_MAX_MS};
+use crate::planted::{self, Fault};
 
 /// The waiting time of one source.
 #[derive(Default, Debug)]
@@ -26,6 +27,9 @@ impl Backoff {
 
     /// All was well for a while: the next failure counts as the first.
     pub fn reset(&mut self) {
+        if planted::is(Fault::BackoffKept) {
+            return;
+        }
         self.failures = 0;
     }
 }

@@ -36,4 +36,9 @@ planted! {
     no_grace_for_late_writers: NoGrace,
     a_proof_that_is_not_checked: ProofNotChecked,
     a_generation_in_the_middle_that_is_skipped: MiddleSkipped,
+    a_silence_that_is_ignored: SilenceIgnored,
+    a_wait_that_never_becomes_short_again: BackoffKept,
+    an_end_that_is_believed_after_a_power_cut: TailBelieved,
+    a_status_that_is_always_ok: AlwaysOk,
+    a_truncation_that_is_ignored: TruncationIgnored,
 }
