@@ -67,23 +67,15 @@ fn late_lines_before_an_empty_generation() {
     }
 }
 
-/// How many copies the box makes before the collector has taken one: fewer than the server looks at.
-const MAY_WAIT: usize = 40;
-
 #[test]
 fn copytruncate_at_full_speed() {
     let (mut pair, log) = Pair::start(Setup::default());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write_lines(&log, &stop, Duration::ZERO));
-        for round in 0..100 {
+        for round in 0..40 {
             thread::sleep(Duration::from_millis(5 + 7 * round % 20));
             copy_and_truncate(&log);
-            let waiting = |pair: &Pair| (round as usize).saturating_sub(pair.finished().len());
-            // A panic here would leave the writer at work for ever; what is lost is told further down.
-            (0..4_000)
-                .take_while(|_| waiting(&pair) > MAY_WAIT)
-                .for_each(|_| thread::sleep(Duration::from_millis(5)));
         }
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
