@@ -67,14 +67,24 @@ fn late_lines_before_an_empty_generation() {
     }
 }
 
+/// So often the log is copied and truncated.
+const ROUNDS: usize = 100;
+
+/// So many of the box's copies may wait for the collector: no box keeps more, and the server looks at 64.
+const BEHIND_MAX: usize = 30;
+
 #[test]
 fn copytruncate_at_full_speed() {
     let (mut pair, log) = Pair::start(Setup::default());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write_lines(&log, &stop, Duration::ZERO));
-        for round in 0..40 {
-            thread::sleep(Duration::from_millis(5 + 7 * round % 20));
+        for round in 0..ROUNDS {
+            thread::sleep(Duration::from_millis(5 + 7 * round as u64 % 20));
+            pair.until(|pair| match pair.finished().len() + BEHIND_MAX > round {
+                true => Ok(()),
+                false => Err(format!("too few copies after {round} rounds")),
+            });
             copy_and_truncate(&log);
         }
         stop.store(true, Ordering::Relaxed);
@@ -87,7 +97,34 @@ fn copytruncate_at_full_speed() {
         false => Err("the end has not come".into()),
     });
     assert_holds(&mut pair, &kept);
-    pair.assert_no_losses();
+    // What the box destroyed between a copy and its truncation is told where it is known, and nothing else is.
+    let told = pair.events().matches(" lost ").count();
+    let destroyed = breaks_in(&pair);
+    assert!(
+        told <= destroyed,
+        "{told} losses told, {destroyed} places where lines are missing\n{}",
+        pair.everything_said()
+    );
+}
+
+/// In how many places lines are missing between two that are held.
+fn breaks_in(pair: &Pair) -> usize {
+    let mut paths = pair.finished();
+    paths.push(pair.local());
+    let mut numbers = Vec::new();
+    for path in paths {
+        let held = fs::read(path).unwrap();
+        let whole = held.split_inclusive(|b| *b == b'\n');
+        numbers.extend(
+            whole
+                .filter(|line| line.ends_with(b"\n"))
+                .filter_map(number_of),
+        );
+    }
+    numbers
+        .windows(2)
+        .filter(|pair| pair[0] + 1 != pair[1])
+        .count()
 }
 
 /// Writes numbered lines, several at once, until it is told to stop.
