@@ -194,6 +194,13 @@ impl Pair {
         self.run_ms(SETTLE_MS);
     }
 
+    /// The same, and then all is well and nothing is said to be lost.
+    fn settle_without_loss(&mut self) {
+        self.settle();
+        self.check();
+        assert!(!self.says("lost"), "{}", self.report());
+    }
+
     fn advance_to(&mut self, mono_ms: u64) {
         let by = (mono_ms - self.mono_ms) as i64;
         self.mono_ms = mono_ms;
