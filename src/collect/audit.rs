@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use super::copy::Finished;
 use super::framed::LateDigest;
-use crate::limits::CHECKS_WAITING_MAX;
+use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
+use crate::time::Mono;
 use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
@@ -22,8 +23,10 @@ pub struct Audit<F> {
     asked_in_vain: bool,
     /// Those whose digest is known.
     waiting: VecDeque<Finished>,
-    /// Those that could not be opened for a reason that passes: they wait until this connection is over.
+    /// Those that could not be opened for a reason that passes.
     later: VecDeque<Finished>,
+    /// When those are tried again.
+    again_at: Option<Mono>,
     running: Option<Check<F>>,
 }
 
@@ -62,6 +65,7 @@ impl<F> Default for Audit<F> {
             asked_in_vain: false,
             waiting: VecDeque::new(),
             later: VecDeque::new(),
+            again_at: None,
             running: None,
         }
     }
@@ -115,8 +119,20 @@ impl<F> Audit<F> {
     /// A stream of version 2 is over, and with it the hope that digests come by themselves.
     pub fn stream_ended(&mut self) {
         self.to_ask.append(&mut self.expecting);
-        self.waiting.append(&mut self.later);
         self.asked_in_vain = false;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if at all.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.again_at
+    }
+
+    /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        if self.again_at.is_some_and(|at| at <= now) {
+            self.again_at = None;
+            self.waiting.append(&mut self.later);
+        }
     }
 
     /// The copy whose digest the server is to be asked for before the log is followed.
@@ -176,6 +192,7 @@ impl<F> Audit<F> {
         &mut self,
         buf: &mut [u8],
         store: &mut S,
+        now: Mono,
     ) -> Option<Verdict> {
         let check = match self.running.take() {
             Some(check) => check,
@@ -190,6 +207,7 @@ impl<F> Audit<F> {
                     },
                     Err(error) if passes(&error) => {
                         self.later.push_back(finished);
+                        self.again_at = Some(now.plus_ms(CHECK_AGAIN_MS));
                         return None;
                     }
                     Err(error) => return Some(Verdict::Unreadable(finished.path, error)),

@@ -260,8 +260,9 @@ impl<F> Source<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self, periods: &Periods) -> Mono {
+        let others = [self.checkpoint_at, self.audit.poll_timeout()];
         let deadline = self.deadline(periods);
-        self.checkpoint_at.map_or(deadline, |at| at.min(deadline))
+        others.into_iter().flatten().fold(deadline, Mono::min)
     }
 
     /// The deadline of the phase.
@@ -301,6 +302,7 @@ impl<F> Source<F> {
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.make_change(cx);
         self.handle_checkpoint(cx);
+        self.audit.handle_timeout(cx.now.mono);
         if self.deadline(cx.periods) > cx.now.mono {
             return;
         }

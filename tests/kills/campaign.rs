@@ -52,6 +52,7 @@ struct Tally {
 struct Results {
     tallies: HashMap<(&'static str, Program), Tally>,
     ends: HashMap<String, usize>,
+    failed: Vec<String>,
     record: Option<File>,
 }
 
@@ -73,6 +74,7 @@ impl Campaign<'_> {
         let results = Mutex::new(Results {
             tallies: HashMap::new(),
             ends: HashMap::new(),
+            failed: Vec::new(),
             record,
         });
         let start = Instant::now();
@@ -178,7 +180,9 @@ impl Results {
         }
         if !faults.is_empty() {
             self.tally(point).failures += 1;
-            println!("FAILED {point}: {}\n{}", faults.join("; "), findings.said);
+            let failed = format!("FAILED {point}: {}", faults.join("; "));
+            println!("{failed}\n{}", findings.said);
+            self.failed.push(failed);
         } else if let Some(record) = &mut self.record {
             writeln!(record, "{point}").unwrap();
         }
@@ -205,6 +209,10 @@ impl Results {
         }
         sum.print("all", "", subjects.iter().map(Subject::len).sum());
         println!("in {:.0} s", elapsed.as_secs_f64());
+        // Once more where a reader of the last lines sees them.
+        for failed in &self.failed {
+            println!("{failed}");
+        }
         if std::env::var_os("FETCHLOGS_KILLS_VERBOSE").is_some() {
             let mut ends: Vec<_> = self.ends.iter().collect();
             ends.sort();

@@ -217,7 +217,7 @@ impl<F> Source<F> {
             }
             return;
         }
-        match self.audit.work(buf, cx.store) {
+        match self.audit.work(buf, cx.store, cx.now.mono) {
             None => {}
             Some(Verdict::Same {
                 path,

@@ -101,6 +101,25 @@ fn a_digest_that_the_connection_took_with_it_is_asked_for() {
 }
 
 #[test]
+fn a_copy_that_no_descriptor_was_left_for_is_opened_again_soon() {
+    const EMFILE: i32 = 24;
+    let mut rig = Rig::finished(b"abc", md5_of(b"abc"));
+    let finished_at_ms = rig.now_ms;
+    for _ in 0..3 {
+        rig.disk.fail_call(1, EMFILE);
+        rig.work();
+        assert_eq!(rig.said(), [""; 0]);
+        assert!(rig.is_on_list() && rig.source.wants_connection());
+        rig.time_out();
+    }
+    rig.work();
+    assert_eq!(rig.said(), [verified(b"abc")]);
+    assert!(!rig.is_on_list() && rig.source.wants_connection());
+    let waited_ms = rig.now_ms - finished_at_ms;
+    assert_eq!(waited_ms, 3 * limits::CHECK_AGAIN_MS);
+}
+
+#[test]
 fn it_is_asked_for_after_a_restart() {
     let mut rig = Rig::finished(b"abc", None);
     rig.restart();
