@@ -1,0 +1,108 @@
+//! `tail -F` into socat, over TCP, into a file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{Contestant, Follower, Load, program};
+use crate::measure::{cpu_s, size, until};
+use crate::stand::{free_port, memory};
+
+pub struct TailSocat {
+    tail: PathBuf,
+    socat: PathBuf,
+}
+
+/// The three processes; killed when dropped.
+struct Running {
+    processes: Vec<Child>,
+    dir: TempDir,
+}
+
+impl TailSocat {
+    pub fn installed() -> Option<TailSocat> {
+        Some(TailSocat {
+            tail: program("tail")?,
+            socat: program("socat")?,
+        })
+    }
+
+    fn start(&self, log: &Path) -> Running {
+        let dir = tempfile::tempdir_in(memory()).unwrap();
+        let port = free_port();
+        let copy = dir.path().join("copy");
+        File::create(&copy).unwrap();
+        let receiver = Command::new(&self.socat)
+            .args(["-u", "-b65536"])
+            .arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr"))
+            .arg(format!("OPEN:{},append", copy.display()))
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        let mut tail = Command::new(&self.tail)
+            .args(["-c", "+1", "-F"])
+            .arg(log)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let sender = Command::new(&self.socat)
+            .args(["-u", "-b65536", "-"])
+            .arg(format!("TCP:127.0.0.1:{port}"))
+            .stdin(tail.stdout.take().unwrap())
+            .spawn()
+            .unwrap();
+        Running {
+            processes: vec![receiver, tail, sender],
+            dir,
+        }
+    }
+}
+
+impl Running {
+    fn copy(&self) -> PathBuf {
+        self.dir.path().join("copy")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Contestant for TailSocat {
+    fn name(&self) -> &str {
+        "tail -F \\| socat"
+    }
+
+    fn backlog(&self, file: &Path, bytes: u64) -> Load {
+        let start = Instant::now();
+        let running = self.start(file);
+        let copy = running.copy();
+        until("tail's copy", || size(&copy) >= bytes);
+        // The receiver is given a moment to listen, which is not its work.
+        Load {
+            seconds: start.elapsed().as_secs_f64() - 0.1,
+            cpu_s: running
+                .processes
+                .iter()
+                .map(|process| cpu_s(process.id()))
+                .sum(),
+        }
+    }
+
+    fn follow(&self, log: &Path) -> Option<Follower> {
+        let running = self.start(log);
+        Some(Follower {
+            copy: running.copy(),
+            _alive: Box::new(running),
+        })
+    }
+}
