@@ -19,11 +19,11 @@ use crate::common::pair::copies::Copies;
 /// What a script returns: what was waited for in vain.
 pub type Done = Result<(), String>;
 
-/// Longer than anything takes on a machine that is busy with other runs.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything takes on a machine that is busy with other runs and whose disk does not answer for a while.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Longer than any pause the programs make by themselves after one failed call.
-const RECOVERY: Duration = Duration::from_secs(5);
+/// Longer than any pause the programs make by themselves after one failed call, on such a machine.
+const RECOVERY: Duration = Duration::from_secs(10);
 
 /// Where one of these fails, the C library or Rust's runtime ends the process, in whatever way.
 const RUNTIME_CALLS: [&str; 10] = [
@@ -158,7 +158,7 @@ impl<'a> Stage<'a> {
         self.fields = fields;
         self.configure();
         let copy = self.place.path("local/n");
-        let mut told = Instant::now() - PATIENCE;
+        let mut told = Instant::now() - RECOVERY;
         self.until(|stage| {
             if copy.exists() {
                 return Ok(());
