@@ -51,14 +51,13 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
 }
 
 /// What a test that everybody runs has the time for. In small scenarios that is three crashes in a row, in others two;
-/// and one before or after a call that fails, for sources by themselves. `EXPLORE_CRASHES` asks for another number of crashes.
+/// and one before or after a call that fails. `EXPLORE_CRASHES` asks for another number of crashes.
 fn tasks() -> Vec<(Scenario, Limits)> {
     let asked = std::env::var("EXPLORE_CRASHES");
     let asked = asked.ok().map(|number| number.parse().unwrap());
     let both = [Dialect::V2, Dialect::Classic];
     let scenarios = both.into_iter().flat_map(scenarios::all);
     let limits = |scenario: Scenario| {
-        let is_alone = scenario.sources == 1;
         let sound = Limits {
             crashes: asked.unwrap_or(scenario.crashes),
             faults_after: None,
@@ -67,8 +66,9 @@ fn tasks() -> Vec<(Scenario, Limits)> {
             crashes: asked.unwrap_or(1),
             faults_after: Some(0),
         };
-        let failing = is_alone.then(|| (scenario.clone(), failing));
-        std::iter::once((scenario, sound)).chain(failing)
+        let is_part = sound.crashes <= failing.crashes;
+        let sound = (!is_part).then(|| (scenario.clone(), sound));
+        sound.into_iter().chain([(scenario, failing)])
     };
     scenarios.flat_map(limits).collect()
 }

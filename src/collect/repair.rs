@@ -118,6 +118,13 @@ impl<F> Repair<F> {
         }
     }
 
+    /// What was written so far may never reach the disk: begins anew.
+    pub fn restart(&mut self) {
+        let attempts = self.attempts;
+        *self = Repair::new(self.finished.clone());
+        self.attempts = attempts;
+    }
+
     /// The copy and the generation it is about.
     pub fn finished(&self) -> &Finished {
         &self.finished

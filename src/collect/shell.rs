@@ -62,6 +62,8 @@ pub struct Collector {
     now: Now,
     /// Turns in a row that were full of events and left the deadlines alone.
     full_turns: usize,
+    /// Syncs of whole file systems that failed, as far as all sources know of them.
+    failed_syncs: u32,
 }
 
 /// What a token's kind says; there is only one.
@@ -95,6 +97,7 @@ impl Collector {
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
             now,
             full_turns: 0,
+            failed_syncs: 0,
         };
         collector.apply(config);
         collector
@@ -106,6 +109,7 @@ impl Collector {
         self.store.batch(true);
         self.turn_over_deadlines(self.now.mono);
         self.store.batch(false);
+        self.heed_failed_syncs();
         loop {
             self.write_statuses();
             let looked_at = self.now.mono;
@@ -128,6 +132,7 @@ impl Collector {
                 self.turn_over_deadlines(looked_at);
             }
             self.make_changes();
+            self.heed_failed_syncs();
         }
     }
 
@@ -227,6 +232,19 @@ impl Collector {
         slot.tell_status(&mut self.statuses);
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set(index, Some(at));
+    }
+
+    /// A sync of a whole file system that failed concerns all sources that have files there, those too that have
+    /// nothing to do.
+    fn heed_failed_syncs(&mut self) {
+        while self.failed_syncs != self.store.all_failed_syncs() {
+            self.failed_syncs = self.store.all_failed_syncs();
+            self.store.batch(true);
+            for index in 0..self.slots.len() as u32 {
+                self.drive(index, |slot, cx, _| slot.heed_failed_syncs(cx));
+            }
+            self.store.batch(false);
+        }
     }
 
     fn write_statuses(&mut self) {

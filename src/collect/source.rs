@@ -10,6 +10,7 @@ mod ask;
 mod change;
 mod checkpoint;
 mod data;
+mod disk;
 mod question;
 mod tail;
 
@@ -58,6 +59,8 @@ pub struct Source<F> {
     checkpoint_at: Option<Mono>,
     /// A write failed: what the copy seems to hold may not be on the disk.
     is_suspect: bool,
+    /// The failed syncs of its file systems that it knows of.
+    failed_syncs: u32,
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
     /// The size of our generation that the server told last; 0 if it told none.
@@ -233,6 +236,7 @@ impl<F> Source<F> {
             afterwards: None,
             checkpoint_at: None,
             is_suspect: false,
+            failed_syncs: 0,
             tail: Tail::default(),
             told_size: 0,
             noted: None,
@@ -300,6 +304,7 @@ impl<F> Source<F> {
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        self.heed_failed_syncs(cx);
         self.make_change(cx);
         self.handle_checkpoint(cx);
         self.audit.handle_timeout(cx.now.mono);
@@ -368,6 +373,7 @@ impl<F> Source<F> {
         input: &mut [u8],
         cx: &mut Context<'_, S>,
     ) {
+        self.heed_failed_syncs(cx);
         self.make_change(cx);
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
@@ -486,6 +492,8 @@ impl<F> Source<F> {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
+        self.note_failed_syncs(cx);
+        let (mut means, _) = cx.means_and_events(&self.paths, &stamp);
         if self.is_suspect {
             copy.distrust(&mut means)?;
             self.is_suspect = false;
@@ -553,6 +561,7 @@ impl<F> Source<F> {
             return;
         }
         if let Trouble::Files(fault) = &trouble {
+            self.note_failed_syncs(cx);
             // What the files hold now is found out anew.
             let was_open = self.copy.take().is_some();
             self.checkpoint_at = None;

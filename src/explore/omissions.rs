@@ -13,16 +13,17 @@ const LIMITS: Limits = Limits {
 };
 
 /// What becomes of a scenario if calls, or a rule, are left out.
-fn without(
+fn violation(
     dialect: Dialect,
     scenario: &str,
+    limits: Limits,
     omission: Option<Omission>,
     rule: Option<Rule>,
 ) -> String {
     let mut scenarios = scenarios::all(dialect).into_iter();
     let scenario = scenarios.find(|known| known.name == scenario).unwrap();
     omit::omit(rule);
-    let result = explore(&scenario, LIMITS, omission);
+    let result = explore(&scenario, limits, omission);
     omit::omit(None);
     let violation = result.err().map(|violation| violation.to_string());
     let violation = violation.expect("nothing is missed");
@@ -32,12 +33,21 @@ fn without(
 
 /// Leaves out calls.
 fn without_call(dialect: Dialect, scenario: &str, omission: Omission) -> String {
-    without(dialect, scenario, Some(omission), None)
+    violation(dialect, scenario, LIMITS, Some(omission), None)
 }
 
 /// Leaves out a rule that is not a call.
 fn without_rule(dialect: Dialect, scenario: &str, rule: Rule) -> String {
-    without(dialect, scenario, None, Some(rule))
+    violation(dialect, scenario, LIMITS, None, Some(rule))
+}
+
+/// Leaves out a rule where a call fails.
+fn without_rule_and_a_call(dialect: Dialect, scenario: &str, rule: Rule) -> String {
+    let limits = Limits {
+        crashes: 1,
+        faults_after: Some(0),
+    };
+    violation(dialect, scenario, limits, None, Some(rule))
 }
 
 fn is_on(call: &Call<'_>, op: Op, path: &str) -> bool {
@@ -120,4 +130,13 @@ fn no_third_barrier_where_many_rotate() {
 fn a_checkpoint_behind_the_end_is_believed() {
     let found = without_rule(Classic, "a pointer without a copy", Rule::ClampedCheckpoint);
     assert!(found.contains("ahead of the data"), "{found}");
+}
+
+#[test]
+fn a_sync_that_fails_for_another_is_not_heeded() {
+    for dialect in [V2, Classic] {
+        let rule = Rule::FailedSyncHeeded;
+        let found = without_rule_and_a_call(dialect, "a disk that fails", rule);
+        assert!(found.contains("ahead of the data"), "{found}");
+    }
 }

@@ -20,6 +20,8 @@ pub enum Step {
     Copytruncate(usize),
     /// The connection is lost.
     HangUp(usize),
+    /// The collector closes the files of a source and opens them again.
+    Reopen(usize),
     /// Nothing, for so many milliseconds.
     Pause(u64),
     /// The logs of all sources are rotated in one moment.

@@ -2,7 +2,7 @@
 
 use super::peer::Dialect;
 use super::peer::Step::{self, *};
-use super::world::Scenario;
+use super::world::{Fails, Scenario};
 use crate::collect::pointer::{BootId, Pointer};
 use crate::ids::Inode;
 
@@ -34,6 +34,7 @@ fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
         away: 0,
         shares_barriers: false,
         crashes: 2,
+        fails: Fails::Each,
     }
 }
 
@@ -63,6 +64,12 @@ fn rotations(new: New<'_>) -> Vec<Scenario> {
         Rotate(0),
         Write(0, b"3\n"),
     ];
+    let failing = [
+        Write(0, b"first\n"),
+        Write(1, b"other\n"),
+        Reopen(0),
+        Rotate(1),
+    ];
     let midnight = [Write(0, b"first\n"), Write(1, b"other\n"), Midnight];
     vec![
         new("rotation", &ROTATION),
@@ -84,7 +91,14 @@ fn rotations(new: New<'_>) -> Vec<Scenario> {
             sources: 2,
             shares_barriers: true,
             crashes: 1,
+            fails: Fails::WholeSyncs,
             ..new("midnight", &midnight)
+        },
+        Scenario {
+            sources: 2,
+            crashes: 1,
+            fails: Fails::WholeSyncs,
+            ..new("a disk that fails", &failing)
         },
         Scenario {
             loses: true,

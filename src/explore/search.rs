@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
 use super::oracle;
-use super::world::{Scenario, World, boot_name};
+use super::world::{Fails, Scenario, World, boot_name};
 use crate::collect::config::SourceConfig;
 use crate::store::model::{Call, Disk, Mix, Op, PowerCut, Verdict};
 
@@ -151,6 +151,7 @@ impl Search<'_> {
             return Ok(());
         }
         for (call, op) in (0..).zip(&moments) {
+            let op = op.filter(|op| self.scenario.fails.has(*op));
             for verdict in op.iter().flat_map(|op| failures(*op)) {
                 let fault = Fault {
                     call,
@@ -316,6 +317,12 @@ fn failures(op: Op) -> &'static [Verdict] {
         Op::SyncFile | Op::SyncDir | Op::SyncAll => &[Verdict::Fail(EIO)],
         // A copy that cannot be read stays what it is, and that is told.
         Op::Stat | Op::ReadAt => &[],
+    }
+}
+
+impl Fails {
+    fn has(self, op: Op) -> bool {
+        self == Fails::Each || op == Op::SyncAll
     }
 }
 

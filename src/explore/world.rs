@@ -36,6 +36,17 @@ pub struct Scenario {
     pub shares_barriers: bool,
     /// Crashes in a row that a test has the time for.
     pub crashes: u32,
+    /// Which calls fail, one in a run.
+    pub fails: Fails,
+}
+
+/// Which calls fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fails {
+    /// Every one.
+    Each,
+    /// Those that sync a whole file system.
+    WholeSyncs,
 }
 
 /// A collector that runs.
@@ -49,6 +60,8 @@ pub struct World<'a> {
     now_ms: u64,
     random: Random,
     faults: RefCell<Vec<String>>,
+    /// Syncs that failed, as far as all sources know of them.
+    failed_syncs: u32,
     /// The connections were ended once more after the last step.
     is_ended: bool,
     buf: Vec<u8>,
@@ -134,7 +147,7 @@ fn play(step: Step, peers: &mut [Peer]) {
         Step::Copytruncate(at) => peers[at].copytruncate(),
         Step::Forget(at) => peers[at].forget(),
         Step::Midnight => peers.iter_mut().for_each(Peer::rotate),
-        Step::HangUp(_) | Step::Pause(_) => {}
+        Step::HangUp(_) | Step::Reopen(_) | Step::Pause(_) => {}
     }
 }
 
@@ -169,6 +182,7 @@ impl<'a> World<'a> {
             now_ms: START_MS,
             random: Random::new(1),
             faults: RefCell::default(),
+            failed_syncs: 0,
             is_ended: false,
             buf: vec![0; 4096],
         }
@@ -234,6 +248,7 @@ impl<'a> World<'a> {
         match step {
             Step::Pause(ms) => self.pause(ms),
             Step::HangUp(at) => self.hang_up(at),
+            Step::Reopen(at) => self.with(at, |source, cx, _| source.reopen(cx)),
             // A truncated file is noticed by whoever reads it.
             Step::Copytruncate(at) if self.scenario.dialect == Dialect::Classic => self.hang_up(at),
             _ => {}
@@ -306,6 +321,7 @@ impl<'a> World<'a> {
         }
         let mut moves = 0;
         loop {
+            self.heed_failed_syncs();
             let mut has_moved = false;
             for at in 0..self.lines.len() {
                 has_moved |= self.move_line(at);
@@ -316,6 +332,16 @@ impl<'a> World<'a> {
             moves += 1;
             if moves > MOVES_MAX {
                 return Err(format!("no end of moving: {}", self.states()));
+            }
+        }
+    }
+
+    /// Lets all sources know of syncs that failed for one.
+    fn heed_failed_syncs(&mut self) {
+        while self.failed_syncs != self.store.all_failed_syncs() {
+            self.failed_syncs = self.store.all_failed_syncs();
+            for at in 0..self.lines.len() {
+                self.with(at, |source, cx, _| source.heed_failed_syncs(cx));
             }
         }
     }

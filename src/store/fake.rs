@@ -36,6 +36,8 @@ struct Disk {
     no_rename_new: bool,
     /// Calls that make something durable.
     syncs: u32,
+    /// Those of the whole file system that failed.
+    failed_syncs: u32,
     /// All bytes that were written over others.
     overwritten: Vec<u8>,
     boot: u32,
@@ -529,7 +531,13 @@ impl WriteStore for Fake {
 
     fn sync_all(&mut self, _: &Path) -> io::Result<()> {
         self.0.borrow_mut().syncs += 1;
-        self.call()
+        let result = self.call();
+        self.0.borrow_mut().failed_syncs += u32::from(result.is_err());
+        result
+    }
+
+    fn failed_syncs(&mut self, _: &Path) -> u32 {
+        self.0.borrow().failed_syncs
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

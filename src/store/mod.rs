@@ -124,6 +124,10 @@ pub trait WriteStore {
     /// Makes everything visible on the file system that holds `dir` durable (`syncfs` or its like).
     fn sync_all(&mut self, dir: &Path) -> io::Result<()>;
 
+    /// How many syncs of the file system that holds `dir` have failed so far. The system tells a failure once, and
+    /// takes what it could not write for written: it is the business of everybody who has written there.
+    fn failed_syncs(&mut self, dir: &Path) -> u32;
+
     /// Renames over whatever has the new name.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 

@@ -75,6 +75,8 @@ struct Shared {
     no_rename_new: bool,
     /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
     synced: Option<BTreeMap<u64, Option<i32>>>,
+    /// The devices of which a sync failed, and how often.
+    failed_syncs: BTreeMap<u64, u32>,
     hook: Option<Hook>,
 }
 
@@ -111,6 +113,7 @@ impl Model {
             room: None,
             no_rename_new: false,
             synced: None,
+            failed_syncs: BTreeMap::new(),
             hook: None,
         };
         Model {
@@ -133,6 +136,11 @@ impl Model {
     /// Begins or ends a batch, in which every device is synced only the first time, well or in vain.
     pub fn batch(&self, on: bool) {
         self.shared.borrow_mut().synced = on.then(BTreeMap::new);
+    }
+
+    /// How many syncs of whole devices have failed so far.
+    pub fn all_failed_syncs(&self) -> u32 {
+        self.shared.borrow().failed_syncs.values().sum()
     }
 
     // Crashes.

@@ -65,6 +65,8 @@ impl ReadStore for RealRead {
 pub struct RealWrite {
     /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
     synced: Option<heapless::Vec<(u64, Option<i32>), BATCH_DEVICES_MAX>>,
+    /// The devices of which a sync failed, and how often.
+    failed: Vec<(u64, u32)>,
     locked: LockedFiles,
 }
 
@@ -90,12 +92,23 @@ impl RealWrite {
         })
     }
 
+    /// How many syncs of whole file systems have failed so far.
+    pub fn all_failed_syncs(&self) -> u32 {
+        self.failed.iter().map(|(_, times)| times).sum()
+    }
+
+    fn note_failed(&mut self, device: u64) {
+        match self.failed.iter_mut().find(|(failed, _)| *failed == device) {
+            Some((_, times)) => *times += 1,
+            None => self.failed.push((device, 1)),
+        }
+    }
+
     fn note_synced(&mut self, device: u64, result: &io::Result<()>) {
-        let errno = match result {
-            Err(error) if is_about_path(error) => return,
-            Err(error) => error.raw_os_error(),
-            Ok(()) => None,
-        };
+        let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
+        if result.is_err() {
+            self.note_failed(device);
+        }
         let Some(devices) = &mut self.synced else {
             return;
         };
@@ -108,14 +121,6 @@ impl RealWrite {
             *synced = (device, errno);
         }
     }
-}
-
-/// Whether a file system was not synced because there is no way to it.
-fn is_about_path(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
-    )
 }
 
 /// A file of the collector's side. Closing it gives up its lock.
@@ -244,11 +249,26 @@ impl WriteStore for RealWrite {
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
         let device = fs::metadata(dir)?.dev();
-        self.synced(device).unwrap_or_else(|| {
-            let result = files::sync_fs(dir);
-            self.note_synced(device, &result);
-            result
-        })
+        if let Some(result) = self.synced(device) {
+            return result;
+        }
+        // Where there is no way to it nothing is synced, and nothing fails that concerns anybody else.
+        let dir = files::open_dir(dir)?;
+        let result = files::sync_fs(&dir);
+        self.note_synced(device, &result);
+        result
+    }
+
+    fn failed_syncs(&mut self, dir: &Path) -> u32 {
+        if self.failed.is_empty() {
+            return 0;
+        }
+        let device = fs::metadata(dir).map(|metadata| metadata.dev());
+        let times = |device| {
+            let found = self.failed.iter().find(|(failed, _)| *failed == device);
+            found.map(|(_, times)| *times)
+        };
+        device.ok().and_then(times).unwrap_or(0)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -49,8 +49,7 @@ pub(super) fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
 }
 
 /// Makes everything visible on the file system that holds `dir` durable.
-pub fn sync_fs(dir: &Path) -> io::Result<()> {
-    let dir = open_dir(dir)?;
+pub fn sync_fs(dir: &File) -> io::Result<()> {
     // SAFETY: the descriptor is open during the call.
     cvt(unsafe { libc::syncfs(dir.as_raw_fd()) })?;
     Ok(())

@@ -329,6 +329,10 @@ impl WriteStore for Disk<Model> {
         self.0.fs.borrow_mut().sync_all(dir)
     }
 
+    fn failed_syncs(&mut self, dir: &Path) -> u32 {
+        self.0.fs.borrow_mut().failed_syncs(dir)
+    }
+
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.call()?;
         self.0.fs.borrow_mut().rename(from, to)

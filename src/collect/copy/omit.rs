@@ -12,6 +12,8 @@ pub enum Rule {
     BootInPointer,
     /// A checkpoint behind the end of the copy counts as its end.
     ClampedCheckpoint,
+    /// A sync of a whole file system that fails concerns every source that has files there.
+    FailedSyncHeeded,
 }
 
 thread_local! {

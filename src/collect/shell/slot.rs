@@ -219,6 +219,12 @@ impl Slot {
         }
     }
 
+    /// Syncs of whole file systems have failed, maybe for others.
+    pub fn heed_failed_syncs(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.heed_failed_syncs(cx);
+        Rest::None
+    }
+
     /// Whether the source waits for a change of its files.
     pub fn is_changing(&self) -> bool {
         self.source.is_changing()

@@ -50,6 +50,10 @@ impl<F> Source<F> {
     /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
     /// was the last one, with which all that waited has been done, too.
     pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        self.heed_failed_syncs(cx);
+        if !self.is_changing() {
+            return true;
+        }
         let result = self.with_copy(cx, |copy, means| copy.step_change(Syncs::Barrier, means));
         match result {
             Ok(Progress::More) => false,
@@ -67,15 +71,18 @@ impl<F> Source<F> {
     /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is given up.
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         let result = self.with_copy(cx, |_, means| means.barrier());
-        let is_durable = result.is_ok();
-        if let Err(fault) = result {
-            self.fail(Trouble::Files(fault), cx);
+        match result {
+            Ok(()) => self.heed_failed_syncs(cx),
+            Err(fault) => self.fail(Trouble::Files(fault), cx),
         }
-        is_durable
+        self.is_changing()
     }
 
     /// Makes a change that waits, without others.
     pub fn make_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if self.is_changing() {
+            self.heed_failed_syncs(cx);
+        }
         while self.is_changing() {
             match self.with_copy(cx, LocalCopy::make_change) {
                 Ok(changed) => self.end_change(changed, cx),

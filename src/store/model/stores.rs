@@ -191,6 +191,9 @@ impl WriteStore for Model {
             let errno = verdict.as_ref().err().map(io::Error::raw_os_error);
             synced.insert(device, errno.flatten());
         }
+        if verdict.is_err() {
+            *shared.failed_syncs.entry(device).or_default() += 1;
+        }
         let disk = &mut shared.disk;
         match &verdict {
             Err(_) => disk.spoil_device(dir),
@@ -198,6 +201,12 @@ impl WriteStore for Model {
             Ok(_) => disk.sync_device(dir),
         }
         verdict.map(drop)
+    }
+
+    fn failed_syncs(&mut self, dir: &Path) -> u32 {
+        let device = self.disk().device_at(dir);
+        let shared = self.shared.borrow();
+        shared.failed_syncs.get(&device).copied().unwrap_or(0)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -377,6 +377,27 @@ mod writing {
     }
 
     #[test]
+    fn a_failed_sync_is_remembered_for_its_device() {
+        let scene = Scene::new();
+        let device = fs::metadata(scene.dir.path()).unwrap().dev();
+        let mut store = store();
+        let failure = || Err(io::Error::from_raw_os_error(libc::EIO));
+        store.note_synced(u64::MAX - device, &failure());
+        assert!(store.sync_all(&scene.at("none")).is_err());
+        assert!(store.sync_all(&scene.at("log")).is_err());
+        store.sync_all(scene.dir.path()).unwrap();
+        assert_eq!(store.failed_syncs(scene.dir.path()), 0);
+        for times in 1..=2 {
+            store.note_synced(device, &failure());
+            assert_eq!(store.failed_syncs(scene.dir.path()), times);
+            assert_eq!(store.all_failed_syncs(), times + 1);
+        }
+        store.note_synced(device, &Ok(()));
+        assert_eq!(store.failed_syncs(scene.dir.path()), 2);
+        assert_eq!(store.failed_syncs(&scene.at("none")), 0);
+    }
+
+    #[test]
     fn renames_links_and_unlinks() {
         let scene = Scene::new();
         let mut store = store();
