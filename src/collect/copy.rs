@@ -10,6 +10,7 @@ mod gaps;
 mod means;
 #[cfg(test)]
 pub mod omit;
+mod rescue;
 mod tail;
 mod unverified;
 
@@ -252,32 +253,6 @@ impl<F> LocalCopy<F> {
             .map_err(|error| system("shorten", &means.paths.local, error))?;
         live.size = size;
         Ok(())
-    }
-
-    /// The server has forgotten all behind `size`: moves our bytes from there on to a file of their own, durably, and
-    /// cuts the copy. Returns that file's name.
-    pub fn rescue<S: WriteStore<File = F>>(
-        &mut self,
-        size: u64,
-        means: &mut Means<'_, S>,
-    ) -> Result<PathBuf, Fault> {
-        let path = means.free_name_after("rescued.")?.1;
-        let failed = |error| system("write", &path, error);
-        let rescued = means.store.create_new(&path).map_err(failed)?;
-        let mut buf = [0; COPY_LEN];
-        let mut at = size;
-        loop {
-            let read = self.read_at(&mut buf, at, means)?;
-            if read == 0 {
-                break;
-            }
-            means.append_all(&rescued, &buf[..read]).map_err(failed)?;
-            at += read as u64;
-        }
-        means.store.sync_file(&rescued).map_err(failed)?;
-        means.sync_dir(&means.paths.local_dir)?;
-        self.cut(size, means)?;
-        Ok(path)
     }
 }
 

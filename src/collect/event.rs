@@ -298,6 +298,11 @@ impl fmt::Display for Found {
                 "finished an interrupted rotation, but the older copy {} is missing",
                 kept.display()
             ),
+            Found::RescueFinished(kept) => write!(
+                f,
+                "finished setting aside the end of the local copy, which is not the server's: it is kept as {}",
+                kept.display()
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! RECORD  = INODE " v1" *(" " KEY "=" VALUE) " c=" CRC32 LF         at most 256 bytes
 //! b=BOOT  ck=OFFSET  g=TOKEN  m=MTIME  x=1                          known of every copy, each may be missing
 //! li=DEVICE:INODE  n=SIZE  to=INODE  as=STAMP[.N]                   a pending rotation, all four or none
+//! rs=OFFSET:STAMP[.N]                                               an end that is being set aside
 //! ```
 //!
 //! Numbers are decimal, TOKEN and CRC32 lower-case hexadecimal. The checksum covers everything before ` c=`. A key
@@ -38,6 +39,17 @@ pub struct Pointer {
     pub classic: bool,
     /// A rotation that is decided but may not be finished.
     pub pending: Option<Pending>,
+    /// An end of the local copy that is being set aside. Never there together with a rotation.
+    pub rescue: Option<Rescue>,
+}
+
+/// An end of the local copy that is not the server's, and moves to a file of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rescue {
+    /// Where it begins.
+    pub from: u64,
+    /// What the name of that file ends in.
+    pub suffix: RotatedSuffix,
 }
 
 /// A rotation of the local copy, as it was decided.
@@ -80,6 +92,7 @@ impl Pointer {
             mtime_ns: None,
             classic: false,
             pending: None,
+            rescue: None,
         }
     }
 
@@ -133,6 +146,9 @@ impl Pointer {
         }
         if let Some(pending) = &self.pending {
             write!(line, "{pending}")?;
+        }
+        if let Some(Rescue { from, suffix }) = &self.rescue {
+            write!(line, " rs={from}:{suffix}")?;
         }
         let crc = crc_of(&line);
         writeln!(line, " c={crc:08x}")?;
@@ -334,6 +350,7 @@ struct Fields {
     size: Option<u64>,
     next: Option<u64>,
     suffix: Option<RotatedSuffix>,
+    rescue: Option<Rescue>,
 }
 
 impl Fields {
@@ -349,6 +366,7 @@ impl Fields {
             "n" => fill(&mut self.size, decimal(value)),
             "to" => fill(&mut self.next, decimal(value)),
             "as" => fill(&mut self.suffix, RotatedSuffix::parse(value)),
+            "rs" => fill(&mut self.rescue, rescue(value)),
             _ => Some(()),
         }
     }
@@ -373,6 +391,7 @@ impl Fields {
             mtime_ns: self.mtime_ns,
             classic: self.classic.unwrap_or(false),
             pending,
+            rescue: self.rescue,
         })
     }
 }
@@ -390,6 +409,14 @@ fn file_id(text: &str) -> Option<FileId> {
     Some(FileId {
         device: decimal(device)?,
         inode: Inode(decimal(inode)?),
+    })
+}
+
+fn rescue(text: &str) -> Option<Rescue> {
+    let (from, suffix) = text.split_once(':')?;
+    Some(Rescue {
+        from: decimal(from)?,
+        suffix: RotatedSuffix::parse(suffix)?,
     })
 }
 
@@ -433,9 +460,12 @@ const PENDING_MAX_LEN: usize = " li=:".len()
 /// What a token adds at most.
 const TOKEN_MAX_LEN: usize = " g=".len() + 2 * Token::MAX_LEN;
 
+/// What an end that is being set aside adds at most.
+const RESCUE_MAX_LEN: usize = " rs=:".len() + NUMBER_LEN + RotatedSuffix::MAX_LEN;
+
 // This is why `write` cannot fail, and why a plain record never loses its token.
 const _: () = assert!(PLAIN_MAX_LEN + PENDING_MAX_LEN <= limits::POINTER_MAX_LEN);
-const _: () = assert!(PLAIN_MAX_LEN + TOKEN_MAX_LEN <= limits::POINTER_MAX_LEN);
+const _: () = assert!(PLAIN_MAX_LEN + TOKEN_MAX_LEN + RESCUE_MAX_LEN <= limits::POINTER_MAX_LEN);
 // A stamp, a dot and the digits of the last attempt.
 const _: () = assert!(RotatedSuffix::STAMP_LEN + 1 + 5 <= RotatedSuffix::MAX_LEN);
 

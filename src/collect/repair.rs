@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::copy::Finished;
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
-use crate::store::WriteStore;
+use crate::store::{Kind, WriteStore};
 use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::{Frame, SUMS_MAX};
@@ -443,10 +443,15 @@ impl<F> Repair<F> {
     }
 }
 
-/// Takes away what a repair without success may have left beside a copy.
+/// Takes away what a repair without success, or an earlier run's, may have left beside a copy.
 pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
+    let scratch = scratch(path);
     // Most often there is nothing, and what stays is overwritten by the next repair.
-    let _ = store.unlink(&scratch(path));
+    if let Ok(Some(left)) = store.stat_path(&scratch)
+        && left.kind == Kind::Regular
+    {
+        let _ = store.unlink(&scratch);
+    }
 }
 
 impl Tally {

@@ -23,7 +23,7 @@ use super::copy::{Fault, Found, LocalCopy, Means, Paths};
 use super::event::{Event, Loss, State};
 use super::framed::Framed;
 use super::pointer::BootId;
-use super::repair::Repair;
+use super::repair::{Repair, clear_away};
 use super::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
@@ -500,8 +500,9 @@ impl<F> Source<F> {
         }
         let mut list = means.read_list()?;
         self.unrecorded = false;
-        if let Some(repair) = &self.repair {
-            list.retain(|finished| finished.path != repair.finished().path);
+        match &self.repair {
+            Some(repair) => list.retain(|finished| finished.path != repair.finished().path),
+            None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
         for finished in self.audit.restore(list) {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);

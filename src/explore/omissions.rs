@@ -140,3 +140,10 @@ fn a_sync_that_fails_for_another_is_not_heeded() {
         assert!(found.contains("ahead of the data"), "{found}");
     }
 }
+
+#[test]
+fn an_end_is_set_aside_without_a_word_before() {
+    let rule = Rule::RescueAnnounced;
+    let found = without_rule(V2, "a box that loses an end", rule);
+    assert!(found.contains("is set aside"), "{found}");
+}

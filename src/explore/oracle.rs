@@ -13,6 +13,8 @@ struct Files<'a> {
     kept: Vec<&'a [u8]>,
     live: Option<&'a [u8]>,
     pointer: Option<&'a [u8]>,
+    /// The ends that were set aside.
+    rescued: Vec<&'a [u8]>,
     /// Names that no rule knows.
     strange: Vec<String>,
 }
@@ -28,6 +30,13 @@ pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), 
             scenario.loses,
             number,
         )?;
+        if files.rescued != scenario.rescued {
+            let rescued = files
+                .rescued
+                .iter()
+                .map(|end| end.escape_ascii().to_string());
+            return Err(format!("{:?} is set aside", rescued.collect::<Vec<_>>()));
+        }
         let is_known = |name: &&String| {
             scenario.loses && name.ends_with(".gaps") || has_failed && name.ends_with(".unverified")
         };
@@ -82,6 +91,7 @@ impl<'a> Files<'a> {
     fn of(disk: &'a Disk, number: usize) -> Files<'a> {
         let (local, pointer) = (format!("/l/m{number}"), format!("/p/m{number}"));
         let mut kept = Vec::new();
+        let mut rescued = Vec::new();
         let mut strange = Vec::new();
         for name in disk.names().filter_map(Path::to_str) {
             let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
@@ -95,6 +105,9 @@ impl<'a> Files<'a> {
                 Some((_, Some(attempt))) => {
                     kept.push((attempt, disk.read(name).unwrap_or_default()))
                 }
+                Some((ending, None)) if ending.starts_with("rescued.") => {
+                    rescued.push(disk.read(name).unwrap_or_default());
+                }
                 Some(_) => strange.push(name.to_owned()),
             }
         }
@@ -103,6 +116,7 @@ impl<'a> Files<'a> {
             kept: kept.into_iter().map(|(_, bytes)| bytes).collect(),
             live: disk.read(&local),
             pointer: disk.read(&pointer),
+            rescued,
             strange,
         }
     }

@@ -28,6 +28,8 @@ pub enum Step {
     Midnight,
     /// What was rotated is deleted.
     Forget(usize),
+    /// A power cut leaves so many bytes of the log.
+    LoseEnd(usize, usize),
 }
 
 /// Which protocol the boxes speak.
@@ -45,6 +47,7 @@ pub struct Peer {
     pub generations: Vec<Generation>,
     /// So many of them are deleted.
     forgotten: usize,
+    boot: u32,
 }
 
 /// One life of the log.
@@ -81,8 +84,8 @@ pub enum Output {
     Idle,
 }
 
-/// The boot of every box.
-const BOOT: u32 = 1;
+/// The first boot of every box.
+pub const BOOT: u32 = 1;
 
 impl Peer {
     /// A box that has written nothing yet. Boxes differ by their inodes.
@@ -91,6 +94,7 @@ impl Peer {
             dialect,
             generations: vec![Generation::new(7 + 100 * number as u64)],
             forgotten: 0,
+            boot: BOOT,
         }
     }
 
@@ -110,6 +114,13 @@ impl Peer {
 
     pub fn forget(&mut self) {
         self.forgotten = self.live();
+    }
+
+    pub fn lose_end(&mut self, left: usize) {
+        self.boot += 1;
+        if let Some(live) = self.generations.last_mut() {
+            live.bytes.truncate(left);
+        }
     }
 
     fn follow(&mut self, reason: Reason, inode_by: u64) {
@@ -150,8 +161,34 @@ impl Peer {
         };
         match found {
             Some(at) => self.frames(Mark::Found, at, request.offset as usize),
+            None if self.has_lost_end(request, v2) => self.start_of_copy(),
             None => self.frames(Mark::Lost, self.next_after(v2), 0),
         }
+    }
+
+    /// Whether the live log may be the start of what the client holds.
+    fn has_lost_end(&self, request: &Request<'_>, v2: &Extension) -> bool {
+        let live = &self.generations[self.live()];
+        let is_shorter = (live.bytes.len() as u64) < request.offset;
+        let is_named = live.inode == request.inode.inode().0;
+        let was_cut = v2.boot.is_some_and(|boot| boot != self.boot);
+        is_shorter && is_named && was_cut && !v2.no_prefix
+    }
+
+    /// The live log, which ends before the client's copy; the client is to see whether it is the start of that.
+    fn start_of_copy(&self) -> Session {
+        let live = self.live();
+        let bytes = &self.generations[live].bytes;
+        let block = proof::Block {
+            start: 0,
+            len: bytes.len() as u16,
+            crc: proof::checksum(&mut bytes.clone(), false),
+        };
+        let terms = Terms {
+            prefix: Some(block),
+            ..self.terms(live, bytes.len())
+        };
+        self.session(Mode::Frames, Mark::Found, live, bytes.len(), Some(terms))
     }
 
     fn frames(&self, mark: Mark, at: usize, sent: usize) -> Session {
@@ -167,7 +204,7 @@ impl Peer {
             at: sent as u64,
             size: self.generations[at].bytes.len() as u64,
             mtime_ns: mtime_ns(at),
-            boot: BOOT,
+            boot: self.boot,
             ..Terms::default()
         }
     }

@@ -1,15 +1,21 @@
 //! What is explored: everything that the local files of a source go through.
 
-use super::peer::Dialect;
 use super::peer::Step::{self, *};
+use super::peer::{self, Dialect};
 use super::world::{Fails, Scenario};
-use crate::collect::pointer::{BootId, Pointer};
+use crate::collect::pointer::{BootId, Pointer, Token};
 use crate::ids::Inode;
 
 /// All scenarios, with boxes that speak this.
 pub fn all(dialect: Dialect) -> Vec<Scenario> {
     let new = |name, steps: &[Step]| plain(name, dialect, steps);
-    [starts(&new), rotations(&new), inheritances(&new)].concat()
+    let parts = [
+        starts(&new),
+        rotations(&new),
+        inheritances(&new),
+        losses(&new),
+    ];
+    parts.concat()
 }
 
 /// Makes a scenario of a name and steps.
@@ -30,6 +36,7 @@ fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
         prepare: |_| (),
         begun: 0,
         aside: &[],
+        rescued: &[],
         loses: false,
         away: 0,
         shares_barriers: false,
@@ -133,18 +140,40 @@ fn inheritances(new: New<'_>) -> Vec<Scenario> {
         Scenario {
             begun: 1,
             prepare: |store| {
-                store.write("/p/m0", &pointer(7, 11));
+                store.write("/p/m0", held(7, 11).write().as_bytes());
             },
             ..new("a pointer without a copy", &ROTATION)
         },
     ]
 }
 
-fn pointer(inode: u64, checkpoint: u64) -> Vec<u8> {
-    let pointer = Pointer {
+/// A box that a power cut leaves with less than the collector holds, which classic cannot tell.
+fn losses(new: New<'_>) -> Vec<Scenario> {
+    let shorter = [FIRST, LoseEnd(0, 6), Write(0, b"again\n")];
+    let scenario = Scenario {
+        begun: 2,
+        prepare: |store| {
+            let origin = Pointer {
+                mtime_ns: Some(1_000),
+                token: Token::new(&peer::BOOT.to_be_bytes()),
+                ..held(7, 0)
+            };
+            store.write("/p/m0", origin.write().as_bytes());
+            store.write("/l/m0", b"first line\n");
+        },
+        rescued: &[b"line\n"],
+        ..new("a box that loses an end", &shorter)
+    };
+    match scenario.dialect {
+        Dialect::V2 => vec![scenario],
+        Dialect::Classic => Vec::new(),
+    }
+}
+
+fn held(inode: u64, checkpoint: u64) -> Pointer {
+    Pointer {
         checkpoint,
         boot: BootId::new("boot-0"),
         ..Pointer::of(Inode(inode))
-    };
-    pointer.write().into_bytes().to_vec()
+    }
 }

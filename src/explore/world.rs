@@ -28,6 +28,8 @@ pub struct Scenario {
     pub begun: usize,
     /// What a local copy held that was there before the first contact.
     pub aside: &'static [&'static [u8]],
+    /// The ends of copies that are set aside because the box has lost them.
+    pub rescued: &'static [&'static [u8]],
     /// A box deletes what the collector may not have yet.
     pub loses: bool,
     /// Steps that the boxes may be ahead when the collector comes back.
@@ -146,6 +148,7 @@ fn play(step: Step, peers: &mut [Peer]) {
         Step::Rotate(at) => peers[at].rotate(),
         Step::Copytruncate(at) => peers[at].copytruncate(),
         Step::Forget(at) => peers[at].forget(),
+        Step::LoseEnd(at, left) => peers[at].lose_end(left),
         Step::Midnight => peers.iter_mut().for_each(Peer::rotate),
         Step::HangUp(_) | Step::Reopen(_) | Step::Pause(_) => {}
     }
@@ -443,7 +446,11 @@ impl<'a> World<'a> {
             periods: &PERIODS,
             random: &mut self.random,
             events: &mut |_, event| {
-                let is_known = scenario.loses && matches!(event, Event::Lost { .. });
+                let is_known = match event {
+                    Event::Lost { .. } => scenario.loses,
+                    Event::Rescued { .. } => !scenario.rescued.is_empty(),
+                    _ => false,
+                };
                 if is_fault(&event) && !is_known {
                     faults.borrow_mut().push(format!("it says: {event}"));
                 }

@@ -17,6 +17,8 @@ pub enum Found {
     RotationFinished(PathBuf),
     /// The last run stopped in the middle of a rotation, and the older copy has vanished since.
     RotatedMissing(PathBuf),
+    /// The last run stopped while it set the end of the copy aside, which is now finished; this file has it.
+    RescueFinished(PathBuf),
 }
 
 /// Why the local side of a source cannot go on.

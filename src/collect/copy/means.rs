@@ -86,16 +86,17 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// A pointer without a rotation under way: the local copy goes on where it ends.
     pub(super) fn open_plain(
         &mut self,
-        pointer: Pointer,
+        mut pointer: Pointer,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
-        let live = match self.open_live()? {
+        let mut live = match self.open_live()? {
             Some(live) => live,
             None => {
                 found(Found::CopyMissing);
                 self.create_live()?
             }
         };
+        self.finish_rescue(&mut pointer, &mut live, found)?;
         Ok(LocalCopy {
             is_believed: self.believes(&pointer),
             is_unwritten: pointer.boot.is_some() && pointer.boot == BootId::none_vouches(),

@@ -14,6 +14,8 @@ pub enum Rule {
     ClampedCheckpoint,
     /// A sync of a whole file system that fails concerns every source that has files there.
     FailedSyncHeeded,
+    /// An end that is being set aside is announced in the pointer.
+    RescueAnnounced,
 }
 
 thread_local! {

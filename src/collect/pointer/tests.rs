@@ -50,6 +50,18 @@ fn longest() -> Pointer {
             next: Inode(u64::MAX),
             suffix: RotatedSuffix::new("20261122132956", u16::MAX).unwrap(),
         }),
+        rescue: None,
+    }
+}
+
+/// While an end is set aside.
+fn rescuing() -> Pointer {
+    Pointer {
+        rescue: Some(Rescue {
+            from: 4_000,
+            suffix: RotatedSuffix::new("20261122132956", 2).unwrap(),
+        }),
+        ..plain()
     }
 }
 
@@ -89,12 +101,34 @@ fn what_is_written_is_read() {
     assert_round_trip(&Pointer::of(Inode::NONE));
     assert_round_trip(&plain());
     assert_round_trip(&rotating());
+    assert_round_trip(&rescuing());
+}
+
+#[test]
+fn an_end_that_is_set_aside_reads_as_documented() {
+    let record = rescuing().write();
+    assert!(record.contains(" rs=4000:20261122132956.2 c="), "{record}");
+    for wrong in [
+        "rs=",
+        "rs=4000",
+        "rs=:20261122132956",
+        "rs=-1:20261122132956",
+        "rs=4:x",
+    ] {
+        let record = sealed(&format!("7 v1 ck=0 {wrong}"));
+        assert_eq!(parse(&record), Err(PointerFault::Malformed), "{wrong}");
+    }
 }
 
 #[test]
 fn the_longest_plain_record_keeps_its_token() {
+    let suffix = RotatedSuffix::new("20261122132956", u16::MAX).unwrap();
     assert_round_trip(&Pointer {
         pending: None,
+        rescue: Some(Rescue {
+            from: u64::MAX,
+            suffix,
+        }),
         ..longest()
     });
 }

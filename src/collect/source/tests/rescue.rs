@@ -45,3 +45,41 @@ fn that_the_box_was_in_another_boot_is_known_until_its_loss_is_set_aside() {
     }
     assert!(failures > 5, "{failures}");
 }
+
+#[test]
+fn wherever_it_is_cut_off_one_file_has_the_end() {
+    for nth in 1.. {
+        let (mut rig, _) = asking_again();
+        rig.disk.die_at_call(nth);
+        rig.receive(&prefix());
+        let was_through = rig.source.wants_connection();
+        rig.disk.revive();
+        let config = rig.source.config().clone();
+        rig.source = Source::new(config, Mono::from_ms(rig.now_ms));
+        if rig.connect().starts_with("/var/log/m 7 6 ") {
+            rig.receive(&prefix());
+        }
+        let names = rig.disk.names();
+        let rescued = names.iter().filter(|name| name.contains(".rescued."));
+        let rescued: Vec<_> = rescued.map(|name| rig.disk.read(name)).collect();
+        assert_eq!(rescued, [Some(b"ef".to_vec())], "call {nth}");
+        assert_eq!(rig.local(), b"abcd", "call {nth}");
+        let pointer = rig.disk.read("/p/m").unwrap();
+        assert!(!pointer.escape_ascii().to_string().contains(" rs="));
+        if was_through {
+            assert!(nth > 10);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_name_that_somebody_took_is_left_alone() {
+    let (mut rig, _) = asking_again();
+    rig.disk.write("/l/m.rescued.20261122132956", b"theirs");
+    rig.receive(&prefix());
+    let first = rig.disk.read("/l/m.rescued.20261122132956");
+    let second = rig.disk.read("/l/m.rescued.20261122132956.1");
+    assert_eq!(first.as_deref(), Some(&b"theirs"[..]));
+    assert_eq!(second.as_deref(), Some(&b"ef"[..]));
+}

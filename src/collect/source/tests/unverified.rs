@@ -1,6 +1,7 @@
 //! Copies whose digest did not come with their end, and copies that were finished before the collector stopped.
 
 use super::*;
+use crate::store::Kind;
 use crate::wire::frame::{End, ErrorCode, Next, Reason, SUMS_MAX};
 
 const COPY: &str = "/l/m.20261122132956";
@@ -306,6 +307,27 @@ fn a_copy_that_differs_from_the_file_found_by_content_is_healed() {
     assert!(rig.said().contains(&verified(&theirs)));
     assert!(!rig.is_on_list());
     rig.follows();
+}
+
+#[test]
+fn what_a_killed_run_has_begun_to_heal_is_taken_away() {
+    let theirs: Vec<u8> = (0..200u8).collect();
+    let mut ours = theirs.clone();
+    ours[70] ^= 1;
+    let mut rig = Rig::finished(&ours, md5_of(&theirs));
+    rig.work();
+    let healing = format!("{COPY}.healing");
+    rig.disk.write(&healing, b"begun");
+    rig.disk.write("/l/m.other.healing", b"somebody's");
+    rig.restart();
+    rig.connect();
+    assert!(!rig.disk.exists(&healing));
+    assert!(rig.disk.exists("/l/m.other.healing"));
+
+    rig.disk.put_other(&healing, Kind::Link);
+    rig.restart();
+    rig.connect();
+    assert!(rig.disk.exists(&healing), "it is not ours");
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! The end of a copy that is not the server's, such as one that the server has forgotten, moves to a file of its own.
+//!
+//! ```text
+//! the copy is made durable: its end may be nowhere else
+//! the pointer tells where the end begins and how the file is called: from here on a start does what is left
+//! the file is written and made durable
+//! the copy is cut, durably
+//! the pointer tells of it no more, durably: what comes behind the cut is never taken for the end
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, Found, system};
+#[cfg(test)]
+use super::omit::{Rule, is_omitted};
+use super::{COPY_LEN, Live, LocalCopy, Means};
+use crate::collect::pointer::{Pointer, Rescue};
+use crate::limits::SUFFIX_ATTEMPTS_MAX;
+use crate::store::WriteStore;
+
+/// What stands between the copy's name and the stamp.
+const MARK: &str = "rescued.";
+
+impl<F> LocalCopy<F> {
+    /// Moves our bytes from `size` on to a file of their own and cuts the copy. Returns that file's name.
+    pub fn rescue<S: WriteStore<File = F>>(
+        &mut self,
+        size: u64,
+        means: &mut Means<'_, S>,
+    ) -> Result<PathBuf, Fault> {
+        let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
+            return Err(Fault::NoFreeName(means.paths.local.clone()));
+        };
+        means.sync_live(live)?;
+        for _ in 0..SUFFIX_ATTEMPTS_MAX {
+            let (suffix, path) = means.free_name_after(MARK)?;
+            pointer.checkpoint = pointer.checkpoint.min(size);
+            pointer.rescue = Some(Rescue { from: size, suffix });
+            means.write_pointer(pointer)?;
+            means.sync_dir(&means.paths.pointer_dir)?;
+            match means.store.create_new(&path) {
+                Ok(file) => {
+                    means.move_end(size, &path, &file, live)?;
+                    means.end_rescue(pointer)?;
+                    return Ok(path);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(system("create", &path, error)),
+            }
+        }
+        Err(Fault::NoFreeName(means.paths.local.clone()))
+    }
+}
+
+impl<F, S: WriteStore<File = F>> Means<'_, S> {
+    /// Does what an earlier run has left to do of a rescue, if there was one.
+    pub(super) fn finish_rescue(
+        &mut self,
+        pointer: &mut Pointer,
+        live: &mut Live<F>,
+        found: &mut dyn FnMut(Found),
+    ) -> Result<(), Fault> {
+        let Some(Rescue { from, suffix }) = pointer.rescue.clone() else {
+            return Ok(());
+        };
+        #[cfg(test)]
+        if is_omitted(Rule::RescueAnnounced) {
+            pointer.rescue = None;
+            return Ok(());
+        }
+        let path = self.name_with(MARK, &suffix);
+        // Where the copy is cut, the file is whole.
+        if live.size > from {
+            let file = self
+                .store
+                .create_scratch(&path)
+                .map_err(|error| system("create", &path, error))?;
+            self.move_end(from, &path, &file, live)?;
+        }
+        self.end_rescue(pointer)?;
+        found(Found::RescueFinished(path));
+        Ok(())
+    }
+
+    fn move_end(
+        &mut self,
+        from: u64,
+        path: &Path,
+        file: &F,
+        live: &mut Live<F>,
+    ) -> Result<(), Fault> {
+        let local = &self.paths.local;
+        let mut buf = [0; COPY_LEN];
+        let mut at = from;
+        loop {
+            let read = self
+                .store
+                .read_at(&live.file, &mut buf, at)
+                .map_err(|error| system("read", local, error))?;
+            if read == 0 {
+                break;
+            }
+            self.append_all(file, &buf[..read])
+                .map_err(|error| system("write", path, error))?;
+            at += read as u64;
+        }
+        self.store
+            .sync_file(file)
+            .map_err(|error| system("write", path, error))?;
+        self.sync_dir(&self.paths.local_dir)?;
+        self.store
+            .truncate(&live.file, from)
+            .map_err(|error| system("shorten", local, error))?;
+        live.size = from;
+        self.sync_live(live)
+    }
+
+    fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), Fault> {
+        pointer.rescue = None;
+        self.write_pointer(pointer)?;
+        self.sync_dir(&self.paths.pointer_dir)
+    }
+}
