@@ -12,6 +12,7 @@ use super::config::FileEntry;
 use super::follow::Place;
 use super::memory::Memory;
 use super::order::{self, Age};
+use super::search::place_of;
 use super::survey::{Candidates, Findings, is_lasting};
 use crate::ids::Inode;
 use crate::store::{Kind, ReadStore, Stat};
@@ -126,14 +127,14 @@ impl<'a, S: ReadStore> Query<'a, S> {
             && request.offset <= stat.size
             && (request.offset < stat.size
                 || !(memory.is_complete(self.index, asked, request.offset)
-                    || self.complete(&file, &stat, live.is_some())))
+                    || live.is_some() && self.complete(&file, &stat, rotated)))
         {
             return Ok(Choice {
                 file,
-                stat,
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
-                place: Place::Older,
+                place: place_of(&stat, rotated),
+                stat,
                 then: None,
             });
         }
@@ -151,16 +152,18 @@ impl<'a, S: ReadStore> Query<'a, S> {
         if let Some(after) = newer_than
             && let Some((file, stat)) = self.open_newer(rotated, after)?
         {
-            return Ok(from_start(file, stat, mark, Place::Older));
+            return Ok(from_start(file, stat, mark, place_of(&stat, rotated)));
         }
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         Ok(from_start(file, stat, mark, Place::Live))
     }
 
-    /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for long enough. While
-    /// there is no live file its writer has not moved on, so it stays open.
-    fn complete(&self, file: &S::File, stat: &Stat, live_exists: bool) -> bool {
-        live_exists && (stat.mtime_ns <= self.quiet_since_ns || self.store.at_rest(file))
+    /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for long enough. The newest
+    /// one may have been renamed a moment ago, unnoticed by a writer that had nothing to write: it has to be quiet from
+    /// now on. While there is no live file its writer has not moved on, so it stays open.
+    fn complete(&self, file: &S::File, stat: &Stat, rotated: &Candidates) -> bool {
+        let is_quiet = stat.mtime_ns <= self.quiet_since_ns;
+        is_quiet && place_of(stat, rotated) == Place::Older || self.store.at_rest(file)
     }
 
     /// Opens the live file; `None` if there is none at the moment.

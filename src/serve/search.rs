@@ -484,7 +484,7 @@ fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
 }
 
 /// Which file of the log it is.
-fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
+pub(super) fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
     match find(stat, rotated) {
         None => Place::Live,
         Some(found) if rotated.iter().any(|c| c.age > found.age) => Place::Older,

@@ -127,8 +127,21 @@ fn one_that_may_still_be_written_to_is_not_finished() {
     assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
     rig.disk.set_writers(2, 0);
     assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
-    rig.disk.set_writers(2, 1);
-    rig.quiet_since_ms = 2_500;
+}
+
+#[test]
+fn the_newest_one_is_not_finished_because_it_was_quiet_before_it_was_renamed() {
+    let mut rig = Rig::new();
+    for inode in [1, 2] {
+        rig.disk.set_writers(inode, 1);
+    }
+    assert_eq!(rig.answer("/v/m 1 1"), says("O 2", 0, 2));
+    assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
+    for (asked, place) in [("/v/m 1 0", Place::Older), ("/v/m 2 1", Place::Latest)] {
+        assert_eq!(rig.choose(asked).unwrap().place, place);
+    }
+    let (index, inode) = (0, Inode(2));
+    rig.memory.was_completed(index, inode, 2_000_000_000, 2);
     assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
 }
 

@@ -491,6 +491,30 @@ fn a_rotated_file_asked_for_later_ends_when_it_is_sent() {
 }
 
 #[test]
+fn a_file_that_was_quiet_when_it_was_renamed_is_waited_for() {
+    for held in 0..=3 {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.disk.set_writers(7, 1);
+        rig.now_ms = 100_000;
+        rig.disk.at_ms(rig.now_ms);
+        rig.disk.rename_now("/v/m", "/v/m.1");
+        rig.disk.write_as("/v/m", 8, b"next");
+        rig.input(format!("/v/m 7 {held}\n").as_bytes());
+        let answer = [b"O 7\n", &b"abc"[held..]].concat();
+        assert!(rig.take().starts_with(&answer));
+        assert_eq!(rig.listen_ms(5_000), b"");
+        rig.disk.write_inode(7, b"late");
+        assert_eq!(rig.listen_ms(60_000), b"late");
+        assert!(matches!(rig.ending(), Ending::Rotated));
+        assert_eq!(rig.now_ms, 120_000, "the check that sees it, and $grace");
+        rig.session = Session::new(PEER, Mono::from_ms(rig.now_ms));
+        rig.input(b"/v/m 7 7\n");
+        assert_eq!(rig.take(), b"O 8\nnext");
+    }
+}
+
+#[test]
 fn a_write_between_the_last_look_and_the_end_is_not_lost() {
     let mut rig = Rig::streaming();
     rig.disk.rename_now("/v/m", "/v/m.1");
