@@ -18,6 +18,8 @@ use crate::store::{Kind, ReadStore, Stat};
 /// A search under way.
 pub struct Research {
     occasion: Occasion,
+    /// How often it began before.
+    repeats: usize,
     stage: Stage,
 }
 
@@ -57,8 +59,18 @@ impl Research {
     pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Research {
         Research {
             occasion,
+            repeats: 0,
             stage: Stage::Walking(Box::new(Survey::new(query))),
         }
+    }
+
+    /// Begins anew, because something was renamed since it was found; `None` if that happens all the time.
+    pub fn again<S: ReadStore>(findings: &Findings, query: &Query<'_, S>) -> Option<Research> {
+        let repeats = findings.repeats + 1;
+        (repeats < LOOKS_MAX).then(|| Research {
+            repeats,
+            ..Research::new(findings.occasion, query)
+        })
     }
 
     /// What it is for.
@@ -72,7 +84,11 @@ impl Research {
             let Some((live, rotated)) = survey.advance(store)? else {
                 return Ok(None);
             };
-            self.stage = Stage::Judging(Box::new(Findings::new(self.occasion, live, rotated)));
+            let findings = Findings {
+                repeats: self.repeats,
+                ..Findings::new(self.occasion, live, rotated)
+            };
+            self.stage = Stage::Judging(Box::new(findings));
         }
         Ok(match &self.stage {
             Stage::Walking(_) => None,
@@ -88,6 +104,7 @@ impl Research {
 /// What a search has found out so far.
 pub struct Findings {
     occasion: Occasion,
+    repeats: usize,
     /// The live file when the first look began.
     live: Option<Inode>,
     rotated: Candidates,
@@ -126,6 +143,7 @@ impl Findings {
     fn new(occasion: Occasion, live: Option<Inode>, rotated: Candidates) -> Findings {
         Findings {
             occasion,
+            repeats: 0,
             live,
             rotated,
             verdicts: RefCell::default(),

@@ -41,6 +41,7 @@ struct Disk {
     /// All bytes that were written over others.
     overwritten: Vec<u8>,
     boot: u32,
+    disguised: BTreeSet<u64>,
     done: Done,
 }
 
@@ -268,6 +269,15 @@ impl Fake {
         self.0.borrow_mut().no_rename_new = true;
     }
 
+    /// Lets a file have another inode once it is open, as on a file system made of several; or no more.
+    pub fn disguise(&self, inode: u64, on: bool) {
+        let disguised = &mut self.0.borrow_mut().disguised;
+        match on {
+            true => disguised.insert(inode),
+            false => disguised.remove(&inode),
+        };
+    }
+
     /// What the read side was asked for since the last time.
     pub fn take_done(&self) -> Done {
         std::mem::take(&mut self.0.borrow_mut().done)
@@ -386,7 +396,11 @@ impl ReadStore for Fake {
 
     fn stat(&self, file: &Handle) -> io::Result<Stat> {
         self.step(0);
-        self.stat_inode(file.0)
+        let mut stat = self.stat_inode(file.0)?;
+        if self.0.borrow().disguised.contains(&file.0) {
+            stat.id.inode = Inode(u64::MAX - file.0);
+        }
+        Ok(stat)
     }
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {

@@ -20,20 +20,19 @@ impl<F> Chain<F> {
         query: &Query<'_, S>,
         question: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let answer = match query.findings {
+        let research = match query.findings {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
-                // Renamed since they were found.
-                Err(Refusal::Later | Refusal::Unsettled) => Err(Refusal::Later),
-                answer => answer,
+                Err(Refusal::Later | Refusal::Unsettled) => {
+                    Research::again(findings, query).ok_or(Refusal::Unsettled)?
+                }
+                answer => return answer,
             },
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Err(Refusal::Later),
+            _ => Research::new(occasion, query),
         };
-        if let Err(Refusal::Later) = answer {
-            self.research = Some(Box::new(Research::new(occasion, query)));
-        }
-        answer
+        self.research = Some(Box::new(research));
+        Err(Refusal::Later)
     }
 
     /// Whether bytes that were just read belong to the generation being sent; `None` while that is being searched for.
@@ -105,7 +104,8 @@ impl<F> Chain<F> {
         let ask = || query.first_after(own, floor_ns);
         match self.ask(Occasion::Superseded, query, ask) {
             Ok(next) => self.then = Some(next.unwrap_or(successor)),
-            Err(Refusal::Later) => return false,
+            // What is not known now may be at the next look.
+            Err(Refusal::Later | Refusal::Unsettled) => return false,
             Err(_) => {}
         }
         true

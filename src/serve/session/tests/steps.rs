@@ -1,7 +1,7 @@
 //! However much there is to search and to compute, no call of a session does more than a little of it.
 
 use super::*;
-use crate::limits::{CANDIDATES_MAX, CHUNK_LEN};
+use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
 use crate::wire::crc32::Crc32;
 
 /// Calls of the file system and names in directories, at once.
@@ -192,6 +192,37 @@ fn a_truncation_in_a_large_directory() {
     let sent = measured.take();
     assert!(sent.contains(" and what was not sent"), "{sent:?}");
     assert!(measured.calls - before > 2 * MANY / 20);
+}
+
+#[test]
+fn what_can_never_be_opened_is_not_searched_for_for_ever() {
+    let disk = Fake::new();
+    disk.at_ms(900_000);
+    disk.write_as("/v/m", 7, b"first");
+    let mut measured = Measured::new(disk.clone());
+    measured.ask("/v/m 0 0 v2");
+    disk.rename_now("/v/m", "/v/m.2");
+    disk.at_ms(900_001);
+    disk.write_as("/v/m.1", 8, b"second");
+    disk.disguise(8, true);
+    disk.at_ms(900_002);
+    disk.write_as("/v/m", 9, b"third");
+    measured.with(|session, cx| session.handle_hint(cx));
+    assert_eq!(measured.take(), "");
+    for _ in 0..3 {
+        measured.now_ms += 5_000;
+        let before = measured.calls;
+        measured.with(|session, cx| session.handle_timeout(cx));
+        assert_eq!(measured.take(), "");
+        assert!(
+            measured.calls - before > LOOKS_MAX,
+            "the next look tries again"
+        );
+    }
+    disk.disguise(8, false);
+    measured.now_ms += 5_000;
+    measured.with(|session, cx| session.handle_timeout(cx));
+    assert!(measured.take().contains("second"));
 }
 
 #[test]
