@@ -30,6 +30,8 @@ const LINE: &[u8] = b"Nov 22 13:29:56 router daemon: a line of usual length for 
 
 /// Clients of each kind of load.
 const CLIENTS: usize = 8;
+/// What the measured log has before the first line: more than any socket takes.
+const HELD_LEN: u64 = 32 << 20;
 /// Large enough that no digest is done before the measurement is.
 const LARGE: u64 = 64 << 30;
 const CANDIDATES: usize = 64;
@@ -50,8 +52,15 @@ fn main() {
     }
 }
 
-/// What the other clients ask, each time on a new connection; nothing without them.
-type Ask = Option<Box<dyn Fn(usize) -> String>>;
+/// What the other clients ask.
+enum Ask {
+    /// There are none.
+    Nothing,
+    /// This, each time on a new connection.
+    Questions(Box<dyn Fn(usize) -> String>),
+    /// So many ask this, and read nothing of what comes.
+    Unread(usize, String),
+}
 
 fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
     let large = |n: usize, rest: &str| {
@@ -69,24 +78,34 @@ fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
     let all = logs.request("many/all", "1 1 v2 p=0:1:00000000");
     let none = logs.request("many/none", "1 1 v2 p=0:1:00000000");
     vec![
-        ("none", None),
+        ("none", Ask::Nothing),
         (
             "streams of large files",
-            Some(Box::new(move |n| streams[n].clone())),
+            Ask::Questions(Box::new(move |n| streams[n].clone())),
         ),
-        ("digests", Some(Box::new(move |n| digests[n].clone()))),
-        ("checksums", Some(Box::new(move |n| sums[n].clone()))),
+        (
+            "digests",
+            Ask::Questions(Box::new(move |n| digests[n].clone())),
+        ),
+        (
+            "checksums",
+            Ask::Questions(Box::new(move |n| sums[n].clone())),
+        ),
         (
             "searches by content",
-            Some(Box::new(move |_| search.clone())),
+            Ask::Questions(Box::new(move |_| search.clone())),
         ),
         (
             "globs that 20,000 files match",
-            Some(Box::new(move |_| all.clone())),
+            Ask::Questions(Box::new(move |_| all.clone())),
         ),
         (
             "globs that none of them matches",
-            Some(Box::new(move |_| none.clone())),
+            Ask::Questions(Box::new(move |_| none.clone())),
+        ),
+        (
+            "24 that follow the same log and never read",
+            Ask::Unread(24, logs.request("m", "0 0 v2")),
         ),
     ]
 }
@@ -136,11 +155,12 @@ fn sparse(logs: &Logs, name: &str, len: u64) {
 
 /// Prints one line of the table.
 fn measure(server: &Server, logs: &Logs, name: &str, ask: Ask) {
-    logs.write("m", "");
-    let received = follow(server.address(), &logs.request("m", "0 0"));
-    let load = ask.map(|ask| Load::start(server.address(), &ask));
+    sparse(logs, "m", HELD_LEN);
+    let held = format!("0 {HELD_LEN}");
+    let received = follow(server.address(), &logs.request("m", &held));
+    let load = Load::start(server.address(), &ask);
     let mut latencies = latencies(logs, &received);
-    let answers = load.map_or(0, Load::stop);
+    let answers = load.stop();
     latencies.sort();
     let lines = latencies.len();
     let ms = |at: usize| latencies[at.max(1) - 1].as_secs_f64() * 1e3;
@@ -197,16 +217,28 @@ struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     clients: Vec<thread::JoinHandle<()>>,
+    /// Connections that nobody reads from.
+    unread: Vec<TcpStream>,
 }
 
 impl Load {
-    /// Each client asks its question again and again.
-    fn start(server: SocketAddr, question: &dyn Fn(usize) -> String) -> Load {
+    /// Each client asks its question, again and again if it reads.
+    fn start(server: SocketAddr, ask: &Ask) -> Load {
+        match ask {
+            Ask::Nothing => Load::asking(server, Vec::new()),
+            Ask::Questions(question) => Load::asking(server, (0..CLIENTS).map(question).collect()),
+            Ask::Unread(clients, request) => Load {
+                unread: (0..*clients).map(|_| self::ask(server, request)).collect(),
+                ..Load::asking(server, Vec::new())
+            },
+        }
+    }
+
+    fn asking(server: SocketAddr, questions: Vec<String>) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let answers = Arc::new(AtomicUsize::new(0));
-        let clients = (0..CLIENTS).map(|n| {
+        let clients = questions.into_iter().map(|request| {
             let (stop, answers) = (stop.clone(), answers.clone());
-            let request = question(n);
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let mut stream = ask(server, &request);
@@ -221,6 +253,7 @@ impl Load {
             stop,
             answers,
             clients,
+            unread: Vec::new(),
         }
     }
 
@@ -231,6 +264,7 @@ impl Load {
         for client in self.clients {
             client.join().unwrap();
         }
+        drop(self.unread);
         answers
     }
 }

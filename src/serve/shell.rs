@@ -70,6 +70,8 @@ struct Client {
     stream: TcpStream,
     peer: SocketAddr,
     session: Session<std::fs::File>,
+    /// The socket took less than it was given: nothing is made for it before it has room again.
+    is_full: bool,
 }
 
 /// Whether the loop goes on.
@@ -227,6 +229,13 @@ impl Server {
             LISTENER => self.accept(),
             WATCHES => self.handle_changes(),
             _ if self.clients.generation(event.token.index) == Some(event.token.generation) => {
+                if event.writable
+                    && let Some(client) = self
+                        .clients
+                        .get_mut(event.token.index, event.token.generation)
+                {
+                    client.is_full = false;
+                }
                 if event.readable {
                     self.drive(event.token.index, |client, cx, buf| client.read(cx, buf));
                 } else {
@@ -331,6 +340,7 @@ impl Server {
                 stream,
                 peer,
                 session,
+                is_full: false,
             };
             let (index, generation) = self.clients.insert(client);
             let registered = self
@@ -511,7 +521,7 @@ impl Client {
     /// Sends what there is until the socket is full or the client has had its share of the turn.
     fn send(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) -> Rest {
         let mut sent = 0;
-        while sent < CHUNK_LEN {
+        while sent < CHUNK_LEN && !self.is_full {
             let len = self.session.output(buf, cx);
             if len == 0 {
                 return Rest::None;
@@ -519,9 +529,10 @@ impl Client {
             match self.stream.write(&buf[..len]) {
                 Ok(taken) => {
                     sent += taken;
+                    self.is_full = taken < len;
                     self.session.consume_output(taken, cx.now.mono);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Rest::None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.session.handle_closed();
@@ -529,7 +540,10 @@ impl Client {
                 }
             }
         }
-        Rest::More
+        match self.is_full {
+            true => Rest::None,
+            false => Rest::More,
+        }
     }
 }
 
