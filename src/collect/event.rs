@@ -126,6 +126,8 @@ pub enum Why {
     Gone,
     /// What came after the generation went while the server was sending it.
     Overtaken,
+    /// A power cut here left zeros in its place, and the server does not have the generation any more.
+    Zeros,
 }
 
 /// What a source is doing.
@@ -248,6 +250,9 @@ impl fmt::Display for Loss {
         f.write_str(match self.why {
             Why::Gone => "the server does not have what follows any more",
             Why::Overtaken => "what follows went before the server could send it",
+            Why::Zeros => {
+                "a power cut here left zeros in their place, and the server does not have them any more"
+            }
         })
     }
 }

@@ -132,6 +132,30 @@ impl<F> LocalCopy<F> {
         self.rescue(offset, means).map(Some)
     }
 
+    /// How many zeros the copy ends in, none of them known to be good. It is zeros that a power cut leaves.
+    pub fn doubtful_zeros<S: WriteStore<File = F>>(
+        &self,
+        means: &mut Means<'_, S>,
+    ) -> Result<u64, Fault> {
+        let Some(good) = self.doubtful_from() else {
+            return Ok(0);
+        };
+        let mut buf = [0; COPY_LEN];
+        let mut end = self.size();
+        while end > good {
+            let start = end.saturating_sub(COPY_LEN as u64).max(good);
+            let wanted = usize::try_from(end - start).unwrap_or(COPY_LEN);
+            let read = self.read_at(&mut buf[..wanted], start, means)?;
+            let zeros = buf[..read].iter().rev().take_while(|byte| **byte == 0);
+            let zeros = zeros.count();
+            end -= zeros as u64;
+            if zeros < wanted {
+                break;
+            }
+        }
+        Ok(self.size() - end)
+    }
+
     /// Whether nothing but zeros stands from `offset` on.
     pub fn has_only_zeros_from<S: WriteStore<File = F>>(
         &self,

@@ -103,7 +103,10 @@ impl<F> Source<F> {
         }
         let is_lost = next != held.inode && (!found || is_probe);
         // One empty generation after the other is nothing to be in a hurry about.
-        let loss = is_lost.then(|| self.loss());
+        let loss = match is_lost {
+            true => Some(self.loss(cx)?),
+            false => None,
+        };
         self.leave(Generation::classic(next), loss, cx)?;
         self.follow(None, asked.offset > 0, cx)
     }
@@ -150,11 +153,12 @@ impl<F> Source<F> {
         }
         if mark == Mark::Lost {
             let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
-            let loss = is_lost.then(|| self.loss());
-            if let Some(loss) = loss.filter(|loss| self.noted != Some(*loss)) {
-                self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
-                // The rotation may fail and be tried again.
-                self.noted = Some(loss);
+            let loss = match is_lost {
+                true => Some(self.loss(cx)?),
+                false => None,
+            };
+            if let Some(loss) = loss {
+                self.note_loss(loss, cx)?;
             }
             self.leave(next, loss, cx)?;
             return self.follow(Some(framed), asked.offset > 0, cx);
@@ -246,6 +250,10 @@ impl<F> Source<F> {
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
+        let loss = match self.doubtful_zeros(cx)? {
+            0 => loss,
+            _ => Some(self.note_zeros(loss, cx)?),
+        };
         let Some(copy) = &self.copy else {
             return Ok(());
         };
@@ -258,18 +266,49 @@ impl<F> Source<F> {
             },
             size: copy.size(),
             loss,
-            is_unchecked: copy.doubtful_from().is_some() && !self.tail.is_compared,
+            is_unchecked: copy.doubtful_from().is_some(),
             ..Afterwards::of_first(next.inode)
         };
         self.told_size = 0;
         self.change(next, None, afterwards, cx)
     }
 
+    /// Where the end of the generation being left could not be compared, zeros are a loss by themselves.
+    fn note_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        loss: Option<Loss>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Loss, Trouble> {
+        let loss = match loss {
+            Some(loss) => loss,
+            None => Loss {
+                why: Why::Zeros,
+                ..self.loss(cx)?
+            },
+        };
+        self.note_loss(loss, cx)?;
+        Ok(loss)
+    }
+
+    /// Puts a loss on record, unless it is there: what follows may fail and be tried again.
+    fn note_loss<S: WriteStore<File = F>>(
+        &mut self,
+        loss: Loss,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), Trouble> {
+        if self.noted != Some(loss) {
+            self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
+            self.noted = Some(loss);
+        }
+        Ok(())
+    }
+
     /// What is lost if nothing behind our copy can be had any more.
-    fn loss(&self) -> Loss {
-        let size = self.copy.as_ref().map_or(0, LocalCopy::size);
-        let missing = self.told_size.saturating_sub(size);
-        Loss {
+    fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, Trouble> {
+        let zeros = self.doubtful_zeros(cx)?;
+        let size = self.copy.as_ref().map_or(0, LocalCopy::size) - zeros;
+        let missing = self.told_size.saturating_sub(size).max(zeros);
+        Ok(Loss {
             inode: self
                 .copy
                 .as_ref()
@@ -278,7 +317,20 @@ impl<F> Source<F> {
             offset: size,
             at_least: (missing > 0).then_some(missing),
             why: Why::Gone,
-        }
+        })
+    }
+
+    /// How many zeros at the end of the copy may stand where a power cut took something.
+    fn doubtful_zeros<S: WriteStore<File = F>>(
+        &self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<u64, Trouble> {
+        let mut means = cx.means(&self.paths, "");
+        let zeros = self
+            .copy
+            .as_ref()
+            .map(|copy| copy.doubtful_zeros(&mut means));
+        zeros.unwrap_or(Ok(0)).map_err(Trouble::Files)
     }
 
     /// The same generation has another name, or comes in another way.

@@ -30,8 +30,6 @@ pub(super) struct Tail {
     pub(super) is_classic: bool,
     /// Comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
-    /// The server's file was compared with the copy, and is another one.
-    pub(super) is_compared: bool,
 }
 
 impl Tail {
@@ -163,7 +161,6 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         self.tail.check = None;
-        self.tail.is_compared = finding != Finding::Gone;
         let is_settled = match finding {
             Finding::Same => true,
             Finding::Differs(at) => self.cut_different(at, cx)?,
@@ -215,7 +212,6 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
         if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
-            self.tail.is_compared = true;
             // The connection ends with this, so nothing can wait for others.
             let shares_barriers = std::mem::take(&mut self.shares_barriers);
             let left = self.leave(Generation::classic(inode), None, cx);
