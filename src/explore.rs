@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::peer::Dialect;
 use self::search::{Limits, Seen, explore};
-use self::world::Scenario;
+use self::world::{Fails, Scenario};
 
 /// Threads that explore at the same time.
 const WORKERS: usize = 2;
@@ -66,9 +66,14 @@ fn tasks() -> Vec<(Scenario, Limits)> {
             crashes: asked.unwrap_or(1),
             faults_after: Some(0),
         };
-        let is_part = sound.crashes <= failing.crashes;
-        let sound = (!is_part).then(|| (scenario.clone(), sound));
-        sound.into_iter().chain([(scenario, failing)])
+        // The run in which no call fails is among those in which one may.
+        let limits = match scenario.fails {
+            Fails::Nothing => vec![sound],
+            _ if sound.crashes <= failing.crashes => vec![failing],
+            _ => vec![sound, failing],
+        };
+        let task = move |limits| (scenario.clone(), limits);
+        limits.into_iter().map(task)
     };
     scenarios.flat_map(limits).collect()
 }

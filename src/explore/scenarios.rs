@@ -98,11 +98,12 @@ fn rotations(new: New<'_>) -> Vec<Scenario> {
             sources: 2,
             shares_barriers: true,
             crashes: 1,
-            fails: Fails::WholeSyncs,
+            fails: Fails::Nothing,
             ..new("midnight", &midnight)
         },
         Scenario {
             sources: 2,
+            shares_barriers: true,
             crashes: 1,
             fails: Fails::WholeSyncs,
             ..new("a disk that fails", &failing)

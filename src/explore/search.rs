@@ -322,7 +322,11 @@ fn failures(op: Op) -> &'static [Verdict] {
 
 impl Fails {
     fn has(self, op: Op) -> bool {
-        self == Fails::Each || op == Op::SyncAll
+        match self {
+            Fails::Each => true,
+            Fails::WholeSyncs => op == Op::SyncAll,
+            Fails::Nothing => false,
+        }
     }
 }
 

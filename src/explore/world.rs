@@ -49,6 +49,8 @@ pub enum Fails {
     Each,
     /// Those that sync a whole file system.
     WholeSyncs,
+    /// None: what has two sources has more outcomes than there is time for.
+    Nothing,
 }
 
 /// A collector that runs.
