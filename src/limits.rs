@@ -124,9 +124,6 @@ pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 /// Generations of one file that are watched for late writers, the live one included.
 pub const WATCHES_PER_FILE_MAX: usize = 4;
 
-/// Files whose directories may change in one turn and are watched anew; for more the next check has to do.
-pub const RENAMED_FILES_MAX: usize = 64;
-
 /// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
 pub const LOOKS_MAX: usize = 8;
 
@@ -145,6 +142,20 @@ pub const WORK_MS: u64 = 3;
 pub const SEND_MS: u64 = 3;
 
 const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
+
+/// How long it may be busy with deadlines, of which thousands may come together.
+pub const DEADLINES_MS: u64 = 2;
+
+/// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that those of many idle
+/// connections come together.
+pub const DEADLINES_EXACT_MS: u64 = 5_000;
+
+/// All deadlines that need not be exact lie on multiples of this.
+pub const DEADLINES_GRID_MS: u64 = 1_000;
+
+/// Bytes that a client may lack while the digest is taken in passing. What a larger backlog brings is digested when
+/// there is nothing to send: the digest costs more than all the rest.
+pub const DIGESTED_AT_ONCE_LEN: u64 = 1024 * 1024;
 
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;

@@ -231,7 +231,7 @@ impl Collector {
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
         let at = slot.poll_timeout(&self.options.periods);
-        self.deadlines.set(index, Some(at));
+        self.deadlines.set_about(index, Some(at), self.now.mono);
     }
 
     /// A sync of a whole file system that failed concerns all sources that have files there, those too that have

@@ -1,5 +1,6 @@
 //! Who wants to be called when.
 
+use crate::limits::{DEADLINES_EXACT_MS, DEADLINES_GRID_MS};
 use crate::time::Mono;
 
 /// At most one deadline for each key, where a key is a small number such as an index into a slab.
@@ -34,6 +35,20 @@ impl Deadlines {
             None => self.remove(key),
         }
         self.check();
+    }
+
+    /// Sets the deadline of `key`, which may come somewhat late unless it is near: so those of many that wait for long
+    /// come together, and wake the process once.
+    pub fn set_about(&mut self, key: u32, at: Option<Mono>, now: Mono) {
+        let rounded = at.map(|at| match at.since_ms(now) > DEADLINES_EXACT_MS {
+            true => Mono::from_ms(
+                at.ms()
+                    .checked_next_multiple_of(DEADLINES_GRID_MS)
+                    .unwrap_or(u64::MAX),
+            ),
+            false => at,
+        });
+        self.set(key, rounded);
     }
 
     /// The earliest deadline.
@@ -181,6 +196,20 @@ mod tests {
         assert_eq!(due(&mut deadlines, 20), [2, 0, 9]);
         assert_eq!(deadlines.next(), at(30));
         assert_eq!(due(&mut deadlines, u64::MAX), [5]);
+        assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn far_ones_come_together() {
+        let mut deadlines = Deadlines::new();
+        let now = Mono::from_ms(123);
+        for (key, ms) in [(0, 5_123), (1, 5_124), (2, 6_000), (3, u64::MAX)] {
+            deadlines.set_about(key, at(ms), now);
+        }
+        assert_eq!(due(&mut deadlines, 5_123), [0]);
+        assert_eq!(due(&mut deadlines, 5_999), []);
+        assert_eq!(due(&mut deadlines, 6_000), [1, 2]);
+        deadlines.set_about(3, None, now);
         assert_eq!(deadlines.next(), None);
     }
 

@@ -19,7 +19,7 @@ use super::search::{Left, NextFile};
 use super::survey::{Begun, Occasion, Research};
 use super::turn::{Context, Ending, Turn};
 use crate::ids::Inode;
-use crate::limits::REPLY_MAX_LEN;
+use crate::limits::{DIGESTED_AT_ONCE_LEN, REPLY_MAX_LEN};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{
@@ -38,6 +38,8 @@ pub struct Chain<F> {
     open: Option<OpenFrame>,
     mark: Mark,
     digest: Digest,
+    /// The digest waits for the end of the generation: its start was sent over another connection, or cannot be read.
+    digest_waits: bool,
     /// The digest of an earlier generation, which could not be had at its END.
     late: Option<Box<Late<F>>>,
     /// Why the file being sent is the last of its generation, if it is not for its name.
@@ -111,6 +113,7 @@ impl<F> Chain<F> {
             open: None,
             mark,
             digest: Digest::new(),
+            digest_waits: offset > 0,
             late: None,
             reason: None,
             rewritten: false,
@@ -133,6 +136,11 @@ impl<F> Chain<F> {
     /// The number of the configured log being served.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](super::session::Session::set_told).
+    pub fn set_told(&mut self, told: bool) {
+        self.follow.set_told(told);
     }
 
     /// The configured log has another number now.
@@ -193,10 +201,12 @@ impl<F> Chain<F> {
         query: &Query<'_, S>,
     ) -> Turn {
         let now = cx.now.mono;
-        if self.next_look(cx.config) <= now
-            && let Turn::Over(ending) = self.look(cx, query)
-        {
-            return Turn::Over(ending);
+        if self.next_look(cx.config) <= now {
+            let size = self.follow.stat().size;
+            if let Turn::Over(ending) = self.look(cx, query) {
+                return Turn::Over(ending);
+            }
+            self.follow.looked_unasked(size);
         }
         match self.pace.check(self.has_output(), cx.config, now) {
             Verdict::Fine => {}
@@ -222,7 +232,9 @@ impl<F> Chain<F> {
     /// Whether [`work`](Self::work) has something to do.
     pub fn has_work(&self) -> bool {
         let late = self.late.as_ref();
-        self.research.is_some() || late.is_some_and(|late| late.digest.done() < late.size)
+        self.research.is_some()
+            || late.is_some_and(|late| late.digest.done() < late.size)
+            || self.is_digest_behind()
     }
 
     /// Does a part of what takes long, with `buf` to read into. The next generation comes before the digest of the last.
@@ -245,7 +257,17 @@ impl<F> Chain<F> {
             self.late = None;
         }
         self.tell_late_digest();
+        if self.is_digest_behind() {
+            let (file, size) = (self.follow.file(), self.follow.offset());
+            self.digest_waits = self.digest.advance(cx.store, file, size, buf).is_err();
+        }
         Turn::On
+    }
+
+    /// Whether bytes were sent that the digest is to take in now, because there is nothing to send.
+    fn is_digest_behind(&self) -> bool {
+        let is_idle = self.late.is_none() && !self.has_output() && !self.rewritten;
+        is_idle && !self.digest_waits && self.digest.done() < self.follow.offset()
     }
 
     /// Fills `buf` with frames. See [`super::session::Session::output`].
@@ -336,7 +358,9 @@ impl<F> Chain<F> {
             None => {
                 let (mut mark, mut digest) = (self.mark.clone(), self.digest.clone());
                 mark.extend(body);
-                digest.note(offset, body);
+                if self.follow.ahead() <= DIGESTED_AT_ONCE_LEN {
+                    digest.note(offset, body);
+                }
                 self.open = Some(OpenFrame {
                     len,
                     taken: 0,
@@ -463,6 +487,7 @@ impl<F> Chain<F> {
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
+        self.digest_waits = false;
         let told = std::mem::replace(&mut self.told, self.follow.inode());
         if late {
             let size = before.offset();
@@ -512,7 +537,6 @@ impl<F> Chain<F> {
     }
 
     fn next_look(&self, config: &Config) -> Mono {
-        self.follow
-            .next_look(!self.has_output(), config.delay_check_ms)
+        self.follow.next_look(!self.has_output(), config)
     }
 }

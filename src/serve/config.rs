@@ -26,7 +26,7 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `%hosts_allow`: who is served.
     pub hosts: Hosts,
-    /// `%files`: what is served, each path once.
+    /// `%files`: what is served, each path once, in the order of their bytes.
     pub files: Vec<FileEntry>,
     /// `$delay_check`: how often a streamed file is looked at.
     pub delay_check_ms: u64,
@@ -59,11 +59,14 @@ impl Config {
 
     /// The place in [`files`](Self::files) of the log with exactly this path.
     pub fn index_of(&self, path: &Path) -> Option<u32> {
-        let at = self
-            .files
-            .iter()
-            .position(|entry| entry.path.as_os_str() == path.as_os_str())?;
-        u32::try_from(at).ok()
+        u32::try_from(self.place_of(path).ok()?).ok()
+    }
+
+    /// The same, or where such a log would have to stand.
+    fn place_of(&self, path: &Path) -> Result<usize, usize> {
+        let wanted = path.as_os_str();
+        self.files
+            .binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
     }
 }
 

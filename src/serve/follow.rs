@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::config::FileEntry;
+use super::config::{Config, FileEntry};
 use super::turn::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
@@ -22,6 +22,10 @@ pub struct Follow<F> {
     look_due: bool,
     /// The next look is to come at once.
     urgent: bool,
+    /// Changes of the file are told, so that looks are only a safety net.
+    told: bool,
+    /// It has grown, and nobody told.
+    doubted: bool,
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<Inode>,
@@ -92,6 +96,8 @@ impl<F> Follow<F> {
             looked_at: now.mono,
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
+            told: false,
+            doubted: false,
             fate,
             successor: None,
         }
@@ -137,6 +143,17 @@ impl<F> Follow<F> {
     /// Asks for a look at once.
     pub fn look_soon(&mut self) {
         self.urgent = true;
+    }
+
+    /// Changes of the file are told from now on, or are not.
+    pub fn set_told(&mut self, told: bool) {
+        self.told = told;
+    }
+
+    /// A look for which nobody had asked is over; before it the file had this size. Where it has grown, changes are not
+    /// told, whatever was promised: it may stand on another machine.
+    pub fn looked_unasked(&mut self, size: u64) {
+        self.doubted |= self.is_live() && self.stat.size > size;
     }
 
     /// A look was taken, or need not be.
@@ -203,12 +220,19 @@ impl<F> Follow<F> {
         }
     }
 
-    /// When it is to be looked at next: at every check, and when the time of quiet is over.
-    pub fn next_look(&self, sent: bool, delay_check_ms: u64) -> Mono {
+    /// When it is to be looked at next: at every check, or where changes are told with every sign of life, and when the
+    /// time of quiet is over.
+    pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
         if self.urgent || (self.look_due && sent) {
             return self.looked_at;
         }
-        let check_at = self.looked_at.plus_ms(delay_check_ms);
+        let between_ms = match self.fate {
+            Fate::Live if self.told && !self.doubted => {
+                config.delay_check_ms.max(config.alive_interval_ms)
+            }
+            _ => config.delay_check_ms,
+        };
+        let check_at = self.looked_at.plus_ms(between_ms);
         match self.fate {
             Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
                 check_at.min(quiet_at)

@@ -99,6 +99,16 @@ impl<F> Session<F> {
         }
     }
 
+    /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name changes, or will not:
+    /// where it will, looks at the file are only a safety net and come with the signs of life.
+    pub fn set_told(&mut self, told: bool) {
+        match &mut self.phase {
+            Phase::Streaming(stream) => stream.set_told(told),
+            Phase::Chained(chain) => chain.set_told(told),
+            _ => {}
+        }
+    }
+
     /// Why the session is over, if it is.
     pub fn ending(&self) -> Option<&Ending> {
         match &self.phase {

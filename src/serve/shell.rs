@@ -3,7 +3,10 @@
 //! It owns the reactor, the listener, the clients, one buffer for all of them, and the watches that tell of changes.
 //! What a client is sent is for [`super::session`] to decide.
 
+mod followers;
 mod listener;
+mod places;
+mod rows;
 mod watches;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,13 +16,17 @@ use std::path::PathBuf;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
+use self::followers::Followers;
 use self::listener::Listener;
+use self::places::Places;
 use self::watches::Watches;
 use super::config::Config;
 use super::memory::Memory;
 use super::session::Session;
 use super::turn::{Context, Ending};
-use crate::limits::{ACCEPTED_AT_ONCE, CHUNK_LEN, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
+use crate::limits::{
+    ACCEPTED_AT_ONCE, CHUNK_LEN, DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS,
+};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::slab::Slab;
@@ -45,6 +52,8 @@ pub struct Server {
     listener: Listener,
     watches: Option<Watches>,
     clients: Slab<Client>,
+    places: Places,
+    followers: Followers,
     deadlines: Deadlines,
     /// Who takes more than one share of a turn.
     ready: ReadyList,
@@ -55,6 +64,8 @@ pub struct Server {
     files: Files,
     report: Report,
     buf: Box<[u8]>,
+    /// Whom a change of files concerns; kept for its room.
+    concerned: Vec<u32>,
     now: Now,
 }
 
@@ -130,6 +141,8 @@ impl Server {
             listener,
             watches,
             clients: Slab::with_capacity(expected_clients),
+            places: Places::default(),
+            followers: Followers::default(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
             searching: ReadyList::new(),
@@ -141,6 +154,7 @@ impl Server {
             },
             report,
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
+            concerned: Vec::new(),
             now: clock::now(),
         };
         server.check_config();
@@ -152,9 +166,7 @@ impl Server {
         loop {
             self.now = self.reactor.wait(self.next_deadline())?;
             self.report.tick(self.now.mono);
-            while let Some(index) = self.deadlines.pop_due(self.now.mono) {
-                self.drive(index, |client, cx, _| client.session.handle_timeout(cx));
-            }
+            self.handle_deadlines();
             if let Turn::Stop = self.handle_signals() {
                 return Ok(());
             }
@@ -169,16 +181,25 @@ impl Server {
         }
     }
 
-    /// Sends to clients that take as much as they are given, each its share, to all together no longer than a line of
-    /// another log may wait.
-    fn send_more(&mut self) {
+    /// Does what is due, for no longer than a line of another log may wait.
+    fn handle_deadlines(&mut self) {
         let watch = Stopwatch::start();
-        for _ in 0..self.ready.len() {
-            if watch.ms() >= SEND_MS {
+        while let Some(index) = self.deadlines.pop_due(self.now.mono) {
+            self.drive(index, |client, cx, _| client.session.handle_timeout(cx));
+            if watch.ms() >= DEADLINES_MS {
                 return;
             }
-            if let Some(index) = self.ready.pop() {
-                self.drive(index, |_, _, _| {});
+        }
+    }
+
+    /// Sends to clients that take as much as they are given, each its share in turn, to all together no longer than a
+    /// line of another log may wait.
+    fn send_more(&mut self) {
+        let watch = Stopwatch::start();
+        while let Some(index) = self.ready.pop() {
+            self.drive(index, |_, _, _| {});
+            if watch.ms() >= SEND_MS {
+                return;
             }
         }
     }
@@ -263,10 +284,13 @@ impl Server {
         act(client, &mut cx, &mut self.buf);
         if let Some(file) = client.session.file().filter(|_| watched.is_none())
             && let Some(watches) = &mut self.watches
-            && watches.add(file, &cx.config.files, &mut self.report)
         {
-            // What happened between opening the file and watching it was not told.
-            client.session.handle_hint(&mut cx);
+            let is_new = watches.add(file, &cx.config.files, &mut self.report);
+            client.session.set_told(watches.tells(file));
+            if is_new {
+                // What happened between opening the file and watching it was not told.
+                client.session.handle_hint(&mut cx);
+            }
         }
         if client.send(&mut cx, &mut self.buf) == Rest::More {
             self.ready.push(index);
@@ -278,9 +302,10 @@ impl Server {
         if client.session.has_work() && !client.session.is_searching() {
             self.computing.push(index);
         }
+        self.followers.turn(index, watched, client.session.file());
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&self.files.config);
-            return self.deadlines.set(index, at);
+            return self.deadlines.set_about(index, at, self.now.mono);
         };
         if ending.is_noteworthy() {
             self.report
@@ -290,7 +315,15 @@ impl Server {
         for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
             list.remove(index);
         }
-        self.clients.remove(index, generation);
+        self.remove(index, generation);
+    }
+
+    fn remove(&mut self, index: u32, generation: u16) {
+        if let Some(client) = self.clients.remove(index, generation)
+            && !client.session.is_turned_away()
+        {
+            self.places.free(client.peer.ip());
+        }
     }
 
     /// Files or directories have changed: whoever follows one of them looks at once.
@@ -299,21 +332,26 @@ impl Server {
             return;
         };
         let changed = watches.drain(&self.files.config.files, &mut self.report, &mut self.buf);
-        if !changed {
-            return;
+        let mut concerned = std::mem::take(&mut self.concerned);
+        for file in changed {
+            concerned.extend(self.followers.of(*file));
         }
-        for index in 0..self.clients.bound() {
-            let file = self
-                .clients
-                .generation(index)
-                .and_then(|generation| self.clients.get(index, generation))
-                .and_then(|client| client.session.file());
-            let is_touched = file
-                .zip(self.watches.as_ref())
-                .is_some_and(|(file, watches)| watches.has_changed(file));
-            if is_touched {
-                self.drive(index, |client, cx, _| client.session.handle_hint(cx));
-            }
+        for index in concerned.drain(..) {
+            self.note_whether_told(index);
+            self.drive(index, |client, cx, _| client.session.handle_hint(cx));
+        }
+        self.concerned = concerned;
+    }
+
+    /// What a client is served may have become one that cannot be watched, or that can.
+    fn note_whether_told(&mut self, index: u32) {
+        let generation = self.clients.generation(index);
+        let client = generation.and_then(|generation| self.clients.get_mut(index, generation));
+        if let Some(client) = client
+            && let Some(file) = client.session.file()
+            && let Some(watches) = &self.watches
+        {
+            client.session.set_told(watches.tells(file));
         }
     }
 
@@ -342,6 +380,9 @@ impl Server {
                 session,
                 is_full: false,
             };
+            if !client.session.is_turned_away() {
+                self.places.take(peer.ip());
+            }
             let (index, generation) = self.clients.insert(client);
             let registered = self
                 .clients
@@ -350,7 +391,7 @@ impl Server {
             if let Some(Err(error)) = registered {
                 self.report
                     .say_of_peer(format_args!("{}: cannot be served: {error}", peer.ip()));
-                self.clients.remove(index, generation);
+                self.remove(index, generation);
                 continue;
             }
             self.drive(index, |_, _, _| {});
@@ -365,15 +406,10 @@ impl Server {
         if !config.hosts.allows(&ip) {
             return Err(TurnedAway::NotAllowed);
         }
-        if self.clients.is_full() || self.served().count() >= config.max_clients {
+        if self.clients.is_full() || self.places.taken() >= config.max_clients {
             return Err(TurnedAway::Full);
         }
-        if self
-            .served()
-            .filter(|client| client.peer.ip() == ip)
-            .count()
-            >= config.max_clients_per_ip
-        {
+        if self.places.taken_by(ip) >= config.max_clients_per_ip {
             return Err(TurnedAway::FullForAddress);
         }
         Ok(())
@@ -381,14 +417,8 @@ impl Server {
 
     /// Whether there is room to tell a peer why it is turned away.
     fn may_tell(&self, turned_away: &TurnedAway) -> bool {
-        let extra = self.clients.len() - self.served().count();
+        let extra = self.clients.len() - self.places.taken();
         *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.clients.is_full()
-    }
-
-    /// The clients that take a place.
-    fn served(&self) -> impl Iterator<Item = &Client> {
-        let clients = self.clients.iter().map(|(_, _, client)| client);
-        clients.filter(|client| !client.session.is_turned_away())
     }
 
     /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their connection; a faulty file
@@ -428,14 +458,13 @@ impl Server {
                 }
             });
         }
-        for file in 0..self.files.config.files.len() as u32 {
-            let is_followed = self
-                .clients
-                .iter()
-                .any(|(_, _, c)| c.session.file() == Some(file));
-            if let Some(watches) = self.watches.as_mut().filter(|_| is_followed) {
+        if let Some(watches) = &mut self.watches {
+            for file in self.followers.files() {
                 watches.add(file, &self.files.config.files, &mut self.report);
             }
+        }
+        for index in 0..self.clients.bound() {
+            self.note_whether_told(index);
         }
         self.check_config();
         self.report

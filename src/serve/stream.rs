@@ -49,6 +49,11 @@ impl<F> Stream<F> {
         self.index
     }
 
+    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](super::session::Session::set_told).
+    pub fn set_told(&mut self, told: bool) {
+        self.follow.set_told(told);
+    }
+
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
@@ -102,10 +107,12 @@ impl<F> Stream<F> {
         cx: &mut Context<'_, S>,
     ) -> Turn {
         let now = cx.now.mono;
-        if self.next_look(cx.config) <= now
-            && let Turn::Over(ending) = self.look(peer, cx)
-        {
-            return Turn::Over(ending);
+        if self.next_look(cx.config) <= now {
+            let size = self.follow.stat().size;
+            if let Turn::Over(ending) = self.look(peer, cx) {
+                return Turn::Over(ending);
+            }
+            self.follow.looked_unasked(size);
         }
         match self.pace.check(self.has_output(), cx.config, now) {
             Verdict::Fine => {}
@@ -167,7 +174,6 @@ impl<F> Stream<F> {
     }
 
     fn next_look(&self, config: &Config) -> Mono {
-        self.follow
-            .next_look(!self.has_output(), config.delay_check_ms)
+        self.follow.next_look(!self.has_output(), config)
     }
 }

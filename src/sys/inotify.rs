@@ -20,11 +20,25 @@ pub enum Watch {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WatchId(pub(super) i32);
 
+impl WatchId {
+    /// A number of its own, for tables; the kernel counts upwards.
+    pub fn number(self) -> u32 {
+        self.0.cast_unsigned()
+    }
+
+    /// The watch with that number.
+    pub fn from_number(number: u32) -> WatchId {
+        WatchId(number.cast_signed())
+    }
+}
+
 /// Something happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event {
+pub struct Event<'a> {
     /// At which watch; `None` if so much happened that the kernel forgot where: look at everything.
     pub id: Option<WatchId>,
+    /// Which name in the directory; empty where the watch is on a file.
+    pub name: &'a [u8],
     /// The watch is over and its number means nothing any more: removed, deleted, or its file system unmounted.
     pub gone: bool,
 }
@@ -37,12 +51,22 @@ mod tests {
 
     use super::*;
 
-    fn events(inotify: &mut Inotify) -> Vec<Event> {
+    /// Watch, name and end of an event.
+    type Told = (Option<WatchId>, String, bool);
+
+    fn events(inotify: &mut Inotify) -> Vec<Told> {
         let mut seen = Vec::new();
         inotify
-            .read_events(&mut [0; EVENTS_LEN], &mut |event| seen.push(event))
+            .read_events(&mut [0; EVENTS_LEN], &mut |event| {
+                let name = String::from_utf8_lossy(event.name).into_owned();
+                seen.push((event.id, name, event.gone));
+            })
             .unwrap();
         seen
+    }
+
+    fn told(id: WatchId, name: &str) -> Told {
+        (Some(id), name.to_owned(), false)
     }
 
     fn started() -> Option<Inotify> {
@@ -63,24 +87,16 @@ mod tests {
         assert_eq!(events(&mut inotify), []);
 
         file.write_all(b"a line\n").unwrap();
-        let happened = Event {
-            id: Some(id),
-            gone: false,
-        };
-        assert_eq!(events(&mut inotify), [happened]);
+        assert_eq!(events(&mut inotify), [told(id, "")]);
 
         fs::rename(&path, dir.path().join("log.1")).unwrap();
-        assert_eq!(events(&mut inotify), [happened]);
+        assert_eq!(events(&mut inotify), [told(id, "")]);
 
         drop(file);
         fs::remove_file(dir.path().join("log.1")).unwrap();
-        let told = events(&mut inotify);
         assert_eq!(
-            told.last(),
-            Some(&Event {
-                id: Some(id),
-                gone: true
-            })
+            events(&mut inotify).last(),
+            Some(&(Some(id), String::new(), true))
         );
         assert!(inotify.unwatch(id).is_err());
     }
@@ -90,25 +106,15 @@ mod tests {
         let Some(mut inotify) = started() else { return };
         let dir = tempfile::tempdir().unwrap();
         let id = inotify.watch(dir.path(), Watch::Directory).unwrap();
-        let happened = Event {
-            id: Some(id),
-            gone: false,
-        };
         let path = dir.path().join("log");
         let mut file = fs::File::create(&path).unwrap();
-        assert_eq!(events(&mut inotify), [happened]);
+        assert_eq!(events(&mut inotify), [told(id, "log")]);
         file.write_all(b"a line\n").unwrap();
         assert_eq!(events(&mut inotify), []);
         fs::rename(&path, dir.path().join("log.1")).unwrap();
-        assert_eq!(events(&mut inotify), [happened; 2]);
+        assert_eq!(events(&mut inotify), [told(id, "log"), told(id, "log.1")]);
         inotify.unwatch(id).unwrap();
-        assert_eq!(
-            events(&mut inotify),
-            [Event {
-                id: Some(id),
-                gone: true
-            }]
-        );
+        assert_eq!(events(&mut inotify), [(Some(id), String::new(), true)]);
         fs::remove_file(dir.path().join("log.1")).unwrap();
         assert_eq!(events(&mut inotify), []);
     }

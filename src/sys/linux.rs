@@ -253,7 +253,11 @@ impl Inotify {
 
     /// Calls `each` with everything that happened since the last call. `buf` should have
     /// [`EVENTS_LEN`](super::inotify::EVENTS_LEN) bytes; less than 272 may be an error.
-    pub fn read_events(&mut self, buf: &mut [u8], each: &mut dyn FnMut(Event)) -> io::Result<()> {
+    pub fn read_events(
+        &mut self,
+        buf: &mut [u8],
+        each: &mut dyn FnMut(Event<'_>),
+    ) -> io::Result<()> {
         loop {
             match self.file.read(buf) {
                 Ok(0) => return Ok(()),
@@ -294,15 +298,15 @@ const fn mask_of(what: Watch) -> u32 {
 
 /// Events as the kernel writes them, one after another in the machine's byte order:
 /// watch (i32), mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
-fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event)) {
+fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event<'_>)) {
     while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
         let [watch, mask, _cookie, name_len] = words_of(head);
-        each(event_of(
-            i32::from_ne_bytes(watch),
-            u32::from_ne_bytes(mask),
-        ));
         let name_len = usize::try_from(u32::from_ne_bytes(name_len)).unwrap_or(usize::MAX);
-        bytes = rest.get(name_len..).unwrap_or_default();
+        let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let (watch, mask) = (i32::from_ne_bytes(watch), u32::from_ne_bytes(mask));
+        each(event_of(watch, mask, name));
+        bytes = rest;
     }
 }
 
@@ -311,10 +315,11 @@ fn words_of(bytes: &[u8; 16]) -> [[u8; 4]; 4] {
     [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
 }
 
-fn event_of(watch: i32, mask: u32) -> Event {
+fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
     let overflow = mask & libc::IN_Q_OVERFLOW != 0 || watch < 0;
     Event {
         id: (!overflow).then_some(WatchId(watch)),
+        name,
         gone: mask & libc::IN_IGNORED != 0,
     }
 }
@@ -332,9 +337,14 @@ mod tests {
         bytes
     }
 
-    fn parsed(bytes: &[u8]) -> Vec<Event> {
+    /// Watch, name and end of each.
+    type Told = (Option<WatchId>, Vec<u8>, bool);
+
+    fn parsed(bytes: &[u8]) -> Vec<Told> {
         let mut events = Vec::new();
-        parse_events(bytes, &mut |event| events.push(event));
+        parse_events(bytes, &mut |event| {
+            events.push((event.id, event.name.to_vec(), event.gone));
+        });
         events
     }
 
@@ -344,13 +354,10 @@ mod tests {
         bytes.extend(event_bytes(3, libc::IN_IGNORED, b""));
         bytes.extend(event_bytes(-1, libc::IN_Q_OVERFLOW, b""));
         let id = Some(WatchId(3));
-        let expected = [
-            Event { id, gone: false },
-            Event { id, gone: true },
-            Event {
-                id: None,
-                gone: false,
-            },
+        let expected: [Told; 3] = [
+            (id, b"messages".to_vec(), false),
+            (id, Vec::new(), true),
+            (None, Vec::new(), false),
         ];
         assert_eq!(parsed(&bytes), expected);
         bytes.pop();

@@ -105,7 +105,11 @@ impl Inotify {
     }
 
     /// Cannot be called, for want of a value.
-    pub fn read_events(&mut self, _buf: &mut [u8], _each: &mut dyn FnMut(Event)) -> io::Result<()> {
+    pub fn read_events(
+        &mut self,
+        _buf: &mut [u8],
+        _each: &mut dyn FnMut(Event<'_>),
+    ) -> io::Result<()> {
         match self.never {}
     }
 }

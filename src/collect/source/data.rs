@@ -121,13 +121,13 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
         framed.tick(cx.now.mono);
+        let stamp = (cx.stamp)();
         let mut rest = data;
         let mut grew = false;
         loop {
             let Some(copy) = &mut self.copy else {
                 return Ok(grew);
             };
-            let stamp = (cx.stamp)();
             let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
             let config = &self.config;
             let (taken, outcome) =

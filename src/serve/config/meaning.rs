@@ -171,9 +171,9 @@ impl Config {
 
     /// Serves a file, with these patterns instead of any it had before.
     fn serve(&mut self, path: PathBuf, patterns: Patterns) {
-        match self.files.iter_mut().find(|entry| entry.path == path) {
-            Some(entry) => entry.patterns = patterns,
-            None => self.files.push(FileEntry { path, patterns }),
+        match self.place_of(&path) {
+            Ok(at) => self.files[at].patterns = patterns,
+            Err(at) => self.files.insert(at, FileEntry { path, patterns }),
         }
     }
 }

@@ -99,7 +99,22 @@ fn what_the_shipped_example_has_in_comments_is_right_too() {
     assert!(allows(&config, "10.4.3.8") && !allows(&config, "10.4.3.9"));
     assert!(allows(&config, "2001:db8::1"));
     assert_eq!(config.files.len(), 3);
-    assert!(config.files[2].patterns.is_empty());
+    let without = config.index_of(Path::new("/var/log/boot.log")).unwrap() as usize;
+    assert!(config.files[without].patterns.is_empty());
+}
+
+#[test]
+fn every_log_is_found_in_whatever_order_they_stand() {
+    let config = parsed(
+        "$files{'/b'} = ''; $files{'/c'} = '/x*'; $files{'/a'} = ''; $files{'/c'} = '/c.*';",
+    );
+    assert_eq!(config.files.len(), 3);
+    for path in ["/a", "/b", "/c"] {
+        let at = config.index_of(Path::new(path)).unwrap() as usize;
+        assert_eq!(config.files[at].path, Path::new(path));
+    }
+    assert_eq!(config.files[2].patterns, patterns("/c.*"));
+    assert_eq!(config.index_of(Path::new("/d")), None);
 }
 
 #[test]

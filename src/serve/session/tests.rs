@@ -299,6 +299,37 @@ fn growth_is_sent_at_once_on_a_hint_and_at_the_check_without() {
 }
 
 #[test]
+fn where_changes_are_told_a_look_comes_with_the_keep_alive() {
+    let mut rig = Rig::streaming();
+    rig.session.set_told(true);
+    assert_eq!(
+        rig.session.poll_timeout(&rig.config),
+        Some(Mono::from_ms(61_000))
+    );
+    rig.disk.write("/v/m", b"x");
+    rig.hint();
+    assert_eq!(rig.take(), b"x");
+    assert_eq!(
+        rig.session.poll_timeout(&rig.config),
+        Some(Mono::from_ms(61_000))
+    );
+}
+
+#[test]
+fn a_change_that_was_not_told_makes_looks_come_at_every_check() {
+    let mut rig = Rig::streaming();
+    rig.session.set_told(true);
+    rig.disk.write("/v/m", b"x");
+    rig.wait();
+    assert_eq!(rig.take(), b"x");
+    let checked_at = rig.now_ms;
+    assert_eq!(
+        rig.session.poll_timeout(&rig.config),
+        Some(Mono::from_ms(checked_at + 5_000))
+    );
+}
+
+#[test]
 fn an_idle_client_gets_a_keep_alive_every_interval() {
     let mut rig = Rig::streaming();
     let mut beats = Vec::new();

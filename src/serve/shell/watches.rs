@@ -4,13 +4,15 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::WATCHES;
-use crate::limits::{RENAMED_FILES_MAX, WATCHES_PER_FILE_MAX};
+use super::rows::{Row, Rows};
+use crate::limits::WATCHES_PER_FILE_MAX;
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
@@ -19,16 +21,24 @@ use crate::sys::inotify::{Inotify, Watch, WatchId};
 /// All watches of the server.
 pub struct Watches {
     inotify: Inotify,
-    /// What each watch is about, oldest first. Files of one directory share its watch.
-    rows: Vec<Row>,
-    /// By file: whether it changed since the last drain began.
-    changed: Vec<bool>,
+    /// Watch, file, what: what each watch is about. Files of one directory share its watch.
+    by_watch: Rows,
+    /// The same as file, what, watch. The kernel counts upwards, so the oldest comes first.
+    by_file: Rows,
+    states: Vec<State>,
+    /// What the last drain told of.
+    changed: Vec<u32>,
 }
 
-struct Row {
-    id: WatchId,
-    file: u32,
-    what: Watch,
+/// What is known of a file.
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// A watch could not be had: changes may go untold.
+    deaf: bool,
+    /// It changed since the last drain began.
+    changed: bool,
+    /// Something else may have its name since then.
+    renamed: bool,
 }
 
 impl Watches {
@@ -44,7 +54,9 @@ impl Watches {
         registry.register(&mut SourceFd(&fd), token.pack(), Interest::READABLE)?;
         Ok(Watches {
             inotify,
-            rows: Vec::new(),
+            by_watch: Rows::default(),
+            by_file: Rows::default(),
+            states: Vec::new(),
             changed: Vec::new(),
         })
     }
@@ -55,6 +67,8 @@ impl Watches {
         let Some(entry) = files.get(file as usize) else {
             return false;
         };
+        self.states.resize(files.len(), State::default());
+        self.states[file as usize].deaf = false;
         let dir_is_new = entry
             .path
             .parent()
@@ -62,54 +76,72 @@ impl Watches {
         self.watch(file, &entry.path, Watch::File, report) || dir_is_new
     }
 
+    /// Whether changes of a file that was added will be told, as far as the system promises that.
+    pub fn tells(&self, file: u32) -> bool {
+        self.states.get(file as usize).is_some_and(|it| !it.deaf)
+    }
+
     /// Ends all watches.
     pub fn clear(&mut self) {
-        for row in std::mem::take(&mut self.rows) {
-            let _ = self.inotify.unwatch(row.id);
+        for watch in self.by_watch.all().chunk_by(|a, b| a[0] == b[0]) {
+            let _ = self.inotify.unwatch(WatchId::from_number(watch[0][0]));
         }
+        self.by_watch.clear();
+        self.by_file.clear();
+        self.states.clear();
         self.changed.clear();
     }
 
-    /// Takes in all that was told since the last call. Afterwards [`has_changed`](Self::has_changed) knows about each
-    /// file; the result says whether there is any.
-    pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> bool {
-        self.changed.clear();
-        self.changed.resize(files.len(), false);
-        let mut renamed: heapless::Vec<u32, RENAMED_FILES_MAX> = heapless::Vec::new();
-        let (rows, changed) = (&mut self.rows, &mut self.changed);
-        let result = self.inotify.read_events(buf, &mut |event| {
+    /// Takes in all that was told since the last call, and tells which files it is about, each once.
+    pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> &[u32] {
+        for file in self.changed.drain(..) {
+            if let Some(state) = self.states.get_mut(file as usize) {
+                (state.changed, state.renamed) = (false, false);
+            }
+        }
+        self.states.resize(files.len(), State::default());
+        let Watches {
+            inotify,
+            by_watch,
+            by_file,
+            states,
+            changed,
+        } = self;
+        let mut note = |file: u32, renamed: bool| {
+            if let Some(state) = states.get_mut(file as usize) {
+                if !std::mem::replace(&mut state.changed, true) {
+                    changed.push(file);
+                }
+                state.renamed |= renamed;
+            }
+        };
+        let result = inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {
                 // Too much happened to be told in single events.
-                changed.fill(true);
+                by_file.all().iter().for_each(|row| note(row[0], true));
                 return;
             };
-            for row in rows.iter().filter(|row| row.id == id) {
-                if let Some(changed) = changed.get_mut(row.file as usize) {
-                    *changed = true;
-                }
-                if row.what == Watch::Directory && !renamed.contains(&row.file) {
-                    let _ = renamed.push(row.file);
-                }
-            }
+            let about = by_watch.of(id.number());
+            concerned(about, event.name, files, &mut note);
             if event.gone {
-                rows.retain(|row| row.id != id);
+                while let Some(&[watch, file, what]) = by_watch.of(id.number()).first() {
+                    by_watch.remove([watch, file, what]);
+                    by_file.remove([file, what, watch]);
+                }
             }
         });
         if let Err(error) = result {
             report.say(format_args!("cannot read what has changed: {error}"));
-            self.changed.fill(true);
+            by_file.all().iter().for_each(|row| note(row[0], true));
         }
-        for file in renamed {
-            if let Some(entry) = files.get(file as usize) {
+        for at in 0..self.changed.len() {
+            let file = self.changed[at];
+            let is_renamed = self.states.get(file as usize).is_some_and(|it| it.renamed);
+            if let Some(entry) = files.get(file as usize).filter(|_| is_renamed) {
                 self.watch(file, &entry.path, Watch::File, report);
             }
         }
-        self.changed.contains(&true)
-    }
-
-    /// Whether the last drain told of a change of this file or in its directory.
-    pub fn has_changed(&self, file: u32) -> bool {
-        self.changed.get(file as usize).copied().unwrap_or(false)
+        &self.changed
     }
 
     /// Watches what stands at a path now, and tells whether it was not watched already. What stood there before stays
@@ -117,28 +149,107 @@ impl Watches {
     fn watch(&mut self, file: u32, path: &Path, what: Watch, report: &mut Report) -> bool {
         let id = match self.inotify.watch(path, what) {
             Ok(id) => id,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            // The directory tells when it comes.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && what == Watch::File => {
+                return false;
+            }
             Err(error) => {
-                report.say(format_args!(
-                    "changes of {} are noticed only at every check: {error}",
-                    path.display()
-                ));
+                self.states[file as usize].deaf = true;
+                if error.kind() != io::ErrorKind::NotFound {
+                    report.say(format_args!(
+                        "changes of {} are noticed only at every check: {error}",
+                        path.display()
+                    ));
+                }
                 return false;
             }
         };
-        if self.rows.iter().any(|row| row.id == id && row.file == file) {
+        let (id, what) = (id.number(), number_of(what));
+        if !self.by_watch.insert([id, file, what]) {
             return false;
         }
-        self.rows.push(Row { id, file, what });
-        let is_alike = |row: &Row| row.file == file && row.what == what;
-        if self.rows.iter().filter(|row| is_alike(row)).count() > WATCHES_PER_FILE_MAX
-            && let Some(oldest) = self.rows.iter().position(is_alike)
+        self.by_file.insert([file, what, id]);
+        let alike = self
+            .by_file
+            .between([file, what, 0], [file, what, u32::MAX]);
+        if alike.len() > WATCHES_PER_FILE_MAX
+            && let Some(&[_, _, oldest]) = alike.first()
         {
-            let row = self.rows.remove(oldest);
-            if !self.rows.iter().any(|other| other.id == row.id) {
-                let _ = self.inotify.unwatch(row.id);
+            self.by_file.remove([file, what, oldest]);
+            self.by_watch.remove([oldest, file, what]);
+            if self.by_watch.of(oldest).is_empty() {
+                let _ = self.inotify.unwatch(WatchId::from_number(oldest));
             }
         }
         true
+    }
+}
+
+const DIRECTORY: u32 = number_of(Watch::Directory);
+
+const fn number_of(what: Watch) -> u32 {
+    what as u32
+}
+
+/// Calls `note` with each file that an event concerns, and whether something else may have its name. `about` are the
+/// rows of the watch. A name in a directory is that of one log, or else begins with it as names of rotated files mostly
+/// do, or else may be of any.
+fn concerned(about: &[Row], name: &[u8], files: &[FileEntry], note: &mut dyn FnMut(u32, bool)) {
+    let live_name = |file: u32| {
+        let path = files.get(file as usize)?.path.as_os_str().as_bytes();
+        path.rsplit(|byte| *byte == b'/').next()
+    };
+    let is_named = |file: u32| live_name(file) == Some(name);
+    let is_near = |file: u32| live_name(file).is_some_and(|live| name.starts_with(live));
+    let in_dir = || about.iter().filter(|row| row[2] == DIRECTORY);
+    let any_named = in_dir().any(|row| is_named(row[1]));
+    let any_near = any_named || in_dir().any(|row| is_near(row[1]));
+    for &[_, file, what] in about {
+        let is_it = match what {
+            DIRECTORY if any_named => is_named(file),
+            DIRECTORY => !any_near || is_near(file),
+            _ => true,
+        };
+        if is_it {
+            note(file, what == DIRECTORY && (any_named || name.is_empty()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::serve::glob::Patterns;
+
+    fn told(rows: &[Row], names: &[&str], name: &str) -> Vec<(u32, bool)> {
+        let files: Vec<FileEntry> = names
+            .iter()
+            .map(|name| FileEntry {
+                path: PathBuf::from("/log").join(name),
+                patterns: Patterns::parse(b"").unwrap(),
+            })
+            .collect();
+        let mut told = Vec::new();
+        let mut note = |file, renamed| told.push((file, renamed));
+        concerned(rows, name.as_bytes(), &files, &mut note);
+        told
+    }
+
+    #[test]
+    fn a_name_concerns_the_logs_that_it_may_be_of() {
+        let rows = [0, 1, 2].map(|file| [1, file, DIRECTORY]);
+        let told = |name: &str| told(&rows, &["m", "m1", "x"], name);
+        assert_eq!(told("m1"), [(1, true)]);
+        assert_eq!(told("m.1"), [(0, false)]);
+        assert_eq!(told("m1.1"), [(0, false), (1, false)]);
+        assert_eq!(told("@4000.s"), [(0, false), (1, false), (2, false)]);
+    }
+
+    #[test]
+    fn a_change_of_a_file_concerns_that_file() {
+        let rows = [[1, 1, number_of(Watch::File)]];
+        assert_eq!(told(&rows, &["m", "m1"], ""), [(1, false)]);
     }
 }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
 use crate::wire::crc32::Crc32;
+use crate::wire::frame::{End, Reason};
+use crate::wire::md5::Md5;
 
 /// Calls of the file system and names in directories, at once.
 const STEPS_MAX: usize = 48;
@@ -118,6 +120,54 @@ fn a_digest() {
         );
         assert!(measured.calls > 15, "{op}");
     }
+}
+
+#[test]
+fn a_backlog_is_digested_once_all_of_it_is_sent() {
+    let bytes = vec![b'x'; 20 * CHUNK_LEN];
+    let disk = Fake::new();
+    disk.write_as("/v/m", 7, &bytes);
+    let mut measured = Measured::new(disk.clone());
+    measured.with(|session, cx| session.handle_input(b"/v/m 0 0 v2\n", cx));
+    let mut buf = vec![0; CHUNK_LEN];
+    loop {
+        while measured.session.is_searching() {
+            measured.with(|session, cx| session.work(&mut buf, cx));
+        }
+        let len = measured.with(|session, cx| session.output(&mut buf, cx));
+        let is_searching = measured.session.is_searching();
+        if len == 0 && !is_searching {
+            break;
+        }
+        assert!(
+            is_searching || !measured.session.has_work(),
+            "the bytes come first"
+        );
+        let now = Mono::from_ms(measured.now_ms);
+        measured.session.consume_output(len, now);
+    }
+    assert!(measured.session.has_work());
+    assert_eq!(measured.take(), "");
+
+    disk.rename_now("/v/m", "/v/m.1");
+    disk.write_as("/v/m", 8, b"");
+    measured.with(|session, cx| session.handle_hint(cx));
+    let end = Frame::End(End {
+        size: bytes.len() as u64,
+        reason: Reason::Rotated,
+        md5: Some(Md5::new().update(&bytes).finish()),
+    });
+    let mut told = Vec::new();
+    while told.is_empty() {
+        measured.with(|session, cx| session.handle_timeout(cx));
+        if measured.session.has_work() {
+            measured.with(|session, cx| session.work(&mut buf, cx));
+        }
+        let len = measured.with(|session, cx| session.output(&mut buf, cx));
+        told.extend_from_slice(&buf[..len]);
+        measured.now_ms += 1_000;
+    }
+    assert!(told.starts_with(&end.to_bytes()));
 }
 
 #[test]
