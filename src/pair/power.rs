@@ -140,3 +140,28 @@ fn a_rotation_and_a_reboot_during_one_outage() {
         assert_eq!(pair.kept().len(), 1);
     }
 }
+
+#[test]
+fn what_is_left_of_a_generation_is_fetched_whatever_the_clock_says() {
+    for lost in [0, 100] {
+        let mut pair = Pair::following();
+        pair.log.rotate();
+        pair.log.lines(5);
+        pair.run_ms(15_000);
+        pair.go_away();
+        pair.step_clocks(-3_600_000, 0);
+        pair.reboot_box();
+        pair.log.lose_tail(lost);
+        pair.log.lines(3);
+        pair.log.rotate();
+        pair.log.lines(2);
+        // Of the older ones whose times are right, none is left.
+        pair.log.retain(1);
+        pair.reconnect();
+        pair.settle();
+        pair.check_status();
+        let whole = pair.log.generations()[1].bytes.clone();
+        assert!(pair.copies().contains(&whole), "{}", pair.report());
+        assert_eq!(pair.local(), pair.log.live_bytes());
+    }
+}
