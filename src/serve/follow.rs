@@ -180,7 +180,9 @@ impl<F> Follow<F> {
             Ok(stat) => stat,
             Err(error) => return Look::Unreadable(error),
         };
-        if stat.size < self.stat.size && !planted::is(Fault::TruncationIgnored) {
+        if planted::is(Fault::TruncationIgnored) {
+            self.offset = self.offset.min(stat.size);
+        } else if stat.size < self.stat.size {
             return Look::Truncated;
         }
         let grown = stat.size > self.stat.size;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::Pace;
 use super::machines;
 use super::net::{End, Line};
 use super::rotator::Step;
@@ -9,7 +10,7 @@ use super::world::World;
 use crate::collect::backoff::Random;
 
 /// Something that happens again and again, to a site, a log of it, or a source.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Act {
     Write,
     Rotate,
@@ -18,6 +19,8 @@ pub enum Act {
     CutSoon,
     Refuse,
     Darken,
+    /// Nobody fetches from a box for a while in which all its logs are rotated several times.
+    Outage,
     Shape,
     KillServer,
     ReloadServer,
@@ -42,8 +45,6 @@ pub struct Rates {
     acts: &'static [(Act, u64)],
     /// Power that is gone, lines that are dark: for so long at most, in seconds.
     pub away_s: u64,
-    /// How often servers look at their files, in milliseconds.
-    pub delay_checks_ms: &'static [u64],
 }
 
 /// Far more than any box ever sees: for short runs.
@@ -56,6 +57,7 @@ pub const DENSE: Rates = Rates {
         (Act::CutSoon, 700),
         (Act::Refuse, 1_500),
         (Act::Darken, 1_500),
+        (Act::Outage, 2_000),
         (Act::Shape, 900),
         (Act::KillServer, 2_400),
         (Act::ReloadServer, 2_400),
@@ -74,19 +76,19 @@ pub const DENSE: Rates = Rates {
         (Act::Spoil, 4_000),
     ],
     away_s: 400,
-    delay_checks_ms: &[1_000, 5_000, 60_000],
 };
 
 /// About what a bad year brings: for runs of many years.
 pub const YEARS: Rates = Rates {
     acts: &[
-        (Act::Write, 15 * MINUTE),
+        (Act::Write, 30 * MINUTE),
         (Act::Rotate, DAY / 2),
         (Act::Delete, 60 * DAY),
         (Act::Cut, 2 * DAY),
         (Act::CutSoon, 2 * DAY),
         (Act::Refuse, 3 * DAY),
         (Act::Darken, 3 * DAY),
+        (Act::Outage, 5 * DAY),
         (Act::Shape, DAY),
         (Act::KillServer, 10 * DAY),
         (Act::ReloadServer, 10 * DAY),
@@ -105,7 +107,6 @@ pub const YEARS: Rates = Rates {
         (Act::Spoil, 30 * DAY),
     ],
     away_s: DAY / 4,
-    delay_checks_ms: &[60_000],
 };
 
 const MINUTE: u64 = 60;
@@ -117,14 +118,17 @@ pub struct Chaos {
     count: u64,
     pub random: Random,
     rates: &'static Rates,
-    /// What happened, lines that were written not counted.
-    pub happened: u64,
+    pace: &'static Pace,
+    /// How often what happened.
+    pub counts: BTreeMap<Act, u64>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Planned {
     /// `Act` for the site, log or source with this number.
     Again(Act, usize),
+    /// The same, once.
+    Once(Act, usize),
     Steps {
         site: usize,
         log: usize,
@@ -140,13 +144,14 @@ pub enum Planned {
 }
 
 impl Chaos {
-    pub fn new(seed: u64, rates: &'static Rates) -> Chaos {
+    pub fn new(seed: u64, pace: &'static Pace) -> Chaos {
         Chaos {
             agenda: BTreeMap::new(),
             count: 0,
             random: Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
-            rates,
-            happened: 0,
+            rates: &DENSE,
+            pace,
+            counts: BTreeMap::new(),
         }
     }
 
@@ -175,14 +180,21 @@ impl Chaos {
         all[self.random.below(all.len() as u64) as usize]
     }
 
-    /// Lets everything that may happen happen until then.
-    pub fn storm(&mut self, world: &mut World, until_ms: u64) {
+    /// From now on everything that may happen happens so often.
+    pub fn begin(&mut self, world: &World, rates: &'static Rates) {
+        self.rates = rates;
+        self.agenda
+            .retain(|_, planned| !matches!(planned, Planned::Again(..)));
         for (act, mean_s) in self.rates.acts {
             for number in 0..scope(*act, world) {
                 let at_ms = world.now_ms + self.interval(*mean_s);
                 self.plan(at_ms, Planned::Again(*act, number));
             }
         }
+    }
+
+    /// Lets it happen until then.
+    pub fn storm(&mut self, world: &mut World, until_ms: u64) {
         while let Some(((at_ms, _), planned)) = self.agenda.pop_first() {
             if at_ms > until_ms {
                 self.plan(at_ms, planned);
@@ -192,6 +204,28 @@ impl Chaos {
             self.happen(world, planned);
         }
         world.run_until(until_ms);
+    }
+
+    /// One more blow, after which lines are written and nothing else happens: what it leaves has to heal by itself, and
+    /// is not hidden by the next failure.
+    pub fn last_blow(&mut self, world: &mut World) {
+        const BLOWS: [Act; 8] = [
+            Act::Outage,
+            Act::Outage,
+            Act::Outage,
+            Act::PowerBox,
+            Act::PowerBox,
+            Act::Darken,
+            Act::PowerHost,
+            Act::KillCollector,
+        ];
+        self.agenda.retain(|_, planned| match planned {
+            Planned::Again(act, _) => matches!(act, Act::Write | Act::Flush),
+            _ => true,
+        });
+        let act = self.pick(&BLOWS);
+        let number = self.random.below(scope(act, world) as u64);
+        self.act(world, act, number as usize);
     }
 
     /// Nothing bad happens any more; what is under way ends.
@@ -228,20 +262,16 @@ impl Chaos {
             if !world.host.feeds[at].rotten.is_empty() {
                 let (site, log) = (world.host.feeds[at].site, world.host.feeds[at].log);
                 let index = log_index(world, site, log);
-                self.plan(world.now_ms + 400_000, Planned::Again(Act::Rotate, index));
+                self.plan(
+                    world.now_ms + self.pace.catch_up_ms,
+                    Planned::Once(Act::Rotate, index),
+                );
             }
         }
         let mut last_ms = world.now_ms;
         while let Some(((at_ms, _), planned)) = self.agenda.pop_first() {
             world.run_until(at_ms.max(world.now_ms));
-            match planned {
-                Planned::Again(Act::Rotate, index) => {
-                    let (site, log) = log_of(world, index);
-                    self.rotate(world, site, log);
-                }
-                Planned::Steps { .. } => self.happen(world, planned),
-                _ => {}
-            }
+            self.happen(world, planned);
             last_ms = world.now_ms;
         }
         world.run_until(last_ms);
@@ -254,6 +284,7 @@ impl Chaos {
 
     fn happen(&mut self, world: &mut World, planned: Planned) {
         match planned {
+            Planned::Once(act, number) => self.act(world, act, number),
             Planned::Again(act, number) => {
                 self.act(world, act, number);
                 let mean_s = self.rates.acts.iter().find(|(known, _)| *known == act);
@@ -307,8 +338,8 @@ impl Chaos {
     }
 
     fn act(&mut self, world: &mut World, act: Act, number: usize) {
+        *self.counts.entry(act).or_default() += 1;
         if !matches!(act, Act::Write | Act::Flush) {
-            self.happened += 1;
             world.trace.note(format!("{act:?} {number}"));
         }
         match act {
@@ -329,8 +360,15 @@ impl Chaos {
                 let after = 1 + self.random.below(600) as usize;
                 world.net.links[number].cut_after = Some(after);
             }
-            Act::Refuse => self.take_line(world, number, Line::Refused),
-            Act::Darken => self.take_line(world, number, Line::Dark),
+            Act::Refuse | Act::Darken => {
+                let until_ms = world.now_ms + self.away_ms();
+                let line = match act {
+                    Act::Refuse => Line::Refused,
+                    _ => Line::Dark,
+                };
+                self.take_line(world, number, line, until_ms);
+            }
+            Act::Outage => self.outage(world, number),
             Act::Shape => self.shape(world, number),
             Act::KillServer => self.kill_server(world, number),
             Act::ReloadServer => world.sites[number].reload(),
@@ -385,8 +423,9 @@ impl Chaos {
     fn rotate(&mut self, world: &mut World, site: usize, log: usize) {
         let epoch = world.sites[site].epoch;
         let at_ms = world.now_ms;
+        let is_powered = world.sites[site].powered;
         let log_ref = &mut world.sites[site].logs[log];
-        if log_ref.rotating || !log_ref.live_exists() {
+        if !is_powered || log_ref.rotating || !log_ref.live_exists() {
             return;
         }
         log_ref.rotating = true;
@@ -430,13 +469,42 @@ impl Chaos {
         }
     }
 
-    fn take_line(&mut self, world: &mut World, site: usize, line: Line) {
+    fn take_line(&mut self, world: &mut World, site: usize, line: Line, until_ms: u64) {
         if line == Line::Refused {
             self.cut(world, site);
         }
         world.net.links[site].line = line;
-        let at_ms = world.now_ms + self.away_ms();
-        self.plan(at_ms, Planned::LineUp(site));
+        self.plan(until_ms, Planned::LineUp(site));
+    }
+
+    /// The server, the collector or the line is away; and meanwhile the logs go on.
+    fn outage(&mut self, world: &mut World, site: usize) {
+        let mut at_ms = world.now_ms;
+        for _ in 0..1 + self.random.below(4) {
+            at_ms += 20_000 + self.random.below(20_000);
+            for log in 0..world.sites[site].logs.len() {
+                let index = log_index(world, site, log);
+                self.plan(at_ms, Planned::Once(Act::Rotate, index));
+                let written_ms = at_ms + 1 + self.random.below(20_000);
+                self.plan(written_ms, Planned::Once(Act::Write, index));
+            }
+        }
+        at_ms += 1 + self.random.below(30_000);
+        match self.random.below(3) {
+            0 if world.sites[site].server.is_some() => {
+                world.kill_server(site);
+                let epoch = world.sites[site].epoch;
+                self.plan(at_ms, Planned::StartServer(site, epoch));
+            }
+            1 if world.host.collector.is_some() => {
+                world.kill_collector();
+                self.plan(at_ms, Planned::StartCollector(world.host.epoch));
+            }
+            _ => {
+                let line = self.pick(&[Line::Refused, Line::Dark]);
+                self.take_line(world, site, line, at_ms);
+            }
+        }
     }
 
     fn line_up(&mut self, world: &mut World, site: usize) {

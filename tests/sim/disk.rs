@@ -1,6 +1,6 @@
 //! A file system on which a process can be killed at any call, a call can fail, room can end and descriptors are counted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,8 +114,8 @@ impl<S> Disk<S> {
     }
 
     /// The names that were given by renaming without overwriting, in that order.
-    pub fn kept(&self) -> Vec<PathBuf> {
-        self.0.kept.borrow().clone()
+    pub fn kept(&self) -> Ref<'_, Vec<PathBuf>> {
+        self.0.kept.borrow()
     }
 
     /// Somebody has taken the finished copies away.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Open};
 use crate::collect::backoff::Random;
@@ -15,12 +15,6 @@ use crate::collect::status::{Action, ServerIndex, Servers};
 use crate::store::model::{Handle, Model};
 use crate::time::{Civil, Mono, Now, Wall};
 
-pub const PERIODS: Periods = Periods {
-    retry_ms: 5_000,
-    wait_ms: 3_000,
-    idle_ms: 120_000,
-};
-
 pub struct Host {
     pub disk: Disk<Model>,
     pub feeds: Vec<Feed>,
@@ -30,6 +24,7 @@ pub struct Host {
     pub powered: bool,
     pub epoch: u32,
     pub random: Random,
+    pub periods: Periods,
     said: RefCell<Vec<(usize, String)>>,
 }
 
@@ -68,7 +63,7 @@ pub struct Slot {
 }
 
 impl Host {
-    pub fn new(seed: u64) -> Host {
+    pub fn new(seed: u64, idle_ms: u64) -> Host {
         Host {
             disk: Disk::new(Model::new()),
             feeds: Vec::new(),
@@ -77,6 +72,11 @@ impl Host {
             powered: true,
             epoch: 0,
             random: Random::new(seed),
+            periods: Periods {
+                retry_ms: 5_000,
+                wait_ms: 3_000,
+                idle_ms,
+            },
             said: RefCell::default(),
         }
     }
@@ -137,7 +137,7 @@ impl Host {
             },
             stamp: &|| Civil::from_unix((wall_ms / 1000) as i64).stamp(),
             boot: collector.boot.as_ref(),
-            periods: &PERIODS,
+            periods: &self.periods,
             random: &mut self.random,
             events: &mut |_, event: Event<'_>| {
                 // The dead say nothing.
@@ -161,7 +161,7 @@ impl Host {
             .collector
             .as_ref()
             .and_then(|collector| collector.slots[at].streaming_since);
-        since.is_some_and(|since| now.since_ms(since) >= PERIODS.retry_ms)
+        since.is_some_and(|since| now.since_ms(since) >= self.periods.retry_ms)
     }
 
     /// What the sources have said since the last call.
@@ -209,26 +209,26 @@ impl Host {
         collector.statuses.poll_timeout().map(Mono::ms)
     }
 
-    /// The finished copies of a source, oldest first, and then the live one: inode and bytes.
-    pub fn copies(&self, at: usize) -> Vec<(PathBuf, u64, Vec<u8>)> {
+    /// Shows the finished copies of a source, oldest first, and then the live one: inode and bytes.
+    pub fn each_copy(&self, at: usize, mut show: impl FnMut(&Path, u64, &[u8])) {
         let local = &self.feeds[at].local;
-        let is_rotated = |path: &PathBuf| {
+        let is_rotated = |path: &Path| {
             let name = path.to_str().unwrap();
             let stamp = name
                 .strip_prefix(local.as_str())
                 .and_then(|s| s.strip_prefix('.'));
             stamp.is_some_and(|stamp| stamp.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
         };
-        let mut names: Vec<PathBuf> = self.disk.kept().into_iter().filter(is_rotated).collect();
-        names.push(PathBuf::from(local));
-        let read = |path: PathBuf| {
+        let kept = self.disk.kept();
+        let live = PathBuf::from(local);
+        for path in kept.iter().filter(|path| is_rotated(path)).chain([&live]) {
             let name = path.to_str().unwrap();
             self.disk.with(|fs| {
-                let bytes = fs.read(name)?;
-                Some((path.clone(), fs.inode_of(name), bytes))
-            })
-        };
-        names.into_iter().filter_map(read).collect()
+                if let Some(bytes) = fs.disk().read(name) {
+                    show(path, fs.inode_of(name), bytes);
+                }
+            });
+        }
     }
 }
 

@@ -28,12 +28,16 @@ pub struct Log {
     touched_ms: u64,
     rotated: Vec<Rotated>,
     lines: u64,
+    /// All bytes that were ever written to it.
+    pub written: u64,
     /// Generations of which files have vanished since somebody looked, and whether they will be missed.
     destroyed: Vec<(u64, bool)>,
     /// Something was destroyed that the collector may not have had: it may speak of a loss.
     pub may_lose: bool,
     /// The clock was set back and the generation held is gone: nobody can tell what came after it.
     pub unsure: bool,
+    /// In classic nobody knows what comes next until the collector, which has finished so many copies, goes on.
+    pub untracked: Option<usize>,
     changed: bool,
     pub rotating: bool,
 }
@@ -42,8 +46,12 @@ pub struct Log {
 #[derive(Clone, Debug, Default)]
 pub struct Generation {
     pub inode: u64,
+    /// When it began.
+    pub born_ms: u64,
     /// Everything that was ever written to it.
     pub bytes: Vec<u8>,
+    /// So much of it is, or was last, in a file.
+    pub kept: usize,
     /// So much of it the collector has to have in the end.
     pub must: usize,
     /// So much of it the collector has to have, or to say that it was lost.
@@ -82,9 +90,11 @@ impl Log {
             touched_ms: 0,
             rotated: Vec::new(),
             lines: 0,
+            written: 0,
             destroyed: Vec::new(),
             may_lose: false,
             unsure: false,
+            untracked: None,
             changed: false,
             rotating: false,
         }
@@ -142,6 +152,7 @@ impl Log {
         }
         self.may_lose = false;
         self.unsure = false;
+        self.untracked = None;
     }
 
     /// The inode that the writer has open.
@@ -185,10 +196,12 @@ impl Log {
         };
         let inode = generation.inode;
         generation.bytes.extend_from_slice(bytes);
+        generation.kept += bytes.len();
         if !generation.harmed {
             generation.must = generation.bytes.len();
         }
         disk.with(|fs| fs.write_inode(inode, bytes));
+        self.written += bytes.len() as u64;
         self.touched_ms = now_ms;
         self.changed = true;
     }
@@ -242,6 +255,7 @@ impl Log {
         disk.with(|fs| fs.set_writers(inode, 1));
         self.generations.push_back(Generation {
             inode,
+            born_ms: now_ms,
             ..Generation::default()
         });
         self.live_exists = true;
@@ -345,6 +359,7 @@ impl Log {
         let Some(generation) = self.generation_mut(number) else {
             return;
         };
+        generation.kept = copied;
         if copied < generation.bytes.len() {
             generation.harmed = true;
             generation.must = copied;
@@ -380,7 +395,9 @@ impl Log {
         while self.rotated.len() > keep {
             let oldest = self.rotated.remove(0);
             disk.with(|fs| fs.remove(&oldest.name));
-            self.destroyed.push((oldest.generation, true));
+            if !oldest.compressed {
+                self.destroyed.push((oldest.generation, true));
+            }
             self.changed = true;
         }
     }
@@ -446,6 +463,7 @@ impl Log {
         self.begin(disk, inode, now_ms);
         if let Some(generation) = self.generations.back_mut() {
             generation.must = bytes.len();
+            generation.kept = bytes.len();
             generation.bytes = bytes;
         }
         self.writes_to = self.newest();

@@ -1,13 +1,17 @@
 //! Years of it: `cargo test --release --lib sim::long -- --ignored --nocapture`.
 //!
-//! Time jumps from event to event, keep-alives and looks at the files included; nothing is left out. Writes, rotations
-//! and failures come about as often as in a bad year, and once a month all is checked.
+//! Time jumps from event to event, keep-alives and looks at the files included. Every source is written to, and rotated
+//! twice a day, failures come about as often as in a bad year, and in every month there is an hour like those of the
+//! short runs; after it all is checked. A source-year is one source in one virtual year of that.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::time::Instant;
 
-use super::Sim;
-use super::chaos::YEARS;
+use super::chaos::{Act, DENSE, YEARS};
+use super::oracle::Violation;
+use super::{PROMPT, Pace, STORM_MS, Sim, from_env};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -17,21 +21,104 @@ const MONTH_MS: u64 = 30 * DAY_MS;
 /// One seed lives so long.
 const MONTHS: u64 = 12;
 
+/// The machines wake up rarely, so that quiet time goes by quickly.
+const PATIENT: Pace = Pace {
+    delay_checks_ms: &[600_000],
+    alive_s: 600,
+    idle_ms: 1_300_000,
+    catch_up_ms: 4_200_000,
+};
+
+/// One seed of so many has the pace of every day.
+const PROMPT_EVERY: u64 = 16;
+
 /// What was simulated so far.
 #[derive(Default)]
 struct Tally {
     source_days: u64,
-    rotations: u64,
-    happened: u64,
+    box_days: u64,
+    bytes: u64,
+    generations: u64,
     connections: u64,
+    counts: BTreeMap<Act, u64>,
     failed: Vec<u64>,
     next_seed: u64,
 }
 
+impl Tally {
+    fn add(&mut self, sim: &Sim) {
+        let (world, days) = (&sim.world, sim.world.now_ms / DAY_MS);
+        self.source_days += days * world.host.feeds.len() as u64;
+        self.box_days += days * world.sites.len() as u64;
+        for log in world.sites.iter().flat_map(|site| &site.logs) {
+            self.generations += log.newest();
+            self.bytes += log.written;
+        }
+        self.connections += u64::from(world.net.opened());
+        for (act, count) in &sim.chaos.counts {
+            *self.counts.entry(*act).or_default() += count;
+        }
+    }
+
+    fn count(&self, acts: &[Act]) -> u64 {
+        acts.iter().filter_map(|act| self.counts.get(act)).sum()
+    }
+
+    fn report(&self, first: u64, took_s: f64) -> String {
+        let years = self.source_days as f64 / 365.0;
+        format!(
+            "{years:.0} source-years ({:.0} of boxes) in {took_s:.0} s, {:.2} a second: {} generations, {} MB in {} writes, \
+             {} connections\n{} outages, {} boxes and {} log hosts without power, {} servers and {} collectors killed, \
+             {} failures of disks, {} clocks set, {} other interventions\n{} of {} seeds failed: {:?}",
+            self.box_days as f64 / 365.0,
+            years / took_s,
+            self.generations,
+            self.bytes / 1_000_000,
+            self.count(&[Act::Write]),
+            self.connections,
+            self.count(&[
+                Act::Cut,
+                Act::CutSoon,
+                Act::Refuse,
+                Act::Darken,
+                Act::Outage
+            ]),
+            self.count(&[Act::PowerBox]),
+            self.count(&[Act::PowerHost]),
+            self.count(&[Act::KillServer]),
+            self.count(&[Act::KillCollector]),
+            self.count(&[Act::FailReads, Act::FailWrites, Act::FillDisk, Act::Spoil]),
+            self.count(&[Act::BoxClock, Act::HostClock]),
+            self.count(&[
+                Act::Delete,
+                Act::Shape,
+                Act::ReloadServer,
+                Act::Hints,
+                Act::ReplaceSource,
+                Act::Usr1
+            ]),
+            self.failed.len(),
+            self.next_seed - first,
+            self.failed
+        )
+    }
+}
+
 impl Sim {
-    /// A month, and then the operator takes finished copies away and notes of losses.
+    /// A month with a bad hour in it, and then the operator takes finished copies away and notes of losses.
     fn month(&mut self) {
-        self.episode(MONTH_MS);
+        self.world.wakes_to_touch = false;
+        let before_ms = self.chaos.random.below(MONTH_MS);
+        for (rates, storm_ms) in [
+            (&YEARS, before_ms),
+            (&DENSE, STORM_MS),
+            (&YEARS, MONTH_MS - before_ms),
+        ] {
+            self.chaos.begin(&self.world, rates);
+            self.storm(storm_ms);
+        }
+        self.world.wakes_to_touch = true;
+        self.settle();
         let world = &mut self.world;
         for feed in &mut world.host.feeds {
             feed.said.clear();
@@ -57,15 +144,13 @@ impl Sim {
     }
 }
 
-/// A number from the environment.
-fn from_env(name: &str, default: u64) -> u64 {
-    let value = std::env::var(name).ok();
-    value.map_or(default, |value| value.parse().unwrap())
-}
-
 /// Runs one seed for its time.
 fn live(seed: u64, tally: &Mutex<Tally>) {
-    let mut sim = Sim::new(seed, &YEARS, false);
+    let pace = match seed % PROMPT_EVERY {
+        0 => &PROMPT,
+        _ => &PATIENT,
+    };
+    let mut sim = Sim::new(seed, pace, false);
     let run = catch_unwind(AssertUnwindSafe(|| {
         sim.first_contact();
         for _ in 0..MONTHS {
@@ -74,19 +159,13 @@ fn live(seed: u64, tally: &Mutex<Tally>) {
         sim.end();
     }));
     let mut tally = tally.lock().unwrap();
-    let (world, days) = (&sim.world, sim.world.now_ms / DAY_MS);
-    tally.source_days += days * world.host.feeds.len() as u64;
-    tally.rotations += world
-        .sites
-        .iter()
-        .flat_map(|site| &site.logs)
-        .map(|log| log.newest())
-        .sum::<u64>();
-    tally.happened += sim.chaos.happened;
-    tally.connections += u64::from(world.net.opened());
-    if run.is_err() {
+    tally.add(&sim);
+    if let Err(panic) = run {
+        let why = panic.downcast_ref::<Violation>();
         eprintln!(
-            "seed {seed} after {days} days; before that\n{}",
+            "seed {seed} after {} days: {}\nbefore that\n{}",
+            sim.world.now_ms / DAY_MS,
+            why.map_or("a panic", |violation| &violation.0),
             sim.world.trace.show()
         );
         tally.failed.push(seed);
@@ -102,6 +181,7 @@ fn years() {
         next_seed: first,
         ..Tally::default()
     });
+    let started = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let run = || {
         loop {
@@ -122,15 +202,6 @@ fn years() {
         }
     });
     let tally = tally.into_inner().unwrap();
-    println!(
-        "{} source-years, {} generations, {} failures and interventions, {} connections; {} of {} seeds failed: {:?}",
-        tally.source_days / 365,
-        tally.rotations,
-        tally.happened,
-        tally.connections,
-        tally.failed.len(),
-        tally.next_seed - first,
-        tally.failed
-    );
+    println!("{}", tally.report(first, started.elapsed().as_secs_f64()));
     assert!(tally.failed.is_empty());
 }

@@ -153,7 +153,12 @@ impl Chaos {
         for byte in &mut bytes[place..place + 4] {
             *byte ^= 0x55;
         }
-        world.host.disk.with(|fs| fs.rewrite(&path, &bytes));
+        // It is the disk that spoils them, not what is on the way to it.
+        world.host.disk.with(|fs| {
+            fs.flush();
+            fs.rewrite(&path, &bytes);
+            fs.flush();
+        });
         let inode = world.host.disk.with(|fs| fs.inode_of(&path));
         world.host.feeds[at].rotten.insert(inode);
     }

@@ -22,11 +22,12 @@ mod world;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use self::chaos::{Chaos, DENSE, Rates};
+use self::chaos::{Chaos, DENSE};
 use self::disk::Disk;
 use self::host::{Feed, Host};
 use self::log::Log;
 use self::net::Link;
+use self::oracle::{Violation, violated};
 use self::rotator::Rotator;
 use self::site::Site;
 use self::trace::Trace;
@@ -37,11 +38,61 @@ use crate::store::fake::Fake;
 /// Seeds of every `cargo test`, over all tests that share them.
 const SEEDS: u64 = 200;
 
+/// Seeds beyond those that found something, and what: it is found again if it comes back.
+const PINNED: [(u64, &str); 8] = [
+    (
+        507,
+        "what a box that lost its end had left was passed over, because its clock was set back",
+    ),
+    (605, "the same, with several generations behind it"),
+    (
+        723,
+        "our longer copy is the whole of what the box kept, but for lines that it never kept",
+    ),
+    (
+        1864,
+        "which generation an empty copy is of, nobody knows once a clock was set back",
+    ),
+    (1906, "a compressed file that is removed is no loss"),
+    (
+        2957,
+        "what is written to a truncated file that is deleted then is gone",
+    ),
+    (
+        3630,
+        "a disk that spoils bytes does not forget which are durable",
+    ),
+    (
+        3970,
+        "in classic nobody knows what comes after a loss until the collector has gone on",
+    ),
+];
+
 /// How long everything goes wrong, in one run.
 const STORM_MS: u64 = 2_400_000;
 
-/// Once faults stop, so much later everything has caught up and every status is right.
-const CATCH_UP_MS: u64 = 420_000;
+/// What the last blow leaves has so long before everything is repaired.
+const LAST_BLOW_MS: u64 = 200_000;
+
+/// How the programs are configured, and so how soon everything heals.
+struct Pace {
+    /// How often servers look at their files.
+    delay_checks_ms: &'static [u64],
+    /// How often servers send keep-alives.
+    alive_s: u64,
+    /// After so long without one the collector gives a connection up.
+    idle_ms: u64,
+    /// Once faults stop, so much later everything has caught up and every status is right.
+    catch_up_ms: u64,
+}
+
+/// What the programs do unless they are told otherwise, and faster.
+const PROMPT: Pace = Pace {
+    delay_checks_ms: &[1_000, 5_000, 60_000],
+    alive_s: 60,
+    idle_ms: 120_000,
+    catch_up_ms: 420_000,
+};
 
 /// 2026-11-22T13:29:56Z.
 const START_MS: i64 = 1_795_354_196_000;
@@ -49,36 +100,49 @@ const START_MS: i64 = 1_795_354_196_000;
 /// One run.
 struct Sim {
     seed: u64,
+    pace: &'static Pace,
     world: World,
     chaos: Chaos,
 }
 
 impl Sim {
-    fn new(seed: u64, rates: &'static Rates, print: bool) -> Sim {
-        let mut chaos = Chaos::new(seed, rates);
-        let mut world = World::new(Host::new(seed + 1), Trace::new(print));
+    fn new(seed: u64, pace: &'static Pace, print: bool) -> Sim {
+        let mut chaos = Chaos::new(seed, pace);
+        let mut world = World::new(Host::new(seed + 1, pace.idle_ms), Trace::new(print));
         let random = &mut chaos.random;
         world.host.wall_ms = START_MS;
         for number in 0..1 + random.below(3) as usize {
-            add_site(&mut world, number, rates, random);
+            add_site(&mut world, number, pace, random);
         }
-        Sim { seed, world, chaos }
+        Sim {
+            seed,
+            pace,
+            world,
+            chaos,
+        }
     }
 
     /// All of it; tells what happened as a number.
     fn run(&mut self) -> u64 {
         self.first_contact();
-        self.episode(STORM_MS);
+        self.chaos.begin(&self.world, &DENSE);
+        self.storm(STORM_MS - LAST_BLOW_MS);
+        self.settle();
         self.end();
         self.world.trace.hash()
     }
 
-    /// Everything goes wrong for a while; then it catches up and is checked.
-    fn episode(&mut self, storm_ms: u64) {
+    fn storm(&mut self, storm_ms: u64) {
         let until = self.world.now_ms + storm_ms;
         self.chaos.storm(&mut self.world, until);
+    }
+
+    /// A last blow, and then everything catches up and is checked.
+    fn settle(&mut self) {
+        self.chaos.last_blow(&mut self.world);
+        self.storm(LAST_BLOW_MS);
         self.chaos.calm(&mut self.world);
-        let until = self.world.now_ms + CATCH_UP_MS;
+        let until = self.world.now_ms + self.pace.catch_up_ms;
         self.world.run_until(until);
         self.check();
     }
@@ -86,10 +150,13 @@ impl Sim {
     /// Both programs end, and leave nothing open.
     fn end(&mut self) {
         self.world.stop_collector(None);
-        assert_eq!(self.world.host.disk.open_now(), 0);
+        let mut open = self.world.host.disk.open_now();
         for site in &mut self.world.sites {
             site.server = None;
-            assert_eq!(site.disk.open_now(), 0);
+            open += site.disk.open_now();
+        }
+        if open > 0 {
+            violated(format!("{open} descriptors were not closed"));
         }
     }
 
@@ -110,18 +177,17 @@ impl Sim {
     fn check(&self) {
         for at in 0..self.world.host.feeds.len() {
             if let Err(why) = self.world.check_feed(at) {
-                panic!("{why}\n{}", self.world.report(at));
+                violated(format!("{why}\n{}", self.world.report(at)));
             }
         }
         let open = self.world.host.disk.open_now();
-        assert!(
-            open <= 2 * self.world.host.feeds.len(),
-            "{open} descriptors are open"
-        );
+        if open > 2 * self.world.host.feeds.len() {
+            violated(format!("{open} descriptors are open"));
+        }
     }
 }
 
-fn add_site(world: &mut World, number: usize, rates: &Rates, random: &mut Random) {
+fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut Random) {
     let classic = random.below(5) == 0;
     let tmpfs = !classic && random.below(4) == 0;
     let reuses_inodes = !classic && (tmpfs || random.below(2) == 0);
@@ -139,8 +205,9 @@ fn add_site(world: &mut World, number: usize, rates: &Rates, random: &mut Random
         tmpfs,
         classic,
         old_server: classic && random.below(2) == 0,
-        delay_check_ms: rates.delay_checks_ms
-            [random.below(rates.delay_checks_ms.len() as u64) as usize],
+        pace,
+        delay_check_ms: pace.delay_checks_ms
+            [random.below(pace.delay_checks_ms.len() as u64) as usize],
         reversed: false,
     };
     for log in 0..1 + random.below(3) as usize {
@@ -186,7 +253,7 @@ fn rotator_for(classic: bool, random: &mut Random) -> Rotator {
 
 /// Runs one seed. A failure tells the seed, the step, and how to see more.
 fn run_seed(seed: u64, print: bool) -> u64 {
-    let mut sim = Sim::new(seed, &DENSE, print);
+    let mut sim = Sim::new(seed, &PROMPT, print);
     match catch_unwind(AssertUnwindSafe(|| sim.run())) {
         Ok(hash) => hash,
         Err(panic) => {
@@ -197,7 +264,10 @@ fn run_seed(seed: u64, print: bool) -> u64 {
                 sim.seed,
                 sim.world.trace.show()
             );
-            resume_unwind(panic);
+            match panic.downcast::<Violation>() {
+                Ok(violation) => panic!("{}", violation.0),
+                Err(panic) => resume_unwind(panic),
+            }
         }
     }
 }
@@ -220,10 +290,41 @@ fn seeds_lose_nothing_and_repeat_nothing_second_half() {
 }
 
 #[test]
+fn seeds_that_found_something_find_it_no_more() {
+    for (seed, found) in PINNED {
+        let run = catch_unwind(AssertUnwindSafe(|| run_seed(seed, false)));
+        assert!(run.is_ok(), "seed {seed}: {found}");
+    }
+}
+
+#[test]
 fn two_runs_of_a_seed_are_the_same() {
     for seed in [3, 4] {
         assert_eq!(run_seed(seed, false), run_seed(seed, false));
     }
+}
+
+/// For the hunt: other seeds, as many as wanted.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn more_seeds() {
+    let (first, count) = (
+        from_env("FETCHLOGS_SIM_SEED", SEEDS),
+        from_env("FETCHLOGS_SIM_SEEDS", 1_000),
+    );
+    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| run_seed(*seed, false))).is_err();
+    let failed: Vec<u64> = (first..first + count).filter(fails).collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {count} seeds failed: {failed:?}",
+        failed.len()
+    );
+}
+
+/// A number from the environment.
+fn from_env(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |value| value.parse().unwrap())
 }
 
 #[test]

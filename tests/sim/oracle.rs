@@ -1,7 +1,8 @@
 //! What the collector must hold, compared with what it holds; and what must be true at any moment.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 
 use super::host::Feed;
 use super::log::{Generation, ends};
@@ -14,6 +15,14 @@ type Copy = (PathBuf, u64, Vec<u8>);
 
 /// So many bytes a disk may spoil in a copy.
 const ROTTEN_MAX: usize = 16;
+
+/// What the oracle ends a run with: whatever else ends one is a panic of the product.
+pub struct Violation(pub String);
+
+/// Ends the run.
+pub fn violated(why: String) -> ! {
+    resume_unwind(Box::new(Violation(why)))
+}
 
 impl World {
     /// The whole promise, for a source that has had the time to catch up.
@@ -32,7 +41,7 @@ impl World {
         let generations: Vec<&Generation> = log.generations().collect();
         let (mut rotten, mut copies) = (Vec::new(), Vec::new());
         let is_start = |bytes: &[u8]| generations.iter().any(|g| g.bytes.starts_with(bytes));
-        for mut copy in self.host.copies(at) {
+        for mut copy in self.copies(at) {
             // After a power cut here, what the box has destroyed may end in zeros for ever.
             if self.host.epoch > 0 && !is_start(&copy.2) {
                 let zeros = copy.2.iter().rev().take_while(|byte| **byte == 0);
@@ -49,7 +58,7 @@ impl World {
             let generation = generations[n];
             // Where the box lost the end and wrote nothing more, our longer copy is the whole of it.
             let is_torn = n > 0 && generations[n - 1].torn;
-            let is_within = |copy: &Copy| copy.2.starts_with(&generation.bytes);
+            let is_within = |copy: &Copy| copy.2.starts_with(&generation.bytes[..generation.kept]);
             let is_last = n + 1 == generations.len();
             generation.must == 0
                 || (is_unsure && !is_last)
@@ -82,12 +91,31 @@ impl World {
             return Err(format!("generation {left} was not fetched"));
         }
         let last = held.iter().rposition(|held| *held > 0).unwrap_or_default();
-        let is_told = feed.says("lost ") || feed.says("truncated") || feed.says("forgotten");
+        let says = ["lost ", "truncated", "forgotten"];
+        let is_told = self.is_on_record(feed) || says.iter().any(|text| feed.says(text));
         let is_missing = |n: usize| {
             let is_torn = n > 0 && generations[n - 1].torn;
             held[n] < generations[n].traced && rotten.is_empty() && !is_torn
         };
-        let untold = (0..last).find(|&n| is_missing(n));
+        // Of a generation of which nothing is held only the inode is known: a later one with the same is taken for it.
+        let is_taken_for = |n: usize, later: usize| {
+            let is_same = generations[n].inode == generations[later].inode;
+            is_same && held[n] == 0 && held[later] > 0
+        };
+        let is_before_another =
+            |n: usize| (0..=n).any(|first| (n + 1..=last).any(|later| is_taken_for(first, later)));
+        // In classic a server that sent the whole of what is gone does not know whether anything came after it, and who
+        // dies between a rotation and the message has nothing on record.
+        let is_classic = self.sites[feed.site].classic;
+        let is_after_whole = |n: usize| {
+            let before = (0..n).rfind(|&before| held[before] > 0);
+            before.is_none_or(|before| held[before] >= generations[before].kept)
+        };
+        let is_hushed = |n: usize| {
+            is_classic && (is_after_whole(n) || feed.says("finished an interrupted rotation"))
+        };
+        let is_untold = |&n: &usize| is_missing(n) && !is_before_another(n) && !is_hushed(n);
+        let untold = (0..last).find(is_untold);
         match untold.filter(|_| !is_told) {
             Some(n) => Err(format!(
                 "only {} bytes of generation {n} are held and that is not told",
@@ -101,20 +129,26 @@ impl World {
     fn check_verified(&self, at: usize) -> Result<(), String> {
         let feed = &self.host.feeds[at];
         let log = &self.sites[feed.site].logs[feed.log];
-        for (path, _, bytes) in self.host.copies(at) {
+        let mut wrong = Ok(());
+        self.host.each_copy(at, |path, _, bytes| {
             let ending = format!(" {}", path.display());
             let is_verified =
                 |line: &String| line.starts_with("verified ") && line.ends_with(&ending);
-            let is_true = || log.generations().any(|g| g.bytes.starts_with(&bytes));
+            let is_true = || log.generations().any(|g| g.bytes.starts_with(bytes));
             if feed.said.iter().any(is_verified) && !is_true() {
-                return Err(format!(
-                    "{} is said to be verified: {}",
-                    path.display(),
-                    ends(&bytes)
-                ));
+                let (path, ends) = (path.display(), ends(bytes));
+                wrong = Err(format!("{path} is said to be verified: {ends}"));
             }
-        }
-        Ok(())
+        });
+        wrong
+    }
+
+    fn copies(&self, at: usize) -> Vec<Copy> {
+        let mut copies = Vec::new();
+        self.host.each_copy(at, |path, inode, bytes| {
+            copies.push((path.to_path_buf(), inode, bytes.to_vec()));
+        });
+        copies
     }
 
     /// Nothing is said to be lost while all is there.
@@ -169,7 +203,7 @@ impl World {
     pub fn check_pointers(&self) {
         for at in 0..self.host.feeds.len() {
             if let Err(why) = self.check_pointer(at) {
-                panic!("{}: {why}", self.host.feeds[at].local);
+                violated(format!("{}: {why}", self.host.feeds[at].local));
             }
         }
     }
@@ -206,18 +240,27 @@ impl World {
     /// How much of a generation the collector holds in one copy for certain: the last frame may not be whole yet, and
     /// is taken back where its end does not come.
     pub fn held(&self, at: usize, generation: &Generation) -> usize {
-        let local = &self.host.feeds[at].local;
-        let held = |(path, _, bytes): &Copy| match generation.bytes.starts_with(bytes) {
-            true if path.to_str() == Some(local) => bytes.len().saturating_sub(DATA_MAX),
-            true => bytes.len(),
-            false => 0,
-        };
-        self.host
-            .copies(at)
-            .iter()
-            .map(held)
-            .max()
-            .unwrap_or_default()
+        let local = Path::new(&self.host.feeds[at].local);
+        let mut most = 0;
+        self.host.each_copy(at, |path, _, bytes| {
+            most = most.max(held_in(bytes, path == local, generation));
+        });
+        most
+    }
+
+    /// The same of all generations that are of interest.
+    fn held_of_all(&self, at: usize) -> Vec<usize> {
+        let feed = &self.host.feeds[at];
+        let log = &self.sites[feed.site].logs[feed.log];
+        let mut held = vec![0; log.generations().count()];
+        let local = Path::new(&feed.local);
+        self.host.each_copy(at, |path, _, bytes| {
+            let is_live = path == local;
+            for (most, generation) in held.iter_mut().zip(log.generations()) {
+                *most = held_in(bytes, is_live, generation).max(*most);
+            }
+        });
+        held
     }
 
     // What the box destroys.
@@ -225,20 +268,41 @@ impl World {
     /// Whether the server holds the file of a generation open for a source that is connected.
     fn is_followed(&self, at: usize, inode: u64) -> bool {
         let feed = &self.host.feeds[at];
+        self.sites[feed.site].disk.is_open(inode) && self.sessions_of(at) == 1
+    }
+
+    /// The sessions that serve the log of a source that is connected.
+    fn sessions_of(&self, at: usize) -> usize {
+        let feed = &self.host.feeds[at];
         let site = &self.sites[feed.site];
-        let conn = self.host.collector.as_ref().and_then(|c| c.slots[at].conn);
-        let stands = conn
-            .and_then(|conn| self.net.conns.get(&conn))
-            .is_some_and(|conn| conn.at_host && conn.at_box);
+        let stands = self.is_connected(at);
         let Some(server) = site.server.as_ref().filter(|_| stands) else {
-            return false;
+            return 0;
         };
         let index = server.config.index_of(feed.remote.as_ref());
         let of_log = server
             .sessions
             .iter()
             .filter(|served| served.session.file() == index);
-        site.disk.is_open(inode) && of_log.count() == 1
+        of_log.count()
+    }
+
+    fn is_connected(&self, at: usize) -> bool {
+        let conn = self.host.collector.as_ref().and_then(|c| c.slots[at].conn);
+        conn.and_then(|conn| self.net.conns.get(&conn))
+            .is_some_and(|conn| conn.at_host && conn.at_box)
+    }
+
+    /// Whether what is gone has left a trace. With a server that looks, the kernel told of it, or else it was there for
+    /// longer than the time between two looks. Without one an older generation that is still there hides the gap.
+    fn is_traced(&self, at: usize, number: u64, generation: &Generation) -> bool {
+        let feed = &self.host.feeds[at];
+        let site = &self.sites[feed.site];
+        let log = &site.logs[feed.log];
+        match self.sessions_of(at) > 0 {
+            true => site.hints || self.now_ms - generation.born_ms > site.delay_check_ms,
+            false => !log.numbers().any(|n| n < number && log.is_on_disk(n)),
+        }
     }
 
     /// Settles what the collector must still have of what the box has just destroyed.
@@ -246,6 +310,12 @@ impl World {
         let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
         let classic = self.sites[site].classic;
         let set_back = self.sites[site].set_back;
+        if let Some(kept) = self.sites[site].logs[log].untracked {
+            match kept == self.kept_of(at) {
+                true => self.excuse_old(at),
+                false => self.sites[site].logs[log].untracked = None,
+            }
+        }
         for (number, missed) in self.sites[site].logs[log].take_destroyed() {
             let log_ref = &self.sites[site].logs[log];
             let Some(generation) = log_ref.generation(number) else {
@@ -253,7 +323,11 @@ impl World {
             };
             let held = self.held(at, generation);
             let on_disk = log_ref.is_on_disk(number);
-            let followed = !on_disk && self.is_followed(at, generation.inode);
+            // What is in a file after it was truncated is looked for under its name only.
+            let before = number.checked_sub(1).and_then(|n| log_ref.generation(n));
+            let is_second = before.is_some_and(|before| before.inode == generation.inode);
+            let followed = !on_disk && !is_second && self.is_followed(at, generation.inode);
+            let is_traced = self.is_traced(at, number, generation);
             let log = &mut self.sites[site].logs[log];
             let Some(generation) = log.generation_mut(number) else {
                 continue;
@@ -262,8 +336,8 @@ impl World {
                 generation.fragile = true;
                 continue;
             }
-            if missed {
-                generation.traced = generation.bytes.len();
+            if missed && is_traced {
+                generation.traced = generation.kept;
             }
             let generation_is_short = held < generation.bytes.len();
             generation.must = if on_disk {
@@ -313,6 +387,10 @@ impl World {
     pub fn note_lost_copies(&mut self) {
         for at in 0..self.host.feeds.len() {
             let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
+            let set_back = self.sites[site].set_back;
+            let local = &self.host.feeds[at].local;
+            let live = self.host.disk.with(|fs| fs.read(local)).unwrap_or_default();
+            self.sites[site].logs[log].unsure |= set_back && live.is_empty();
             for number in self.sites[site].logs[log].numbers() {
                 let log_ref = &self.sites[site].logs[log];
                 let Some(generation) = log_ref.generation(number) else {
@@ -333,16 +411,26 @@ impl World {
         }
     }
 
-    /// In classic a server that has not seen what is gone cannot tell what comes after it.
+    /// How many copies a source has finished, as far as it said so.
+    fn kept_of(&self, at: usize) -> usize {
+        let said = &self.host.feeds[at].said;
+        said.iter()
+            .filter(|line| line.contains(" kept as "))
+            .count()
+    }
+
+    /// In classic a server that has not seen what is gone cannot tell what comes after it, until the collector has gone
+    /// on to another generation.
     fn excuse_old(&mut self, at: usize) {
         let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
+        self.sites[site].logs[log].untracked = Some(self.kept_of(at));
         let newest = self.sites[site].logs[log].newest();
         let numbers = self.sites[site].logs[log].numbers();
-        for number in numbers.filter(|number| *number != newest) {
-            let held = self.sites[site].logs[log]
-                .generation(number)
-                .map_or(0, |generation| self.held(at, generation));
-            if let Some(generation) = self.sites[site].logs[log].generation_mut(number) {
+        let held = self.held_of_all(at);
+        for (number, held) in numbers.zip(held) {
+            if let Some(generation) = self.sites[site].logs[log].generation_mut(number)
+                && number != newest
+            {
                 generation.must = generation.must.min(held);
             }
         }
@@ -358,7 +446,7 @@ impl World {
             feed.local, feed.site, self.now_ms
         );
         report += &site.logs[feed.log].report(&site.disk);
-        for (path, inode, bytes) in self.host.copies(at) {
+        for (path, inode, bytes) in self.copies(at) {
             let rotten = if feed.rotten.contains(&inode) {
                 " rotten"
             } else {
@@ -392,6 +480,15 @@ impl World {
 }
 
 /// The generation that begins most like a copy, and where they part.
+/// How much of a generation a copy holds for certain.
+fn held_in(copy: &[u8], is_live: bool, generation: &Generation) -> usize {
+    match (generation.bytes.starts_with(copy), is_live) {
+        (true, true) => copy.len().saturating_sub(DATA_MAX),
+        (true, false) => copy.len(),
+        (false, _) => 0,
+    }
+}
+
 fn nearest(bytes: &[u8], generations: &[&Generation]) -> String {
     let common = |g: &Generation| {
         bytes

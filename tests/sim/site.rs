@@ -1,5 +1,6 @@
 //! A box: its disk, its clock, its logs, and the server's process as its shell drives it.
 
+use super::Pace;
 use super::disk::{Disk, Open};
 use super::log::Log;
 use crate::serve::config::Config;
@@ -27,6 +28,7 @@ pub struct Site {
     pub classic: bool,
     /// The server is an old one, which knows nothing else.
     pub old_server: bool,
+    pub pace: &'static Pace,
     pub delay_check_ms: u64,
     /// The order of the logs in the configuration, which a HUP may change.
     pub reversed: bool,
@@ -51,8 +53,9 @@ impl Site {
     pub fn config(&self) -> Config {
         let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
         let mut text = format!(
-            "$delay_check = {}; $alive_interval = 60; $timeout_write = 60; $grace = 10;\n",
-            seconds(self.delay_check_ms)
+            "$delay_check = {}; $alive_interval = {}; $timeout_write = 60; $grace = 10;\n",
+            seconds(self.delay_check_ms),
+            self.pace.alive_s
         );
         let mut lines: Vec<String> = self
             .logs
