@@ -11,6 +11,9 @@ const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 const TIME: Duration = Duration::from_secs(20);
 const TRACED: Duration = Duration::from_secs(10);
 
+/// What a process has open besides.
+const DESCRIPTORS_BESIDES: usize = 100;
+
 /// One row for each count.
 pub fn run(figures: &mut Figures) {
     head(&[
@@ -26,6 +29,8 @@ pub fn run(figures: &mut Figures) {
     ]);
     let mut first: Option<(usize, f64, f64)> = None;
     for count in COUNTS {
+        // Each source takes two descriptors, and not everybody may have as many as that.
+        let count = count.min(descriptors().saturating_sub(DESCRIPTORS_BESIDES) / 2);
         let mut stand = Stand::new(count);
         stand.start();
         let pids = [stand.server_pid(), stand.collector_pid()];
@@ -60,4 +65,11 @@ pub fn run(figures: &mut Figures) {
             figures.cell(&format!("idle {count} collector calls"), collector_calls),
         ]);
     }
+}
+
+/// How many a process may have open; root may have as many as it likes, unless that is forbidden too.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
