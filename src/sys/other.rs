@@ -9,7 +9,6 @@ use std::path::Path;
 use heapless::String;
 
 use super::clock::Reading;
-use super::files::open_dir;
 use super::inotify::{Event, Watch, WatchId};
 
 /// Always `Unsupported`: link, sync and unlink instead.
