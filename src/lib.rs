@@ -19,6 +19,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(any(feature = "gen_numbers", feature = "fetch_logs")))]
+compile_error!("choose a program: --features gen_numbers, fetch_logs or both");
+
 pub mod applets;
 pub mod collect;
 #[cfg(feature = "demo")]

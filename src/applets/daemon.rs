@@ -18,7 +18,7 @@ pub const OPTIONS: &str = "bsP:u:";
 /// until the event loop runs.
 pub fn catch_signals(program: &str) -> Result<Signals, Exit> {
     Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
-        .map_err(|error| Exit::failure(program, format!("cannot catch signals: {error}")))
+        .map_err(|error| Exit::failure(program, format_args!("cannot catch signals: {error}")))
 }
 
 /// A daemon that has taken all steps but the last.
@@ -33,7 +33,7 @@ impl Daemon {
     /// needs privileges, and whatever the operator should hear of at once, comes before.
     pub fn start(program: &'static str, parsed: &Parsed) -> Result<Daemon, Exit> {
         let failed =
-            |what: &str, error: io::Error| Exit::failure(program, format!("{what}: {error}"));
+            |what: &str, error: io::Error| Exit::failure(program, format_args!("{what}: {error}"));
         set_process_name(program);
         ignore_stray_signals();
         let background = if options::has(parsed, 'b') {
@@ -66,7 +66,7 @@ impl Daemon {
         Reactor::new(signals).map_err(|error| {
             Exit::failure(
                 self.program,
-                format!("cannot set up the event loop: {error}"),
+                format_args!("cannot set up the event loop: {error}"),
             )
         })
     }
@@ -84,7 +84,7 @@ impl Daemon {
         background.ready().map_err(|error| {
             Exit::failure(
                 self.program,
-                format!("cannot go to the background: {error}"),
+                format_args!("cannot go to the background: {error}"),
             )
         })
     }
@@ -95,7 +95,7 @@ fn create_pid_file(program: &str, path: &OsStr) -> Result<PidFile, Exit> {
     PidFile::create(path).map_err(|error| {
         Exit::failure(
             program,
-            format!("cannot write the pid file {}: {error}", path.display()),
+            format_args!("cannot write the pid file {}: {error}", path.display()),
         )
     })
 }

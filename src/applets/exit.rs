@@ -5,8 +5,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// An exit status other than 0, and what to tell about it.
+///
+/// Behind a pointer, because every step of an applet may return one.
 #[derive(Debug)]
-pub struct Exit {
+pub struct Exit(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     status: u8,
     message: String,
 }
@@ -17,43 +22,35 @@ const FAULTY_CONFIGURATION: u8 = 78;
 impl Exit {
     /// 2: the command line makes no sense. Shows the usage.
     pub fn misuse(program: &str, what: &str, usage: &str) -> Exit {
-        Exit {
-            status: 2,
-            message: format!("{program}: {what}\n{usage}"),
-        }
+        Exit::new(2, format!("{program}: {what}\n{usage}"))
     }
 
     /// 1: something went wrong that is not the operator's wording.
     pub fn failure(program: &str, what: impl Display) -> Exit {
-        Exit {
-            status: 1,
-            message: format!("{program}: {what}\n"),
-        }
+        Exit::new(1, format!("{program}: {what}\n"))
     }
 
     /// 78: the configuration cannot be used; `what` has a line for each fault.
     pub fn configuration(what: impl Display) -> Exit {
-        Exit {
-            status: FAULTY_CONFIGURATION,
-            message: format!("{what}\n"),
-        }
+        Exit::new(FAULTY_CONFIGURATION, format!("{what}\n"))
     }
 
     /// Any status, when everything has been told already.
     pub fn silent(status: u8) -> Exit {
-        Exit {
-            status,
-            message: String::new(),
-        }
+        Exit::new(status, String::new())
+    }
+
+    fn new(status: u8, message: String) -> Exit {
+        Exit(Box::new(Inner { status, message }))
     }
 
     /// Tells on stderr what is wrong.
     pub fn explain(&self) {
-        let _ = io::stderr().write_all(self.message.as_bytes());
+        let _ = io::stderr().write_all(self.0.message.as_bytes());
     }
 
     /// The status for the system.
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(self.status)
+        ExitCode::from(self.0.status)
     }
 }

@@ -80,7 +80,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     daemon.ready()?;
     collector
         .run()
-        .map_err(|error| Exit::failure(NAME, format!("the event loop failed: {error}")))
+        .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))
 }
 
 fn periods(parsed: &Parsed) -> Result<Periods, String> {
@@ -101,12 +101,15 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         .and_then(|_| std::fs::remove_file(&probe))
         .map_err(|error| {
             let dir = snmp_dir.display();
-            Exit::failure(NAME, format!("cannot write status files to {dir}: {error}"))
+            Exit::failure(
+                NAME,
+                format_args!("cannot write status files to {dir}: {error}"),
+            )
         })?;
     let path = snmp_dir.join(".fetch_logs.lock");
     let failed = |error| {
         let path = path.display();
-        Exit::failure(NAME, format!("cannot lock {path}: {error}"))
+        Exit::failure(NAME, format_args!("cannot lock {path}: {error}"))
     };
     let mut options = File::options();
     let file = files::careful(options.write(true).create(true)).open(&path);
@@ -115,13 +118,19 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         None => Ok(file),
         Some(pid) => {
             let dir = snmp_dir.display();
-            let what = format!("another collector, process {pid}, writes status files to {dir}");
-            Err(Exit::failure(NAME, what))
+            Err(Exit::failure(
+                NAME,
+                format_args!("another collector, process {pid}, writes status files to {dir}"),
+            ))
         }
     }
 }
 
 fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
-    std::path::absolute(path)
-        .map_err(|error| Exit::failure(NAME, format!("cannot find {}: {error}", path.display())))
+    std::path::absolute(path).map_err(|error| {
+        Exit::failure(
+            NAME,
+            format_args!("cannot find {}: {error}", path.display()),
+        )
+    })
 }

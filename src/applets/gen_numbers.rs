@@ -1,6 +1,7 @@
 //! `gen_numbers`, the log server.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -48,15 +49,15 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         Some(path) => PathBuf::from(path),
         None => default_config(called),
     };
-    let failed = |what: String| Exit::failure(NAME, what);
+    let failed = |what: fmt::Arguments| Exit::failure(NAME, what);
     let path = std::path::absolute(&path)
-        .map_err(|error| failed(format!("cannot find {}: {error}", path.display())))?;
+        .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
     let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
     if options::has(&parsed, 't') {
         return Ok(());
     }
     let socket = bind(&config)
-        .map_err(|error| failed(format!("cannot listen on {}: {error}", config.bind)))?;
+        .map_err(|error| failed(format_args!("cannot listen on {}: {error}", config.bind)))?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let report = if options::has(&parsed, 's') {
         Report::to_syslog(NAME)
@@ -65,11 +66,11 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     };
     let reactor = daemon.reactor(signals)?;
     let mut server = Server::new(path, config, socket, reactor, report)
-        .map_err(|error| failed(format!("cannot start: {error}")))?;
+        .map_err(|error| failed(format_args!("cannot start: {error}")))?;
     daemon.ready()?;
     server
         .run()
-        .map_err(|error| failed(format!("the event loop failed: {error}")))
+        .map_err(|error| failed(format_args!("the event loop failed: {error}")))
 }
 
 /// The configuration beside the name the program was called by, if it has one of its own; that is where fetchlogs 1.1

@@ -7,10 +7,14 @@ mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
 mod exit;
+#[cfg(feature = "fetch_logs")]
 mod fetch_logs;
+#[cfg(feature = "gen_numbers")]
 mod gen_numbers;
 mod options;
+#[cfg(feature = "fetch_logs")]
 mod seconds;
+#[cfg(feature = "fetch_logs")]
 mod snmp_from_file;
 
 use std::ffi::{OsStr, OsString};
@@ -29,8 +33,11 @@ struct Applet {
 }
 
 const APPLETS: &[Applet] = &[
+    #[cfg(feature = "gen_numbers")]
     gen_numbers::APPLET,
+    #[cfg(feature = "fetch_logs")]
     fetch_logs::APPLET,
+    #[cfg(feature = "fetch_logs")]
     snmp_from_file::APPLET,
     #[cfg(feature = "demo")]
     demo::APPLET,
@@ -113,7 +120,7 @@ fn overview() -> String {
 fn print(text: &str) -> Result<(), Exit> {
     io::stdout()
         .write_all(text.as_bytes())
-        .map_err(|error| Exit::failure("fetchlogs", format!("cannot print: {error}")))
+        .map_err(|error| Exit::failure("fetchlogs", format_args!("cannot print: {error}")))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn verify(wanted: Ids) -> io::Result<()> {
 }
 
 fn unknown(user: &str) -> io::Error {
-    let text = format!("no user \"{}\" in {PASSWD}", user.escape_debug());
+    let text = format!("no user \"{}\" in {PASSWD}", user.as_bytes().escape_ascii());
     io::Error::new(ErrorKind::NotFound, text)
 }
 

@@ -29,7 +29,8 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     let config =
         config_file::read(Path::new(config_path), Config::parse).map_err(Exit::configuration)?;
-    let failed = |what: &str, error: io::Error| Exit::failure(NAME, format!("{what}: {error}"));
+    let failed =
+        |what: &str, error: io::Error| Exit::failure(NAME, format_args!("{what}: {error}"));
     let reactor = Signals::install(&[Signal::Term, Signal::Int])
         .and_then(Reactor::new)
         .map_err(|error| failed("cannot set up the event loop", error))?;
