@@ -216,9 +216,10 @@ impl<F> LocalCopy<F> {
         change: Change,
         means: &mut Means<'_, S>,
     ) -> Result<Progress, Fault> {
-        self.live = None;
-        self.live = Some(means.create_live()?);
+        let next = means.create_live()?;
         means.replace_pointer()?;
+        // Only now may the old copy's lock go: without one of the two anybody might finish the rotation.
+        self.live = Some(next);
         Ok(self.made(change))
     }
 

@@ -62,12 +62,25 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         }
     }
 
+    /// Refuses to go on if the pointer is not what it was when it was read, before the lock was taken.
+    fn is_still_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), Fault> {
+        if self.read_pointer()?.as_ref() == pointer {
+            return Ok(());
+        }
+        let busy = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another collector has just written it",
+        );
+        Err(system("go by the pointer file", &self.paths.pointer, busy))
+    }
+
     /// No pointer: a local copy that holds anything is not ours to continue and is set aside.
     pub(super) fn open_without_pointer(
         &mut self,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
         let mut live = self.open_live()?;
+        self.is_still_pointer(None)?;
         if live.as_ref().is_some_and(|live| live.size > 0) {
             let (_, rotated) = self.free_name()?;
             self.rename_live(&rotated)?;
@@ -89,7 +102,9 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         mut pointer: Pointer,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
-        let mut live = match self.open_live()? {
+        let held = self.open_live()?;
+        self.is_still_pointer(Some(&pointer))?;
+        let mut live = match held {
             Some(live) => live,
             None => {
                 found(Found::CopyMissing);
@@ -113,6 +128,10 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         pending: Pending,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
+        let announced = Pointer {
+            pending: Some(pending.clone()),
+            ..pointer.clone()
+        };
         // Beside a pending rotation, what is said of a generation is said of the next one.
         let mut next = Pointer {
             inode: pending.next,
@@ -126,6 +145,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         let local = self.stat_path(&self.paths.local)?;
         let kept = self.stat_path(&rotated)?;
         let kept_is_old = kept.as_ref().is_some_and(is_old);
+        // Whoever rotates keeps the lock of the old copy, whatever its name, until the next one has its own.
+        let locked = match local {
+            None if kept_is_old => self.open_locked(&rotated)?,
+            _ => self.open_live()?,
+        };
+        self.is_still_pointer(Some(&announced))?;
         match local {
             Some(local) if is_old(&local) && kept_is_old => {
                 self.sync_dir(&self.paths.local_dir)?;
@@ -145,6 +170,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             Some(_) => {
                 // What came after the rotation is as old as the rotation, and so is the boot that is known of it.
                 self.write_pointer(&next)?;
+                drop(locked);
                 return self.open_plain(next, found);
             }
             None if kept_is_old => found(Found::RotationFinished(rotated)),
@@ -262,12 +288,15 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
 
     /// Opens and locks the local copy if it exists.
     pub(super) fn open_live(&mut self) -> Result<Option<Live<F>>, Fault> {
-        let path = &self.paths.local;
+        self.open_locked(&self.paths.local)
+    }
+
+    fn open_locked(&mut self, path: &Path) -> Result<Option<Live<F>>, Fault> {
         let file = self
             .store
             .open_append(path)
             .map_err(|error| system("open", path, error))?;
-        file.map(|file| self.lock(file, false)).transpose()
+        file.map(|file| self.lock(file, path, false)).transpose()
     }
 
     /// Creates and locks an empty local copy.
@@ -277,17 +306,16 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             .store
             .create_new(path)
             .map_err(|error| system("create", path, error))?;
-        self.lock(file, true)
+        self.lock(file, path, true)
     }
 
-    pub(super) fn lock(&mut self, file: F, new_name: bool) -> Result<Live<F>, Fault> {
-        let path = &self.paths.local;
+    fn lock(&mut self, file: F, path: &Path, new_name: bool) -> Result<Live<F>, Fault> {
         let holder = self
             .store
             .lock(&file)
             .map_err(|error| system("lock", path, error))?;
         if let Some(pid) = holder {
-            return Err(Fault::Locked(path.clone(), pid));
+            return Err(Fault::Locked(path.to_path_buf(), pid));
         }
         let stat = self
             .store

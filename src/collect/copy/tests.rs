@@ -155,6 +155,34 @@ fn a_copy_that_another_process_writes_is_left_alone() {
     assert!(matches!(fixture.open(), Err(Fault::Locked(_, 4711))));
 }
 
+/// The inode that a file has here.
+fn inode_of(disk: &Fake, path: &str) -> u64 {
+    let stat = disk.clone().stat_path(Path::new(path)).unwrap().unwrap();
+    stat.id.inode.0
+}
+
+#[test]
+fn a_rotation_that_another_process_is_making_is_left_alone() {
+    for steps in 1..4 {
+        let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
+        let inode = inode_of(&fixture.disk, "/l/m");
+        fixture.with(|means| copy.start_change(classic(8), None, means));
+        for _ in 0..steps {
+            fixture
+                .with(|means| copy.step_change(Syncs::Own, means))
+                .unwrap();
+        }
+        fixture.disk.lock_elsewhere(inode);
+        let (names, pointer) = (fixture.disk.names(), fixture.disk.read("/p/m"));
+        assert!(
+            matches!(fixture.open(), Err(Fault::Locked(_, 4711))),
+            "{steps}"
+        );
+        assert_eq!(fixture.disk.names(), names);
+        assert_eq!(fixture.disk.read("/p/m"), pointer);
+    }
+}
+
 #[test]
 fn the_pointer_is_there_before_the_first_byte() {
     let (fixture, copy) = Fixture::streaming(7, b"");
