@@ -1,8 +1,9 @@
 //! The status files as files: replaced by rename, touched, taken away when their server is no longer configured.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -72,7 +73,10 @@ impl Statuses {
             };
             let path = self.dir.join(&*file_name(address));
             let result = match action {
-                Action::Write(text) => replace(&path, text),
+                // A disk without room for a new file mostly has room for other letters in the old one.
+                Action::Write(text) => {
+                    replace(&path, text).or_else(|error| rewrite(&path, text).map_err(|_| error))
+                }
                 Action::Touch => touch(&path),
             };
             let report = self.servers.done(server, result.is_ok(), now.mono);
@@ -106,6 +110,23 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(scratch, path)
 }
 
+/// Writes a status file where it is. The texts are so short that no reader finds half of one.
+fn rewrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = open_regular(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    let file = files::careful(OpenOptions::new().write(true)).open(path)?;
+    let metadata = file.metadata()?;
+    // Another name may lead to it, too: then it is somebody's.
+    if !metadata.is_file() || metadata.nlink() > 1 {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    Ok(file)
+}
+
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     files::careful(OpenOptions::new().write(true).create_new(true))
         .open(path)?
@@ -115,11 +136,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 /// Makes a status file's time of last write the present one. Anything but a regular file in its place is an error, and
 /// is replaced thereupon.
 fn touch(path: &Path) -> io::Result<()> {
-    let file = files::careful(OpenOptions::new().write(true)).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    file.set_modified(SystemTime::now())
+    open_regular(path)?.set_modified(SystemTime::now())
 }
 
 #[cfg(test)]
@@ -146,6 +163,28 @@ mod tests {
         replace(&path, "ERR\n").unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
         assert!(touch(&path).is_ok());
+    }
+
+    #[test]
+    fn where_no_file_can_be_made_the_present_one_gets_the_new_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let path = dir.path().join("10.0.0.1");
+        fs::write(&path, "OK\n").unwrap();
+        // What cannot be removed is as good as a disk without room.
+        fs::create_dir(dir.path().join("10.0.0.1.tmp")).unwrap();
+        let mut statuses = Statuses::new(dir.path().to_path_buf(), Mono::default());
+        let server = statuses.add_source(address);
+        let mut journal = Journal::new(false);
+        statuses.write_due(Now::default(), &mut journal);
+        assert_eq!(fs::read(&path).unwrap(), b"ERR\n");
+        statuses.set(server, true, false);
+        statuses.write_due(Now::default(), &mut journal);
+        assert_eq!(fs::read(&path).unwrap(), b"OK\n");
+        fs::hard_link(&path, dir.path().join("victim")).unwrap();
+        statuses.set(server, false, true);
+        statuses.write_due(Now::default(), &mut journal);
+        assert_eq!(fs::read(&path).unwrap(), b"OK\n");
     }
 
     #[test]
