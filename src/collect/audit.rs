@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use super::copy::Finished;
+use super::copy::{Finished, is_shortage};
 use super::framed::LateDigest;
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
@@ -23,7 +23,7 @@ pub struct Audit<F> {
     asked_in_vain: bool,
     /// Those whose digest is known.
     waiting: VecDeque<Finished>,
-    /// Those that could not be opened for a reason that passes.
+    /// Those that could not be compared or healed for a reason that passes.
     later: VecDeque<Finished>,
     /// When those are tried again.
     again_at: Option<Mono>,
@@ -122,6 +122,12 @@ impl<F> Audit<F> {
         self.asked_in_vain = false;
     }
 
+    /// A copy is to be compared at `again_at`, or a bit earlier if another one is.
+    pub fn postpone(&mut self, finished: Finished, again_at: Mono) {
+        self.later.push_back(finished);
+        self.again_at = Some(self.again_at.map_or(again_at, |at| at.min(again_at)));
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if at all.
     pub fn poll_timeout(&self) -> Option<Mono> {
         self.again_at
@@ -205,9 +211,8 @@ impl<F> Audit<F> {
                         md5: Md5::new(),
                         done: 0,
                     },
-                    Err(error) if passes(&error) => {
-                        self.later.push_back(finished);
-                        self.again_at = Some(now.plus_ms(CHECK_AGAIN_MS));
+                    Err(error) if is_shortage(&error) => {
+                        self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
                         return None;
                     }
                     Err(error) => return Some(Verdict::Unreadable(finished.path, error)),
@@ -263,12 +268,4 @@ fn open<S: WriteStore>(finished: &Finished, store: &mut S) -> io::Result<S::File
     store
         .open_append(&finished.path)
         .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()))
-}
-
-/// Whether a file cannot be opened because this process or the system is short of something.
-fn passes(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use self::change::Change;
 pub use self::change::{Changed, Progress, Syncs};
 use self::fault::system;
-pub use self::fault::{Fault, Found};
+pub use self::fault::{Fault, Found, is_shortage};
 pub use self::means::Means;
 pub use self::unverified::Finished;
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::copy::Finished;
+use super::copy::{Finished, is_shortage};
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::{Kind, WriteStore};
@@ -22,6 +22,8 @@ pub struct Repair<F> {
     finished: Finished,
     step: Step<F>,
     attempts: u8,
+    /// What was fetched could not be written for a reason that passes.
+    is_short: bool,
     /// The server's file is known to be the one that this is a copy of.
     is_recognised: bool,
 }
@@ -101,6 +103,8 @@ pub enum Outcome {
     },
     /// The file that the server found by the copy's content is another one.
     Foreign(PathBuf),
+    /// Something is short on this machine that may be there again later: this copy is to be healed then.
+    Postponed(Finished),
 }
 
 impl<F> Repair<F> {
@@ -115,6 +119,7 @@ impl<F> Repair<F> {
             finished,
             step: Step::AskSums(blocks),
             attempts: 0,
+            is_short: false,
         }
     }
 
@@ -148,6 +153,9 @@ impl<F> Repair<F> {
 
     /// A connection for it did not bring what was asked. Tells whether to give up.
     pub fn has_failed(&mut self) -> Option<Outcome> {
+        if self.is_short {
+            return Some(Outcome::Postponed(self.finished.clone()));
+        }
         self.attempts += 1;
         (self.attempts >= HEAL_ATTEMPTS_MAX)
             .then(|| self.hopeless("the server does not send it again"))
@@ -182,7 +190,8 @@ impl<F> Repair<F> {
                 return Err(Protocol::Size.into());
             }
             (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
-                append(store, healed, bytes).map_err(|error| self.unusable(error))?;
+                let result = append(store, healed, bytes);
+                result.map_err(|error| self.unusable(error))?;
                 if let Step::AskRange { at: place, .. } = &mut self.step {
                     *place += bytes.len() as u64;
                 }
@@ -222,16 +231,19 @@ impl<F> Repair<F> {
         }
     }
 
-    /// Does one slice of what needs no server, with `buf` to read into.
+    /// Does one slice of what needs no server, with `buf` to read into. After an error this repair cannot go on, but
+    /// [another one](Outcome::Postponed) can.
     pub fn work<S: WriteStore<File = F>>(
         &mut self,
         buf: &mut [u8],
         store: &mut S,
-    ) -> Option<Outcome> {
-        match self.slice(buf, store) {
-            Ok(outcome) => outcome,
-            Err(_) => Some(self.hopeless("it cannot be read or written")),
-        }
+    ) -> Result<Option<Outcome>, Trouble> {
+        self.slice(buf, store).or_else(|error| {
+            if is_shortage(&error) {
+                return Err(self.unusable(error));
+            }
+            Ok(Some(self.hopeless("it cannot be read or written")))
+        })
     }
 
     fn slice<S: WriteStore<File = F>>(
@@ -434,7 +446,8 @@ impl<F> Repair<F> {
         }
     }
 
-    fn unusable(&self, error: io::Error) -> Trouble {
+    fn unusable(&mut self, error: io::Error) -> Trouble {
+        self.is_short = is_shortage(&error);
         Trouble::Files(super::copy::Fault::System {
             operation: "heal",
             path: self.finished.path.clone(),
@@ -552,41 +565,4 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::Inode;
-    use crate::store::fake::Fake;
-
-    #[test]
-    fn a_sign_of_life_is_no_answer_and_no_fault() {
-        let mut disk = Fake::new();
-        let mut repair = Repair::new(Finished {
-            path: "/l/m.1".into(),
-            inode: Inode(7),
-            size: 10,
-            md5: None,
-            by_content: false,
-            classic: false,
-        });
-        let alive = Frame::Alive { size: 10 }.to_bytes();
-        let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);
-        while !rest.is_empty() {
-            let taken = repair.take(&mut receiver, rest, &mut disk).unwrap();
-            rest = &rest[taken..];
-        }
-        assert!(repair.question().is_some() && !repair.is_answered());
-    }
-
-    #[test]
-    fn what_a_copy_was_gets_one_name_however_often_that_is_interrupted() {
-        let mut disk = Fake::new();
-        let path = Path::new("/l/m.1");
-        disk.write("/l/m.1", b"bad");
-        disk.write("/l/m.1.damaged", b"older");
-        for _ in 0..2 {
-            let name = second_name(&mut disk, path).unwrap();
-            assert_eq!(name, Path::new("/l/m.1.damaged.1"));
-        }
-        assert_eq!(disk.names().len(), 3);
-    }
-}
+mod tests;

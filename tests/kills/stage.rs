@@ -54,6 +54,8 @@ pub struct Stage<'a> {
     order: Order<'a>,
     watch: Watch,
     stopping: Option<Program>,
+    /// The signals that were sent.
+    told: Vec<Signal>,
     status: &'static str,
     /// Whether something may be on record.
     may_lose: bool,
@@ -92,6 +94,7 @@ impl<'a> Stage<'a> {
             order,
             watch: Watch::Due,
             stopping: None,
+            told: Vec::new(),
             status: "OK\n",
             may_lose: false,
             said: 0,
@@ -348,14 +351,11 @@ impl<'a> Stage<'a> {
         })
     }
 
-    fn signal(&self, program: Program, signal: Signal) -> bool {
-        let running = match program {
-            Program::Server => &self.server,
-            Program::Collector => &self.collector,
-        };
-        running
-            .as_ref()
-            .is_some_and(|running| running.signal(signal))
+    fn signal(&mut self, program: Program, signal: Signal) -> bool {
+        let running = self.running(program).as_ref();
+        let is_sent = running.is_some_and(|running| running.signal(signal));
+        self.told.extend(is_sent.then_some(signal));
+        is_sent
     }
 
     /// Starts anew what has ended for a reason, and the watched program once its calls have failed for a while.
@@ -400,7 +400,11 @@ impl<'a> Stage<'a> {
         }
         let is_fine = match point.fault {
             Fault::Kill => end == End::Signal(Signal::KILL.as_raw()),
-            Fault::Once(_) | Fault::FromOn(_) => matches!(end, End::Status(_)),
+            // Whoever is about to end because of the fault no longer catches what comes then.
+            Fault::Once(_) | Fault::FromOn(_) => match end {
+                End::Status(_) => true,
+                End::Signal(signal) => self.told.iter().any(|told| told.as_raw() == signal),
+            },
         };
         (!is_fine).then(|| format!("ended: {end:?}"))
     }

@@ -1,7 +1,7 @@
 //! What can be found in, and go wrong with, the local files of a source.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::collect::pointer::PointerFault;
@@ -81,6 +81,17 @@ impl Fault {
             _ => false,
         }
     }
+}
+
+/// Whether a system call failed because something was short that may be there again later: room on the disk, memory,
+/// descriptors.
+pub fn is_shortage(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::OutOfMemory
+    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// How every system says that a device failed.

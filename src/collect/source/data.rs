@@ -12,6 +12,7 @@ use crate::collect::event::Event;
 use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
 use crate::collect::trouble::Trouble;
+use crate::limits::HEAL_AGAIN_MS;
 use crate::planted::{self, Fault as Planted};
 use crate::store::WriteStore;
 use crate::wire::classic;
@@ -211,10 +212,15 @@ impl<F> Source<F> {
             return self.work_on_tail(buf, cx);
         }
         if let Some(repair) = &mut self.repair {
-            if let Some(outcome) = repair.work(buf, cx.store) {
-                self.end_repair(outcome, cx);
-            } else if !repair.is_answered() {
-                self.retry_now(cx.now.mono);
+            match repair.work(buf, cx.store) {
+                Ok(Some(outcome)) => self.end_repair(outcome, cx),
+                Ok(None) if !repair.is_answered() => self.retry_now(cx.now.mono),
+                Ok(None) => {}
+                Err(trouble) => {
+                    let finished = repair.finished().clone();
+                    self.end_repair(repair::Outcome::Postponed(finished), cx);
+                    self.fail(trouble, cx);
+                }
             }
             return;
         }
@@ -346,6 +352,10 @@ impl<F> Source<F> {
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
+                // There is room again, if that was missing.
+                if self.is_in_trouble_with_files() {
+                    self.trouble = None;
+                }
                 let verified = Event::Verified {
                     path: &path,
                     md5,
@@ -356,6 +366,11 @@ impl<F> Source<F> {
             repair::Outcome::Hopeless { path, why } => {
                 repair::clear_away(&path, cx.store);
                 self.note_difference(&path, why, cx);
+            }
+            repair::Outcome::Postponed(finished) => {
+                repair::clear_away(&finished.path, cx.store);
+                let again_at = cx.now.mono.plus_ms(HEAL_AGAIN_MS);
+                self.audit.postpone(finished, again_at);
             }
             repair::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);

@@ -72,6 +72,28 @@ impl Rig {
         self.receive(FOLLOWS_8);
     }
 
+    /// Lets two minutes pass, with a server that has this file and answers whatever is asked.
+    fn heal(&mut self, theirs: &[u8]) {
+        let until_ms = self.now_ms + 2 * limits::HEAL_AGAIN_MS;
+        while self.now_ms < until_ms {
+            self.work();
+            if self.source.wants_connection() {
+                self.time_out();
+                continue;
+            }
+            let asked = self.connect();
+            if asked.contains(" op=sums:") {
+                self.receive(ANSWERS_7);
+                self.receive(&sums_of(theirs, 4096));
+            } else if asked.contains(" op=range:0:") {
+                self.receive(ANSWERS_7);
+                self.receive(&data_frame(0, theirs));
+            } else {
+                self.receive(FOLLOWS_8);
+            }
+        }
+    }
+
     fn is_on_list(&self) -> bool {
         self.disk.exists("/p/m.unverified")
     }
@@ -310,6 +332,32 @@ fn a_copy_that_differs_from_the_file_found_by_content_is_healed() {
 }
 
 #[test]
+fn what_there_is_no_room_to_heal_is_healed_later() {
+    let theirs: Vec<u8> = (0..200u8).collect();
+    let mut ours = theirs.clone();
+    ours[70] ^= 1;
+    for room in [0, 1, 100, 199] {
+        let mut rig = Rig::finished(&ours, md5_of(&theirs));
+        rig.disk.set_room(Some(room));
+        rig.heal(&theirs);
+        assert_eq!(rig.rotated(), ours);
+        assert!(rig.is_on_list());
+        assert!(!rig.disk.exists(&format!("{COPY}.healing")));
+        assert!(rig.said().iter().any(|text| text.contains("cannot heal")));
+
+        rig.disk.set_room(None);
+        rig.heal(&theirs);
+        assert_eq!(rig.rotated(), theirs, "{room}");
+        assert!(rig.said().contains(&verified(&theirs)));
+        assert!(!rig.disk.exists("/l/m.gaps") && !rig.is_on_list());
+        if !rig.source.wants_connection() {
+            rig.follows();
+        }
+        assert!(!rig.source.in_error(), "{room}");
+    }
+}
+
+#[test]
 fn what_a_killed_run_has_begun_to_heal_is_taken_away() {
     let theirs: Vec<u8> = (0..200u8).collect();
     let mut ours = theirs.clone();
@@ -400,10 +448,14 @@ fn what_is_verified_of_a_longer_copy_is_told() {
 
 /// Checksums of blocks of 32 bytes.
 fn sums(bytes: &[u8]) -> Vec<u8> {
+    sums_of(bytes, 32)
+}
+
+fn sums_of(bytes: &[u8], block_len: usize) -> Vec<u8> {
     let sums = bytes
-        .chunks(32)
+        .chunks(block_len)
         .map(|block| Crc32::new().update(block).finish());
-    assert!(bytes.len() <= 32 * SUMS_MAX);
+    assert!(bytes.len() <= block_len * SUMS_MAX);
     let mut frame = [&[0; frame::HEADER_LEN + 8][..], &200u64.to_be_bytes()].concat();
     sums.for_each(|sum| frame.extend(sum.to_be_bytes()));
     frame::seal(frame::kind::SUMS, &mut frame);
