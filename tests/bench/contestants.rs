@@ -7,6 +7,9 @@ mod rsyslog;
 mod tail;
 
 use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use tempfile::TempDir;
 
 /// One way to carry a log. Those that go on for ever can be measured line by line as well.
 pub trait Contestant {
@@ -39,6 +42,27 @@ pub struct Follower {
     pub copy: PathBuf,
     /// What has to live on meanwhile.
     pub _alive: Box<dyn std::any::Any>,
+}
+
+/// Processes that make one copy in their directory; killed when dropped.
+struct Running {
+    processes: Vec<Child>,
+    dir: TempDir,
+}
+
+impl Running {
+    fn copy(&self) -> PathBuf {
+        self.dir.path().join("copy")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
 }
 
 /// The machine's own limit, with which everything is compared.

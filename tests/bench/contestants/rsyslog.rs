@@ -2,24 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
-use super::{Contestant, Follower, Load, program};
+use super::{Contestant, Follower, Load, Running, program};
 use crate::measure::{cpu_s, size, until};
 use crate::stand::{free_port, memory};
 
 pub struct Rsyslog {
     rsyslogd: PathBuf,
     relp: bool,
-}
-
-/// Sender and receiver; killed when dropped.
-struct Running {
-    processes: Vec<Child>,
-    dir: TempDir,
 }
 
 impl Rsyslog {
@@ -88,21 +80,6 @@ impl Rsyslog {
             std::thread::sleep(Duration::from_millis(300));
         }
         running
-    }
-}
-
-impl Running {
-    fn copy(&self) -> PathBuf {
-        self.dir.path().join("copy")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
     }
 }
 

@@ -2,24 +2,16 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
-use super::{Contestant, Follower, Load, program};
+use super::{Contestant, Follower, Load, Running, program};
 use crate::measure::{cpu_s, size, until};
 use crate::stand::{free_port, memory};
 
 pub struct TailSocat {
     tail: PathBuf,
     socat: PathBuf,
-}
-
-/// The three processes; killed when dropped.
-struct Running {
-    processes: Vec<Child>,
-    dir: TempDir,
 }
 
 impl TailSocat {
@@ -58,21 +50,6 @@ impl TailSocat {
         Running {
             processes: vec![receiver, tail, sender],
             dir,
-        }
-    }
-}
-
-impl Running {
-    fn copy(&self) -> PathBuf {
-        self.dir.path().join("copy")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
         }
     }
 }
