@@ -183,7 +183,7 @@ pub const CHECK_AGAIN_MS: u64 = 1_000;
 
 /// After so long a copy is healed that there was no room on the disk for, or too little of something else. Each try
 /// interrupts the log's own connection.
-pub const HEAL_AGAIN_MS: u64 = 60_000;
+pub const HEAL_AGAIN_MS: u64 = 5_000;
 
 /// How long a server may take for an answer about a finished copy while it sends nothing but signs of life: enough for
 /// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.

@@ -83,13 +83,9 @@ impl Rig {
         result
     }
 
-    /// Jumps to the source's next deadline.
+    /// Jumps to the source's next deadline, past whatever else comes before.
     pub(super) fn wait(&mut self) {
-        while self.source.checkpoint_at.is_some() {
-            let is_next = self.source.poll_timeout(&PERIODS) < self.source.deadline(&PERIODS);
-            if !is_next {
-                break;
-            }
+        while self.source.poll_timeout(&PERIODS) < self.source.deadline(&PERIODS) {
             self.time_out();
         }
         self.time_out();
