@@ -61,14 +61,23 @@ fn tasks() -> Vec<(Scenario, Limits)> {
         let sound = Limits {
             crashes: asked.unwrap_or(scenario.crashes),
             faults_after: None,
+            then_full: false,
         };
         let failing = Limits {
             crashes: asked.unwrap_or(1),
             faults_after: Some(0),
+            then_full: false,
+        };
+        // A crash shows what was believed, and another what of that was true.
+        let full = Limits {
+            crashes: 2,
+            then_full: true,
+            ..failing
         };
         // The run in which no call fails is among those in which one may.
         let limits = match scenario.fails {
             Fails::Nothing => vec![sound],
+            Fails::Each if scenario.is_short() => vec![sound, failing, full],
             _ if sound.crashes <= failing.crashes => vec![failing],
             _ => vec![sound, failing],
         };

@@ -2,7 +2,8 @@
 //! been decided on. This module only turns records into bytes and back; when they are written is decided elsewhere.
 //!
 //! ```text
-//! RECORD  = INODE " v1" *(" " KEY "=" VALUE) " c=" CRC32 LF         at most 256 bytes
+//! RECORD  = INODE " v1" *(" " KEY "=" VALUE) SEAL CRC32 LF           at most 256 bytes
+//! SEAL    = " c=" / " d="                                           d: doubted since, whatever it says of a boot
 //! b=BOOT  ck=OFFSET  g=TOKEN  m=MTIME  x=1                          known of every copy, each may be missing
 //! li=DEVICE:INODE  n=SIZE  to=INODE  as=STAMP[.N]                   a pending rotation, all four or none
 //! rs=OFFSET:STAMP[.N]                                               an end that is being set aside
@@ -14,6 +15,9 @@
 //! The first word stays the bare remote inode, so that fetchlogs 1.1 can take over; and what 1.1 leaves, an inode
 //! and nothing else, is read as well. A record torn within its first word would look like that. It cannot be told
 //! apart, so it must not happen: a record replaces the older one by a rename, after an fsync.
+//!
+//! One letter alone is written over where it stands, the seal's, because that takes no room on the disk and cannot be
+//! half there: the checksum does not cover it, and the record says the same but for the doubt.
 
 use std::fmt::{self, Write};
 
@@ -64,6 +68,15 @@ pub struct Pending {
     /// What the rotated name has behind the local file's.
     pub suffix: RotatedSuffix,
 }
+
+/// What is written over a record's seal to say that no boot vouches for the copy.
+pub const DOUBT: u8 = b'd';
+
+/// A blank, the letter and the sign before the checksum.
+const SEAL_LEN: usize = " c=".len();
+
+/// How far from its end a record has the letter of its seal.
+const DOUBT_FROM_END: usize = "c=01234567\n".len();
 
 /// A record as bytes, newline included.
 pub type Record = heapless::String<{ limits::POINTER_MAX_LEN }>;
@@ -116,7 +129,23 @@ impl Pointer {
                 ..Pointer::of(Inode(inode))
             });
         }
-        parse_fields(checked(text)?).ok_or(PointerFault::Malformed)
+        let (covered, is_doubted) = checked(text)?;
+        let pointer = parse_fields(covered).ok_or(PointerFault::Malformed)?;
+        Ok(match is_doubted {
+            true => Pointer {
+                boot: BootId::none_vouches(),
+                ..pointer
+            },
+            false => pointer,
+        })
+    }
+
+    /// Where [`DOUBT`] has to be written over a record so that it says that no boot vouches for the copy. `None` where
+    /// that has been done, or these bytes are no record that could say so.
+    pub fn place_of_doubt(bytes: &[u8]) -> Option<u64> {
+        let place = bytes.len().checked_sub(DOUBT_FROM_END)?;
+        let is_trusted = bytes.get(place) == Some(&b'c') && Pointer::parse(bytes).is_ok();
+        is_trusted.then_some(place as u64)
     }
 
     /// The record. A token is left out where the line would grow too long with it, which only numbers that no
@@ -306,18 +335,18 @@ impl fmt::Display for RotatedSuffix {
     }
 }
 
-/// What of a record the checksum covers, once it is found right.
-fn checked(text: &str) -> Result<&str, PointerFault> {
-    let (covered, crc) = text
-        .strip_suffix('\n')
-        .and_then(|line| line.rsplit_once(" c="))
-        .ok_or(PointerFault::Malformed)?;
+/// What of a record the checksum covers, once it is found right, and whether the record is doubted.
+fn checked(text: &str) -> Result<(&str, bool), PointerFault> {
+    let line = text.strip_suffix('\n').ok_or(PointerFault::Malformed)?;
+    let (trusted, doubted) = (line.rfind(" c="), line.rfind(" d="));
+    let place = trusted.max(doubted).ok_or(PointerFault::Malformed)?;
+    let (covered, crc) = (&line[..place], &line[place + SEAL_LEN..]);
     let mut right = heapless::String::<8>::new();
     let written = write!(right, "{:08x}", crc_of(covered));
     if written.is_err() || crc != right {
         return Err(PointerFault::BadCrc);
     }
-    Ok(covered)
+    Ok((covered, doubted > trusted))
 }
 
 fn crc_of(text: &str) -> u32 {

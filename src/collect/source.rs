@@ -567,9 +567,8 @@ impl<F> Source<F> {
             let was_open = self.copy.take().is_some();
             self.checkpoint_at = None;
             self.is_suspect |= fault.casts_doubt();
-            // The doubt is to outlive this process, which may end before the next try.
-            if self.is_suspect && was_open {
-                self.copy = self.open_copy(cx).ok();
+            if self.is_suspect {
+                self.note_doubt(was_open, cx);
             }
         }
         self.in_error = true;

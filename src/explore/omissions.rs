@@ -10,6 +10,7 @@ use crate::store::model::{Call, Op};
 const LIMITS: Limits = Limits {
     crashes: 2,
     faults_after: None,
+    then_full: false,
 };
 
 /// What becomes of a scenario if calls, or a rule, are left out.
@@ -46,6 +47,17 @@ fn without_rule_and_a_call(dialect: Dialect, scenario: &str, rule: Rule) -> Stri
     let limits = Limits {
         crashes: 1,
         faults_after: Some(0),
+        then_full: false,
+    };
+    violation(dialect, scenario, limits, None, Some(rule))
+}
+
+/// Leaves out a rule where a sync fails and the disk is full then.
+fn without_rule_a_sync_and_room(dialect: Dialect, scenario: &str, rule: Rule) -> String {
+    let limits = Limits {
+        crashes: 2,
+        faults_after: Some(0),
+        then_full: true,
     };
     violation(dialect, scenario, limits, None, Some(rule))
 }
@@ -146,4 +158,13 @@ fn an_end_is_set_aside_without_a_word_before() {
     let rule = Rule::RescueAnnounced;
     let found = without_rule(V2, "a box that loses an end", rule);
     assert!(found.contains("is set aside"), "{found}");
+}
+
+#[test]
+fn a_doubt_is_not_marked_while_there_is_no_room_to_note_it() {
+    for dialect in [V2, Classic] {
+        let rule = Rule::DoubtMarked;
+        let found = without_rule_a_sync_and_room(dialect, "rotation", rule);
+        assert!(found.contains("ahead of the data"), "{found}");
+    }
 }

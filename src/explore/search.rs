@@ -18,6 +18,8 @@ pub struct Limits {
     pub crashes: u32,
     /// After so many crashes calls fail, too; 0 for the first run only.
     pub faults_after: Option<u32>,
+    /// Only syncs fail, and after one that does the disk is full for a while.
+    pub then_full: bool,
 }
 
 /// What was seen.
@@ -35,6 +37,9 @@ pub struct Seen {
 
 /// Where one moment has more outcomes than this, all files lose alike.
 const OUTCOMES_MAX: usize = 300;
+
+/// So many calls find the disk full.
+const FULL_CALLS: u32 = 3;
 
 /// Decides which calls are left out. It is shown the call, and those before it since the last barrier.
 pub type Omission = fn(&Call<'_>, &[Op]) -> bool;
@@ -69,6 +74,8 @@ struct Fault {
     call: u32,
     op: Op,
     verdict: Verdict,
+    /// The disk is full for a while after that.
+    then_full: bool,
 }
 
 /// What a life of the collector begins with.
@@ -86,6 +93,8 @@ struct Moment {
     /// What the process did so far.
     history: u64,
     op: Option<Op>,
+    /// A sync has failed, and the process had no chance to note that.
+    is_unnoted: bool,
 }
 
 type Set = HashSet<u64, BuildHasherDefault<Mix>>;
@@ -151,12 +160,14 @@ impl Search<'_> {
             return Ok(());
         }
         for (call, op) in (0..).zip(&moments) {
-            let op = op.filter(|op| self.scenario.fails.has(*op));
+            let then_full = self.limits.then_full;
+            let op = op.filter(|op| self.scenario.fails.has(*op) && (!then_full || is_sync(*op)));
             for verdict in op.iter().flat_map(|op| failures(*op)) {
                 let fault = Fault {
                     call,
                     op: op.unwrap_or(Op::Stat),
                     verdict: *verdict,
+                    then_full,
                 };
                 self.run(start, Some(fault))?;
             }
@@ -177,20 +188,32 @@ impl Search<'_> {
         let (noted, omission, position) = (moments.clone(), self.omission, pos.clone());
         let history = Cell::new(0);
         let since_barrier = RefCell::new(Vec::new());
+        let (refused, is_unnoted) = (Cell::new(0), Cell::new(false));
         let hook = Rc::new(move |call: &Call<'_>, disk: &Disk| {
             noted.borrow_mut().push(Moment {
                 disk: disk.clone(),
                 pos: position.get(),
                 history: history.get(),
                 op: Some(call.op),
+                is_unnoted: is_unnoted.get(),
             });
             let verdict = match fault {
-                Some(fault) if fault.call == call.number => fault.verdict,
+                Some(fault) if fault.call == call.number => {
+                    is_unnoted.set(fault.then_full);
+                    fault.verdict
+                }
+                Some(fault) if fault.is_full(call, refused.get()) => {
+                    refused.set(refused.get() + 1);
+                    Verdict::Fail(ENOSPC)
+                }
                 _ if omission.is_some_and(|omits| omits(call, &since_barrier.borrow())) => {
                     Verdict::Swallow
                 }
                 _ => Verdict::Make,
             };
+            if call.op == Op::Overwrite {
+                is_unnoted.set(false);
+            }
             match (call.op, verdict) {
                 (Op::SyncAll, Verdict::Make) => since_barrier.borrow_mut().clear(),
                 _ => since_barrier.borrow_mut().push(call.op),
@@ -215,6 +238,7 @@ impl Search<'_> {
             pos: pos.get(),
             history: u64::MAX,
             op: None,
+            is_unnoted: false,
         });
         self.crash_each(start, fault, &moments)?;
         Ok(moments.iter().map(|moment| moment.op).collect())
@@ -233,7 +257,11 @@ impl Search<'_> {
             print = Some(disk_print).filter(|_| moment.op.is_some_and(|op| !op.changes()));
             let place = mix(&(disk_print, moment.pos));
             self.moments.insert(mix(&(place, moment.history)));
-            if start.crashes >= self.limits.crashes || !self.crashed.insert(place) {
+            // What nobody could note nobody knows after a crash.
+            if start.crashes >= self.limits.crashes || moment.is_unnoted {
+                continue;
+            }
+            if !self.crashed.insert(place) {
                 continue;
             }
             let trail = |crash, pos| {
@@ -302,9 +330,14 @@ fn rename_boot(disk: &mut Disk) {
     disk.set_boot(boot);
 }
 
+const ENOSPC: i32 = 28;
+
+fn is_sync(op: Op) -> bool {
+    matches!(op, Op::SyncFile | Op::SyncDir | Op::SyncAll)
+}
+
 /// How a call can fail.
 fn failures(op: Op) -> &'static [Verdict] {
-    const ENOSPC: i32 = 28;
     const EIO: i32 = 5;
     const EMFILE: i32 = 24;
     match op {
@@ -317,6 +350,14 @@ fn failures(op: Op) -> &'static [Verdict] {
         Op::SyncFile | Op::SyncDir | Op::SyncAll => &[Verdict::Fail(EIO)],
         // A copy that cannot be read stays what it is, and that is told.
         Op::Stat | Op::ReadAt => &[],
+    }
+}
+
+impl Fault {
+    /// Whether a call finds the disk full because of it, after so many others did.
+    fn is_full(self, call: &Call<'_>, refused: u32) -> bool {
+        let needs_room = matches!(call.op, Op::CreateNew | Op::CreateScratch | Op::Append);
+        self.then_full && call.number > self.call && needs_room && refused < FULL_CALLS
     }
 }
 
@@ -372,6 +413,9 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} crashes in a row", self.crashes)?;
         match self.faults_after {
+            Some(_) if self.then_full => {
+                f.write_str(" and a sync that fails before the disk is full")
+            }
             Some(_) => f.write_str(" and a call that fails"),
             None => Ok(()),
         }

@@ -124,6 +124,11 @@ impl Scenario {
         Config::parse(text.as_bytes()).unwrap().sources
     }
 
+    /// Whether there is the time to try much with it.
+    pub fn is_short(&self) -> bool {
+        self.sources == 1 && self.steps.len() <= 3
+    }
+
     fn source(&self, config: &SourceConfig) -> Source<Handle> {
         let mut source = Source::new(config.clone(), Mono::from_ms(START_MS));
         if self.shares_barriers {

@@ -38,8 +38,8 @@ struct Disk {
     syncs: u32,
     /// Those of the whole file system that failed.
     failed_syncs: u32,
-    /// All bytes that were written over others.
-    overwritten: Vec<u8>,
+    /// All bytes that were written over others, by inode.
+    overwritten: BTreeMap<u64, Vec<u8>>,
     boot: u32,
     disguised: BTreeSet<u64>,
     done: Done,
@@ -239,9 +239,11 @@ impl Fake {
         self.0.borrow_mut().syncs = 0;
     }
 
-    /// All bytes that were written over others, in the order in which they came.
-    pub fn overwritten(&self) -> Vec<u8> {
-        self.0.borrow().overwritten.clone()
+    /// All bytes that were written over others in a file, in the order in which they came.
+    pub fn overwritten(&self, path: &str) -> Vec<u8> {
+        let inode = self.inode_of(path);
+        let disk = self.0.borrow();
+        disk.overwritten.get(&inode).cloned().unwrap_or_default()
     }
 
     /// The machine starts anew.
@@ -512,7 +514,8 @@ impl WriteStore for Fake {
         let mut disk = self.0.borrow_mut();
         let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
         content.bytes[offset as usize..][..bytes.len()].copy_from_slice(bytes);
-        disk.overwritten.extend_from_slice(bytes);
+        let overwritten = disk.overwritten.entry(file.0).or_default();
+        overwritten.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -143,6 +143,11 @@ impl Model {
         self.shared.borrow().failed_syncs.values().sum()
     }
 
+    /// A new process does not know which syncs failed before.
+    pub fn forget_failed_syncs(&self) {
+        self.shared.borrow_mut().failed_syncs.clear();
+    }
+
     // Crashes.
 
     /// This process is killed.

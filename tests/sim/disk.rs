@@ -324,8 +324,7 @@ impl WriteStore for Disk<Model> {
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
-        // Where this fails, every open file would be told at its own next sync, which the model does not know.
-        self.count()?;
+        self.sync_call()?;
         self.0.fs.borrow_mut().sync_all(dir)
     }
 

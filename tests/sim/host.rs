@@ -49,6 +49,8 @@ pub struct Collector {
     /// What the status file of each box says, and when it was written or touched.
     pub status: Vec<(String, u64)>,
     boot: Option<BootId>,
+    /// Syncs of the whole disk that failed, as far as all sources know of them.
+    pub failed_syncs: u32,
 }
 
 /// A source and its socket.
@@ -83,6 +85,7 @@ impl Host {
 
     pub fn start_collector(&mut self, now: Mono, sites: usize) {
         self.disk.revive();
+        self.disk.with(|fs| fs.forget_failed_syncs());
         let mut statuses = Servers::new(now);
         let mut slots = Vec::new();
         for feed in &self.feeds {
@@ -100,6 +103,7 @@ impl Host {
             statuses,
             status: vec![("".to_owned(), now.ms()); sites],
             boot: BootId::new(&format!("boot-{}", self.epoch)),
+            failed_syncs: 0,
         });
     }
 

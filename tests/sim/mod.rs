@@ -39,7 +39,7 @@ use crate::store::fake::Fake;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 8] = [
+const PINNED: [(u64, &str); 9] = [
     (
         507,
         "what a box that lost its end had left was passed over, because its clock was set back",
@@ -61,6 +61,10 @@ const PINNED: [(u64, &str); 8] = [
     (
         3630,
         "a disk that spoils bytes does not forget which are durable",
+    ),
+    (
+        3885,
+        "a full disk kept from the pointer that a sync had failed, and the next process believed what that left",
     ),
     (
         3970,

@@ -169,11 +169,12 @@ impl World {
 
     fn round(&mut self) -> bool {
         self.hint();
+        let heeded = self.heed_failed_syncs();
         let settled = self.settle_slots();
         let arrived = self.arrive();
         let served = self.serve();
         let worked = self.work();
-        settled || arrived || served || worked
+        heeded || settled || arrived || served || worked
     }
 
     // The servers.
@@ -520,6 +521,21 @@ impl World {
         for conn in conns {
             self.hang_up_host(conn, end);
         }
+    }
+
+    /// A sync of the whole disk that failed concerns all sources, those too that have nothing to do.
+    fn heed_failed_syncs(&mut self) -> bool {
+        let failed = self.host.disk.with(|fs| fs.all_failed_syncs());
+        let Some(collector) = &mut self.host.collector else {
+            return false;
+        };
+        if std::mem::replace(&mut collector.failed_syncs, failed) == failed {
+            return false;
+        }
+        for at in 0..self.host.feeds.len() {
+            self.with_source(at, |source, cx, _| source.heed_failed_syncs(cx));
+        }
+        true
     }
 
     /// Lets sources compare and heal.

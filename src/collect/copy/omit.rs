@@ -14,6 +14,8 @@ pub enum Rule {
     ClampedCheckpoint,
     /// A sync of a whole file system that fails concerns every source that has files there.
     FailedSyncHeeded,
+    /// That a write failed is marked in the pointer as it stands, before it is noted in another.
+    DoubtMarked,
     /// An end that is being set aside is announced in the pointer.
     RescueAnnounced,
 }

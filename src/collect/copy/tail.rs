@@ -4,13 +4,15 @@
 //! in the boot in which the pointer says that it was good; in any other the end, from the last checkpoint on, has to be
 //! compared with the server's file first.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::fault::{Fault, system};
 #[cfg(test)]
 use super::omit::{Rule, is_omitted};
 use super::{COPY_LEN, LocalCopy, Means};
-use crate::collect::pointer::{BootId, Pointer};
+use crate::collect::pointer::{self, BootId, Pointer};
+use crate::limits::POINTER_MAX_LEN;
 use crate::planted;
 use crate::store::WriteStore;
 
@@ -178,6 +180,32 @@ impl<F> LocalCopy<F> {
 }
 
 impl<S: WriteStore> Means<'_, S> {
+    /// Marks in the present pointer file that no boot vouches for the copy. One letter is written over another, which
+    /// takes no room on a full disk and cannot be half there. It need not be durable: after a power cut the boot is
+    /// another one.
+    pub fn mark_doubt(&mut self) -> io::Result<()> {
+        let Some(file) = self.store.open_append(&self.paths.pointer)? else {
+            return Ok(());
+        };
+        // Another name may lead to it, too: then it is not only ours.
+        if self.store.stat(&file)?.links > 1 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut buf = [0; POINTER_MAX_LEN + 1];
+        let len = self.store.read_at(&file, &mut buf, 0)?;
+        let record = buf.get(..len).unwrap_or_default();
+        let doubt = [pointer::DOUBT];
+        #[cfg(test)]
+        let doubt = match is_omitted(Rule::DoubtMarked) {
+            true => *b"c",
+            false => doubt,
+        };
+        match Pointer::place_of_doubt(record) {
+            Some(place) => self.store.overwrite(&file, &doubt, place),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the end of a copy with this pointer can be believed.
     pub(super) fn believes(&self, pointer: &Pointer) -> bool {
         #[cfg(test)]

@@ -280,6 +280,44 @@ fn a_right_checksum_does_not_excuse_nonsense() {
     }
 }
 
+// Doubt
+
+#[test]
+fn one_letter_makes_a_record_doubted_and_changes_nothing_else() {
+    for pointer in [plain(), rotating(), rescuing(), Pointer::of(Inode(7))] {
+        let mut record = pointer.write().into_bytes();
+        let place = Pointer::place_of_doubt(&record).unwrap();
+        record[place as usize] = DOUBT;
+        let doubted = Pointer {
+            boot: BootId::none_vouches(),
+            ..pointer
+        };
+        assert_eq!(Pointer::parse(&record), Ok(doubted));
+        assert_eq!(Pointer::place_of_doubt(&record), None, "once is enough");
+    }
+}
+
+#[test]
+fn keys_that_look_like_a_seal_are_none() {
+    let trusted = sealed("4711 v1 b=first d=01234567");
+    assert_eq!(parse(&trusted).unwrap().boot, BootId::new("first"));
+    let doubted = sealed("4711 v1 c=01234567 ck=9");
+    let place = Pointer::place_of_doubt(doubted.as_bytes()).unwrap();
+    let mut doubted = doubted.into_bytes();
+    doubted[place as usize] = DOUBT;
+    let doubted = Pointer::parse(&doubted).unwrap();
+    assert_eq!(doubted.boot, BootId::none_vouches());
+    assert_eq!(doubted.checkpoint, 9);
+}
+
+#[test]
+fn what_is_no_record_cannot_be_doubted() {
+    let damaged = sealed("4711 v1 ck=9").replace("ck=9", "ck=8");
+    for text in ["", "4711\n", "4711 0123c=01234567\n", &damaged] {
+        assert_eq!(Pointer::place_of_doubt(text.as_bytes()), None, "{text:?}");
+    }
+}
+
 // Damage
 
 /// A cut leaves no record. Within the first word it leaves what fetchlogs 1.1 might have written; the rename keeps
@@ -302,13 +340,18 @@ fn no_truncation_is_a_record() {
     }
 }
 
+/// But for the one that says that a record is doubted.
 #[test]
 fn no_changed_byte_is_a_record() {
     let assert_damaged = |record: &Record, at: usize, change: u8| {
         let mut damaged = record.clone().into_bytes();
+        let is_doubt = Pointer::place_of_doubt(&damaged) == Some(at as u64);
         damaged[at] ^= change;
         let parsed = Pointer::parse(&damaged);
-        assert!(parsed.is_err(), "{at} changed by {change}");
+        match is_doubt && damaged[at] == DOUBT {
+            true => assert_eq!(parsed.unwrap().boot, BootId::none_vouches()),
+            false => assert!(parsed.is_err(), "{at} changed by {change}"),
+        }
     };
     let record = plain().write();
     for at in 0..record.len() {

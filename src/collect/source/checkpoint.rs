@@ -48,10 +48,13 @@ impl<F> Source<F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::collect::pointer::{BootId, Pointer};
+    use std::path::Path;
+
+    use crate::collect::pointer::{self, BootId, Pointer};
     use crate::collect::source::Closed;
     use crate::collect::source::tests::Rig;
     use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
+    use crate::store::WriteStore;
 
     const EIO: i32 = 5;
 
@@ -120,10 +123,10 @@ mod tests {
         assert_eq!(pointer(&rig).boot, BootId::none_vouches());
         assert_eq!(rig.connect(), "/var/log/m 7 0\n");
         rig.receive(b"O 7\nab");
-        assert_eq!(rig.disk.overwritten(), b"ab");
+        assert_eq!(rig.disk.overwritten("/l/m"), b"ab");
         assert!(rig.source.in_error());
         rig.receive(b"cdef");
-        assert_eq!(rig.disk.overwritten(), b"abc");
+        assert_eq!(rig.disk.overwritten("/l/m"), b"abc");
         assert!(!rig.source.in_error());
         assert_eq!(rig.local(), b"abcdef");
         assert_eq!(pointer(&rig).boot, Some(rig.boot.clone()));
@@ -138,8 +141,59 @@ mod tests {
         let mut rig = Rig::on(rig.disk);
         assert_eq!(rig.connect(), "/var/log/m 7 0\n");
         rig.receive(b"O 7\nabcdef");
-        assert_eq!(rig.disk.overwritten(), b"abc");
+        assert_eq!(rig.disk.overwritten("/l/m"), b"abc");
         assert_eq!(rig.local(), b"abcdef");
+    }
+
+    #[test]
+    fn the_doubt_outlives_the_process_on_a_full_disk_too() {
+        let mut rig = Rig::streaming();
+        rig.now_ms += CHECKPOINT_MS;
+        rig.disk.set_room(Some(0));
+        rig.disk.fail_call(1, EIO);
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert!(rig.said()[0].contains("cannot make durable /l/m"));
+        assert_eq!(rig.disk.overwritten("/p/m"), [pointer::DOUBT]);
+        rig.wait();
+        assert!(rig.said()[0].contains("cannot write the pointer file"));
+        // It is killed, and the next one has room.
+        rig.disk.set_room(None);
+        let mut rig = Rig::on(rig.disk);
+        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+        rig.receive(b"O 7\nabcd");
+        assert_eq!(rig.disk.overwritten("/l/m"), b"abc");
+        assert_eq!(rig.local(), b"abcd");
+        assert_eq!(pointer(&rig).boot, Some(rig.boot.clone()));
+    }
+
+    #[test]
+    fn the_doubt_is_marked_as_soon_as_the_disk_lets_it() {
+        // The sync fails, and then the first steps of what notes it.
+        for failing in 2..10 {
+            let mut rig = Rig::streaming();
+            rig.now_ms += CHECKPOINT_MS;
+            rig.disk.set_room(Some(0));
+            (1..=failing).for_each(|nth| rig.disk.fail_call(nth, EIO));
+            rig.with(|source, cx| source.handle_timeout(cx));
+            rig.disk.revive();
+            if pointer(&rig).boot != BootId::none_vouches() {
+                rig.wait();
+            }
+            assert_eq!(pointer(&rig).boot, BootId::none_vouches(), "{failing}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_with_another_name_is_not_marked() {
+        let mut rig = Rig::streaming();
+        rig.disk
+            .link(Path::new("/p/m"), Path::new("/p/other"))
+            .unwrap();
+        rig.now_ms += CHECKPOINT_MS;
+        rig.disk.set_room(Some(0));
+        rig.disk.fail_call(1, EIO);
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(rig.disk.overwritten("/p/m"), b"");
     }
 
     #[test]

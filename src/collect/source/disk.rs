@@ -1,5 +1,5 @@
-//! A sync of a whole file system that failed: the system tells that once, to whoever asked for the sync, and takes what it
-//! could not write for written. So it is the business of every source that has files there.
+//! A disk that failed: the system tells that once, to whoever asked for a sync, and takes what it could not write for
+//! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
 
 use super::{Context, Source};
 use crate::collect::copy::Fault;
@@ -16,10 +16,34 @@ impl<F> Source<F> {
         if !self.note_failed_syncs(cx) {
             return;
         }
-        if self.copy.is_some() {
-            let error = std::io::Error::from_raw_os_error(EIO);
-            let fault = Fault::NotDurable(self.paths.local.clone(), error);
-            self.fail(Trouble::Files(fault), cx);
+        if self.copy.is_none() {
+            // What is wrong with the files is told, and the next try opens them.
+            return self.mark_doubt(cx);
+        }
+        let error = std::io::Error::from_raw_os_error(EIO);
+        let fault = Fault::NotDurable(self.paths.local.clone(), error);
+        self.fail(Trouble::Files(fault), cx);
+    }
+
+    /// The doubt is to outlive this process, which may end before the next try: first by the quickest way, which needs
+    /// no room on the disk, then in the way of all that is noted.
+    pub(super) fn note_doubt<S: WriteStore<File = F>>(
+        &mut self,
+        was_open: bool,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.mark_doubt(cx);
+        if was_open {
+            self.copy = self.open_copy(cx).ok();
+            self.mark_doubt(cx);
+        }
+    }
+
+    /// Marks the doubt in the present pointer, unless it is noted. Where that fails, the next try to open the files does
+    /// it again.
+    fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if self.is_suspect {
+            let _ = cx.means(&self.paths, "").mark_doubt();
         }
     }
 
@@ -78,7 +102,7 @@ mod tests {
         assert!(rig.said().is_empty(), "it is known by now");
         assert_eq!(rig.connect(), "/var/log/m 7 0\n");
         rig.receive(b"O 7\nabcd");
-        assert_eq!(rig.disk.overwritten(), b"abc");
+        assert_eq!(rig.disk.overwritten("/l/m"), b"abc");
         assert_eq!(rig.local(), b"abcd");
         assert!(!rig.source.in_error());
     }
@@ -97,6 +121,18 @@ mod tests {
         rig.receive(b"def");
         assert_eq!(rig.local(), b"abc");
         assert!(!rig.source.wants_connection());
+    }
+
+    #[test]
+    fn the_doubt_is_marked_while_the_files_are_closed() {
+        let mut rig = Rig::streaming();
+        rig.disk.set_room(Some(0));
+        rig.receive(b"def");
+        rig.said();
+        fail_a_sync(&mut rig);
+        rig.with(|source, cx| source.heed_failed_syncs(cx));
+        assert!(rig.said().is_empty(), "it is in trouble already");
+        assert_eq!(pointer(&rig).boot, BootId::none_vouches());
     }
 
     #[test]

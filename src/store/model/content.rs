@@ -17,7 +17,11 @@ pub(super) struct Content {
     /// What a read gives.
     bytes: Rc<Vec<u8>>,
     durable: Durable,
-    /// Parts that an fsync failed to write and that count as written nevertheless: on the disk they are zeros.
+    /// The shortest that the file was since the last sync. Below that the disk has either the bytes that are durable or
+    /// those that were written over them.
+    shortest: usize,
+    /// Parts that an fsync failed to write and that count as written nevertheless: the disk has there what it had, or
+    /// zeros.
     holes: Vec<(usize, usize)>,
 }
 
@@ -42,6 +46,7 @@ impl Content {
             opens: 0,
             bytes: Rc::default(),
             durable: Durable::Prefix(0),
+            shortest: 0,
             holes: Vec::new(),
         }
     }
@@ -80,6 +85,7 @@ impl Content {
             self.durable = Durable::Other(Rc::new(self.durable().to_vec()));
         }
         Rc::make_mut(&mut self.bytes).truncate(size);
+        self.shortest = self.shortest.min(size);
         for hole in &mut self.holes {
             hole.1 = hole.1.min(size);
         }
@@ -99,6 +105,7 @@ impl Content {
             true => Durable::Prefix(self.bytes.len()),
             false => Durable::Other(Rc::new(self.written())),
         };
+        self.shortest = self.bytes.len();
     }
 
     /// An fsync that fails: what was to be written counts as written from now on, and is not.
@@ -116,7 +123,8 @@ impl Content {
     }
 
     /// Everything that a power cut may leave: what is on the disk for certain, and as much of what is not as the
-    /// system happened to write, byte for byte or only by its length. The last one is what was seen.
+    /// system happened to write, byte for byte or only by its length. Where bytes were written over others, the others
+    /// stand behind those that were written. The last one is what was seen.
     pub fn remains(&self) -> Vec<Vec<u8>> {
         let (durable, written) = (self.durable(), self.written());
         let (start, end) = (common_len(durable, &written), written.len());
@@ -128,10 +136,11 @@ impl Content {
         };
         let middle = start.midpoint(end);
         for kept in [start, middle, end.saturating_sub(1).max(start)] {
-            add(written[..kept].to_vec());
-            let mut zeros = written[..kept].to_vec();
-            zeros.resize(end, 0);
-            add(zeros);
+            let mut bytes = written[..kept].to_vec();
+            bytes.extend(durable.get(kept..self.shortest).unwrap_or_default());
+            add(bytes.clone());
+            bytes.resize(end, 0);
+            add(bytes);
         }
         remains.retain(|bytes| *bytes != written);
         remains.push(written);
@@ -154,9 +163,10 @@ impl Content {
     /// What the disk holds once everything that still can be written is written.
     fn written(&self) -> Vec<u8> {
         let mut written = self.bytes.to_vec();
+        let before = self.durable().get(..self.shortest).unwrap_or_default();
         for (start, end) in &self.holes {
-            if let Some(hole) = written.get_mut(*start..*end) {
-                hole.fill(0);
+            for at in *start..(*end).min(written.len()) {
+                written[at] = before.get(at).copied().unwrap_or(0);
             }
         }
         written
@@ -171,7 +181,7 @@ impl Hash for Content {
         self.holes.hash(hasher);
         match &self.durable {
             Durable::Prefix(len) => len.hash(hasher),
-            Durable::Other(bytes) => bytes.hash(hasher),
+            Durable::Other(bytes) => (bytes, self.shortest).hash(hasher),
         }
     }
 }

@@ -81,6 +81,24 @@ fn a_cut_that_is_not_durable_may_not_have_happened() {
 }
 
 #[test]
+fn where_bytes_were_written_over_others_either_are_on_the_disk() {
+    let mut model = Model::new();
+    let file = create(&mut model, "/l/m", b"abcdef");
+    model.sync_all(Path::new("/l")).unwrap();
+    model.overwrite(&file, b"XYZ", 1).unwrap();
+    let contents: BTreeSet<Vec<u8>> = (left(&model, PowerCut::Ordered).into_iter())
+        .map(|names| names[0].1.clone())
+        .collect();
+    let expected = [&b"abcdef"[..], b"aXYdef", b"aXYZef"];
+    assert_eq!(contents, expected.map(<[u8]>::to_vec).into());
+    model.fail_call(1, EIO);
+    assert!(model.sync_file(&file).is_err());
+    model.sync_file(&file).unwrap();
+    let before = vec![("/l/m".to_owned(), b"abcdef".to_vec())];
+    assert_eq!(left(&model, PowerCut::Ordered), BTreeSet::from([before]));
+}
+
+#[test]
 fn names_are_lost_from_the_end_or_in_any_order() {
     let mut model = Model::new();
     create(&mut model, "/l/a", b"");
