@@ -124,6 +124,8 @@ pub struct Loss {
 pub enum Why {
     /// The server does not have the rest of the generation any more, or not all that came after it.
     Gone,
+    /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
+    Changed,
     /// What came after the generation went while the server was sending it.
     Overtaken,
     /// A power cut here left zeros in its place, and the server does not have the generation any more.
@@ -249,6 +251,9 @@ impl fmt::Display for Loss {
         }
         f.write_str(match self.why {
             Why::Gone => "the server does not have what follows any more",
+            Why::Changed => {
+                "the server's file of that inode does not begin with what is held: it was cut, written anew or is another one, or the copy here was changed"
+            }
             Why::Overtaken => "what follows went before the server could send it",
             Why::Zeros => {
                 "a power cut here left zeros in their place, and the server does not have them any more"

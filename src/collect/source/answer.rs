@@ -154,7 +154,13 @@ impl<F> Source<F> {
         if mark == Mark::Lost {
             let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
             let loss = match is_lost {
-                true => Some(self.loss(cx)?),
+                true => Some(Loss {
+                    why: match inode == held.inode && self.is_believed() {
+                        true => Why::Changed,
+                        false => Why::Gone,
+                    },
+                    ..self.loss(cx)?
+                }),
                 false => None,
             };
             if let Some(loss) = loss {
@@ -318,6 +324,11 @@ impl<F> Source<F> {
             at_least: (missing > 0).then_some(missing),
             why: Why::Gone,
         })
+    }
+
+    /// Whether what we hold is what came, unless somebody changed it.
+    fn is_believed(&self) -> bool {
+        self.copy.as_ref().is_some_and(LocalCopy::is_believed)
     }
 
     /// How many zeros at the end of the copy may stand where a power cut took something.

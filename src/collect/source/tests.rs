@@ -730,6 +730,31 @@ fn a_loss_is_on_record_in_the_words_of_its_event() {
 }
 
 #[test]
+fn a_file_that_no_longer_begins_with_the_copy_is_told_as_that() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    rig.close(Closed::ByServer);
+    // Somebody writes to the copy.
+    rig.disk.write("/l/m", b"xyz");
+    rig.with(|source, cx| source.reopen(cx));
+    rig.connect();
+    rig.said();
+    rig.receive(b"L 7 v2 at=0 size=9 m=1 b=00000001 lost=1\n");
+    let said = rig.said();
+    assert!(said[0].starts_with("lost 7:6, "), "{said:?}");
+    assert!(
+        said[0].ends_with("or the copy here was changed"),
+        "{said:?}"
+    );
+    let record = rig.disk.read("/l/m.gaps").unwrap();
+    let record = String::from_utf8(record).unwrap();
+    assert_eq!(record, format!("20261122132956 /var/log/m {}\n", said[0]));
+    assert_eq!(rig.rotated(), b"abcxyz");
+}
+
+#[test]
 fn what_goes_before_it_could_be_sent_is_on_record() {
     let mut rig = Rig::offering();
     rig.connect();
