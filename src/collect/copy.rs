@@ -35,8 +35,8 @@ pub struct LocalCopy<F> {
     live: Option<Live<F>>,
     /// Whether the size of the file counts, or its end has to be compared first.
     is_believed: bool,
-    /// A write failed: what reads as it should may not be on the disk, and has to be written again.
-    is_unwritten: bool,
+    /// A write failed: what reads as it should from here on may not be on the disk, and has to be written again.
+    unwritten_from: Option<u64>,
     /// Another generation that is about to begin.
     change: Option<Box<Change>>,
 }

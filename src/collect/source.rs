@@ -565,6 +565,7 @@ impl<F> Source<F> {
             self.note_failed_syncs(cx);
             // What the files hold now is found out anew.
             let was_open = self.copy.take().is_some();
+            self.tail = Tail::default();
             self.checkpoint_at = None;
             self.is_suspect |= fault.casts_doubt();
             if self.is_suspect {

@@ -126,7 +126,7 @@ impl TailCheck {
         &mut self,
         receiver: &mut Receiver,
         input: &[u8],
-        copy: &LocalCopy<F>,
+        copy: &mut LocalCopy<F>,
         means: &mut Means<'_, S>,
     ) -> Result<usize, Trouble> {
         let (taken, piece) = receiver.next(input);
@@ -189,7 +189,7 @@ impl TailCheck {
     pub fn work<F, S: WriteStore<File = F>>(
         &mut self,
         buf: &mut [u8],
-        copy: &LocalCopy<F>,
+        copy: &mut LocalCopy<F>,
         means: &mut Means<'_, S>,
     ) -> Result<(), Trouble> {
         let Step::Compare(sums) = &mut self.step else {
@@ -370,7 +370,7 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
     theirs: &[u8],
     at: u64,
     mapped: bool,
-    copy: &LocalCopy<F>,
+    copy: &mut LocalCopy<F>,
     means: &mut Means<'_, S>,
 ) -> Result<u64, Trouble> {
     let mut buf = [0; 4096];

@@ -12,6 +12,9 @@ use crate::store::{Names, ReadStore, Stat, WriteStore};
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
+/// So many calls all sources need to note that a sync has failed. A process that is killed before that has told nobody.
+const NOTING_CALLS: u64 = 300;
+
 /// The file system `S` as one process sees it; clones are the same.
 pub struct Disk<S>(Rc<Inner<S>>);
 
@@ -185,6 +188,8 @@ impl Disk<Model> {
         self.count()?;
         if self.takes_error() {
             self.0.fs.borrow().fail_call(1, EIO);
+            let (calls, kill_at) = (&self.0.calls, &self.0.kill_at);
+            kill_at.set(kill_at.get().max(calls.get() + NOTING_CALLS));
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ use crate::store::fake::Fake;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 9] = [
+const PINNED: [(u64, &str); 12] = [
     (
         507,
         "what a box that lost its end had left was passed over, because its clock was set back",
@@ -69,6 +69,18 @@ const PINNED: [(u64, &str); 9] = [
     (
         3970,
         "in classic nobody knows what comes after a loss until the collector has gone on",
+    ),
+    (
+        6235,
+        "a comparison without an open copy went on for ever and compared nothing",
+    ),
+    (
+        7434,
+        "after a failed write what the server did not have was called durable and was not",
+    ),
+    (
+        9837,
+        "a loss that could not be noted, and was none when there was room again, kept the status at ERR",
     ),
 ];
 

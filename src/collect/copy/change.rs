@@ -148,6 +148,7 @@ impl<F> LocalCopy<F> {
         syncs: Syncs,
         means: &mut Means<'_, S>,
     ) -> Result<Stage, Fault> {
+        self.write_again(means)?;
         let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
             means.write_beside(&change.next, syncs)?;
             return Ok(Stage::Commit);
@@ -238,7 +239,7 @@ impl<F> LocalCopy<F> {
     fn made(&mut self, change: Change) -> Progress {
         self.pointer = Some(change.next);
         self.is_believed = true;
-        self.is_unwritten = false;
+        self.unwritten_from = None;
         Progress::Made(Changed {
             kept: change.kept,
             finished: change.finished,

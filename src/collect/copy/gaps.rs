@@ -7,14 +7,15 @@ use std::path::PathBuf;
 
 use super::fault::{Fault, system};
 use super::means::Means;
-use crate::store::WriteStore;
+use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
 impl<F, S: WriteStore<File = F>> Means<'_, S> {
-    /// Whether losses or differences are on record.
+    /// Whether losses or differences are on record. A full disk may have left an empty file, which says nothing.
     pub fn has_gaps(&mut self) -> Result<bool, Fault> {
         let path = self.paths.gaps();
-        Ok(self.stat_path(&path)?.is_some())
+        let is_empty = |stat: Stat| stat.kind == Kind::Regular && stat.size == 0;
+        Ok(self.stat_path(&path)?.is_some_and(|stat| !is_empty(stat)))
     }
 
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What the last line says is

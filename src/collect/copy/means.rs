@@ -91,7 +91,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             pointer: None,
             live,
             is_believed: true,
-            is_unwritten: false,
+            unwritten_from: None,
             change: None,
         })
     }
@@ -112,11 +112,14 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         };
         self.finish_rescue(&mut pointer, &mut live, found)?;
+        let is_unwritten = pointer.boot.is_some() && pointer.boot == BootId::none_vouches();
+        let is_believed = self.believes(&pointer);
+        let pointer = self.understood(pointer, live.size)?;
         Ok(LocalCopy {
-            is_believed: self.believes(&pointer),
-            is_unwritten: pointer.boot.is_some() && pointer.boot == BootId::none_vouches(),
+            is_believed,
+            unwritten_from: is_unwritten.then_some(pointer.checkpoint),
             change: None,
-            pointer: Some(self.understood(pointer, live.size)?),
+            pointer: Some(pointer),
             live: Some(live),
         })
     }
@@ -182,7 +185,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             pointer: Some(pointer),
             live: Some(live),
             is_believed: true,
-            is_unwritten: false,
+            unwritten_from: None,
             change: None,
         })
     }

@@ -38,9 +38,9 @@ impl<F> LocalCopy<F> {
         if self.is_believed {
             return Ok(());
         }
+        self.write_again(means)?;
         self.checkpoint(means)?;
         self.is_believed = true;
-        self.is_unwritten = false;
         Ok(())
     }
 
@@ -66,25 +66,46 @@ impl<F> LocalCopy<F> {
         means.write_pointer(pointer)?;
         means.sync_dir(&means.paths.pointer_dir)?;
         self.is_believed = false;
-        self.is_unwritten = true;
+        self.unwritten_from = Some(pointer.checkpoint);
         Ok(())
     }
 
     /// Bytes of the copy were found to be what the server has: where a write failed they are written again, because
     /// they may be anywhere but on the disk.
     pub fn found_good<S: WriteStore<File = F>>(
-        &self,
+        &mut self,
         bytes: &[u8],
         offset: u64,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        let Some(live) = self.live.as_ref().filter(|_| self.is_unwritten) else {
+        let (Some(live), Some(from)) = (&self.live, self.unwritten_from) else {
             return Ok(());
         };
         means
             .store
             .overwrite(&live.file, bytes, offset)
-            .map_err(|error| system("write again to", &means.paths.local, error))
+            .map_err(|error| system("write again to", &means.paths.local, error))?;
+        if offset <= from {
+            self.unwritten_from = Some(from.max(offset + bytes.len() as u64));
+        }
+        Ok(())
+    }
+
+    /// Where a write failed, what the server had nothing to compare with is written again, too: it is to be on the disk as
+    /// it reads.
+    pub(super) fn write_again<S: WriteStore<File = F>>(
+        &mut self,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        let mut buf = [0; COPY_LEN];
+        while let Some(from) = self.unwritten_from {
+            let read = self.read_at(&mut buf, from, means)?;
+            match read {
+                0 => self.unwritten_from = None,
+                read => self.found_good(&buf[..read], from, means)?,
+            }
+        }
+        Ok(())
     }
 
     /// Makes the copy durable and then the pointer, which says so.

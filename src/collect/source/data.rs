@@ -390,20 +390,23 @@ impl<F> Source<F> {
         let differs = Event::Differs { path, why };
         let result = self.put_on_record(&differs, cx);
         (cx.events)(&self.config, differs);
+        self.flawed = true;
         if let Err(fault) = result {
             (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
             self.unrecorded = true;
         }
     }
 
-    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
+    /// Notes what an operator has to know beside the local copy, where it outlives the collector. What could not be noted
+    /// is found out again, or is no longer so.
     pub(super) fn put_on_record<S: WriteStore<File = F>>(
         &mut self,
         what: &dyn fmt::Display,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
-        self.flawed = true;
         let stamp = (cx.stamp)();
-        cx.means(&self.paths, &stamp).note_gap(what)
+        cx.means(&self.paths, &stamp).note_gap(what)?;
+        self.flawed = true;
+        Ok(())
     }
 }

@@ -111,7 +111,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let mut rest = data;
-        let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
         let mut means = cx.means(&self.paths, "");
@@ -147,7 +147,7 @@ impl<F> Source<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        let (Some(check), Some(copy)) = (&mut self.tail.check, &self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
         let mut means = cx.means(&self.paths, "");
@@ -181,7 +181,7 @@ impl<F> Source<F> {
         is_end: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<usize, Trouble> {
-        let (Some(at), Some(copy)) = (self.tail.again_at, &self.copy) else {
+        let (Some(at), Some(copy)) = (self.tail.again_at, &mut self.copy) else {
             return Ok(0);
         };
         let mut means = cx.means(&self.paths, "");
