@@ -88,7 +88,7 @@ impl Crowd {
     fn change(&mut self, syncs: Syncs, next: u64) -> Duration {
         let began = Instant::now();
         let next = Generation::classic(Inode(next));
-        self.each(|copy, means| copy.start_change(next, None, means));
+        self.each(|copy, means| copy.start_change(next, None, false, means));
         match syncs {
             Syncs::Own => self.each(|copy, means| drop(copy.make_change(means).unwrap())),
             Syncs::Barrier => self.change_together(),

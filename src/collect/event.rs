@@ -155,7 +155,10 @@ pub enum State<'a> {
 impl Event<'_> {
     /// Whether it belongs on stderr: a loss is what an operator must not overlook.
     pub fn is_grave(&self) -> bool {
-        matches!(self, Event::Lost(_) | Event::Differs { .. })
+        matches!(
+            self,
+            Event::Lost(_) | Event::Found(Found::Lost(_)) | Event::Differs { .. }
+        )
     }
 }
 
@@ -308,6 +311,7 @@ impl fmt::Display for Found {
                 "finished an interrupted rotation, but the older copy {} is missing",
                 kept.display()
             ),
+            Found::Lost(loss) => loss.fmt(f),
             Found::RescueFinished(kept) => write!(
                 f,
                 "finished setting aside the end of the local copy, which is not the server's: it is kept as {}",

@@ -6,6 +6,7 @@
 //! SEAL    = " c=" / " d="                                           d: doubted since, whatever it says of a boot
 //! b=BOOT  ck=OFFSET  g=TOKEN  m=MTIME  x=1                          known of every copy, each may be missing
 //! li=DEVICE:INODE  n=SIZE  to=INODE  as=STAMP[.N]                   a pending rotation, all four or none
+//! lo=1                                                              beside that: what follows is lost, and not told yet
 //! rs=OFFSET:STAMP[.N]                                               an end that is being set aside
 //! ```
 //!
@@ -67,6 +68,9 @@ pub struct Pending {
     pub next: Inode,
     /// What the rotated name has behind the local file's.
     pub suffix: RotatedSuffix,
+    /// The server did not have what came behind the local copy any more. Nothing but the message of the rotation
+    /// tells that, so it outlives here who dies before the message.
+    pub is_lossy: bool,
 }
 
 /// What is written over a record's seal to say that no boot vouches for the copy.
@@ -193,8 +197,13 @@ impl fmt::Display for Pending {
             size,
             next,
             suffix,
+            is_lossy,
         } = self;
-        write!(f, " li={local} n={size} to={next} as={suffix}")
+        write!(f, " li={local} n={size} to={next} as={suffix}")?;
+        match is_lossy {
+            true => f.write_str(" lo=1"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -379,6 +388,7 @@ struct Fields {
     size: Option<u64>,
     next: Option<u64>,
     suffix: Option<RotatedSuffix>,
+    is_lossy: Option<bool>,
     rescue: Option<Rescue>,
 }
 
@@ -395,6 +405,7 @@ impl Fields {
             "n" => fill(&mut self.size, decimal(value)),
             "to" => fill(&mut self.next, decimal(value)),
             "as" => fill(&mut self.suffix, RotatedSuffix::parse(value)),
+            "lo" => fill(&mut self.is_lossy, (value == "1").then_some(true)),
             "rs" => fill(&mut self.rescue, rescue(value)),
             _ => Some(()),
         }
@@ -408,8 +419,9 @@ impl Fields {
                 size,
                 next: Inode(next),
                 suffix,
+                is_lossy: self.is_lossy.unwrap_or(false),
             }),
-            (None, None, None, None) => None,
+            (None, None, None, None) if self.is_lossy.is_none() => None,
             _ => return None,
         };
         Some(Pointer {
@@ -484,7 +496,8 @@ const PENDING_MAX_LEN: usize = " li=:".len()
     + " to=".len()
     + NUMBER_LEN
     + " as=".len()
-    + RotatedSuffix::MAX_LEN;
+    + RotatedSuffix::MAX_LEN
+    + " lo=1".len();
 
 /// What a token adds at most.
 const TOKEN_MAX_LEN: usize = " g=".len() + 2 * Token::MAX_LEN;

@@ -104,16 +104,13 @@ impl World {
         };
         let is_before_another =
             |n: usize| (0..=n).any(|first| (n + 1..=last).any(|later| is_taken_for(first, later)));
-        // In classic a server that sent the whole of what is gone does not know whether anything came after it, and who
-        // dies between a rotation and the message has nothing on record.
+        // In classic a server that sent the whole of what is gone does not know whether anything came after it.
         let is_classic = self.sites[feed.site].classic;
         let is_after_whole = |n: usize| {
             let before = (0..n).rfind(|&before| held[before] > 0);
             before.is_none_or(|before| held[before] >= generations[before].kept)
         };
-        let is_hushed = |n: usize| {
-            is_classic && (is_after_whole(n) || feed.says("finished an interrupted rotation"))
-        };
+        let is_hushed = |n: usize| is_classic && is_after_whole(n);
         let is_untold = |&n: &usize| is_missing(n) && !is_before_another(n) && !is_hushed(n);
         let untold = (0..last).find(is_untold);
         match untold.filter(|_| !is_told) {

@@ -54,6 +54,8 @@ pub(super) struct Change {
     next: Pointer,
     kept: Option<PathBuf>,
     finished: Option<Finished>,
+    /// Something behind the last generation's copy is lost, and not told yet.
+    is_lossy: bool,
     /// Names that somebody else took meanwhile.
     taken: u16,
 }
@@ -69,12 +71,14 @@ enum Stage {
 
 impl<F> LocalCopy<F> {
     /// Decides on a change: `next` is the generation that begins. `finished` is what the list of copies that are to be
-    /// verified has to say of the last one, but for its name. Nothing is done before
-    /// [`step_change`](Self::step_change).
+    /// verified has to say of the last one, but for its name. With `is_lossy` something behind the last one is lost and
+    /// nothing but what the caller says of the change will tell that: should it not come to that, [`open`](Self::open)
+    /// tells it. Nothing is done before [`step_change`](Self::step_change).
     pub fn start_change<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
         finished: Option<Finished>,
+        is_lossy: bool,
         means: &Means<'_, S>,
     ) {
         self.change = Some(Box::new(Change {
@@ -82,6 +86,7 @@ impl<F> LocalCopy<F> {
             next: means.new_pointer(next),
             kept: None,
             finished,
+            is_lossy,
             taken: 0,
         }));
     }
@@ -169,6 +174,7 @@ impl<F> LocalCopy<F> {
                 size: live.size,
                 next: change.next.inode,
                 suffix,
+                is_lossy: change.is_lossy,
             }),
             ..change.next.clone()
         };
@@ -305,7 +311,7 @@ impl<F> LocalCopy<F> {
         generation: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<(), Fault> {
-        self.start_change(generation, None, means);
+        self.start_change(generation, None, false, means);
         self.make_change(means).map(drop)
     }
 
@@ -315,7 +321,7 @@ impl<F> LocalCopy<F> {
         next: Generation,
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
-        self.start_change(next, None, means);
+        self.start_change(next, None, false, means);
         self.make_change(means)
             .map(|changed| changed.kept.unwrap_or_default())
     }

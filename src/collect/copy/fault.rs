@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::collect::event::Loss;
 use crate::collect::pointer::PointerFault;
 
 /// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
@@ -17,6 +18,8 @@ pub enum Found {
     RotationFinished(PathBuf),
     /// The last run stopped in the middle of a rotation, and the older copy has vanished since.
     RotatedMissing(PathBuf),
+    /// The last run stopped in the middle of a rotation, behind which something is lost, and had not told that.
+    Lost(Loss),
     /// The last run stopped while it set the end of the copy aside, which is now finished; this file has it.
     RescueFinished(PathBuf),
 }

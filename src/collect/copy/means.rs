@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::change::Syncs;
 use super::fault::{Fault, Found, system};
 use super::{Generation, Live, LocalCopy, Paths};
+use crate::collect::event::{Loss, Why};
 use crate::collect::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
-use crate::ids::{FileId, Inode};
+use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
 
@@ -142,6 +143,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             ..pointer.clone()
         };
         let rotated = self.rotated_name(&pending.suffix);
+        let lost = pending.is_lossy.then_some(Loss {
+            inode: pointer.inode,
+            offset: pending.size,
+            at_least: None,
+            why: Why::Gone,
+        });
         // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
         let old = pending.local.inode;
         let is_old = |stat: &Stat| stat.id.inode == old;
@@ -166,13 +173,21 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                         self.rename_live(&rotated)?;
                         rotated
                     }
-                    Some(_) => self.move_away(pointer.inode, local.id, local.size, &next)?,
+                    Some(_) => {
+                        let again = Pending {
+                            local: local.id,
+                            size: local.size,
+                            ..pending
+                        };
+                        self.move_away(pointer.inode, again, &next)?
+                    }
                 };
                 found(Found::RotationFinished(rotated));
             }
             Some(_) => {
                 // What came after the rotation is as old as the rotation, and so is the boot that is known of it.
                 self.write_pointer(&next)?;
+                tell(lost, found);
                 drop(locked);
                 return self.open_plain(next, found);
             }
@@ -181,6 +196,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         }
         next.boot = self.boot.cloned();
         let (live, pointer) = self.start_next(next)?;
+        tell(lost, found);
         Ok(LocalCopy {
             pointer: Some(pointer),
             live: Some(live),
@@ -190,26 +206,22 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         })
     }
 
-    /// Announces the rotation in the pointer, which is its commit point, and renames the local copy.
+    /// Announces the rotation in the pointer under another name, which is its commit point, and renames the local copy.
     pub(super) fn move_away(
         &mut self,
         inode: Inode,
-        local: FileId,
-        size: u64,
+        decided: Pending,
         next: &Pointer,
     ) -> Result<PathBuf, Fault> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, rotated) = self.free_name()?;
-            let pending = Pending {
-                local,
-                size,
-                next: next.inode,
-                suffix,
-            };
             let pointer = Pointer {
                 inode,
-                checkpoint: size,
-                pending: Some(pending),
+                checkpoint: decided.size,
+                pending: Some(Pending {
+                    suffix,
+                    ..decided.clone()
+                }),
                 ..next.clone()
             };
             self.write_pointer(&pointer)?;
@@ -393,5 +405,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Only when the rotation is finished: a step that fails again and again does not tell it again and again.
+fn tell(lost: Option<Loss>, found: &mut dyn FnMut(Found)) {
+    if let Some(loss) = lost {
+        found(Found::Lost(loss));
     }
 }

@@ -166,7 +166,7 @@ fn a_rotation_that_another_process_is_making_is_left_alone() {
     for steps in 1..4 {
         let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
         let inode = inode_of(&fixture.disk, "/l/m");
-        fixture.with(|means| copy.start_change(classic(8), None, means));
+        fixture.with(|means| copy.start_change(classic(8), None, false, means));
         for _ in 0..steps {
             fixture
                 .with(|means| copy.step_change(Syncs::Own, means))
@@ -256,7 +256,7 @@ type Change = fn(&Fixture, &mut LocalCopy<Handle>, Generation) -> Result<(), Fau
 /// Each step by itself.
 fn alone(fixture: &Fixture, copy: &mut LocalCopy<Handle>, next: Generation) -> Result<(), Fault> {
     fixture.with(|means| {
-        copy.start_change(next, None, means);
+        copy.start_change(next, None, false, means);
         copy.make_change(means).map(drop)
     })
 }
@@ -268,7 +268,7 @@ fn together(
     next: Generation,
 ) -> Result<(), Fault> {
     fixture.with(|means| {
-        copy.start_change(next, None, means);
+        copy.start_change(next, None, false, means);
         while let Progress::More = copy.step_change(Syncs::Barrier, means)? {
             means.barrier()?;
         }
@@ -422,7 +422,7 @@ fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
 /// One change of all of them, with barriers that each serve all. Returns how many barriers that took.
 fn change_together(crowd: &mut [(Fixture, LocalCopy<Handle>)], next: u64) -> u32 {
     for (fixture, copy) in &mut *crowd {
-        fixture.with(|means| copy.start_change(classic(next), None, means));
+        fixture.with(|means| copy.start_change(classic(next), None, false, means));
     }
     let mut barriers = 0;
     loop {

@@ -27,6 +27,7 @@ fn rotating() -> Pointer {
             size: 5_000_000_000,
             next: Inode(4712),
             suffix: RotatedSuffix::new("20261122132956", 1).unwrap(),
+            is_lossy: false,
         }),
         ..plain()
     }
@@ -49,6 +50,7 @@ fn longest() -> Pointer {
             size: u64::MAX,
             next: Inode(u64::MAX),
             suffix: RotatedSuffix::new("20261122132956", u16::MAX).unwrap(),
+            is_lossy: true,
         }),
         rescue: None,
     }
@@ -102,6 +104,25 @@ fn what_is_written_is_read() {
     assert_round_trip(&plain());
     assert_round_trip(&rotating());
     assert_round_trip(&rescuing());
+}
+
+#[test]
+fn a_loss_that_is_not_told_yet_reads_as_documented() {
+    let mut lossy = rotating();
+    if let Some(pending) = &mut lossy.pending {
+        pending.is_lossy = true;
+    }
+    let record = lossy.write();
+    assert!(record.contains(" as=20261122132956.1 lo=1 c="), "{record}");
+    assert_round_trip(&lossy);
+    for wrong in [
+        "lo=1",
+        "li=1:2 n=3 to=4 as=20261122132956 lo=0",
+        "li=1:2 n=3 to=4 as=20261122132956 lo=1 lo=1",
+    ] {
+        let record = sealed(&format!("7 v1 ck=0 {wrong}"));
+        assert_eq!(parse(&record), Err(PointerFault::Malformed), "{wrong}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Context, Source};
 use crate::collect::copy::{
     Changed, Fault, Finished, Generation, LocalCopy, Means, Progress, Syncs,
 };
-use crate::collect::event::{Event, Loss};
+use crate::collect::event::{Event, Loss, Why};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::store::WriteStore;
@@ -99,8 +99,11 @@ impl<F> Source<F> {
         afterwards: Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
+        // All other losses are on record by now.
+        let is_lossy =
+            (afterwards.loss).is_some_and(|loss| loss.why == Why::Gone && self.noted != Some(loss));
         let started = self.with_copy(cx, |copy, means| {
-            copy.start_change(next, finished, means);
+            copy.start_change(next, finished, is_lossy, means);
             Ok(())
         });
         started.map_err(Trouble::Files)?;

@@ -113,6 +113,13 @@ impl Rig {
         self.with(|source, cx| source.handle_input(&mut bytes, cx));
     }
 
+    /// Takes a change that waits through its steps.
+    fn change_with_barriers(&mut self) {
+        while self.source.is_changing() && !self.with(|source, cx| source.step_change(cx)) {
+            self.with(|source, cx| source.barrier(cx));
+        }
+    }
+
     pub(super) fn close(&mut self, closed: Closed) {
         self.with(|source, cx| source.handle_closed(closed, cx));
     }
@@ -357,6 +364,53 @@ fn a_lost_generation_is_told_and_kept() {
         rig.said()[0],
         "lost 7:3, unknown how many bytes: the server does not have what follows any more"
     );
+}
+
+/// What is told where something at the `nth` call after the server says that it lost ours ends the first attempt.
+fn told_in_spite_of(nth: u32, shares: bool, is_killed: bool) -> Vec<String> {
+    const EIO: i32 = 5;
+    let mut rig = Rig::asking_again();
+    if shares {
+        rig.source.share_barriers();
+    }
+    match is_killed {
+        true => rig.disk.die_at_call(nth),
+        false => rig.disk.fail_call(nth, EIO),
+    }
+    rig.receive(b"L 8\nxyz");
+    rig.change_with_barriers();
+    let mut told = rig.said();
+    rig.disk.revive();
+    let mut next = match is_killed {
+        true => Rig::on(rig.disk),
+        false => rig,
+    };
+    if !next.source.wants_connection() {
+        let follows = match next.connect().starts_with("/var/log/m 7 ") {
+            true => "L 8\nxyz",
+            false => "O 8\nxyz",
+        };
+        next.receive(follows.as_bytes());
+        next.change_with_barriers();
+    }
+    told.extend(next.said());
+    assert_eq!(
+        next.rotated(),
+        b"abc",
+        "{nth} {shares} {is_killed}: {told:?}"
+    );
+    told
+}
+
+#[test]
+fn a_loss_is_told_once_by_whoever_finishes_the_rotation() {
+    for (shares, is_killed) in [(false, true), (true, true), (false, false), (true, false)] {
+        for nth in 1..30 {
+            let told = told_in_spite_of(nth, shares, is_killed);
+            let losses = told.iter().filter(|line| line.starts_with("lost 7:3, "));
+            assert_eq!(losses.count(), 1, "{nth} {shares} {is_killed}: {told:?}");
+        }
+    }
 }
 
 #[test]

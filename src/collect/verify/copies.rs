@@ -454,6 +454,7 @@ mod tests {
                     size: 3,
                     next: Inode(8),
                     suffix,
+                    is_lossy: false,
                 }),
                 ..Pointer::of(Inode(7))
             };
