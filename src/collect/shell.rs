@@ -174,7 +174,7 @@ impl Collector {
             match signal {
                 Signal::Term | Signal::Int => return Turn::Stop,
                 Signal::Hup => self.reload(),
-                Signal::Usr1 | Signal::Usr2 => self.reopen_all(),
+                Signal::Usr1 => self.reopen_all(),
             }
         }
         Turn::On

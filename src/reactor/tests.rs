@@ -115,17 +115,17 @@ fn a_reset_connection_is_closed_in_both_directions() {
 #[test]
 fn a_signal_ends_the_wait_and_is_no_event() {
     let _alone = alone();
-    let mut reactor = Reactor::new(Signals::install(&[Signal::Usr2]).unwrap()).unwrap();
+    let mut reactor = Reactor::new(Signals::install(&[Signal::Usr1]).unwrap()).unwrap();
     for _ in 0..2 {
-        raise(libc::SIGUSR2);
-        raise(libc::SIGUSR2);
+        raise(libc::SIGUSR1);
+        raise(libc::SIGUSR1);
         let start = clock::now();
         let now = reactor.wait(soon(start)).unwrap();
         assert!(Some(now.mono) < soon(start));
         assert!(reactor.events().is_empty());
         assert_eq!(
             reactor.signals().collect::<std::vec::Vec<_>>(),
-            [Signal::Usr2]
+            [Signal::Usr1]
         );
     }
     assert_eq!(reactor.signals().count(), 0);

@@ -239,7 +239,7 @@ impl Server {
             match signal {
                 Signal::Term | Signal::Int => return Turn::Stop,
                 Signal::Hup => self.reload(),
-                Signal::Usr1 | Signal::Usr2 => {}
+                Signal::Usr1 => {}
             }
         }
         Turn::On

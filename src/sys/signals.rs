@@ -21,18 +21,10 @@ pub enum Signal {
     Hup,
     /// Reopen files and say how things are.
     Usr1,
-    /// For whatever the program documents.
-    Usr2,
 }
 
 impl Signal {
-    const ALL: [Signal; 5] = [
-        Signal::Term,
-        Signal::Int,
-        Signal::Hup,
-        Signal::Usr1,
-        Signal::Usr2,
-    ];
+    const ALL: [Signal; 4] = [Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1];
 
     const fn number(self) -> libc::c_int {
         match self {
@@ -40,7 +32,6 @@ impl Signal {
             Signal::Int => libc::SIGINT,
             Signal::Hup => libc::SIGHUP,
             Signal::Usr1 => libc::SIGUSR1,
-            Signal::Usr2 => libc::SIGUSR2,
         }
     }
 
@@ -242,7 +233,7 @@ mod tests {
         raise(libc::SIGUSR1);
         assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::E2BIG));
 
-        let second = Signals::install(&[Signal::Usr2]).map(drop);
+        let second = Signals::install(&[Signal::Term]).map(drop);
         assert_eq!(second.unwrap_err().kind(), ErrorKind::AlreadyExists);
         let mut idle = Signals::install(&[]).unwrap();
         assert_eq!(
