@@ -17,7 +17,7 @@ use super::omit::{Rule, is_omitted};
 use super::{COPY_LEN, Live, LocalCopy, Means};
 use crate::collect::pointer::{Pointer, Rescue};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
-use crate::store::WriteStore;
+use crate::store::{Kind, WriteStore};
 
 /// What stands between the copy's name and the stamp.
 const MARK: &str = "rescued.";
@@ -33,27 +33,37 @@ impl<F> LocalCopy<F> {
             return Err(Fault::NoFreeName(means.paths.local.clone()));
         };
         means.sync_live(live)?;
+        means.rescue_end(size, pointer, live)
+    }
+}
+
+impl<F, S: WriteStore<File = F>> Means<'_, S> {
+    /// Moves the end of the copy, which is durable, to a file whose name nothing has, and cuts the copy.
+    fn rescue_end(
+        &mut self,
+        from: u64,
+        pointer: &mut Pointer,
+        live: &mut Live<F>,
+    ) -> Result<PathBuf, Fault> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
-            let (suffix, path) = means.free_name_after(MARK)?;
-            pointer.checkpoint = pointer.checkpoint.min(size);
-            pointer.rescue = Some(Rescue { from: size, suffix });
-            means.write_pointer(pointer)?;
-            means.sync_dir(&means.paths.pointer_dir)?;
-            match means.store.create_new(&path) {
+            let (suffix, path) = self.free_name_after(MARK)?;
+            pointer.checkpoint = pointer.checkpoint.min(from);
+            pointer.rescue = Some(Rescue { from, suffix });
+            self.write_pointer(pointer)?;
+            self.sync_dir(&self.paths.pointer_dir)?;
+            match self.store.create_new(&path) {
                 Ok(file) => {
-                    means.move_end(size, &path, &file, live)?;
-                    means.end_rescue(pointer)?;
+                    self.move_end(from, &path, &file, live)?;
+                    self.end_rescue(pointer)?;
                     return Ok(path);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(system("create", &path, error)),
             }
         }
-        Err(Fault::NoFreeName(means.paths.local.clone()))
+        Err(Fault::NoFreeName(self.paths.local.clone()))
     }
-}
 
-impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Does what an earlier run has left to do of a rescue, if there was one.
     pub(super) fn finish_rescue(
         &mut self,
@@ -70,6 +80,11 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             return Ok(());
         }
         let path = self.name_with(MARK, &suffix);
+        if live.size > from && !self.is_free_or_ours(&path, from, live)? {
+            let path = self.rescue_end(from, pointer, live)?;
+            found(Found::RescueFinished(path));
+            return Ok(());
+        }
         // Where the copy is cut, the file is whole.
         if live.size > from {
             let file = self
@@ -81,6 +96,42 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         self.end_rescue(pointer)?;
         found(Found::RescueFinished(path));
         Ok(())
+    }
+
+    /// Whether nothing stands at `path`, or nothing but what a run that was cut off, or a power cut, may have left of the
+    /// copy's end: the first bytes of it, and then zeros. Anything else somebody has put there meanwhile.
+    fn is_free_or_ours(&mut self, path: &Path, from: u64, live: &Live<F>) -> Result<bool, Fault> {
+        let Some(stat) = self.stat_path(path)? else {
+            return Ok(true);
+        };
+        let fits = from.saturating_add(stat.size) <= live.size;
+        if stat.kind != Kind::Regular || stat.links > 1 || !fits {
+            return Ok(false);
+        }
+        let read = |error| system("read", path, error);
+        let Some(file) = self.store.open_append(path).map_err(read)? else {
+            return Ok(true);
+        };
+        let (mut there, mut ours) = ([0; COPY_LEN], [0; COPY_LEN]);
+        let (mut at, mut is_zero) = (0, false);
+        loop {
+            let len = self.store.read_at(&file, &mut there, at).map_err(read)?;
+            if len == 0 {
+                return Ok(true);
+            }
+            let held = &mut ours[..len];
+            let held_len = self.store.read_at(&live.file, held, from + at);
+            if held_len.map_err(|error| system("read", &self.paths.local, error))? < len {
+                return Ok(false);
+            }
+            for (theirs, ours) in there[..len].iter().zip(&*held) {
+                is_zero |= theirs != ours;
+                if is_zero && *theirs != 0 {
+                    return Ok(false);
+                }
+            }
+            at += len as u64;
+        }
     }
 
     fn move_end(

@@ -1,6 +1,9 @@
 //! A box that was started anew and has forgotten the end of what is held, and files that fail while that is set aside.
 
+use std::path::Path;
+
 use super::*;
+use crate::store::Kind;
 
 const ANSWER: &[u8] = b"O 7 v2 at=0 size=6 m=1 b=00000001\n";
 
@@ -82,4 +85,79 @@ fn a_name_that_somebody_took_is_left_alone() {
     let second = rig.disk.read("/l/m.rescued.20261122132956.1");
     assert_eq!(first.as_deref(), Some(&b"theirs"[..]));
     assert_eq!(second.as_deref(), Some(&b"ef"[..]));
+}
+
+/// One that was killed before call `nth` of setting the end aside.
+fn killed(nth: u32) -> Rig {
+    let (mut rig, _) = asking_again();
+    rig.disk.die_at_call(nth);
+    rig.receive(&prefix());
+    rig.disk.revive();
+    let config = rig.source.config().clone();
+    rig.source = Source::new(config, Mono::from_ms(rig.now_ms));
+    rig
+}
+
+const RESCUED: &str = "/l/m.rescued.20261122132956";
+
+#[test]
+fn a_name_that_somebody_took_before_the_next_start_is_left_alone_too() {
+    let mut taken = 0;
+    for nth in 1..12 {
+        for theirs in [&b"theirs"[..], b"x", b"ex", b"\0f"] {
+            let mut rig = killed(nth);
+            let pointer = rig.disk.read("/p/m").unwrap();
+            let is_announced = pointer.escape_ascii().to_string().contains(" rs=");
+            if !is_announced || rig.disk.exists(RESCUED) {
+                continue;
+            }
+            taken += 1;
+            rig.disk.write(RESCUED, theirs);
+            rig.connect();
+            assert_eq!(rig.disk.read(RESCUED).as_deref(), Some(theirs));
+            let second = rig.disk.read("/l/m.rescued.20261122132956.1");
+            assert_eq!(second.as_deref(), Some(&b"ef"[..]), "call {nth}");
+            assert_eq!(rig.local(), b"abcd");
+        }
+    }
+    assert!(taken > 4, "{taken}");
+}
+
+#[test]
+fn what_is_no_file_of_its_own_is_left_alone_too() {
+    let linked = |rig: &mut Rig| {
+        rig.disk.write("/l/other", b"e");
+        let (other, name) = (Path::new("/l/other"), Path::new(RESCUED));
+        rig.disk.link(other, name).unwrap();
+    };
+    let odd = |rig: &mut Rig| rig.disk.put_other(RESCUED, Kind::Special);
+    let makes: [fn(&mut Rig); 2] = [linked, odd];
+    for make in makes {
+        let mut rig = (1..12)
+            .map(killed)
+            .find(|rig| {
+                let pointer = rig.disk.read("/p/m").unwrap();
+                pointer.escape_ascii().to_string().contains(" rs=")
+            })
+            .unwrap();
+        make(&mut rig);
+        rig.connect();
+        let second = rig.disk.read("/l/m.rescued.20261122132956.1");
+        assert_eq!(second.as_deref(), Some(&b"ef"[..]));
+        assert_eq!(rig.disk.read("/l/other").unwrap_or(b"e".to_vec()), b"e");
+    }
+}
+
+#[test]
+fn what_a_run_or_a_power_cut_left_of_it_is_written_anew() {
+    for left in [&b""[..], b"e", b"ef", b"e\0", b"\0\0"] {
+        let mut rig = (1..12)
+            .map(killed)
+            .find(|rig| rig.disk.exists(RESCUED) && rig.local() == b"abcdef")
+            .unwrap();
+        rig.disk.rewrite(RESCUED, left);
+        rig.connect();
+        assert_eq!(rig.disk.read(RESCUED).as_deref(), Some(&b"ef"[..]));
+        assert!(!rig.disk.exists("/l/m.rescued.20261122132956.1"));
+    }
 }
