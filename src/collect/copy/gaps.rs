@@ -2,7 +2,7 @@
 //! `verify` finds it.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::fault::{Fault, system};
@@ -35,6 +35,11 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             Some(file) => file,
             None => self.store.create_new(&path).map_err(failed)?,
         };
+        if self.store.stat(&file).map_err(failed)?.links > 1 {
+            // What it is called elsewhere is not ours to write to.
+            let shared = "it has another name, too; move it away";
+            return Err(failed(io::Error::new(ErrorKind::InvalidInput, shared)));
+        }
         let text = format!("{} {} {what}", self.stamp, Escaped(&self.paths.remote));
         let line = format!("{}\n", OneLine(&text));
         if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
@@ -64,6 +69,8 @@ fn is_last_line<S: WriteStore>(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::collect::copy::Paths;
     use crate::store::model::{Model, PowerCut};
@@ -111,6 +118,21 @@ mod tests {
             assert!(is_first_noted || first.is_err(), "{failing}");
         }
     }
+
+    #[test]
+    fn a_file_with_another_name_is_left_alone() {
+        let mut disk = Model::new();
+        disk.write("/l/precious", b"precious");
+        disk.link(Path::new("/l/precious"), Path::new("/l/m.gaps"))
+            .unwrap();
+        let fault = note(&mut disk, "lost 7:3").unwrap_err().to_string();
+        assert!(fault.ends_with("it has another name, too; move it away"));
+        assert_eq!(disk.read("/l/precious").unwrap(), b"precious");
+        disk.remove("/l/m.gaps");
+        note(&mut disk, "lost 7:3").unwrap();
+        assert_eq!(disk.read("/l/precious").unwrap(), b"precious");
+    }
+
     #[test]
     fn a_run_and_the_next_note_a_loss_once() {
         let mut disk = Model::new();

@@ -192,7 +192,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 return self.open_plain(next, found);
             }
             None if kept_is_old => found(Found::RotationFinished(rotated)),
-            None => found(Found::RotatedMissing(rotated)),
+            None => {
+                // Before anything says that the rotation is over: whoever took it has taken what may be nowhere else.
+                let missing = Found::RotatedMissing(rotated);
+                self.note_gap(&missing)?;
+                found(missing);
+            }
         }
         next.boot = self.boot.cloned();
         let (live, pointer) = self.start_next(next)?;

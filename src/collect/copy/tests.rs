@@ -1,7 +1,7 @@
 //! The local copy over a file system in memory: every starting state, and a kill before every call.
 
 use super::*;
-use crate::collect::pointer::BootId;
+use crate::collect::pointer::{BootId, Pending, RotatedSuffix};
 use crate::store::fake::{Fake, Handle};
 
 const STAMP: &str = "20261122132956";
@@ -374,6 +374,67 @@ fn a_vanished_rotated_copy_is_reported() {
         fixture.found,
         [Found::RotatedMissing("/l/m.20261122132956".into())]
     );
+    let record = fixture.disk.read("/l/m.gaps").unwrap();
+    let record = String::from_utf8(record).unwrap();
+    assert_eq!(
+        record,
+        "20261122132956 /var/log/m finished an interrupted rotation, but the older copy \
+         /l/m.20261122132956 is missing\n"
+    );
+}
+
+#[test]
+fn a_live_copy_that_was_deleted_under_us_is_on_record_once_it_should_have_got_its_name() {
+    let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
+    fixture.disk.remove("/l/m");
+    let rotated = fixture.with(|means| copy.rotate(classic(8), means));
+    assert!(rotated.unwrap_err().to_string().contains("cannot rename"));
+    drop(copy);
+    for failing in [1, 8, 9, 11, 13] {
+        fixture.disk.fail_call(failing, 28);
+        fixture.open().map(drop).unwrap_err();
+        fixture.disk.revive();
+    }
+    let copy = fixture.open().unwrap();
+    assert_eq!((copy.inode(), copy.size()), (Some(Inode(8)), 0));
+    let record = fixture.disk.read("/l/m.gaps").unwrap();
+    assert_eq!(record.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert!(record.ends_with(b"is missing\n"));
+}
+
+#[test]
+fn a_pointer_that_another_collector_has_written_meanwhile_is_not_gone_by() {
+    let pending = |next| Pending {
+        local: FileId {
+            device: 1,
+            inode: Inode(1),
+        },
+        size: 3,
+        next: Inode(next),
+        suffix: RotatedSuffix::new(STAMP, 0).unwrap(),
+        is_lossy: false,
+    };
+    let (fixture, copy) = Fixture::streaming(7, b"abc");
+    drop(copy);
+    let read = fixture.pointer();
+    let next = Pointer {
+        inode: Inode(8),
+        ..read.clone()
+    };
+    // It was read, and then the other one wrote the next before it gave up the lock.
+    fixture.with(|means| means.write_pointer(&next)).unwrap();
+    let nothing = &mut |_| panic!("nothing is put right");
+    let opened = [
+        fixture.with(|means| means.open_without_pointer(nothing)),
+        fixture.with(|means| means.open_plain(read.clone(), nothing)),
+        fixture.with(|means| means.finish_rotation(read, pending(9), nothing)),
+    ];
+    for opened in opened {
+        let fault = opened.map(drop).unwrap_err().to_string();
+        assert!(fault.contains("another collector has just written it"));
+    }
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abc");
+    assert_eq!(fixture.pointer(), next);
 }
 
 #[test]
