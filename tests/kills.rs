@@ -16,6 +16,8 @@ mod boxed;
 mod campaign;
 #[path = "kills/fault.rs"]
 mod fault;
+#[path = "kills/patience.rs"]
+mod patience;
 #[path = "kills/place.rs"]
 mod place;
 #[path = "kills/plan.rs"]

@@ -80,6 +80,11 @@ impl Running {
         })
     }
 
+    /// Whether it executes nothing more, although it has not ended for whoever started it.
+    pub fn is_ending(&self) -> bool {
+        self.pids().into_iter().any(is_exiting)
+    }
+
     /// SIGKILL, and waits for its end.
     pub fn kill(mut self) {
         self.put_to_death();
@@ -118,9 +123,33 @@ fn send(pid: u32, signal: Signal) -> bool {
     pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
+/// Whether the kernel is taking a process apart, or has done so and nobody has asked for its status: the flag
+/// `PF_EXITING` in proc_pid_stat(5).
+fn is_exiting(pid: u32) -> bool {
+    const EXITING: u32 = 4;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may have anything in it. Behind it come the state, five numbers and the flags.
+    let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
+    let flags = behind.split(' ').nth(6).map(str::parse::<u32>);
+    matches!(flags, Some(Ok(flags)) if flags & EXITING != 0)
+}
+
 fn catches(pid: u32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     caught.is_some_and(|mask| mask & 1 << (signal.as_raw() - 1) != 0)
+}
+
+#[test]
+fn who_was_killed_is_exiting_until_somebody_asks() {
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = child.id();
+    assert!(!is_exiting(pid));
+    child.kill().unwrap();
+    while !is_exiting(pid) {
+        thread::yield_now();
+    }
+    child.wait().unwrap();
+    assert!(!is_exiting(pid));
 }

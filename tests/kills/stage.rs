@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use super::boxed::Boxed;
 use super::fault::{Fault, Program};
+use super::patience::Patience;
 use super::place::Place;
 use super::running::{End, How, Running};
 use super::trace::{self, Order};
@@ -21,6 +22,11 @@ pub type Done = Result<(), String>;
 
 /// Longer than anything takes on a machine that is busy with other runs and whose disk does not answer for a while.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the kernel may take to end a program that was killed. Its sockets stay open meanwhile and nobody answers.
+/// The server's inotify descriptor is closed only once all processors have let go of it, and that took a minute where
+/// one of them did not come to run the kernel's own threads.
+const ENDING: Duration = Duration::from_secs(600);
 
 /// Longer than any pause the programs make by themselves after one failed call, on such a machine.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -276,20 +282,22 @@ impl<'a> Stage<'a> {
 
     /// Waits until the check says `Ok`, and keeps both programs running meanwhile.
     pub fn until(&mut self, mut check: impl FnMut(&mut Self) -> Done) -> Done {
-        let mut start = Instant::now();
+        let mut patience = Patience::new(Instant::now());
         let mut pause_ms = 1;
         loop {
             self.tend()?;
             let Err(why) = check(self) else {
                 return Ok(());
             };
-            if self.watch == Watch::On && self.is_once() && start.elapsed() > RECOVERY {
+            let waited = patience.look(Instant::now());
+            if waited > RECOVERY && patience.age() < ENDING && self.is_ending() {
+                patience.begin_anew();
+            } else if self.watch == Watch::On && self.is_once() && waited > RECOVERY {
                 self.findings
                     .push(format!("does not recover by itself: {why}"));
                 self.relieve();
-                start = Instant::now();
-            }
-            if start.elapsed() > PATIENCE {
+                patience = Patience::new(Instant::now());
+            } else if waited > PATIENCE {
                 return Err(why);
             }
             thread::sleep(Duration::from_millis(pause_ms));
@@ -448,6 +456,12 @@ impl<'a> Stage<'a> {
         }
         let running = Running::start(&how, &home, &program.to_string(), &arguments);
         *self.running(program) = Some(running);
+    }
+
+    /// Whether one of the programs has come to its end, and only the kernel is not through with it.
+    fn is_ending(&self) -> bool {
+        let both = [&self.server, &self.collector];
+        both.into_iter().flatten().any(Running::is_ending)
     }
 
     fn running(&mut self, program: Program) -> &mut Option<Running> {
