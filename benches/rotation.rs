@@ -47,7 +47,7 @@ fn measure(syncs: Syncs) -> [Duration; 2] {
 struct Crowd {
     store: RealWrite,
     boot: Option<BootId>,
-    members: Vec<(Paths, LocalCopy<File>)>,
+    members: Vec<(Paths<'static>, LocalCopy<File>)>,
 }
 
 impl Crowd {
@@ -59,17 +59,19 @@ impl Crowd {
         };
         crowd.store.batch(true);
         for number in 0..MANY {
+            // The names last as long as the measurement.
+            let name = |ending: &str| -> &'static Path {
+                let path = dir.join(format!("{number}{ending}"));
+                Box::leak(path.into_boxed_path())
+            };
             let paths = Paths {
-                remote: b"/var/log/messages"[..].into(),
-                local: dir.join(number.to_string()),
-                local_dir: dir.into(),
-                pointer: dir.join(format!("{number}.pointer")),
-                scratch: dir.join(format!("{number}.pointer.tmp")),
-                pointer_dir: dir.into(),
+                remote: b"/var/log/messages",
+                local: name(""),
+                pointer: name(".pointer"),
             };
             let mut means = Means {
                 store: &mut crowd.store,
-                paths: &paths,
+                paths,
                 boot: crowd.boot.as_ref(),
                 stamp: "20261122132956",
             };
@@ -116,7 +118,7 @@ impl Crowd {
         for (paths, copy) in &mut self.members {
             let mut means = Means {
                 store: &mut self.store,
-                paths,
+                paths: *paths,
                 boot: self.boot.as_ref(),
                 stamp: "20261122132956",
             };

@@ -15,12 +15,18 @@ use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
 pub struct Audit<F> {
+    /// There for as long as there are any, so that a source that only follows its log stays small.
+    copies: Option<Box<Copies<F>>>,
+    /// The server was asked in vain. The log is followed before that is tried again.
+    asked_in_vain: bool,
+}
+
+/// How far each copy is.
+struct Copies<F> {
     /// Those whose digest may still come over the present connection, oldest first.
     expecting: VecDeque<Finished>,
     /// Those whose digest will not come by itself: the server is to be asked.
     to_ask: VecDeque<Finished>,
-    /// It was asked in vain. The log is followed before that is tried again.
-    asked_in_vain: bool,
     /// Those whose digest is known.
     waiting: VecDeque<Finished>,
     /// Those that could not be compared or healed for a reason that passes.
@@ -60,13 +66,8 @@ pub enum Verdict {
 impl<F> Default for Audit<F> {
     fn default() -> Audit<F> {
         Audit {
-            expecting: VecDeque::new(),
-            to_ask: VecDeque::new(),
+            copies: None,
             asked_in_vain: false,
-            waiting: VecDeque::new(),
-            later: VecDeque::new(),
-            again_at: None,
-            running: None,
         }
     }
 }
@@ -75,11 +76,12 @@ impl<F> Audit<F> {
     /// A copy is complete. Returns the one that is given up because too many wait.
     #[must_use]
     pub fn add(&mut self, finished: Finished) -> Option<Finished> {
+        let copies = self.copies.get_or_insert_default();
         match finished.md5 {
-            Some(_) => self.waiting.push_back(finished),
-            None => self.expecting.push_back(finished),
+            Some(_) => copies.waiting.push_back(finished),
+            None => copies.expecting.push_back(finished),
         }
-        self.shed()
+        copies.shed()
     }
 
     /// Takes in what an earlier run or an interrupted rotation left on the list. Returns what is given up because too
@@ -90,11 +92,12 @@ impl<F> Audit<F> {
             if self.all().any(|known| known.path == finished.path) {
                 continue;
             }
+            let copies = self.copies.get_or_insert_default();
             match finished.md5 {
-                Some(_) => self.waiting.push_back(finished),
-                None => self.to_ask.push_back(finished),
+                Some(_) => copies.waiting.push_back(finished),
+                None => copies.to_ask.push_back(finished),
             }
-            shed.extend(self.shed());
+            shed.extend(copies.shed());
         }
         shed
     }
@@ -104,12 +107,13 @@ impl<F> Audit<F> {
     pub fn add_digest(&mut self, digest: LateDigest) -> Option<Finished> {
         let is_it =
             |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
-        let place = self.expecting.iter().position(is_it)?;
-        let finished = self.expecting.remove(place)?;
+        let copies = self.copies.as_mut()?;
+        let place = copies.expecting.iter().position(is_it)?;
+        let finished = copies.expecting.remove(place)?;
         if digest.md5.is_none() {
             return Some(finished);
         }
-        self.waiting.push_back(Finished {
+        copies.waiting.push_back(Finished {
             md5: digest.md5,
             ..finished
         });
@@ -118,32 +122,37 @@ impl<F> Audit<F> {
 
     /// A stream of version 2 is over, and with it the hope that digests come by themselves.
     pub fn stream_ended(&mut self) {
-        self.to_ask.append(&mut self.expecting);
+        if let Some(copies) = &mut self.copies {
+            copies.to_ask.append(&mut copies.expecting);
+        }
         self.asked_in_vain = false;
     }
 
     /// A copy is to be compared at `again_at`, or a bit earlier if another one is.
     pub fn postpone(&mut self, finished: Finished, again_at: Mono) {
-        self.later.push_back(finished);
-        self.again_at = Some(self.again_at.map_or(again_at, |at| at.min(again_at)));
+        let copies = self.copies.get_or_insert_default();
+        copies.postpone(finished, again_at);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if at all.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.again_at
+        self.copies.as_ref()?.again_at
     }
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout(&mut self, now: Mono) {
-        if self.again_at.is_some_and(|at| at <= now) {
-            self.again_at = None;
-            self.waiting.append(&mut self.later);
+        if let Some(copies) = &mut self.copies
+            && copies.again_at.is_some_and(|at| at <= now)
+        {
+            copies.again_at = None;
+            copies.waiting.append(&mut copies.later);
         }
     }
 
     /// The copy whose digest the server is to be asked for before the log is followed.
     pub fn to_ask(&self) -> Option<&Finished> {
-        self.to_ask.front().filter(|_| !self.asked_in_vain)
+        let copies = self.copies.as_ref().filter(|_| !self.asked_in_vain)?;
+        copies.to_ask.front()
     }
 
     /// The server was asked for it and does not answer now.
@@ -153,21 +162,64 @@ impl<F> Audit<F> {
 
     /// The server was asked for it: this is the digest of the file that it has.
     pub fn answered(&mut self, md5: [u8; 16]) {
-        self.waiting
-            .extend(self.to_ask.pop_front().map(|finished| Finished {
+        if let Some(copies) = &mut self.copies
+            && let Some(finished) = copies.to_ask.pop_front()
+        {
+            copies.waiting.push_back(Finished {
                 md5: Some(md5),
                 by_content: true,
                 ..finished
-            }));
+            });
+        }
     }
 
     /// The server was asked for it and will never tell. Returns it.
     pub fn give_up(&mut self) -> Option<Finished> {
-        self.to_ask.pop_front()
+        self.copies.as_mut()?.to_ask.pop_front()
     }
 
     /// All that are not compared yet.
     pub fn all(&self) -> impl Iterator<Item = &Finished> {
+        self.copies.iter().flat_map(|copies| copies.all())
+    }
+
+    /// Whether [`work`](Self::work) has something to do.
+    pub fn has_work(&self) -> bool {
+        let copies = self.copies.as_ref();
+        copies.is_some_and(|copies| copies.running.is_some() || !copies.waiting.is_empty())
+    }
+
+    /// Compares one more slice, with `buf` to read into.
+    pub fn work<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+        now: Mono,
+    ) -> Option<Verdict> {
+        let copies = self.copies.as_mut()?;
+        let verdict = copies.work(buf, store, now);
+        if copies.all().next().is_none() {
+            self.copies = None;
+        }
+        verdict
+    }
+}
+
+impl<F> Default for Copies<F> {
+    fn default() -> Copies<F> {
+        Copies {
+            expecting: VecDeque::new(),
+            to_ask: VecDeque::new(),
+            waiting: VecDeque::new(),
+            later: VecDeque::new(),
+            again_at: None,
+            running: None,
+        }
+    }
+}
+
+impl<F> Copies<F> {
+    fn all(&self) -> impl Iterator<Item = &Finished> {
         self.to_ask
             .iter()
             .chain(&self.expecting)
@@ -188,13 +240,12 @@ impl<F> Audit<F> {
             .or_else(|| self.later.pop_front())
     }
 
-    /// Whether [`work`](Self::work) has something to do.
-    pub fn has_work(&self) -> bool {
-        self.running.is_some() || !self.waiting.is_empty()
+    fn postpone(&mut self, finished: Finished, again_at: Mono) {
+        self.later.push_back(finished);
+        self.again_at = Some(self.again_at.map_or(again_at, |at| at.min(again_at)));
     }
 
-    /// Compares one more slice, with `buf` to read into.
-    pub fn work<S: WriteStore<File = F>>(
+    fn work<S: WriteStore<File = F>>(
         &mut self,
         buf: &mut [u8],
         store: &mut S,

@@ -110,13 +110,6 @@ impl Config {
     }
 }
 
-impl SourceConfig {
-    /// The scratch file beside the pointer file, through which the pointer is replaced.
-    pub fn scratch(&self) -> PathBuf {
-        scratch_of(&self.pointer)
-    }
-}
-
 impl PartialEq for SourceConfig {
     fn eq(&self, other: &SourceConfig) -> bool {
         let SourceConfig {
@@ -169,7 +162,8 @@ impl Draft {
     }
 }
 
-fn scratch_of(pointer: &Path) -> PathBuf {
+/// The scratch file beside a pointer file, through which the pointer is replaced.
+pub fn scratch_of(pointer: &Path) -> PathBuf {
     let mut name = OsString::from(pointer);
     name.push(".tmp");
     name.into()

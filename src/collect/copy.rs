@@ -24,7 +24,7 @@ pub use self::fault::{Fault, Found, is_shortage};
 pub use self::means::Means;
 pub use self::unverified::Finished;
 
-use super::config::SourceConfig;
+use super::config::{SourceConfig, scratch_of};
 use super::pointer::Pointer;
 use crate::ids::{FileId, Inode};
 use crate::store::WriteStore;
@@ -70,21 +70,16 @@ pub struct Origin {
     pub boot: u32,
 }
 
-/// The names that belong to one source.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Paths {
+/// The names that belong to one source. Those that are rarely used are made when they are, so that an idle source does
+/// not hold them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Paths<'a> {
     /// The log on the server.
-    pub remote: Box<[u8]>,
+    pub remote: &'a [u8],
     /// The local copy.
-    pub local: PathBuf,
-    /// The directory it stands in.
-    pub local_dir: PathBuf,
+    pub local: &'a Path,
     /// The pointer file.
-    pub pointer: PathBuf,
-    /// Where the next pointer is written before it replaces the last.
-    pub scratch: PathBuf,
-    /// The directory of both.
-    pub pointer_dir: PathBuf,
+    pub pointer: &'a Path,
 }
 
 impl Generation {
@@ -98,32 +93,44 @@ impl Generation {
     }
 }
 
-impl Paths {
+impl<'a> Paths<'a> {
+    /// The names that a line of the configuration gives.
+    pub fn of(config: &SourceConfig) -> Paths<'_> {
+        Paths {
+            remote: &config.remote,
+            local: &config.local,
+            pointer: &config.pointer,
+        }
+    }
+
+    /// The directory that the local copy stands in.
+    pub fn local_dir(self) -> &'a Path {
+        directory_of(self.local)
+    }
+
+    /// The directory of the pointer file and its scratch file.
+    pub fn pointer_dir(self) -> &'a Path {
+        directory_of(self.pointer)
+    }
+
+    /// Where the next pointer is written before it replaces the last.
+    pub fn scratch(self) -> PathBuf {
+        scratch_of(self.pointer)
+    }
+
     /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
-    pub fn gaps(&self) -> PathBuf {
-        unverified::with_ending(&self.local, ".gaps")
+    pub fn gaps(self) -> PathBuf {
+        unverified::with_ending(self.local, ".gaps")
     }
 
     /// Where it is noted which finished copies hold more than the server had: beside the local copy.
-    pub fn kept(&self) -> PathBuf {
-        unverified::with_ending(&self.local, ".kept")
+    pub fn kept(self) -> PathBuf {
+        unverified::with_ending(self.local, ".kept")
     }
 
     /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
-    pub fn unverified(&self) -> PathBuf {
-        unverified::with_ending(&self.pointer, ".unverified")
-    }
-
-    /// The names that a line of the configuration gives.
-    pub fn of(config: &SourceConfig) -> Paths {
-        Paths {
-            remote: config.remote.clone(),
-            local: config.local.clone(),
-            local_dir: directory_of(&config.local),
-            pointer: config.pointer.clone(),
-            scratch: config.scratch(),
-            pointer_dir: directory_of(&config.pointer),
-        }
+    pub fn unverified(self) -> PathBuf {
+        unverified::with_ending(self.pointer, ".unverified")
     }
 }
 
@@ -185,10 +192,10 @@ impl<F> LocalCopy<F> {
             let written = means
                 .store
                 .append(&live.file, bytes)
-                .map_err(|error| system("append to", &means.paths.local, error))?;
+                .map_err(|error| system("append to", means.paths.local, error))?;
             if written == 0 {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
-                return Err(system("append to", &means.paths.local, error));
+                return Err(system("append to", means.paths.local, error));
             }
             live.size += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
@@ -213,7 +220,7 @@ impl<F> LocalCopy<F> {
             ..means.new_pointer(generation)
         };
         means.write_pointer(&pointer)?;
-        means.sync_dir(&means.paths.pointer_dir)?;
+        means.sync_dir(means.paths.pointer_dir())?;
         self.pointer = Some(pointer);
         Ok(())
     }
@@ -231,7 +238,7 @@ impl<F> LocalCopy<F> {
         means
             .store
             .read_at(&live.file, buf, offset)
-            .map_err(|error| system("read", &means.paths.local, error))
+            .map_err(|error| system("read", means.paths.local, error))
     }
 
     /// Takes back the last bytes, which were never part of the generation.
@@ -250,7 +257,7 @@ impl<F> LocalCopy<F> {
         means
             .store
             .truncate(&live.file, size)
-            .map_err(|error| system("shorten", &means.paths.local, error))?;
+            .map_err(|error| system("shorten", means.paths.local, error))?;
         live.size = size;
         Ok(())
     }
@@ -260,10 +267,10 @@ impl<F> LocalCopy<F> {
 const COPY_LEN: usize = 4096;
 
 /// The directory that a file's name stands in.
-fn directory_of(file: &Path) -> PathBuf {
+fn directory_of(file: &Path) -> &Path {
     match file.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
-        _ => PathBuf::from("."),
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
     }
 }
 

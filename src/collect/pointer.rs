@@ -43,9 +43,9 @@ pub struct Pointer {
     /// The copy was begun under the classic protocol, where 0x07 became 0xff.
     pub classic: bool,
     /// A rotation that is decided but may not be finished.
-    pub pending: Option<Pending>,
+    pub pending: Option<Box<Pending>>,
     /// An end of the local copy that is being set aside. Never there together with a rotation.
-    pub rescue: Option<Rescue>,
+    pub rescue: Option<Box<Rescue>>,
 }
 
 /// An end of the local copy that is not the server's, and moves to a file of its own.
@@ -180,7 +180,8 @@ impl Pointer {
         if let Some(pending) = &self.pending {
             write!(line, "{pending}")?;
         }
-        if let Some(Rescue { from, suffix }) = &self.rescue {
+        if let Some(rescue) = &self.rescue {
+            let Rescue { from, suffix } = &**rescue;
             write!(line, " rs={from}:{suffix}")?;
         }
         let crc = crc_of(&line);
@@ -414,13 +415,13 @@ impl Fields {
     /// `None` if only a part of a pending rotation is there.
     fn into_pointer(self, inode: Inode) -> Option<Pointer> {
         let pending = match (self.local, self.size, self.next, self.suffix) {
-            (Some(local), Some(size), Some(next), Some(suffix)) => Some(Pending {
+            (Some(local), Some(size), Some(next), Some(suffix)) => Some(Box::new(Pending {
                 local,
                 size,
                 next: Inode(next),
                 suffix,
                 is_lossy: self.is_lossy.unwrap_or(false),
-            }),
+            })),
             (None, None, None, None) if self.is_lossy.is_none() => None,
             _ => return None,
         };
@@ -432,7 +433,7 @@ impl Fields {
             mtime_ns: self.mtime_ns,
             classic: self.classic.unwrap_or(false),
             pending,
-            rescue: self.rescue,
+            rescue: self.rescue.map(Box::new),
         })
     }
 }

@@ -37,7 +37,6 @@ use crate::wire::reply::Reply;
 /// One source's state.
 pub struct Source<F> {
     config: SourceConfig,
-    paths: Paths,
     /// The local files; closed while something is wrong with them.
     copy: Option<LocalCopy<F>>,
     phase: Phase,
@@ -66,14 +65,14 @@ pub struct Source<F> {
     /// The size of our generation that the server told last; 0 if it told none.
     told_size: u64,
     /// The loss that was put on record last.
-    noted: Option<Loss>,
+    noted: Option<Box<Loss>>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
     flawed: bool,
     /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
     /// it has until it is read again.
     unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
-    trouble: Option<Trouble>,
+    trouble: Option<Box<Trouble>>,
     /// Whether the status of the server has to say `ERR` because of this source.
     in_error: bool,
 }
@@ -197,20 +196,20 @@ pub struct Context<'a, S> {
 type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
 
 impl<S> Context<'_, S> {
-    /// What the steps on the files of `paths` need. The stamp may be empty where nothing gets a new name.
-    fn means<'b>(&'b mut self, paths: &'b Paths, stamp: &'b str) -> Means<'b, S> {
-        self.means_and_events(paths, stamp).0
+    /// What the steps on the files of a source need. The stamp may be empty where nothing gets a new name.
+    fn means<'b>(&'b mut self, config: &'b SourceConfig, stamp: &'b str) -> Means<'b, S> {
+        self.means_and_events(config, stamp).0
     }
 
     /// The same for steps of which events are told meanwhile.
     fn means_and_events<'b>(
         &'b mut self,
-        paths: &'b Paths,
+        config: &'b SourceConfig,
         stamp: &'b str,
     ) -> (Means<'b, S>, EventSink<'b>) {
         let means = Means {
             store: &mut *self.store,
-            paths,
+            paths: Paths::of(config),
             boot: self.boot,
             stamp,
         };
@@ -222,7 +221,6 @@ impl<F> Source<F> {
     /// A source that makes its first try at once.
     pub fn new(config: SourceConfig, now: Mono) -> Source<F> {
         Source {
-            paths: Paths::of(&config),
             config,
             copy: None,
             phase: Phase::Waiting { until: now },
@@ -486,14 +484,14 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<LocalCopy<F>, Fault> {
         let stamp = (cx.stamp)();
-        let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+        let (mut means, events) = cx.means_and_events(&self.config, &stamp);
         let config = &self.config;
         let mut copy = LocalCopy::open(&mut means, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         self.flawed |= means.has_gaps()?;
         self.note_failed_syncs(cx);
-        let (mut means, _) = cx.means_and_events(&self.paths, &stamp);
+        let (mut means, _) = cx.means_and_events(&self.config, &stamp);
         if self.is_suspect {
             copy.distrust(&mut means)?;
             self.is_suspect = false;
@@ -580,7 +578,7 @@ impl<F> Source<F> {
         if !known {
             (cx.events)(&self.config, Event::Trouble(&trouble));
         }
-        self.trouble = Some(trouble);
+        self.trouble = Some(Box::new(trouble));
     }
 }
 

@@ -14,9 +14,9 @@ pub struct Receiver {
     state: State,
 }
 
-/// Where in a frame the stream stands. Small frames come often enough to have their room here.
+/// Where in a frame the stream stands. A payload that is collected has room of its own, so that a receiver that waits
+/// for the next frame is small.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant)]
 enum State {
     /// In the header, of which these bytes have come.
     Header(heapless::Vec<u8, HEADER_LEN>),
@@ -28,11 +28,8 @@ enum State {
     /// In the file bytes of a DATA frame.
     Data(Open),
     /// In a payload that is collected.
-    Payload {
-        open: Open,
-        bytes: heapless::Vec<u8, SMALL_MAX>,
-    },
-    /// In block checksums, of which there may be more than are worth a place in every receiver.
+    Payload { open: Open, bytes: Vec<u8> },
+    /// In block checksums.
     Sums { open: Open, bytes: Vec<u8> },
     /// In a payload that nobody knows and nobody needs.
     Skip(Open),
@@ -119,8 +116,7 @@ impl Receiver {
             State::Payload { open, bytes } => {
                 let part = open.part_of(input);
                 open.take(part);
-                // The length was checked against this buffer when the frame began.
-                let _ = bytes.extend_from_slice(part);
+                bytes.extend_from_slice(part);
                 (part.len(), open.ready(Piece::Small))
             }
             State::Sums { open, bytes } => {
@@ -187,7 +183,7 @@ impl Receiver {
             kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
             kind::ALIVE..=kind::ERROR => Ok(State::Payload {
                 open,
-                bytes: heapless::Vec::new(),
+                bytes: Vec::with_capacity(len),
             }),
             _ if header.flags & frame::OPTIONAL != 0 => Ok(State::Skip(open)),
             unknown => Err(BadFrame::Unknown(unknown)),

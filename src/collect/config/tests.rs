@@ -58,7 +58,7 @@ fn a_line_of_1_1_is_a_source() {
     assert_eq!(*source.remote, *b"/var/log/messages");
     assert_eq!(source.local, Path::new("/l/a"));
     assert_eq!(source.pointer, Path::new("/p/a"));
-    assert_eq!(source.scratch(), Path::new("/p/a.tmp"));
+    assert_eq!(scratch_of(&source.pointer), Path::new("/p/a.tmp"));
     assert_eq!((source.proto, source.history), (Proto::Auto, History::Live));
     assert_eq!(source.line, 1);
 }

@@ -169,13 +169,13 @@ impl<F> LocalCopy<F> {
         let intention = Pointer {
             inode: pointer.inode,
             checkpoint: live.size,
-            pending: Some(Pending {
+            pending: Some(Box::new(Pending {
                 local: live.id,
                 size: live.size,
                 next: change.next.inode,
                 suffix,
                 is_lossy: change.is_lossy,
-            }),
+            })),
             ..change.next.clone()
         };
         change.kept = Some(kept);
@@ -193,7 +193,7 @@ impl<F> LocalCopy<F> {
         let Some(kept) = &change.kept else {
             return Ok(Some(Stage::Finish));
         };
-        let local = &means.paths.local;
+        let local = means.paths.local;
         let mut done = means.store.rename_new(local, kept);
         let is_in_parts = matches!(&done, Err(error) if error.kind() == io::ErrorKind::Unsupported);
         if is_in_parts {
@@ -205,7 +205,7 @@ impl<F> LocalCopy<F> {
                 change.taken += 1;
                 return match change.taken < SUFFIX_ATTEMPTS_MAX {
                     true => Ok(None),
-                    false => Err(Fault::NoFreeName(local.clone())),
+                    false => Err(Fault::NoFreeName(local.to_path_buf())),
                 };
             }
             Err(error) => return Err(system("rename the local copy to", kept, error)),
@@ -267,7 +267,7 @@ impl Change {
 impl<S: WriteStore> Means<'_, S> {
     /// Writes a pointer beside the present one.
     fn write_beside(&mut self, pointer: &Pointer, syncs: Syncs) -> Result<(), Fault> {
-        let path = &self.paths.pointer;
+        let path = self.paths.pointer;
         self.write_scratch(pointer.write().as_bytes(), syncs)
             .map_err(|error| system("write the pointer file", path, error))
     }
@@ -276,12 +276,12 @@ impl<S: WriteStore> Means<'_, S> {
     fn replace_pointer(&mut self) -> Result<(), Fault> {
         let paths = self.paths;
         self.store
-            .rename(&paths.scratch, &paths.pointer)
-            .map_err(|error| system("write the pointer file", &paths.pointer, error))
+            .rename(&paths.scratch(), paths.pointer)
+            .map_err(|error| system("write the pointer file", paths.pointer, error))
     }
 
     fn take_live_name(&mut self) -> Result<(), Fault> {
-        let path = &self.paths.local;
+        let path = self.paths.local;
         self.store
             .unlink(path)
             .map_err(|error| system("take the old name from", path, error))
@@ -289,14 +289,14 @@ impl<S: WriteStore> Means<'_, S> {
 
     fn sync_pointer_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
         match syncs {
-            Syncs::Own => self.sync_dir(&self.paths.pointer_dir),
+            Syncs::Own => self.sync_dir(self.paths.pointer_dir()),
             Syncs::Barrier => Ok(()),
         }
     }
 
     fn sync_local_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
         match syncs {
-            Syncs::Own => self.sync_dir(&self.paths.local_dir),
+            Syncs::Own => self.sync_dir(self.paths.local_dir()),
             Syncs::Barrier => Ok(()),
         }
     }

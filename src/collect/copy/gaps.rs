@@ -40,14 +40,14 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             let shared = "it has another name, too; move it away";
             return Err(failed(io::Error::new(ErrorKind::InvalidInput, shared)));
         }
-        let text = format!("{} {} {what}", self.stamp, Escaped(&self.paths.remote));
+        let text = format!("{} {} {what}", self.stamp, Escaped(self.paths.remote));
         let line = format!("{}\n", OneLine(&text));
         if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
             self.append_all(&file, line.as_bytes()).map_err(failed)?;
         }
         self.store.sync_file(&file).map_err(failed)?;
         // An earlier attempt may have created it and come no further.
-        self.sync_dir(&self.paths.local_dir)
+        self.sync_dir(self.paths.local_dir())
     }
 }
 
@@ -81,16 +81,13 @@ mod tests {
 
     fn note_at(stamp: &str, disk: &mut Model, what: &str) -> Result<(), Fault> {
         let paths = Paths {
-            remote: b"/var/log/m\n"[..].into(),
-            local: "/l/m".into(),
-            local_dir: "/l".into(),
-            pointer: "/p/m".into(),
-            scratch: "/p/m.tmp".into(),
-            pointer_dir: "/p".into(),
+            remote: b"/var/log/m\n",
+            local: Path::new("/l/m"),
+            pointer: Path::new("/p/m"),
         };
         let mut means = Means {
             store: disk,
-            paths: &paths,
+            paths,
             boot: None,
             stamp,
         };

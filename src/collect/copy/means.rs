@@ -17,7 +17,7 @@ pub struct Means<'a, S> {
     /// The files.
     pub store: &'a mut S,
     /// The names.
-    pub paths: &'a Paths,
+    pub paths: Paths<'a>,
     /// This machine's boot, for the pointer.
     pub boot: Option<&'a BootId>,
     /// The local time as `YYYYmmddHHMMSS`.
@@ -28,16 +28,16 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Makes what is visible durable, on the file systems of both directories.
     pub fn barrier(&mut self) -> Result<(), Fault> {
         let paths = self.paths;
-        for dir in [&paths.local_dir, &paths.pointer_dir] {
+        for dir in [paths.local_dir(), paths.pointer_dir()] {
             self.store
                 .sync_all(dir)
                 .map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::PermissionDenied => system("use the directory", dir, error),
-                    _ => Fault::NotDurable(dir.clone(), error),
+                    _ => Fault::NotDurable(dir.to_path_buf(), error),
                 })?;
-            if paths.local_dir == paths.pointer_dir {
+            if paths.local_dir() == paths.pointer_dir() {
                 break;
             }
         }
@@ -48,7 +48,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// nothing, like a missing one.
     pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, Fault> {
         let mut buf = [0; POINTER_MAX_LEN + 1];
-        let path = &self.paths.pointer;
+        let path = self.paths.pointer;
         let len = self
             .store
             .read_small(path, &mut buf)
@@ -59,7 +59,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         match Pointer::parse(text) {
             Ok(pointer) => Ok(Some(pointer)),
             Err(PointerFault::Empty) => Ok(None),
-            Err(fault) => Err(Fault::Pointer(path.clone(), fault)),
+            Err(fault) => Err(Fault::Pointer(path.to_path_buf(), fault)),
         }
     }
 
@@ -72,7 +72,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             io::ErrorKind::ResourceBusy,
             "another collector has just written it",
         );
-        Err(system("go by the pointer file", &self.paths.pointer, busy))
+        Err(system("go by the pointer file", self.paths.pointer, busy))
     }
 
     /// No pointer: a local copy that holds anything is not ours to continue and is set aside.
@@ -129,7 +129,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     pub(super) fn finish_rotation(
         &mut self,
         pointer: Pointer,
-        pending: Pending,
+        pending: Box<Pending>,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
         let announced = Pointer {
@@ -152,7 +152,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
         let old = pending.local.inode;
         let is_old = |stat: &Stat| stat.id.inode == old;
-        let local = self.stat_path(&self.paths.local)?;
+        let local = self.stat_path(self.paths.local)?;
         let kept = self.stat_path(&rotated)?;
         let kept_is_old = kept.as_ref().is_some_and(is_old);
         // Whoever rotates keeps the lock of the old copy, whatever its name, until the next one has its own.
@@ -163,7 +163,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         self.is_still_pointer(Some(&announced))?;
         match local {
             Some(local) if is_old(&local) && kept_is_old => {
-                self.sync_dir(&self.paths.local_dir)?;
+                self.sync_dir(self.paths.local_dir())?;
                 self.unlink_live()?;
                 found(Found::RotationFinished(rotated));
             }
@@ -177,7 +177,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                         let again = Pending {
                             local: local.id,
                             size: local.size,
-                            ..pending
+                            ..*pending
                         };
                         self.move_away(pointer.inode, again, &next)?
                     }
@@ -223,21 +223,21 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             let pointer = Pointer {
                 inode,
                 checkpoint: decided.size,
-                pending: Some(Pending {
+                pending: Some(Box::new(Pending {
                     suffix,
                     ..decided.clone()
-                }),
+                })),
                 ..next.clone()
             };
             self.write_pointer(&pointer)?;
-            self.sync_dir(&self.paths.pointer_dir)?;
+            self.sync_dir(self.paths.pointer_dir())?;
             match self.rename_live(&rotated) {
                 Err(Fault::System { error, .. })
                     if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => return other.map(|()| rotated),
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.clone()))
+        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     /// Starts the empty copy of the next generation and lets the pointer say so.
@@ -251,25 +251,25 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     /// Renames the local copy to a name that nothing has, durably.
     pub(super) fn rename_live(&mut self, rotated: &Path) -> Result<(), Fault> {
         let paths = self.paths;
-        match self.store.rename_new(&paths.local, rotated) {
+        match self.store.rename_new(paths.local, rotated) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.store
-                    .link(&paths.local, rotated)
+                    .link(paths.local, rotated)
                     .map_err(|error| system("link the local copy to", rotated, error))?;
-                self.sync_dir(&paths.local_dir)?;
+                self.sync_dir(paths.local_dir())?;
                 self.unlink_live()
             }
             Err(error) => Err(system("rename the local copy to", rotated, error)),
-            Ok(()) => self.sync_dir(&paths.local_dir),
+            Ok(()) => self.sync_dir(paths.local_dir()),
         }
     }
 
     pub(super) fn unlink_live(&mut self) -> Result<(), Fault> {
         let paths = self.paths;
         self.store
-            .unlink(&paths.local)
-            .map_err(|error| system("take the old name from", &paths.local, error))?;
-        self.sync_dir(&paths.local_dir)
+            .unlink(paths.local)
+            .map_err(|error| system("take the old name from", paths.local, error))?;
+        self.sync_dir(paths.local_dir())
     }
 
     /// The first name for a rotated copy that nothing has.
@@ -291,7 +291,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 return Ok((suffix, path));
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.clone()))
+        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     pub(super) fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {
@@ -299,7 +299,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     }
 
     pub(super) fn name_with(&self, mark: &str, suffix: &RotatedSuffix) -> PathBuf {
-        let mut name = self.paths.local.clone().into_os_string();
+        let mut name = self.paths.local.to_path_buf().into_os_string();
         name.push(".");
         name.push(mark);
         name.push(suffix.as_str());
@@ -308,7 +308,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
 
     /// Opens and locks the local copy if it exists.
     pub(super) fn open_live(&mut self) -> Result<Option<Live<F>>, Fault> {
-        self.open_locked(&self.paths.local)
+        self.open_locked(self.paths.local)
     }
 
     fn open_locked(&mut self, path: &Path) -> Result<Option<Live<F>>, Fault> {
@@ -321,7 +321,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
 
     /// Creates and locks an empty local copy.
     pub(super) fn create_live(&mut self) -> Result<Live<F>, Fault> {
-        let path = &self.paths.local;
+        let path = self.paths.local;
         let file = self
             .store
             .create_new(path)
@@ -360,9 +360,9 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         let paths = self.paths;
         self.store
             .sync_file(&live.file)
-            .map_err(|error| Fault::NotDurable(paths.local.clone(), error))?;
+            .map_err(|error| Fault::NotDurable(paths.local.to_path_buf(), error))?;
         if live.new_name {
-            self.sync_dir(&paths.local_dir)?;
+            self.sync_dir(paths.local_dir())?;
             live.new_name = false;
         }
         Ok(())
@@ -389,12 +389,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     pub(super) fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
         let paths = self.paths;
         self.write_scratch(pointer.write().as_bytes(), Syncs::Own)
-            .and_then(|()| self.store.rename(&paths.scratch, &paths.pointer))
-            .map_err(|error| system("write the pointer file", &paths.pointer, error))
+            .and_then(|()| self.store.rename(&paths.scratch(), paths.pointer))
+            .map_err(|error| system("write the pointer file", paths.pointer, error))
     }
 
     pub(super) fn write_scratch(&mut self, text: &[u8], syncs: Syncs) -> io::Result<()> {
-        let scratch = self.store.create_scratch(&self.paths.scratch)?;
+        let scratch = self.store.create_scratch(&self.paths.scratch())?;
         self.append_all(&scratch, text)?;
         match syncs {
             Syncs::Own => self.store.sync_file(&scratch),

@@ -30,7 +30,7 @@ impl<F> LocalCopy<F> {
         means: &mut Means<'_, S>,
     ) -> Result<PathBuf, Fault> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
-            return Err(Fault::NoFreeName(means.paths.local.clone()));
+            return Err(Fault::NoFreeName(means.paths.local.to_path_buf()));
         };
         means.sync_live(live)?;
         means.rescue_end(size, pointer, live)
@@ -48,9 +48,9 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, path) = self.free_name_after(MARK)?;
             pointer.checkpoint = pointer.checkpoint.min(from);
-            pointer.rescue = Some(Rescue { from, suffix });
+            pointer.rescue = Some(Box::new(Rescue { from, suffix }));
             self.write_pointer(pointer)?;
-            self.sync_dir(&self.paths.pointer_dir)?;
+            self.sync_dir(self.paths.pointer_dir())?;
             match self.store.create_new(&path) {
                 Ok(file) => {
                     self.move_end(from, &path, &file, live)?;
@@ -61,7 +61,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 Err(error) => return Err(system("create", &path, error)),
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.clone()))
+        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     /// Does what an earlier run has left to do of a rescue, if there was one.
@@ -71,9 +71,10 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         live: &mut Live<F>,
         found: &mut dyn FnMut(Found),
     ) -> Result<(), Fault> {
-        let Some(Rescue { from, suffix }) = pointer.rescue.clone() else {
+        let Some(rescue) = pointer.rescue.clone() else {
             return Ok(());
         };
+        let Rescue { from, suffix } = *rescue;
         #[cfg(test)]
         if is_omitted(Rule::RescueAnnounced) {
             pointer.rescue = None;
@@ -121,7 +122,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             }
             let held = &mut ours[..len];
             let held_len = self.store.read_at(&live.file, held, from + at);
-            if held_len.map_err(|error| system("read", &self.paths.local, error))? < len {
+            if held_len.map_err(|error| system("read", self.paths.local, error))? < len {
                 return Ok(false);
             }
             for (theirs, ours) in there[..len].iter().zip(&*held) {
@@ -141,7 +142,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         file: &F,
         live: &mut Live<F>,
     ) -> Result<(), Fault> {
-        let local = &self.paths.local;
+        let local = self.paths.local;
         let mut buf = [0; COPY_LEN];
         let mut at = from;
         loop {
@@ -159,7 +160,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         self.store
             .sync_file(file)
             .map_err(|error| system("write", path, error))?;
-        self.sync_dir(&self.paths.local_dir)?;
+        self.sync_dir(self.paths.local_dir())?;
         self.store
             .truncate(&live.file, from)
             .map_err(|error| system("shorten", local, error))?;
@@ -170,6 +171,6 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), Fault> {
         pointer.rescue = None;
         self.write_pointer(pointer)?;
-        self.sync_dir(&self.paths.pointer_dir)
+        self.sync_dir(self.paths.pointer_dir())
     }
 }

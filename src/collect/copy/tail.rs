@@ -64,7 +64,7 @@ impl<F> LocalCopy<F> {
         };
         pointer.boot = BootId::none_vouches();
         means.write_pointer(pointer)?;
-        means.sync_dir(&means.paths.pointer_dir)?;
+        means.sync_dir(means.paths.pointer_dir())?;
         self.is_believed = false;
         self.unwritten_from = Some(pointer.checkpoint);
         Ok(())
@@ -84,7 +84,7 @@ impl<F> LocalCopy<F> {
         means
             .store
             .overwrite(&live.file, bytes, offset)
-            .map_err(|error| system("write again to", &means.paths.local, error))?;
+            .map_err(|error| system("write again to", means.paths.local, error))?;
         if offset <= from {
             self.unwritten_from = Some(from.max(offset + bytes.len() as u64));
         }
@@ -123,7 +123,7 @@ impl<F> LocalCopy<F> {
             ..pointer.clone()
         };
         means.write_pointer(&next)?;
-        means.sync_dir(&means.paths.pointer_dir)?;
+        means.sync_dir(means.paths.pointer_dir())?;
         *pointer = next;
         Ok(())
     }
@@ -139,7 +139,7 @@ impl<F> LocalCopy<F> {
         };
         pointer.checkpoint = size;
         means.write_pointer(pointer)?;
-        means.sync_dir(&means.paths.pointer_dir)
+        means.sync_dir(means.paths.pointer_dir())
     }
 
     /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for it is a power cut that
@@ -205,7 +205,7 @@ impl<S: WriteStore> Means<'_, S> {
     /// takes no room on a full disk and cannot be half there. It need not be durable: after a power cut the boot is
     /// another one.
     pub fn mark_doubt(&mut self) -> io::Result<()> {
-        let Some(file) = self.store.open_append(&self.paths.pointer)? else {
+        let Some(file) = self.store.open_append(self.paths.pointer)? else {
             return Ok(());
         };
         // Another name may lead to it, too: then it is not only ours.
@@ -247,7 +247,7 @@ impl<S: WriteStore> Means<'_, S> {
                 ..pointer
             };
             self.write_pointer(&pointer)?;
-            self.sync_dir(&self.paths.pointer_dir)?;
+            self.sync_dir(self.paths.pointer_dir())?;
             return Ok(pointer);
         }
         #[cfg(test)]

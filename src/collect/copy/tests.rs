@@ -10,20 +10,17 @@ fn classic(inode: u64) -> Generation {
     Generation::classic(Inode(inode))
 }
 
-fn paths() -> Paths {
+fn paths() -> Paths<'static> {
     Paths {
-        remote: b"/var/log/m"[..].into(),
-        local: "/l/m".into(),
-        local_dir: "/l".into(),
-        pointer: "/p/m".into(),
-        scratch: "/p/m.tmp".into(),
-        pointer_dir: "/p".into(),
+        remote: b"/var/log/m",
+        local: Path::new("/l/m"),
+        pointer: Path::new("/p/m"),
     }
 }
 
 struct Fixture {
     disk: Fake,
-    paths: Paths,
+    paths: Paths<'static>,
     boot: Option<BootId>,
     found: Vec<Found>,
 }
@@ -42,7 +39,7 @@ impl Fixture {
         let mut store = self.disk.clone();
         act(&mut Means {
             store: &mut store,
-            paths: &self.paths,
+            paths: self.paths,
             boot: self.boot.as_ref(),
             stamp: STAMP,
         })
@@ -427,7 +424,7 @@ fn a_pointer_that_another_collector_has_written_meanwhile_is_not_gone_by() {
     let opened = [
         fixture.with(|means| means.open_without_pointer(nothing)),
         fixture.with(|means| means.open_plain(read.clone(), nothing)),
-        fixture.with(|means| means.finish_rotation(read, pending(9), nothing)),
+        fixture.with(|means| means.finish_rotation(read, Box::new(pending(9)), nothing)),
     ];
     for opened in opened {
         let fault = opened.map(drop).unwrap_err().to_string();
@@ -462,13 +459,13 @@ fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
 /// Many copies on one disk, each with a generation and its bytes.
 fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
     let member = |number: u32| {
-        let at = |name: &str| PathBuf::from(format!("{name}{number}"));
+        // Names of a fixture last as long as the tests.
+        let at = |name: &str| Path::new(format!("{name}{number}").leak());
         let mut fixture = Fixture {
             disk: disk.clone(),
             paths: Paths {
                 local: at("/l/m"),
                 pointer: at("/p/m"),
-                scratch: at("/p/m.tmp"),
                 ..paths()
             },
             boot: BootId::new("first"),

@@ -45,7 +45,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     pub(super) fn put_on_list(&mut self, finished: &Finished, syncs: Syncs) -> Result<(), Fault> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
-        let Some(line) = Line::of(finished, &self.paths.local) else {
+        let Some(line) = Line::of(finished, self.paths.local) else {
             return Ok(());
         };
         let file = match self.store.open_append(&path).map_err(failed)? {
@@ -67,7 +67,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
     ) -> Result<(), Fault> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
-        let lines = list.filter_map(|finished| Line::of(finished, &self.paths.local));
+        let lines = list.filter_map(|finished| Line::of(finished, self.paths.local));
         let text: String = lines.map(|line| line.to_string()).collect();
         if text.is_empty() {
             return match self.stat_path(&path)? {
@@ -96,7 +96,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
         let mut list: Vec<Finished> = Vec::new();
         let mut is_right = true;
         for line in buf[..len].split_inclusive(|byte| *byte == b'\n') {
-            let Some(finished) = read_line(line, &self.paths.local) else {
+            let Some(finished) = read_line(line, self.paths.local) else {
                 is_right = false;
                 continue;
             };
@@ -205,21 +205,18 @@ mod tests {
     use crate::collect::copy::Paths;
     use crate::store::fake::Fake;
 
-    fn paths() -> Paths {
+    fn paths() -> Paths<'static> {
         Paths {
-            remote: b"/var/log/m"[..].into(),
-            local: "/l/m".into(),
-            local_dir: "/l".into(),
-            pointer: "/p/m".into(),
-            scratch: "/p/m.tmp".into(),
-            pointer_dir: "/p".into(),
+            remote: b"/var/log/m",
+            local: Path::new("/l/m"),
+            pointer: Path::new("/p/m"),
         }
     }
 
     fn with<R>(disk: &mut Fake, act: impl FnOnce(&mut Means<'_, Fake>) -> R) -> R {
         act(&mut Means {
             store: disk,
-            paths: &paths(),
+            paths: paths(),
             boot: None,
             stamp: "20261122132956",
         })

@@ -19,7 +19,7 @@ fn plain() -> Pointer {
 fn rotating() -> Pointer {
     Pointer {
         classic: true,
-        pending: Some(Pending {
+        pending: Some(Box::new(Pending {
             local: FileId {
                 device: 2049,
                 inode: Inode(131_080),
@@ -28,7 +28,7 @@ fn rotating() -> Pointer {
             next: Inode(4712),
             suffix: RotatedSuffix::new("20261122132956", 1).unwrap(),
             is_lossy: false,
-        }),
+        })),
         ..plain()
     }
 }
@@ -42,7 +42,7 @@ fn longest() -> Pointer {
         token: Token::new(&[0xff; Token::MAX_LEN]),
         mtime_ns: Some(u64::MAX),
         classic: true,
-        pending: Some(Pending {
+        pending: Some(Box::new(Pending {
             local: FileId {
                 device: u64::MAX,
                 inode: Inode(u64::MAX),
@@ -51,7 +51,7 @@ fn longest() -> Pointer {
             next: Inode(u64::MAX),
             suffix: RotatedSuffix::new("20261122132956", u16::MAX).unwrap(),
             is_lossy: true,
-        }),
+        })),
         rescue: None,
     }
 }
@@ -59,10 +59,10 @@ fn longest() -> Pointer {
 /// While an end is set aside.
 fn rescuing() -> Pointer {
     Pointer {
-        rescue: Some(Rescue {
+        rescue: Some(Box::new(Rescue {
             from: 4_000,
             suffix: RotatedSuffix::new("20261122132956", 2).unwrap(),
-        }),
+        })),
         ..plain()
     }
 }
@@ -146,10 +146,10 @@ fn the_longest_plain_record_keeps_its_token() {
     let suffix = RotatedSuffix::new("20261122132956", u16::MAX).unwrap();
     assert_round_trip(&Pointer {
         pending: None,
-        rescue: Some(Rescue {
+        rescue: Some(Box::new(Rescue {
             from: u64::MAX,
             suffix,
-        }),
+        })),
         ..longest()
     });
 }

@@ -209,7 +209,7 @@ impl<F> Source<F> {
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
-            let mut means = cx.means(&self.paths, &stamp);
+            let mut means = cx.means(&self.config, &stamp);
             let Some(copy) = &mut self.copy else {
                 return Err(Protocol::Terms.into());
             };
@@ -233,7 +233,7 @@ impl<F> Source<F> {
         let Some(copy) = &mut self.copy else {
             return Ok(());
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         copy.cut(sound, &mut means).map_err(Trouble::Files)
     }
 
@@ -302,9 +302,9 @@ impl<F> Source<F> {
         loss: Loss,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        if self.noted != Some(loss) {
+        if self.noted.as_deref() != Some(&loss) {
             self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
-            self.noted = Some(loss);
+            self.noted = Some(Box::new(loss));
         }
         Ok(())
     }
@@ -336,7 +336,7 @@ impl<F> Source<F> {
         &self,
         cx: &mut Context<'_, S>,
     ) -> Result<u64, Trouble> {
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         let zeros = self
             .copy
             .as_ref()
@@ -354,7 +354,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         copy.rename_generation(now, &mut means)
             .map_err(Trouble::Files)
     }
@@ -380,7 +380,7 @@ impl<F> Source<F> {
     }
 
     pub(super) fn is_in_trouble_with_files(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::Files(_)))
+        matches!(self.trouble.as_deref(), Some(Trouble::Files(_)))
     }
 
     /// All is well, which is told if it was not so before.

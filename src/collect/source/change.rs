@@ -100,8 +100,8 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         // All other losses are on record by now.
-        let is_lossy =
-            (afterwards.loss).is_some_and(|loss| loss.why == Why::Gone && self.noted != Some(loss));
+        let is_lossy = (afterwards.loss)
+            .is_some_and(|loss| loss.why == Why::Gone && self.noted.as_deref() != Some(&loss));
         let started = self.with_copy(cx, |copy, means| {
             copy.start_change(next, finished, is_lossy, means);
             Ok(())
@@ -186,7 +186,7 @@ impl<F> Source<F> {
             kept,
         };
         let stamp = (cx.stamp)();
-        let noted = cx.means(&self.paths, &stamp).note_kept(&more);
+        let noted = cx.means(&self.config, &stamp).note_kept(&more);
         (cx.events)(&self.config, more);
         noted.map_err(Trouble::Files)
     }
@@ -204,12 +204,12 @@ impl<F> Source<F> {
         act: impl FnOnce(&mut LocalCopy<F>, &mut Means<'_, S>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.paths, &stamp);
+        let mut means = cx.means(&self.config, &stamp);
         match &mut self.copy {
             Some(copy) => act(copy, &mut means),
             None => Err(Fault::System {
                 operation: "change",
-                path: self.paths.local.clone(),
+                path: self.config.local.clone(),
                 error: std::io::ErrorKind::NotFound.into(),
             }),
         }

@@ -107,7 +107,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
             return Ok(len > 0);
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         copy.append(&data[known..len], &mut means)
             .map_err(Trouble::Files)?;
         self.note_growth(cx)?;
@@ -129,7 +129,7 @@ impl<F> Source<F> {
             let Some(copy) = &mut self.copy else {
                 return Ok(grew);
             };
-            let (mut means, events) = cx.means_and_events(&self.paths, &stamp);
+            let (mut means, events) = cx.means_and_events(&self.config, &stamp);
             let config = &self.config;
             let (taken, outcome) =
                 framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
@@ -273,7 +273,7 @@ impl<F> Source<F> {
                     return Ok(());
                 };
                 self.told_size = framed.told_size().unwrap_or(self.told_size);
-                let mut means = cx.means(&self.paths, "");
+                let mut means = cx.means(&self.config, "");
                 self.unproved_from = framed.abandon(copy, &mut means)?;
                 Ok(())
             }
@@ -405,7 +405,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         let stamp = (cx.stamp)();
-        cx.means(&self.paths, &stamp).note_gap(what)?;
+        cx.means(&self.config, &stamp).note_gap(what)?;
         self.flawed = true;
         Ok(())
     }

@@ -2,9 +2,9 @@
 //! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
 
 use super::{Context, Source};
-use crate::collect::copy::Fault;
 #[cfg(test)]
 use crate::collect::copy::omit::{Rule, is_omitted};
+use crate::collect::copy::{Fault, Paths};
 use crate::collect::trouble::Trouble;
 use crate::store::WriteStore;
 
@@ -21,7 +21,7 @@ impl<F> Source<F> {
             return self.mark_doubt(cx);
         }
         let error = std::io::Error::from_raw_os_error(EIO);
-        let fault = Fault::NotDurable(self.paths.local.clone(), error);
+        let fault = Fault::NotDurable(self.config.local.clone(), error);
         self.fail(Trouble::Files(fault), cx);
     }
 
@@ -43,7 +43,7 @@ impl<F> Source<F> {
     /// it again.
     fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if self.is_suspect {
-            let _ = cx.means(&self.paths, "").mark_doubt();
+            let _ = cx.means(&self.config, "").mark_doubt();
         }
     }
 
@@ -56,7 +56,8 @@ impl<F> Source<F> {
         if is_omitted(Rule::FailedSyncHeeded) {
             return false;
         }
-        let dirs = [&self.paths.local_dir, &self.paths.pointer_dir];
+        let paths = Paths::of(&self.config);
+        let dirs = [paths.local_dir(), paths.pointer_dir()];
         let failed = dirs.map(|dir| cx.store.failed_syncs(dir)).iter().sum();
         let is_news = failed != self.failed_syncs;
         self.failed_syncs = failed;

@@ -145,7 +145,7 @@ impl<F> Source<F> {
         let Some(copy) = &self.copy else {
             return Ok(None);
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = copy

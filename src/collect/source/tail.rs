@@ -114,7 +114,7 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         while !check.is_answered() {
             let taken = check.take(receiver, rest, copy, &mut means)?;
             if taken == 0 && rest.is_empty() {
@@ -150,7 +150,7 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         check.work(buf, copy, &mut means)
     }
 
@@ -184,7 +184,7 @@ impl<F> Source<F> {
         let (Some(at), Some(copy)) = (self.tail.again_at, &mut self.copy) else {
             return Ok(0);
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         let left = usize::try_from(copy.size() - at).unwrap_or(usize::MAX);
         let again = data.get(..left).unwrap_or(data);
         let same = equal_bytes(again, at, true, copy, &mut means)?;
@@ -246,7 +246,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(false);
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         let is_ours = self.is_behind_checkpoint(at)
             && copy
                 .has_only_zeros_from(at, &mut means)
@@ -271,7 +271,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(None);
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         let mut byte = [0];
         let read = copy
             .read_at(&mut byte, at, &mut means)
@@ -288,7 +288,7 @@ impl<F> Source<F> {
             return Ok(());
         };
         let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.paths, &stamp);
+        let mut means = cx.means(&self.config, &stamp);
         let len = copy.size().saturating_sub(at);
         let kept = copy.drop_end(at, &mut means).map_err(Trouble::Files)?;
         let cut = Event::Cut {
@@ -308,7 +308,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut() else {
             return Ok(());
         };
-        let mut means = cx.means(&self.paths, "");
+        let mut means = cx.means(&self.config, "");
         copy.confirm(&mut means).map_err(Trouble::Files)
     }
 }

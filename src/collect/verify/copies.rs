@@ -45,8 +45,8 @@ pub fn copies_of<S: ReadStore>(
         which: Which::Live,
         path: config.local.clone(),
     };
-    let dir = Paths::of(config).local_dir;
-    let rotated = match last_rotated(store, config, &dir) {
+    let dir = Paths::of(config).local_dir();
+    let rotated = match last_rotated(store, config, dir) {
         Ok(found) => found.map(|path| {
             Ok(Copy {
                 which: Which::Rotated,
@@ -54,7 +54,7 @@ pub fn copies_of<S: ReadStore>(
             })
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(Err(Verdict::unreadable("list", &dir, error))),
+        Err(error) => Some(Err(Verdict::unreadable("list", dir, error))),
     };
     (live, rotated)
 }
@@ -446,7 +446,7 @@ mod tests {
         let pending = |old: u64| {
             let suffix = RotatedSuffix::new("20261122132956", 0).unwrap();
             let pointer = Pointer {
-                pending: Some(crate::collect::pointer::Pending {
+                pending: Some(Box::new(crate::collect::pointer::Pending {
                     local: FileId {
                         device: 1,
                         inode: Inode(old),
@@ -455,7 +455,7 @@ mod tests {
                     next: Inode(8),
                     suffix,
                     is_lossy: false,
-                }),
+                })),
                 ..Pointer::of(Inode(7))
             };
             pointer.write().as_bytes().to_vec()
