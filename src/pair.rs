@@ -360,7 +360,7 @@ impl Pair {
             moved = true;
             self.link.down(&self.buf[..len], self.mono_ms);
             let now = Mono::from_ms(self.mono_ms);
-            self.sessions[at].session.consume_output(len, now);
+            self.with_session(at, |session, _, buf| session.consume_output(buf, len, now));
             if self.sessions[at].session.ending().is_some() {
                 return moved;
             }

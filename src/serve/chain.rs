@@ -33,7 +33,7 @@ pub struct Chain<F> {
     /// The inode under which the client knows the generation.
     told: Inode,
     /// What comes before the next DATA frame: the answer line, small frames.
-    head: heapless::Vec<u8, REPLY_MAX_LEN>,
+    head: Vec<u8>,
     /// The DATA frame that the client has not taken whole.
     open: Option<OpenFrame>,
     mark: Mark,
@@ -72,11 +72,12 @@ struct OpenFrame {
     /// Bytes of the whole frame that the client has taken.
     taken: usize,
     crc: u32,
-    /// What the mark is once it is sent.
-    mark: Mark,
-    /// What the digest is then.
-    digest: Digest,
+    /// Where the client has taken a part of it: what the mark and the digest are once it has the rest.
+    after: Option<Box<(Mark, Digest)>>,
 }
+
+/// Bytes of a DATA frame before those of the file.
+const FRAME_START_LEN: usize = HEADER_LEN + DATA_OFFSET_LEN;
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -109,7 +110,7 @@ impl<F> Chain<F> {
             index,
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             told: stat.id.inode,
-            head: reply.to_line(),
+            head: reply.to_line().to_vec(),
             open: None,
             mark,
             digest: Digest::new(),
@@ -298,13 +299,13 @@ impl<F> Chain<F> {
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
                 .min(begun.map_or(DATA_MAX, |begun| begun.len))
-                .min(rest.len().saturating_sub(HEADER_LEN + DATA_OFFSET_LEN)),
+                .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
-        let Some(whole) = rest.get_mut(..HEADER_LEN + DATA_OFFSET_LEN + wanted) else {
+        let Some(whole) = rest.get_mut(..FRAME_START_LEN + wanted) else {
             // The answer line comes first and takes its room.
             return Ok(head_len);
         };
-        let body = &mut whole[HEADER_LEN + DATA_OFFSET_LEN..];
+        let body = &mut whole[FRAME_START_LEN..];
         let read = store.read_at(self.follow.file(), body, self.follow.offset())?;
         if read == 0 || (self.open.is_some() && read < wanted) {
             // It has become shorter; a look shows the rest.
@@ -322,51 +323,75 @@ impl<F> Chain<F> {
                 None => return Ok(head_len),
             }
         }
-        let whole = &mut whole[..HEADER_LEN + DATA_OFFSET_LEN + read];
+        let whole = &mut whole[..FRAME_START_LEN + read];
         Ok(head_len + self.make_frame(whole, read))
     }
 
     /// The socket took the first `len` bytes of the last output.
-    pub fn consume_output(&mut self, len: usize, now: Mono) {
+    pub fn consume_output(&mut self, output: &[u8], len: usize, now: Mono) {
         if len == 0 {
             return;
         }
         self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
-        if let Some(mut open) = self.open.take() {
-            open.taken += len - from_head;
-            if open.taken >= HEADER_LEN + DATA_OFFSET_LEN + open.len {
-                self.follow.advance(open.len as u64);
-                self.mark = open.mark;
-                self.digest = open.digest;
-            } else {
-                self.open = Some(open);
-            }
+        self.head.shrink_to_fit();
+        if len > from_head {
+            self.consume_frame(&output[from_head..], len - from_head);
         }
         self.tell_late_digest();
+    }
+
+    /// The socket took `len` more bytes of the open frame, the first of `output`.
+    fn consume_frame(&mut self, output: &[u8], len: usize) {
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        open.taken += len;
+        let is_whole = open.taken >= FRAME_START_LEN + open.len;
+        // Until a part of it is taken, all of it stands in the output.
+        let body = output
+            .get(FRAME_START_LEN..FRAME_START_LEN + open.len)
+            .unwrap_or_default();
+        match open.after.take() {
+            Some(after) if is_whole => (self.mark, self.digest) = *after,
+            Some(after) => open.after = Some(after),
+            None if is_whole => self.pass(body),
+            None => {
+                let (mark, digest) = (self.mark.clone(), self.digest.clone());
+                self.pass(body);
+                let mark = std::mem::replace(&mut self.mark, mark);
+                let digest = std::mem::replace(&mut self.digest, digest);
+                open.after = Some(Box::new((mark, digest)));
+            }
+        }
+        match is_whole {
+            true => self.follow.advance(open.len as u64),
+            false => self.open = Some(open),
+        }
+    }
+
+    /// Bytes at the offset are sent.
+    fn pass(&mut self, body: &[u8]) {
+        self.mark.extend(body);
+        if self.follow.ahead() <= DIGESTED_AT_ONCE_LEN {
+            self.digest.note(self.follow.offset(), body);
+        }
     }
 
     /// Completes a frame whose file bytes stand in place, and moves what the client lacks of it to the front.
     fn make_frame(&mut self, whole: &mut [u8], len: usize) -> usize {
         let offset = self.follow.offset();
-        whole[HEADER_LEN..HEADER_LEN + DATA_OFFSET_LEN].copy_from_slice(&offset.to_be_bytes());
+        whole[HEADER_LEN..FRAME_START_LEN].copy_from_slice(&offset.to_be_bytes());
         frame::seal(kind::DATA, whole);
-        let body = &whole[HEADER_LEN + DATA_OFFSET_LEN..];
         let crc = u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]);
         match &self.open {
             None => {
-                let (mut mark, mut digest) = (self.mark.clone(), self.digest.clone());
-                mark.extend(body);
-                if self.follow.ahead() <= DIGESTED_AT_ONCE_LEN {
-                    digest.note(offset, body);
-                }
                 self.open = Some(OpenFrame {
                     len,
                     taken: 0,
                     crc,
-                    mark,
-                    digest,
+                    after: None,
                 });
                 whole.len()
             }
@@ -527,8 +552,8 @@ impl<F> Chain<F> {
 
     /// Puts a small frame before the next DATA frame, of which nothing may have been sent yet.
     fn say(&mut self, frame: Frame<'_>) {
-        let room = self.head.extend_from_slice(&frame.to_bytes());
-        debug_assert!(room.is_ok(), "small frames pile up");
+        self.head.extend_from_slice(&frame.to_bytes());
+        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
     }
 
     /// Whether there is something the client has not taken yet.

@@ -31,10 +31,9 @@ pub struct Session<F> {
     phase: Phase<F>,
 }
 
-/// Where the session stands. Classic streaming is the largest and the one that lasts.
-#[allow(clippy::large_enum_variant)]
+/// Where the session stands. What is large is on the heap, so that each phase takes only its own room.
 enum Phase<F> {
-    /// The request line is not complete yet. It is kept on the heap, so that a streaming session stays small.
+    /// The request line is not complete yet.
     Request {
         line: Box<LineBuf<REQUEST_MAX_LEN>>,
         deadline: Mono,
@@ -42,10 +41,10 @@ enum Phase<F> {
         full: Option<&'static str>,
     },
     /// Classic: a file is being sent, or watched for growth.
-    Streaming(Stream<F>),
+    Streaming(Box<Stream<F>>),
     /// The request line is complete, and what it asks for is being searched for.
     Searching(Box<Searching>),
-    /// Version 2: generation after generation is being sent. On the heap, because it remembers more.
+    /// Version 2: generation after generation is being sent.
     Chained(Box<Chain<F>>),
     /// Version 2: one answer is being computed or sent.
     Working(Box<Job<F>>),
@@ -250,11 +249,11 @@ impl<F> Session<F> {
         })
     }
 
-    /// The socket took the first `len` bytes of the last [`output`](Self::output).
-    pub fn consume_output(&mut self, len: usize, now: Mono) {
+    /// The socket took the first `len` bytes of the last [`output`](Self::output), which still stands in `output`.
+    pub fn consume_output(&mut self, output: &[u8], len: usize, now: Mono) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.consume_output(len, now),
-            Phase::Chained(chain) => chain.consume_output(len, now),
+            Phase::Chained(chain) => chain.consume_output(output, len, now),
             Phase::Working(job) => {
                 let turn = job.consume_output(len, now);
                 self.follow(turn);

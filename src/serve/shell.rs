@@ -79,7 +79,6 @@ struct Files {
 /// A session and its socket.
 struct Client {
     stream: TcpStream,
-    peer: SocketAddr,
     session: Session<std::fs::File>,
     /// The socket took less than it was given: nothing is made for it before it has room again.
     is_full: bool,
@@ -309,7 +308,7 @@ impl Server {
         };
         if ending.is_noteworthy() {
             self.report
-                .say_of_peer(format_args!("{}: {ending}", client.peer.ip()));
+                .say_of_peer(format_args!("{}: {ending}", client.session.peer()));
         }
         self.deadlines.set(index, None);
         for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
@@ -322,7 +321,7 @@ impl Server {
         if let Some(client) = self.clients.remove(index, generation)
             && !client.session.is_turned_away()
         {
-            self.places.free(client.peer.ip());
+            self.places.free(client.session.peer());
         }
     }
 
@@ -376,7 +375,6 @@ impl Server {
             };
             let client = Client {
                 stream,
-                peer,
                 session,
                 is_full: false,
             };
@@ -451,7 +449,7 @@ impl Server {
                     .and_then(|file| before.files.get(file as usize))
                     .map(|entry| &entry.path);
                 let file = path.and_then(|path| cx.config.index_of(path));
-                if !cx.config.hosts.allows(&client.peer.ip()) {
+                if !cx.config.hosts.allows(&client.session.peer()) {
                     client.session.end(Ending::Withdrawn);
                 } else {
                     client.session.renumber(file);
@@ -559,7 +557,7 @@ impl Client {
                 Ok(taken) => {
                     sent += taken;
                     self.is_full = taken < len;
-                    self.session.consume_output(taken, cx.now.mono);
+                    self.session.consume_output(&buf[..len], taken, cx.now.mono);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -8,7 +8,6 @@ use super::config::Config;
 use super::follow::{Follow, Look};
 use super::pace::{Pace, Verdict};
 use super::turn::{Context, Ending, Turn};
-use crate::limits::REPLY_MAX_LEN;
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::classic;
@@ -18,7 +17,7 @@ pub struct Stream<F> {
     follow: Follow<F>,
     index: u32,
     /// The answer line, or what is left of it.
-    head: heapless::Vec<u8, REPLY_MAX_LEN>,
+    head: Vec<u8>,
     /// A keep-alive is to be sent.
     alive_due: bool,
     pace: Pace,
@@ -38,7 +37,7 @@ impl<F> Stream<F> {
         Stream {
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             index,
-            head: reply.to_line(),
+            head: reply.to_line().to_vec(),
             alive_due: offset == stat.size,
             pace: Pace::new(now.mono),
         }
@@ -162,6 +161,7 @@ impl<F> Stream<F> {
         self.pace.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
+        self.head.shrink_to_fit();
         if len > from_head {
             self.follow.advance((len - from_head) as u64);
             self.alive_due = false;

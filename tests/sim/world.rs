@@ -267,7 +267,9 @@ impl World {
             if let Some(conn) = self.net.conns.get_mut(&conn) {
                 conn.down.push(at_ms, &self.buf[..len]);
             }
-            self.with_session(site, at, |session, _, _| session.consume_output(len, now));
+            self.with_session(site, at, |session, _, buf| {
+                session.consume_output(buf, len, now)
+            });
         }
         let more = sent >= TURN_BYTES_MAX;
         if let Some(server) = &mut self.sites[site].server

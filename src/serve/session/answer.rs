@@ -116,7 +116,9 @@ fn find<S: ReadStore>(
     let index = query.index;
     let Some(v2) = &request.v2 else {
         let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
-        return Ok(Phase::Streaming(Stream::new(index, choice, config, now)));
+        return Ok(Phase::Streaming(Box::new(Stream::new(
+            index, choice, config, now,
+        ))));
     };
     if v2.op == Op::Stream {
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;

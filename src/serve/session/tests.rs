@@ -92,7 +92,7 @@ impl Rig {
             }
             all.extend_from_slice(&buf[..len]);
             let now = Mono::from_ms(self.now_ms);
-            self.session.consume_output(len, now);
+            self.session.consume_output(&buf, len, now);
         }
     }
 
@@ -376,7 +376,7 @@ fn a_client_that_takes_little_is_not_dropped() {
         rig.wait_ms(40_000);
         assert!(rig.with(|session, cx| session.output(&mut buf, cx)) > 0);
         let now = Mono::from_ms(rig.now_ms);
-        rig.session.consume_output(1, now);
+        rig.session.consume_output(&buf, 1, now);
     }
     assert!(rig.session.ending().is_none());
 }

@@ -68,7 +68,7 @@ impl Measured {
             let len = self.with(|session, cx| session.output(&mut buf, cx));
             start.extend_from_slice(&buf[..len.min(100)]);
             let now = Mono::from_ms(self.now_ms);
-            self.session.consume_output(len, now);
+            self.session.consume_output(&buf, len, now);
             if self.session.has_work() {
                 self.with(|session, cx| session.work(&mut buf, cx));
             } else if len == 0 {
@@ -144,7 +144,7 @@ fn a_backlog_is_digested_once_all_of_it_is_sent() {
             "the bytes come first"
         );
         let now = Mono::from_ms(measured.now_ms);
-        measured.session.consume_output(len, now);
+        measured.session.consume_output(&buf, len, now);
     }
     assert!(measured.session.has_work());
     assert_eq!(measured.take(), "");
