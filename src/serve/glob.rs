@@ -17,13 +17,13 @@ pub use walk::{Progress, TooMuch, Walk};
 /// The globs of one log, taken apart. None at all, the default, is a log without rotated files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Patterns {
-    list: Vec<Pattern>,
+    list: Box<[Pattern]>,
 }
 
 /// One absolute pattern: what to do from the root downwards.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Pattern {
-    steps: Vec<Step>,
+    steps: Box<[Step]>,
 }
 
 /// A stretch of a pattern.

@@ -6,7 +6,7 @@ use super::{Pattern, PatternFault, Step};
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 
 /// All patterns of a text; see [`Patterns::parse`](super::Patterns::parse).
-pub(super) fn patterns(text: &[u8]) -> Result<Vec<Pattern>, PatternFault> {
+pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternFault> {
     if text.len() > GLOB_TEXT_MAX_LEN {
         return Err(PatternFault::TooLong);
     }
@@ -26,7 +26,7 @@ pub(super) fn patterns(text: &[u8]) -> Result<Vec<Pattern>, PatternFault> {
             return Err(PatternFault::TooMany);
         }
     }
-    Ok(done)
+    Ok(done.into())
 }
 
 /// Splits at blanks outside quotes and takes the quotes away. Backslashes stay, with what they protect.
@@ -148,7 +148,13 @@ fn pattern(word: &[u8]) -> Result<Pattern, PatternFault> {
             (step, _) => steps.push(step),
         }
     }
-    Ok(Pattern { steps })
+    // They stay for as long as the configuration does.
+    for Step::Literal(name) | Step::Wild(name) in &mut steps {
+        name.shrink_to_fit();
+    }
+    Ok(Pattern {
+        steps: steps.into(),
+    })
 }
 
 /// The pieces between slashes; a backslash in front of a slash changes nothing.
