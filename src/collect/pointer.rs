@@ -348,7 +348,12 @@ impl fmt::Display for RotatedSuffix {
 /// What of a record the checksum covers, once it is found right, and whether the record is doubted.
 fn checked(text: &str) -> Result<(&str, bool), PointerFault> {
     let line = text.strip_suffix('\n').ok_or(PointerFault::Malformed)?;
-    let (trusted, doubted) = (line.rfind(" c="), line.rfind(" d="));
+    let last = |mark: &[u8]| {
+        line.as_bytes()
+            .windows(mark.len())
+            .rposition(|at| at == mark)
+    };
+    let (trusted, doubted) = (last(b" c="), last(b" d="));
     let place = trusted.max(doubted).ok_or(PointerFault::Malformed)?;
     let (covered, crc) = (&line[..place], &line[place + SEAL_LEN..]);
     let mut right = heapless::String::<8>::new();

@@ -9,7 +9,6 @@ mod statuses;
 mod together;
 pub mod verify;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -52,7 +51,7 @@ pub struct Collector {
     deadlines: Deadlines,
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
-    changing: BTreeSet<u32>,
+    changing: ReadyList,
     statuses: Statuses,
     store: RealWrite,
     random: Random,
@@ -72,6 +71,9 @@ const SOURCE: u8 = 0;
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 
+/// What happens to a source. It is called by reference, so that what follows from it is compiled once.
+type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> slot::Rest + 'a;
+
 /// Whether the loop goes on.
 enum Turn {
     On,
@@ -90,7 +92,7 @@ impl Collector {
             slots: Vec::new(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
-            changing: BTreeSet::new(),
+            changing: ReadyList::new(),
             store: RealWrite::default(),
             random: Random::new(sys::random_seed()),
             boot: sys::boot_id().and_then(|id| BootId::new(&id)),
@@ -125,7 +127,7 @@ impl Collector {
             }
             for _ in 0..self.ready.len() {
                 if let Some(index) = self.ready.pop() {
-                    self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
+                    self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
                 }
             }
             if self.all_were_heard(heard) {
@@ -165,7 +167,7 @@ impl Collector {
 
     fn turn_over_deadlines(&mut self, due: Mono) {
         while let Some(index) = self.deadlines.pop_due(due) {
-            self.drive(index, |slot, cx, _| slot.handle_timeout(cx));
+            self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
         }
     }
 
@@ -191,19 +193,15 @@ impl Collector {
             return;
         }
         if event.writable {
-            self.drive(index, |slot, cx, _| slot.handle_writable(cx));
+            self.drive(index, &mut |slot, cx, _| slot.handle_writable(cx));
         }
         if event.readable {
-            self.drive(index, |slot, cx, buf| slot.handle_readable(cx, buf));
+            self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
         }
     }
 
     /// Lets something happen to one source and does everything that follows from it: socket, status, deadline.
-    fn drive(
-        &mut self,
-        index: u32,
-        act: impl FnOnce(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> slot::Rest,
-    ) {
+    fn drive(&mut self, index: u32, act: &mut Act<'_>) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
         };
@@ -226,7 +224,7 @@ impl Collector {
             self.ready.push(index);
         }
         if slot.is_changing() {
-            self.changing.insert(index);
+            self.changing.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
@@ -241,7 +239,7 @@ impl Collector {
             self.failed_syncs = self.store.all_failed_syncs();
             self.store.batch(true);
             for index in 0..self.slots.len() as u32 {
-                self.drive(index, |slot, cx, _| slot.heed_failed_syncs(cx));
+                self.drive(index, &mut |slot, cx, _| slot.heed_failed_syncs(cx));
             }
             self.store.batch(false);
         }
@@ -255,7 +253,7 @@ impl Collector {
     /// SIGUSR1: every source closes and opens its files and tells how it is.
     fn reopen_all(&mut self) {
         for index in 0..self.slots.len() as u32 {
-            self.drive(index, |slot, cx, _| slot.reopen(cx));
+            self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
     }
 
@@ -277,7 +275,7 @@ impl Collector {
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
         let mut wanted = config.sources;
-        wanted.sort_unstable_by(|a, b| a.local.cmp(&b.local));
+        wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];
         for place in &mut self.slots {
             match place.as_ref().and_then(|slot| unchanged(slot, &wanted)) {
@@ -311,7 +309,8 @@ impl Collector {
 /// new. Its name is looked up again, so that a server that has moved is found.
 fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
     let config = slot.config();
-    let found = sources.binary_search_by(|source| source.local.cmp(&config.local));
+    let found =
+        sources.binary_search_by(|source| source.local.as_os_str().cmp(config.local.as_os_str()));
     let at = found.ok()?;
     (sources[at] == *config && slot.has_same_address()).then_some(at)
 }

@@ -84,6 +84,9 @@ struct Client {
     is_full: bool,
 }
 
+/// What happens to a client. It is called by reference, so that what follows from it is compiled once.
+type Act<'a> = dyn FnMut(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
+
 /// Whether the loop goes on.
 enum Turn {
     On,
@@ -184,7 +187,9 @@ impl Server {
     fn handle_deadlines(&mut self) {
         let watch = Stopwatch::start();
         while let Some(index) = self.deadlines.pop_due(self.now.mono) {
-            self.drive(index, |client, cx, _| client.session.handle_timeout(cx));
+            self.drive(index, &mut |client, cx, _| {
+                client.session.handle_timeout(cx)
+            });
             if watch.ms() >= DEADLINES_MS {
                 return;
             }
@@ -196,7 +201,7 @@ impl Server {
     fn send_more(&mut self) {
         let watch = Stopwatch::start();
         while let Some(index) = self.ready.pop() {
-            self.drive(index, |_, _, _| {});
+            self.drive(index, &mut |_, _, _| {});
             if watch.ms() >= SEND_MS {
                 return;
             }
@@ -210,10 +215,10 @@ impl Server {
         while let Some(index) = self.searching.first()
             && watch.ms() < SEARCH_MS
         {
-            self.drive(index, |client, cx, buf| client.session.work(buf, cx));
+            self.drive(index, &mut |client, cx, buf| client.session.work(buf, cx));
         }
         while let Some(index) = self.computing.pop() {
-            self.drive(index, |client, cx, buf| client.session.work(buf, cx));
+            self.drive(index, &mut |client, cx, buf| client.session.work(buf, cx));
             if watch.ms() >= WORK_MS {
                 break;
             }
@@ -257,7 +262,9 @@ impl Server {
                     client.is_full = false;
                 }
                 if event.readable {
-                    self.drive(event.token.index, |client, cx, buf| client.read(cx, buf));
+                    self.drive(event.token.index, &mut |client, cx, buf| {
+                        client.read(cx, buf)
+                    });
                 } else {
                     self.ready.push(event.token.index);
                 }
@@ -267,11 +274,7 @@ impl Server {
     }
 
     /// Lets something happen to one client and does all that follows from it: sends, closes, sets the deadline.
-    fn drive(
-        &mut self,
-        index: u32,
-        act: impl FnOnce(&mut Client, &mut Context<'_, RealRead>, &mut [u8]),
-    ) {
+    fn drive(&mut self, index: u32, act: &mut Act<'_>) {
         let Some(generation) = self.clients.generation(index) else {
             return;
         };
@@ -337,7 +340,7 @@ impl Server {
         }
         for index in concerned.drain(..) {
             self.note_whether_told(index);
-            self.drive(index, |client, cx, _| client.session.handle_hint(cx));
+            self.drive(index, &mut |client, cx, _| client.session.handle_hint(cx));
         }
         self.concerned = concerned;
     }
@@ -392,7 +395,7 @@ impl Server {
                 self.remove(index, generation);
                 continue;
             }
-            self.drive(index, |_, _, _| {});
+            self.drive(index, &mut |_, _, _| {});
         }
         self.listener.pause(self.now.mono);
     }
@@ -442,7 +445,7 @@ impl Server {
             watches.clear();
         }
         for index in 0..self.clients.bound() {
-            self.drive(index, |client, cx, _| {
+            self.drive(index, &mut |client, cx, _| {
                 let path = client
                     .session
                     .file()

@@ -33,7 +33,25 @@ pub(crate) mod testing;
 pub use platform::boot_id;
 pub use random::random_seed;
 
-use std::io;
+use std::{error, fmt, io};
+
+/// What an error of our own says. The standard library would take the text as it is, and bring along how developers are
+/// shown texts, which is larger than all of the errors here.
+#[derive(Debug)]
+struct Said(String);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl error::Error for Said {}
+
+/// The error of this kind that says `text`.
+fn said(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
+    io::Error::new(kind, Said(text.into()))
+}
 
 /// Turns the -1 with which a system call fails into the error that `errno` names.
 fn cvt<T: From<i8> + PartialEq>(result: T) -> io::Result<T> {

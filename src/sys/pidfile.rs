@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::{cvt, files};
+use super::{cvt, files, said};
 
 /// A file that holds the number of this process for as long as this value lives.
 pub struct PidFile {
@@ -84,7 +84,7 @@ fn is_alive(pid: u32) -> bool {
 fn in_use(path: &Path, pid: u32) -> io::Error {
     let path = path.display();
     let text = format!("{path} belongs to process {pid}, which is running: stop that one first");
-    io::Error::new(ErrorKind::AlreadyExists, text)
+    said(ErrorKind::AlreadyExists, text)
 }
 
 #[cfg(test)]

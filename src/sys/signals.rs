@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use super::{cvt, platform};
+use super::{cvt, platform, said};
 
 /// The signals a daemon acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,7 +168,7 @@ fn claim(wake: RawFd) -> io::Result<()> {
     WAKE.compare_exchange(-1, wake, Ordering::SeqCst, Ordering::SeqCst)
         .map(drop)
         .map_err(|_| {
-            io::Error::new(
+            said(
                 ErrorKind::AlreadyExists,
                 "this process catches signals already",
             )

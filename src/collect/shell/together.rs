@@ -1,8 +1,6 @@
 //! Sources whose files change in the same turn, as many do at midnight: they go through the steps together, so that one
 //! barrier after each step serves them all.
 
-use std::mem;
-
 use super::Collector;
 use super::slot::{Cx, Rest, Slot};
 
@@ -15,31 +13,33 @@ const TOGETHER_MAX: usize = 256;
 impl Collector {
     /// Makes the changes that wait. What they bring about in their turn waits for the next.
     pub(super) fn make_changes(&mut self) {
-        let mut all = mem::take(&mut self.changing);
-        all.retain(|index| {
-            let slot = self.slots.get(*index as usize).and_then(Option::as_ref);
-            slot.is_some_and(Slot::is_changing)
-        });
-        let mut waiting: Vec<u32> = all.iter().copied().take(TOGETHER_MAX).collect();
-        self.changing = all.into_iter().skip(TOGETHER_MAX).collect();
+        let mut waiting = Vec::new();
+        while waiting.len() < TOGETHER_MAX
+            && let Some(index) = self.changing.pop()
+        {
+            let slot = self.slots.get(index as usize).and_then(Option::as_ref);
+            if slot.is_some_and(Slot::is_changing) {
+                waiting.push(index);
+            }
+        }
         if waiting.len() < TOGETHER_MIN {
             for index in waiting {
-                self.drive(index, |slot, cx, _| slot.make_change(cx));
+                self.drive(index, &mut |slot, cx, _| slot.make_change(cx));
             }
             return;
         }
         while !waiting.is_empty() {
-            waiting.retain(|index| self.is_left(*index, |slot, cx| !slot.step_change(cx)));
+            waiting.retain(|index| self.is_left(*index, &mut |slot, cx| !slot.step_change(cx)));
             self.store.batch(true);
-            waiting.retain(|index| self.is_left(*index, |slot, cx| slot.barrier(cx)));
+            waiting.retain(|index| self.is_left(*index, &mut |slot, cx| slot.barrier(cx)));
             self.store.batch(false);
         }
     }
 
     /// Lets a source take part, and tells whether it has more to do with the others.
-    fn is_left(&mut self, index: u32, act: impl FnOnce(&mut Slot, &mut Cx<'_>) -> bool) -> bool {
+    fn is_left(&mut self, index: u32, act: &mut dyn FnMut(&mut Slot, &mut Cx<'_>) -> bool) -> bool {
         let mut is_left = false;
-        self.drive(index, |slot, cx, _| {
+        self.drive(index, &mut |slot, cx, _| {
             is_left = act(slot, cx);
             match is_left {
                 true => Rest::None,

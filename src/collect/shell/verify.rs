@@ -74,6 +74,9 @@ struct Waiting {
 /// What a token's kind says; there is only one.
 const PLACE: u8 = 0;
 
+/// What happens to a check. It is called by reference, so that what follows from it is compiled once.
+type Act<'a> = dyn FnMut(&mut Place, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
+
 impl Verification {
     /// Prepares the comparison. Host names are looked up, which may take a while.
     pub fn new(options: Options, reactor: Reactor) -> Verification {
@@ -120,14 +123,14 @@ impl Verification {
     /// One turn of the loop: deadlines, events, unfinished work.
     fn turn(&mut self) -> io::Result<()> {
         while let Some(index) = self.deadlines.pop_due(self.now.mono) {
-            self.drive(index, |place, cx, _| place.handle_timeout(cx))?;
+            self.drive(index, &mut |place, cx, _| place.handle_timeout(cx))?;
         }
         for event in self.reactor.events() {
             self.handle_event(event)?;
         }
         for _ in 0..self.ready.len() {
             if let Some(index) = self.ready.pop() {
-                self.drive(index, |_, _, _| {})?;
+                self.drive(index, &mut |_, _, _| {})?;
             }
         }
         Ok(())
@@ -175,7 +178,7 @@ impl Verification {
             if let Some(place) = self.places.get_mut(index) {
                 place.take(check, address);
             }
-            self.drive(index as u32, |place, cx, _| place.handle_timeout(cx))?;
+            self.drive(index as u32, &mut |place, cx, _| place.handle_timeout(cx))?;
         }
         Ok(())
     }
@@ -211,20 +214,16 @@ impl Verification {
             return Ok(());
         }
         if event.writable {
-            self.drive(index, |place, cx, _| place.handle_writable(cx))?;
+            self.drive(index, &mut |place, cx, _| place.handle_writable(cx))?;
         }
         if event.readable {
-            self.drive(index, |place, cx, buf| place.handle_readable(cx, buf))?;
+            self.drive(index, &mut |place, cx, buf| place.handle_readable(cx, buf))?;
         }
         Ok(())
     }
 
     /// Lets something happen to one check and does all that follows from it: work, socket, deadline, verdict.
-    fn drive(
-        &mut self,
-        index: u32,
-        act: impl FnOnce(&mut Place, &mut Context<'_, RealRead>, &mut [u8]),
-    ) -> io::Result<()> {
+    fn drive(&mut self, index: u32, act: &mut Act<'_>) -> io::Result<()> {
         let Some(place) = self.places.get_mut(index as usize) else {
             return Ok(());
         };
