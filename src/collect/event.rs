@@ -50,7 +50,8 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
-    /// After a restart of this machine the end of the copy was not what the server has: it was cut off.
+    /// After a restart of this machine, or after a write failed, the end of the copy was not what the server has: it was
+    /// cut off.
     Cut {
         /// Where it began to differ.
         from: u64,
@@ -59,7 +60,7 @@ pub enum Event<'a> {
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
-    /// After a restart of this machine a copy was finished whose end could not be compared.
+    /// After a restart of this machine, or after a write failed, a copy was finished whose end could not be compared.
     Unchecked {
         /// Its name.
         kept: &'a Path,
@@ -128,7 +129,7 @@ pub enum Why {
     Changed,
     /// What came after the generation went while the server was sending it.
     Overtaken,
-    /// A power cut here left zeros in its place, and the server does not have the generation any more.
+    /// A power cut or a failed write here left zeros in its place, and the server does not have the generation any more.
     Zeros,
 }
 
@@ -198,7 +199,7 @@ impl fmt::Display for Event<'_> {
             Event::Cut { from, len, kept } => {
                 write!(
                     f,
-                    "after a restart of this machine {len} bytes from {from} on "
+                    "after a restart of this machine or a failure of its disk {len} bytes from {from} on "
                 )?;
                 match kept {
                     Some(kept) => write!(
@@ -211,7 +212,7 @@ impl fmt::Display for Event<'_> {
             }
             Event::Unchecked { kept } => write!(
                 f,
-                "this machine was started again, and the server has nothing to compare the end of {} with: it stays as it is",
+                "this machine was started again or its disk failed, and the server has nothing to compare the end of {} with: it stays as it is",
                 kept.display()
             ),
             Event::Verified { path, md5, part } => {
@@ -259,7 +260,7 @@ impl fmt::Display for Loss {
             }
             Why::Overtaken => "what follows went before the server could send it",
             Why::Zeros => {
-                "a power cut here left zeros in their place, and the server does not have them any more"
+                "a power cut or a failure of the disk here left zeros in their place, and the server does not have them any more"
             }
         })
     }

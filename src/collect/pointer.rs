@@ -10,7 +10,7 @@
 //! rs=OFFSET:STAMP[.N]                                               an end that is being set aside
 //! ```
 //!
-//! Numbers are decimal, TOKEN and CRC32 lower-case hexadecimal. The checksum covers everything before ` c=`. A key
+//! Numbers are decimal, TOKEN and CRC32 lower-case hexadecimal. The checksum covers everything before SEAL. A key
 //! that is not known here is skipped, so that a later version may add some.
 //!
 //! The first word stays the bare remote inode, so that fetchlogs 1.1 can take over; and what 1.1 leaves, an inode

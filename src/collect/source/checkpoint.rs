@@ -134,6 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_write_left_is_not_blamed_on_a_restart_alone() {
+        let mut rig = Rig::streaming();
+        rig.receive(&[b'x'; 97]);
+        rig.disk.fail_call(1, EIO);
+        rig.receive(b"y");
+        rig.said();
+        let good = rig.local();
+        let mut spoiled = good.clone();
+        spoiled[90..].fill(0);
+        rig.disk.remove("/l/m");
+        rig.disk.write("/l/m", &spoiled);
+        let mut rig = Rig::on(rig.disk);
+        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+        rig.receive(b"O 7\n");
+        rig.receive(&good);
+        let why = "after a restart of this machine or a failure of its disk 10 bytes from 90 on";
+        let said = rig.said();
+        assert!(said.iter().any(|line| line.contains(why)), "{said:?}");
+        assert_eq!(rig.local(), good);
+    }
+
+    #[test]
     fn the_doubt_outlives_the_process() {
         let mut rig = Rig::streaming();
         rig.disk.fail_call(1, EIO);
