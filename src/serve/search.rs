@@ -131,29 +131,18 @@ impl<S: ReadStore> Query<'_, S> {
             floor: v2.mtime_ns.map(Age::floor),
         };
         let live = match self.find_whole(asked, &held, live, rotated)? {
-            Ok((file, stat)) => {
-                let is_sure = held.offset > 0 || stat.id.inode == asked;
-                return Ok(match is_sure || held.none_after_is_gone(rotated) {
-                    true => self.go_on(file, stat, &held, None, rotated),
-                    false => self.lose(file, stat, rotated),
-                });
+            Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
+                return Ok(self.go_on(file, stat, &held, None, rotated));
             }
+            Ok((file, stat)) if held.offset == 0 => return Ok(self.lose(file, stat, rotated)),
+            // Nor is it known which of the newer ones came first.
+            Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
             Err(live) => live,
         };
-        if let Some(choice) = self.offer_prefix(asked, &held, v2, live.as_ref(), rotated)? {
-            return Ok(choice);
+        match self.offer_prefix(asked, &held, v2, live.as_ref(), rotated)? {
+            Some(choice) => Ok(choice),
+            None => self.lose_held(asked, &held, live, rotated),
         }
-        let is_newer = |c: &Candidate| held.is_newer(c);
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, rotated));
-        }
-        // Of a clock that was set back no file tells that it is newer. What is left of the client's own is where to begin.
-        let is_own = |c: &Candidate| c.age.inode == asked;
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
-            return Ok(self.lose(file, stat, rotated));
-        }
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.lose(file, stat, rotated))
     }
 
     /// What comes after a generation that is over.
@@ -311,6 +300,43 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(older.ok_or(live))
     }
 
+    /// Whether a file that has what the client holds is the client's, and not a later one: it has the inode, or none was
+    /// deleted, or the client holds much, or what no other file begins with. Logs may all begin with the same line.
+    fn is_sure(
+        &self,
+        found: &Stat,
+        asked: Inode,
+        held: &Held<'_>,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        if found.id.inode == asked || held.none_after_is_gone(rotated) {
+            return Ok(true);
+        }
+        match held.offset {
+            0 => Ok(false),
+            offset if offset >= START_LEN as u64 => Ok(true),
+            _ => self.is_unlike_others(found, held, rotated),
+        }
+    }
+
+    /// Whether no file but the one that was found has what the client holds.
+    fn is_unlike_others(
+        &self,
+        found: &Stat,
+        held: &Held<'_>,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let fits = |file: &S::File, stat: &Stat| {
+            stat.id.inode != found.id.inode && self.fit(file, stat.size, held) == Fit::Whole
+        };
+        let live = self.open_live()?;
+        let is_live = live.is_some_and(|(file, stat)| fits(&file, &stat));
+        let may = |c: &Candidate| c.age.inode != found.id.inode && c.size >= held.offset;
+        let other = self.find_rotated(Question::Whole, rotated, &may, &fits)?;
+        self.all_was_read()?;
+        Ok(!is_live && other.is_none())
+    }
+
     /// The oldest generation among the rotated files that `may` be it. A copy of the live file is none of its own.
     fn find_generation(
         &self,
@@ -446,6 +472,27 @@ impl<S: ReadStore> Query<'_, S> {
             terms.lost = true;
         }
         choice
+    }
+
+    /// The first generation after the client's, which is nowhere.
+    fn lose_held(
+        &self,
+        asked: Inode,
+        held: &Held<'_>,
+        live: Option<(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let is_newer = |c: &Candidate| held.is_newer(c);
+        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
+            return Ok(self.lose(file, stat, rotated));
+        }
+        // Of a clock that was set back no file tells that it is newer. What is left of the client's own is where to begin.
+        let is_own = |c: &Candidate| c.age.inode == asked;
+        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
+            return Ok(self.lose(file, stat, rotated));
+        }
+        let (file, stat) = live.ok_or(Refusal::Missing)?;
+        Ok(self.lose(file, stat, rotated))
     }
 
     /// A generation from its start.

@@ -39,7 +39,7 @@ use crate::store::fake::Fake;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 12] = [
+const PINNED: [(u64, &str); 13] = [
     (
         507,
         "what a box that lost its end had left was passed over, because its clock was set back",
@@ -48,6 +48,10 @@ const PINNED: [(u64, &str); 12] = [
     (
         723,
         "our longer copy is the whole of what the box kept, but for lines that it never kept",
+    ),
+    (
+        875,
+        "a few bytes of a deleted file were taken for those of a later one, as all begin with the same line",
     ),
     (
         1864,

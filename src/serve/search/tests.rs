@@ -1,4 +1,4 @@
-//! Calls of the file system that fail.
+//! What short copies prove, and calls of the file system that fail.
 
 use std::cell::Cell;
 use std::io;
@@ -132,6 +132,7 @@ fn what_cannot_be_read_for_once_is_not_taken_for_another_file() {
         (3, b"begin of the third o"),
         (3, b"begin of the"),
         (77, b"begin of the second"),
+        (77, b"begin of the"),
     ] {
         let request = Request {
             path: b"/v/m",
@@ -168,4 +169,55 @@ fn nor_overlooked_as_the_next_one() {
         let copy = query.first_copy(own, None, 2_500_000_000)?;
         Ok(copy.map(|copy| copy.stat.id))
     });
+}
+
+/// Which file somebody goes on with who holds so much of the file with inode 77, where, and whether that is told as lost.
+fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>) {
+    let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
+    let query = Query {
+        store,
+        entry: &config.files[0],
+        index: 0,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        quiet_since_ns: 0,
+        findings: None,
+    };
+    let request = Request {
+        path: b"/v/m",
+        inode: InodeWord::plain(Inode(77)),
+        offset: copy.len() as u64,
+        v2: None,
+    };
+    let v2 = Extension {
+        proof: proof_of(copy),
+        mtime_ns: Some(floor_ns),
+        ..Extension::default()
+    };
+    let choice = search(&query, |query| query.resume(&request, &v2)).unwrap();
+    let is_lost = choice.reply.v2.map(|terms| terms.lost);
+    (choice.stat.id.inode.0, choice.offset, is_lost)
+}
+
+#[test]
+fn a_later_file_that_begins_like_the_lost_one_is_not_taken_for_it() {
+    let copy = b"begin of the";
+    assert_eq!(resumed(&disk(), copy, 500_000_000), (1, 0, Some(true)));
+    // What was deleted was older than that.
+    assert_eq!(resumed(&disk(), copy, 1_000_000_000), (2, 12, Some(false)));
+    assert_eq!(resumed(&disk(), copy, 0), (1, 12, Some(false)));
+}
+
+#[test]
+fn a_short_copy_of_what_only_one_file_begins_with_is_known_again() {
+    let copy = b"begin of the second";
+    assert_eq!(resumed(&disk(), copy, 500_000_000), (2, 19, Some(false)));
+}
+
+#[test]
+fn of_what_came_after_a_short_lost_copy_nothing_is_passed_over() {
+    let disk = disk();
+    disk.at_ms(900);
+    disk.write_as("/v/m.3", 8, b"another beginning");
+    let copy = b"begin of the";
+    assert_eq!(resumed(&disk, copy, 500_000_000), (8, 0, Some(true)));
 }
