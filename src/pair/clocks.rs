@@ -45,6 +45,28 @@ fn a_jump_while_connected() {
 }
 
 #[test]
+fn a_copy_found_late_by_a_clock_that_was_ahead_when_its_generation_began() {
+    let mut pair = Pair::following().without_hints();
+    pair.step_clocks(TEN_YEARS_MS, 0);
+    pair.log.lines(2);
+    pair.log.copytruncate();
+    pair.log.lines(2);
+    pair.run_ms(15_000);
+    pair.step_clocks(-TEN_YEARS_MS, 0);
+    pair.log.retain(0);
+    pair.log.lines(2);
+    pair.run_ms(15_000);
+    pair.log.lines(1);
+    pair.log.copytruncate();
+    // Then the copy is older than any late writer could have made it.
+    pair.step_clocks(60_000, 0);
+    pair.log.lines(1);
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.link.opened(), 1);
+}
+
+#[test]
 fn a_jump_before_the_first_of_several_rotations_during_an_outage() {
     jump_away(0);
 }

@@ -11,7 +11,10 @@ use crate::serve::search::{CopyOf, Left};
 use crate::serve::survey::Occasion;
 use crate::serve::turn::{Context, Ending, Turn};
 use crate::store::ReadStore;
+use crate::time::Wall;
 use crate::wire::frame::Reason;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 impl<F> Chain<F> {
     /// Whether what was sent last is still there.
@@ -43,7 +46,7 @@ impl<F> Chain<F> {
         }
         let (offset, own) = (self.follow.offset(), self.follow.inode());
         let mark = self.mark.clone();
-        let sent = mark.sent(offset, self.floor_ns);
+        let sent = mark.sent(offset, self.no_copy_until_ns(cx.now.wall));
         let ask = || query.copy_of(&sent, own);
         match self.ask(Occasion::Truncated, query, ask) {
             Ok(Some(copy)) if copy.stat.size >= offset => {
@@ -52,6 +55,16 @@ impl<F> Chain<F> {
             }
             Ok(copy) => self.close_truncated(copy, cx, query),
             Err(refusal) => self.wait_or_end(refusal, false),
+        }
+    }
+
+    /// No copy of what was sent was written before that. A beginning that is still to come was told by a clock that was
+    /// set back since; then it is the last write that was seen, which every copy came after.
+    fn no_copy_until_ns(&self, now: Wall) -> u64 {
+        let now_ns = now.ms().saturating_mul(NS_PER_MS);
+        match self.floor_ns > now_ns {
+            true => self.sound_ns.saturating_sub(1),
+            false => self.floor_ns,
         }
     }
 
