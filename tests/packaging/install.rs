@@ -16,6 +16,11 @@ fn install(place: &Place, variables: &[(&str, &str)]) -> Command {
     command
 }
 
+fn mode(place: &Place, name: &str) -> u32 {
+    let metadata = fs::metadata(place.path(name)).expect(name);
+    metadata.permissions().mode() & 0o7777
+}
+
 #[test]
 fn everything_is_laid_out_below_destdir() {
     let place = Place::new();
@@ -34,11 +39,7 @@ fn everything_is_laid_out_below_destdir() {
         "usr/local/share/man/man5/gen_numbers.pl.locals.5",
         "usr/local/share/man/man5/fetch_logs.conf.5",
     ] {
-        let mode = fs::metadata(place.path(file))
-            .expect(file)
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o644, "{file}");
+        assert_eq!(mode(&place, file), 0o644, "{file}");
     }
     assert!(place.path("var/log/fetchlogs").is_dir());
 }
@@ -94,15 +95,47 @@ fn what_starts_the_daemons_has_the_paths_of_the_installation() {
 }
 
 #[test]
+fn everybody_may_read_what_a_careful_root_installs() {
+    let place = Place::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077 && exec \"$@\"", "sh"]);
+    command.arg(shipped("install")).arg(FETCHLOGS);
+    command.env("DESTDIR", place.dir.path());
+    succeeds(command);
+    for dir in ["usr/local/sbin", "usr/local/share/man/man8", "etc", "var"] {
+        assert_eq!(mode(&place, dir), 0o755, "{dir}");
+    }
+    assert_eq!(mode(&place, "var/log/fetchlogs"), 0o750);
+}
+
+#[test]
+fn who_may_read_the_copies_stays_as_it_is() {
+    let place = Place::new();
+    let copies = place.path("var/log/fetchlogs");
+    fs::create_dir_all(&copies).unwrap();
+    fs::set_permissions(&copies, fs::Permissions::from_mode(0o711)).unwrap();
+    succeeds(install(&place, &[]));
+    assert_eq!(mode(&place, "var/log/fetchlogs"), 0o711);
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let place = Place::new();
-    let ended = run(install(&place, &[("INIT", "upstart")]));
+    for (variables, words) in [
+        (&[("INIT", "upstart")][..], "systemd, openrc or sysv"),
+        (&[("PREFIX", "usr")], "begin with /"),
+        (&[("INIT", "sysv"), ("PREFIX", "/o p")], "letters, digits"),
+    ] {
+        let ended = run(install(&place, variables));
+        assert_eq!(ended.status, Some(1));
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert!(!place.path("etc").exists(), "half of it was installed");
+    }
+    let mut command = install(&place, &[]);
+    command.arg("more");
+    let ended = run(command);
     assert_eq!(ended.status, Some(1));
-    assert!(
-        ended.stderr.contains("systemd, openrc or sysv"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("too much"), "{}", ended.stderr);
     let mut command = Command::new(shipped("install"));
     command.arg("/nonexistent").env("DESTDIR", place.dir.path());
     let ended = run(command);
