@@ -9,7 +9,7 @@ use crate::common::outside_program;
 use crate::common::process::{Ended, until};
 
 /// What the scripts call.
-const APPLETS: [&str; 5] = ["sh", "cat", "sleep", "kill", "start-stop-daemon"];
+const APPLETS: [&str; 6] = ["sh", "cat", "rm", "sleep", "kill", "start-stop-daemon"];
 
 struct Box {
     place: Place,
@@ -115,10 +115,11 @@ fn somebody_elses_number_in_the_pid_file_is_not_killed() {
     server.place.write("pid", &format!("{}\n", innocent.id()));
     succeeds(server.script("stop"));
     assert!(innocent.try_wait().unwrap().is_none(), "it was killed");
-    innocent.kill().unwrap();
-    innocent.wait().unwrap();
     succeeds(server.script("start"));
     assert_eq!(server.says("status").status, Some(0));
+    assert!(innocent.try_wait().unwrap().is_none(), "it was killed");
+    innocent.kill().unwrap();
+    innocent.wait().unwrap();
 }
 
 #[test]
