@@ -34,12 +34,7 @@ pub struct Session<F> {
 /// Where the session stands. What is large is on the heap, so that each phase takes only its own room.
 enum Phase<F> {
     /// The request line is not complete yet.
-    Request {
-        line: Box<LineBuf<REQUEST_MAX_LEN>>,
-        deadline: Mono,
-        /// Why the client will not be served, whatever it asks for.
-        full: Option<&'static str>,
-    },
+    Asking(Box<Asking>),
     /// Classic: a file is being sent, or watched for growth.
     Streaming(Box<Stream<F>>),
     /// The request line is complete, and what it asks for is being searched for.
@@ -52,17 +47,25 @@ enum Phase<F> {
     Ended(Ending),
 }
 
+/// A request that is on its way.
+struct Asking {
+    line: LineBuf<REQUEST_MAX_LEN>,
+    deadline: Mono,
+    /// Why the client will not be served, whatever it asks for.
+    full: Option<&'static str>,
+}
+
 impl<F> Session<F> {
     /// A client that has just been accepted.
     pub fn new(peer: IpAddr, now: Mono) -> Session<F> {
         Session {
             peer,
             is_extra: false,
-            phase: Phase::Request {
-                line: Box::default(),
+            phase: Phase::Asking(Box::new(Asking {
+                line: LineBuf::new(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
                 full: None,
-            },
+            })),
         }
     }
 
@@ -71,11 +74,11 @@ impl<F> Session<F> {
         Session {
             peer,
             is_extra: true,
-            phase: Phase::Request {
-                line: Box::default(),
+            phase: Phase::Asking(Box::new(Asking {
+                line: LineBuf::new(),
                 deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
                 full: Some(why),
-            },
+            })),
         }
     }
 
@@ -143,22 +146,22 @@ impl<F> Session<F> {
     /// Bytes came from the client. All of them are consumed: there is one line to be had and anything behind it ends
     /// the session.
     pub fn handle_input<S: ReadStore<File = F>>(&mut self, input: &[u8], cx: &mut Context<'_, S>) {
-        let Phase::Request { line, full, .. } = &mut self.phase else {
+        let Phase::Asking(asking) = &mut self.phase else {
             if !input.is_empty() && self.ending().is_none() {
                 self.end(Ending::Chatter);
             }
             return;
         };
-        match line.push(input) {
+        match asking.line.push(input) {
             (_, Progress::Partial) => {}
             (_, Progress::TooLong) => self.end(Ending::TooLong),
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
-                if let Some(why) = *full {
-                    self.phase = answer::turn_away(why, line.line(), cx.now.mono);
+                if let Some(why) = asking.full {
+                    self.phase = answer::turn_away(why, asking.line.line(), cx.now.mono);
                     return;
                 }
-                let line = std::mem::take(line);
+                let line = std::mem::take(&mut asking.line);
                 self.phase = answer::answer(self.peer, line, cx);
             }
         }
@@ -179,8 +182,8 @@ impl<F> Session<F> {
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let turn = match &mut self.phase {
-            Phase::Request { deadline, full, .. } if *deadline <= cx.now.mono => {
-                Turn::Over(full.map_or(Ending::Late, Ending::Full))
+            Phase::Asking(asking) if asking.deadline <= cx.now.mono => {
+                Turn::Over(asking.full.map_or(Ending::Late, Ending::Full))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
             Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
@@ -265,7 +268,7 @@ impl<F> Session<F> {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self, config: &Config) -> Option<Mono> {
         match &self.phase {
-            Phase::Request { deadline, .. } => Some(*deadline),
+            Phase::Asking(asking) => Some(asking.deadline),
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
             Phase::Chained(chain) => Some(chain.poll_timeout(config)),
             Phase::Working(job) => Some(job.poll_timeout(config)),

@@ -11,18 +11,17 @@ pub enum Progress {
     TooLong,
 }
 
-/// Collects at most `N` bytes up to a newline, which does not count.
+/// Collects at most `N` bytes up to a newline, which does not count. It takes the room of what came and no more, because
+/// those of many that come at once leave holes among what stays.
 #[derive(Default, Debug)]
 pub struct LineBuf<const N: usize> {
-    bytes: heapless::Vec<u8, N>,
+    bytes: Vec<u8>,
 }
 
 impl<const N: usize> LineBuf<N> {
     /// An empty line.
     pub const fn new() -> Self {
-        LineBuf {
-            bytes: heapless::Vec::new(),
-        }
+        LineBuf { bytes: Vec::new() }
     }
 
     /// Takes bytes up to and including the first newline. Returns how many bytes were consumed.
@@ -32,9 +31,10 @@ impl<const N: usize> LineBuf<N> {
             Some(at) => (&input[..at], 1),
             None => (input, 0),
         };
-        if self.bytes.extend_from_slice(text).is_err() {
+        if text.len() > N - self.bytes.len() {
             return (0, Progress::TooLong);
         }
+        self.bytes.extend_from_slice(text);
         let progress = match newline {
             0 => Progress::Partial,
             _ => Progress::Complete,

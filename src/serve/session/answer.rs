@@ -21,7 +21,7 @@ use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
 
 /// A request whose answer takes long.
 pub(super) struct Searching {
-    line: Box<LineBuf<REQUEST_MAX_LEN>>,
+    line: LineBuf<REQUEST_MAX_LEN>,
     /// `None` before it begins, for the first time or anew.
     research: Option<Research>,
     /// How often it began.
@@ -32,7 +32,7 @@ pub(super) struct Searching {
 /// to be had.
 pub(super) fn answer<S: ReadStore>(
     peer: IpAddr,
-    line: Box<LineBuf<REQUEST_MAX_LEN>>,
+    line: LineBuf<REQUEST_MAX_LEN>,
     cx: &mut Context<'_, S>,
 ) -> Phase<S::File> {
     let request = match Request::parse(line.line()) {
