@@ -89,6 +89,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_takes_the_room_of_what_came() {
+        let mut buf = LineBuf::<1024>::new();
+        assert_eq!(buf.bytes.capacity(), 0);
+        buf.push(b"/var/log/messages 12 34\n");
+        assert_eq!(buf.bytes.capacity(), buf.line().len());
+    }
+
+    #[test]
     fn words_ignore_repeated_blanks() {
         let found: Vec<_> = words(b" a\t b  c ").collect();
         assert_eq!(found, [b"a", b"b", b"c"]);
