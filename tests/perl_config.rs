@@ -482,7 +482,7 @@ fn globs_find_what_perl_finds() {
             .map(|path| plain(Path::new(OsStr::from_bytes(&path))))
             .collect();
         let mut ours = Vec::new();
-        let mut walk = Walk::new(patterns.clone());
+        let mut walk = Walk::new(&patterns);
         loop {
             match walk.advance(&RealRead::new()) {
                 Progress::Found => ours.push(plain(walk.found())),

@@ -14,10 +14,12 @@ use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 pub use component::matches;
 pub use walk::{Progress, TooMuch, Walk};
 
-/// The globs of one log, taken apart. None at all, the default, is a log without rotated files.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// The globs of one log, found sound. None at all, the default, is a log without rotated files.
+///
+/// They are kept as text, which is shorter, and taken apart for each walk.
+#[derive(Clone, Debug, Default)]
 pub struct Patterns {
-    list: Box<[Pattern]>,
+    text: Box<[u8]>,
 }
 
 /// One absolute pattern: what to do from the root downwards.
@@ -46,15 +48,32 @@ impl Patterns {
     ///
     /// Every pattern must be absolute. Text of blanks only is legal and finds nothing.
     pub fn parse(text: &[u8]) -> Result<Patterns, PatternFault> {
-        let list = expand::patterns(text)?;
-        Ok(Patterns { list })
+        let text = match expand::patterns(text)?.is_empty() {
+            true => Box::default(),
+            false => text.into(),
+        };
+        Ok(Patterns { text })
     }
 
     /// Tells whether nothing can ever be found.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.text.is_empty()
+    }
+
+    /// Each on its own, taken apart.
+    fn list(&self) -> Box<[Pattern]> {
+        expand::patterns(&self.text).unwrap_or_default()
     }
 }
+
+/// However they are written: those are the same that look for the same.
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Patterns) -> bool {
+        self.list() == other.list()
+    }
+}
+
+impl Eq for Patterns {}
 
 /// Why a text is no list of patterns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -257,7 +257,7 @@ impl Survey {
     fn new<S: ReadStore>(query: &Query<'_, S>) -> Survey {
         Survey {
             live: query.live_inode(),
-            walk: Walk::new(query.entry.patterns.clone()),
+            walk: Walk::new(&query.entry.patterns),
             found: Candidates::new(),
             before: None,
             looks: 0,

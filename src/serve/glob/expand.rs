@@ -148,10 +148,6 @@ fn pattern(word: &[u8]) -> Result<Pattern, PatternFault> {
             (step, _) => steps.push(step),
         }
     }
-    // They stay for as long as the configuration does.
-    for Step::Literal(name) | Step::Wild(name) in &mut steps {
-        name.shrink_to_fit();
-    }
     Ok(Pattern {
         steps: steps.into(),
     })

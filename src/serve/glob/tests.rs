@@ -190,12 +190,12 @@ fn random_pieces_never_panic_and_stay_absolute() {
         }
         if let Ok(patterns) = Patterns::parse(text.as_bytes()) {
             assert!(
-                (1..=GLOB_PATTERNS_MAX).contains(&patterns.list.len()),
+                (1..=GLOB_PATTERNS_MAX).contains(&patterns.list().len()),
                 "{text}"
             );
             assert!(
                 patterns
-                    .list
+                    .list()
                     .iter()
                     .all(|pattern| !pattern.steps.is_empty()),
                 "{text}"
@@ -217,7 +217,7 @@ fn expanded(text: &str) -> Vec<String> {
         Step::Wild(name) => format!("/<{}>", name.escape_ascii()),
     };
     patterns
-        .list
+        .list()
         .iter()
         .map(|pattern| pattern.steps.iter().map(show).collect())
         .collect()
@@ -316,7 +316,7 @@ fn what_is_no_pattern_is_named() {
 
 #[test]
 fn the_number_of_patterns_is_limited() {
-    let parse = |text: &str| Patterns::parse(text.as_bytes()).map(|patterns| patterns.list.len());
+    let parse = |text: &str| Patterns::parse(text.as_bytes()).map(|patterns| patterns.list().len());
     assert_eq!(
         parse("/{a,b}{c,d}{e,f}{g,h}{i,j}{k,l}"),
         Ok(GLOB_PATTERNS_MAX)
@@ -465,7 +465,7 @@ impl ReadStore for Tree {
 
 /// What a glob finds, and how the walk ends.
 fn walked(text: &str, tree: &mut Tree) -> (Vec<String>, io::Result<()>) {
-    let mut walk = Walk::new(Patterns::parse(text.as_bytes()).unwrap());
+    let mut walk = Walk::new(&Patterns::parse(text.as_bytes()).unwrap());
     let mut found = Vec::new();
     loop {
         match walk.advance(tree) {
@@ -563,7 +563,7 @@ fn two_patterns_find_what_both_find_twice() {
 #[test]
 fn a_step_is_no_more_than_one_call() {
     let tree = logs();
-    let mut walk = Walk::new(Patterns::parse(b"/var/log/messages.1 /v*/*/messages.?").unwrap());
+    let mut walk = Walk::new(&Patterns::parse(b"/var/log/messages.1 /v*/*/messages.?").unwrap());
     let mut steps = [0, 0];
     for count in &mut steps {
         walk.restart();

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::component::matches;
-use super::{Patterns, Step};
+use super::{Pattern, Patterns, Step};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
 use crate::store::{Names, ReadStore};
 
 /// A walk under way. The order of what it finds is the directories' own; a path that two patterns find comes twice.
 pub struct Walk {
-    patterns: Patterns,
+    patterns: Box<[Pattern]>,
     /// The pattern that is being walked.
     at: usize,
     /// What is still to be done for it; the last comes first.
@@ -73,7 +73,11 @@ enum How {
 
 impl Walk {
     /// A walk that begins.
-    pub fn new(patterns: Patterns) -> Walk {
+    pub fn new(patterns: &Patterns) -> Walk {
+        Walk::through(patterns.list())
+    }
+
+    fn through(patterns: Box<[Pattern]>) -> Walk {
         Walk {
             patterns,
             at: 0,
@@ -87,12 +91,12 @@ impl Walk {
 
     /// The same walk once more.
     pub fn restart(&mut self) {
-        *self = Walk::new(std::mem::take(&mut self.patterns));
+        *self = Walk::through(std::mem::take(&mut self.patterns));
     }
 
     /// Takes one step: an entry of a directory, or a look at one path.
     pub fn advance<S: ReadStore>(&mut self, store: &S) -> Progress {
-        let Some(pattern) = self.patterns.list.get(self.at) else {
+        let Some(pattern) = self.patterns.get(self.at) else {
             return Progress::Over;
         };
         let Some(Todo { here, step, how }) = self.todo.pop() else {
@@ -208,7 +212,7 @@ impl Walk {
 
     /// A limit is reached: what has been found has to do.
     fn give_up(&mut self) -> Progress {
-        self.at = self.patterns.list.len();
+        self.at = self.patterns.len();
         self.todo.clear();
         self.trouble
             .get_or_insert_with(|| io::Error::other(TooMuch));
