@@ -11,12 +11,12 @@ use crate::wire::proof::{Block, HEAD_LEN};
 #[derive(Clone, Default)]
 pub(super) struct Mark {
     /// The first, at most [`GUARD_LEN`].
-    start: heapless::Vec<u8, GUARD_LEN>,
+    start: heapless::Vec<u8, GUARD_LEN, u8>,
     /// The checksum of the first, at most [`HEAD_LEN`].
     head: Crc32,
     head_len: u16,
     /// The last, at most [`GUARD_LEN`].
-    guard: heapless::Vec<u8, GUARD_LEN>,
+    guard: heapless::Vec<u8, GUARD_LEN, u8>,
 }
 
 impl Mark {

@@ -579,6 +579,14 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
     );
 }
 
+#[test]
+fn a_client_takes_little_memory() {
+    use std::fs::File;
+    assert!(size_of::<Session<File>>() <= 48);
+    assert!(size_of::<Chain<File>>() <= 528);
+    assert!(size_of::<Stream<File>>() <= 152);
+}
+
 /// The kinds of the frames behind the answer line, or from the start if there is none.
 fn frame_kinds(sent: &[u8]) -> Vec<u8> {
     let line = sent.iter().position(|&byte| byte == b'\n');
