@@ -30,6 +30,9 @@ config_list_foreach() {
 procd_open_instance() { echo "instance {"; }
 procd_set_param() { echo "$*"; }
 procd_close_instance() { echo "}"; }
+procd_running() { [ "${RUNNING:-1}" = 1 ]; }
+start() { start_service; }
+stop() { echo "stop"; }
 procd_send_signal() { echo "signal $*"; }
 procd_add_reload_trigger() { echo "trigger $*"; }
 . "$SCRIPT"
@@ -213,6 +216,26 @@ fn what_is_not_enabled_is_not_started() {
             assert_ne!(ended.status, Some(0));
             assert_eq!(ended.stdout, "", "{}", router.name);
         }
+    }
+}
+
+#[test]
+fn a_reload_starts_what_was_enabled_and_stops_what_was_disabled() {
+    for name in ["gen_numbers", "fetch_logs"] {
+        let uci = |enabled| {
+            format!(
+                "SECTIONS=main\nmain__TYPE={name}\nmain__enabled={enabled}\nmain__snmp_dir=/tmp/snmp\n"
+            )
+        };
+        let Some(router) = Router::new(name, &uci(1)) else {
+            return;
+        };
+        let mut reload = router.does("reload_service");
+        reload.env("RUNNING", "0");
+        let started = succeeds(reload).stdout;
+        assert!(started.contains("instance {\ncommand "), "{started}");
+        router.place.write(&format!("uci/{name}"), &uci(0));
+        assert_eq!(succeeds(router.does("reload_service")).stdout, "stop\n");
     }
 }
 
