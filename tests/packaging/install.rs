@@ -62,6 +62,19 @@ fn what_was_installed_works_as_it_is() {
 }
 
 #[test]
+fn an_archive_brings_its_own_binary() {
+    let place = Place::new();
+    let mut copy = Command::new("cp");
+    copy.arg("-R").arg(shipped("")).arg(place.path("conf"));
+    succeeds(copy);
+    fs::copy(FETCHLOGS, place.path("fetchlogs")).unwrap();
+    let mut command = Command::new(place.path("conf/install"));
+    command.env("DESTDIR", place.path("root"));
+    succeeds(command);
+    assert!(place.path("root/usr/local/sbin/fetchlogs").is_file());
+}
+
+#[test]
 fn a_configuration_that_is_there_stays() {
     let place = Place::new();
     place.write("etc/fetch_logs.conf", "# mine\n");
