@@ -32,6 +32,9 @@ const PATIENT: Pace = Pace {
 /// One seed of so many has the pace of every day.
 const PROMPT_EVERY: u64 = 16;
 
+/// Who waits is told after so many source-years.
+const TOLD_EVERY: u64 = 100;
+
 /// What was simulated so far.
 #[derive(Default)]
 struct Tally {
@@ -46,6 +49,10 @@ struct Tally {
 }
 
 impl Tally {
+    fn years(&self) -> u64 {
+        self.source_days / 365
+    }
+
     fn add(&mut self, sim: &Sim) {
         let (world, days) = (&sim.world, sim.world.now_ms / DAY_MS);
         self.source_days += days * world.host.feeds.len() as u64;
@@ -159,7 +166,11 @@ fn live(seed: u64, tally: &Mutex<Tally>) {
         sim.end();
     }));
     let mut tally = tally.lock().unwrap();
+    let before = tally.years();
     tally.add(&sim);
+    if before / TOLD_EVERY < tally.years() / TOLD_EVERY {
+        eprintln!("{} source-years so far", tally.years());
+    }
     if let Err(panic) = run {
         let why = panic.downcast_ref::<Violation>();
         eprintln!(
