@@ -157,7 +157,7 @@ fn live(seed: u64, tally: &Mutex<Tally>) {
         0 => &PROMPT,
         _ => &PATIENT,
     };
-    let mut sim = Sim::new(seed, pace, false);
+    let mut sim = Sim::new(seed, pace, std::env::var("FETCHLOGS_SIM_TRACE").is_ok());
     let run = catch_unwind(AssertUnwindSafe(|| {
         sim.first_contact();
         for _ in 0..MONTHS {

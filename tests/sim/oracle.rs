@@ -5,13 +5,16 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use super::host::Feed;
-use super::log::{Generation, ends};
+use super::log::{Generation, Log, ends};
 use super::world::World;
 use crate::collect::pointer::Pointer;
 use crate::wire::frame::DATA_MAX;
 
 /// A copy as it stands on the disk of the log host.
 type Copy = (PathBuf, u64, Vec<u8>);
+
+/// Fewer bytes than these may be the start of several generations.
+const TELLING_MIN: usize = 64;
 
 /// So many bytes a disk may spoil in a copy.
 const ROTTEN_MAX: usize = 16;
@@ -82,7 +85,8 @@ impl World {
                 found += 1;
             }
             if let Some(skipped) = (next..found).find(|&n| !is_excused(n)) {
-                return Err(format!("generation {skipped} was skipped"));
+                let like = ends(&generations[skipped].bytes);
+                return Err(format!("generation {skipped} ({like}) was skipped"));
             }
             held[found] = bytes.len();
             next = found + 1;
@@ -237,10 +241,15 @@ impl World {
     /// How much of a generation the collector holds in one copy for certain: the last frame may not be whole yet, and
     /// is taken back where its end does not come.
     pub fn held(&self, at: usize, generation: &Generation) -> usize {
-        let local = Path::new(&self.host.feeds[at].local);
+        let feed = &self.host.feeds[at];
+        let log = &self.sites[feed.site].logs[feed.log];
+        let local = Path::new(&feed.local);
         let mut most = 0;
         self.host.each_copy(at, |path, _, bytes| {
-            most = most.max(held_in(bytes, path == local, generation));
+            let held = held_in(bytes, path == local, generation);
+            if held > most && tells_which(bytes, log) {
+                most = held;
+            }
         });
         most
     }
@@ -252,6 +261,9 @@ impl World {
         let mut held = vec![0; log.generations().count()];
         let local = Path::new(&feed.local);
         self.host.each_copy(at, |path, _, bytes| {
+            if !tells_which(bytes, log) {
+                return;
+            }
             let is_live = path == local;
             for (most, generation) in held.iter_mut().zip(log.generations()) {
                 *most = held_in(bytes, is_live, generation).max(*most);
@@ -476,7 +488,6 @@ impl World {
     }
 }
 
-/// The generation that begins most like a copy, and where they part.
 /// How much of a generation a copy holds for certain.
 fn held_in(copy: &[u8], is_live: bool, generation: &Generation) -> usize {
     match (generation.bytes.starts_with(copy), is_live) {
@@ -486,6 +497,13 @@ fn held_in(copy: &[u8], is_live: bool, generation: &Generation) -> usize {
     }
 }
 
+/// Whether a copy is of one generation only, by its bytes.
+fn tells_which(copy: &[u8], log: &Log) -> bool {
+    let begins = |g: &&Generation| g.bytes.starts_with(copy);
+    copy.len() >= TELLING_MIN || log.generations().filter(begins).count() < 2
+}
+
+/// The generation that begins most like a copy, and where they part.
 fn nearest(bytes: &[u8], generations: &[&Generation]) -> String {
     let common = |g: &Generation| {
         bytes
