@@ -97,27 +97,50 @@ pub fn series(path: &Path) -> Option<Series> {
 }
 
 /// Brings the ages of the files of one series into the order of their names, where the times of their last writes say
-/// otherwise: clocks are set, and who writes to a rotated file does not rotate it anew. No age becomes less.
-///
-/// Where every single file says that a greater number is newer, that is how this rotator counts; of two files only if
-/// neither number is one that a rotator begins with that counts the other way.
+/// otherwise: clocks are set, and who writes to a rotated file does not rotate it anew. No age becomes less. Where names
+/// say nothing, as [`names_decide`] tells, the ages stay.
 pub fn follow_names(ages: &mut [&mut Age]) {
-    ages.sort_unstable_by_key(|age| (age.rank, age.inode));
-    let pairs = ages.len().saturating_sub(1);
-    // Numbers that count rotations since begin with 0 or 1.
-    let counts_up = ages.last().is_some_and(|age| age.rank < -1);
-    let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
-    let falls = ages
-        .windows(2)
-        .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
-        .count();
-    if is_ambiguous || (falls == pairs && (pairs > 1 || counts_up)) {
+    if !names_decide(ages) {
         return;
     }
     let mut newest_ns = 0;
     for age in ages {
         newest_ns = age.mtime_ns.max(newest_ns);
         age.mtime_ns = newest_ns;
+    }
+}
+
+/// Whether names know better than times which of the files of one series is newer. Brings them into that order.
+pub fn names_decide(ages: &mut [&mut Age]) -> bool {
+    ages.sort_unstable_by_key(|age| (age.rank, age.inode));
+    let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
+    !is_ambiguous && may_count_since(ages) && !counts_upwards(ages)
+}
+
+/// Whether the numbers can be those of a rotator that begins with 0 or 1 and leaves out none; one may be missing while
+/// it renames. Stamps can always be what they say.
+fn may_count_since(ages: &[&mut Age]) -> bool {
+    let is_stamp = ages.last().is_some_and(|age| age.rank > 0);
+    let greatest = ages.first().map_or(0, |age| age.rank.unsigned_abs());
+    is_stamp || greatest <= ages.len() as u64 + 1
+}
+
+/// Whether the times say of every single file that a greater number is newer; of two files only if neither number is one
+/// that a rotator begins with that counts the other way. From five files on the numbers may have begun anew once, like
+/// those of weekdays.
+fn counts_upwards(ages: &[&mut Age]) -> bool {
+    let [first, .., last] = ages else {
+        return false;
+    };
+    let pairs = ages.len() - 1;
+    let falls = ages
+        .windows(2)
+        .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
+        .count();
+    match pairs - falls {
+        0 => pairs > 1 || last.rank < -1,
+        1 => pairs > 3 && last.rank <= 0 && last.mtime_ns > first.mtime_ns,
+        _ => false,
     }
 }
 
@@ -252,6 +275,54 @@ mod tests {
         let mut ages = [age("/v/m.7", 10, 7), age("/v/m.8", 20, 8)];
         follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
         assert!(ages[0] < ages[1]);
+    }
+
+    /// The numbers of `m.N` with these write times, oldest first.
+    fn ordered_numbers(files: &[(u64, u64)]) -> Vec<u64> {
+        let named = |&(n, mtime): &(u64, u64)| age(&format!("/v/m.{n:02}"), mtime, n);
+        let mut ages: Vec<Age> = files.iter().map(named).collect();
+        follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
+        ages.sort_unstable();
+        ages.iter().map(|age| age.inode.0).collect()
+    }
+
+    #[test]
+    fn weekdays_begin_anew() {
+        let week = |first: u64| (0..7).map(move |day| ((first + day) % 7, 100 + day));
+        for first in 0..7 {
+            for days in 2..=7 {
+                let files: Vec<_> = week(first).take(days).collect();
+                let expected: Vec<_> = files.iter().map(|file| file.0).collect();
+                let greatest = expected.iter().copied().max().unwrap_or(0);
+                // Numbers like these may as well count since, and a clock was set once.
+                if days < 5 && greatest <= days as u64 + 1 && first != 6 {
+                    continue;
+                }
+                assert_eq!(ordered_numbers(&files), expected, "{files:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_many_out_do_not_count_rotations() {
+        // Month and day at new year, the time of day, process numbers, and numbers that rise for ever over a clock set.
+        let names: [&[u64]; 4] = [
+            &[1230, 1231, 101, 102],
+            &[120000, 180000, 0, 60000],
+            &[713, 99, 4021],
+            &[1041, 1042],
+        ];
+        for names in names {
+            let files: Vec<_> = names.iter().copied().zip(1..).collect();
+            assert_eq!(ordered_numbers(&files), names);
+        }
+    }
+
+    #[test]
+    fn one_number_may_be_missing_while_it_is_renamed() {
+        assert_eq!(ordered_numbers(&[(1, 10), (2, 20), (4, 5)]), [4, 2, 1]);
+        assert_eq!(ordered_numbers(&[(2, 10), (3, 5), (4, 20)]), [4, 3, 2]);
+        assert_eq!(ordered_numbers(&[(0, 9), (1, 5), (2, 20)]), [2, 1, 0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::catalog::{Choice, Query, Refusal};
 use super::follow::Place;
 use super::likeness::Sent;
 use super::order::{self, Age};
-use super::survey::{Candidate, Candidates, Question, series_of};
+use super::survey::{Candidate, Candidates, Question, are_numbered};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::planted::{self, Fault};
@@ -60,7 +60,7 @@ impl Left {
     /// older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
         let found = rotated.iter().find(|c| c.age.inode == self.inode);
-        let is_counted = series_of(rotated).is_some_and(|series| series.counts);
+        let is_counted = are_numbered(rotated);
         match found.map(|c| c.age) {
             Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),

@@ -236,8 +236,15 @@ pub(super) struct Candidate {
     path: PathBuf,
 }
 
+/// Whether the rotated files are numbered, and their order is that of the numbers, whatever their times say.
+pub(super) fn are_numbered(rotated: &Candidates) -> bool {
+    let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
+    let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
+    series_of(rotated).is_some_and(|series| series.counts) && order::names_decide(&mut ages)
+}
+
 /// The series that all rotated files belong to, if it is one.
-pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
+fn series_of(rotated: &Candidates) -> Option<Series> {
     let series = rotated.first().and_then(|first| first.series);
     series.filter(|_| rotated.iter().all(|c| c.series == series))
 }
