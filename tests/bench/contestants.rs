@@ -68,6 +68,9 @@ impl Drop for Running {
 /// The machine's own limit, with which everything is compared.
 pub const PROBE: &str = "sendfile to recv+write (probe)";
 
+/// What most people would do, with which latency is compared.
+pub const TAIL: &str = "tail -F \\| socat";
+
 /// Those that can run here.
 pub fn installed() -> Vec<Box<dyn Contestant>> {
     let mut all: Vec<Box<dyn Contestant>> = vec![

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Contestant, Follower, Load, Running, program};
+use super::{Contestant, Follower, Load, Running, TAIL, program};
 use crate::measure::{cpu_s, size, until};
 use crate::stand::{free_port, memory};
 
@@ -56,7 +56,7 @@ impl TailSocat {
 
 impl Contestant for TailSocat {
     fn name(&self) -> &str {
-        "tail -F \\| socat"
+        TAIL
     }
 
     fn backlog(&self, file: &Path, bytes: u64) -> Load {
