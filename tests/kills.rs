@@ -66,7 +66,7 @@ fn some_calls_of_all_scenarios() {
 ///   that is left out at the end
 /// - `FETCHLOGS_KILLS_RECORD=FILE`: what went well is kept there and left out the next time
 #[test]
-#[ignore = "takes about an hour"]
+#[ignore = "takes a quarter of an hour and more"]
 fn every_call_of_all_scenarios() {
     let Some(strace) = strace::program() else {
         return;
