@@ -8,12 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::figures::{Figures, head, percentile, row};
-use super::measure::size;
+use super::measure::{size, until};
 use super::stand::Stand;
 
 const BUSY: usize = 50;
 const IDLE: usize = 5_000;
 const SAMPLES: usize = 300;
+const LARGE_LEN: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long an idle source's next line takes while the others are quiet, while 50 are busy, and while a client of the
@@ -89,10 +90,13 @@ fn next_lines_ms(stand: &Stand, turn: u64) -> Vec<f64> {
         .collect()
 }
 
-/// A client that asks for a large log and does not read.
+/// A client that asks for a large log, which the collector has already, and does not read.
 fn slow_reader(stand: &Stand) -> TcpStream {
+    stand.append(0, &vec![b'y'; LARGE_LEN]);
+    until("the copy of the large log", || {
+        size(&stand.copy(0)) >= LARGE_LEN as u64
+    });
     let mut client = TcpStream::connect(("127.0.0.1", stand.port())).unwrap();
-    stand.append(0, &vec![b'y'; 64 << 20]);
     writeln!(client, "{} 0 0", stand.log(0).display()).unwrap();
     client
 }
