@@ -143,6 +143,17 @@ fn statuses(said: &str) -> Vec<&str> {
     said.lines().filter(is_status).collect()
 }
 
+/// What a real OpenRC answers to one action after the other, each told as `ACTION: STATUS`.
+fn assert_life(host: &Host, life: &[&str]) {
+    let actions: Vec<&str> = life
+        .iter()
+        .filter_map(|step| step.split(':').next())
+        .collect();
+    if let Some(said) = under_openrc(host, &actions.join(" ")) {
+        assert_eq!(statuses(&said), life, "{said}");
+    }
+}
+
 #[test]
 fn under_a_real_openrc_the_server_lives_its_life() {
     let host = Host::new(
@@ -151,13 +162,9 @@ fn under_a_real_openrc_the_server_lives_its_life() {
     );
     host.place
         .write("conf", "$bind_addr = '127.0.0.1'; $bind_port = 0;\n");
-    let actions = "status start start status reload restart status stop status stop reload";
-    let Some(said) = under_openrc(&host, actions) else {
-        return;
-    };
-    assert_eq!(
-        statuses(&said),
-        [
+    assert_life(
+        &host,
+        &[
             "status: 3",
             "start: 0",
             "start: 0",
@@ -170,7 +177,6 @@ fn under_a_real_openrc_the_server_lives_its_life() {
             "stop: 0",
             "reload: 1",
         ],
-        "{said}"
     );
 }
 
@@ -179,13 +185,9 @@ fn under_a_real_openrc_the_collector_lives_its_life() {
     let settings = "fetch_logs_conf=HERE/conf fetch_logs_snmp_dir=HERE/snmp fetch_logs_args=";
     let host = Host::new("fetch_logs", settings);
     host.place.write("conf", "");
-    let actions = "status start reload reopen restart reopen status stop status";
-    let Some(said) = under_openrc(&host, actions) else {
-        return;
-    };
-    assert_eq!(
-        statuses(&said),
-        [
+    assert_life(
+        &host,
+        &[
             "status: 3",
             "start: 0",
             "reload: 0",
@@ -196,7 +198,6 @@ fn under_a_real_openrc_the_collector_lives_its_life() {
             "stop: 0",
             "status: 3",
         ],
-        "{said}"
     );
 }
 
@@ -207,8 +208,5 @@ fn under_a_real_openrc_a_faulty_configuration_does_not_start() {
         "gen_numbers_conf=HERE/conf gen_numbers_args=",
     );
     host.place.write("conf", "$nonsense = 1;\n");
-    let Some(said) = under_openrc(&host, "start") else {
-        return;
-    };
-    assert_eq!(statuses(&said), ["start: 1"], "{said}");
+    assert_life(&host, &["start: 1"]);
 }
