@@ -120,9 +120,12 @@ pub fn names_decide(ages: &mut [&mut Age]) -> bool {
 /// Whether the numbers can be those of a rotator that begins with 0 or 1 and leaves out none; one may be missing while
 /// it renames. Stamps can always be what they say.
 fn may_count_since(ages: &[&mut Age]) -> bool {
-    let is_stamp = ages.last().is_some_and(|age| age.rank > 0);
-    let greatest = ages.first().map_or(0, |age| age.rank.unsigned_abs());
-    is_stamp || greatest <= ages.len() as u64 + 1
+    let (Some(greatest), Some(least)) = (ages.first(), ages.last()) else {
+        return false;
+    };
+    let is_stamp = least.rank > 0;
+    let places = greatest.rank.unsigned_abs() + u64::from(least.rank == 0);
+    is_stamp || places <= ages.len() as u64 + 1
 }
 
 /// Whether the times say of every single file that a greater number is newer; of two files only if neither number is one
@@ -305,8 +308,10 @@ mod tests {
 
     #[test]
     fn numbers_that_leave_many_out_do_not_count_rotations() {
-        // Month and day at new year, the time of day, process numbers, and numbers that rise for ever over a clock set.
-        let names: [&[u64]; 4] = [
+        // Every third hour, month and day at new year, the time of day, process numbers, and numbers that rise for ever over a clock set.
+        let names: [&[u64]; 6] = [
+            &[0, 3],
+            &[0, 1, 4],
             &[1230, 1231, 101, 102],
             &[120000, 180000, 0, 60000],
             &[713, 99, 4021],

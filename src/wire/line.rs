@@ -11,8 +11,8 @@ pub enum Progress {
     TooLong,
 }
 
-/// Collects at most `N` bytes up to a newline, which does not count. It takes the room of what came and no more, because
-/// those of many that come at once leave holes among what stays.
+/// Collects at most `N` bytes up to a newline, which does not count. It has room for what came and not always for `N`
+/// bytes, because those of many that come at once leave holes among what stays.
 #[derive(Default, Debug)]
 pub struct LineBuf<const N: usize> {
     bytes: Vec<u8>,
