@@ -17,6 +17,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use self::followers::Followers;
+pub use self::listener::Bound;
 use self::listener::Listener;
 use self::places::Places;
 use self::watches::Watches;
@@ -123,7 +124,7 @@ impl Server {
     pub fn new(
         config_path: PathBuf,
         config: Config,
-        listener: std::net::TcpListener,
+        listener: Bound,
         reactor: Reactor,
         mut report: Report,
     ) -> io::Result<Server> {
@@ -135,7 +136,7 @@ impl Server {
             })
             .ok();
         let listener = Listener::new(listener, reactor.registry())?;
-        report.say(format_args!("listening on {}", listener.address()?));
+        listener.announce(&mut report)?;
         let expected_clients = config.max_clients.min(64);
         let mut server = Server {
             config_path,
@@ -489,9 +490,7 @@ impl Server {
         match replaced {
             Ok(listener) => {
                 self.listener = listener;
-                if let Ok(address) = self.listener.address() {
-                    self.report.say(format_args!("listening on {address}"));
-                }
+                let _ = self.listener.announce(&mut self.report);
             }
             Err(error) => self
                 .report
@@ -578,6 +577,7 @@ impl Client {
 }
 
 /// Binds the listening socket; privileges may be dropped afterwards. Fails where the port is taken or not permitted.
-pub fn bind(config: &Config) -> io::Result<std::net::TcpListener> {
+/// On Linux the machine need not have the address yet.
+pub fn bind(config: &Config) -> io::Result<Bound> {
     listener::bind(config.bind)
 }

@@ -3,11 +3,12 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::SocketAddr;
+use std::os::unix::net::SocketAddr as LocalAddr;
 use std::path::Path;
 
 use heapless::String;
@@ -44,8 +45,8 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 /// The address of a socket that has a name, but no file.
-pub(super) fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
-    SocketAddr::from_abstract_name(name)
+pub(super) fn abstract_address(name: &[u8]) -> io::Result<LocalAddr> {
+    LocalAddr::from_abstract_name(name)
 }
 
 /// Makes everything visible on the file system that holds `dir` durable.
@@ -147,18 +148,73 @@ pub fn nobody_writes(file: &File) -> bool {
 /// Lets a socket count as writable as soon as fewer than `bytes` wait unsent in the kernel, and not only when a good
 /// part of its buffer is free (tcp(7), `TCP_NOTSENT_LOWAT`).
 pub fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
-    let fd = socket.as_fd().as_raw_fd();
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, value)
+}
+
+fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that `value` is.
     cvt(unsafe {
         libc::setsockopt(
-            fd,
-            libc::IPPROTO_TCP,
-            libc::TCP_NOTSENT_LOWAT,
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
             (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     })?;
+    Ok(())
+}
+
+/// Listens on an address that this machine need not have yet; connections come as soon as it has (ip(7),
+/// `IP_FREEBIND`). `AddrNotAvailable` from a kernel that cannot do that.
+pub fn listen_ahead(address: SocketAddr) -> io::Result<TcpListener> {
+    let (family, level, option) = match address {
+        SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_IP, libc::IP_FREEBIND),
+        SocketAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
+    };
+    // SAFETY: no memory is handed over.
+    let fd = cvt(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: nobody else has the descriptor.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_option(&socket, level, option, 1).map_err(|_| ErrorKind::AddrNotAvailable)?;
+    name_socket(&socket, address)?;
+    // SAFETY: no memory is handed over. The kernel has a limit of its own, which is lower.
+    cvt(unsafe { libc::listen(fd, libc::c_int::MAX) })?;
+    Ok(socket.into())
+}
+
+fn name_socket(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    let bind = |name: *const libc::sockaddr, len: usize| {
+        // SAFETY: both callers hand over a structure of theirs and its length.
+        cvt(unsafe { libc::bind(socket.as_raw_fd(), name, len as libc::socklen_t) })
+    };
+    match address {
+        SocketAddr::V4(address) => {
+            let name = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address.ip().octets()),
+                },
+                sin_zero: [0; 8],
+            };
+            bind((&raw const name).cast(), size_of_val(&name))?;
+        }
+        SocketAddr::V6(address) => {
+            let name = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr {
+                    s6_addr: address.ip().octets(),
+                },
+                sin6_scope_id: address.scope_id(),
+            };
+            bind((&raw const name).cast(), size_of_val(&name))?;
+        }
+    }
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::net::SocketAddr;
+use std::os::unix::net::SocketAddr as LocalAddr;
 use std::path::Path;
 
 use heapless::String;
@@ -17,7 +18,7 @@ pub fn rename_noreplace(_from: &Path, _to: &Path) -> io::Result<()> {
 }
 
 /// Always `Unsupported`: every socket has a file.
-pub(super) fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
+pub(super) fn abstract_address(_name: &[u8]) -> io::Result<LocalAddr> {
     Err(ErrorKind::Unsupported.into())
 }
 
@@ -55,6 +56,11 @@ pub fn nobody_writes(_file: &File) -> bool {
 /// Does nothing: a socket counts as writable when a good part of its buffer is free.
 pub fn limit_unsent(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// Always `AddrNotAvailable`: start again when the address is there.
+pub fn listen_ahead(_address: SocketAddr) -> io::Result<TcpListener> {
+    Err(ErrorKind::AddrNotAvailable.into())
 }
 
 /// Nothing tells one start of the machine from the next.

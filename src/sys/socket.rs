@@ -1,6 +1,6 @@
 //! What sockets need beyond mio.
 
-pub use super::platform::limit_unsent;
+pub use super::platform::{limit_unsent, listen_ahead};
 
 #[cfg(test)]
 mod tests {
@@ -13,5 +13,24 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         limit_unsent(&socket, 4096).unwrap();
+    }
+
+    /// Both are addresses for documentation, which no machine has (RFC 5737, RFC 3849).
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_is_not_there_can_be_listened_on() {
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let address: std::net::SocketAddr = address.parse().unwrap();
+            if address.is_ipv6() && TcpListener::bind("[::1]:0").is_err() {
+                continue;
+            }
+            assert!(TcpListener::bind(address).is_err());
+            let listener = listen_ahead(address).unwrap();
+            let ahead = listener.local_addr().unwrap();
+            assert_eq!(ahead.ip(), address.ip());
+            assert_ne!(ahead.port(), 0);
+            let taken = listen_ahead(ahead).unwrap_err();
+            assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        }
     }
 }

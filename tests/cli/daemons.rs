@@ -1,12 +1,15 @@
 //! `-s`, `-u`, the name in the process table, and a port that is taken.
 
+use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{getegid, geteuid};
 
 use super::*;
 use crate::common::classic::Client;
 use crate::common::descriptors;
+use crate::common::outside_program;
 use crate::common::process::{Process, eventually, until};
 
 const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
@@ -36,15 +39,46 @@ fn a_port_that_is_taken_is_said() {
 }
 
 #[test]
-fn an_address_that_is_not_ours_is_said() {
+fn an_address_that_is_not_there_yet_is_said_and_waited_for() {
+    let busybox = outside_program("busybox");
+    let unshare = outside_program("unshare");
+    let (Some(busybox), Some(unshare)) = (busybox, unshare) else {
+        return;
+    };
+    // In a network of its own the test may give itself addresses.
+    let alone = |script: &str, arguments: &[&OsStr]| {
+        let mut command = Command::new(&unshare);
+        command.args(["-U", "-r", "-n", "sh", "-e", "-c", script, "sh"]);
+        command.args(arguments);
+        command
+    };
+    if run(alone("true", &[])).status != Some(0) {
+        println!("skipped: this system lets nobody have a network namespace");
+        return;
+    }
     let place = Place::new();
-    place.configure("192.0.2.1", 0);
-    let ended = run(place.daemon("gen_numbers", &[]));
-    assert_eq!(ended.status, Some(1));
-    assert!(
-        ended.stderr.contains("cannot listen on 192.0.2.1:0: "),
-        "{ended:?}"
+    place.write(
+        "gen_numbers.pl.locals",
+        "$bind_addr = '192.0.2.1'; $bind_port = 4019; $hosts_allow{'192.0.2.1'} = 1;\n",
     );
+    let script = "\
+        \"$1\" ip link set lo up; \
+        \"$2\" gen_numbers -c \"$3\" 2>messages & \
+        until grep -q listening messages; do \"$1\" usleep 10000; done; \
+        \"$1\" ip address add 192.0.2.1/32 dev lo; \
+        echo 'no_such_file 0 0' | \"$1\" nc 192.0.2.1 4019; \
+        kill $!; wait; cat messages";
+    let config = place.path("gen_numbers.pl.locals");
+    let mut command = alone(
+        script,
+        &[busybox.as_ref(), FETCHLOGS.as_ref(), config.as_ref()],
+    );
+    command.current_dir(place.path(""));
+    let ended = run(command);
+    let asked = "192.0.2.1: no_such_file is not in %files\n";
+    assert!(ended.stdout.contains(asked), "{ended:?}");
+    let text = "gen_numbers: listening on 192.0.2.1:4019, which this machine has not got yet\n";
+    assert!(ended.stdout.contains(text), "{ended:?}");
 }
 
 #[test]

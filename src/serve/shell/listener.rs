@@ -10,27 +10,41 @@ use super::LISTENER;
 use crate::limits::{ACCEPT_PAUSE_MS, UNSENT_MAX};
 use crate::reactor::token::Token;
 use crate::report::Report;
-use crate::sys::socket::limit_unsent;
+use crate::sys::socket::{limit_unsent, listen_ahead};
 use crate::time::Mono;
 
 /// The listening socket.
 pub struct Listener {
     /// `None` once it is closed.
     socket: Option<TcpListener>,
+    is_ahead: bool,
     /// Set while accepting makes no sense, because nothing but time can help.
     paused_until: Option<Mono>,
 }
 
+/// A socket that listens, not yet in the event loop.
+pub struct Bound {
+    socket: StdListener,
+    /// Whether its address is none of this machine's; a network that comes up later brings it.
+    is_ahead: bool,
+}
+
 /// Binds with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
-pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    StdListener::bind(address)
+pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+    match StdListener::bind(address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            listen_ahead(address).map(|socket| (socket, true))
+        }
+        listening => listening.map(|socket| (socket, false)),
+    }
+    .map(|(socket, is_ahead)| Bound { socket, is_ahead })
 }
 
 impl Listener {
     /// Registers a bound socket.
-    pub fn new(socket: StdListener, registry: &Registry) -> io::Result<Listener> {
-        socket.set_nonblocking(true)?;
-        let mut socket = TcpListener::from_std(socket);
+    pub fn new(bound: Bound, registry: &Registry) -> io::Result<Listener> {
+        bound.socket.set_nonblocking(true)?;
+        let mut socket = TcpListener::from_std(bound.socket);
         let token = Token {
             kind: LISTENER,
             index: 0,
@@ -39,6 +53,7 @@ impl Listener {
         registry.register(&mut socket, token.pack(), Interest::READABLE)?;
         Ok(Listener {
             socket: Some(socket),
+            is_ahead: bound.is_ahead,
             paused_until: None,
         })
     }
@@ -47,6 +62,17 @@ impl Listener {
     pub fn address(&self) -> io::Result<SocketAddr> {
         let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         socket.local_addr()
+    }
+
+    /// Says where it listens.
+    pub fn announce(&self, report: &mut Report) -> io::Result<()> {
+        let address = self.address()?;
+        let yet = match self.is_ahead {
+            true => ", which this machine has not got yet",
+            false => "",
+        };
+        report.say(format_args!("listening on {address}{yet}"));
+        Ok(())
     }
 
     /// Listens no longer.
