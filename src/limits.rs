@@ -208,6 +208,15 @@ pub const TAIL_OVERLAP_LEN: u64 = 4096;
 
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
+
+// Host names.
+
+/// Processes that look names up at the same time.
+pub const LOOKUPS_MAX: usize = 8;
+
+/// How long answers are gathered before the sources hear of them.
+pub const LOOKUP_NEWS_MS: u64 = 50;
+
 // The demo.
 
 /// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.

@@ -9,6 +9,8 @@ mod contact;
 mod crowd;
 #[path = "collector/files.rs"]
 mod files;
+#[path = "collector/names.rs"]
+mod names;
 #[path = "collector/network.rs"]
 mod network;
 #[path = "collector/resume.rs"]

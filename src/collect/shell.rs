@@ -4,6 +4,7 @@
 //! source does next is for [`super::source`] to decide.
 
 mod journal;
+mod names;
 mod slot;
 mod statuses;
 mod together;
@@ -13,7 +14,8 @@ use std::io;
 use std::path::PathBuf;
 
 use self::journal::Journal;
-use self::slot::Slot;
+use self::names::{Names, Pace};
+use self::slot::{Heeded, Slot};
 use self::statuses::Statuses;
 use super::backoff::Random;
 use super::config::{Config, SourceConfig};
@@ -52,6 +54,7 @@ pub struct Collector {
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
     changing: ReadyList,
+    names: Names,
     statuses: Statuses,
     store: RealWrite,
     random: Random,
@@ -65,8 +68,9 @@ pub struct Collector {
     failed_syncs: u32,
 }
 
-/// What a token's kind says; there is only one.
+/// What a token's kind says.
 const SOURCE: u8 = 0;
+const NAMES: u8 = 1;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -91,6 +95,7 @@ impl Collector {
             reactor,
             slots: Vec::new(),
             deadlines: Deadlines::new(),
+            names: Names::default(),
             ready: ReadyList::new(),
             changing: ReadyList::new(),
             store: RealWrite::default(),
@@ -130,6 +135,7 @@ impl Collector {
                     self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
                 }
             }
+            self.turn_over_names();
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
             }
@@ -159,6 +165,7 @@ impl Collector {
         }
         let deadlines = [
             self.deadlines.next(),
+            self.names.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
         ];
@@ -183,6 +190,10 @@ impl Collector {
     }
 
     fn handle_event(&mut self, event: reactor::Event) {
+        if event.token.kind == NAMES {
+            let pace = pace(self.now.mono, &self.options, &mut self.random);
+            return self.names.handle_readable(event.token, pace, &mut self.buf);
+        }
         let index = event.token.index;
         let is_current = self
             .slots
@@ -229,7 +240,7 @@ impl Collector {
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
         let at = slot.poll_timeout(&self.options.periods);
-        self.deadlines.set_about(index, Some(at), self.now.mono);
+        self.deadlines.set_about(index, at, self.now.mono);
     }
 
     /// A sync of a whole file system that failed concerns all sources that have files there, those too that have
@@ -242,6 +253,51 @@ impl Collector {
                 self.drive(index, &mut |slot, cx, _| slot.heed_failed_syncs(cx));
             }
             self.store.batch(false);
+        }
+    }
+
+    /// Has names looked up again that were not found, and hands on what has become known.
+    fn turn_over_names(&mut self) {
+        let pace = pace(self.now.mono, &self.options, &mut self.random);
+        let asked = self.names.ask_again(self.reactor.registry(), pace);
+        self.complain_of_lookups(asked);
+        if !self.names.take_news(self.now.mono) {
+            return;
+        }
+        let mut known = Vec::new();
+        let mut some_moved = false;
+        for (index, place) in (0..).zip(&mut self.slots) {
+            let Some(slot) = place else { continue };
+            let Some(found) = self.names.addresses_of(slot.config()) else {
+                continue;
+            };
+            match slot.heed_addresses(found, self.now.mono) {
+                Heeded::Nothing => continue,
+                Heeded::Known => slot.join_status(&mut self.statuses),
+                Heeded::Moved(found) => {
+                    some_moved = true;
+                    let config = slot.config().clone();
+                    // The old one first: two that have the same files open would take each other's locks away.
+                    *place = None;
+                    *place = Some(Slot::new(config, Some(found), self.now.mono));
+                }
+            }
+            known.push(index);
+        }
+        if some_moved {
+            self.join_statuses();
+        }
+        self.store.batch(true);
+        for index in known {
+            self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
+        }
+        self.store.batch(false);
+    }
+
+    fn complain_of_lookups(&mut self, asked: io::Result<()>) {
+        if let Err(error) = asked {
+            self.journal
+                .complain(&format_args!("cannot look names up: {error}"));
         }
     }
 
@@ -274,6 +330,7 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
+        self.names.keep(&config.sources);
         let mut wanted = config.sources;
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];
@@ -286,16 +343,25 @@ impl Collector {
         let mut places = 0..;
         let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
         for (config, _) in added {
-            let slot = Slot::new(config, self.now.mono);
+            let addresses = self.names.addresses_of(&config);
+            let slot = Slot::new(config, addresses, self.now.mono);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
                 Some(place) => *place = Some(slot),
                 None => self.slots.push(Some(slot)),
             }
         }
+        self.join_statuses();
+        let pace = pace(self.now.mono, &self.options, &mut self.random);
+        let asked = self.names.ask_for_all(self.reactor.registry(), pace);
+        self.complain_of_lookups(asked);
+    }
+
+    /// Every source joins the status of its server anew.
+    fn join_statuses(&mut self) {
         self.statuses.restart(self.now.mono);
         for (index, place) in (0..).zip(&mut self.slots) {
-            let at = place.as_mut().map(|slot| {
+            let at = place.as_mut().and_then(|slot| {
                 slot.join_status(&mut self.statuses);
                 slot.poll_timeout(&self.options.periods)
             });
@@ -305,14 +371,22 @@ impl Collector {
     }
 }
 
+fn pace<'a>(now: Mono, options: &Options, random: &'a mut Random) -> Pace<'a> {
+    Pace {
+        now,
+        retry_ms: options.periods.retry_ms,
+        random,
+    }
+}
+
 /// Where a slot's source stands among `sources`, which are in the order of their local copies, if nothing about it is
-/// new. Its name is looked up again, so that a server that has moved is found.
+/// new.
 fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
     let config = slot.config();
     let found =
         sources.binary_search_by(|source| source.local.as_os_str().cmp(config.local.as_os_str()));
     let at = found.ok()?;
-    (sources[at] == *config && slot.has_same_address()).then_some(at)
+    (sources[at] == *config).then_some(at)
 }
 
 /// Each source has a socket and a local copy open; a rotation, the status files and the process need some more.

@@ -133,7 +133,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trouble::NoAddress => {
-                f.write_str("its name has no address; it is looked up again at SIGHUP")
+                f.write_str("its name has no address; it is looked up again")
             }
             Trouble::NotConnected(error) => write!(f, "cannot connect: {error}"),
             Trouble::ConnectTimeout => f.write_str("cannot connect: no answer in time"),

@@ -1,6 +1,7 @@
 //! The limit on open descriptors.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use super::cvt;
 
@@ -25,6 +26,18 @@ pub fn raise_descriptor_limit(wanted: u64) -> u64 {
     }
     read().map_or(old.soft, |new| new.soft)
 }
+
+/// Closes the descriptors from `first` to `last`, one by one, as far as there may be any.
+pub(super) fn close_each(first: RawFd, last: RawFd) {
+    let allowed = read().map_or(CLOSED_MAX, |limit| limit.soft.min(CLOSED_MAX));
+    for fd in first..=last.min(allowed as RawFd - 1) {
+        // SAFETY: for a process that uses none of them any more; of one that is not open nothing comes.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// More than any process of ours has open.
+const CLOSED_MAX: u64 = 1 << 20;
 
 struct Limit {
     soft: u64,
@@ -60,6 +73,8 @@ fn write(limit: &Limit) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::super::testing;
     use super::*;
 
@@ -70,6 +85,21 @@ mod tests {
             write(&Limit { soft: 64, hard }).unwrap();
             let answer = raise_descriptor_limit(100);
             u8::from(answer == 100 && read().unwrap().soft == 100)
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn every_descriptor_from_one_on_can_be_closed() {
+        let child = testing::in_child(|| {
+            let (_reader, writer) = io::pipe().unwrap();
+            let (low, high) = (writer.as_raw_fd(), writer.as_raw_fd() + 1);
+            // SAFETY: makes a copy of a descriptor that is open, under a number that nobody has in a child.
+            let copied = unsafe { libc::dup2(low, high) } == high;
+            close_each(high, RawFd::MAX);
+            // SAFETY: takes numbers.
+            let is_open = |fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1;
+            u8::from(copied && is_open(low) && !is_open(high))
         });
         assert_eq!(child.wait(), 1);
     }

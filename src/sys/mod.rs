@@ -5,6 +5,7 @@
 //! pipe, which a handler has to find without being handed it.
 #![allow(unsafe_code)]
 
+pub mod aside;
 pub mod clock;
 pub mod cpu;
 pub mod files;

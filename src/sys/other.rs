@@ -63,6 +63,11 @@ pub fn listen_ahead(_address: SocketAddr) -> io::Result<TcpListener> {
     Err(ErrorKind::AddrNotAvailable.into())
 }
 
+/// Closes the descriptors from `first` to `last`.
+pub(super) fn close_range(first: RawFd, last: RawFd) {
+    super::limits::close_each(first, last);
+}
+
 /// Nothing tells one start of the machine from the next.
 pub fn boot_id() -> Option<String<36>> {
     None

@@ -113,6 +113,11 @@ impl Signals {
     }
 }
 
+/// For a copy of this process: the signals that it gets are for the other one, and are not passed on.
+pub(super) fn leave_to_parent() {
+    WAKE.store(-1, Ordering::SeqCst);
+}
+
 impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.wakeups.as_raw_fd()

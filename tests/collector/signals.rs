@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 
-use super::common::collector::{Collector, Place, REMOTE, Signal, run, send_signal};
-use super::common::patience::{eventually, for_a_while};
+use super::common::collector::{Place, REMOTE, Signal, run, send_signal};
+use super::common::patience::eventually;
 use super::common::scripted::{Call, Scripted};
 
 /// Accepts the next connection and answers it.
@@ -357,58 +357,4 @@ fn a_relative_and_a_full_path_of_one_file_are_a_fault() {
     });
     let (code, _, stderr) = run(["-t", "snmp", "conf"], &place.path("."));
     assert!(code == 78 && stderr.contains("conf:2:"), "{code} {stderr}");
-}
-
-/// A name is looked up again at HUP: the server may have moved.
-#[test]
-fn hup_looks_names_up_again() {
-    let [old, new] = [15, 16].map(Scripted::numbered);
-    let port = old.address().port();
-    // The same port at both addresses, because a line has one.
-    drop(new);
-    let Ok(listener) = std::net::TcpListener::bind(("127.0.0.16", port)) else {
-        println!("skipped: the port is taken");
-        return;
-    };
-    let new = Scripted::from(listener);
-    let place = Place::new();
-    let local = place.path("log");
-    let local = local.display();
-    place.configure(&[format!("logbox.test {port} {REMOTE} {local} {local}.ptr")]);
-    fs::write(place.path("hosts"), "127.0.0.15 logbox.test\n").unwrap();
-    let Some(collector) = start_with_hosts(&place) else {
-        return;
-    };
-    let mut call = answer(&old, "abc");
-    place.wait_for("log", b"abc");
-    place.wait_for_status("127.0.0.15", "OK\n");
-    collector.signal(Signal::HUP);
-    for_a_while(100, "nothing has moved", || call.is_held());
-    fs::write(place.path("hosts"), "127.0.0.16 logbox.test\n").unwrap();
-    collector.signal(Signal::HUP);
-    call.wait_until_left();
-    let mut call = new.accept_asking(7, 3);
-    call.send("O 7\ndef");
-    place.wait_for("log", b"abcdef");
-    place.wait_for_status("127.0.0.16", "OK\n");
-    assert!(!place.path("snmp/127.0.0.15").exists());
-}
-
-/// Starts a collector to which the place's `hosts` is `/etc/hosts`. Takes root; `None`, with a word, for others.
-fn start_with_hosts(place: &Place) -> Option<Collector> {
-    let can = Command::new("unshare").args(["-m", "true"]).output();
-    if !can.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no mount namespace of our own here");
-        return None;
-    }
-    let collector = place.command(&[]);
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "sh", "-c"])
-        .arg("mount --bind hosts /etc/hosts && exec \"$@\"")
-        .arg("sh")
-        .arg(collector.get_program())
-        .args(collector.get_args())
-        .current_dir(place.path("."));
-    Some(Collector::spawn(&mut command))
 }

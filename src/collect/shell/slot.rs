@@ -1,13 +1,13 @@
 //! One source together with its socket.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::statuses::Statuses;
-use crate::collect::config::{Address, SourceConfig};
+use crate::collect::config::SourceConfig;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::TURN_BYTES_MAX;
@@ -21,8 +21,8 @@ pub type Cx<'a> = Context<'a, RealWrite>;
 /// A source and what the system holds for it.
 pub struct Slot {
     source: Source<WriteFile>,
-    /// Where the server may be, one address after the other.
-    addresses: Vec<SocketAddr>,
+    /// Where the server may be, one address after the other; `None` as long as that is not known.
+    addresses: Option<Vec<SocketAddr>>,
     /// Which of them is used.
     place: usize,
     socket: Option<Socket>,
@@ -38,6 +38,16 @@ struct Socket {
     connected: bool,
 }
 
+/// What the addresses of a name mean for its source.
+pub enum Heeded {
+    /// It goes on as before.
+    Nothing,
+    /// It can make its first try, or tell that there is nowhere to try.
+    Known,
+    /// Its server is elsewhere now.
+    Moved(Vec<SocketAddr>),
+}
+
 /// Whether a slot has had its share of the turn and is not through.
 pub enum Rest {
     /// There may be more to read.
@@ -47,9 +57,8 @@ pub enum Rest {
 }
 
 impl Slot {
-    /// A source that is due at once. A host name is looked up now, which may take a while.
-    pub fn new(config: SourceConfig, now: Mono) -> Slot {
-        let addresses = look_up(&config);
+    /// A source that is due at once, or as soon as its addresses are known.
+    pub fn new(config: SourceConfig, addresses: Option<Vec<SocketAddr>>, now: Mono) -> Slot {
         let mut source = Source::new(config, now);
         source.share_barriers();
         Slot {
@@ -68,16 +77,22 @@ impl Slot {
         self.source.config()
     }
 
-    /// Whether the source still has the address that it was given. A host name is looked up now; if that fails, the
-    /// address it had is kept.
-    pub fn has_same_address(&self) -> bool {
-        let found = look_up(self.config());
-        self.address()
-            .is_some_and(|address| found.is_empty() || found.contains(&address))
+    /// Hears which addresses its name has now.
+    pub fn heed_addresses(&mut self, found: Vec<SocketAddr>, now: Mono) -> Heeded {
+        match self.address() {
+            Some(address) if found.is_empty() || found.contains(&address) => Heeded::Nothing,
+            Some(_) => Heeded::Moved(found),
+            None if found.is_empty() && self.addresses.is_some() => Heeded::Nothing,
+            None => {
+                self.addresses = Some(found);
+                self.source.retry_now(now);
+                Heeded::Known
+            }
+        }
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        self.addresses.get(self.place).copied()
+        self.addresses.as_ref()?.get(self.place).copied()
     }
 
     /// Closes the socket. Where no connection came about, the next one is tried at the next address.
@@ -89,7 +104,7 @@ impl Slot {
 
     fn turn_to_next_address(&mut self) {
         self.place = (self.place + 1)
-            .checked_rem(self.addresses.len())
+            .checked_rem(self.addresses.as_ref().map_or(0, Vec::len))
             .unwrap_or(0);
     }
 
@@ -98,9 +113,10 @@ impl Slot {
         self.generation
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self, periods: &Periods) -> Mono {
-        self.source.poll_timeout(periods)
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses are known.
+    pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
+        let is_known = self.addresses.is_some();
+        is_known.then(|| self.source.poll_timeout(periods))
     }
 
     /// A deadline has come.
@@ -261,7 +277,8 @@ impl Slot {
     pub fn join_status(&mut self, statuses: &mut Statuses) {
         self.server = self
             .addresses
-            .first()
+            .as_ref()
+            .and_then(|addresses| addresses.first())
             .map(|address| statuses.add_source(address.ip()));
         self.told_error = true;
         self.tell_status(statuses);
@@ -291,18 +308,6 @@ pub(super) fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
     }
 }
 
-/// The addresses of a source: one, or those of its host name.
-pub(super) fn look_up(config: &SourceConfig) -> Vec<SocketAddr> {
-    let at_port = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), config.port);
-    match &config.address {
-        Address::Ip(ip) => vec![at_port(*ip)],
-        Address::Name(name) => (&**name, config.port)
-            .to_socket_addrs()
-            .map(|found| found.map(|address| at_port(address.ip())).collect())
-            .unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,16 +324,16 @@ mod tests {
     fn an_address_without_a_connection_is_followed_by_the_next() {
         let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
         let config = config.sources.into_iter().next().unwrap();
-        let mut slot = Slot::new(config, Mono::default());
+        let mut slot = Slot::new(config, None, Mono::default());
         let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
-        slot.addresses = found.to_vec();
+        slot.addresses = Some(found.to_vec());
         for (connected, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
             slot.socket = socket(connected);
             slot.close();
             slot.close();
             assert_eq!(slot.address(), Some(found[next]));
         }
-        slot.addresses.clear();
+        slot.addresses = Some(Vec::new());
         slot.socket = socket(false);
         slot.close();
         assert_eq!(slot.address(), None);

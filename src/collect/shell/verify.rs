@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use self::place::Place;
 use self::progress::Progress;
-use super::slot::look_up;
+use super::names::look_up;
 use crate::collect::backoff::Random;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::verify::{Check, Context, copies_of, gaps_of};
