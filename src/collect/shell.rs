@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 use self::journal::Journal;
-use self::names::{Names, Pace};
+use self::names::{Names, Pace, Wanted};
 use self::slot::{Heeded, Slot};
 use self::statuses::Statuses;
 use super::backoff::Random;
@@ -258,9 +258,9 @@ impl Collector {
 
     /// Has names looked up again that were not found, and hands on what has become known.
     fn turn_over_names(&mut self) {
-        let pace = pace(self.now.mono, &self.options, &mut self.random);
-        let asked = self.names.ask_again(self.reactor.registry(), pace);
-        self.complain_of_lookups(asked);
+        if self.names.wants_to_ask(self.now.mono) {
+            self.ask_for_names(Wanted::Missing);
+        }
         if !self.names.take_news(self.now.mono) {
             return;
         }
@@ -294,8 +294,10 @@ impl Collector {
         self.store.batch(false);
     }
 
-    fn complain_of_lookups(&mut self, asked: io::Result<()>) {
-        if let Err(error) = asked {
+    fn ask_for_names(&mut self, wanted: Wanted) {
+        let pace = pace(self.now.mono, &self.options, &mut self.random);
+        let registry = self.reactor.registry();
+        if let Err(error) = self.names.ask(wanted, registry, pace) {
             self.journal
                 .complain(&format_args!("cannot look names up: {error}"));
         }
@@ -352,9 +354,7 @@ impl Collector {
             }
         }
         self.join_statuses();
-        let pace = pace(self.now.mono, &self.options, &mut self.random);
-        let asked = self.names.ask_for_all(self.reactor.registry(), pace);
-        self.complain_of_lookups(asked);
+        self.ask_for_names(Wanted::All);
     }
 
     /// Every source joins the status of its server anew.

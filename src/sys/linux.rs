@@ -166,9 +166,10 @@ fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> 
     Ok(())
 }
 
-/// Listens on an address that this machine need not have yet; connections come as soon as it has (ip(7),
-/// `IP_FREEBIND`). `AddrNotAvailable` from a kernel that cannot do that.
-pub fn listen_ahead(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens, with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade. `ahead`: on an address that
+/// this machine need not have yet; connections come as soon as it has (ip(7), `IP_FREEBIND`). `AddrNotAvailable` from a
+/// kernel that cannot do that.
+pub fn listen(address: SocketAddr, ahead: bool) -> io::Result<TcpListener> {
     let (family, level, option) = match address {
         SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_IP, libc::IP_FREEBIND),
         SocketAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
@@ -178,7 +179,9 @@ pub fn listen_ahead(address: SocketAddr) -> io::Result<TcpListener> {
     // SAFETY: nobody else has the descriptor.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    set_option(&socket, level, option, 1).map_err(|_| ErrorKind::AddrNotAvailable)?;
+    if ahead {
+        set_option(&socket, level, option, 1).map_err(|_| ErrorKind::AddrNotAvailable)?;
+    }
     name_socket(&socket, address)?;
     // SAFETY: no memory is handed over. The kernel has a limit of its own, which is lower.
     cvt(unsafe { libc::listen(fd, libc::c_int::MAX) })?;

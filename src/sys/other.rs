@@ -58,9 +58,9 @@ pub fn limit_unsent(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Always `AddrNotAvailable`: start again when the address is there.
-pub fn listen_ahead(_address: SocketAddr) -> io::Result<TcpListener> {
-    Err(ErrorKind::AddrNotAvailable.into())
+/// Listens; never `ahead`: start again when the address is there.
+pub fn listen(address: SocketAddr, _ahead: bool) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
 }
 
 /// Closes the descriptors from `first` to `last`.

@@ -1,6 +1,6 @@
 //! What sockets need beyond mio.
 
-pub use super::platform::{limit_unsent, listen_ahead};
+pub use super::platform::{limit_unsent, listen};
 
 #[cfg(test)]
 mod tests {
@@ -24,12 +24,13 @@ mod tests {
             if address.is_ipv6() && TcpListener::bind("[::1]:0").is_err() {
                 continue;
             }
-            assert!(TcpListener::bind(address).is_err());
-            let listener = listen_ahead(address).unwrap();
+            let none = listen(address, false).unwrap_err();
+            assert_eq!(none.kind(), std::io::ErrorKind::AddrNotAvailable);
+            let listener = listen(address, true).unwrap();
             let ahead = listener.local_addr().unwrap();
             assert_eq!(ahead.ip(), address.ip());
             assert_ne!(ahead.port(), 0);
-            let taken = listen_ahead(ahead).unwrap_err();
+            let taken = listen(ahead, true).unwrap_err();
             assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
         }
     }

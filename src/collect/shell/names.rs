@@ -1,6 +1,5 @@
 //! The addresses of host names. Copies of this process ask for them, so that the loop waits for no name server.
 
-use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
@@ -34,26 +33,49 @@ struct Name {
     addresses: Option<Vec<IpAddr>>,
 }
 
+/// Which names are to be looked up.
+#[derive(Clone, Copy)]
+pub enum Wanted {
+    /// Every one: it may have moved.
+    All,
+    /// Those without an address.
+    Missing,
+}
+
+impl Wanted {
+    fn is(self, name: &Name) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Missing => name.addresses.as_ref().is_none_or(Vec::is_empty),
+        }
+    }
+}
+
 /// A copy of this process that looks names up.
 struct Asking {
     answers: Receiver,
-    /// The start of a line whose end has not come yet.
-    text: Vec<u8>,
     _aside: Aside,
 }
 
 impl Names {
     /// The names of these sources from now on. What is known of them stays known.
     pub fn keep(&mut self, sources: &[SourceConfig]) {
-        let mut texts: Vec<&str> = sources.iter().filter_map(name_of).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let names = texts.into_iter().map(|text| Name {
-            text: text.into(),
-            addresses: self.get(text).and_then(|name| name.addresses.clone()),
-        });
-        self.names = names.collect();
-        self.asking.clear();
+        let mut before = std::mem::take(self);
+        self.round = before.round;
+        for source in sources {
+            let Address::Name(text) = &source.address else {
+                continue;
+            };
+            if let Err(at) = self.find(text) {
+                let known = before.find(text).ok();
+                let known = known.and_then(|old| before.names[old].addresses.take());
+                let name = Name {
+                    text: text.clone(),
+                    addresses: known,
+                };
+                self.names.insert(at, name);
+            }
+        }
     }
 
     /// Where the server of a source may be, one address after the other; `None` as long as its name is looked up for
@@ -61,53 +83,36 @@ impl Names {
     pub fn addresses_of(&self, source: &SourceConfig) -> Option<Vec<SocketAddr>> {
         let found = match &source.address {
             Address::Ip(ip) => &[*ip][..],
-            Address::Name(text) => self.get(text)?.addresses.as_ref()?,
+            Address::Name(text) => self.names[self.find(text).ok()?].addresses.as_ref()?,
         };
         Some(at_port(found, source.port))
     }
 
-    /// Has all names looked up.
-    pub fn ask_for_all(&mut self, registry: &Registry, pace: Pace<'_>) -> io::Result<()> {
-        self.backoff.reset();
-        self.ask(registry, pace, |_| true)
+    /// When [`ask`](Self::ask) has something to do again.
+    pub fn wants_to_ask(&self, now: Mono) -> bool {
+        self.again_at.is_some_and(|at| at <= now)
     }
 
-    /// Has those looked up again that have no address, if it is time to.
-    pub fn ask_again(&mut self, registry: &Registry, pace: Pace<'_>) -> io::Result<()> {
-        match self.again_at.is_some_and(|at| at <= pace.now) {
-            true => self.ask(registry, pace, |name| {
-                name.addresses.as_ref().is_none_or(Vec::is_empty)
-            }),
-            false => Ok(()),
-        }
-    }
-
-    /// Spreads the names over some copies, so that one whose server does not answer holds up few others.
-    fn ask(
-        &mut self,
-        registry: &Registry,
-        pace: Pace<'_>,
-        wanted: impl Fn(&Name) -> bool,
-    ) -> io::Result<()> {
+    /// Has all names looked up, or those without an address. They are spread over some copies of this process, so that
+    /// one whose server does not answer holds up few others.
+    pub fn ask(&mut self, wanted: Wanted, registry: &Registry, pace: Pace<'_>) -> io::Result<()> {
         self.again_at = None;
         self.asking.clear();
         self.round = (self.round + 1) & Token::GENERATION_MAX;
-        let all = (0..self.names.len()).filter(|&at| wanted(&self.names[at]));
-        let all: Vec<usize> = all.collect();
+        let count = self.names.iter().filter(|name| wanted.is(name)).count();
         let mut started = Ok(());
-        for index in 0..all.len().min(LOOKUPS_MAX) {
+        for index in 0..count.min(LOOKUPS_MAX) {
             let token = Token {
                 kind: super::NAMES,
                 index: index as u32,
                 generation: self.round,
             };
-            let share = all.iter().skip(index).step_by(LOOKUPS_MAX);
-            match Asking::start(registry, token, &self.names, share.copied()) {
+            match Asking::start(registry, token, &self.names, wanted) {
                 Ok(asking) => self.asking.push(Some(asking)),
                 Err(error) => started = Err(error),
             }
         }
-        if !all.is_empty() {
+        if count > 0 {
             self.settle(pace);
         }
         started
@@ -146,7 +151,7 @@ impl Names {
         self.again_at = Some(pace.now.plus_ms(wait_ms));
     }
 
-    /// When [`ask_again`](Self::ask_again) or [`take_news`](Self::take_news) has something to do.
+    /// When [`ask`](Self::ask) or [`take_news`](Self::take_news) has something to do.
     pub fn poll_timeout(&self) -> Option<Mono> {
         [self.again_at, self.news_at].into_iter().flatten().min()
     }
@@ -157,9 +162,9 @@ impl Names {
         self.news_at.take_if(|at| *at <= now).is_some()
     }
 
-    fn get(&self, text: &str) -> Option<&Name> {
-        let found = self.names.binary_search_by(|name| (*name.text).cmp(text));
-        found.ok().and_then(|at| self.names.get(at))
+    /// The place of a name among the others, or the one that it would have.
+    fn find(&self, text: &str) -> Result<usize, usize> {
+        self.names.binary_search_by(|name| (*name.text).cmp(text))
     }
 }
 
@@ -186,30 +191,32 @@ impl Asking {
         registry: &Registry,
         token: Token,
         names: &[Name],
-        share: impl Iterator<Item = usize>,
+        wanted: Wanted,
     ) -> io::Result<Asking> {
         let (mut sender, mut answers) = pipe::new()?;
         registry.register(&mut answers, token.pack(), Interest::READABLE)?;
         let fd = std::os::fd::AsRawFd::as_raw_fd(&sender);
         let aside = Aside::start(&fd, || {
             // Whoever does not want to hear it has ended; then there is nobody to tell that to.
-            let _ = tell(&mut sender, names, share);
+            let _ = tell(&mut sender, names, wanted, token.index as usize);
         });
         Ok(Asking {
             answers,
-            text: Vec::new(),
             _aside: aside?,
         })
     }
 
     /// Reads and learns what has come. Tells whether there will be more.
     fn read(&mut self, names: &mut [Name], buf: &mut [u8]) -> bool {
+        // Answers are written as a whole, so none is ever cut where whole ones have room.
+        let room = buf.len() - buf.len() % Answer::LEN;
         loop {
-            match self.answers.read(buf) {
+            match self.answers.read(&mut buf[..room]) {
                 Ok(0) => return false,
                 Ok(len) => {
-                    self.text.extend_from_slice(&buf[..len]);
-                    self.learn(names);
+                    for bytes in buf[..len].as_chunks().0 {
+                        Answer::unpack(bytes).teach(names);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -217,43 +224,78 @@ impl Asking {
             }
         }
     }
+}
 
-    fn learn(&mut self, names: &mut [Name]) {
-        let Some(last) = self.text.iter().rposition(|byte| *byte == b'\n') else {
+/// One address of a name, or that it has none.
+struct Answer {
+    /// The name's place among all.
+    at: u32,
+    is_first: bool,
+    ip: Option<IpAddr>,
+}
+
+impl Answer {
+    /// Bytes between the two processes.
+    const LEN: usize = 22;
+
+    fn pack(&self) -> [u8; Answer::LEN] {
+        let mut bytes = [0; Answer::LEN];
+        bytes[..4].copy_from_slice(&self.at.to_ne_bytes());
+        bytes[4] = self.is_first.into();
+        if let Some(ip) = self.ip {
+            bytes[5] = 1;
+            let ip = match ip {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            };
+            bytes[6..].copy_from_slice(&ip.octets());
+        }
+        bytes
+    }
+
+    fn unpack(bytes: &[u8; Answer::LEN]) -> Answer {
+        let [a, b, c, d, is_first, has_ip, ip @ ..] = *bytes;
+        Answer {
+            at: u32::from_ne_bytes([a, b, c, d]),
+            is_first: is_first != 0,
+            ip: (has_ip != 0).then(|| IpAddr::from(ip).to_canonical()),
+        }
+    }
+
+    fn teach(&self, names: &mut [Name]) {
+        let Some(name) = names.get_mut(self.at as usize) else {
             return;
         };
-        let lines = String::from_utf8_lossy(&self.text[..last]);
-        for (at, found) in lines.lines().filter_map(parse_answer) {
-            if let Some(name) = names.get_mut(at) {
-                let old = name.addresses.get_or_insert_default();
-                // One that had an address may be looked up in vain for a while; it keeps what it had.
-                if !found.is_empty() {
-                    *old = found;
-                }
-            }
+        let addresses = name.addresses.get_or_insert_default();
+        // One that had an address may be looked up in vain for a while; it keeps what it had.
+        let Some(ip) = self.ip else { return };
+        if self.is_first {
+            addresses.clear();
         }
-        self.text.drain(..=last);
+        addresses.push(ip);
     }
 }
 
-/// Looks names up and writes a line for each: its place among all names and its addresses, a blank between two.
-fn tell(sender: &mut Sender, names: &[Name], share: impl Iterator<Item = usize>) -> io::Result<()> {
+/// Looks one share of the names up and writes what is found, or that nothing is.
+fn tell(sender: &mut Sender, names: &[Name], wanted: Wanted, share: usize) -> io::Result<()> {
     sender.set_nonblocking(false)?;
-    for at in share {
-        let mut line = at.to_string();
-        for ip in ask_for(&names[at].text) {
-            let _ = write!(line, " {ip}");
+    let names = (0..).zip(names).filter(|(_, name)| wanted.is(name));
+    for (at, name) in names.skip(share).step_by(LOOKUPS_MAX) {
+        let mut answer = Answer {
+            at,
+            is_first: true,
+            ip: None,
+        };
+        for ip in ask_for(&name.text) {
+            answer.ip = Some(ip);
+            sender.write_all(&answer.pack())?;
+            answer.is_first = false;
         }
-        line.push('\n');
-        sender.write_all(line.as_bytes())?;
+        if answer.ip.is_none() {
+            sender.write_all(&answer.pack())?;
+        }
     }
     Ok(())
-}
-
-fn parse_answer(line: &str) -> Option<(usize, Vec<IpAddr>)> {
-    let mut words = line.split(' ');
-    let at = words.next()?.parse().ok()?;
-    Some((at, words.filter_map(|word| word.parse().ok()).collect()))
 }
 
 fn ask_for(text: &str) -> Vec<IpAddr> {
@@ -266,13 +308,6 @@ fn ask_for(text: &str) -> Vec<IpAddr> {
 
 fn at_port(found: &[IpAddr], port: u16) -> Vec<SocketAddr> {
     found.iter().map(|ip| SocketAddr::new(*ip, port)).collect()
-}
-
-fn name_of(source: &SourceConfig) -> Option<&str> {
-    match &source.address {
-        Address::Ip(_) => None,
-        Address::Name(text) => Some(text),
-    }
 }
 
 #[cfg(test)]
@@ -308,16 +343,26 @@ mod tests {
         }
 
         /// The answers that a copy would have given.
-        fn hear(&mut self, answers: &str) {
+        fn hear(&mut self, answers: &[(u32, &[&str])]) {
             let (mut sender, receiver) = pipe::new().unwrap();
-            sender.write_all(answers.as_bytes()).unwrap();
+            for (at, found) in answers {
+                let found: Vec<_> = found.iter().map(|ip| Some(ip.parse().unwrap())).collect();
+                let found = if found.is_empty() { vec![None] } else { found };
+                for (place, ip) in found.into_iter().enumerate() {
+                    let answer = Answer {
+                        at: *at,
+                        is_first: place == 0,
+                        ip,
+                    };
+                    sender.write_all(&answer.pack()).unwrap();
+                }
+            }
             drop(sender);
             let mut asking = Asking {
                 answers: receiver,
-                text: Vec::new(),
                 _aside: Aside::start(&-1, || ()).unwrap(),
             };
-            assert!(!asking.read(&mut self.names.names, &mut [0; 7]));
+            assert!(!asking.read(&mut self.names.names, &mut [0; 30]));
             self.names.settle(pace(5, &mut self.random));
         }
     }
@@ -348,11 +393,11 @@ mod tests {
             [Some(vec![at([10, 0, 0, 1])]), None, None, None]
         );
         assert!(!rig.names.take_news(Mono::from_ms(5)));
-        rig.hear("1 10.0.0.2 ::1\n0\nx 10.0.0.9\n7 10.0.0.9\n2 10.0.0.3");
+        rig.hear(&[(1, &["10.0.0.2", "::1"]), (0, &[]), (7, &["10.0.0.9"])]);
         assert!(rig.names.take_news(Mono::from_ms(5)));
         assert!(!rig.names.take_news(Mono::from_ms(5)));
         let both = vec![at([10, 0, 0, 2]), "[::1]:19".parse().unwrap()];
-        // An answer that was cut off counts as none.
+        // No answer counts as one that there is none.
         assert_eq!(
             known(&rig.names)[1..],
             [Some(both), Some(vec![]), Some(vec![])]
@@ -363,7 +408,7 @@ mod tests {
     fn what_is_known_stays_known_in_a_new_configuration_and_after_a_vain_lookup() {
         let _alone = alone();
         let mut rig = Rig::of(&sources(&["a.test", "b.test"]));
-        rig.hear("0 10.0.0.1\n1 10.0.0.2\n");
+        rig.hear(&[(0, &["10.0.0.1"]), (1, &["10.0.0.2"])]);
         assert_eq!(rig.names.poll_timeout(), Some(Mono::from_ms(5)));
         let later = sources(&["b.test", "c.test"]);
         rig.names.keep(&later);
@@ -372,7 +417,7 @@ mod tests {
             Some(vec![at([10, 0, 0, 2])])
         );
         assert_eq!(rig.names.addresses_of(&later[1]), None);
-        rig.hear("0\n1 10.0.0.3\n");
+        rig.hear(&[(0, &[]), (1, &["10.0.0.3"])]);
         assert_eq!(
             rig.names.addresses_of(&later[0]),
             Some(vec![at([10, 0, 0, 2])])
@@ -388,22 +433,19 @@ mod tests {
         let _alone = alone();
         let mut rig = Rig::of(&sources(&["localhost"]));
         let registry = rig.poll.registry().try_clone().unwrap();
-        rig.hear("0\n");
+        rig.hear(&[(0, &[])]);
         assert!(rig.names.take_news(Mono::from_ms(5)));
         let first = rig.names.poll_timeout().unwrap();
         assert!((755..=1255).contains(&first.ms()), "{first:?}");
-        let mut ask_at = |names: &mut Names, now_ms| {
-            names
-                .ask_again(&registry, pace(now_ms, &mut rig.random))
-                .unwrap();
-        };
-        ask_at(&mut rig.names, first.ms() - 1);
-        assert!(rig.names.asking.is_empty());
-        ask_at(&mut rig.names, first.ms());
+        assert!(!rig.names.wants_to_ask(Mono::from_ms(first.ms() - 1)));
+        assert!(rig.names.wants_to_ask(first));
+        let at_first = pace(first.ms(), &mut rig.random);
+        let asked = rig.names.ask(Wanted::Missing, &registry, at_first);
+        asked.unwrap();
         assert_eq!(rig.names.asking.len(), 1);
         assert_eq!(rig.names.poll_timeout(), None);
         rig.names.asking.clear();
-        rig.hear("0\n");
+        rig.hear(&[(0, &[])]);
         assert!(rig.names.take_news(Mono::from_ms(5)));
         let second = rig.names.poll_timeout().unwrap();
         assert!((1505..=2505).contains(&second.ms()), "{second:?}");

@@ -10,7 +10,7 @@ use super::LISTENER;
 use crate::limits::{ACCEPT_PAUSE_MS, UNSENT_MAX};
 use crate::reactor::token::Token;
 use crate::report::Report;
-use crate::sys::socket::{limit_unsent, listen_ahead};
+use crate::sys::socket::{limit_unsent, listen};
 use crate::time::Mono;
 
 /// The listening socket.
@@ -29,15 +29,19 @@ pub struct Bound {
     is_ahead: bool,
 }
 
-/// Binds with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
+/// Listens; if the machine has not got the address yet, on Linux, ahead of it.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
-    match StdListener::bind(address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            listen_ahead(address).map(|socket| (socket, true))
-        }
-        listening => listening.map(|socket| (socket, false)),
-    }
-    .map(|(socket, is_ahead)| Bound { socket, is_ahead })
+    let has_none = |error: &io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
+    let socket = listen(address, false);
+    let is_ahead = socket.as_ref().is_err_and(has_none);
+    let socket = match is_ahead {
+        true => listen(address, true),
+        false => socket,
+    };
+    Ok(Bound {
+        socket: socket?,
+        is_ahead,
+    })
 }
 
 impl Listener {
