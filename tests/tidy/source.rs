@@ -55,7 +55,8 @@ impl Source {
         below.is_some_and(|(_, path)| path == "shell.rs" || path.starts_with("shell/"))
     }
 
-    fn is_tests(&self) -> bool {
+    /// Whether it holds nothing but tests.
+    pub fn is_tests(&self) -> bool {
         self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 

@@ -8,29 +8,19 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "kills/boxed.rs"]
 mod boxed;
-#[path = "kills/campaign.rs"]
 mod campaign;
-#[path = "kills/fault.rs"]
 mod fault;
-#[path = "kills/patience.rs"]
 mod patience;
-#[path = "kills/place.rs"]
 mod place;
-#[path = "kills/plan.rs"]
 mod plan;
-#[path = "kills/pool.rs"]
 mod pool;
-#[path = "kills/running.rs"]
 mod running;
-#[path = "kills/scenarios.rs"]
 mod scenarios;
-#[path = "kills/stage.rs"]
 mod stage;
-#[path = "kills/trace.rs"]
 mod trace;
 
 use std::str::FromStr;

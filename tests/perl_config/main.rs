@@ -174,7 +174,7 @@ const HOSTS: [&str; 4] = ["127.0.0.1", "10.4.3.5", "::1", "2001:db8::1"];
 #[test]
 fn files_from_the_field_mean_what_perl_says() {
     let texts = [
-        include_str!("../conf/gen_numbers.pl.locals"),
+        include_str!("../../conf/gen_numbers.pl.locals"),
         "",
         "1;",
         "$hosts_allow{\"127.0.0.1\"} = 1;\n$files{\"/var/log/messages\"} = \"/var/log/messages.*[0-9]\";\n1;\n",

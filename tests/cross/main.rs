@@ -5,6 +5,7 @@
 //! sets it. Without it both sides are this machine's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::fs::File;

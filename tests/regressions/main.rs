@@ -22,17 +22,12 @@
 //! What classic can do is tested in classic; `cured` has what takes version 2.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "regressions/cured.rs"]
 mod cured;
-#[path = "regressions/durable.rs"]
 mod durable;
-#[path = "regressions/generations.rs"]
 mod generations;
-#[path = "regressions/old_server.rs"]
 mod old_server;
-#[path = "regressions/robust.rs"]
 mod robust;
-#[path = "regressions/truncated.rs"]
 mod truncated;

@@ -5,8 +5,8 @@
 //! requests that follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "dialogue/notation.rs"]
 mod notation;
 
 use std::collections::BTreeMap;

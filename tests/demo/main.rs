@@ -1,6 +1,7 @@
 //! The demo as a process without a terminal: how it ends, and that nothing is left of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::ffi::OsStr;

@@ -1,19 +1,14 @@
 //! The command lines of all applets, as an administrator or an init script meets them.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "cli/background.rs"]
 mod background;
-#[path = "cli/check.rs"]
 mod check;
-#[path = "cli/daemons.rs"]
 mod daemons;
-#[path = "cli/help.rs"]
 mod help;
-#[path = "cli/names.rs"]
 mod names;
-#[path = "cli/odd.rs"]
 mod odd;
 
 use std::ffi::OsStr;

@@ -4,17 +4,11 @@
 //! say is kept beside them and shown by a test that fails. Each pair has a loopback address of its own, so that nobody
 //! takes the server's port while it is being restarted.
 
-#[path = "pair/copies.rs"]
 pub mod copies;
-#[path = "pair/daemon.rs"]
 pub mod daemon;
-#[path = "pair/log.rs"]
 pub mod log;
-#[path = "pair/relay.rs"]
 pub mod relay;
-#[path = "pair/strace.rs"]
 pub mod strace;
-#[path = "pair/wait.rs"]
 pub mod wait;
 
 use std::fs;

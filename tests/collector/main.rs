@@ -1,25 +1,17 @@
 //! The real collector against a classic server that does what it is told.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "collector/contact.rs"]
 mod contact;
-#[path = "collector/crowd.rs"]
 mod crowd;
-#[path = "collector/files.rs"]
 mod files;
-#[path = "collector/names.rs"]
 mod names;
-#[path = "collector/network.rs"]
 mod network;
-#[path = "collector/resume.rs"]
 mod resume;
-#[path = "collector/rotation.rs"]
 mod rotation;
-#[path = "collector/signals.rs"]
 mod signals;
-#[path = "collector/status.rs"]
 mod status;
 
 /// Whether a line is an event of a source: `YYYY-mm-ddTHH:MM:SS ADDRESS REMOTE text`.

@@ -2,15 +2,11 @@
 //! said of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "verify/cases.rs"]
 mod cases;
-#[path = "verify/place.rs"]
 mod place;
-#[path = "verify/running.rs"]
 mod running;
-#[path = "verify/servers.rs"]
 mod servers;
-#[path = "verify/usage.rs"]
 mod usage;

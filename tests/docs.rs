@@ -67,7 +67,7 @@ fn every_field_of_version_2_is_described() {
 #[test]
 fn every_kind_of_frame_is_described() {
     let text = section("## Protocol, version 2");
-    let source = include_str!("../src/wire/frame.rs");
+    let source = include_str!("../src/wire/frame/mod.rs");
     let kinds: Vec<(&str, &str)> = source
         .lines()
         .filter_map(|line| {

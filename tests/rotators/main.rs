@@ -8,11 +8,9 @@
 //!   holds: in classic it is taken for the same generation, or for the same one truncated.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "rotators/logrotate.rs"]
 mod logrotate;
-#[path = "rotators/played.rs"]
 mod played;
-#[path = "rotators/writer.rs"]
 mod writer;

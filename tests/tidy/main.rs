@@ -2,7 +2,6 @@
 //! which layer may know which. Each rule is a function from one file to its faults and is itself tried on a bad one.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "tidy/source.rs"]
 mod source;
 
 use source::{Part, Source, all_sources, words};
@@ -160,7 +159,7 @@ fn atomics_are_narrow(source: &Source) -> Vec<String> {
 
 fn files_are_short(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
-    let most = if source.path.ends_with("tests.rs") {
+    let most = if source.is_tests() {
         TEST_LINES_MAX
     } else {
         LINES_MAX

@@ -1,21 +1,15 @@
 //! What `conf/` holds besides the configurations: manual pages, the install script, and what starts the daemons.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "packaging/install.rs"]
 mod install;
-#[path = "packaging/logrotate.rs"]
 mod logrotate;
-#[path = "packaging/manuals.rs"]
 mod manuals;
-#[path = "packaging/openrc.rs"]
 mod openrc;
-#[path = "packaging/openwrt.rs"]
 mod openwrt;
-#[path = "packaging/systemd.rs"]
 mod systemd;
-#[path = "packaging/sysv.rs"]
 mod sysv;
 
 use std::fs;

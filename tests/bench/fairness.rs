@@ -5,7 +5,7 @@
 //! prints a table and judges nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::fs::{self, File};

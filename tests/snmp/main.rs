@@ -1,11 +1,10 @@
 //! The SNMP helper as a process: over plain pipes, and under a real agent.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "snmp/agent.rs"]
 mod agent;
-#[path = "snmp/pipes.rs"]
 mod pipes;
 
 use std::fs::{self, File};
