@@ -26,19 +26,15 @@ pub mod applets;
 pub mod collect;
 #[cfg(feature = "demo")]
 pub mod demo;
-#[cfg(test)]
-mod explore;
 pub mod ids;
-pub mod limits;
 #[cfg(test)]
-mod pair;
+#[path = "../tests/inside/mod.rs"]
+mod inside;
+pub mod limits;
 mod planted;
 pub mod reactor;
 pub mod report;
 pub mod serve;
-#[cfg(test)]
-#[path = "../tests/sim/mod.rs"]
-mod sim;
 pub mod snmp;
 pub mod store;
 pub mod sys;

@@ -277,7 +277,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::store::fake::{Fake, Handle};
+    use crate::inside::fake::{Fake, Handle};
     use crate::wire::request::Extension;
 
     /// All that is to be sent now, and what that leads to.

@@ -141,8 +141,3 @@ pub trait WriteStore {
     /// Takes a name away.
     fn unlink(&mut self, path: &Path) -> io::Result<()>;
 }
-
-#[cfg(test)]
-pub mod fake;
-#[cfg(test)]
-pub mod model;

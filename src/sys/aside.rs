@@ -57,8 +57,8 @@ fn close_others(kept: RawFd) {
 mod tests {
     use std::io::{Read, Write};
 
-    use super::super::testing::alone;
     use super::*;
+    use crate::sys::testing::alone;
 
     #[test]
     fn the_copy_works_and_ends() {

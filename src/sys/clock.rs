@@ -99,8 +99,8 @@ fn same_calendar_before(secs: i64, latest: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing;
     use super::*;
+    use crate::sys::testing;
 
     #[test]
     fn the_clocks_run_forward_and_agree_with_the_standard_library() {

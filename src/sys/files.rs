@@ -99,8 +99,8 @@ fn whole_file() -> libc::flock {
 mod tests {
     use std::fs;
 
-    use super::super::testing::{in_child, make_fifo};
     use super::*;
+    use crate::sys::testing::{in_child, make_fifo};
 
     #[test]
     fn a_lock_is_told_by_its_holder() {

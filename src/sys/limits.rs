@@ -75,8 +75,8 @@ fn write(limit: &Limit) -> io::Result<()> {
 mod tests {
     use std::os::fd::AsRawFd;
 
-    use super::super::testing;
     use super::*;
+    use crate::sys::testing;
 
     #[test]
     fn the_soft_limit_rises_to_what_is_wanted() {

@@ -105,8 +105,8 @@ fn parse_id(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::in_child;
     use super::*;
+    use crate::sys::testing::in_child;
 
     const SAMPLE: &[u8] = b"root:x:0:0:root:/root:/bin/sh\n\
         # a comment:x:1:1\n\

@@ -94,8 +94,8 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
 
-    use super::super::testing::{exit_now, in_child};
     use super::*;
+    use crate::sys::testing::{exit_now, in_child};
 
     /// Forks in a child, so that it is not the test program that loses its terminal.
     fn started(child_half: impl FnOnce(Background) -> u8) -> u8 {

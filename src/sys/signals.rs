@@ -206,8 +206,8 @@ fn nonblocking_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{alone, raise};
     use super::*;
+    use crate::sys::testing::{alone, raise};
 
     #[test]
     fn the_life_of_the_caught_signals() {

@@ -80,8 +80,8 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::alone;
     use super::*;
+    use crate::sys::testing::alone;
 
     fn received(logger: &UnixDatagram) -> std::string::String {
         let mut bytes = [0; 2048];

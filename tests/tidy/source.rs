@@ -40,7 +40,9 @@ impl Source {
 
     /// The module of the crate that the file belongs to.
     pub fn module(&self) -> &str {
-        let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let tops = ["src/", "tests/"];
+        let path = tops.iter().find_map(|top| self.path.strip_prefix(top));
+        let path = path.unwrap_or(&self.path);
         path.split('/')
             .next()
             .unwrap_or(path)
@@ -57,7 +59,9 @@ impl Source {
 
     /// Whether it holds nothing but tests.
     pub fn is_tests(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.path.starts_with("tests/")
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
     }
 
     pub fn is_pure(&self) -> bool {
@@ -111,11 +115,13 @@ impl Source {
     }
 }
 
-/// Every file of the library and the program.
+/// Every file of the library and the program, and of the worlds that are compiled into the library for its tests.
 pub fn all_sources() -> Vec<Source> {
     let mut sources = Vec::new();
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    collect_sources(top, "src", &mut sources);
+    for dir in ["src", "tests/inside"] {
+        collect_sources(top, dir, &mut sources);
+    }
     sources
 }
 

@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::collect::copy::Paths;
-    use crate::store::model::{Model, PowerCut};
+    use crate::inside::model::{Model, PowerCut};
 
     fn note(disk: &mut Model, what: &str) -> Result<(), Fault> {
         note_at("20261122132956", disk, what)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::collect::pointer::{BootId, Pending, RotatedSuffix};
-use crate::store::fake::{Fake, Handle};
+use crate::inside::fake::{Fake, Handle};
 
 const STAMP: &str = "20261122132956";
 

@@ -203,7 +203,7 @@ const LIST_MAX_LEN: usize = 2 * CHECKS_WAITING_MAX * LINE_MAX_LEN;
 mod tests {
     use super::*;
     use crate::collect::copy::Paths;
-    use crate::store::fake::Fake;
+    use crate::inside::fake::Fake;
 
     fn paths() -> Paths<'static> {
         Paths {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::Inode;
-use crate::store::fake::Fake;
+use crate::inside::fake::Fake;
 
 #[test]
 fn a_sign_of_life_is_no_answer_and_no_fault() {

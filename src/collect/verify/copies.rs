@@ -359,7 +359,7 @@ const PIECE_LEN_MIN: u64 = 32;
 mod tests {
     use super::*;
     use crate::collect::config::Config;
-    use crate::store::fake::Fake;
+    use crate::inside::fake::Fake;
 
     fn config() -> SourceConfig {
         let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
@@ -433,7 +433,7 @@ mod tests {
         }
     }
 
-    fn held(disk: &Fake) -> Held<crate::store::fake::Handle> {
+    fn held(disk: &Fake) -> Held<crate::inside::fake::Handle> {
         let (live, _) = copies_of(disk, &config());
         Held::open(disk, &config(), &live, &mut Random::new(1))
             .unwrap_or_else(|verdict| panic!("{verdict}"))

@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::inside::fake::{Fake, Handle};
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
 use crate::serve::search::Left;
 use crate::serve::survey::search;
 use crate::store::Names;
-use crate::store::fake::{Fake, Handle};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -78,9 +78,9 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::inside::fake::Fake;
     use crate::serve::config::Config;
     use crate::serve::survey::search;
-    use crate::store::fake::Fake;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
 

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use super::*;
+use crate::inside::fake::{Fake, Handle};
 use crate::serve::config::Config;
 use crate::serve::survey::search;
 use crate::store::Names;
-use crate::store::fake::{Fake, Handle};
 
 /// A file system of which one call fails.
 struct Flaky {

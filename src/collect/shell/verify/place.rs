@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-use super::super::slot::connection_made;
 use super::{File, PLACE};
+use crate::collect::shell::slot::connection_made;
 use crate::collect::source::Closed;
 use crate::collect::verify::{Check, Context};
 use crate::limits::TURN_BYTES_MAX;

@@ -5,8 +5,8 @@ use std::io;
 
 use super::*;
 use crate::collect::config::Config;
+use crate::inside::fake::{Fake, Handle};
 use crate::limits;
-use crate::store::fake::{Fake, Handle};
 use crate::time::Wall;
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};

@@ -5,11 +5,11 @@ mod steps;
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
 use crate::serve::catalog::Refusal;
 use crate::serve::memory::Memory;
 use crate::store::Kind;
-use crate::store::fake::{Fake, Handle};
 use crate::time::{Now, Wall};
 use crate::wire::classic;
 use crate::wire::frame::{ErrorCode, Frame, kind};

@@ -7,11 +7,11 @@ use super::oracle::violated;
 use super::site::{Served, Site};
 use super::trace::Trace;
 use crate::collect::source::{self, Source};
+use crate::inside::fake::{Fake, Handle};
+use crate::inside::model::{self, Model};
 use crate::limits::{CHUNK_LEN, RETRY_MAX_MS, TURN_BYTES_MAX};
 use crate::serve::session::Session;
 use crate::serve::turn::Context;
-use crate::store::fake::{Fake, Handle};
-use crate::store::model::{self, Model};
 use crate::time::{Mono, Now, Wall};
 
 pub struct World {

@@ -112,15 +112,10 @@ impl WriteStore for Model {
     fn append(&mut self, file: &Handle, bytes: &[u8]) -> io::Result<usize> {
         let verdict = self.call_on(Op::Append, file)?;
         let mut shared = self.shared.borrow_mut();
-        let room = shared.room.unwrap_or(usize::MAX);
-        if room == 0 && !bytes.is_empty() {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
         let len = match verdict {
-            Verdict::Short(most) => bytes.len().min(room).min(most),
-            _ => bytes.len().min(room),
+            Verdict::Short(most) => bytes.len().min(most),
+            _ => bytes.len(),
         };
-        shared.room = shared.room.map(|room| room - len);
         shared.append(file.key, &bytes[..len]);
         Ok(len)
     }
@@ -272,9 +267,6 @@ impl Model {
             };
             hook(&call, &shared.disk)
         });
-        if shared.dead_from.is_some_and(|from| number + 1 >= from) {
-            return Err(io::Error::other("the process is dead"));
-        }
         if let Some(errno) = shared.failures.remove(&(number + 1)) {
             return Err(io::Error::from_raw_os_error(errno));
         }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::inside::fake::Fake;
 use crate::store::ReadStore;
-use crate::store::fake::Fake;
 
 /// What is gone sooner than this may come and go between two looks of the server.
 const LOOK_MS: u64 = 5_000;

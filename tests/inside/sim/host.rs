@@ -12,7 +12,7 @@ use crate::collect::event::{Event, State};
 use crate::collect::pointer::BootId;
 use crate::collect::source::{Context, Periods, Source};
 use crate::collect::status::{Action, ServerIndex, Servers};
-use crate::store::model::{Handle, Model};
+use crate::inside::model::{Handle, Model};
 use crate::time::{Civil, Mono, Now, Wall};
 
 pub struct Host {

@@ -189,6 +189,7 @@ impl Disk {
         key
     }
 
+    /// Puts something that is no regular file at a path.
     pub(super) fn put(&mut self, path: &Path, kind: Kind) {
         self.change(Change {
             path: path.into(),
@@ -305,15 +306,6 @@ impl Disk {
         self.forget_nameless();
     }
 
-    /// Nothing is left, and the machine starts anew.
-    pub(super) fn clear(&mut self) {
-        self.files = Rc::default();
-        self.names = Rc::default();
-        self.durable = Rc::default();
-        self.journal = Rc::default();
-        self.boot += 1;
-    }
-
     /// Makes everything durable on the device that holds a directory.
     pub(super) fn sync_device(&mut self, dir: &Path) {
         let device = self.device_at(dir);
@@ -338,16 +330,6 @@ impl Disk {
         files
             .filter(|content| content.device == device)
             .for_each(Content::spoil);
-    }
-
-    /// Makes durable that a number is free, so that it can be given out again.
-    pub(super) fn settle_inode(&mut self, inode: u64) {
-        let dirs: Vec<Rc<Path>> = (self.journal.iter())
-            .filter_map(|change| change.path.parent().map(Rc::from))
-            .collect();
-        if self.files.values().any(|content| content.inode == inode) {
-            dirs.iter().for_each(|dir| self.sync_dir(dir));
-        }
     }
 
     // Files that nobody will see again.

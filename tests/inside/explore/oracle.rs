@@ -5,7 +5,7 @@ use std::path::Path;
 use super::peer::Generation;
 use super::world::{STAMP, Scenario};
 use crate::collect::pointer::Pointer;
-use crate::store::model::Disk;
+use crate::inside::model::Disk;
 
 /// The local files of one source.
 struct Files<'a> {

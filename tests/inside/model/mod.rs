@@ -1,7 +1,7 @@
 //! A file system in memory that knows what is durable and what is only seen: for tests of the machines, the explorer
 //! of crashes, and the simulator.
 //!
-//! [`Model`] is what a process has of it, a [`ReadStore`](super::ReadStore) and a [`WriteStore`](super::WriteStore);
+//! [`Model`] is what a process has of it, a [`ReadStore`](crate::store::ReadStore) and a [`WriteStore`](crate::store::WriteStore);
 //! clones share it. [`Disk`] is its content as a value, cheap to copy and to compare.
 //!
 //! Written bytes are seen at once and durable after a sync of the file; names are seen at once and durable after a
@@ -34,7 +34,7 @@ pub use self::disk::Disk;
 pub use self::mix::Mix;
 
 use self::disk::Key;
-use super::Kind;
+use crate::store::Kind;
 
 /// The file system as one process has it; clones share it and are the same process.
 #[derive(Clone)]
@@ -68,10 +68,6 @@ struct Shared {
     calls: u32,
     /// Error numbers for calls to come, by call number.
     failures: BTreeMap<u32, i32>,
-    /// From this call on every one fails: the process is dead.
-    dead_from: Option<u32>,
-    /// Bytes that still fit.
-    room: Option<usize>,
     no_rename_new: bool,
     /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
     synced: Option<BTreeMap<u64, Option<i32>>>,
@@ -82,9 +78,6 @@ struct Shared {
 
 /// The process that a model is made for.
 const FIRST_PID: u32 = 1;
-
-/// A process that none of the models is.
-const STRANGER_PID: u32 = 4711;
 
 impl Default for Model {
     fn default() -> Model {
@@ -109,8 +102,6 @@ impl Model {
             disk,
             calls: 0,
             failures: BTreeMap::new(),
-            dead_from: None,
-            room: None,
             no_rename_new: false,
             synced: None,
             failed_syncs: BTreeMap::new(),
@@ -170,23 +161,6 @@ impl Model {
         shared.disk = left;
     }
 
-    /// A machine whose files were all in memory starts anew: nothing is left.
-    pub fn lose_everything(&self) {
-        let mut shared = self.shared.borrow_mut();
-        shared.handles.clear();
-        shared.locks.clear();
-        shared.disk.clear();
-    }
-
-    /// The machine starts anew in good order: everything is durable, all processes are gone.
-    pub fn reboot(&self) {
-        self.flush();
-        let mut shared = self.shared.borrow_mut();
-        shared.handles.clear();
-        shared.locks.clear();
-        shared.disk.boot += 1;
-    }
-
     /// Makes everything durable, as the system does by itself after a while.
     pub fn flush(&self) {
         self.shared.borrow_mut().disk.sync_everything();
@@ -199,11 +173,6 @@ impl Model {
         self.shared.borrow_mut().hook = hook;
     }
 
-    /// Calls of the write side so far.
-    pub fn calls(&self) -> u32 {
-        self.shared.borrow().calls
-    }
-
     /// Lets the `nth` call of the write side from now fail with this error number.
     pub fn fail_call(&self, nth: u32, errno: i32) {
         let mut shared = self.shared.borrow_mut();
@@ -211,29 +180,9 @@ impl Model {
         shared.failures.insert(call, errno);
     }
 
-    /// Lets every call from the `nth` from now fail, as if the process had been killed before it.
-    pub fn die_at_call(&self, nth: u32) {
-        let mut shared = self.shared.borrow_mut();
-        shared.dead_from = Some(shared.calls + nth);
-    }
-
-    /// A new process on the same disk: calls succeed again.
+    /// A new process on the same disk: the failures that were still to come do not.
     pub fn revive(&self) {
-        let mut shared = self.shared.borrow_mut();
-        shared.dead_from = None;
-        shared.failures.clear();
-    }
-
-    /// Limits the bytes that can still be written; `None` lifts that.
-    pub fn set_room(&self, room: Option<usize>) {
-        self.shared.borrow_mut().room = room;
-    }
-
-    /// Lets a stranger hold the lock on a file.
-    pub fn lock_elsewhere(&self, inode: u64) {
-        let mut shared = self.shared.borrow_mut();
-        let key = shared.disk.key_of_inode(inode).unwrap();
-        shared.locks.insert(key, (STRANGER_PID, None));
+        self.shared.borrow_mut().failures.clear();
     }
 
     // The kind of file system it is.
@@ -270,29 +219,6 @@ impl Model {
         shared.disk.file(key).unwrap().inode
     }
 
-    /// Creates a file with an inode of the caller's choice. A file of that number without a name is another one.
-    pub fn write_as(&self, path: &str, inode: u64, bytes: &[u8]) {
-        let mut shared = self.shared.borrow_mut();
-        shared.disk.settle_inode(inode);
-        let key = shared.create(Path::new(path), Some(inode));
-        shared.append(key, bytes);
-    }
-
-    /// Appends to a file by its inode, as a writer does that did not notice a rotation.
-    pub fn write_inode(&self, inode: u64, bytes: &[u8]) {
-        let mut shared = self.shared.borrow_mut();
-        let key = shared.disk.key_of_inode(inode).unwrap();
-        shared.append(key, bytes);
-    }
-
-    /// Says how many processes of the outside world have the file open for writing.
-    pub fn set_writers(&self, inode: u64, writers: u32) {
-        let mut shared = self.shared.borrow_mut();
-        let key = shared.disk.key_of_inode(inode).unwrap();
-        shared.disk.file_mut(key).unwrap().writers = writers;
-        shared.disk.forget(key);
-    }
-
     /// Replaces what a file holds, keeping its inode.
     pub fn rewrite(&self, path: &str, bytes: &[u8]) {
         self.truncate_to(path, 0);
@@ -308,11 +234,6 @@ impl Model {
         let content = shared.disk.file_mut(key).unwrap();
         content.truncate(size);
         content.mtime_ns = now_ns;
-    }
-
-    pub fn rename_now(&self, from: &str, to: &str) {
-        let mut shared = self.shared.borrow_mut();
-        shared.rename(Path::new(from), Path::new(to)).unwrap();
     }
 
     pub fn remove(&self, path: &str) {
@@ -354,13 +275,6 @@ impl Model {
         let key = disk.key_of_inode(inode);
         key.and_then(|key| disk.file(key))
             .is_some_and(|content| !content.is_gone())
-    }
-
-    /// Inode numbers that were given out and are free again.
-    pub fn free_inodes(&self) -> Vec<u64> {
-        let mut free: Vec<u64> = self.shared.borrow().inodes.iter().copied().collect();
-        free.retain(|inode| !self.has_inode(*inode));
-        free
     }
 
     /// Handles that are open, of all processes.

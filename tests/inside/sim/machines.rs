@@ -4,7 +4,7 @@ use super::chaos::{Chaos, Planned, note_destroyed};
 use super::net::End;
 use super::rotator::{Naming, Rotator};
 use super::world::World;
-use crate::store::model::PowerCut;
+use crate::inside::model::PowerCut;
 
 impl Chaos {
     // The boxes.

@@ -32,8 +32,8 @@ use self::rotator::Rotator;
 use self::site::Site;
 use self::trace::Trace;
 use self::world::World;
+use super::fake::Fake;
 use crate::collect::backoff::Random;
-use crate::store::fake::Fake;
 
 /// Seeds of every `cargo test`, over all tests that share them.
 const SEEDS: u64 = 200;

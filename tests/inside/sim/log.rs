@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::rotator::{Naming, Rotator};
+use crate::inside::fake::Fake;
 use crate::store::ReadStore;
-use crate::store::fake::Fake;
 use crate::time::Civil;
 
 pub struct Log {

@@ -10,7 +10,7 @@ use crate::collect::config::{Config, SourceConfig};
 use crate::collect::event::Event;
 use crate::collect::pointer::BootId;
 use crate::collect::source::{Closed, Context, Periods, Source};
-use crate::store::model::{Disk, Handle, Hook, Model};
+use crate::inside::model::{Disk, Handle, Hook, Model};
 use crate::time::{Mono, Now, Wall};
 
 /// What is explored: some sources, what their boxes do, and the disk that everything begins with.

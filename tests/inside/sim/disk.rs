@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::store::model::{Handle, Model};
+use crate::inside::model::{Handle, Model};
 use crate::store::{Names, ReadStore, Stat, WriteStore};
 
 const EIO: i32 = 5;

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 
 use self::link::{End, Line, Link};
 use self::log::Log;
+use super::fake::{Fake, Handle};
 use crate::collect::backoff::Random;
 use crate::collect::config::Config as CollectConfig;
 use crate::collect::event::Event;
@@ -38,7 +39,6 @@ use crate::serve::config::Config as ServeConfig;
 use crate::serve::memory::Memory;
 use crate::serve::session::Session;
 use crate::serve::turn;
-use crate::store::fake::{Fake, Handle};
 use crate::time::{Civil, Mono, Now, Wall};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::log::Log;
 use crate::collect::backoff::Random;
-use crate::store::fake::Fake;
+use crate::inside::fake::Fake;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rotator {

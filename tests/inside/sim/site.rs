@@ -3,10 +3,10 @@
 use super::Pace;
 use super::disk::{Disk, Open};
 use super::log::Log;
+use crate::inside::fake::{Fake, Handle};
 use crate::serve::config::Config;
 use crate::serve::memory::Memory;
 use crate::serve::session::Session;
-use crate::store::fake::{Fake, Handle};
 
 pub struct Site {
     pub disk: Disk<Fake>,

@@ -259,7 +259,8 @@ fn a_hook_sees_every_call_and_has_the_last_word() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let notes = seen.clone();
     model.set_hook(Some(Rc::new(move |call: &Call<'_>, disk: &Disk| {
-        notes.borrow_mut().push((call.op, disk.names().count()));
+        let to = call.to.map(Path::to_path_buf);
+        notes.borrow_mut().push((call.op, to, disk.names().count()));
         match call.op {
             Op::Append => Verdict::Short(2),
             Op::SyncFile => Verdict::Swallow,
@@ -269,13 +270,15 @@ fn a_hook_sees_every_call_and_has_the_last_word() {
     })));
     let file = create(&mut model, "/l/m", b"abc");
     model.sync_file(&file).unwrap();
-    assert!(model.unlink(Path::new("/l/m")).is_err());
-    assert_eq!(model.read("/l/m").unwrap(), b"ab");
+    model.rename(Path::new("/l/m"), Path::new("/l/n")).unwrap();
+    assert!(model.unlink(Path::new("/l/n")).is_err());
+    assert_eq!(model.read("/l/n").unwrap(), b"ab");
     let expected = [
-        (Op::CreateNew, 0),
-        (Op::Append, 1),
-        (Op::SyncFile, 1),
-        (Op::Unlink, 1),
+        (Op::CreateNew, None, 0),
+        (Op::Append, None, 1),
+        (Op::SyncFile, None, 1),
+        (Op::Rename, Some("/l/n".into()), 1),
+        (Op::Unlink, None, 1),
     ];
     assert_eq!(*seen.borrow(), expected);
     model.set_hook(None);
@@ -287,4 +290,20 @@ fn a_hook_sees_every_call_and_has_the_last_word() {
             .len(),
         5
     );
+}
+
+#[test]
+fn what_is_no_regular_file_is_seen_and_never_opened_for_appending() {
+    let mut model = Model::new();
+    for kind in [Kind::Link, Kind::Directory, Kind::Special] {
+        model.put_other("/l/m", kind);
+        assert_eq!(
+            WriteStore::stat_path(&mut model, Path::new("/l/m"))
+                .unwrap()
+                .unwrap()
+                .kind,
+            kind
+        );
+        assert!(model.open_append(Path::new("/l/m")).is_err());
+    }
 }

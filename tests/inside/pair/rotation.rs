@@ -265,7 +265,7 @@ fn all_of_the_history_comes_at_first_contact_if_asked_for() {
             pair.log.rotate();
         }
         pair.log.lines(2);
-        pair.host = crate::store::fake::Fake::new();
+        pair.host = crate::inside::fake::Fake::new();
         pair.kept.borrow_mut().clear();
         pair.said.borrow_mut().clear();
         pair.restart_collector();

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::oracle;
 use super::world::{Fails, Scenario, World, boot_name};
 use crate::collect::config::SourceConfig;
-use crate::store::model::{Call, Disk, Mix, Op, PowerCut, Verdict};
+use crate::inside::model::{Call, Disk, Mix, Op, PowerCut, Verdict};
 
 /// How far to go.
 #[derive(Clone, Copy, Debug)]

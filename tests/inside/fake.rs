@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{Kind, Names, ReadStore, Stat, WriteStore};
 use crate::ids::{FileId, Inode};
+use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]

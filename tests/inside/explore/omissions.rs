@@ -1,10 +1,11 @@
 //! Every rule of the local files is needed: each is left out by itself, and the explorer finds what comes of that.
 
-use super::peer::Dialect::{self, Classic, V2};
+use super::peer::Dialect;
+use super::peer::Dialect::{Classic, V2};
 use super::scenarios;
 use super::search::{Limits, Omission, explore};
 use crate::collect::copy::omit::{self, Rule};
-use crate::store::model::{Call, Op};
+use crate::inside::model::{Call, Op};
 
 /// One or two crashes bring it to light.
 const LIMITS: Limits = Limits {
