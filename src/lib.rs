@@ -31,7 +31,7 @@ pub mod ids;
 #[path = "../tests/inside/mod.rs"]
 mod inside;
 pub mod limits;
-mod planted;
+mod mutation;
 pub mod reactor;
 pub mod report;
 pub mod serve;

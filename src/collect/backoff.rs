@@ -1,7 +1,7 @@
 //! How long to wait before the next try: longer after each failure, and never in step with the others.
 
 use crate::limits::{RETRY_AT_ONCE_MS, RETRY_MAX_MS};
-use crate::planted::{self, Fault};
+use crate::mutation::{self, Mutation};
 
 /// The waiting time of one source.
 #[derive(Default, Debug)]
@@ -27,7 +27,7 @@ impl Backoff {
 
     /// All was well for a while: the next failure counts as the first.
     pub fn reset(&mut self) {
-        if planted::is(Fault::BackoffKept) {
+        if mutation::is_on(Mutation::BackoffKept) {
             return;
         }
         self.failures = 0;

@@ -7,7 +7,7 @@ use super::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
 use super::event::{Event, Loss, Why};
 use super::trouble::{Protocol, Trouble};
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
-use crate::planted::{self, Fault as Planted};
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::frame::{End, Frame, Next, Reason};
@@ -218,7 +218,7 @@ impl Framed {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
             return Err(Protocol::Order.into());
         };
-        if planted::is(Planted::NextIgnored) {
+        if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Outcome::On);
         }
         self.nexts += 1;

@@ -8,7 +8,7 @@ use super::config::{Config, FileEntry};
 use super::turn::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
-use crate::planted::{self, Fault};
+use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
@@ -180,7 +180,7 @@ impl<F> Follow<F> {
             Ok(stat) => stat,
             Err(error) => return Look::Unreadable(error),
         };
-        if planted::is(Fault::TruncationIgnored) {
+        if mutation::is_on(Mutation::TruncationIgnored) {
             self.offset = self.offset.min(stat.size);
         } else if stat.size < self.stat.size {
             return Look::Truncated;
@@ -263,7 +263,7 @@ impl<F> Follow<F> {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
-        let is_waited_for = quiet_at > cx.now.mono && !planted::is(Fault::NoGrace);
+        let is_waited_for = quiet_at > cx.now.mono && !mutation::is_on(Mutation::NoGrace);
         if is_waited_for && !cx.store.at_rest(&self.file) {
             return false;
         }

@@ -229,8 +229,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
                 })),
                 ..next.clone()
             };
-            self.write_pointer(&pointer)?;
-            self.sync_dir(self.paths.pointer_dir())?;
+            self.commit_pointer(&pointer)?;
             match self.rename_live(&rotated) {
                 Err(Fault::System { error, .. })
                     if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -383,6 +382,12 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             classic: generation.classic,
             ..Pointer::of(generation.inode)
         }
+    }
+
+    /// Replaces the pointer, and makes the new one durable.
+    pub(super) fn commit_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
+        self.write_pointer(pointer)?;
+        self.sync_dir(self.paths.pointer_dir())
     }
 
     /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.

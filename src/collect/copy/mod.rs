@@ -8,8 +8,6 @@ mod change;
 mod fault;
 mod gaps;
 mod means;
-#[cfg(test)]
-pub mod omit;
 mod rescue;
 mod tail;
 mod unverified;
@@ -219,8 +217,7 @@ impl<F> LocalCopy<F> {
             boot: held.boot.clone(),
             ..means.new_pointer(generation)
         };
-        means.write_pointer(&pointer)?;
-        means.sync_dir(means.paths.pointer_dir())?;
+        means.commit_pointer(&pointer)?;
         self.pointer = Some(pointer);
         Ok(())
     }

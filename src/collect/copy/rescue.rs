@@ -12,11 +12,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Found, system};
-#[cfg(test)]
-use super::omit::{Rule, is_omitted};
 use super::{COPY_LEN, Live, LocalCopy, Means};
 use crate::collect::pointer::{Pointer, Rescue};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
+use crate::mutation::{self, Mutation};
 use crate::store::{Kind, WriteStore};
 
 /// What stands between the copy's name and the stamp.
@@ -49,8 +48,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             let (suffix, path) = self.free_name_after(MARK)?;
             pointer.checkpoint = pointer.checkpoint.min(from);
             pointer.rescue = Some(Box::new(Rescue { from, suffix }));
-            self.write_pointer(pointer)?;
-            self.sync_dir(self.paths.pointer_dir())?;
+            self.commit_pointer(pointer)?;
             match self.store.create_new(&path) {
                 Ok(file) => {
                     self.move_end(from, &path, &file, live)?;
@@ -75,8 +73,7 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
             return Ok(());
         };
         let Rescue { from, suffix } = *rescue;
-        #[cfg(test)]
-        if is_omitted(Rule::RescueAnnounced) {
+        if mutation::is_on(Mutation::RescueNotAnnounced) {
             pointer.rescue = None;
             return Ok(());
         }
@@ -170,7 +167,6 @@ impl<F, S: WriteStore<File = F>> Means<'_, S> {
 
     fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), Fault> {
         pointer.rescue = None;
-        self.write_pointer(pointer)?;
-        self.sync_dir(self.paths.pointer_dir())
+        self.commit_pointer(pointer)
     }
 }

@@ -8,12 +8,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::fault::{Fault, system};
-#[cfg(test)]
-use super::omit::{Rule, is_omitted};
 use super::{COPY_LEN, LocalCopy, Means};
 use crate::collect::pointer::{self, BootId, Pointer};
 use crate::limits::POINTER_MAX_LEN;
-use crate::planted;
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
 impl<F> LocalCopy<F> {
@@ -63,8 +61,7 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         pointer.boot = BootId::none_vouches();
-        means.write_pointer(pointer)?;
-        means.sync_dir(means.paths.pointer_dir())?;
+        means.commit_pointer(pointer)?;
         self.is_believed = false;
         self.unwritten_from = Some(pointer.checkpoint);
         Ok(())
@@ -122,8 +119,7 @@ impl<F> LocalCopy<F> {
             checkpoint: live.size,
             ..pointer.clone()
         };
-        means.write_pointer(&next)?;
-        means.sync_dir(means.paths.pointer_dir())?;
+        means.commit_pointer(&next)?;
         *pointer = next;
         Ok(())
     }
@@ -138,8 +134,7 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         pointer.checkpoint = size;
-        means.write_pointer(pointer)?;
-        means.sync_dir(means.paths.pointer_dir())
+        means.commit_pointer(pointer)
     }
 
     /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for it is a power cut that
@@ -215,11 +210,9 @@ impl<S: WriteStore> Means<'_, S> {
         let mut buf = [0; POINTER_MAX_LEN + 1];
         let len = self.store.read_at(&file, &mut buf, 0)?;
         let record = buf.get(..len).unwrap_or_default();
-        let doubt = [pointer::DOUBT];
-        #[cfg(test)]
-        let doubt = match is_omitted(Rule::DoubtMarked) {
+        let doubt = match mutation::is_on(Mutation::DoubtNotMarked) {
             true => *b"c",
-            false => doubt,
+            false => [pointer::DOUBT],
         };
         match Pointer::place_of_doubt(record) {
             Some(place) => self.store.overwrite(&file, &doubt, place),
@@ -229,34 +222,25 @@ impl<S: WriteStore> Means<'_, S> {
 
     /// Whether the end of a copy with this pointer can be believed.
     pub(super) fn believes(&self, pointer: &Pointer) -> bool {
-        #[cfg(test)]
-        if is_omitted(Rule::TailCheck) {
-            return true;
-        }
         let is_same_boot = self.boot.is_some() && pointer.boot.as_ref() == self.boot;
-        is_same_boot || planted::is(planted::Fault::TailBelieved)
+        is_same_boot || mutation::is_on(Mutation::EndBelieved)
     }
 
     /// The pointer of a copy of `size` bytes, as it is to be understood: a file that a power cut left short has no
-    /// good byte behind its end.
+    /// good byte behind its end. It keeps the boot in which that end was last known to be good.
     pub(super) fn understood(&mut self, pointer: Pointer, size: u64) -> Result<Pointer, Fault> {
-        #[cfg(test)]
-        if is_omitted(Rule::BootInPointer) {
-            let pointer = Pointer {
-                boot: self.boot.cloned(),
-                ..pointer
-            };
-            self.write_pointer(&pointer)?;
-            self.sync_dir(self.paths.pointer_dir())?;
-            return Ok(pointer);
-        }
-        #[cfg(test)]
-        if is_omitted(Rule::ClampedCheckpoint) {
-            return Ok(pointer);
-        }
-        Ok(Pointer {
-            checkpoint: pointer.checkpoint.min(size),
+        let checkpoint = match mutation::is_on(Mutation::CheckpointNotClamped) {
+            true => pointer.checkpoint,
+            false => pointer.checkpoint.min(size),
+        };
+        let mut pointer = Pointer {
+            checkpoint,
             ..pointer
-        })
+        };
+        if mutation::is_on(Mutation::BootForgotten) {
+            pointer.boot = self.boot.cloned();
+            self.commit_pointer(&pointer)?;
+        }
+        Ok(pointer)
     }
 }

@@ -13,7 +13,7 @@ use crate::collect::framed::{Framed, Outcome};
 use crate::collect::repair::{self, Repair};
 use crate::collect::trouble::Trouble;
 use crate::limits::HEAL_AGAIN_MS;
-use crate::planted::{self, Fault as Planted};
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::classic;
 use crate::wire::receiver::Receiver;
@@ -99,7 +99,7 @@ impl<F> Source<F> {
     ) -> Result<bool, Trouble> {
         // A server that has nothing to send says so.
         let is_end = data.last() == Some(&classic::KEEP_ALIVE);
-        let len = match planted::is(Planted::KeepAliveCounts) {
+        let len = match mutation::is_on(Mutation::KeepAliveCounts) {
             true => data.len(),
             false => classic::strip(data),
         };

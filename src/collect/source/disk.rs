@@ -2,10 +2,9 @@
 //! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
 
 use super::{Context, Source};
-#[cfg(test)]
-use crate::collect::copy::omit::{Rule, is_omitted};
 use crate::collect::copy::{Fault, Paths};
 use crate::collect::trouble::Trouble;
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
 impl<F> Source<F> {
@@ -52,8 +51,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> bool {
-        #[cfg(test)]
-        if is_omitted(Rule::FailedSyncHeeded) {
+        if mutation::is_on(Mutation::FailedSyncIgnored) {
             return false;
         }
         let paths = Paths::of(&self.config);

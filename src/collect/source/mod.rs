@@ -27,7 +27,7 @@ use super::repair::{Repair, clear_away};
 use super::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
-use crate::planted;
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::{Mono, Now};
 use crate::wire::line::{LineBuf, Progress};
@@ -257,7 +257,7 @@ impl<F> Source<F> {
 
     /// Whether the source is in error, as its server's status has to say.
     pub fn in_error(&self) -> bool {
-        (self.in_error || self.flawed) && !planted::is(planted::Fault::AlwaysOk)
+        (self.in_error || self.flawed) && !mutation::is_on(Mutation::AlwaysOk)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
@@ -310,7 +310,7 @@ impl<F> Source<F> {
             return;
         }
         match &mut self.phase {
-            Phase::Streaming { heard_at, .. } if planted::is(planted::Fault::SilenceIgnored) => {
+            Phase::Streaming { heard_at, .. } if mutation::is_on(Mutation::SilenceIgnored) => {
                 *heard_at = cx.now.mono;
             }
             Phase::Waiting { .. } => self.start(cx),

@@ -7,7 +7,7 @@ use crate::collect::copy::{Finished, Generation, LocalCopy};
 use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
-use crate::planted::{self, Fault};
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
@@ -74,7 +74,7 @@ impl<F> Source<F> {
             inode => self.question_of_tail().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
                 offset: self.copy.as_ref().map_or(0, LocalCopy::size)
-                    + u64::from(planted::is(Fault::OffsetOffByOne)),
+                    + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
                 purpose: Purpose::Follow,
             }),
         }

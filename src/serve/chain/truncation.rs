@@ -4,7 +4,7 @@ use std::io;
 
 use super::Chain;
 use crate::ids::Inode;
-use crate::planted::{self, Fault};
+use crate::mutation::{self, Mutation};
 use crate::serve::catalog::Query;
 use crate::serve::follow::{Follow, Place};
 use crate::serve::search::{CopyOf, Left};
@@ -21,7 +21,7 @@ impl<F> Chain<F> {
     pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
         let is_there = self.mark.is_there(store, follow.file(), follow.offset())?
-            || planted::is(Fault::TruncationIgnored);
+            || mutation::is_on(Mutation::TruncationIgnored);
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
             self.sound_size = self.follow.stat().size;

@@ -12,7 +12,7 @@ use super::order::{self, Age};
 use super::survey::{Candidate, Candidates, Question, are_numbered};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
-use crate::planted::{self, Fault};
+use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{Block, Proof, START_LEN};
@@ -154,7 +154,7 @@ impl<S: ReadStore> Query<'_, S> {
             let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
             (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
-        let found = match planted::is(Fault::MiddleSkipped) {
+        let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
             false => self.find_generation(rotated, live.as_ref(), &is_next)?,
         };
@@ -432,7 +432,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let mut within = held.proof.iter().filter(|block| block.end() <= size);
         let fits = within.all(|block| self.has_block(file, *block, held.mapped));
-        if !fits && !planted::is(Fault::ProofNotChecked) {
+        if !fits && !mutation::is_on(Mutation::ProofNotChecked) {
             return Fit::No;
         }
         if size >= held.offset {

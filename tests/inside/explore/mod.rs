@@ -6,7 +6,7 @@
 //! what must hold, [`search`] the order in which all of it is tried. [`omissions`] leaves out one rule after the other,
 //! each of which has to be missed.
 
-mod omissions;
+mod mutations;
 mod oracle;
 mod peer;
 mod scenarios;

@@ -2,8 +2,8 @@
 //! or earlier, or in bytes that nobody wrote.
 
 use super::Pair;
-use crate::collect::copy::omit::{self, Rule};
 use crate::collect::pointer::{BootId, Pointer};
+use crate::mutation::{self, Mutation};
 
 /// What a file system makes of the last bytes of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -246,19 +246,19 @@ fn a_checkpoint_is_lowered_before_the_copy_is_cut_below_it() {
 
 #[test]
 fn what_the_comparison_is_good_for() {
-    for rule in [Rule::TailCheck, Rule::BootInPointer] {
-        omit::omit(Some(rule));
-        let mut pair = Pair::with("proto=classic");
-        pair.log.create();
-        pair.log.lines(5);
-        pair.run_ms(1_000);
-        pair.go_away();
-        pair.reboot_host(2, Zeros, 60);
-        pair.run_ms(10_000);
-        pair.restart_collector();
-        pair.log.lines(3);
-        pair.reconnect();
-        assert_ne!(pair.local(), pair.log.live_bytes(), "without {rule:?}");
-        omit::omit(None);
+    for mutation in [Mutation::EndBelieved, Mutation::BootForgotten] {
+        mutation::with(mutation, || {
+            let mut pair = Pair::with("proto=classic");
+            pair.log.create();
+            pair.log.lines(5);
+            pair.run_ms(1_000);
+            pair.go_away();
+            pair.reboot_host(2, Zeros, 60);
+            pair.run_ms(10_000);
+            pair.restart_collector();
+            pair.log.lines(3);
+            pair.reconnect();
+            assert_ne!(pair.local(), pair.log.live_bytes(), "{mutation:?}");
+        });
     }
 }

@@ -1,10 +1,11 @@
 //! Faults that tests put into the machines on purpose, to prove that they would be found.
 //!
-//! A machine asks [`is`] at the place where the fault would be. Outside of tests the answer is known to the compiler.
+//! A machine asks [`is_on`] at the place where the fault would be. Outside of tests the answer is known to the compiler,
+//! and nothing of it is in the program. Single calls of the file system are left out beyond its trait, not here.
 
 /// A fault, named after what is wrong then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub(crate) enum Mutation {
     /// The collector asks for one byte too many or too few.
     OffsetOffByOne,
     /// Classic keep-alives count as data.
@@ -21,35 +22,45 @@ pub(crate) enum Fault {
     SilenceIgnored,
     /// The wait between two tries never becomes short again.
     BackoffKept,
-    /// The end of a copy is believed after a restart of the machine.
-    TailBelieved,
     /// The status is `OK`, whatever is the matter.
     AlwaysOk,
     /// A file that became shorter is the same file.
     TruncationIgnored,
+    /// The end of a copy is believed after a restart of the machine.
+    EndBelieved,
+    /// The pointer no longer knows in which boot the end of the copy was known to be good.
+    BootForgotten,
+    /// A checkpoint behind the end of the copy stays there.
+    CheckpointNotClamped,
+    /// A sync of a whole file system that fails concerns only the source that asked for it.
+    FailedSyncIgnored,
+    /// That a write failed is not marked in the pointer as it stands.
+    DoubtNotMarked,
+    /// An end that is being set aside is not announced in the pointer.
+    RescueNotAnnounced,
 }
 
 /// Whether this fault is planted.
 #[cfg(not(test))]
-pub(crate) const fn is(_: Fault) -> bool {
+pub(crate) const fn is_on(_: Mutation) -> bool {
     false
 }
 
 #[cfg(test)]
-pub(crate) use self::chosen::{is, with};
+pub(crate) use self::planted::{is_on, with};
 
 #[cfg(test)]
-mod chosen {
-    use super::Fault;
+mod planted {
+    use super::Mutation;
     use std::cell::Cell;
 
     thread_local! {
-        static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+        static PLANTED: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
 
     /// Whether this fault is planted.
-    pub(crate) fn is(fault: Fault) -> bool {
-        PLANTED.get() == Some(fault)
+    pub(crate) fn is_on(mutation: Mutation) -> bool {
+        PLANTED.get() == Some(mutation)
     }
 
     /// Takes the fault away, after a panic too.
@@ -62,8 +73,8 @@ mod chosen {
     }
 
     /// Does something with this fault planted, in this thread.
-    pub(crate) fn with<R>(fault: Fault, act: impl FnOnce() -> R) -> R {
-        PLANTED.set(Some(fault));
+    pub(crate) fn with<R>(mutation: Mutation, act: impl FnOnce() -> R) -> R {
+        PLANTED.set(Some(mutation));
         let _unplant = Unplant;
         act()
     }

@@ -1,11 +1,11 @@
-//! Every rule of the local files is needed: each is left out by itself, and the explorer finds what comes of that.
+//! Every rule of the local files is needed: each is broken by itself, and the explorer finds what comes of that.
 
 use super::peer::Dialect;
 use super::peer::Dialect::{Classic, V2};
 use super::scenarios;
 use super::search::{Limits, Omission, explore};
-use crate::collect::copy::omit::{self, Rule};
 use crate::inside::model::{Call, Op};
+use crate::mutation::{self, Mutation};
 
 /// One or two crashes bring it to light.
 const LIMITS: Limits = Limits {
@@ -14,19 +14,21 @@ const LIMITS: Limits = Limits {
     then_full: false,
 };
 
-/// What becomes of a scenario if calls, or a rule, are left out.
+/// What becomes of a scenario if calls are left out, or with a fault planted.
 fn violation(
     dialect: Dialect,
     scenario: &str,
     limits: Limits,
     omission: Option<Omission>,
-    rule: Option<Rule>,
+    mutation: Option<Mutation>,
 ) -> String {
     let mut scenarios = scenarios::all(dialect).into_iter();
     let scenario = scenarios.find(|known| known.name == scenario).unwrap();
-    omit::omit(rule);
-    let result = explore(&scenario, limits, omission);
-    omit::omit(None);
+    let run = || explore(&scenario, limits, omission);
+    let result = match mutation {
+        Some(mutation) => mutation::with(mutation, run),
+        None => run(),
+    };
     let violation = result.err().map(|violation| violation.to_string());
     let violation = violation.expect("nothing is missed");
     println!("{scenario}: {violation}");
@@ -38,29 +40,37 @@ fn without_call(dialect: Dialect, scenario: &str, omission: Omission) -> String 
     violation(dialect, scenario, LIMITS, Some(omission), None)
 }
 
-/// Leaves out a rule that is not a call.
-fn without_rule(dialect: Dialect, scenario: &str, rule: Rule) -> String {
-    violation(dialect, scenario, LIMITS, None, Some(rule))
+/// Plants a fault.
+fn with_mutation(dialect: Dialect, scenario: &str, mutation: Mutation) -> String {
+    violation(dialect, scenario, LIMITS, None, Some(mutation))
 }
 
-/// Leaves out a rule where a call fails.
-fn without_rule_and_a_call(dialect: Dialect, scenario: &str, rule: Rule) -> String {
+/// Plants a fault, and a call fails.
+fn with_mutation_and_a_failing_call(
+    dialect: Dialect,
+    scenario: &str,
+    mutation: Mutation,
+) -> String {
     let limits = Limits {
         crashes: 1,
         faults_after: Some(0),
         then_full: false,
     };
-    violation(dialect, scenario, limits, None, Some(rule))
+    violation(dialect, scenario, limits, None, Some(mutation))
 }
 
-/// Leaves out a rule where a sync fails and the disk is full then.
-fn without_rule_a_sync_and_room(dialect: Dialect, scenario: &str, rule: Rule) -> String {
+/// Plants a fault; a sync fails, and the disk is full then.
+fn with_mutation_a_failing_sync_and_no_room(
+    dialect: Dialect,
+    scenario: &str,
+    mutation: Mutation,
+) -> String {
     let limits = Limits {
         crashes: 2,
         faults_after: Some(0),
         then_full: true,
     };
-    violation(dialect, scenario, limits, None, Some(rule))
+    violation(dialect, scenario, limits, None, Some(mutation))
 }
 
 fn is_on(call: &Call<'_>, op: Op, path: &str) -> bool {
@@ -121,13 +131,13 @@ fn no_barrier_at_the_start() {
 
 #[test]
 fn the_boot_only_in_memory() {
-    let found = without_rule(Classic, "first contact", Rule::BootInPointer);
+    let found = with_mutation(Classic, "first contact", Mutation::BootForgotten);
     assert!(found.contains("\\0second"), "{found}");
 }
 
 #[test]
 fn no_look_at_the_end_after_a_restart_of_the_machine() {
-    let found = without_rule(Classic, "first contact", Rule::TailCheck);
+    let found = with_mutation(Classic, "first contact", Mutation::EndBelieved);
     assert!(found.contains("\\0second"), "{found}");
 }
 
@@ -141,31 +151,35 @@ fn no_third_barrier_where_many_rotate() {
 
 #[test]
 fn a_checkpoint_behind_the_end_is_believed() {
-    let found = without_rule(Classic, "a pointer without a copy", Rule::ClampedCheckpoint);
+    let found = with_mutation(
+        Classic,
+        "a pointer without a copy",
+        Mutation::CheckpointNotClamped,
+    );
     assert!(found.contains("ahead of the data"), "{found}");
 }
 
 #[test]
 fn a_sync_that_fails_for_another_is_not_heeded() {
     for dialect in [V2, Classic] {
-        let rule = Rule::FailedSyncHeeded;
-        let found = without_rule_and_a_call(dialect, "a disk that fails", rule);
+        let mutation = Mutation::FailedSyncIgnored;
+        let found = with_mutation_and_a_failing_call(dialect, "a disk that fails", mutation);
         assert!(found.contains("ahead of the data"), "{found}");
     }
 }
 
 #[test]
 fn an_end_is_set_aside_without_a_word_before() {
-    let rule = Rule::RescueAnnounced;
-    let found = without_rule(V2, "a box that loses an end", rule);
+    let mutation = Mutation::RescueNotAnnounced;
+    let found = with_mutation(V2, "a box that loses an end", mutation);
     assert!(found.contains("is set aside"), "{found}");
 }
 
 #[test]
 fn a_doubt_is_not_marked_while_there_is_no_room_to_note_it() {
     for dialect in [V2, Classic] {
-        let rule = Rule::DoubtMarked;
-        let found = without_rule_a_sync_and_room(dialect, "rotation", rule);
+        let mutation = Mutation::DoubtNotMarked;
+        let found = with_mutation_a_failing_sync_and_no_room(dialect, "rotation", mutation);
         assert!(found.contains("ahead of the data"), "{found}");
     }
 }
