@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::meaning::{Hash, Scalar};
+use super::allow::NetworkFault;
+use super::name::{Hash, Scalar};
+use super::text::Place;
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
-use crate::serve::allow::NetworkFault;
 use crate::serve::glob::PatternFault;
 
 /// Everything that is wrong with a configuration, in the order of the file; never empty. Only the first
@@ -67,13 +68,6 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.what)
     }
-}
-
-/// A place in the file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
-    pub line: u32,
-    pub column: u32,
 }
 
 impl Place {

@@ -9,8 +9,8 @@
 //! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the line it begins on: Perl
 //! lets it go on, but no path or address does, and so a forgotten quote is found where it is missing.
 
-use super::fault::{Fault, Place, What};
-use super::text::{Text, is_word, is_word_start};
+use super::fault::{Fault, What};
+use super::text::{Place, Text, is_word, is_word_start};
 
 /// A value with its place.
 pub(super) struct Literal {

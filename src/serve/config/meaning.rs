@@ -1,107 +1,18 @@
-//! What the settings are called and what each of them takes.
+//! What each setting takes, and what an assignment makes of the configuration.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::fault::{Fault, Place, What};
+use super::allow::{Hosts, Network};
+use super::fault::{Fault, What};
 use super::literal::{Literal, Value};
+use super::name::{Hash, Scalar};
+use super::text::Place;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
-use crate::serve::allow::{Hosts, Network};
 use crate::serve::glob::Patterns;
-
-/// The settings.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Name {
-    Hash(Hash),
-    Scalar(Scalar),
-}
-
-/// The settings that are hashes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hash {
-    /// `%hosts_allow`
-    HostsAllow,
-    /// `%files`
-    Files,
-}
-
-/// The settings with one value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scalar {
-    /// `$bind_addr`
-    BindAddr,
-    /// `$bind_port`
-    BindPort,
-    /// `$delay_check`
-    DelayCheck,
-    /// `$timeout_write`
-    TimeoutWrite,
-    /// `$alive_interval`
-    AliveInterval,
-    /// `$grace`
-    Grace,
-    /// `$max_clients`
-    MaxClients,
-    /// `$max_clients_per_ip`
-    MaxClientsPerIp,
-}
-
-impl Name {
-    /// The setting called so, if there is one.
-    pub(super) fn from_word(word: &[u8]) -> Option<Name> {
-        let hash = Hash::ALL
-            .into_iter()
-            .find(|hash| hash.name().as_bytes() == word);
-        let scalar = Scalar::ALL
-            .into_iter()
-            .find(|scalar| scalar.name().as_bytes() == word);
-        hash.map(Name::Hash).or(scalar.map(Name::Scalar))
-    }
-}
-
-impl Hash {
-    /// All of them.
-    pub const ALL: [Hash; 2] = [Hash::HostsAllow, Hash::Files];
-
-    /// The name without its `%`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hash::HostsAllow => "hosts_allow",
-            Hash::Files => "files",
-        }
-    }
-}
-
-impl Scalar {
-    /// All of them.
-    pub const ALL: [Scalar; 8] = [
-        Scalar::BindAddr,
-        Scalar::BindPort,
-        Scalar::DelayCheck,
-        Scalar::TimeoutWrite,
-        Scalar::AliveInterval,
-        Scalar::Grace,
-        Scalar::MaxClients,
-        Scalar::MaxClientsPerIp,
-    ];
-
-    /// The name without its `$`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scalar::BindAddr => "bind_addr",
-            Scalar::BindPort => "bind_port",
-            Scalar::DelayCheck => "delay_check",
-            Scalar::TimeoutWrite => "timeout_write",
-            Scalar::AliveInterval => "alive_interval",
-            Scalar::Grace => "grace",
-            Scalar::MaxClients => "max_clients",
-            Scalar::MaxClientsPerIp => "max_clients_per_ip",
-        }
-    }
-}
 
 /// What one statement sets.
 pub(super) enum Assignment {

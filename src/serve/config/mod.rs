@@ -2,22 +2,24 @@
 //! out. Pure: whoever calls has read the file.
 //!
 //! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal` reads strings
-//! and numbers, `statement` knows the grammar, `meaning` decides what a value is good for.
+//! and numbers, `name` has the settings, `statement` knows the grammar, `meaning` decides what a value is good for.
 
+pub mod allow;
 mod fault;
 mod literal;
 mod meaning;
+mod name;
 mod statement;
 mod text;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::allow::Hosts;
+use self::allow::Hosts;
 use super::glob::Patterns;
 
 pub use fault::{Fault, Faults, What};
-pub use meaning::{Hash, Scalar};
+pub use name::{Hash, Scalar};
 
 /// What the server is told. Everything in it has been checked.
 #[derive(Clone, PartialEq, Eq, Debug)]

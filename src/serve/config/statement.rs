@@ -25,10 +25,11 @@
 //! most likely been forgotten.
 
 use super::Config;
-use super::fault::{Fault, Faults, Place, What};
+use super::fault::{Fault, Faults, What};
 use super::literal::{Literal, Value, literal};
-use super::meaning::{Assignment, Hash, Name, Scalar};
-use super::text::{Text, is_word};
+use super::meaning::Assignment;
+use super::name::{Hash, Name, Scalar};
+use super::text::{Place, Text, is_word};
 use crate::limits::CONFIG_FAULTS_MAX;
 
 /// Reads a whole file.

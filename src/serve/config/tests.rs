@@ -1,9 +1,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use super::allow::NetworkFault;
 use super::*;
 use crate::limits::{CONFIG_FAULTS_MAX, PATH_MAX_LEN};
-use crate::serve::allow::NetworkFault;
 use crate::serve::glob::PatternFault;
 
 fn parsed(text: impl AsRef<[u8]>) -> Config {

@@ -1,6 +1,11 @@
 //! The text of a configuration, read byte by byte with its line and column, and what counts as blank in it.
 
-use super::fault::Place;
+/// A place in the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub line: u32,
+    pub column: u32,
+}
 
 /// A reader that can be copied to look ahead.
 #[derive(Clone, Copy)]

@@ -7,17 +7,17 @@
 //! [`Session::work`] when nothing is more urgent. No call does more than read [`CHUNK_LEN`](crate::limits::CHUNK_LEN)
 //! bytes and make some dozen small system calls.
 
-mod answer;
+mod request;
 
 use std::net::IpAddr;
 
-use self::answer::Searching;
-use super::catalog::Query;
-use super::chain::Chain;
+use self::request::Searching;
 use super::config::Config;
-use super::job::Job;
-use super::stream::Stream;
-use super::turn::{Context, Ending, Turn};
+use super::find::query::Query;
+use super::send::classic::Stream;
+use super::send::op::Job;
+use super::send::turn::{Context, Ending, Turn};
+use super::send::v2::Chain;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::store::ReadStore;
 use crate::time::Mono;
@@ -158,11 +158,11 @@ impl<F> Session<F> {
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
                 if let Some(why) = asking.full {
-                    self.phase = answer::turn_away(why, asking.line.line(), cx.now.mono);
+                    self.phase = request::turn_away(why, asking.line.line(), cx.now.mono);
                     return;
                 }
                 let line = std::mem::take(&mut asking.line);
-                self.phase = answer::answer(self.peer, line, cx);
+                self.phase = request::answer(self.peer, line, cx);
             }
         }
     }

@@ -3,9 +3,9 @@
 //! It owns the reactor, the listener, the clients, one buffer for all of them, and the watches that tell of changes.
 //! What a client is sent is for [`super::session`] to decide.
 
+mod admission;
 mod followers;
 mod listener;
-mod places;
 mod rows;
 mod watches;
 
@@ -16,15 +16,15 @@ use std::path::PathBuf;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
+use self::admission::Places;
 use self::followers::Followers;
 pub use self::listener::Bound;
 use self::listener::Listener;
-use self::places::Places;
 use self::watches::Watches;
 use super::config::Config;
-use super::memory::Memory;
+use super::find::sightings::Memory;
+use super::send::turn::{Context, Ending};
 use super::session::Session;
-use super::turn::{Context, Ending};
 use crate::limits::{
     ACCEPTED_AT_ONCE, CHUNK_LEN, DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS,
 };

@@ -36,9 +36,9 @@ use crate::collect::pointer::BootId;
 use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::serve::config::Config as ServeConfig;
-use crate::serve::memory::Memory;
+use crate::serve::find::sightings::Memory;
+use crate::serve::send::turn;
 use crate::serve::session::Session;
-use crate::serve::turn;
 use crate::time::{Civil, Mono, Now, Wall};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

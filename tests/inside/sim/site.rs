@@ -5,7 +5,7 @@ use super::disk::{Disk, Open};
 use super::log::Log;
 use crate::inside::fake::{Fake, Handle};
 use crate::serve::config::Config;
-use crate::serve::memory::Memory;
+use crate::serve::find::sightings::Memory;
 use crate::serve::session::Session;
 
 pub struct Site {

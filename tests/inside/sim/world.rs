@@ -10,8 +10,8 @@ use crate::collect::source::{self, Source};
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::model::{self, Model};
 use crate::limits::{CHUNK_LEN, RETRY_MAX_MS, TURN_BYTES_MAX};
+use crate::serve::send::turn::Context;
 use crate::serve::session::Session;
-use crate::serve::turn::Context;
 use crate::time::{Mono, Now, Wall};
 
 pub struct World {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::*;
 use crate::inside::fake::{Fake, Handle};
+use crate::inside::search::search;
 use crate::serve::config::Config;
-use crate::serve::survey::search;
 use crate::store::Names;
 
 /// A file system of which one call fails.

@@ -4,11 +4,12 @@
 
 use std::io;
 
-use super::config::{Config, FileEntry};
 use super::turn::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
+use crate::serve::config::{Config, FileEntry};
+use crate::serve::find::place::Place;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
@@ -29,17 +30,6 @@ pub struct Follow<F> {
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<Inode>,
-}
-
-/// Which file of a log it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// The configured path leads to it.
-    Live,
-    /// It is rotated, and no rotated file is newer: that may have been a moment ago, unnoticed by its writer.
-    Latest,
-    /// It is rotated, and so was its successor since.
-    Older,
 }
 
 /// What has become of the file's name.

@@ -3,13 +3,12 @@
 //! The inode is where the search begins; what the client proves of its copy decides. See the README, "Protocol,
 //! version 2".
 
-mod held;
-
-use super::catalog::{Choice, Query, Refusal};
-use super::follow::Place;
-use super::likeness::Sent;
+use super::findings::{Candidate, Candidates, Question, are_numbered};
+use super::fingerprint::Sent;
 use super::order::{self, Age};
-use super::survey::{Candidate, Candidates, Question, are_numbered};
+use super::place::{Place, candidate_of, place_of};
+use super::query::{Choice, Query};
+use super::refusal::Refusal;
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 use crate::mutation::{self, Mutation};
@@ -83,12 +82,12 @@ enum Fit {
 type Found<F> = Result<(F, Stat), Option<(F, Stat)>>;
 
 /// What a client holds.
-struct Held<'a> {
-    offset: u64,
-    proof: &'a Proof,
-    mapped: bool,
+pub(super) struct Held<'a> {
+    pub(super) offset: u64,
+    pub(super) proof: &'a Proof,
+    pub(super) mapped: bool,
     /// What is older than the client's generation was last written no later.
-    floor: Option<Age>,
+    pub(super) floor: Option<Age>,
 }
 
 impl Held<'_> {
@@ -243,7 +242,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was made, and a new file
     /// may have it. But the client's generation is the first that was written since it began, so of the files that have
     /// what the client proves, the oldest of that time is it.
-    fn find_whole(
+    pub(super) fn find_whole(
         &self,
         asked: Inode,
         held: &Held<'_>,
@@ -522,7 +521,7 @@ impl<S: ReadStore> Query<'_, S> {
 
 /// A moment that no generation older than this one was written after; 0 if there is none.
 fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
-    let own = find(stat, rotated).map(|own| own.age);
+    let own = candidate_of(stat, rotated).map(|own| own.age);
     let older = rotated.iter().map(|c| c.age);
     let older = older.filter(|age| own.is_none_or(|own| *age < own));
     older.map(Age::mtime_ns).max().unwrap_or(0)
@@ -530,22 +529,9 @@ fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
 
 /// The rotated file that comes after another one.
 fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
-    let own = find(stat, rotated)?.age;
+    let own = candidate_of(stat, rotated)?.age;
     let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
     order::next_newer(others.map(|c| c.age), own).map(|age| age.inode)
-}
-
-/// Which file of the log it is.
-pub(super) fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
-    match find(stat, rotated) {
-        None => Place::Live,
-        Some(found) if rotated.iter().any(|c| c.age > found.age) => Place::Older,
-        Some(_) => Place::Latest,
-    }
-}
-
-fn find<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
-    rotated.iter().find(|c| c.age.inode == stat.id.inode)
 }
 
 #[cfg(test)]

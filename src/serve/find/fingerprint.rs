@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::catalog::{Query, Refusal};
-use super::survey::Findings;
+use super::findings::Findings;
+use super::query::Query;
+use super::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
 
@@ -127,7 +128,7 @@ impl<S: ReadStore> Query<'_, S> {
 }
 
 /// Whether a file has these bytes, at most [`GUARD_LEN`], at their place.
-pub(super) fn is_there<S: ReadStore>(
+pub(in crate::serve) fn is_there<S: ReadStore>(
     store: &S,
     file: &S::File,
     bytes: &[u8],

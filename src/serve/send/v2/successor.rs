@@ -1,13 +1,15 @@
-//! What has to be searched for before a chain can go on: see [`crate::serve::survey`]. Pure.
+//! What has to be searched for before a chain can go on: see [`crate::serve::find::scan`]. Pure.
 
 use std::io;
 
 use super::Chain;
-use crate::serve::catalog::{Query, Refusal};
-use crate::serve::likeness::{GUARD_LEN, is_there};
-use crate::serve::search::CopyOf;
-use crate::serve::survey::{Begun, Occasion, Research};
-use crate::serve::turn::{Context, Turn};
+use crate::serve::find::findings::{Begun, Occasion};
+use crate::serve::find::fingerprint::{GUARD_LEN, is_there};
+use crate::serve::find::query::Query;
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::scan::Research;
+use crate::serve::find::v2::CopyOf;
+use crate::serve::send::turn::{Context, Turn};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 

@@ -1,6 +1,6 @@
 //! When a client counts as dead, and when it is to be sent a sign of life. Pure.
 
-use super::config::Config;
+use crate::serve::config::Config;
 use crate::time::Mono;
 
 /// The rhythm of one connection.

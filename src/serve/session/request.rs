@@ -7,11 +7,13 @@ use std::path::Path;
 
 use super::{Context, Ending, Phase, query_about};
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
-use crate::serve::catalog::{Query, Refusal};
-use crate::serve::chain::Chain;
-use crate::serve::job::Job;
-use crate::serve::stream::Stream;
-use crate::serve::survey::{Findings, Occasion, Research};
+use crate::serve::find::findings::{Findings, Occasion};
+use crate::serve::find::query::Query;
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::scan::Research;
+use crate::serve::send::classic::Stream;
+use crate::serve::send::op::Job;
+use crate::serve::send::v2::Chain;
 use crate::store::ReadStore;
 use crate::time::Mono;
 use crate::wire::escape::Escaped;

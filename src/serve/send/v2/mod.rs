@@ -3,23 +3,25 @@
 //! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
 //! file has changed in between, the client notices and comes back.
 
-mod mark;
-mod search;
+mod fingerprint;
+mod successor;
 mod truncation;
 
 use std::io;
 
-use self::mark::Mark;
-use super::catalog::{Choice, Query, Refusal};
-use super::config::Config;
+use self::fingerprint::Mark;
 use super::digest::Digest;
 use super::follow::{Follow, Look};
-use super::pace::{Pace, Verdict};
-use super::search::{Left, NextFile};
-use super::survey::{Begun, Occasion, Research};
+use super::keepalive::{Pace, Verdict};
 use super::turn::{Context, Ending, Turn};
 use crate::ids::Inode;
 use crate::limits::{DIGESTED_AT_ONCE_LEN, REPLY_MAX_LEN};
+use crate::serve::config::Config;
+use crate::serve::find::findings::{Begun, Occasion};
+use crate::serve::find::query::{Choice, Query};
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::scan::Research;
+use crate::serve::find::v2::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{
@@ -139,7 +141,7 @@ impl<F> Chain<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](super::session::Session::set_told).
+    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](crate::serve::session::Session::set_told).
     pub fn set_told(&mut self, told: bool) {
         self.follow.set_told(told);
     }
@@ -271,7 +273,7 @@ impl<F> Chain<F> {
         is_idle && !self.digest_waits && self.digest.done() < self.follow.offset()
     }
 
-    /// Fills `buf` with frames. See [`super::session::Session::output`].
+    /// Fills `buf` with frames. See [`crate::serve::session::Session::output`].
     pub fn output<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],

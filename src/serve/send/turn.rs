@@ -4,10 +4,10 @@
 use std::fmt;
 use std::io;
 
-use super::catalog::Refusal;
-use super::config::Config;
-use super::memory::Memory;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
+use crate::serve::config::Config;
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::sightings::Memory;
 use crate::time::Now;
 use crate::wire::escape::Escaped;
 use crate::wire::request::BadRequest;

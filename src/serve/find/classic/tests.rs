@@ -1,15 +1,18 @@
-//! Every row of the table of answers, over a file system in memory.
+//! Every row of the table of classic answers, over a file system in memory.
 
 use std::cell::Cell;
-use std::net::Ipv4Addr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use super::*;
 use crate::inside::fake::{Fake, Handle};
+use crate::inside::search::search;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
-use crate::serve::search::Left;
-use crate::serve::survey::search;
-use crate::store::Names;
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::v2::Left;
+use crate::store::{Kind, Names};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

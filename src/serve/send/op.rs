@@ -4,11 +4,11 @@
 
 use std::io;
 
-use super::config::Config;
 use super::digest::Digest;
-use super::pace::{Pace, Verdict};
+use super::keepalive::{Pace, Verdict};
 use super::turn::{Ending, Turn};
 use crate::limits::REPLY_MAX_LEN;
+use crate::serve::config::Config;
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
 use crate::wire::crc32::Crc32;

@@ -3,10 +3,11 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
 //! proves, the one that fits most of it is meant.
 
-use super::Held;
+use super::findings::Question;
+use super::query::Query;
+use super::refusal::Refusal;
+use super::v2::Held;
 use crate::ids::Inode;
-use crate::serve::catalog::{Query, Refusal};
-use crate::serve::survey::Question;
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};
 
@@ -79,8 +80,8 @@ mod tests {
 
     use super::*;
     use crate::inside::fake::Fake;
+    use crate::inside::search::search;
     use crate::serve::config::Config;
-    use crate::serve::survey::search;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
 

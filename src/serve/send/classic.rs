@@ -3,11 +3,11 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::catalog::Choice;
-use super::config::Config;
 use super::follow::{Follow, Look};
-use super::pace::{Pace, Verdict};
+use super::keepalive::{Pace, Verdict};
 use super::turn::{Context, Ending, Turn};
+use crate::serve::config::Config;
+use crate::serve::find::query::Choice;
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::classic;
@@ -48,7 +48,7 @@ impl<F> Stream<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](super::session::Session::set_told).
+    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](crate::serve::session::Session::set_told).
     pub fn set_told(&mut self, told: bool) {
         self.follow.set_told(told);
     }

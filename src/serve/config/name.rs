@@ -1,0 +1,92 @@
+//! What the settings are called.
+
+/// The settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Name {
+    Hash(Hash),
+    Scalar(Scalar),
+}
+
+/// The settings that are hashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hash {
+    /// `%hosts_allow`
+    HostsAllow,
+    /// `%files`
+    Files,
+}
+
+/// The settings with one value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scalar {
+    /// `$bind_addr`
+    BindAddr,
+    /// `$bind_port`
+    BindPort,
+    /// `$delay_check`
+    DelayCheck,
+    /// `$timeout_write`
+    TimeoutWrite,
+    /// `$alive_interval`
+    AliveInterval,
+    /// `$grace`
+    Grace,
+    /// `$max_clients`
+    MaxClients,
+    /// `$max_clients_per_ip`
+    MaxClientsPerIp,
+}
+
+impl Name {
+    /// The setting called so, if there is one.
+    pub(super) fn from_word(word: &[u8]) -> Option<Name> {
+        let hash = Hash::ALL
+            .into_iter()
+            .find(|hash| hash.name().as_bytes() == word);
+        let scalar = Scalar::ALL
+            .into_iter()
+            .find(|scalar| scalar.name().as_bytes() == word);
+        hash.map(Name::Hash).or(scalar.map(Name::Scalar))
+    }
+}
+
+impl Hash {
+    /// All of them.
+    pub const ALL: [Hash; 2] = [Hash::HostsAllow, Hash::Files];
+
+    /// The name without its `%`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hash::HostsAllow => "hosts_allow",
+            Hash::Files => "files",
+        }
+    }
+}
+
+impl Scalar {
+    /// All of them.
+    pub const ALL: [Scalar; 8] = [
+        Scalar::BindAddr,
+        Scalar::BindPort,
+        Scalar::DelayCheck,
+        Scalar::TimeoutWrite,
+        Scalar::AliveInterval,
+        Scalar::Grace,
+        Scalar::MaxClients,
+        Scalar::MaxClientsPerIp,
+    ];
+
+    /// The name without its `$`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scalar::BindAddr => "bind_addr",
+            Scalar::BindPort => "bind_port",
+            Scalar::DelayCheck => "delay_check",
+            Scalar::TimeoutWrite => "timeout_write",
+            Scalar::AliveInterval => "alive_interval",
+            Scalar::Grace => "grace",
+            Scalar::MaxClients => "max_clients",
+            Scalar::MaxClientsPerIp => "max_clients_per_ip",
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a search among the rotated files of a log has found out so far: which files there are, and what is known of each.
+//! Pure.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::order::{self, Age, Series};
+use super::refusal::Refusal;
+use crate::ids::Inode;
+use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
+use crate::serve::glob::TooMuch;
+use crate::store::Stat;
+
+/// What a search has found out so far.
+pub struct Findings {
+    occasion: Occasion,
+    repeats: usize,
+    /// The live file when the first look began.
+    live: Option<Inode>,
+    rotated: Candidates,
+    verdicts: RefCell<Vec<Verdict>>,
+    /// Files that may still be judged in this part.
+    credit: Cell<usize>,
+    is_paused: Cell<bool>,
+    /// Why the bytes of a file could not be compared.
+    unread: Cell<Option<io::Error>>,
+}
+
+/// What is asked of one rotated file after another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    /// Whether it is a generation of its own, and no copy of the live file.
+    Own,
+    /// Whether it is a copy of what was sent.
+    Copy,
+    /// Whether it holds what the client proves and was written since.
+    Since,
+    /// Whether it holds what the client proves.
+    Whole,
+    /// Whether it is the start of what the client holds.
+    Prefix,
+    /// How much it is like what the client holds.
+    Likeness,
+}
+
+struct Verdict {
+    question: Question,
+    inode: Inode,
+    score: u32,
+}
+
+impl Findings {
+    /// Nothing is found out yet but which files there are. `repeats` tells how often the search began before.
+    pub(super) fn new(
+        occasion: Occasion,
+        repeats: usize,
+        live: Option<Inode>,
+        rotated: Candidates,
+    ) -> Findings {
+        Findings {
+            occasion,
+            repeats,
+            live,
+            rotated,
+            verdicts: RefCell::default(),
+            credit: Cell::new(JUDGED_AT_ONCE),
+            is_paused: Cell::new(false),
+            unread: Cell::default(),
+        }
+    }
+
+    /// What they are for.
+    pub fn occasion(&self) -> Occasion {
+        self.occasion
+    }
+
+    /// How often the search began before.
+    pub(super) fn repeats(&self) -> usize {
+        self.repeats
+    }
+
+    /// From here on some more files may be judged.
+    pub(super) fn resume(&self) {
+        self.credit.set(JUDGED_AT_ONCE);
+        self.is_paused.set(false);
+    }
+
+    /// Whether the last query stopped for no other reason than that it had done enough for the moment.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.get()
+    }
+
+    /// The rotated files, while `live` is the live one. If it is another now, they may have changed their names since.
+    pub(super) fn rotated(&self, live: Option<Inode>) -> Result<&Candidates, Refusal> {
+        match self.live == live {
+            true => Ok(&self.rotated),
+            false => Err(Refusal::Unsettled),
+        }
+    }
+
+    /// Where a rotated file is.
+    pub(super) fn path_of(&self, inode: Inode) -> Option<&Path> {
+        let found = self.rotated.iter().find(|c| c.age.inode == inode);
+        found.map(|c| c.path.as_path())
+    }
+
+    /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
+    pub(super) fn note_unread(&self, error: io::Error) {
+        self.unread.set(Some(error));
+    }
+
+    /// Fails if that happened since this was asked last.
+    pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
+        match self.unread.take() {
+            Some(error) => Err(Refusal::Unreadable(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The answer to a question about one file, which `judge` finds at most once.
+    pub(super) fn score(
+        &self,
+        question: Question,
+        inode: Inode,
+        judge: impl FnOnce() -> Result<u32, Refusal>,
+    ) -> Result<u32, Refusal> {
+        let is_it = |verdict: &&Verdict| verdict.question == question && verdict.inode == inode;
+        if let Some(known) = self.verdicts.borrow().iter().find(is_it) {
+            return Ok(known.score);
+        }
+        let Some(credit) = self.credit.get().checked_sub(1) else {
+            self.is_paused.set(true);
+            return Err(Refusal::Later);
+        };
+        self.credit.set(credit);
+        let score = judge()?;
+        if question != Question::Likeness {
+            self.all_was_read()?;
+        }
+        self.verdicts.borrow_mut().push(Verdict {
+            question,
+            inode,
+            score,
+        });
+        Ok(score)
+    }
+}
+
+/// Why somebody searches. What was found on one occasion is too old for the next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Occasion {
+    /// A client asks for the log.
+    Request,
+    /// The first bytes of a generation were read.
+    Begun(Begun),
+    /// A file of which nothing was sent may have been emptied.
+    Emptied,
+    /// A file no longer holds what was sent of it.
+    Truncated,
+    /// Another file has the name of one that is still being sent.
+    Superseded,
+    /// A file has been replaced by another.
+    Rotated,
+}
+
+/// The first bytes of a generation, as far as they were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Begun {
+    /// How many.
+    pub len: usize,
+    /// Their checksum.
+    pub crc: u32,
+}
+
+/// The rotated files that may answer.
+pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+
+/// A rotated file that may answer.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    /// Its place among the others.
+    pub age: Age,
+    /// Its last write, whatever its name says.
+    pub written_ns: u64,
+    /// Its size.
+    pub size: u64,
+    /// See [`order::series`].
+    series: Option<Series>,
+    path: PathBuf,
+}
+
+/// Whether the rotated files are numbered, and their order is that of the numbers, whatever their times say.
+pub(super) fn are_numbered(rotated: &Candidates) -> bool {
+    let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
+    let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
+    series_of(rotated).is_some_and(|series| series.counts) && order::names_decide(&mut ages)
+}
+
+/// The series that all rotated files belong to, if it is one.
+pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
+    let series = rotated.first().and_then(|first| first.series);
+    series.filter(|_| rotated.iter().all(|c| c.series == series))
+}
+
+impl Candidate {
+    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose last write that is: then
+    /// its name misleads.
+    pub fn is_at_floor(&self, floor_ns: u64) -> bool {
+        self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
+    }
+
+    pub(super) fn new(path: &Path, stat: &Stat) -> Candidate {
+        Candidate {
+            age: Age::of(path, stat),
+            written_ns: stat.mtime_ns,
+            size: stat.size,
+            series: order::series(path),
+            path: path.to_path_buf(),
+        }
+    }
+}
+
+/// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
+}
+
+/// Whether two looks have seen the same files under the same names; they may have been written to in between.
+pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
+    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;
+    before.len() == now.len() && before.iter().zip(now).all(is_same)
+}
