@@ -23,6 +23,7 @@
 compile_error!("choose a program: --features gen_numbers, fetch_logs or both");
 
 pub mod applets;
+pub mod backoff;
 pub mod collect;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -32,6 +33,7 @@ pub mod ids;
 mod inside;
 pub mod limits;
 mod mutation;
+pub mod random;
 pub mod reactor;
 pub mod report;
 pub mod serve;

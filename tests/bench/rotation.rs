@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fetchlogs::collect::copy::pointer::BootId;
 use fetchlogs::collect::copy::{Generation, LocalCopy, Means, Paths, Progress, Syncs};
-use fetchlogs::collect::pointer::BootId;
 use fetchlogs::ids::Inode;
 use fetchlogs::store::WriteStore;
 use fetchlogs::store::real::RealWrite;

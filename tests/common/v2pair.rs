@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fetchlogs::collect::pointer::{Pointer, Token};
+use fetchlogs::collect::copy::pointer::{Pointer, Token};
 use fetchlogs::wire::md5::{Hex, Md5};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use fetchlogs::collect::backoff::Random;
+use fetchlogs::random::Random;
 
 use super::fault::{Fault, Point, Program, is_meant};
 use super::plan::{self, Subject};

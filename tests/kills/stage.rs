@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fetchlogs::collect::pointer::{Pointer, Token};
+use fetchlogs::collect::copy::pointer::{Pointer, Token};
 use rustix::process::Signal;
 
 use super::boxed::Boxed;

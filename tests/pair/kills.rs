@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use fetchlogs::collect::backoff::Random;
+use fetchlogs::random::Random;
 
 use crate::common::pair::log::Log;
 use crate::common::pair::{NOTHING, Options, Pair};

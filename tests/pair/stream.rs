@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use fetchlogs::collect::backoff::Random;
+use fetchlogs::random::Random;
 
 use crate::common::outside_program;
 use crate::common::pair::relay::Fate;

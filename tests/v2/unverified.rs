@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fetchlogs::ids::Inode;
-use fetchlogs::wire::frame::Frame;
+use fetchlogs::wire::frame::{Digest, Frame};
 use fetchlogs::wire::md5::Md5;
 
 use super::scripted::{FIRST, Scripted, data, end, found, next};
@@ -22,7 +22,7 @@ fn a_collector_that_was_killed_asks_for_it() {
             if answers.load(Ordering::SeqCst) {
                 let md5 = Some(Md5::new().update(b"good\n").finish());
                 let (inode, size) = (Inode(FIRST), 5);
-                call.send(&Frame::Digest { inode, size, md5 }.to_bytes());
+                call.send(&Frame::Digest(Digest { inode, size, md5 }).to_bytes());
             } else {
                 call.hold();
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fetchlogs::collect::pointer::Pointer;
+use fetchlogs::collect::copy::pointer::Pointer;
 use fetchlogs::ids::Inode;
 use tempfile::TempDir;
 

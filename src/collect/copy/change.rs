@@ -14,9 +14,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::fault::{Fault, system};
+use super::error::{Fault, system};
+use super::pointer::{Pending, Pointer};
 use super::{Finished, Generation, LocalCopy, Means};
-use crate::collect::pointer::{Pending, Pointer};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::store::WriteStore;
 
@@ -299,30 +299,5 @@ impl<S: WriteStore> Means<'_, S> {
             Syncs::Own => self.sync_dir(self.paths.local_dir()),
             Syncs::Barrier => Ok(()),
         }
-    }
-}
-
-/// The whole of a change at once.
-#[cfg(test)]
-impl<F> LocalCopy<F> {
-    /// First contact.
-    pub fn begin<S: WriteStore<File = F>>(
-        &mut self,
-        generation: Generation,
-        means: &mut Means<'_, S>,
-    ) -> Result<(), Fault> {
-        self.start_change(generation, None, false, means);
-        self.make_change(means).map(drop)
-    }
-
-    /// The present generation is complete. Returns the name that its copy gets.
-    pub fn rotate<S: WriteStore<File = F>>(
-        &mut self,
-        next: Generation,
-        means: &mut Means<'_, S>,
-    ) -> Result<PathBuf, Fault> {
-        self.start_change(next, None, false, means);
-        self.make_change(means)
-            .map(|changed| changed.kept.unwrap_or_default())
     }
 }

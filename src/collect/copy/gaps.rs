@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::fault::{Fault, system};
-use super::means::Means;
+use super::error::{Fault, system};
+use super::files::Means;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 

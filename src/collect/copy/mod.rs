@@ -5,11 +5,13 @@
 //! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
 
 mod change;
-mod fault;
+mod error;
+mod files;
 mod gaps;
-mod means;
+pub mod loss;
+pub mod pointer;
 mod rescue;
-mod tail;
+mod trust;
 mod unverified;
 
 use std::io;
@@ -17,13 +19,13 @@ use std::path::{Path, PathBuf};
 
 use self::change::Change;
 pub use self::change::{Changed, Progress, Syncs};
-use self::fault::system;
-pub use self::fault::{Fault, Found, is_shortage};
-pub use self::means::Means;
+use self::error::system;
+pub use self::error::{Fault, Found, is_shortage};
+pub use self::files::Means;
 pub use self::unverified::Finished;
 
+use self::pointer::Pointer;
 use super::config::{SourceConfig, scratch_of};
-use super::pointer::Pointer;
 use crate::ids::{FileId, Inode};
 use crate::store::WriteStore;
 

@@ -11,9 +11,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, Found, system};
+use super::error::{Fault, Found, system};
+use super::pointer::{Pointer, Rescue};
 use super::{COPY_LEN, Live, LocalCopy, Means};
-use crate::collect::pointer::{Pointer, Rescue};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::mutation::{self, Mutation};
 use crate::store::{Kind, WriteStore};

@@ -1,7 +1,7 @@
 //! The local copy over a file system in memory: every starting state, and a kill before every call.
 
+use super::pointer::{BootId, Pending, RotatedSuffix};
 use super::*;
-use crate::collect::pointer::{BootId, Pending, RotatedSuffix};
 use crate::inside::fake::{Fake, Handle};
 
 const STAMP: &str = "20261122132956";
@@ -515,4 +515,28 @@ fn a_thousand_copies_share_three_barriers() {
     let (fixture, copy) = &mut crowd[0];
     alone(fixture, copy, classic(9)).unwrap();
     assert_eq!(disk.syncs(), 6);
+}
+
+/// The whole of a change at once.
+impl<F> LocalCopy<F> {
+    /// First contact.
+    pub fn begin<S: WriteStore<File = F>>(
+        &mut self,
+        generation: Generation,
+        means: &mut Means<'_, S>,
+    ) -> Result<(), Fault> {
+        self.start_change(generation, None, false, means);
+        self.make_change(means).map(drop)
+    }
+
+    /// The present generation is complete. Returns the name that its copy gets.
+    pub fn rotate<S: WriteStore<File = F>>(
+        &mut self,
+        next: Generation,
+        means: &mut Means<'_, S>,
+    ) -> Result<PathBuf, Fault> {
+        self.start_change(next, None, false, means);
+        self.make_change(means)
+            .map(|changed| changed.kept.unwrap_or_default())
+    }
 }

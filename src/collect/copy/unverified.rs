@@ -14,9 +14,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
-use super::fault::{Fault, system};
-use super::means::Means;
-use crate::collect::pointer::RotatedSuffix;
+use super::error::{Fault, system};
+use super::files::Means;
+use super::pointer::RotatedSuffix;
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;

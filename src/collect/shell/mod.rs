@@ -3,32 +3,33 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status files. What a
 //! source does next is for [`super::source`] to decide.
 
+mod group_commit;
 mod journal;
-mod names;
+mod resolver;
 mod slot;
 mod statuses;
-mod together;
 pub mod verify;
 
 use std::io;
 use std::path::PathBuf;
 
 use self::journal::Journal;
-use self::names::{Names, Pace, Wanted};
+use self::resolver::{Names, Pace, Wanted};
 use self::slot::{Heeded, Slot};
 use self::statuses::Statuses;
-use super::backoff::Random;
 use super::config::{Config, SourceConfig};
-use super::pointer::BootId;
+use super::copy::pointer::BootId;
 use super::source::{Context, Periods};
 use crate::limits::CHUNK_LEN;
+use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, EVENTS_MAX, Reactor};
 use crate::store::config_file;
 use crate::store::real::RealWrite;
+use crate::sys;
+use crate::sys::clock;
 use crate::sys::signals::Signal;
-use crate::sys::{self, clock};
 use crate::time::{Mono, Now};
 
 /// What the command line says.

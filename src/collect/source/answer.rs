@@ -1,12 +1,13 @@
 //! What a source makes of the answer line.
 
 use super::change::Afterwards;
+use super::v2::Framed;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
+use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{Generation, LocalCopy, Origin};
-use crate::collect::event::{Event, Loss, Why};
-use crate::collect::framed::Framed;
-use crate::collect::trouble::{Protocol, Trouble};
+use crate::collect::error::{Protocol, Trouble};
+use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;

@@ -3,10 +3,10 @@
 
 use super::{Context, Phase, Source};
 use crate::collect::copy::Finished;
+use crate::collect::error::{Protocol, Trouble};
 use crate::collect::event::Event;
-use crate::collect::trouble::{Protocol, Trouble};
 use crate::store::WriteStore;
-use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::frame::{self, ErrorCode, Frame};
 use crate::wire::receiver::{Piece, Receiver};
 
 /// What of an answer has come.
@@ -123,7 +123,7 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), Trouble
             .small(|frame| match frame {
                 // The server is still computing.
                 Frame::Alive { .. } => Ok(Heard::Nothing),
-                Frame::Digest { size, md5, .. } => Ok(Heard::Digest(size, md5)),
+                Frame::Digest(frame::Digest { size, md5, .. }) => Ok(Heard::Digest(size, md5)),
                 Frame::Error { code, .. } => Ok(match code {
                     ErrorCode::NoSuchFile | ErrorCode::Gone => Heard::Gone,
                     _ => Heard::Refused,

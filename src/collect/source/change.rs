@@ -7,11 +7,12 @@ use std::path::Path;
 
 use super::ask::TOO_MANY;
 use super::{Context, Source};
+use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{
     Changed, Fault, Finished, Generation, LocalCopy, Means, Progress, Syncs,
 };
-use crate::collect::event::{Event, Loss, Why};
-use crate::collect::trouble::Trouble;
+use crate::collect::error::Trouble;
+use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;

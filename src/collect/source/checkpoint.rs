@@ -3,7 +3,7 @@
 
 use super::{Context, Source};
 use crate::collect::copy::LocalCopy;
-use crate::collect::trouble::Trouble;
+use crate::collect::error::Trouble;
 use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
 use crate::store::WriteStore;
 
@@ -50,7 +50,7 @@ impl<F> Source<F> {
 mod tests {
     use std::path::Path;
 
-    use crate::collect::pointer::{self, BootId, Pointer};
+    use crate::collect::copy::pointer::{self, BootId, Pointer};
     use crate::collect::source::Closed;
     use crate::collect::source::tests::Rig;
     use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};

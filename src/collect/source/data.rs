@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
+use super::v2::{Framed, Outcome};
 use super::{Context, Phase, Purpose, Source};
-use crate::collect::audit::Verdict;
 use crate::collect::copy::Fault;
+use crate::collect::error::Trouble;
 use crate::collect::event::Event;
-use crate::collect::framed::{Framed, Outcome};
-use crate::collect::repair::{self, Repair};
-use crate::collect::trouble::Trouble;
+use crate::collect::finished::heal::{self, Repair};
+use crate::collect::finished::queue::Verdict;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -218,7 +218,7 @@ impl<F> Source<F> {
                 Ok(None) => {}
                 Err(trouble) => {
                     let finished = repair.finished().clone();
-                    self.end_repair(repair::Outcome::Postponed(finished), cx);
+                    self.end_repair(heal::Outcome::Postponed(finished), cx);
                     self.fail(trouble, cx);
                 }
             }
@@ -334,13 +334,13 @@ impl<F> Source<F> {
 
     fn end_repair<S: WriteStore<File = F>>(
         &mut self,
-        outcome: repair::Outcome,
+        outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
         self.repair = None;
         self.retry_now(cx.now.mono);
         match outcome {
-            repair::Outcome::Healed {
+            heal::Outcome::Healed {
                 path,
                 from,
                 kept,
@@ -363,16 +363,16 @@ impl<F> Source<F> {
                 };
                 (cx.events)(&self.config, verified);
             }
-            repair::Outcome::Hopeless { path, why } => {
-                repair::clear_away(&path, cx.store);
+            heal::Outcome::Hopeless { path, why } => {
+                heal::clear_away(&path, cx.store);
                 self.note_difference(&path, why, cx);
             }
-            repair::Outcome::Postponed(finished) => {
-                repair::clear_away(&finished.path, cx.store);
+            heal::Outcome::Postponed(finished) => {
+                heal::clear_away(&finished.path, cx.store);
                 let again_at = cx.now.mono.plus_ms(HEAL_AGAIN_MS);
                 self.audit.postpone(finished, again_at);
             }
-            repair::Outcome::Foreign(path) => {
+            heal::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);
                 (cx.events)(&self.config, Event::Unverified { path, why });
             }

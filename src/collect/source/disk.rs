@@ -3,7 +3,7 @@
 
 use super::{Context, Source};
 use crate::collect::copy::{Fault, Paths};
-use crate::collect::trouble::Trouble;
+use crate::collect::error::Trouble;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
@@ -74,7 +74,7 @@ const EIO: i32 = 5;
 mod tests {
     use std::path::Path;
 
-    use crate::collect::pointer::{BootId, Pointer};
+    use crate::collect::copy::pointer::{BootId, Pointer};
     use crate::collect::source::tests::Rig;
     use crate::limits::CHECKPOINT_MS;
     use crate::store::WriteStore;

@@ -1,13 +1,13 @@
 //! What a source asks its server.
 
 use super::{Asked, Context, Doubt, Purpose, Source};
-use crate::collect::backoff::Random;
 use crate::collect::config::{History, Proto};
 use crate::collect::copy::{Finished, Generation, LocalCopy};
-use crate::collect::trouble::Trouble;
+use crate::collect::error::Trouble;
 use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
 use crate::mutation::{self, Mutation};
+use crate::random::Random;
 use crate::store::WriteStore;
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};

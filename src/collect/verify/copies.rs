@@ -6,13 +6,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Verdict;
-use crate::collect::backoff::Random;
 use crate::collect::config::SourceConfig;
+use crate::collect::copy::pointer::{Pointer, PointerFault, RotatedSuffix};
 use crate::collect::copy::{Fault, Paths};
 use crate::collect::event::Event;
-use crate::collect::pointer::{Pointer, PointerFault, RotatedSuffix};
 use crate::ids::{FileId, Inode};
 use crate::limits::{GAPS_MAX_LEN, POINTER_MAX_LEN};
+use crate::random::Random;
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::escape::OneLine;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
@@ -446,7 +446,7 @@ mod tests {
         let pending = |old: u64| {
             let suffix = RotatedSuffix::new("20261122132956", 0).unwrap();
             let pointer = Pointer {
-                pending: Some(Box::new(crate::collect::pointer::Pending {
+                pending: Some(Box::new(crate::collect::copy::pointer::Pending {
                     local: FileId {
                         device: 1,
                         inode: Inode(old),

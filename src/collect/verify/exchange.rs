@@ -4,13 +4,13 @@
 //! can make it last for ever: silence has deadlines, and what is sent without being an answer is counted.
 
 use super::Verdict;
+use crate::collect::error::{Protocol, Trouble};
 use crate::collect::source::Closed;
-use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN, VERIFY_IDLE_MS};
 use crate::time::Mono;
 use crate::wire::escape::Escaped;
-use crate::wire::frame::{BadFrame, ErrorCode, Frame};
+use crate::wire::frame::{self, BadFrame, ErrorCode, Frame};
 use crate::wire::line::{LineBuf, Progress};
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::reply::{Mark, Reply};
@@ -231,7 +231,7 @@ impl Receiving {
             Frame::Error { code, text } => Err(refusal(code, text)),
             _ if refused => Err(broken(Protocol::Order)),
             Frame::Alive { .. } => Ok(Heard::Nothing),
-            Frame::Digest { inode, size, md5 } if op == Op::Digest => {
+            Frame::Digest(frame::Digest { inode, size, md5 }) if op == Op::Digest => {
                 let md5 = md5.ok_or(Verdict::Refused {
                     why: "its digests are of a kind that is not known here".into(),
                     for_now: false,

@@ -5,10 +5,10 @@
 //! running collector is not disturbed. What it appends meanwhile does not matter, because a copy is what it was when
 //! it was opened; where it rotated meanwhile, the comparison begins again.
 
+mod bisect;
 mod check;
 mod copies;
 mod exchange;
-mod search;
 mod verdict;
 
 pub use check::{Check, Context};

@@ -5,7 +5,7 @@ use std::io;
 
 use super::Which;
 use crate::collect::copy::Fault;
-use crate::collect::trouble::Trouble;
+use crate::collect::error::Trouble;
 use crate::wire::md5::Hex;
 
 /// The outcome for one copy.

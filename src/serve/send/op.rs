@@ -213,11 +213,11 @@ impl<F> Job<F> {
                 let Some(md5) = digest.finished(*size) else {
                     return Ok(false);
                 };
-                let frame = Frame::Digest {
+                let frame = Frame::Digest(frame::Digest {
                     inode: stat.id.inode,
                     size: *size,
                     md5: Some(md5),
-                };
+                });
                 self.out.extend_from_slice(&frame.to_bytes());
                 Ok(true)
             }

@@ -59,14 +59,7 @@ pub enum Frame<'a> {
     /// See [`kind::NEXT`].
     Next(Next),
     /// See [`kind::DIGEST`].
-    Digest {
-        /// The generation.
-        inode: Inode,
-        /// How many bytes of it, from its start, the digest is of.
-        size: u64,
-        /// Their MD5; `None` if it is a digest of another kind, or none.
-        md5: Option<[u8; 16]>,
-    },
+    Digest(Digest),
     /// See [`kind::ERROR`].
     Error {
         /// What sort of error.
@@ -74,6 +67,17 @@ pub enum Frame<'a> {
         /// The reason, for a person.
         text: &'a [u8],
     },
+}
+
+/// The digest of a generation, told by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digest {
+    /// The generation.
+    pub inode: Inode,
+    /// How many bytes of it, from its start, the digest is of.
+    pub size: u64,
+    /// Their MD5; `None` if it is a digest of another kind, or none.
+    pub md5: Option<[u8; 16]>,
 }
 
 /// A generation is complete.
@@ -251,11 +255,11 @@ impl<'a> Frame<'a> {
                 }
                 kind::NEXT
             }
-            Frame::Digest { inode, size, md5 } => {
-                put(&inode.0.to_be_bytes());
-                put(&size.to_be_bytes());
-                put(&[u8::from(md5.is_some())]);
-                put(&md5.unwrap_or_default());
+            Frame::Digest(digest) => {
+                put(&digest.inode.0.to_be_bytes());
+                put(&digest.size.to_be_bytes());
+                put(&[u8::from(digest.md5.is_some())]);
+                put(&digest.md5.unwrap_or_default());
                 kind::DIGEST
             }
             Frame::Error { code, text } => {
@@ -396,7 +400,7 @@ impl<'a> Fields<'a> {
         let inode = self.inode()?;
         let size = self.u64()?;
         let md5 = self.md5()?;
-        self.finish(Frame::Digest { inode, size, md5 })
+        self.finish(Frame::Digest(Digest { inode, size, md5 }))
     }
 
     fn error(mut self) -> Result<Frame<'a>, BadFrame> {

@@ -25,16 +25,16 @@ fn samples() -> Vec<Frame<'static>> {
             mtime_ns: 3,
             after_gap: true,
         }),
-        Frame::Digest {
+        Frame::Digest(Digest {
             inode: Inode(9),
             size: 1 << 40,
             md5: Some([1; 16]),
-        },
-        Frame::Digest {
+        }),
+        Frame::Digest(Digest {
             inode: Inode(9),
             size: 3,
             md5: None,
-        },
+        }),
         Frame::Error {
             code: ErrorCode::NotServed,
             text: b"it is not in %files",

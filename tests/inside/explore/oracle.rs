@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::peer::Generation;
 use super::world::{STAMP, Scenario};
-use crate::collect::pointer::Pointer;
+use crate::collect::copy::pointer::Pointer;
 use crate::inside::model::Disk;
 
 /// The local files of one source.

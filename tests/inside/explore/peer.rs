@@ -231,11 +231,11 @@ impl Peer {
         };
         let generation = &self.generations[at];
         let mut session = self.session(Mode::Short, Mark::Found, at, 0, Some(self.terms(at, 0)));
-        let digest = Frame::Digest {
+        let digest = Frame::Digest(frame::Digest {
             inode: Inode(generation.inode),
             size: generation.bytes.len() as u64,
             md5: Some(generation.md5()),
-        };
+        });
         session.ready.extend_from_slice(&digest.to_bytes());
         session
     }

@@ -1,9 +1,9 @@
 //! What is explored: everything that the local files of a source go through.
 
-use super::peer::Step::{self, *};
-use super::peer::{self, Dialect};
+use super::peer::Step::*;
+use super::peer::{self, Dialect, Step};
 use super::world::{Fails, Scenario};
-use crate::collect::pointer::{BootId, Pointer, Token};
+use crate::collect::copy::pointer::{BootId, Pointer, Token};
 use crate::ids::Inode;
 
 /// All scenarios, with boxes that speak this.

@@ -5,12 +5,12 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::peer::{Dialect, Output, Peer, Session, Step};
-use crate::collect::backoff::Random;
 use crate::collect::config::{Config, SourceConfig};
+use crate::collect::copy::pointer::BootId;
 use crate::collect::event::Event;
-use crate::collect::pointer::BootId;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::inside::model::{Disk, Handle, Hook, Model};
+use crate::random::Random;
 use crate::time::{Mono, Now, Wall};
 
 /// What is explored: some sources, what their boxes do, and the disk that everything begins with.

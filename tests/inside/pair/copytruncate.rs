@@ -2,7 +2,7 @@
 
 use super::Pair;
 use super::log::Style;
-use crate::collect::backoff::Random;
+use crate::random::Random;
 
 // While connected.
 

@@ -6,7 +6,7 @@ use crate::collect::source::Closed;
 use crate::ids::Inode;
 use crate::limits::{CANDIDATES_MAX, NEXTS_IN_A_ROW_MAX};
 use crate::wire::frame::{
-    DATA_MAX, End, ErrorCode, Frame, HEADER_LEN, Next, OPTIONAL, Reason, kind, seal,
+    DATA_MAX, Digest, End, ErrorCode, Frame, HEADER_LEN, Next, OPTIONAL, Reason, kind, seal,
 };
 use crate::wire::md5::Md5;
 
@@ -469,11 +469,11 @@ fn a_digest_belongs_to_the_generation_it_names() {
         let mut victim = Victim::streaming();
         victim.hear(&end(3, None));
         victim.hear(&next(8));
-        let digest = Frame::Digest {
+        let digest = Frame::Digest(Digest {
             inode: Inode(inode),
             size,
             md5: Some(md5(GOOD)),
-        };
+        });
         victim.hear(&digest.to_bytes());
         while victim.pair.source.has_work() {
             victim
@@ -494,11 +494,11 @@ fn digests_may_come_late_and_in_any_order() {
     victim.hear(&end(2, None));
     victim.hear(&next(7));
     for (inode, bytes) in [(7, GOOD), (8, b"xy")] {
-        let digest = Frame::Digest {
+        let digest = Frame::Digest(Digest {
             inode: Inode(inode),
             size: bytes.len() as u64,
             md5: Some(md5(bytes)),
-        };
+        });
         victim.hear(&digest.to_bytes());
     }
     while victim.pair.source.has_work() {

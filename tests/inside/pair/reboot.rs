@@ -2,7 +2,7 @@
 //! or earlier, or in bytes that nobody wrote.
 
 use super::Pair;
-use crate::collect::pointer::{BootId, Pointer};
+use crate::collect::copy::pointer::{BootId, Pointer};
 use crate::mutation::{self, Mutation};
 
 /// What a file system makes of the last bytes of a file.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Pair;
 use super::link::{End, Line};
 use super::log::Style;
-use crate::collect::backoff::Random;
+use crate::random::Random;
 use crate::wire::proof::START_LEN;
 
 const SEEDS: u64 = 200;

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Pace;
-use super::machines;
 use super::net::{End, Line};
 use super::rotator::Step;
 use super::world::World;
-use crate::collect::backoff::Random;
+use super::{Pace, machines};
+use crate::random::Random;
 
 /// Something that happens again and again, to a site, a log of it, or a source.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

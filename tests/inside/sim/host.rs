@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Open};
-use crate::collect::backoff::Random;
 use crate::collect::config::{Config, SourceConfig};
+use crate::collect::copy::pointer::BootId;
 use crate::collect::event::{Event, State};
-use crate::collect::pointer::BootId;
 use crate::collect::source::{Context, Periods, Source};
 use crate::collect::status::{Action, ServerIndex, Servers};
 use crate::inside::model::{Handle, Model};
+use crate::random::Random;
 use crate::time::{Civil, Mono, Now, Wall};
 
 pub struct Host {

@@ -33,7 +33,7 @@ use self::site::Site;
 use self::trace::Trace;
 use self::world::World;
 use super::fake::Fake;
-use crate::collect::backoff::Random;
+use crate::random::Random;
 
 /// Seeds of every `cargo test`, over all tests that share them.
 const SEEDS: u64 = 200;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::host::Feed;
 use super::log::{Generation, Log, ends};
 use super::world::World;
-use crate::collect::pointer::Pointer;
+use crate::collect::copy::pointer::Pointer;
 use crate::wire::frame::DATA_MAX;
 
 /// A copy as it stands on the disk of the log host.

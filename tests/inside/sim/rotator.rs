@@ -2,8 +2,8 @@
 
 use super::disk::Disk;
 use super::log::Log;
-use crate::collect::backoff::Random;
 use crate::inside::fake::Fake;
+use crate::random::Random;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rotator {

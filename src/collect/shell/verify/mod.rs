@@ -3,27 +3,28 @@
 //! It owns a fixed number of places, each of which holds one check and its socket. What a check does next is for
 //! [`crate::collect::verify`] to decide.
 
-mod place;
 mod progress;
+mod slot;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use self::place::Place;
 use self::progress::Progress;
-use super::names::look_up;
-use crate::collect::backoff::Random;
+use self::slot::Place;
+use super::resolver::look_up;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::verify::{Check, Context, copies_of, gaps_of};
 use crate::limits::{CHUNK_LEN, VERIFY_PER_SERVER_MAX};
+use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, Reactor};
 use crate::store::real::RealRead;
+use crate::sys;
+use crate::sys::clock;
 use crate::sys::signals::Signal;
-use crate::sys::{self, clock};
 use crate::time::{Mono, Now};
 use crate::wire::escape::{Escaped, OneLine};
 

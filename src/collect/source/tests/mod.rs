@@ -694,11 +694,11 @@ fn a_late_digest_counts_only_for_the_generation_it_names() {
     for (inode, size) in [(6, 3), (7, 2), (7, 3)] {
         let mut of_abc = md5::Md5::new();
         of_abc.update(b"abc");
-        let digest = Frame::Digest {
+        let digest = Frame::Digest(frame::Digest {
             inode: Inode(inode),
             size,
             md5: Some(of_abc.finish()),
-        };
+        });
         rig.receive(&digest.to_bytes());
         rig.work();
         let is_checked = rig.said().iter().any(|text| text.starts_with("verified"));

@@ -56,7 +56,7 @@ impl Rig {
     fn answers(&mut self, size: u64, md5: Option<[u8; 16]>) {
         self.receive(ANSWERS_7);
         let inode = Inode(99);
-        self.receive(&Frame::Digest { inode, size, md5 }.to_bytes());
+        self.receive(&Frame::Digest(frame::Digest { inode, size, md5 }).to_bytes());
     }
 
     fn refuses(&mut self, code: ErrorCode) {
@@ -239,11 +239,11 @@ fn a_digest_of_an_unknown_kind_is_told_once_and_no_fault() {
     rig.follows();
 
     let mut rig = Rig::finished(b"abc", None);
-    let late = Frame::Digest {
+    let late = Frame::Digest(frame::Digest {
         inode: Inode(7),
         size: 3,
         md5: None,
-    };
+    });
     rig.receive(&late.to_bytes());
     rig.receive(&data_frame(0, b"x"));
     assert_eq!(rig.local(), b"x");

@@ -10,17 +10,17 @@
 use std::io;
 use std::rc::Rc;
 
+use super::bisect::{Found, Search};
 use super::copies::{Held, is_kept, may_appear};
 use super::exchange::{Exchange, Heard, broken};
-use super::search::{Found, Search};
 use super::verdict::More;
 use super::{Copy, Verdict};
-use crate::collect::backoff::Random;
 use crate::collect::config::{Proto, SourceConfig};
+use crate::collect::error::{Protocol, Trouble};
 use crate::collect::source::Closed;
-use crate::collect::trouble::{Protocol, Trouble};
 use crate::ids::Inode;
 use crate::limits::{VERIFY_ATTEMPTS_MAX, VERIFY_RETRY_MS};
+use crate::random::Random;
 use crate::store::ReadStore;
 use crate::time::Mono;
 use crate::wire::classic::{KEEP_ALIVE, MASKED};

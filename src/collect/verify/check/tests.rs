@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::collect::config::Config;
-use crate::collect::pointer::{Pointer, Token};
+use crate::collect::copy::pointer::{Pointer, Token};
 use crate::collect::verify::{Which, copies_of};
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::VERIFY_IDLE_MS;
@@ -215,7 +215,9 @@ fn digest(bytes: &[u8]) -> Vec<u8> {
 
 fn digest_of(inode: Inode, size: u64, bytes: &[u8]) -> Vec<u8> {
     let md5 = Some(Md5::new().update(bytes).finish());
-    Frame::Digest { inode, size, md5 }.to_bytes().to_vec()
+    Frame::Digest(frame::Digest { inode, size, md5 })
+        .to_bytes()
+        .to_vec()
 }
 
 fn sealed(kind: u8, payload: &[&[u8]]) -> Vec<u8> {

@@ -544,11 +544,11 @@ impl<F> Chain<F> {
             && self.head.is_empty()
             && let Some(late) = self.late.take()
         {
-            self.say(Frame::Digest {
+            self.say(Frame::Digest(frame::Digest {
                 inode: late.inode,
                 size: late.size,
                 md5: Some(md5),
-            });
+            }));
         }
     }
 

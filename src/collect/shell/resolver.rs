@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use mio::unix::pipe::{self, Receiver, Sender};
 use mio::{Interest, Registry};
 
-use crate::collect::backoff::{Backoff, Random};
+use crate::backoff::Backoff;
 use crate::collect::config::{Address, SourceConfig};
 use crate::limits::{LOOKUP_NEWS_MS, LOOKUPS_MAX};
+use crate::random::Random;
 use crate::reactor::token::Token;
 use crate::sys::aside::Aside;
 use crate::time::Mono;

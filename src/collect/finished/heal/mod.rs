@@ -6,8 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Finished, is_shortage};
-use super::trouble::{Protocol, Trouble};
+use crate::collect::copy::{Finished, is_shortage};
+use crate::collect::error::{Protocol, Trouble};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::{Kind, WriteStore};
 use crate::wire::crc32::Crc32;
@@ -75,7 +75,7 @@ struct Tally {
 
 /// Blocks of the file that are compared.
 #[derive(Clone, Copy)]
-pub(super) struct Blocks {
+pub(in crate::collect) struct Blocks {
     pub start: u64,
     pub len: u64,
     pub end: u64,
@@ -448,7 +448,7 @@ impl<F> Repair<F> {
 
     fn unusable(&mut self, error: io::Error) -> Trouble {
         self.is_short = is_shortage(&error);
-        Trouble::Files(super::copy::Fault::System {
+        Trouble::Files(crate::collect::copy::Fault::System {
             operation: "heal",
             path: self.finished.path.clone(),
             error,

@@ -5,12 +5,12 @@
 //! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
 
 use super::data::FAR_MS;
+use super::end_check::{Finding, TailCheck, equal_bytes};
 use super::{Asked, Context, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
+use crate::collect::error::Trouble;
 use crate::collect::event::Event;
-use crate::collect::tail::{Finding, TailCheck, equal_bytes};
-use crate::collect::trouble::Trouble;
 use crate::ids::Inode;
 use crate::limits::TAIL_OVERLAP_LEN;
 use crate::store::WriteStore;

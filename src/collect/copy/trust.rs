@@ -7,9 +7,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::fault::{Fault, system};
+use super::error::{Fault, system};
+use super::pointer::{self, BootId, Pointer};
 use super::{COPY_LEN, LocalCopy, Means};
-use crate::collect::pointer::{self, BootId, Pointer};
 use crate::limits::POINTER_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;

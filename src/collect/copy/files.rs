@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
-use super::fault::{Fault, Found, system};
+use super::error::{Fault, Found, system};
+use super::loss::{Loss, Why};
+use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
 use super::{Generation, Live, LocalCopy, Paths};
-use crate::collect::event::{Loss, Why};
-use crate::collect::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};

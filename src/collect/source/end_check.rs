@@ -3,8 +3,8 @@
 //! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
 //! no checksum of the server fits, all bytes are asked for.
 
-use super::copy::{LocalCopy, Means};
-use super::trouble::{Protocol, Trouble};
+use crate::collect::copy::{LocalCopy, Means};
+use crate::collect::error::{Protocol, Trouble};
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::WriteStore;
 use crate::wire::classic;

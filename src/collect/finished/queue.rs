@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-use super::copy::{Finished, is_shortage};
-use super::framed::LateDigest;
+use crate::collect::copy::{Finished, is_shortage};
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
+use crate::wire::frame;
 use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
@@ -104,7 +104,7 @@ impl<F> Audit<F> {
 
     /// The digest of a copy that was finished without one. Returns the copy if it is no digest to compare with.
     #[must_use]
-    pub fn add_digest(&mut self, digest: LateDigest) -> Option<Finished> {
+    pub fn add_digest(&mut self, digest: frame::Digest) -> Option<Finished> {
         let is_it =
             |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
         let copies = self.copies.as_mut()?;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::collect::event::Loss;
-use crate::collect::pointer::PointerFault;
+use super::loss::Loss;
+use super::pointer::PointerFault;
 
 /// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
 #[derive(Clone, PartialEq, Eq, Debug)]

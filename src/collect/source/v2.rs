@@ -3,14 +3,15 @@
 //! It owns the order of things: DATA at the end of the copy and nowhere else, END at its size, NEXT only after END. A
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
-use super::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
-use super::event::{Event, Loss, Why};
-use super::trouble::{Protocol, Trouble};
+use crate::collect::copy::loss::{Loss, Why};
+use crate::collect::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
+use crate::collect::error::{Protocol, Trouble};
+use crate::collect::event::Event;
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{End, Frame, Next, Reason};
+use crate::wire::frame::{self, End, Frame, Next, Reason};
 use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
@@ -56,18 +57,7 @@ pub enum Outcome {
         before_gap: bool,
     },
     /// The digest of a generation that was finished without one.
-    Digest(LateDigest),
-}
-
-/// The digest of a generation, told after its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LateDigest {
-    /// The generation.
-    pub inode: crate::ids::Inode,
-    /// How many bytes of it the digest is of.
-    pub size: u64,
-    /// The digest; `None` if it is one of a kind that is not known here.
-    pub md5: Option<[u8; 16]>,
+    Digest(frame::Digest),
 }
 
 impl Framed {
@@ -273,7 +263,7 @@ enum Step {
     Alive(u64),
     End(End),
     Next(Next),
-    Digest(LateDigest),
+    Digest(frame::Digest),
     Refused(Box<str>),
 }
 
@@ -283,7 +273,7 @@ impl Step {
             Frame::Alive { size } => Step::Alive(size),
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
-            Frame::Digest { inode, size, md5 } => Step::Digest(LateDigest { inode, size, md5 }),
+            Frame::Digest(digest) => Step::Digest(digest),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -4,8 +4,8 @@ use std::io;
 
 use super::Verdict;
 use super::exchange::broken;
-use crate::collect::repair::Blocks;
-use crate::collect::trouble::Protocol;
+use crate::collect::error::Protocol;
+use crate::collect::finished::heal::Blocks;
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;

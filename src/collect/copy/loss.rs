@@ -1,0 +1,51 @@
+//! What was lost, in the words of the event and of the record.
+
+use std::fmt;
+
+use crate::ids::Inode;
+
+/// What will never be here: in the record of losses it has the same words as in the event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// The last generation before it that we hold.
+    pub inode: Inode,
+    /// What we hold of that.
+    pub offset: u64,
+    /// How many bytes are missing at the least, where the server told.
+    pub at_least: Option<u64>,
+    /// How it came.
+    pub why: Why,
+}
+
+/// How something was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The server does not have the rest of the generation any more, or not all that came after it.
+    Gone,
+    /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
+    Changed,
+    /// What came after the generation went while the server was sending it.
+    Overtaken,
+    /// A power cut or a failed write here left zeros in its place, and the server does not have the generation any more.
+    Zeros,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lost {}:{}, ", self.inode, self.offset)?;
+        match self.at_least {
+            Some(len) => write!(f, "at least {len} bytes: ")?,
+            None => f.write_str("unknown how many bytes: ")?,
+        }
+        f.write_str(match self.why {
+            Why::Gone => "the server does not have what follows any more",
+            Why::Changed => {
+                "the server's file of that inode does not begin with what is held: it was cut, written anew or is another one, or the copy here was changed"
+            }
+            Why::Overtaken => "what follows went before the server could send it",
+            Why::Zeros => {
+                "a power cut or a failure of the disk here left zeros in their place, and the server does not have them any more"
+            }
+        })
+    }
+}
