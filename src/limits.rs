@@ -1,6 +1,8 @@
 //! Every capacity and period that is not configured, one constant each, with its reason.
 //! Reaching one of them is an ordinary event with a name, never a panic.
 
+// The wire: what both sides of a connection rely on.
+
 /// Longest path of a served or fetched file, in bytes: a request line has to hold it beside two numbers.
 pub const PATH_MAX_LEN: usize = 512;
 
@@ -9,24 +11,6 @@ pub const REQUEST_MAX_LEN: usize = 1024;
 
 /// Longest answer line a collector reads, newline included.
 pub const REPLY_MAX_LEN: usize = 256;
-
-/// Longest pointer record, newline included: one write that a file system keeps whole.
-pub const POINTER_MAX_LEN: usize = 256;
-
-/// How long a peer may take to send its request line.
-pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
-
-/// The same for one for which there is no place: it is there only to be told so.
-pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
-
-/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
-pub const TURNED_AWAY_MAX: usize = 8;
-
-/// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
-pub const CANDIDATES_MAX: usize = 64;
-
-/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the server.
-pub const GLOB_ENTRIES_MAX: usize = 65_536;
 
 /// Bytes read from a file and written to a socket at once, and the reverse.
 pub const CHUNK_LEN: usize = 64 * 1024;
@@ -37,68 +21,25 @@ pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
 const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 
-/// Generations whose last write the server remembers, over all files.
-pub const SIGHTINGS_MAX: usize = 64;
+// Both daemons: configuration and deadlines.
 
-/// Clients remembered as dropped because of a truncation.
-pub const TRUNCATIONS_MAX: usize = 32;
-
-/// The longest a collector waits between two tries, unless it is told to wait longer.
-pub const RETRY_MAX_MS: u64 = 60_000;
-
-/// The least a collector waits after a connection that brought something; as much again at random.
-pub const RETRY_AT_ONCE_MS: u64 = 50;
-
-/// Rotated names tried within one second before giving up.
-pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
-
-/// After so many silent closes in a row the collector asks with inode 0 to learn why.
-pub const SILENT_CLOSES_MAX: u8 = 2;
-// The collector's configuration and status files.
+/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
+pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Most faults of one configuration that are told; the rest is a number.
 pub const CONFIG_FAULTS_MAX: usize = 20;
 
-/// Longest host name in a configuration: the most that the domain name system can carry.
-pub const HOST_NAME_MAX_LEN: usize = 253;
+/// How long it may be busy with deadlines, of which thousands may come together.
+pub const DEADLINES_MS: u64 = 2;
 
-/// Longest name of a local or pointer file, without its directory: file systems end at 255, and the stamps of rotated
-/// and rescued copies and `.tmp` are put behind it.
-pub const LOCAL_NAME_MAX_LEN: usize = 200;
+/// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that those of many idle
+/// connections come together.
+pub const DEADLINES_EXACT_MS: u64 = 5_000;
 
-/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to fit.
-pub const LOCAL_PATH_MAX_LEN: usize = 4000;
+/// All deadlines that need not be exact lie on multiples of this.
+pub const DEADLINES_GRID_MS: u64 = 1_000;
 
-/// How often status files are touched: readers are promised 50 s, and a busy turn may come late.
-pub const STATUS_TOUCH_MS: u64 = 45_000;
-
-/// How long a status file that could not be written waits for the next attempt.
-pub const STATUS_RETRY_MS: u64 = 5_000;
-
-const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH_MS);
-const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
-// The SNMP helper.
-
-/// Most parts of an object identifier: SNMP's own limit.
-pub const OID_PARTS_MAX: usize = 128;
-
-/// Longest object identifier as text: a dot and at most ten digits for each part.
-pub const OID_TEXT_MAX_LEN: usize = OID_PARTS_MAX * 11;
-
-/// Longest line the SNMP helper reads; only a line with an object identifier has to fit.
-pub const SNMP_LINE_MAX_LEN: usize = 1536;
-
-/// Longest value snmpd takes from a helper; it cuts what is longer in two and reads the rest as the next answer.
-pub const SNMP_VALUE_MAX_LEN: usize = 4094;
-
-/// Longest answer of the SNMP helper: the identifier's line, the type's line and the value's.
-pub const SNMP_REPLY_MAX_LEN: usize = OID_TEXT_MAX_LEN + 1 + 7 + SNMP_VALUE_MAX_LEN + 1;
-
-const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);
 // The server's configuration and its globs.
-
-/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
-pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Most clients that can be configured: each takes two descriptors.
 pub const CLIENTS_MAX: usize = 20_000;
@@ -112,25 +53,51 @@ pub const GLOB_PATTERNS_MAX: usize = 64;
 /// Longest path a glob can find, in bytes: no system call takes a longer one.
 pub const GLOB_PATH_MAX_LEN: usize = 4095;
 
+/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the server.
+pub const GLOB_ENTRIES_MAX: usize = 65_536;
+
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
 pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 
-/// Lines about its clients that a server says in a minute: anybody can have himself refused a thousand times a second.
-pub const PEER_LINES_MAX: u32 = 30;
+// The server's clients.
+
+/// How long a peer may take to send its request line.
+pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+
+/// The same for one for which there is no place: it is there only to be told so.
+pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
+
+/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
+pub const TURNED_AWAY_MAX: usize = 8;
+
+/// Connections that a server accepts in one turn of its loop.
+pub const ACCEPTED_AT_ONCE: usize = 64;
 
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 
-/// Generations of one file that are watched for late writers, the live one included.
-pub const WATCHES_PER_FILE_MAX: usize = 4;
+/// Lines about its clients that a server says in a minute: anybody can have himself refused a thousand times a second.
+pub const PEER_LINES_MAX: u32 = 30;
+
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+pub const UNSENT_MAX: u32 = 128 * 1024;
+
+/// How long it may send, in one turn, to clients that take more than one chunk.
+pub const SEND_MS: u64 = 3;
+
+// The server's search for files.
+
+/// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
+pub const CANDIDATES_MAX: usize = 64;
 
 /// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
 pub const LOOKS_MAX: usize = 8;
 
-const _: () = assert!(LOOKS_MAX >= 2);
-
 /// Steps of a walk through directories that are taken at once, each at most two system calls.
 pub const WALKED_AT_ONCE: usize = 16;
+
+/// Rotated files whose content is looked at at once, each some twenty system calls.
+pub const JUDGED_AT_ONCE: usize = 1;
 
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
@@ -138,62 +105,46 @@ pub const SEARCH_MS: u64 = 2;
 /// How long it may search and compute together: with one part more, others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
-/// How long it may send, in one turn, to clients that take more than one chunk.
-pub const SEND_MS: u64 = 3;
+/// Generations whose last write the server remembers, over all files.
+pub const SIGHTINGS_MAX: usize = 64;
 
+/// Clients remembered as dropped because of a truncation.
+pub const TRUNCATIONS_MAX: usize = 32;
+
+const _: () = assert!(LOOKS_MAX >= 2);
 const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
+const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
 
-/// How long it may be busy with deadlines, of which thousands may come together.
-pub const DEADLINES_MS: u64 = 2;
+// The server's files on their way.
 
-/// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that those of many idle
-/// connections come together.
-pub const DEADLINES_EXACT_MS: u64 = 5_000;
+/// Generations of one file that are watched for late writers, the live one included.
+pub const WATCHES_PER_FILE_MAX: usize = 4;
 
-/// All deadlines that need not be exact lie on multiples of this.
-pub const DEADLINES_GRID_MS: u64 = 1_000;
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
+/// never opens the new file must not keep it away for ever.
+pub const DRAIN_MAX_MS: u64 = 600_000;
 
 /// Bytes that a client may lack while the digest is taken in passing. What a larger backlog brings is digested when
 /// there is nothing to send: the digest costs more than all the rest.
 pub const DIGESTED_AT_ONCE_LEN: u64 = 1024 * 1024;
 
-/// Connections that a server accepts in one turn of its loop.
-pub const ACCEPTED_AT_ONCE: usize = 64;
+// The collector's local files.
 
-/// Rotated files whose content is looked at at once, each some twenty system calls.
-pub const JUDGED_AT_ONCE: usize = 1;
+/// Longest pointer record, newline included: one write that a file system keeps whole.
+pub const POINTER_MAX_LEN: usize = 256;
 
-const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
+/// Longest name of a local or pointer file, without its directory: file systems end at 255, and the stamps of rotated
+/// and rescued copies and `.tmp` are put behind it.
+pub const LOCAL_NAME_MAX_LEN: usize = 200;
 
-/// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
-/// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
-pub const NEXTS_IN_A_ROW_MAX: u16 = 2 * CANDIDATES_MAX as u16;
+/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to fit.
+pub const LOCAL_PATH_MAX_LEN: usize = 4000;
 
-/// How long generations that were named are counted together.
-pub const NEXTS_PERIOD_MS: u64 = 10_000;
+/// Rotated names tried within one second before giving up.
+pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
 
-const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize > CANDIDATES_MAX);
-
-/// Finished copies of one source that may wait for their check, or for the digest that it needs. With more the oldest
-/// is given up.
-pub const CHECKS_WAITING_MAX: usize = 128;
-
-/// After so long a finished copy is opened again for its check, if there was no descriptor or memory for it.
-pub const CHECK_AGAIN_MS: u64 = 1_000;
-
-/// After so long a copy is healed that there was no room on the disk for, or too little of something else. Each try
-/// interrupts the log's own connection.
-pub const HEAL_AGAIN_MS: u64 = 5_000;
-
-/// How long a server may take for an answer about a finished copy while it sends nothing but signs of life: enough for
-/// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
-pub const ANSWER_MAX_MS: u64 = 600_000;
-
-// All the rotated files of a server may be finished at once.
-const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
-
-/// Attempts to heal one copy before it is left as it is.
-pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+/// Bytes of the record of losses that are shown: about two thousand losses.
+pub const GAPS_MAX_LEN: usize = 64 * 1024;
 
 /// Bytes that come by classic before they are made durable and the pointer says so: as many are asked for again after a
 /// power cut, at most.
@@ -206,10 +157,29 @@ pub const CHECKPOINT_MS: u64 = 60_000;
 /// so they show whether the server's file is ours at all.
 pub const TAIL_OVERLAP_LEN: u64 = 4096;
 
-/// Bytes of the smallest block that is compared by itself when a copy is healed.
-pub const HEAL_BLOCK_LEN: u64 = 4096;
+const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
 
-// Host names.
+// The collector's connections.
+
+/// The longest a collector waits between two tries, unless it is told to wait longer.
+pub const RETRY_MAX_MS: u64 = 60_000;
+
+/// The least a collector waits after a connection that brought something; as much again at random.
+pub const RETRY_AT_ONCE_MS: u64 = 50;
+
+/// After so many silent closes in a row the collector asks with inode 0 to learn why.
+pub const SILENT_CLOSES_MAX: u8 = 2;
+
+/// How long a server may take for an answer about a finished copy while it sends nothing but signs of life: enough for
+/// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
+pub const ANSWER_MAX_MS: u64 = 600_000;
+
+/// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
+/// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
+pub const NEXTS_IN_A_ROW_MAX: u16 = 2 * CANDIDATES_MAX as u16;
+
+/// How long generations that were named are counted together.
+pub const NEXTS_PERIOD_MS: u64 = 10_000;
 
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
@@ -217,25 +187,43 @@ pub const LOOKUPS_MAX: usize = 8;
 /// How long answers are gathered before the sources hear of them.
 pub const LOOKUP_NEWS_MS: u64 = 50;
 
-// The demo.
+/// Longest host name in a configuration: the most that the domain name system can carry.
+pub const HOST_NAME_MAX_LEN: usize = 253;
 
-/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
-pub const DEMO_WAIT_MS: u64 = 8_000;
+const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize > CANDIDATES_MAX);
 
-/// The longest a demo takes as a whole, waits included.
-pub const DEMO_TOTAL_MS: u64 = 25_000;
+// The collector's finished copies.
 
-/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
-pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+/// Finished copies of one source that may wait for their check, or for the digest that it needs. With more the oldest
+/// is given up.
+pub const CHECKS_WAITING_MAX: usize = 128;
 
-const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);
+/// After so long a finished copy is opened again for its check, if there was no descriptor or memory for it.
+pub const CHECK_AGAIN_MS: u64 = 1_000;
 
-/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
-/// never opens the new file must not keep it away for ever.
-pub const DRAIN_MAX_MS: u64 = 600_000;
+/// After so long a copy is healed that there was no room on the disk for, or too little of something else. Each try
+/// interrupts the log's own connection.
+pub const HEAL_AGAIN_MS: u64 = 5_000;
 
-/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
-pub const UNSENT_MAX: u32 = 128 * 1024;
+/// Attempts to heal one copy before it is left as it is.
+pub const HEAL_ATTEMPTS_MAX: u8 = 3;
+
+/// Bytes of the smallest block that is compared by itself when a copy is healed.
+pub const HEAL_BLOCK_LEN: u64 = 4096;
+
+// All the rotated files of a server may be finished at once.
+const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
+
+// The collector's status files.
+
+/// How often status files are touched: readers are promised 50 s, and a busy turn may come late.
+pub const STATUS_TOUCH_MS: u64 = 45_000;
+
+/// How long a status file that could not be written waits for the next attempt.
+pub const STATUS_RETRY_MS: u64 = 5_000;
+
+const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH_MS);
+
 // The comparison with the server, `fetch_logs verify`.
 
 /// Connections at the same time, unless the command line says otherwise.
@@ -259,5 +247,34 @@ pub const VERIFY_IDLE_MS: u64 = 120_000;
 /// Bytes that an answer may have beyond what was asked for, signs of life included.
 pub const VERIFY_EXTRA_MAX_LEN: u64 = 64 * 1024;
 
-/// Bytes of the record of losses that are shown: about two thousand losses.
-pub const GAPS_MAX_LEN: usize = 64 * 1024;
+// The SNMP helper.
+
+/// Most parts of an object identifier: SNMP's own limit.
+pub const OID_PARTS_MAX: usize = 128;
+
+/// Longest object identifier as text: a dot and at most ten digits for each part.
+pub const OID_TEXT_MAX_LEN: usize = OID_PARTS_MAX * 11;
+
+/// Longest line the SNMP helper reads; only a line with an object identifier has to fit.
+pub const SNMP_LINE_MAX_LEN: usize = 1536;
+
+/// Longest value snmpd takes from a helper; it cuts what is longer in two and reads the rest as the next answer.
+pub const SNMP_VALUE_MAX_LEN: usize = 4094;
+
+/// Longest answer of the SNMP helper: the identifier's line, the type's line and the value's.
+pub const SNMP_REPLY_MAX_LEN: usize = OID_TEXT_MAX_LEN + 1 + 7 + SNMP_VALUE_MAX_LEN + 1;
+
+const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);
+
+// The demo.
+
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+pub const DEMO_WAIT_MS: u64 = 8_000;
+
+/// The longest a demo takes as a whole, waits included.
+pub const DEMO_TOTAL_MS: u64 = 25_000;
+
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
+const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);

@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::compare::{Generation, Naming, Pair, generations};
-use super::couple::Couple;
+use super::daemons::Couple;
 use super::failure::Failure;
 use super::log::size_of;
+use super::reading;
 use super::screen::{Grouped, Look};
+use super::show_pairs;
 use super::stage::{Gauge, Stage};
-use super::{reading, show_pairs};
 use crate::limits::DEMO_FILE_MAX_LEN;
 use crate::wire::escape::Escaped;
 

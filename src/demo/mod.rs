@@ -5,15 +5,15 @@
 //! are processes of their own (`processes`), joined by a link that the demo can cut (`relay`). What is shown goes
 //! through `screen`, and what has to go in the end belongs to `belongings`.
 
-mod belongings;
 mod compare;
-mod couple;
+mod daemons;
 mod existing;
 mod failure;
 mod latency;
 mod log;
 mod processes;
 mod relay;
+mod scratch;
 mod screen;
 mod stage;
 
@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use self::compare::{Generation, Naming, Pair, are_identical, generations};
-use self::couple::Couple;
+use self::daemons::Couple;
 pub use self::failure::Failure;
 use self::latency::{Latencies, Ms};
 use self::log::{LIVE, Log, size_of};

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use super::belongings::Belongings;
 use super::failure::Failure;
+use super::scratch::Belongings;
 use crate::wire::escape::OneLine;
 
 /// A process and what it says. It belongs to the [`Belongings`] that it was started with and ends with them.

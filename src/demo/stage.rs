@@ -7,10 +7,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::belongings::Belongings;
 use super::failure::Failure;
 use super::latency::{Latencies, Ms};
 use super::processes::Process;
+use super::scratch::Belongings;
 use super::screen::{Grouped, Screen};
 use crate::limits::{DEMO_TOTAL_MS, DEMO_WAIT_MS};
 use crate::sys::signals::{Signal, Signals};

@@ -229,7 +229,7 @@ pub(super) fn close_range(first: RawFd, last: RawFd) {
     // SAFETY: for a process that uses none of them any more. Through `syscall`, because older C libraries lack it.
     let result = cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) });
     if result.is_err() {
-        super::limits::close_each(first, last);
+        super::rlimit::close_each(first, last);
     }
 }
 

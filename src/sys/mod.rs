@@ -5,17 +5,17 @@
 //! pipe, which a handler has to find without being handed it.
 #![allow(unsafe_code)]
 
-pub mod aside;
 pub mod clock;
 pub mod cpu;
 pub mod files;
+pub mod fork;
 pub mod inotify;
-pub mod limits;
 pub mod notify;
 mod pidfile;
 mod privileges;
 pub mod process;
 mod random;
+pub mod rlimit;
 pub mod signals;
 pub mod socket;
 pub mod stdio;

@@ -65,7 +65,7 @@ pub fn listen(address: SocketAddr, _ahead: bool) -> io::Result<TcpListener> {
 
 /// Closes the descriptors from `first` to `last`.
 pub(super) fn close_range(first: RawFd, last: RawFd) {
-    super::limits::close_each(first, last);
+    super::rlimit::close_each(first, last);
 }
 
 /// Nothing tells one start of the machine from the next.

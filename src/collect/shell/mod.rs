@@ -332,7 +332,7 @@ impl Collector {
 
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
-        sys::limits::raise_descriptor_limit(descriptors_for(config.sources.len()));
+        sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.names.keep(&config.sources);
         let mut wanted = config.sources;
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));

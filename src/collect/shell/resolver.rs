@@ -11,7 +11,7 @@ use crate::collect::config::{Address, SourceConfig};
 use crate::limits::{LOOKUP_NEWS_MS, LOOKUPS_MAX};
 use crate::random::Random;
 use crate::reactor::token::Token;
-use crate::sys::aside::Aside;
+use crate::sys::fork::Aside;
 use crate::time::Mono;
 
 /// The host names of a configuration, and what is known of them.

@@ -37,7 +37,7 @@ use crate::report::Report;
 use crate::store::config_file;
 use crate::store::real::RealRead;
 use crate::sys::clock;
-use crate::sys::limits::raise_descriptor_limit;
+use crate::sys::rlimit::raise_descriptor_limit;
 use crate::sys::signals::Signal;
 use crate::time::{Mono, Now};
 

@@ -4,7 +4,6 @@
 //! A run is a seed. `FETCHLOGS_SIM_SEED=n cargo test --lib sim::a_seed -- --nocapture` replays one and prints what
 //! happens in it.
 
-mod carry;
 mod chaos;
 mod disk;
 mod host;
@@ -17,6 +16,7 @@ mod oracle;
 mod rotator;
 mod site;
 mod trace;
+mod transport;
 mod world;
 
 use std::collections::BTreeSet;

@@ -81,7 +81,7 @@ type Act<'a> = dyn FnMut(&mut Place, &mut Context<'_, RealRead>, &mut [u8]) + 'a
 impl Verification {
     /// Prepares the comparison. Host names are looked up, which may take a while.
     pub fn new(options: Options, reactor: Reactor) -> Verification {
-        sys::limits::raise_descriptor_limit(options.connections as u64 * 2 + 64);
+        sys::rlimit::raise_descriptor_limit(options.connections as u64 * 2 + 64);
         Verification {
             options,
             reactor,
