@@ -3,7 +3,9 @@
 //! The modules in reading order, each standing only on those before it:
 //!
 //! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file identities.
-//! - [`wire`]: bytes to values and back. Pure.
+//! - [`mutation`], [`random`], [`backoff`]: faults that tests plant; numbers that are spread; the wait between two tries.
+//! - [`wire`]: bytes to values and back. Pure. Of [`sys`] it uses `cpu` alone, which makes no system call: the checksum's
+//!   instructions are unsafe code, so they stand there.
 //! - [`sys`]: system calls as safe functions, the only unsafe code.
 //! - [`store`]: the file system as two narrow traits, and the real one.
 //! - [`report`]: what a daemon says about itself.
@@ -18,15 +20,22 @@
 //! under the loop, under a unit test in virtual time and under a simulator.
 
 #![deny(unsafe_code)]
+// Its readers are those who change it, and they see everything.
+#![allow(rustdoc::private_intra_doc_links)]
+// What only the other program needs is compiled, and not linked.
+#![cfg_attr(
+    not(all(feature = "gen_numbers", feature = "fetch_logs")),
+    allow(dead_code)
+)]
 
 #[cfg(not(any(feature = "gen_numbers", feature = "fetch_logs")))]
 compile_error!("choose a program: --features gen_numbers, fetch_logs or both");
 
 pub mod applets;
-pub mod backoff;
+pub(crate) mod backoff;
 pub mod collect;
 #[cfg(feature = "demo")]
-pub mod demo;
+pub(crate) mod demo;
 pub mod ids;
 #[cfg(test)]
 #[path = "../tests/inside/mod.rs"]
@@ -34,11 +43,11 @@ mod inside;
 pub mod limits;
 mod mutation;
 pub mod random;
-pub mod reactor;
-pub mod report;
+pub(crate) mod reactor;
+pub(crate) mod report;
 pub mod serve;
 pub mod snmp;
 pub mod store;
-pub mod sys;
+pub(crate) mod sys;
 pub mod time;
 pub mod wire;

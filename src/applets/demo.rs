@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::options;
 use crate::demo::{self, Failure};
 
+/// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
     name: NAME,
     about: "shows server and collector at work on this machine",

@@ -14,6 +14,7 @@ use crate::serve::config::Config;
 use crate::serve::shell::{Server, bind};
 use crate::store::config_file;
 
+/// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
     name: NAME,
     about: "serves log files to the hosts it allows",

@@ -8,6 +8,7 @@ use super::{Applet, options, seconds};
 use crate::snmp::oid::Oid;
 use crate::snmp::{self, Options};
 
+/// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
     name: NAME,
     about: "shows the status files to net-snmp (pass_persist)",

@@ -5,12 +5,12 @@
 //! [`verify`] the comparison of the copies with the servers' files on demand, [`event`], [`error`] and [`status`] what an
 //! operator gets to see.
 
-pub mod config;
+pub(crate) mod config;
 pub mod copy;
-pub mod error;
-pub mod event;
-pub mod finished;
-pub mod shell;
-pub mod source;
-pub mod status;
-pub mod verify;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod finished;
+pub(crate) mod shell;
+pub(crate) mod source;
+pub(crate) mod status;
+pub(crate) mod verify;

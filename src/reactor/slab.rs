@@ -1,7 +1,5 @@
 //! The sessions of one kind, each in a place of its own.
 
-use std::iter;
-
 use super::token::Token;
 
 /// Values in numbered places. A place that became free is used again, under the next generation, so that who still
@@ -101,22 +99,6 @@ impl<T> Slab<T> {
         }
     }
 
-    /// All values with their index and generation, by rising index.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u16, &T)> {
-        iter::zip(0.., &self.places).filter_map(|(index, place)| match &place.content {
-            Content::Taken(value) => Some((index, place.generation, value)),
-            Content::Free(_) => None,
-        })
-    }
-
-    /// All values, to be changed, with their index and generation, by rising index.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, u16, &mut T)> {
-        iter::zip(0.., &mut self.places).filter_map(|(index, place)| match &mut place.content {
-            Content::Taken(value) => Some((index, place.generation, value)),
-            Content::Free(_) => None,
-        })
-    }
-
     /// One more than the highest index there ever was: for who visits all places and changes them on the way.
     pub fn bound(&self) -> u32 {
         self.places.len() as u32
@@ -125,11 +107,6 @@ impl<T> Slab<T> {
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.len
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// True if no further value may be inserted. Whoever keeps one descriptor for each value never gets here.
@@ -203,19 +180,11 @@ mod tests {
                     let generation = held.map_or(0, |(generation, _)| generation);
                     assert_eq!(slab.remove(index, generation), held.map(|(_, value)| value));
                 }
-                let listed: Vec<_> = slab.iter().map(|(i, g, value)| (i, (g, *value))).collect();
-                assert_eq!(
-                    listed,
-                    model
-                        .iter()
-                        .map(|(i, held)| (*i, *held))
-                        .collect::<Vec<_>>()
-                );
-                assert_eq!(slab.iter_mut().count(), model.len());
-                assert_eq!(
-                    (slab.len(), slab.is_empty()),
-                    (model.len(), model.is_empty())
-                );
+                for (&index, &(generation, value)) in &model {
+                    assert_eq!(slab.get(index, generation), Some(&value));
+                }
+                let listed = (0..slab.bound()).filter(|&index| slab.generation(index).is_some());
+                assert_eq!((listed.count(), slab.len()), (model.len(), model.len()));
             }
             Ok(())
         })

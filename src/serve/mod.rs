@@ -4,8 +4,8 @@
 //! [`send`] how it is sent, in classic and in version 2; [`session`] is one client's machine.
 
 pub mod config;
-pub mod find;
+pub(crate) mod find;
 pub mod glob;
-pub mod send;
-pub mod session;
-pub mod shell;
+pub(crate) mod send;
+pub(crate) mod session;
+pub(crate) mod shell;

@@ -11,10 +11,10 @@
 //! - [`dialogue`]: lines in, answers out. Pure.
 //! - [`shell`]: standard input and output, the real directory, and silence on standard error.
 
-pub mod dialogue;
-pub mod instance;
-pub mod oid;
+pub(crate) mod dialogue;
+pub(crate) mod instance;
+pub(crate) mod oid;
 pub mod shell;
-pub mod status;
+pub(crate) mod status;
 
 pub use shell::{Options, run};

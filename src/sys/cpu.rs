@@ -30,6 +30,7 @@ mod x86_64 {
     const OVER_LANES: [u64; 2] = factors(LANES);
     const OVER_ONE: [u64; 2] = factors(1);
 
+    /// What [`fold_crc32`](super::fold_crc32) tells of `first` and then `rest`.
     #[target_feature(enable = "pclmulqdq")]
     pub fn fold(remainder: u32, first: &[[u8; 16]; LANES], rest: &[[u8; 16]]) -> [u8; 16] {
         let [a, b, c, d] = *first;

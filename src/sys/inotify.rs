@@ -2,9 +2,6 @@
 
 pub use super::platform::Inotify;
 
-/// Long enough a buffer for [`Inotify::read_events`]: some hundred events, and always one with the longest name.
-pub const EVENTS_LEN: usize = 4096;
-
 /// What to watch for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
@@ -57,7 +54,7 @@ mod tests {
     fn events(inotify: &mut Inotify) -> Vec<Told> {
         let mut seen = Vec::new();
         inotify
-            .read_events(&mut [0; EVENTS_LEN], &mut |event| {
+            .read_events(&mut [0; 4096], &mut |event| {
                 let name = String::from_utf8_lossy(event.name).into_owned();
                 seen.push((event.id, name, event.gone));
             })

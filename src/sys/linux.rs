@@ -323,7 +323,7 @@ impl Inotify {
     }
 
     /// Calls `each` with everything that happened since the last call. `buf` should have
-    /// [`EVENTS_LEN`](super::inotify::EVENTS_LEN) bytes; less than 272 may be an error.
+    /// 4096 bytes, which is some hundred events and always one with the longest name; less than 272 may be an error.
     pub fn read_events(
         &mut self,
         buf: &mut [u8],

@@ -15,13 +15,16 @@ const SAFETY_LINES: usize = 3;
 
 type Rule = fn(&Source) -> Vec<String>;
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 12] = [
     unsafe_stays_in_sys,
     unsafe_says_why,
     pure_modules_are_pure,
     mio_stays_in_the_shells,
     programs_are_strangers,
     layers_point_down,
+    rooms_point_down,
+    tests_stand_apart,
+    what_is_public_is_documented,
     nothing_is_left_over,
     atomics_are_narrow,
     files_are_short,
@@ -119,8 +122,9 @@ fn programs_are_strangers(source: &Source) -> Vec<String> {
 
 fn layers_point_down(source: &Source) -> Vec<String> {
     let below: &[&str] = match source.module() {
-        "limits" | "ids" => &[],
+        "limits" | "ids" | "mutation" | "random" => &[],
         "time" => &["limits"],
+        "backoff" => &["limits", "mutation", "random"],
         "wire" => &["limits", "time", "ids", "wire"],
         "store" if source.path == "src/store/mod.rs" => &["limits", "time", "ids", "wire", "store"],
         "store" => &["limits", "time", "ids", "wire", "store", "sys"],
@@ -133,6 +137,84 @@ fn layers_point_down(source: &Source) -> Vec<String> {
         path != INSTRUCTIONS && matches!(path, ["crate", name, ..] if !below.contains(name))
     };
     source.faults_in_paths(Part::Whole, upward, "is no layer below")
+}
+
+/// The rooms of the two programs, lowest first: each names only those before it, and what it shares a place with is one
+/// room with it.
+const SERVE: &[&str] = &["glob", "config", "find", "send", "session", "shell"];
+const COLLECT: &[&str] = &[
+    "status", "config", "copy", "error", "event", "finished", "source", "verify", "shell",
+];
+
+fn rooms_point_down(source: &Source) -> Vec<String> {
+    let (program, rooms) = match source.module() {
+        "serve" => ("serve", SERVE),
+        "collect" => ("collect", COLLECT),
+        _ => return Vec::new(),
+    };
+    let own = source.room();
+    if own == "mod" {
+        return Vec::new();
+    }
+    let Some(floor) = rooms.iter().position(|room| *room == own) else {
+        return vec![source.fault(1, "a room that has no floor here")];
+    };
+    let is_above = |room: &str| rooms.iter().skip(floor + 1).any(|above| *above == room);
+    // `super::error` means a room only from the top of one.
+    let is_top = source.path.matches('/').count() == 2;
+    let upward = |path: &[&str]| match path {
+        ["crate", name, room, ..] => *name == program && is_above(room),
+        ["super", room, ..] => is_top && is_above(room),
+        _ => false,
+    };
+    source.faults_in_paths(Part::Program, upward, "is a room above")
+}
+
+/// Items that are there only for tests stand in modules of tests, so that what ships can be read by itself.
+fn tests_stand_apart(source: &Source) -> Vec<String> {
+    if source.is_tests() || source.module() == "mutation" {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = source.code.lines().collect();
+    let is_apart = |at: &usize| {
+        let rest = lines.iter().skip(at + 1).map(|line| line.trim());
+        let item = rest.skip_while(|line| line.starts_with("#["));
+        let mut item = item.map(|line| line.trim_start_matches("pub(crate) "));
+        item.next().is_some_and(|line| line.starts_with("mod "))
+    };
+    let marks = (0..lines.len()).filter(|at| lines[*at].contains("cfg(test)"));
+    marks
+        .filter(|at| !is_apart(at))
+        .map(|at| source.fault(at + 1, "an item for tests in the program"))
+        .collect()
+}
+
+/// The compiler asks this only of what is seen outside of the library.
+fn what_is_public_is_documented(source: &Source) -> Vec<String> {
+    const ITEMS: [&str; 9] = [
+        "fn", "const", "struct", "enum", "trait", "type", "static", "async", "unsafe",
+    ];
+    if source.is_tests() {
+        return Vec::new();
+    }
+    let text: Vec<&str> = source.text.lines().collect();
+    let is_documented = |line: usize| {
+        let above = text[..line - 1].iter().rev().map(|line| line.trim());
+        let mut above = above.skip_while(|line| line.starts_with("#[") || line.ends_with(']'));
+        above.next().is_some_and(|line| line.starts_with("///"))
+    };
+    let is_item = |line: &str| {
+        let rest = line.trim().strip_prefix("pub ")?;
+        let first = words(rest).next()?;
+        Some(ITEMS.contains(&first))
+    };
+    let items = std::iter::zip(1.., source.program().lines())
+        .filter(|(_, line)| is_item(line) == Some(true))
+        .map(|(line, _)| line);
+    items
+        .filter(|line| !is_documented(*line))
+        .map(|line| source.fault(line, "public, and not documented"))
+        .collect()
 }
 
 fn nothing_is_left_over(source: &Source) -> Vec<String> {
@@ -338,6 +420,83 @@ mod each_rule {
             faults(pure_modules_are_pure, "src/wire/mod.rs", instructions),
             []
         );
+    }
+
+    #[test]
+    fn rooms_that_look_up() {
+        let text = "use crate::serve::send::v2;\nuse crate::serve::glob;\nuse crate::wire;\n";
+        for path in ["src/serve/find/query.rs", "src/serve/config/mod.rs"] {
+            assert_eq!(faults(rooms_point_down, path, text), [1], "{path}");
+        }
+        for path in [
+            "src/serve/session/mod.rs",
+            "src/serve/mod.rs",
+            "src/sys/x.rs",
+        ] {
+            assert_eq!(faults(rooms_point_down, path, text), [], "{path}");
+        }
+        let text = "use super::source::v2;\nuse super::copy;\n";
+        assert_eq!(faults(rooms_point_down, "src/collect/event.rs", text), [1]);
+        assert_eq!(
+            faults(rooms_point_down, "src/collect/copy/files.rs", text),
+            []
+        );
+        assert_eq!(
+            faults(rooms_point_down, "src/collect/new/mod.rs", text),
+            [1]
+        );
+        let in_tests = "#[cfg(test)]\nmod tests {\nuse crate::collect::shell;\n}\n";
+        assert_eq!(
+            faults(rooms_point_down, "src/collect/error.rs", in_tests),
+            []
+        );
+    }
+
+    #[test]
+    fn items_for_tests_among_others() {
+        let path = "src/serve/find/scan.rs";
+        for text in [
+            "#[cfg(test)]\nuse x;\n",
+            "#[cfg(test)]\npub fn f() {}\n",
+            "#[cfg(not(test))]\nfn f() {}\n",
+        ] {
+            let is_bad = !text.contains("not(test)");
+            assert_eq!(
+                faults(tests_stand_apart, path, text).len(),
+                usize::from(is_bad)
+            );
+        }
+        for text in [
+            "#[cfg(test)]\nmod tests;\n",
+            "#[cfg(test)]\n#[path = \"x\"]\nmod inside;\n",
+            "#[cfg(test)]\npub(crate) mod testing;\n",
+        ] {
+            assert_eq!(faults(tests_stand_apart, path, text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn public_items_without_a_word() {
+        let path = "src/serve/find/scan.rs";
+        for text in ["fn f();\npub fn g() {}\n", "// no\npub struct S;\n"] {
+            assert_eq!(
+                faults(what_is_public_is_documented, path, text),
+                [2],
+                "{text}"
+            );
+        }
+        for text in [
+            "/// It is.\npub fn f() {}\n",
+            "/// It is.\n#[derive(Debug)]\npub struct S;\n",
+            "pub(super) fn f() {}\npub use x;\npub mod y;\n",
+            "#[cfg(test)]\nmod tests {\npub fn f() {}\n}\n",
+        ] {
+            assert_eq!(
+                faults(what_is_public_is_documented, path, text),
+                [],
+                "{text}"
+            );
+        }
     }
 
     #[test]

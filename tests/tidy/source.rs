@@ -49,6 +49,17 @@ impl Source {
             .trim_end_matches(".rs")
     }
 
+    /// The part of a program that the file belongs to: its folder there, or its name.
+    pub fn room(&self) -> &str {
+        let room = self.path.split('/').nth(2).unwrap_or_default();
+        room.trim_end_matches(".rs")
+    }
+
+    /// The code without its tests.
+    pub fn program(&self) -> &str {
+        self.part(Part::Program)
+    }
+
     pub fn is_shell(&self) -> bool {
         let below = self
             .path

@@ -17,6 +17,7 @@ use crate::collect::source::Periods;
 use crate::store::config_file;
 use crate::sys::files;
 
+/// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
     name: NAME,
     about: "keeps live copies of log files on many servers",

@@ -7,8 +7,10 @@ use crate::limits;
 /// All that is wrong with a configuration, in the order of lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Faults {
-    first: Vec<Fault>,
-    omitted: usize,
+    /// At least one and at most [`limits::CONFIG_FAULTS_MAX`].
+    pub(super) first: Vec<Fault>,
+    /// How many more there are.
+    pub(super) omitted: usize,
 }
 
 impl Faults {
@@ -20,16 +22,6 @@ impl Faults {
             first: found,
             omitted,
         }
-    }
-
-    /// The first faults, at least one and at most [`limits::CONFIG_FAULTS_MAX`].
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
-        self.first.iter()
-    }
-
-    /// How many more there are.
-    pub fn omitted(&self) -> usize {
-        self.omitted
     }
 }
 

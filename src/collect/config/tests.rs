@@ -19,7 +19,7 @@ fn one(text: &str) -> SourceConfig {
 }
 
 fn faults(text: &str) -> Vec<Fault> {
-    parse(text).unwrap_err().iter().copied().collect()
+    parse(text).unwrap_err().first
 }
 
 /// Asserts that a text has exactly one fault, there and that.
@@ -300,7 +300,7 @@ fn bad_options_are_faults_at_their_place() {
 fn all_faults_are_told_in_order() {
     let text = "10.4.3 0 r / . x\n# fine\nb 19 /r /l /p\na 19 /r /l\nb 19 /r /m /q";
     let found = parse(text).unwrap_err();
-    let places: Vec<(u32, u32)> = found.iter().map(|f| (f.line, f.column)).collect();
+    let places: Vec<(u32, u32)> = found.first.iter().map(|f| (f.line, f.column)).collect();
     assert_eq!(
         places,
         [
@@ -314,15 +314,15 @@ fn all_faults_are_told_in_order() {
             (5, 1)
         ]
     );
-    assert_eq!(found.omitted(), 0);
+    assert_eq!(found.omitted, 0);
 }
 
 #[test]
 fn beyond_the_first_twenty_faults_there_is_a_number() {
     let found = parse(&"x\n".repeat(10_000)).unwrap_err();
-    assert_eq!(found.iter().count(), limits::CONFIG_FAULTS_MAX);
-    assert_eq!(found.iter().last().map(|fault| fault.line), Some(20));
-    assert_eq!(found.omitted(), 9_980);
+    assert_eq!(found.first.len(), limits::CONFIG_FAULTS_MAX);
+    assert_eq!(found.first.last().map(|fault| fault.line), Some(20));
+    assert_eq!(found.omitted, 9_980);
     assert!(found.to_string().ends_with("\n... and 9980 more"));
 }
 
@@ -413,7 +413,7 @@ fn ten_thousand_lines_are_no_burden() {
 
     let twice = format!("{text}{text}");
     let found = parse(&twice).unwrap_err();
-    assert_eq!(found.iter().count() + found.omitted(), 30_000);
+    assert_eq!(found.first.len() + found.omitted, 30_000);
 }
 
 // The value
@@ -476,8 +476,8 @@ fn arbitrary_bytes_are_sources_or_faults() {
         }
         if let Err(faults) = Config::parse(&text) {
             let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-            assert!(faults.iter().count() > 0);
-            for fault in faults.iter() {
+            assert!(!faults.first.is_empty());
+            for fault in &faults.first {
                 let line = lines[fault.line as usize - 1];
                 assert!((1..=line.len() + 1).contains(&(fault.column as usize)));
             }

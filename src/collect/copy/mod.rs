@@ -8,7 +8,7 @@ mod change;
 mod error;
 mod files;
 mod gaps;
-pub mod loss;
+pub(crate) mod loss;
 pub mod pointer;
 mod rescue;
 mod trust;

@@ -37,11 +37,6 @@ impl Age {
             inode,
         }
     }
-
-    /// Whether both tell of the same file under a name of the same meaning; it may have been written to in between.
-    pub fn is_same_place(&self, other: &Age) -> bool {
-        (self.rank, self.inode) == (other.rank, other.inode)
-    }
 }
 
 impl Age {
