@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fetchlogs::collect::copy::pointer::BootId;
-use fetchlogs::collect::copy::{Generation, LocalCopy, Means, Paths, Progress, Syncs};
+use fetchlogs::collect::copy::{Generation, LocalCopy, LocalFiles, Paths, Progress, Syncs};
 use fetchlogs::ids::Inode;
 use fetchlogs::store::WriteStore;
 use fetchlogs::store::real::RealWrite;
@@ -69,13 +69,13 @@ impl Crowd {
                 local: name(""),
                 pointer: name(".pointer"),
             };
-            let mut means = Means {
+            let mut files = LocalFiles {
                 store: &mut crowd.store,
                 paths,
                 boot: crowd.boot.as_ref(),
                 stamp: "20261122132956",
             };
-            let copy = LocalCopy::open(&mut means, &mut |_| ()).unwrap();
+            let copy = LocalCopy::open(&mut files, &mut |_| ()).unwrap();
             crowd.members.push((paths, copy));
         }
         crowd.store.batch(false);
@@ -83,16 +83,16 @@ impl Crowd {
     }
 
     fn append(&mut self) {
-        self.each(|copy, means| copy.append(BYTES, means).unwrap());
+        self.each(|copy, files| copy.append(BYTES, files).unwrap());
     }
 
     /// Lets the next generation begin for all of them.
     fn change(&mut self, syncs: Syncs, next: u64) -> Duration {
         let began = Instant::now();
         let next = Generation::classic(Inode(next));
-        self.each(|copy, means| copy.start_change(next, None, false, means));
+        self.each(|copy, files| copy.start_change(next, None, false, files));
         match syncs {
-            Syncs::Own => self.each(|copy, means| drop(copy.make_change(means).unwrap())),
+            Syncs::Own => self.each(|copy, files| drop(copy.make_change(files).unwrap())),
             Syncs::Barrier => self.change_together(),
         }
         began.elapsed()
@@ -102,27 +102,27 @@ impl Crowd {
         let mut is_more = true;
         while is_more {
             is_more = false;
-            self.each(|copy, means| {
-                let progress = copy.step_change(Syncs::Barrier, means).unwrap();
+            self.each(|copy, files| {
+                let progress = copy.step_change(Syncs::Barrier, files).unwrap();
                 is_more |= matches!(progress, Progress::More);
             });
             if is_more {
                 self.store.batch(true);
-                self.each(|_, means| means.barrier().unwrap());
+                self.each(|_, files| files.barrier().unwrap());
                 self.store.batch(false);
             }
         }
     }
 
-    fn each(&mut self, mut act: impl FnMut(&mut LocalCopy<File>, &mut Means<'_, RealWrite>)) {
+    fn each(&mut self, mut act: impl FnMut(&mut LocalCopy<File>, &mut LocalFiles<'_, RealWrite>)) {
         for (paths, copy) in &mut self.members {
-            let mut means = Means {
+            let mut files = LocalFiles {
                 store: &mut self.store,
                 paths: *paths,
                 boot: self.boot.as_ref(),
                 stamp: "20261122132956",
             };
-            act(copy, &mut means);
+            act(copy, &mut files);
         }
     }
 }

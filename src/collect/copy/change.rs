@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use super::error::{Fault, system};
 use super::pointer::{Pending, Pointer};
-use super::{Finished, Generation, LocalCopy, Means};
+use super::{Finished, Generation, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::store::WriteStore;
 
@@ -25,7 +25,7 @@ use crate::store::WriteStore;
 pub enum Syncs {
     /// The step itself.
     Own,
-    /// The caller, by [`Means::barrier`].
+    /// The caller, by [`LocalFiles::barrier`].
     Barrier,
 }
 
@@ -79,11 +79,11 @@ impl<F> LocalCopy<F> {
         next: Generation,
         finished: Option<Finished>,
         is_lossy: bool,
-        means: &Means<'_, S>,
+        files: &LocalFiles<'_, S>,
     ) {
         self.change = Some(Box::new(Change {
             stage: Stage::Prepare,
-            next: means.new_pointer(next),
+            next: files.new_pointer(next),
             kept: None,
             finished,
             is_lossy,
@@ -96,7 +96,7 @@ impl<F> LocalCopy<F> {
     pub fn step_change<S: WriteStore<File = F>>(
         &mut self,
         syncs: Syncs,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, Fault> {
         let Some(mut change) = self.change.take() else {
             return Ok(Progress::Made(Changed {
@@ -105,26 +105,26 @@ impl<F> LocalCopy<F> {
             }));
         };
         change.stage = match change.stage {
-            Stage::Prepare => self.prepare(&mut change, syncs, means)?,
+            Stage::Prepare => self.prepare(&mut change, syncs, files)?,
             Stage::Commit => {
-                means.replace_pointer()?;
-                means.sync_pointer_dir(syncs)?;
+                files.replace_pointer()?;
+                files.sync_pointer_dir(syncs)?;
                 match change.kept {
                     Some(_) => Stage::Move,
                     None => Stage::FinishFirst,
                 }
             }
-            Stage::Move => match self.move_live(&mut change, syncs, means)? {
+            Stage::Move => match self.move_live(&mut change, syncs, files)? {
                 Some(stage) => stage,
-                None => self.prepare(&mut change, syncs, means)?,
+                None => self.prepare(&mut change, syncs, files)?,
             },
             Stage::Part => {
-                means.take_live_name()?;
-                means.sync_local_dir(syncs)?;
-                change.write_next(syncs, means)?
+                files.take_live_name()?;
+                files.sync_local_dir(syncs)?;
+                change.write_next(syncs, files)?
             }
-            Stage::Finish => return self.finish(*change, means),
-            Stage::FinishFirst => return self.finish_first(*change, means),
+            Stage::Finish => return self.finish(*change, files),
+            Stage::FinishFirst => return self.finish_first(*change, files),
         };
         self.change = Some(change);
         Ok(Progress::More)
@@ -133,10 +133,10 @@ impl<F> LocalCopy<F> {
     /// Makes a change that was decided on, whatever it takes.
     pub fn make_change<S: WriteStore<File = F>>(
         &mut self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Changed, Fault> {
         loop {
-            if let Progress::Made(changed) = self.step_change(Syncs::Own, means)? {
+            if let Progress::Made(changed) = self.step_change(Syncs::Own, files)? {
                 return Ok(changed);
             }
         }
@@ -151,20 +151,20 @@ impl<F> LocalCopy<F> {
         &mut self,
         change: &mut Change,
         syncs: Syncs,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Stage, Fault> {
-        self.write_again(means)?;
+        self.write_again(files)?;
         let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
-            means.write_beside(&change.next, syncs)?;
+            files.write_beside(&change.next, syncs)?;
             return Ok(Stage::Commit);
         };
         if syncs == Syncs::Own {
-            means.sync_live(live)?;
+            files.sync_live(live)?;
         }
-        let (suffix, kept) = means.free_name()?;
+        let (suffix, kept) = files.free_name()?;
         if let Some(finished) = &mut change.finished {
             finished.path.clone_from(&kept);
-            means.put_on_list(finished, syncs)?;
+            files.put_on_list(finished, syncs)?;
         }
         let intention = Pointer {
             inode: pointer.inode,
@@ -179,7 +179,7 @@ impl<F> LocalCopy<F> {
             ..change.next.clone()
         };
         change.kept = Some(kept);
-        means.write_beside(&intention, syncs)?;
+        files.write_beside(&intention, syncs)?;
         Ok(Stage::Commit)
     }
 
@@ -188,16 +188,16 @@ impl<F> LocalCopy<F> {
         &mut self,
         change: &mut Change,
         syncs: Syncs,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<Stage>, Fault> {
         let Some(kept) = &change.kept else {
             return Ok(Some(Stage::Finish));
         };
-        let local = means.paths.local;
-        let mut done = means.store.rename_new(local, kept);
+        let local = files.paths.local;
+        let mut done = files.store.rename_new(local, kept);
         let is_in_parts = matches!(&done, Err(error) if error.kind() == io::ErrorKind::Unsupported);
         if is_in_parts {
-            done = means.store.link(local, kept);
+            done = files.store.link(local, kept);
         }
         match done {
             Ok(()) => {}
@@ -210,10 +210,10 @@ impl<F> LocalCopy<F> {
             }
             Err(error) => return Err(system("rename the local copy to", kept, error)),
         }
-        means.sync_local_dir(syncs)?;
+        files.sync_local_dir(syncs)?;
         match is_in_parts {
             true => Ok(Some(Stage::Part)),
-            false => change.write_next(syncs, means).map(Some),
+            false => change.write_next(syncs, files).map(Some),
         }
     }
 
@@ -221,10 +221,10 @@ impl<F> LocalCopy<F> {
     fn finish<S: WriteStore<File = F>>(
         &mut self,
         change: Change,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, Fault> {
-        let next = means.create_live()?;
-        means.replace_pointer()?;
+        let next = files.create_live()?;
+        files.replace_pointer()?;
         // Only now may the old copy's lock go: without one of the two anybody might finish the rotation.
         self.live = Some(next);
         Ok(self.made(change))
@@ -234,10 +234,10 @@ impl<F> LocalCopy<F> {
     fn finish_first<S: WriteStore<File = F>>(
         &mut self,
         change: Change,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, Fault> {
         if self.live.is_none() {
-            self.live = Some(means.create_live()?);
+            self.live = Some(files.create_live()?);
         }
         Ok(self.made(change))
     }
@@ -257,14 +257,14 @@ impl Change {
     fn write_next<S: WriteStore>(
         &self,
         syncs: Syncs,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Stage, Fault> {
-        means.write_beside(&self.next, syncs)?;
+        files.write_beside(&self.next, syncs)?;
         Ok(Stage::Finish)
     }
 }
 
-impl<S: WriteStore> Means<'_, S> {
+impl<S: WriteStore> LocalFiles<'_, S> {
     /// Writes a pointer beside the present one.
     fn write_beside(&mut self, pointer: &Pointer, syncs: Syncs) -> Result<(), Fault> {
         let path = self.paths.pointer;

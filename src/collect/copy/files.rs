@@ -13,7 +13,7 @@ use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
 
 /// What the steps need besides the files.
-pub struct Means<'a, S> {
+pub struct LocalFiles<'a, S> {
     /// The files.
     pub store: &'a mut S,
     /// The names.
@@ -24,7 +24,7 @@ pub struct Means<'a, S> {
     pub stamp: &'a str,
 }
 
-impl<F, S: WriteStore<File = F>> Means<'_, S> {
+impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Makes what is visible durable, on the file systems of both directories.
     pub fn barrier(&mut self) -> Result<(), Fault> {
         let paths = self.paths;

@@ -6,11 +6,11 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::error::{Fault, system};
-use super::files::Means;
+use super::files::LocalFiles;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
-impl<F, S: WriteStore<File = F>> Means<'_, S> {
+impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Whether losses or differences are on record. A full disk may have left an empty file, which says nothing.
     pub fn has_gaps(&mut self) -> Result<bool, Fault> {
         let path = self.paths.gaps();
@@ -85,13 +85,13 @@ mod tests {
             local: Path::new("/l/m"),
             pointer: Path::new("/p/m"),
         };
-        let mut means = Means {
+        let mut files = LocalFiles {
             store: disk,
             paths,
             boot: None,
             stamp,
         };
-        means.note_gap(&what)
+        files.note_gap(&what)
     }
 
     #[test]

@@ -21,7 +21,7 @@ use self::change::Change;
 pub use self::change::{Changed, Progress, Syncs};
 use self::error::system;
 pub use self::error::{Fault, Found, is_shortage};
-pub use self::files::Means;
+pub use self::files::LocalFiles;
 pub use self::unverified::Finished;
 
 use self::pointer::Pointer;
@@ -139,15 +139,15 @@ impl<F> LocalCopy<F> {
     ///
     /// Everything is made durable before it is believed: what a killed run wrote may not be on the disk yet.
     pub fn open<S: WriteStore<File = F>>(
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, Fault> {
-        means.barrier()?;
-        match means.read_pointer()? {
-            None => means.open_without_pointer(found),
+        files.barrier()?;
+        match files.read_pointer()? {
+            None => files.open_without_pointer(found),
             Some(mut pointer) => match pointer.pending.take() {
-                None => means.open_plain(pointer, found),
-                Some(pending) => means.finish_rotation(pointer, pending, found),
+                None => files.open_plain(pointer, found),
+                Some(pending) => files.finish_rotation(pointer, pending, found),
             },
         }
     }
@@ -183,19 +183,19 @@ impl<F> LocalCopy<F> {
     pub fn append<S: WriteStore<File = F>>(
         &mut self,
         mut bytes: &[u8],
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let Some(live) = &mut self.live else {
             return Ok(());
         };
         while !bytes.is_empty() {
-            let written = means
+            let written = files
                 .store
                 .append(&live.file, bytes)
-                .map_err(|error| system("append to", means.paths.local, error))?;
+                .map_err(|error| system("append to", files.paths.local, error))?;
             if written == 0 {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
-                return Err(system("append to", means.paths.local, error));
+                return Err(system("append to", files.paths.local, error));
             }
             live.size += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
@@ -208,7 +208,7 @@ impl<F> LocalCopy<F> {
     pub fn rename_generation<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let Some(held) = &self.pointer else {
             return Ok(());
@@ -217,9 +217,9 @@ impl<F> LocalCopy<F> {
         let pointer = Pointer {
             checkpoint: held.checkpoint,
             boot: held.boot.clone(),
-            ..means.new_pointer(generation)
+            ..files.new_pointer(generation)
         };
-        means.commit_pointer(&pointer)?;
+        files.commit_pointer(&pointer)?;
         self.pointer = Some(pointer);
         Ok(())
     }
@@ -229,34 +229,34 @@ impl<F> LocalCopy<F> {
         &self,
         buf: &mut [u8],
         offset: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<usize, Fault> {
         let Some(live) = &self.live else {
             return Ok(0);
         };
-        means
+        files
             .store
             .read_at(&live.file, buf, offset)
-            .map_err(|error| system("read", means.paths.local, error))
+            .map_err(|error| system("read", files.paths.local, error))
     }
 
     /// Takes back the last bytes, which were never part of the generation.
     pub fn cut<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         if self.size() <= size {
             return Ok(());
         }
-        self.lower_checkpoint(size, means)?;
+        self.lower_checkpoint(size, files)?;
         let Some(live) = self.live.as_mut() else {
             return Ok(());
         };
-        means
+        files
             .store
             .truncate(&live.file, size)
-            .map_err(|error| system("shorten", means.paths.local, error))?;
+            .map_err(|error| system("shorten", files.paths.local, error))?;
         live.size = size;
         Ok(())
     }

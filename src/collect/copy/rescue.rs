@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Fault, Found, system};
 use super::pointer::{Pointer, Rescue};
-use super::{COPY_LEN, Live, LocalCopy, Means};
+use super::{COPY_LEN, Live, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::mutation::{self, Mutation};
 use crate::store::{Kind, WriteStore};
@@ -26,17 +26,17 @@ impl<F> LocalCopy<F> {
     pub fn rescue<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<PathBuf, Fault> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
-            return Err(Fault::NoFreeName(means.paths.local.to_path_buf()));
+            return Err(Fault::NoFreeName(files.paths.local.to_path_buf()));
         };
-        means.sync_live(live)?;
-        means.rescue_end(size, pointer, live)
+        files.sync_live(live)?;
+        files.rescue_end(size, pointer, live)
     }
 }
 
-impl<F, S: WriteStore<File = F>> Means<'_, S> {
+impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Moves the end of the copy, which is durable, to a file whose name nothing has, and cuts the copy.
     fn rescue_end(
         &mut self,

@@ -35,9 +35,9 @@ impl Fixture {
         }
     }
 
-    fn with<R>(&self, act: impl FnOnce(&mut Means<'_, Fake>) -> R) -> R {
+    fn with<R>(&self, act: impl FnOnce(&mut LocalFiles<'_, Fake>) -> R) -> R {
         let mut store = self.disk.clone();
-        act(&mut Means {
+        act(&mut LocalFiles {
             store: &mut store,
             paths: self.paths,
             boot: self.boot.as_ref(),
@@ -47,7 +47,7 @@ impl Fixture {
 
     fn open(&mut self) -> Result<LocalCopy<Handle>, Fault> {
         let mut found = Vec::new();
-        let copy = self.with(|means| LocalCopy::open(means, &mut |f| found.push(f)));
+        let copy = self.with(|files| LocalCopy::open(files, &mut |f| found.push(f)));
         self.found = found;
         copy
     }
@@ -56,9 +56,9 @@ impl Fixture {
         let mut fixture = Fixture::new();
         let mut copy = fixture.open().unwrap();
         fixture
-            .with(|means| copy.begin(classic(inode), means))
+            .with(|files| copy.begin(classic(inode), files))
             .unwrap();
-        fixture.with(|means| copy.append(bytes, means)).unwrap();
+        fixture.with(|files| copy.append(bytes, files)).unwrap();
         (fixture, copy)
     }
 
@@ -84,7 +84,7 @@ fn an_empty_copy_without_pointer_is_used_as_it_is() {
     let mut fixture = Fixture::new();
     fixture.disk.write("/l/m", b"");
     let mut copy = fixture.open().unwrap();
-    fixture.with(|means| copy.begin(classic(7), means)).unwrap();
+    fixture.with(|files| copy.begin(classic(7), files)).unwrap();
     assert_eq!(fixture.disk.names(), ["/l/m", "/p/m"]);
 }
 
@@ -163,10 +163,10 @@ fn a_rotation_that_another_process_is_making_is_left_alone() {
     for steps in 1..4 {
         let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
         let inode = inode_of(&fixture.disk, "/l/m");
-        fixture.with(|means| copy.start_change(classic(8), None, false, means));
+        fixture.with(|files| copy.start_change(classic(8), None, false, files));
         for _ in 0..steps {
             fixture
-                .with(|means| copy.step_change(Syncs::Own, means))
+                .with(|files| copy.step_change(Syncs::Own, files))
                 .unwrap();
         }
         fixture.disk.lock_elsewhere(inode);
@@ -191,7 +191,7 @@ fn the_pointer_is_there_before_the_first_byte() {
 fn rotation_keeps_the_old_copy_and_starts_an_empty_one() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     let kept = fixture
-        .with(|means| copy.rotate(classic(8), means))
+        .with(|files| copy.rotate(classic(8), files))
         .unwrap();
     assert_eq!(kept, PathBuf::from("/l/m.20261122132956"));
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
@@ -204,11 +204,11 @@ fn rotation_keeps_the_old_copy_and_starts_an_empty_one() {
 fn two_rotations_within_a_second_keep_both_copies() {
     let (fixture, mut copy) = Fixture::streaming(7, b"one");
     fixture
-        .with(|means| copy.rotate(classic(8), means))
+        .with(|files| copy.rotate(classic(8), files))
         .unwrap();
-    fixture.with(|means| copy.append(b"two", means)).unwrap();
+    fixture.with(|files| copy.append(b"two", files)).unwrap();
     fixture
-        .with(|means| copy.rotate(classic(9), means))
+        .with(|files| copy.rotate(classic(9), files))
         .unwrap();
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"one");
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
@@ -219,7 +219,7 @@ fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.forbid_rename_new();
     fixture
-        .with(|means| copy.rotate(classic(8), means))
+        .with(|files| copy.rotate(classic(8), files))
         .unwrap();
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"abc");
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
@@ -230,7 +230,7 @@ fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"");
     fixture.disk.set_room(Some(2));
     let fault = fixture
-        .with(|means| copy.append(b"abcd", means))
+        .with(|files| copy.append(b"abcd", files))
         .unwrap_err();
     assert!(matches!(
         fault,
@@ -243,7 +243,7 @@ fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     fixture.disk.set_room(None);
     let mut copy = fixture.open().unwrap();
     assert_eq!(copy.size(), 2);
-    fixture.with(|means| copy.append(b"cd", means)).unwrap();
+    fixture.with(|files| copy.append(b"cd", files)).unwrap();
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abcd");
 }
 
@@ -252,9 +252,9 @@ type Change = fn(&Fixture, &mut LocalCopy<Handle>, Generation) -> Result<(), Fau
 
 /// Each step by itself.
 fn alone(fixture: &Fixture, copy: &mut LocalCopy<Handle>, next: Generation) -> Result<(), Fault> {
-    fixture.with(|means| {
-        copy.start_change(next, None, false, means);
-        copy.make_change(means).map(drop)
+    fixture.with(|files| {
+        copy.start_change(next, None, false, files);
+        copy.make_change(files).map(drop)
     })
 }
 
@@ -264,10 +264,10 @@ fn together(
     copy: &mut LocalCopy<Handle>,
     next: Generation,
 ) -> Result<(), Fault> {
-    fixture.with(|means| {
-        copy.start_change(next, None, false, means);
-        while let Progress::More = copy.step_change(Syncs::Barrier, means)? {
-            means.barrier()?;
+    fixture.with(|files| {
+        copy.start_change(next, None, false, files);
+        while let Progress::More = copy.step_change(Syncs::Barrier, files)? {
+            files.barrier()?;
         }
         Ok(())
     })
@@ -313,11 +313,11 @@ fn run_to_the_end(fixture: &mut Fixture, change: Change) -> Result<(), Fault> {
     }
     if copy.inode() == Some(Inode(7)) {
         let rest = &b"one"[copy.size() as usize..];
-        fixture.with(|means| copy.append(rest, means))?;
+        fixture.with(|files| copy.append(rest, files))?;
         change(fixture, &mut copy, classic(8))?;
     }
     let rest = &b"two"[copy.size() as usize..];
-    fixture.with(|means| copy.append(rest, means))
+    fixture.with(|files| copy.append(rest, files))
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_vanished_rotated_copy_is_reported() {
     fixture.disk.die_at_call(10);
     assert!(
         fixture
-            .with(|means| copy.rotate(classic(8), means))
+            .with(|files| copy.rotate(classic(8), files))
             .is_err()
     );
     drop(copy);
@@ -384,7 +384,7 @@ fn a_vanished_rotated_copy_is_reported() {
 fn a_live_copy_that_was_deleted_under_us_is_on_record_once_it_should_have_got_its_name() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.remove("/l/m");
-    let rotated = fixture.with(|means| copy.rotate(classic(8), means));
+    let rotated = fixture.with(|files| copy.rotate(classic(8), files));
     assert!(rotated.unwrap_err().to_string().contains("cannot rename"));
     drop(copy);
     for failing in [1, 8, 9, 11, 13] {
@@ -419,12 +419,12 @@ fn a_pointer_that_another_collector_has_written_meanwhile_is_not_gone_by() {
         ..read.clone()
     };
     // It was read, and then the other one wrote the next before it gave up the lock.
-    fixture.with(|means| means.write_pointer(&next)).unwrap();
+    fixture.with(|files| files.write_pointer(&next)).unwrap();
     let nothing = &mut |_| panic!("nothing is put right");
     let opened = [
-        fixture.with(|means| means.open_without_pointer(nothing)),
-        fixture.with(|means| means.open_plain(read.clone(), nothing)),
-        fixture.with(|means| means.finish_rotation(read, Box::new(pending(9)), nothing)),
+        fixture.with(|files| files.open_without_pointer(nothing)),
+        fixture.with(|files| files.open_plain(read.clone(), nothing)),
+        fixture.with(|files| files.finish_rotation(read, Box::new(pending(9)), nothing)),
     ];
     for opened in opened {
         let fault = opened.map(drop).unwrap_err().to_string();
@@ -441,7 +441,7 @@ fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
     fixture.disk.die_at_call(9);
     assert!(
         fixture
-            .with(|means| copy.rotate(classic(8), means))
+            .with(|files| copy.rotate(classic(8), files))
             .is_err()
     );
     drop(copy);
@@ -480,13 +480,13 @@ fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
 /// One change of all of them, with barriers that each serve all. Returns how many barriers that took.
 fn change_together(crowd: &mut [(Fixture, LocalCopy<Handle>)], next: u64) -> u32 {
     for (fixture, copy) in &mut *crowd {
-        fixture.with(|means| copy.start_change(classic(next), None, false, means));
+        fixture.with(|files| copy.start_change(classic(next), None, false, files));
     }
     let mut barriers = 0;
     loop {
         let mut is_more = false;
         for (fixture, copy) in &mut *crowd {
-            let progress = fixture.with(|means| copy.step_change(Syncs::Barrier, means));
+            let progress = fixture.with(|files| copy.step_change(Syncs::Barrier, files));
             is_more |= matches!(progress.unwrap(), Progress::More);
         }
         if !is_more {
@@ -503,7 +503,7 @@ fn a_thousand_copies_share_three_barriers() {
     disk.forget_syncs();
     assert_eq!(change_together(&mut crowd, 7), 2);
     for (fixture, copy) in &mut crowd {
-        fixture.with(|means| copy.append(b"one", means)).unwrap();
+        fixture.with(|files| copy.append(b"one", files)).unwrap();
     }
     assert_eq!(change_together(&mut crowd, 8), 3);
     assert_eq!(disk.syncs(), 0, "none but the barriers");
@@ -523,20 +523,20 @@ impl<F> LocalCopy<F> {
     pub fn begin<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
-        self.start_change(generation, None, false, means);
-        self.make_change(means).map(drop)
+        self.start_change(generation, None, false, files);
+        self.make_change(files).map(drop)
     }
 
     /// The present generation is complete. Returns the name that its copy gets.
     pub fn rotate<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<PathBuf, Fault> {
-        self.start_change(next, None, false, means);
-        self.make_change(means)
+        self.start_change(next, None, false, files);
+        self.make_change(files)
             .map(|changed| changed.kept.unwrap_or_default())
     }
 }

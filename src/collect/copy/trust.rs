@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::error::{Fault, system};
 use super::pointer::{self, BootId, Pointer};
-use super::{COPY_LEN, LocalCopy, Means};
+use super::{COPY_LEN, LocalCopy, LocalFiles};
 use crate::limits::POINTER_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -31,13 +31,13 @@ impl<F> LocalCopy<F> {
     /// where it was known before.
     pub fn confirm<S: WriteStore<File = F>>(
         &mut self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         if self.is_believed {
             return Ok(());
         }
-        self.write_again(means)?;
-        self.checkpoint(means)?;
+        self.write_again(files)?;
+        self.checkpoint(files)?;
         self.is_believed = true;
         Ok(())
     }
@@ -55,13 +55,13 @@ impl<F> LocalCopy<F> {
     /// noted where it outlives this process.
     pub fn distrust<S: WriteStore<File = F>>(
         &mut self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let Some(pointer) = &mut self.pointer else {
             return Ok(());
         };
         pointer.boot = BootId::none_vouches();
-        means.commit_pointer(pointer)?;
+        files.commit_pointer(pointer)?;
         self.is_believed = false;
         self.unwritten_from = Some(pointer.checkpoint);
         Ok(())
@@ -73,15 +73,15 @@ impl<F> LocalCopy<F> {
         &mut self,
         bytes: &[u8],
         offset: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let (Some(live), Some(from)) = (&self.live, self.unwritten_from) else {
             return Ok(());
         };
-        means
+        files
             .store
             .overwrite(&live.file, bytes, offset)
-            .map_err(|error| system("write again to", means.paths.local, error))?;
+            .map_err(|error| system("write again to", files.paths.local, error))?;
         if offset <= from {
             self.unwritten_from = Some(from.max(offset + bytes.len() as u64));
         }
@@ -92,14 +92,14 @@ impl<F> LocalCopy<F> {
     /// it reads.
     pub(super) fn write_again<S: WriteStore<File = F>>(
         &mut self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let mut buf = [0; COPY_LEN];
         while let Some(from) = self.unwritten_from {
-            let read = self.read_at(&mut buf, from, means)?;
+            let read = self.read_at(&mut buf, from, files)?;
             match read {
                 0 => self.unwritten_from = None,
-                read => self.found_good(&buf[..read], from, means)?,
+                read => self.found_good(&buf[..read], from, files)?,
             }
         }
         Ok(())
@@ -108,18 +108,18 @@ impl<F> LocalCopy<F> {
     /// Makes the copy durable and then the pointer, which says so.
     pub fn checkpoint<S: WriteStore<File = F>>(
         &mut self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
             return Ok(());
         };
-        means.sync_live(live)?;
+        files.sync_live(live)?;
         let next = Pointer {
-            boot: means.boot.cloned(),
+            boot: files.boot.cloned(),
             checkpoint: live.size,
             ..pointer.clone()
         };
-        means.commit_pointer(&next)?;
+        files.commit_pointer(&next)?;
         *pointer = next;
         Ok(())
     }
@@ -128,13 +128,13 @@ impl<F> LocalCopy<F> {
     pub(super) fn lower_checkpoint<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Fault> {
         let Some(pointer) = self.pointer.as_mut().filter(|p| p.checkpoint > size) else {
             return Ok(());
         };
         pointer.checkpoint = size;
-        means.commit_pointer(pointer)
+        files.commit_pointer(pointer)
     }
 
     /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for it is a power cut that
@@ -142,18 +142,18 @@ impl<F> LocalCopy<F> {
     pub fn drop_end<S: WriteStore<File = F>>(
         &mut self,
         offset: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<PathBuf>, Fault> {
-        if self.has_only_zeros_from(offset, means)? {
-            return self.cut(offset, means).map(|()| None);
+        if self.has_only_zeros_from(offset, files)? {
+            return self.cut(offset, files).map(|()| None);
         }
-        self.rescue(offset, means).map(Some)
+        self.rescue(offset, files).map(Some)
     }
 
     /// How many zeros the copy ends in, none of them known to be good. It is zeros that a power cut leaves.
     pub fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<u64, Fault> {
         let Some(good) = self.doubtful_from() else {
             return Ok(0);
@@ -163,7 +163,7 @@ impl<F> LocalCopy<F> {
         while end > good {
             let start = end.saturating_sub(COPY_LEN as u64).max(good);
             let wanted = usize::try_from(end - start).unwrap_or(COPY_LEN);
-            let read = self.read_at(&mut buf[..wanted], start, means)?;
+            let read = self.read_at(&mut buf[..wanted], start, files)?;
             let zeros = buf[..read].iter().rev().take_while(|byte| **byte == 0);
             let zeros = zeros.count();
             end -= zeros as u64;
@@ -178,12 +178,12 @@ impl<F> LocalCopy<F> {
     pub fn has_only_zeros_from<S: WriteStore<File = F>>(
         &self,
         offset: u64,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<bool, Fault> {
         let mut buf = [0; COPY_LEN];
         let mut at = offset;
         loop {
-            let read = self.read_at(&mut buf, at, means)?;
+            let read = self.read_at(&mut buf, at, files)?;
             if read == 0 {
                 return Ok(true);
             }
@@ -195,7 +195,7 @@ impl<F> LocalCopy<F> {
     }
 }
 
-impl<S: WriteStore> Means<'_, S> {
+impl<S: WriteStore> LocalFiles<'_, S> {
     /// Marks in the present pointer file that no boot vouches for the copy. One letter is written over another, which
     /// takes no room on a full disk and cannot be half there. It need not be durable: after a power cut the boot is
     /// another one.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
 use super::error::{Fault, system};
-use super::files::Means;
+use super::files::LocalFiles;
 use super::pointer::RotatedSuffix;
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;
@@ -39,7 +39,7 @@ pub struct Finished {
     pub classic: bool,
 }
 
-impl<F, S: WriteStore<File = F>> Means<'_, S> {
+impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a copy on the list, before it is rotated: the list is durable as soon as the pointer's directory is, which
     /// the rotation sees to before anything is renamed.
     pub(super) fn put_on_list(&mut self, finished: &Finished, syncs: Syncs) -> Result<(), Fault> {
@@ -213,8 +213,8 @@ mod tests {
         }
     }
 
-    fn with<R>(disk: &mut Fake, act: impl FnOnce(&mut Means<'_, Fake>) -> R) -> R {
-        act(&mut Means {
+    fn with<R>(disk: &mut Fake, act: impl FnOnce(&mut LocalFiles<'_, Fake>) -> R) -> R {
+        act(&mut LocalFiles {
             store: disk,
             paths: paths(),
             boot: None,
@@ -251,17 +251,17 @@ mod tests {
         ];
         for copy in &list {
             disk.write(copy.path.to_str().unwrap(), b"abc");
-            with(&mut disk, |means| means.put_on_list(copy, Syncs::Own)).unwrap();
+            with(&mut disk, |files| files.put_on_list(copy, Syncs::Own)).unwrap();
         }
-        assert_eq!(with(&mut disk, |means| means.read_list()).unwrap(), list);
-        with(&mut disk, |means| means.write_list(list[1..].iter())).unwrap();
+        assert_eq!(with(&mut disk, |files| files.read_list()).unwrap(), list);
+        with(&mut disk, |files| files.write_list(list[1..].iter())).unwrap();
         assert_eq!(
-            with(&mut disk, |means| means.read_list()).unwrap(),
+            with(&mut disk, |files| files.read_list()).unwrap(),
             list[1..]
         );
-        with(&mut disk, |means| means.write_list([].iter())).unwrap();
+        with(&mut disk, |files| files.write_list([].iter())).unwrap();
         assert!(!disk.exists("/p/m.unverified"));
-        assert_eq!(with(&mut disk, |means| means.read_list()).unwrap(), []);
+        assert_eq!(with(&mut disk, |files| files.read_list()).unwrap(), []);
     }
 
     #[test]
@@ -272,8 +272,8 @@ mod tests {
             ..finished("20261122132956")
         };
         disk.write("/l/m.20261122132956", b"abc");
-        with(&mut disk, |means| means.put_on_list(&copy, Syncs::Own)).unwrap();
-        let read = with(&mut disk, |means| means.read_list()).unwrap();
+        with(&mut disk, |files| files.put_on_list(&copy, Syncs::Own)).unwrap();
+        let read = with(&mut disk, |files| files.read_list()).unwrap();
         assert_eq!((read[0].md5, read[0].by_content), (None, false));
     }
 
@@ -285,7 +285,7 @@ mod tests {
         let lines = "20261122132956 7 3 -\n20261122132958 7 1 -\n../../etc/passwd 7 3 -\n\
                      20261122132957 7\0\0\0\0\n20261122132958 7 3 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5\n20261122132958 7 9 -";
         disk.write("/p/m.unverified", lines.as_bytes());
-        assert_eq!(with(&mut disk, |means| means.read_list()).unwrap(), [there]);
+        assert_eq!(with(&mut disk, |files| files.read_list()).unwrap(), [there]);
         assert_eq!(
             disk.read("/p/m.unverified").unwrap(),
             b"20261122132958 7 3 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5\n"

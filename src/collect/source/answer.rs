@@ -210,11 +210,11 @@ impl<F> Source<F> {
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
-            let mut means = cx.means(&self.config, &stamp);
+            let mut files = cx.files(&self.config, &stamp);
             let Some(copy) = &mut self.copy else {
                 return Err(Protocol::Terms.into());
             };
-            let kept = copy.rescue(terms.at, &mut means).map_err(Trouble::Files)?;
+            let kept = copy.rescue(terms.at, &mut files).map_err(Trouble::Files)?;
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
@@ -234,8 +234,8 @@ impl<F> Source<F> {
         let Some(copy) = &mut self.copy else {
             return Ok(());
         };
-        let mut means = cx.means(&self.config, "");
-        copy.cut(sound, &mut means).map_err(Trouble::Files)
+        let mut files = cx.files(&self.config, "");
+        copy.cut(sound, &mut files).map_err(Trouble::Files)
     }
 
     /// First contact.
@@ -337,11 +337,11 @@ impl<F> Source<F> {
         &self,
         cx: &mut Context<'_, S>,
     ) -> Result<u64, Trouble> {
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         let zeros = self
             .copy
             .as_ref()
-            .map(|copy| copy.doubtful_zeros(&mut means));
+            .map(|copy| copy.doubtful_zeros(&mut files));
         zeros.unwrap_or(Ok(0)).map_err(Trouble::Files)
     }
 
@@ -355,8 +355,8 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.config, "");
-        copy.rename_generation(now, &mut means)
+        let mut files = cx.files(&self.config, "");
+        copy.rename_generation(now, &mut files)
             .map_err(Trouble::Files)
     }
 

@@ -89,7 +89,7 @@ impl<F> Source<F> {
         }
         let in_repair = self.repair.iter().map(|repair| repair.finished());
         let list = self.audit.all().chain(in_repair);
-        let _ = cx.means(&self.config, "").write_list(list);
+        let _ = cx.files(&self.config, "").write_list(list);
     }
 
     /// The connection ended, or was given up. If it was to ask for a digest, the log is followed before the next try.

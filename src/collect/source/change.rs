@@ -9,7 +9,7 @@ use super::ask::TOO_MANY;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{
-    Changed, Fault, Finished, Generation, LocalCopy, Means, Progress, Syncs,
+    Changed, Fault, Finished, Generation, LocalCopy, LocalFiles, Progress, Syncs,
 };
 use crate::collect::error::Trouble;
 use crate::collect::event::Event;
@@ -55,7 +55,7 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return true;
         }
-        let result = self.with_copy(cx, |copy, means| copy.step_change(Syncs::Barrier, means));
+        let result = self.with_copy(cx, |copy, files| copy.step_change(Syncs::Barrier, files));
         match result {
             Ok(Progress::More) => false,
             Ok(Progress::Made(changed)) => {
@@ -71,7 +71,7 @@ impl<F> Source<F> {
 
     /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is given up.
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
-        let result = self.with_copy(cx, |_, means| means.barrier());
+        let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
             Ok(()) => self.heed_failed_syncs(cx),
             Err(fault) => self.fail(Trouble::Files(fault), cx),
@@ -103,8 +103,8 @@ impl<F> Source<F> {
         // All other losses are on record by now.
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.why == Why::Gone && self.noted.as_deref() != Some(&loss));
-        let started = self.with_copy(cx, |copy, means| {
-            copy.start_change(next, finished, is_lossy, means);
+        let started = self.with_copy(cx, |copy, files| {
+            copy.start_change(next, finished, is_lossy, files);
             Ok(())
         });
         started.map_err(Trouble::Files)?;
@@ -187,7 +187,7 @@ impl<F> Source<F> {
             kept,
         };
         let stamp = (cx.stamp)();
-        let noted = cx.means(&self.config, &stamp).note_kept(&more);
+        let noted = cx.files(&self.config, &stamp).note_kept(&more);
         (cx.events)(&self.config, more);
         noted.map_err(Trouble::Files)
     }
@@ -202,12 +202,12 @@ impl<F> Source<F> {
     fn with_copy<S: WriteStore<File = F>, R>(
         &mut self,
         cx: &mut Context<'_, S>,
-        act: impl FnOnce(&mut LocalCopy<F>, &mut Means<'_, S>) -> Result<R, Fault>,
+        act: impl FnOnce(&mut LocalCopy<F>, &mut LocalFiles<'_, S>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.config, &stamp);
+        let mut files = cx.files(&self.config, &stamp);
         match &mut self.copy {
-            Some(copy) => act(copy, &mut means),
+            Some(copy) => act(copy, &mut files),
             None => Err(Fault::System {
                 operation: "change",
                 path: self.config.local.clone(),

@@ -41,7 +41,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|copy| copy.is_believed()) else {
             return Ok(());
         };
-        copy.checkpoint(&mut cx.means(&self.config, ""))
+        copy.checkpoint(&mut cx.files(&self.config, ""))
             .map_err(Trouble::Files)
     }
 }

@@ -107,8 +107,8 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
             return Ok(len > 0);
         };
-        let mut means = cx.means(&self.config, "");
-        copy.append(&data[known..len], &mut means)
+        let mut files = cx.files(&self.config, "");
+        copy.append(&data[known..len], &mut files)
             .map_err(Trouble::Files)?;
         self.note_growth(cx)?;
         Ok(true)
@@ -129,10 +129,10 @@ impl<F> Source<F> {
             let Some(copy) = &mut self.copy else {
                 return Ok(grew);
             };
-            let (mut means, events) = cx.means_and_events(&self.config, &stamp);
+            let (mut files, events) = cx.files_and_events(&self.config, &stamp);
             let config = &self.config;
             let (taken, outcome) =
-                framed.take(rest, copy, &mut means, &mut |event| events(config, event))?;
+                framed.take(rest, copy, &mut files, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
             match outcome {
@@ -273,8 +273,8 @@ impl<F> Source<F> {
                     return Ok(());
                 };
                 self.told_size = framed.told_size().unwrap_or(self.told_size);
-                let mut means = cx.means(&self.config, "");
-                self.unproved_from = framed.abandon(copy, &mut means)?;
+                let mut files = cx.files(&self.config, "");
+                self.unproved_from = framed.abandon(copy, &mut files)?;
                 Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
@@ -405,7 +405,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         let stamp = (cx.stamp)();
-        cx.means(&self.config, &stamp).note_gap(what)?;
+        cx.files(&self.config, &stamp).note_gap(what)?;
         self.flawed = true;
         Ok(())
     }

@@ -42,7 +42,7 @@ impl<F> Source<F> {
     /// it again.
     fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if self.is_suspect {
-            let _ = cx.means(&self.config, "").mark_doubt();
+            let _ = cx.files(&self.config, "").mark_doubt();
         }
     }
 

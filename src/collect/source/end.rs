@@ -114,9 +114,9 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         while !check.is_answered() {
-            let taken = check.take(receiver, rest, copy, &mut means)?;
+            let taken = check.take(receiver, rest, copy, &mut files)?;
             if taken == 0 && rest.is_empty() {
                 break;
             }
@@ -150,8 +150,8 @@ impl<F> Source<F> {
         let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
             return Ok(());
         };
-        let mut means = cx.means(&self.config, "");
-        check.work(buf, copy, &mut means)
+        let mut files = cx.files(&self.config, "");
+        check.work(buf, copy, &mut files)
     }
 
     /// Acts upon what a server of version 2 told.
@@ -184,10 +184,10 @@ impl<F> Source<F> {
         let (Some(at), Some(copy)) = (self.tail.again_at, &mut self.copy) else {
             return Ok(0);
         };
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         let left = usize::try_from(copy.size() - at).unwrap_or(usize::MAX);
         let again = data.get(..left).unwrap_or(data);
-        let same = equal_bytes(again, at, true, copy, &mut means)?;
+        let same = equal_bytes(again, at, true, copy, &mut files)?;
         let at = at + same;
         self.tail.again_at = Some(at);
         let is_settled = if at == copy.size() {
@@ -246,10 +246,10 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(false);
         };
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         let is_ours = self.is_behind_checkpoint(at)
             && copy
-                .has_only_zeros_from(at, &mut means)
+                .has_only_zeros_from(at, &mut files)
                 .map_err(Trouble::Files)?;
         if is_ours {
             self.cut_end(at, cx)?;
@@ -271,10 +271,10 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(None);
         };
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         let mut byte = [0];
         let read = copy
-            .read_at(&mut byte, at, &mut means)
+            .read_at(&mut byte, at, &mut files)
             .map_err(Trouble::Files)?;
         Ok((read == 1).then_some(byte[0]))
     }
@@ -288,9 +288,9 @@ impl<F> Source<F> {
             return Ok(());
         };
         let stamp = (cx.stamp)();
-        let mut means = cx.means(&self.config, &stamp);
+        let mut files = cx.files(&self.config, &stamp);
         let len = copy.size().saturating_sub(at);
-        let kept = copy.drop_end(at, &mut means).map_err(Trouble::Files)?;
+        let kept = copy.drop_end(at, &mut files).map_err(Trouble::Files)?;
         let cut = Event::Cut {
             from: at,
             len,
@@ -308,7 +308,7 @@ impl<F> Source<F> {
         let Some(copy) = self.copy.as_mut() else {
             return Ok(());
         };
-        let mut means = cx.means(&self.config, "");
-        copy.confirm(&mut means).map_err(Trouble::Files)
+        let mut files = cx.files(&self.config, "");
+        copy.confirm(&mut files).map_err(Trouble::Files)
     }
 }

@@ -3,7 +3,7 @@
 //! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
 //! no checksum of the server fits, all bytes are asked for.
 
-use crate::collect::copy::{LocalCopy, Means};
+use crate::collect::copy::{LocalCopy, LocalFiles};
 use crate::collect::error::{Protocol, Trouble};
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::WriteStore;
@@ -127,7 +127,7 @@ impl TailCheck {
         receiver: &mut Receiver,
         input: &[u8],
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<usize, Trouble> {
         let (taken, piece) = receiver.next(input);
         match (piece, &mut self.step) {
@@ -151,7 +151,7 @@ impl TailCheck {
                     return Err(Protocol::Size.into());
                 }
                 if differ_at.is_none() {
-                    let same = equal_bytes(bytes, *at, self.mapped, copy, means)?;
+                    let same = equal_bytes(bytes, *at, self.mapped, copy, files)?;
                     *differ_at = Some(*at + same).filter(|_| same < bytes.len() as u64);
                 }
                 *at += bytes.len() as u64;
@@ -190,7 +190,7 @@ impl TailCheck {
         &mut self,
         buf: &mut [u8],
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<(), Trouble> {
         let Step::Compare(sums) = &mut self.step else {
             return Ok(());
@@ -199,14 +199,14 @@ impl TailCheck {
         let wanted = sums.left_in_block();
         let room = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
         let read = copy
-            .read_at(&mut buf[..room], at, means)
+            .read_at(&mut buf[..room], at, files)
             .map_err(Trouble::Files)?;
         if read < room {
             // Somebody made it shorter meanwhile: whoever opens it again will see that.
             return Err(Trouble::AskAgain);
         }
         sums.crc.update(&buf[..read]);
-        copy.found_good(&buf[..read], at, means)
+        copy.found_good(&buf[..read], at, files)
             .map_err(Trouble::Files)?;
         sums.at += read as u64;
         if (read as u64) < wanted {
@@ -371,14 +371,14 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
     at: u64,
     mapped: bool,
     copy: &mut LocalCopy<F>,
-    means: &mut Means<'_, S>,
+    files: &mut LocalFiles<'_, S>,
 ) -> Result<u64, Trouble> {
     let mut buf = [0; 4096];
     let mut equal = 0;
     for theirs in theirs.chunks(buf.len()) {
         let ours = &mut buf[..theirs.len()];
         let read = copy
-            .read_at(ours, at + equal, means)
+            .read_at(ours, at + equal, files)
             .map_err(Trouble::Files)?;
         let form = |byte: u8| match byte {
             classic::KEEP_ALIVE if mapped => classic::MASKED,
@@ -388,7 +388,7 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
         let same = pairs
             .take_while(|(ours, theirs)| form(**ours) == form(**theirs))
             .count();
-        copy.found_good(&ours[..same], at + equal, means)
+        copy.found_good(&ours[..same], at + equal, files)
             .map_err(Trouble::Files)?;
         equal += same as u64;
         if same < theirs.len() {

@@ -22,7 +22,7 @@ use self::v2::Framed;
 use super::config::SourceConfig;
 use super::copy::loss::Loss;
 use super::copy::pointer::BootId;
-use super::copy::{Fault, Found, LocalCopy, Means, Paths};
+use super::copy::{Fault, Found, LocalCopy, LocalFiles, Paths};
 use super::error::Trouble;
 use super::event::{Event, State};
 use super::finished::heal::{Repair, clear_away};
@@ -201,23 +201,23 @@ type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
 
 impl<S> Context<'_, S> {
     /// What the steps on the files of a source need. The stamp may be empty where nothing gets a new name.
-    fn means<'b>(&'b mut self, config: &'b SourceConfig, stamp: &'b str) -> Means<'b, S> {
-        self.means_and_events(config, stamp).0
+    fn files<'b>(&'b mut self, config: &'b SourceConfig, stamp: &'b str) -> LocalFiles<'b, S> {
+        self.files_and_events(config, stamp).0
     }
 
     /// The same for steps of which events are told meanwhile.
-    fn means_and_events<'b>(
+    fn files_and_events<'b>(
         &'b mut self,
         config: &'b SourceConfig,
         stamp: &'b str,
-    ) -> (Means<'b, S>, EventSink<'b>) {
-        let means = Means {
+    ) -> (LocalFiles<'b, S>, EventSink<'b>) {
+        let files = LocalFiles {
             store: &mut *self.store,
             paths: Paths::of(config),
             boot: self.boot,
             stamp,
         };
-        (means, &mut *self.events)
+        (files, &mut *self.events)
     }
 }
 
@@ -488,19 +488,19 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<LocalCopy<F>, Fault> {
         let stamp = (cx.stamp)();
-        let (mut means, events) = cx.means_and_events(&self.config, &stamp);
+        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
         let config = &self.config;
-        let mut copy = LocalCopy::open(&mut means, &mut |found: Found| {
+        let mut copy = LocalCopy::open(&mut files, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
-        self.flawed |= means.has_gaps()?;
+        self.flawed |= files.has_gaps()?;
         self.note_failed_syncs(cx);
-        let (mut means, _) = cx.means_and_events(&self.config, &stamp);
+        let (mut files, _) = cx.files_and_events(&self.config, &stamp);
         if self.is_suspect {
-            copy.distrust(&mut means)?;
+            copy.distrust(&mut files)?;
             self.is_suspect = false;
         }
-        let mut list = means.read_list()?;
+        let mut list = files.read_list()?;
         self.unrecorded = false;
         match &self.repair {
             Some(repair) => list.retain(|finished| finished.path != repair.finished().path),

@@ -145,11 +145,11 @@ impl<F> Source<F> {
         let Some(copy) = &self.copy else {
             return Ok(None);
         };
-        let mut means = cx.means(&self.config, "");
+        let mut files = cx.files(&self.config, "");
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = copy
-            .read_at(bytes, start, &mut means)
+            .read_at(bytes, start, &mut files)
             .map_err(Trouble::Files)?;
         Ok((read == bytes.len()).then(|| Block {
             start,

@@ -4,7 +4,7 @@
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
 use crate::collect::copy::loss::{Loss, Why};
-use crate::collect::copy::{Fault, Finished, Generation, LocalCopy, Means, Origin};
+use crate::collect::copy::{Fault, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{Protocol, Trouble};
 use crate::collect::event::Event;
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
@@ -109,7 +109,7 @@ impl Framed {
         &mut self,
         input: &[u8],
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(usize, Outcome), Trouble> {
         let (taken, piece) = self.receiver.next(input);
@@ -120,7 +120,7 @@ impl Framed {
                 Outcome::On
             }
             Piece::Data(bytes) => {
-                copy.append(bytes, means).map_err(Trouble::Files)?;
+                copy.append(bytes, files).map_err(Trouble::Files)?;
                 Outcome::Grew
             }
             Piece::DataEnd => {
@@ -130,7 +130,7 @@ impl Framed {
             }
             Piece::Small => {
                 let step = self.receiver.small(Step::of).map_err(Protocol::Frame)?;
-                self.apply(step, copy, means, events)?
+                self.apply(step, copy, files, events)?
             }
             Piece::Sums => return Err(Protocol::Order.into()),
             Piece::Bad(bad) => {
@@ -147,16 +147,16 @@ impl Framed {
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<u64>, Fault> {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
         // A few bytes prove little: other generations may begin alike.
         if self.damaged || copy.size() < offset + HEAD_LEN as u64 {
-            return copy.cut(offset, means).map(|()| None);
+            return copy.cut(offset, files).map(|()| None);
         }
-        copy.cut(offset + BLOCK_LEN_MAX as u64, means)?;
+        copy.cut(offset + BLOCK_LEN_MAX as u64, files)?;
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
@@ -175,7 +175,7 @@ impl Framed {
         &mut self,
         step: Step,
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Outcome, Trouble> {
         match step {
@@ -192,7 +192,7 @@ impl Framed {
                 self.ended = Some(end);
                 Ok(Outcome::On)
             }
-            Step::Next(next) => self.next(next, copy, means, events),
+            Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Outcome::Digest(digest)),
         }
     }
@@ -202,7 +202,7 @@ impl Framed {
         &mut self,
         next: Next,
         copy: &mut LocalCopy<F>,
-        means: &mut Means<'_, S>,
+        files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Outcome, Trouble> {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
@@ -235,7 +235,7 @@ impl Framed {
                     .filter(|len| *len > 0),
                 why: Why::Overtaken,
             };
-            means.note_gap(&loss).map_err(Trouble::Files)?;
+            files.note_gap(&loss).map_err(Trouble::Files)?;
             events(Event::Lost(loss));
         }
         let finished = Finished {
