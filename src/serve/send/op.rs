@@ -18,7 +18,7 @@ use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Op, Request};
 
 /// One answer in the making.
-pub struct Job<F> {
+pub struct OpReply<F> {
     /// What is ready to be sent.
     out: Vec<u8>,
     /// How much of that the client has taken.
@@ -55,9 +55,9 @@ enum Task<F> {
     Range { file: F, at: u64, end: u64 },
 }
 
-impl<F> Job<F> {
+impl<F> OpReply<F> {
     /// Answers with a reason why nothing else is answered, after which the session ends as `ending` says.
-    pub fn refuse(code: ErrorCode, text: &str, ending: Ending, now: Mono) -> Job<F> {
+    pub fn refuse(code: ErrorCode, text: &str, ending: Ending, now: Mono) -> OpReply<F> {
         let inode = InodeWord::plain(crate::ids::Inode::NONE);
         let reply = Reply {
             mark: Mark::Refused,
@@ -72,7 +72,7 @@ impl<F> Job<F> {
             }
             .to_bytes(),
         );
-        Job {
+        OpReply {
             out,
             taken: 0,
             task: Task::Done,
@@ -90,7 +90,7 @@ impl<F> Job<F> {
         op: Op,
         boot: u32,
         now: Mono,
-    ) -> Option<Job<F>> {
+    ) -> Option<OpReply<F>> {
         let task = match op {
             Op::Stream => return None,
             Op::Digest => Task::Digest {
@@ -128,7 +128,7 @@ impl<F> Job<F> {
         };
         let mut out = Vec::with_capacity(REPLY_MAX_LEN);
         out.extend_from_slice(&reply.to_line());
-        Some(Job {
+        Some(OpReply {
             out,
             taken: 0,
             task,
@@ -281,10 +281,10 @@ mod tests {
     use crate::wire::request::Extension;
 
     /// All that is to be sent now, and what that leads to.
-    fn take(job: &mut Job<Handle>, now: Mono) -> (Vec<u8>, Turn) {
+    fn take(reply: &mut OpReply<Handle>, now: Mono) -> (Vec<u8>, Turn) {
         let mut buf = [0; 512];
-        let len = job.output(&mut buf);
-        (buf[..len].to_vec(), job.consume_output(len, now))
+        let len = reply.output(&mut buf);
+        (buf[..len].to_vec(), reply.consume_output(len, now))
     }
 
     #[test]
@@ -301,21 +301,21 @@ mod tests {
             v2: Some(Extension::default()),
         };
         let mut now = Mono::from_ms(1_000);
-        let mut job = Job::new(file, stat, &request, Op::Digest, 0, now).unwrap();
-        assert_eq!(take(&mut job, now).0.last(), Some(&b'\n'));
+        let mut reply = OpReply::new(file, stat, &request, Op::Digest, 0, now).unwrap();
+        assert_eq!(take(&mut reply, now).0.last(), Some(&b'\n'));
         for _ in 0..3 {
-            job.work(&mut [0; 64], &disk);
+            reply.work(&mut [0; 64], &disk);
             let before = now;
-            now = job.poll_timeout(&config);
+            now = reply.poll_timeout(&config);
             assert_eq!(now.since_ms(before), 60_000);
-            assert!(matches!(job.handle_timeout(&config, now), Turn::On));
+            assert!(matches!(reply.handle_timeout(&config, now), Turn::On));
             let alive = Frame::Alive { size: 300 }.to_bytes();
-            assert_eq!(take(&mut job, now).0, alive[..]);
+            assert_eq!(take(&mut reply, now).0, alive[..]);
         }
-        while job.has_work() {
-            job.work(&mut [0; 64], &disk);
+        while reply.has_work() {
+            reply.work(&mut [0; 64], &disk);
         }
-        let (digest, turn) = take(&mut job, now);
+        let (digest, turn) = take(&mut reply, now);
         assert_eq!(digest.first(), Some(&kind::DIGEST));
         assert!(matches!(turn, Turn::Over(Ending::Answered)));
     }

@@ -15,7 +15,7 @@ use self::request::Searching;
 use super::config::Config;
 use super::find::query::Query;
 use super::send::classic::Stream;
-use super::send::op::Job;
+use super::send::op::OpReply;
 use super::send::turn::{Context, Ending, Turn};
 use super::send::v2::Chain;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
@@ -42,7 +42,7 @@ enum Phase<F> {
     /// Version 2: generation after generation is being sent.
     Chained(Box<Chain<F>>),
     /// Version 2: one answer is being computed or sent.
-    Working(Box<Job<F>>),
+    Answering(Box<OpReply<F>>),
     /// Over; the connection is to be closed.
     Ended(Ending),
 }
@@ -189,7 +189,7 @@ impl<F> Session<F> {
             Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
                 chain.handle_timeout(cx, query)
             }),
-            Phase::Working(job) => job.handle_timeout(cx.config, cx.now.mono),
+            Phase::Answering(reply) => reply.handle_timeout(cx.config, cx.now.mono),
             _ => return,
         };
         self.follow(turn);
@@ -209,7 +209,7 @@ impl<F> Session<F> {
         match &self.phase {
             Phase::Searching(_) => true,
             Phase::Chained(chain) => chain.has_work(),
-            Phase::Working(job) => job.has_work(),
+            Phase::Answering(reply) => reply.has_work(),
             _ => false,
         }
     }
@@ -226,7 +226,7 @@ impl<F> Session<F> {
             Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
                 chain.work(buf, cx, query)
             }),
-            Phase::Working(job) => job.work(buf, cx.store),
+            Phase::Answering(reply) => reply.work(buf, cx.store),
             _ => return,
         };
         self.follow(turn);
@@ -243,7 +243,7 @@ impl<F> Session<F> {
             Phase::Streaming(stream) => stream.output(buf, cx.store),
             Phase::Chained(chain) => query_about(chain.index(), self.peer, cx)
                 .map_or(Ok(0), |query| chain.output(buf, &query)),
-            Phase::Working(job) => Ok(job.output(buf)),
+            Phase::Answering(reply) => Ok(reply.output(buf)),
             _ => Ok(0),
         };
         result.unwrap_or_else(|error| {
@@ -257,8 +257,8 @@ impl<F> Session<F> {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.consume_output(len, now),
             Phase::Chained(chain) => chain.consume_output(output, len, now),
-            Phase::Working(job) => {
-                let turn = job.consume_output(len, now);
+            Phase::Answering(reply) => {
+                let turn = reply.consume_output(len, now);
                 self.follow(turn);
             }
             _ => {}
@@ -271,7 +271,7 @@ impl<F> Session<F> {
             Phase::Asking(asking) => Some(asking.deadline),
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
             Phase::Chained(chain) => Some(chain.poll_timeout(config)),
-            Phase::Working(job) => Some(job.poll_timeout(config)),
+            Phase::Answering(reply) => Some(reply.poll_timeout(config)),
             // There is always something to do until that is over.
             Phase::Searching(_) | Phase::Ended(_) => None,
         }

@@ -12,7 +12,7 @@ use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::scan::Research;
 use crate::serve::send::classic::Stream;
-use crate::serve::send::op::Job;
+use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::Chain;
 use crate::store::ReadStore;
 use crate::time::Mono;
@@ -131,8 +131,9 @@ fn find<S: ReadStore>(
         Refusal::Missing => Ending::Gone,
         other => Ending::Refused(other),
     })?;
-    let job = Job::new(file, stat, request, v2.op, store.boot(), now.mono);
-    job.map(|job| Phase::Working(Box::new(job)))
+    let reply = OpReply::new(file, stat, request, v2.op, store.boot(), now.mono);
+    reply
+        .map(|reply| Phase::Answering(Box::new(reply)))
         .ok_or(Ending::BadRequest(BadRequest::Extension))
 }
 
@@ -164,8 +165,8 @@ fn settle<F>(
 
 /// Tells why nothing is served, and then ends as `ending` says.
 fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
-    let job = Job::refuse(code_of(&ending), text, ending, now);
-    Phase::Working(Box::new(job))
+    let reply = OpReply::refuse(code_of(&ending), text, ending, now);
+    Phase::Answering(Box::new(reply))
 }
 
 /// The reason for a person, as an ERROR frame carries it.
