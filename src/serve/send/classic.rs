@@ -13,7 +13,7 @@ use crate::time::{Mono, Now};
 use crate::wire::classic;
 
 /// A file on its way to a client.
-pub struct Stream<F> {
+pub struct ClassicStream<F> {
     follow: Follow<F>,
     index: u32,
     /// The answer line, or what is left of it.
@@ -23,9 +23,9 @@ pub struct Stream<F> {
     pace: Pace,
 }
 
-impl<F> Stream<F> {
+impl<F> ClassicStream<F> {
     /// Starts sending what the catalog chose.
-    pub fn new(index: u32, choice: Choice<F>, config: &Config, now: Now) -> Stream<F> {
+    pub fn new(index: u32, choice: Choice<F>, config: &Config, now: Now) -> ClassicStream<F> {
         let Choice {
             file,
             stat,
@@ -34,7 +34,7 @@ impl<F> Stream<F> {
             place,
             ..
         } = choice;
-        Stream {
+        ClassicStream {
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             index,
             head: reply.to_line().to_vec(),

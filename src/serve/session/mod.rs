@@ -14,10 +14,10 @@ use std::net::IpAddr;
 use self::request::Searching;
 use super::config::Config;
 use super::find::query::Query;
-use super::send::classic::Stream;
+use super::send::classic::ClassicStream;
 use super::send::op::OpReply;
 use super::send::turn::{Context, Ending, Turn};
-use super::send::v2::Chain;
+use super::send::v2::V2Stream;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::store::ReadStore;
 use crate::time::Mono;
@@ -36,11 +36,11 @@ enum Phase<F> {
     /// The request line is not complete yet.
     Asking(Box<Asking>),
     /// Classic: a file is being sent, or watched for growth.
-    Streaming(Box<Stream<F>>),
+    Streaming(Box<ClassicStream<F>>),
     /// The request line is complete, and what it asks for is being searched for.
     Searching(Box<Searching>),
     /// Version 2: generation after generation is being sent.
-    Chained(Box<Chain<F>>),
+    StreamingV2(Box<V2Stream<F>>),
     /// Version 2: one answer is being computed or sent.
     Answering(Box<OpReply<F>>),
     /// Over; the connection is to be closed.
@@ -96,7 +96,7 @@ impl<F> Session<F> {
     pub fn file(&self) -> Option<u32> {
         match &self.phase {
             Phase::Streaming(stream) => Some(stream.index()),
-            Phase::Chained(chain) => Some(chain.index()),
+            Phase::StreamingV2(stream) => Some(stream.index()),
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl<F> Session<F> {
     pub fn set_told(&mut self, told: bool) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.set_told(told),
-            Phase::Chained(chain) => chain.set_told(told),
+            Phase::StreamingV2(stream) => stream.set_told(told),
             _ => {}
         }
     }
@@ -129,8 +129,8 @@ impl<F> Session<F> {
     pub fn renumber(&mut self, file: Option<u32>) {
         match (&mut self.phase, file) {
             (Phase::Streaming(stream), Some(file)) => stream.renumber(file),
-            (Phase::Chained(chain), Some(file)) => chain.renumber(file),
-            (Phase::Streaming(_) | Phase::Chained(_), None) => self.end(Ending::Withdrawn),
+            (Phase::StreamingV2(stream), Some(file)) => stream.renumber(file),
+            (Phase::Streaming(_) | Phase::StreamingV2(_), None) => self.end(Ending::Withdrawn),
             (Phase::Searching(searching), _) => searching.restart(),
             _ => {}
         }
@@ -171,8 +171,8 @@ impl<F> Session<F> {
     pub fn handle_hint<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let turn = match &mut self.phase {
             Phase::Streaming(stream) => stream.look(self.peer, cx),
-            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
-                chain.look(cx, query)
+            Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
+                stream.look(cx, query)
             }),
             _ => return,
         };
@@ -186,8 +186,8 @@ impl<F> Session<F> {
                 Turn::Over(asking.full.map_or(Ending::Late, Ending::Full))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
-            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
-                chain.handle_timeout(cx, query)
+            Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
+                stream.handle_timeout(cx, query)
             }),
             Phase::Answering(reply) => reply.handle_timeout(cx.config, cx.now.mono),
             _ => return,
@@ -199,7 +199,7 @@ impl<F> Session<F> {
     pub fn is_searching(&self) -> bool {
         match &self.phase {
             Phase::Searching(_) => true,
-            Phase::Chained(chain) => chain.is_searching(),
+            Phase::StreamingV2(stream) => stream.is_searching(),
             _ => false,
         }
     }
@@ -208,7 +208,7 @@ impl<F> Session<F> {
     pub fn has_work(&self) -> bool {
         match &self.phase {
             Phase::Searching(_) => true,
-            Phase::Chained(chain) => chain.has_work(),
+            Phase::StreamingV2(stream) => stream.has_work(),
             Phase::Answering(reply) => reply.has_work(),
             _ => false,
         }
@@ -223,8 +223,8 @@ impl<F> Session<F> {
                 }
                 return;
             }
-            Phase::Chained(chain) => with_query(chain.index(), self.peer, cx, |cx, query| {
-                chain.work(buf, cx, query)
+            Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
+                stream.work(buf, cx, query)
             }),
             Phase::Answering(reply) => reply.work(buf, cx.store),
             _ => return,
@@ -241,8 +241,8 @@ impl<F> Session<F> {
     ) -> usize {
         let result = match &mut self.phase {
             Phase::Streaming(stream) => stream.output(buf, cx.store),
-            Phase::Chained(chain) => query_about(chain.index(), self.peer, cx)
-                .map_or(Ok(0), |query| chain.output(buf, &query)),
+            Phase::StreamingV2(stream) => query_about(stream.index(), self.peer, cx)
+                .map_or(Ok(0), |query| stream.output(buf, &query)),
             Phase::Answering(reply) => Ok(reply.output(buf)),
             _ => Ok(0),
         };
@@ -256,7 +256,7 @@ impl<F> Session<F> {
     pub fn consume_output(&mut self, output: &[u8], len: usize, now: Mono) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.consume_output(len, now),
-            Phase::Chained(chain) => chain.consume_output(output, len, now),
+            Phase::StreamingV2(stream) => stream.consume_output(output, len, now),
             Phase::Answering(reply) => {
                 let turn = reply.consume_output(len, now);
                 self.follow(turn);
@@ -270,7 +270,7 @@ impl<F> Session<F> {
         match &self.phase {
             Phase::Asking(asking) => Some(asking.deadline),
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
-            Phase::Chained(chain) => Some(chain.poll_timeout(config)),
+            Phase::StreamingV2(stream) => Some(stream.poll_timeout(config)),
             Phase::Answering(reply) => Some(reply.poll_timeout(config)),
             // There is always something to do until that is over.
             Phase::Searching(_) | Phase::Ended(_) => None,

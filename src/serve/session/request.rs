@@ -11,9 +11,9 @@ use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::scan::Research;
-use crate::serve::send::classic::Stream;
+use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
-use crate::serve::send::v2::Chain;
+use crate::serve::send::v2::V2Stream;
 use crate::store::ReadStore;
 use crate::time::Mono;
 use crate::wire::escape::Escaped;
@@ -118,14 +118,15 @@ fn find<S: ReadStore>(
     let index = query.index;
     let Some(v2) = &request.v2 else {
         let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
-        return Ok(Phase::Streaming(Box::new(Stream::new(
+        return Ok(Phase::Streaming(Box::new(ClassicStream::new(
             index, choice, config, now,
         ))));
     };
     if v2.op == Op::Stream {
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let chain = Chain::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
-        return Ok(Phase::Chained(Box::new(chain)));
+        let stream =
+            V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+        return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {
         Refusal::Missing => Ending::Gone,

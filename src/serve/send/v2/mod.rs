@@ -29,7 +29,7 @@ use crate::wire::frame::{
 };
 
 /// A log on its way to a client of version 2.
-pub struct Chain<F> {
+pub struct V2Stream<F> {
     index: u32,
     follow: Follow<F>,
     /// The inode under which the client knows the generation.
@@ -89,7 +89,7 @@ struct Late<F> {
     digest: Digest,
 }
 
-impl<F> Chain<F> {
+impl<F> V2Stream<F> {
     /// Starts sending what the search found.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
@@ -97,7 +97,7 @@ impl<F> Chain<F> {
         store: &S,
         config: &Config,
         now: Now,
-    ) -> io::Result<Chain<F>> {
+    ) -> io::Result<V2Stream<F>> {
         let Choice {
             file,
             stat,
@@ -108,7 +108,7 @@ impl<F> Chain<F> {
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         let mark = Mark::of(store, &file, offset)?;
-        let mut chain = Chain {
+        let mut stream = V2Stream {
             index,
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             told: stat.id.inode,
@@ -130,10 +130,10 @@ impl<F> Chain<F> {
             proved: None,
             pace: Pace::new(now.mono),
         };
-        if chain.follow.ahead() == 0 {
-            chain.say(Frame::Alive { size: stat.size });
+        if stream.follow.ahead() == 0 {
+            stream.say(Frame::Alive { size: stat.size });
         }
-        Ok(chain)
+        Ok(stream)
     }
 
     /// The number of the configured log being served.

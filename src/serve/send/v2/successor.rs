@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Chain;
+use super::V2Stream;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::fingerprint::{GUARD_LEN, is_there};
 use crate::serve::find::query::Query;
@@ -13,7 +13,7 @@ use crate::serve::send::turn::{Context, Turn};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 
-impl<F> Chain<F> {
+impl<F> V2Stream<F> {
     /// Puts a question to the files that there are. The answer [`Refusal::Later`] means that they are being searched;
     /// then the whole look is taken again with what was found.
     pub(super) fn ask<S: ReadStore<File = F>, T>(

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Chain;
+use super::V2Stream;
 use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
@@ -17,7 +17,7 @@ use crate::wire::frame::Reason;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-impl<F> Chain<F> {
+impl<F> V2Stream<F> {
     /// Whether what was sent last is still there.
     pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
