@@ -4,7 +4,7 @@ use crate::limits::LOOKS_MAX;
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Research;
+use crate::serve::find::scan::Search;
 use crate::store::ReadStore;
 
 /// Asks until there is an answer, as a session does.
@@ -12,10 +12,10 @@ pub(crate) fn search<S: ReadStore, T>(
     query: &Query<'_, S>,
     mut ask: impl FnMut(&Query<'_, S>) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let mut research = Research::new(Occasion::Request, query);
+    let mut search = Search::new(Occasion::Request, query);
     let mut tries = 1;
     loop {
-        let Some(findings) = research.advance(query.store)? else {
+        let Some(findings) = search.advance(query.store)? else {
             continue;
         };
         let query = Query {
@@ -26,7 +26,7 @@ pub(crate) fn search<S: ReadStore, T>(
             Err(Refusal::Later) => assert!(findings.is_paused()),
             Err(Refusal::Unsettled) if tries < LOOKS_MAX => {
                 tries += 1;
-                research = Research::new(Occasion::Request, &query);
+                search = Search::new(Occasion::Request, &query);
             }
             result => return result,
         }

@@ -1,6 +1,6 @@
 //! Looking for a file among the rotated ones of a log, in parts, so that nobody else waits for it. Pure.
 //!
-//! First the globs are walked through, entry by entry, until two looks agree ([`Research::advance`]). Then a [`Query`]
+//! First the globs are walked through, entry by entry, until two looks agree ([`Search::advance`]). Then a [`Query`]
 //! with the [`Findings`] judges the files by what is in them, a few at a time: where it has done enough for the moment
 //! it answers [`Refusal::Later`], and is asked again. What it has found out by then is kept.
 
@@ -14,7 +14,7 @@ use crate::serve::glob::{Progress, Walk};
 use crate::store::{Kind, ReadStore};
 
 /// A search under way.
-pub struct Research {
+pub struct Search {
     occasion: Occasion,
     /// How often it began before.
     repeats: usize,
@@ -22,26 +22,26 @@ pub struct Research {
 }
 
 enum Stage {
-    Walking(Box<Survey>),
+    Walking(Box<Scan>),
     Judging(Box<Findings>),
 }
 
-impl Research {
+impl Search {
     /// Begins. Whatever happens to the names from here on is noticed.
-    pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Research {
-        Research {
+    pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Search {
+        Search {
             occasion,
             repeats: 0,
-            stage: Stage::Walking(Box::new(Survey::new(query))),
+            stage: Stage::Walking(Box::new(Scan::new(query))),
         }
     }
 
     /// Begins anew, because something was renamed since it was found; `None` if that happens all the time.
-    pub fn again<S: ReadStore>(findings: &Findings, query: &Query<'_, S>) -> Option<Research> {
+    pub fn again<S: ReadStore>(findings: &Findings, query: &Query<'_, S>) -> Option<Search> {
         let repeats = findings.repeats() + 1;
-        (repeats < LOOKS_MAX).then(|| Research {
+        (repeats < LOOKS_MAX).then(|| Search {
             repeats,
-            ..Research::new(findings.occasion(), query)
+            ..Search::new(findings.occasion(), query)
         })
     }
 
@@ -52,8 +52,8 @@ impl Research {
 
     /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
     pub fn advance<S: ReadStore>(&mut self, store: &S) -> Result<Option<&Findings>, Refusal> {
-        if let Stage::Walking(survey) = &mut self.stage {
-            let Some((live, rotated)) = survey.advance(store)? else {
+        if let Stage::Walking(scan) = &mut self.stage {
+            let Some((live, rotated)) = scan.advance(store)? else {
                 return Ok(None);
             };
             let findings = Findings::new(self.occasion, self.repeats, live, rotated);
@@ -71,7 +71,7 @@ impl Research {
 
 /// Finds the rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
 /// what is overlooked here would never reach the client.
-struct Survey {
+struct Scan {
     live: Option<Inode>,
     walk: Walk,
     found: Candidates,
@@ -80,9 +80,9 @@ struct Survey {
     looks: usize,
 }
 
-impl Survey {
-    fn new<S: ReadStore>(query: &Query<'_, S>) -> Survey {
-        Survey {
+impl Scan {
+    fn new<S: ReadStore>(query: &Query<'_, S>) -> Scan {
+        Scan {
             live: query.live_inode(),
             walk: Walk::new(&query.entry.patterns),
             found: Candidates::new(),

@@ -10,7 +10,7 @@ use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Research;
+use crate::serve::find::scan::Search;
 use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;
@@ -25,7 +25,7 @@ use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
 pub(super) struct Searching {
     line: LineBuf<REQUEST_MAX_LEN>,
     /// `None` before it begins, for the first time or anew.
-    research: Option<Research>,
+    search: Option<Search>,
     /// How often it began.
     tries: usize,
 }
@@ -48,7 +48,7 @@ pub(super) fn answer<S: ReadStore>(
     match find(peer, &request, None, cx) {
         Err(Ending::Refused(Refusal::Later)) => Phase::Searching(Box::new(Searching {
             line,
-            research: None,
+            search: None,
             tries: 0,
         })),
         found => settle(peer, &request, found, cx.now.mono),
@@ -66,7 +66,7 @@ pub(super) fn turn_away<F>(why: &'static str, line: &[u8], now: Mono) -> Phase<F
 impl Searching {
     /// Begins anew, because the configuration has changed.
     pub(super) fn restart(&mut self) {
-        self.research = None;
+        self.search = None;
     }
 
     /// Does a part of the search. Tells what comes after it.
@@ -80,15 +80,15 @@ impl Searching {
             Err(bad) => return Some(Phase::Ended(Ending::BadRequest(bad))),
         };
         let settle = |found, now| Some(settle(peer, &request, found, now));
-        let Some(research) = &mut self.research else {
+        let Some(search) = &mut self.search else {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
-            self.research = Some(Research::new(Occasion::Request, &query));
+            self.search = Some(Search::new(Occasion::Request, &query));
             self.tries += 1;
             return None;
         };
-        let findings = match research.advance(cx.store) {
+        let findings = match search.advance(cx.store) {
             Ok(Some(findings)) => findings,
             Ok(None) => return None,
             Err(refusal) => return settle(Err(Ending::Refused(refusal)), cx.now.mono),
@@ -97,7 +97,7 @@ impl Searching {
             Err(Ending::Refused(Refusal::Later)) if findings.is_paused() => None,
             // Something was renamed since it was found.
             Err(Ending::Refused(Refusal::Later | Refusal::Unsettled)) if self.tries < LOOKS_MAX => {
-                self.research = None;
+                self.search = None;
                 None
             }
             found => settle(found, cx.now.mono),

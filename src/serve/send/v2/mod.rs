@@ -20,7 +20,7 @@ use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::{Choice, Query};
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Research;
+use crate::serve::find::scan::Search;
 use crate::serve::find::v2::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
@@ -61,7 +61,7 @@ pub struct V2Stream<F> {
     /// Some of it went before it could be sent, and the next NEXT has to tell.
     has_gap: bool,
     /// What has to be known about other files before this one can go on.
-    research: Option<Box<Research>>,
+    search: Option<Box<Search>>,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     pace: Pace,
@@ -126,7 +126,7 @@ impl<F> V2Stream<F> {
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_gap: false,
-            research: None,
+            search: None,
             proved: None,
             pace: Pace::new(now.mono),
         };
@@ -149,7 +149,7 @@ impl<F> V2Stream<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
-        if self.research.take().is_some() {
+        if self.search.take().is_some() {
             // Its rotated files may be others now.
             self.follow.look_soon();
         }
@@ -229,13 +229,13 @@ impl<F> V2Stream<F> {
 
     /// Whether it cannot go on before something is found.
     pub fn is_searching(&self) -> bool {
-        self.research.is_some()
+        self.search.is_some()
     }
 
     /// Whether [`work`](Self::work) has something to do.
     pub fn has_work(&self) -> bool {
         let late = self.late.as_ref();
-        self.research.is_some()
+        self.search.is_some()
             || late.is_some_and(|late| late.digest.done() < late.size)
             || self.is_digest_behind()
     }
@@ -247,8 +247,8 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        if let Some(research) = self.research.take() {
-            return self.search(research, cx, query);
+        if let Some(search) = self.search.take() {
+            return self.search_on(search, cx, query);
         }
         if let Some(late) = &mut self.late
             && late

@@ -7,7 +7,7 @@ use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::fingerprint::{GUARD_LEN, is_there};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Research;
+use crate::serve::find::scan::Search;
 use crate::serve::find::v2::CopyOf;
 use crate::serve::send::turn::{Context, Turn};
 use crate::store::ReadStore;
@@ -22,18 +22,18 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
         question: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let research = match query.findings {
+        let search = match query.findings {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
-                    Research::again(findings, query).ok_or(Refusal::Unsettled)?
+                    Search::again(findings, query).ok_or(Refusal::Unsettled)?
                 }
                 answer => return answer,
             },
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Research::new(occasion, query),
+            _ => Search::new(occasion, query),
         };
-        self.research = Some(Box::new(research));
+        self.search = Some(Box::new(search));
         Err(Refusal::Later)
     }
 
@@ -61,7 +61,7 @@ impl<F> V2Stream<F> {
             return Ok(Some(true));
         }
         self.proved = None;
-        self.research = Some(Box::new(Research::new(Occasion::Begun(begun), query)));
+        self.search = Some(Box::new(Search::new(Occasion::Begun(begun), query)));
         Ok(None)
     }
 
@@ -115,22 +115,22 @@ impl<F> V2Stream<F> {
 
     /// Whether a search is under way on such an occasion.
     pub(super) fn is_searching_on(&self, is_it: impl FnOnce(Occasion) -> bool) -> bool {
-        let research = self.research.as_ref();
-        research.is_some_and(|research| is_it(research.occasion()))
+        let search = self.search.as_ref();
+        search.is_some_and(|search| is_it(search.occasion()))
     }
 
     /// Does a part of the search and, once there is something to go on with, goes on.
-    pub(super) fn search<S: ReadStore<File = F>>(
+    pub(super) fn search_on<S: ReadStore<File = F>>(
         &mut self,
-        mut research: Box<Research>,
+        mut search: Box<Search>,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> Turn {
-        let occasion = research.occasion();
-        let findings = match research.advance(cx.store) {
+        let occasion = search.occasion();
+        let findings = match search.advance(cx.store) {
             Ok(Some(findings)) => findings,
             Ok(None) => {
-                self.research = Some(research);
+                self.search = Some(search);
                 return Turn::On;
             }
             Err(refusal) => {
@@ -146,8 +146,8 @@ impl<F> V2Stream<F> {
             Occasion::Begun(begun) => self.prove(begun, &query),
             _ => self.look(cx, &query),
         };
-        if findings.is_paused() && self.research.is_none() {
-            self.research = Some(research);
+        if findings.is_paused() && self.search.is_none() {
+            self.search = Some(search);
         }
         turn
     }
