@@ -9,7 +9,7 @@ use crate::wire::proof::{Block, HEAD_LEN};
 
 /// The start and the end of what was sent of a generation.
 #[derive(Clone, Default)]
-pub(super) struct Mark {
+pub(super) struct Fingerprint {
     /// The first, at most [`GUARD_LEN`].
     start: heapless::Vec<u8, GUARD_LEN, u8>,
     /// The checksum of the first, at most [`HEAD_LEN`].
@@ -19,20 +19,24 @@ pub(super) struct Mark {
     guard: heapless::Vec<u8, GUARD_LEN, u8>,
 }
 
-impl Mark {
+impl Fingerprint {
     /// What is to be remembered of the first `offset` bytes of a file.
-    pub(super) fn of<S: ReadStore>(store: &S, file: &S::File, offset: u64) -> io::Result<Mark> {
+    pub(super) fn of<S: ReadStore>(
+        store: &S,
+        file: &S::File,
+        offset: u64,
+    ) -> io::Result<Fingerprint> {
         let mut buf = [0; HEAD_LEN];
         let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
         let read = store.read_at(file, &mut buf[..head_len], 0)?;
-        let mut mark = Mark::default();
-        mark.extend(&buf[..read]);
-        let guard_len = mark.guard.len();
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.extend(&buf[..read]);
+        let guard_len = fingerprint.guard.len();
         let guard = &mut buf[..guard_len];
         let read = store.read_at(file, guard, offset - guard_len as u64)?;
-        mark.guard.clear();
-        let _ = mark.guard.extend_from_slice(&buf[..read]);
-        Ok(mark)
+        fingerprint.guard.clear();
+        let _ = fingerprint.guard.extend_from_slice(&buf[..read]);
+        Ok(fingerprint)
     }
 
     /// So many more bytes follow those that are remembered.

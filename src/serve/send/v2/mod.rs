@@ -9,7 +9,7 @@ mod truncation;
 
 use std::io;
 
-use self::fingerprint::Mark;
+use self::fingerprint::Fingerprint;
 use super::digest::Digest;
 use super::follow::{Follow, Look};
 use super::keepalive::{Pace, Verdict};
@@ -38,7 +38,7 @@ pub struct V2Stream<F> {
     head: Vec<u8>,
     /// The DATA frame that the client has not taken whole.
     open: Option<OpenFrame>,
-    mark: Mark,
+    fingerprint: Fingerprint,
     digest: Digest,
     /// The digest waits for the end of the generation: its start was sent over another connection, or cannot be read.
     digest_waits: bool,
@@ -75,7 +75,7 @@ struct OpenFrame {
     taken: usize,
     crc: u32,
     /// Where the client has taken a part of it: what the mark and the digest are once it has the rest.
-    after: Option<Box<(Mark, Digest)>>,
+    after: Option<Box<(Fingerprint, Digest)>>,
 }
 
 /// Bytes of a DATA frame before those of the file.
@@ -107,14 +107,14 @@ impl<F> V2Stream<F> {
             then,
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
-        let mark = Mark::of(store, &file, offset)?;
+        let fingerprint = Fingerprint::of(store, &file, offset)?;
         let mut stream = V2Stream {
             index,
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             told: stat.id.inode,
             head: reply.to_line().to_vec(),
             open: None,
-            mark,
+            fingerprint,
             digest: Digest::new(),
             digest_waits: offset > 0,
             late: None,
@@ -294,7 +294,7 @@ impl<F> V2Stream<F> {
             return Ok(head_len);
         }
         // The first frame has what was proved to come first.
-        let begun = self.proved.filter(|_| self.mark.is_empty());
+        let begun = self.proved.filter(|_| self.fingerprint.is_empty());
         let wanted = match &self.open {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
@@ -356,15 +356,15 @@ impl<F> V2Stream<F> {
             .get(FRAME_START_LEN..FRAME_START_LEN + open.len)
             .unwrap_or_default();
         match open.after.take() {
-            Some(after) if is_whole => (self.mark, self.digest) = *after,
+            Some(after) if is_whole => (self.fingerprint, self.digest) = *after,
             Some(after) => open.after = Some(after),
             None if is_whole => self.pass(body),
             None => {
-                let (mark, digest) = (self.mark.clone(), self.digest.clone());
+                let (fingerprint, digest) = (self.fingerprint.clone(), self.digest.clone());
                 self.pass(body);
-                let mark = std::mem::replace(&mut self.mark, mark);
+                let fingerprint = std::mem::replace(&mut self.fingerprint, fingerprint);
                 let digest = std::mem::replace(&mut self.digest, digest);
-                open.after = Some(Box::new((mark, digest)));
+                open.after = Some(Box::new((fingerprint, digest)));
             }
         }
         match is_whole {
@@ -375,7 +375,7 @@ impl<F> V2Stream<F> {
 
     /// Bytes at the offset are sent.
     fn pass(&mut self, body: &[u8]) {
-        self.mark.extend(body);
+        self.fingerprint.extend(body);
         if self.follow.ahead() <= DIGESTED_AT_ONCE_LEN {
             self.digest.note(self.follow.offset(), body);
         }
@@ -525,7 +525,7 @@ impl<F> V2Stream<F> {
                 digest,
             }));
         }
-        self.mark = Mark::default();
+        self.fingerprint = Fingerprint::default();
         self.proved = None;
         self.reason = None;
     }

@@ -45,7 +45,7 @@ impl<F> V2Stream<F> {
         bytes: &[u8],
         query: &Query<'_, S>,
     ) -> io::Result<Option<bool>> {
-        if !self.mark.is_empty() {
+        if !self.fingerprint.is_empty() {
             return self.is_sound(query.store).map(Some);
         }
         let start = &bytes[..bytes.len().min(GUARD_LEN)];

@@ -21,7 +21,9 @@ impl<F> V2Stream<F> {
     /// Whether what was sent last is still there.
     pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
         let follow = &self.follow;
-        let is_there = self.mark.is_there(store, follow.file(), follow.offset())?
+        let is_there = self
+            .fingerprint
+            .is_there(store, follow.file(), follow.offset())?
             || mutation::is_on(Mutation::TruncationIgnored);
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
@@ -46,8 +48,8 @@ impl<F> V2Stream<F> {
             return self.start_over(cx, query);
         }
         let (offset, own) = (self.follow.offset(), self.follow.inode());
-        let mark = self.mark.clone();
-        let sent = mark.sent(offset, self.no_copy_until_ns(cx.now.wall));
+        let fingerprint = self.fingerprint.clone();
+        let sent = fingerprint.sent(offset, self.no_copy_until_ns(cx.now.wall));
         let ask = || query.copy_of(&sent, own);
         match self.ask(Occasion::Truncated, query, ask) {
             Ok(Some(copy)) if copy.stat.size >= offset => {
