@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::follow::{Follow, Look};
-use super::keepalive::{Pace, Verdict};
+use super::keepalive::{KeepAlive, Liveness};
 use super::turn::{Context, Ending, Turn};
 use crate::serve::config::Config;
 use crate::serve::find::query::Choice;
@@ -20,7 +20,7 @@ pub struct ClassicStream<F> {
     head: Vec<u8>,
     /// A keep-alive is to be sent.
     alive_due: bool,
-    pace: Pace,
+    keepalive: KeepAlive,
 }
 
 impl<F> ClassicStream<F> {
@@ -39,7 +39,7 @@ impl<F> ClassicStream<F> {
             index,
             head: reply.to_line().to_vec(),
             alive_due: offset == stat.size,
-            pace: Pace::new(now.mono),
+            keepalive: KeepAlive::new(now.mono),
         }
     }
 
@@ -94,7 +94,7 @@ impl<F> ClassicStream<F> {
             cx.memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
         }
         if sent && self.has_output() {
-            self.pace.moved(cx.now.mono);
+            self.keepalive.moved(cx.now.mono);
         }
         Turn::On
     }
@@ -113,17 +113,17 @@ impl<F> ClassicStream<F> {
             }
             self.follow.looked_unasked(size);
         }
-        match self.pace.check(self.has_output(), cx.config, now) {
-            Verdict::Fine => {}
-            Verdict::Stalled => return Turn::Over(Ending::Stalled),
-            Verdict::Silent => self.alive_due = true,
+        match self.keepalive.check(self.has_output(), cx.config, now) {
+            Liveness::Fine => {}
+            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Silent => self.alive_due = true,
         }
         Turn::On
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        let deadline = self.pace.deadline(self.has_output(), config);
+        let deadline = self.keepalive.deadline(self.has_output(), config);
         self.next_look(config).min(deadline)
     }
 
@@ -158,7 +158,7 @@ impl<F> ClassicStream<F> {
         if len == 0 {
             return;
         }
-        self.pace.moved(now);
+        self.keepalive.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
         self.head.shrink_to_fit();

@@ -4,14 +4,14 @@ use crate::serve::config::Config;
 use crate::time::Mono;
 
 /// The rhythm of one connection.
-pub struct Pace {
+pub struct KeepAlive {
     /// When the client last took a byte, or first had one to take after it had taken all.
     moved_at: Mono,
 }
 
 /// What a deadline means.
 #[derive(PartialEq, Eq)]
-pub enum Verdict {
+pub enum Liveness {
     /// Nothing yet.
     Fine,
     /// There is something to take, and the client took nothing for too long.
@@ -20,10 +20,10 @@ pub enum Verdict {
     Silent,
 }
 
-impl Pace {
+impl KeepAlive {
     /// A connection that starts now.
-    pub fn new(now: Mono) -> Pace {
-        Pace { moved_at: now }
+    pub fn new(now: Mono) -> KeepAlive {
+        KeepAlive { moved_at: now }
     }
 
     /// The client took something, or has something to take again.
@@ -32,15 +32,15 @@ impl Pace {
     }
 
     /// What the silence so far means. After `Silent` the time begins anew.
-    pub fn check(&mut self, has_output: bool, config: &Config, now: Mono) -> Verdict {
+    pub fn check(&mut self, has_output: bool, config: &Config, now: Mono) -> Liveness {
         if self.deadline(has_output, config) > now {
-            return Verdict::Fine;
+            return Liveness::Fine;
         }
         if has_output {
-            return Verdict::Stalled;
+            return Liveness::Stalled;
         }
         self.moved_at = now;
-        Verdict::Silent
+        Liveness::Silent
     }
 
     /// When [`check`](Self::check) will have something to say.

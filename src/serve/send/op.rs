@@ -5,7 +5,7 @@
 use std::io;
 
 use super::digest::Digest;
-use super::keepalive::{Pace, Verdict};
+use super::keepalive::{KeepAlive, Liveness};
 use super::turn::{Ending, Turn};
 use crate::limits::REPLY_MAX_LEN;
 use crate::serve::config::Config;
@@ -26,7 +26,7 @@ pub struct OpReply<F> {
     task: Task<F>,
     /// The file's size when it was asked for.
     size: u64,
-    pace: Pace,
+    keepalive: KeepAlive,
     ending: Option<Ending>,
 }
 
@@ -77,7 +77,7 @@ impl<F> OpReply<F> {
             taken: 0,
             task: Task::Done,
             size: 0,
-            pace: Pace::new(now),
+            keepalive: KeepAlive::new(now),
             ending: Some(ending),
         }
     }
@@ -133,7 +133,7 @@ impl<F> OpReply<F> {
             taken: 0,
             task,
             size: terms.size,
-            pace: Pace::new(now),
+            keepalive: KeepAlive::new(now),
             ending: None,
         })
     }
@@ -166,7 +166,7 @@ impl<F> OpReply<F> {
     pub fn consume_output(&mut self, len: usize, now: Mono) -> Turn {
         self.taken += len;
         if len > 0 {
-            self.pace.moved(now);
+            self.keepalive.moved(now);
         }
         if self.taken < self.out.len() {
             return Turn::On;
@@ -183,10 +183,10 @@ impl<F> OpReply<F> {
     /// is accompanied by signs of life.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> Turn {
         let has_output = self.taken < self.out.len();
-        match self.pace.check(has_output, config, now) {
-            Verdict::Stalled => return Turn::Over(Ending::Stalled),
-            Verdict::Fine => {}
-            Verdict::Silent => {
+        match self.keepalive.check(has_output, config, now) {
+            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Fine => {}
+            Liveness::Silent => {
                 let alive = Frame::Alive { size: self.size };
                 self.out.extend_from_slice(&alive.to_bytes());
             }
@@ -196,7 +196,7 @@ impl<F> OpReply<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        self.pace.deadline(self.taken < self.out.len(), config)
+        self.keepalive.deadline(self.taken < self.out.len(), config)
     }
 
     /// One slice of the task. Tells whether that was the last.

@@ -12,7 +12,7 @@ use std::io;
 use self::fingerprint::Fingerprint;
 use super::digest::Digest;
 use super::follow::{Follow, Look};
-use super::keepalive::{Pace, Verdict};
+use super::keepalive::{KeepAlive, Liveness};
 use super::turn::{Context, Ending, Turn};
 use crate::ids::Inode;
 use crate::limits::{DIGESTED_AT_ONCE_LEN, REPLY_MAX_LEN};
@@ -64,7 +64,7 @@ pub struct V2Stream<F> {
     search: Option<Box<Search>>,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
-    pace: Pace,
+    keepalive: KeepAlive,
 }
 
 /// A DATA frame on its way.
@@ -128,7 +128,7 @@ impl<F> V2Stream<F> {
             has_gap: false,
             search: None,
             proved: None,
-            pace: Pace::new(now.mono),
+            keepalive: KeepAlive::new(now.mono),
         };
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
@@ -192,7 +192,7 @@ impl<F> V2Stream<F> {
             Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
-            self.pace.moved(cx.now.mono);
+            self.keepalive.moved(cx.now.mono);
         }
         turn
     }
@@ -211,10 +211,10 @@ impl<F> V2Stream<F> {
             }
             self.follow.looked_unasked(size);
         }
-        match self.pace.check(self.has_output(), cx.config, now) {
-            Verdict::Fine => {}
-            Verdict::Stalled => return Turn::Over(Ending::Stalled),
-            Verdict::Silent => self.say(Frame::Alive {
+        match self.keepalive.check(self.has_output(), cx.config, now) {
+            Liveness::Fine => {}
+            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Silent => self.say(Frame::Alive {
                 size: self.follow.stat().size,
             }),
         }
@@ -223,7 +223,7 @@ impl<F> V2Stream<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        let deadline = self.pace.deadline(self.has_output(), config);
+        let deadline = self.keepalive.deadline(self.has_output(), config);
         self.next_look(config).min(deadline)
     }
 
@@ -334,7 +334,7 @@ impl<F> V2Stream<F> {
         if len == 0 {
             return;
         }
-        self.pace.moved(now);
+        self.keepalive.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
         self.head.shrink_to_fit();
