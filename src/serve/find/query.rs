@@ -37,7 +37,7 @@ pub struct Query<'a, S> {
     pub store: &'a S,
     /// The configured log that the request's path names.
     pub entry: &'a FileEntry,
-    /// The number of that entry in the configuration, under which `memory` knows it.
+    /// The number of that entry in the configuration, under which `sightings` knows it.
     pub index: u32,
     /// Who asks.
     pub peer: IpAddr,

@@ -14,7 +14,7 @@ use crate::limits::{SIGHTINGS_MAX, TRUNCATIONS_MAX};
 
 /// Bounded memory of generations, one for a whole server.
 #[derive(Default)]
-pub struct Memory {
+pub struct Sightings {
     sightings: Deque<Sighting, SIGHTINGS_MAX>,
     truncations: Deque<Truncation, TRUNCATIONS_MAX>,
 }
@@ -39,10 +39,10 @@ struct Truncation {
     offset: u64,
 }
 
-impl Memory {
+impl Sightings {
     /// Nothing remembered.
-    pub const fn new() -> Memory {
-        Memory {
+    pub const fn new() -> Sightings {
+        Sightings {
             sightings: Deque::new(),
             truncations: Deque::new(),
         }
@@ -166,57 +166,57 @@ mod tests {
 
     #[test]
     fn the_last_sighting_counts() {
-        let mut memory = Memory::new();
-        memory.saw_live(0, Inode(7), 100);
-        memory.saw_live(0, Inode(7), 200);
-        assert_eq!(memory.last_written(0, Inode(7)), Some(200));
-        assert_eq!(memory.last_written(1, Inode(7)), None);
-        assert_eq!(memory.last_written(0, Inode(8)), None);
+        let mut sightings = Sightings::new();
+        sightings.saw_live(0, Inode(7), 100);
+        sightings.saw_live(0, Inode(7), 200);
+        assert_eq!(sightings.last_written(0, Inode(7)), Some(200));
+        assert_eq!(sightings.last_written(1, Inode(7)), None);
+        assert_eq!(sightings.last_written(0, Inode(8)), None);
     }
 
     #[test]
     fn the_oldest_sighting_goes_first() {
-        let mut memory = Memory::new();
+        let mut sightings = Sightings::new();
         for n in 0..=SIGHTINGS_MAX as u64 {
-            memory.saw_live(0, Inode(n + 1), n);
+            sightings.saw_live(0, Inode(n + 1), n);
         }
-        assert_eq!(memory.last_written(0, Inode(1)), None);
-        assert_eq!(memory.last_written(0, Inode(2)), Some(1));
+        assert_eq!(sightings.last_written(0, Inode(1)), None);
+        assert_eq!(sightings.last_written(0, Inode(2)), Some(1));
     }
 
     #[test]
     fn completeness_ends_where_the_inode_is_used_again() {
-        let mut memory = Memory::new();
-        memory.was_completed(0, Inode(7), 100, 5);
-        assert!(memory.is_complete(0, Inode(7), 5));
-        assert!(!memory.is_complete(0, Inode(7), 4));
-        assert!(!memory.is_complete(1, Inode(7), 5));
-        memory.saw_live(0, Inode(7), 200);
-        assert!(!memory.is_complete(0, Inode(7), 5));
-        memory.was_completed(0, Inode(7), 300, 5);
-        assert!(memory.is_complete(0, Inode(7), 5));
-        assert_eq!(memory.last_written(0, Inode(7)), Some(200));
+        let mut sightings = Sightings::new();
+        sightings.was_completed(0, Inode(7), 100, 5);
+        assert!(sightings.is_complete(0, Inode(7), 5));
+        assert!(!sightings.is_complete(0, Inode(7), 4));
+        assert!(!sightings.is_complete(1, Inode(7), 5));
+        sightings.saw_live(0, Inode(7), 200);
+        assert!(!sightings.is_complete(0, Inode(7), 5));
+        sightings.was_completed(0, Inode(7), 300, 5);
+        assert!(sightings.is_complete(0, Inode(7), 5));
+        assert_eq!(sightings.last_written(0, Inode(7)), Some(200));
     }
 
     #[test]
     fn a_truncation_is_answered_once_and_only_to_the_one_it_met() {
-        let mut memory = Memory::new();
-        memory.was_truncated(PEER, 0, Inode(7), 100);
-        memory.was_truncated(PEER, 0, Inode(7), 200);
-        assert!(!memory.take_truncation(PEER, 0, Inode(7), 101));
-        assert!(!memory.take_truncation(PEER, 1, Inode(7), 100));
-        assert!(memory.take_truncation(PEER, 0, Inode(7), 100));
-        assert!(!memory.take_truncation(PEER, 0, Inode(7), 100));
-        assert!(memory.take_truncation(PEER, 0, Inode(7), 200));
+        let mut sightings = Sightings::new();
+        sightings.was_truncated(PEER, 0, Inode(7), 100);
+        sightings.was_truncated(PEER, 0, Inode(7), 200);
+        assert!(!sightings.take_truncation(PEER, 0, Inode(7), 101));
+        assert!(!sightings.take_truncation(PEER, 1, Inode(7), 100));
+        assert!(sightings.take_truncation(PEER, 0, Inode(7), 100));
+        assert!(!sightings.take_truncation(PEER, 0, Inode(7), 100));
+        assert!(sightings.take_truncation(PEER, 0, Inode(7), 200));
     }
 
     #[test]
     fn a_full_list_of_truncations_keeps_the_newest() {
-        let mut memory = Memory::new();
+        let mut sightings = Sightings::new();
         for n in 0..=TRUNCATIONS_MAX as u64 {
-            memory.was_truncated(PEER, 0, Inode(1), n);
+            sightings.was_truncated(PEER, 0, Inode(1), n);
         }
-        assert!(!memory.take_truncation(PEER, 0, Inode(1), 0));
-        assert!(memory.take_truncation(PEER, 0, Inode(1), TRUNCATIONS_MAX as u64));
+        assert!(!sightings.take_truncation(PEER, 0, Inode(1), 0));
+        assert!(sightings.take_truncation(PEER, 0, Inode(1), TRUNCATIONS_MAX as u64));
     }
 }

@@ -68,22 +68,22 @@ impl<F> ClassicStream<F> {
             Look::Same => {}
             Look::Truncated => {
                 let (inode, offset) = (self.follow.inode(), self.follow.offset());
-                cx.memory.was_truncated(peer, self.index, inode, offset);
+                cx.sightings.was_truncated(peer, self.index, inode, offset);
                 return Turn::Over(Ending::Truncated);
             }
             Look::Rotated | Look::Deleted => {
                 let (stat, size) = (*self.follow.stat(), self.follow.offset());
                 let inode = stat.id.inode;
                 if self.follow.is_left_behind(cx.now.mono) {
-                    cx.memory
+                    cx.sightings
                         .was_left_behind(self.index, inode, stat.mtime_ns, size);
                 } else {
-                    cx.memory
+                    cx.sightings
                         .was_completed(self.index, inode, stat.mtime_ns, size);
                 }
                 if stat.links == 0 {
                     // Once we close it, the next file may be given its inode, and must not be taken for the same.
-                    cx.memory.was_truncated(peer, self.index, inode, size);
+                    cx.sightings.was_truncated(peer, self.index, inode, size);
                 }
                 return Turn::Over(Ending::Rotated);
             }
@@ -91,7 +91,8 @@ impl<F> ClassicStream<F> {
         }
         if self.follow.is_live() {
             let stat = self.follow.stat();
-            cx.memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
+            cx.sightings
+                .saw_live(self.index, stat.id.inode, stat.mtime_ns);
         }
         if sent && self.has_output() {
             self.keepalive.moved(cx.now.mono);

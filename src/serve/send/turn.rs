@@ -7,7 +7,7 @@ use std::io;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
 use crate::serve::config::Config;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::sightings::Memory;
+use crate::serve::find::sightings::Sightings;
 use crate::time::Now;
 use crate::wire::escape::Escaped;
 use crate::wire::request::BadRequest;
@@ -27,7 +27,7 @@ pub struct Context<'a, S> {
     /// What may be served, and the periods.
     pub config: &'a Config,
     /// What the server remembers of generations.
-    pub memory: &'a mut Memory,
+    pub sightings: &'a mut Sightings,
     /// This turn's time.
     pub now: Now,
 }

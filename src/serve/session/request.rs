@@ -117,7 +117,9 @@ fn find<S: ReadStore>(
     let query = Query { findings, ..query };
     let index = query.index;
     let Some(v2) = &request.v2 else {
-        let choice = query.choose(request, cx.memory).map_err(Ending::Refused)?;
+        let choice = query
+            .choose(request, cx.sightings)
+            .map_err(Ending::Refused)?;
         return Ok(Phase::Streaming(Box::new(ClassicStream::new(
             index, choice, config, now,
         ))));

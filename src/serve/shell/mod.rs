@@ -22,7 +22,7 @@ pub use self::listener::Bound;
 use self::listener::Listener;
 use self::watches::Watches;
 use super::config::Config;
-use super::find::sightings::Memory;
+use super::find::sightings::Sightings;
 use super::send::turn::{Context, Ending};
 use super::session::Session;
 use crate::limits::{
@@ -74,7 +74,7 @@ pub struct Server {
 struct Files {
     store: RealRead,
     config: Config,
-    memory: Memory,
+    sightings: Sightings,
 }
 
 /// A session and its socket.
@@ -153,7 +153,7 @@ impl Server {
             files: Files {
                 store: RealRead::new(),
                 config,
-                memory: Memory::new(),
+                sightings: Sightings::new(),
             },
             report,
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
@@ -441,7 +441,7 @@ impl Server {
             self.listen_on(config.bind);
         }
         let before = std::mem::replace(&mut self.files.config, config);
-        self.files.memory = Memory::new();
+        self.files.sightings = Sightings::new();
         if let Some(watches) = &mut self.watches {
             watches.clear();
         }
@@ -517,7 +517,7 @@ impl Files {
         Context {
             store: &self.store,
             config: &self.config,
-            memory: &mut self.memory,
+            sightings: &mut self.sightings,
             now,
         }
     }

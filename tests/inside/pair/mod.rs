@@ -36,7 +36,7 @@ use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::random::Random;
 use crate::serve::config::Config as ServeConfig;
-use crate::serve::find::sightings::Memory;
+use crate::serve::find::sightings::Sightings;
 use crate::serve::send::turn;
 use crate::serve::session::Session;
 use crate::time::{Civil, Mono, Now, Wall};
@@ -73,7 +73,7 @@ struct Pair {
     /// Sessions of connections that the server does not know to be gone come first, the present one last.
     sessions: Vec<Served>,
     serve_config: ServeConfig,
-    memory: Memory,
+    sightings: Sightings,
     source_config: &'static str,
     host_boot: BootId,
     random: Random,
@@ -123,7 +123,7 @@ impl Pair {
                   $timeout_write = 60; $grace = 10;",
             )
             .unwrap(),
-            memory: Memory::new(),
+            sightings: Sightings::new(),
             source_config: options,
             host_boot: reboot::boot(1),
             random: Random::new(mono_ms),
@@ -481,7 +481,7 @@ impl Pair {
         let mut cx = turn::Context {
             store: &self.log.disk,
             config: &self.serve_config,
-            memory: &mut self.memory,
+            sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.mono_ms),
                 wall: Wall::from_ms(self.box_wall_ms as u64),

@@ -210,7 +210,7 @@ fn a_server_started_anew_goes_on() {
         pair.log.lines(2);
         pair.run_ms(1_000);
         pair.cut();
-        pair.memory = crate::serve::find::sightings::Memory::new();
+        pair.sightings = crate::serve::find::sightings::Sightings::new();
         pair.log.lines(1);
         pair.log.rotate();
         pair.log.lines(2);

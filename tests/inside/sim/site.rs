@@ -5,7 +5,7 @@ use super::disk::{Disk, Open};
 use super::log::Log;
 use crate::inside::fake::{Fake, Handle};
 use crate::serve::config::Config;
-use crate::serve::find::sightings::Memory;
+use crate::serve::find::sightings::Sightings;
 use crate::serve::session::Session;
 
 pub struct Site {
@@ -37,7 +37,7 @@ pub struct Site {
 /// The server's process.
 pub struct Server {
     pub config: Config,
-    pub memory: Memory,
+    pub sightings: Sightings,
     pub sessions: Vec<Served>,
 }
 
@@ -76,7 +76,7 @@ impl Site {
         self.disk.revive();
         self.server = Some(Server {
             config: self.config(),
-            memory: Memory::new(),
+            sightings: Sightings::new(),
             sessions: Vec::new(),
         });
     }
@@ -89,7 +89,7 @@ impl Site {
             return;
         };
         let before = std::mem::replace(&mut server.config, config);
-        server.memory = Memory::new();
+        server.sightings = Sightings::new();
         for served in &mut server.sessions {
             let path = served
                 .session

@@ -330,7 +330,7 @@ impl World {
         let mut cx = Context {
             store: &*disk,
             config: &server.config,
-            memory: &mut server.memory,
+            sightings: &mut server.sightings,
             now,
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);

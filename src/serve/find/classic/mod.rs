@@ -5,7 +5,7 @@ use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Query};
 use super::refusal::Refusal;
-use super::sightings::Memory;
+use super::sightings::Sightings;
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
@@ -17,11 +17,11 @@ impl<S: ReadStore> Query<'_, S> {
     pub fn choose(
         &self,
         request: &Request<'_>,
-        memory: &mut Memory,
+        sightings: &mut Sightings,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
         if let Some((_, stat)) = &live {
-            memory.saw_live(self.index, stat.id.inode, stat.mtime_ns);
+            sightings.saw_live(self.index, stat.id.inode, stat.mtime_ns);
         }
         let asked = request.inode.inode();
         if asked == Inode::NONE {
@@ -30,10 +30,11 @@ impl<S: ReadStore> Query<'_, S> {
         }
         match live {
             Some((file, stat)) if stat.id.inode == asked => {
-                let dropped = memory.take_truncation(self.peer, self.index, asked, request.offset);
+                let dropped =
+                    sightings.take_truncation(self.peer, self.index, asked, request.offset);
                 Ok(same_inode(file, stat, request, dropped))
             }
-            live => self.choose_rotated(live, request, memory),
+            live => self.choose_rotated(live, request, sightings),
         }
     }
 
@@ -42,7 +43,7 @@ impl<S: ReadStore> Query<'_, S> {
         &self,
         live: Option<(S::File, Stat)>,
         request: &Request<'_>,
-        memory: &Memory,
+        sightings: &Sightings,
     ) -> Result<Choice<S::File>, Refusal> {
         let asked = request.inode.inode();
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
@@ -50,11 +51,11 @@ impl<S: ReadStore> Query<'_, S> {
             .iter()
             .find(|c| c.age.inode == asked && request.offset <= c.size);
         if held.is_some()
-            && !memory.is_left_behind(self.index, asked, request.offset)
+            && !sightings.is_left_behind(self.index, asked, request.offset)
             && let Some((file, stat)) = self.open_rotated(asked)?
             && request.offset <= stat.size
             && (request.offset < stat.size
-                || !(memory.is_complete(self.index, asked, request.offset)
+                || !(sightings.is_complete(self.index, asked, request.offset)
                     || live.is_some() && self.complete(&file, &stat, rotated)))
         {
             return Ok(Choice {
@@ -69,11 +70,11 @@ impl<S: ReadStore> Query<'_, S> {
         let (mark, newer_than) = match held {
             Some(held) => (Mark::Found, Some(held.age)),
             None => {
-                let mark = match memory.is_complete(self.index, asked, request.offset) {
+                let mark = match sightings.is_complete(self.index, asked, request.offset) {
                     true => Mark::Found,
                     false => Mark::Lost,
                 };
-                let last_written = memory.last_written(self.index, asked);
+                let last_written = sightings.last_written(self.index, asked);
                 (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
             }
         };

@@ -20,7 +20,7 @@ const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 struct Rig {
     disk: Fake,
     config: Config,
-    memory: Memory,
+    sightings: Sightings,
     quiet_since_ms: u64,
 }
 
@@ -39,7 +39,7 @@ impl Rig {
         Rig {
             disk,
             config,
-            memory: Memory::new(),
+            sightings: Sightings::new(),
             quiet_since_ms: 5_000,
         }
     }
@@ -54,7 +54,7 @@ impl Rig {
             findings: None,
         };
         let request = Request::parse(line.as_bytes()).unwrap();
-        search(&query, |query| query.choose(&request, &mut self.memory))
+        search(&query, |query| query.choose(&request, &mut self.sightings))
     }
 
     /// The answer line without its newline, the offset and the inode of the file that is sent.
@@ -102,7 +102,7 @@ fn an_offset_behind_the_end_means_truncated() {
 #[test]
 fn whoever_was_dropped_because_of_a_truncation_starts_over_even_if_the_file_has_grown() {
     let mut rig = Rig::new();
-    rig.memory.was_truncated(PEER, 0, Inode(3), 2);
+    rig.sightings.was_truncated(PEER, 0, Inode(3), 2);
     assert_eq!(rig.answer("/v/m 3 2"), says("L 03", 0, 3));
     assert_eq!(rig.answer("/v/m 3 2"), says("O 3", 2, 3));
 }
@@ -144,7 +144,7 @@ fn the_newest_one_is_not_finished_because_it_was_quiet_before_it_was_renamed() {
         assert_eq!(rig.choose(asked).unwrap().place, place);
     }
     let (index, inode) = (0, Inode(2));
-    rig.memory.was_completed(index, inode, 2_000_000_000, 2);
+    rig.sightings.was_completed(index, inode, 2_000_000_000, 2);
     assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
 }
 
@@ -157,19 +157,19 @@ fn an_unknown_inode_is_lost() {
 #[test]
 fn after_a_lost_generation_that_was_seen_come_all_newer_ones() {
     let mut rig = Rig::new();
-    rig.memory.saw_live(0, Inode(9), 1_500_000_000);
+    rig.sightings.saw_live(0, Inode(9), 1_500_000_000);
     assert_eq!(rig.answer("/v/m 9 9"), says("L 2", 0, 2));
-    rig.memory.saw_live(0, Inode(8), 500_000_000);
+    rig.sightings.saw_live(0, Inode(8), 500_000_000);
     assert_eq!(rig.answer("/v/m 8 9"), says("L 1", 0, 1));
-    rig.memory.saw_live(0, Inode(7), 2_500_000_000);
+    rig.sightings.saw_live(0, Inode(7), 2_500_000_000);
     assert_eq!(rig.answer("/v/m 7 9"), says("L 3", 0, 3));
 }
 
 #[test]
 fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
     let mut rig = Rig::new();
-    rig.memory.saw_live(0, Inode(9), 2_500_000_000);
-    rig.memory.was_completed(0, Inode(9), 2_500_000_000, 10);
+    rig.sightings.saw_live(0, Inode(9), 2_500_000_000);
+    rig.sightings.was_completed(0, Inode(9), 2_500_000_000, 10);
     assert_eq!(rig.answer("/v/m 9 10"), says("O 3", 0, 3));
     assert_eq!(rig.answer("/v/m 9 9"), says("L 3", 0, 3));
 }
@@ -177,7 +177,7 @@ fn a_generation_that_went_after_it_was_sent_whole_is_not_lost() {
 #[test]
 fn what_a_writer_adds_that_never_moves_on_is_left_to_its_own() {
     let mut rig = Rig::new();
-    rig.memory.was_left_behind(0, Inode(2), 2_000_000_000, 1);
+    rig.sightings.was_left_behind(0, Inode(2), 2_000_000_000, 1);
     assert_eq!(
         rig.answer("/v/m 2 0"),
         says("O 2", 0, 2),
@@ -324,7 +324,7 @@ impl ReadStore for Rotating<'_> {
 /// be `expected`.
 fn expect_through_rotation(
     expected: &str,
-    ask: impl Fn(&Query<'_, Rotating<'_>>, &mut Memory) -> Result<String, Refusal>,
+    ask: impl Fn(&Query<'_, Rotating<'_>>, &mut Sightings) -> Result<String, Refusal>,
 ) {
     for call in 0..40 {
         let mut rig = Rig::new();
@@ -340,7 +340,7 @@ fn expect_through_rotation(
             quiet_since_ns: u64::MAX,
             findings: None,
         };
-        let answer = search(&query, |query| ask(query, &mut rig.memory)).unwrap();
+        let answer = search(&query, |query| ask(query, &mut rig.sightings)).unwrap();
         assert_eq!(answer, expected, "with a rotation before call {call}");
     }
 }
@@ -352,8 +352,8 @@ fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
         ("/v/m 2 2", "O 3\n"),
         ("/v/m 1 0", "O 1\n"),
     ] {
-        expect_through_rotation(reply, |query, memory| {
-            let choice = query.choose(&Request::parse(line.as_bytes()).unwrap(), memory)?;
+        expect_through_rotation(reply, |query, sightings| {
+            let choice = query.choose(&Request::parse(line.as_bytes()).unwrap(), sightings)?;
             Ok(String::from_utf8_lossy(&choice.reply.to_line()).into_owned())
         });
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::sightings::Memory;
+use crate::serve::find::sightings::Sightings;
 use crate::store::Kind;
 use crate::time::{Now, Wall};
 use crate::wire::classic;
@@ -24,7 +24,7 @@ struct Rig {
     session: Session<Handle>,
     disk: Fake,
     config: Config,
-    memory: Memory,
+    sightings: Sightings,
     now_ms: u64,
 }
 
@@ -36,7 +36,7 @@ impl Rig {
             session: Session::new(PEER, Mono::from_ms(1_000)),
             disk,
             config: Config::parse(CONFIG).unwrap(),
-            memory: Memory::new(),
+            sightings: Sightings::new(),
             now_ms: 1_000,
         }
     }
@@ -58,7 +58,7 @@ impl Rig {
         let mut cx = Context {
             store: &self.disk,
             config: &self.config,
-            memory: &mut self.memory,
+            sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.now_ms),
                 wall: Wall::from_ms(self.now_ms),

@@ -20,7 +20,7 @@ struct Measured {
     session: Session<Handle>,
     disk: Fake,
     config: Config,
-    memory: Memory,
+    sightings: Sightings,
     now_ms: u64,
     /// Calls so far.
     calls: usize,
@@ -32,7 +32,7 @@ impl Measured {
             session: Session::new(PEER, Mono::from_ms(1_000)),
             disk,
             config: Config::parse(b"$files{'/v/m'} = '/v/m?*'; $grace = 10;").unwrap(),
-            memory: Memory::new(),
+            sightings: Sightings::new(),
             now_ms: 1_000_000,
             calls: 0,
         }
@@ -47,7 +47,7 @@ impl Measured {
         let mut cx = Context {
             store: &self.disk,
             config: &self.config,
-            memory: &mut self.memory,
+            sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.now_ms),
                 wall: Wall::from_ms(self.now_ms),
