@@ -11,6 +11,7 @@ mod statuses;
 pub mod verify;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use self::journal::Journal;
@@ -79,12 +80,6 @@ const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 /// What happens to a source. It is called by reference, so that what follows from it is compiled once.
 type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> slot::Rest + 'a;
 
-/// Whether the loop goes on.
-enum Turn {
-    On,
-    Stop,
-}
-
 impl Collector {
     /// A collector of these sources, which all make their first try in the first turn.
     pub fn new(options: Options, config: Config, reactor: Reactor) -> Collector {
@@ -123,7 +118,7 @@ impl Collector {
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
-            if let Turn::Stop = self.handle_signals() {
+            if self.handle_signals().is_break() {
                 return Ok(());
             }
             let events = self.reactor.events();
@@ -179,15 +174,16 @@ impl Collector {
         }
     }
 
-    fn handle_signals(&mut self) -> Turn {
+    /// Breaks when the daemon is to stop.
+    fn handle_signals(&mut self) -> ControlFlow<()> {
         for signal in self.reactor.signals() {
             match signal {
-                Signal::Term | Signal::Int => return Turn::Stop,
+                Signal::Term | Signal::Int => return ControlFlow::Break(()),
                 Signal::Hup => self.reload(),
                 Signal::Usr1 => self.reopen_all(),
             }
         }
-        Turn::On
+        ControlFlow::Continue(())
     }
 
     fn handle_event(&mut self, event: reactor::Event) {

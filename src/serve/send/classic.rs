@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::ops::ControlFlow::{self, Break, Continue};
 
+use super::context::Context;
+use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
-use super::turn::{Context, Ending, Turn};
 use crate::serve::config::Config;
 use crate::serve::find::query::Choice;
 use crate::store::ReadStore;
@@ -59,9 +61,13 @@ impl<F> ClassicStream<F> {
     }
 
     /// Looks at the file and at its name and draws the consequences.
-    pub fn look<S: ReadStore<File = F>>(&mut self, peer: IpAddr, cx: &mut Context<'_, S>) -> Turn {
+    pub fn look<S: ReadStore<File = F>>(
+        &mut self,
+        peer: IpAddr,
+        cx: &mut Context<'_, S>,
+    ) -> ControlFlow<Ending> {
         let Some(entry) = cx.config.files.get(self.index as usize) else {
-            return Turn::Over(Ending::Withdrawn);
+            return Break(Ending::Withdrawn);
         };
         let sent = !self.has_output();
         match self.follow.look(entry, sent, cx) {
@@ -69,7 +75,7 @@ impl<F> ClassicStream<F> {
             Look::Truncated => {
                 let (inode, offset) = (self.follow.inode(), self.follow.offset());
                 cx.sightings.was_truncated(peer, self.index, inode, offset);
-                return Turn::Over(Ending::Truncated);
+                return Break(Ending::Truncated);
             }
             Look::Rotated | Look::Deleted => {
                 let (stat, size) = (*self.follow.stat(), self.follow.offset());
@@ -85,9 +91,9 @@ impl<F> ClassicStream<F> {
                     // Once we close it, the next file may be given its inode, and must not be taken for the same.
                     cx.sightings.was_truncated(peer, self.index, inode, size);
                 }
-                return Turn::Over(Ending::Rotated);
+                return Break(Ending::Rotated);
             }
-            Look::Unreadable(error) => return Turn::Over(Ending::Unreadable(error)),
+            Look::Unreadable(error) => return Break(Ending::Unreadable(error)),
         }
         if self.follow.is_live() {
             let stat = self.follow.stat();
@@ -97,7 +103,7 @@ impl<F> ClassicStream<F> {
         if sent && self.has_output() {
             self.keepalive.moved(cx.now.mono);
         }
-        Turn::On
+        Continue(())
     }
 
     /// A deadline has come: look if it is time to, notice a client that stands still, have a keep-alive sent.
@@ -105,21 +111,19 @@ impl<F> ClassicStream<F> {
         &mut self,
         peer: IpAddr,
         cx: &mut Context<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         let now = cx.now.mono;
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
-            if let Turn::Over(ending) = self.look(peer, cx) {
-                return Turn::Over(ending);
-            }
+            self.look(peer, cx)?;
             self.follow.looked_unasked(size);
         }
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}
-            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Stalled => return Break(Ending::Stalled),
             Liveness::Silent => self.alive_due = true,
         }
-        Turn::On
+        Continue(())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::turn::Context;
+use super::context::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};

@@ -1,13 +1,14 @@
 //! An open file on its way to a client. Pure.
 //!
-//! In reading order: [`turn`] what each part is handed and answers; [`keepalive`] and [`digest`], which all need;
+//! In reading order: [`context`] what each part is handed, and [`ending`] what it answers; [`keepalive`] and [`digest`], which all need;
 //! [`follow`] the place in the file and what has become of its name; and the three replies: [`classic`], [`v2`], and [`op`]
 //! for whoever asks about a copy.
 
 pub mod classic;
+pub mod context;
 pub mod digest;
+pub mod ending;
 pub mod follow;
 pub mod keepalive;
 pub mod op;
-pub mod turn;
 pub mod v2;

@@ -3,10 +3,11 @@
 //! What takes long is computed in slices, one buffer full at a time, so that it delays nobody.
 
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::digest::Digest;
+use super::ending::Ending;
 use super::keepalive::{KeepAlive, Liveness};
-use super::turn::{Ending, Turn};
 use crate::limits::REPLY_MAX_LEN;
 use crate::serve::config::Config;
 use crate::store::{ReadStore, Stat};
@@ -145,13 +146,17 @@ impl<F> OpReply<F> {
     }
 
     /// Computes one slice, with `buf` to read into.
-    pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) -> Turn {
+    pub fn work<S: ReadStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &S,
+    ) -> ControlFlow<Ending> {
         match self.slice(buf, store) {
             Ok(true) => self.task = Task::Done,
             Ok(false) => {}
-            Err(error) => return Turn::Over(Ending::Unreadable(error)),
+            Err(error) => return Break(Ending::Unreadable(error)),
         }
-        Turn::On
+        Continue(())
     }
 
     /// Fills `buf` with what is to be sent.
@@ -163,35 +168,35 @@ impl<F> OpReply<F> {
     }
 
     /// The socket took the first `len` bytes of the last output. Tells whether that was all there will ever be.
-    pub fn consume_output(&mut self, len: usize, now: Mono) -> Turn {
+    pub fn consume_output(&mut self, len: usize, now: Mono) -> ControlFlow<Ending> {
         self.taken += len;
         if len > 0 {
             self.keepalive.moved(now);
         }
         if self.taken < self.out.len() {
-            return Turn::On;
+            return Continue(());
         }
         self.out.clear();
         self.taken = 0;
         match &self.task {
-            Task::Done => Turn::Over(self.ending.take().unwrap_or(Ending::Answered)),
-            _ => Turn::On,
+            Task::Done => Break(self.ending.take().unwrap_or(Ending::Answered)),
+            _ => Continue(()),
         }
     }
 
     /// A deadline has come. While something is being computed the client waits for us, not we for it; what takes long
     /// is accompanied by signs of life.
-    pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> Turn {
+    pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> ControlFlow<Ending> {
         let has_output = self.taken < self.out.len();
         match self.keepalive.check(has_output, config, now) {
-            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Stalled => return Break(Ending::Stalled),
             Liveness::Fine => {}
             Liveness::Silent => {
                 let alive = Frame::Alive { size: self.size };
                 self.out.extend_from_slice(&alive.to_bytes());
             }
         }
-        Turn::On
+        Continue(())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
@@ -281,7 +286,7 @@ mod tests {
     use crate::wire::request::Extension;
 
     /// All that is to be sent now, and what that leads to.
-    fn take(reply: &mut OpReply<Handle>, now: Mono) -> (Vec<u8>, Turn) {
+    fn take(reply: &mut OpReply<Handle>, now: Mono) -> (Vec<u8>, ControlFlow<Ending>) {
         let mut buf = [0; 512];
         let len = reply.output(&mut buf);
         (buf[..len].to_vec(), reply.consume_output(len, now))
@@ -304,19 +309,19 @@ mod tests {
         let mut reply = OpReply::new(file, stat, &request, Op::Digest, 0, now).unwrap();
         assert_eq!(take(&mut reply, now).0.last(), Some(&b'\n'));
         for _ in 0..3 {
-            reply.work(&mut [0; 64], &disk);
+            assert!(reply.work(&mut [0; 64], &disk).is_continue());
             let before = now;
             now = reply.poll_timeout(&config);
             assert_eq!(now.since_ms(before), 60_000);
-            assert!(matches!(reply.handle_timeout(&config, now), Turn::On));
+            assert!(matches!(reply.handle_timeout(&config, now), Continue(())));
             let alive = Frame::Alive { size: 300 }.to_bytes();
             assert_eq!(take(&mut reply, now).0, alive[..]);
         }
         while reply.has_work() {
-            reply.work(&mut [0; 64], &disk);
+            assert!(reply.work(&mut [0; 64], &disk).is_continue());
         }
         let (digest, turn) = take(&mut reply, now);
         assert_eq!(digest.first(), Some(&kind::DIGEST));
-        assert!(matches!(turn, Turn::Over(Ending::Answered)));
+        assert!(matches!(turn, Break(Ending::Answered)));
     }
 }

@@ -10,13 +10,15 @@
 mod request;
 
 use std::net::IpAddr;
+use std::ops::ControlFlow::{self, Break};
 
 use self::request::Searching;
 use super::config::Config;
 use super::find::query::Query;
 use super::send::classic::ClassicStream;
+use super::send::context::Context;
+use super::send::ending::Ending;
 use super::send::op::OpReply;
-use super::send::turn::{Context, Ending, Turn};
 use super::send::v2::V2Stream;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::store::ReadStore;
@@ -169,21 +171,21 @@ impl<F> Session<F> {
 
     /// Something may have happened to the file or its directory: look at once.
     pub fn handle_hint<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let turn = match &mut self.phase {
+        let flow = match &mut self.phase {
             Phase::Streaming(stream) => stream.look(self.peer, cx),
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
                 stream.look(cx, query)
             }),
             _ => return,
         };
-        self.follow(turn);
+        self.settle(flow);
     }
 
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let turn = match &mut self.phase {
+        let flow = match &mut self.phase {
             Phase::Asking(asking) if asking.deadline <= cx.now.mono => {
-                Turn::Over(asking.full.map_or(Ending::Late, Ending::Full))
+                Break(asking.full.map_or(Ending::Late, Ending::Full))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
@@ -192,7 +194,7 @@ impl<F> Session<F> {
             Phase::Answering(reply) => reply.handle_timeout(cx.config, cx.now.mono),
             _ => return,
         };
-        self.follow(turn);
+        self.settle(flow);
     }
 
     /// Whether what there is to do for [`work`](Self::work) is to search, so that something can be sent at all.
@@ -216,7 +218,7 @@ impl<F> Session<F> {
 
     /// Does one part of what takes long, with `buf` to read into.
     pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
-        let turn = match &mut self.phase {
+        let flow = match &mut self.phase {
             Phase::Searching(searching) => {
                 if let Some(phase) = searching.work(self.peer, cx) {
                     self.phase = phase;
@@ -229,7 +231,7 @@ impl<F> Session<F> {
             Phase::Answering(reply) => reply.work(buf, cx.store),
             _ => return,
         };
-        self.follow(turn);
+        self.settle(flow);
     }
 
     /// Fills `buf` with what is to be sent next and tells how much that is; 0 if there is nothing now. What the
@@ -258,8 +260,8 @@ impl<F> Session<F> {
             Phase::Streaming(stream) => stream.consume_output(len, now),
             Phase::StreamingV2(stream) => stream.consume_output(output, len, now),
             Phase::Answering(reply) => {
-                let turn = reply.consume_output(len, now);
-                self.follow(turn);
+                let flow = reply.consume_output(len, now);
+                self.settle(flow);
             }
             _ => {}
         }
@@ -277,8 +279,8 @@ impl<F> Session<F> {
         }
     }
 
-    fn follow(&mut self, turn: Turn) {
-        if let Turn::Over(ending) = turn {
+    fn settle(&mut self, flow: ControlFlow<Ending>) {
+        if let Break(ending) = flow {
             self.end(ending);
         }
     }
@@ -289,11 +291,11 @@ fn with_query<S: ReadStore>(
     index: u32,
     peer: IpAddr,
     cx: &mut Context<'_, S>,
-    act: impl FnOnce(&mut Context<'_, S>, &Query<'_, S>) -> Turn,
-) -> Turn {
+    act: impl FnOnce(&mut Context<'_, S>, &Query<'_, S>) -> ControlFlow<Ending>,
+) -> ControlFlow<Ending> {
     match query_about(index, peer, cx) {
         Some(query) => act(cx, &query),
-        None => Turn::Over(Ending::Withdrawn),
+        None => Break(Ending::Withdrawn),
     }
 }
 

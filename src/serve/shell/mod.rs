@@ -11,6 +11,7 @@ mod watches;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use mio::net::TcpStream;
@@ -23,7 +24,8 @@ use self::listener::Listener;
 use self::watches::Watches;
 use super::config::Config;
 use super::find::sightings::Sightings;
-use super::send::turn::{Context, Ending};
+use super::send::context::Context;
+use super::send::ending::Ending;
 use super::session::Session;
 use crate::limits::{
     ACCEPTED_AT_ONCE, CHUNK_LEN, DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS,
@@ -87,12 +89,6 @@ struct Client {
 
 /// What happens to a client. It is called by reference, so that what follows from it is compiled once.
 type Act<'a> = dyn FnMut(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
-
-/// Whether the loop goes on.
-enum Turn {
-    On,
-    Stop,
-}
 
 /// Whether a client has had its share of the turn and is not through.
 #[derive(PartialEq, Eq)]
@@ -170,7 +166,7 @@ impl Server {
             self.now = self.reactor.wait(self.next_deadline())?;
             self.report.tick(self.now.mono);
             self.handle_deadlines();
-            if let Turn::Stop = self.handle_signals() {
+            if self.handle_signals().is_break() {
                 return Ok(());
             }
             for event in self.reactor.events() {
@@ -239,15 +235,16 @@ impl Server {
         deadlines.into_iter().flatten().min()
     }
 
-    fn handle_signals(&mut self) -> Turn {
+    /// Breaks when the daemon is to stop.
+    fn handle_signals(&mut self) -> ControlFlow<()> {
         for signal in self.reactor.signals() {
             match signal {
-                Signal::Term | Signal::Int => return Turn::Stop,
+                Signal::Term | Signal::Int => return ControlFlow::Break(()),
                 Signal::Hup => self.reload(),
                 Signal::Usr1 => {}
             }
         }
-        Turn::On
+        ControlFlow::Continue(())
     }
 
     fn handle_event(&mut self, event: Event) {

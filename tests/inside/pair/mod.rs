@@ -37,7 +37,7 @@ use crate::limits::CHUNK_LEN;
 use crate::random::Random;
 use crate::serve::config::Config as ServeConfig;
 use crate::serve::find::sightings::Sightings;
-use crate::serve::send::turn;
+use crate::serve::send::context;
 use crate::serve::session::Session;
 use crate::time::{Civil, Mono, Now, Wall};
 
@@ -476,9 +476,9 @@ impl Pair {
     fn with_session<R>(
         &mut self,
         at: usize,
-        act: impl FnOnce(&mut Session<Handle>, &mut turn::Context<'_, Fake>, &mut [u8]) -> R,
+        act: impl FnOnce(&mut Session<Handle>, &mut context::Context<'_, Fake>, &mut [u8]) -> R,
     ) -> R {
-        let mut cx = turn::Context {
+        let mut cx = context::Context {
             store: &self.log.disk,
             config: &self.serve_config,
             sightings: &mut self.sightings,

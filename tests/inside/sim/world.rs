@@ -10,7 +10,7 @@ use crate::collect::source::{self, Source};
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::model::{self, Model};
 use crate::limits::{CHUNK_LEN, RETRY_MAX_MS, TURN_BYTES_MAX};
-use crate::serve::send::turn::Context;
+use crate::serve::send::context::Context;
 use crate::serve::session::Session;
 use crate::time::{Mono, Now, Wall};
 

@@ -8,12 +8,14 @@ mod successor;
 mod truncation;
 
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::fingerprint::Fingerprint;
+use super::context::Context;
 use super::digest::Digest;
+use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
-use super::turn::{Context, Ending, Turn};
 use crate::ids::Inode;
 use crate::limits::{DIGESTED_AT_ONCE_LEN, REPLY_MAX_LEN};
 use crate::serve::config::Config;
@@ -160,7 +162,7 @@ impl<F> V2Stream<F> {
         &mut self,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         let sent = !self.has_output();
         let look = match std::mem::take(&mut self.rewritten) {
             true => {
@@ -170,7 +172,7 @@ impl<F> V2Stream<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
-            Look::Same | Look::Rotated if !self.knows_successor(query) => Turn::On,
+            Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             Look::Same if sent && self.is_written_over(Occasion::Emptied, query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
@@ -180,7 +182,7 @@ impl<F> V2Stream<F> {
                 self.leave_truncated(cx, query)
             }
             // A file without successor is not over: nothing has come after it yet.
-            Look::Same | Look::Deleted => Turn::On,
+            Look::Same | Look::Deleted => Continue(()),
             Look::Truncated => self.leave_truncated(cx, query),
             Look::Rotated => {
                 let by_name = match self.follow.stat().links {
@@ -189,7 +191,7 @@ impl<F> V2Stream<F> {
                 };
                 self.finish(self.reason.unwrap_or(by_name), cx, query)
             }
-            Look::Unreadable(error) => Turn::Over(Ending::Unreadable(error)),
+            Look::Unreadable(error) => Break(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
             self.keepalive.moved(cx.now.mono);
@@ -202,23 +204,21 @@ impl<F> V2Stream<F> {
         &mut self,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         let now = cx.now.mono;
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
-            if let Turn::Over(ending) = self.look(cx, query) {
-                return Turn::Over(ending);
-            }
+            self.look(cx, query)?;
             self.follow.looked_unasked(size);
         }
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}
-            Liveness::Stalled => return Turn::Over(Ending::Stalled),
+            Liveness::Stalled => return Break(Ending::Stalled),
             Liveness::Silent => self.say(Frame::Alive {
                 size: self.follow.stat().size,
             }),
         }
-        Turn::On
+        Continue(())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
@@ -246,7 +246,7 @@ impl<F> V2Stream<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         if let Some(search) = self.search.take() {
             return self.search_on(search, cx, query);
         }
@@ -264,7 +264,7 @@ impl<F> V2Stream<F> {
             let (file, size) = (self.follow.file(), self.follow.offset());
             self.digest_waits = self.digest.advance(cx.store, file, size, buf).is_err();
         }
-        Turn::On
+        Continue(())
     }
 
     /// Whether bytes were sent that the digest is to take in now, because there is nothing to send.
@@ -417,10 +417,10 @@ impl<F> V2Stream<F> {
         reason: Reason,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         if self.digest.done() < self.follow.offset() && self.late.is_some() {
             // One digest at a time; this generation waits for the one before it.
-            return Turn::On;
+            return Continue(());
         }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
@@ -428,7 +428,7 @@ impl<F> V2Stream<F> {
                 Ok(None) => {}
                 Ok(Some(copy)) => {
                     self.follow_copy(copy, 0, cx);
-                    return Turn::On;
+                    return Continue(());
                 }
                 Err(refusal) => return self.wait_or_end(refusal, true),
             }
@@ -445,13 +445,13 @@ impl<F> V2Stream<F> {
 
     /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
     /// the next look tries again. `intact` says that the file being left still holds the whole generation.
-    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> Turn {
+    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> ControlFlow<Ending> {
         use Refusal::{Later, Missing, Unsettled};
         if !matches!(refusal, Missing | Unsettled | Later) {
-            return Turn::Over(Ending::Refused(refusal));
+            return Break(Ending::Refused(refusal));
         }
         self.rewritten = !intact;
-        Turn::On
+        Continue(())
     }
 
     /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file still
@@ -463,7 +463,7 @@ impl<F> V2Stream<F> {
         intact: bool,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         let occasion = match intact {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
@@ -488,7 +488,7 @@ impl<F> V2Stream<F> {
             after_gap,
         }));
         self.begin(next, intact && md5.is_none(), cx);
-        Turn::On
+        Continue(())
     }
 
     /// Follows the next generation from its start. The one before may still need its digest.

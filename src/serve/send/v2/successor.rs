@@ -1,6 +1,7 @@
 //! What has to be searched for before a chain can go on: see [`crate::serve::find::scan`]. Pure.
 
 use std::io;
+use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
 use crate::serve::find::findings::{Begun, Occasion};
@@ -9,7 +10,8 @@ use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::scan::Search;
 use crate::serve::find::v2::CopyOf;
-use crate::serve::send::turn::{Context, Turn};
+use crate::serve::send::context::Context;
+use crate::serve::send::ending::Ending;
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 
@@ -125,13 +127,13 @@ impl<F> V2Stream<F> {
         mut search: Box<Search>,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         let occasion = search.occasion();
         let findings = match search.advance(cx.store) {
             Ok(Some(findings)) => findings,
             Ok(None) => {
                 self.search = Some(search);
-                return Turn::On;
+                return Continue(());
             }
             Err(refusal) => {
                 self.rewritten |= matches!(occasion, Occasion::Begun(_));
@@ -154,7 +156,11 @@ impl<F> V2Stream<F> {
 
     /// Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these are
     /// not its first: others were written, copied and truncated before anybody looked.
-    fn prove<S: ReadStore<File = F>>(&mut self, begun: Begun, query: &Query<'_, S>) -> Turn {
+    fn prove<S: ReadStore<File = F>>(
+        &mut self,
+        begun: Begun,
+        query: &Query<'_, S>,
+    ) -> ControlFlow<Ending> {
         match self.first_copy(Occasion::Begun(begun), query) {
             Ok(None) => self.proved = Some(begun),
             Err(Refusal::Later) => {}
@@ -164,6 +170,6 @@ impl<F> V2Stream<F> {
                 self.follow.look_soon();
             }
         }
-        Turn::On
+        Continue(())
     }
 }

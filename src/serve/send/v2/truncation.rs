@@ -1,6 +1,7 @@
 //! What a session makes of a file that no longer holds what was sent of it. Pure.
 
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::V2Stream;
 use crate::ids::Inode;
@@ -9,8 +10,9 @@ use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::Query;
 use crate::serve::find::v2::{CopyOf, Left};
+use crate::serve::send::context::Context;
+use crate::serve::send::ending::Ending;
 use crate::serve::send::follow::Follow;
-use crate::serve::send::turn::{Context, Ending, Turn};
 use crate::store::ReadStore;
 use crate::time::Wall;
 use crate::wire::frame::Reason;
@@ -38,9 +40,9 @@ impl<F> V2Stream<F> {
         &mut self,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         if self.open.as_ref().is_some_and(|open| open.taken > 0) {
-            return Turn::Over(Ending::Truncated);
+            return Break(Ending::Truncated);
         }
         self.open = None;
         self.proved = None;
@@ -54,7 +56,7 @@ impl<F> V2Stream<F> {
         match self.ask(Occasion::Truncated, query, ask) {
             Ok(Some(copy)) if copy.stat.size >= offset => {
                 self.follow_copy(copy, offset, cx);
-                Turn::On
+                Continue(())
             }
             Ok(copy) => self.close_truncated(copy, cx, query),
             Err(refusal) => self.wait_or_end(refusal, false),
@@ -77,7 +79,7 @@ impl<F> V2Stream<F> {
         copy: Option<CopyOf<F>>,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         // Bytes that were changed in a file that is no shorter may have been changed in place.
         let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
         let is_shorter = size.map_or(true, |size| size < self.follow.offset());
@@ -103,7 +105,7 @@ impl<F> V2Stream<F> {
         &mut self,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Turn {
+    ) -> ControlFlow<Ending> {
         match self.first_copy(Occasion::Truncated, query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
@@ -115,11 +117,11 @@ impl<F> V2Stream<F> {
                     self.has_gap |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
-                Err(error) => return Turn::Over(Ending::Unreadable(error)),
+                Err(error) => return Break(Ending::Unreadable(error)),
             },
             Err(refusal) => return self.wait_or_end(refusal, false),
         }
-        Turn::On
+        Continue(())
     }
 
     /// Goes on with the copy that was made of the generation.

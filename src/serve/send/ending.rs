@@ -1,36 +1,13 @@
-//! What every part of a session is handed when something happens, and what it answers: whether the session goes on.
-//! Pure.
+//! Why a session is over. Each part of a session answers what happens with `ControlFlow<Ending>`: it goes on, or this is
+//! why it does not. Pure.
 
 use std::fmt;
 use std::io;
 
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS};
-use crate::serve::config::Config;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::sightings::Sightings;
-use crate::time::Now;
 use crate::wire::escape::Escaped;
 use crate::wire::request::BadRequest;
-
-/// Whether a session goes on.
-pub enum Turn {
-    /// It does.
-    On,
-    /// It does not, and this is why.
-    Over(Ending),
-}
-
-/// What a session is handed with every call.
-pub struct Context<'a, S> {
-    /// The files.
-    pub store: &'a S,
-    /// What may be served, and the periods.
-    pub config: &'a Config,
-    /// What the server remembers of generations.
-    pub sightings: &'a mut Sightings,
-    /// This turn's time.
-    pub now: Now,
-}
 
 /// Why a session is over.
 #[derive(Debug)]
