@@ -29,7 +29,7 @@ pub struct Slot {
     /// Counts the sockets, so that an event of an old one is not taken for one of the new.
     generation: u16,
     server: Option<ServerIndex>,
-    told_error: bool,
+    reported_error: bool,
 }
 
 /// A connection, or one that is being made.
@@ -68,7 +68,7 @@ impl Slot {
             socket: None,
             generation: 0,
             server: None,
-            told_error: true,
+            reported_error: true,
         }
     }
 
@@ -280,7 +280,7 @@ impl Slot {
             .as_ref()
             .and_then(|addresses| addresses.first())
             .map(|address| statuses.add_source(address.ip()));
-        self.told_error = true;
+        self.reported_error = true;
         self.tell_status(statuses);
     }
 
@@ -288,10 +288,10 @@ impl Slot {
     pub fn tell_status(&mut self, statuses: &mut Statuses) {
         let in_error = self.source.in_error();
         if let Some(server) = self.server
-            && in_error != self.told_error
+            && in_error != self.reported_error
         {
-            statuses.set(server, self.told_error, in_error);
-            self.told_error = in_error;
+            statuses.set(server, self.reported_error, in_error);
+            self.reported_error = in_error;
         }
     }
 }

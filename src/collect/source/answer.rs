@@ -153,7 +153,7 @@ impl<F> Source<F> {
             return Err(Trouble::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode || self.told_size > asked.offset;
+            let is_lost = terms.lost || inode != held.inode || self.server_size > asked.offset;
             let loss = match is_lost {
                 true => Some(Loss {
                     why: match inode == held.inode && self.is_believed() {
@@ -276,7 +276,7 @@ impl<F> Source<F> {
             is_unchecked: copy.doubtful_from().is_some(),
             ..Afterwards::of_first(next.inode)
         };
-        self.told_size = 0;
+        self.server_size = 0;
         self.change(next, None, afterwards, cx)
     }
 
@@ -314,7 +314,7 @@ impl<F> Source<F> {
     fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, Trouble> {
         let zeros = self.doubtful_zeros(cx)?;
         let size = self.copy.as_ref().map_or(0, LocalCopy::size) - zeros;
-        let missing = self.told_size.saturating_sub(size).max(zeros);
+        let missing = self.server_size.saturating_sub(size).max(zeros);
         Ok(Loss {
             inode: self
                 .copy

@@ -272,7 +272,7 @@ impl<F> Source<F> {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
-                self.told_size = framed.told_size().unwrap_or(self.told_size);
+                self.server_size = framed.server_size().unwrap_or(self.server_size);
                 let mut files = cx.files(&self.config, "");
                 self.unproved_from = framed.abandon(copy, &mut files)?;
                 Ok(())

@@ -67,7 +67,7 @@ pub struct Source<F> {
     /// What is known of the copy's end, if it cannot be believed.
     tail: Tail,
     /// The size of our generation that the server told last; 0 if it told none.
-    told_size: u64,
+    server_size: u64,
     /// The loss that was put on record last.
     noted: Option<Box<Loss>>,
     /// Something was lost, or differs and cannot be healed. An operator has to take note.
@@ -240,7 +240,7 @@ impl<F> Source<F> {
             is_suspect: false,
             failed_syncs: 0,
             tail: Tail::default(),
-            told_size: 0,
+            server_size: 0,
             noted: None,
             flawed: false,
             unrecorded: false,

@@ -92,7 +92,7 @@ impl Framed {
     }
 
     /// What the server told last of the size of its file, if it served one.
-    pub fn told_size(&self) -> Option<u64> {
+    pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
     }
 

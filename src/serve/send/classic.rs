@@ -50,9 +50,9 @@ impl<F> ClassicStream<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](crate::serve::session::Session::set_told).
-    pub fn set_told(&mut self, told: bool) {
-        self.follow.set_told(told);
+    /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
+    pub fn set_watched(&mut self, is_watched: bool) {
+        self.follow.set_watched(is_watched);
     }
 
     /// The configured log has another number now.
@@ -116,7 +116,7 @@ impl<F> ClassicStream<F> {
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
             self.look(peer, cx)?;
-            self.follow.looked_unasked(size);
+            self.follow.note_missed_growth(size);
         }
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}

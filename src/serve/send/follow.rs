@@ -24,9 +24,9 @@ pub struct Follow<F> {
     /// The next look is to come at once.
     urgent: bool,
     /// Changes of the file are told, so that looks are only a safety net.
-    told: bool,
+    is_watched: bool,
     /// It has grown, and nobody told.
-    doubted: bool,
+    watch_is_unreliable: bool,
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<Inode>,
@@ -86,8 +86,8 @@ impl<F> Follow<F> {
             looked_at: now.mono,
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
-            told: false,
-            doubted: false,
+            is_watched: false,
+            watch_is_unreliable: false,
             fate,
             successor: None,
         }
@@ -136,14 +136,14 @@ impl<F> Follow<F> {
     }
 
     /// Changes of the file are told from now on, or are not.
-    pub fn set_told(&mut self, told: bool) {
-        self.told = told;
+    pub fn set_watched(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
     }
 
     /// A look for which nobody had asked is over; before it the file had this size. Where it has grown, changes are not
     /// told, whatever was promised: it may stand on another machine.
-    pub fn looked_unasked(&mut self, size: u64) {
-        self.doubted |= self.is_live() && self.stat.size > size;
+    pub fn note_missed_growth(&mut self, size: u64) {
+        self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
     }
 
     /// A look was taken, or need not be.
@@ -219,7 +219,7 @@ impl<F> Follow<F> {
             return self.looked_at;
         }
         let between_ms = match self.fate {
-            Fate::Live if self.told && !self.doubted => {
+            Fate::Live if self.is_watched && !self.watch_is_unreliable => {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,

@@ -105,10 +105,10 @@ impl<F> Session<F> {
 
     /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name changes, or will not:
     /// where it will, looks at the file are only a safety net and come with the signs of life.
-    pub fn set_told(&mut self, told: bool) {
+    pub fn set_watched(&mut self, is_watched: bool) {
         match &mut self.phase {
-            Phase::Streaming(stream) => stream.set_told(told),
-            Phase::StreamingV2(stream) => stream.set_told(told),
+            Phase::Streaming(stream) => stream.set_watched(is_watched),
+            Phase::StreamingV2(stream) => stream.set_watched(is_watched),
             _ => {}
         }
     }

@@ -286,7 +286,7 @@ impl Server {
             && let Some(watches) = &mut self.watches
         {
             let is_new = watches.add(file, &cx.config.files, &mut self.report);
-            client.session.set_told(watches.tells(file));
+            client.session.set_watched(watches.tells(file));
             if is_new {
                 // What happened between opening the file and watching it was not told.
                 client.session.handle_hint(&mut cx);
@@ -351,7 +351,7 @@ impl Server {
             && let Some(file) = client.session.file()
             && let Some(watches) = &self.watches
         {
-            client.session.set_told(watches.tells(file));
+            client.session.set_watched(watches.tells(file));
         }
     }
 

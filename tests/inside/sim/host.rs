@@ -58,7 +58,7 @@ pub struct Slot {
     pub source: Source<Open<Handle>>,
     pub conn: Option<u32>,
     server: ServerIndex,
-    told_error: bool,
+    reported_error: bool,
     /// Tries in a row that brought no stream.
     pub failures: u32,
     streaming_since: Option<Mono>,
@@ -93,7 +93,7 @@ impl Host {
                 source: Source::new(feed.config(), now),
                 conn: None,
                 server: statuses.add_source(address_of(feed.site)),
-                told_error: true,
+                reported_error: true,
                 failures: 0,
                 streaming_since: None,
             });
@@ -180,11 +180,11 @@ impl Host {
         };
         let slot = &mut collector.slots[at];
         let in_error = slot.source.in_error();
-        if in_error != slot.told_error {
+        if in_error != slot.reported_error {
             collector
                 .statuses
-                .set(slot.server, slot.told_error, in_error);
-            slot.told_error = in_error;
+                .set(slot.server, slot.reported_error, in_error);
+            slot.reported_error = in_error;
         }
         self.write_statuses(now);
     }

@@ -35,7 +35,7 @@ pub struct V2Stream<F> {
     index: u32,
     follow: Follow<F>,
     /// The inode under which the client knows the generation.
-    told: Inode,
+    client_inode: Inode,
     /// What comes before the next DATA frame: the answer line, small frames.
     head: Vec<u8>,
     /// The DATA frame that the client has not taken whole.
@@ -113,7 +113,7 @@ impl<F> V2Stream<F> {
         let mut stream = V2Stream {
             index,
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
-            told: stat.id.inode,
+            client_inode: stat.id.inode,
             head: reply.to_line().to_vec(),
             open: None,
             fingerprint,
@@ -143,9 +143,9 @@ impl<F> V2Stream<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_told`](crate::serve::session::Session::set_told).
-    pub fn set_told(&mut self, told: bool) {
-        self.follow.set_told(told);
+    /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
+    pub fn set_watched(&mut self, client_inode: bool) {
+        self.follow.set_watched(client_inode);
     }
 
     /// The configured log has another number now.
@@ -209,7 +209,7 @@ impl<F> V2Stream<F> {
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
             self.look(cx, query)?;
-            self.follow.looked_unasked(size);
+            self.follow.note_missed_growth(size);
         }
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}
@@ -515,12 +515,12 @@ impl<F> V2Stream<F> {
         self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         self.digest_waits = false;
-        let told = std::mem::replace(&mut self.told, self.follow.inode());
+        let client_inode = std::mem::replace(&mut self.client_inode, self.follow.inode());
         if late {
             let size = before.offset();
             self.late = Some(Box::new(Late {
                 file: before.into_file(),
-                inode: told,
+                inode: client_inode,
                 size,
                 digest,
             }));

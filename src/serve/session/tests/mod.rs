@@ -301,7 +301,7 @@ fn growth_is_sent_at_once_on_a_hint_and_at_the_check_without() {
 #[test]
 fn where_changes_are_told_a_look_comes_with_the_keep_alive() {
     let mut rig = Rig::streaming();
-    rig.session.set_told(true);
+    rig.session.set_watched(true);
     assert_eq!(
         rig.session.poll_timeout(&rig.config),
         Some(Mono::from_ms(61_000))
@@ -318,7 +318,7 @@ fn where_changes_are_told_a_look_comes_with_the_keep_alive() {
 #[test]
 fn a_change_that_was_not_told_makes_looks_come_at_every_check() {
     let mut rig = Rig::streaming();
-    rig.session.set_told(true);
+    rig.session.set_watched(true);
     rig.disk.write("/v/m", b"x");
     rig.wait();
     assert_eq!(rig.take(), b"x");

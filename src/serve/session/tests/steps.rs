@@ -157,17 +157,17 @@ fn a_backlog_is_digested_once_all_of_it_is_sent() {
         reason: Reason::Rotated,
         md5: Some(Md5::new().update(&bytes).finish()),
     });
-    let mut told = Vec::new();
-    while told.is_empty() {
+    let mut sent = Vec::new();
+    while sent.is_empty() {
         measured.with(|session, cx| session.handle_timeout(cx));
         if measured.session.has_work() {
             measured.with(|session, cx| session.work(&mut buf, cx));
         }
         let len = measured.with(|session, cx| session.output(&mut buf, cx));
-        told.extend_from_slice(&buf[..len]);
+        sent.extend_from_slice(&buf[..len]);
         measured.now_ms += 1_000;
     }
-    assert!(told.starts_with(&end.to_bytes()));
+    assert!(sent.starts_with(&end.to_bytes()));
 }
 
 #[test]
