@@ -1,7 +1,7 @@
 //! What a source makes of the answer line.
 
 use super::change::Afterwards;
-use super::v2::Framed;
+use super::v2::Frames;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::loss::{Loss, Why};
@@ -55,7 +55,7 @@ impl<F> Source<F> {
                 Ok(())
             }
             Some(_) if reply.mark == Mark::Refused => {
-                self.stream(Some(Framed::refused()), false, cx);
+                self.stream(Some(Frames::refused()), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
@@ -130,12 +130,12 @@ impl<F> Source<F> {
             origin: Some(origin),
             classic: false,
         };
-        let framed = Framed::new(terms.boot, terms.size, None);
+        let frames = Frames::new(terms.boot, terms.size, None);
         let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
             if terms.at != 0 {
                 return Err(Protocol::Terms.into());
             }
-            return self.begin(next, Some(framed), cx);
+            return self.begin(next, Some(frames), cx);
         };
         if asked.purpose == Purpose::Probe {
             // Whoever speaks version 2 says why it refuses; there is nothing to find out.
@@ -168,7 +168,7 @@ impl<F> Source<F> {
                 self.note_loss(loss, cx)?;
             }
             self.leave(next, loss, cx)?;
-            return self.follow(Some(framed), asked.offset > 0, cx);
+            return self.follow(Some(frames), asked.offset > 0, cx);
         }
         let same = Generation {
             inode,
@@ -183,7 +183,7 @@ impl<F> Source<F> {
         };
         if terms.at == asked.offset {
             self.know_as(held, same, cx)?;
-            return self.follow(Some(framed), false, cx);
+            return self.follow(Some(frames), false, cx);
         }
         self.handle_prefix(held, same, asked, terms, cx)
     }
@@ -221,8 +221,8 @@ impl<F> Source<F> {
         // Only now: that the box was in another boot is what makes it a loss and no truncation, should this be asked
         // once more.
         self.know_as(held, same, cx)?;
-        let framed = Framed::new(terms.boot, terms.size, box_size);
-        self.follow(Some(framed), true, cx)
+        let frames = Frames::new(terms.boot, terms.size, box_size);
+        self.follow(Some(frames), true, cx)
     }
 
     /// Cuts the copy back to what came in whole frames.
@@ -242,12 +242,12 @@ impl<F> Source<F> {
     fn begin<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,
-        framed: Option<Framed>,
+        frames: Option<Frames>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let afterwards = Afterwards::of_first(generation.inode);
         self.change(generation, None, afterwards, cx)?;
-        self.follow(framed, false, cx)
+        self.follow(frames, false, cx)
     }
 
     /// The generation we hold is over, for what the answer line can tell, and another one begins.
@@ -363,12 +363,12 @@ impl<F> Source<F> {
     /// The server answered and what follows belongs at the end of the local copy.
     fn follow<S: WriteStore<File = F>>(
         &mut self,
-        framed: Option<Framed>,
+        frames: Option<Frames>,
         brought_something: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
-        self.stream(framed, brought_something, cx);
+        self.stream(frames, brought_something, cx);
         if self.tail.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
@@ -393,12 +393,12 @@ impl<F> Source<F> {
         self.in_error = false;
     }
 
-    fn stream<S>(&mut self, framed: Option<Framed>, brought_something: bool, cx: &Context<'_, S>) {
+    fn stream<S>(&mut self, frames: Option<Frames>, brought_something: bool, cx: &Context<'_, S>) {
         self.phase = Phase::Streaming {
             since: cx.now.mono,
             heard_at: cx.now.mono,
             brought_something,
-            framed: framed.map(Box::new),
+            frames: frames.map(Box::new),
         };
     }
 }

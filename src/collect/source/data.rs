@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
-use super::v2::{Framed, Outcome};
+use super::v2::{Frames, Outcome};
 use super::{Context, Phase, Purpose, Source};
 use crate::collect::copy::Fault;
 use crate::collect::error::Trouble;
@@ -34,14 +34,14 @@ impl<F> Source<F> {
             Phase::Streaming {
                 since,
                 brought_something,
-                framed,
+                frames,
                 ..
             } => {
-                let (framed, result) = match framed {
+                let (frames, result) = match frames {
                     None => (None, self.take_plain(data, cx)),
-                    Some(mut framed) => {
-                        let result = self.take_frames(&mut framed, data, cx);
-                        (Some(framed), result)
+                    Some(mut frames) => {
+                        let result = self.take_frames(&mut frames, data, cx);
+                        (Some(frames), result)
                     }
                 };
                 let grew = *result.as_ref().unwrap_or(&false);
@@ -49,7 +49,7 @@ impl<F> Source<F> {
                     since,
                     heard_at: now,
                     brought_something: brought_something || grew,
-                    framed,
+                    frames,
                 };
                 result.map(drop)
             }
@@ -117,11 +117,11 @@ impl<F> Source<F> {
     /// Takes frames. Tells whether they brought anything.
     fn take_frames<S: WriteStore<File = F>>(
         &mut self,
-        framed: &mut Framed,
+        frames: &mut Frames,
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, Trouble> {
-        framed.tick(cx.now.mono);
+        frames.tick(cx.now.mono);
         let stamp = (cx.stamp)();
         let mut rest = data;
         let mut grew = false;
@@ -132,7 +132,7 @@ impl<F> Source<F> {
             let (mut files, events) = cx.files_and_events(&self.config, &stamp);
             let config = &self.config;
             let (taken, outcome) =
-                framed.take(rest, copy, &mut files, &mut |event| events(config, event))?;
+                frames.take(rest, copy, &mut files, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
             match outcome {
@@ -258,7 +258,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Fault> {
         if let Phase::Streaming {
-            framed: Some(_), ..
+            frames: Some(_), ..
         } = &self.phase
         {
             self.audit.stream_ended();
@@ -266,15 +266,15 @@ impl<F> Source<F> {
         self.tail.abandon();
         match &mut self.phase {
             Phase::Streaming {
-                framed: Some(framed),
+                frames: Some(frames),
                 ..
             } => {
                 let Some(copy) = &mut self.copy else {
                     return Ok(());
                 };
-                self.server_size = framed.server_size().unwrap_or(self.server_size);
+                self.server_size = frames.server_size().unwrap_or(self.server_size);
                 let mut files = cx.files(&self.config, "");
-                self.unproved_from = framed.abandon(copy, &mut files)?;
+                self.unproved_from = frames.abandon(copy, &mut files)?;
                 Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {

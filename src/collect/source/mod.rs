@@ -18,7 +18,7 @@ pub mod v2;
 
 use self::change::Afterwards;
 use self::end::Tail;
-use self::v2::Framed;
+use self::v2::Frames;
 use super::config::SourceConfig;
 use super::copy::loss::Loss;
 use super::copy::pointer::BootId;
@@ -106,7 +106,7 @@ enum Phase {
         heard_at: Mono,
         brought_something: bool,
         /// The frames of version 2; `None` where the bytes come as they are.
-        framed: Option<Box<Framed>>,
+        frames: Option<Box<Frames>>,
     },
     /// Something about a copy was asked, and the answer line has come.
     Inquiring {
@@ -293,10 +293,10 @@ impl<F> Source<F> {
         let inode = self.copy.as_ref().and_then(LocalCopy::inode);
         let size = self.copy.as_ref().map_or(0, LocalCopy::size);
         match (&self.phase, &self.trouble) {
-            (Phase::Streaming { framed, .. }, _) => State::Following {
+            (Phase::Streaming { frames, .. }, _) => State::Following {
                 inode,
                 size,
-                behind: framed.as_ref().map(|framed| framed.behind(size)),
+                behind: frames.as_ref().map(|frames| frames.behind(size)),
                 flawed: self.flawed,
             },
             (_, Some(trouble)) => State::Trouble(trouble),

@@ -16,7 +16,7 @@ use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
 /// The receiving end of one connection.
-pub struct Framed {
+pub struct Frames {
     receiver: Receiver,
     /// Where the open DATA frame began.
     open_at: Option<u64>,
@@ -60,11 +60,11 @@ pub enum Outcome {
     Digest(frame::Digest),
 }
 
-impl Framed {
+impl Frames {
     /// Frames after an answer that gave `origin` and the remote size. `box_size` says that the server's file is
     /// complete and shorter than our copy.
-    pub fn new(boot: u32, remote_size: u64, box_size: Option<u64>) -> Framed {
-        Framed {
+    pub fn new(boot: u32, remote_size: u64, box_size: Option<u64>) -> Frames {
+        Frames {
             receiver: Receiver::new(),
             open_at: None,
             damaged: false,
@@ -79,10 +79,10 @@ impl Framed {
     }
 
     /// The one frame after an answer that refuses.
-    pub fn refused() -> Framed {
-        Framed {
+    pub fn refused() -> Frames {
+        Frames {
             refused: true,
-            ..Framed::new(0, 0, None)
+            ..Frames::new(0, 0, None)
         }
     }
 
