@@ -14,7 +14,7 @@ use crate::wire::frame;
 use crate::wire::md5::Md5;
 
 /// The copies of one source that are to be compared.
-pub struct Audit<F> {
+pub struct Queue<F> {
     /// There for as long as there are any, so that a source that only follows its log stays small.
     copies: Option<Box<Copies<F>>>,
     /// The server was asked in vain. The log is followed before that is tried again.
@@ -45,7 +45,7 @@ struct Check<F> {
 }
 
 /// How a comparison ended.
-pub enum Verdict {
+pub enum Comparison {
     /// The copy has the digest.
     Same {
         /// Its name.
@@ -63,16 +63,16 @@ pub enum Verdict {
     Unreadable(PathBuf, io::Error),
 }
 
-impl<F> Default for Audit<F> {
-    fn default() -> Audit<F> {
-        Audit {
+impl<F> Default for Queue<F> {
+    fn default() -> Queue<F> {
+        Queue {
             copies: None,
             asked_in_vain: false,
         }
     }
 }
 
-impl<F> Audit<F> {
+impl<F> Queue<F> {
     /// A copy is complete. Returns the one that is given up because too many wait.
     #[must_use]
     pub fn add(&mut self, finished: Finished) -> Option<Finished> {
@@ -195,7 +195,7 @@ impl<F> Audit<F> {
         buf: &mut [u8],
         store: &mut S,
         now: Mono,
-    ) -> Option<Verdict> {
+    ) -> Option<Comparison> {
         let copies = self.copies.as_mut()?;
         let verdict = copies.work(buf, store, now);
         if copies.all().next().is_none() {
@@ -250,7 +250,7 @@ impl<F> Copies<F> {
         buf: &mut [u8],
         store: &mut S,
         now: Mono,
-    ) -> Option<Verdict> {
+    ) -> Option<Comparison> {
         let check = match self.running.take() {
             Some(check) => check,
             None => {
@@ -266,7 +266,7 @@ impl<F> Copies<F> {
                         self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
                         return None;
                     }
-                    Err(error) => return Some(Verdict::Unreadable(finished.path, error)),
+                    Err(error) => return Some(Comparison::Unreadable(finished.path, error)),
                 }
             }
         };
@@ -286,13 +286,13 @@ impl<F> Check<F> {
         mut self,
         buf: &mut [u8],
         store: &mut S,
-    ) -> Result<Check<F>, Verdict> {
+    ) -> Result<Check<F>, Comparison> {
         let left = self.finished.size - self.done;
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         let slice = &mut buf[..wanted];
         let read = match store.read_at(&self.file, slice, self.done) {
             Ok(read) => read,
-            Err(error) => return Err(Verdict::Unreadable(self.finished.path, error)),
+            Err(error) => return Err(Comparison::Unreadable(self.finished.path, error)),
         };
         self.md5.update(&slice[..read]);
         self.done += read as u64;
@@ -301,16 +301,16 @@ impl<F> Check<F> {
         }
         let md5 = self.md5.finish();
         if self.done != self.finished.size || self.finished.md5 != Some(md5) {
-            return Err(Verdict::Different(self.finished));
+            return Err(Comparison::Different(self.finished));
         }
         Err(match store.stat(&self.file) {
-            Ok(stat) => Verdict::Same {
+            Ok(stat) => Comparison::Same {
                 path: self.finished.path,
                 md5,
                 size: self.finished.size,
                 copy_size: stat.size,
             },
-            Err(error) => Verdict::Unreadable(self.finished.path, error),
+            Err(error) => Comparison::Unreadable(self.finished.path, error),
         })
     }
 }

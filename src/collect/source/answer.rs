@@ -25,9 +25,9 @@ impl<F> Source<F> {
         let inode = reply.inode.inode();
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
-            None if asked.purpose == Purpose::Repair => Err(Trouble::ClosedByServer),
+            None if asked.purpose == Purpose::Heal => Err(Trouble::ClosedByServer),
             None if asked.purpose == Purpose::Digest => {
-                self.audit.ask_later();
+                self.queue.ask_later();
                 Err(Trouble::AskAgain)
             }
             None if asked.purpose == Purpose::Check => {
@@ -42,7 +42,7 @@ impl<F> Source<F> {
             Some(terms)
                 if matches!(
                     asked.purpose,
-                    Purpose::Check | Purpose::Digest | Purpose::Repair
+                    Purpose::Check | Purpose::Digest | Purpose::Heal
                 ) =>
             {
                 self.tail.take_size(terms.size);

@@ -37,7 +37,7 @@ impl<F> Source<F> {
             match heard {
                 Heard::Nothing if is_idle => return Ok(()),
                 Heard::Nothing => continue,
-                Heard::Refused => self.audit.ask_later(),
+                Heard::Refused => self.queue.ask_later(),
                 Heard::Gone => self.never_verified(GONE, cx),
                 Heard::Digest(size, md5) => self.take_answer(size, md5, cx),
             }
@@ -51,20 +51,20 @@ impl<F> Source<F> {
         md5: Option<[u8; 16]>,
         cx: &mut Context<'_, S>,
     ) {
-        let wanted = self.audit.to_ask().map_or(0, |finished| finished.size);
+        let wanted = self.queue.to_ask().map_or(0, |finished| finished.size);
         match md5 {
             None => self.never_verified(UNKNOWN_KIND, cx),
             Some(_) if size != wanted => {
                 let why = format!("the server has only {size} of its {wanted} bytes now");
                 self.never_verified(&why, cx);
             }
-            Some(md5) => self.audit.answered(md5),
+            Some(md5) => self.queue.answered(md5),
         }
     }
 
     /// The copy that was asked for will never be compared.
     fn never_verified<S: WriteStore<File = F>>(&mut self, why: &str, cx: &mut Context<'_, S>) {
-        if let Some(finished) = self.audit.give_up() {
+        if let Some(finished) = self.queue.give_up() {
             self.tell_unverified(&finished, why, cx);
         }
     }
@@ -87,8 +87,8 @@ impl<F> Source<F> {
         if self.unrecorded {
             return;
         }
-        let in_repair = self.repair.iter().map(|repair| repair.finished());
-        let list = self.audit.all().chain(in_repair);
+        let in_heal = self.heal.iter().map(|heal| heal.finished());
+        let list = self.queue.all().chain(in_heal);
         let _ = cx.files(&self.config, "").write_list(list);
     }
 
@@ -100,7 +100,7 @@ impl<F> Source<F> {
             _ => return,
         };
         if purpose == super::Purpose::Digest {
-            self.audit.ask_later();
+            self.queue.ask_later();
         }
     }
 }

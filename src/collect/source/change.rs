@@ -143,7 +143,7 @@ impl<F> Source<F> {
             self.tell_left(&afterwards, kept, cx)?;
         }
         if let Some(finished) = changed.finished
-            && let Some(given_up) = self.audit.add(finished)
+            && let Some(given_up) = self.queue.add(finished)
         {
             self.tell_unverified(&given_up, TOO_MANY, cx);
         }

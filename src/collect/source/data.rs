@@ -10,8 +10,8 @@ use super::{Context, Phase, Purpose, Source};
 use crate::collect::copy::Fault;
 use crate::collect::error::Trouble;
 use crate::collect::event::Event;
-use crate::collect::finished::heal::{self, Repair};
-use crate::collect::finished::queue::Verdict;
+use crate::collect::finished::heal::{self, Heal};
+use crate::collect::finished::queue::Comparison;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -62,7 +62,7 @@ impl<F> Source<F> {
                 let (has_moved, result) = match purpose {
                     Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
                     Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
-                    _ => self.take_repair(&mut receiver, data, cx),
+                    _ => self.take_heal(&mut receiver, data, cx),
                 };
                 self.phase = Phase::Inquiring {
                     purpose,
@@ -88,7 +88,7 @@ impl<F> Source<F> {
         if is_well && self.in_error && !self.is_changing() {
             self.recover(cx);
         }
-        self.turn_to_repair(cx);
+        self.turn_to_heal(cx);
     }
 
     /// Appends classic bytes, keep-alives left out. Tells whether there were any.
@@ -161,7 +161,7 @@ impl<F> Source<F> {
                     }
                 }
                 Outcome::Digest(digest) => {
-                    if let Some(finished) = self.audit.add_digest(digest) {
+                    if let Some(finished) = self.queue.add_digest(digest) {
                         self.tell_unverified(&finished, UNKNOWN_KIND, cx);
                     }
                 }
@@ -172,8 +172,8 @@ impl<F> Source<F> {
         }
     }
 
-    /// Takes what a repair asked for. Tells besides whether it brought anything.
-    fn take_repair<S: WriteStore<File = F>>(
+    /// Takes what a heal asked for. Tells besides whether it brought anything.
+    fn take_heal<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         data: &[u8],
@@ -181,13 +181,13 @@ impl<F> Source<F> {
     ) -> (bool, Result<(), Trouble>) {
         let mut rest = data;
         let mut has_moved = false;
-        while let Some(repair) = self.repair.as_mut().filter(|repair| !repair.is_answered()) {
-            let before = repair.question();
-            let taken = match repair.take(receiver, rest, cx.store) {
+        while let Some(heal) = self.heal.as_mut().filter(|heal| !heal.is_answered()) {
+            let before = heal.question();
+            let taken = match heal.take(receiver, rest, cx.store) {
                 Ok(taken) => taken,
                 Err(trouble) => return (has_moved, Err(trouble)),
             };
-            has_moved |= repair.question() != before;
+            has_moved |= heal.question() != before;
             if taken == 0 && rest.is_empty() {
                 break;
             }
@@ -198,11 +198,8 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        let repair = self
-            .repair
-            .as_ref()
-            .is_some_and(|repair| repair.is_answered());
-        self.tail.has_work() || repair || (self.repair.is_none() && self.audit.has_work())
+        let heal = self.heal.as_ref().is_some_and(|heal| heal.is_answered());
+        self.tail.has_work() || heal || (self.heal.is_none() && self.queue.has_work())
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
@@ -211,22 +208,22 @@ impl<F> Source<F> {
         if self.tail.has_work() {
             return self.work_on_tail(buf, cx);
         }
-        if let Some(repair) = &mut self.repair {
-            match repair.work(buf, cx.store) {
-                Ok(Some(outcome)) => self.end_repair(outcome, cx),
-                Ok(None) if !repair.is_answered() => self.retry_now(cx.now.mono),
+        if let Some(heal) = &mut self.heal {
+            match heal.work(buf, cx.store) {
+                Ok(Some(outcome)) => self.end_heal(outcome, cx),
+                Ok(None) if !heal.is_answered() => self.retry_now(cx.now.mono),
                 Ok(None) => {}
                 Err(trouble) => {
-                    let finished = repair.finished().clone();
-                    self.end_repair(heal::Outcome::Postponed(finished), cx);
+                    let finished = heal.finished().clone();
+                    self.end_heal(heal::Outcome::Postponed(finished), cx);
                     self.fail(trouble, cx);
                 }
             }
             return;
         }
-        match self.audit.work(buf, cx.store, cx.now.mono) {
+        match self.queue.work(buf, cx.store, cx.now.mono) {
             None => {}
-            Some(Verdict::Same {
+            Some(Comparison::Same {
                 path,
                 md5,
                 size,
@@ -240,11 +237,11 @@ impl<F> Source<F> {
                 (cx.events)(&self.config, verified);
                 self.update_list(cx);
             }
-            Some(Verdict::Different(finished)) => {
-                self.repair = Some(Box::new(Repair::new(finished)));
-                self.turn_to_repair(cx);
+            Some(Comparison::Different(finished)) => {
+                self.heal = Some(Box::new(Heal::new(finished)));
+                self.turn_to_heal(cx);
             }
-            Some(Verdict::Unreadable(path, error)) => {
+            Some(Comparison::Unreadable(path, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_difference(&path, &why, cx);
                 self.update_list(cx);
@@ -261,7 +258,7 @@ impl<F> Source<F> {
             frames: Some(_), ..
         } = &self.phase
         {
-            self.audit.stream_ended();
+            self.queue.stream_ended();
         }
         self.tail.abandon();
         match &mut self.phase {
@@ -278,12 +275,12 @@ impl<F> Source<F> {
                 Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
-                let failed = self.repair.as_mut().and_then(|repair| {
-                    repair.abandon(cx.store);
-                    repair.has_failed()
+                let failed = self.heal.as_mut().and_then(|heal| {
+                    heal.abandon(cx.store);
+                    heal.has_failed()
                 });
                 if let Some(outcome) = failed {
-                    self.end_repair(outcome, cx);
+                    self.end_heal(outcome, cx);
                 }
                 Ok(())
             }
@@ -291,15 +288,15 @@ impl<F> Source<F> {
         }
     }
 
-    /// A copy needs repair: the connection is given up for one that serves it, or for the work in between.
-    fn turn_to_repair<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let Some(repair) = self.repair.as_ref().filter(|_| !self.is_changing()) else {
+    /// A copy has to be healed: the connection is given up for one that serves it, or for the work in between.
+    fn turn_to_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let Some(heal) = self.heal.as_ref().filter(|_| !self.is_changing()) else {
             return;
         };
-        let is_working = repair.is_answered();
+        let is_working = heal.is_answered();
         let is_busy = match self.phase {
             Phase::Inquiring {
-                purpose: Purpose::Repair,
+                purpose: Purpose::Heal,
                 ..
             } => !is_working,
             Phase::Inquiring {
@@ -332,12 +329,12 @@ impl<F> Source<F> {
         }
     }
 
-    fn end_repair<S: WriteStore<File = F>>(
+    fn end_heal<S: WriteStore<File = F>>(
         &mut self,
         outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
-        self.repair = None;
+        self.heal = None;
         self.retry_now(cx.now.mono);
         match outcome {
             heal::Outcome::Healed {
@@ -370,7 +367,7 @@ impl<F> Source<F> {
             heal::Outcome::Postponed(finished) => {
                 heal::clear_away(&finished.path, cx.store);
                 let again_at = cx.now.mono.plus_ms(HEAL_AGAIN_MS);
-                self.audit.postpone(finished, again_at);
+                self.queue.postpone(finished, again_at);
             }
             heal::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);

@@ -61,7 +61,7 @@ impl<F> Source<F> {
         self.failed_syncs = failed;
         if is_news {
             self.is_suspect = true;
-            self.repair.iter_mut().for_each(|repair| repair.restart());
+            self.heal.iter_mut().for_each(|heal| heal.restart());
         }
         is_news
     }

@@ -25,8 +25,8 @@ use super::copy::pointer::BootId;
 use super::copy::{Fault, Found, LocalCopy, LocalFiles, Paths};
 use super::error::Trouble;
 use super::event::{Event, State};
-use super::finished::heal::{Repair, clear_away};
-use super::finished::queue::Audit;
+use super::finished::heal::{Heal, clear_away};
+use super::finished::queue::Queue;
 use crate::backoff::Backoff;
 use crate::ids::Inode;
 use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN};
@@ -47,9 +47,9 @@ pub struct Source<F> {
     doubt: Doubt,
     backoff: Backoff,
     /// Finished copies that are to be compared with the server's digest.
-    audit: Audit<F>,
+    queue: Queue<F>,
     /// A finished copy that turned out to differ.
-    repair: Option<Box<Repair<F>>>,
+    heal: Option<Box<Heal<F>>>,
     /// The server offered a file that is not the start of our copy: it is not to do that again.
     no_prefix: bool,
     /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
@@ -136,7 +136,7 @@ enum Purpose {
     /// To learn the digest of a finished copy.
     Digest,
     /// To heal a finished copy.
-    Repair,
+    Heal,
     /// To compare the end of our copy.
     Check,
 }
@@ -230,8 +230,8 @@ impl<F> Source<F> {
             phase: Phase::Waiting { until: now },
             doubt: Doubt::Silent(0),
             backoff: Backoff::default(),
-            audit: Audit::default(),
-            repair: None,
+            queue: Queue::default(),
+            heal: None,
             no_prefix: false,
             unproved_from: None,
             shares_barriers: false,
@@ -266,7 +266,7 @@ impl<F> Source<F> {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self, periods: &Periods) -> Mono {
-        let others = [self.checkpoint_at, self.audit.poll_timeout()];
+        let others = [self.checkpoint_at, self.queue.poll_timeout()];
         let deadline = self.deadline(periods);
         others.into_iter().flatten().fold(deadline, Mono::min)
     }
@@ -309,7 +309,7 @@ impl<F> Source<F> {
         self.heed_failed_syncs(cx);
         self.make_change(cx);
         self.handle_checkpoint(cx);
-        self.audit.handle_timeout(cx.now.mono);
+        self.queue.handle_timeout(cx.now.mono);
         if self.deadline(cx.periods) > cx.now.mono {
             return;
         }
@@ -502,11 +502,11 @@ impl<F> Source<F> {
         }
         let mut list = files.read_list()?;
         self.unrecorded = false;
-        match &self.repair {
-            Some(repair) => list.retain(|finished| finished.path != repair.finished().path),
+        match &self.heal {
+            Some(heal) => list.retain(|finished| finished.path != heal.finished().path),
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
-        for finished in self.audit.restore(list) {
+        for finished in self.queue.restore(list) {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);
         }
         self.tail = Tail::default();

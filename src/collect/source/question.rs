@@ -42,17 +42,17 @@ impl<F> Source<F> {
     }
 
     fn next_question(&mut self) -> Asked {
-        if let Some(repair) = &self.repair {
+        if let Some(heal) = &self.heal {
             return Asked {
-                inode: match repair.finished() {
+                inode: match heal.finished() {
                     finished if finished.by_content => Inode::NONE,
                     finished => finished.inode,
                 },
-                offset: repair.finished().size,
-                purpose: Purpose::Repair,
+                offset: heal.finished().size,
+                purpose: Purpose::Heal,
             };
         }
-        if let Some(finished) = self.audit.to_ask().filter(|_| self.may_ask()) {
+        if let Some(finished) = self.queue.to_ask().filter(|_| self.may_ask()) {
             return Asked {
                 // Only what is proved tells which file is meant.
                 inode: Inode::NONE,
@@ -91,11 +91,11 @@ impl<F> Source<F> {
         asked: Asked,
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, Trouble> {
-        if let (Purpose::Repair, Some(repair)) = (asked.purpose, &self.repair) {
-            let op = repair.question().unwrap_or(Op::Digest);
-            return Ok(question_about(repair.finished(), op, cx));
+        if let (Purpose::Heal, Some(heal)) = (asked.purpose, &self.heal) {
+            let op = heal.question().unwrap_or(Op::Digest);
+            return Ok(question_about(heal.finished(), op, cx));
         }
-        if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.audit.to_ask()) {
+        if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.queue.to_ask()) {
             return Ok(question_about(finished, Op::Digest, cx));
         }
         let generation = self.copy.as_ref().and_then(LocalCopy::generation);

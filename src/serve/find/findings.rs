@@ -19,7 +19,7 @@ pub struct Findings {
     /// The live file when the first look began.
     live: Option<Inode>,
     rotated: Candidates,
-    verdicts: RefCell<Vec<Verdict>>,
+    judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
     is_paused: Cell<bool>,
@@ -44,7 +44,7 @@ pub(super) enum Question {
     Likeness,
 }
 
-struct Verdict {
+struct Judgement {
     question: Question,
     inode: Inode,
     score: u32,
@@ -63,7 +63,7 @@ impl Findings {
             repeats,
             live,
             rotated,
-            verdicts: RefCell::default(),
+            judgements: RefCell::default(),
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
@@ -125,8 +125,9 @@ impl Findings {
         inode: Inode,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        let is_it = |verdict: &&Verdict| verdict.question == question && verdict.inode == inode;
-        if let Some(known) = self.verdicts.borrow().iter().find(is_it) {
+        let is_it =
+            |judgement: &&Judgement| judgement.question == question && judgement.inode == inode;
+        if let Some(known) = self.judgements.borrow().iter().find(is_it) {
             return Ok(known.score);
         }
         let Some(credit) = self.credit.get().checked_sub(1) else {
@@ -138,7 +139,7 @@ impl Findings {
         if question != Question::Likeness {
             self.all_was_read()?;
         }
-        self.verdicts.borrow_mut().push(Verdict {
+        self.judgements.borrow_mut().push(Judgement {
             question,
             inode,
             score,

@@ -18,7 +18,7 @@ use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
 /// One copy being healed.
-pub struct Repair<F> {
+pub struct Heal<F> {
     finished: Finished,
     step: Step<F>,
     attempts: u8,
@@ -81,7 +81,7 @@ pub(in crate::collect) struct Blocks {
     pub end: u64,
 }
 
-/// How a repair ended.
+/// How a heal ended.
 pub enum Outcome {
     /// The copy is right now.
     Healed {
@@ -107,14 +107,14 @@ pub enum Outcome {
     Postponed(Finished),
 }
 
-impl<F> Repair<F> {
+impl<F> Heal<F> {
     /// Begins with the checksums of the whole copy.
-    pub fn new(finished: Finished) -> Repair<F> {
+    pub fn new(finished: Finished) -> Heal<F> {
         let blocks = match finished.by_content {
             true => Blocks::fine(finished.size),
             false => Blocks::of(0, finished.size),
         };
-        Repair {
+        Heal {
             is_recognised: !finished.by_content,
             finished,
             step: Step::AskSums(blocks),
@@ -126,7 +126,7 @@ impl<F> Repair<F> {
     /// What was written so far may never reach the disk: begins anew.
     pub fn restart(&mut self) {
         let attempts = self.attempts;
-        *self = Repair::new(self.finished.clone());
+        *self = Heal::new(self.finished.clone());
         self.attempts = attempts;
     }
 
@@ -231,7 +231,7 @@ impl<F> Repair<F> {
         }
     }
 
-    /// Does one slice of what needs no server, with `buf` to read into. After an error this repair cannot go on, but
+    /// Does one slice of what needs no server, with `buf` to read into. After an error this heal cannot go on, but
     /// [another one](Outcome::Postponed) can.
     pub fn work<S: WriteStore<File = F>>(
         &mut self,
@@ -456,10 +456,10 @@ impl<F> Repair<F> {
     }
 }
 
-/// Takes away what a repair without success, or an earlier run's, may have left beside a copy.
+/// Takes away what a heal without success, or an earlier run's, may have left beside a copy.
 pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
     let scratch = scratch(path);
-    // Most often there is nothing, and what stays is overwritten by the next repair.
+    // Most often there is nothing, and what stays is overwritten by the next heal.
     if let Ok(Some(left)) = store.stat_path(&scratch)
         && left.kind == Kind::Regular
     {

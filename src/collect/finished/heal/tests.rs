@@ -5,7 +5,7 @@ use crate::inside::fake::Fake;
 #[test]
 fn a_sign_of_life_is_no_answer_and_no_fault() {
     let mut disk = Fake::new();
-    let mut repair = Repair::new(Finished {
+    let mut heal = Heal::new(Finished {
         path: "/l/m.1".into(),
         inode: Inode(7),
         size: 10,
@@ -16,10 +16,10 @@ fn a_sign_of_life_is_no_answer_and_no_fault() {
     let alive = Frame::Alive { size: 10 }.to_bytes();
     let (mut receiver, mut rest) = (Receiver::new(), &alive[..]);
     while !rest.is_empty() {
-        let taken = repair.take(&mut receiver, rest, &mut disk).unwrap();
+        let taken = heal.take(&mut receiver, rest, &mut disk).unwrap();
         rest = &rest[taken..];
     }
-    assert!(repair.question().is_some() && !repair.is_answered());
+    assert!(heal.question().is_some() && !heal.is_answered());
 }
 
 #[test]

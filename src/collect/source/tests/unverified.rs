@@ -417,7 +417,7 @@ fn there_is_a_limit_to_what_waits() {
     assert_eq!(lines, limits::CHECKS_WAITING_MAX);
     rig.restart();
     rig.connect();
-    assert_eq!(rig.source.audit.all().count(), limits::CHECKS_WAITING_MAX);
+    assert_eq!(rig.source.queue.all().count(), limits::CHECKS_WAITING_MAX);
 }
 
 #[test]
