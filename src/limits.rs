@@ -155,7 +155,7 @@ pub const CHECKPOINT_MS: u64 = 60_000;
 
 /// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
 /// so they show whether the server's file is ours at all.
-pub const TAIL_OVERLAP_LEN: u64 = 4096;
+pub const END_OVERLAP_LEN: u64 = 4096;
 
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
 

@@ -31,7 +31,7 @@ impl<F> Source<F> {
                 Err(Trouble::AskAgain)
             }
             None if asked.purpose == Purpose::Check => {
-                self.tail.is_classic = true;
+                self.end.is_classic = true;
                 Err(Trouble::AskAgain)
             }
             None => self.handle_classic(asked, reply.mark, inode, cx),
@@ -45,7 +45,7 @@ impl<F> Source<F> {
                     Purpose::Check | Purpose::Digest | Purpose::Heal
                 ) =>
             {
-                self.tail.take_size(terms.size);
+                self.end.take_size(terms.size);
                 self.phase = Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
@@ -87,7 +87,7 @@ impl<F> Source<F> {
             };
             self.know_as(held, mixed, cx)?;
             if self.asks_again(asked) {
-                self.tail.again_at = Some(asked.offset);
+                self.end.again_at = Some(asked.offset);
             }
             return self.follow(None, false, cx);
         }
@@ -369,7 +369,7 @@ impl<F> Source<F> {
     ) -> Result<(), Trouble> {
         self.doubt = Doubt::Silent(0);
         self.stream(frames, brought_something, cx);
-        if self.tail.again_at.is_some() || self.is_changing() {
+        if self.end.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_tail(cx)?;

@@ -70,7 +70,7 @@ impl<F> Source<F> {
                     moved_at: if has_moved { now } else { moved_at },
                     receiver,
                 };
-                if self.tail.has_work() {
+                if self.end.has_work() {
                     self.wait_for_work(now);
                 }
                 result
@@ -84,7 +84,7 @@ impl<F> Source<F> {
             return self.fail(trouble, cx);
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
-        let is_well = is_stream && self.tail.again_at.is_none() && !data.is_empty();
+        let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
         if is_well && self.in_error && !self.is_changing() {
             self.recover(cx);
         }
@@ -199,13 +199,13 @@ impl<F> Source<F> {
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
         let heal = self.heal.as_ref().is_some_and(|heal| heal.is_answered());
-        self.tail.has_work() || heal || (self.heal.is_none() && self.queue.has_work())
+        self.end.has_work() || heal || (self.heal.is_none() && self.queue.has_work())
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.heed_failed_syncs(cx);
-        if self.tail.has_work() {
+        if self.end.has_work() {
             return self.work_on_tail(buf, cx);
         }
         if let Some(heal) = &mut self.heal {
@@ -260,7 +260,7 @@ impl<F> Source<F> {
         {
             self.queue.stream_ended();
         }
-        self.tail.abandon();
+        self.end.abandon();
         match &mut self.phase {
             Phase::Streaming {
                 frames: Some(frames),

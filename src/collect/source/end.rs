@@ -5,14 +5,14 @@
 //! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
 
 use super::data::FAR_MS;
-use super::end_check::{Finding, TailCheck, equal_bytes};
+use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::{Asked, Context, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::error::Trouble;
 use crate::collect::event::Event;
 use crate::ids::Inode;
-use crate::limits::TAIL_OVERLAP_LEN;
+use crate::limits::END_OVERLAP_LEN;
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::proof::START_LEN;
@@ -21,9 +21,9 @@ use crate::wire::request::Op;
 
 /// What is known of the end of a copy that cannot be believed.
 #[derive(Default)]
-pub(super) struct Tail {
+pub(super) struct DoubtfulEnd {
     /// The comparison with a server of version 2.
-    check: Option<Box<TailCheck>>,
+    check: Option<Box<EndCheck>>,
     /// How far the bytes that a classic server sends again have been compared.
     pub(super) again_at: Option<u64>,
     /// The server speaks classic.
@@ -32,7 +32,7 @@ pub(super) struct Tail {
     is_examined: bool,
 }
 
-impl Tail {
+impl DoubtfulEnd {
     /// What to ask a server of version 2.
     pub(super) fn op(&self) -> Op {
         self.check
@@ -70,10 +70,10 @@ impl<F> Source<F> {
     /// What to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_tail(&mut self) -> Option<Asked> {
         let copy = self.copy.as_ref()?;
-        let good = copy.doubtful_from().filter(|_| !self.tail.is_examined)?;
+        let good = copy.doubtful_from().filter(|_| !self.end.is_examined)?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
-        let from = good.saturating_sub(TAIL_OVERLAP_LEN).min(size);
-        if self.tail.is_classic || self.config.proto == Proto::Classic {
+        let from = good.saturating_sub(END_OVERLAP_LEN).min(size);
+        if self.end.is_classic || self.config.proto == Proto::Classic {
             return Some(Asked {
                 inode,
                 offset: from,
@@ -81,8 +81,8 @@ impl<F> Source<F> {
             });
         }
         let is_mapped = copy.generation().is_some_and(|held| held.classic);
-        let new = || Box::new(TailCheck::new(from, size, is_mapped));
-        self.tail.check.get_or_insert_with(new);
+        let new = || Box::new(EndCheck::new(from, size, is_mapped));
+        self.end.check.get_or_insert_with(new);
         Some(Asked {
             inode,
             offset: size,
@@ -111,7 +111,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
         let mut rest = data;
-        let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -131,13 +131,13 @@ impl<F> Source<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) {
-        let result = match self.tail.check.as_ref().and_then(|check| check.finding()) {
+        let result = match self.end.check.as_ref().and_then(|check| check.finding()) {
             Some(finding) => self.end_check(finding, cx),
             None => self.compare(buf, cx),
         };
         if let Err(trouble) = result {
             self.fail(trouble, cx);
-        } else if !self.tail.has_work() {
+        } else if !self.end.has_work() {
             self.retry_now(cx.now.mono);
         }
     }
@@ -147,7 +147,7 @@ impl<F> Source<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        let (Some(check), Some(copy)) = (&mut self.tail.check, &mut self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -160,7 +160,7 @@ impl<F> Source<F> {
         finding: Finding,
         cx: &mut Context<'_, S>,
     ) -> Result<(), Trouble> {
-        self.tail.check = None;
+        self.end.check = None;
         let is_settled = match finding {
             Finding::Same => true,
             Finding::Differs(at) => self.cut_different(at, cx)?,
@@ -169,7 +169,7 @@ impl<F> Source<F> {
         };
         match is_settled {
             true => self.confirm_tail(cx)?,
-            false => self.tail.is_examined = true,
+            false => self.end.is_examined = true,
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl<F> Source<F> {
         is_end: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<usize, Trouble> {
-        let (Some(at), Some(copy)) = (self.tail.again_at, &mut self.copy) else {
+        let (Some(at), Some(copy)) = (self.end.again_at, &mut self.copy) else {
             return Ok(0);
         };
         let mut files = cx.files(&self.config, "");
@@ -189,7 +189,7 @@ impl<F> Source<F> {
         let again = data.get(..left).unwrap_or(data);
         let same = equal_bytes(again, at, true, copy, &mut files)?;
         let at = at + same;
-        self.tail.again_at = Some(at);
+        self.end.again_at = Some(at);
         let is_settled = if at == copy.size() {
             true
         } else if same < again.len() as u64 {
@@ -200,7 +200,7 @@ impl<F> Source<F> {
             false
         };
         if is_settled {
-            self.tail.again_at = None;
+            self.end.again_at = None;
             self.confirm_tail(cx)?;
         }
         Ok(same as usize)

@@ -15,7 +15,7 @@ use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
 /// The comparison, over as many connections as it takes.
-pub struct TailCheck {
+pub struct EndCheck {
     /// Up to here it is the same.
     from: u64,
     /// Where the block ends that is known to differ, or the copy.
@@ -77,10 +77,10 @@ pub enum Finding {
     Gone,
 }
 
-impl TailCheck {
+impl EndCheck {
     /// Compares from `from` to the end of a copy of `size` bytes.
-    pub fn new(from: u64, size: u64, mapped: bool) -> TailCheck {
-        TailCheck {
+    pub fn new(from: u64, size: u64, mapped: bool) -> EndCheck {
+        EndCheck {
             from,
             end: size,
             size,

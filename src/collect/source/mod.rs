@@ -17,7 +17,7 @@ mod question;
 pub mod v2;
 
 use self::change::Afterwards;
-use self::end::Tail;
+use self::end::DoubtfulEnd;
 use self::v2::Frames;
 use super::config::SourceConfig;
 use super::copy::loss::Loss;
@@ -65,7 +65,7 @@ pub struct Source<F> {
     /// The failed syncs of its file systems that it knows of.
     failed_syncs: u32,
     /// What is known of the copy's end, if it cannot be believed.
-    tail: Tail,
+    end: DoubtfulEnd,
     /// The size of our generation that the server told last; 0 if it told none.
     server_size: u64,
     /// The loss that was put on record last.
@@ -239,7 +239,7 @@ impl<F> Source<F> {
             checkpoint_at: None,
             is_suspect: false,
             failed_syncs: 0,
-            tail: Tail::default(),
+            end: DoubtfulEnd::default(),
             server_size: 0,
             noted: None,
             flawed: false,
@@ -412,7 +412,7 @@ impl<F> Source<F> {
         let is_in_order = matches!(closed, Closed::ByServer);
         let trouble = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
-            (Phase::Inquiring { .. }, _) if is_in_order && self.tail.take_end() => {
+            (Phase::Inquiring { .. }, _) if is_in_order && self.end.take_end() => {
                 return self.wait_for_work(cx.now.mono);
             }
             (
@@ -509,7 +509,7 @@ impl<F> Source<F> {
         for finished in self.queue.restore(list) {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);
         }
-        self.tail = Tail::default();
+        self.end = DoubtfulEnd::default();
         self.checkpoint_at = None;
         Ok(copy)
     }
@@ -567,7 +567,7 @@ impl<F> Source<F> {
             self.note_failed_syncs(cx);
             // What the files hold now is found out anew.
             let was_open = self.copy.take().is_some();
-            self.tail = Tail::default();
+            self.end = DoubtfulEnd::default();
             self.checkpoint_at = None;
             self.is_suspect |= fault.casts_doubt();
             if self.is_suspect {

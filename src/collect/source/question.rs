@@ -112,7 +112,7 @@ impl<F> Source<F> {
             no_prefix: self.no_prefix,
             history: self.config.history == History::All,
             op: match asked.purpose {
-                Purpose::Check => self.tail.op(),
+                Purpose::Check => self.end.op(),
                 _ => Op::Stream,
             },
         })
