@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 
-use super::copy::Fault;
+use super::copy::FileError;
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::BadFrame;
 
 /// What a server of version 2 does that no such server may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Protocol {
+pub enum ProtocolError {
     /// A frame that cannot be understood.
     Frame(BadFrame),
     /// A frame that does not belong here.
@@ -24,41 +24,43 @@ pub enum Protocol {
     Terms,
 }
 
-impl Protocol {
+impl ProtocolError {
     fn number(self) -> i32 {
         match self {
-            Protocol::Frame(_) => 0,
-            Protocol::Order => 1,
-            Protocol::Offset => 2,
-            Protocol::Size => 3,
-            Protocol::Storm => 4,
-            Protocol::Terms => 5,
+            ProtocolError::Frame(_) => 0,
+            ProtocolError::Order => 1,
+            ProtocolError::Offset => 2,
+            ProtocolError::Size => 3,
+            ProtocolError::Storm => 4,
+            ProtocolError::Terms => 5,
         }
     }
 }
 
-impl From<Protocol> for Trouble {
-    fn from(protocol: Protocol) -> Trouble {
-        Trouble::Protocol(protocol)
+impl From<ProtocolError> for SourceError {
+    fn from(protocol: ProtocolError) -> SourceError {
+        SourceError::Protocol(protocol)
     }
 }
 
-impl fmt::Display for Protocol {
+impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Protocol::Frame(bad) => bad.fmt(f),
-            Protocol::Order => f.write_str("the server sent a frame out of order"),
-            Protocol::Offset => f.write_str("the server sent data that do not belong here"),
-            Protocol::Size => f.write_str("the server ended a file at a size it was not sent with"),
-            Protocol::Storm => f.write_str("the server names one file after the other"),
-            Protocol::Terms => f.write_str("the server answered something that was not asked"),
+            ProtocolError::Frame(bad) => bad.fmt(f),
+            ProtocolError::Order => f.write_str("the server sent a frame out of order"),
+            ProtocolError::Offset => f.write_str("the server sent data that do not belong here"),
+            ProtocolError::Size => {
+                f.write_str("the server ended a file at a size it was not sent with")
+            }
+            ProtocolError::Storm => f.write_str("the server names one file after the other"),
+            ProtocolError::Terms => f.write_str("the server answered something that was not asked"),
         }
     }
 }
 
 /// Why a source is in error, or why a connection ended.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum SourceError {
     /// The configured name has no address.
     NoAddress,
     /// The connection could not be made.
@@ -80,7 +82,7 @@ pub enum Trouble {
     /// A server of version 2 gave this reason for refusing.
     Refused(Box<str>),
     /// A server of version 2 breaks its rules.
-    Protocol(Protocol),
+    Protocol(ProtocolError),
     /// The source is to speak version 2 only, and the server does not.
     OnlyClassic,
     /// The answer shows that another question is the right one.
@@ -88,17 +90,20 @@ pub enum Trouble {
     /// Not even a keep-alive came for too long.
     Silence,
     /// The local files.
-    Files(Fault),
+    Files(FileError),
 }
 
-impl Trouble {
+impl SourceError {
     /// Whether a connection that ends like this may have been a good one.
     pub fn is_ordinary(&self) -> bool {
-        matches!(self, Trouble::ClosedByServer | Trouble::ConnectionLost(_))
+        matches!(
+            self,
+            SourceError::ClosedByServer | SourceError::ConnectionLost(_)
+        )
     }
 
     /// Whether telling this one after the other would tell a person nothing new.
-    pub fn is_like(&self, other: &Trouble) -> bool {
+    pub fn is_like(&self, other: &SourceError) -> bool {
         self.key() == other.key()
     }
 
@@ -106,53 +111,55 @@ impl Trouble {
     fn key(&self) -> (u8, i32) {
         let number = |error: &io::Error| error.raw_os_error().unwrap_or(-1);
         match self {
-            Trouble::NoAddress => (0, 0),
-            Trouble::NotConnected(error) => (1, number(error)),
-            Trouble::ConnectTimeout => (2, 0),
-            Trouble::SendTimeout => (3, 0),
-            Trouble::AnswerTimeout => (4, 0),
-            Trouble::NotALogServer => (5, 0),
-            Trouble::ClosedSilently => (6, 0),
-            Trouble::ClosedByServer => (7, 0),
-            Trouble::ConnectionLost(error) => (8, number(error)),
-            Trouble::Silence => (9, 0),
-            Trouble::Refused(text) => (14, Crc32::new().update(text.as_bytes()).finish() as i32),
-            Trouble::Protocol(protocol) => (15, protocol.number()),
-            Trouble::OnlyClassic => (16, 0),
-            Trouble::AskAgain => (17, 0),
-            Trouble::Files(Fault::System { error, .. }) => (10, number(error)),
-            Trouble::Files(Fault::NotDurable(_, error)) => (19, number(error)),
-            Trouble::Files(Fault::Pointer(..)) => (11, 0),
-            Trouble::Files(Fault::Locked(..)) => (12, 0),
-            Trouble::Files(Fault::NoFreeName(_)) => (13, 0),
+            SourceError::NoAddress => (0, 0),
+            SourceError::NotConnected(error) => (1, number(error)),
+            SourceError::ConnectTimeout => (2, 0),
+            SourceError::SendTimeout => (3, 0),
+            SourceError::AnswerTimeout => (4, 0),
+            SourceError::NotALogServer => (5, 0),
+            SourceError::ClosedSilently => (6, 0),
+            SourceError::ClosedByServer => (7, 0),
+            SourceError::ConnectionLost(error) => (8, number(error)),
+            SourceError::Silence => (9, 0),
+            SourceError::Refused(text) => {
+                (14, Crc32::new().update(text.as_bytes()).finish() as i32)
+            }
+            SourceError::Protocol(protocol) => (15, protocol.number()),
+            SourceError::OnlyClassic => (16, 0),
+            SourceError::AskAgain => (17, 0),
+            SourceError::Files(FileError::System { error, .. }) => (10, number(error)),
+            SourceError::Files(FileError::NotDurable(_, error)) => (19, number(error)),
+            SourceError::Files(FileError::Pointer(..)) => (11, 0),
+            SourceError::Files(FileError::Locked(..)) => (12, 0),
+            SourceError::Files(FileError::NoFreeName(_)) => (13, 0),
         }
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::NoAddress => {
+            SourceError::NoAddress => {
                 f.write_str("its name has no address; it is looked up again")
             }
-            Trouble::NotConnected(error) => write!(f, "cannot connect: {error}"),
-            Trouble::ConnectTimeout => f.write_str("cannot connect: no answer in time"),
-            Trouble::SendTimeout => f.write_str("the request could not be sent in time"),
-            Trouble::AnswerTimeout => f.write_str("the server did not answer in time"),
-            Trouble::NotALogServer => f.write_str("what answered is not a log server"),
-            Trouble::ClosedSilently => f.write_str(
+            SourceError::NotConnected(error) => write!(f, "cannot connect: {error}"),
+            SourceError::ConnectTimeout => f.write_str("cannot connect: no answer in time"),
+            SourceError::SendTimeout => f.write_str("the request could not be sent in time"),
+            SourceError::AnswerTimeout => f.write_str("the server did not answer in time"),
+            SourceError::NotALogServer => f.write_str("what answered is not a log server"),
+            SourceError::ClosedSilently => f.write_str(
                 "the server closed without an answer: it does not serve this file, or not to us, or the file does not exist",
             ),
-            Trouble::ClosedByServer => f.write_str("connection lost: closed by the server"),
-            Trouble::ConnectionLost(error) => write!(f, "connection lost: {error}"),
-            Trouble::Refused(text) => write!(f, "the server refuses: {text}"),
-            Trouble::Protocol(protocol) => write!(f, "connection given up: {protocol}"),
-            Trouble::OnlyClassic => {
+            SourceError::ClosedByServer => f.write_str("connection lost: closed by the server"),
+            SourceError::ConnectionLost(error) => write!(f, "connection lost: {error}"),
+            SourceError::Refused(text) => write!(f, "the server refuses: {text}"),
+            SourceError::Protocol(protocol) => write!(f, "connection given up: {protocol}"),
+            SourceError::OnlyClassic => {
                 f.write_str("the server speaks only the classic protocol, and proto=v2 is configured")
             }
-            Trouble::AskAgain => f.write_str("the server is asked in another way"),
-            Trouble::Silence => f.write_str("connection lost: nothing was heard for too long"),
-            Trouble::Files(fault) => fault.fmt(f),
+            SourceError::AskAgain => f.write_str("the server is asked in another way"),
+            SourceError::Silence => f.write_str("connection lost: nothing was heard for too long"),
+            SourceError::Files(fault) => fault.fmt(f),
         }
     }
 }

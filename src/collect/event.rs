@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::copy::Found;
 use super::copy::loss::Loss;
-use super::error::Trouble;
+use super::error::SourceError;
 use crate::ids::Inode;
 use crate::wire::frame::Reason;
 use crate::wire::md5::Hex;
@@ -103,7 +103,7 @@ pub enum Event<'a> {
     /// The local files were found in a state worth telling.
     Found(&'a Found),
     /// Something is wrong.
-    Trouble(&'a Trouble),
+    Error(&'a SourceError),
     /// What the source is doing, because that changed for the better or somebody asked.
     State(State<'a>),
 }
@@ -125,7 +125,7 @@ pub enum State<'a> {
         flawed: bool,
     },
     /// Something is wrong.
-    Trouble(&'a Trouble),
+    Error(&'a SourceError),
 }
 
 impl Event<'_> {
@@ -215,7 +215,7 @@ impl fmt::Display for Event<'_> {
                 "the server speaks only the classic protocol now: copies are not verified any more",
             ),
             Event::Found(found) => found.fmt(f),
-            Event::Trouble(trouble) => trouble.fmt(f),
+            Event::Error(trouble) => trouble.fmt(f),
             Event::State(state) => state.fmt(f),
         }
     }
@@ -241,7 +241,7 @@ impl fmt::Display for State<'_> {
                 }
                 Ok(())
             }
-            State::Trouble(trouble) => trouble.fmt(f),
+            State::Error(trouble) => trouble.fmt(f),
         }
     }
 }

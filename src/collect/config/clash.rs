@@ -6,16 +6,16 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Address, Draft, Fault, FileRole, Problem, scratch_of};
+use super::{Address, ConfigError, Draft, FileRole, Problem, scratch_of};
 
 /// Adds a fault for every line that takes what an earlier line has, or its own file twice. Sorts, so that thousands
 /// of lines are no burden.
-pub(super) fn find(drafts: &[Draft], faults: &mut Vec<Fault>) {
-    same_sources(drafts, faults);
-    same_files(drafts, faults);
+pub(super) fn find(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
+    same_sources(drafts, errors);
+    same_files(drafts, errors);
 }
 
-fn same_sources(drafts: &[Draft], faults: &mut Vec<Fault>) {
+fn same_sources(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     let mut order: Vec<&Draft> = drafts.iter().collect();
     // A stable sort: equal ones stay in the order of their lines, here and below.
     order.sort_by_key(|draft| source_key(draft));
@@ -23,7 +23,7 @@ fn same_sources(drafts: &[Draft], faults: &mut Vec<Fault>) {
         let [first, others @ ..] = group else {
             continue;
         };
-        faults.extend(others.iter().map(|other| Fault {
+        errors.extend(others.iter().map(|other| ConfigError {
             line: other.source.line,
             column: other.address_column,
             problem: Problem::SameSource {
@@ -38,14 +38,14 @@ fn source_key(draft: &Draft) -> (&Address, u16, &[u8]) {
     (&source.address, source.port, &source.remote)
 }
 
-fn same_files(drafts: &[Draft], faults: &mut Vec<Fault>) {
+fn same_files(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     let mut claims: Vec<Claim> = drafts.iter().flat_map(claims_of).collect();
     claims.sort_by(|a, b| a.name.cmp(&b.name));
     for group in claims.chunk_by(|a, b| a.name == b.name) {
         let [first, others @ ..] = group else {
             continue;
         };
-        faults.extend(others.iter().filter_map(|other| other.against(first)));
+        errors.extend(others.iter().filter_map(|other| other.against(first)));
     }
 }
 
@@ -59,12 +59,12 @@ struct Claim {
 
 impl Claim {
     /// The fault of having the same name as an earlier claim.
-    fn against(&self, first: &Claim) -> Option<Fault> {
+    fn against(&self, first: &Claim) -> Option<ConfigError> {
         // Scratch files are the same where the pointer files are, and that is told already.
         if self.role == FileRole::Scratch && first.role == FileRole::Scratch {
             return None;
         }
-        Some(Fault {
+        Some(ConfigError {
             line: self.line,
             column: self.column,
             problem: Problem::SameFile {

@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::{Address, Draft, Fault, Field, History, Problem, Proto, SourceConfig};
+use super::{Address, ConfigError, Draft, Field, History, Problem, Proto, SourceConfig};
 use crate::limits;
 
 /// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's faults are added to
-/// `faults`.
-pub(super) fn read(line: &[u8], number: u32, faults: &mut Vec<Fault>) -> Option<Draft> {
+/// `errors`.
+pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> Option<Draft> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = Words {
         line: number,
@@ -24,7 +24,7 @@ pub(super) fn read(line: &[u8], number: u32, faults: &mut Vec<Fault>) -> Option<
 
     let mut fields = Fields {
         words: &mut words,
-        faults,
+        errors,
         ended: false,
     };
     let address = fields.next(Field::Address, address);
@@ -32,7 +32,7 @@ pub(super) fn read(line: &[u8], number: u32, faults: &mut Vec<Fault>) -> Option<
     let remote = fields.next(Field::Remote, remote);
     let local = fields.next(Field::Local, |word| local_path(word, Field::Local));
     let pointer = fields.next(Field::Pointer, |word| local_path(word, Field::Pointer));
-    let options = options(words, faults);
+    let options = options(words, errors);
 
     let (address_column, address) = address?;
     let (_, port) = port?;
@@ -81,8 +81,8 @@ impl<'a> Word<'a> {
         (part(self.column, head), part(column, tail))
     }
 
-    fn fault(&self, problem: Problem) -> Fault {
-        Fault {
+    fn fault(&self, problem: Problem) -> ConfigError {
+        ConfigError {
             line: self.line,
             column: self.column,
             problem,
@@ -127,7 +127,7 @@ impl<'a> Iterator for Words<'a> {
 /// Takes the five fields off the words and keeps the faults.
 struct Fields<'w, 'a> {
     words: &'w mut Words<'a>,
-    faults: &'w mut Vec<Fault>,
+    errors: &'w mut Vec<ConfigError>,
     ended: bool,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Fields<'_, 'a> {
     fn next<T>(
         &mut self,
         field: Field,
-        parse: impl Fn(Word<'a>) -> Result<T, Fault>,
+        parse: impl Fn(Word<'a>) -> Result<T, ConfigError>,
     ) -> Option<(u32, T)> {
         if self.ended {
             return None;
@@ -149,15 +149,15 @@ impl<'a> Fields<'_, 'a> {
                 Err(end.fault(Problem::Missing(field)))
             }
         };
-        keep(parsed, self.faults)
+        keep(parsed, self.errors)
     }
 }
 
-fn keep<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
-    parsed.map_err(|fault| faults.push(fault)).ok()
+fn keep<T>(parsed: Result<T, ConfigError>, errors: &mut Vec<ConfigError>) -> Option<T> {
+    parsed.map_err(|fault| errors.push(fault)).ok()
 }
 
-fn address(word: Word<'_>) -> Result<Address, Fault> {
+fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     let text = str::from_utf8(word.bytes).map_err(|_| word.fault(Problem::BadName))?;
     if text.contains([':', '[']) {
         let bare = text
@@ -192,7 +192,7 @@ fn is_host_name(text: &str) -> bool {
         && parts.all(|part| !part.is_empty())
 }
 
-fn port(word: Word<'_>) -> Result<u16, Fault> {
+fn port(word: Word<'_>) -> Result<u16, ConfigError> {
     let digits = word.bytes.iter().all(u8::is_ascii_digit);
     str::from_utf8(word.bytes)
         .ok()
@@ -202,7 +202,7 @@ fn port(word: Word<'_>) -> Result<u16, Fault> {
         .ok_or_else(|| word.fault(Problem::BadPort))
 }
 
-fn remote(word: Word<'_>) -> Result<Box<[u8]>, Fault> {
+fn remote(word: Word<'_>) -> Result<Box<[u8]>, ConfigError> {
     if !word.bytes.starts_with(b"/") {
         return Err(word.fault(Problem::RemoteNotAbsolute));
     }
@@ -210,7 +210,7 @@ fn remote(word: Word<'_>) -> Result<Box<[u8]>, Fault> {
     Ok(word.bytes.into())
 }
 
-fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, Fault> {
+fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
     check_path(word, field, limits::LOCAL_PATH_MAX_LEN)?;
     let name = word.bytes.rsplit(|byte| *byte == b'/').next();
     match name.unwrap_or_default() {
@@ -222,7 +222,7 @@ fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, Fault> {
     }
 }
 
-fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Fault> {
+fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), ConfigError> {
     if word.bytes.len() > max_len {
         return Err(word.fault(Problem::TooLong(field, max_len)));
     }
@@ -235,14 +235,14 @@ fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Fault>
 }
 
 /// What stands behind the five fields; `None` if anything is wrong with it.
-fn options(words: Words<'_>, faults: &mut Vec<Fault>) -> Option<(Proto, History)> {
+fn options(words: Words<'_>, errors: &mut Vec<ConfigError>) -> Option<(Proto, History)> {
     let mut proto = None;
     let mut history = None;
     let mut sound = true;
     for word in words {
         let Some(equals) = word.bytes.iter().position(|byte| *byte == b'=') else {
             // A comment or a name with blanks: what follows is more of it, and no fault of its own.
-            faults.push(word.fault(Problem::NotAnOption));
+            errors.push(word.fault(Problem::NotAnOption));
             return None;
         };
         let (key, value) = word.split_at(equals + 1);
@@ -251,12 +251,16 @@ fn options(words: Words<'_>, faults: &mut Vec<Fault>) -> Option<(Proto, History)
             b"history=" => fill(&mut history, word, history_of(value)),
             _ => Err(word.fault(Problem::UnknownOption)),
         };
-        sound &= keep(taken, faults).is_some();
+        sound &= keep(taken, errors).is_some();
     }
     sound.then_some((proto.unwrap_or_default(), history.unwrap_or_default()))
 }
 
-fn fill<T>(slot: &mut Option<T>, word: Word<'_>, value: Result<T, Fault>) -> Result<(), Fault> {
+fn fill<T>(
+    slot: &mut Option<T>,
+    word: Word<'_>,
+    value: Result<T, ConfigError>,
+) -> Result<(), ConfigError> {
     if slot.is_some() {
         return Err(word.fault(Problem::RepeatedOption));
     }
@@ -264,7 +268,7 @@ fn fill<T>(slot: &mut Option<T>, word: Word<'_>, value: Result<T, Fault>) -> Res
     Ok(())
 }
 
-fn proto_of(value: Word<'_>) -> Result<Proto, Fault> {
+fn proto_of(value: Word<'_>) -> Result<Proto, ConfigError> {
     match value.bytes {
         b"auto" => Ok(Proto::Auto),
         b"classic" => Ok(Proto::Classic),
@@ -273,7 +277,7 @@ fn proto_of(value: Word<'_>) -> Result<Proto, Fault> {
     }
 }
 
-fn history_of(value: Word<'_>) -> Result<History, Fault> {
+fn history_of(value: Word<'_>) -> Result<History, ConfigError> {
     match value.bytes {
         b"live" => Ok(History::Live),
         b"all" => Ok(History::All),

@@ -13,7 +13,7 @@
 //! A `#` further on in a line is an ordinary character. No name can have a blank in it.
 
 mod clash;
-mod fault;
+mod error;
 mod line;
 
 use std::ffi::OsString;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-pub use fault::{Fault, Faults, Field, FileRole, Problem};
+pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
 
 /// A whole configuration in which nothing is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,12 +86,12 @@ pub enum History {
 impl Config {
     /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with it, tells all that
     /// is wrong instead. No source at all is fine.
-    pub fn parse(text: &[u8]) -> Result<Config, Faults> {
+    pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
         Config::parse_in(Path::new(""), text)
     }
 
     /// Reads a whole configuration in which relative paths start from `dir`.
-    pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, Faults> {
+    pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, ConfigErrors> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let mut found = Vec::new();
         let drafts: Vec<Draft> = text
@@ -103,7 +103,7 @@ impl Config {
         clash::find(&drafts, &mut found);
 
         if !found.is_empty() {
-            return Err(Faults::new(found));
+            return Err(ConfigErrors::new(found));
         }
         let sources = drafts.into_iter().map(|draft| draft.source).collect();
         Ok(Config { sources })

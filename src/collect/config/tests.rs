@@ -8,7 +8,7 @@ use crate::limits;
 
 const LINE: &str = "10.4.3.5 19 /var/log/messages /l/a /p/a";
 
-fn parse(text: &str) -> Result<Config, Faults> {
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
     Config::parse(text.as_bytes())
 }
 
@@ -18,18 +18,18 @@ fn one(text: &str) -> SourceConfig {
     sources.remove(0)
 }
 
-fn faults(text: &str) -> Vec<Fault> {
+fn errors(text: &str) -> Vec<ConfigError> {
     parse(text).unwrap_err().first
 }
 
 /// Asserts that a text has exactly one fault, there and that.
 fn assert_fault(text: &str, line: u32, column: u32, problem: Problem) {
-    let expected = Fault {
+    let expected = ConfigError {
         line,
         column,
         problem,
     };
-    assert_eq!(faults(text), [expected], "{text:?}");
+    assert_eq!(errors(text), [expected], "{text:?}");
 }
 
 fn address(text: &str) -> Address {
@@ -288,7 +288,7 @@ fn bad_options_are_faults_at_their_place() {
         ("history=all history=x", 53, Problem::RepeatedOption),
     ];
     for (options, column, problem) in cases {
-        let found = faults(&format!("{LINE} {options}"));
+        let found = errors(&format!("{LINE} {options}"));
         assert_eq!(found.len(), 1, "{options}");
         assert_eq!((found[0].column, found[0].problem), (column, problem));
     }
@@ -394,7 +394,7 @@ fn many_lines_with_one_file_all_name_the_first() {
     let text = (1..=10).fold(String::new(), |text, n| {
         text + &format!("a 19 /{n} same p{n}\n")
     });
-    let found = faults(&text);
+    let found = errors(&text);
     assert_eq!(found.len(), 9);
     assert!(
         found
@@ -474,10 +474,10 @@ fn arbitrary_bytes_are_sources_or_faults() {
                 text.extend_from_slice(u.choose(&PIECES)?);
             }
         }
-        if let Err(faults) = Config::parse(&text) {
+        if let Err(errors) = Config::parse(&text) {
             let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-            assert!(!faults.first.is_empty());
-            for fault in &faults.first {
+            assert!(!errors.first.is_empty());
+            for fault in &errors.first {
                 let line = lines[fault.line as usize - 1];
                 assert!((1..=line.len() + 1).contains(&(fault.column as usize)));
             }

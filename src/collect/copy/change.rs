@@ -14,7 +14,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::error::{Fault, system};
+use super::error::{FileError, system};
 use super::pointer::{Pending, Pointer};
 use super::{Finished, Generation, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
@@ -97,7 +97,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Progress, Fault> {
+    ) -> Result<Progress, FileError> {
         let Some(mut change) = self.change.take() else {
             return Ok(Progress::Made(Changed {
                 kept: None,
@@ -134,7 +134,7 @@ impl<F> LocalCopy<F> {
     pub fn make_change<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Changed, Fault> {
+    ) -> Result<Changed, FileError> {
         loop {
             if let Progress::Made(changed) = self.step_change(Syncs::Own, files)? {
                 return Ok(changed);
@@ -152,7 +152,7 @@ impl<F> LocalCopy<F> {
         change: &mut Change,
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Stage, Fault> {
+    ) -> Result<Stage, FileError> {
         self.write_again(files)?;
         let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
             files.write_beside(&change.next, syncs)?;
@@ -189,7 +189,7 @@ impl<F> LocalCopy<F> {
         change: &mut Change,
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Option<Stage>, Fault> {
+    ) -> Result<Option<Stage>, FileError> {
         let Some(kept) = &change.kept else {
             return Ok(Some(Stage::Finish));
         };
@@ -205,7 +205,7 @@ impl<F> LocalCopy<F> {
                 change.taken += 1;
                 return match change.taken < SUFFIX_ATTEMPTS_MAX {
                     true => Ok(None),
-                    false => Err(Fault::NoFreeName(local.to_path_buf())),
+                    false => Err(FileError::NoFreeName(local.to_path_buf())),
                 };
             }
             Err(error) => return Err(system("rename the local copy to", kept, error)),
@@ -222,7 +222,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         change: Change,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Progress, Fault> {
+    ) -> Result<Progress, FileError> {
         let next = files.create_live()?;
         files.replace_pointer()?;
         // Only now may the old copy's lock go: without one of the two anybody might finish the rotation.
@@ -235,7 +235,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         change: Change,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Progress, Fault> {
+    ) -> Result<Progress, FileError> {
         if self.live.is_none() {
             self.live = Some(files.create_live()?);
         }
@@ -258,7 +258,7 @@ impl Change {
         &self,
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Stage, Fault> {
+    ) -> Result<Stage, FileError> {
         files.write_beside(&self.next, syncs)?;
         Ok(Stage::Finish)
     }
@@ -266,35 +266,35 @@ impl Change {
 
 impl<S: WriteStore> LocalFiles<'_, S> {
     /// Writes a pointer beside the present one.
-    fn write_beside(&mut self, pointer: &Pointer, syncs: Syncs) -> Result<(), Fault> {
+    fn write_beside(&mut self, pointer: &Pointer, syncs: Syncs) -> Result<(), FileError> {
         let path = self.paths.pointer;
         self.write_scratch(pointer.write().as_bytes(), syncs)
             .map_err(|error| system("write the pointer file", path, error))
     }
 
     /// Puts it in the present one's place.
-    fn replace_pointer(&mut self) -> Result<(), Fault> {
+    fn replace_pointer(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         self.store
             .rename(&paths.scratch(), paths.pointer)
             .map_err(|error| system("write the pointer file", paths.pointer, error))
     }
 
-    fn take_live_name(&mut self) -> Result<(), Fault> {
+    fn take_live_name(&mut self) -> Result<(), FileError> {
         let path = self.paths.local;
         self.store
             .unlink(path)
             .map_err(|error| system("take the old name from", path, error))
     }
 
-    fn sync_pointer_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
+    fn sync_pointer_dir(&mut self, syncs: Syncs) -> Result<(), FileError> {
         match syncs {
             Syncs::Own => self.sync_dir(self.paths.pointer_dir()),
             Syncs::Barrier => Ok(()),
         }
     }
 
-    fn sync_local_dir(&mut self, syncs: Syncs) -> Result<(), Fault> {
+    fn sync_local_dir(&mut self, syncs: Syncs) -> Result<(), FileError> {
         match syncs {
             Syncs::Own => self.sync_dir(self.paths.local_dir()),
             Syncs::Barrier => Ok(()),

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::loss::Loss;
-use super::pointer::PointerFault;
+use super::pointer::PointerError;
 
 /// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ pub enum Found {
 
 /// Why the local side of a source cannot go on.
 #[derive(Debug)]
-pub enum Fault {
+pub enum FileError {
     /// A system call failed.
     System {
         /// What was tried, as in "cannot ...".
@@ -40,33 +40,33 @@ pub enum Fault {
     /// told it, and takes it for settled.
     NotDurable(PathBuf, io::Error),
     /// The pointer file cannot be trusted.
-    Pointer(PathBuf, PointerFault),
+    Pointer(PathBuf, PointerError),
     /// Another process, by its pid, writes to this file.
     Locked(PathBuf, u32),
     /// Every name that the rotated copy could have is taken.
     NoFreeName(PathBuf),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::System {
+            FileError::System {
                 operation,
                 path,
                 error,
             } => write!(f, "cannot {operation} {}: {error}", path.display()),
-            Fault::NotDurable(path, error) => write!(
+            FileError::NotDurable(path, error) => write!(
                 f,
                 "cannot make durable {}: {error}; it is compared with the server's file and written again",
                 path.display()
             ),
-            Fault::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
-            Fault::Locked(path, pid) => write!(
+            FileError::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
+            FileError::Locked(path, pid) => write!(
                 f,
                 "{} is being written by another collector, process {pid}",
                 path.display()
             ),
-            Fault::NoFreeName(path) => write!(
+            FileError::NoFreeName(path) => write!(
                 f,
                 "every name for the rotated copy of {} is taken",
                 path.display()
@@ -75,12 +75,12 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl FileError {
     /// Whether bytes of the local copy that seem to be there may be lost with the next power cut.
     pub fn casts_doubt(&self) -> bool {
         match self {
-            Fault::NotDurable(..) => true,
-            Fault::System { error, .. } => error.raw_os_error() == Some(EIO),
+            FileError::NotDurable(..) => true,
+            FileError::System { error, .. } => error.raw_os_error() == Some(EIO),
             _ => false,
         }
     }
@@ -101,8 +101,8 @@ pub fn is_shortage(error: &io::Error) -> bool {
 const EIO: i32 = 5;
 
 /// A failed system call.
-pub(super) fn system(operation: &'static str, path: &Path, error: io::Error) -> Fault {
-    Fault::System {
+pub(super) fn system(operation: &'static str, path: &Path, error: io::Error) -> FileError {
+    FileError::System {
         operation,
         path: path.to_path_buf(),
         error,

@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
-use super::error::{Fault, Found, system};
+use super::error::{FileError, Found, system};
 use super::loss::{Loss, Why};
-use super::pointer::{BootId, Pending, Pointer, PointerFault, RotatedSuffix, Token};
+use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::{Generation, Live, LocalCopy, Paths};
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
@@ -26,7 +26,7 @@ pub struct LocalFiles<'a, S> {
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Makes what is visible durable, on the file systems of both directories.
-    pub fn barrier(&mut self) -> Result<(), Fault> {
+    pub fn barrier(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         for dir in [paths.local_dir(), paths.pointer_dir()] {
             self.store
@@ -35,7 +35,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                     io::ErrorKind::NotFound
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::PermissionDenied => system("use the directory", dir, error),
-                    _ => Fault::NotDurable(dir.to_path_buf(), error),
+                    _ => FileError::NotDurable(dir.to_path_buf(), error),
                 })?;
             if paths.local_dir() == paths.pointer_dir() {
                 break;
@@ -46,7 +46,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
     /// nothing, like a missing one.
-    pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, Fault> {
+    pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, FileError> {
         let mut buf = [0; POINTER_MAX_LEN + 1];
         let path = self.paths.pointer;
         let len = self
@@ -58,13 +58,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         };
         match Pointer::parse(text) {
             Ok(pointer) => Ok(Some(pointer)),
-            Err(PointerFault::Empty) => Ok(None),
-            Err(fault) => Err(Fault::Pointer(path.to_path_buf(), fault)),
+            Err(PointerError::Empty) => Ok(None),
+            Err(fault) => Err(FileError::Pointer(path.to_path_buf(), fault)),
         }
     }
 
     /// Refuses to go on if the pointer is not what it was when it was read, before the lock was taken.
-    fn is_still_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), Fault> {
+    fn is_still_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), FileError> {
         if self.read_pointer()?.as_ref() == pointer {
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub(super) fn open_without_pointer(
         &mut self,
         found: &mut dyn FnMut(Found),
-    ) -> Result<LocalCopy<F>, Fault> {
+    ) -> Result<LocalCopy<F>, FileError> {
         let mut live = self.open_live()?;
         self.is_still_pointer(None)?;
         if live.as_ref().is_some_and(|live| live.size > 0) {
@@ -102,7 +102,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         &mut self,
         mut pointer: Pointer,
         found: &mut dyn FnMut(Found),
-    ) -> Result<LocalCopy<F>, Fault> {
+    ) -> Result<LocalCopy<F>, FileError> {
         let held = self.open_live()?;
         self.is_still_pointer(Some(&pointer))?;
         let mut live = match held {
@@ -131,7 +131,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         pointer: Pointer,
         pending: Box<Pending>,
         found: &mut dyn FnMut(Found),
-    ) -> Result<LocalCopy<F>, Fault> {
+    ) -> Result<LocalCopy<F>, FileError> {
         let announced = Pointer {
             pending: Some(pending.clone()),
             ..pointer.clone()
@@ -217,7 +217,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         inode: Inode,
         decided: Pending,
         next: &Pointer,
-    ) -> Result<PathBuf, Fault> {
+    ) -> Result<PathBuf, FileError> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, rotated) = self.free_name()?;
             let pointer = Pointer {
@@ -231,16 +231,16 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             };
             self.commit_pointer(&pointer)?;
             match self.rename_live(&rotated) {
-                Err(Fault::System { error, .. })
+                Err(FileError::System { error, .. })
                     if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => return other.map(|()| rotated),
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
+        Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     /// Starts the empty copy of the next generation and lets the pointer say so.
-    pub(super) fn start_next(&mut self, next: Pointer) -> Result<(Live<F>, Pointer), Fault> {
+    pub(super) fn start_next(&mut self, next: Pointer) -> Result<(Live<F>, Pointer), FileError> {
         let live = self.create_live()?;
         // The directory need not be durable here: an older pointer only has this rotation finished once more.
         self.write_pointer(&next)?;
@@ -248,7 +248,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Renames the local copy to a name that nothing has, durably.
-    pub(super) fn rename_live(&mut self, rotated: &Path) -> Result<(), Fault> {
+    pub(super) fn rename_live(&mut self, rotated: &Path) -> Result<(), FileError> {
         let paths = self.paths;
         match self.store.rename_new(paths.local, rotated) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -263,7 +263,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
     }
 
-    pub(super) fn unlink_live(&mut self) -> Result<(), Fault> {
+    pub(super) fn unlink_live(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         self.store
             .unlink(paths.local)
@@ -272,7 +272,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// The first name for a rotated copy that nothing has.
-    pub(super) fn free_name(&mut self) -> Result<(RotatedSuffix, PathBuf), Fault> {
+    pub(super) fn free_name(&mut self) -> Result<(RotatedSuffix, PathBuf), FileError> {
         self.free_name_after("")
     }
 
@@ -280,7 +280,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub(super) fn free_name_after(
         &mut self,
         mark: &str,
-    ) -> Result<(RotatedSuffix, PathBuf), Fault> {
+    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
         for attempt in 0..SUFFIX_ATTEMPTS_MAX {
             let Some(suffix) = RotatedSuffix::new(self.stamp, attempt) else {
                 break;
@@ -290,7 +290,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 return Ok((suffix, path));
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
+        Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     pub(super) fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {
@@ -306,11 +306,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Opens and locks the local copy if it exists.
-    pub(super) fn open_live(&mut self) -> Result<Option<Live<F>>, Fault> {
+    pub(super) fn open_live(&mut self) -> Result<Option<Live<F>>, FileError> {
         self.open_locked(self.paths.local)
     }
 
-    fn open_locked(&mut self, path: &Path) -> Result<Option<Live<F>>, Fault> {
+    fn open_locked(&mut self, path: &Path) -> Result<Option<Live<F>>, FileError> {
         let file = self
             .store
             .open_append(path)
@@ -319,7 +319,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Creates and locks an empty local copy.
-    pub(super) fn create_live(&mut self) -> Result<Live<F>, Fault> {
+    pub(super) fn create_live(&mut self) -> Result<Live<F>, FileError> {
         let path = self.paths.local;
         let file = self
             .store
@@ -328,13 +328,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.lock(file, path, true)
     }
 
-    fn lock(&mut self, file: F, path: &Path, new_name: bool) -> Result<Live<F>, Fault> {
+    fn lock(&mut self, file: F, path: &Path, new_name: bool) -> Result<Live<F>, FileError> {
         let holder = self
             .store
             .lock(&file)
             .map_err(|error| system("lock", path, error))?;
         if let Some(pid) = holder {
-            return Err(Fault::Locked(path.to_path_buf(), pid));
+            return Err(FileError::Locked(path.to_path_buf(), pid));
         }
         let stat = self
             .store
@@ -348,18 +348,18 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         })
     }
 
-    pub(super) fn stat_path(&mut self, path: &Path) -> Result<Option<Stat>, Fault> {
+    pub(super) fn stat_path(&mut self, path: &Path) -> Result<Option<Stat>, FileError> {
         self.store
             .stat_path(path)
             .map_err(|error| system("look at", path, error))
     }
 
     /// Makes the local copy durable, and its name where that is new.
-    pub(super) fn sync_live(&mut self, live: &mut Live<F>) -> Result<(), Fault> {
+    pub(super) fn sync_live(&mut self, live: &mut Live<F>) -> Result<(), FileError> {
         let paths = self.paths;
         self.store
             .sync_file(&live.file)
-            .map_err(|error| Fault::NotDurable(paths.local.to_path_buf(), error))?;
+            .map_err(|error| FileError::NotDurable(paths.local.to_path_buf(), error))?;
         if live.new_name {
             self.sync_dir(paths.local_dir())?;
             live.new_name = false;
@@ -367,7 +367,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(())
     }
 
-    pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Fault> {
+    pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), FileError> {
         self.store
             .sync_dir(dir)
             .map_err(|error| system("make durable the directory", dir, error))
@@ -385,13 +385,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Replaces the pointer, and makes the new one durable.
-    pub(super) fn commit_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
+    pub(super) fn commit_pointer(&mut self, pointer: &Pointer) -> Result<(), FileError> {
         self.write_pointer(pointer)?;
         self.sync_dir(self.paths.pointer_dir())
     }
 
     /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.
-    pub(super) fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), Fault> {
+    pub(super) fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), FileError> {
         let paths = self.paths;
         self.write_scratch(pointer.write().as_bytes(), Syncs::Own)
             .and_then(|()| self.store.rename(&paths.scratch(), paths.pointer))

@@ -5,14 +5,14 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::error::{Fault, system};
+use super::error::{FileError, system};
 use super::files::LocalFiles;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Whether losses or differences are on record. A full disk may have left an empty file, which says nothing.
-    pub fn has_gaps(&mut self) -> Result<bool, Fault> {
+    pub fn has_gaps(&mut self) -> Result<bool, FileError> {
         let path = self.paths.gaps();
         let is_empty = |stat: Stat| stat.kind == Kind::Regular && stat.size == 0;
         Ok(self.stat_path(&path)?.is_some_and(|stat| !is_empty(stat)))
@@ -20,16 +20,16 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What the last line says is
     /// not said again: that run died before it could act upon it.
-    pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), Fault> {
+    pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.gaps(), what)
     }
 
     /// Puts on record that a copy holds more than the server had.
-    pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), Fault> {
+    pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.kept(), what)
     }
 
-    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), Fault> {
+    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = match self.store.open_append(&path).map_err(failed)? {
             Some(file) => file,
@@ -75,11 +75,11 @@ mod tests {
     use crate::collect::copy::Paths;
     use crate::inside::model::{Model, PowerCut};
 
-    fn note(disk: &mut Model, what: &str) -> Result<(), Fault> {
+    fn note(disk: &mut Model, what: &str) -> Result<(), FileError> {
         note_at("20261122132956", disk, what)
     }
 
-    fn note_at(stamp: &str, disk: &mut Model, what: &str) -> Result<(), Fault> {
+    fn note_at(stamp: &str, disk: &mut Model, what: &str) -> Result<(), FileError> {
         let paths = Paths {
             remote: b"/var/log/m\n",
             local: Path::new("/l/m"),

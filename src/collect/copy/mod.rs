@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use self::change::Change;
 pub use self::change::{Changed, Progress, Syncs};
 use self::error::system;
-pub use self::error::{Fault, Found, is_shortage};
+pub use self::error::{FileError, Found, is_shortage};
 pub use self::files::LocalFiles;
 pub use self::unverified::Finished;
 
@@ -141,7 +141,7 @@ impl<F> LocalCopy<F> {
     pub fn open<S: WriteStore<File = F>>(
         files: &mut LocalFiles<'_, S>,
         found: &mut dyn FnMut(Found),
-    ) -> Result<LocalCopy<F>, Fault> {
+    ) -> Result<LocalCopy<F>, FileError> {
         files.barrier()?;
         match files.read_pointer()? {
             None => files.open_without_pointer(found),
@@ -184,7 +184,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         mut bytes: &[u8],
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let Some(live) = &mut self.live else {
             return Ok(());
         };
@@ -209,7 +209,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         generation: Generation,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let Some(held) = &self.pointer else {
             return Ok(());
         };
@@ -230,7 +230,7 @@ impl<F> LocalCopy<F> {
         buf: &mut [u8],
         offset: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, FileError> {
         let Some(live) = &self.live else {
             return Ok(0);
         };
@@ -245,7 +245,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         size: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         if self.size() <= size {
             return Ok(());
         }

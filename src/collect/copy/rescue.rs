@@ -11,7 +11,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::{Fault, Found, system};
+use super::error::{FileError, Found, system};
 use super::pointer::{Pointer, Rescue};
 use super::{COPY_LEN, Live, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
@@ -27,9 +27,9 @@ impl<F> LocalCopy<F> {
         &mut self,
         size: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<PathBuf, Fault> {
+    ) -> Result<PathBuf, FileError> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
-            return Err(Fault::NoFreeName(files.paths.local.to_path_buf()));
+            return Err(FileError::NoFreeName(files.paths.local.to_path_buf()));
         };
         files.sync_live(live)?;
         files.rescue_end(size, pointer, live)
@@ -43,7 +43,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         from: u64,
         pointer: &mut Pointer,
         live: &mut Live<F>,
-    ) -> Result<PathBuf, Fault> {
+    ) -> Result<PathBuf, FileError> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, path) = self.free_name_after(MARK)?;
             pointer.checkpoint = pointer.checkpoint.min(from);
@@ -59,7 +59,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 Err(error) => return Err(system("create", &path, error)),
             }
         }
-        Err(Fault::NoFreeName(self.paths.local.to_path_buf()))
+        Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
     }
 
     /// Does what an earlier run has left to do of a rescue, if there was one.
@@ -68,7 +68,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         pointer: &mut Pointer,
         live: &mut Live<F>,
         found: &mut dyn FnMut(Found),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let Some(rescue) = pointer.rescue.clone() else {
             return Ok(());
         };
@@ -98,7 +98,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Whether nothing stands at `path`, or nothing but what a run that was cut off, or a power cut, may have left of the
     /// copy's end: the first bytes of it, and then zeros. Anything else somebody has put there meanwhile.
-    fn is_free_or_ours(&mut self, path: &Path, from: u64, live: &Live<F>) -> Result<bool, Fault> {
+    fn is_free_or_ours(
+        &mut self,
+        path: &Path,
+        from: u64,
+        live: &Live<F>,
+    ) -> Result<bool, FileError> {
         let Some(stat) = self.stat_path(path)? else {
             return Ok(true);
         };
@@ -138,7 +143,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         path: &Path,
         file: &F,
         live: &mut Live<F>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let local = self.paths.local;
         let mut buf = [0; COPY_LEN];
         let mut at = from;
@@ -165,7 +170,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.sync_live(live)
     }
 
-    fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), Fault> {
+    fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), FileError> {
         pointer.rescue = None;
         self.commit_pointer(pointer)
     }

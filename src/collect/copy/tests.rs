@@ -45,7 +45,7 @@ impl Fixture {
         })
     }
 
-    fn open(&mut self) -> Result<LocalCopy<Handle>, Fault> {
+    fn open(&mut self) -> Result<LocalCopy<Handle>, FileError> {
         let mut found = Vec::new();
         let copy = self.with(|files| LocalCopy::open(files, &mut |f| found.push(f)));
         self.found = found;
@@ -138,7 +138,7 @@ fn a_damaged_pointer_stops_the_source_and_changes_nothing() {
     fixture.disk.remove("/p/m");
     fixture.disk.write("/p/m", &text);
     let before = fixture.disk.names();
-    assert!(matches!(fixture.open(), Err(Fault::Pointer(..))));
+    assert!(matches!(fixture.open(), Err(FileError::Pointer(..))));
     assert_eq!(fixture.disk.names(), before);
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abc");
 }
@@ -149,7 +149,7 @@ fn a_copy_that_another_process_writes_is_left_alone() {
     fixture.disk.write("/p/m", b"4711\n");
     let inode = fixture.disk.write("/l/m", b"abc");
     fixture.disk.lock_elsewhere(inode);
-    assert!(matches!(fixture.open(), Err(Fault::Locked(_, 4711))));
+    assert!(matches!(fixture.open(), Err(FileError::Locked(_, 4711))));
 }
 
 /// The inode that a file has here.
@@ -172,7 +172,7 @@ fn a_rotation_that_another_process_is_making_is_left_alone() {
         fixture.disk.lock_elsewhere(inode);
         let (names, pointer) = (fixture.disk.names(), fixture.disk.read("/p/m"));
         assert!(
-            matches!(fixture.open(), Err(Fault::Locked(_, 4711))),
+            matches!(fixture.open(), Err(FileError::Locked(_, 4711))),
             "{steps}"
         );
         assert_eq!(fixture.disk.names(), names);
@@ -234,7 +234,7 @@ fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
         .unwrap_err();
     assert!(matches!(
         fault,
-        Fault::System {
+        FileError::System {
             operation: "append to",
             ..
         }
@@ -248,10 +248,14 @@ fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
 }
 
 /// How the steps of a change are made durable in a scenario.
-type Change = fn(&Fixture, &mut LocalCopy<Handle>, Generation) -> Result<(), Fault>;
+type Change = fn(&Fixture, &mut LocalCopy<Handle>, Generation) -> Result<(), FileError>;
 
 /// Each step by itself.
-fn alone(fixture: &Fixture, copy: &mut LocalCopy<Handle>, next: Generation) -> Result<(), Fault> {
+fn alone(
+    fixture: &Fixture,
+    copy: &mut LocalCopy<Handle>,
+    next: Generation,
+) -> Result<(), FileError> {
     fixture.with(|files| {
         copy.start_change(next, None, false, files);
         copy.make_change(files).map(drop)
@@ -263,7 +267,7 @@ fn together(
     fixture: &Fixture,
     copy: &mut LocalCopy<Handle>,
     next: Generation,
-) -> Result<(), Fault> {
+) -> Result<(), FileError> {
     fixture.with(|files| {
         copy.start_change(next, None, false, files);
         while let Progress::More = copy.step_change(Syncs::Barrier, files)? {
@@ -306,7 +310,7 @@ fn survive(nth: u32, again: u32, prepare: fn(&Fake), change: Change) -> bool {
 }
 
 /// Goes on from wherever the files are: generation 7 is "one", generation 8 is "two".
-fn run_to_the_end(fixture: &mut Fixture, change: Change) -> Result<(), Fault> {
+fn run_to_the_end(fixture: &mut Fixture, change: Change) -> Result<(), FileError> {
     let mut copy = fixture.open()?;
     if copy.inode().is_none() {
         change(fixture, &mut copy, classic(7))?;
@@ -524,7 +528,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         generation: Generation,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         self.start_change(generation, None, false, files);
         self.make_change(files).map(drop)
     }
@@ -534,7 +538,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         next: Generation,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<PathBuf, Fault> {
+    ) -> Result<PathBuf, FileError> {
         self.start_change(next, None, false, files);
         self.make_change(files)
             .map(|changed| changed.kept.unwrap_or_default())

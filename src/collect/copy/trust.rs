@@ -7,7 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::error::{Fault, system};
+use super::error::{FileError, system};
 use super::pointer::{self, BootId, Pointer};
 use super::{COPY_LEN, LocalCopy, LocalFiles};
 use crate::limits::POINTER_MAX_LEN;
@@ -32,7 +32,7 @@ impl<F> LocalCopy<F> {
     pub fn confirm<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         if self.is_believed {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl<F> LocalCopy<F> {
     pub fn distrust<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let Some(pointer) = &mut self.pointer else {
             return Ok(());
         };
@@ -74,7 +74,7 @@ impl<F> LocalCopy<F> {
         bytes: &[u8],
         offset: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let (Some(live), Some(from)) = (&self.live, self.unwritten_from) else {
             return Ok(());
         };
@@ -93,7 +93,7 @@ impl<F> LocalCopy<F> {
     pub(super) fn write_again<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let mut buf = [0; COPY_LEN];
         while let Some(from) = self.unwritten_from {
             let read = self.read_at(&mut buf, from, files)?;
@@ -109,7 +109,7 @@ impl<F> LocalCopy<F> {
     pub fn checkpoint<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         size: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let Some(pointer) = self.pointer.as_mut().filter(|p| p.checkpoint > size) else {
             return Ok(());
         };
@@ -143,7 +143,7 @@ impl<F> LocalCopy<F> {
         &mut self,
         offset: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Option<PathBuf>, Fault> {
+    ) -> Result<Option<PathBuf>, FileError> {
         if self.has_only_zeros_from(offset, files)? {
             return self.cut(offset, files).map(|()| None);
         }
@@ -154,7 +154,7 @@ impl<F> LocalCopy<F> {
     pub fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, FileError> {
         let Some(good) = self.doubtful_from() else {
             return Ok(0);
         };
@@ -179,7 +179,7 @@ impl<F> LocalCopy<F> {
         &self,
         offset: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, FileError> {
         let mut buf = [0; COPY_LEN];
         let mut at = offset;
         loop {
@@ -228,7 +228,7 @@ impl<S: WriteStore> LocalFiles<'_, S> {
 
     /// The pointer of a copy of `size` bytes, as it is to be understood: a file that a power cut left short has no
     /// good byte behind its end. It keeps the boot in which that end was last known to be good.
-    pub(super) fn understood(&mut self, pointer: Pointer, size: u64) -> Result<Pointer, Fault> {
+    pub(super) fn understood(&mut self, pointer: Pointer, size: u64) -> Result<Pointer, FileError> {
         let checkpoint = match mutation::is_on(Mutation::CheckpointNotClamped) {
             true => pointer.checkpoint,
             false => pointer.checkpoint.min(size),

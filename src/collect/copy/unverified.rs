@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
-use super::error::{Fault, system};
+use super::error::{FileError, system};
 use super::files::LocalFiles;
 use super::pointer::RotatedSuffix;
 use crate::ids::Inode;
@@ -42,7 +42,11 @@ pub struct Finished {
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a copy on the list, before it is rotated: the list is durable as soon as the pointer's directory is, which
     /// the rotation sees to before anything is renamed.
-    pub(super) fn put_on_list(&mut self, finished: &Finished, syncs: Syncs) -> Result<(), Fault> {
+    pub(super) fn put_on_list(
+        &mut self,
+        finished: &Finished,
+        syncs: Syncs,
+    ) -> Result<(), FileError> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
         let Some(line) = Line::of(finished, self.paths.local) else {
@@ -64,7 +68,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub fn write_list<'a>(
         &mut self,
         list: impl Iterator<Item = &'a Finished>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
         let lines = list.filter_map(|finished| Line::of(finished, self.paths.local));
@@ -86,7 +90,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// The copies on the list that are still there, oldest first. The list is put right where that is not all of it:
     /// a rotation that it announced may not have come about, or somebody took the copy away.
-    pub fn read_list(&mut self) -> Result<Vec<Finished>, Fault> {
+    pub fn read_list(&mut self) -> Result<Vec<Finished>, FileError> {
         let path = self.paths.unverified();
         let mut buf = vec![0; LIST_MAX_LEN];
         let len = self.store.read_small(&path, &mut buf);

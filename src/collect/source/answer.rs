@@ -6,7 +6,7 @@ use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{Generation, LocalCopy, Origin};
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::store::WriteStore;
@@ -21,22 +21,22 @@ impl<F> Source<F> {
         asked: Asked,
         reply: Reply,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let inode = reply.inode.inode();
         match reply.v2 {
-            None if self.config.proto == Proto::V2 => Err(Trouble::OnlyClassic),
-            None if asked.purpose == Purpose::Heal => Err(Trouble::ClosedByServer),
+            None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
+            None if asked.purpose == Purpose::Heal => Err(SourceError::ClosedByServer),
             None if asked.purpose == Purpose::Digest => {
                 self.queue.ask_later();
-                Err(Trouble::AskAgain)
+                Err(SourceError::AskAgain)
             }
             None if asked.purpose == Purpose::Check => {
                 self.end.is_classic = true;
-                Err(Trouble::AskAgain)
+                Err(SourceError::AskAgain)
             }
             None => self.handle_classic(asked, reply.mark, inode, cx),
             Some(_) if self.config.proto == Proto::Classic || self.asks_again(asked) => {
-                Err(Protocol::Terms.into())
+                Err(ProtocolError::Terms.into())
             }
             // A refusal is one of its answers.
             Some(terms)
@@ -69,7 +69,7 @@ impl<F> Source<F> {
         mark: Mark,
         next: Inode,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
             return self.begin(Generation::classic(next), None, cx);
         };
@@ -97,7 +97,7 @@ impl<F> Source<F> {
                 live: next,
                 silent: 0,
             };
-            return Err(Trouble::ClosedSilently);
+            return Err(SourceError::ClosedSilently);
         }
         if is_downgraded {
             (cx.events)(&self.config, Event::Downgraded);
@@ -120,7 +120,7 @@ impl<F> Source<F> {
         inode: Inode,
         terms: Terms,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let origin = Origin {
             mtime_ns: terms.mtime_ns,
             boot: terms.boot,
@@ -133,24 +133,24 @@ impl<F> Source<F> {
         let frames = Frames::new(terms.boot, terms.size, None);
         let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
             if terms.at != 0 {
-                return Err(Protocol::Terms.into());
+                return Err(ProtocolError::Terms.into());
             }
             return self.begin(next, Some(frames), cx);
         };
         if asked.purpose == Purpose::Probe {
             // Whoever speaks version 2 says why it refuses; there is nothing to find out.
             self.doubt = Doubt::Silent(0);
-            return Err(Trouble::AskAgain);
+            return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost && terms.at != 0 {
-            return Err(Protocol::Terms.into());
+            return Err(ProtocolError::Terms.into());
         }
         self.no_prefix = false;
         let goes_on = mark == Mark::Found && terms.at == asked.offset;
         if let Some(sound) = self.unproved_from.take().filter(|_| !goes_on) {
             // It is not the generation that changed, but what came last that was never part of it.
             self.take_back(sound, cx)?;
-            return Err(Trouble::AskAgain);
+            return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost {
             let is_lost = terms.lost || inode != held.inode || self.server_size > asked.offset;
@@ -196,25 +196,27 @@ impl<F> Source<F> {
         asked: Asked,
         terms: Terms,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(theirs) = terms
             .prefix
             .filter(|block| terms.at < asked.offset && block.end() == terms.at)
         else {
-            return Err(Protocol::Terms.into());
+            return Err(ProtocolError::Terms.into());
         };
         if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.no_prefix = true;
-            return Err(Trouble::AskAgain);
+            return Err(SourceError::AskAgain);
         }
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
             let mut files = cx.files(&self.config, &stamp);
             let Some(copy) = &mut self.copy else {
-                return Err(Protocol::Terms.into());
+                return Err(ProtocolError::Terms.into());
             };
-            let kept = copy.rescue(terms.at, &mut files).map_err(Trouble::Files)?;
+            let kept = copy
+                .rescue(terms.at, &mut files)
+                .map_err(SourceError::Files)?;
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
@@ -230,12 +232,12 @@ impl<F> Source<F> {
         &mut self,
         sound: u64,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(copy) = &mut self.copy else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
-        copy.cut(sound, &mut files).map_err(Trouble::Files)
+        copy.cut(sound, &mut files).map_err(SourceError::Files)
     }
 
     /// First contact.
@@ -244,7 +246,7 @@ impl<F> Source<F> {
         generation: Generation,
         frames: Option<Frames>,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let afterwards = Afterwards::of_first(generation.inode);
         self.change(generation, None, afterwards, cx)?;
         self.follow(frames, false, cx)
@@ -256,7 +258,7 @@ impl<F> Source<F> {
         next: Generation,
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let loss = match self.doubtful_zeros(cx)? {
             0 => loss,
             _ => Some(self.note_zeros(loss, cx)?),
@@ -285,7 +287,7 @@ impl<F> Source<F> {
         &mut self,
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
-    ) -> Result<Loss, Trouble> {
+    ) -> Result<Loss, SourceError> {
         let loss = match loss {
             Some(loss) => loss,
             None => Loss {
@@ -302,16 +304,16 @@ impl<F> Source<F> {
         &mut self,
         loss: Loss,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         if self.noted.as_deref() != Some(&loss) {
-            self.put_on_record(&loss, cx).map_err(Trouble::Files)?;
+            self.put_on_record(&loss, cx).map_err(SourceError::Files)?;
             self.noted = Some(Box::new(loss));
         }
         Ok(())
     }
 
     /// What is lost if nothing behind our copy can be had any more.
-    fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, Trouble> {
+    fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, SourceError> {
         let zeros = self.doubtful_zeros(cx)?;
         let size = self.copy.as_ref().map_or(0, LocalCopy::size) - zeros;
         let missing = self.server_size.saturating_sub(size).max(zeros);
@@ -336,13 +338,13 @@ impl<F> Source<F> {
     fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<u64, SourceError> {
         let mut files = cx.files(&self.config, "");
         let zeros = self
             .copy
             .as_ref()
             .map(|copy| copy.doubtful_zeros(&mut files));
-        zeros.unwrap_or(Ok(0)).map_err(Trouble::Files)
+        zeros.unwrap_or(Ok(0)).map_err(SourceError::Files)
     }
 
     /// The same generation has another name, or comes in another way.
@@ -351,13 +353,13 @@ impl<F> Source<F> {
         held: Generation,
         now: Generation,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
         copy.rename_generation(now, &mut files)
-            .map_err(Trouble::Files)
+            .map_err(SourceError::Files)
     }
 
     /// The server answered and what follows belongs at the end of the local copy.
@@ -366,13 +368,13 @@ impl<F> Source<F> {
         frames: Option<Frames>,
         brought_something: bool,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         self.doubt = Doubt::Silent(0);
         self.stream(frames, brought_something, cx);
         if self.end.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
-        self.confirm_tail(cx)?;
+        self.confirm_end(cx)?;
         // Whether a full disk has room again shows only in writing what comes next.
         if !self.is_in_trouble_with_files() {
             self.recover(cx);
@@ -381,7 +383,7 @@ impl<F> Source<F> {
     }
 
     pub(super) fn is_in_trouble_with_files(&self) -> bool {
-        matches!(self.trouble.as_deref(), Some(Trouble::Files(_)))
+        matches!(self.trouble.as_deref(), Some(SourceError::Files(_)))
     }
 
     /// All is well, which is told if it was not so before.

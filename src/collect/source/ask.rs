@@ -3,7 +3,7 @@
 
 use super::{Context, Phase, Source};
 use crate::collect::copy::Finished;
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::store::WriteStore;
 use crate::wire::frame::{self, ErrorCode, Frame};
@@ -28,7 +28,7 @@ impl<F> Source<F> {
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let mut rest = data;
         loop {
             let (taken, heard) = hear(receiver, rest)?;
@@ -41,7 +41,7 @@ impl<F> Source<F> {
                 Heard::Gone => self.never_verified(GONE, cx),
                 Heard::Digest(size, md5) => self.take_answer(size, md5, cx),
             }
-            return Err(Trouble::AskAgain);
+            return Err(SourceError::AskAgain);
         }
     }
 
@@ -115,7 +115,7 @@ pub(super) const UNKNOWN_KIND: &str = "the server's digest is of a kind that is 
 pub(super) const TOO_MANY: &str = "too many finished copies wait";
 
 /// Takes bytes of an answer from the front of `input` and tells how many.
-fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), Trouble> {
+fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), SourceError> {
     let (taken, piece) = receiver.next(input);
     let heard = match piece {
         Piece::Nothing => Heard::Nothing,
@@ -128,11 +128,11 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), Trouble
                     ErrorCode::NoSuchFile | ErrorCode::Gone => Heard::Gone,
                     _ => Heard::Refused,
                 }),
-                _ => Err(Protocol::Order),
+                _ => Err(ProtocolError::Order),
             })
-            .unwrap_or_else(|bad| Err(Protocol::Frame(bad)))?,
-        Piece::Bad(bad) => return Err(Protocol::Frame(bad).into()),
-        _ => return Err(Protocol::Order.into()),
+            .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad)))?,
+        Piece::Bad(bad) => return Err(ProtocolError::Frame(bad).into()),
+        _ => return Err(ProtocolError::Order.into()),
     };
     Ok((taken, heard))
 }

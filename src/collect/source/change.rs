@@ -9,9 +9,9 @@ use super::ask::TOO_MANY;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{
-    Changed, Fault, Finished, Generation, LocalCopy, LocalFiles, Progress, Syncs,
+    Changed, FileError, Finished, Generation, LocalCopy, LocalFiles, Progress, Syncs,
 };
-use crate::collect::error::Trouble;
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::store::WriteStore;
@@ -63,7 +63,7 @@ impl<F> Source<F> {
                 true
             }
             Err(fault) => {
-                self.fail(Trouble::Files(fault), cx);
+                self.fail(SourceError::Files(fault), cx);
                 true
             }
         }
@@ -74,7 +74,7 @@ impl<F> Source<F> {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
             Ok(()) => self.heed_failed_syncs(cx),
-            Err(fault) => self.fail(Trouble::Files(fault), cx),
+            Err(fault) => self.fail(SourceError::Files(fault), cx),
         }
         self.is_changing()
     }
@@ -87,7 +87,7 @@ impl<F> Source<F> {
         while self.is_changing() {
             match self.with_copy(cx, LocalCopy::make_change) {
                 Ok(changed) => self.end_change(changed, cx),
-                Err(fault) => self.fail(Trouble::Files(fault), cx),
+                Err(fault) => self.fail(SourceError::Files(fault), cx),
             }
         }
     }
@@ -99,7 +99,7 @@ impl<F> Source<F> {
         finished: Option<Finished>,
         afterwards: Afterwards,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         // All other losses are on record by now.
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.why == Why::Gone && self.noted.as_deref() != Some(&loss));
@@ -107,14 +107,14 @@ impl<F> Source<F> {
             copy.start_change(next, finished, is_lossy, files);
             Ok(())
         });
-        started.map_err(Trouble::Files)?;
+        started.map_err(SourceError::Files)?;
         self.afterwards = Some(Box::new(afterwards));
         if self.shares_barriers {
             return Ok(());
         }
         let changed = self
             .with_copy(cx, LocalCopy::make_change)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         self.tell_change(changed, cx).map(drop)
     }
 
@@ -135,7 +135,7 @@ impl<F> Source<F> {
         &mut self,
         changed: Changed,
         cx: &mut Context<'_, S>,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Vec<u8>, SourceError> {
         let Some(afterwards) = self.afterwards.take() else {
             return Ok(Vec::new());
         };
@@ -156,7 +156,7 @@ impl<F> Source<F> {
         left: &Afterwards,
         kept: &Path,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let size = left.size;
         if let Some(loss) = left.loss {
             (cx.events)(&self.config, Event::Lost(loss));
@@ -189,7 +189,7 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let noted = cx.files(&self.config, &stamp).note_kept(&more);
         (cx.events)(&self.config, more);
-        noted.map_err(Trouble::Files)
+        noted.map_err(SourceError::Files)
     }
 
     /// Keeps what came behind the place where a change has to be made first.
@@ -202,13 +202,13 @@ impl<F> Source<F> {
     fn with_copy<S: WriteStore<File = F>, R>(
         &mut self,
         cx: &mut Context<'_, S>,
-        act: impl FnOnce(&mut LocalCopy<F>, &mut LocalFiles<'_, S>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
+        act: impl FnOnce(&mut LocalCopy<F>, &mut LocalFiles<'_, S>) -> Result<R, FileError>,
+    ) -> Result<R, FileError> {
         let stamp = (cx.stamp)();
         let mut files = cx.files(&self.config, &stamp);
         match &mut self.copy {
             Some(copy) => act(copy, &mut files),
-            None => Err(Fault::System {
+            None => Err(FileError::System {
                 operation: "change",
                 path: self.config.local.clone(),
                 error: std::io::ErrorKind::NotFound.into(),

@@ -3,7 +3,7 @@
 
 use super::{Context, Source};
 use crate::collect::copy::LocalCopy;
-use crate::collect::error::Trouble;
+use crate::collect::error::SourceError;
 use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
 use crate::store::WriteStore;
 
@@ -12,7 +12,7 @@ impl<F> Source<F> {
     pub(super) fn note_growth<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let since = self.copy.as_ref().map_or(0, LocalCopy::since_checkpoint);
         if since >= CHECKPOINT_LEN {
             return self.make_checkpoint(cx);
@@ -36,13 +36,13 @@ impl<F> Source<F> {
     fn make_checkpoint<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         self.checkpoint_at = None;
         let Some(copy) = self.copy.as_mut().filter(|copy| copy.is_believed()) else {
             return Ok(());
         };
         copy.checkpoint(&mut cx.files(&self.config, ""))
-            .map_err(Trouble::Files)
+            .map_err(SourceError::Files)
     }
 }
 

@@ -7,8 +7,8 @@ use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
 use super::v2::{Frames, Outcome};
 use super::{Context, Phase, Purpose, Source};
-use crate::collect::copy::Fault;
-use crate::collect::error::Trouble;
+use crate::collect::copy::FileError;
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal::{self, Heal};
 use crate::collect::finished::queue::Comparison;
@@ -96,7 +96,7 @@ impl<F> Source<F> {
         &mut self,
         data: &mut [u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SourceError> {
         // A server that has nothing to send says so.
         let is_end = data.last() == Some(&classic::KEEP_ALIVE);
         let len = match mutation::is_on(Mutation::KeepAliveCounts) {
@@ -109,7 +109,7 @@ impl<F> Source<F> {
         };
         let mut files = cx.files(&self.config, "");
         copy.append(&data[known..len], &mut files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         self.note_growth(cx)?;
         Ok(true)
     }
@@ -120,7 +120,7 @@ impl<F> Source<F> {
         frames: &mut Frames,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
         let stamp = (cx.stamp)();
         let mut rest = data;
@@ -178,7 +178,7 @@ impl<F> Source<F> {
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> (bool, Result<(), Trouble>) {
+    ) -> (bool, Result<(), SourceError>) {
         let mut rest = data;
         let mut has_moved = false;
         while let Some(heal) = self.heal.as_mut().filter(|heal| !heal.is_answered()) {
@@ -206,7 +206,7 @@ impl<F> Source<F> {
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.heed_failed_syncs(cx);
         if self.end.has_work() {
-            return self.work_on_tail(buf, cx);
+            return self.work_on_end(buf, cx);
         }
         if let Some(heal) = &mut self.heal {
             match heal.work(buf, cx.store) {
@@ -253,7 +253,7 @@ impl<F> Source<F> {
     pub(super) fn abandon<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         if let Phase::Streaming {
             frames: Some(_), ..
         } = &self.phase
@@ -313,7 +313,7 @@ impl<F> Source<F> {
             false => cx.now.mono,
         };
         if let Err(fault) = self.leave_stream(cx) {
-            return self.fail(Trouble::Files(fault), cx);
+            return self.fail(SourceError::Files(fault), cx);
         }
         self.phase = Phase::Waiting { until };
     }
@@ -322,7 +322,7 @@ impl<F> Source<F> {
     fn leave_stream<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         match self.phase {
             Phase::Streaming { .. } => self.abandon(cx),
             _ => Ok(()),
@@ -389,7 +389,7 @@ impl<F> Source<F> {
         (cx.events)(&self.config, differs);
         self.flawed = true;
         if let Err(fault) = result {
-            (cx.events)(&self.config, Event::Trouble(&Trouble::Files(fault)));
+            (cx.events)(&self.config, Event::Error(&SourceError::Files(fault)));
             self.unrecorded = true;
         }
     }
@@ -400,7 +400,7 @@ impl<F> Source<F> {
         &mut self,
         what: &dyn fmt::Display,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FileError> {
         let stamp = (cx.stamp)();
         cx.files(&self.config, &stamp).note_gap(what)?;
         self.flawed = true;

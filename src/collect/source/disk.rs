@@ -2,8 +2,8 @@
 //! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
 
 use super::{Context, Source};
-use crate::collect::copy::{Fault, Paths};
-use crate::collect::error::Trouble;
+use crate::collect::copy::{FileError, Paths};
+use crate::collect::error::SourceError;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
@@ -20,8 +20,8 @@ impl<F> Source<F> {
             return self.mark_doubt(cx);
         }
         let error = std::io::Error::from_raw_os_error(EIO);
-        let fault = Fault::NotDurable(self.config.local.clone(), error);
-        self.fail(Trouble::Files(fault), cx);
+        let fault = FileError::NotDurable(self.config.local.clone(), error);
+        self.fail(SourceError::Files(fault), cx);
     }
 
     /// The doubt is to outlive this process, which may end before the next try: first by the quickest way, which needs

@@ -9,7 +9,7 @@ use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::{Asked, Context, Phase, Purpose, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
-use crate::collect::error::Trouble;
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::END_OVERLAP_LEN;
@@ -68,7 +68,7 @@ impl DoubtfulEnd {
 
 impl<F> Source<F> {
     /// What to ask first where the end of the copy cannot be believed.
-    pub(super) fn question_of_tail(&mut self) -> Option<Asked> {
+    pub(super) fn question_of_end(&mut self) -> Option<Asked> {
         let copy = self.copy.as_ref()?;
         let good = copy.doubtful_from().filter(|_| !self.end.is_examined)?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
@@ -109,7 +109,7 @@ impl<F> Source<F> {
         receiver: &mut Receiver,
         data: &[u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let mut rest = data;
         let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
             return Ok(());
@@ -126,7 +126,7 @@ impl<F> Source<F> {
     }
 
     /// Compares a part of the copy with what a server of version 2 told.
-    pub(super) fn work_on_tail<S: WriteStore<File = F>>(
+    pub(super) fn work_on_end<S: WriteStore<File = F>>(
         &mut self,
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
@@ -146,7 +146,7 @@ impl<F> Source<F> {
         &mut self,
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
             return Ok(());
         };
@@ -159,7 +159,7 @@ impl<F> Source<F> {
         &mut self,
         finding: Finding,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         self.end.check = None;
         let is_settled = match finding {
             Finding::Same => true,
@@ -168,7 +168,7 @@ impl<F> Source<F> {
             Finding::Gone => false,
         };
         match is_settled {
-            true => self.confirm_tail(cx)?,
+            true => self.confirm_end(cx)?,
             false => self.end.is_examined = true,
         }
         Ok(())
@@ -180,7 +180,7 @@ impl<F> Source<F> {
         data: &[u8],
         is_end: bool,
         cx: &mut Context<'_, S>,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<usize, SourceError> {
         let (Some(at), Some(copy)) = (self.end.again_at, &mut self.copy) else {
             return Ok(0);
         };
@@ -201,7 +201,7 @@ impl<F> Source<F> {
         };
         if is_settled {
             self.end.again_at = None;
-            self.confirm_tail(cx)?;
+            self.confirm_end(cx)?;
         }
         Ok(same as usize)
     }
@@ -210,7 +210,7 @@ impl<F> Source<F> {
     fn give_up_generation<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SourceError> {
         if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
             // The connection ends with this, so nothing can wait for others.
             let shares_barriers = std::mem::take(&mut self.shares_barriers);
@@ -218,7 +218,7 @@ impl<F> Source<F> {
             self.shares_barriers = shares_barriers;
             left?;
         }
-        Err(Trouble::AskAgain)
+        Err(SourceError::AskAgain)
     }
 
     /// The server has other bytes from `at` on. If it is our generation nevertheless, they are cut off.
@@ -226,7 +226,7 @@ impl<F> Source<F> {
         &mut self,
         at: u64,
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SourceError> {
         // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations begin alike: a few
         // bytes that are the same prove nothing.
         let is_ours = self.is_behind_checkpoint(at)
@@ -242,7 +242,7 @@ impl<F> Source<F> {
         &mut self,
         at: u64,
         cx: &mut Context<'_, S>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SourceError> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(false);
         };
@@ -250,7 +250,7 @@ impl<F> Source<F> {
         let is_ours = self.is_behind_checkpoint(at)
             && copy
                 .has_only_zeros_from(at, &mut files)
-                .map_err(Trouble::Files)?;
+                .map_err(SourceError::Files)?;
         if is_ours {
             self.cut_end(at, cx)?;
         }
@@ -267,7 +267,7 @@ impl<F> Source<F> {
         &self,
         at: u64,
         cx: &mut Context<'_, S>,
-    ) -> Result<Option<u8>, Trouble> {
+    ) -> Result<Option<u8>, SourceError> {
         let Some(copy) = self.copy.as_ref() else {
             return Ok(None);
         };
@@ -275,7 +275,7 @@ impl<F> Source<F> {
         let mut byte = [0];
         let read = copy
             .read_at(&mut byte, at, &mut files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         Ok((read == 1).then_some(byte[0]))
     }
 
@@ -283,14 +283,14 @@ impl<F> Source<F> {
         &mut self,
         at: u64,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(copy) = self.copy.as_mut() else {
             return Ok(());
         };
         let stamp = (cx.stamp)();
         let mut files = cx.files(&self.config, &stamp);
         let len = copy.size().saturating_sub(at);
-        let kept = copy.drop_end(at, &mut files).map_err(Trouble::Files)?;
+        let kept = copy.drop_end(at, &mut files).map_err(SourceError::Files)?;
         let cut = Event::Cut {
             from: at,
             len,
@@ -301,14 +301,14 @@ impl<F> Source<F> {
     }
 
     /// The copy is what the server has: that is noted where it outlives this process.
-    pub(super) fn confirm_tail<S: WriteStore<File = F>>(
+    pub(super) fn confirm_end<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Some(copy) = self.copy.as_mut() else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
-        copy.confirm(&mut files).map_err(Trouble::Files)
+        copy.confirm(&mut files).map_err(SourceError::Files)
     }
 }

@@ -4,7 +4,7 @@
 //! no checksum of the server fits, all bytes are asked for.
 
 use crate::collect::copy::{LocalCopy, LocalFiles};
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::WriteStore;
 use crate::wire::classic;
@@ -128,7 +128,7 @@ impl EndCheck {
         input: &[u8],
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<usize, SourceError> {
         let (taken, piece) = receiver.next(input);
         match (piece, &mut self.step) {
             (Piece::Nothing, _) => {}
@@ -148,7 +148,7 @@ impl EndCheck {
             }
             (Piece::Data(bytes), Step::Bytes { differ_at, at, .. }) => {
                 if bytes.len() as u64 > self.end - *at {
-                    return Err(Protocol::Size.into());
+                    return Err(ProtocolError::Size.into());
                 }
                 if differ_at.is_none() {
                     let same = equal_bytes(bytes, *at, self.mapped, copy, files)?;
@@ -159,11 +159,11 @@ impl EndCheck {
             (Piece::DataEnd, Step::Bytes { .. }) => self.end_frame(),
             (Piece::Small, _) => receiver
                 .small(refusal)
-                .unwrap_or_else(|bad| Err(Protocol::Frame(bad).into()))?
+                .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?
                 .into_iter()
                 .for_each(|finding| self.step = Step::Known(finding)),
-            (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
-            _ => return Err(Protocol::Order.into()),
+            (Piece::Bad(bad), _) => return Err(ProtocolError::Frame(bad).into()),
+            _ => return Err(ProtocolError::Order.into()),
         }
         Ok(taken)
     }
@@ -191,7 +191,7 @@ impl EndCheck {
         buf: &mut [u8],
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let Step::Compare(sums) = &mut self.step else {
             return Ok(());
         };
@@ -200,14 +200,14 @@ impl EndCheck {
         let room = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
         let read = copy
             .read_at(&mut buf[..room], at, files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         if read < room {
             // Somebody made it shorter meanwhile: whoever opens it again will see that.
-            return Err(Trouble::AskAgain);
+            return Err(SourceError::AskAgain);
         }
         sums.crc.update(&buf[..read]);
         copy.found_good(&buf[..read], at, files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         sums.at += read as u64;
         if (read as u64) < wanted {
             return Ok(());
@@ -238,23 +238,23 @@ impl EndCheck {
         })
     }
 
-    fn start_comparing(&mut self, payload: &[u8]) -> Result<(), Trouble> {
+    fn start_comparing(&mut self, payload: &[u8]) -> Result<(), SourceError> {
         let Some(blocks) = self.blocks() else {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         };
         let number = |at: usize| {
             let bytes = payload.get(at..).and_then(|rest| rest.first_chunk::<8>());
             bytes.map(|bytes| u64::from_be_bytes(*bytes))
         };
         let (Some(start), Some(end)) = (number(0), number(8)) else {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         };
         let sums = payload.get(16..).unwrap_or_default();
         let is_sound = start == blocks.start
             && (start..=blocks.end()).contains(&end)
             && sums.len() as u64 == (end - start).div_ceil(blocks.len) * 4;
         if !is_sound {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         }
         self.step = Step::Compare(Sums {
             blocks,
@@ -353,15 +353,15 @@ impl Blocks {
 }
 
 /// What a small frame says: a sign of life nothing, an error that there is nothing to compare with.
-fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, Trouble> {
+fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
         Frame::Alive { .. } => Ok(None),
         Frame::Error {
             code: ErrorCode::NoSuchFile | ErrorCode::Gone,
             ..
         } => Ok(Some(Finding::Gone)),
-        Frame::Error { text, .. } => Err(Trouble::Refused(Escaped(text).to_string().into())),
-        _ => Err(Protocol::Order.into()),
+        Frame::Error { text, .. } => Err(SourceError::Refused(Escaped(text).to_string().into())),
+        _ => Err(ProtocolError::Order.into()),
     }
 }
 
@@ -372,14 +372,14 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
     mapped: bool,
     copy: &mut LocalCopy<F>,
     files: &mut LocalFiles<'_, S>,
-) -> Result<u64, Trouble> {
+) -> Result<u64, SourceError> {
     let mut buf = [0; 4096];
     let mut equal = 0;
     for theirs in theirs.chunks(buf.len()) {
         let ours = &mut buf[..theirs.len()];
         let read = copy
             .read_at(ours, at + equal, files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         let form = |byte: u8| match byte {
             classic::KEEP_ALIVE if mapped => classic::MASKED,
             byte => byte,
@@ -389,7 +389,7 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
             .take_while(|(ours, theirs)| form(**ours) == form(**theirs))
             .count();
         copy.found_good(&ours[..same], at + equal, files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         equal += same as u64;
         if same < theirs.len() {
             break;

@@ -22,8 +22,8 @@ use self::v2::Frames;
 use super::config::SourceConfig;
 use super::copy::loss::Loss;
 use super::copy::pointer::BootId;
-use super::copy::{Fault, Found, LocalCopy, LocalFiles, Paths};
-use super::error::Trouble;
+use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
+use super::error::SourceError;
 use super::event::{Event, State};
 use super::finished::heal::{Heal, clear_away};
 use super::finished::queue::Queue;
@@ -76,7 +76,7 @@ pub struct Source<F> {
     /// it has until it is read again.
     unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
-    trouble: Option<Box<Trouble>>,
+    trouble: Option<Box<SourceError>>,
     /// Whether the status of the server has to say `ERR` because of this source.
     in_error: bool,
 }
@@ -299,7 +299,7 @@ impl<F> Source<F> {
                 behind: frames.as_ref().map(|frames| frames.behind(size)),
                 flawed: self.flawed,
             },
-            (_, Some(trouble)) => State::Trouble(trouble),
+            (_, Some(trouble)) => State::Error(trouble),
             (_, None) => State::Connecting,
         }
     }
@@ -318,10 +318,12 @@ impl<F> Source<F> {
                 *heard_at = cx.now.mono;
             }
             Phase::Waiting { .. } => self.start(cx),
-            Phase::Connecting { .. } => self.fail(Trouble::ConnectTimeout, cx),
-            Phase::Asking { .. } => self.fail(Trouble::SendTimeout, cx),
-            Phase::Answering { .. } => self.fail(Trouble::AnswerTimeout, cx),
-            Phase::Streaming { .. } | Phase::Inquiring { .. } => self.fail(Trouble::Silence, cx),
+            Phase::Connecting { .. } => self.fail(SourceError::ConnectTimeout, cx),
+            Phase::Asking { .. } => self.fail(SourceError::SendTimeout, cx),
+            Phase::Answering { .. } => self.fail(SourceError::AnswerTimeout, cx),
+            Phase::Streaming { .. } | Phase::Inquiring { .. } => {
+                self.fail(SourceError::Silence, cx)
+            }
         }
     }
 
@@ -379,15 +381,15 @@ impl<F> Source<F> {
         self.make_change(cx);
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,
-            Phase::Asking { .. } => return self.fail(Trouble::NotALogServer, cx),
+            Phase::Asking { .. } => return self.fail(SourceError::NotALogServer, cx),
             Phase::Streaming { .. } | Phase::Inquiring { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
                 (_, Progress::Partial) => return,
-                (_, Progress::TooLong) => return self.fail(Trouble::NotALogServer, cx),
+                (_, Progress::TooLong) => return self.fail(SourceError::NotALogServer, cx),
                 (used, Progress::Complete) => {
                     let (asked, reply) = (*asked, Reply::parse(line.line()));
                     let Ok(reply) = reply else {
-                        return self.fail(Trouble::NotALogServer, cx);
+                        return self.fail(SourceError::NotALogServer, cx);
                     };
                     if let Err(trouble) = self.handle_reply(asked, reply, cx) {
                         return self.fail(trouble, cx);
@@ -423,12 +425,12 @@ impl<F> Source<F> {
                 if let Closed::ByServer = closed {
                     self.note_silent_close(*asked);
                 }
-                Trouble::ClosedSilently
+                SourceError::ClosedSilently
             }
-            (_, Closed::NoAddress) => Trouble::NoAddress,
-            (_, Closed::ByServer) => Trouble::ClosedByServer,
-            (_, Closed::NotMade(error)) => Trouble::NotConnected(error),
-            (_, Closed::Broken(error)) => Trouble::ConnectionLost(error),
+            (_, Closed::NoAddress) => SourceError::NoAddress,
+            (_, Closed::ByServer) => SourceError::ClosedByServer,
+            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
+            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
         };
         self.fail(trouble, cx);
     }
@@ -454,7 +456,7 @@ impl<F> Source<F> {
                     self.phase = Phase::Waiting { until: cx.now.mono };
                 }
             }
-            Err(fault) => self.fail(Trouble::Files(fault), cx),
+            Err(fault) => self.fail(SourceError::Files(fault), cx),
         }
     }
 
@@ -475,7 +477,7 @@ impl<F> Source<F> {
         if self.copy.is_none() {
             match self.open_copy(cx) {
                 Ok(copy) => self.copy = Some(copy),
-                Err(fault) => return self.fail(Trouble::Files(fault), cx),
+                Err(fault) => return self.fail(SourceError::Files(fault), cx),
             }
         }
         self.phase = Phase::Connecting {
@@ -486,7 +488,7 @@ impl<F> Source<F> {
     fn open_copy<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<LocalCopy<F>, Fault> {
+    ) -> Result<LocalCopy<F>, FileError> {
         let stamp = (cx.stamp)();
         let (mut files, events) = cx.files_and_events(&self.config, &stamp);
         let config = &self.config;
@@ -530,14 +532,14 @@ impl<F> Source<F> {
     ///
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
-    fn fail<S: WriteStore<File = F>>(&mut self, trouble: Trouble, cx: &mut Context<'_, S>) {
-        if !matches!(trouble, Trouble::AskAgain) {
+    fn fail<S: WriteStore<File = F>>(&mut self, trouble: SourceError, cx: &mut Context<'_, S>) {
+        if !matches!(trouble, SourceError::AskAgain) {
             self.note_unanswered();
         }
         self.afterwards = None;
-        let trouble = self.abandon(cx).err().map_or(trouble, Trouble::Files);
+        let trouble = self.abandon(cx).err().map_or(trouble, SourceError::Files);
         let good = match self.phase {
-            _ if matches!(trouble, Trouble::AskAgain) => true,
+            _ if matches!(trouble, SourceError::AskAgain) => true,
             Phase::Streaming {
                 since,
                 brought_something,
@@ -563,7 +565,7 @@ impl<F> Source<F> {
         if good {
             return;
         }
-        if let Trouble::Files(fault) = &trouble {
+        if let SourceError::Files(fault) = &trouble {
             self.note_failed_syncs(cx);
             // What the files hold now is found out anew.
             let was_open = self.copy.take().is_some();
@@ -580,7 +582,7 @@ impl<F> Source<F> {
             .as_ref()
             .is_some_and(|old| old.is_like(&trouble));
         if !known {
-            (cx.events)(&self.config, Event::Trouble(&trouble));
+            (cx.events)(&self.config, Event::Error(&trouble));
         }
         self.trouble = Some(Box::new(trouble));
     }

@@ -3,7 +3,7 @@
 use super::{Asked, Context, Doubt, Purpose, Source};
 use crate::collect::config::{History, Proto};
 use crate::collect::copy::{Finished, Generation, LocalCopy};
-use crate::collect::error::Trouble;
+use crate::collect::error::SourceError;
 use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
 use crate::mutation::{self, Mutation};
@@ -23,7 +23,7 @@ impl<F> Source<F> {
     pub(super) fn question<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
-    ) -> Result<(Asked, Line), Trouble> {
+    ) -> Result<(Asked, Line), SourceError> {
         let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
@@ -37,7 +37,7 @@ impl<F> Source<F> {
             v2,
         };
         // The configuration takes no path that would not fit.
-        let line = request.to_line().ok_or(Trouble::NotALogServer)?;
+        let line = request.to_line().ok_or(SourceError::NotALogServer)?;
         Ok((asked, line))
     }
 
@@ -71,7 +71,7 @@ impl<F> Source<F> {
                 offset: 0,
                 purpose: Purpose::Probe,
             },
-            inode => self.question_of_tail().unwrap_or_else(|| Asked {
+            inode => self.question_of_end().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
                 offset: self.copy.as_ref().map_or(0, LocalCopy::size)
                     + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
@@ -90,7 +90,7 @@ impl<F> Source<F> {
         &self,
         asked: Asked,
         cx: &mut Context<'_, S>,
-    ) -> Result<Extension, Trouble> {
+    ) -> Result<Extension, SourceError> {
         if let (Purpose::Heal, Some(heal)) = (asked.purpose, &self.heal) {
             let op = heal.question().unwrap_or(Op::Digest);
             return Ok(question_about(heal.finished(), op, cx));
@@ -124,7 +124,7 @@ impl<F> Source<F> {
         size: u64,
         mapped: bool,
         cx: &mut Context<'_, S>,
-    ) -> Result<Proof, Trouble> {
+    ) -> Result<Proof, SourceError> {
         let mut proof = Proof::new();
         for (start, len) in places(size, cx.random) {
             if let Some(block) = self.block(start, len, mapped, cx)? {
@@ -141,7 +141,7 @@ impl<F> Source<F> {
         len: u16,
         mapped: bool,
         cx: &mut Context<'_, S>,
-    ) -> Result<Option<Block>, Trouble> {
+    ) -> Result<Option<Block>, SourceError> {
         let Some(copy) = &self.copy else {
             return Ok(None);
         };
@@ -150,7 +150,7 @@ impl<F> Source<F> {
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = copy
             .read_at(bytes, start, &mut files)
-            .map_err(Trouble::Files)?;
+            .map_err(SourceError::Files)?;
         Ok((read == bytes.len()).then(|| Block {
             start,
             len,

@@ -4,8 +4,8 @@
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
 use crate::collect::copy::loss::{Loss, Why};
-use crate::collect::copy::{Fault, Finished, Generation, LocalCopy, LocalFiles, Origin};
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
@@ -111,7 +111,7 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(usize, Outcome), Trouble> {
+    ) -> Result<(usize, Outcome), SourceError> {
         let (taken, piece) = self.receiver.next(input);
         let outcome = match piece {
             Piece::Nothing => Outcome::On,
@@ -120,7 +120,7 @@ impl Frames {
                 Outcome::On
             }
             Piece::Data(bytes) => {
-                copy.append(bytes, files).map_err(Trouble::Files)?;
+                copy.append(bytes, files).map_err(SourceError::Files)?;
                 Outcome::Grew
             }
             Piece::DataEnd => {
@@ -129,13 +129,16 @@ impl Frames {
                 Outcome::On
             }
             Piece::Small => {
-                let step = self.receiver.small(Step::of).map_err(Protocol::Frame)?;
+                let step = self
+                    .receiver
+                    .small(Step::of)
+                    .map_err(ProtocolError::Frame)?;
                 self.apply(step, copy, files, events)?
             }
-            Piece::Sums => return Err(Protocol::Order.into()),
+            Piece::Sums => return Err(ProtocolError::Order.into()),
             Piece::Bad(bad) => {
                 self.damaged = true;
-                return Err(Protocol::Frame(bad).into());
+                return Err(ProtocolError::Frame(bad).into());
             }
         };
         Ok((taken, outcome))
@@ -148,7 +151,7 @@ impl Frames {
         &mut self,
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Option<u64>, Fault> {
+    ) -> Result<Option<u64>, FileError> {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
@@ -160,12 +163,12 @@ impl Frames {
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
-    fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), Trouble> {
+    fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), SourceError> {
         if self.ended.is_some() || self.refused || self.box_size.is_some() {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         }
         if offset != copy.size() {
-            return Err(Protocol::Offset.into());
+            return Err(ProtocolError::Offset.into());
         }
         self.open_at = Some(offset);
         Ok(())
@@ -177,17 +180,17 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, SourceError> {
         match step {
-            Step::Refused(reason) => Err(Trouble::Refused(reason)),
-            _ if self.refused => Err(Protocol::Order.into()),
+            Step::Refused(reason) => Err(SourceError::Refused(reason)),
+            _ if self.refused => Err(ProtocolError::Order.into()),
             Step::Alive(size) => {
                 self.remote_size = size;
                 Ok(Outcome::On)
             }
             Step::End(end) => {
                 if self.ended.is_some() || end.size != self.box_size.unwrap_or(copy.size()) {
-                    return Err(Protocol::Size.into());
+                    return Err(ProtocolError::Size.into());
                 }
                 self.ended = Some(end);
                 Ok(Outcome::On)
@@ -204,16 +207,16 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, SourceError> {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         };
         if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Outcome::On);
         }
         self.nexts += 1;
         if self.nexts > NEXTS_IN_A_ROW_MAX {
-            return Err(Protocol::Storm.into());
+            return Err(ProtocolError::Storm.into());
         }
         let size = copy.size();
         let origin = Origin {
@@ -235,7 +238,7 @@ impl Frames {
                     .filter(|len| *len > 0),
                 why: Why::Overtaken,
             };
-            files.note_gap(&loss).map_err(Trouble::Files)?;
+            files.note_gap(&loss).map_err(SourceError::Files)?;
             events(Event::Lost(loss));
         }
         let finished = Finished {

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Verdict;
 use super::exchange::broken;
-use crate::collect::error::Protocol;
+use crate::collect::error::ProtocolError;
 use crate::collect::finished::heal::Blocks;
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::ReadStore;
@@ -92,7 +92,7 @@ impl Search {
                 };
                 Ok(())
             }
-            _ => Err(broken(Protocol::Terms)),
+            _ => Err(broken(ProtocolError::Terms)),
         }
     }
 
@@ -103,7 +103,7 @@ impl Search {
                 self.step = Step::CompareBytes { start, theirs };
                 Ok(())
             }
-            _ => Err(broken(Protocol::Order)),
+            _ => Err(broken(ProtocolError::Order)),
         }
     }
 

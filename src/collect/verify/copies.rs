@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::Verdict;
 use crate::collect::config::SourceConfig;
-use crate::collect::copy::pointer::{Pointer, PointerFault, RotatedSuffix};
-use crate::collect::copy::{Fault, Paths};
+use crate::collect::copy::pointer::{Pointer, PointerError, RotatedSuffix};
+use crate::collect::copy::{FileError, Paths};
 use crate::collect::event::Event;
 use crate::ids::{FileId, Inode};
 use crate::limits::{GAPS_MAX_LEN, POINTER_MAX_LEN};
@@ -156,7 +156,7 @@ impl<F> Held<F> {
         }
         let generation = match &pointer {
             Some(record) => Generation::read(record, &stat).map_err(|fault| {
-                Verdict::Unreadable(Fault::Pointer(config.pointer.clone(), fault))
+                Verdict::Unreadable(FileError::Pointer(config.pointer.clone(), fault))
             })?,
             None => None,
         };
@@ -215,10 +215,10 @@ impl Generation {
 
     /// What a pointer says of the live copy that `stat` is of. In the middle of a rotation that may be the old one
     /// or the next. `None` for an empty record, which says nothing.
-    fn read(record: &[u8], stat: &Stat) -> Result<Option<Generation>, PointerFault> {
+    fn read(record: &[u8], stat: &Stat) -> Result<Option<Generation>, PointerError> {
         let pointer = match Pointer::parse(record) {
             Ok(pointer) => pointer,
-            Err(PointerFault::Empty) => return Ok(None),
+            Err(PointerError::Empty) => return Ok(None),
             Err(fault) => return Err(fault),
         };
         Ok(Some(match &pointer.pending {

@@ -4,7 +4,7 @@
 //! can make it last for ever: silence has deadlines, and what is sent without being an answer is counted.
 
 use super::Verdict;
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::source::Closed;
 use crate::ids::Inode;
 use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN, VERIFY_IDLE_MS};
@@ -89,10 +89,10 @@ impl Exchange {
     /// Why it is over at its deadline.
     pub fn late(&self) -> Verdict {
         Verdict::Unreachable(match &self.state {
-            State::Connecting { .. } => Trouble::ConnectTimeout,
-            State::Asking { .. } => Trouble::SendTimeout,
-            State::Answering { .. } => Trouble::AnswerTimeout,
-            State::Receiving(_) => Trouble::Silence,
+            State::Connecting { .. } => SourceError::ConnectTimeout,
+            State::Asking { .. } => SourceError::SendTimeout,
+            State::Answering { .. } => SourceError::AnswerTimeout,
+            State::Receiving(_) => SourceError::Silence,
         })
     }
 
@@ -131,11 +131,11 @@ impl Exchange {
     pub fn closed(&self, closed: Closed) -> Verdict {
         let trouble = match (&self.state, closed) {
             (_, Closed::NoAddress) => return Verdict::NoAddress,
-            (_, Closed::NotMade(error)) => Trouble::NotConnected(error),
+            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
             (State::Asking { .. }, _) => return refused_silently(),
             (State::Answering { line }, _) if line.line().is_empty() => return refused_silently(),
-            (_, Closed::ByServer) => Trouble::ClosedByServer,
-            (_, Closed::Broken(error)) => Trouble::ConnectionLost(error),
+            (_, Closed::ByServer) => SourceError::ClosedByServer,
+            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
         };
         Verdict::Unreachable(trouble)
     }
@@ -146,13 +146,13 @@ impl Exchange {
         match &mut self.state {
             State::Connecting { .. } => Ok((input.len(), Heard::Nothing)),
             State::Asking { .. } if input.is_empty() => Ok((0, Heard::Nothing)),
-            State::Asking { .. } => Err(Verdict::Unreachable(Trouble::NotALogServer)),
+            State::Asking { .. } => Err(Verdict::Unreachable(SourceError::NotALogServer)),
             State::Answering { line } => match line.push(input) {
                 (used, Progress::Partial) => Ok((used, Heard::Nothing)),
-                (_, Progress::TooLong) => Err(Verdict::Unreachable(Trouble::NotALogServer)),
+                (_, Progress::TooLong) => Err(Verdict::Unreachable(SourceError::NotALogServer)),
                 (used, Progress::Complete) => {
                     let reply = Reply::parse(line.line())
-                        .map_err(|_| Verdict::Unreachable(Trouble::NotALogServer))?;
+                        .map_err(|_| Verdict::Unreachable(SourceError::NotALogServer))?;
                     self.reply(reply, now).map(|heard| (used, heard))
                 }
             },
@@ -171,7 +171,7 @@ impl Exchange {
             return Err(Verdict::Classic);
         };
         if reply.mark == Mark::Lost {
-            return Err(broken(Protocol::Terms));
+            return Err(broken(ProtocolError::Terms));
         }
         let refused = reply.mark == Mark::Refused;
         self.state = State::Receiving(Box::new(Receiving {
@@ -198,7 +198,7 @@ impl Receiving {
         self.room = self
             .room
             .checked_sub(used as u64)
-            .ok_or(broken(Protocol::Order))?;
+            .ok_or(broken(ProtocolError::Order))?;
         let (heard, is_whole) = match (piece, op) {
             (Piece::Nothing, _) => (Heard::Nothing, false),
             (Piece::Small, _) => (self.small(op)?, true),
@@ -216,11 +216,11 @@ impl Receiving {
             }
             (Piece::DataEnd, Op::Range { len, .. }) => match self.bytes.len() as u64 {
                 got if got < len => (Heard::Nothing, true),
-                got if got > len => return Err(broken(Protocol::Order)),
+                got if got > len => return Err(broken(ProtocolError::Order)),
                 _ => (Heard::Bytes(std::mem::take(&mut self.bytes)), true),
             },
             (Piece::Bad(bad), _) => return Err(bad_frame(bad)),
-            _ => return Err(broken(Protocol::Order)),
+            _ => return Err(broken(ProtocolError::Order)),
         };
         Ok((used, heard, is_whole))
     }
@@ -229,7 +229,7 @@ impl Receiving {
         let refused = self.refused;
         let heard = self.receiver.small(|frame| match frame {
             Frame::Error { code, text } => Err(refusal(code, text)),
-            _ if refused => Err(broken(Protocol::Order)),
+            _ if refused => Err(broken(ProtocolError::Order)),
             Frame::Alive { .. } => Ok(Heard::Nothing),
             Frame::Digest(frame::Digest { inode, size, md5 }) if op == Op::Digest => {
                 let md5 = md5.ok_or(Verdict::Refused {
@@ -238,25 +238,25 @@ impl Receiving {
                 })?;
                 Ok(Heard::Digest { inode, size, md5 })
             }
-            _ => Err(broken(Protocol::Order)),
+            _ => Err(broken(ProtocolError::Order)),
         });
         heard.unwrap_or_else(|bad| Err(bad_frame(bad)))
     }
 }
 
 /// The server breaks its rules.
-pub fn broken(protocol: Protocol) -> Verdict {
+pub fn broken(protocol: ProtocolError) -> Verdict {
     Verdict::Unreachable(protocol.into())
 }
 
 fn bad_frame(bad: BadFrame) -> Verdict {
-    broken(Protocol::Frame(bad))
+    broken(ProtocolError::Frame(bad))
 }
 
 /// Nobody knows why. A file that is truncated while the server reads it is one reason, too many clients another.
 fn refused_silently() -> Verdict {
     Verdict::Refused {
-        why: Trouble::ClosedSilently.to_string().into(),
+        why: SourceError::ClosedSilently.to_string().into(),
         for_now: true,
     }
 }

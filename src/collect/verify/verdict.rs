@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use super::Which;
-use crate::collect::copy::Fault;
-use crate::collect::error::Trouble;
+use crate::collect::copy::FileError;
+use crate::collect::error::SourceError;
 use crate::wire::md5::Hex;
 
 /// The outcome for one copy.
@@ -41,7 +41,7 @@ pub enum Verdict {
     /// They differ, and then they do not: somebody writes where nobody should.
     Unsteady,
     /// The server could not be asked.
-    Unreachable(Trouble),
+    Unreachable(SourceError),
     /// The configured name has no address.
     NoAddress,
     /// The server does not answer this.
@@ -54,7 +54,7 @@ pub enum Verdict {
     /// There is no local copy.
     Missing,
     /// The local files cannot be used.
-    Unreadable(Fault),
+    Unreadable(FileError),
 }
 
 /// Who has more, and how much.
@@ -103,7 +103,7 @@ impl Verdict {
         path: &std::path::Path,
         error: io::Error,
     ) -> Verdict {
-        Verdict::Unreadable(Fault::System {
+        Verdict::Unreadable(FileError::System {
             operation,
             path: path.to_path_buf(),
             error,

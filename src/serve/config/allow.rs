@@ -55,15 +55,15 @@ impl Network {
     ///
     /// Bits behind the prefix are ignored: `10.4.3.5/16` is `10.4.0.0/16`. IPv6 networks hold IPv6 peers only,
     /// except those below `::ffff:0:0/96`, which are IPv4 networks.
-    pub fn parse(text: &[u8]) -> Result<Network, NetworkFault> {
-        let text = str::from_utf8(text).map_err(|_| NetworkFault::NotAnAddress)?;
+    pub fn parse(text: &[u8]) -> Result<Network, NetworkError> {
+        let text = str::from_utf8(text).map_err(|_| NetworkError::NotAnAddress)?;
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NetworkFault::NotAnAddress)?;
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::NotAnAddress)?;
         let prefix = match prefix {
-            Some(digits) => prefix_len(digits, width(address)).ok_or(NetworkFault::BadPrefix)?,
+            Some(digits) => prefix_len(digits, width(address)).ok_or(NetworkError::BadPrefix)?,
             None => width(address),
         };
         Ok(Network::new(address, prefix))
@@ -87,20 +87,20 @@ impl Network {
 
 /// Why a text names no network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NetworkFault {
+pub enum NetworkError {
     /// The part before the slash is no IPv4 or IPv6 address.
     NotAnAddress,
     /// The part behind the slash is no number of bits of such an address.
     BadPrefix,
 }
 
-impl fmt::Display for NetworkFault {
+impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NetworkFault::NotAnAddress => {
+            NetworkError::NotAnAddress => {
                 "an address is needed, such as 10.4.3.5, 10.4.0.0/16, ::1 or 2001:db8::/32; names are not looked up"
             }
-            NetworkFault::BadPrefix => {
+            NetworkError::BadPrefix => {
                 "behind the / stands a number of bits, at most 32 for IPv4 and 128 for IPv6"
             }
         })
@@ -240,7 +240,7 @@ mod tests {
             "/8",
         ] {
             let fault = Network::parse(text.as_bytes());
-            assert_eq!(fault, Err(NetworkFault::NotAnAddress), "{text}");
+            assert_eq!(fault, Err(NetworkError::NotAnAddress), "{text}");
         }
         for text in [
             "10.0.0.0/",
@@ -253,9 +253,9 @@ mod tests {
             "::/999999",
         ] {
             let fault = Network::parse(text.as_bytes());
-            assert_eq!(fault, Err(NetworkFault::BadPrefix), "{text}");
+            assert_eq!(fault, Err(NetworkError::BadPrefix), "{text}");
         }
-        assert_eq!(Network::parse(b"\xff"), Err(NetworkFault::NotAnAddress));
+        assert_eq!(Network::parse(b"\xff"), Err(NetworkError::NotAnAddress));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the line it begins on: Perl
 //! lets it go on, but no path or address does, and so a forgotten quote is found where it is missing.
 
-use super::fault::{Fault, What};
+use super::error::{ConfigError, What};
 use super::text::{Place, Text, is_word, is_word_start};
 
 /// A value with its place.
@@ -72,7 +72,7 @@ impl Value {
 /// Reads a string or a number; `None`, and nothing taken, if neither comes next.
 ///
 /// After a fault the reader stands behind the string or number, or at the end of the line that leaves a string open.
-pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, Fault> {
+pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigError> {
     let place = text.place();
     let value = if let Some(quotes) = Quotes::open(text) {
         Value::Text(quotes.read(text, place)?)
@@ -111,7 +111,7 @@ impl Quotes {
 
     /// Reads up to and including the closing quote. A string is read to its end even after a fault, which is then
     /// the first one.
-    fn read(&self, text: &mut Text<'_>, start: Place) -> Result<Vec<u8>, Fault> {
+    fn read(&self, text: &mut Text<'_>, start: Place) -> Result<Vec<u8>, ConfigError> {
         let mut out = Vec::new();
         let mut depth: u32 = 0;
         let mut fault = None;
@@ -210,7 +210,7 @@ fn at_number(rest: &[u8]) -> bool {
     matches!(rest, [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..])
 }
 
-fn number(text: &mut Text<'_>) -> Result<Vec<u8>, Fault> {
+fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
     let place = text.place();
     let mut digits = Vec::new();
     if text.eat(b"-") {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::allow::{Hosts, Network};
-use super::fault::{Fault, What};
+use super::error::{ConfigError, What};
 use super::literal::{Literal, Value};
 use super::name::{Hash, Scalar};
 use super::text::Place;
@@ -25,7 +25,7 @@ pub(super) enum Assignment {
 
 impl Config {
     /// Does what an assignment says as far as it makes sense, and calls `note` with every fault.
-    pub(super) fn assign(&mut self, assignment: Assignment, note: &mut dyn FnMut(Fault)) {
+    pub(super) fn assign(&mut self, assignment: Assignment, note: &mut dyn FnMut(ConfigError)) {
         match assignment {
             Assignment::Scalar(scalar, Literal { place, value }) => {
                 sound(self.set(scalar, &value), place, note);
@@ -46,7 +46,13 @@ impl Config {
     }
 
     /// Gives one element of a hash its value.
-    fn put(&mut self, hash: Hash, key: &Literal, value: &Literal, note: &mut dyn FnMut(Fault)) {
+    fn put(
+        &mut self,
+        hash: Hash,
+        key: &Literal,
+        value: &Literal,
+        note: &mut dyn FnMut(ConfigError),
+    ) {
         match hash {
             Hash::HostsAllow => {
                 let network = Network::parse(key.value.bytes()).map_err(What::Network);
@@ -90,7 +96,11 @@ impl Config {
 }
 
 /// What was found sound; a fault is noted instead.
-fn sound<T>(checked: Result<T, What>, place: Place, note: &mut dyn FnMut(Fault)) -> Option<T> {
+fn sound<T>(
+    checked: Result<T, What>,
+    place: Place,
+    note: &mut dyn FnMut(ConfigError),
+) -> Option<T> {
     checked.map_err(|what| note(place.fault(what))).ok()
 }
 

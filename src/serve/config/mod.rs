@@ -5,7 +5,7 @@
 //! and numbers, `name` has the settings, `statement` knows the grammar, `meaning` decides what a value is good for.
 
 pub mod allow;
-mod fault;
+mod error;
 mod literal;
 mod meaning;
 mod name;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use self::allow::Hosts;
 use super::glob::Patterns;
 
-pub use fault::{Fault, Faults, What};
+pub use error::{ConfigError, ConfigErrors, What};
 pub use name::{Hash, Scalar};
 
 /// What the server is told. Everything in it has been checked.
@@ -55,7 +55,7 @@ pub struct FileEntry {
 
 impl Config {
     /// Reads a whole file. An empty one is legal and gives the defaults, with nobody allowed and nothing served.
-    pub fn parse(text: &[u8]) -> Result<Config, Faults> {
+    pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
         statement::parse(text)
     }
 

@@ -25,7 +25,7 @@
 //! most likely been forgotten.
 
 use super::Config;
-use super::fault::{Fault, Faults, What};
+use super::error::{ConfigError, ConfigErrors, What};
 use super::literal::{Literal, Value, literal};
 use super::meaning::Assignment;
 use super::name::{Hash, Name, Scalar};
@@ -33,17 +33,17 @@ use super::text::{Place, Text, is_word};
 use crate::limits::CONFIG_FAULTS_MAX;
 
 /// Reads a whole file.
-pub(super) fn parse(file: &[u8]) -> Result<Config, Faults> {
+pub(super) fn parse(file: &[u8]) -> Result<Config, ConfigErrors> {
     let mut parser = Parser {
         text: Text::new(file),
         config: Config::default(),
-        faults: Vec::new(),
+        errors: Vec::new(),
     };
     parser.file();
-    if parser.faults.is_empty() {
+    if parser.errors.is_empty() {
         Ok(parser.config)
     } else {
-        Err(Faults::new(parser.faults))
+        Err(ConfigErrors::new(parser.errors))
     }
 }
 
@@ -51,7 +51,7 @@ struct Parser<'t> {
     text: Text<'t>,
     config: Config,
     /// At most [`CONFIG_FAULTS_MAX`].
-    faults: Vec<Fault>,
+    errors: Vec<ConfigError>,
 }
 
 impl<'t> Parser<'t> {
@@ -61,12 +61,12 @@ impl<'t> Parser<'t> {
             if self.text.eat(b";") {
                 continue;
             }
-            if self.at_end() || self.faults.len() == CONFIG_FAULTS_MAX {
+            if self.at_end() || self.errors.len() == CONFIG_FAULTS_MAX {
                 return;
             }
             let start = self.text.place();
             if let Err(fault) = self.statement() {
-                note(&mut self.faults, fault);
+                note(&mut self.errors, fault);
                 self.skip_statement(start);
             }
         }
@@ -79,7 +79,7 @@ impl<'t> Parser<'t> {
 
     /// Takes one statement with its `;`. A fault of form comes back; the meaning is looked at only when the form is
     /// right, and its faults are noted.
-    fn statement(&mut self) -> Result<(), Fault> {
+    fn statement(&mut self) -> Result<(), ConfigError> {
         let assignment = match (self.peek_word(), self.text.peek()) {
             (b"use" | b"no" | b"package" | b"require", _) => return self.pragma(),
             (b"our" | b"my", _) => self.declaration()?,
@@ -89,15 +89,15 @@ impl<'t> Parser<'t> {
         };
         self.end_of_statement()?;
         if let Some(assignment) = assignment {
-            let faults = &mut self.faults;
+            let errors = &mut self.errors;
             self.config
-                .assign(assignment, &mut |fault| note(faults, fault));
+                .assign(assignment, &mut |fault| note(errors, fault));
         }
         Ok(())
     }
 
     /// Takes the `;`, which the last statement of a file can do without.
-    fn end_of_statement(&mut self) -> Result<(), Fault> {
+    fn end_of_statement(&mut self) -> Result<(), ConfigError> {
         let missing = self.text.place().fault(What::SemicolonMissing);
         self.text.skip_blanks();
         if self.text.eat(b";") || self.at_end() {
@@ -107,7 +107,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn pragma(&mut self) -> Result<(), Fault> {
+    fn pragma(&mut self) -> Result<(), ConfigError> {
         let start = self.text.place();
         if self.skip_statement(start) {
             Ok(())
@@ -116,7 +116,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn declaration(&mut self) -> Result<Option<Assignment>, Fault> {
+    fn declaration(&mut self) -> Result<Option<Assignment>, ConfigError> {
         self.text.word();
         self.text.skip_blanks();
         let start = self.text;
@@ -131,7 +131,7 @@ impl<'t> Parser<'t> {
         self.assignment().map(Some)
     }
 
-    fn assignment(&mut self) -> Result<Assignment, Fault> {
+    fn assignment(&mut self) -> Result<Assignment, ConfigError> {
         Ok(match self.variable()? {
             Variable::Scalar(scalar) => {
                 self.equals()?;
@@ -150,7 +150,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Takes a sigil and a name that go together.
-    fn variable(&mut self) -> Result<Variable, Fault> {
+    fn variable(&mut self) -> Result<Variable, ConfigError> {
         let place = self.text.place();
         let sigil = self.text.peek().filter(|byte| b"$%".contains(byte));
         let Some(sigil) = sigil else {
@@ -175,7 +175,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Takes a key in braces.
-    fn key(&mut self) -> Result<Literal, Fault> {
+    fn key(&mut self) -> Result<Literal, ConfigError> {
         self.text.skip_blanks();
         self.text.eat(b"{");
         self.text.skip_blanks();
@@ -192,7 +192,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn equals(&mut self) -> Result<(), Fault> {
+    fn equals(&mut self) -> Result<(), ConfigError> {
         self.text.skip_blanks();
         if self.text.eat(b"=") {
             Ok(())
@@ -201,7 +201,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn value(&mut self) -> Result<Literal, Fault> {
+    fn value(&mut self) -> Result<Literal, ConfigError> {
         self.text.skip_blanks();
         let place = self.text.place();
         if let Some(value) = literal(&mut self.text)? {
@@ -219,7 +219,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Takes keys and values in parentheses.
-    fn list(&mut self) -> Result<Vec<Literal>, Fault> {
+    fn list(&mut self) -> Result<Vec<Literal>, ConfigError> {
         self.text.skip_blanks();
         let start = self.text.place();
         if !self.text.eat(b"(") {
@@ -240,7 +240,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn item(&mut self) -> Result<Literal, Fault> {
+    fn item(&mut self) -> Result<Literal, ConfigError> {
         let place = self.text.place();
         let mut behind = self.text;
         let word = behind.word();
@@ -292,9 +292,9 @@ impl<'t> Parser<'t> {
 }
 
 /// Keeps a fault if there is room.
-fn note(faults: &mut Vec<Fault>, fault: Fault) {
-    if faults.len() < CONFIG_FAULTS_MAX {
-        faults.push(fault);
+fn note(errors: &mut Vec<ConfigError>, fault: ConfigError) {
+    if errors.len() < CONFIG_FAULTS_MAX {
+        errors.push(fault);
     }
 }
 

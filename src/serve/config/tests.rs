@@ -1,27 +1,27 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use super::allow::NetworkFault;
+use super::allow::NetworkError;
 use super::*;
 use crate::limits::{CONFIG_FAULTS_MAX, PATH_MAX_LEN};
-use crate::serve::glob::PatternFault;
+use crate::serve::glob::PatternError;
 
 fn parsed(text: impl AsRef<[u8]>) -> Config {
     let text = text.as_ref();
-    Config::parse(text).unwrap_or_else(|faults| {
-        let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
-        panic!("{}: {faults:?}", text.escape_ascii())
+    Config::parse(text).unwrap_or_else(|errors| {
+        let errors: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
+        panic!("{}: {errors:?}", text.escape_ascii())
     })
 }
 
 /// The faults of a text as (line, column, what).
-fn faults(text: impl AsRef<[u8]>) -> Vec<(u32, u32, What)> {
+fn errors(text: impl AsRef<[u8]>) -> Vec<(u32, u32, What)> {
     let text = text.as_ref();
     match Config::parse(text) {
         Ok(_) => panic!("no fault in {}", text.escape_ascii()),
-        Err(faults) => {
-            let tuple = |fault: Fault| (fault.line, fault.column, fault.what);
-            faults.into_iter().map(tuple).collect()
+        Err(errors) => {
+            let tuple = |fault: ConfigError| (fault.line, fault.column, fault.what);
+            errors.into_iter().map(tuple).collect()
         }
     }
 }
@@ -261,13 +261,13 @@ fn escapes_make_blanks_between_patterns() {
 #[test]
 fn keys_go_without_quotes_where_perl_lets_them() {
     assert_eq!(
-        faults("$files{messages} = '';"),
+        errors("$files{messages} = '';"),
         [(1, 8, What::PathNotAbsolute)]
     );
-    assert_eq!(faults("$files{ 5 } = '';"), [(1, 9, What::PathNotAbsolute)]);
-    assert_eq!(faults("$files{q} = '';"), [(1, 8, What::PathNotAbsolute)]);
+    assert_eq!(errors("$files{ 5 } = '';"), [(1, 9, What::PathNotAbsolute)]);
+    assert_eq!(errors("$files{q} = '';"), [(1, 8, What::PathNotAbsolute)]);
     assert_eq!(
-        faults("%files = (q => '');"),
+        errors("%files = (q => '');"),
         [(1, 11, What::PathNotAbsolute)]
     );
 }
@@ -512,7 +512,7 @@ fn faults_of_form() -> Vec<(&'static str, u32, u32, What)> {
 
 /// One faulty text for each fault of meaning, with its place.
 fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
-    let not_an_address = || What::Network(NetworkFault::NotAnAddress);
+    let not_an_address = || What::Network(NetworkError::NotAnAddress);
     vec![
         ("$bind_addr = 'localhost';", 1, 14, What::BindAddress),
         ("$bind_addr = '10.4.3';", 1, 14, What::BindAddress),
@@ -561,7 +561,7 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
             "$hosts_allow{'10.0.0.0/33'} = 1;",
             1,
             14,
-            What::Network(NetworkFault::BadPrefix),
+            What::Network(NetworkError::BadPrefix),
         ),
         (
             "$files{'var/log/messages'} = '';",
@@ -578,25 +578,25 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
             "$files{'/a'} = 'a.*';",
             1,
             16,
-            What::Pattern(PatternFault::NotAbsolute),
+            What::Pattern(PatternError::NotAbsolute),
         ),
         (
             "$files{'/a'} = 1;",
             1,
             16,
-            What::Pattern(PatternFault::NotAbsolute),
+            What::Pattern(PatternError::NotAbsolute),
         ),
         (
             "%files = ('/a', '/a.[0-9');",
             1,
             17,
-            What::Pattern(PatternFault::BracketOpen),
+            What::Pattern(PatternError::BracketOpen),
         ),
         (
             "$files{'/a'} = '/a.{1,2';",
             1,
             16,
-            What::Pattern(PatternFault::BraceOpen),
+            What::Pattern(PatternError::BraceOpen),
         ),
     ]
 }
@@ -606,7 +606,7 @@ fn every_fault_has_its_place() {
     let mut all = faults_of_form();
     all.extend(faults_of_meaning());
     for (text, line, column, what) in all {
-        assert_eq!(faults(text), [(line, column, what)], "{text}");
+        assert_eq!(errors(text), [(line, column, what)], "{text}");
     }
 }
 
@@ -618,32 +618,32 @@ fn a_path_may_be_as_long_as_a_request_allows() {
         [Path::new(&path)]
     );
     let longer = format!("$files{{'{path}x'}} = '';");
-    assert_eq!(faults(longer), [(1, 8, What::PathTooLong)]);
+    assert_eq!(errors(longer), [(1, 8, What::PathTooLong)]);
 }
 
 #[test]
 fn columns_count_characters_and_lines_count_line_feeds() {
     assert_eq!(
-        faults("\u{feff}$bind_port = x;"),
+        errors("\u{feff}$bind_port = x;"),
         [(1, 14, What::ValueExpected)]
     );
     assert_eq!(
-        faults("1; '\u{e9}\u{20ac}\u{1f600}'; x;"),
+        errors("1; '\u{e9}\u{20ac}\u{1f600}'; x;"),
         [(1, 11, What::NotUnderstood)]
     );
     assert_eq!(
-        faults("\r\n\r\n\t$bind_port = x;\r\n"),
+        errors("\r\n\r\n\t$bind_port = x;\r\n"),
         [(3, 15, What::ValueExpected)]
     );
     assert_eq!(
-        faults("=pod\n\n=cut\n# \u{e9}\n x;"),
+        errors("=pod\n\n=cut\n# \u{e9}\n x;"),
         [(5, 2, What::NotUnderstood)]
     );
     assert_eq!(
-        faults("$files{\n'a'\n} =\n'b'\n;"),
+        errors("$files{\n'a'\n} =\n'b'\n;"),
         [
             (2, 1, What::PathNotAbsolute),
-            (4, 1, What::Pattern(PatternFault::NotAbsolute)),
+            (4, 1, What::Pattern(PatternError::NotAbsolute)),
         ]
     );
 }
@@ -662,18 +662,18 @@ use strict
 $max_clients_per_ip = 0;
 ";
     assert_eq!(
-        faults(text),
+        errors(text),
         [
             (1, 14, What::Port),
             (2, 14, What::QuoteOpen),
-            (3, 14, What::Network(NetworkFault::NotAnAddress)),
+            (3, 14, What::Network(NetworkError::NotAnAddress)),
             (4, 17, What::SemicolonMissing),
             (5, 10, What::PeriodOrZero),
             (6, 1, What::UnknownName("nonsense".into())),
             (6, 44, What::Period),
-            (7, 19, What::Pattern(PatternFault::NotAbsolute)),
+            (7, 19, What::Pattern(PatternError::NotAbsolute)),
             (7, 24, What::PathNotAbsolute),
-            (7, 31, What::Pattern(PatternFault::NotAbsolute)),
+            (7, 31, What::Pattern(PatternError::NotAbsolute)),
             (8, 10, What::Interpolation),
             (8, 37, What::Clients),
             (9, 1, What::PragmaOpen),
@@ -685,12 +685,12 @@ $max_clients_per_ip = 0;
 #[test]
 fn only_a_screenful_of_faults_is_told() {
     let lines = "$bind_port = x;\n".repeat(CONFIG_FAULTS_MAX + 5);
-    let places: Vec<u32> = faults(lines).iter().map(|(line, _, _)| *line).collect();
+    let places: Vec<u32> = errors(lines).iter().map(|(line, _, _)| *line).collect();
     let first: Vec<u32> = (1..).take(CONFIG_FAULTS_MAX).collect();
     assert_eq!(places, first);
     let pairs = "'x' => 1, ".repeat(CONFIG_FAULTS_MAX + 5);
     assert_eq!(
-        faults(format!("%hosts_allow = ({pairs});")).len(),
+        errors(format!("%hosts_allow = ({pairs});")).len(),
         CONFIG_FAULTS_MAX
     );
 }
@@ -698,8 +698,8 @@ fn only_a_screenful_of_faults_is_told() {
 #[test]
 fn a_fault_is_shown_with_its_place_in_front() {
     let show = |text: &str| -> Vec<String> {
-        let faults = Config::parse(text.as_bytes()).unwrap_err();
-        (&faults).into_iter().map(Fault::to_string).collect()
+        let errors = Config::parse(text.as_bytes()).unwrap_err();
+        (&errors).into_iter().map(ConfigError::to_string).collect()
     };
     assert_eq!(
         show("\n$bind_port = 65536;"),
@@ -814,17 +814,17 @@ fn random_tokens_never_panic_and_faults_stay_within_the_text() {
         }
         match Config::parse(text.as_bytes()) {
             Ok(_) => sound += 1,
-            Err(faults) => {
+            Err(errors) => {
                 faulty += 1;
                 let lines: Vec<&str> = text.split('\n').collect();
-                assert!((1..=CONFIG_FAULTS_MAX).contains(&faults.iter().count()));
-                for fault in &faults {
+                assert!((1..=CONFIG_FAULTS_MAX).contains(&errors.iter().count()));
+                for fault in &errors {
                     let line = lines.get(fault.line as usize - 1);
                     let len = line.expect("the line exists").chars().count() as u32;
                     assert!((1..=len + 1).contains(&fault.column), "{fault} in {text:?}");
                 }
                 assert!(
-                    faults
+                    errors
                         .iter()
                         .is_sorted_by_key(|fault| (fault.line, fault.column))
                 );
@@ -843,8 +843,8 @@ fn random_tokens_never_panic_and_faults_stay_within_the_text() {
 fn cutting_a_sound_file_anywhere_never_panics() {
     let example = include_bytes!("../../../conf/gen_numbers.pl.locals");
     for len in 0..example.len() {
-        if let Err(faults) = Config::parse(&example[..len]) {
-            assert!(faults.iter().count() == 1, "only the cut itself is a fault");
+        if let Err(errors) = Config::parse(&example[..len]) {
+            assert!(errors.iter().count() == 1, "only the cut itself is a fault");
         }
     }
 }

@@ -2,16 +2,16 @@
 //! components.
 
 use super::component::{Token, class_len, token};
-use super::{Pattern, PatternFault, Step};
+use super::{Pattern, PatternError, Step};
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 
 /// All patterns of a text; see [`Patterns::parse`](super::Patterns::parse).
-pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternFault> {
+pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
     if text.len() > GLOB_TEXT_MAX_LEN {
-        return Err(PatternFault::TooLong);
+        return Err(PatternError::TooLong);
     }
     if text.contains(&0) {
-        return Err(PatternFault::Nul);
+        return Err(PatternError::Nul);
     }
     let mut open = words(text)?;
     open.reverse();
@@ -23,14 +23,14 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternFault> {
         }
         // Every open word becomes at least one pattern, so it is too late already.
         if open.len().saturating_add(done.len()) > GLOB_PATTERNS_MAX {
-            return Err(PatternFault::TooMany);
+            return Err(PatternError::TooMany);
         }
     }
     Ok(done.into())
 }
 
 /// Splits at blanks outside quotes and takes the quotes away. Backslashes stay, with what they protect.
-fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternFault> {
+fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
     let mut quote = None;
@@ -52,7 +52,7 @@ fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternFault> {
         }
     }
     if quote.is_some() {
-        return Err(PatternFault::QuoteOpen);
+        return Err(PatternError::QuoteOpen);
     }
     words.extend(word);
     Ok(words)
@@ -87,7 +87,7 @@ impl Braces {
 }
 
 /// Finds the first braces of a word. A `}` on its own is an ordinary byte, and so is everything within brackets.
-fn braces(word: &[u8]) -> Result<Option<Braces>, PatternFault> {
+fn braces(word: &[u8]) -> Result<Option<Braces>, PatternError> {
     let mut marks = Vec::new();
     let mut depth: u32 = 0;
     let mut at: usize = 0;
@@ -114,7 +114,7 @@ fn braces(word: &[u8]) -> Result<Option<Braces>, PatternFault> {
     if depth == 0 {
         Ok(None)
     } else {
-        Err(PatternFault::BraceOpen)
+        Err(PatternError::BraceOpen)
     }
 }
 
@@ -128,12 +128,12 @@ fn unit_len(first: u8, rest: &[u8]) -> usize {
 }
 
 /// One pattern without braces, cut into steps; neighbours without wildcards are joined.
-fn pattern(word: &[u8]) -> Result<Pattern, PatternFault> {
+fn pattern(word: &[u8]) -> Result<Pattern, PatternError> {
     if !word.starts_with(b"/") {
-        return Err(PatternFault::NotAbsolute);
+        return Err(PatternError::NotAbsolute);
     }
     if word.ends_with(b"/") {
-        return Err(PatternFault::Directory);
+        return Err(PatternError::Directory);
     }
     let mut steps: Vec<Step> = Vec::new();
     for component in components(word)
@@ -172,14 +172,14 @@ fn components(word: &[u8]) -> Vec<&[u8]> {
     components
 }
 
-fn step(component: &[u8]) -> Result<Step, PatternFault> {
+fn step(component: &[u8]) -> Result<Step, PatternError> {
     let mut name = Vec::with_capacity(component.len());
     let mut is_wild = false;
     let mut rest = component;
     while let Some((token, behind)) = token(rest) {
         match token {
             Token::Literal(b'[') if rest.starts_with(b"[") => {
-                return Err(PatternFault::BracketOpen);
+                return Err(PatternError::BracketOpen);
             }
             Token::Literal(byte) => name.push(byte),
             Token::One | Token::Star | Token::Class { .. } => is_wild = true,

@@ -47,7 +47,7 @@ impl Patterns {
     /// - A backslash makes the next byte an ordinary one.
     ///
     /// Every pattern must be absolute. Text of blanks only is legal and finds nothing.
-    pub fn parse(text: &[u8]) -> Result<Patterns, PatternFault> {
+    pub fn parse(text: &[u8]) -> Result<Patterns, PatternError> {
         let text = match expand::patterns(text)?.is_empty() {
             true => Box::default(),
             false => text.into(),
@@ -77,7 +77,7 @@ impl Eq for Patterns {}
 
 /// Why a text is no list of patterns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PatternFault {
+pub enum PatternError {
     /// A pattern does not begin with a slash.
     NotAbsolute,
     /// A pattern ends in a slash.
@@ -96,29 +96,29 @@ pub enum PatternFault {
     TooMany,
 }
 
-impl fmt::Display for PatternFault {
+impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PatternFault::NotAbsolute => f.write_str(
+            PatternError::NotAbsolute => f.write_str(
                 "each pattern must begin with /; write '' if the log has no rotated files",
             ),
-            PatternFault::Directory => {
+            PatternError::Directory => {
                 f.write_str("a pattern that ends in / finds directories, never files")
             }
-            PatternFault::BraceOpen => {
+            PatternError::BraceOpen => {
                 f.write_str("a { in the pattern has no }; write [{] if the name holds one")
             }
-            PatternFault::BracketOpen => {
+            PatternError::BracketOpen => {
                 f.write_str("a [ in the pattern has no ]; write [[] if the name holds one")
             }
-            PatternFault::QuoteOpen => {
+            PatternError::QuoteOpen => {
                 f.write_str("a quote in the pattern has no partner; write ? if the name holds one")
             }
-            PatternFault::Nul => f.write_str("the pattern holds a NUL byte, which no name can"),
-            PatternFault::TooLong => {
+            PatternError::Nul => f.write_str("the pattern holds a NUL byte, which no name can"),
+            PatternError::TooLong => {
                 write!(f, "the patterns are longer than {GLOB_TEXT_MAX_LEN} bytes")
             }
-            PatternFault::TooMany => {
+            PatternError::TooMany => {
                 write!(
                     f,
                     "these are more than {GLOB_PATTERNS_MAX} patterns; use * or ? for some of them"

@@ -289,25 +289,25 @@ fn components_are_split_and_plain_neighbours_joined() {
 #[test]
 fn what_is_no_pattern_is_named() {
     for (text, fault) in [
-        ("a.*", PatternFault::NotAbsolute),
-        ("/a b", PatternFault::NotAbsolute),
-        ("~/a", PatternFault::NotAbsolute),
-        ("''", PatternFault::NotAbsolute),
-        ("{/a,b}", PatternFault::NotAbsolute),
-        ("/", PatternFault::Directory),
-        ("/var/log/", PatternFault::Directory),
-        ("/a{/,b}", PatternFault::Directory),
-        ("/a{b,c", PatternFault::BraceOpen),
-        ("/a{b,{c}", PatternFault::BraceOpen),
-        ("/a{b\\}", PatternFault::BraceOpen),
-        ("/a[0-9", PatternFault::BracketOpen),
-        ("/a[]", PatternFault::BracketOpen),
-        ("/a[b/c]", PatternFault::BracketOpen),
-        ("/a[b\\]", PatternFault::BracketOpen),
-        ("/it's", PatternFault::QuoteOpen),
-        ("'/a\\'", PatternFault::QuoteOpen),
-        ("\"/a'", PatternFault::QuoteOpen),
-        ("/a\0", PatternFault::Nul),
+        ("a.*", PatternError::NotAbsolute),
+        ("/a b", PatternError::NotAbsolute),
+        ("~/a", PatternError::NotAbsolute),
+        ("''", PatternError::NotAbsolute),
+        ("{/a,b}", PatternError::NotAbsolute),
+        ("/", PatternError::Directory),
+        ("/var/log/", PatternError::Directory),
+        ("/a{/,b}", PatternError::Directory),
+        ("/a{b,c", PatternError::BraceOpen),
+        ("/a{b,{c}", PatternError::BraceOpen),
+        ("/a{b\\}", PatternError::BraceOpen),
+        ("/a[0-9", PatternError::BracketOpen),
+        ("/a[]", PatternError::BracketOpen),
+        ("/a[b/c]", PatternError::BracketOpen),
+        ("/a[b\\]", PatternError::BracketOpen),
+        ("/it's", PatternError::QuoteOpen),
+        ("'/a\\'", PatternError::QuoteOpen),
+        ("\"/a'", PatternError::QuoteOpen),
+        ("/a\0", PatternError::Nul),
     ] {
         assert_eq!(Patterns::parse(text.as_bytes()), Err(fault), "{text}");
         assert!(fault.to_string().len() > 20);
@@ -323,11 +323,11 @@ fn the_number_of_patterns_is_limited() {
     );
     assert_eq!(
         parse("/{a,b}{c,d}{e,f}{g,h}{i,j}{k,l} /m"),
-        Err(PatternFault::TooMany)
+        Err(PatternError::TooMany)
     );
     assert_eq!(
         parse(&format!("/{}", "{a,b}".repeat(200))),
-        Err(PatternFault::TooMany)
+        Err(PatternError::TooMany)
     );
     assert_eq!(
         parse(&"/a ".repeat(GLOB_PATTERNS_MAX)),
@@ -335,9 +335,9 @@ fn the_number_of_patterns_is_limited() {
     );
     assert_eq!(
         parse(&"/a ".repeat(GLOB_PATTERNS_MAX + 1)),
-        Err(PatternFault::TooMany)
+        Err(PatternError::TooMany)
     );
-    assert!(PatternFault::TooMany.to_string().contains("64"));
+    assert!(PatternError::TooMany.to_string().contains("64"));
 }
 
 #[test]
@@ -346,11 +346,11 @@ fn the_length_of_the_text_is_limited() {
     assert!(Patterns::parse(text.as_bytes()).is_ok());
     assert_eq!(
         Patterns::parse(format!("{text}a").as_bytes()),
-        Err(PatternFault::TooLong)
+        Err(PatternError::TooLong)
     );
     let deep = format!("/{}a{}", "{".repeat(500), "}".repeat(500));
     assert_eq!(expanded(&deep), ["/a"]);
-    assert!(PatternFault::TooLong.to_string().contains("1024"));
+    assert!(PatternError::TooLong.to_string().contains("1024"));
 }
 
 // Through the directories.

@@ -48,13 +48,13 @@ pub type Omission = fn(&Call<'_>, &[Op]) -> bool;
 pub struct Violation {
     what: String,
     trail: Option<Rc<Trail>>,
-    fault: Option<Fault>,
+    fault: Option<FileError>,
 }
 
 /// How a start came about.
 struct Trail {
     before: Option<Rc<Trail>>,
-    fault: Option<Fault>,
+    fault: Option<FileError>,
     /// The call that the crash came before.
     call: u32,
     op: Option<Op>,
@@ -70,7 +70,7 @@ enum Crash {
 
 /// One call of a run that fails.
 #[derive(Clone, Copy, Debug)]
-struct Fault {
+struct FileError {
     call: u32,
     op: Op,
     verdict: Verdict,
@@ -163,7 +163,7 @@ impl Search<'_> {
             let then_full = self.limits.then_full;
             let op = op.filter(|op| self.scenario.fails.has(*op) && (!then_full || is_sync(*op)));
             for verdict in op.iter().flat_map(|op| failures(*op)) {
-                let fault = Fault {
+                let fault = FileError {
                     call,
                     op: op.unwrap_or(Op::Stat),
                     verdict: *verdict,
@@ -176,7 +176,11 @@ impl Search<'_> {
     }
 
     /// One life, and everything that a crash can make of it. Returns the calls.
-    fn run(&mut self, start: &Start, fault: Option<Fault>) -> Result<Vec<Option<Op>>, Violation> {
+    fn run(
+        &mut self,
+        start: &Start,
+        fault: Option<FileError>,
+    ) -> Result<Vec<Option<Op>>, Violation> {
         self.runs += 1;
         let broken = |what: String| Violation {
             what,
@@ -247,7 +251,7 @@ impl Search<'_> {
     fn crash_each(
         &mut self,
         start: &Start,
-        fault: Option<Fault>,
+        fault: Option<FileError>,
         moments: &[Moment],
     ) -> Result<(), Violation> {
         let mut print = None;
@@ -353,7 +357,7 @@ fn failures(op: Op) -> &'static [Verdict] {
     }
 }
 
-impl Fault {
+impl FileError {
     /// Whether a call finds the disk full because of it, after so many others did.
     fn is_full(self, call: &Call<'_>, refused: u32) -> bool {
         let needs_room = matches!(call.op, Op::CreateNew | Op::CreateScratch | Op::Append);

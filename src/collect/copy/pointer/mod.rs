@@ -87,7 +87,7 @@ pub type Record = heapless::String<{ limits::POINTER_MAX_LEN }>;
 
 /// Why a pointer file cannot be believed. The source has to stop: its files are kept and nothing is guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PointerFault {
+pub enum PointerError {
     /// Nothing in it, as fetchlogs 1.1 leaves it when it is killed at the wrong moment.
     Empty,
     /// It ends like a record, but the checksum is that of other bytes.
@@ -118,14 +118,14 @@ impl Pointer {
     ///
     /// The bare inode of fetchlogs 1.1, blanks and a newline behind it or not, is a copy begun under classic of
     /// which nothing else is known.
-    pub fn parse(bytes: &[u8]) -> Result<Pointer, PointerFault> {
+    pub fn parse(bytes: &[u8]) -> Result<Pointer, PointerError> {
         if bytes.len() > limits::POINTER_MAX_LEN {
-            return Err(PointerFault::TooLong);
+            return Err(PointerError::TooLong);
         }
-        let text = str::from_utf8(bytes).map_err(|_| PointerFault::Malformed)?;
+        let text = str::from_utf8(bytes).map_err(|_| PointerError::Malformed)?;
         let word = text.trim_end_matches([' ', '\t', '\r', '\n']);
         if word.is_empty() {
-            return Err(PointerFault::Empty);
+            return Err(PointerError::Empty);
         }
         if let Some(inode) = decimal(word) {
             return Ok(Pointer {
@@ -134,7 +134,7 @@ impl Pointer {
             });
         }
         let (covered, is_doubted) = checked(text)?;
-        let pointer = parse_fields(covered).ok_or(PointerFault::Malformed)?;
+        let pointer = parse_fields(covered).ok_or(PointerError::Malformed)?;
         Ok(match is_doubted {
             true => Pointer {
                 boot: BootId::none_vouches(),
@@ -208,26 +208,26 @@ impl fmt::Display for Pending {
     }
 }
 
-impl fmt::Display for PointerFault {
+impl fmt::Display for PointerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            PointerFault::Empty => {
+            PointerError::Empty => {
                 "the pointer file is empty; write the remote inode of the local copy into it, or remove it to set the local copy aside and begin anew"
             }
-            PointerFault::BadCrc => {
+            PointerError::BadCrc => {
                 "the pointer file is damaged (its checksum is wrong); restore it, or remove it to set the local copy aside and begin anew"
             }
-            PointerFault::Malformed => {
+            PointerError::Malformed => {
                 "the pointer file is not one that this version knows; restore it, or remove it to set the local copy aside and begin anew"
             }
-            PointerFault::TooLong => {
+            PointerError::TooLong => {
                 "the pointer file is too long to be one; is it another file's name in the configuration?"
             }
         })
     }
 }
 
-impl std::error::Error for PointerFault {}
+impl std::error::Error for PointerError {}
 
 /// One boot of this machine, as the kernel names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -346,20 +346,20 @@ impl fmt::Display for RotatedSuffix {
 }
 
 /// What of a record the checksum covers, once it is found right, and whether the record is doubted.
-fn checked(text: &str) -> Result<(&str, bool), PointerFault> {
-    let line = text.strip_suffix('\n').ok_or(PointerFault::Malformed)?;
+fn checked(text: &str) -> Result<(&str, bool), PointerError> {
+    let line = text.strip_suffix('\n').ok_or(PointerError::Malformed)?;
     let last = |mark: &[u8]| {
         line.as_bytes()
             .windows(mark.len())
             .rposition(|at| at == mark)
     };
     let (trusted, doubted) = (last(b" c="), last(b" d="));
-    let place = trusted.max(doubted).ok_or(PointerFault::Malformed)?;
+    let place = trusted.max(doubted).ok_or(PointerError::Malformed)?;
     let (covered, crc) = (&line[..place], &line[place + SEAL_LEN..]);
     let mut right = heapless::String::<8>::new();
     let written = write!(right, "{:08x}", crc_of(covered));
     if written.is_err() || crc != right {
-        return Err(PointerFault::BadCrc);
+        return Err(PointerError::BadCrc);
     }
     Ok((covered, doubted > trusted))
 }

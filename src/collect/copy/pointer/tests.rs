@@ -72,7 +72,7 @@ fn sealed(covered: &str) -> String {
     format!("{covered} c={:08x}\n", crc_of(covered))
 }
 
-fn parse(text: &str) -> Result<Pointer, PointerFault> {
+fn parse(text: &str) -> Result<Pointer, PointerError> {
     Pointer::parse(text.as_bytes())
 }
 
@@ -121,7 +121,7 @@ fn a_loss_that_is_not_told_yet_reads_as_documented() {
         "li=1:2 n=3 to=4 as=20261122132956 lo=1 lo=1",
     ] {
         let record = sealed(&format!("7 v1 ck=0 {wrong}"));
-        assert_eq!(parse(&record), Err(PointerFault::Malformed), "{wrong}");
+        assert_eq!(parse(&record), Err(PointerError::Malformed), "{wrong}");
     }
 }
 
@@ -137,7 +137,7 @@ fn an_end_that_is_set_aside_reads_as_documented() {
         "rs=4:x",
     ] {
         let record = sealed(&format!("7 v1 ck=0 {wrong}"));
-        assert_eq!(parse(&record), Err(PointerFault::Malformed), "{wrong}");
+        assert_eq!(parse(&record), Err(PointerError::Malformed), "{wrong}");
     }
 }
 
@@ -195,7 +195,7 @@ fn what_1_1_wrote_is_read() {
 #[test]
 fn nothing_is_empty() {
     for text in ["", "\n", " \n"] {
-        assert_eq!(parse(text), Err(PointerFault::Empty), "{text:?}");
+        assert_eq!(parse(text), Err(PointerError::Empty), "{text:?}");
     }
 }
 
@@ -214,11 +214,11 @@ fn what_is_no_pointer_is_malformed() {
         "hello\n",
     ];
     for text in texts {
-        assert_eq!(parse(text), Err(PointerFault::Malformed), "{text:?}");
+        assert_eq!(parse(text), Err(PointerError::Malformed), "{text:?}");
     }
     assert_eq!(
         Pointer::parse(b"47\xff11\n"),
-        Err(PointerFault::Malformed),
+        Err(PointerError::Malformed),
         "not text"
     );
 }
@@ -226,8 +226,8 @@ fn what_is_no_pointer_is_malformed() {
 #[test]
 fn too_long_is_told_from_damaged() {
     let digits = "1".repeat(limits::POINTER_MAX_LEN + 1);
-    assert_eq!(parse(&digits), Err(PointerFault::TooLong));
-    assert_eq!(parse(&digits[1..]), Err(PointerFault::Malformed));
+    assert_eq!(parse(&digits), Err(PointerError::TooLong));
+    assert_eq!(parse(&digits[1..]), Err(PointerError::Malformed));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn the_checksum_has_one_spelling() {
         String::new(),
     ] {
         let text = format!("{record}{wrong}\n");
-        assert_eq!(parse(&text), Err(PointerFault::BadCrc), "{text:?}");
+        assert_eq!(parse(&text), Err(PointerError::BadCrc), "{text:?}");
     }
 }
 
@@ -295,7 +295,7 @@ fn a_right_checksum_does_not_excuse_nonsense() {
     for line in lines {
         assert_eq!(
             parse(&sealed(line)),
-            Err(PointerFault::Malformed),
+            Err(PointerError::Malformed),
             "{line:?}"
         );
     }
@@ -355,7 +355,7 @@ fn no_truncation_is_a_record() {
                     assert!(length <= word + 1, "{length}");
                     assert!(cut.classic && cut.boot.is_none() && cut.pending.is_none());
                 }
-                Err(fault) => assert_ne!(fault, PointerFault::Empty, "{length}"),
+                Err(fault) => assert_ne!(fault, PointerError::Empty, "{length}"),
             }
         }
     }

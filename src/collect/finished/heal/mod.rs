@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::collect::copy::{Finished, is_shortage};
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::{Kind, WriteStore};
 use crate::wire::crc32::Crc32;
@@ -172,7 +172,7 @@ impl<F> Heal<F> {
         receiver: &mut Receiver,
         input: &[u8],
         store: &mut S,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<usize, SourceError> {
         let (taken, piece) = receiver.next(input);
         match (piece, &mut self.step) {
             (Piece::Nothing, _) => {}
@@ -187,7 +187,7 @@ impl<F> Heal<F> {
             (Piece::Data(bytes), Step::AskRange { at, .. })
                 if bytes.len() as u64 > self.finished.size - *at =>
             {
-                return Err(Protocol::Size.into());
+                return Err(ProtocolError::Size.into());
             }
             (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
                 let result = append(store, healed, bytes);
@@ -205,13 +205,13 @@ impl<F> Heal<F> {
                     // The server is still computing.
                     Frame::Alive { .. } => Ok(()),
                     Frame::Error { text, .. } => {
-                        Err(Trouble::Refused(Escaped(text).to_string().into()))
+                        Err(SourceError::Refused(Escaped(text).to_string().into()))
                     }
-                    _ => Err(Protocol::Order.into()),
+                    _ => Err(ProtocolError::Order.into()),
                 })
-                .unwrap_or_else(|bad| Err(Protocol::Frame(bad).into()))?,
-            (Piece::Bad(bad), _) => return Err(Protocol::Frame(bad).into()),
-            _ => return Err(Protocol::Order.into()),
+                .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?,
+            (Piece::Bad(bad), _) => return Err(ProtocolError::Frame(bad).into()),
+            _ => return Err(ProtocolError::Order.into()),
         }
         Ok(taken)
     }
@@ -237,7 +237,7 @@ impl<F> Heal<F> {
         &mut self,
         buf: &mut [u8],
         store: &mut S,
-    ) -> Result<Option<Outcome>, Trouble> {
+    ) -> Result<Option<Outcome>, SourceError> {
         self.slice(buf, store).or_else(|error| {
             if is_shortage(&error) {
                 return Err(self.unusable(error));
@@ -342,12 +342,12 @@ impl<F> Heal<F> {
         blocks: Blocks,
         payload: Vec<u8>,
         store: &mut S,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SourceError> {
         let start = payload
             .first_chunk::<8>()
             .map(|bytes| u64::from_be_bytes(*bytes));
         if start != Some(blocks.start) {
-            return Err(Protocol::Order.into());
+            return Err(ProtocolError::Order.into());
         }
         let file = open(store, &self.finished.path).map_err(|error| self.unusable(error))?;
         self.step = Step::Compare {
@@ -446,9 +446,9 @@ impl<F> Heal<F> {
         }
     }
 
-    fn unusable(&mut self, error: io::Error) -> Trouble {
+    fn unusable(&mut self, error: io::Error) -> SourceError {
         self.is_short = is_shortage(&error);
-        Trouble::Files(crate::collect::copy::Fault::System {
+        SourceError::Files(crate::collect::copy::FileError::System {
             operation: "heal",
             path: self.finished.path.clone(),
             error,

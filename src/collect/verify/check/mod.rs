@@ -16,7 +16,7 @@ use super::exchange::{Exchange, Heard, broken};
 use super::verdict::More;
 use super::{Copy, Verdict};
 use crate::collect::config::{Proto, SourceConfig};
-use crate::collect::error::{Protocol, Trouble};
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::source::Closed;
 use crate::ids::Inode;
 use crate::limits::{VERIFY_ATTEMPTS_MAX, VERIFY_RETRY_MS};
@@ -288,7 +288,7 @@ impl<F> Check<F> {
         };
         // The configuration takes no path that would not fit.
         let Some(line) = running.request(&self.config.remote, op).to_line() else {
-            return self.conclude(broken(Protocol::Terms), cx);
+            return self.conclude(broken(ProtocolError::Terms), cx);
         };
         running.exchange = Some(Exchange::new(line, op, cx.now, cx.wait_ms));
         self.connections = self.connections.wrapping_add(1);
@@ -339,7 +339,7 @@ impl<F> Check<F> {
     fn is_doubtful<S: ReadStore<File = F>>(&self, verdict: &Verdict, store: &S) -> bool {
         match (verdict, &self.step) {
             // A file that is truncated while the server reads it makes it close.
-            (Verdict::Unsteady | Verdict::Unreachable(Trouble::ClosedByServer), _)
+            (Verdict::Unsteady | Verdict::Unreachable(SourceError::ClosedByServer), _)
             | (Verdict::Diverged { exact: false, .. }, _)
             | (Verdict::Refused { for_now: true, .. }, _) => true,
             (Verdict::Missing, _) => may_appear(store, &self.config, &self.copy),
@@ -413,7 +413,7 @@ impl<F> Running<F> {
                 self.exchange = None;
                 search.take_bytes(theirs)
             }
-            _ => Err(broken(Protocol::Terms)),
+            _ => Err(broken(ProtocolError::Terms)),
         }
     }
 

@@ -6,26 +6,26 @@ use crate::limits;
 
 /// All that is wrong with a configuration, in the order of lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Faults {
+pub struct ConfigErrors {
     /// At least one and at most [`limits::CONFIG_FAULTS_MAX`].
-    pub(super) first: Vec<Fault>,
+    pub(super) first: Vec<ConfigError>,
     /// How many more there are.
     pub(super) omitted: usize,
 }
 
-impl Faults {
-    pub(super) fn new(mut found: Vec<Fault>) -> Faults {
+impl ConfigErrors {
+    pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
         found.sort_by_key(|fault| (fault.line, fault.column));
         let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
         found.truncate(limits::CONFIG_FAULTS_MAX);
-        Faults {
+        ConfigErrors {
             first: found,
             omitted,
         }
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     /// One fault a line, without a newline at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.first.iter().enumerate() {
@@ -39,11 +39,11 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigErrors {}
 
 /// One thing that is wrong, and where. Shown as `LINE:COLUMN: text`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub struct ConfigError {
     /// The line, from 1 on.
     pub line: u32,
     /// The character in the line, from 1 on.
@@ -52,7 +52,7 @@ pub struct Fault {
     pub problem: Problem,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.problem)
     }

@@ -2,50 +2,50 @@
 
 use std::fmt;
 
-use super::allow::NetworkFault;
+use super::allow::NetworkError;
 use super::name::{Hash, Scalar};
 use super::text::Place;
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
-use crate::serve::glob::PatternFault;
+use crate::serve::glob::PatternError;
 
 /// Everything that is wrong with a configuration, in the order of the file; never empty. Only the first
 /// [`CONFIG_FAULTS_MAX`](crate::limits::CONFIG_FAULTS_MAX) are told.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Faults {
-    list: Vec<Fault>,
+pub struct ConfigErrors {
+    list: Vec<ConfigError>,
 }
 
-impl Faults {
-    pub(super) fn new(mut list: Vec<Fault>) -> Faults {
+impl ConfigErrors {
+    pub(super) fn new(mut list: Vec<ConfigError>) -> ConfigErrors {
         list.sort_by_key(|fault| (fault.line, fault.column));
-        Faults { list }
+        ConfigErrors { list }
     }
 
     /// The faults, first things first.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.list.iter()
     }
 }
 
-impl<'f> IntoIterator for &'f Faults {
-    type Item = &'f Fault;
-    type IntoIter = std::slice::Iter<'f, Fault>;
+impl<'f> IntoIterator for &'f ConfigErrors {
+    type Item = &'f ConfigError;
+    type IntoIter = std::slice::Iter<'f, ConfigError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl IntoIterator for Faults {
-    type Item = Fault;
-    type IntoIter = std::vec::IntoIter<Fault>;
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.list.into_iter()
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.list
             .iter()
@@ -55,7 +55,7 @@ impl fmt::Display for Faults {
 
 /// One fault with its place. Shown as `LINE:COLUMN: what is wrong`; the caller puts `FILE:` in front.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub struct ConfigError {
     /// The first line is 1.
     pub line: u32,
     /// In characters; the first is 1.
@@ -64,7 +64,7 @@ pub struct Fault {
     pub what: What,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.what)
     }
@@ -72,8 +72,8 @@ impl fmt::Display for Fault {
 
 impl Place {
     /// Something is wrong here.
-    pub(super) fn fault(self, what: What) -> Fault {
-        Fault {
+    pub(super) fn fault(self, what: What) -> ConfigError {
+        ConfigError {
             line: self.line,
             column: self.column,
             what,
@@ -139,7 +139,7 @@ pub enum What {
     /// A number of clients that is none, 0 or too large.
     Clients,
     /// A key of `%hosts_allow` is no address or network.
-    Network(NetworkFault),
+    Network(NetworkError),
     /// A key of `%files` does not begin with a slash.
     PathNotAbsolute,
     /// A key of `%files` ends in a slash.
@@ -149,7 +149,7 @@ pub enum What {
     /// A key of `%files` holds a blank or control character and cannot be requested.
     PathHasBlank,
     /// A value of `%files` is no list of patterns.
-    Pattern(PatternFault),
+    Pattern(PatternError),
 }
 
 impl What {
