@@ -26,7 +26,7 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 /// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Most faults of one configuration that are told; the rest is a number.
+/// Most errors of one configuration that are told; the rest is a number.
 pub const CONFIG_FAULTS_MAX: usize = 20;
 
 /// How long it may be busy with deadlines, of which thousands may come together.

@@ -30,7 +30,7 @@ impl Exit {
         Exit::new(1, format!("{program}: {what}\n"))
     }
 
-    /// 78: the configuration cannot be used; `what` has a line for each fault.
+    /// 78: the configuration cannot be used; `what` has a line for each error.
     pub fn configuration(what: impl Display) -> Exit {
         Exit::new(FAULTY_CONFIGURATION, format!("{what}\n"))
     }

@@ -159,7 +159,7 @@ impl fmt::Display for SourceError {
             }
             SourceError::AskAgain => f.write_str("the server is asked in another way"),
             SourceError::Silence => f.write_str("connection lost: nothing was heard for too long"),
-            SourceError::Files(fault) => fault.fmt(f),
+            SourceError::Files(error) => error.fmt(f),
         }
     }
 }

@@ -215,7 +215,7 @@ impl fmt::Display for Event<'_> {
                 "the server speaks only the classic protocol now: copies are not verified any more",
             ),
             Event::Found(found) => found.fmt(f),
-            Event::Error(trouble) => trouble.fmt(f),
+            Event::Error(error) => error.fmt(f),
             Event::State(state) => state.fmt(f),
         }
     }
@@ -241,7 +241,7 @@ impl fmt::Display for State<'_> {
                 }
                 Ok(())
             }
-            State::Error(trouble) => trouble.fmt(f),
+            State::Error(error) => error.fmt(f),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Address, ConfigError, Draft, FileRole, Problem, scratch_of};
 
-/// Adds a fault for every line that takes what an earlier line has, or its own file twice. Sorts, so that thousands
+/// Adds an error for every line that takes what an earlier line has, or its own file twice. Sorts, so that thousands
 /// of lines are no burden.
 pub(super) fn find(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     same_sources(drafts, errors);
@@ -58,7 +58,7 @@ struct Claim {
 }
 
 impl Claim {
-    /// The fault of having the same name as an earlier claim.
+    /// The error of having the same name as an earlier claim.
     fn against(&self, first: &Claim) -> Option<ConfigError> {
         // Scratch files are the same where the pointer files are, and that is told already.
         if self.role == FileRole::Scratch && first.role == FileRole::Scratch {

@@ -15,7 +15,7 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
-        found.sort_by_key(|fault| (fault.line, fault.column));
+        found.sort_by_key(|error| (error.line, error.column));
         let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
         found.truncate(limits::CONFIG_FAULTS_MAX);
         ConfigErrors {
@@ -26,11 +26,11 @@ impl ConfigErrors {
 }
 
 impl fmt::Display for ConfigErrors {
-    /// One fault a line, without a newline at the end.
+    /// One error a line, without a newline at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.first.iter().enumerate() {
+        for (index, error) in self.first.iter().enumerate() {
             let newline = if index > 0 { "\n" } else { "" };
-            write!(f, "{newline}{fault}")?;
+            write!(f, "{newline}{error}")?;
         }
         if self.omitted > 0 {
             write!(f, "\n... and {} more", self.omitted)?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::{Address, ConfigError, Draft, Field, History, Problem, Proto, SourceConfig};
 use crate::limits;
 
-/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's faults are added to
+/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's errors are added to
 /// `errors`.
 pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> Option<Draft> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -81,7 +81,7 @@ impl<'a> Word<'a> {
         (part(self.column, head), part(column, tail))
     }
 
-    fn fault(&self, problem: Problem) -> ConfigError {
+    fn error(&self, problem: Problem) -> ConfigError {
         ConfigError {
             line: self.line,
             column: self.column,
@@ -124,7 +124,7 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// Takes the five fields off the words and keeps the faults.
+/// Takes the five fields off the words and keeps the errors.
 struct Fields<'w, 'a> {
     words: &'w mut Words<'a>,
     errors: &'w mut Vec<ConfigError>,
@@ -132,7 +132,7 @@ struct Fields<'w, 'a> {
 }
 
 impl<'a> Fields<'_, 'a> {
-    /// The column and the value of the next field. Only the first missing one is a fault.
+    /// The column and the value of the next field. Only the first missing one is an error.
     fn next<T>(
         &mut self,
         field: Field,
@@ -146,7 +146,7 @@ impl<'a> Fields<'_, 'a> {
             None => {
                 self.ended = true;
                 let end = self.words.take_until(is_blank);
-                Err(end.fault(Problem::Missing(field)))
+                Err(end.error(Problem::Missing(field)))
             }
         };
         keep(parsed, self.errors)
@@ -154,17 +154,17 @@ impl<'a> Fields<'_, 'a> {
 }
 
 fn keep<T>(parsed: Result<T, ConfigError>, errors: &mut Vec<ConfigError>) -> Option<T> {
-    parsed.map_err(|fault| errors.push(fault)).ok()
+    parsed.map_err(|error| errors.push(error)).ok()
 }
 
 fn address(word: Word<'_>) -> Result<Address, ConfigError> {
-    let text = str::from_utf8(word.bytes).map_err(|_| word.fault(Problem::BadName))?;
+    let text = str::from_utf8(word.bytes).map_err(|_| word.error(Problem::BadName))?;
     if text.contains([':', '[']) {
         let bare = text
             .strip_prefix('[')
             .map_or(Some(text), |inner| inner.strip_suffix(']'));
         let ip = bare.and_then(|bare| bare.parse::<Ipv6Addr>().ok());
-        let ip = ip.ok_or_else(|| word.fault(Problem::BadIpv6))?;
+        let ip = ip.ok_or_else(|| word.error(Problem::BadIpv6))?;
         return Ok(Address::Ip(ip.to_canonical()));
     }
     if text
@@ -172,11 +172,11 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
         let ip = text.parse::<Ipv4Addr>();
-        let ip = ip.map_err(|_| word.fault(Problem::BadIpv4))?;
+        let ip = ip.map_err(|_| word.error(Problem::BadIpv4))?;
         return Ok(Address::Ip(IpAddr::V4(ip)));
     }
     if !is_host_name(text) {
-        return Err(word.fault(Problem::BadName));
+        return Err(word.error(Problem::BadName));
     }
     Ok(Address::Name(text.to_ascii_lowercase().into()))
 }
@@ -199,12 +199,12 @@ fn port(word: Word<'_>) -> Result<u16, ConfigError> {
         .filter(|_| digits)
         .and_then(|text| text.parse().ok())
         .filter(|port| *port > 0)
-        .ok_or_else(|| word.fault(Problem::BadPort))
+        .ok_or_else(|| word.error(Problem::BadPort))
 }
 
 fn remote(word: Word<'_>) -> Result<Box<[u8]>, ConfigError> {
     if !word.bytes.starts_with(b"/") {
-        return Err(word.fault(Problem::RemoteNotAbsolute));
+        return Err(word.error(Problem::RemoteNotAbsolute));
     }
     check_path(word, Field::Remote, limits::PATH_MAX_LEN)?;
     Ok(word.bytes.into())
@@ -214,9 +214,9 @@ fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
     check_path(word, field, limits::LOCAL_PATH_MAX_LEN)?;
     let name = word.bytes.rsplit(|byte| *byte == b'/').next();
     match name.unwrap_or_default() {
-        b"" | b"." | b".." => Err(word.fault(Problem::NotAFile(field))),
+        b"" | b"." | b".." => Err(word.error(Problem::NotAFile(field))),
         name if name.len() > limits::LOCAL_NAME_MAX_LEN => {
-            Err(word.fault(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
+            Err(word.error(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
         }
         _ => Ok(OsStr::from_bytes(word.bytes).into()),
     }
@@ -224,12 +224,12 @@ fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
 
 fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), ConfigError> {
     if word.bytes.len() > max_len {
-        return Err(word.fault(Problem::TooLong(field, max_len)));
+        return Err(word.error(Problem::TooLong(field, max_len)));
     }
     let control = word.bytes.iter().position(u8::is_ascii_control);
     let (_, rest) = word.split_at(control.unwrap_or(word.bytes.len()));
     match rest.bytes {
-        [byte, ..] => Err(rest.fault(Problem::ControlByte(field, *byte))),
+        [byte, ..] => Err(rest.error(Problem::ControlByte(field, *byte))),
         [] => Ok(()),
     }
 }
@@ -241,15 +241,15 @@ fn options(words: Words<'_>, errors: &mut Vec<ConfigError>) -> Option<(Proto, Hi
     let mut sound = true;
     for word in words {
         let Some(equals) = word.bytes.iter().position(|byte| *byte == b'=') else {
-            // A comment or a name with blanks: what follows is more of it, and no fault of its own.
-            errors.push(word.fault(Problem::NotAnOption));
+            // A comment or a name with blanks: what follows is more of it, and no error of its own.
+            errors.push(word.error(Problem::NotAnOption));
             return None;
         };
         let (key, value) = word.split_at(equals + 1);
         let taken = match key.bytes {
             b"proto=" => fill(&mut proto, word, proto_of(value)),
             b"history=" => fill(&mut history, word, history_of(value)),
-            _ => Err(word.fault(Problem::UnknownOption)),
+            _ => Err(word.error(Problem::UnknownOption)),
         };
         sound &= keep(taken, errors).is_some();
     }
@@ -262,7 +262,7 @@ fn fill<T>(
     value: Result<T, ConfigError>,
 ) -> Result<(), ConfigError> {
     if slot.is_some() {
-        return Err(word.fault(Problem::RepeatedOption));
+        return Err(word.error(Problem::RepeatedOption));
     }
     *slot = Some(value?);
     Ok(())
@@ -273,7 +273,7 @@ fn proto_of(value: Word<'_>) -> Result<Proto, ConfigError> {
         b"auto" => Ok(Proto::Auto),
         b"classic" => Ok(Proto::Classic),
         b"v2" => Ok(Proto::V2),
-        _ => Err(value.fault(Problem::BadProto)),
+        _ => Err(value.error(Problem::BadProto)),
     }
 }
 
@@ -281,7 +281,7 @@ fn history_of(value: Word<'_>) -> Result<History, ConfigError> {
     match value.bytes {
         b"live" => Ok(History::Live),
         b"all" => Ok(History::All),
-        _ => Err(value.fault(Problem::BadHistory)),
+        _ => Err(value.error(Problem::BadHistory)),
     }
 }
 

@@ -22,7 +22,7 @@ fn errors(text: &str) -> Vec<ConfigError> {
     parse(text).unwrap_err().first
 }
 
-/// Asserts that a text has exactly one fault, there and that.
+/// Asserts that a text has exactly one error, there and that.
 fn assert_fault(text: &str, line: u32, column: u32, problem: Problem) {
     let expected = ConfigError {
         line,
@@ -321,7 +321,7 @@ fn all_faults_are_told_in_order() {
 fn beyond_the_first_twenty_faults_there_is_a_number() {
     let found = parse(&"x\n".repeat(10_000)).unwrap_err();
     assert_eq!(found.first.len(), limits::CONFIG_FAULTS_MAX);
-    assert_eq!(found.first.last().map(|fault| fault.line), Some(20));
+    assert_eq!(found.first.last().map(|error| error.line), Some(20));
     assert_eq!(found.omitted, 9_980);
     assert!(found.to_string().ends_with("\n... and 9980 more"));
 }
@@ -351,7 +351,7 @@ fn the_same_source_twice_is_a_fault() {
 #[test]
 fn every_file_has_one_use() {
     use FileRole::{Local, Pointer, Scratch};
-    // The local and pointer files of two lines; the fault's column and problem on the second.
+    // The local and pointer files of two lines; the error's column and problem on the second.
     let cases = [
         ("l p", "l q", 9, same_file(Local, Local, Some(1))),
         ("l p", "m p", 11, same_file(Pointer, Pointer, Some(1))),
@@ -399,7 +399,7 @@ fn many_lines_with_one_file_all_name_the_first() {
     assert!(
         found
             .iter()
-            .all(|fault| fault.problem == same_file(FileRole::Local, FileRole::Local, Some(1)))
+            .all(|error| error.problem == same_file(FileRole::Local, FileRole::Local, Some(1)))
     );
 }
 
@@ -458,7 +458,7 @@ fn faults_read_like_sentences() {
     );
 }
 
-/// No bytes are a panic, and every fault lies within the text.
+/// No bytes are a panic, and every error lies within the text.
 #[test]
 fn arbitrary_bytes_are_sources_or_faults() {
     const PIECES: [&[u8]; 16] = [
@@ -477,9 +477,9 @@ fn arbitrary_bytes_are_sources_or_faults() {
         if let Err(errors) = Config::parse(&text) {
             let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
             assert!(!errors.first.is_empty());
-            for fault in &errors.first {
-                let line = lines[fault.line as usize - 1];
-                assert!((1..=line.len() + 1).contains(&(fault.column as usize)));
+            for error in &errors.first {
+                let line = lines[error.line as usize - 1];
+                assert!((1..=line.len() + 1).contains(&(error.column as usize)));
             }
         }
         Ok(())

@@ -91,7 +91,7 @@ impl<F> LocalCopy<F> {
         }));
     }
 
-    /// Does the next step of a change. After a fault the copy has to be dropped and opened again, which finishes the
+    /// Does the next step of a change. After an error the copy has to be dropped and opened again, which finishes the
     /// change if it was past its commit point.
     pub fn step_change<S: WriteStore<File = F>>(
         &mut self,

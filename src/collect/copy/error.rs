@@ -60,7 +60,7 @@ impl fmt::Display for FileError {
                 "cannot make durable {}: {error}; it is compared with the server's file and written again",
                 path.display()
             ),
-            FileError::Pointer(path, fault) => write!(f, "{}: {fault}", path.display()),
+            FileError::Pointer(path, error) => write!(f, "{}: {error}", path.display()),
             FileError::Locked(path, pid) => write!(
                 f,
                 "{} is being written by another collector, process {pid}",

@@ -59,7 +59,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         match Pointer::parse(text) {
             Ok(pointer) => Ok(Some(pointer)),
             Err(PointerError::Empty) => Ok(None),
-            Err(fault) => Err(FileError::Pointer(path.to_path_buf(), fault)),
+            Err(error) => Err(FileError::Pointer(path.to_path_buf(), error)),
         }
     }
 

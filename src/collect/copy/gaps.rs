@@ -122,8 +122,8 @@ mod tests {
         disk.write("/l/precious", b"precious");
         disk.link(Path::new("/l/precious"), Path::new("/l/m.gaps"))
             .unwrap();
-        let fault = note(&mut disk, "lost 7:3").unwrap_err().to_string();
-        assert!(fault.ends_with("it has another name, too; move it away"));
+        let error = note(&mut disk, "lost 7:3").unwrap_err().to_string();
+        assert!(error.ends_with("it has another name, too; move it away"));
         assert_eq!(disk.read("/l/precious").unwrap(), b"precious");
         disk.remove("/l/m.gaps");
         note(&mut disk, "lost 7:3").unwrap();

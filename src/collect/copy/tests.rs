@@ -229,11 +229,11 @@ fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
 fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"");
     fixture.disk.set_room(Some(2));
-    let fault = fixture
+    let error = fixture
         .with(|files| copy.append(b"abcd", files))
         .unwrap_err();
     assert!(matches!(
-        fault,
+        error,
         FileError::System {
             operation: "append to",
             ..
@@ -431,8 +431,8 @@ fn a_pointer_that_another_collector_has_written_meanwhile_is_not_gone_by() {
         fixture.with(|files| files.finish_rotation(read, Box::new(pending(9)), nothing)),
     ];
     for opened in opened {
-        let fault = opened.map(drop).unwrap_err().to_string();
-        assert!(fault.contains("another collector has just written it"));
+        let error = opened.map(drop).unwrap_err().to_string();
+        assert!(error.contains("another collector has just written it"));
     }
     assert_eq!(fixture.disk.read("/l/m").unwrap(), b"abc");
     assert_eq!(fixture.pointer(), next);

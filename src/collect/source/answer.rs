@@ -383,7 +383,7 @@ impl<F> Source<F> {
     }
 
     pub(super) fn is_in_trouble_with_files(&self) -> bool {
-        matches!(self.trouble.as_deref(), Some(SourceError::Files(_)))
+        matches!(self.error.as_deref(), Some(SourceError::Files(_)))
     }
 
     /// All is well, which is told if it was not so before.
@@ -391,7 +391,7 @@ impl<F> Source<F> {
         if self.in_error {
             self.tell_state(cx);
         }
-        self.trouble = None;
+        self.error = None;
         self.in_error = false;
     }
 

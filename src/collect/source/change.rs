@@ -62,8 +62,8 @@ impl<F> Source<F> {
                 self.end_change(changed, cx);
                 true
             }
-            Err(fault) => {
-                self.fail(SourceError::Files(fault), cx);
+            Err(error) => {
+                self.fail(SourceError::Files(error), cx);
                 true
             }
         }
@@ -74,7 +74,7 @@ impl<F> Source<F> {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
             Ok(()) => self.heed_failed_syncs(cx),
-            Err(fault) => self.fail(SourceError::Files(fault), cx),
+            Err(error) => self.fail(SourceError::Files(error), cx),
         }
         self.is_changing()
     }
@@ -87,7 +87,7 @@ impl<F> Source<F> {
         while self.is_changing() {
             match self.with_copy(cx, LocalCopy::make_change) {
                 Ok(changed) => self.end_change(changed, cx),
-                Err(fault) => self.fail(SourceError::Files(fault), cx),
+                Err(error) => self.fail(SourceError::Files(error), cx),
             }
         }
     }
@@ -122,7 +122,7 @@ impl<F> Source<F> {
     fn end_change<S: WriteStore<File = F>>(&mut self, changed: Changed, cx: &mut Context<'_, S>) {
         let mut input = match self.tell_change(changed, cx) {
             Ok(input) => input,
-            Err(trouble) => return self.fail(trouble, cx),
+            Err(error) => return self.fail(error, cx),
         };
         if !self.is_in_trouble_with_files() {
             self.recover(cx);

@@ -28,8 +28,8 @@ impl<F> Source<F> {
         if self.checkpoint_at.is_none_or(|at| at > cx.now.mono) {
             return;
         }
-        if let Err(trouble) = self.make_checkpoint(cx) {
-            self.fail(trouble, cx);
+        if let Err(error) = self.make_checkpoint(cx) {
+            self.fail(error, cx);
         }
     }
 

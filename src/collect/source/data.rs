@@ -80,8 +80,8 @@ impl<F> Source<F> {
                 Ok(())
             }
         };
-        if let Err(trouble) = result {
-            return self.fail(trouble, cx);
+        if let Err(error) = result {
+            return self.fail(error, cx);
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
         let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
@@ -185,7 +185,7 @@ impl<F> Source<F> {
             let before = heal.question();
             let taken = match heal.take(receiver, rest, cx.store) {
                 Ok(taken) => taken,
-                Err(trouble) => return (has_moved, Err(trouble)),
+                Err(error) => return (has_moved, Err(error)),
             };
             has_moved |= heal.question() != before;
             if taken == 0 && rest.is_empty() {
@@ -213,10 +213,10 @@ impl<F> Source<F> {
                 Ok(Some(outcome)) => self.end_heal(outcome, cx),
                 Ok(None) if !heal.is_answered() => self.retry_now(cx.now.mono),
                 Ok(None) => {}
-                Err(trouble) => {
+                Err(error) => {
                     let finished = heal.finished().clone();
                     self.end_heal(heal::Outcome::Postponed(finished), cx);
-                    self.fail(trouble, cx);
+                    self.fail(error, cx);
                 }
             }
             return;
@@ -312,8 +312,8 @@ impl<F> Source<F> {
             true => cx.now.mono.plus_ms(FAR_MS),
             false => cx.now.mono,
         };
-        if let Err(fault) = self.leave_stream(cx) {
-            return self.fail(SourceError::Files(fault), cx);
+        if let Err(error) = self.leave_stream(cx) {
+            return self.fail(SourceError::Files(error), cx);
         }
         self.phase = Phase::Waiting { until };
     }
@@ -351,7 +351,7 @@ impl<F> Source<F> {
                 (cx.events)(&self.config, healed);
                 // There is room again, if that was missing.
                 if self.is_in_trouble_with_files() {
-                    self.trouble = None;
+                    self.error = None;
                 }
                 let verified = Event::Verified {
                     path: &path,
@@ -388,8 +388,8 @@ impl<F> Source<F> {
         let result = self.put_on_record(&differs, cx);
         (cx.events)(&self.config, differs);
         self.flawed = true;
-        if let Err(fault) = result {
-            (cx.events)(&self.config, Event::Error(&SourceError::Files(fault)));
+        if let Err(error) = result {
+            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
             self.unrecorded = true;
         }
     }

@@ -20,8 +20,8 @@ impl<F> Source<F> {
             return self.mark_doubt(cx);
         }
         let error = std::io::Error::from_raw_os_error(EIO);
-        let fault = FileError::NotDurable(self.config.local.clone(), error);
-        self.fail(SourceError::Files(fault), cx);
+        let error = FileError::NotDurable(self.config.local.clone(), error);
+        self.fail(SourceError::Files(error), cx);
     }
 
     /// The doubt is to outlive this process, which may end before the next try: first by the quickest way, which needs

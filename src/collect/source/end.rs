@@ -135,8 +135,8 @@ impl<F> Source<F> {
             Some(finding) => self.end_check(finding, cx),
             None => self.compare(buf, cx),
         };
-        if let Err(trouble) = result {
-            self.fail(trouble, cx);
+        if let Err(error) = result {
+            self.fail(error, cx);
         } else if !self.end.has_work() {
             self.retry_now(cx.now.mono);
         }

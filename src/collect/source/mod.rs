@@ -76,7 +76,7 @@ pub struct Source<F> {
     /// it has until it is read again.
     unrecorded: bool,
     /// What is wrong now, as it was reported; `None` while all is well.
-    trouble: Option<Box<SourceError>>,
+    error: Option<Box<SourceError>>,
     /// Whether the status of the server has to say `ERR` because of this source.
     in_error: bool,
 }
@@ -244,7 +244,7 @@ impl<F> Source<F> {
             noted: None,
             flawed: false,
             unrecorded: false,
-            trouble: None,
+            error: None,
             in_error: true,
         }
     }
@@ -292,14 +292,14 @@ impl<F> Source<F> {
     pub fn state(&self) -> State<'_> {
         let inode = self.copy.as_ref().and_then(LocalCopy::inode);
         let size = self.copy.as_ref().map_or(0, LocalCopy::size);
-        match (&self.phase, &self.trouble) {
+        match (&self.phase, &self.error) {
             (Phase::Streaming { frames, .. }, _) => State::Following {
                 inode,
                 size,
                 behind: frames.as_ref().map(|frames| frames.behind(size)),
                 flawed: self.flawed,
             },
-            (_, Some(trouble)) => State::Error(trouble),
+            (_, Some(error)) => State::Error(error),
             (_, None) => State::Connecting,
         }
     }
@@ -341,7 +341,7 @@ impl<F> Source<F> {
                     deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
                 };
             }
-            Err(trouble) => self.fail(trouble, cx),
+            Err(error) => self.fail(error, cx),
         }
     }
 
@@ -391,8 +391,8 @@ impl<F> Source<F> {
                     let Ok(reply) = reply else {
                         return self.fail(SourceError::NotALogServer, cx);
                     };
-                    if let Err(trouble) = self.handle_reply(asked, reply, cx) {
-                        return self.fail(trouble, cx);
+                    if let Err(error) = self.handle_reply(asked, reply, cx) {
+                        return self.fail(error, cx);
                     }
                     if self.is_changing() {
                         return self.keep_for_later(&input[used..]);
@@ -412,7 +412,7 @@ impl<F> Source<F> {
     ) {
         self.make_change(cx);
         let is_in_order = matches!(closed, Closed::ByServer);
-        let trouble = match (&self.phase, closed) {
+        let error = match (&self.phase, closed) {
             (Phase::Waiting { .. }, _) => return,
             (Phase::Inquiring { .. }, _) if is_in_order && self.end.take_end() => {
                 return self.wait_for_work(cx.now.mono);
@@ -432,7 +432,7 @@ impl<F> Source<F> {
             (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
             (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
         };
-        self.fail(trouble, cx);
+        self.fail(error, cx);
     }
 
     /// Closes the local files and opens them again. Where they are not what they were, the connection starts anew.
@@ -456,7 +456,7 @@ impl<F> Source<F> {
                     self.phase = Phase::Waiting { until: cx.now.mono };
                 }
             }
-            Err(fault) => self.fail(SourceError::Files(fault), cx),
+            Err(error) => self.fail(SourceError::Files(error), cx),
         }
     }
 
@@ -477,7 +477,7 @@ impl<F> Source<F> {
         if self.copy.is_none() {
             match self.open_copy(cx) {
                 Ok(copy) => self.copy = Some(copy),
-                Err(fault) => return self.fail(SourceError::Files(fault), cx),
+                Err(error) => return self.fail(SourceError::Files(error), cx),
             }
         }
         self.phase = Phase::Connecting {
@@ -532,14 +532,14 @@ impl<F> Source<F> {
     ///
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
-    fn fail<S: WriteStore<File = F>>(&mut self, trouble: SourceError, cx: &mut Context<'_, S>) {
-        if !matches!(trouble, SourceError::AskAgain) {
+    fn fail<S: WriteStore<File = F>>(&mut self, error: SourceError, cx: &mut Context<'_, S>) {
+        if !matches!(error, SourceError::AskAgain) {
             self.note_unanswered();
         }
         self.afterwards = None;
-        let trouble = self.abandon(cx).err().map_or(trouble, SourceError::Files);
+        let error = self.abandon(cx).err().map_or(error, SourceError::Files);
         let good = match self.phase {
-            _ if matches!(trouble, SourceError::AskAgain) => true,
+            _ if matches!(error, SourceError::AskAgain) => true,
             Phase::Streaming {
                 since,
                 brought_something,
@@ -549,7 +549,7 @@ impl<F> Source<F> {
                 if lasted {
                     self.backoff.reset();
                 }
-                trouble.is_ordinary() && (brought_something || lasted)
+                error.is_ordinary() && (brought_something || lasted)
             }
             _ => false,
         };
@@ -565,26 +565,23 @@ impl<F> Source<F> {
         if good {
             return;
         }
-        if let SourceError::Files(fault) = &trouble {
+        if let SourceError::Files(error) = &error {
             self.note_failed_syncs(cx);
             // What the files hold now is found out anew.
             let was_open = self.copy.take().is_some();
             self.end = DoubtfulEnd::default();
             self.checkpoint_at = None;
-            self.is_suspect |= fault.casts_doubt();
+            self.is_suspect |= error.casts_doubt();
             if self.is_suspect {
                 self.note_doubt(was_open, cx);
             }
         }
         self.in_error = true;
-        let known = self
-            .trouble
-            .as_ref()
-            .is_some_and(|old| old.is_like(&trouble));
+        let known = self.error.as_ref().is_some_and(|old| old.is_like(&error));
         if !known {
-            (cx.events)(&self.config, Event::Error(&trouble));
+            (cx.events)(&self.config, Event::Error(&error));
         }
-        self.trouble = Some(Box::new(trouble));
+        self.error = Some(Box::new(error));
     }
 }
 

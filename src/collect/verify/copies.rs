@@ -155,8 +155,8 @@ impl<F> Held<F> {
             return Err(failed(error));
         }
         let generation = match &pointer {
-            Some(record) => Generation::read(record, &stat).map_err(|fault| {
-                Verdict::Unreadable(FileError::Pointer(config.pointer.clone(), fault))
+            Some(record) => Generation::read(record, &stat).map_err(|error| {
+                Verdict::Unreadable(FileError::Pointer(config.pointer.clone(), error))
             })?,
             None => None,
         };
@@ -219,7 +219,7 @@ impl Generation {
         let pointer = match Pointer::parse(record) {
             Ok(pointer) => pointer,
             Err(PointerError::Empty) => return Ok(None),
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         };
         Ok(Some(match &pointer.pending {
             Some(pending) if pending.local.inode == stat.id.inode => Generation {

@@ -129,7 +129,7 @@ impl Exchange {
 
     /// The connection is gone, or could not be made.
     pub fn closed(&self, closed: Closed) -> Verdict {
-        let trouble = match (&self.state, closed) {
+        let error = match (&self.state, closed) {
             (_, Closed::NoAddress) => return Verdict::NoAddress,
             (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
             (State::Asking { .. }, _) => return refused_silently(),
@@ -137,7 +137,7 @@ impl Exchange {
             (_, Closed::ByServer) => SourceError::ClosedByServer,
             (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
         };
-        Verdict::Unreachable(trouble)
+        Verdict::Unreachable(error)
     }
 
     /// Takes bytes from the front of `input` and tells how many and what they say. To be called again with the rest,

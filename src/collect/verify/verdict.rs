@@ -131,11 +131,11 @@ impl fmt::Display for Verdict {
             Verdict::Unsteady => {
                 f.write_str("UNVERIFIABLE the files changed while they were compared")
             }
-            Verdict::Unreachable(trouble) => write!(f, "UNREACHABLE {trouble}"),
+            Verdict::Unreachable(error) => write!(f, "UNREACHABLE {error}"),
             Verdict::NoAddress => f.write_str("UNREACHABLE its name has no address"),
             Verdict::Refused { why, .. } => write!(f, "REFUSED {why}"),
             Verdict::Missing => f.write_str("MISSING there is no local copy"),
-            Verdict::Unreadable(fault) => write!(f, "UNREADABLE {fault}"),
+            Verdict::Unreadable(error) => write!(f, "UNREADABLE {error}"),
         }
     }
 }

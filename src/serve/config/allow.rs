@@ -239,8 +239,8 @@ mod tests {
             " ::1",
             "/8",
         ] {
-            let fault = Network::parse(text.as_bytes());
-            assert_eq!(fault, Err(NetworkError::NotAnAddress), "{text}");
+            let error = Network::parse(text.as_bytes());
+            assert_eq!(error, Err(NetworkError::NotAnAddress), "{text}");
         }
         for text in [
             "10.0.0.0/",
@@ -252,8 +252,8 @@ mod tests {
             "::/129",
             "::/999999",
         ] {
-            let fault = Network::parse(text.as_bytes());
-            assert_eq!(fault, Err(NetworkError::BadPrefix), "{text}");
+            let error = Network::parse(text.as_bytes());
+            assert_eq!(error, Err(NetworkError::BadPrefix), "{text}");
         }
         assert_eq!(Network::parse(b"\xff"), Err(NetworkError::NotAnAddress));
     }

@@ -17,11 +17,11 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     pub(super) fn new(mut list: Vec<ConfigError>) -> ConfigErrors {
-        list.sort_by_key(|fault| (fault.line, fault.column));
+        list.sort_by_key(|error| (error.line, error.column));
         ConfigErrors { list }
     }
 
-    /// The faults, first things first.
+    /// The errors, first things first.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.list.iter()
     }
@@ -49,11 +49,11 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.list
             .iter()
-            .try_for_each(|fault| writeln!(f, "{fault}"))
+            .try_for_each(|error| writeln!(f, "{error}"))
     }
 }
 
-/// One fault with its place. Shown as `LINE:COLUMN: what is wrong`; the caller puts `FILE:` in front.
+/// One error with its place. Shown as `LINE:COLUMN: what is wrong`; the caller puts `FILE:` in front.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// The first line is 1.
@@ -72,7 +72,7 @@ impl fmt::Display for ConfigError {
 
 impl Place {
     /// Something is wrong here.
-    pub(super) fn fault(self, what: What) -> ConfigError {
+    pub(super) fn error(self, what: What) -> ConfigError {
         ConfigError {
             line: self.line,
             column: self.column,
@@ -204,7 +204,7 @@ impl fmt::Display for What {
             What::Clients => {
                 return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
             }
-            What::Network(fault) => return fault.fmt(f),
+            What::Network(error) => return error.fmt(f),
             What::PathNotAbsolute => "the path of a log must begin with /",
             What::PathIsDirectory => "the path of a log must not end in /",
             What::PathTooLong => {
@@ -213,7 +213,7 @@ impl fmt::Display for What {
             What::PathHasBlank => {
                 "a path with a blank or a control character cannot be requested over the protocol"
             }
-            What::Pattern(fault) => return fault.fmt(f),
+            What::Pattern(error) => return error.fmt(f),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! string = "'" ... "'" | "q" delimiter ... delimiter      \\ and \' (\delimiter) are escapes, nothing else is
 //!        | '"' ... '"' | "qq" delimiter ... delimiter     \t \n \r \xN \xNN, and \ before any byte that is no
-//!                                                         letter or digit; $name and @name are faults
+//!                                                         letter or digit; $name and @name are errors
 //! number = [ "-" ] ( DIGITS [ "." [ DIGITS ] ] | "." DIGITS )     underscores within; no leading zero before a digit
 //! ```
 //! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the line it begins on: Perl
@@ -71,7 +71,7 @@ impl Value {
 
 /// Reads a string or a number; `None`, and nothing taken, if neither comes next.
 ///
-/// After a fault the reader stands behind the string or number, or at the end of the line that leaves a string open.
+/// After an error the reader stands behind the string or number, or at the end of the line that leaves a string open.
 pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigError> {
     let place = text.place();
     let value = if let Some(quotes) = Quotes::open(text) {
@@ -109,22 +109,22 @@ impl Quotes {
         })
     }
 
-    /// Reads up to and including the closing quote. A string is read to its end even after a fault, which is then
+    /// Reads up to and including the closing quote. A string is read to its end even after an error, which is then
     /// the first one.
     fn read(&self, text: &mut Text<'_>, start: Place) -> Result<Vec<u8>, ConfigError> {
         let mut out = Vec::new();
         let mut depth: u32 = 0;
-        let mut fault = None;
+        let mut error = None;
         loop {
             let place = text.place();
             let Some(byte) = text.peek().filter(|&byte| byte != b'\n') else {
-                return Err(start.fault(What::QuoteOpen));
+                return Err(start.error(What::QuoteOpen));
             };
             text.bump();
             if byte == b'\\' {
                 match self.escape(text) {
                     Some(byte) => out.push(byte),
-                    None => _ = fault.get_or_insert(place.fault(What::UnknownEscape)),
+                    None => _ = error.get_or_insert(place.error(What::UnknownEscape)),
                 }
                 continue;
             }
@@ -136,11 +136,11 @@ impl Quotes {
             } else if byte == self.open {
                 depth = depth.saturating_add(1);
             } else if self.is_double && begins_variable(byte, text.peek()) {
-                fault.get_or_insert(place.fault(What::Interpolation));
+                error.get_or_insert(place.error(What::Interpolation));
             }
             out.push(byte);
         }
-        fault.map_or(Ok(out), Err)
+        error.map_or(Ok(out), Err)
     }
 
     /// What a backslash and the bytes behind it stand for; `None` for an escape that is not known.
@@ -222,13 +222,13 @@ fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
         .iter()
         .any(|&byte| is_word_start(byte) && byte != b'_')
     {
-        return Err(place.fault(What::BadNumber));
+        return Err(place.error(What::BadNumber));
     }
     if dots > 1 {
-        return Err(place.fault(What::BareAddress));
+        return Err(place.error(What::BareAddress));
     }
     if matches!(written, [b'0', b'0'..=b'9' | b'_', ..]) {
-        return Err(place.fault(What::Octal));
+        return Err(place.error(What::Octal));
     }
     digits.extend(written.iter().filter(|&&byte| byte != b'_'));
     Ok(digits)

@@ -24,7 +24,7 @@ pub(super) enum Assignment {
 }
 
 impl Config {
-    /// Does what an assignment says as far as it makes sense, and calls `note` with every fault.
+    /// Does what an assignment says as far as it makes sense, and calls `note` with every error.
     pub(super) fn assign(&mut self, assignment: Assignment, note: &mut dyn FnMut(ConfigError)) {
         match assignment {
             Assignment::Scalar(scalar, Literal { place, value }) => {
@@ -95,13 +95,13 @@ impl Config {
     }
 }
 
-/// What was found sound; a fault is noted instead.
+/// What was found sound; an error is noted instead.
 fn sound<T>(
     checked: Result<T, What>,
     place: Place,
     note: &mut dyn FnMut(ConfigError),
 ) -> Option<T> {
-    checked.map_err(|what| note(place.fault(what))).ok()
+    checked.map_err(|what| note(place.error(what))).ok()
 }
 
 /// A file that a request line can ask for.

@@ -1,4 +1,4 @@
-//! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every fault with its place
+//! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every error with its place
 //! out. Pure: whoever calls has read the file.
 //!
 //! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal` reads strings

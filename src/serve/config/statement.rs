@@ -21,7 +21,7 @@
 //! A later assignment replaces an earlier one; apart from that the order means nothing. Strings and numbers: see
 //! [`literal`](super::literal).
 //!
-//! A statement with a fault is left at the next `;`, or in front of a variable that begins a line, where a `;` has
+//! A statement with an error is left at the next `;`, or in front of a variable that begins a line, where a `;` has
 //! most likely been forgotten.
 
 use super::Config;
@@ -65,8 +65,8 @@ impl<'t> Parser<'t> {
                 return;
             }
             let start = self.text.place();
-            if let Err(fault) = self.statement() {
-                note(&mut self.errors, fault);
+            if let Err(error) = self.statement() {
+                note(&mut self.errors, error);
                 self.skip_statement(start);
             }
         }
@@ -77,28 +77,28 @@ impl<'t> Parser<'t> {
             || matches!(self.peek_word(), b"__END__" | b"__DATA__")
     }
 
-    /// Takes one statement with its `;`. A fault of form comes back; the meaning is looked at only when the form is
-    /// right, and its faults are noted.
+    /// Takes one statement with its `;`. An error of form comes back; the meaning is looked at only when the form is
+    /// right, and its errors are noted.
     fn statement(&mut self) -> Result<(), ConfigError> {
         let assignment = match (self.peek_word(), self.text.peek()) {
             (b"use" | b"no" | b"package" | b"require", _) => return self.pragma(),
             (b"our" | b"my", _) => self.declaration()?,
             (_, Some(b'$' | b'%')) => Some(self.assignment()?),
             _ if literal(&mut self.text)?.is_some() => None,
-            _ => return Err(self.text.place().fault(What::NotUnderstood)),
+            _ => return Err(self.text.place().error(What::NotUnderstood)),
         };
         self.end_of_statement()?;
         if let Some(assignment) = assignment {
             let errors = &mut self.errors;
             self.config
-                .assign(assignment, &mut |fault| note(errors, fault));
+                .assign(assignment, &mut |error| note(errors, error));
         }
         Ok(())
     }
 
     /// Takes the `;`, which the last statement of a file can do without.
     fn end_of_statement(&mut self) -> Result<(), ConfigError> {
-        let missing = self.text.place().fault(What::SemicolonMissing);
+        let missing = self.text.place().error(What::SemicolonMissing);
         self.text.skip_blanks();
         if self.text.eat(b";") || self.at_end() {
             Ok(())
@@ -112,7 +112,7 @@ impl<'t> Parser<'t> {
         if self.skip_statement(start) {
             Ok(())
         } else {
-            Err(start.fault(What::PragmaOpen))
+            Err(start.error(What::PragmaOpen))
         }
     }
 
@@ -121,7 +121,7 @@ impl<'t> Parser<'t> {
         self.text.skip_blanks();
         let start = self.text;
         if let Variable::Element(_) = self.variable()? {
-            return Err(start.place().fault(What::DeclaredElement));
+            return Err(start.place().error(What::DeclaredElement));
         }
         self.text.skip_blanks();
         if self.text.peek() == Some(b';') || self.at_end() {
@@ -154,14 +154,14 @@ impl<'t> Parser<'t> {
         let place = self.text.place();
         let sigil = self.text.peek().filter(|byte| b"$%".contains(byte));
         let Some(sigil) = sigil else {
-            return Err(place.fault(What::VariableExpected));
+            return Err(place.error(What::VariableExpected));
         };
         self.text.bump();
         let word = take_name(&mut self.text);
         if word.is_empty() {
-            return Err(place.fault(What::VariableExpected));
+            return Err(place.error(What::VariableExpected));
         }
-        let name = Name::from_word(word).ok_or_else(|| place.fault(What::unknown_name(word)))?;
+        let name = Name::from_word(word).ok_or_else(|| place.error(What::unknown_name(word)))?;
         let mut behind = self.text;
         behind.skip_blanks();
         let is_element = behind.peek() == Some(b'{');
@@ -169,8 +169,8 @@ impl<'t> Parser<'t> {
             (b'%', Name::Hash(hash), false) => Ok(Variable::Whole(hash)),
             (b'$', Name::Hash(hash), true) => Ok(Variable::Element(hash)),
             (b'$', Name::Scalar(scalar), false) => Ok(Variable::Scalar(scalar)),
-            (_, Name::Hash(hash), _) => Err(place.fault(What::IsHash(hash))),
-            (_, Name::Scalar(scalar), _) => Err(place.fault(What::IsScalar(scalar))),
+            (_, Name::Hash(hash), _) => Err(place.error(What::IsHash(hash))),
+            (_, Name::Scalar(scalar), _) => Err(place.error(What::IsScalar(scalar))),
         }
     }
 
@@ -182,13 +182,13 @@ impl<'t> Parser<'t> {
         let place = self.text.place();
         let key = match literal(&mut self.text)? {
             Some(key) => key,
-            None => word_as_text(self.text.word(), place).ok_or(place.fault(What::KeyExpected))?,
+            None => word_as_text(self.text.word(), place).ok_or(place.error(What::KeyExpected))?,
         };
         self.text.skip_blanks();
         if self.text.eat(b"}") {
             Ok(key)
         } else {
-            Err(self.text.place().fault(What::BraceExpected))
+            Err(self.text.place().error(What::BraceExpected))
         }
     }
 
@@ -197,7 +197,7 @@ impl<'t> Parser<'t> {
         if self.text.eat(b"=") {
             Ok(())
         } else {
-            Err(self.text.place().fault(What::EqualsExpected))
+            Err(self.text.place().error(What::EqualsExpected))
         }
     }
 
@@ -213,8 +213,8 @@ impl<'t> Parser<'t> {
                 place,
                 value: Value::Undef,
             }),
-            ([], Some(b'$' | b'@' | b'%')) => Err(place.fault(What::VariableAsValue)),
-            _ => Err(place.fault(What::ValueExpected)),
+            ([], Some(b'$' | b'@' | b'%')) => Err(place.error(What::VariableAsValue)),
+            _ => Err(place.error(What::ValueExpected)),
         }
     }
 
@@ -223,20 +223,20 @@ impl<'t> Parser<'t> {
         self.text.skip_blanks();
         let start = self.text.place();
         if !self.text.eat(b"(") {
-            return Err(start.fault(What::ListExpected));
+            return Err(start.error(What::ListExpected));
         }
         let mut items = Vec::new();
         self.text.skip_blanks();
         while !self.text.eat(b")") {
             items.push(self.item()?);
             if !self.eat_separators() && self.text.peek() != Some(b')') {
-                return Err(self.text.place().fault(What::SeparatorExpected));
+                return Err(self.text.place().error(What::SeparatorExpected));
             }
         }
         if items.len().is_multiple_of(2) {
             Ok(items)
         } else {
-            Err(start.fault(What::OddList))
+            Err(start.error(What::OddList))
         }
     }
 
@@ -291,10 +291,10 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Keeps a fault if there is room.
-fn note(errors: &mut Vec<ConfigError>, fault: ConfigError) {
+/// Keeps an error if there is room.
+fn note(errors: &mut Vec<ConfigError>, error: ConfigError) {
     if errors.len() < CONFIG_FAULTS_MAX {
-        errors.push(fault);
+        errors.push(error);
     }
 }
 

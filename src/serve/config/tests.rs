@@ -14,13 +14,13 @@ fn parsed(text: impl AsRef<[u8]>) -> Config {
     })
 }
 
-/// The faults of a text as (line, column, what).
+/// The errors of a text as (line, column, what).
 fn errors(text: impl AsRef<[u8]>) -> Vec<(u32, u32, What)> {
     let text = text.as_ref();
     match Config::parse(text) {
         Ok(_) => panic!("no fault in {}", text.escape_ascii()),
         Err(errors) => {
-            let tuple = |fault: ConfigError| (fault.line, fault.column, fault.what);
+            let tuple = |error: ConfigError| (error.line, error.column, error.what);
             errors.into_iter().map(tuple).collect()
         }
     }
@@ -397,7 +397,7 @@ fn the_order_of_different_settings_means_nothing() {
 
 // What is wrong, and where.
 
-/// One faulty text for each fault of form, with its place.
+/// One faulty text for each error of form, with its place.
 fn faults_of_form() -> Vec<(&'static str, u32, u32, What)> {
     vec![
         ("print 'hello';", 1, 1, What::NotUnderstood),
@@ -510,7 +510,7 @@ fn faults_of_form() -> Vec<(&'static str, u32, u32, What)> {
     ]
 }
 
-/// One faulty text for each fault of meaning, with its place.
+/// One faulty text for each error of meaning, with its place.
 fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
     let not_an_address = || What::Network(NetworkError::NotAnAddress);
     vec![
@@ -818,15 +818,15 @@ fn random_tokens_never_panic_and_faults_stay_within_the_text() {
                 faulty += 1;
                 let lines: Vec<&str> = text.split('\n').collect();
                 assert!((1..=CONFIG_FAULTS_MAX).contains(&errors.iter().count()));
-                for fault in &errors {
-                    let line = lines.get(fault.line as usize - 1);
+                for error in &errors {
+                    let line = lines.get(error.line as usize - 1);
                     let len = line.expect("the line exists").chars().count() as u32;
-                    assert!((1..=len + 1).contains(&fault.column), "{fault} in {text:?}");
+                    assert!((1..=len + 1).contains(&error.column), "{error} in {text:?}");
                 }
                 assert!(
                     errors
                         .iter()
-                        .is_sorted_by_key(|fault| (fault.line, fault.column))
+                        .is_sorted_by_key(|error| (error.line, error.column))
                 );
             }
         }

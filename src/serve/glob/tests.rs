@@ -211,7 +211,7 @@ fn random_pieces_never_panic_and_stay_absolute() {
 /// The patterns of a text, written out: literal steps as they are, wild ones in angle brackets.
 fn expanded(text: &str) -> Vec<String> {
     let patterns =
-        Patterns::parse(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        Patterns::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
     let show = |step: &Step| match step {
         Step::Literal(name) => format!("/{}", name.escape_ascii()),
         Step::Wild(name) => format!("/<{}>", name.escape_ascii()),
@@ -288,7 +288,7 @@ fn components_are_split_and_plain_neighbours_joined() {
 
 #[test]
 fn what_is_no_pattern_is_named() {
-    for (text, fault) in [
+    for (text, error) in [
         ("a.*", PatternError::NotAbsolute),
         ("/a b", PatternError::NotAbsolute),
         ("~/a", PatternError::NotAbsolute),
@@ -309,8 +309,8 @@ fn what_is_no_pattern_is_named() {
         ("\"/a'", PatternError::QuoteOpen),
         ("/a\0", PatternError::Nul),
     ] {
-        assert_eq!(Patterns::parse(text.as_bytes()), Err(fault), "{text}");
-        assert!(fault.to_string().len() > 20);
+        assert_eq!(Patterns::parse(text.as_bytes()), Err(error), "{text}");
+        assert!(error.to_string().len() > 20);
     }
 }
 

@@ -355,7 +355,7 @@ fn no_truncation_is_a_record() {
                     assert!(length <= word + 1, "{length}");
                     assert!(cut.classic && cut.boot.is_none() && cut.pending.is_none());
                 }
-                Err(fault) => assert_ne!(fault, PointerError::Empty, "{length}"),
+                Err(error) => assert_ne!(error, PointerError::Empty, "{length}"),
             }
         }
     }
