@@ -174,12 +174,12 @@ pub const SILENT_CLOSES_MAX: u8 = 2;
 /// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
-/// Generations that a server may name within [`NEXTS_PERIOD_MS`], be there bytes between them or not. Each costs some
+/// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them or not. Each costs some
 /// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
-pub const NEXTS_IN_A_ROW_MAX: u16 = 2 * CANDIDATES_MAX as u16;
+pub const GENERATIONS_PER_PERIOD_MAX: u16 = 2 * CANDIDATES_MAX as u16;
 
 /// How long generations that were named are counted together.
-pub const NEXTS_PERIOD_MS: u64 = 10_000;
+pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
 
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
@@ -190,7 +190,7 @@ pub const LOOKUP_NEWS_MS: u64 = 50;
 /// Longest host name in a configuration: the most that the domain name system can carry.
 pub const HOST_NAME_MAX_LEN: usize = 253;
 
-const _: () = assert!(NEXTS_IN_A_ROW_MAX as usize > CANDIDATES_MAX);
+const _: () = assert!(GENERATIONS_PER_PERIOD_MAX as usize > CANDIDATES_MAX);
 
 // The collector's finished copies.
 

@@ -102,8 +102,8 @@ fn the_limits_of_version_2_are_the_ones_in_force() {
         ),
         format!(
             "| generations over one connection in {} s | {} |",
-            limits::NEXTS_PERIOD_MS / 1_000,
-            limits::NEXTS_IN_A_ROW_MAX
+            limits::GENERATIONS_PERIOD_MS / 1_000,
+            limits::GENERATIONS_PER_PERIOD_MAX
         ),
         format!(
             "| finished copies that wait to be verified, for one source | {} |",

@@ -12,7 +12,7 @@ use super::stage::Stage;
 use crate::limits::PATH_MAX_LEN;
 
 /// The running pair.
-pub struct Couple {
+pub struct Daemons {
     relay: Rc<Relay>,
     copy_dir: PathBuf,
     copy: PathBuf,
@@ -25,7 +25,7 @@ const COPY_DIR: &str = "copy";
 const STATUS_DIR: &str = "snmp";
 const POINTER: &str = "pointer";
 
-impl Couple {
+impl Daemons {
     /// Starts a server for `log` and a collector that copies it to a file of the same name. `rotated` is what the
     /// glob of its rotated files puts behind its name, if it has any; `cut_after` so many bytes the link breaks.
     pub fn start(
@@ -33,7 +33,7 @@ impl Couple {
         log: &Path,
         rotated: Option<&str>,
         cut_after: Option<u64>,
-    ) -> Result<Couple, Failure> {
+    ) -> Result<Daemons, Failure> {
         check_name(log, rotated.is_some())?;
         let copy_dir = stage.dir().join(COPY_DIR);
         fs::create_dir(&copy_dir).map_err(Failure::system("create the copy's directory"))?;
@@ -53,7 +53,7 @@ impl Couple {
         // It tries again fast and gives up waiting fast: nobody is to wait for it here.
         let args = ["-r", "0.2", "-w", "0.5", STATUS_DIR, COLLECTOR_CONFIG];
         stage.start("fetch_logs", &args, |_| Some(()))?;
-        Ok(Couple {
+        Ok(Daemons {
             relay: Rc::new(relay),
             copy: copy_dir.join(name),
             copy_dir,

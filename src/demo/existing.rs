@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::compare::{Generation, Naming, Pair, generations};
-use super::daemons::Couple;
+use super::daemons::Daemons;
 use super::failure::Failure;
 use super::log::size_of;
 use super::reading;
@@ -32,11 +32,11 @@ pub fn play(stage: &mut Stage, path: &Path) -> Result<Vec<Pair>, Failure> {
         Look::Bold,
         "A server and a collector at work: FILE is copied, and only read.",
     )?;
-    let couple = start(stage, &log)?;
-    cut(stage, &log, &couple)?;
-    mend(stage, &log, &couple)?;
-    let size = watch(stage, &log, &couple)?;
-    let pairs = compare(stage, &log, &couple, size)?;
+    let daemons = start(stage, &log)?;
+    cut(stage, &log, &daemons)?;
+    mend(stage, &log, &daemons)?;
+    let size = watch(stage, &log, &daemons)?;
+    let pairs = compare(stage, &log, &daemons, size)?;
     log.check()?;
     Ok(pairs)
 }
@@ -104,12 +104,12 @@ impl Existing {
 }
 
 /// Starts both; the link breaks by itself half-way through the log.
-fn start(stage: &mut Stage, log: &Existing) -> Result<Couple, Failure> {
+fn start(stage: &mut Stage, log: &Existing) -> Result<Daemons, Failure> {
     // A short log is over before the answer is: that link is cut by hand.
     let cut_after = Some(log.first_size / 2).filter(|half| *half > SHORT_LEN);
-    let couple = Couple::start(stage, &log.path, None, cut_after)?;
-    let (path, copy) = (log.path.clone(), couple.copy().to_path_buf());
-    let relay = Rc::clone(couple.relay());
+    let daemons = Daemons::start(stage, &log.path, None, cut_after)?;
+    let (path, copy) = (log.path.clone(), daemons.copy().to_path_buf());
+    let relay = Rc::clone(daemons.relay());
     stage.show(move || Gauge {
         log: size_of(&path).unwrap_or(0),
         copy: size_of(&copy).unwrap_or(0),
@@ -122,11 +122,11 @@ fn start(stage: &mut Stage, log: &Existing) -> Result<Couple, Failure> {
         Grouped(log.first_size),
         log.name(),
     ))?;
-    Ok(couple)
+    Ok(daemons)
 }
 
-fn cut(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<(), Failure> {
-    let (relay, copy) = (couple.relay(), couple.copy());
+fn cut(stage: &mut Stage, log: &Existing, daemons: &Daemons) -> Result<(), Failure> {
+    let (relay, copy) = (daemons.relay(), daemons.copy());
     let is_complete = || fs::metadata(copy).is_ok_and(|copy| copy.len() >= log.first_size);
     stage.wait("the log to be copied", |_| !relay.is_up() || is_complete())?;
     relay.cut();
@@ -140,10 +140,10 @@ fn cut(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<(), Failure
     ))
 }
 
-fn mend(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<(), Failure> {
-    couple.relay().mend();
+fn mend(stage: &mut Stage, log: &Existing, daemons: &Daemons) -> Result<(), Failure> {
+    daemons.relay().mend();
     stage.screen.event("connection back")?;
-    wait_for_bytes(stage, log, couple, log.first_size)?;
+    wait_for_bytes(stage, log, daemons, log.first_size)?;
     stage.screen.event(format_args!(
         "the collector went on at that byte: {} bytes copied",
         Grouped(log.first_size)
@@ -151,10 +151,10 @@ fn mend(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<(), Failur
 }
 
 /// Gives others time to write to the log; tells its size in the end, which the copy then has.
-fn watch(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<u64, Failure> {
+fn watch(stage: &mut Stage, log: &Existing, daemons: &Daemons) -> Result<u64, Failure> {
     stage.pause(WATCH)?;
     let size = log.size()?;
-    wait_for_bytes(stage, log, couple, size)?;
+    wait_for_bytes(stage, log, daemons, size)?;
     let seconds = WATCH.as_secs();
     match size.saturating_sub(log.first_size) {
         0 => stage.screen.event(format_args!(
@@ -171,7 +171,7 @@ fn watch(stage: &mut Stage, log: &Existing, couple: &Couple) -> Result<u64, Fail
 fn compare(
     stage: &mut Stage,
     log: &Existing,
-    couple: &Couple,
+    daemons: &Daemons,
     bytes: u64,
 ) -> Result<Vec<Pair>, Failure> {
     let of_log = Generation {
@@ -181,7 +181,7 @@ fn compare(
     };
     let name = log.path.file_name().unwrap_or_default();
     // More than one file would say that the collector did not go on with the first.
-    let mut of_copy = generations(couple.copy_dir(), name, Naming::Stamped).map_err(reading())?;
+    let mut of_copy = generations(daemons.copy_dir(), name, Naming::Stamped).map_err(reading())?;
     if let Some(live) = of_copy.last_mut() {
         live.bytes = bytes;
     }
@@ -196,10 +196,10 @@ fn compare(
 fn wait_for_bytes(
     stage: &mut Stage,
     log: &Existing,
-    couple: &Couple,
+    daemons: &Daemons,
     bytes: u64,
 ) -> Result<(), Failure> {
-    let copy = couple.copy();
+    let copy = daemons.copy();
     stage
         .wait("the copy to be complete", |_| {
             fs::metadata(copy).is_ok_and(|copy| copy.len() >= bytes)

@@ -3,7 +3,7 @@
 //!
 //! This file tells the story; `existing` tells the shorter one of a log that is there already. Server and collector
 //! are processes of their own (`processes`), joined by a link that the demo can cut (`relay`). What is shown goes
-//! through `screen`, and what has to go in the end belongs to `belongings`.
+//! through `screen`, and what has to go in the end belongs to `scratch`.
 
 mod compare;
 mod daemons;
@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use self::compare::{Generation, Naming, Pair, are_identical, generations};
-use self::daemons::Couple;
+use self::daemons::Daemons;
 pub use self::failure::Failure;
 use self::latency::{Latencies, Ms};
 use self::log::{LIVE, Log, size_of};
@@ -62,7 +62,7 @@ const SCENE_PAUSE: Duration = Duration::from_millis(400);
 struct Play<'a> {
     stage: &'a mut Stage,
     log: Log,
-    couple: Couple,
+    daemons: Daemons,
 }
 
 fn play(stage: &mut Stage) -> Result<Vec<Pair>, Failure> {
@@ -72,8 +72,12 @@ fn play(stage: &mut Stage) -> Result<Vec<Pair>, Failure> {
     )?;
     let mut log = Log::create(&stage.dir().join("log")).map_err(writing())?;
     log.append(OLD_LINES).map_err(writing())?;
-    let couple = Couple::start(stage, &log.path(), Some(".*[0-9]"), None)?;
-    let mut play = Play { stage, log, couple };
+    let daemons = Daemons::start(stage, &log.path(), Some(".*[0-9]"), None)?;
+    let mut play = Play {
+        stage,
+        log,
+        daemons,
+    };
     play.first_contact()?;
     play.single_lines("lines appended")?;
     play.rotation()?;
@@ -86,8 +90,11 @@ fn play(stage: &mut Stage) -> Result<Vec<Pair>, Failure> {
 
 impl Play<'_> {
     fn first_contact(&mut self) -> Result<(), Failure> {
-        let (log_dir, copy_dir) = (self.log.dir().to_owned(), self.couple.copy_dir().to_owned());
-        let relay = Rc::clone(self.couple.relay());
+        let (log_dir, copy_dir) = (
+            self.log.dir().to_owned(),
+            self.daemons.copy_dir().to_owned(),
+        );
+        let relay = Rc::clone(self.daemons.relay());
         self.stage.show(move || Gauge {
             log: total(&log_dir, Naming::Numbered),
             copy: total(&copy_dir, Naming::Stamped),
@@ -109,7 +116,7 @@ impl Play<'_> {
             let began = Instant::now();
             self.log.append(1).map_err(writing())?;
             let size = self.log.size().map_err(writing())?;
-            let copy = self.couple.copy();
+            let copy = self.daemons.copy();
             self.stage.measure("a line to reach the copy", began, |_| {
                 size_of(copy).is_ok_and(|copied| copied >= size)
             })?;
@@ -145,7 +152,7 @@ impl Play<'_> {
     fn cut(&mut self) -> Result<(), Failure> {
         self.stage.pause(SCENE_PAUSE)?;
         let before = self.log.size().map_err(writing())?;
-        let relay = self.couple.relay();
+        let relay = self.daemons.relay();
         relay.cut_after(CUT_AFTER);
         self.log.append(BURST_LINES).map_err(writing())?;
         self.stage
@@ -168,10 +175,10 @@ impl Play<'_> {
             "rotated again meanwhile: {LIVE} -> {LIVE}.1 -> {LIVE}.2;\n\
              {LATE_LINES} late lines into {LIVE}.1, {OLD_LINES} lines into the new {LIVE}"
         ))?;
-        let couple = &self.couple;
+        let daemons = &self.daemons;
         self.stage
-            .wait("the collector to notice the outage", |_| !couple.is_ok())?;
-        let stopped = stopped_at(self.couple.copy()).map_err(reading())?;
+            .wait("the collector to notice the outage", |_| !daemons.is_ok())?;
+        let stopped = stopped_at(self.daemons.copy()).map_err(reading())?;
         self.stage.screen.event(format_args!(
             "the collector notices: SNMP status ERR; its copy ends\n{}, at byte {}",
             stopped.place,
@@ -180,12 +187,12 @@ impl Play<'_> {
     }
 
     fn mend(&mut self) -> Result<(), Failure> {
-        self.couple.relay().mend();
+        self.daemons.relay().mend();
         self.stage.screen.event("connection back")?;
         self.wait_for_copies()?;
-        let couple = &self.couple;
+        let daemons = &self.daemons;
         self.stage
-            .wait("the collector's status to be OK", |_| couple.is_ok())?;
+            .wait("the collector's status to be OK", |_| daemons.is_ok())?;
         self.stage.screen.event(format_args!(
             "the collector went on at that byte, finished {LIVE}.1, renamed its\n\
              copy again and copied the new {LIVE}; SNMP status OK"
@@ -202,7 +209,7 @@ impl Play<'_> {
 
     /// Waits until the copy has as many files as the log, of the same sizes.
     fn wait_for_copies(&mut self) -> Result<(), Failure> {
-        let (log, copy) = (self.log.dir(), self.couple.copy_dir());
+        let (log, copy) = (self.log.dir(), self.daemons.copy_dir());
         let sizes = |dir: &Path, naming| -> io::Result<Vec<u64>> {
             let all = generations(dir, LIVE.as_ref(), naming)?;
             Ok(all.iter().map(|one| one.bytes).collect())
@@ -215,7 +222,7 @@ impl Play<'_> {
     }
 
     fn copies(&self) -> io::Result<Vec<Generation>> {
-        generations(self.couple.copy_dir(), LIVE.as_ref(), Naming::Stamped)
+        generations(self.daemons.copy_dir(), LIVE.as_ref(), Naming::Stamped)
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use super::failure::Failure;
-use super::scratch::Belongings;
+use super::scratch::Scratch;
 use crate::wire::escape::OneLine;
 
-/// A process and what it says. It belongs to the [`Belongings`] that it was started with and ends with them.
+/// A process and what it says. It belongs to the [`Scratch`] that it was started with and ends with them.
 pub struct Process {
     name: &'static str,
     number: usize,
@@ -29,7 +29,7 @@ impl Process {
     pub fn start<S: AsRef<OsStr>>(
         name: &'static str,
         args: &[S],
-        belongings: &Belongings,
+        scratch: &Scratch,
     ) -> Result<Process, Failure> {
         let program = std::env::current_exe().map_err(Failure::system("find the own program"))?;
         let (teller, heard) = channel();
@@ -38,11 +38,11 @@ impl Process {
             // The name decides which applet it is, whatever the file is called.
             .arg0(name)
             .args(args)
-            .current_dir(belongings.dir())
+            .current_dir(scratch.dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let number = belongings
+        let number = scratch
             .spawn(&mut command, |child| {
                 listen(child.stdout.take(), &teller);
                 listen(child.stderr.take(), &teller);
@@ -65,10 +65,8 @@ impl Process {
     }
 
     /// How it ended, if it did.
-    pub fn ended(&self, belongings: &Belongings) -> Option<String> {
-        belongings
-            .ended(self.number)
-            .map(|status| status.to_string())
+    pub fn ended(&self, scratch: &Scratch) -> Option<String> {
+        scratch.ended(self.number).map(|status| status.to_string())
     }
 
     /// Its last lines, oldest first.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::sys::random_seed;
 
 /// A fresh directory and the processes that work in it. Dropping it ends and reaps the processes and removes the
-/// directory; [`clear_on_panic`](Belongings::clear_on_panic) does so where a panic drops nothing.
-pub struct Belongings {
+/// directory; [`clear_on_panic`](Scratch::clear_on_panic) does so where a panic drops nothing.
+pub struct Scratch {
     dir: PathBuf,
     shared: Arc<Mutex<Shared>>,
 }
@@ -24,15 +24,15 @@ struct Shared {
 /// Names tried for the directory before giving up; with 64 random bits a second try is a rarity.
 const NAMES_MAX: u32 = 16;
 
-impl Belongings {
+impl Scratch {
     /// Creates the directory, for this user only, in `parent`.
-    pub fn new(parent: &Path) -> io::Result<Belongings> {
+    pub fn new(parent: &Path) -> io::Result<Scratch> {
         let dir = create_dir(&std::path::absolute(parent)?)?;
         let shared = Shared {
             dir: Some(dir.clone()),
             children: Vec::new(),
         };
-        Ok(Belongings {
+        Ok(Scratch {
             dir,
             shared: Arc::new(Mutex::new(shared)),
         })
@@ -84,7 +84,7 @@ impl Belongings {
     }
 }
 
-impl Drop for Belongings {
+impl Drop for Scratch {
     fn drop(&mut self) {
         // There is nobody left to tell.
         let _ = self.clear();
@@ -142,12 +142,12 @@ mod tests {
     #[test]
     fn directories_are_private_and_never_the_same() {
         let parent = tempfile::tempdir().unwrap();
-        let one = Belongings::new(parent.path()).unwrap();
-        let other = Belongings::new(parent.path()).unwrap();
+        let one = Scratch::new(parent.path()).unwrap();
+        let other = Scratch::new(parent.path()).unwrap();
         assert_ne!(one.dir(), other.dir());
         let mode = one.dir().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o700);
-        assert!(Belongings::new(Path::new("/nonexistent")).is_err());
+        assert!(Scratch::new(Path::new("/nonexistent")).is_err());
     }
 
     #[test]
@@ -155,11 +155,11 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let mut pid = 0;
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let belongings = Belongings::new(parent.path()).unwrap();
-            fs::create_dir(belongings.dir().join("a")).unwrap();
-            fs::write(belongings.dir().join("a/b"), "x").unwrap();
-            let number = belongings.spawn(&mut sleeper(), |child| pid = child.id());
-            assert!(belongings.ended(number.unwrap()).is_none());
+            let scratch = Scratch::new(parent.path()).unwrap();
+            fs::create_dir(scratch.dir().join("a")).unwrap();
+            fs::write(scratch.dir().join("a/b"), "x").unwrap();
+            let number = scratch.spawn(&mut sleeper(), |child| pid = child.id());
+            assert!(scratch.ended(number.unwrap()).is_none());
             panic!("a bug");
         }));
         assert!(panicked.is_err());
@@ -170,16 +170,16 @@ mod tests {
     #[test]
     fn a_process_that_ends_by_itself_is_noticed() {
         let parent = tempfile::tempdir().unwrap();
-        let belongings = Belongings::new(parent.path()).unwrap();
-        let number = belongings.spawn(&mut Command::new("false"), |_| {});
+        let scratch = Scratch::new(parent.path()).unwrap();
+        let number = scratch.spawn(&mut Command::new("false"), |_| {});
         let number = number.unwrap();
         let began = Instant::now();
-        while belongings.ended(number).is_none() {
+        while scratch.ended(number).is_none() {
             assert!(began.elapsed() < Duration::from_secs(20));
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(belongings.ended(number).unwrap().code(), Some(1));
-        belongings.clear().unwrap();
-        belongings.clear().unwrap();
+        assert_eq!(scratch.ended(number).unwrap().code(), Some(1));
+        scratch.clear().unwrap();
+        scratch.clear().unwrap();
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 use super::latency::{Latencies, Ms};
 use super::processes::Process;
-use super::scratch::Belongings;
+use super::scratch::Scratch;
 use super::screen::{Grouped, Screen};
 use crate::limits::{DEMO_TOTAL_MS, DEMO_WAIT_MS};
 use crate::sys::signals::{Signal, Signals};
@@ -24,7 +24,7 @@ pub struct Stage {
     uptime: Uptime,
     gauge: Option<Box<dyn Fn() -> Gauge>>,
     processes: Vec<Process>,
-    belongings: Belongings,
+    scratch: Scratch,
     // Last, so that nothing interrupts the rest while it is taken away.
     signals: Signals,
 }
@@ -61,25 +61,25 @@ impl Stage {
         let signals = Signals::install(&[Signal::Term, Signal::Int, Signal::Hup])
             .map_err(Failure::system("catch signals"))?;
         let parent = std::env::temp_dir();
-        let belongings = Belongings::new(&parent).map_err(Failure::system(format!(
+        let scratch = Scratch::new(&parent).map_err(Failure::system(format!(
             "create a directory in {}",
             parent.display()
         )))?;
-        belongings.clear_on_panic();
+        scratch.clear_on_panic();
         Ok(Stage {
             screen: Screen::stdout(began),
             latencies: Latencies::default(),
             uptime: Uptime::since(began),
             gauge: None,
             processes: Vec::new(),
-            belongings,
+            scratch,
             signals,
         })
     }
 
     /// The directory, which is gone afterwards.
     pub fn dir(&self) -> &Path {
-        self.belongings.dir()
+        self.scratch.dir()
     }
 
     /// Starts an applet in the directory and waits until `ready` finds in it what it looks for.
@@ -89,7 +89,7 @@ impl Stage {
         args: &[&str],
         mut ready: impl FnMut(&mut Process) -> Option<T>,
     ) -> Result<T, Failure> {
-        let process = Process::start(name, args, &self.belongings)?;
+        let process = Process::start(name, args, &self.scratch)?;
         self.processes.push(process);
         self.find(&format!("{name} to start"), STEP, |stage| {
             stage.processes.last_mut().and_then(&mut ready)
@@ -144,7 +144,7 @@ impl Stage {
     pub fn close(&mut self) -> Result<(), Failure> {
         let shown = self.screen.end_status();
         let what = format!("remove {}", self.dir().display());
-        let cleared = self.belongings.clear().map_err(Failure::system(what));
+        let cleared = self.scratch.clear().map_err(Failure::system(what));
         shown.and(cleared)
     }
 
@@ -183,7 +183,7 @@ impl Stage {
         let ended = self
             .processes
             .iter()
-            .find_map(|process| Some((process.name(), process.ended(&self.belongings)?)));
+            .find_map(|process| Some((process.name(), process.ended(&self.scratch)?)));
         let Some((who, how)) = ended else {
             return Ok(());
         };

@@ -7,14 +7,14 @@ use super::process::wait_for;
 use super::{cvt, platform, signals};
 
 /// A copy of this process at work. Dropping it ends the copy, whatever it is at.
-pub struct Aside {
+pub struct Worker {
     child: libc::pid_t,
 }
 
-impl Aside {
+impl Worker {
     /// Forks. The copy has nothing open but the standard three and `kept`, leaves signals to this process, does `work`
     /// and ends. For a program of one thread.
-    pub fn start(kept: &impl AsRawFd, work: impl FnOnce()) -> io::Result<Aside> {
+    pub fn start(kept: &impl AsRawFd, work: impl FnOnce()) -> io::Result<Worker> {
         // SAFETY: the caller has one thread, so the child is a whole copy of the program.
         let child = cvt(unsafe { libc::fork() })?;
         if child == 0 {
@@ -24,11 +24,11 @@ impl Aside {
             close_others(kept.as_raw_fd());
             work();
         }
-        Ok(Aside { child })
+        Ok(Worker { child })
     }
 }
 
-impl Drop for Aside {
+impl Drop for Worker {
     fn drop(&mut self) {
         // SAFETY: takes numbers. The child is ours, and nobody else waits for it, so the number is still its own.
         unsafe { libc::kill(self.child, libc::SIGKILL) };
@@ -64,13 +64,13 @@ mod tests {
     fn the_copy_works_and_ends() {
         let _alone = alone();
         let (mut reader, mut writer) = io::pipe().unwrap();
-        let aside = Aside::start(&writer.as_raw_fd(), || writer.write_all(b"found").unwrap());
-        let aside = aside.unwrap();
+        let worker = Worker::start(&writer.as_raw_fd(), || writer.write_all(b"found").unwrap());
+        let worker = worker.unwrap();
         drop(writer);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "found");
-        drop(aside);
+        drop(worker);
     }
 
     #[test]
@@ -79,22 +79,22 @@ mod tests {
         let (mut low, low_end) = io::pipe().unwrap();
         let (_reader, writer) = io::pipe().unwrap();
         let (mut high, high_end) = io::pipe().unwrap();
-        let aside = Aside::start(&writer, || {
+        let worker = Worker::start(&writer, || {
             // SAFETY: takes nothing and returns when a signal comes.
             unsafe { libc::pause() };
         });
-        let aside = aside.unwrap();
+        let worker = worker.unwrap();
         drop((low_end, high_end));
         assert_eq!(low.read(&mut [0]).unwrap(), 0);
         assert_eq!(high.read(&mut [0]).unwrap(), 0);
-        drop(aside);
+        drop(worker);
     }
 
     #[test]
     fn a_panic_ends_the_copy() {
         let _alone = alone();
         let (mut reader, mut writer) = io::pipe().unwrap();
-        let aside = Aside::start(&writer.as_raw_fd(), || {
+        let worker = Worker::start(&writer.as_raw_fd(), || {
             // Without the message, for which another thread may hold a lock.
             std::panic::resume_unwind(Box::new(()))
         });
@@ -103,6 +103,6 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "parent");
-        drop(aside.unwrap());
+        drop(worker.unwrap());
     }
 }

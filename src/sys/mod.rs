@@ -39,19 +39,19 @@ use std::{error, fmt, io};
 /// What an error of our own says. The standard library would take the text as it is, and bring along how developers are
 /// shown texts, which is larger than all of the errors here.
 #[derive(Debug)]
-struct Said(String);
+struct Message(String);
 
-impl fmt::Display for Said {
+impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl error::Error for Said {}
+impl error::Error for Message {}
 
 /// The error of this kind that says `text`.
-fn said(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
-    io::Error::new(kind, Said(text.into()))
+fn error_saying(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
+    io::Error::new(kind, Message(text.into()))
 }
 
 /// Turns the -1 with which a system call fails into the error that `errno` names.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::{cvt, files, said};
+use super::{cvt, error_saying, files};
 
 /// A file that holds the number of this process for as long as this value lives.
 pub struct PidFile {
@@ -84,7 +84,7 @@ fn is_alive(pid: u32) -> bool {
 fn in_use(path: &Path, pid: u32) -> io::Error {
     let path = path.display();
     let text = format!("{path} belongs to process {pid}, which is running: stop that one first");
-    said(ErrorKind::AlreadyExists, text)
+    error_saying(ErrorKind::AlreadyExists, text)
 }
 
 #[cfg(test)]

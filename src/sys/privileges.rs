@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::ptr;
 
-use super::{cvt, said};
+use super::{cvt, error_saying};
 
 /// Becomes `user` for good, without any other group than its own.
 ///
@@ -54,14 +54,14 @@ fn verify(wanted: Ids) -> io::Result<()> {
     let back_to_root = wanted.uid != 0 && cvt(unsafe { libc::setuid(0) }).is_ok();
     if back_to_root || Ids::of_this_process() != Some(wanted) {
         let text = "the system did not take root's rights away";
-        return Err(said(ErrorKind::PermissionDenied, text));
+        return Err(error_saying(ErrorKind::PermissionDenied, text));
     }
     Ok(())
 }
 
 fn unknown(user: &str) -> io::Error {
     let text = format!("no user \"{}\" in {PASSWD}", user.as_bytes().escape_ascii());
-    said(ErrorKind::NotFound, text)
+    error_saying(ErrorKind::NotFound, text)
 }
 
 /// Finds `user` in the text of a passwd file, lines of `NAME:PASSWORD:UID:GID:...`; or takes it as numbers.

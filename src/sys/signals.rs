@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use super::{cvt, platform, said};
+use super::{cvt, error_saying, platform};
 
 /// The signals a daemon acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,7 +173,7 @@ fn claim(wake: RawFd) -> io::Result<()> {
     WAKE.compare_exchange(-1, wake, Ordering::SeqCst, Ordering::SeqCst)
         .map(drop)
         .map_err(|_| {
-            said(
+            error_saying(
                 ErrorKind::AlreadyExists,
                 "this process catches signals already",
             )

@@ -142,7 +142,7 @@ fn one_generation_after_the_other_without_a_byte() {
     let mut pair = server.pair(Setup::default());
     pair.expect_event("the server names one file after the other");
     pair.expect_live(b"more\n");
-    let most = usize::from(fetchlogs::limits::NEXTS_IN_A_ROW_MAX) + 1;
+    let most = usize::from(fetchlogs::limits::GENERATIONS_PER_PERIOD_MAX) + 1;
     assert!(pair.finished().len() <= most, "{}", pair.finished().len());
 }
 

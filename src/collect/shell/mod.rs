@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use self::journal::Journal;
-use self::resolver::{Names, Pace, Wanted};
-use self::slot::{Heeded, Slot};
+use self::resolver::{Resolver, Retry, Wanted};
+use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
 use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
@@ -56,7 +56,7 @@ pub struct Collector {
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
     changing: ReadyList,
-    names: Names,
+    resolver: Resolver,
     statuses: Statuses,
     store: RealWrite,
     random: Random,
@@ -91,7 +91,7 @@ impl Collector {
             reactor,
             slots: Vec::new(),
             deadlines: Deadlines::new(),
-            names: Names::default(),
+            resolver: Resolver::default(),
             ready: ReadyList::new(),
             changing: ReadyList::new(),
             store: RealWrite::default(),
@@ -112,7 +112,7 @@ impl Collector {
         self.store.batch(true);
         self.turn_over_deadlines(self.now.mono);
         self.store.batch(false);
-        self.heed_failed_syncs();
+        self.check_failed_syncs();
         loop {
             self.write_statuses();
             let looked_at = self.now.mono;
@@ -136,7 +136,7 @@ impl Collector {
                 self.turn_over_deadlines(looked_at);
             }
             self.make_changes();
-            self.heed_failed_syncs();
+            self.check_failed_syncs();
         }
     }
 
@@ -161,7 +161,7 @@ impl Collector {
         }
         let deadlines = [
             self.deadlines.next(),
-            self.names.poll_timeout(),
+            self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
         ];
@@ -188,8 +188,10 @@ impl Collector {
 
     fn handle_event(&mut self, event: reactor::Event) {
         if event.token.kind == NAMES {
-            let pace = pace(self.now.mono, &self.options, &mut self.random);
-            return self.names.handle_readable(event.token, pace, &mut self.buf);
+            let retry = retry(self.now.mono, &self.options, &mut self.random);
+            return self
+                .resolver
+                .handle_readable(event.token, retry, &mut self.buf);
         }
         let index = event.token.index;
         let is_current = self
@@ -242,12 +244,12 @@ impl Collector {
 
     /// A sync of a whole file system that failed concerns all sources that have files there, those too that have
     /// nothing to do.
-    fn heed_failed_syncs(&mut self) {
+    fn check_failed_syncs(&mut self) {
         while self.failed_syncs != self.store.all_failed_syncs() {
             self.failed_syncs = self.store.all_failed_syncs();
             self.store.batch(true);
             for index in 0..self.slots.len() as u32 {
-                self.drive(index, &mut |slot, cx, _| slot.heed_failed_syncs(cx));
+                self.drive(index, &mut |slot, cx, _| slot.check_failed_syncs(cx));
             }
             self.store.batch(false);
         }
@@ -255,23 +257,23 @@ impl Collector {
 
     /// Has names looked up again that were not found, and hands on what has become known.
     fn turn_over_names(&mut self) {
-        if self.names.wants_to_ask(self.now.mono) {
+        if self.resolver.wants_to_ask(self.now.mono) {
             self.ask_for_names(Wanted::Missing);
         }
-        if !self.names.take_news(self.now.mono) {
+        if !self.resolver.take_news(self.now.mono) {
             return;
         }
         let mut known = Vec::new();
         let mut some_moved = false;
         for (index, place) in (0..).zip(&mut self.slots) {
             let Some(slot) = place else { continue };
-            let Some(found) = self.names.addresses_of(slot.config()) else {
+            let Some(found) = self.resolver.addresses_of(slot.config()) else {
                 continue;
             };
-            match slot.heed_addresses(found, self.now.mono) {
-                Heeded::Nothing => continue,
-                Heeded::Known => slot.join_status(&mut self.statuses),
-                Heeded::Moved(found) => {
+            match slot.take_addresses(found, self.now.mono) {
+                AddressChange::None => continue,
+                AddressChange::Known => slot.join_status(&mut self.statuses),
+                AddressChange::Moved(found) => {
                     some_moved = true;
                     let config = slot.config().clone();
                     // The old one first: two that have the same files open would take each other's locks away.
@@ -292,9 +294,9 @@ impl Collector {
     }
 
     fn ask_for_names(&mut self, wanted: Wanted) {
-        let pace = pace(self.now.mono, &self.options, &mut self.random);
+        let retry = retry(self.now.mono, &self.options, &mut self.random);
         let registry = self.reactor.registry();
-        if let Err(error) = self.names.ask(wanted, registry, pace) {
+        if let Err(error) = self.resolver.ask(wanted, registry, retry) {
             self.journal
                 .complain(&format_args!("cannot look names up: {error}"));
         }
@@ -329,7 +331,7 @@ impl Collector {
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        self.names.keep(&config.sources);
+        self.resolver.keep(&config.sources);
         let mut wanted = config.sources;
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];
@@ -342,7 +344,7 @@ impl Collector {
         let mut places = 0..;
         let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
         for (config, _) in added {
-            let addresses = self.names.addresses_of(&config);
+            let addresses = self.resolver.addresses_of(&config);
             let slot = Slot::new(config, addresses, self.now.mono);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
@@ -368,8 +370,8 @@ impl Collector {
     }
 }
 
-fn pace<'a>(now: Mono, options: &Options, random: &'a mut Random) -> Pace<'a> {
-    Pace {
+fn retry<'a>(now: Mono, options: &Options, random: &'a mut Random) -> Retry<'a> {
+    Retry {
         now,
         retry_ms: options.periods.retry_ms,
         random,

@@ -11,15 +11,15 @@ use crate::collect::config::{Address, SourceConfig};
 use crate::limits::{LOOKUP_NEWS_MS, LOOKUPS_MAX};
 use crate::random::Random;
 use crate::reactor::token::Token;
-use crate::sys::fork::Aside;
+use crate::sys::fork::Worker;
 use crate::time::Mono;
 
 /// The host names of a configuration, and what is known of them.
 #[derive(Default)]
-pub struct Names {
+pub struct Resolver {
     /// In order, each once.
     names: Vec<Name>,
-    asking: Vec<Option<Asking>>,
+    asking: Vec<Option<Lookups>>,
     /// Counts the rounds, so that an event of an old one is not taken for one of the new.
     round: u16,
     backoff: Backoff,
@@ -53,12 +53,12 @@ impl Wanted {
 }
 
 /// A copy of this process that looks names up.
-struct Asking {
+struct Lookups {
     answers: Receiver,
-    _aside: Aside,
+    _aside: Worker,
 }
 
-impl Names {
+impl Resolver {
     /// The names of these sources from now on. What is known of them stays known.
     pub fn keep(&mut self, sources: &[SourceConfig]) {
         let mut before = std::mem::take(self);
@@ -96,7 +96,7 @@ impl Names {
 
     /// Has all names looked up, or those without an address. They are spread over some copies of this process, so that
     /// one whose server does not answer holds up few others.
-    pub fn ask(&mut self, wanted: Wanted, registry: &Registry, pace: Pace<'_>) -> io::Result<()> {
+    pub fn ask(&mut self, wanted: Wanted, registry: &Registry, retry: Retry<'_>) -> io::Result<()> {
         self.again_at = None;
         self.asking.clear();
         self.round = (self.round + 1) & Token::GENERATION_MAX;
@@ -108,19 +108,19 @@ impl Names {
                 index: index as u32,
                 generation: self.round,
             };
-            match Asking::start(registry, token, &self.names, wanted) {
+            match Lookups::start(registry, token, &self.names, wanted) {
                 Ok(asking) => self.asking.push(Some(asking)),
                 Err(error) => started = Err(error),
             }
         }
         if count > 0 {
-            self.settle(pace);
+            self.settle(retry);
         }
         started
     }
 
     /// One of the copies has something to tell, or has ended.
-    pub fn handle_readable(&mut self, token: Token, pace: Pace<'_>, buf: &mut [u8]) {
+    pub fn handle_readable(&mut self, token: Token, retry: Retry<'_>, buf: &mut [u8]) {
         let place = self.asking.get_mut(token.index as usize);
         let Some(place) = place.filter(|_| token.generation == self.round) else {
             return;
@@ -130,17 +130,17 @@ impl Names {
         if !goes_on {
             *place = None;
         }
-        let soon = pace.now.plus_ms(LOOKUP_NEWS_MS);
+        let soon = retry.now.plus_ms(LOOKUP_NEWS_MS);
         self.news_at = self.news_at.or(Some(soon));
-        self.settle(pace);
+        self.settle(retry);
     }
 
     /// After the last answer: what was not found now is not found, and is looked up again some time later.
-    fn settle(&mut self, pace: Pace<'_>) {
+    fn settle(&mut self, retry: Retry<'_>) {
         if self.asking.iter().any(Option::is_some) {
             return;
         }
-        self.news_at = Some(pace.now);
+        self.news_at = Some(retry.now);
         let mut all = true;
         for name in &mut self.names {
             all &= !name.addresses.get_or_insert_default().is_empty();
@@ -148,8 +148,8 @@ impl Names {
         if all {
             return self.backoff.reset();
         }
-        let wait_ms = self.backoff.after_failure_ms(pace.retry_ms, pace.random);
-        self.again_at = Some(pace.now.plus_ms(wait_ms));
+        let wait_ms = self.backoff.after_failure_ms(retry.retry_ms, retry.random);
+        self.again_at = Some(retry.now.plus_ms(wait_ms));
     }
 
     /// When [`ask`](Self::ask) or [`take_news`](Self::take_news) has something to do.
@@ -170,7 +170,7 @@ impl Names {
 }
 
 /// What decides when a failed lookup is tried again.
-pub struct Pace<'a> {
+pub struct Retry<'a> {
     /// The time of this turn.
     pub now: Mono,
     /// The wait after a first failure; it grows with further ones.
@@ -187,21 +187,21 @@ pub fn look_up(source: &SourceConfig) -> Vec<SocketAddr> {
     }
 }
 
-impl Asking {
+impl Lookups {
     fn start(
         registry: &Registry,
         token: Token,
         names: &[Name],
         wanted: Wanted,
-    ) -> io::Result<Asking> {
+    ) -> io::Result<Lookups> {
         let (mut sender, mut answers) = pipe::new()?;
         registry.register(&mut answers, token.pack(), Interest::READABLE)?;
         let fd = std::os::fd::AsRawFd::as_raw_fd(&sender);
-        let aside = Aside::start(&fd, || {
+        let aside = Worker::start(&fd, || {
             // Whoever does not want to hear it has ended; then there is nobody to tell that to.
             let _ = tell(&mut sender, names, wanted, token.index as usize);
         });
-        Ok(Asking {
+        Ok(Lookups {
             answers,
             _aside: aside?,
         })
@@ -329,12 +329,12 @@ mod tests {
     struct Rig {
         poll: Poll,
         random: Random,
-        names: Names,
+        names: Resolver,
     }
 
     impl Rig {
         fn of(sources: &[SourceConfig]) -> Rig {
-            let mut names = Names::default();
+            let mut names = Resolver::default();
             names.keep(sources);
             Rig {
                 poll: Poll::new().unwrap(),
@@ -359,17 +359,17 @@ mod tests {
                 }
             }
             drop(sender);
-            let mut asking = Asking {
+            let mut asking = Lookups {
                 answers: receiver,
-                _aside: Aside::start(&-1, || ()).unwrap(),
+                _aside: Worker::start(&-1, || ()).unwrap(),
             };
             assert!(!asking.read(&mut self.names.names, &mut [0; 30]));
-            self.names.settle(pace(5, &mut self.random));
+            self.names.settle(retry(5, &mut self.random));
         }
     }
 
-    fn pace(now_ms: u64, random: &mut Random) -> Pace<'_> {
-        Pace {
+    fn retry(now_ms: u64, random: &mut Random) -> Retry<'_> {
+        Retry {
             now: Mono::from_ms(now_ms),
             retry_ms: 1000,
             random,
@@ -385,7 +385,7 @@ mod tests {
         let _alone = alone();
         let sources = sources(&["10.0.0.1", "b.test", "a.test", "b.test."]);
         let mut rig = Rig::of(&sources);
-        let known = |names: &Names| -> Vec<_> {
+        let known = |names: &Resolver| -> Vec<_> {
             let known = sources.iter().map(|source| names.addresses_of(source));
             known.collect()
         };
@@ -440,7 +440,7 @@ mod tests {
         assert!((755..=1255).contains(&first.ms()), "{first:?}");
         assert!(!rig.names.wants_to_ask(Mono::from_ms(first.ms() - 1)));
         assert!(rig.names.wants_to_ask(first));
-        let at_first = pace(first.ms(), &mut rig.random);
+        let at_first = retry(first.ms(), &mut rig.random);
         let asked = rig.names.ask(Wanted::Missing, &registry, at_first);
         asked.unwrap();
         assert_eq!(rig.names.asking.len(), 1);

@@ -39,9 +39,9 @@ struct Socket {
 }
 
 /// What the addresses of a name mean for its source.
-pub enum Heeded {
+pub enum AddressChange {
     /// It goes on as before.
-    Nothing,
+    None,
     /// It can make its first try, or tell that there is nowhere to try.
     Known,
     /// Its server is elsewhere now.
@@ -78,15 +78,15 @@ impl Slot {
     }
 
     /// Hears which addresses its name has now.
-    pub fn heed_addresses(&mut self, found: Vec<SocketAddr>, now: Mono) -> Heeded {
+    pub fn take_addresses(&mut self, found: Vec<SocketAddr>, now: Mono) -> AddressChange {
         match self.address() {
-            Some(address) if found.is_empty() || found.contains(&address) => Heeded::Nothing,
-            Some(_) => Heeded::Moved(found),
-            None if found.is_empty() && self.addresses.is_some() => Heeded::Nothing,
+            Some(address) if found.is_empty() || found.contains(&address) => AddressChange::None,
+            Some(_) => AddressChange::Moved(found),
+            None if found.is_empty() && self.addresses.is_some() => AddressChange::None,
             None => {
                 self.addresses = Some(found);
                 self.source.retry_now(now);
-                Heeded::Known
+                AddressChange::Known
             }
         }
     }
@@ -236,8 +236,8 @@ impl Slot {
     }
 
     /// Syncs of whole file systems have failed, maybe for others.
-    pub fn heed_failed_syncs(&mut self, cx: &mut Cx<'_>) -> Rest {
-        self.source.heed_failed_syncs(cx);
+    pub fn check_failed_syncs(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.check_failed_syncs(cx);
         Rest::None
     }
 

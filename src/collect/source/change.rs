@@ -51,7 +51,7 @@ impl<F> Source<F> {
     /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
     /// was the last one, with which all that waited has been done, too.
     pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
-        self.heed_failed_syncs(cx);
+        self.check_failed_syncs(cx);
         if !self.is_changing() {
             return true;
         }
@@ -73,7 +73,7 @@ impl<F> Source<F> {
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
-            Ok(()) => self.heed_failed_syncs(cx),
+            Ok(()) => self.check_failed_syncs(cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
         self.is_changing()
@@ -82,7 +82,7 @@ impl<F> Source<F> {
     /// Makes a change that waits, without others.
     pub fn make_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if self.is_changing() {
-            self.heed_failed_syncs(cx);
+            self.check_failed_syncs(cx);
         }
         while self.is_changing() {
             match self.with_copy(cx, LocalCopy::make_change) {

@@ -204,7 +204,7 @@ impl<F> Source<F> {
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
-        self.heed_failed_syncs(cx);
+        self.check_failed_syncs(cx);
         if self.end.has_work() {
             return self.work_on_end(buf, cx);
         }

@@ -11,7 +11,7 @@ impl<F> Source<F> {
     /// Draws the conclusions from syncs that failed for anybody: nothing is believed that is not compared and written
     /// again. Every step that builds on what was written before does this first; the caller does it where sources may
     /// have nothing to do for a while.
-    pub fn heed_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+    pub fn check_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if !self.note_failed_syncs(cx) {
             return;
         }
@@ -93,11 +93,11 @@ mod tests {
     fn what_fails_for_another_is_compared_and_written_again() {
         let mut rig = Rig::streaming();
         fail_a_sync(&mut rig);
-        rig.with(|source, cx| source.heed_failed_syncs(cx));
+        rig.with(|source, cx| source.check_failed_syncs(cx));
         assert!(rig.said()[0].contains("cannot make durable /l/m"));
         assert!(rig.source.in_error() && !rig.source.wants_connection());
         assert_eq!(pointer(&rig).boot, BootId::none_vouches());
-        rig.with(|source, cx| source.heed_failed_syncs(cx));
+        rig.with(|source, cx| source.check_failed_syncs(cx));
         assert!(rig.said().is_empty(), "it is known by now");
         assert_eq!(rig.connect(), "/var/log/m 7 0\n");
         rig.receive(b"O 7\nabcd");
@@ -129,7 +129,7 @@ mod tests {
         rig.receive(b"def");
         rig.said();
         fail_a_sync(&mut rig);
-        rig.with(|source, cx| source.heed_failed_syncs(cx));
+        rig.with(|source, cx| source.check_failed_syncs(cx));
         assert!(rig.said().is_empty(), "it is in trouble already");
         assert_eq!(pointer(&rig).boot, BootId::none_vouches());
     }

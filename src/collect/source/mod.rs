@@ -306,7 +306,7 @@ impl<F> Source<F> {
 
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        self.heed_failed_syncs(cx);
+        self.check_failed_syncs(cx);
         self.make_change(cx);
         self.handle_checkpoint(cx);
         self.queue.handle_timeout(cx.now.mono);
@@ -377,7 +377,7 @@ impl<F> Source<F> {
         input: &mut [u8],
         cx: &mut Context<'_, S>,
     ) {
-        self.heed_failed_syncs(cx);
+        self.check_failed_syncs(cx);
         self.make_change(cx);
         let data = match &mut self.phase {
             Phase::Waiting { .. } | Phase::Connecting { .. } => return,

@@ -7,7 +7,7 @@ use crate::collect::copy::loss::{Loss, Why};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
-use crate::limits::{NEXTS_IN_A_ROW_MAX, NEXTS_PERIOD_MS};
+use crate::limits::{GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
@@ -98,7 +98,7 @@ impl Frames {
 
     /// Hears what time it is, before bytes are taken.
     pub fn tick(&mut self, now: Mono) {
-        if now.since_ms(self.nexts_since) >= NEXTS_PERIOD_MS {
+        if now.since_ms(self.nexts_since) >= GENERATIONS_PERIOD_MS {
             self.nexts = 0;
             self.nexts_since = now;
         }
@@ -215,7 +215,7 @@ impl Frames {
             return Ok(Outcome::On);
         }
         self.nexts += 1;
-        if self.nexts > NEXTS_IN_A_ROW_MAX {
+        if self.nexts > GENERATIONS_PER_PERIOD_MAX {
             return Err(ProtocolError::Storm.into());
         }
         let size = copy.size();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::allow::NetworkError;
 use super::name::{Hash, Scalar};
-use super::text::Place;
+use super::text::Position;
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::PatternError;
 
@@ -53,7 +53,7 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// One error with its place. Shown as `LINE:COLUMN: what is wrong`; the caller puts `FILE:` in front.
+/// One error with its place. Shown as `LINE:COLUMN: problem is wrong`; the caller puts `FILE:` in front.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// The first line is 1.
@@ -61,29 +61,29 @@ pub struct ConfigError {
     /// In characters; the first is 1.
     pub column: u32,
     /// What is wrong.
-    pub what: What,
+    pub problem: Problem,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.what)
+        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
     }
 }
 
-impl Place {
+impl Position {
     /// Something is wrong here.
-    pub(super) fn error(self, what: What) -> ConfigError {
+    pub(super) fn error(self, problem: Problem) -> ConfigError {
         ConfigError {
             line: self.line,
             column: self.column,
-            what,
+            problem,
         }
     }
 }
 
 /// What can be wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum Problem {
     /// No statement of the grammar begins so.
     NotUnderstood,
     /// A statement is not followed by `;`.
@@ -152,68 +152,68 @@ pub enum What {
     Pattern(PatternError),
 }
 
-impl What {
+impl Problem {
     /// A name is shown only as far as it helps.
-    pub(super) fn unknown_name(word: &[u8]) -> What {
+    pub(super) fn unknown_name(word: &[u8]) -> Problem {
         let start = word.get(..40).unwrap_or(word);
-        What::UnknownName(String::from_utf8_lossy(start).into_owned())
+        Problem::UnknownName(String::from_utf8_lossy(start).into_owned())
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            What::NotUnderstood => "only assignments such as $bind_port = 19; are understood",
-            What::SemicolonMissing => "a ; is missing here, or this is more Perl than is understood",
-            What::PragmaOpen => "no ; ends this statement",
-            What::QuoteOpen => "the quote that begins here is not closed on this line",
-            What::Interpolation => {
+            Problem::NotUnderstood => "only assignments such as $bind_port = 19; are understood",
+            Problem::SemicolonMissing => "a ; is missing here, or this is more Perl than is understood",
+            Problem::PragmaOpen => "no ; ends this statement",
+            Problem::QuoteOpen => "the quote that begins here is not closed on this line",
+            Problem::Interpolation => {
                 "Perl puts a variable's value here: use single quotes, or a backslash in front"
             }
-            What::UnknownEscape => {
+            Problem::UnknownEscape => {
                 "this escape is not understood: there are \\t, \\n, \\r, \\xNN and a backslash before punctuation; in \
                  single quotes a backslash is a backslash"
             }
-            What::BadNumber => "only decimal numbers such as 5 or 0.2 are understood",
-            What::Octal => "Perl reads a number with a leading 0 as octal: leave the 0 out",
-            What::BareAddress => "an address must stand in quotes",
-            What::VariableExpected => "the name of a setting is missing, such as $bind_port or %files",
-            What::UnknownName(name) => return unknown_name(f, name),
-            What::IsHash(hash) => return is_hash(f, *hash),
-            What::IsScalar(scalar) => {
+            Problem::BadNumber => "only decimal numbers such as 5 or 0.2 are understood",
+            Problem::Octal => "Perl reads a number with a leading 0 as octal: leave the 0 out",
+            Problem::BareAddress => "an address must stand in quotes",
+            Problem::VariableExpected => "the name of a setting is missing, such as $bind_port or %files",
+            Problem::UnknownName(name) => return unknown_name(f, name),
+            Problem::IsHash(hash) => return is_hash(f, *hash),
+            Problem::IsScalar(scalar) => {
                 let name = scalar.name();
                 return write!(f, "{name} has one value: write ${name} = ...;");
             }
-            What::DeclaredElement => "Perl declares no single element of a hash: leave my or our out",
-            What::EqualsExpected => "a = is missing here",
-            What::ValueExpected => {
+            Problem::DeclaredElement => "Perl declares no single element of a hash: leave my or our out",
+            Problem::EqualsExpected => "a = is missing here",
+            Problem::ValueExpected => {
                 "a number or a text in quotes is needed; nothing else of Perl is understood"
             }
-            What::VariableAsValue => "variables have no value here: write the value itself",
-            What::KeyExpected => "a key in quotes is needed here",
-            What::BraceExpected => "a } is missing here, or quotes around the key",
-            What::ListExpected => "a list in parentheses is needed: (\"key\" => \"value\", ...)",
-            What::SeparatorExpected => "a comma, => or ) is missing here",
-            What::OddList => "a key in this list has no value",
-            What::BindAddress => {
+            Problem::VariableAsValue => "variables have no value here: write the value itself",
+            Problem::KeyExpected => "a key in quotes is needed here",
+            Problem::BraceExpected => "a } is missing here, or quotes around the key",
+            Problem::ListExpected => "a list in parentheses is needed: (\"key\" => \"value\", ...)",
+            Problem::SeparatorExpected => "a comma, => or ) is missing here",
+            Problem::OddList => "a key in this list has no value",
+            Problem::BindAddress => {
                 "the address to listen on is needed, such as \"10.4.3.5\" or \"::\"; names are not looked up"
             }
-            What::Port => "a port is a whole number from 0 to 65535",
-            What::Period => return period(f, "0.001"),
-            What::PeriodOrZero => return period(f, "0"),
-            What::Clients => {
+            Problem::Port => "a port is a whole number from 0 to 65535",
+            Problem::Period => return period(f, "0.001"),
+            Problem::PeriodOrZero => return period(f, "0"),
+            Problem::Clients => {
                 return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
             }
-            What::Network(error) => return error.fmt(f),
-            What::PathNotAbsolute => "the path of a log must begin with /",
-            What::PathIsDirectory => "the path of a log must not end in /",
-            What::PathTooLong => {
+            Problem::Network(error) => return error.fmt(f),
+            Problem::PathNotAbsolute => "the path of a log must begin with /",
+            Problem::PathIsDirectory => "the path of a log must not end in /",
+            Problem::PathTooLong => {
                 return write!(f, "a request has room for a path of at most {PATH_MAX_LEN} bytes");
             }
-            What::PathHasBlank => {
+            Problem::PathHasBlank => {
                 "a path with a blank or a control character cannot be requested over the protocol"
             }
-            What::Pattern(error) => return error.fmt(f),
+            Problem::Pattern(error) => return error.fmt(f),
         })
     }
 }

@@ -9,12 +9,12 @@
 //! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the line it begins on: Perl
 //! lets it go on, but no path or address does, and so a forgotten quote is found where it is missing.
 
-use super::error::{ConfigError, What};
-use super::text::{Place, Text, is_word, is_word_start};
+use super::error::{ConfigError, Problem};
+use super::text::{Position, Text, is_word, is_word_start};
 
 /// A value with its place.
 pub(super) struct Literal {
-    pub place: Place,
+    pub position: Position,
     pub value: Value,
 }
 
@@ -73,15 +73,15 @@ impl Value {
 ///
 /// After an error the reader stands behind the string or number, or at the end of the line that leaves a string open.
 pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigError> {
-    let place = text.place();
+    let position = text.position();
     let value = if let Some(quotes) = Quotes::open(text) {
-        Value::Text(quotes.read(text, place)?)
+        Value::Text(quotes.read(text, position)?)
     } else if at_number(text.rest()) {
         Value::Number(number(text)?)
     } else {
         return Ok(None);
     };
-    Ok(Some(Literal { place, value }))
+    Ok(Some(Literal { position, value }))
 }
 
 /// How a string ends and what happens within.
@@ -111,20 +111,20 @@ impl Quotes {
 
     /// Reads up to and including the closing quote. A string is read to its end even after an error, which is then
     /// the first one.
-    fn read(&self, text: &mut Text<'_>, start: Place) -> Result<Vec<u8>, ConfigError> {
+    fn read(&self, text: &mut Text<'_>, start: Position) -> Result<Vec<u8>, ConfigError> {
         let mut out = Vec::new();
         let mut depth: u32 = 0;
         let mut error = None;
         loop {
-            let place = text.place();
+            let position = text.position();
             let Some(byte) = text.peek().filter(|&byte| byte != b'\n') else {
-                return Err(start.error(What::QuoteOpen));
+                return Err(start.error(Problem::QuoteOpen));
             };
             text.bump();
             if byte == b'\\' {
                 match self.escape(text) {
                     Some(byte) => out.push(byte),
-                    None => _ = error.get_or_insert(place.error(What::UnknownEscape)),
+                    None => _ = error.get_or_insert(position.error(Problem::UnknownEscape)),
                 }
                 continue;
             }
@@ -136,7 +136,7 @@ impl Quotes {
             } else if byte == self.open {
                 depth = depth.saturating_add(1);
             } else if self.is_double && begins_variable(byte, text.peek()) {
-                error.get_or_insert(place.error(What::Interpolation));
+                error.get_or_insert(position.error(Problem::Interpolation));
             }
             out.push(byte);
         }
@@ -211,7 +211,7 @@ fn at_number(rest: &[u8]) -> bool {
 }
 
 fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
-    let place = text.place();
+    let position = text.position();
     let mut digits = Vec::new();
     if text.eat(b"-") {
         digits.push(b'-');
@@ -222,13 +222,13 @@ fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
         .iter()
         .any(|&byte| is_word_start(byte) && byte != b'_')
     {
-        return Err(place.error(What::BadNumber));
+        return Err(position.error(Problem::BadNumber));
     }
     if dots > 1 {
-        return Err(place.error(What::BareAddress));
+        return Err(position.error(Problem::BareAddress));
     }
     if matches!(written, [b'0', b'0'..=b'9' | b'_', ..]) {
-        return Err(place.error(What::Octal));
+        return Err(position.error(Problem::Octal));
     }
     digits.extend(written.iter().filter(|&&byte| byte != b'_'));
     Ok(digits)

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::allow::{Hosts, Network};
-use super::error::{ConfigError, What};
+use super::error::{ConfigError, Problem};
 use super::literal::{Literal, Value};
 use super::name::{Hash, Scalar};
-use super::text::Place;
+use super::text::Position;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
@@ -27,8 +27,8 @@ impl Config {
     /// Does what an assignment says as far as it makes sense, and calls `note` with every error.
     pub(super) fn assign(&mut self, assignment: Assignment, note: &mut dyn FnMut(ConfigError)) {
         match assignment {
-            Assignment::Scalar(scalar, Literal { place, value }) => {
-                sound(self.set(scalar, &value), place, note);
+            Assignment::Scalar(scalar, Literal { position, value }) => {
+                sound(self.set(scalar, &value), position, note);
             }
             Assignment::Element(hash, key, value) => self.put(hash, &key, &value, note),
             Assignment::Whole(hash, items) => {
@@ -55,15 +55,15 @@ impl Config {
     ) {
         match hash {
             Hash::HostsAllow => {
-                let network = Network::parse(key.value.bytes()).map_err(What::Network);
-                if let Some(network) = sound(network, key.place, note) {
+                let network = Network::parse(key.value.bytes()).map_err(Problem::Network);
+                if let Some(network) = sound(network, key.position, note) {
                     self.hosts.set(network, value.value.is_true());
                 }
             }
             Hash::Files => {
-                let path = sound(path(key.value.bytes()), key.place, note);
-                let patterns = Patterns::parse(value.value.bytes()).map_err(What::Pattern);
-                let patterns = sound(patterns, value.place, note);
+                let path = sound(path(key.value.bytes()), key.position, note);
+                let patterns = Patterns::parse(value.value.bytes()).map_err(Problem::Pattern);
+                let patterns = sound(patterns, value.position, note);
                 if let (Some(path), Some(patterns)) = (path, patterns) {
                     self.serve(path, patterns);
                 }
@@ -72,7 +72,7 @@ impl Config {
     }
 
     /// Gives a setting its value, or tells what is wrong with that value.
-    fn set(&mut self, scalar: Scalar, value: &Value) -> Result<(), What> {
+    fn set(&mut self, scalar: Scalar, value: &Value) -> Result<(), Problem> {
         match scalar {
             Scalar::BindAddr => self.bind.set_ip(address(value)?),
             Scalar::BindPort => self.bind.set_port(port(value)?),
@@ -97,65 +97,67 @@ impl Config {
 
 /// What was found sound; an error is noted instead.
 fn sound<T>(
-    checked: Result<T, What>,
-    place: Place,
+    checked: Result<T, Problem>,
+    position: Position,
     note: &mut dyn FnMut(ConfigError),
 ) -> Option<T> {
-    checked.map_err(|what| note(place.error(what))).ok()
+    checked
+        .map_err(|problem| note(position.error(problem)))
+        .ok()
 }
 
 /// A file that a request line can ask for.
-fn path(bytes: &[u8]) -> Result<PathBuf, What> {
+fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
     if !bytes.starts_with(b"/") {
-        return Err(What::PathNotAbsolute);
+        return Err(Problem::PathNotAbsolute);
     }
     if bytes.ends_with(b"/") {
-        return Err(What::PathIsDirectory);
+        return Err(Problem::PathIsDirectory);
     }
     if bytes.len() > PATH_MAX_LEN {
-        return Err(What::PathTooLong);
+        return Err(Problem::PathTooLong);
     }
     if bytes
         .iter()
         .any(|&byte| byte == b' ' || byte.is_ascii_control())
     {
-        return Err(What::PathHasBlank);
+        return Err(Problem::PathHasBlank);
     }
     Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
 }
 
-fn address(value: &Value) -> Result<IpAddr, What> {
+fn address(value: &Value) -> Result<IpAddr, Problem> {
     str::from_utf8(value.bytes())
         .ok()
         .and_then(|text| text.parse().ok())
-        .ok_or(What::BindAddress)
+        .ok_or(Problem::BindAddress)
 }
 
-fn port(value: &Value) -> Result<u16, What> {
+fn port(value: &Value) -> Result<u16, Problem> {
     value
         .whole()
         .and_then(|port| u16::try_from(port).ok())
-        .ok_or(What::Port)
+        .ok_or(Problem::Port)
 }
 
-fn period(value: &Value) -> Result<u64, What> {
+fn period(value: &Value) -> Result<u64, Problem> {
     value
         .thousandths()
         .filter(|ms| (1..=PERIOD_MAX_MS).contains(ms))
-        .ok_or(What::Period)
+        .ok_or(Problem::Period)
 }
 
-fn period_or_zero(value: &Value) -> Result<u64, What> {
+fn period_or_zero(value: &Value) -> Result<u64, Problem> {
     value
         .thousandths()
         .filter(|&ms| ms <= PERIOD_MAX_MS)
-        .ok_or(What::PeriodOrZero)
+        .ok_or(Problem::PeriodOrZero)
 }
 
-fn clients(value: &Value) -> Result<usize, What> {
+fn clients(value: &Value) -> Result<usize, Problem> {
     value
         .whole()
         .and_then(|clients| usize::try_from(clients).ok())
         .filter(|clients| (1..=CLIENTS_MAX).contains(clients))
-        .ok_or(What::Clients)
+        .ok_or(Problem::Clients)
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use self::allow::Hosts;
 use super::glob::Patterns;
 
-pub use error::{ConfigError, ConfigErrors, What};
+pub use error::{ConfigError, ConfigErrors, Problem};
 pub use name::{Hash, Scalar};
 
 /// What the server is told. Everything in it has been checked.

@@ -25,11 +25,11 @@
 //! most likely been forgotten.
 
 use super::Config;
-use super::error::{ConfigError, ConfigErrors, What};
+use super::error::{ConfigError, ConfigErrors, Problem};
 use super::literal::{Literal, Value, literal};
 use super::meaning::Assignment;
 use super::name::{Hash, Name, Scalar};
-use super::text::{Place, Text, is_word};
+use super::text::{Position, Text, is_word};
 use crate::limits::CONFIG_FAULTS_MAX;
 
 /// Reads a whole file.
@@ -64,7 +64,7 @@ impl<'t> Parser<'t> {
             if self.at_end() || self.errors.len() == CONFIG_FAULTS_MAX {
                 return;
             }
-            let start = self.text.place();
+            let start = self.text.position();
             if let Err(error) = self.statement() {
                 note(&mut self.errors, error);
                 self.skip_statement(start);
@@ -85,7 +85,7 @@ impl<'t> Parser<'t> {
             (b"our" | b"my", _) => self.declaration()?,
             (_, Some(b'$' | b'%')) => Some(self.assignment()?),
             _ if literal(&mut self.text)?.is_some() => None,
-            _ => return Err(self.text.place().error(What::NotUnderstood)),
+            _ => return Err(self.text.position().error(Problem::NotUnderstood)),
         };
         self.end_of_statement()?;
         if let Some(assignment) = assignment {
@@ -98,7 +98,7 @@ impl<'t> Parser<'t> {
 
     /// Takes the `;`, which the last statement of a file can do without.
     fn end_of_statement(&mut self) -> Result<(), ConfigError> {
-        let missing = self.text.place().error(What::SemicolonMissing);
+        let missing = self.text.position().error(Problem::SemicolonMissing);
         self.text.skip_blanks();
         if self.text.eat(b";") || self.at_end() {
             Ok(())
@@ -108,11 +108,11 @@ impl<'t> Parser<'t> {
     }
 
     fn pragma(&mut self) -> Result<(), ConfigError> {
-        let start = self.text.place();
+        let start = self.text.position();
         if self.skip_statement(start) {
             Ok(())
         } else {
-            Err(start.error(What::PragmaOpen))
+            Err(start.error(Problem::PragmaOpen))
         }
     }
 
@@ -121,7 +121,7 @@ impl<'t> Parser<'t> {
         self.text.skip_blanks();
         let start = self.text;
         if let Variable::Element(_) = self.variable()? {
-            return Err(start.place().error(What::DeclaredElement));
+            return Err(start.position().error(Problem::DeclaredElement));
         }
         self.text.skip_blanks();
         if self.text.peek() == Some(b';') || self.at_end() {
@@ -151,17 +151,18 @@ impl<'t> Parser<'t> {
 
     /// Takes a sigil and a name that go together.
     fn variable(&mut self) -> Result<Variable, ConfigError> {
-        let place = self.text.place();
+        let position = self.text.position();
         let sigil = self.text.peek().filter(|byte| b"$%".contains(byte));
         let Some(sigil) = sigil else {
-            return Err(place.error(What::VariableExpected));
+            return Err(position.error(Problem::VariableExpected));
         };
         self.text.bump();
         let word = take_name(&mut self.text);
         if word.is_empty() {
-            return Err(place.error(What::VariableExpected));
+            return Err(position.error(Problem::VariableExpected));
         }
-        let name = Name::from_word(word).ok_or_else(|| place.error(What::unknown_name(word)))?;
+        let name =
+            Name::from_word(word).ok_or_else(|| position.error(Problem::unknown_name(word)))?;
         let mut behind = self.text;
         behind.skip_blanks();
         let is_element = behind.peek() == Some(b'{');
@@ -169,8 +170,8 @@ impl<'t> Parser<'t> {
             (b'%', Name::Hash(hash), false) => Ok(Variable::Whole(hash)),
             (b'$', Name::Hash(hash), true) => Ok(Variable::Element(hash)),
             (b'$', Name::Scalar(scalar), false) => Ok(Variable::Scalar(scalar)),
-            (_, Name::Hash(hash), _) => Err(place.error(What::IsHash(hash))),
-            (_, Name::Scalar(scalar), _) => Err(place.error(What::IsScalar(scalar))),
+            (_, Name::Hash(hash), _) => Err(position.error(Problem::IsHash(hash))),
+            (_, Name::Scalar(scalar), _) => Err(position.error(Problem::IsScalar(scalar))),
         }
     }
 
@@ -179,16 +180,17 @@ impl<'t> Parser<'t> {
         self.text.skip_blanks();
         self.text.eat(b"{");
         self.text.skip_blanks();
-        let place = self.text.place();
+        let position = self.text.position();
         let key = match literal(&mut self.text)? {
             Some(key) => key,
-            None => word_as_text(self.text.word(), place).ok_or(place.error(What::KeyExpected))?,
+            None => word_as_text(self.text.word(), position)
+                .ok_or(position.error(Problem::KeyExpected))?,
         };
         self.text.skip_blanks();
         if self.text.eat(b"}") {
             Ok(key)
         } else {
-            Err(self.text.place().error(What::BraceExpected))
+            Err(self.text.position().error(Problem::BraceExpected))
         }
     }
 
@@ -197,57 +199,57 @@ impl<'t> Parser<'t> {
         if self.text.eat(b"=") {
             Ok(())
         } else {
-            Err(self.text.place().error(What::EqualsExpected))
+            Err(self.text.position().error(Problem::EqualsExpected))
         }
     }
 
     fn value(&mut self) -> Result<Literal, ConfigError> {
         self.text.skip_blanks();
-        let place = self.text.place();
+        let position = self.text.position();
         if let Some(value) = literal(&mut self.text)? {
             return Ok(value);
         }
         let sign = self.text.peek();
         match (self.text.word(), sign) {
             (b"undef", _) => Ok(Literal {
-                place,
+                position,
                 value: Value::Undef,
             }),
-            ([], Some(b'$' | b'@' | b'%')) => Err(place.error(What::VariableAsValue)),
-            _ => Err(place.error(What::ValueExpected)),
+            ([], Some(b'$' | b'@' | b'%')) => Err(position.error(Problem::VariableAsValue)),
+            _ => Err(position.error(Problem::ValueExpected)),
         }
     }
 
     /// Takes keys and values in parentheses.
     fn list(&mut self) -> Result<Vec<Literal>, ConfigError> {
         self.text.skip_blanks();
-        let start = self.text.place();
+        let start = self.text.position();
         if !self.text.eat(b"(") {
-            return Err(start.error(What::ListExpected));
+            return Err(start.error(Problem::ListExpected));
         }
         let mut items = Vec::new();
         self.text.skip_blanks();
         while !self.text.eat(b")") {
             items.push(self.item()?);
             if !self.eat_separators() && self.text.peek() != Some(b')') {
-                return Err(self.text.place().error(What::SeparatorExpected));
+                return Err(self.text.position().error(Problem::SeparatorExpected));
             }
         }
         if items.len().is_multiple_of(2) {
             Ok(items)
         } else {
-            Err(start.error(What::OddList))
+            Err(start.error(Problem::OddList))
         }
     }
 
     fn item(&mut self) -> Result<Literal, ConfigError> {
-        let place = self.text.place();
+        let position = self.text.position();
         let mut behind = self.text;
         let word = behind.word();
         let after_word = behind;
         behind.skip_blanks();
         if behind.eat(b"=>")
-            && let Some(item) = word_as_text(word, place)
+            && let Some(item) = word_as_text(word, position)
         {
             self.text = after_word;
             return Ok(item);
@@ -269,10 +271,10 @@ impl<'t> Parser<'t> {
 
     /// Leaves the statement that began at `start`: behind its `;` or at the end, or, with the answer `false`, in front
     /// of a variable that begins a later line.
-    fn skip_statement(&mut self, start: Place) -> bool {
+    fn skip_statement(&mut self, start: Position) -> bool {
         loop {
             self.text.skip_blanks_and_pod();
-            let begins_line = self.text.begins_line() && self.text.place().line > start.line;
+            let begins_line = self.text.begins_line() && self.text.position().line > start.line;
             match self.text.peek() {
                 Some(b'$' | b'%') if begins_line => return false,
                 None => return true,
@@ -313,9 +315,9 @@ fn take_name<'t>(text: &mut Text<'t>) -> &'t [u8] {
     text.word()
 }
 
-fn word_as_text(word: &[u8], place: Place) -> Option<Literal> {
+fn word_as_text(word: &[u8], position: Position) -> Option<Literal> {
     (!word.is_empty()).then(|| Literal {
-        place,
+        position,
         value: Value::Text(word.to_vec()),
     })
 }

@@ -15,12 +15,12 @@ fn parsed(text: impl AsRef<[u8]>) -> Config {
 }
 
 /// The errors of a text as (line, column, what).
-fn errors(text: impl AsRef<[u8]>) -> Vec<(u32, u32, What)> {
+fn errors(text: impl AsRef<[u8]>) -> Vec<(u32, u32, Problem)> {
     let text = text.as_ref();
     match Config::parse(text) {
         Ok(_) => panic!("no fault in {}", text.escape_ascii()),
         Err(errors) => {
-            let tuple = |error: ConfigError| (error.line, error.column, error.what);
+            let tuple = |error: ConfigError| (error.line, error.column, error.problem);
             errors.into_iter().map(tuple).collect()
         }
     }
@@ -262,13 +262,19 @@ fn escapes_make_blanks_between_patterns() {
 fn keys_go_without_quotes_where_perl_lets_them() {
     assert_eq!(
         errors("$files{messages} = '';"),
-        [(1, 8, What::PathNotAbsolute)]
+        [(1, 8, Problem::PathNotAbsolute)]
     );
-    assert_eq!(errors("$files{ 5 } = '';"), [(1, 9, What::PathNotAbsolute)]);
-    assert_eq!(errors("$files{q} = '';"), [(1, 8, What::PathNotAbsolute)]);
+    assert_eq!(
+        errors("$files{ 5 } = '';"),
+        [(1, 9, Problem::PathNotAbsolute)]
+    );
+    assert_eq!(
+        errors("$files{q} = '';"),
+        [(1, 8, Problem::PathNotAbsolute)]
+    );
     assert_eq!(
         errors("%files = (q => '');"),
-        [(1, 11, What::PathNotAbsolute)]
+        [(1, 11, Problem::PathNotAbsolute)]
     );
 }
 
@@ -398,154 +404,189 @@ fn the_order_of_different_settings_means_nothing() {
 // What is wrong, and where.
 
 /// One faulty text for each error of form, with its place.
-fn faults_of_form() -> Vec<(&'static str, u32, u32, What)> {
+fn faults_of_form() -> Vec<(&'static str, u32, u32, Problem)> {
     vec![
-        ("print 'hello';", 1, 1, What::NotUnderstood),
-        ("  @files = ();", 1, 3, What::NotUnderstood),
-        ("1; if (1) { }", 1, 4, What::NotUnderstood),
-        ("local $grace = 5;", 1, 1, What::NotUnderstood),
-        ("undef;", 1, 1, What::NotUnderstood),
-        ("$bind_port = 5 $grace = 1;", 1, 15, What::SemicolonMissing),
-        ("$bind_port = 5\n$grace = 1;", 1, 15, What::SemicolonMissing),
-        ("$bind_port = 5   # five\n1;", 1, 15, What::SemicolonMissing),
+        ("print 'hello';", 1, 1, Problem::NotUnderstood),
+        ("  @files = ();", 1, 3, Problem::NotUnderstood),
+        ("1; if (1) { }", 1, 4, Problem::NotUnderstood),
+        ("local $grace = 5;", 1, 1, Problem::NotUnderstood),
+        ("undef;", 1, 1, Problem::NotUnderstood),
+        (
+            "$bind_port = 5 $grace = 1;",
+            1,
+            15,
+            Problem::SemicolonMissing,
+        ),
+        (
+            "$bind_port = 5\n$grace = 1;",
+            1,
+            15,
+            Problem::SemicolonMissing,
+        ),
+        (
+            "$bind_port = 5   # five\n1;",
+            1,
+            15,
+            Problem::SemicolonMissing,
+        ),
         (
             "$bind_addr = '10.' . '0.0.1';",
             1,
             19,
-            What::SemicolonMissing,
+            Problem::SemicolonMissing,
         ),
         (
             "$bind_port = 5\n=pod\n\nx;\n\n=cut\n;",
             1,
             15,
-            What::SemicolonMissing,
+            Problem::SemicolonMissing,
         ),
-        ("$bind_port =\n=pod\n=cut\n5;", 2, 1, What::ValueExpected),
-        ("$bind_port = 5 if 1;", 1, 15, What::SemicolonMissing),
-        ("use strict\n$bind_port = 5;", 1, 1, What::PragmaOpen),
-        ("$bind_addr = '10.4.3.5;\n", 1, 14, What::QuoteOpen),
-        ("$bind_addr = \"10.4.3.5;\r\n", 1, 14, What::QuoteOpen),
-        ("$bind_addr = \"10.4.3.5\\\"", 1, 14, What::QuoteOpen),
-        ("$bind_addr = '10.4.3.5\\", 1, 14, What::QuoteOpen),
-        ("$files{q(/a(b)} = '';", 1, 8, What::QuoteOpen),
-        ("$files{\"/a/$b\"} = '';", 1, 12, What::Interpolation),
-        ("$files{\"/a$\"} = '';", 1, 11, What::Interpolation),
-        ("$files{\"/a@b\"} = '';", 1, 11, What::Interpolation),
-        ("$files{\"/@4000\"} = '';", 1, 10, What::Interpolation),
-        ("$files{qq(/@{b})} = '';", 1, 12, What::Interpolation),
-        ("$files{\"/\\d\"} = '';", 1, 10, What::UnknownEscape),
-        ("$files{\"/\\x{41}\"} = '';", 1, 10, What::UnknownEscape),
-        ("$files{\"/\\0\"} = '';", 1, 10, What::UnknownEscape),
-        ("$files{\"/\\U$a\"} = '';", 1, 10, What::UnknownEscape),
-        ("$bind_port = 0x13;", 1, 14, What::BadNumber),
-        ("$bind_port = 1e3;", 1, 14, What::BadNumber),
-        ("$grace = 5s;", 1, 10, What::BadNumber),
-        ("$bind_port = 019;", 1, 14, What::Octal),
-        ("$bind_port = 0_19;", 1, 14, What::Octal),
-        ("$bind_addr = 10.4.3.5;", 1, 14, What::BareAddress),
-        ("$hosts_allow{127.0.0.1} = 1;", 1, 14, What::BareAddress),
-        ("%hosts_allow = (10.0.0.1 => 1);", 1, 17, What::BareAddress),
-        ("$ = 5;", 1, 1, What::VariableExpected),
-        ("${bind_port} = 5;", 1, 1, What::VariableExpected),
-        ("my ($bind_port) = 5;", 1, 4, What::VariableExpected),
-        ("our;", 1, 4, What::VariableExpected),
+        ("$bind_port =\n=pod\n=cut\n5;", 2, 1, Problem::ValueExpected),
+        ("$bind_port = 5 if 1;", 1, 15, Problem::SemicolonMissing),
+        ("use strict\n$bind_port = 5;", 1, 1, Problem::PragmaOpen),
+        ("$bind_addr = '10.4.3.5;\n", 1, 14, Problem::QuoteOpen),
+        ("$bind_addr = \"10.4.3.5;\r\n", 1, 14, Problem::QuoteOpen),
+        ("$bind_addr = \"10.4.3.5\\\"", 1, 14, Problem::QuoteOpen),
+        ("$bind_addr = '10.4.3.5\\", 1, 14, Problem::QuoteOpen),
+        ("$files{q(/a(b)} = '';", 1, 8, Problem::QuoteOpen),
+        ("$files{\"/a/$b\"} = '';", 1, 12, Problem::Interpolation),
+        ("$files{\"/a$\"} = '';", 1, 11, Problem::Interpolation),
+        ("$files{\"/a@b\"} = '';", 1, 11, Problem::Interpolation),
+        ("$files{\"/@4000\"} = '';", 1, 10, Problem::Interpolation),
+        ("$files{qq(/@{b})} = '';", 1, 12, Problem::Interpolation),
+        ("$files{\"/\\d\"} = '';", 1, 10, Problem::UnknownEscape),
+        ("$files{\"/\\x{41}\"} = '';", 1, 10, Problem::UnknownEscape),
+        ("$files{\"/\\0\"} = '';", 1, 10, Problem::UnknownEscape),
+        ("$files{\"/\\U$a\"} = '';", 1, 10, Problem::UnknownEscape),
+        ("$bind_port = 0x13;", 1, 14, Problem::BadNumber),
+        ("$bind_port = 1e3;", 1, 14, Problem::BadNumber),
+        ("$grace = 5s;", 1, 10, Problem::BadNumber),
+        ("$bind_port = 019;", 1, 14, Problem::Octal),
+        ("$bind_port = 0_19;", 1, 14, Problem::Octal),
+        ("$bind_addr = 10.4.3.5;", 1, 14, Problem::BareAddress),
+        ("$hosts_allow{127.0.0.1} = 1;", 1, 14, Problem::BareAddress),
+        (
+            "%hosts_allow = (10.0.0.1 => 1);",
+            1,
+            17,
+            Problem::BareAddress,
+        ),
+        ("$ = 5;", 1, 1, Problem::VariableExpected),
+        ("${bind_port} = 5;", 1, 1, Problem::VariableExpected),
+        ("my ($bind_port) = 5;", 1, 4, Problem::VariableExpected),
+        ("our;", 1, 4, Problem::VariableExpected),
         (
             "$bind_prot = 5;",
             1,
             1,
-            What::UnknownName("bind_prot".into()),
+            Problem::UnknownName("bind_prot".into()),
         ),
-        ("%hosts = ();", 1, 1, What::UnknownName("hosts".into())),
-        ("$file{'/a'} = '';", 1, 1, What::UnknownName("file".into())),
-        ("my $dir = '/a';", 1, 4, What::UnknownName("dir".into())),
+        ("%hosts = ();", 1, 1, Problem::UnknownName("hosts".into())),
+        (
+            "$file{'/a'} = '';",
+            1,
+            1,
+            Problem::UnknownName("file".into()),
+        ),
+        ("my $dir = '/a';", 1, 4, Problem::UnknownName("dir".into())),
         (
             "$Other::bind_port = 5;",
             1,
             1,
-            What::UnknownName("Other".into()),
+            Problem::UnknownName("Other".into()),
         ),
-        ("$files = '/a';", 1, 1, What::IsHash(Hash::Files)),
+        ("$files = '/a';", 1, 1, Problem::IsHash(Hash::Files)),
         (
             "%hosts_allow{'::1'} = 1;",
             1,
             1,
-            What::IsHash(Hash::HostsAllow),
+            Problem::IsHash(Hash::HostsAllow),
         ),
-        ("%bind_port = 5;", 1, 1, What::IsScalar(Scalar::BindPort)),
-        ("$grace{'5'} = 5;", 1, 1, What::IsScalar(Scalar::Grace)),
-        ("our $files{'/a'} = '';", 1, 5, What::DeclaredElement),
-        ("$bind_port 5;", 1, 12, What::EqualsExpected),
-        ("$bind_port := 5;", 1, 12, What::EqualsExpected),
-        ("$files{'/a'};", 1, 13, What::EqualsExpected),
-        ("%files ('/a' => '');", 1, 8, What::EqualsExpected),
-        ("$bind_port", 1, 11, What::EqualsExpected),
-        ("$bind_port = ;", 1, 14, What::ValueExpected),
-        ("$bind_port = five;", 1, 14, What::ValueExpected),
-        ("$bind_port == 5;", 1, 13, What::ValueExpected),
-        ("$bind_port =", 1, 13, What::ValueExpected),
-        ("$bind_addr = <<EOT;", 1, 14, What::ValueExpected),
-        ("%files = ('/a' => b);", 1, 19, What::ValueExpected),
-        ("%files = (('/a' => ''));", 1, 11, What::ValueExpected),
-        ("%files = ('/a' => '';", 1, 21, What::SeparatorExpected),
-        ("$bind_port = $grace;", 1, 14, What::VariableAsValue),
+        ("%bind_port = 5;", 1, 1, Problem::IsScalar(Scalar::BindPort)),
+        ("$grace{'5'} = 5;", 1, 1, Problem::IsScalar(Scalar::Grace)),
+        ("our $files{'/a'} = '';", 1, 5, Problem::DeclaredElement),
+        ("$bind_port 5;", 1, 12, Problem::EqualsExpected),
+        ("$bind_port := 5;", 1, 12, Problem::EqualsExpected),
+        ("$files{'/a'};", 1, 13, Problem::EqualsExpected),
+        ("%files ('/a' => '');", 1, 8, Problem::EqualsExpected),
+        ("$bind_port", 1, 11, Problem::EqualsExpected),
+        ("$bind_port = ;", 1, 14, Problem::ValueExpected),
+        ("$bind_port = five;", 1, 14, Problem::ValueExpected),
+        ("$bind_port == 5;", 1, 13, Problem::ValueExpected),
+        ("$bind_port =", 1, 13, Problem::ValueExpected),
+        ("$bind_addr = <<EOT;", 1, 14, Problem::ValueExpected),
+        ("%files = ('/a' => b);", 1, 19, Problem::ValueExpected),
+        ("%files = (('/a' => ''));", 1, 11, Problem::ValueExpected),
+        ("%files = ('/a' => '';", 1, 21, Problem::SeparatorExpected),
+        ("$bind_port = $grace;", 1, 14, Problem::VariableAsValue),
         (
             "%files = (%files, '/a' => '');",
             1,
             11,
-            What::VariableAsValue,
+            Problem::VariableAsValue,
         ),
-        ("$files{/var/log/messages} = '';", 1, 8, What::KeyExpected),
-        ("$files{} = '';", 1, 8, What::KeyExpected),
-        ("$hosts_allow{::1} = 1;", 1, 14, What::KeyExpected),
-        ("$hosts_allow{fe80::1} = 1;", 1, 18, What::BraceExpected),
-        ("$files{'/a', '/b'} = '';", 1, 12, What::BraceExpected),
-        ("$files{'/a' = '';", 1, 13, What::BraceExpected),
-        ("%files = '/a';", 1, 10, What::ListExpected),
-        ("%files = { '/a' => '' };", 1, 10, What::ListExpected),
-        ("%files = qw(/a /b);", 1, 10, What::ListExpected),
-        ("%files = (,);", 1, 11, What::ValueExpected),
-        ("%files = 5\n__END__\n; x", 1, 10, What::ListExpected),
-        ("%files = ('/a' '');", 1, 16, What::SeparatorExpected),
-        ("%files = ('/a' => '', '/b');", 1, 10, What::OddList),
+        (
+            "$files{/var/log/messages} = '';",
+            1,
+            8,
+            Problem::KeyExpected,
+        ),
+        ("$files{} = '';", 1, 8, Problem::KeyExpected),
+        ("$hosts_allow{::1} = 1;", 1, 14, Problem::KeyExpected),
+        ("$hosts_allow{fe80::1} = 1;", 1, 18, Problem::BraceExpected),
+        ("$files{'/a', '/b'} = '';", 1, 12, Problem::BraceExpected),
+        ("$files{'/a' = '';", 1, 13, Problem::BraceExpected),
+        ("%files = '/a';", 1, 10, Problem::ListExpected),
+        ("%files = { '/a' => '' };", 1, 10, Problem::ListExpected),
+        ("%files = qw(/a /b);", 1, 10, Problem::ListExpected),
+        ("%files = (,);", 1, 11, Problem::ValueExpected),
+        ("%files = 5\n__END__\n; x", 1, 10, Problem::ListExpected),
+        ("%files = ('/a' '');", 1, 16, Problem::SeparatorExpected),
+        ("%files = ('/a' => '', '/b');", 1, 10, Problem::OddList),
     ]
 }
 
 /// One faulty text for each error of meaning, with its place.
-fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
-    let not_an_address = || What::Network(NetworkError::NotAnAddress);
+fn faults_of_meaning() -> Vec<(&'static str, u32, u32, Problem)> {
+    let not_an_address = || Problem::Network(NetworkError::NotAnAddress);
     vec![
-        ("$bind_addr = 'localhost';", 1, 14, What::BindAddress),
-        ("$bind_addr = '10.4.3';", 1, 14, What::BindAddress),
-        ("$bind_addr = '10.0.0.0/8';", 1, 14, What::BindAddress),
-        ("$bind_addr = '';", 1, 14, What::BindAddress),
-        ("$bind_addr = undef;", 1, 14, What::BindAddress),
-        ("$bind_addr = \"\\x80\";", 1, 14, What::BindAddress),
-        ("$bind_port = 65536;", 1, 14, What::Port),
-        ("$bind_port = -1;", 1, 14, What::Port),
-        ("$bind_port = 19.5;", 1, 14, What::Port),
-        ("$bind_port = '';", 1, 14, What::Port),
-        ("$bind_port = 'chargen';", 1, 14, What::Port),
-        ("$bind_port = '1_9';", 1, 14, What::Port),
-        ("$bind_port = 99999999999999999999999;", 1, 14, What::Port),
-        ("$delay_check = 0;", 1, 16, What::Period),
-        ("$delay_check = 0.0009;", 1, 16, What::Period),
-        ("$delay_check = -5;", 1, 16, What::Period),
-        ("$timeout_write = 86400.001;", 1, 18, What::Period),
-        ("$timeout_write = '60s';", 1, 18, What::Period),
-        ("$timeout_write = '.';", 1, 18, What::Period),
-        ("$timeout_write = '1.2.3';", 1, 18, What::Period),
-        ("$alive_interval = undef;", 1, 19, What::Period),
+        ("$bind_addr = 'localhost';", 1, 14, Problem::BindAddress),
+        ("$bind_addr = '10.4.3';", 1, 14, Problem::BindAddress),
+        ("$bind_addr = '10.0.0.0/8';", 1, 14, Problem::BindAddress),
+        ("$bind_addr = '';", 1, 14, Problem::BindAddress),
+        ("$bind_addr = undef;", 1, 14, Problem::BindAddress),
+        ("$bind_addr = \"\\x80\";", 1, 14, Problem::BindAddress),
+        ("$bind_port = 65536;", 1, 14, Problem::Port),
+        ("$bind_port = -1;", 1, 14, Problem::Port),
+        ("$bind_port = 19.5;", 1, 14, Problem::Port),
+        ("$bind_port = '';", 1, 14, Problem::Port),
+        ("$bind_port = 'chargen';", 1, 14, Problem::Port),
+        ("$bind_port = '1_9';", 1, 14, Problem::Port),
+        (
+            "$bind_port = 99999999999999999999999;",
+            1,
+            14,
+            Problem::Port,
+        ),
+        ("$delay_check = 0;", 1, 16, Problem::Period),
+        ("$delay_check = 0.0009;", 1, 16, Problem::Period),
+        ("$delay_check = -5;", 1, 16, Problem::Period),
+        ("$timeout_write = 86400.001;", 1, 18, Problem::Period),
+        ("$timeout_write = '60s';", 1, 18, Problem::Period),
+        ("$timeout_write = '.';", 1, 18, Problem::Period),
+        ("$timeout_write = '1.2.3';", 1, 18, Problem::Period),
+        ("$alive_interval = undef;", 1, 19, Problem::Period),
         (
             "$alive_interval = 99999999999999999999999;",
             1,
             19,
-            What::Period,
+            Problem::Period,
         ),
-        ("$grace = -1;", 1, 10, What::PeriodOrZero),
-        ("$grace = 90000;", 1, 10, What::PeriodOrZero),
-        ("$max_clients = 0;", 1, 16, What::Clients),
-        ("$max_clients = 20001;", 1, 16, What::Clients),
-        ("$max_clients_per_ip = 'many';", 1, 23, What::Clients),
+        ("$grace = -1;", 1, 10, Problem::PeriodOrZero),
+        ("$grace = 90000;", 1, 10, Problem::PeriodOrZero),
+        ("$max_clients = 0;", 1, 16, Problem::Clients),
+        ("$max_clients = 20001;", 1, 16, Problem::Clients),
+        ("$max_clients_per_ip = 'many';", 1, 23, Problem::Clients),
         ("$hosts_allow{'router7'} = 1;", 1, 14, not_an_address()),
         ("$hosts_allow{localhost} = 1;", 1, 14, not_an_address()),
         ("$hosts_allow{10.1} = 1;", 1, 14, not_an_address()),
@@ -561,42 +602,42 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
             "$hosts_allow{'10.0.0.0/33'} = 1;",
             1,
             14,
-            What::Network(NetworkError::BadPrefix),
+            Problem::Network(NetworkError::BadPrefix),
         ),
         (
             "$files{'var/log/messages'} = '';",
             1,
             8,
-            What::PathNotAbsolute,
+            Problem::PathNotAbsolute,
         ),
-        ("$files{''} = '';", 1, 8, What::PathNotAbsolute),
-        ("$files{'/var/log/'} = '';", 1, 8, What::PathIsDirectory),
-        ("$files{'/var/my log'} = '';", 1, 8, What::PathHasBlank),
-        ("$files{\"/var/a\\tb\"} = '';", 1, 8, What::PathHasBlank),
-        ("$files{\"/var/a\\x7f\"} = '';", 1, 8, What::PathHasBlank),
+        ("$files{''} = '';", 1, 8, Problem::PathNotAbsolute),
+        ("$files{'/var/log/'} = '';", 1, 8, Problem::PathIsDirectory),
+        ("$files{'/var/my log'} = '';", 1, 8, Problem::PathHasBlank),
+        ("$files{\"/var/a\\tb\"} = '';", 1, 8, Problem::PathHasBlank),
+        ("$files{\"/var/a\\x7f\"} = '';", 1, 8, Problem::PathHasBlank),
         (
             "$files{'/a'} = 'a.*';",
             1,
             16,
-            What::Pattern(PatternError::NotAbsolute),
+            Problem::Pattern(PatternError::NotAbsolute),
         ),
         (
             "$files{'/a'} = 1;",
             1,
             16,
-            What::Pattern(PatternError::NotAbsolute),
+            Problem::Pattern(PatternError::NotAbsolute),
         ),
         (
             "%files = ('/a', '/a.[0-9');",
             1,
             17,
-            What::Pattern(PatternError::BracketOpen),
+            Problem::Pattern(PatternError::BracketOpen),
         ),
         (
             "$files{'/a'} = '/a.{1,2';",
             1,
             16,
-            What::Pattern(PatternError::BraceOpen),
+            Problem::Pattern(PatternError::BraceOpen),
         ),
     ]
 }
@@ -605,8 +646,8 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, What)> {
 fn every_fault_has_its_place() {
     let mut all = faults_of_form();
     all.extend(faults_of_meaning());
-    for (text, line, column, what) in all {
-        assert_eq!(errors(text), [(line, column, what)], "{text}");
+    for (text, line, column, problem) in all {
+        assert_eq!(errors(text), [(line, column, problem)], "{text}");
     }
 }
 
@@ -618,32 +659,32 @@ fn a_path_may_be_as_long_as_a_request_allows() {
         [Path::new(&path)]
     );
     let longer = format!("$files{{'{path}x'}} = '';");
-    assert_eq!(errors(longer), [(1, 8, What::PathTooLong)]);
+    assert_eq!(errors(longer), [(1, 8, Problem::PathTooLong)]);
 }
 
 #[test]
 fn columns_count_characters_and_lines_count_line_feeds() {
     assert_eq!(
         errors("\u{feff}$bind_port = x;"),
-        [(1, 14, What::ValueExpected)]
+        [(1, 14, Problem::ValueExpected)]
     );
     assert_eq!(
         errors("1; '\u{e9}\u{20ac}\u{1f600}'; x;"),
-        [(1, 11, What::NotUnderstood)]
+        [(1, 11, Problem::NotUnderstood)]
     );
     assert_eq!(
         errors("\r\n\r\n\t$bind_port = x;\r\n"),
-        [(3, 15, What::ValueExpected)]
+        [(3, 15, Problem::ValueExpected)]
     );
     assert_eq!(
         errors("=pod\n\n=cut\n# \u{e9}\n x;"),
-        [(5, 2, What::NotUnderstood)]
+        [(5, 2, Problem::NotUnderstood)]
     );
     assert_eq!(
         errors("$files{\n'a'\n} =\n'b'\n;"),
         [
-            (2, 1, What::PathNotAbsolute),
-            (4, 1, What::Pattern(PatternError::NotAbsolute)),
+            (2, 1, Problem::PathNotAbsolute),
+            (4, 1, Problem::Pattern(PatternError::NotAbsolute)),
         ]
     );
 }
@@ -664,20 +705,20 @@ $max_clients_per_ip = 0;
     assert_eq!(
         errors(text),
         [
-            (1, 14, What::Port),
-            (2, 14, What::QuoteOpen),
-            (3, 14, What::Network(NetworkError::NotAnAddress)),
-            (4, 17, What::SemicolonMissing),
-            (5, 10, What::PeriodOrZero),
-            (6, 1, What::UnknownName("nonsense".into())),
-            (6, 44, What::Period),
-            (7, 19, What::Pattern(PatternError::NotAbsolute)),
-            (7, 24, What::PathNotAbsolute),
-            (7, 31, What::Pattern(PatternError::NotAbsolute)),
-            (8, 10, What::Interpolation),
-            (8, 37, What::Clients),
-            (9, 1, What::PragmaOpen),
-            (10, 23, What::Clients),
+            (1, 14, Problem::Port),
+            (2, 14, Problem::QuoteOpen),
+            (3, 14, Problem::Network(NetworkError::NotAnAddress)),
+            (4, 17, Problem::SemicolonMissing),
+            (5, 10, Problem::PeriodOrZero),
+            (6, 1, Problem::UnknownName("nonsense".into())),
+            (6, 44, Problem::Period),
+            (7, 19, Problem::Pattern(PatternError::NotAbsolute)),
+            (7, 24, Problem::PathNotAbsolute),
+            (7, 31, Problem::Pattern(PatternError::NotAbsolute)),
+            (8, 10, Problem::Interpolation),
+            (8, 37, Problem::Clients),
+            (9, 1, Problem::PragmaOpen),
+            (10, 23, Problem::Clients),
         ]
     );
 }
@@ -728,10 +769,10 @@ fn every_fault_says_something_of_its_own_on_one_line() {
     let mut said = std::collections::HashMap::new();
     let mut all = faults_of_form();
     all.extend(faults_of_meaning());
-    for (text, _, _, what) in all {
-        let words = what.to_string();
+    for (text, _, _, problem) in all {
+        let words = problem.to_string();
         assert!(words.len() > 10 && !words.contains('\n'), "{text}: {words}");
-        let kind = std::mem::discriminant(&what);
+        let kind = std::mem::discriminant(&problem);
         let first = said.entry(words.clone()).or_insert(kind);
         assert_eq!(
             *first, kind,

@@ -2,7 +2,7 @@
 
 /// A place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub line: u32,
     pub column: u32,
 }
@@ -11,7 +11,7 @@ pub(super) struct Place {
 #[derive(Clone, Copy)]
 pub(super) struct Text<'t> {
     rest: &'t [u8],
-    place: Place,
+    position: Position,
     /// Only blanks have been taken from this line.
     begins_line: bool,
 }
@@ -21,14 +21,14 @@ impl<'t> Text<'t> {
     pub(super) fn new(file: &'t [u8]) -> Text<'t> {
         Text {
             rest: file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file),
-            place: Place { line: 1, column: 1 },
+            position: Position { line: 1, column: 1 },
             begins_line: true,
         }
     }
 
     /// Where the next byte stands.
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn position(&self) -> Position {
+        self.position
     }
 
     /// Tells whether nothing but blanks stands before the next byte on its line.
@@ -52,13 +52,13 @@ impl<'t> Text<'t> {
         self.rest = rest;
         match byte {
             b'\n' => {
-                self.place.line = self.place.line.saturating_add(1);
-                self.place.column = 1;
+                self.position.line = self.position.line.saturating_add(1);
+                self.position.column = 1;
                 self.begins_line = true;
             }
             _ if is_utf8_continuation(byte) => {}
             _ => {
-                self.place.column = self.place.column.saturating_add(1);
+                self.position.column = self.position.column.saturating_add(1);
                 self.begins_line &= is_blank(byte);
             }
         }
@@ -114,7 +114,7 @@ impl<'t> Text<'t> {
     }
 
     fn at_pod(&self) -> bool {
-        self.place.column == 1
+        self.position.column == 1
             && matches!(self.rest, [b'=', letter, ..] if letter.is_ascii_alphabetic())
     }
 

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 /// The places for clients that are taken.
 #[derive(Default)]
-pub struct Places {
+pub struct ClientCounts {
     taken: usize,
     /// In order.
     by_address: Vec<(IpAddr, usize)>,
 }
 
-impl Places {
+impl ClientCounts {
     /// All that are taken.
     pub fn taken(&self) -> usize {
         self.taken
@@ -57,18 +57,18 @@ mod tests {
     #[test]
     fn places_are_counted_by_address_and_nothing_stays() {
         let [a, b] = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)));
-        let mut places = Places::default();
+        let mut counts = ClientCounts::default();
         for ip in [a, b, a] {
-            places.take(ip);
+            counts.take(ip);
         }
         assert_eq!(
-            (places.taken(), places.taken_by(a), places.taken_by(b)),
+            (counts.taken(), counts.taken_by(a), counts.taken_by(b)),
             (3, 2, 1)
         );
         for ip in [a, a, a, b] {
-            places.free(ip);
+            counts.free(ip);
         }
-        assert_eq!((places.taken(), places.taken_by(a)), (0, 0));
-        assert!(places.by_address.is_empty());
+        assert_eq!((counts.taken(), counts.taken_by(a)), (0, 0));
+        assert!(counts.by_address.is_empty());
     }
 }

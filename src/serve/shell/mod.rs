@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-use self::admission::Places;
+use self::admission::ClientCounts;
 use self::followers::Followers;
 pub use self::listener::Bound;
 use self::listener::Listener;
@@ -55,7 +55,7 @@ pub struct Server {
     listener: Listener,
     watches: Option<Watches>,
     clients: Slab<Client>,
-    places: Places,
+    counts: ClientCounts,
     followers: Followers,
     deadlines: Deadlines,
     /// Who takes more than one share of a turn.
@@ -140,7 +140,7 @@ impl Server {
             listener,
             watches,
             clients: Slab::with_capacity(expected_clients),
-            places: Places::default(),
+            counts: ClientCounts::default(),
             followers: Followers::default(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
@@ -322,7 +322,7 @@ impl Server {
         if let Some(client) = self.clients.remove(index, generation)
             && !client.session.is_turned_away()
         {
-            self.places.free(client.session.peer());
+            self.counts.free(client.session.peer());
         }
     }
 
@@ -380,7 +380,7 @@ impl Server {
                 is_full: false,
             };
             if !client.session.is_turned_away() {
-                self.places.take(peer.ip());
+                self.counts.take(peer.ip());
             }
             let (index, generation) = self.clients.insert(client);
             let registered = self
@@ -405,10 +405,10 @@ impl Server {
         if !config.hosts.allows(&ip) {
             return Err(TurnedAway::NotAllowed);
         }
-        if self.clients.is_full() || self.places.taken() >= config.max_clients {
+        if self.clients.is_full() || self.counts.taken() >= config.max_clients {
             return Err(TurnedAway::Full);
         }
-        if self.places.taken_by(ip) >= config.max_clients_per_ip {
+        if self.counts.taken_by(ip) >= config.max_clients_per_ip {
             return Err(TurnedAway::FullForAddress);
         }
         Ok(())
@@ -416,7 +416,7 @@ impl Server {
 
     /// Whether there is room to tell a peer why it is turned away.
     fn may_tell(&self, turned_away: &TurnedAway) -> bool {
-        let extra = self.clients.len() - self.places.taken();
+        let extra = self.clients.len() - self.counts.taken();
         *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.clients.is_full()
     }
 

@@ -51,9 +51,9 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
 }
 
 /// What a test that everybody runs has the time for. In small scenarios that is three crashes in a row, in others two;
-/// and one before or after a call that fails. `EXPLORE_CRASHES` asks for another number of crashes.
+/// and one before or after a call that fails. `FETCHLOGS_EXPLORE_CRASHES` asks for another number of crashes.
 fn tasks() -> Vec<(Scenario, Limits)> {
-    let asked = std::env::var("EXPLORE_CRASHES");
+    let asked = std::env::var("FETCHLOGS_EXPLORE_CRASHES");
     let asked = asked.ok().map(|number| number.parse().unwrap());
     let both = [Dialect::V2, Dialect::Classic];
     let scenarios = both.into_iter().flat_map(scenarios::all);

@@ -331,7 +331,7 @@ impl<'a> World<'a> {
         }
         let mut moves = 0;
         loop {
-            self.heed_failed_syncs();
+            self.check_failed_syncs();
             let mut has_moved = false;
             for at in 0..self.lines.len() {
                 has_moved |= self.move_line(at);
@@ -347,11 +347,11 @@ impl<'a> World<'a> {
     }
 
     /// Lets all sources know of syncs that failed for one.
-    fn heed_failed_syncs(&mut self) {
+    fn check_failed_syncs(&mut self) {
         while self.failed_syncs != self.store.all_failed_syncs() {
             self.failed_syncs = self.store.all_failed_syncs();
             for at in 0..self.lines.len() {
-                self.with(at, |source, cx, _| source.heed_failed_syncs(cx));
+                self.with(at, |source, cx, _| source.check_failed_syncs(cx));
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::Pair;
 use crate::collect::source::Closed;
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, NEXTS_IN_A_ROW_MAX};
+use crate::limits::{CANDIDATES_MAX, GENERATIONS_PER_PERIOD_MAX};
 use crate::wire::frame::{
     DATA_MAX, Digest, End, ErrorCode, Frame, HEADER_LEN, Next, OPTIONAL, Reason, kind, seal,
 };
@@ -249,7 +249,10 @@ fn a_storm_of_generations_is_stopped() {
         "{}",
         victim.pair.report()
     );
-    assert_eq!(victim.pair.kept().len(), usize::from(NEXTS_IN_A_ROW_MAX));
+    assert_eq!(
+        victim.pair.kept().len(),
+        usize::from(GENERATIONS_PER_PERIOD_MAX)
+    );
     assert_eq!(
         victim
             .pair

@@ -169,7 +169,7 @@ impl World {
 
     fn round(&mut self) -> bool {
         self.hint();
-        let heeded = self.heed_failed_syncs();
+        let heeded = self.check_failed_syncs();
         let settled = self.settle_slots();
         let arrived = self.arrive();
         let served = self.serve();
@@ -526,7 +526,7 @@ impl World {
     }
 
     /// A sync of the whole disk that failed concerns all sources, those too that have nothing to do.
-    fn heed_failed_syncs(&mut self) -> bool {
+    fn check_failed_syncs(&mut self) -> bool {
         let failed = self.host.disk.with(|fs| fs.all_failed_syncs());
         let Some(collector) = &mut self.host.collector else {
             return false;
@@ -535,7 +535,7 @@ impl World {
             return false;
         }
         for at in 0..self.host.feeds.len() {
-            self.with_source(at, |source, cx, _| source.heed_failed_syncs(cx));
+            self.with_source(at, |source, cx, _| source.check_failed_syncs(cx));
         }
         true
     }

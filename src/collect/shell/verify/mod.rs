@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use self::progress::Progress;
-use self::slot::Place;
+use self::slot::Slot;
 use super::resolver::look_up;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::verify::{Check, Context, copies_of, gaps_of};
@@ -55,7 +55,7 @@ pub struct Verification {
     options: Options,
     reactor: Reactor,
     waiting: VecDeque<Waiting>,
-    places: Vec<Place>,
+    places: Vec<Slot>,
     deadlines: Deadlines,
     ready: ReadyList,
     store: RealRead,
@@ -76,7 +76,7 @@ struct Waiting {
 const PLACE: u8 = 0;
 
 /// What happens to a check. It is called by reference, so that what follows from it is compiled once.
-type Act<'a> = dyn FnMut(&mut Place, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
+type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
 
 impl Verification {
     /// Prepares the comparison. Host names are looked up, which may take a while.
@@ -86,7 +86,7 @@ impl Verification {
             options,
             reactor,
             waiting: VecDeque::new(),
-            places: (0..options.connections).map(|_| Place::new()).collect(),
+            places: (0..options.connections).map(|_| Slot::new()).collect(),
             deadlines: Deadlines::new(),
             ready: ReadyList::new(),
             store: RealRead::new(),
@@ -107,7 +107,7 @@ impl Verification {
         self.progress.expect(self.waiting.len());
         loop {
             self.fill_places()?;
-            if self.places.iter().all(Place::is_free) {
+            if self.places.iter().all(Slot::is_free) {
                 self.progress.clear();
                 return Ok(self.outcome);
             }
@@ -167,7 +167,7 @@ impl Verification {
 
     /// Begins as many checks as there are places for them.
     fn fill_places(&mut self) -> io::Result<()> {
-        while let Some(index) = self.places.iter().position(Place::is_free) {
+        while let Some(index) = self.places.iter().position(Slot::is_free) {
             let next = self
                 .waiting
                 .iter()
@@ -189,7 +189,7 @@ impl Verification {
         let Some(address) = waiting.address else {
             return true;
         };
-        let places = self.places.iter().filter_map(Place::server);
+        let places = self.places.iter().filter_map(Slot::server);
         places.filter(|server| *server == address).count() < VERIFY_PER_SERVER_MAX
     }
 

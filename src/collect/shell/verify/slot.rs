@@ -18,7 +18,7 @@ use crate::time::Mono;
 type Cx<'a> = Context<'a, RealRead>;
 
 /// A place for a check, and what the system holds for it.
-pub struct Place {
+pub struct Slot {
     check: Option<Check<File>>,
     address: Option<SocketAddr>,
     socket: Option<Socket>,
@@ -36,10 +36,10 @@ struct Socket {
     number: u32,
 }
 
-impl Place {
+impl Slot {
     /// A free place.
-    pub fn new() -> Place {
-        Place {
+    pub fn new() -> Slot {
+        Slot {
             check: None,
             address: None,
             socket: None,

@@ -734,14 +734,14 @@ fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_withou
             rig.work();
         };
         for _ in 0..2 {
-            for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+            for _ in 0..limits::GENERATIONS_PER_PERIOD_MAX {
                 rotate(&mut rig);
             }
             assert!(rig.source.wants_connection());
-            rig.now_ms += limits::NEXTS_PERIOD_MS;
+            rig.now_ms += limits::GENERATIONS_PERIOD_MS;
         }
         rotate(&mut rig);
-        for _ in 0..limits::NEXTS_IN_A_ROW_MAX {
+        for _ in 0..limits::GENERATIONS_PER_PERIOD_MAX {
             assert!(rig.source.wants_connection());
             rotate(&mut rig);
         }

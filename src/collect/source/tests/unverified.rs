@@ -404,7 +404,7 @@ fn a_file_that_merely_begins_alike_heals_nothing() {
 fn there_is_a_limit_to_what_waits() {
     let mut rig = Rig::finished(b"abc", None);
     for inode in 8..8 + limits::CHECKS_WAITING_MAX as u64 {
-        rig.now_ms += limits::NEXTS_PERIOD_MS;
+        rig.now_ms += limits::GENERATIONS_PERIOD_MS;
         rig.end(inode, 0, None);
     }
     let told = format!("not verified {COPY}: too many finished copies wait");
