@@ -170,7 +170,7 @@ pub const RETRY_AT_ONCE_MS: u64 = 50;
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;
 
-/// How long a server may take for an answer about a finished copy while it sends nothing but signs of life: enough for
+/// How long a server may take for an answer about a finished copy while it sends nothing but keep-alives: enough for
 /// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
@@ -241,10 +241,10 @@ pub const VERIFY_ATTEMPTS_MAX: u8 = 3;
 /// The wait between two such attempts: about as long as a collector takes for a rotation.
 pub const VERIFY_RETRY_MS: u64 = 250;
 
-/// How long a server that computes may be silent, twice its interval for signs of life.
+/// How long a server that computes may be silent, twice its interval for keep-alives.
 pub const VERIFY_IDLE_MS: u64 = 120_000;
 
-/// Bytes that an answer may have beyond what was asked for, signs of life included.
+/// Bytes that an answer may have beyond what was asked for, keep-alives included.
 pub const VERIFY_EXTRA_MAX_LEN: u64 = 64 * 1024;
 
 // The SNMP helper.

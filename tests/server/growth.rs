@@ -1,4 +1,4 @@
-//! What a client gets while nobody rotates: all bytes, each as soon as it is there, and signs of life between them.
+//! What a client gets while nobody rotates: all bytes, each as soon as it is there, and keep-alives between them.
 
 use std::fs::File;
 use std::process::Command;

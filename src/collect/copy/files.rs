@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::Syncs;
 use super::error::{FileError, Found, system};
-use super::loss::{Loss, Why};
+use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::{Generation, Live, LocalCopy, Paths};
 use crate::ids::Inode;
@@ -147,7 +147,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             inode: pointer.inode,
             offset: pending.size,
             at_least: None,
-            why: Why::Gone,
+            cause: Cause::Gone,
         });
         // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
         let old = pending.local.inode;

@@ -14,12 +14,12 @@ pub struct Loss {
     /// How many bytes are missing at the least, where the server told.
     pub at_least: Option<u64>,
     /// How it came.
-    pub why: Why,
+    pub cause: Cause,
 }
 
 /// How something was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
+pub enum Cause {
     /// The server does not have the rest of the generation any more, or not all that came after it.
     Gone,
     /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
@@ -37,13 +37,13 @@ impl fmt::Display for Loss {
             Some(len) => write!(f, "at least {len} bytes: ")?,
             None => f.write_str("unknown how many bytes: ")?,
         }
-        f.write_str(match self.why {
-            Why::Gone => "the server does not have what follows any more",
-            Why::Changed => {
+        f.write_str(match self.cause {
+            Cause::Gone => "the server does not have what follows any more",
+            Cause::Changed => {
                 "the server's file of that inode does not begin with what is held: it was cut, written anew or is another one, or the copy here was changed"
             }
-            Why::Overtaken => "what follows went before the server could send it",
-            Why::Zeros => {
+            Cause::Overtaken => "what follows went before the server could send it",
+            Cause::Zeros => {
                 "a power cut or a failure of the disk here left zeros in their place, and the server does not have them any more"
             }
         })

@@ -4,7 +4,7 @@ use super::change::Afterwards;
 use super::v2::Frames;
 use super::{Asked, Context, Doubt, Phase, Purpose, Source};
 use crate::collect::config::Proto;
-use crate::collect::copy::loss::{Loss, Why};
+use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{Generation, LocalCopy, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
@@ -156,9 +156,9 @@ impl<F> Source<F> {
             let is_lost = terms.lost || inode != held.inode || self.server_size > asked.offset;
             let loss = match is_lost {
                 true => Some(Loss {
-                    why: match inode == held.inode && self.is_believed() {
-                        true => Why::Changed,
-                        false => Why::Gone,
+                    cause: match inode == held.inode && self.is_believed() {
+                        true => Cause::Changed,
+                        false => Cause::Gone,
                     },
                     ..self.loss(cx)?
                 }),
@@ -291,7 +291,7 @@ impl<F> Source<F> {
         let loss = match loss {
             Some(loss) => loss,
             None => Loss {
-                why: Why::Zeros,
+                cause: Cause::Zeros,
                 ..self.loss(cx)?
             },
         };
@@ -325,7 +325,7 @@ impl<F> Source<F> {
                 .unwrap_or(Inode::NONE),
             offset: size,
             at_least: (missing > 0).then_some(missing),
-            why: Why::Gone,
+            cause: Cause::Gone,
         })
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::ask::TOO_MANY;
 use super::{Context, Source};
-use crate::collect::copy::loss::{Loss, Why};
+use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{
     Changed, FileError, Finished, Generation, LocalCopy, LocalFiles, Progress, Syncs,
 };
@@ -102,7 +102,7 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // All other losses are on record by now.
         let is_lossy = (afterwards.loss)
-            .is_some_and(|loss| loss.why == Why::Gone && self.noted.as_deref() != Some(&loss));
+            .is_some_and(|loss| loss.cause == Cause::Gone && self.noted.as_deref() != Some(&loss));
         let started = self.with_copy(cx, |copy, files| {
             copy.start_change(next, finished, is_lossy, files);
             Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
-use super::v2::{Frames, Outcome};
+use super::v2::{Frames, Received};
 use super::{Context, Phase, Purpose, Source};
 use crate::collect::copy::FileError;
 use crate::collect::error::SourceError;
@@ -136,9 +136,9 @@ impl<F> Source<F> {
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
             match outcome {
-                Outcome::On => {}
-                Outcome::Grew => grew = true,
-                Outcome::Finished {
+                Received::On => {}
+                Received::Grew => grew = true,
+                Received::Finished {
                     finished,
                     reason,
                     theirs,
@@ -160,7 +160,7 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
-                Outcome::Digest(digest) => {
+                Received::Digest(digest) => {
                     if let Some(finished) = self.queue.add_digest(digest) {
                         self.tell_unverified(&finished, UNKNOWN_KIND, cx);
                     }

@@ -352,7 +352,7 @@ impl Blocks {
     }
 }
 
-/// What a small frame says: a sign of life nothing, an error that there is nothing to compare with.
+/// What a small frame says: a keep-alive nothing, an error that there is nothing to compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
         Frame::Alive { .. } => Ok(None),

@@ -112,7 +112,7 @@ enum Phase {
     Inquiring {
         purpose: Purpose,
         heard_at: Mono,
-        /// When something came last that was more than a sign of life.
+        /// When something came last that was more than a keep-alive.
         moved_at: Mono,
         receiver: Box<Receiver>,
     },

@@ -3,7 +3,7 @@
 //! It owns the order of things: DATA at the end of the copy and nowhere else, END at its size, NEXT only after END. A
 //! server that does otherwise is given up, and what came of an unfinished frame is taken back.
 
-use crate::collect::copy::loss::{Loss, Why};
+use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
@@ -38,7 +38,7 @@ pub struct Frames {
 }
 
 /// What a frame means for the source.
-pub enum Outcome {
+pub enum Received {
     /// Go on.
     On,
     /// Bytes were appended.
@@ -111,22 +111,22 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(usize, Outcome), SourceError> {
+    ) -> Result<(usize, Received), SourceError> {
         let (taken, piece) = self.receiver.next(input);
         let outcome = match piece {
-            Piece::Nothing => Outcome::On,
+            Piece::Nothing => Received::On,
             Piece::DataStart(offset) => {
                 self.start_data(offset, copy)?;
-                Outcome::On
+                Received::On
             }
             Piece::Data(bytes) => {
                 copy.append(bytes, files).map_err(SourceError::Files)?;
-                Outcome::Grew
+                Received::Grew
             }
             Piece::DataEnd => {
                 self.open_at = None;
                 self.remote_size = self.remote_size.max(copy.size());
-                Outcome::On
+                Received::On
             }
             Piece::Small => {
                 let step = self
@@ -180,23 +180,23 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, SourceError> {
+    ) -> Result<Received, SourceError> {
         match step {
             Step::Refused(reason) => Err(SourceError::Refused(reason)),
             _ if self.refused => Err(ProtocolError::Order.into()),
             Step::Alive(size) => {
                 self.remote_size = size;
-                Ok(Outcome::On)
+                Ok(Received::On)
             }
             Step::End(end) => {
                 if self.ended.is_some() || end.size != self.box_size.unwrap_or(copy.size()) {
                     return Err(ProtocolError::Size.into());
                 }
                 self.ended = Some(end);
-                Ok(Outcome::On)
+                Ok(Received::On)
             }
             Step::Next(next) => self.next(next, copy, files, events),
-            Step::Digest(digest) => Ok(Outcome::Digest(digest)),
+            Step::Digest(digest) => Ok(Received::Digest(digest)),
         }
     }
 
@@ -207,12 +207,12 @@ impl Frames {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, SourceError> {
+    ) -> Result<Received, SourceError> {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
             return Err(ProtocolError::Order.into());
         };
         if mutation::is_on(Mutation::NextIgnored) {
-            return Ok(Outcome::On);
+            return Ok(Received::On);
         }
         self.nexts += 1;
         if self.nexts > GENERATIONS_PER_PERIOD_MAX {
@@ -236,7 +236,7 @@ impl Frames {
                     .remote_size
                     .checked_sub(end.size)
                     .filter(|len| *len > 0),
-                why: Why::Overtaken,
+                cause: Cause::Overtaken,
             };
             files.note_gap(&loss).map_err(SourceError::Files)?;
             events(Event::Lost(loss));
@@ -251,7 +251,7 @@ impl Frames {
         };
         let theirs = self.box_size.take().filter(|box_size| *box_size < size);
         self.remote_size = 0;
-        Ok(Outcome::Finished {
+        Ok(Received::Finished {
             finished,
             reason: end.reason,
             theirs,

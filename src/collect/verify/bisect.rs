@@ -36,7 +36,7 @@ enum Step {
 
 /// How a search ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Found {
+pub enum Difference {
     /// The first byte that differs.
     Difference { at: u64, ours: u8, theirs: u8 },
     /// There is none any more.
@@ -113,7 +113,7 @@ impl Search {
         buf: &mut [u8],
         store: &S,
         file: &S::File,
-    ) -> io::Result<(usize, Option<Found>)> {
+    ) -> io::Result<(usize, Option<Difference>)> {
         match &mut self.step {
             Step::AskSums(_) | Step::AskBytes { .. } => Ok((0, None)),
             Step::Compare {
@@ -123,7 +123,7 @@ impl Search {
                 crc,
             } => {
                 if *at >= self.size.min(blocks.end) {
-                    return Ok((0, Some(Found::Nothing)));
+                    return Ok((0, Some(Difference::Nothing)));
                 }
                 let block_start = *at - (*at - blocks.start) % blocks.len;
                 let block_end = block_start.saturating_add(blocks.len);
@@ -136,7 +136,7 @@ impl Search {
                 let wanted = wanted.min(buf.len());
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
                 if read == 0 {
-                    return Ok((0, Some(Found::Nothing)));
+                    return Ok((0, Some(Difference::Nothing)));
                 }
                 crc.update(&buf[..read]);
                 *at += read as u64;
@@ -159,8 +159,10 @@ impl Search {
                 let pairs = (*start..).zip(buf[..read].iter().zip(&*theirs));
                 let mut differing = pairs.filter(|(_, (ours, theirs))| ours != theirs);
                 let found = match differing.next() {
-                    Some((at, (&ours, &theirs))) => Some(Found::Difference { at, ours, theirs }),
-                    None if read == 0 || read == theirs.len() => Some(Found::Nothing),
+                    Some((at, (&ours, &theirs))) => {
+                        Some(Difference::Difference { at, ours, theirs })
+                    }
+                    None if read == 0 || read == theirs.len() => Some(Difference::Nothing),
                     None => {
                         *start += read as u64;
                         theirs.drain(..read);

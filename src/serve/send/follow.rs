@@ -212,7 +212,7 @@ impl<F> Follow<F> {
         }
     }
 
-    /// When it is to be looked at next: at every check, or where changes are told with every sign of life, and when the
+    /// When it is to be looked at next: at every check, or where changes are told with every keep-alive, and when the
     /// time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
         if self.urgent || (self.look_due && sent) {

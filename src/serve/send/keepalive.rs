@@ -1,4 +1,4 @@
-//! When a client counts as dead, and when it is to be sent a sign of life. Pure.
+//! When a client counts as dead, and when it is to be sent a keep-alive. Pure.
 
 use crate::serve::config::Config;
 use crate::time::Mono;

@@ -185,7 +185,7 @@ impl<F> OpReply<F> {
     }
 
     /// A deadline has come. While something is being computed the client waits for us, not we for it; what takes long
-    /// is accompanied by signs of life.
+    /// is accompanied by keep-alives.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> ControlFlow<Ending> {
         let has_output = self.taken < self.out.len();
         match self.keepalive.check(has_output, config, now) {

@@ -104,7 +104,7 @@ impl<F> Session<F> {
     }
 
     /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name changes, or will not:
-    /// where it will, looks at the file are only a safety net and come with the signs of life.
+    /// where it will, looks at the file are only a safety net and come with the keep-alives.
     pub fn set_watched(&mut self, is_watched: bool) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.set_watched(is_watched),

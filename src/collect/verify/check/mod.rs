@@ -10,7 +10,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::bisect::{Found, Search};
+use super::bisect::{Difference, Search};
 use super::copies::{Held, is_kept, may_appear};
 use super::exchange::{Exchange, Heard, broken};
 use super::verdict::More;
@@ -461,15 +461,15 @@ impl<F> Running<F> {
         Ok(())
     }
 
-    fn judge(&self, found: Found) -> Verdict {
+    fn judge(&self, found: Difference) -> Verdict {
         match found {
-            Found::Difference { at, ours, theirs }
+            Difference::Difference { at, ours, theirs }
                 if self.held.may_be_mapped && (ours, theirs) == (MASKED, KEEP_ALIVE) =>
             {
                 Verdict::ClassicByte { at }
             }
-            Found::Difference { at, .. } => Verdict::Diverged { at, exact: true },
-            Found::Nothing => Verdict::Unsteady,
+            Difference::Difference { at, .. } => Verdict::Diverged { at, exact: true },
+            Difference::Nothing => Verdict::Unsteady,
         }
     }
 }

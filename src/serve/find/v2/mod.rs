@@ -79,7 +79,7 @@ enum Fit {
 }
 
 /// The file that a client's copy was made of; else the live file, unused.
-type Found<F> = Result<(F, Stat), Option<(F, Stat)>>;
+type WholeOrLive<F> = Result<(F, Stat), Option<(F, Stat)>>;
 
 /// What a client holds.
 pub(super) struct Held<'a> {
@@ -248,7 +248,7 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         live: Option<(S::File, Stat)>,
         rotated: &Candidates,
-    ) -> Result<Found<S::File>, Refusal> {
+    ) -> Result<WholeOrLive<S::File>, Refusal> {
         let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
         let is_live = live
             .as_ref()
