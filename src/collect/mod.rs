@@ -5,6 +5,7 @@
 //! [`verify`] the comparison of the copies with the servers' files on demand, [`event`], [`error`] and [`status`] what an
 //! operator gets to see.
 
+mod blocks;
 pub(crate) mod config;
 pub mod copy;
 pub(crate) mod error;

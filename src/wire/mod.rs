@@ -11,3 +11,4 @@ pub mod proof;
 pub mod receiver;
 pub mod reply;
 pub mod request;
+pub mod sums;

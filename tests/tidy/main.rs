@@ -143,7 +143,7 @@ fn layers_point_down(source: &Source) -> Vec<String> {
 /// room with it.
 const SERVE: &[&str] = &["glob", "config", "find", "send", "session", "shell"];
 const COLLECT: &[&str] = &[
-    "status", "config", "copy", "error", "event", "finished", "source", "verify", "shell",
+    "status", "config", "copy", "error", "event", "blocks", "finished", "source", "verify", "shell",
 ];
 
 fn rooms_point_down(source: &Source) -> Vec<String> {

@@ -3,14 +3,13 @@
 //! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
 //! no checksum of the server fits, all bytes are asked for.
 
+use crate::collect::blocks::{Blocks, Comparison};
 use crate::collect::copy::{LocalCopy, LocalFiles};
 use crate::collect::error::{ProtocolError, SourceError};
-use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::WriteStore;
 use crate::wire::classic;
-use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;
-use crate::wire::frame::{ErrorCode, Frame, SUMS_MAX};
+use crate::wire::frame::{ErrorCode, Frame};
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
@@ -41,27 +40,9 @@ enum Step {
         in_frame: bool,
     },
     /// The server's checksums have come and are compared with the copy.
-    Compare(Sums),
+    Compare(Comparison),
     /// Nothing: it is known.
     Known(Finding),
-}
-
-/// Checksums of blocks, and how far they are compared.
-struct Sums {
-    blocks: Blocks,
-    /// Where the server's file, or the last block, ends.
-    end: u64,
-    sums: Vec<u8>,
-    at: u64,
-    crc: Crc32,
-}
-
-/// Blocks of one length, all of them within the copy.
-#[derive(Clone, Copy)]
-struct Blocks {
-    start: u64,
-    len: u64,
-    count: u16,
 }
 
 /// What was found.
@@ -97,7 +78,7 @@ impl EndCheck {
                 start: self.from,
                 len: self.end - self.from,
             },
-            Some(Blocks { start, len, count }) => Op::Sums { start, len, count },
+            Some(blocks) => blocks.question(),
         }
     }
 
@@ -134,7 +115,7 @@ impl EndCheck {
             (Piece::Nothing, _) => {}
             (Piece::Sums, Step::Ask) => {
                 let payload = receiver.sums();
-                self.start_comparing(&payload)?;
+                self.start_comparing(payload)?;
             }
             (Piece::DataStart(offset), Step::Ask) if offset == self.from => {
                 self.step = Step::Bytes {
@@ -192,78 +173,48 @@ impl EndCheck {
         copy: &mut LocalCopy<F>,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), SourceError> {
-        let Step::Compare(sums) = &mut self.step else {
+        let Step::Compare(comparison) = &mut self.step else {
             return Ok(());
         };
-        let at = sums.at;
-        let wanted = sums.left_in_block();
-        let room = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
+        let at = comparison.at();
+        let wanted = usize::try_from(comparison.wanted()).unwrap_or(usize::MAX);
+        let wanted = wanted.min(buf.len());
         let read = copy
-            .read_at(&mut buf[..room], at, files)
+            .read_at(&mut buf[..wanted], at, files)
             .map_err(SourceError::Files)?;
-        if read < room {
+        if read < wanted {
             // Somebody made it shorter meanwhile: whoever opens it again will see that.
             return Err(SourceError::AskAgain);
         }
-        sums.crc.update(&buf[..read]);
+        let compared = comparison.pass(&buf[..read]);
+        let is_over = comparison.wanted() == 0;
         copy.found_good(&buf[..read], at, files)
             .map_err(SourceError::Files)?;
-        sums.at += read as u64;
-        if (read as u64) < wanted {
-            return Ok(());
-        }
-        match sums.end_block() {
-            Compared::Different { start, end } => {
-                self.from = start;
-                self.end = end;
+        match compared {
+            Some(compared) if !compared.is_same => {
+                self.from = compared.start;
+                self.end = compared.end;
                 self.step = Step::Ask;
             }
-            Compared::Same if sums.at < sums.end => {}
-            Compared::Same => self.end_sums(),
+            _ if is_over => self.end_sums(),
+            _ => {}
         }
         Ok(())
     }
 
     /// The blocks to ask for; `None` where so little is left that its bytes are asked for.
     fn blocks(&self) -> Option<Blocks> {
-        let left = self.end - self.from;
-        if left <= HEAL_BLOCK_LEN || self.mapped {
-            return None;
-        }
-        let len = left.div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
-        Some(Blocks {
-            start: self.from,
-            len,
-            count: (left / len).clamp(1, SUMS_MAX as u64) as u16,
-        })
+        Blocks::whole(self.from, self.end).filter(|_| !self.mapped)
     }
 
-    fn start_comparing(&mut self, payload: &[u8]) -> Result<(), SourceError> {
-        let Some(blocks) = self.blocks() else {
-            return Err(ProtocolError::Order.into());
-        };
-        let number = |at: usize| {
-            let bytes = payload.get(at..).and_then(|rest| rest.first_chunk::<8>());
-            bytes.map(|bytes| u64::from_be_bytes(*bytes))
-        };
-        let (Some(start), Some(end)) = (number(0), number(8)) else {
-            return Err(ProtocolError::Order.into());
-        };
-        let sums = payload.get(16..).unwrap_or_default();
-        let is_sound = start == blocks.start
-            && (start..=blocks.end()).contains(&end)
-            && sums.len() as u64 == (end - start).div_ceil(blocks.len) * 4;
-        if !is_sound {
-            return Err(ProtocolError::Order.into());
-        }
-        self.step = Step::Compare(Sums {
-            blocks,
-            end,
-            sums: sums.to_vec(),
-            at: start,
-            crc: Crc32::new(),
-        });
-        if start == end {
+    fn start_comparing(&mut self, payload: Vec<u8>) -> Result<(), SourceError> {
+        let blocks = self.blocks().ok_or(ProtocolError::Order)?;
+        let comparison = Comparison::new(blocks, payload)?;
+        let their_end = comparison.their_end();
+        let comparison = comparison.until(their_end);
+        let is_over = comparison.wanted() == 0;
+        self.step = Step::Compare(comparison);
+        if is_over {
             self.end_sums();
         }
         Ok(())
@@ -271,12 +222,13 @@ impl EndCheck {
 
     /// All the server's checksums fit.
     fn end_sums(&mut self) {
-        let Step::Compare(sums) = &self.step else {
+        let Step::Compare(comparison) = &self.step else {
             return;
         };
-        self.from = sums.end;
-        self.step = match sums.end < sums.blocks.end() {
-            true => Step::Known(Finding::Shorter(sums.end)),
+        let their_end = comparison.their_end();
+        self.from = their_end;
+        self.step = match their_end < comparison.blocks().end() {
+            true => Step::Known(Finding::Shorter(their_end)),
             false => self.go_on(),
         };
     }
@@ -311,44 +263,6 @@ impl EndCheck {
             true => Step::Ask,
             false => Step::Known(Finding::Same),
         }
-    }
-}
-
-/// How a block ended.
-enum Compared {
-    Same,
-    Different { start: u64, end: u64 },
-}
-
-impl Sums {
-    /// Bytes to the end of the block that is being read.
-    fn left_in_block(&self) -> u64 {
-        let in_block = (self.at - self.blocks.start) % self.blocks.len;
-        (self.blocks.len - in_block).min(self.end - self.at)
-    }
-
-    /// The block that ends here is read.
-    fn end_block(&mut self) -> Compared {
-        let number = (self.at - self.blocks.start).saturating_sub(1) / self.blocks.len;
-        let place = usize::try_from(number).unwrap_or(usize::MAX);
-        let theirs = self
-            .sums
-            .get(place.saturating_mul(4)..)
-            .and_then(|rest| rest.first_chunk::<4>());
-        let ours = std::mem::take(&mut self.crc).finish();
-        if theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == ours) {
-            return Compared::Same;
-        }
-        Compared::Different {
-            start: self.blocks.start + number * self.blocks.len,
-            end: self.at,
-        }
-    }
-}
-
-impl Blocks {
-    fn end(self) -> u64 {
-        self.start + self.len * u64::from(self.count)
     }
 }
 

@@ -4,11 +4,10 @@ use std::io;
 
 use super::Verdict;
 use super::exchange::broken;
+use crate::collect::blocks::{Blocks, Comparison};
 use crate::collect::error::ProtocolError;
-use crate::collect::finished::heal::Blocks;
 use crate::limits::HEAL_BLOCK_LEN;
 use crate::store::ReadStore;
-use crate::wire::crc32::Crc32;
 use crate::wire::request::Op;
 
 /// A search for the first difference.
@@ -22,12 +21,7 @@ enum Step {
     /// The server is to be asked for the checksums of these blocks.
     AskSums(Blocks),
     /// They have come and are compared with our bytes.
-    Compare {
-        blocks: Blocks,
-        sums: Vec<u8>,
-        at: u64,
-        crc: Crc32,
-    },
+    Compare(Comparison),
     /// The server is to be asked for these bytes.
     AskBytes { start: u64, len: u64 },
     /// They have come.
@@ -55,8 +49,8 @@ impl Search {
     /// Nothing before this differs.
     pub fn start(&self) -> u64 {
         match &self.step {
-            Step::AskSums(blocks) => blocks.start,
-            Step::Compare { blocks, at, .. } => *at - (*at - blocks.start) % blocks.len,
+            Step::AskSums(blocks) => blocks.start(),
+            Step::Compare(comparison) => comparison.block_start(),
             Step::AskBytes { start, .. } | Step::CompareBytes { start, .. } => *start,
         }
     }
@@ -64,36 +58,24 @@ impl Search {
     /// What to ask the server; `None` while there is [`work`](Self::work) to do.
     pub fn question(&self) -> Option<Op> {
         match &self.step {
-            Step::AskSums(blocks) => Some(Op::Sums {
-                start: blocks.start,
-                len: blocks.len,
-                count: blocks.count(),
-            }),
+            Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskBytes { start, len } => Some(Op::Range {
                 start: *start,
                 len: *len,
             }),
-            Step::Compare { .. } | Step::CompareBytes { .. } => None,
+            Step::Compare(_) | Step::CompareBytes { .. } => None,
         }
     }
 
     /// The payload of a SUMS frame.
-    pub fn take_sums(&mut self, payload: &[u8]) -> Result<(), Verdict> {
-        let start = payload
-            .first_chunk()
-            .map(|start| u64::from_be_bytes(*start));
-        match &self.step {
-            Step::AskSums(blocks) if start == Some(blocks.start) => {
-                self.step = Step::Compare {
-                    blocks: *blocks,
-                    sums: payload.get(16..).unwrap_or_default().to_vec(),
-                    at: blocks.start,
-                    crc: Crc32::new(),
-                };
-                Ok(())
-            }
-            _ => Err(broken(ProtocolError::Terms)),
-        }
+    pub fn take_sums(&mut self, payload: Vec<u8>) -> Result<(), Verdict> {
+        let Step::AskSums(blocks) = self.step else {
+            return Err(broken(ProtocolError::Order));
+        };
+        let comparison = Comparison::new(blocks, payload);
+        let comparison = comparison.map_err(|_| broken(ProtocolError::Terms))?;
+        self.step = Step::Compare(comparison);
+        Ok(())
     }
 
     /// The bytes that were asked for.
@@ -116,40 +98,27 @@ impl Search {
     ) -> io::Result<(usize, Option<Difference>)> {
         match &mut self.step {
             Step::AskSums(_) | Step::AskBytes { .. } => Ok((0, None)),
-            Step::Compare {
-                blocks,
-                sums,
-                at,
-                crc,
-            } => {
-                if *at >= self.size.min(blocks.end) {
+            Step::Compare(comparison) => {
+                let at = comparison.at();
+                if at >= self.size.min(comparison.blocks().end()) {
                     return Ok((0, Some(Difference::Nothing)));
                 }
-                let block_start = *at - (*at - blocks.start) % blocks.len;
-                let block_end = block_start.saturating_add(blocks.len);
-                if block_end > self.size {
+                if comparison.block_end() > self.size {
                     // The server's checksum may be of bytes that we do not have yet; the difference is nowhere else.
-                    self.narrow(block_start, self.size);
+                    let start = comparison.block_start();
+                    self.narrow(start, self.size);
                     return Ok((0, None));
                 }
-                let wanted = usize::try_from(block_end - *at).unwrap_or(usize::MAX);
+                let wanted = usize::try_from(comparison.wanted()).unwrap_or(usize::MAX);
                 let wanted = wanted.min(buf.len());
-                let read = store.read_at(file, &mut buf[..wanted], *at)?;
+                let read = store.read_at(file, &mut buf[..wanted], at)?;
                 if read == 0 {
                     return Ok((0, Some(Difference::Nothing)));
                 }
-                crc.update(&buf[..read]);
-                *at += read as u64;
-                if *at < block_end {
-                    return Ok((read, None));
-                }
-                let number = usize::try_from((block_start - blocks.start) / blocks.len);
-                let place = number.unwrap_or(usize::MAX).saturating_mul(4);
-                let theirs = sums.get(place..).and_then(|rest| rest.first_chunk());
-                let is_same = theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == crc.finish());
-                *crc = Crc32::new();
-                if !is_same {
-                    self.narrow(block_start, block_end);
+                if let Some(compared) = comparison.pass(&buf[..read])
+                    && !compared.is_same
+                {
+                    self.narrow(compared.start, compared.end);
                 }
                 Ok((read, None))
             }

@@ -390,12 +390,17 @@ fn sums_of(bytes: &[u8], start: u64) -> Vec<u8> {
     frame(kind::SUMS, 0, &payload)
 }
 
-const JOB: &[u8] = b"O 7 v2 at=0 size=3 m=5 b=00000001\n";
+/// Checksums of the first block.
+fn sums_payload(end: u64, sums: &[u32]) -> Vec<u8> {
+    let mut payload = [0_u64.to_be_bytes(), end.to_be_bytes()].concat();
+    payload.extend(sums.iter().flat_map(|sum| sum.to_be_bytes()));
+    payload
+}
 
 #[test]
 fn a_wrong_digest_with_the_right_sums_is_hopeless() {
     let mut victim = with_wrong_digest();
-    victim.hear(JOB);
+    victim.hear(ANSWER);
     victim.hear(&sums_of(GOOD, 0));
     is_hopeless(victim);
 }
@@ -408,11 +413,11 @@ fn a_server_that_never_answers_about_a_copy_is_hopeless() {
 #[test]
 fn a_range_that_has_the_wrong_digest_too_is_hopeless() {
     let mut victim = with_wrong_digest();
-    victim.hear(JOB);
+    victim.hear(ANSWER);
     victim.hear(&sums_of(b"xyz", 0));
     let line = victim.connect();
     assert!(line.contains("op=range:0:3"), "{line}");
-    victim.hear(JOB);
+    victim.hear(ANSWER);
     victim.hear(&data(0, b"xyz"));
     is_hopeless(victim);
 }
@@ -422,6 +427,10 @@ fn answers_about_a_copy_that_do_not_belong() {
     for frames in [
         sums_of(GOOD, 1),
         frame(kind::SUMS, 0, &[0; 3]),
+        // An end outside of the block, no checksum for it, one too many.
+        frame(kind::SUMS, 0, &sums_payload(4097, &[1])),
+        frame(kind::SUMS, 0, &sums_payload(3, &[])),
+        frame(kind::SUMS, 0, &sums_payload(3, &[1, 2])),
         data(0, b"xyz"),
         end(3, None),
         frame(77, 0, b"?"),
@@ -434,7 +443,7 @@ fn answers_about_a_copy_that_do_not_belong() {
         sums_of(GOOD, 0)[..10].to_vec(),
     ] {
         let mut victim = with_wrong_digest();
-        victim.hear(JOB);
+        victim.hear(ANSWER);
         victim.hear(&frames);
         if victim.pair.source.wants_connection() {
             victim.close();
@@ -454,10 +463,10 @@ fn ranges_that_do_not_belong() {
         [data(0, b"x"), data(2, b"z")].concat(),
     ] {
         let mut victim = with_wrong_digest();
-        victim.hear(JOB);
+        victim.hear(ANSWER);
         victim.hear(&sums_of(b"xyz", 0));
         assert!(victim.connect().contains("op=range:0:3"));
-        victim.hear(JOB);
+        victim.hear(ANSWER);
         victim.hear(&frames);
         if victim.pair.source.wants_connection() {
             victim.close();

@@ -6,13 +6,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::collect::blocks::{Blocks, Compared, Comparison};
 use crate::collect::copy::{Finished, is_shortage};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::{Kind, WriteStore};
-use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;
-use crate::wire::frame::{Frame, SUMS_MAX};
+use crate::wire::frame::Frame;
 use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
@@ -34,11 +34,8 @@ enum Step<F> {
     AskSums(Blocks),
     /// The checksums have come and are compared with the copy.
     Compare {
-        blocks: Blocks,
-        sums: Vec<u8>,
+        comparison: Comparison,
         file: F,
-        at: u64,
-        crc: Crc32,
         tally: Tally,
     },
     /// The sound beginning of the copy goes into the new file.
@@ -71,14 +68,6 @@ struct Tally {
     different: u64,
     /// Where the first block that differs begins.
     first: Option<u64>,
-}
-
-/// Blocks of the file that are compared.
-#[derive(Clone, Copy)]
-pub(in crate::collect) struct Blocks {
-    pub start: u64,
-    pub len: u64,
-    pub end: u64,
 }
 
 /// How a heal ended.
@@ -138,11 +127,7 @@ impl<F> Heal<F> {
     /// What to ask the server; `None` while there is [`work`](Self::work) to do.
     pub fn question(&self) -> Option<Op> {
         match &self.step {
-            Step::AskSums(blocks) => Some(Op::Sums {
-                start: blocks.start,
-                len: blocks.len,
-                count: blocks.count(),
-            }),
+            Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskRange { at, .. } => Some(Op::Range {
                 start: *at,
                 len: self.finished.size - at,
@@ -254,30 +239,20 @@ impl<F> Heal<F> {
         match &mut self.step {
             Step::AskSums(_) | Step::AskRange { .. } => Ok(None),
             Step::Compare {
-                blocks,
-                sums,
+                comparison,
                 file,
-                at,
-                crc,
                 tally,
             } => {
-                let in_block = (*at - blocks.start) % blocks.len;
-                let wanted = (blocks.len - in_block).min(blocks.end - *at);
-                let read = read(store, file, buf, *at, wanted)?;
-                crc.update(&buf[..read]);
-                *at += read as u64;
-                let at_end = *at >= blocks.end || read == 0;
-                if (*at - blocks.start) % blocks.len != 0 && !at_end {
+                let read = read(store, file, buf, comparison.at(), comparison.wanted())?;
+                let compared = match read {
+                    0 => Some(comparison.end_early()),
+                    read => comparison.pass(&buf[..read]),
+                };
+                let Some(compared) = compared else {
                     return Ok(None);
-                }
-                let number = (*at - blocks.start).saturating_sub(1) / blocks.len;
-                let place = usize::try_from(number)
-                    .unwrap_or(usize::MAX)
-                    .saturating_mul(4);
-                let theirs = sums.get(place..).and_then(|rest| rest.first_chunk::<4>());
-                let same = theirs.is_some_and(|sum| u32::from_be_bytes(*sum) == crc.finish());
-                *crc = Crc32::new();
-                tally.note(same, blocks.start + number * blocks.len);
+                };
+                tally.note(compared);
+                let at_end = read == 0 || comparison.wanted() == 0;
                 if !at_end && (tally.first.is_none() || !self.is_recognised) {
                     return Ok(None);
                 }
@@ -286,11 +261,9 @@ impl<F> Heal<F> {
                     return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
                 }
                 self.is_recognised = true;
+                let len = comparison.blocks().len();
                 match tally.first {
-                    Some(start) => {
-                        let found = Blocks { start, ..*blocks };
-                        self.narrow(found, store)
-                    }
+                    Some(start) => self.narrow(start, len, store),
                     None => {
                         let why = "all its blocks are the same, but not the digest";
                         Ok(Some(self.hopeless(why)))
@@ -343,33 +316,27 @@ impl<F> Heal<F> {
         payload: Vec<u8>,
         store: &mut S,
     ) -> Result<(), SourceError> {
-        let start = payload
-            .first_chunk::<8>()
-            .map(|bytes| u64::from_be_bytes(*bytes));
-        if start != Some(blocks.start) {
-            return Err(ProtocolError::Order.into());
-        }
+        let comparison = Comparison::new(blocks, payload)?.until(blocks.end());
         let file = open(store, &self.finished.path).map_err(|error| self.unusable(error))?;
         self.step = Step::Compare {
-            blocks,
-            sums: payload.get(16..).unwrap_or_default().to_vec(),
+            comparison,
             file,
-            at: blocks.start,
-            crc: Crc32::new(),
             tally: Tally::default(),
         };
         Ok(())
     }
 
-    /// The first block that differs is known: looks into it, or fetches everything from there on.
+    /// The first block that differs is known, and how long its like are: looks into it, or fetches everything from there
+    /// on.
     fn narrow<S: WriteStore<File = F>>(
         &mut self,
-        found: Blocks,
+        start: u64,
+        len: u64,
         store: &mut S,
     ) -> io::Result<Option<Outcome>> {
-        if found.len > HEAL_BLOCK_LEN {
-            let end = (found.start + found.len).min(self.finished.size);
-            self.step = Step::AskSums(Blocks::of(found.start, end));
+        if len > HEAL_BLOCK_LEN {
+            let end = (start + len).min(self.finished.size);
+            self.step = Step::AskSums(Blocks::of(start, end));
             return Ok(None);
         }
         let file = open(store, &self.finished.path)?;
@@ -377,7 +344,7 @@ impl<F> Heal<F> {
         self.step = Step::CopyStart {
             file,
             healed,
-            from: found.start,
+            from: start,
             at: 0,
         };
         Ok(None)
@@ -468,45 +435,16 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
 }
 
 impl Tally {
-    fn note(&mut self, same: bool, start: u64) {
-        match same {
+    fn note(&mut self, compared: Compared) {
+        match compared.is_same {
             true => self.same += 1,
             false => {
                 self.different += 1;
-                self.first.get_or_insert(start);
+                self.first.get_or_insert(compared.start);
             }
         }
     }
 }
-
-impl Blocks {
-    /// Blocks over the whole file, as many and as small as tell whether two files are related.
-    fn fine(size: u64) -> Blocks {
-        let len = size.div_ceil(SUMS_MAX as u64).max(FINE_BLOCK_LEN);
-        Blocks {
-            start: 0,
-            len,
-            end: size,
-        }
-    }
-
-    /// Blocks over a part of the file, as few and as small as one answer allows.
-    pub fn of(start: u64, end: u64) -> Blocks {
-        let len = (end - start).div_ceil(SUMS_MAX as u64).max(HEAL_BLOCK_LEN);
-        Blocks { start, len, end }
-    }
-
-    /// How many they are.
-    pub fn count(&self) -> u16 {
-        let count = (self.end - self.start)
-            .div_ceil(self.len)
-            .clamp(1, SUMS_MAX as u64);
-        count as u16
-    }
-}
-
-/// A shorter block may be the same in any two logs.
-const FINE_BLOCK_LEN: u64 = 32;
 
 fn open<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<S::File> {
     store

@@ -407,7 +407,7 @@ impl<F> Running<F> {
             }
             (Heard::Sums(payload), Task::Search { search, .. }) => {
                 self.exchange = None;
-                search.take_sums(&payload)
+                search.take_sums(payload)
             }
             (Heard::Bytes(theirs), Task::Search { search, .. }) => {
                 self.exchange = None;

@@ -226,6 +226,14 @@ fn sealed(kind: u8, payload: &[&[u8]]) -> Vec<u8> {
     frame
 }
 
+/// So many checksums, said to be of blocks from 0 to `end`.
+fn sums_up_to(end: u64, count: usize) -> Vec<u8> {
+    sealed(
+        kind::SUMS,
+        &[&[0; 8], &end.to_be_bytes(), &vec![0; 4 * count]],
+    )
+}
+
 fn sums(start: u64, bytes: &[u8], len: usize) -> Vec<u8> {
     let sums: Vec<u8> = bytes
         .chunks(len)
@@ -680,6 +688,10 @@ fn lies_about_the_place_leave_the_difference() {
     let lies = [
         [&line[..], &sums(4_096, &theirs[4_096..], 4_096)].concat(),
         [&line[..], &sealed(kind::SUMS, &[b"?"])].concat(),
+        // Another number of checksums than the end asks for, and an end behind the blocks.
+        [&line[..], &sums_up_to(9_000, 2)].concat(),
+        [&line[..], &sums_up_to(9_000, 4)].concat(),
+        [&line[..], &sums_up_to(16_384, 4)].concat(),
         [&line[..], &data(0, &theirs)].concat(),
         [&line[..], &digest(&theirs)].concat(),
     ];
