@@ -103,6 +103,17 @@ pub trait WriteStore {
     /// Writes at the end of the file; may write less than asked.
     fn append(&mut self, file: &Self::File, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Writes all of it. After an error some of it may be in the file; its size tells.
+    fn append_all(&mut self, file: &Self::File, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.append(file, bytes)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = bytes.get(written..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 

@@ -162,10 +162,15 @@ impl Draft {
     }
 }
 
-/// The scratch file beside a pointer file, through which the pointer is replaced.
-pub fn scratch_of(pointer: &Path) -> PathBuf {
-    let mut name = OsString::from(pointer);
-    name.push(".tmp");
+/// The scratch file beside a pointer file or a list, through which it is replaced.
+pub fn scratch_of(path: &Path) -> PathBuf {
+    with_ending(path, ".tmp")
+}
+
+/// The name of a file beside another: that one's with `ending` behind it, whatever it ends in.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
     name.into()
 }
 

@@ -400,21 +400,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     pub(super) fn write_scratch(&mut self, text: &[u8], syncs: Syncs) -> io::Result<()> {
         let scratch = self.store.create_scratch(&self.paths.scratch())?;
-        self.append_all(&scratch, text)?;
+        self.store.append_all(&scratch, text)?;
         match syncs {
             Syncs::Own => self.store.sync_file(&scratch),
             Syncs::Barrier => Ok(()),
         }
-    }
-
-    pub(super) fn append_all(&mut self, file: &F, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.store.append(file, bytes)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => bytes = bytes.get(written..).unwrap_or_default(),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -43,7 +43,9 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let text = format!("{} {} {what}", self.stamp, Escaped(self.paths.remote));
         let line = format!("{}\n", OneLine(&text));
         if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
-            self.append_all(&file, line.as_bytes()).map_err(failed)?;
+            self.store
+                .append_all(&file, line.as_bytes())
+                .map_err(failed)?;
         }
         self.store.sync_file(&file).map_err(failed)?;
         // An earlier attempt may have created it and come no further.

@@ -25,7 +25,7 @@ pub use self::files::LocalFiles;
 pub use self::unverified::Finished;
 
 use self::pointer::Pointer;
-use super::config::{SourceConfig, scratch_of};
+use super::config::{SourceConfig, scratch_of, with_ending};
 use crate::ids::{FileId, Inode};
 use crate::store::WriteStore;
 
@@ -120,17 +120,17 @@ impl<'a> Paths<'a> {
 
     /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
     pub fn gaps(self) -> PathBuf {
-        unverified::with_ending(self.local, ".gaps")
+        with_ending(self.local, ".gaps")
     }
 
     /// Where it is noted which finished copies hold more than the server had: beside the local copy.
     pub fn kept(self) -> PathBuf {
-        unverified::with_ending(self.local, ".kept")
+        with_ending(self.local, ".kept")
     }
 
     /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
     pub fn unverified(self) -> PathBuf {
-        unverified::with_ending(self.pointer, ".unverified")
+        with_ending(self.pointer, ".unverified")
     }
 }
 

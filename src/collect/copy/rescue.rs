@@ -155,7 +155,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             if read == 0 {
                 break;
             }
-            self.append_all(file, &buf[..read])
+            self.store
+                .append_all(file, &buf[..read])
                 .map_err(|error| system("write", path, error))?;
             at += read as u64;
         }

@@ -17,6 +17,7 @@ use super::change::Syncs;
 use super::error::{FileError, system};
 use super::files::LocalFiles;
 use super::pointer::RotatedSuffix;
+use crate::collect::config::{scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
@@ -56,7 +57,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             Some(file) => file,
             None => self.store.create_new(&path).map_err(failed)?,
         };
-        self.append_all(&file, line.to_string().as_bytes())
+        self.store
+            .append_all(&file, line.to_string().as_bytes())
             .map_err(failed)?;
         match syncs {
             Syncs::Own => self.store.sync_file(&file).map_err(failed),
@@ -79,9 +81,10 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 None => Ok(()),
             };
         }
-        let scratch_path = with_ending(&path, ".tmp");
+        let scratch_path = scratch_of(&path);
         let scratch = self.store.create_scratch(&scratch_path).map_err(failed)?;
-        self.append_all(&scratch, text.as_bytes())
+        self.store
+            .append_all(&scratch, text.as_bytes())
             .and_then(|()| self.store.sync_file(&scratch))
             // The directory need not be durable: with the older list a copy is compared once more.
             .and_then(|()| self.store.rename(&scratch_path, &path))
@@ -189,12 +192,6 @@ fn md5_of(hex: &str) -> Option<[u8; 16]> {
         *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
     }
     Some(md5)
-}
-
-pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 /// Longest line: two numbers, a digest, blanks and the `x`.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::collect::blocks::{Blocks, Compared, Comparison};
+use crate::collect::config::with_ending;
 use crate::collect::copy::{Finished, is_shortage};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
@@ -175,7 +176,7 @@ impl<F> Heal<F> {
                 return Err(ProtocolError::Size.into());
             }
             (Piece::Data(bytes), Step::AskRange { healed, .. }) => {
-                let result = append(store, healed, bytes);
+                let result = store.append_all(healed, bytes);
                 result.map_err(|error| self.unusable(error))?;
                 if let Step::AskRange { at: place, .. } = &mut self.step {
                     *place += bytes.len() as u64;
@@ -277,7 +278,7 @@ impl<F> Heal<F> {
                 at,
             } => {
                 let read = read(store, file, buf, *at, *from - *at)?;
-                append(store, healed, &buf[..read])?;
+                store.append_all(healed, &buf[..read])?;
                 *at += read as u64;
                 if *at >= *from || read == 0 {
                     self.ask_range();
@@ -463,16 +464,6 @@ fn read<S: WriteStore>(
     store.read_at(file, &mut buf[..wanted], at)
 }
 
-fn append<S: WriteStore>(store: &mut S, file: &S::File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match store.append(file, bytes)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => bytes = bytes.get(written..).unwrap_or_default(),
-        }
-    }
-    Ok(())
-}
-
 /// Gives what a copy was before a name of its own. A run that was killed right after that has left it one already.
 fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
     let id = store.stat_path(path)?.map(|stat| stat.id);
@@ -494,12 +485,6 @@ fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf>
 /// Where the healed copy grows.
 fn scratch(path: &Path) -> PathBuf {
     with_ending(path, ".healing")
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]
