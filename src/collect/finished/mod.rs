@@ -2,3 +2,70 @@
 
 pub mod heal;
 pub mod queue;
+
+use self::heal::Heal;
+use self::queue::Queue;
+use super::copy::Finished;
+
+/// The finished copies of one source that are not known to be right yet.
+pub struct FinishedCopies<F> {
+    /// Those that are to be compared.
+    queue: Queue<F>,
+    /// The one that turned out to differ. While there is one, no other is compared.
+    heal: Option<Box<Heal<F>>>,
+}
+
+impl<F> FinishedCopies<F> {
+    /// None.
+    pub fn new() -> FinishedCopies<F> {
+        FinishedCopies {
+            queue: Queue::default(),
+            heal: None,
+        }
+    }
+
+    /// Those that are to be compared.
+    pub fn queue(&self) -> &Queue<F> {
+        &self.queue
+    }
+
+    /// Those that are to be compared, to be changed.
+    pub fn queue_mut(&mut self) -> &mut Queue<F> {
+        &mut self.queue
+    }
+
+    /// The one that is being healed.
+    pub fn heal(&self) -> Option<&Heal<F>> {
+        self.heal.as_deref()
+    }
+
+    /// The one that is being healed, to go on with it.
+    pub fn heal_mut(&mut self) -> Option<&mut Heal<F>> {
+        self.heal.as_deref_mut()
+    }
+
+    /// This copy differs and is healed from now on.
+    pub fn begin_heal(&mut self, finished: Finished) {
+        debug_assert!(self.heal.is_none(), "one copy is healed at a time");
+        self.heal = Some(Box::new(Heal::new(finished)));
+    }
+
+    /// It is healed, or cannot be.
+    pub fn end_heal(&mut self) {
+        self.heal = None;
+    }
+
+    /// Everything that is not known to be right yet, as the list on the disk has it.
+    pub fn all(&self) -> impl Iterator<Item = &Finished> {
+        let in_heal = self.heal.iter().map(|heal| heal.finished());
+        self.queue.all().chain(in_heal)
+    }
+
+    /// Whether there is something to do that needs no server.
+    pub fn has_work(&self) -> bool {
+        match &self.heal {
+            Some(heal) => heal.is_answered(),
+            None => self.queue.has_work(),
+        }
+    }
+}

@@ -115,8 +115,8 @@ impl Slot {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses are known.
     pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
-        let is_known = self.addresses.is_some();
-        is_known.then(|| self.source.poll_timeout(periods))
+        self.addresses.as_ref()?;
+        self.source.poll_timeout(periods)
     }
 
     /// A deadline has come.

@@ -1,11 +1,12 @@
 //! What a source makes of the answer line.
 
 use super::change::Afterwards;
+use super::link::{Asked, Phase, Purpose};
 use super::v2::Frames;
-use super::{Asked, Context, Doubt, Phase, Purpose, Source};
+use super::{Context, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::loss::{Cause, Loss};
-use crate::collect::copy::{Generation, LocalCopy, Origin};
+use crate::collect::copy::{Generation, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::Inode;
@@ -27,7 +28,7 @@ impl<F> Source<F> {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             None if asked.purpose == Purpose::Heal => Err(SourceError::ClosedByServer),
             None if asked.purpose == Purpose::Digest => {
-                self.queue.ask_later();
+                self.finished.queue_mut().ask_later();
                 Err(SourceError::AskAgain)
             }
             None if asked.purpose == Purpose::Check => {
@@ -46,12 +47,12 @@ impl<F> Source<F> {
                 ) =>
             {
                 self.end.take_size(terms.size);
-                self.phase = Phase::Inquiring {
+                self.link.enter(Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
                     moved_at: cx.now.mono,
                     receiver: Box::new(Receiver::new()),
-                };
+                });
                 Ok(())
             }
             Some(_) if reply.mark == Mark::Refused => {
@@ -70,7 +71,7 @@ impl<F> Source<F> {
         next: Inode,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
+        let Some(held) = self.disk.generation() else {
             return self.begin(Generation::classic(next), None, cx);
         };
         let found = mark == Mark::Found;
@@ -91,12 +92,8 @@ impl<F> Source<F> {
             }
             return self.follow(None, false, cx);
         }
-        if is_probe && !self.doubt.confirms(next) {
+        if is_probe && !self.link.note_probe(next) {
             // Whoever closes may have had another reason, such as a tunnel that was down: ours is asked for once more.
-            self.doubt = Doubt::Probed {
-                live: next,
-                silent: 0,
-            };
             return Err(SourceError::ClosedSilently);
         }
         if is_downgraded {
@@ -131,7 +128,7 @@ impl<F> Source<F> {
             classic: false,
         };
         let frames = Frames::new(terms.boot, terms.size, None);
-        let Some(held) = self.copy.as_ref().and_then(LocalCopy::generation) else {
+        let Some(held) = self.disk.generation() else {
             if terms.at != 0 {
                 return Err(ProtocolError::Terms.into());
             }
@@ -139,24 +136,25 @@ impl<F> Source<F> {
         };
         if asked.purpose == Purpose::Probe {
             // Whoever speaks version 2 says why it refuses; there is nothing to find out.
-            self.doubt = Doubt::Silent(0);
+            self.link.settle_doubt();
             return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost && terms.at != 0 {
             return Err(ProtocolError::Terms.into());
         }
-        self.no_prefix = false;
+        self.link.set_no_prefix(false);
         let goes_on = mark == Mark::Found && terms.at == asked.offset;
-        if let Some(sound) = self.unproved_from.take().filter(|_| !goes_on) {
+        if let Some(sound) = self.disk.take_unproved().filter(|_| !goes_on) {
             // It is not the generation that changed, but what came last that was never part of it.
             self.take_back(sound, cx)?;
             return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost {
-            let is_lost = terms.lost || inode != held.inode || self.server_size > asked.offset;
+            let is_lost =
+                terms.lost || inode != held.inode || self.health.server_size() > asked.offset;
             let loss = match is_lost {
                 true => Some(Loss {
-                    cause: match inode == held.inode && self.is_believed() {
+                    cause: match inode == held.inode && self.disk.is_believed() {
                         true => Cause::Changed,
                         false => Cause::Gone,
                     },
@@ -204,14 +202,14 @@ impl<F> Source<F> {
             return Err(ProtocolError::Terms.into());
         };
         if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
-            self.no_prefix = true;
+            self.link.set_no_prefix(true);
             return Err(SourceError::AskAgain);
         }
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
             let mut files = cx.files(&self.config, &stamp);
-            let Some(copy) = &mut self.copy else {
+            let Some(copy) = self.disk.copy_mut() else {
                 return Err(ProtocolError::Terms.into());
             };
             let kept = copy
@@ -233,7 +231,7 @@ impl<F> Source<F> {
         sound: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let Some(copy) = &mut self.copy else {
+        let Some(copy) = self.disk.copy_mut() else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -263,7 +261,7 @@ impl<F> Source<F> {
             0 => loss,
             _ => Some(self.note_zeros(loss, cx)?),
         };
-        let Some(copy) = &self.copy else {
+        let Some(copy) = self.disk.copy() else {
             return Ok(());
         };
         let held = copy.inode().unwrap_or(Inode::NONE);
@@ -278,7 +276,7 @@ impl<F> Source<F> {
             is_unchecked: copy.doubtful_from().is_some(),
             ..Afterwards::of_first(next.inode)
         };
-        self.server_size = 0;
+        self.health.set_server_size(0);
         self.change(next, None, afterwards, cx)
     }
 
@@ -305,9 +303,9 @@ impl<F> Source<F> {
         loss: Loss,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        if self.noted.as_deref() != Some(&loss) {
+        if !self.health.is_noted(&loss) {
             self.put_on_record(&loss, cx).map_err(SourceError::Files)?;
-            self.noted = Some(Box::new(loss));
+            self.health.note(loss);
         }
         Ok(())
     }
@@ -315,23 +313,14 @@ impl<F> Source<F> {
     /// What is lost if nothing behind our copy can be had any more.
     fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, SourceError> {
         let zeros = self.doubtful_zeros(cx)?;
-        let size = self.copy.as_ref().map_or(0, LocalCopy::size) - zeros;
-        let missing = self.server_size.saturating_sub(size).max(zeros);
+        let size = self.disk.size() - zeros;
+        let missing = self.health.server_size().saturating_sub(size).max(zeros);
         Ok(Loss {
-            inode: self
-                .copy
-                .as_ref()
-                .and_then(LocalCopy::inode)
-                .unwrap_or(Inode::NONE),
+            inode: self.disk.inode().unwrap_or(Inode::NONE),
             offset: size,
             at_least: (missing > 0).then_some(missing),
             cause: Cause::Gone,
         })
-    }
-
-    /// Whether what we hold is what came, unless somebody changed it.
-    fn is_believed(&self) -> bool {
-        self.copy.as_ref().is_some_and(LocalCopy::is_believed)
     }
 
     /// How many zeros at the end of the copy may stand where a power cut took something.
@@ -340,10 +329,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<u64, SourceError> {
         let mut files = cx.files(&self.config, "");
-        let zeros = self
-            .copy
-            .as_ref()
-            .map(|copy| copy.doubtful_zeros(&mut files));
+        let zeros = self.disk.copy().map(|copy| copy.doubtful_zeros(&mut files));
         zeros.unwrap_or(Ok(0)).map_err(SourceError::Files)
     }
 
@@ -354,7 +340,7 @@ impl<F> Source<F> {
         now: Generation,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let Some(copy) = self.copy.as_mut().filter(|_| held != now) else {
+        let Some(copy) = self.disk.copy_mut().filter(|_| held != now) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -369,45 +355,33 @@ impl<F> Source<F> {
         brought_something: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        self.doubt = Doubt::Silent(0);
+        self.link.settle_doubt();
         self.stream(frames, brought_something, cx);
         if self.end.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_end(cx)?;
         // Whether a full disk has room again shows only in writing what comes next.
-        if !self.is_in_trouble_with_files() {
+        if !self.health.is_in_trouble_with_files() {
             self.recover(cx);
         }
         Ok(())
     }
 
-    pub(super) fn is_in_trouble_with_files(&self) -> bool {
-        matches!(self.error.as_deref(), Some(SourceError::Files(_)))
-    }
-
     /// All is well, which is told if it was not so before.
     pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
-        if self.in_error {
+        if self.health.is_failing() {
             self.tell_state(cx);
         }
-        self.error = None;
-        self.in_error = false;
+        self.health.recover();
     }
 
     fn stream<S>(&mut self, frames: Option<Frames>, brought_something: bool, cx: &Context<'_, S>) {
-        self.phase = Phase::Streaming {
+        self.link.enter(Phase::Streaming {
             since: cx.now.mono,
             heard_at: cx.now.mono,
             brought_something,
             frames: frames.map(Box::new),
-        };
-    }
-}
-
-impl Doubt {
-    /// Whether an earlier probe showed the same live generation.
-    fn confirms(self, live: Inode) -> bool {
-        matches!(self, Doubt::Probed { live: seen, .. } if seen == live)
+        });
     }
 }

@@ -1,7 +1,8 @@
 //! How a source asks for the digest of a finished copy that did not come by itself: over a connection of its own, before
 //! the log is followed on.
 
-use super::{Context, Phase, Source};
+use super::link::{Phase, Purpose};
+use super::{Context, Source};
 use crate::collect::copy::Finished;
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
@@ -37,7 +38,7 @@ impl<F> Source<F> {
             match heard {
                 Heard::Nothing if is_idle => return Ok(()),
                 Heard::Nothing => continue,
-                Heard::Refused => self.queue.ask_later(),
+                Heard::Refused => self.finished.queue_mut().ask_later(),
                 Heard::Gone => self.never_verified(GONE, cx),
                 Heard::Digest(size, md5) => self.take_answer(size, md5, cx),
             }
@@ -51,20 +52,24 @@ impl<F> Source<F> {
         md5: Option<[u8; 16]>,
         cx: &mut Context<'_, S>,
     ) {
-        let wanted = self.queue.to_ask().map_or(0, |finished| finished.size);
+        let wanted = self
+            .finished
+            .queue()
+            .to_ask()
+            .map_or(0, |finished| finished.size);
         match md5 {
             None => self.never_verified(UNKNOWN_KIND, cx),
             Some(_) if size != wanted => {
                 let why = format!("the server has only {size} of its {wanted} bytes now");
                 self.never_verified(&why, cx);
             }
-            Some(md5) => self.queue.answered(md5),
+            Some(md5) => self.finished.queue_mut().answered(md5),
         }
     }
 
     /// The copy that was asked for will never be compared.
     fn never_verified<S: WriteStore<File = F>>(&mut self, why: &str, cx: &mut Context<'_, S>) {
-        if let Some(finished) = self.queue.give_up() {
+        if let Some(finished) = self.finished.queue_mut().give_up() {
             self.tell_unverified(&finished, why, cx);
         }
     }
@@ -84,23 +89,22 @@ impl<F> Source<F> {
     /// Brings the list of what is to be compared into line after something has left it. Where that fails, a copy is
     /// compared once more after the next start.
     pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.unrecorded {
+        if self.health.is_unrecorded() {
             return;
         }
-        let in_heal = self.heal.iter().map(|heal| heal.finished());
-        let list = self.queue.all().chain(in_heal);
+        let list = self.finished.all();
         let _ = cx.files(&self.config, "").write_list(list);
     }
 
     /// The connection ended, or was given up. If it was to ask for a digest, the log is followed before the next try.
     pub(super) fn note_unanswered(&mut self) {
-        let purpose = match &self.phase {
+        let purpose = match self.link.phase() {
             Phase::Asking { asked, .. } | Phase::Answering { asked, .. } => asked.purpose,
             Phase::Inquiring { purpose, .. } => *purpose,
             _ => return,
         };
-        if purpose == super::Purpose::Digest {
-            self.queue.ask_later();
+        if purpose == Purpose::Digest {
+            self.finished.queue_mut().ask_later();
         }
     }
 }

@@ -40,12 +40,12 @@ pub(super) struct Afterwards {
 impl<F> Source<F> {
     /// Lets changes of the local files wait for the caller.
     pub fn share_barriers(&mut self) {
-        self.shares_barriers = true;
+        self.disk.share_barriers();
     }
 
     /// Whether a change waits for the caller. Until it is made nothing should be read from the socket.
     pub fn is_changing(&self) -> bool {
-        self.afterwards.is_some()
+        self.disk.is_changing()
     }
 
     /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
@@ -56,17 +56,13 @@ impl<F> Source<F> {
             return true;
         }
         let result = self.with_copy(cx, |copy, files| copy.step_change(Syncs::Barrier, files));
+        let is_last = !matches!(result, Ok(Progress::More));
         match result {
-            Ok(Progress::More) => false,
-            Ok(Progress::Made(changed)) => {
-                self.end_change(changed, cx);
-                true
-            }
-            Err(error) => {
-                self.fail(SourceError::Files(error), cx);
-                true
-            }
+            Ok(Progress::More) => {}
+            Ok(Progress::Made(changed)) => self.end_change(changed, cx),
+            Err(error) => self.fail(SourceError::Files(error), cx),
         }
+        is_last
     }
 
     /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is given up.
@@ -102,14 +98,25 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // All other losses are on record by now.
         let is_lossy = (afterwards.loss)
-            .is_some_and(|loss| loss.cause == Cause::Gone && self.noted.as_deref() != Some(&loss));
+            .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
         let started = self.with_copy(cx, |copy, files| {
             copy.start_change(next, finished, is_lossy, files);
             Ok(())
         });
         started.map_err(SourceError::Files)?;
-        self.afterwards = Some(Box::new(afterwards));
-        if self.shares_barriers {
+        self.disk.begin_change(afterwards);
+        match self.disk.shares_barriers() {
+            true => Ok(()),
+            false => self.finish_change(cx),
+        }
+    }
+
+    /// Makes a change that has begun, if there is one, and tells of it.
+    pub(super) fn finish_change<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        if !self.is_changing() {
             return Ok(());
         }
         let changed = self
@@ -124,7 +131,7 @@ impl<F> Source<F> {
             Ok(input) => input,
             Err(error) => return self.fail(error, cx),
         };
-        if !self.is_in_trouble_with_files() {
+        if !self.health.is_in_trouble_with_files() {
             self.recover(cx);
         }
         self.handle_data(&mut input, cx);
@@ -136,14 +143,14 @@ impl<F> Source<F> {
         changed: Changed,
         cx: &mut Context<'_, S>,
     ) -> Result<Vec<u8>, SourceError> {
-        let Some(afterwards) = self.afterwards.take() else {
+        let Some(afterwards) = self.disk.end_change() else {
             return Ok(Vec::new());
         };
         if let Some(kept) = &changed.kept {
             self.tell_left(&afterwards, kept, cx)?;
         }
         if let Some(finished) = changed.finished
-            && let Some(given_up) = self.queue.add(finished)
+            && let Some(given_up) = self.finished.queue_mut().add(finished)
         {
             self.tell_unverified(&given_up, TOO_MANY, cx);
         }
@@ -192,13 +199,6 @@ impl<F> Source<F> {
         noted.map_err(SourceError::Files)
     }
 
-    /// Keeps what came behind the place where a change has to be made first.
-    pub(super) fn keep_for_later(&mut self, input: &[u8]) {
-        if let Some(afterwards) = &mut self.afterwards {
-            afterwards.input.extend_from_slice(input);
-        }
-    }
-
     fn with_copy<S: WriteStore<File = F>, R>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -206,7 +206,7 @@ impl<F> Source<F> {
     ) -> Result<R, FileError> {
         let stamp = (cx.stamp)();
         let mut files = cx.files(&self.config, &stamp);
-        match &mut self.copy {
+        match self.disk.copy_mut() {
             Some(copy) => act(copy, &mut files),
             None => Err(FileError::System {
                 operation: "change",

@@ -13,19 +13,20 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let since = self.copy.as_ref().map_or(0, LocalCopy::since_checkpoint);
+        let since = self.disk.copy().map_or(0, LocalCopy::since_checkpoint);
         if since >= CHECKPOINT_LEN {
             return self.make_checkpoint(cx);
         }
-        if since > 0 && self.checkpoint_at.is_none() {
-            self.checkpoint_at = Some(cx.now.mono.plus_ms(CHECKPOINT_MS));
+        if since > 0 && self.disk.checkpoint_at().is_none() {
+            let at = cx.now.mono.plus_ms(CHECKPOINT_MS);
+            self.disk.set_checkpoint(Some(at));
         }
         Ok(())
     }
 
     /// The time for the next checkpoint has come; nothing happens before.
     pub(super) fn handle_checkpoint<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.checkpoint_at.is_none_or(|at| at > cx.now.mono) {
+        if self.disk.checkpoint_at().is_none_or(|at| at > cx.now.mono) {
             return;
         }
         if let Err(error) = self.make_checkpoint(cx) {
@@ -37,8 +38,8 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        self.checkpoint_at = None;
-        let Some(copy) = self.copy.as_mut().filter(|copy| copy.is_believed()) else {
+        self.disk.set_checkpoint(None);
+        let Some(copy) = self.disk.copy_mut().filter(|copy| copy.is_believed()) else {
             return Ok(());
         };
         copy.checkpoint(&mut cx.files(&self.config, ""))

@@ -5,21 +5,19 @@ use std::path::Path;
 
 use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
+use super::link::{Phase, Purpose};
 use super::v2::{Frames, Received};
-use super::{Context, Phase, Purpose, Source};
+use super::{Context, Source};
 use crate::collect::copy::FileError;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
-use crate::collect::finished::heal::{self, Heal};
+use crate::collect::finished::heal;
 use crate::collect::finished::queue::Comparison;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::classic;
 use crate::wire::receiver::Receiver;
-
-/// While a finished copy is being worked on, no connection is needed; the work ends the wait.
-pub(super) const FAR_MS: u64 = 3_600_000;
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -29,8 +27,8 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let now = cx.now.mono;
-        let is_stream = matches!(self.phase, Phase::Streaming { .. });
-        let result = match std::mem::replace(&mut self.phase, Phase::Waiting { until: now }) {
+        let is_stream = matches!(self.link.phase(), Phase::Streaming { .. });
+        let result = match self.link.take_phase(now) {
             Phase::Streaming {
                 since,
                 brought_something,
@@ -45,12 +43,12 @@ impl<F> Source<F> {
                     }
                 };
                 let grew = *result.as_ref().unwrap_or(&false);
-                self.phase = Phase::Streaming {
+                self.link.enter(Phase::Streaming {
                     since,
                     heard_at: now,
                     brought_something: brought_something || grew,
                     frames,
-                };
+                });
                 result.map(drop)
             }
             Phase::Inquiring {
@@ -64,19 +62,19 @@ impl<F> Source<F> {
                     Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
                     _ => self.take_heal(&mut receiver, data, cx),
                 };
-                self.phase = Phase::Inquiring {
+                self.link.enter(Phase::Inquiring {
                     purpose,
                     heard_at: now,
                     moved_at: if has_moved { now } else { moved_at },
                     receiver,
-                };
+                });
                 if self.end.has_work() {
-                    self.wait_for_work(now);
+                    self.link.enter(Phase::Working);
                 }
                 result
             }
             other => {
-                self.phase = other;
+                self.link.enter(other);
                 Ok(())
             }
         };
@@ -85,7 +83,7 @@ impl<F> Source<F> {
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
         let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
-        if is_well && self.in_error && !self.is_changing() {
+        if is_well && self.health.is_failing() && !self.is_changing() {
             self.recover(cx);
         }
         self.turn_to_heal(cx);
@@ -104,7 +102,7 @@ impl<F> Source<F> {
             false => classic::strip(data),
         };
         let known = self.take_again(&data[..len], is_end, cx)?;
-        let Some(copy) = self.copy.as_mut().filter(|_| len > known) else {
+        let Some(copy) = self.disk.copy_mut().filter(|_| len > known) else {
             return Ok(len > 0);
         };
         let mut files = cx.files(&self.config, "");
@@ -126,7 +124,7 @@ impl<F> Source<F> {
         let mut rest = data;
         let mut grew = false;
         loop {
-            let Some(copy) = &mut self.copy else {
+            let Some(copy) = self.disk.copy_mut() else {
                 return Ok(grew);
             };
             let (mut files, events) = cx.files_and_events(&self.config, &stamp);
@@ -146,7 +144,9 @@ impl<F> Source<F> {
                     before_gap,
                 } => {
                     grew = true;
-                    self.flawed |= before_gap;
+                    if before_gap {
+                        self.health.flaw();
+                    }
                     let afterwards = Afterwards {
                         held: finished.inode,
                         size: copy.size(),
@@ -156,12 +156,12 @@ impl<F> Source<F> {
                     };
                     self.change(next, Some(finished), afterwards, cx)?;
                     if self.is_changing() {
-                        self.keep_for_later(rest);
+                        self.disk.keep_for_later(rest);
                         return Ok(grew);
                     }
                 }
                 Received::Digest(digest) => {
-                    if let Some(finished) = self.queue.add_digest(digest) {
+                    if let Some(finished) = self.finished.queue_mut().add_digest(digest) {
                         self.tell_unverified(&finished, UNKNOWN_KIND, cx);
                     }
                 }
@@ -181,7 +181,7 @@ impl<F> Source<F> {
     ) -> (bool, Result<(), SourceError>) {
         let mut rest = data;
         let mut has_moved = false;
-        while let Some(heal) = self.heal.as_mut().filter(|heal| !heal.is_answered()) {
+        while let Some(heal) = self.finished.heal_mut().filter(|heal| !heal.is_answered()) {
             let before = heal.question();
             let taken = match heal.take(receiver, rest, cx.store) {
                 Ok(taken) => taken,
@@ -198,20 +198,23 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        let heal = self.heal.as_ref().is_some_and(|heal| heal.is_answered());
-        self.end.has_work() || heal || (self.heal.is_none() && self.queue.has_work())
+        self.end.has_work() || self.finished.has_work()
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        self.work_on_copies(buf, cx);
+    }
+
+    fn work_on_copies<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
         if self.end.has_work() {
             return self.work_on_end(buf, cx);
         }
-        if let Some(heal) = &mut self.heal {
+        if let Some(heal) = self.finished.heal_mut() {
             match heal.work(buf, cx.store) {
                 Ok(Some(outcome)) => self.end_heal(outcome, cx),
-                Ok(None) if !heal.is_answered() => self.retry_now(cx.now.mono),
+                Ok(None) if !heal.is_answered() => self.link.end_work(cx.now.mono),
                 Ok(None) => {}
                 Err(error) => {
                     let finished = heal.finished().clone();
@@ -221,7 +224,7 @@ impl<F> Source<F> {
             }
             return;
         }
-        match self.queue.work(buf, cx.store, cx.now.mono) {
+        match self.finished.queue_mut().work(buf, cx.store, cx.now.mono) {
             None => {}
             Some(Comparison::Same {
                 path,
@@ -238,7 +241,7 @@ impl<F> Source<F> {
                 self.update_list(cx);
             }
             Some(Comparison::Different(finished)) => {
-                self.heal = Some(Box::new(Heal::new(finished)));
+                self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
             Some(Comparison::Unreadable(path, error)) => {
@@ -256,26 +259,29 @@ impl<F> Source<F> {
     ) -> Result<(), FileError> {
         if let Phase::Streaming {
             frames: Some(_), ..
-        } = &self.phase
+        } = self.link.phase()
         {
-            self.queue.stream_ended();
+            self.finished.queue_mut().stream_ended();
         }
         self.end.abandon();
-        match &mut self.phase {
+        match self.link.phase_mut() {
             Phase::Streaming {
                 frames: Some(frames),
                 ..
             } => {
-                let Some(copy) = &mut self.copy else {
+                let Some(copy) = self.disk.copy_mut() else {
                     return Ok(());
                 };
-                self.server_size = frames.server_size().unwrap_or(self.server_size);
+                if let Some(size) = frames.server_size() {
+                    self.health.set_server_size(size);
+                }
                 let mut files = cx.files(&self.config, "");
-                self.unproved_from = frames.abandon(copy, &mut files)?;
+                let unproved = frames.abandon(copy, &mut files)?;
+                self.disk.set_unproved(unproved);
                 Ok(())
             }
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
-                let failed = self.heal.as_mut().and_then(|heal| {
+                let failed = self.finished.heal_mut().and_then(|heal| {
                     heal.abandon(cx.store);
                     heal.has_failed()
                 });
@@ -290,11 +296,11 @@ impl<F> Source<F> {
 
     /// A copy has to be healed: the connection is given up for one that serves it, or for the work in between.
     fn turn_to_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let Some(heal) = self.heal.as_ref().filter(|_| !self.is_changing()) else {
+        let Some(heal) = self.finished.heal().filter(|_| !self.is_changing()) else {
             return;
         };
         let is_working = heal.is_answered();
-        let is_busy = match self.phase {
+        let is_busy = match self.link.phase() {
             Phase::Inquiring {
                 purpose: Purpose::Heal,
                 ..
@@ -305,17 +311,16 @@ impl<F> Source<F> {
             } => true,
             _ => false,
         };
-        if is_busy || matches!(self.phase, Phase::Waiting { .. }) {
+        if is_busy || !self.wants_connection() {
             return;
         }
-        let until = match is_working {
-            true => cx.now.mono.plus_ms(FAR_MS),
-            false => cx.now.mono,
-        };
         if let Err(error) = self.leave_stream(cx) {
             return self.fail(SourceError::Files(error), cx);
         }
-        self.phase = Phase::Waiting { until };
+        self.link.enter(match is_working {
+            true => Phase::Working,
+            false => Phase::Waiting { until: cx.now.mono },
+        });
     }
 
     /// Takes back what came of an unfinished frame of the stream.
@@ -323,7 +328,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), FileError> {
-        match self.phase {
+        match self.link.phase() {
             Phase::Streaming { .. } => self.abandon(cx),
             _ => Ok(()),
         }
@@ -334,8 +339,8 @@ impl<F> Source<F> {
         outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
-        self.heal = None;
-        self.retry_now(cx.now.mono);
+        self.finished.end_heal();
+        self.link.end_work(cx.now.mono);
         match outcome {
             heal::Outcome::Healed {
                 path,
@@ -350,8 +355,8 @@ impl<F> Source<F> {
                 };
                 (cx.events)(&self.config, healed);
                 // There is room again, if that was missing.
-                if self.is_in_trouble_with_files() {
-                    self.error = None;
+                if self.health.is_in_trouble_with_files() {
+                    self.health.forget_error();
                 }
                 let verified = Event::Verified {
                     path: &path,
@@ -367,7 +372,7 @@ impl<F> Source<F> {
             heal::Outcome::Postponed(finished) => {
                 heal::clear_away(&finished.path, cx.store);
                 let again_at = cx.now.mono.plus_ms(HEAL_AGAIN_MS);
-                self.queue.postpone(finished, again_at);
+                self.finished.queue_mut().postpone(finished, again_at);
             }
             heal::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);
@@ -387,10 +392,10 @@ impl<F> Source<F> {
         let differs = Event::Differs { path, why };
         let result = self.put_on_record(&differs, cx);
         (cx.events)(&self.config, differs);
-        self.flawed = true;
+        self.health.flaw();
         if let Err(error) = result {
             (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
-            self.unrecorded = true;
+            self.health.set_unrecorded(true);
         }
     }
 
@@ -403,7 +408,7 @@ impl<F> Source<F> {
     ) -> Result<(), FileError> {
         let stamp = (cx.stamp)();
         cx.files(&self.config, &stamp).note_gap(what)?;
-        self.flawed = true;
+        self.health.flaw();
         Ok(())
     }
 }

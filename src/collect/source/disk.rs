@@ -1,145 +1,147 @@
-//! A disk that failed: the system tells that once, to whoever asked for a sync, and takes what it could not write for
-//! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
+//! What a source has on the disk, and what is under way there.
 
-use super::{Context, Source};
-use crate::collect::copy::{FileError, Paths};
-use crate::collect::error::SourceError;
-use crate::mutation::{self, Mutation};
-use crate::store::WriteStore;
+use super::change::Afterwards;
+use crate::collect::copy::{Generation, LocalCopy};
+use crate::ids::Inode;
+use crate::time::Mono;
 
-impl<F> Source<F> {
-    /// Draws the conclusions from syncs that failed for anybody: nothing is believed that is not compared and written
-    /// again. Every step that builds on what was written before does this first; the caller does it where sources may
-    /// have nothing to do for a while.
-    pub fn check_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if !self.note_failed_syncs(cx) {
-            return;
-        }
-        if self.copy.is_none() {
-            // What is wrong with the files is told, and the next try opens them.
-            return self.mark_doubt(cx);
-        }
-        let error = std::io::Error::from_raw_os_error(EIO);
-        let error = FileError::NotDurable(self.config.local.clone(), error);
-        self.fail(SourceError::Files(error), cx);
-    }
-
-    /// The doubt is to outlive this process, which may end before the next try: first by the quickest way, which needs
-    /// no room on the disk, then in the way of all that is noted.
-    pub(super) fn note_doubt<S: WriteStore<File = F>>(
-        &mut self,
-        was_open: bool,
-        cx: &mut Context<'_, S>,
-    ) {
-        self.mark_doubt(cx);
-        if was_open {
-            self.copy = self.open_copy(cx).ok();
-            self.mark_doubt(cx);
-        }
-    }
-
-    /// Marks the doubt in the present pointer, unless it is noted. Where that fails, the next try to open the files does
-    /// it again.
-    fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.is_suspect {
-            let _ = cx.files(&self.config, "").mark_doubt();
-        }
-    }
-
-    /// Whether syncs of its file systems have failed that it did not know of.
-    pub(super) fn note_failed_syncs<S: WriteStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-    ) -> bool {
-        if mutation::is_on(Mutation::FailedSyncIgnored) {
-            return false;
-        }
-        let paths = Paths::of(&self.config);
-        let dirs = [paths.local_dir(), paths.pointer_dir()];
-        let failed = dirs.map(|dir| cx.store.failed_syncs(dir)).iter().sum();
-        let is_news = failed != self.failed_syncs;
-        self.failed_syncs = failed;
-        if is_news {
-            self.is_suspect = true;
-            self.heal.iter_mut().for_each(|heal| heal.restart());
-        }
-        is_news
-    }
+/// The local files of one source.
+pub(super) struct Disk<F> {
+    /// Closed while something is wrong with them.
+    copy: Option<LocalCopy<F>>,
+    /// A write failed: what the copy seems to hold may not be on the disk.
+    is_suspect: bool,
+    /// The failed syncs of its file systems that the source knows of.
+    failed_syncs: u32,
+    /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
+    unproved_from: Option<u64>,
+    /// When what came by classic is to be made durable.
+    checkpoint_at: Option<Mono>,
+    /// What follows the change that is under way.
+    afterwards: Option<Box<Afterwards>>,
+    /// Changes wait for the caller, who takes several sources through them together.
+    shares_barriers: bool,
 }
 
-/// How every system says that a device failed.
-const EIO: i32 = 5;
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use crate::collect::copy::pointer::{BootId, Pointer};
-    use crate::collect::source::tests::Rig;
-    use crate::limits::CHECKPOINT_MS;
-    use crate::store::WriteStore;
-
-    /// A sync that somebody else asks for, and that fails.
-    fn fail_a_sync(rig: &mut Rig) {
-        rig.disk.fail_call(1, 5);
-        rig.disk.sync_all(Path::new("/l")).unwrap_err();
+impl<F> Disk<F> {
+    /// Nothing is open yet.
+    pub(super) fn new() -> Disk<F> {
+        Disk {
+            copy: None,
+            is_suspect: false,
+            failed_syncs: 0,
+            unproved_from: None,
+            checkpoint_at: None,
+            afterwards: None,
+            shares_barriers: false,
+        }
     }
 
-    fn pointer(rig: &Rig) -> Pointer {
-        Pointer::parse(&rig.disk.read("/p/m").unwrap()).unwrap()
+    /// The open copy.
+    pub(super) fn copy(&self) -> Option<&LocalCopy<F>> {
+        self.copy.as_ref()
     }
 
-    #[test]
-    fn what_fails_for_another_is_compared_and_written_again() {
-        let mut rig = Rig::streaming();
-        fail_a_sync(&mut rig);
-        rig.with(|source, cx| source.check_failed_syncs(cx));
-        assert!(rig.said()[0].contains("cannot make durable /l/m"));
-        assert!(rig.source.in_error() && !rig.source.wants_connection());
-        assert_eq!(pointer(&rig).boot, BootId::none_vouches());
-        rig.with(|source, cx| source.check_failed_syncs(cx));
-        assert!(rig.said().is_empty(), "it is known by now");
-        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
-        rig.receive(b"O 7\nabcd");
-        assert_eq!(rig.disk.overwritten("/l/m"), b"abc");
-        assert_eq!(rig.local(), b"abcd");
-        assert!(!rig.source.in_error());
+    /// The open copy, to be changed.
+    pub(super) fn copy_mut(&mut self) -> Option<&mut LocalCopy<F>> {
+        self.copy.as_mut()
     }
 
-    #[test]
-    fn nothing_is_built_on_what_may_be_lost() {
-        let mut rig = Rig::streaming();
-        rig.now_ms += CHECKPOINT_MS;
-        fail_a_sync(&mut rig);
-        rig.with(|source, cx| source.handle_timeout(cx));
-        assert_eq!(pointer(&rig).checkpoint, 0);
-        assert!(!rig.source.wants_connection());
-
-        let mut rig = Rig::streaming();
-        fail_a_sync(&mut rig);
-        rig.receive(b"def");
-        assert_eq!(rig.local(), b"abc");
-        assert!(!rig.source.wants_connection());
+    /// The files are open.
+    pub(super) fn open(&mut self, copy: LocalCopy<F>) {
+        self.copy = Some(copy);
     }
 
-    #[test]
-    fn the_doubt_is_marked_while_the_files_are_closed() {
-        let mut rig = Rig::streaming();
-        rig.disk.set_room(Some(0));
-        rig.receive(b"def");
-        rig.said();
-        fail_a_sync(&mut rig);
-        rig.with(|source, cx| source.check_failed_syncs(cx));
-        assert!(rig.said().is_empty(), "it is in trouble already");
-        assert_eq!(pointer(&rig).boot, BootId::none_vouches());
+    /// Closes the files. Returns what was open. Whoever opens them again finds out anew what they hold.
+    pub(super) fn close(&mut self) -> Option<LocalCopy<F>> {
+        self.checkpoint_at = None;
+        self.copy.take()
     }
 
-    #[test]
-    fn a_source_that_begins_later_heeds_it_too() {
-        let mut rig = Rig::streaming();
-        fail_a_sync(&mut rig);
-        let mut rig = Rig::on(rig.disk);
-        assert_eq!(rig.connect(), "/var/log/m 7 0\n");
-        assert_eq!(pointer(&rig).boot, BootId::none_vouches());
+    /// The generation that is held; `None` before the first contact and while the files are closed.
+    pub(super) fn generation(&self) -> Option<Generation> {
+        self.copy().and_then(LocalCopy::generation)
+    }
+
+    /// Its inode.
+    pub(super) fn inode(&self) -> Option<Inode> {
+        self.copy().and_then(LocalCopy::inode)
+    }
+
+    /// How many bytes of it are held.
+    pub(super) fn size(&self) -> u64 {
+        self.copy().map_or(0, LocalCopy::size)
+    }
+
+    /// Whether what is held is what came, unless somebody changed it.
+    pub(super) fn is_believed(&self) -> bool {
+        self.copy().is_some_and(LocalCopy::is_believed)
+    }
+
+    /// Whether a write failed, and that is not noted yet where it outlives this process.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect
+    }
+
+    /// A write failed, or that is noted now.
+    pub(super) fn set_suspect(&mut self, is_suspect: bool) {
+        self.is_suspect = is_suspect;
+    }
+
+    /// So many syncs have failed on its file systems. Tells whether that is news.
+    pub(super) fn note_failed_syncs(&mut self, failed: u32) -> bool {
+        std::mem::replace(&mut self.failed_syncs, failed) != failed
+    }
+
+    /// What stands behind this place is still to be proved, or nothing is.
+    pub(super) fn set_unproved(&mut self, from: Option<u64>) {
+        self.unproved_from = from;
+    }
+
+    /// Where what is still to be proved begins. It counts as settled from now on.
+    pub(super) fn take_unproved(&mut self) -> Option<u64> {
+        self.unproved_from.take()
+    }
+
+    /// When the next checkpoint is due.
+    pub(super) fn checkpoint_at(&self) -> Option<Mono> {
+        self.checkpoint_at
+    }
+
+    /// A checkpoint is due then, or none is.
+    pub(super) fn set_checkpoint(&mut self, at: Option<Mono>) {
+        self.checkpoint_at = at;
+    }
+
+    /// Whether another generation is about to begin.
+    pub(super) fn is_changing(&self) -> bool {
+        self.afterwards.is_some()
+    }
+
+    /// A change has begun; this follows when it is made.
+    pub(super) fn begin_change(&mut self, afterwards: Afterwards) {
+        self.afterwards = Some(Box::new(afterwards));
+    }
+
+    /// The change is made or given up. Returns what follows it.
+    pub(super) fn end_change(&mut self) -> Option<Box<Afterwards>> {
+        self.afterwards.take()
+    }
+
+    /// Keeps what came behind the place where the change has to be made first.
+    pub(super) fn keep_for_later(&mut self, input: &[u8]) {
+        if let Some(afterwards) = &mut self.afterwards {
+            afterwards.input.extend_from_slice(input);
+        }
+    }
+
+    /// Whether changes wait for the caller.
+    pub(super) fn shares_barriers(&self) -> bool {
+        self.shares_barriers
+    }
+
+    /// Changes wait for the caller from now on.
+    pub(super) fn share_barriers(&mut self) {
+        self.shares_barriers = true;
     }
 }

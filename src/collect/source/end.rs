@@ -4,9 +4,9 @@
 //! A server of version 2 is asked for checksums, on connections of their own. A classic one is asked for the file from
 //! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
 
-use super::data::FAR_MS;
 use super::end_check::{EndCheck, Finding, equal_bytes};
-use super::{Asked, Context, Phase, Purpose, Source};
+use super::link::{Asked, Purpose};
+use super::{Context, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::error::SourceError;
@@ -14,7 +14,6 @@ use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::END_OVERLAP_LEN;
 use crate::store::WriteStore;
-use crate::time::Mono;
 use crate::wire::proof::START_LEN;
 use crate::wire::receiver::Receiver;
 use crate::wire::request::Op;
@@ -69,7 +68,7 @@ impl DoubtfulEnd {
 impl<F> Source<F> {
     /// What to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_end(&mut self) -> Option<Asked> {
-        let copy = self.copy.as_ref()?;
+        let copy = self.disk.copy()?;
         let good = copy.doubtful_from().filter(|_| !self.end.is_examined)?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
         let from = good.saturating_sub(END_OVERLAP_LEN).min(size);
@@ -92,15 +91,8 @@ impl<F> Source<F> {
 
     /// Whether this question makes a classic server send again what we hold.
     pub(super) fn asks_again(&self, asked: Asked) -> bool {
-        let size = self.copy.as_ref().map_or(0, LocalCopy::size);
+        let size = self.disk.size();
         asked.purpose == Purpose::Follow && asked.offset < size
-    }
-
-    /// The work that goes on ends the wait.
-    pub(super) fn wait_for_work(&mut self, now: Mono) {
-        self.phase = Phase::Waiting {
-            until: now.plus_ms(FAR_MS),
-        };
     }
 
     /// Takes the answer of a server of version 2.
@@ -111,7 +103,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let mut rest = data;
-        let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.end.check, self.disk.copy_mut()) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -138,7 +130,7 @@ impl<F> Source<F> {
         if let Err(error) = result {
             self.fail(error, cx);
         } else if !self.end.has_work() {
-            self.retry_now(cx.now.mono);
+            self.link.end_work(cx.now.mono);
         }
     }
 
@@ -147,7 +139,7 @@ impl<F> Source<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let (Some(check), Some(copy)) = (&mut self.end.check, &mut self.copy) else {
+        let (Some(check), Some(copy)) = (&mut self.end.check, self.disk.copy_mut()) else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");
@@ -181,7 +173,7 @@ impl<F> Source<F> {
         is_end: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<usize, SourceError> {
-        let (Some(at), Some(copy)) = (self.end.again_at, &mut self.copy) else {
+        let (Some(at), Some(copy)) = (self.end.again_at, self.disk.copy_mut()) else {
             return Ok(0);
         };
         let mut files = cx.files(&self.config, "");
@@ -211,12 +203,10 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
-        if let Some(inode) = self.copy.as_ref().and_then(LocalCopy::inode) {
+        if let Some(inode) = self.disk.inode() {
+            self.leave(Generation::classic(inode), None, cx)?;
             // The connection ends with this, so nothing can wait for others.
-            let shares_barriers = std::mem::take(&mut self.shares_barriers);
-            let left = self.leave(Generation::classic(inode), None, cx);
-            self.shares_barriers = shares_barriers;
-            left?;
+            self.finish_change(cx)?;
         }
         Err(SourceError::AskAgain)
     }
@@ -243,7 +233,7 @@ impl<F> Source<F> {
         at: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
-        let Some(copy) = self.copy.as_ref() else {
+        let Some(copy) = self.disk.copy() else {
             return Ok(false);
         };
         let mut files = cx.files(&self.config, "");
@@ -258,7 +248,7 @@ impl<F> Source<F> {
     }
 
     fn is_behind_checkpoint(&self, at: u64) -> bool {
-        let good = self.copy.as_ref().and_then(LocalCopy::doubtful_from);
+        let good = self.disk.copy().and_then(LocalCopy::doubtful_from);
         good.is_some_and(|good| at >= good)
     }
 
@@ -268,7 +258,7 @@ impl<F> Source<F> {
         at: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<Option<u8>, SourceError> {
-        let Some(copy) = self.copy.as_ref() else {
+        let Some(copy) = self.disk.copy() else {
             return Ok(None);
         };
         let mut files = cx.files(&self.config, "");
@@ -284,7 +274,7 @@ impl<F> Source<F> {
         at: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let Some(copy) = self.copy.as_mut() else {
+        let Some(copy) = self.disk.copy_mut() else {
             return Ok(());
         };
         let stamp = (cx.stamp)();
@@ -305,7 +295,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let Some(copy) = self.copy.as_mut() else {
+        let Some(copy) = self.disk.copy_mut() else {
             return Ok(());
         };
         let mut files = cx.files(&self.config, "");

@@ -1,11 +1,12 @@
 //! What a source asks its server.
 
-use super::{Asked, Context, Doubt, Purpose, Source};
+use super::link::{Asked, Purpose};
+use super::{Context, Source};
 use crate::collect::config::{History, Proto};
-use crate::collect::copy::{Finished, Generation, LocalCopy};
+use crate::collect::copy::{Finished, Generation};
 use crate::collect::error::SourceError;
 use crate::ids::Inode;
-use crate::limits::{REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
+use crate::limits::REQUEST_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
@@ -42,7 +43,7 @@ impl<F> Source<F> {
     }
 
     fn next_question(&mut self) -> Asked {
-        if let Some(heal) = &self.heal {
+        if let Some(heal) = self.finished.heal() {
             return Asked {
                 inode: match heal.finished() {
                     finished if finished.by_content => Inode::NONE,
@@ -52,7 +53,7 @@ impl<F> Source<F> {
                 purpose: Purpose::Heal,
             };
         }
-        if let Some(finished) = self.queue.to_ask().filter(|_| self.may_ask()) {
+        if let Some(finished) = self.finished.queue().to_ask().filter(|_| self.may_ask()) {
             return Asked {
                 // Only what is proved tells which file is meant.
                 inode: Inode::NONE,
@@ -60,21 +61,16 @@ impl<F> Source<F> {
                 purpose: Purpose::Digest,
             };
         }
-        let inode = self.copy.as_ref().and_then(LocalCopy::inode);
-        let is_doubtful = match self.doubt {
-            Doubt::Silent(n) => n >= SILENT_CLOSES_MAX,
-            Doubt::Probed { silent, .. } => silent > 0,
-        };
+        let inode = self.disk.inode();
         match inode {
-            Some(_) if is_doubtful => Asked {
+            Some(_) if self.link.is_doubtful() => Asked {
                 inode: Inode::NONE,
                 offset: 0,
                 purpose: Purpose::Probe,
             },
             inode => self.question_of_end().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
-                offset: self.copy.as_ref().map_or(0, LocalCopy::size)
-                    + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
+                offset: self.disk.size() + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
                 purpose: Purpose::Follow,
             }),
         }
@@ -91,14 +87,14 @@ impl<F> Source<F> {
         asked: Asked,
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, SourceError> {
-        if let (Purpose::Heal, Some(heal)) = (asked.purpose, &self.heal) {
+        if let (Purpose::Heal, Some(heal)) = (asked.purpose, self.finished.heal()) {
             let op = heal.question().unwrap_or(Op::Digest);
             return Ok(question_about(heal.finished(), op, cx));
         }
-        if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.queue.to_ask()) {
+        if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.finished.queue().to_ask()) {
             return Ok(question_about(finished, Op::Digest, cx));
         }
-        let generation = self.copy.as_ref().and_then(LocalCopy::generation);
+        let generation = self.disk.generation();
         let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
         Ok(Extension {
@@ -109,7 +105,7 @@ impl<F> Source<F> {
             mtime_ns: origin.map(|origin| origin.mtime_ns),
             boot: origin.map(|origin| origin.boot),
             mapped: generation.is_some_and(|Generation { classic, .. }| classic),
-            no_prefix: self.no_prefix,
+            no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
             op: match asked.purpose {
                 Purpose::Check => self.end.op(),
@@ -142,7 +138,7 @@ impl<F> Source<F> {
         mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Option<Block>, SourceError> {
-        let Some(copy) = &self.copy else {
+        let Some(copy) = self.disk.copy() else {
             return Ok(None);
         };
         let mut files = cx.files(&self.config, "");

@@ -223,7 +223,8 @@ impl<'a> World<'a> {
                 return Err(format!("it never gets through: {}", self.states()));
             }
             let next = self.lines.iter().filter(|line| !line.has_everything());
-            let deadlines = next.map(|line| line.source.poll_timeout(&PERIODS).ms());
+            let deadlines =
+                next.filter_map(|line| line.source.poll_timeout(&PERIODS).map(Mono::ms));
             self.pass_until(deadlines.min().unwrap_or(self.now_ms));
         }
     }
@@ -293,7 +294,7 @@ impl<'a> World<'a> {
             let deadlines = self
                 .lines
                 .iter()
-                .map(|line| line.source.poll_timeout(&PERIODS));
+                .filter_map(|line| line.source.poll_timeout(&PERIODS));
             let next = deadlines.map(Mono::ms).min().unwrap_or(until);
             if next > until {
                 break;
@@ -325,7 +326,8 @@ impl<'a> World<'a> {
     fn settle(&mut self) -> Result<(), String> {
         let now_ms = self.now_ms;
         for at in 0..self.lines.len() {
-            if self.lines[at].source.poll_timeout(&PERIODS).ms() <= now_ms {
+            let deadline = self.lines[at].source.poll_timeout(&PERIODS);
+            if deadline.is_some_and(|deadline| deadline.ms() <= now_ms) {
                 self.with(at, |source, cx, _| source.handle_timeout(cx));
             }
         }

@@ -47,7 +47,7 @@ impl Victim {
                 pair.with_source(|source, cx, _| source.consume_output(line.len(), cx));
                 return String::from_utf8(line).unwrap();
             }
-            let next = pair.source.poll_timeout(&super::PERIODS).ms();
+            let next = pair.source.poll_timeout(&super::PERIODS).unwrap().ms();
             if next > pair.mono_ms {
                 pair.advance_to(next);
             }
@@ -75,7 +75,8 @@ impl Victim {
         assert!(self.pair.source.in_error(), "{}", report());
         assert!(self.pair.says(words), "{words}\n{}", report());
         assert_eq!(self.pair.local(), GOOD, "{}", report());
-        let wait_ms = self.pair.source.poll_timeout(&super::PERIODS).ms() - self.pair.mono_ms;
+        let wait_ms =
+            self.pair.source.poll_timeout(&super::PERIODS).unwrap().ms() - self.pair.mono_ms;
         assert!(wait_ms >= 3_000, "it is not hammered");
     }
 }

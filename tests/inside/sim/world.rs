@@ -95,7 +95,7 @@ impl World {
         let collector = self.host.collector.iter();
         let sources = collector.flat_map(|collector| {
             let slots = collector.slots.iter();
-            slots.map(|slot| slot.source.poll_timeout(&self.host.periods))
+            slots.filter_map(|slot| slot.source.poll_timeout(&self.host.periods))
         });
         let machines = sessions.chain(sources).map(Mono::ms);
         let touch = self.host.status_deadline().filter(|_| self.wakes_to_touch);
@@ -128,7 +128,8 @@ impl World {
         for at in 0..self.host.feeds.len() {
             let host = &self.host;
             let is_due = host.collector.as_ref().is_some_and(|collector| {
-                collector.slots[at].source.poll_timeout(&host.periods) <= mono
+                let deadline = collector.slots[at].source.poll_timeout(&host.periods);
+                deadline.is_some_and(|deadline| deadline <= mono)
             });
             if is_due {
                 count += 1;
@@ -466,7 +467,10 @@ impl World {
     /// When a source will try again, if it has no connection now.
     fn waits_until(&self, at: usize) -> Option<Mono> {
         let source = &self.host.collector.as_ref()?.slots[at].source;
-        (!source.wants_connection()).then(|| source.poll_timeout(&self.host.periods))
+        match source.wants_connection() {
+            true => None,
+            false => source.poll_timeout(&self.host.periods),
+        }
     }
 
     /// A source never waits longer than the number of its failures in a row allows.
@@ -480,7 +484,10 @@ impl World {
         if slot.source.has_work() {
             return;
         }
-        let wait_ms = slot.source.poll_timeout(&periods).since_ms(now);
+        let Some(until) = slot.source.poll_timeout(&periods) else {
+            return;
+        };
+        let wait_ms = until.since_ms(now);
         let grown = periods.retry_ms << (slot.failures - 1).min(10);
         let most = grown.min(RETRY_MAX_MS) * 5 / 4;
         if wait_ms > most {

@@ -72,3 +72,26 @@ fn a_loss_that_could_not_be_noted_and_is_none_any_more_is_no_error() {
     rig.with(|source, cx| source.reopen(cx));
     assert!(!rig.source.in_error());
 }
+
+#[test]
+fn a_comparison_that_is_interrupted_by_a_reopen_begins_anew_at_once() {
+    let mut rig = comparing(&[b'x'; 5000]);
+    assert!(rig.source.has_work() && !rig.source.wants_connection());
+    rig.with(|source, cx| source.reopen(cx));
+    let began = rig.now_ms;
+    let asked = rig.connect();
+    assert!(asked.ends_with(" op=sums:0:4096:1\n"), "{asked}");
+    assert!(rig.now_ms - began < 1_000, "it waited for nothing");
+}
+
+#[test]
+fn while_a_copy_is_worked_on_no_connection_is_made() {
+    let mut rig = comparing(&[b'x'; 5000]);
+    rig.source.retry_now(Mono::from_ms(rig.now_ms));
+    assert_eq!(rig.source.poll_timeout(&PERIODS), None);
+    rig.now_ms += 7_200_000;
+    rig.with(|source, cx| source.handle_timeout(cx));
+    assert!(rig.source.has_work() && !rig.source.wants_connection());
+    rig.work();
+    assert!(rig.connect().ends_with(" op=range:4096:904\n"));
+}

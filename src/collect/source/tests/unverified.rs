@@ -1,6 +1,7 @@
 //! Copies whose digest did not come with their end, and copies that were finished before the collector stopped.
 
 use super::*;
+use crate::limits::ANSWER_MAX_MS;
 use crate::store::Kind;
 use crate::wire::frame::{End, ErrorCode, Next, Reason, SUMS_MAX};
 
@@ -417,7 +418,10 @@ fn there_is_a_limit_to_what_waits() {
     assert_eq!(lines, limits::CHECKS_WAITING_MAX);
     rig.restart();
     rig.connect();
-    assert_eq!(rig.source.queue.all().count(), limits::CHECKS_WAITING_MAX);
+    assert_eq!(
+        rig.source.finished.queue().all().count(),
+        limits::CHECKS_WAITING_MAX
+    );
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! How a source is, as its events and the status of its server tell.
+
+use crate::collect::copy::loss::Loss;
+use crate::collect::error::SourceError;
+
+/// What is known to be wrong.
+pub(super) struct Health {
+    /// What is wrong now, as it was reported; `None` while all is well.
+    error: Option<Box<SourceError>>,
+    /// The status of the server has to say `ERR` until all is well again. So it is before the first contact.
+    in_error: bool,
+    /// Something was lost, or differs and cannot be healed. An operator has to take note.
+    is_flawed: bool,
+    /// The loss that was put on record last.
+    noted: Option<Box<Loss>>,
+    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
+    /// it has until it is read again.
+    is_unrecorded: bool,
+    /// The size of our generation that the server told last; 0 if it told none.
+    server_size: u64,
+}
+
+impl Health {
+    /// A source that has not been in contact yet.
+    pub(super) fn new() -> Health {
+        Health {
+            error: None,
+            in_error: true,
+            is_flawed: false,
+            noted: None,
+            is_unrecorded: false,
+            server_size: 0,
+        }
+    }
+
+    /// Whether all is not well now, whatever is on record.
+    pub(super) fn is_failing(&self) -> bool {
+        self.in_error
+    }
+
+    /// Whether losses or differences are on record.
+    pub(super) fn is_flawed(&self) -> bool {
+        self.is_flawed
+    }
+
+    /// A loss or a difference is on record, or was found there.
+    pub(super) fn flaw(&mut self) {
+        self.is_flawed = true;
+    }
+
+    /// The record is about to be read anew.
+    pub(super) fn forget_flaws(&mut self) {
+        self.is_flawed = false;
+    }
+
+    /// What is wrong, if it was reported.
+    pub(super) fn error(&self) -> Option<&SourceError> {
+        self.error.as_deref()
+    }
+
+    /// Whether the local files are what is wrong: only writing to them shows that they are right again.
+    pub(super) fn is_in_trouble_with_files(&self) -> bool {
+        matches!(self.error.as_deref(), Some(SourceError::Files(_)))
+    }
+
+    /// Something is wrong. Tells whether that is news, for `report` to tell.
+    pub(super) fn fail(&mut self, error: SourceError, report: impl FnOnce(&SourceError)) {
+        self.in_error = true;
+        if !self.error.as_ref().is_some_and(|old| old.is_like(&error)) {
+            report(&error);
+        }
+        self.error = Some(Box::new(error));
+    }
+
+    /// All is well. Tells whether it was not so before.
+    pub(super) fn recover(&mut self) -> bool {
+        self.error = None;
+        std::mem::take(&mut self.in_error)
+    }
+
+    /// What was wrong is over, or was no reason to worry. The status stays as it is until more is known.
+    pub(super) fn forget_error(&mut self) {
+        self.error = None;
+    }
+
+    /// Whether this loss is the one that was put on record last.
+    pub(super) fn is_noted(&self, loss: &Loss) -> bool {
+        self.noted.as_deref() == Some(loss)
+    }
+
+    /// This loss is on record.
+    pub(super) fn note(&mut self, loss: Loss) {
+        self.noted = Some(Box::new(loss));
+    }
+
+    /// Whether a difference could not be put on record.
+    pub(super) fn is_unrecorded(&self) -> bool {
+        self.is_unrecorded
+    }
+
+    /// A difference could not be put on record, or the list from which it is found out again has been read.
+    pub(super) fn set_unrecorded(&mut self, is_unrecorded: bool) {
+        self.is_unrecorded = is_unrecorded;
+    }
+
+    /// The size of our generation on the server, as far as it was told; else 0.
+    pub(super) fn server_size(&self) -> u64 {
+        self.server_size
+    }
+
+    /// The server told the size of our generation, or another one begins, of which nothing was told.
+    pub(super) fn set_server_size(&mut self, size: u64) {
+        self.server_size = size;
+    }
+}

@@ -1,0 +1,255 @@
+//! Where a source stands with its server: the phase of the connection, what to think of a server that closes without a
+//! word, and how long to wait before the next try.
+
+use super::Periods;
+use super::v2::Frames;
+use crate::backoff::Backoff;
+use crate::ids::Inode;
+use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
+use crate::random::Random;
+use crate::time::Mono;
+use crate::wire::line::LineBuf;
+use crate::wire::receiver::Receiver;
+
+/// The link to the server.
+pub(super) struct Link {
+    phase: Phase,
+    doubt: Doubt,
+    backoff: Backoff,
+    /// The server offered a file that is not the start of our copy: it is not to do that again.
+    no_prefix: bool,
+}
+
+/// Where the source stands.
+pub(super) enum Phase {
+    /// No connection until the moment comes.
+    Waiting { until: Mono },
+    /// No connection while a copy is worked on here; the end of the work ends the wait.
+    Working,
+    /// The connection is being made.
+    Connecting { deadline: Mono },
+    /// The request line is being written. It is kept on the heap, so that a streaming source stays small.
+    Asking {
+        asked: Asked,
+        line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
+        sent: usize,
+        deadline: Mono,
+    },
+    /// The answer line is not complete yet.
+    Answering {
+        asked: Asked,
+        line: Box<LineBuf<REPLY_MAX_LEN>>,
+        deadline: Mono,
+    },
+    /// Bytes of the log go into the local copy.
+    Streaming {
+        since: Mono,
+        heard_at: Mono,
+        brought_something: bool,
+        /// The frames of version 2; `None` where the bytes come as they are.
+        frames: Option<Box<Frames>>,
+    },
+    /// Something about a copy was asked, and the answer line has come.
+    Inquiring {
+        purpose: Purpose,
+        heard_at: Mono,
+        /// When something came last that was more than a keep-alive.
+        moved_at: Mono,
+        receiver: Box<Receiver>,
+    },
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) inode: Inode,
+    pub(super) offset: u64,
+    pub(super) purpose: Purpose,
+}
+
+/// Why it was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To go on where the copy ends.
+    Follow,
+    /// To see, with inode 0, why a server does not answer.
+    Probe,
+    /// To learn the digest of a finished copy.
+    Digest,
+    /// To heal a finished copy.
+    Heal,
+    /// To compare the end of our copy.
+    Check,
+}
+
+/// What to think of a server that closes without a word.
+///
+/// A fetchlogs 1.1 server does so for ever when the offset lies behind the end of the file. Asking with inode 0 tells
+/// which generation is live: where ours is refused again after that, it was truncated if the inode is the same, and is
+/// lost if it is another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// So many silent closes in a row.
+    Silent(u8),
+    /// A probe has shown that this generation is live now; it counts only if ours is refused once more.
+    Probed { live: Inode, silent: u8 },
+}
+
+impl Link {
+    /// The first try is made at once.
+    pub(super) fn new(now: Mono) -> Link {
+        Link {
+            phase: Phase::Waiting { until: now },
+            doubt: Doubt::Silent(0),
+            backoff: Backoff::default(),
+            no_prefix: false,
+        }
+    }
+
+    /// The phase.
+    pub(super) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The phase, to go on within it.
+    pub(super) fn phase_mut(&mut self) -> &mut Phase {
+        &mut self.phase
+    }
+
+    /// Enters another phase.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// Takes the phase apart. Whoever does this enters one before anything else happens; until then nothing is done.
+    pub(super) fn take_phase(&mut self, now: Mono) -> Phase {
+        std::mem::replace(&mut self.phase, Phase::Waiting { until: now })
+    }
+
+    /// Whether a socket has to be open now.
+    pub(super) fn wants_connection(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting { .. } | Phase::Working)
+    }
+
+    /// Whether nothing but work here is waited for.
+    pub(super) fn is_working(&self) -> bool {
+        matches!(self.phase, Phase::Working)
+    }
+
+    /// When the phase is over, whatever happens; `None` while only work can end it.
+    pub(super) fn deadline(&self, periods: &Periods) -> Option<Mono> {
+        Some(match &self.phase {
+            Phase::Working => return None,
+            Phase::Waiting { until } => *until,
+            Phase::Connecting { deadline }
+            | Phase::Asking { deadline, .. }
+            | Phase::Answering { deadline, .. } => *deadline,
+            Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
+            Phase::Inquiring {
+                heard_at, moved_at, ..
+            } => {
+                let silent_at = heard_at.plus_ms(periods.idle_ms);
+                silent_at.min(moved_at.plus_ms(ANSWER_MAX_MS))
+            }
+        })
+    }
+
+    /// What is still to be sent.
+    pub(super) fn output(&self) -> &[u8] {
+        match &self.phase {
+            Phase::Asking { line, sent, .. } => line.get(*sent..).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The socket took so many bytes of that. With the last, the answer is waited for until `deadline`.
+    pub(super) fn consume_output(&mut self, len: usize, deadline: Mono) {
+        let Phase::Asking {
+            asked, line, sent, ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        *sent += len;
+        if *sent >= line.len() {
+            self.phase = Phase::Answering {
+                asked: *asked,
+                line: Box::default(),
+                deadline,
+            };
+        }
+    }
+
+    /// Makes a waiting source try at once. One that works here is not disturbed.
+    pub(super) fn retry_now(&mut self, now: Mono) {
+        if let Phase::Waiting { until } = &mut self.phase {
+            *until = now;
+        }
+    }
+
+    /// The work here is done, or came to nothing: the server is tried at once.
+    pub(super) fn end_work(&mut self, now: Mono) {
+        if let Phase::Waiting { .. } | Phase::Working = self.phase {
+            self.phase = Phase::Waiting { until: now };
+        }
+    }
+
+    /// The connection is over: waits for as long as is right after one that brought something, or did not.
+    pub(super) fn wait_after(&mut self, good: bool, retry_ms: u64, random: &mut Random, now: Mono) {
+        let wait_ms = match good {
+            true => self.backoff.after_success_ms(random),
+            false => self.backoff.after_failure_ms(retry_ms, random),
+        };
+        self.phase = Phase::Waiting {
+            until: now.plus_ms(wait_ms),
+        };
+    }
+
+    /// The connection lasted: the next failure counts as the first.
+    pub(super) fn reset_backoff(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// Whether the server is not to offer the start of our copy.
+    pub(super) fn no_prefix(&self) -> bool {
+        self.no_prefix
+    }
+
+    /// The server is not to offer the start of our copy, or may again.
+    pub(super) fn set_no_prefix(&mut self, no_prefix: bool) {
+        self.no_prefix = no_prefix;
+    }
+
+    /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
+    pub(super) fn note_silent_close(&mut self, asked: Asked) {
+        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        if !names_a_place || asked.offset == 0 {
+            return self.settle_doubt();
+        }
+        match &mut self.doubt {
+            Doubt::Silent(n) | Doubt::Probed { silent: n, .. } => *n = n.saturating_add(1),
+        }
+    }
+
+    /// Whether a server that closes without a word is to be asked with inode 0.
+    pub(super) fn is_doubtful(&self) -> bool {
+        match self.doubt {
+            Doubt::Silent(n) => n >= SILENT_CLOSES_MAX,
+            Doubt::Probed { silent, .. } => silent > 0,
+        }
+    }
+
+    /// A probe has shown this live generation. Tells whether an earlier one had shown the same.
+    pub(super) fn note_probe(&mut self, live: Inode) -> bool {
+        let is_confirmed = matches!(self.doubt, Doubt::Probed { live: seen, .. } if seen == live);
+        if !is_confirmed {
+            self.doubt = Doubt::Probed { live, silent: 0 };
+        }
+        is_confirmed
+    }
+
+    /// The server answers.
+    pub(super) fn settle_doubt(&mut self) {
+        self.doubt = Doubt::Silent(0);
+    }
+}
