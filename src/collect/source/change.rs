@@ -62,6 +62,7 @@ impl<F> Source<F> {
             Ok(Progress::Made(changed)) => self.end_change(changed, cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
+        self.check_invariants();
         is_last
     }
 
@@ -72,6 +73,7 @@ impl<F> Source<F> {
             Ok(()) => self.check_failed_syncs(cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
+        self.check_invariants();
         self.is_changing()
     }
 
@@ -86,6 +88,7 @@ impl<F> Source<F> {
                 Err(error) => self.fail(SourceError::Files(error), cx),
             }
         }
+        self.check_invariants();
     }
 
     /// Another generation begins; what is told of that comes when it is done.

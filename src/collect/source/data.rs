@@ -204,6 +204,7 @@ impl<F> Source<F> {
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.work_on_copies(buf, cx);
+        self.check_invariants();
     }
 
     fn work_on_copies<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {

@@ -144,4 +144,16 @@ impl<F> Disk<F> {
     pub(super) fn share_barriers(&mut self) {
         self.shares_barriers = true;
     }
+
+    /// What holds whenever the caller of the source has its turn.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(
+            self.copy.is_some() || self.checkpoint_at.is_none(),
+            "a checkpoint of nothing"
+        );
+        debug_assert!(
+            self.shares_barriers || self.afterwards.is_none(),
+            "a change that nobody will make"
+        );
+    }
 }

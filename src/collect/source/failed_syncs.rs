@@ -13,6 +13,7 @@ impl<F> Source<F> {
     /// have nothing to do for a while.
     pub fn check_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.act_on_failed_syncs(cx);
+        self.check_invariants();
     }
 
     fn act_on_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {

@@ -112,4 +112,12 @@ impl Health {
     pub(super) fn set_server_size(&mut self, size: u64) {
         self.server_size = size;
     }
+
+    /// What holds at any moment.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(
+            self.in_error || self.error.is_none(),
+            "something is wrong, and the status does not say so"
+        );
+    }
 }

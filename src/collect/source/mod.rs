@@ -173,6 +173,7 @@ impl<F> Source<F> {
     /// The moment of [`poll_timeout`](Self::poll_timeout) has come; harmless before.
     pub fn handle_timeout<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.time_out(cx);
+        self.check_invariants();
     }
 
     fn time_out<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
@@ -215,6 +216,7 @@ impl<F> Source<F> {
             }
             Err(error) => self.fail(error, cx),
         }
+        self.check_invariants();
     }
 
     /// What is still to be sent.
@@ -235,6 +237,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         self.take_input(input, cx);
+        self.check_invariants();
     }
 
     fn take_input<S: WriteStore<File = F>>(&mut self, input: &mut [u8], cx: &mut Context<'_, S>) {
@@ -272,6 +275,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         self.take_close(closed, cx);
+        self.check_invariants();
     }
 
     fn take_close<S: WriteStore<File = F>>(&mut self, closed: Closed, cx: &mut Context<'_, S>) {
@@ -305,6 +309,7 @@ impl<F> Source<F> {
     /// What was noted as lost counts no longer if its note has been taken away.
     pub fn reopen<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.open_again(cx);
+        self.check_invariants();
     }
 
     fn open_again<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
@@ -386,6 +391,25 @@ impl<F> Source<F> {
         self.end = DoubtfulEnd::default();
         self.disk.set_checkpoint(None);
         Ok(copy)
+    }
+
+    /// What holds whenever the caller has its turn. Costs nothing in a release build.
+    fn check_invariants(&self) {
+        self.health.check_invariants();
+        self.disk.check_invariants();
+        let phase = self.link.phase();
+        debug_assert!(
+            !self.link.is_working() || self.has_work(),
+            "nothing will end the wait"
+        );
+        debug_assert!(
+            self.disk.copy().is_some() || !matches!(phase, Phase::Streaming { .. }),
+            "bytes have nowhere to go"
+        );
+        debug_assert!(
+            !self.is_changing() || matches!(phase, Phase::Streaming { .. }),
+            "a change that outlived its connection"
+        );
     }
 
     /// Ends a wait for work of which nothing is left.
