@@ -173,6 +173,11 @@ impl<F> ClassicStream<F> {
         }
     }
 
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub fn check_invariants(&self) {
+        self.follow.check_invariants();
+    }
+
     /// Whether there is something the client has not taken yet.
     fn has_output(&self) -> bool {
         !self.head.is_empty() || self.follow.ahead() > 0 || self.alive_due

@@ -79,7 +79,7 @@ impl<F> Follow<F> {
                 drained_at,
             },
         };
-        Follow {
+        let follow = Follow {
             file,
             stat,
             offset,
@@ -90,6 +90,27 @@ impl<F> Follow<F> {
             watch_is_unreliable: false,
             fate,
             successor: None,
+        };
+        follow.check_invariants();
+        follow
+    }
+
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(
+            self.offset <= self.stat.size,
+            "more was sent than the file has"
+        );
+        match self.fate {
+            // Whether a live file is complete is no question, so no look is due for that.
+            Fate::Live => debug_assert!(!self.look_due),
+            Fate::Superseded {
+                quiet_at,
+                drained_at,
+            } => {
+                debug_assert!(quiet_at <= drained_at, "a writer is waited for too long");
+                debug_assert!(!self.look_due || self.ahead() == 0);
+            }
         }
     }
 
@@ -128,6 +149,7 @@ impl<F> Follow<F> {
         self.offset = self.stat.size.min(self.offset + len);
         // Everything a rotated file had is sent: whether it is complete need not wait for the next check.
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
+        self.check_invariants();
     }
 
     /// Asks for a look at once.
@@ -151,15 +173,28 @@ impl<F> Follow<F> {
         self.looked_at = now;
         self.look_due = false;
         self.urgent = false;
+        self.check_invariants();
     }
 
     /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes no difference.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
+        self.check_invariants();
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.
     pub fn look<S: ReadStore<File = F>>(
+        &mut self,
+        entry: &FileEntry,
+        sent: bool,
+        cx: &Context<'_, S>,
+    ) -> Look {
+        let look = self.look_now(entry, sent, cx);
+        self.check_invariants();
+        look
+    }
+
+    fn look_now<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
         sent: bool,

@@ -204,6 +204,16 @@ impl<F> OpReply<F> {
         self.keepalive.deadline(self.taken < self.out.len(), config)
     }
 
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub fn check_invariants(&self) {
+        debug_assert!(self.taken <= self.out.len());
+        if let Task::Digest { size, digest, .. } = &self.task {
+            debug_assert!(digest.done() <= *size);
+        }
+        // Who is refused is told so at once.
+        debug_assert!(self.ending.is_none() || matches!(self.task, Task::Done));
+    }
+
     /// One slice of the task. Tells whether that was the last.
     fn slice<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], store: &S) -> io::Result<bool> {
         match &mut self.task {

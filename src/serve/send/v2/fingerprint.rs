@@ -58,6 +58,14 @@ impl Fingerprint {
         self.guard.is_empty()
     }
 
+    /// Whether all that is remembered can have been sent with the first `offset` bytes. It is less
+    /// than that where the file was truncated while it was read.
+    pub(super) fn is_within(&self, offset: u64) -> bool {
+        let (start_len, guard_len) = (self.start.len(), self.guard.len());
+        let is_one_start = start_len == GUARD_LEN.min(usize::from(self.head_len));
+        is_one_start && u64::from(self.head_len) <= offset && guard_len as u64 <= offset
+    }
+
     /// Whether a file still has before `offset` what was sent last.
     pub(super) fn is_there<S: ReadStore>(
         &self,

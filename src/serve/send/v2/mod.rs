@@ -4,6 +4,7 @@
 //! file has changed in between, the client notices and comes back.
 
 mod fingerprint;
+mod invariants;
 mod successor;
 mod truncation;
 
@@ -135,6 +136,7 @@ impl<F> V2Stream<F> {
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
         }
+        stream.check_invariants();
         Ok(stream)
     }
 
@@ -144,8 +146,8 @@ impl<F> V2Stream<F> {
     }
 
     /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
-    pub fn set_watched(&mut self, client_inode: bool) {
-        self.follow.set_watched(client_inode);
+    pub fn set_watched(&mut self, is_watched: bool) {
+        self.follow.set_watched(is_watched);
     }
 
     /// The configured log has another number now.
