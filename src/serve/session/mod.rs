@@ -159,8 +159,11 @@ impl<F> Session<F> {
         match asking.line.push(input) {
             (_, Progress::Partial) => {}
             (_, Progress::TooLong) => self.end(Ending::TooLong),
+            // A request is one line; who sends more speaks another protocol.
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
+                // Nothing is looked up for a client that is turned away: it is there only to be
+                // told so.
                 if let Some(why) = asking.full {
                     self.phase = request::turn_away(why, asking.line.line(), cx.now.mono);
                 } else {
@@ -188,6 +191,8 @@ impl<F> Session<F> {
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let flow = match &mut self.phase {
             Phase::Asking(asking) if asking.deadline <= cx.now.mono => {
+                // For one that was turned away the lack of a place is the reason, and not that it
+                // is late.
                 Break(asking.full.map_or(Ending::Late, Ending::Full))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
@@ -346,6 +351,7 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
 
 /// A rotated file that was last written before this moment is complete.
 fn quiet_since_ns<S>(cx: &Context<'_, S>) -> u64 {
+    // By the wall clock, because files know no other.
     let ms = cx.now.wall.ms().saturating_sub(cx.config.grace_ms);
     ms.saturating_mul(1_000_000)
 }

@@ -1,6 +1,7 @@
 //! The invariants of a version 2 stream: what must be true of it between two calls. Pure.
 
-use super::{FRAME_START_LEN, V2Stream};
+use super::V2Stream;
+use super::open_frame::FRAME_START_LEN;
 use crate::limits::REPLY_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
