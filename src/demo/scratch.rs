@@ -1,4 +1,4 @@
-//! What must not outlive the demo: its directory and its processes.
+//! The scratch of the demo, which must not outlive it: its directory and its processes.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};

@@ -1,4 +1,4 @@
-//! What the demo shows: lines that stay, and on a terminal below them one that is refreshed.
+//! The screen of the demo: lines that stay, and on a terminal below them one that is refreshed.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! Where the demo plays: its directory, its processes, its screen, and the signals that end it.
+//! The stage of the demo: its directory, its processes, its screen, and the signals that end it.
 //!
 //! Whatever takes time goes through [`Stage::turn`], which notices signals and processes that ended; whatever is
 //! waited for goes through [`Stage::wait`], which gives up in the end.
