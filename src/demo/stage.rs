@@ -65,6 +65,7 @@ impl Stage {
             "create a directory in {}",
             parent.display()
         )))?;
+        // From here on there is something to be taken away.
         scratch.clear_on_panic();
         Ok(Stage {
             screen: Screen::stdout(began),
@@ -187,6 +188,8 @@ impl Stage {
         let Some((who, how)) = ended else {
             return Ok(());
         };
+        // Control-C reaches the whole group: the process may be gone before we hear of it
+        // ourselves.
         thread::sleep(SIGNAL_GRACE);
         self.check_signals()?;
         Err(Failure::Ended {
