@@ -1,4 +1,4 @@
-//! What a daemon says about itself: one line an event, on stderr or to the system's log.
+//! The messages of a daemon about itself: one line an event, on stderr or to the system's log.
 //!
 //! These lines may end up in the very log that is served, so a line that comes again and again is counted instead of
 //! printed, and a daemon that reports its own growth cannot feed itself.
@@ -86,6 +86,7 @@ impl Report {
     /// not, only the first are said; then how many others there were.
     pub fn say_of_peer(&mut self, what: fmt::Arguments<'_>) {
         let line = line_of(what);
+        // A repeated line costs no more than a number, and so nothing of the quota.
         if self.count_repeat(&line) {
             return;
         }
@@ -118,6 +119,8 @@ impl Report {
     pub fn tick(&mut self, now: Mono) {
         self.now = now;
         if self.window_end.is_some_and(|end| end <= now) {
+            // A line that came again in this minute may come in the next: it is still not printed
+            // by itself.
             self.window_end = self.tell_repeats().then(|| now.plus_ms(WINDOW_MS));
         }
         if self.of_peers.window_end.is_some_and(|end| end <= now) {
@@ -173,6 +176,7 @@ impl Drop for Report {
 /// One write for the whole line, so that the lines of two programs do not mix.
 fn print_to(stderr: &mut Lines, program: &str, line: &str) {
     let mut whole: String<{ LINE_MAX_LEN + 64 }> = String::new();
+    // The name is cut so that the line and its end always fit.
     let _ = fmt::write(&mut whole, format_args!("{program:.60}: {line}"));
     let _ = whole.push('\n');
     stderr.write(&whole, |count| {

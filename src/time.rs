@@ -1,4 +1,5 @@
-//! Moments as values. Nobody can ask these types for "now": the loop reads the clocks once a turn and hands both down.
+//! Moments as values, and the calendar. Nobody can ask these types for "now": the loop reads the
+//! clocks once a turn and hands both down.
 
 use std::fmt;
 
@@ -82,6 +83,8 @@ impl Civil {
     /// The date and time `secs` seconds after the start of 1970. Add the zone's offset first to get local time.
     /// Moments outside the years 1 to 9999 become the nearest moment inside.
     pub fn from_unix(secs: i64) -> Civil {
+        // A clock that was never set, or a hostile time stamp, must not make a year that does not
+        // fit.
         let secs = secs.clamp(FIRST_SECOND, LAST_SECOND);
         let (year, month, day) = date_of(secs.div_euclid(DAY_S));
         let second_of_day = secs.rem_euclid(DAY_S);
@@ -156,6 +159,7 @@ fn date_of(days: i64) -> (u16, u8, u8) {
         day -= length;
         months_since_march += 1;
     }
+    // January and February belong to the year that was counted from the March before.
     let in_next_year = months_since_march >= 10;
     let year =
         four_centuries * 400 + century * 100 + four_years * 4 + year + i64::from(in_next_year);

@@ -1,4 +1,4 @@
-//! What both daemons do on their way up: background, pid file, user, signals.
+//! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
 use std::io;
@@ -36,6 +36,7 @@ impl Daemon {
             |what: &str, error: io::Error| Exit::failure(program, format_args!("{what}: {error}"));
         set_process_name(program);
         ignore_stray_signals();
+        // The number of the process changes with this, so it comes before the pid file is written.
         let background = if options::has(parsed, 'b') {
             match Background::fork()
                 .map_err(|error| failed("cannot go to the background", error))?
@@ -49,6 +50,7 @@ impl Daemon {
         let pid_file = options::value(parsed, 'P')
             .map(|path| create_pid_file(program, path))
             .transpose()?;
+        // Last, since the pid file often stands where only root may write.
         if let Some(user) = options::value(parsed, 'u') {
             let user = user.to_string_lossy();
             drop_privileges(&user)

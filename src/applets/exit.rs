@@ -1,4 +1,4 @@
-//! The ways a program ends other than well.
+//! The exits of a program: the ways it ends other than well.
 
 use std::fmt::Display;
 use std::io::{self, Write};

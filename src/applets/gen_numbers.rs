@@ -51,12 +51,14 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         None => default_config(called),
     };
     let failed = |what: fmt::Arguments| Exit::failure(NAME, what);
+    // A daemon leaves its directory, and SIGHUP reads the file again.
     let path = std::path::absolute(&path)
         .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
     let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
     if options::has(&parsed, 't') {
         return Ok(());
     }
+    // Before the privileges are given up: ports below 1024 are for root.
     let socket = bind(&config)
         .map_err(|error| failed(format_args!("cannot listen on {}: {error}", config.bind)))?;
     let mut daemon = Daemon::start(NAME, &parsed)?;

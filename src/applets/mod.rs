@@ -1,4 +1,4 @@
-//! Command lines: which applet, with which options, and the exit status it ends with.
+//! The command line: which applet, with which options, and the exit status it ends with.
 //!
 //! The name the program was called by decides, the historic names of fetchlogs 1.1 included; else the first argument
 //! does; else the list of applets is shown. Every applet has a file here that reads its options and starts it.
@@ -84,6 +84,7 @@ fn start_first(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
 fn start(applet: &Applet, called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let asked = |short: &str, long: &str| {
         args.iter()
+            // Behind that there are only operands, which may be called anything.
             .take_while(|arg| *arg != "--")
             .any(|arg| arg == short || arg == long)
     };

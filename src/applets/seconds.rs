@@ -16,6 +16,7 @@ pub fn option(parsed: &Parsed, letter: char, default_ms: u64) -> Result<u64, Str
 /// [`MAX_MS`].
 pub fn to_ms(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    // A lone dot is no number.
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! How long lines took from the log into the copy.
+//! The latency of lines: how long they took from the log into the copy.
 
 use std::fmt::{self, Display};
 use std::time::Duration;

@@ -39,6 +39,7 @@ impl Process {
             .arg0(name)
             .args(args)
             .current_dir(scratch.dir())
+            // The terminal is the demo's alone.
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

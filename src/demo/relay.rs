@@ -1,4 +1,4 @@
-//! The link between collector and server, which can be cut and mended.
+//! The relay: the link between collector and server, which can be cut and mended.
 //!
 //! One thread accepts, two more carry the bytes of each connection. While the link is down nobody is answered: new
 //! connections wait, as they do behind a cable that was pulled.
@@ -121,13 +121,16 @@ impl Link {
     /// Connects a client with the server.
     fn connect(self: &Arc<Link>, client: TcpStream) -> io::Result<()> {
         let server = TcpStream::connect_timeout(&self.server, CONNECT_TIMEOUT)?;
+        // The latency that is shown is that of the two programs, not of the link.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let (client, server) = (Arc::new(client), Arc::new(server));
+        // The link may have been cut while this was connecting; then nobody would cut it.
         let mut state = self.lock();
         if !state.is_up {
             return Ok(());
         }
+        // Those that have ended by themselves leave holes.
         state.open.retain(|stream| stream.strong_count() > 0);
         state.open.extend([&client, &server].map(Arc::downgrade));
         drop(state);
@@ -187,6 +190,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, limited_by: Option<&Link>) {
         if let Some(link) = limited_by {
             link.cut_if_spent();
         }
+        // The rest is what was on the wire when the cable was pulled.
         if allowed < len {
             break;
         }

@@ -1,4 +1,4 @@
-//! What must not outlive the demo: its directory and its processes.
+//! The scratch of the demo, which must not outlive it: its directory and its processes.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -46,6 +46,7 @@ impl Scratch {
     /// Starts a process, lets `take` have its pipes, and keeps it. The number stands for it from now on.
     pub fn spawn(&self, command: &mut Command, take: impl FnOnce(&mut Child)) -> io::Result<usize> {
         let mut shared = lock(&self.shared);
+        // Under the lock, so that a panic in between finds the process in the list.
         let child = command.spawn()?;
         shared.children.push(child);
         let number = shared.children.len() - 1;
@@ -72,6 +73,7 @@ impl Scratch {
         let shared = Arc::clone(&self.shared);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            // The message first, for clearing up may fail.
             before(info);
             let mut shared = match shared.try_lock() {
                 Ok(shared) => shared,
@@ -98,6 +100,8 @@ impl Shared {
             let _ = child.kill();
         }
         for mut child in self.children.drain(..) {
+            // All are told to end before the first is waited for. Reaped, so that none is left as a
+            // zombie of whoever started the demo.
             let _ = child.wait();
         }
         match self.dir.take().map(fs::remove_dir_all) {

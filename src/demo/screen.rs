@@ -1,4 +1,4 @@
-//! What the demo shows: lines that stay, and on a terminal below them one that is refreshed.
+//! The screen of the demo: lines that stay, and on a terminal below them one that is refreshed.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
@@ -42,6 +42,7 @@ const WRAP: &str = "\x1b[?7h";
 impl Screen {
     /// Shows on stdout, with the time since `began`.
     pub fn stdout(began: Instant) -> Screen {
+        // no-color.org: set and not empty means no colours, whatever the value.
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let is_live = io::stdout().is_terminal() && !is_dumb;
@@ -81,6 +82,7 @@ impl Screen {
             Look::Good => ("\x1b[1;32m", "\x1b[m"),
             Look::Bad => ("\x1b[1;31m", "\x1b[m"),
         };
+        // The refreshed line goes away, and comes again below the new one.
         let clear = if self.status.is_empty() { "" } else { CLEAR };
         self.write(&format!("{clear}{before}{text}{after}\n"))?;
         let status = std::mem::take(&mut self.status);

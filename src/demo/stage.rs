@@ -1,4 +1,4 @@
-//! Where the demo plays: its directory, its processes, its screen, and the signals that end it.
+//! The stage of the demo: its directory, its processes, its screen, and the signals that end it.
 //!
 //! Whatever takes time goes through [`Stage::turn`], which notices signals and processes that ended; whatever is
 //! waited for goes through [`Stage::wait`], which gives up in the end.
@@ -65,6 +65,7 @@ impl Stage {
             "create a directory in {}",
             parent.display()
         )))?;
+        // From here on there is something to be taken away.
         scratch.clear_on_panic();
         Ok(Stage {
             screen: Screen::stdout(began),
@@ -187,6 +188,8 @@ impl Stage {
         let Some((who, how)) = ended else {
             return Ok(());
         };
+        // Control-C reaches the whole group: the process may be gone before we hear of it
+        // ourselves.
         thread::sleep(SIGNAL_GRACE);
         self.check_signals()?;
         Err(Failure::Ended {

@@ -1,4 +1,4 @@
-//! Which identifiers exist below the base, and in which order. Pure.
+//! The instances: which identifiers exist below the base, and in which order. Pure.
 //!
 //! Every log server with a status file has two: `BASE.IP`, as the documentation of fetchlogs always said, and
 //! `BASE.1.IP`, as its script was shipped. An IPv4 address is 4 parts, an IPv6 address 16, one for each byte. So the
@@ -20,6 +20,8 @@ const SUFFIX_PARTS_MAX: usize = 17;
 /// The address that `suffix` names in either form, whether or not it has a status file.
 pub fn address(suffix: &[u32]) -> Option<IpAddr> {
     match suffix {
+        // Five or seventeen parts; with four or sixteen a 1 in front is the first byte of the
+        // address.
         [COLUMN, address @ ..] if matches!(address.len(), 4 | 16) => bytes_of(address),
         address => bytes_of(address),
     }
@@ -32,6 +34,7 @@ pub fn next(after: &[u32], dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> 
     let mut best: Option<(Suffix, IpAddr)> = None;
     dir.list(&mut |address| {
         for suffix in [short_form(address), long_form(address)] {
+            // Directories are in no order, and the agent wants the very next.
             let is_better = best.as_ref().is_none_or(|(best, _)| suffix < *best);
             if is_better && suffix.as_slice() > after {
                 best = Some((suffix, address));

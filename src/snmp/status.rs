@@ -80,6 +80,7 @@ fn printable(text: &[u8]) -> Value {
     text.iter()
         .take(SNMP_VALUE_MAX_LEN)
         .map(|&byte| {
+            // The agent takes a line for an answer, so a line end or a NUL must not get into one.
             if matches!(byte, b' '..=b'~') {
                 byte
             } else {

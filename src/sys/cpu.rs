@@ -1,5 +1,5 @@
-//! Instructions that not every processor of a kind has, as safe functions. They touch nothing but their arguments, so
-//! pure modules may call them.
+//! Processor instructions that not every processor of a kind has, as safe functions. They touch
+//! nothing but their arguments, so pure modules may call them.
 
 /// Sixteen bytes that leave the remainder of `blocks`: CRC-32 in the bit order of Ethernet and gzip, begun with
 /// `remainder` for the blocks and with 0 for the sixteen bytes. `None` where that would be no gain, because the
@@ -34,6 +34,7 @@ mod x86_64 {
     #[target_feature(enable = "pclmulqdq")]
     pub fn fold(remainder: u32, first: &[[u8; 16]; LANES], rest: &[[u8; 16]]) -> [u8; 16] {
         let [a, b, c, d] = *first;
+        // A CRC goes on by an exclusive or of its remainder with the next four bytes.
         let begun = _mm_cvtsi32_si128(remainder.cast_signed());
         let mut lanes = [_mm_xor_si128(load(a), begun), load(b), load(c), load(d)];
         let (groups, rest) = rest.as_chunks::<LANES>();
@@ -44,6 +45,8 @@ mod x86_64 {
             }
         }
         let factors = pair(OVER_ONE);
+        // The lanes stand one block apart; each is moved over the one behind it, then over the
+        // rest.
         let [mut all, others @ ..] = lanes;
         for block in others {
             all = _mm_xor_si128(moved(all, factors), block);

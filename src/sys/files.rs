@@ -1,4 +1,4 @@
-//! What files need beyond the standard library: careful opens, renames that overwrite nothing, locks.
+//! Files beyond the standard library: careful opens, renames that overwrite nothing, locks.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -12,6 +12,7 @@ pub use super::platform::{Names, nobody_writes, rename_noreplace, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no terminal as ours.
 pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
+    // Logs stand in directories that their programs may write to: a link there may lead anywhere.
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
 }
 
@@ -38,6 +39,7 @@ pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>
     let set = |flags: libc::c_int| cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) });
     set(flags & !libc::O_APPEND)?;
     let written = write(file);
+    // Before the result is looked at: a copy must never be left open for writing anywhere.
     set(flags)?;
     written
 }
@@ -66,6 +68,7 @@ pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
 const LOCK_ATTEMPTS: usize = 10;
 
 fn is_held_by_other(error: &io::Error) -> bool {
+    // fcntl(2): either may come, and POSIX leaves open which.
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }
 

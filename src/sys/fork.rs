@@ -1,4 +1,4 @@
-//! Work that waits for others, in a copy of this process.
+//! The worker: a copy of this process for work that waits for others.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -20,6 +20,7 @@ impl Worker {
         if child == 0 {
             // A panic must not leave this function in the copy either: there is a second one to return to.
             let _end = End;
+            // First of all: the pipe that the handler writes to is shared with the parent.
             signals::leave_to_parent();
             close_others(kept.as_raw_fd());
             work();

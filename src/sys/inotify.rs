@@ -1,4 +1,5 @@
-//! Word from the kernel that a file or a directory changed. A hint for speed, never the truth: look for yourself.
+//! Inotify: word from the kernel that a file or a directory changed. A hint for speed, never the
+//! truth: look for yourself.
 
 pub use super::platform::Inotify;
 

@@ -1,4 +1,4 @@
-//! What only Linux has. `other.rs` has the same functions for everybody else.
+//! The system calls that only Linux has. `other.rs` has the same functions for everybody else.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -41,6 +41,7 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn is_missing(error: &io::Error) -> bool {
+    // ENOSYS: before Linux 3.15. EINVAL: a file system that does not know the flag.
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL))
 }
 
@@ -350,6 +351,8 @@ impl AsRawFd for Inotify {
 const fn mask_of(what: Watch) -> u32 {
     match what {
         Watch::File => {
+            // IN_ATTRIB comes when a name is taken away while the file is open; IN_DELETE_SELF only
+            // when it is closed.
             libc::IN_MODIFY
                 | libc::IN_CLOSE_WRITE
                 | libc::IN_ATTRIB
@@ -374,6 +377,7 @@ fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event<'_>)) {
         let [watch, mask, _cookie, name_len] = words_of(head);
         let name_len = usize::try_from(u32::from_ne_bytes(name_len)).unwrap_or(usize::MAX);
         let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
+        // The kernel fills the name up with NULs, so that the next event is aligned.
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let (watch, mask) = (i32::from_ne_bytes(watch), u32::from_ne_bytes(mask));
         each(event_of(watch, mask, name));
@@ -387,6 +391,7 @@ fn words_of(bytes: &[u8; 16]) -> [[u8; 4]; 4] {
 }
 
 fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
+    // inotify(7): the event that says so has the watch -1.
     let overflow = mask & libc::IN_Q_OVERFLOW != 0 || watch < 0;
     Event {
         id: (!overflow).then_some(WatchId(watch)),

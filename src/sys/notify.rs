@@ -1,4 +1,5 @@
-//! Words to the service manager, as sd_notify(3) describes them: one datagram to the socket that it named.
+//! Notification of the service manager, as sd_notify(3) describes it: one datagram to the socket
+//! that it named.
 
 use std::ffi::OsStr;
 use std::io;

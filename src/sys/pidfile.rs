@@ -1,4 +1,4 @@
-//! The pid file.
+//! The pid file of a daemon.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,9 +19,11 @@ impl PidFile {
     pub fn create(path: &Path) -> io::Result<PidFile> {
         let path = std::path::absolute(path)?;
         match pid_in(&path) {
+            // After a restart of the box the number in an old file may be our own.
             Some(pid) if pid != process::id() && is_alive(pid) => return Err(in_use(&path, pid)),
             _ => {}
         }
+        // Written beside it and renamed, so that nobody ever reads half a number.
         let scratch = scratch_beside(&path);
         let _ = fs::remove_file(&scratch);
         let written =
@@ -38,6 +40,7 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
+        // Another one may have replaced it since, and it is theirs.
         if pid_in(&self.path) != Some(process::id()) {
             return;
         }
@@ -77,6 +80,7 @@ fn is_alive(pid: u32) -> bool {
     // SAFETY: signal 0 asks whether the process is there and does nothing to it.
     match cvt(unsafe { libc::kill(pid, 0) }) {
         Ok(_) => true,
+        // kill(2): it is there, but not ours.
         Err(error) => error.kind() == ErrorKind::PermissionDenied,
     }
 }

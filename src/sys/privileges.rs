@@ -1,4 +1,5 @@
-//! Giving up root's rights for good. User names come from /etc/passwd by hand: a static binary has no other way.
+//! The privileges of root, given up for good. User names come from /etc/passwd by hand: a static
+//! binary has no other way.
 
 use std::io::{self, ErrorKind};
 use std::ptr;
@@ -12,6 +13,7 @@ use super::{cvt, error_saying};
 pub fn drop_privileges(user: &str) -> io::Result<()> {
     let passwd = std::fs::read(PASSWD).unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
+    // Started as this user already, by a service manager, say, it has no right to change anything.
     if Ids::of_this_process() == Some(wanted) {
         return Ok(());
     }

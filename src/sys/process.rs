@@ -1,4 +1,4 @@
-//! Going to the background, and what else a daemon changes about its own process.
+//! The process of a daemon: going to the background, and what else it changes about itself.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
@@ -35,6 +35,7 @@ impl Background {
         // SAFETY: the caller has one thread, so the child is a whole copy of the program.
         let child = cvt(unsafe { libc::fork() })?;
         if child != 0 {
+            // Only the child holds the writing end now, so that its death ends the wait.
             drop(ready);
             return Ok(Role::Parent {
                 status: outcome(waiting, child),
@@ -50,6 +51,7 @@ impl Background {
     ///
     /// From here on a relative path means something else: make them absolute before.
     pub fn ready(mut self) -> io::Result<()> {
+        // A daemon must not keep a file system from being unmounted.
         std::env::set_current_dir("/")?;
         let null = OpenOptions::new()
             .read(true)

@@ -1,4 +1,5 @@
-//! A number that nobody can guess: the seed for jitter and for the blocks that a proof is made of.
+//! The random seed: a number that nobody can guess, for jitter and for the blocks that a proof is
+//! made of.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,6 +13,8 @@ pub fn random_seed() -> u64 {
 
 fn from_system() -> io::Result<u64> {
     let mut bytes = [0; 8];
+    // Not getrandom(2), which waits on a box that has just started and has gathered no randomness
+    // yet.
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
 }

@@ -1,4 +1,4 @@
-//! Signals as one more readable descriptor.
+//! The signals of the process, as one more readable descriptor.
 //!
 //! The handler notes the signal in a set of bits and writes one byte into a pipe. The pipe only wakes the loop: a
 //! full pipe loses nothing, and a signal that comes ten times before the loop looks counts once.
@@ -131,6 +131,8 @@ impl Drop for Signals {
             let _ = set_action(*signal, before);
         }
         let ours = self.wake.as_raw_fd();
+        // Only a `Signals` that catches something has its descriptor there; the empty ones of tests
+        // leave it alone.
         if WAKE
             .compare_exchange(ours, -1, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()

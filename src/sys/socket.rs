@@ -1,4 +1,4 @@
-//! What sockets need beyond mio.
+//! Sockets beyond mio: how they listen, and how much waits in them unsent.
 
 pub use super::platform::{limit_unsent, listen};
 

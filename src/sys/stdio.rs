@@ -1,4 +1,4 @@
-//! The three standard descriptors.
+//! The three standard descriptors: lines that never wait, and silence.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -32,6 +32,8 @@ impl Lines {
     /// before, `notice` first tells how many, as a line of its own. A closed pipe is nothing to die of.
     pub fn write(&mut self, line: &str, notice: impl FnOnce(u32) -> String) {
         if self.left_out > 0 {
+            // The notice goes first, at its place; if there is no room for it, neither is there for
+            // the line.
             if !self.has_room() {
                 self.left_out = self.left_out.saturating_add(1);
                 return;
@@ -48,6 +50,8 @@ impl Lines {
     fn write_pieces(&self, line: &str) -> bool {
         let mut pieces = line.as_bytes().chunks(PIECE_LEN);
         pieces.all(|piece| {
+            // Asked before each piece and not by a flag: O_NONBLOCK would hold for everybody who
+            // shares the terminal.
             self.has_room()
                 && match write(self.fd, piece) {
                     Err(error) => error.kind() != io::ErrorKind::WouldBlock,

@@ -1,5 +1,5 @@
-//! Messages to the system's log: one datagram each, in the form of RFC 3164 that local loggers expect,
-//! `<PRIORITY>TAG[PID]: TEXT`. The logger adds time and host itself.
+//! The system's log: messages as one datagram each, in the form of RFC 3164 that local loggers
+//! expect, `<PRIORITY>TAG[PID]: TEXT`. The logger adds time and host itself.
 
 use std::fmt::Write;
 use std::io;

@@ -1,4 +1,4 @@
-//! The classic body: the file's bytes, with one value taken out for the keep-alive.
+//! The body of the classic protocol: the file's bytes, with one value taken out for the keep-alive.
 
 use std::ops::Range;
 
@@ -30,6 +30,7 @@ pub fn strip(bytes: &mut [u8]) -> usize {
             kept = strip_each(bytes, part, kept);
         } else {
             let len = part.len();
+            // As long as nothing was dropped, everything stands where it belongs.
             if kept < start {
                 bytes.copy_within(part, kept);
             }

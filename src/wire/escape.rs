@@ -1,4 +1,4 @@
-//! Bytes of a peer made fit for a log line or a terminal.
+//! The escaped form of bytes that a peer has sent, fit for a log line or a terminal.
 
 use std::fmt::{self, Write};
 

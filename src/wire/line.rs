@@ -1,4 +1,4 @@
-//! One line collected from bytes that arrive in any pieces, within a fixed length.
+//! A line, collected from bytes that arrive in any pieces, within a fixed length.
 
 /// What [`LineBuf::push`] made of its input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,4 @@
-//! Decimal numbers as they stand on the wire, and the inode's spelling, which classic peers compare as text.
+//! The decimal numbers of the wire, and the inode's spelling, which classic peers compare as text.
 
 use std::fmt;
 
@@ -39,6 +39,7 @@ impl InodeWord {
     pub fn parse(word: &[u8]) -> Option<InodeWord> {
         let inode = Inode(decimal(word)?);
         let leading = word.iter().take_while(|&&b| b == b'0').count();
+        // Of a zero the last digit is the number itself.
         let zeros = if leading == word.len() {
             leading - 1
         } else {

@@ -1,4 +1,4 @@
-//! Proof that two files begin alike: checksums of some blocks of what the client holds.
+//! The proof of what a client holds: checksums of some blocks of its copy.
 //!
 //! An inode is no identity: it is given out again as soon as a file is gone. So the client sends the checksums of the
 //! end, the start and a few other places of its copy, and the server compares them with its files.
@@ -97,9 +97,11 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
     if size == 0 {
         return places;
     }
+    // README, "Proof". The tail says most: most logs differ there, whatever they begin with.
     let tail = size.min(BLOCK_LEN_MAX as u64);
     add(size - tail, tail);
     for len in [START_LEN, HEAD_LEN] {
+        // No more than half, so that a file cut in two still has a whole block.
         let len = (len as u64).min(size / 2);
         if len > 0 {
             add(0, len);
@@ -107,9 +109,11 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
     }
     let len = (size / 2).min(MIDDLE_LEN as u64);
     if len > 0 {
+        // A box that lost its last writes has no tail any more; how much is left shows in these.
         for part in LOST_PARTS {
             add(size - size.div_ceil(part).max(1) - len, len);
         }
+        // Other places each time: what differs in the middle of two files is found sooner or later.
         for number in random {
             add(number % (size - len + 1), len);
         }

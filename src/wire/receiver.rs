@@ -1,4 +1,4 @@
-//! Frames taken from a stream that comes in any pieces, without room for a whole one.
+//! The receiver of frames from a stream that comes in any pieces, without room for a whole one.
 //!
 //! The bytes of a DATA frame are handed on as they come; whether its checksum was right is known only at its end, so
 //! the caller must be able to take them back. Every other frame is small and is handed on whole.
@@ -96,6 +96,7 @@ impl Receiver {
                 self.state = State::Data(*open);
                 (taken, Piece::DataStart(u64::from_be_bytes(offset)))
             }
+            // Takes no byte: the end is told by itself, after the last bytes were handed on.
             State::Data(open) if open.left == 0 => {
                 let piece = open.close().map_or_else(Piece::Bad, |()| Piece::DataEnd);
                 self.state = State::default();

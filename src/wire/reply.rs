@@ -1,4 +1,4 @@
-//! The one line a server answers before the data: `S INODE\n`, S being `O` or `L`.
+//! The answer line: the one line a server sends before the data, `S INODE\n`, S being `O` or `L`.
 //!
 //! To a client that asked for version 2 the line goes on with ` v2` and `key=value` fields, see [`Terms`]; then `E 0 v2`
 //! announces an ERROR frame.
@@ -84,6 +84,7 @@ impl Reply {
             Some(b"v2") => Some(Terms::parse(words).ok_or(BadReply)?),
             _ => None,
         };
+        // Inode 0 is "no generation" in a pointer, so it must never come to stand there.
         let is_none = inode.inode() == Inode::NONE;
         let mark = match mark {
             b"O" if !is_none => Mark::Found,

@@ -1,4 +1,5 @@
-//! The one line a client sends: `PATH INODE OFFSET\n`, or just `PATH\n` at first contact.
+//! The request: the one line a client sends, `PATH INODE OFFSET\n`, or just `PATH\n` at first
+//! contact.
 //!
 //! A classic server ignores what stands behind the third field. A fourth field `v2` asks for version 2 and may be
 //! followed by `key=value` fields: see [`Extension`].
@@ -152,12 +153,15 @@ impl Extension {
 
     /// Takes one field. `None` if its key is known and its value makes no sense.
     fn set(&mut self, word: &[u8]) -> Option<()> {
+        // README, "Negotiation": a word without `=` is a key with an empty value.
         let at = word.iter().position(|&b| b == b'=').unwrap_or(word.len());
         let (key, value) = (&word[..at], word.get(at + 1..).unwrap_or_default());
         match key {
             b"p" => self.proof = proof::parse(value)?,
             b"m" => self.mtime_ns = Some(decimal(value)?),
             b"b" => self.boot = Some(proof::hex32(value)?),
+            // These three have one value that means something; any other is as if they were not
+            // there.
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
@@ -207,6 +211,7 @@ impl Op {
             b"sums" => {
                 let (start, len, count) = (number()?, number()?, number()?);
                 let count = u16::try_from(count).ok()?;
+                // So that nobody who computes with these numbers has to think of an overflow.
                 start.checked_add(len.checked_mul(u64::from(count))?)?;
                 if len == 0 || count == 0 || usize::from(count) > SUMS_MAX {
                     return None;

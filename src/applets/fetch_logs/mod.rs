@@ -65,6 +65,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let options = Options {
         snmp_dir: absolute(snmp_dir)?,
         config_path: absolute(config_path)?,
+        // A daemon leaves its directory; relative paths in the configuration mean this one.
         base_dir: absolute(OsStr::new("."))?,
         periods,
         syslog: options::has(&parsed, 's'),
@@ -75,6 +76,8 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         return Ok(());
     }
     let mut daemon = Daemon::start(NAME, &parsed)?;
+    // After the fork and the change of the user: a record lock is not inherited, and the files must
+    // belong to whom they are written by.
     let _lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
     let mut collector = Collector::new(options, config, reactor);

@@ -1,4 +1,5 @@
-//! Who may connect: addresses and networks, each allowed or not. Pure: an address in, an answer out.
+//! The peers that may connect: addresses and networks, each allowed or not. Pure: an address in, an
+//! answer out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,6 +29,7 @@ impl Hosts {
     ///
     /// An IPv4 address that arrives in IPv6 clothes (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn allows(&self, peer: &IpAddr) -> bool {
+        // A socket that listens on `::` sees IPv4 peers so.
         let peer = peer.to_canonical();
         self.rules
             .iter()
@@ -70,6 +72,8 @@ impl Network {
     }
 
     fn new(address: IpAddr, prefix: u8) -> Network {
+        // Rules are kept in the form that peers are compared in; of the 128 bits the first 96 are
+        // the clothes. A shorter prefix holds other IPv6 networks too and stays one of IPv6.
         let (address, prefix) = match (address.to_canonical(), prefix.checked_sub(96)) {
             (IpAddr::V4(inner), Some(shorter)) if address.is_ipv6() => (IpAddr::V4(inner), shorter),
             _ => (address, prefix),
@@ -108,6 +112,7 @@ impl fmt::Display for NetworkError {
 }
 
 fn prefix_len(digits: &str, width: u8) -> Option<u8> {
+    // `parse` alone would take a `+` in front.
     let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     let prefix = digits.parse().ok()?;
     (all_digits && prefix <= width).then_some(prefix)
@@ -122,6 +127,7 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     let behind = u32::from(width(address).saturating_sub(prefix));
     match address {
         IpAddr::V4(address) => {
+            // A shift by the whole width, for the prefix 0, is no shift in Rust.
             let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
         }

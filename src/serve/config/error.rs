@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, where, and how to say so.
+//! The errors of a configuration: what is wrong, where, and how to say so.
 
 use std::fmt;
 

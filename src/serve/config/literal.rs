@@ -1,4 +1,4 @@
-//! Strings and numbers, and what Perl makes of them.
+//! The strings and numbers of a configuration, and what Perl makes of them.
 //!
 //! ```text
 //! string = "'" ... "'" | "q" delimiter ... delimiter      \\ and \' (\delimiter) are escapes, nothing else is
@@ -31,6 +31,7 @@ impl Value {
     pub(super) fn is_true(&self) -> bool {
         match self {
             Value::Undef => false,
+            // `0.0` is the number zero, and false; as a text it would be true.
             Value::Number(digits) => digits.iter().any(|digit| matches!(digit, b'1'..=b'9')),
             Value::Text(text) => !matches!(text.as_slice(), b"" | b"0"),
         }
@@ -58,12 +59,14 @@ impl Value {
             _ => (text, [].as_slice()),
         };
         let whole = match (whole, fraction) {
+            // `.5`; a lone dot is no number.
             ([], [_, ..]) => 0,
             _ => decimal(whole)?,
         };
         if !fraction.iter().all(u8::is_ascii_digit) {
             return None;
         }
+        // Milliseconds are as fine as the clocks here are read.
         let digits = fraction.iter().copied().chain([b'0'; 3]).take(3);
         Some(digits.fold(whole, push_digit))
     }
@@ -128,6 +131,8 @@ impl Quotes {
                 }
                 continue;
             }
+            // Where one delimiter both opens and closes, the depth stays 0 and the first one ends
+            // the string.
             if byte == self.close && depth == 0 {
                 break;
             }
@@ -149,6 +154,7 @@ impl Quotes {
             return Some(b'\\');
         };
         if !self.is_double {
+            // perlop: in single quotes only the backslash and the delimiters are escaped.
             let is_escape = byte == b'\\' || byte == self.open || byte == self.close;
             return if is_escape { text.bump() } else { Some(b'\\') };
         }
@@ -216,6 +222,7 @@ fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
     if text.eat(b"-") {
         digits.push(b'-');
     }
+    // All that could be meant for one number, so that the error is about the whole of it.
     let written = text.take_while(|byte| is_word(byte) || byte == b'.');
     let dots = written.iter().filter(|&&byte| byte == b'.').count();
     if written

@@ -1,4 +1,5 @@
-//! What each setting takes, and what an assignment makes of the configuration.
+//! The meaning of the settings: which values each one takes, and what an assignment makes of the
+//! configuration.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ impl Config {
             Assignment::Element(hash, key, value) => self.put(hash, &key, &value, note),
             Assignment::Whole(hash, items) => {
                 match hash {
+                    // A whole hash replaces what was assigned before it, as in Perl.
                     Hash::HostsAllow => self.hosts = Hosts::default(),
                     Hash::Files => self.files.clear(),
                 }
@@ -61,6 +63,8 @@ impl Config {
                 }
             }
             Hash::Files => {
+                // Both are looked at before either is given up, so that one reading tells all the
+                // errors.
                 let path = sound(path(key.value.bytes()), key.position, note);
                 let patterns = Patterns::parse(value.value.bytes()).map_err(Problem::Pattern);
                 let patterns = sound(patterns, value.position, note);
@@ -114,6 +118,7 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
     if bytes.ends_with(b"/") {
         return Err(Problem::PathIsDirectory);
     }
+    // What cannot be asked for would be served to nobody, and nobody would know why.
     if bytes.len() > PATH_MAX_LEN {
         return Err(Problem::PathTooLong);
     }

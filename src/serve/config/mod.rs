@@ -67,6 +67,7 @@ impl Config {
     /// The same, or where such a log would have to stand.
     fn place_of(&self, path: &Path) -> Result<usize, usize> {
         let wanted = path.as_os_str();
+        // `files` is sorted by bytes, which is not the order of paths by components.
         self.files
             .binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
     }

@@ -1,4 +1,4 @@
-//! What the settings are called.
+//! The names of the settings.
 
 /// The settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,5 @@
-//! The statements. The grammar; blanks may stand between all words and signs:
+//! The statements of the configuration. Their grammar; blanks may stand between all words and
+//! signs:
 //!
 //! ```text
 //! file        = { [ statement ] ";" } [ statement ] [ end ]
@@ -57,10 +58,12 @@ struct Parser<'t> {
 impl<'t> Parser<'t> {
     fn file(&mut self) {
         loop {
+            // Between statements only: within one, Perl takes `=` and a word for an assignment.
             self.text.skip_blanks_and_pod();
             if self.text.eat(b";") {
                 continue;
             }
+            // Enough is known to be wrong; more would not be told.
             if self.at_end() || self.errors.len() == CONFIG_FAULTS_MAX {
                 return;
             }
@@ -73,6 +76,7 @@ impl<'t> Parser<'t> {
     }
 
     fn at_end(&self) -> bool {
+        // perldata: ^D and ^Z end a script as `__END__` does.
         matches!(self.text.peek(), None | Some(0x04 | 0x1a))
             || matches!(self.peek_word(), b"__END__" | b"__DATA__")
     }
@@ -84,6 +88,7 @@ impl<'t> Parser<'t> {
             (b"use" | b"no" | b"package" | b"require", _) => return self.pragma(),
             (b"our" | b"my", _) => self.declaration()?,
             (_, Some(b'$' | b'%')) => Some(self.assignment()?),
+            // The `1;` that a file of Perl ends with; any other value does no more.
             _ if literal(&mut self.text)?.is_some() => None,
             _ => return Err(self.text.position().error(Problem::NotUnderstood)),
         };
@@ -98,6 +103,8 @@ impl<'t> Parser<'t> {
 
     /// Takes the `;`, which the last statement of a file can do without.
     fn end_of_statement(&mut self) -> Result<(), ConfigError> {
+        // The place is right behind the statement, where the `;` belongs, not where the next one
+        // begins.
         let missing = self.text.position().error(Problem::SemicolonMissing);
         self.text.skip_blanks();
         if self.text.eat(b";") || self.at_end() {
@@ -127,6 +134,7 @@ impl<'t> Parser<'t> {
         if self.text.peek() == Some(b';') || self.at_end() {
             return Ok(None);
         }
+        // An assignment after all: it is read again from the variable on.
         self.text = start;
         self.assignment().map(Some)
     }
@@ -165,6 +173,8 @@ impl<'t> Parser<'t> {
             Name::from_word(word).ok_or_else(|| position.error(Problem::unknown_name(word)))?;
         let mut behind = self.text;
         behind.skip_blanks();
+        // What follows tells an element from a whole hash. It is not taken yet, so that an error
+        // has the place of the variable.
         let is_element = behind.peek() == Some(b'{');
         match (sigil, name, is_element) {
             (b'%', Name::Hash(hash), false) => Ok(Variable::Whole(hash)),
@@ -235,6 +245,7 @@ impl<'t> Parser<'t> {
                 return Err(self.text.position().error(Problem::SeparatorExpected));
             }
         }
+        // Perl takes a key without a value too, but only with a warning, and it is always a slip.
         if items.len().is_multiple_of(2) {
             Ok(items)
         } else {
@@ -246,6 +257,8 @@ impl<'t> Parser<'t> {
         let position = self.text.position();
         let mut behind = self.text;
         let word = behind.word();
+        // A bare word is a key only in front of `=>`; the `=>` itself is left to be taken as the
+        // separator.
         let after_word = behind;
         behind.skip_blanks();
         if behind.eat(b"=>")
@@ -279,6 +292,7 @@ impl<'t> Parser<'t> {
                 Some(b'$' | b'%') if begins_line => return false,
                 None => return true,
                 Some(_) if self.at_end() || self.text.eat(b";") => return true,
+                // A whole word at once: the `q` in the middle of one begins no string.
                 Some(byte) if is_word(byte) => _ = self.text.take_while(is_word),
                 // A string may hold a `;`. What else is wrong with it is no news in a statement already given up.
                 Some(_) if !matches!(literal(&mut self.text), Ok(None)) => {}

@@ -1,4 +1,5 @@
-//! The text of a configuration, read byte by byte with its line and column, and what counts as blank in it.
+//! The text of a configuration, read byte by byte with its line and column, and the bytes that
+//! count as blank in it.
 
 /// A place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,7 @@ impl<'t> Text<'t> {
                 self.position.column = 1;
                 self.begins_line = true;
             }
+            // Columns count characters, as editors do.
             _ if is_utf8_continuation(byte) => {}
             _ => {
                 self.position.column = self.position.column.saturating_add(1);
@@ -67,6 +69,7 @@ impl<'t> Text<'t> {
 
     /// Takes `expected` if it comes next, and tells whether it did.
     pub(super) fn eat(&mut self, expected: &[u8]) -> bool {
+        // Byte by byte, so that the line and the column go along.
         let is_next = self.rest.starts_with(expected);
         if is_next {
             expected.iter().for_each(|_| _ = self.bump());
@@ -114,6 +117,7 @@ impl<'t> Text<'t> {
     }
 
     fn at_pod(&self) -> bool {
+        // perlpod: an `=` begins POD only in the first column and only with a letter behind it.
         self.position.column == 1
             && matches!(self.rest, [b'=', letter, ..] if letter.is_ascii_alphabetic())
     }

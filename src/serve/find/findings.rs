@@ -1,5 +1,5 @@
-//! What a search among the rotated files of a log has found out so far: which files there are, and what is known of each.
-//! Pure.
+//! The findings of a search among the rotated files of a log: which files there are, and what is
+//! known of each so far. Pure.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -136,6 +136,9 @@ impl Findings {
         };
         self.credit.set(credit);
         let score = judge()?;
+        // A file that could not be read scored as one that does not fit, and that must not be kept.
+        // For the likeness of a damaged copy a block that cannot be read is no more than one that
+        // differs.
         if question != Question::Likeness {
             self.all_was_read()?;
         }
@@ -200,6 +203,7 @@ pub(super) fn are_numbered(rotated: &Candidates) -> bool {
 
 /// The series that all rotated files belong to, if it is one.
 pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
+    // A single name outside the series, and numbers are no order of all files.
     let series = rotated.first().and_then(|first| first.series);
     series.filter(|_| rotated.iter().all(|c| c.series == series))
 }

@@ -1,4 +1,4 @@
-//! What the bytes of two files tell of their being the same. Pure.
+//! The comparison of two files by some of their bytes. Pure.
 
 use std::io;
 
@@ -46,6 +46,7 @@ impl<S: ReadStore> Query<'_, S> {
             return false;
         }
         let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
+        // A shorter one was cut before the guard: then its start has to do.
         size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
     }
 
@@ -57,6 +58,7 @@ impl<S: ReadStore> Query<'_, S> {
         size: u64,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
+        // An empty file is a generation without lines, and no copy of anything.
         let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
             return false;
         };
@@ -80,6 +82,7 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return false;
         }
+        // In a log of equal lines every part looks like every other.
         let tail_len = GUARD_LEN.min(len / 2);
         let tail = &end[len - tail_len..];
         let before = &end[..len - 1];
@@ -100,6 +103,7 @@ impl<S: ReadStore> Query<'_, S> {
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = buf.get_mut(..usize::from(len))?;
         let read = self.read(file, bytes, start)?;
+        // A block that the file does not have whole is no block of it.
         (read == bytes.len()).then(|| proof::checksum(bytes, mapped))
     }
 

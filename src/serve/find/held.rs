@@ -1,4 +1,5 @@
-//! Which file a client means that asks something about a copy: for its digest, checksums, or a part of it.
+//! The file that a client means that asks something about a copy: for its digest, checksums, or a
+//! part of it.
 //!
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
 //! proves, the one that fits most of it is meant.
@@ -24,6 +25,7 @@ impl<S: ReadStore> Query<'_, S> {
             mapped: v2.mapped,
             floor: None,
         };
+        // Steps 1 to 3 go by the inode; who names none wants to be found by content alone.
         let live = if asked == Inode::NONE {
             live
         } else {
@@ -60,6 +62,7 @@ impl<S: ReadStore> Query<'_, S> {
     fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
         let within = held.proof.iter().filter(|block| block.end() <= stat.size);
         let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
+        // One number, so that findings can keep it: the blocks are its highest digits.
         let bits = [
             stat.id.inode == asked,
             stat.size == held.offset,
@@ -67,6 +70,7 @@ impl<S: ReadStore> Query<'_, S> {
         ];
         let blocks = blocks.count() as u32;
         let likeness = bits.iter().fold(blocks, |n, &bit| n << 1 | u32::from(bit));
+        // Size alone says nothing: many files have it by chance.
         match blocks > 0 || stat.id.inode == asked {
             true => likeness,
             false => 0,

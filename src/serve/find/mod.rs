@@ -1,4 +1,4 @@
-//! Which file of a log answers a request, and which comes next. Pure.
+//! The choice among the files of a log: which one answers a request, and which comes next. Pure.
 //!
 //! In reading order: [`refusal`] why there is none; [`order`] which file is older; [`findings`] what a search knows of the
 //! rotated files; [`place`] which of them one is; [`query`] the question; [`fingerprint`] whether two files are the same as

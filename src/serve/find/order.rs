@@ -1,5 +1,5 @@
-//! The order of generations: by their last write, which renaming does not change; ties by what their names say. Names
-//! of one series know better than a clock that was set.
+//! The order of generations: by their last write, which renaming does not change; ties by what
+//! their names say. Names of one series know better than a clock that was set.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -37,9 +37,7 @@ impl Age {
             inode,
         }
     }
-}
 
-impl Age {
     /// The age of a generation that everything written no later than this moment is older than, or as old as.
     pub fn floor(mtime_ns: u64) -> Age {
         Age {

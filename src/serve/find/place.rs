@@ -1,4 +1,4 @@
-//! Which file of a log one is: live, the newest rotated one, or an older one. Pure.
+//! The place of a file in its log: live, the newest rotated one, or an older one. Pure.
 
 use super::findings::{Candidate, Candidates};
 use crate::store::Stat;

@@ -60,10 +60,12 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
     /// Opens a path and makes sure of what it got. What stands there is looked at first only for the message's sake.
     fn open_regular(&self, path: &Path) -> Result<(S::File, Stat), Refusal> {
+        // Opening a FIFO or a device could block or have an effect.
         let seen = self.store.stat_path(path)?;
         if seen.kind != Kind::Regular {
             return Err(Refusal::NotRegular(seen.kind));
         }
+        // The name may lead elsewhere by now, so what counts is the file that is open.
         let file = self.store.open(path)?;
         let stat = self.store.stat(&file)?;
         match stat.kind {

@@ -1,4 +1,4 @@
-//! Why nothing answers a request.
+//! Refusals: why nothing answers a request.
 
 use std::fmt;
 use std::io;

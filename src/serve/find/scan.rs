@@ -1,4 +1,5 @@
-//! Looking for a file among the rotated ones of a log, in parts, so that nobody else waits for it. Pure.
+//! The search for a file among the rotated ones of a log, in parts, so that nobody else waits for
+//! it. Pure.
 //!
 //! First the globs are walked through, entry by entry, until two looks agree ([`Search::advance`]). Then a [`Query`]
 //! with the [`Findings`] judges the files by what is in them, a few at a time: where it has done enough for the moment
@@ -114,6 +115,7 @@ impl Scan {
     /// are more than [`CANDIDATES_MAX`], the newest are kept.
     fn consider<S: ReadStore>(&mut self, store: &S) {
         let path = self.walk.found();
+        // It is no log any more; what was in it cannot be compared or sent.
         if order::is_compressed(path) {
             return;
         }
@@ -125,6 +127,7 @@ impl Scan {
             }
         };
         let inode = stat.id.inode;
+        // Several patterns, or a hard link, may lead to the same file.
         let is_known = || self.found.iter().any(|c| c.age.inode == inode);
         if stat.kind != Kind::Regular || Some(inode) == self.live || is_known() {
             return;

@@ -1,4 +1,5 @@
-//! What the server remembers of generations between two connections of a classic client.
+//! The memory of a server for classic clients: what it saw of generations between two of their
+//! connections.
 //!
 //! A classic request names only an inode and an offset. Once that inode is gone, or the file was truncated and has
 //! grown past the offset, the request alone no longer tells what the client lacks. The server was there, though: it
@@ -53,6 +54,7 @@ impl Sightings {
         match self.sighting(file, inode) {
             Some(sighting) => {
                 sighting.mtime_ns = mtime_ns;
+                // It is live, so it goes on; or the inode was given to another file.
                 sighting.complete_at = None;
             }
             None => self.add_sighting(file, inode, mtime_ns, None),
@@ -122,6 +124,7 @@ impl Sightings {
             inode,
             offset,
         };
+        // Once around the ring: what does not match is put back in the same order.
         let before = self.truncations.len();
         for _ in 0..before {
             if let Some(kept) = self.truncations.pop_front().filter(|t| *t != asked) {

@@ -1,9 +1,10 @@
-//! One component of a pattern against one name, byte by byte.
+//! The match of one component of a pattern with one name, byte by byte.
 
 /// Tells whether a name matches one component of a pattern.
 ///
 /// Neither holds a slash. The time is at most the product of the two lengths, whatever the pattern.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    // As in every shell, hidden files are found only by who asks for them.
     if name.first() == Some(&b'.') && !begins_with_dot(pattern) {
         return false;
     }
@@ -24,6 +25,8 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
             }
             (Some(_), None) => return false,
             (_, Some(_)) => {
+                // It does not fit from here: the last star takes one byte more, and all behind it
+                // is tried again from there.
                 let Some((behind, from)) = retry else {
                     return false;
                 };
@@ -92,6 +95,7 @@ pub(super) fn class_len(pattern: &[u8]) -> Option<usize> {
         rest = match rest {
             [b']', rest @ ..] => return Some(pattern.len().saturating_sub(rest.len())),
             [b'/', ..] | [] => return None,
+            // A `]` behind a backslash is a member, not the end.
             [b'\\', _, rest @ ..] | [_, rest @ ..] => rest,
         }
     }
@@ -111,6 +115,7 @@ fn in_class(mut inside: &[u8], byte: u8) -> bool {
     while let Some((low, behind)) = member(inside) {
         inside = behind;
         let mut high = low;
+        // A `-` at the end of the class has nothing behind it and stands for itself.
         if let [b'-', end @ ..] = behind
             && let Some((end, behind)) = member(end)
         {

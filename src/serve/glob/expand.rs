@@ -1,5 +1,5 @@
-//! The text of a glob taken apart: into words, each word into one word per choice of its braces, each of these into
-//! components.
+//! The text of a glob, taken apart: into words, each word into one word per choice of its braces,
+//! each of these into components.
 
 use super::component::{Token, class_len, token};
 use super::{Pattern, PatternError, Step};
@@ -14,6 +14,7 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
         return Err(PatternError::Nul);
     }
     let mut open = words(text)?;
+    // A stack, so that the patterns come out in the order in which they are written.
     open.reverse();
     let mut done = Vec::new();
     while let Some(word) = open.pop() {
@@ -40,12 +41,15 @@ fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
             words.extend(word.take());
             continue;
         }
+        // Quotes begin a word even if nothing stands between them: '' is one empty word, which is
+        // refused as not absolute, and not nothing.
         let word = word.get_or_insert_default();
         match byte {
             b'\'' | b'"' if quote == Some(byte) => quote = None,
             b'\'' | b'"' if quote.is_none() => quote = Some(byte),
             b'\\' => {
                 word.push(byte);
+                // Whatever the backslash protects, a quote or a blank, ends nothing.
                 word.extend(bytes.next());
             }
             _ => word.push(byte),
@@ -122,6 +126,7 @@ fn braces(word: &[u8]) -> Result<Option<Braces>, PatternError> {
 fn unit_len(first: u8, rest: &[u8]) -> usize {
     match first {
         b'\\' => 2,
+        // Nothing within brackets is a brace, a comma or a slash.
         b'[' => class_len(rest).unwrap_or(1),
         _ => 1,
     }
@@ -141,6 +146,7 @@ fn pattern(word: &[u8]) -> Result<Pattern, PatternError> {
         .filter(|component| !component.is_empty())
     {
         match (step(component)?, steps.last_mut()) {
+            // One system call for a stretch without wildcards, however deep it leads.
             (Step::Literal(name), Some(Step::Literal(path))) => {
                 path.push(b'/');
                 path.extend(name);
@@ -178,6 +184,8 @@ fn step(component: &[u8]) -> Result<Step, PatternError> {
     let mut rest = component;
     while let Some((token, behind)) = token(rest) {
         match token {
+            // `token` makes an ordinary byte of a bracket that nothing closes. In a configuration
+            // that is taken for a slip.
             Token::Literal(b'[') if rest.starts_with(b"[") => {
                 return Err(PatternError::BracketOpen);
             }

@@ -1,5 +1,5 @@
-//! Globs in the manner of Perl and csh: which files could be rotated ones. Pure: directories come through
-//! [`ReadStore`](crate::store::ReadStore).
+//! Globs in the manner of Perl and csh, which find the rotated files of a log. Pure: directories
+//! come through [`ReadStore`](crate::store::ReadStore).
 //!
 //! `component` matches one name, `expand` takes the text apart, `walk` goes through the directories.
 
@@ -48,6 +48,7 @@ impl Patterns {
     ///
     /// Every pattern must be absolute. Text of blanks only is legal and finds nothing.
     pub fn parse(text: &[u8]) -> Result<Patterns, PatternError> {
+        // Blanks only are no glob at all; kept as no text, so that nobody walks for them.
         let text = match expand::patterns(text)?.is_empty() {
             true => Box::default(),
             false => text.into(),
@@ -62,6 +63,7 @@ impl Patterns {
 
     /// Each on its own, taken apart.
     fn list(&self) -> Box<[Pattern]> {
+        // `parse` has taken this text apart once without an error.
         expand::patterns(&self.text).unwrap_or_default()
     }
 }

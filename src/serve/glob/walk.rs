@@ -1,4 +1,4 @@
-//! From patterns to paths, through the directories, in as many parts as the caller likes.
+//! The walk from patterns to paths, through the directories, in as many parts as the caller likes.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -96,6 +96,8 @@ impl Walk {
 
     /// Takes one step: an entry of a directory, or a look at one path.
     pub fn advance<S: ReadStore>(&mut self, store: &S) -> Progress {
+        // Each part takes one thing off the stack, and puts back what is left of it: a directory of
+        // thousands of names must not keep the other clients waiting.
         let Some(pattern) = self.patterns.get(self.at) else {
             return Progress::Over;
         };
@@ -118,6 +120,8 @@ impl Walk {
                     self.todo.push(Todo { here, step, how });
                     self.take_in(name, is_match, is_last)
                 }
+                // All names are compared before the first directory is entered, so that only one
+                // directory is open at a time.
                 end => {
                     let how = How::Enter(matched.into_iter());
                     self.todo.push(Todo { here, step, how });
@@ -131,6 +135,7 @@ impl Walk {
                 let Some(name) = names.next() else {
                     return Progress::On;
                 };
+                // It waits no longer.
                 self.waiting_len -= waiting_len(&name);
                 let path = child(&here, name.as_bytes());
                 let how = How::Enter(names);
@@ -173,6 +178,7 @@ impl Walk {
     }
 
     fn open<S: ReadStore>(&mut self, here: Rc<[u8]>, step: usize, store: &S) -> Progress {
+        // The root has an empty path here, so that a slash can be put before every name.
         let dir = if here.is_empty() { b"/" } else { &*here };
         match store.names(Path::new(OsStr::from_bytes(dir))) {
             Ok(names) => {
@@ -186,6 +192,7 @@ impl Walk {
 
     /// Takes in a name of the directory that is on top of what is to be done.
     fn take_in(&mut self, name: OsString, is_match: bool, is_last: bool) -> Progress {
+        // Names that do not match cost as much to read as those that do.
         let Some(entries_left) = self.entries_left.checked_sub(1) else {
             return self.give_up();
         };
@@ -222,6 +229,8 @@ impl Walk {
     /// Keeps the first error that says more than "nothing there".
     pub fn note(&mut self, error: io::Error) -> Progress {
         use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+        // Such a path simply holds no rotated file: a glob with braces names many that need not be
+        // there.
         if !matches!(
             error.kind(),
             NotFound | NotADirectory | PermissionDenied | InvalidFilename

@@ -40,6 +40,8 @@ impl<F> ClassicStream<F> {
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             index,
             head: reply.to_line().to_vec(),
+            // README, "Data": a keep-alive stands right behind the answer line if there are no
+            // data.
             alive_due: offset == stat.size,
             keepalive: KeepAlive::new(now.mono),
         }
@@ -60,7 +62,8 @@ impl<F> ClassicStream<F> {
         self.index = index;
     }
 
-    /// Looks at the file and at its name and draws the consequences.
+    /// A look at the file and at its name. It ends the session where the client has to come back
+    /// for another generation.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         peer: IpAddr,
@@ -73,6 +76,8 @@ impl<F> ClassicStream<F> {
         match self.follow.look(entry, sent, cx) {
             Look::Same => {}
             Look::Truncated => {
+                // The client comes back with this inode and offset. By then the file may have grown
+                // beyond them, and only this tells that it is to begin anew.
                 let (inode, offset) = (self.follow.inode(), self.follow.offset());
                 cx.sightings.was_truncated(peer, self.index, inode, offset);
                 return Break(Ending::Truncated);
@@ -80,6 +85,8 @@ impl<F> ClassicStream<F> {
             Look::Rotated | Look::Deleted => {
                 let (stat, size) = (*self.follow.stat(), self.follow.offset());
                 let inode = stat.id.inode;
+                // The client comes back with all of it and must be given the next generation, even
+                // where this file is still written to, or is gone.
                 if self.follow.is_left_behind(cx.now.mono) {
                     cx.sightings
                         .was_left_behind(self.index, inode, stat.mtime_ns, size);
@@ -95,11 +102,14 @@ impl<F> ClassicStream<F> {
             }
             Look::Unreadable(error) => return Break(Ending::Unreadable(error)),
         }
+        // What is seen here tells later which of the rotated files are newer, should this one be
+        // gone when a client asks for it.
         if self.follow.is_live() {
             let stat = self.follow.stat();
             cx.sightings
                 .saw_live(self.index, stat.id.inode, stat.mtime_ns);
         }
+        // The client had taken all there was; from now on it has something to take.
         if sent && self.has_output() {
             self.keepalive.moved(cx.now.mono);
         }
@@ -116,6 +126,7 @@ impl<F> ClassicStream<F> {
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
             self.look(peer, cx)?;
+            // Only for this look nobody had told of a change.
             self.follow.note_missed_growth(size);
         }
         match self.keepalive.check(self.has_output(), cx.config, now) {
@@ -139,6 +150,7 @@ impl<F> ClassicStream<F> {
         store: &S,
     ) -> io::Result<usize> {
         let head_len = self.head.len();
+        // The answer line and the first bytes of the file go out in one packet.
         let Some((head, rest)) = buf.split_at_mut_checked(head_len) else {
             return Ok(0);
         };
@@ -153,6 +165,7 @@ impl<F> ClassicStream<F> {
         let wanted = usize::try_from(self.follow.ahead()).unwrap_or(usize::MAX);
         let wanted = wanted.min(rest.len());
         let body = &mut rest[..wanted];
+        // A file that has become shorter gives fewer bytes or none. The next look sees why.
         let read = store.read_at(self.follow.file(), body, self.follow.offset())?;
         classic::mask(&mut body[..read]);
         Ok(head_len + read)
@@ -166,11 +179,17 @@ impl<F> ClassicStream<F> {
         self.keepalive.moved(now);
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
+        // A stream lives for months and has no more use for the room of its answer line.
         self.head.shrink_to_fit();
         if len > from_head {
             self.follow.advance((len - from_head) as u64);
             self.alive_due = false;
         }
+    }
+
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub fn check_invariants(&self) {
+        self.follow.check_invariants();
     }
 
     /// Whether there is something the client has not taken yet.

@@ -1,4 +1,4 @@
-//! What every part of a session is handed when something happens. Pure.
+//! The context of a session: what each of its parts is handed when something happens. Pure.
 
 use crate::serve::config::Config;
 use crate::serve::find::sightings::Sightings;

@@ -1,4 +1,5 @@
-//! The MD5 of a file's first bytes, taken in passing while they are sent, or in slices afterwards. Pure.
+//! The MD5 of a file's first bytes: taken in passing while they are sent, or in slices afterwards.
+//! Pure.
 
 use std::io;
 
@@ -28,6 +29,7 @@ impl Digest {
 
     /// Bytes that stand at `offset` pass by: they are taken in if they are the next ones.
     pub fn note(&mut self, offset: u64, bytes: &[u8]) {
+        // Once bytes went by without it, the rest is of no use before those are read from the file.
         if offset == self.done {
             self.md5.update(bytes);
             self.done += bytes.len() as u64;
@@ -55,6 +57,7 @@ impl Digest {
         }
         let read = store.read_at(file, &mut buf[..wanted], self.done)?;
         if read == 0 {
+            // Without this a file that became shorter would be read for ever.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.note(self.done, &buf[..read]);

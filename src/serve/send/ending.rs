@@ -1,5 +1,5 @@
-//! Why a session is over. Each part of a session answers what happens with `ControlFlow<Ending>`: it goes on, or this is
-//! why it does not. Pure.
+//! The endings of a session. Each of its parts answers what happens with `ControlFlow<Ending>`: it
+//! goes on, or this is why it does not. Pure.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! One open file that is being sent: the place in it, and what has become of its name. Pure.
+//! An open file that is being sent: the place in it, and what has become of its name. Pure.
 //!
 //! The file is the buffer: what a socket did not take is read again. Both versions of the protocol stand on this.
 
@@ -70,26 +70,53 @@ impl<F> Follow<F> {
         let drained_at = now.mono.plus_ms(grace_ms.max(DRAIN_MAX_MS));
         let fate = match place {
             Place::Live => Fate::Live,
+            // It may have got its name a moment ago, unnoticed by its writer: it has to be quiet
+            // while somebody looks.
             Place::Latest => Fate::Superseded {
                 quiet_at: now.mono.plus_ms(grace_ms),
                 drained_at,
             },
+            // It is not the newest of the rotated files, so its own last write tells how long it is
+            // quiet.
             Place::Older => Fate::Superseded {
                 quiet_at: quiet_at(&stat, grace_ms, now),
                 drained_at,
             },
         };
-        Follow {
+        let follow = Follow {
             file,
             stat,
             offset,
             looked_at: now.mono,
+            // A client that came back for the end of a rotated file waits for nothing but that
+            // look.
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
             is_watched: false,
             watch_is_unreliable: false,
             fate,
             successor: None,
+        };
+        follow.check_invariants();
+        follow
+    }
+
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(
+            self.offset <= self.stat.size,
+            "more was sent than the file has"
+        );
+        match self.fate {
+            // Whether a live file is complete is no question, so no look is due for that.
+            Fate::Live => debug_assert!(!self.look_due),
+            Fate::Superseded {
+                quiet_at,
+                drained_at,
+            } => {
+                debug_assert!(quiet_at <= drained_at, "a writer is waited for too long");
+                debug_assert!(!self.look_due || self.ahead() == 0);
+            }
         }
     }
 
@@ -128,6 +155,7 @@ impl<F> Follow<F> {
         self.offset = self.stat.size.min(self.offset + len);
         // Everything a rotated file had is sent: whether it is complete need not wait for the next check.
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
+        self.check_invariants();
     }
 
     /// Asks for a look at once.
@@ -151,15 +179,28 @@ impl<F> Follow<F> {
         self.looked_at = now;
         self.look_due = false;
         self.urgent = false;
+        self.check_invariants();
     }
 
     /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes no difference.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
+        self.check_invariants();
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.
     pub fn look<S: ReadStore<File = F>>(
+        &mut self,
+        entry: &FileEntry,
+        sent: bool,
+        cx: &Context<'_, S>,
+    ) -> Look {
+        let look = self.look_now(entry, sent, cx);
+        self.check_invariants();
+        look
+    }
+
+    fn look_now<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
         sent: bool,
@@ -170,6 +211,8 @@ impl<F> Follow<F> {
             Ok(stat) => stat,
             Err(error) => return Look::Unreadable(error),
         };
+        // A file that is cut and grows beyond its old size between two looks is not seen here; what
+        // was sent last is read again with the next bytes.
         if mutation::is_on(Mutation::TruncationIgnored) {
             self.offset = self.offset.min(stat.size);
         } else if stat.size < self.stat.size {
@@ -178,16 +221,21 @@ impl<F> Follow<F> {
         let grown = stat.size > self.stat.size;
         self.stat = stat;
         let has_successor = match cx.store.stat_path(&entry.path) {
+            // It got its name back, from a rotator that failed half-way, say.
             Ok(named) if named.id == stat.id => {
                 self.fate = Fate::Live;
                 return Look::Same;
             }
             Ok(named) => {
+                // The first one counts: with several rotations between two looks this is the
+                // nearest that was seen.
                 self.successor.get_or_insert(named.id.inode);
                 true
             }
             Err(_) => false,
         };
+        // From the moment on at which the name is seen to be gone, the writer has `$grace` to
+        // notice, and as much again with every write; but not for ever.
         let now = cx.now.mono;
         let grace_ms = cx.config.grace_ms;
         self.fate = match self.fate {
@@ -219,6 +267,7 @@ impl<F> Follow<F> {
             return self.looked_at;
         }
         let between_ms = match self.fate {
+            // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
             Fate::Live if self.is_watched && !self.watch_is_unreliable => {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
@@ -226,6 +275,7 @@ impl<F> Follow<F> {
         };
         let check_at = self.looked_at.plus_ms(between_ms);
         match self.fate {
+            // The end of `$grace` is news only once the client has everything.
             Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
                 check_at.min(quiet_at)
             }
@@ -253,6 +303,8 @@ impl<F> Follow<F> {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
+        // Root and the owner of the file need not wait: the kernel tells them that nobody has it
+        // open for writing.
         let is_waited_for = quiet_at > cx.now.mono && !mutation::is_on(Mutation::NoGrace);
         if is_waited_for && !cx.store.at_rest(&self.file) {
             return false;
@@ -270,6 +322,7 @@ impl<F> Follow<F> {
 /// When a file that is rotated already will have been quiet for long enough, going by its last write.
 fn quiet_at(stat: &Stat, grace_ms: u64, now: Now) -> Mono {
     let written_ms = stat.mtime_ns / 1_000_000;
+    // A last write in the future, by a clock that was set back, counts as one of this moment.
     let quiet_ms = now.wall.ms().saturating_sub(written_ms);
     now.mono.plus_ms(grace_ms.saturating_sub(quiet_ms))
 }

@@ -1,9 +1,10 @@
-//! When a client counts as dead, and when it is to be sent a keep-alive. Pure.
+//! The deadlines of one connection: when its client counts as dead, and when it is to be sent a
+//! keep-alive. Pure.
 
 use crate::serve::config::Config;
 use crate::time::Mono;
 
-/// The rhythm of one connection.
+/// The silence on one connection.
 pub struct KeepAlive {
     /// When the client last took a byte, or first had one to take after it had taken all.
     moved_at: Mono,
@@ -36,6 +37,7 @@ impl KeepAlive {
         if self.deadline(has_output, config) > now {
             return Liveness::Fine;
         }
+        // Only a client that has something to take can be blamed for taking nothing.
         if has_output {
             return Liveness::Stalled;
         }

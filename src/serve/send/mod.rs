@@ -1,8 +1,9 @@
 //! An open file on its way to a client. Pure.
 //!
-//! In reading order: [`context`] what each part is handed, and [`ending`] what it answers; [`keepalive`] and [`digest`], which all need;
-//! [`follow`] the place in the file and what has become of its name; and the three replies: [`classic`], [`v2`], and [`op`]
-//! for whoever asks about a copy.
+//! In reading order: [`context`] what each part is handed, and [`ending`] what it answers;
+//! [`keepalive`] and [`digest`], which all need; [`follow`] the place in the file and what has
+//! become of its name; and the three replies: [`classic`], [`v2`], and [`op`] for whoever asks
+//! about a copy.
 
 pub mod classic;
 pub mod context;

@@ -1,4 +1,5 @@
-//! A session of version 2 that wants one answer and no stream: a digest, block checksums, a range, or a refusal. Pure.
+//! The one answer of version 2 to a client that wants no stream: a digest, block checksums, a
+//! range, or a refusal. Pure.
 //!
 //! What takes long is computed in slices, one buffer full at a time, so that it delays nobody.
 
@@ -97,6 +98,7 @@ impl<F> OpReply<F> {
             Op::Digest => Task::Digest {
                 file,
                 stat,
+                // The client reads from the size field of the answer what it is a digest of.
                 size: request.offset.min(stat.size),
                 digest: Box::default(),
             },
@@ -105,6 +107,9 @@ impl<F> OpReply<F> {
                 start,
                 at: start,
                 len,
+                // The request was refused if this did not fit into 64 bits. What is written to the
+                // file from now on is no part of the answer, or a log that grows fast would have no
+                // end.
                 end: (start + len * u64::from(count)).min(stat.size),
                 crc: Crc32::new(),
                 sums: Vec::with_capacity(usize::from(count) * 4),
@@ -127,6 +132,7 @@ impl<F> OpReply<F> {
             inode,
             v2: Some(terms),
         };
+        // The line goes out at once, so that the client knows that it is understood and waits.
         let mut out = Vec::with_capacity(REPLY_MAX_LEN);
         out.extend_from_slice(&reply.to_line());
         Some(OpReply {
@@ -141,6 +147,8 @@ impl<F> OpReply<F> {
 
     /// Whether [`work`](Self::work) has something to do now.
     pub fn has_work(&self) -> bool {
+        // A range may be gigabytes: the next frame is read when the last one is taken. A digest and
+        // checksums are computed meanwhile, for they are sent as one small frame.
         let is_room = self.taken == self.out.len() || !matches!(self.task, Task::Range { .. });
         is_room && !matches!(self.task, Task::Done)
     }
@@ -176,6 +184,7 @@ impl<F> OpReply<F> {
         if self.taken < self.out.len() {
             return Continue(());
         }
+        // Taken whole; the buffer is used again for the next frame.
         self.out.clear();
         self.taken = 0;
         match &self.task {
@@ -191,6 +200,8 @@ impl<F> OpReply<F> {
         match self.keepalive.check(has_output, config, now) {
             Liveness::Stalled => return Break(Ending::Stalled),
             Liveness::Fine => {}
+            // The log may be many gigabytes, and the client takes IDLE without a byte for a dead
+            // connection.
             Liveness::Silent => {
                 let alive = Frame::Alive { size: self.size };
                 self.out.extend_from_slice(&alive.to_bytes());
@@ -202,6 +213,16 @@ impl<F> OpReply<F> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
         self.keepalive.deadline(self.taken < self.out.len(), config)
+    }
+
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    pub fn check_invariants(&self) {
+        debug_assert!(self.taken <= self.out.len());
+        if let Task::Digest { size, digest, .. } = &self.task {
+            debug_assert!(digest.done() <= *size);
+        }
+        // Who is refused is told so at once.
+        debug_assert!(self.ending.is_none() || matches!(self.task, Task::Done));
     }
 
     /// One slice of the task. Tells whether that was the last.
@@ -235,12 +256,17 @@ impl<F> OpReply<F> {
                 crc,
                 sums,
             } => {
+                // Blocks may be longer than the buffer and are then read in several slices; a slice
+                // never goes beyond the end of its block, where the checksum begins anew.
                 let left_in_block = *len - (*at - *start) % *len;
                 let wanted = clip(left_in_block.min(end.saturating_sub(*at)), buf.len());
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
                 crc.update(&buf[..read]);
                 *at += read as u64;
+                // Nothing is read where the file became shorter since; then it ends here.
                 let at_end = read == 0 || *at >= *end;
+                // A block is over when it is full, or short at the end. Where the end falls on a
+                // full block that was told already, there is none more.
                 if (at_end && (*at - *start) % *len != 0)
                     || (read > 0 && (*at - *start) % *len == 0)
                 {
@@ -258,6 +284,8 @@ impl<F> OpReply<F> {
                 Ok(at_end)
             }
             Task::Range { file, at, end } => {
+                // The range may begin behind the end of the file; then one frame without bytes says
+                // so.
                 let wanted = clip(end.saturating_sub(*at), buf.len().min(DATA_MAX));
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
                 let mut frame = vec![0; HEADER_LEN];

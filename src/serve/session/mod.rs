@@ -10,7 +10,7 @@
 mod request;
 
 use std::net::IpAddr;
-use std::ops::ControlFlow::{self, Break};
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::request::Searching;
 use super::config::Config;
@@ -124,6 +124,7 @@ impl<F> Session<F> {
     /// Ends the session from outside.
     pub fn end(&mut self, ending: Ending) {
         self.phase = Phase::Ended(ending);
+        self.check_invariants();
     }
 
     /// The configuration was replaced: its [`file`](Self::file), if it has one, has another number there, or is no
@@ -136,6 +137,7 @@ impl<F> Session<F> {
             (Phase::Searching(searching), _) => searching.restart(),
             _ => {}
         }
+        self.check_invariants();
     }
 
     /// The client closed its side or the connection broke.
@@ -157,16 +159,20 @@ impl<F> Session<F> {
         match asking.line.push(input) {
             (_, Progress::Partial) => {}
             (_, Progress::TooLong) => self.end(Ending::TooLong),
+            // A request is one line; who sends more speaks another protocol.
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
+                // Nothing is looked up for a client that is turned away: it is there only to be
+                // told so.
                 if let Some(why) = asking.full {
                     self.phase = request::turn_away(why, asking.line.line(), cx.now.mono);
-                    return;
+                } else {
+                    let line = std::mem::take(&mut asking.line);
+                    self.phase = request::answer(self.peer, line, cx);
                 }
-                let line = std::mem::take(&mut asking.line);
-                self.phase = request::answer(self.peer, line, cx);
             }
         }
+        self.check_invariants();
     }
 
     /// Something may have happened to the file or its directory: look at once.
@@ -185,6 +191,8 @@ impl<F> Session<F> {
     pub fn handle_timeout<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let flow = match &mut self.phase {
             Phase::Asking(asking) if asking.deadline <= cx.now.mono => {
+                // For one that was turned away the lack of a place is the reason, and not that it
+                // is late.
                 Break(asking.full.map_or(Ending::Late, Ending::Full))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
@@ -195,6 +203,9 @@ impl<F> Session<F> {
             _ => return,
         };
         self.settle(flow);
+        // With a deadline that stays in the past, the daemon would do nothing but come back here.
+        let next = self.poll_timeout(cx.config);
+        debug_assert!(next.is_none_or(|at| at > cx.now.mono), "a busy loop");
     }
 
     /// Whether what there is to do for [`work`](Self::work) is to search, so that something can be sent at all.
@@ -223,7 +234,7 @@ impl<F> Session<F> {
                 if let Some(phase) = searching.work(self.peer, cx) {
                     self.phase = phase;
                 }
-                return;
+                Continue(())
             }
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
                 stream.work(buf, cx, query)
@@ -248,10 +259,12 @@ impl<F> Session<F> {
             Phase::Answering(reply) => Ok(reply.output(buf)),
             _ => Ok(0),
         };
-        result.unwrap_or_else(|error| {
+        let len = result.unwrap_or_else(|error| {
             self.end(Ending::Unreadable(error));
             0
-        })
+        });
+        self.check_invariants();
+        len
     }
 
     /// The socket took the first `len` bytes of the last [`output`](Self::output), which still stands in `output`.
@@ -265,6 +278,7 @@ impl<F> Session<F> {
             }
             _ => {}
         }
+        self.check_invariants();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
@@ -283,6 +297,29 @@ impl<F> Session<F> {
         if let Break(ending) = flow {
             self.end(ending);
         }
+        self.check_invariants();
+    }
+
+    /// Checks that the parts agree with each other; in release builds it does nothing.
+    fn check_invariants(&self) {
+        match &self.phase {
+            // Only a request line tells whether the client understands why there is no place.
+            Phase::Asking(asking) => debug_assert!(asking.full.is_some() == self.is_extra),
+            Phase::Searching(_) => debug_assert!(!self.is_extra),
+            Phase::Streaming(stream) => {
+                debug_assert!(!self.is_extra);
+                stream.check_invariants();
+            }
+            Phase::StreamingV2(stream) => {
+                debug_assert!(!self.is_extra);
+                stream.check_invariants();
+            }
+            Phase::Answering(reply) => reply.check_invariants(),
+            Phase::Ended(_) => {}
+        }
+        // The caller drops who is over, so there must be nothing left to come back for.
+        debug_assert!(self.ending().is_none() || !self.has_work());
+        debug_assert!(self.has_work() || !self.is_searching());
     }
 }
 
@@ -314,6 +351,7 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
 
 /// A rotated file that was last written before this moment is complete.
 fn quiet_since_ns<S>(cx: &Context<'_, S>) -> u64 {
+    // By the wall clock, because files know no other.
     let ms = cx.now.wall.ms().saturating_sub(cx.config.grace_ms);
     ms.saturating_mul(1_000_000)
 }

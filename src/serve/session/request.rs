@@ -1,4 +1,4 @@
-//! From a complete request line to what the session does next. Pure.
+//! The answer to a complete request line: what the session does next. Pure.
 
 use std::ffi::OsStr;
 use std::net::IpAddr;
@@ -39,6 +39,7 @@ pub(super) fn answer<S: ReadStore>(
 ) -> Phase<S::File> {
     let request = match Request::parse(line.line()) {
         Ok(request) => request,
+        // A classic client cannot be told why, and a 1.1 server closes without a word.
         Err(bad) if asks_for_v2(line.line()) => {
             let text = bad.to_string();
             return refusal(&text, Ending::BadRequest(bad), cx.now.mono);
@@ -75,6 +76,7 @@ impl Searching {
         peer: IpAddr,
         cx: &mut Context<'_, S>,
     ) -> Option<Phase<S::File>> {
+        // It was parsed before; a request borrows from its line and cannot be kept beside it.
         let request = match Request::parse(self.line.line()) {
             Ok(request) => request,
             Err(bad) => return Some(Phase::Ended(Ending::BadRequest(bad))),
@@ -84,6 +86,7 @@ impl Searching {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
+            // The walk begins in the next part: this one has only looked at the live name.
             self.search = Some(Search::new(Occasion::Request, &query));
             self.tries += 1;
             return None;
@@ -125,12 +128,15 @@ fn find<S: ReadStore>(
         ))));
     };
     if v2.op == Op::Stream {
+        // Version 2 asks for nothing that was seen before: what the client proves and the files
+        // decide.
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
         let stream =
             V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {
+        // To an `op` that is ERROR 6, and not 3: there may well be a live file.
         Refusal::Missing => Ending::Gone,
         other => Ending::Refused(other),
     })?;

@@ -119,6 +119,7 @@ impl Dialogue {
     /// Answers a command; `None` is an identifier that was none.
     fn answer(&mut self, command: Command, asked: Option<Oid>, now: Wall, dir: &mut dyn StatusDir) {
         let found = match command {
+            // The value is on its way in a line of its own, which must not be taken for a command.
             Command::Set => return self.say(Phase::Deaf, "not-writable"),
             Command::Get => asked.and_then(|asked| self.instance(asked)),
             Command::GetNext => asked.and_then(|asked| self.instance_after(&asked, dir)),

@@ -1,4 +1,4 @@
-//! The helper's outside: standard input and output, the real directory, the clock, and silence.
+//! The shell of the helper: standard input and output, the real directory, the clock, and silence.
 //!
 //! The agent reads standard error through the same pipe as standard output, so a single byte there is taken for an
 //! answer. From its first moment on [`run`] therefore says nothing at all but answers, not even in a panic; only the
@@ -50,6 +50,7 @@ pub fn run(options: &Options) -> i32 {
     });
     match ended {
         Ok(()) => 0,
+        // The agent has gone; that is how the helper is told to end.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
         Err(_) => 1,
     }
@@ -76,6 +77,7 @@ fn converse(
         if len == 0 {
             return Ok(());
         }
+        // After the wait: hours may have passed since the request before.
         let now = wall(SystemTime::now());
         let mut bytes = buf.get(..len).unwrap_or_default();
         while !bytes.is_empty() {
@@ -124,6 +126,7 @@ impl RealDir<'_> {
 
     /// Opens a file of `address` under another of its names: an IPv6 address has many, an IPv4 address only one.
     fn open_other_spelling(&self, address: IpAddr) -> io::Result<File> {
+        // Whoever writes the files spells an address as he likes: `::1` is also `0:0:0:0:0:0:0:1`.
         let mut files = self.files().filter(|_| address.is_ipv6());
         match files.find(|&(other, _)| other == address) {
             Some((_, entry)) => open(&entry.path()),

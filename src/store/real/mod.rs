@@ -1,4 +1,4 @@
-//! The real file system behind the two traits.
+//! The real file system, behind the two traits.
 
 use std::cell::RefCell;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -23,6 +23,7 @@ impl RealRead {
     /// The file system as it is, and this machine's boot.
     pub fn new() -> RealRead {
         let boot =
+            // README, "Negotiation": `b` is the CRC-32 of the 36 characters.
             crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
         RealRead { boot }
     }
@@ -170,6 +171,7 @@ impl WriteStore for RealWrite {
     type File = WriteFile;
 
     fn open_append(&mut self, path: &Path) -> io::Result<Option<WriteFile>> {
+        // Opening and closing it once more would give up the lock of the source that has it.
         self.locked.refuse(path)?;
         let file = files::careful(OpenOptions::new().read(true).append(true)).open(path);
         let file = absent_is_none(file.and_then(regular_only))?;
@@ -248,6 +250,7 @@ impl WriteStore for RealWrite {
     }
 
     fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        // Thousands of copies share a few file systems: one sync serves them all.
         let device = fs::metadata(dir)?.dev();
         if let Some(result) = self.synced(device) {
             return result;

@@ -1,4 +1,5 @@
-//! Version 2's frames: everything a server sends after its answer line. See the README, "Protocol, version 2".
+//! The frames of version 2: everything a server sends after its answer line. See the README,
+//! "Frames".
 //!
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
@@ -264,6 +265,7 @@ impl<'a> Frame<'a> {
             }
             Frame::Error { code, text } => {
                 put(&[code.number()]);
+                // A text for a person may as well lack its end.
                 put(text.get(..SMALL_MAX - 1).unwrap_or(text));
                 kind::ERROR
             }
@@ -349,6 +351,7 @@ impl<'a> Fields<'a> {
 
     fn inode(&mut self) -> Result<Inode, BadFrame> {
         match self.u64()? {
+            // It would stand for "no generation" in the pointer of the client.
             0 => Err(BadFrame::Field),
             number => Ok(Inode(number)),
         }
@@ -385,6 +388,7 @@ impl<'a> Fields<'a> {
     fn next(mut self) -> Result<Frame<'a>, BadFrame> {
         let inode = self.inode()?;
         let mtime_ns = self.u64()?;
+        // Anything else behind the fields is left, and then the length is wrong.
         let after_gap = self.0 == [1];
         if after_gap {
             self.0 = &[];

@@ -1,4 +1,5 @@
-//! Which file answers a classic request: the live one, or one of the rotated ones, and from where. Pure.
+//! The decision on a classic request: the live file or one of the rotated ones, and from where.
+//! Pure.
 
 use super::findings::Candidates;
 use super::order::Age;
@@ -13,7 +14,7 @@ use crate::wire::reply::{Mark, Reply};
 use crate::wire::request::Request;
 
 impl<S: ReadStore> Query<'_, S> {
-    /// Answers a classic request. See the table in the README's section on the protocol.
+    /// Answers a classic request, as the table in the README's section "Answer" has it.
     pub fn choose(
         &self,
         request: &Request<'_>,
@@ -30,6 +31,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
         match live {
             Some((file, stat)) if stat.id.inode == asked => {
+                // A file that was truncated and has grown beyond the client's offset looks as if
+                // nothing had happened; only the memory of it tells.
                 let dropped =
                     sightings.take_truncation(self.peer, self.index, asked, request.offset);
                 Ok(same_inode(file, stat, request, dropped))
@@ -50,6 +53,7 @@ impl<S: ReadStore> Query<'_, S> {
         let held = rotated
             .iter()
             .find(|c| c.age.inode == asked && request.offset <= c.size);
+        // The client's own file is sent on while it may grow: it has more, or is not complete yet.
         if held.is_some()
             && !sightings.is_left_behind(self.index, asked, request.offset)
             && let Some((file, stat)) = self.open_rotated(asked)?
@@ -67,6 +71,7 @@ impl<S: ReadStore> Query<'_, S> {
                 then: None,
             });
         }
+        // The client has all of its generation, or it is gone: the next one.
         let (mark, newer_than) = match held {
             Some(held) => (Mark::Found, Some(held.age)),
             None => {
@@ -74,6 +79,7 @@ impl<S: ReadStore> Query<'_, S> {
                     true => Mark::Found,
                     false => Mark::Lost,
                 };
+                // Without knowing when it was written, no rotated file can be said to be newer.
                 let last_written = sightings.last_written(self.index, asked);
                 (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
             }

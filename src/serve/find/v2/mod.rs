@@ -1,7 +1,8 @@
-//! Which file is the generation that a client of version 2 holds, and which comes after it. Pure.
+//! The decision on a request of version 2: which file holds the generation that the client has, and
+//! which comes after it. Pure.
 //!
-//! The inode is where the search begins; what the client proves of its copy decides. See the README, "Protocol,
-//! version 2".
+//! The inode is where the search begins; what the client proves of its copy decides. The steps in
+//! the comments are those of the README, "How the server decides".
 
 use super::findings::{Candidate, Candidates, Question, are_numbered};
 use super::fingerprint::Sent;
@@ -55,8 +56,8 @@ pub struct Left {
 }
 
 impl Left {
-    /// Its place among the rotated files, or behind all that was written before it. Unless names tell, nothing that is
-    /// older than it counts as newer because a clock was set back.
+    /// Its place among the rotated files, or behind all that was written before it. Unless names
+    /// tell, nothing that is older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
         let found = rotated.iter().find(|c| c.age.inode == self.inode);
         let is_counted = are_numbered(rotated);
@@ -97,8 +98,8 @@ impl Held<'_> {
             .is_some_and(|floor| rotated.age > floor && !rotated.is_at_floor(floor.mtime_ns()))
     }
 
-    /// Whether no generation after the client's has been deleted to make room: one older than that is still there, or
-    /// there never was one.
+    /// Whether no generation after the client's has been deleted to make room: one older than that
+    /// is still there, or there never was one.
     fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
         self.floor
             .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.age <= floor))
@@ -115,6 +116,7 @@ impl<S: ReadStore> Query<'_, S> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
+        // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
             let oldest = self.find_generation(rotated, live.as_ref(), &|_| v2.history)?;
             return match (oldest, live) {
@@ -129,15 +131,18 @@ impl<S: ReadStore> Query<'_, S> {
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
         };
+        // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
                 return Ok(self.go_on(file, stat, &held, None, rotated));
             }
+            // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => return Ok(self.lose(file, stat, rotated)),
-            // Nor is it known which of the newer ones came first.
+            // Step 3, "but step 8 at once": neither is it known which of the newer ones came first.
             Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
             Err(live) => live,
         };
+        // Steps 6 and 7, then 8 and 9.
         match self.offer_prefix(asked, &held, v2, live.as_ref(), rotated)? {
             Some(choice) => Ok(choice),
             None => self.lose_held(asked, &held, live, rotated),
@@ -164,7 +169,8 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let place = place_of(&stat, rotated);
         let floor_ns = match place {
-            // What is newer than the generation being left is a copy of this one, and not older than it.
+            // What is newer than the generation being left is a copy of this one, and not older
+            // than it.
             Place::Live => after.mtime_ns(),
             Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
         };
@@ -178,8 +184,8 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// The rotated generation that comes right after that in the file `own`, which began after `floor_ns`, if that is
-    /// rotated and not the newest.
+    /// The rotated generation that comes right after that in the file `own`, which began after
+    /// `floor_ns`, if that is rotated and not the newest.
     pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
@@ -191,9 +197,9 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(found.map(|(_, stat)| stat.id.inode))
     }
 
-    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is one: of what was written
-    /// and truncated before anybody looked. `before` is the file of the generation before, to which its writer may have
-    /// come back.
+    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is
+    /// one: of what was written and truncated before anybody looked. `before` is the file of the
+    /// generation before, to which its writer may have come back.
     pub fn first_copy(
         &self,
         own: Stat,
@@ -209,7 +215,8 @@ impl<S: ReadStore> Query<'_, S> {
         let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
             Some(own) => Some(own.age),
             None if is_live => None,
-            // It has no name any more. What was written later is in other files because that is where it belongs.
+            // It has no name any more. What was written later is in other files because that is
+            // where it belongs.
             None => Some(Age::floor(own.mtime_ns)),
         };
         let may = |c: &Candidate| {
@@ -224,12 +231,13 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The copy that was made of a generation before it was truncated.
     ///
-    /// A copy at least as long as what was sent must have the same end there. A shorter one lacks what was written
-    /// while it was made: it must have the same start. Content that repeats itself is told apart by its time. `own` is
-    /// the file that was truncated.
+    /// A copy at least as long as what was sent must have the same end there. A shorter one lacks
+    /// what was written while it was made: it must have the same start. Content that repeats itself
+    /// is told apart by its time. `own` is the file that was truncated.
     pub fn copy_of(&self, sent: &Sent<'_>, own: Inode) -> Result<Option<CopyOf<S::File>>, Refusal> {
         let rotated = self.candidates(self.live_inode())?;
-        // A clock that was set back since must not hide the copy, nor may a truncation that came long after it.
+        // A clock that was set back since must not hide the copy, nor may a truncation that came
+        // long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
         let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
         let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
@@ -239,9 +247,10 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Finds the file that holds what the client proves.
     ///
-    /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was made, and a new file
-    /// may have it. But the client's generation is the first that was written since it began, so of the files that have
-    /// what the client proves, the oldest of that time is it.
+    /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was
+    /// made, and a new file may have it. But the client's generation is the first that was written
+    /// since it began, so of the files that have what the client proves, the oldest of that time is
+    /// it.
     pub(super) fn find_whole(
         &self,
         asked: Inode,
@@ -257,9 +266,12 @@ impl<S: ReadStore> Query<'_, S> {
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
+        // Step 1 without a proof, step 3 with one: the same search, up to the file with this inode
+        // if that is rotated.
         if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
-            // Where nothing is held, nothing is proved, but what comes first is known. While nothing is written to the
-            // client's file and nobody rotates it, its writer may still write to the one before.
+            // Where nothing is held, nothing is proved, but what comes first is known. While
+            // nothing is written to the client's file and nobody rotates it, its writer may still
+            // write to the one before.
             let has_moved_on = live.as_ref().is_some_and(|(_, stat)| stat.size > 0)
                 || rotated.iter().filter(|c| held.is_newer(c)).count() > 1;
             let is_over = |file: &S::File| {
@@ -278,12 +290,15 @@ impl<S: ReadStore> Query<'_, S> {
                 return Ok(Ok((file, stat)));
             }
         }
+        // Step 2.
         if own.is_some()
             && let Some((file, stat)) = self.open_rotated(asked)?
             && fits(&file, &stat)
         {
             return Ok(Ok((file, stat)));
         }
+        // Step 4. What is short is taken for the live file's only where the inode says so too: many
+        // logs begin with the same few bytes.
         let live = match live {
             Some((file, stat)) if (is_strong || stat.id.inode == asked) && fits(&file, &stat) => {
                 return Ok(Ok((file, stat)));
@@ -294,13 +309,15 @@ impl<S: ReadStore> Query<'_, S> {
         if !is_strong {
             return Ok(Err(live));
         }
+        // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
         let older = self.find_rotated(Question::Whole, rotated, &may, &fits)?;
         Ok(older.ok_or(live))
     }
 
-    /// Whether a file that has what the client holds is the client's, and not a later one: it has the inode, or none was
-    /// deleted, or the client holds much, or what no other file begins with. Logs may all begin with the same line.
+    /// Whether a file that has what the client holds is the client's, and not a later one: it has
+    /// the inode, or none was deleted, or the client holds much, or what no other file begins with.
+    /// Logs may all begin with the same line.
     fn is_sure(
         &self,
         found: &Stat,
@@ -336,7 +353,8 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(!is_live && other.is_none())
     }
 
-    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is none of its own.
+    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is
+    /// none of its own.
     fn find_generation(
         &self,
         rotated: &Candidates,
@@ -348,8 +366,8 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what is in them, which is
-    /// what the question is about.
+    /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what
+    /// is in them, which is what the question is about.
     fn find_rotated(
         &self,
         question: Question,
@@ -375,8 +393,8 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(None)
     }
 
-    /// Finds a file that may be the start of what the client holds: a rotated one that was cut short while it was
-    /// copied, or the live one of a machine that lost its last writes.
+    /// Finds a file that may be the start of what the client holds: a rotated one that was cut
+    /// short while it was copied, or the live one of a machine that lost its last writes.
     fn offer_prefix(
         &self,
         asked: Inode,
@@ -387,6 +405,8 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
+        // Step 6. A machine that was started again may have forgotten writes that it had already
+        // sent.
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
         let left =
             live.filter(|_| other_boot)
@@ -404,6 +424,8 @@ impl<S: ReadStore> Query<'_, S> {
         if v2.no_prefix {
             return Ok(None);
         }
+        // Step 7. What `cp` had missed when the log was truncated is missing in such a copy for
+        // ever.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
         let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
@@ -414,8 +436,9 @@ impl<S: ReadStore> Query<'_, S> {
         self.all_was_read().map(|()| choice)
     }
 
-    /// The last block of what the client holds before which the file is the same, as far as that is proved; `None` if
-    /// that is less than half: a log that begins anew with every start of the machine often begins alike.
+    /// The last block of what the client holds before which the file is the same, as far as that is
+    /// proved; `None` if that is less than half: a log that begins anew with every start of the
+    /// machine often begins alike.
     fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
         let mut blocks = held.proof.clone();
         blocks.sort_unstable_by_key(|block| block.end());
@@ -441,7 +464,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// The client's own generation, from where it stands, or from where a `prefix` of what it holds ends.
+    /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
+    /// ends.
     fn go_on(
         &self,
         file: S::File,
@@ -462,8 +486,8 @@ impl<S: ReadStore> Query<'_, S> {
         choice
     }
 
-    /// Another generation in place of the client's, which is nowhere, be it that its file was truncated or deleted. What
-    /// it got after the client's last byte, nobody has.
+    /// Another generation in place of the client's, which is nowhere, be it that its file was
+    /// truncated or deleted. What it got after the client's last byte, nobody has.
     fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
         let mut choice = self.begin(file, stat, rotated);
         choice.reply.mark = Mark::Lost;
@@ -481,15 +505,18 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
+        // Step 8: what is left that was written later.
         let is_newer = |c: &Candidate| held.is_newer(c);
         if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
             return Ok(self.lose(file, stat, rotated));
         }
-        // Of a clock that was set back no file tells that it is newer. What is left of the client's own is where to begin.
+        // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
+        // is left of the client's own is where to begin.
         let is_own = |c: &Candidate| c.age.inode == asked;
         if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
             return Ok(self.lose(file, stat, rotated));
         }
+        // Step 9.
         let (file, stat) = live.ok_or(Refusal::Missing)?;
         Ok(self.lose(file, stat, rotated))
     }

@@ -1,4 +1,4 @@
-//! What is remembered of the bytes that were sent, to know them again. Pure.
+//! The fingerprint of what was sent: its first and last bytes, to know it again. Pure.
 
 use std::io;
 
@@ -26,6 +26,7 @@ impl Fingerprint {
         file: &S::File,
         offset: u64,
     ) -> io::Result<Fingerprint> {
+        // The client came back: what it got over another connection is read from the file.
         let mut buf = [0; HEAD_LEN];
         let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
         let read = store.read_at(file, &mut buf[..head_len], 0)?;
@@ -41,6 +42,7 @@ impl Fingerprint {
 
     /// So many more bytes follow those that are remembered.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
+        // The start takes what it has room for and stays; the end moves on.
         let room = (GUARD_LEN - self.start.len()).min(bytes.len());
         let _ = self.start.extend_from_slice(&bytes[..room]);
         let room = (HEAD_LEN - usize::from(self.head_len)).min(bytes.len());
@@ -56,6 +58,14 @@ impl Fingerprint {
     /// Whether nothing was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.guard.is_empty()
+    }
+
+    /// Whether all that is remembered can have been sent with the first `offset` bytes. It is less
+    /// than that where the file was truncated while it was read.
+    pub(super) fn is_within(&self, offset: u64) -> bool {
+        let (start_len, guard_len) = (self.start.len(), self.guard.len());
+        let is_one_start = start_len == GUARD_LEN.min(usize::from(self.head_len));
+        is_one_start && u64::from(self.head_len) <= offset && guard_len as u64 <= offset
     }
 
     /// Whether a file still has before `offset` what was sent last.

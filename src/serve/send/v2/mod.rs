@@ -1,9 +1,12 @@
-//! A session of version 2: generation after generation as frames, each closed with its digest. Pure.
+//! The stream of version 2: generation after generation as frames, each closed with its digest.
+//! Pure.
 //!
 //! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
 //! file has changed in between, the client notices and comes back.
 
 mod fingerprint;
+mod invariants;
+mod open_frame;
 mod successor;
 mod truncation;
 
@@ -11,13 +14,14 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::fingerprint::Fingerprint;
+use self::open_frame::{FRAME_START_LEN, OpenFrame};
 use super::context::Context;
 use super::digest::Digest;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
 use crate::ids::Inode;
-use crate::limits::{DIGESTED_AT_ONCE_LEN, REPLY_MAX_LEN};
+use crate::limits::REPLY_MAX_LEN;
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::{Choice, Query};
@@ -26,9 +30,7 @@ use crate::serve::find::scan::Search;
 use crate::serve::find::v2::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
-use crate::wire::frame::{
-    self, DATA_MAX, DATA_OFFSET_LEN, End, Frame, HEADER_LEN, Next, Reason, kind,
-};
+use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason};
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -62,26 +64,12 @@ pub struct V2Stream<F> {
     sound_size: u64,
     /// Some of it went before it could be sent, and the next NEXT has to tell.
     has_gap: bool,
-    /// What has to be known about other files before this one can go on.
+    /// The search for what has to be known about other files before this one can go on.
     search: Option<Box<Search>>,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     keepalive: KeepAlive,
 }
-
-/// A DATA frame on its way.
-struct OpenFrame {
-    /// Bytes of the file in it.
-    len: usize,
-    /// Bytes of the whole frame that the client has taken.
-    taken: usize,
-    crc: u32,
-    /// Where the client has taken a part of it: what the mark and the digest are once it has the rest.
-    after: Option<Box<(Fingerprint, Digest)>>,
-}
-
-/// Bytes of a DATA frame before those of the file.
-const FRAME_START_LEN: usize = HEADER_LEN + DATA_OFFSET_LEN;
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -109,6 +97,8 @@ impl<F> V2Stream<F> {
             then,
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
+        // What was sent over another connection is remembered from the file, as if it had been sent
+        // over this one.
         let fingerprint = Fingerprint::of(store, &file, offset)?;
         let mut stream = V2Stream {
             index,
@@ -132,9 +122,11 @@ impl<F> V2Stream<F> {
             proved: None,
             keepalive: KeepAlive::new(now.mono),
         };
+        // README, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
         }
+        stream.check_invariants();
         Ok(stream)
     }
 
@@ -144,8 +136,8 @@ impl<F> V2Stream<F> {
     }
 
     /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
-    pub fn set_watched(&mut self, client_inode: bool) {
-        self.follow.set_watched(client_inode);
+    pub fn set_watched(&mut self, is_watched: bool) {
+        self.follow.set_watched(is_watched);
     }
 
     /// The configured log has another number now.
@@ -157,13 +149,16 @@ impl<F> V2Stream<F> {
         }
     }
 
-    /// Looks at the file and at its name and draws the consequences.
+    /// A look at the file and at its name. It tells END and NEXT where the generation is over, and
+    /// begins the searches that this takes.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         let sent = !self.has_output();
+        // What was found rewritten while a frame was made need not be found again, and the file may
+        // have its old size.
         let look = match std::mem::take(&mut self.rewritten) {
             true => {
                 self.follow.looked(cx.now.mono);
@@ -172,7 +167,10 @@ impl<F> V2Stream<F> {
             false => self.follow.look(query.entry, sent, cx),
         };
         let turn = match look {
+            // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
+            // A file that was emptied and written anew to its old length looks the same; only its
+            // last write is another.
             Look::Same if sent && self.is_written_over(Occasion::Emptied, query) => {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
@@ -250,6 +248,7 @@ impl<F> V2Stream<F> {
         if let Some(search) = self.search.take() {
             return self.search_on(search, cx, query);
         }
+        // The digest of the last generation, then that of this one: the client waits for the first.
         if let Some(late) = &mut self.late
             && late
                 .digest
@@ -259,9 +258,11 @@ impl<F> V2Stream<F> {
             // Without the bytes there is no digest; the client has been told END and waits for nothing.
             self.late = None;
         }
+        // It may be ready already, and have waited for a frame to be over.
         self.tell_late_digest();
         if self.is_digest_behind() {
             let (file, size) = (self.follow.file(), self.follow.offset());
+            // Where the file cannot be read now, the rest waits for the end of the generation.
             self.digest_waits = self.digest.advance(cx.store, file, size, buf).is_err();
         }
         Continue(())
@@ -289,12 +290,16 @@ impl<F> V2Stream<F> {
             // Nobody has seen anything of it, and the file may have changed since.
             self.open = None;
         }
+        // Nothing to send; or what there is may be of another generation, which a look or a search
+        // will tell.
         let is_waiting = || self.is_searching_on(|present| matches!(present, Occasion::Begun(_)));
         if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
         // The first frame has what was proved to come first.
         let begun = self.proved.filter(|_| self.fingerprint.is_empty());
+        // An open frame is made again exactly as it was. A new one has what there is, and no more
+        // than fits beside the answer line.
         let wanted = match &self.open {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
@@ -315,6 +320,8 @@ impl<F> V2Stream<F> {
             return Ok(head_len);
         }
         if self.open.is_none() {
+            // The bytes are in the buffer, so what is checked now was true when they were read. The
+            // other way round, the file could be truncated and grow again in between.
             match self.is_continuation(&body[..read], query)? {
                 Some(true) => {}
                 Some(false) => {
@@ -338,77 +345,11 @@ impl<F> V2Stream<F> {
         let from_head = len.min(self.head.len());
         self.head.drain(..from_head);
         self.head.shrink_to_fit();
+        // The head went out in front of the frame, in the same output.
         if len > from_head {
             self.consume_frame(&output[from_head..], len - from_head);
         }
         self.tell_late_digest();
-    }
-
-    /// The socket took `len` more bytes of the open frame, the first of `output`.
-    fn consume_frame(&mut self, output: &[u8], len: usize) {
-        let Some(mut open) = self.open.take() else {
-            return;
-        };
-        open.taken += len;
-        let is_whole = open.taken >= FRAME_START_LEN + open.len;
-        // Until a part of it is taken, all of it stands in the output.
-        let body = output
-            .get(FRAME_START_LEN..FRAME_START_LEN + open.len)
-            .unwrap_or_default();
-        match open.after.take() {
-            Some(after) if is_whole => (self.fingerprint, self.digest) = *after,
-            Some(after) => open.after = Some(after),
-            None if is_whole => self.pass(body),
-            None => {
-                let (fingerprint, digest) = (self.fingerprint.clone(), self.digest.clone());
-                self.pass(body);
-                let fingerprint = std::mem::replace(&mut self.fingerprint, fingerprint);
-                let digest = std::mem::replace(&mut self.digest, digest);
-                open.after = Some(Box::new((fingerprint, digest)));
-            }
-        }
-        match is_whole {
-            true => self.follow.advance(open.len as u64),
-            false => self.open = Some(open),
-        }
-    }
-
-    /// Bytes at the offset are sent.
-    fn pass(&mut self, body: &[u8]) {
-        self.fingerprint.extend(body);
-        if self.follow.ahead() <= DIGESTED_AT_ONCE_LEN {
-            self.digest.note(self.follow.offset(), body);
-        }
-    }
-
-    /// Completes a frame whose file bytes stand in place, and moves what the client lacks of it to the front.
-    fn make_frame(&mut self, whole: &mut [u8], len: usize) -> usize {
-        let offset = self.follow.offset();
-        whole[HEADER_LEN..FRAME_START_LEN].copy_from_slice(&offset.to_be_bytes());
-        frame::seal(kind::DATA, whole);
-        let crc = u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]);
-        match &self.open {
-            None => {
-                self.open = Some(OpenFrame {
-                    len,
-                    taken: 0,
-                    crc,
-                    after: None,
-                });
-                whole.len()
-            }
-            Some(open) => {
-                if open.crc != crc {
-                    // The rest of the frame is gone. The client takes back what it has of it.
-                    self.rewritten = true;
-                    self.follow.look_soon();
-                    return 0;
-                }
-                let taken = open.taken.min(whole.len());
-                whole.copy_within(taken.., 0);
-                whole.len() - taken
-            }
-        }
     }
 
     /// The generation is complete and all of it was sent.
@@ -473,7 +414,9 @@ impl<F> V2Stream<F> {
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
         let size = self.follow.offset();
+        // END has the digest if it went along with the bytes, else DIGEST follows.
         let md5 = self.digest.finished(size);
+        // More was seen than could be sent: the client needs the size to record what is missing.
         if self.sound_size > size {
             self.has_gap = true;
             self.say(Frame::Alive {
@@ -511,10 +454,13 @@ impl<F> V2Stream<F> {
         self.sound_ns = stat.mtime_ns;
         self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
+        // The file before stays open only while its digest is computed. Its inode is kept, because
+        // a late writer makes that file look like a copy of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         self.digest_waits = false;
+        // DIGEST names the generation as NEXT or the answer did, even if its end came from a copy.
         let client_inode = std::mem::replace(&mut self.client_inode, self.follow.inode());
         if late {
             let size = before.offset();
@@ -539,6 +485,7 @@ impl<F> V2Stream<F> {
         else {
             return;
         };
+        // A small frame must not come into the middle of another one.
         let is_between = self.open.as_ref().is_none_or(|open| open.taken == 0);
         if is_between
             && self.head.is_empty()

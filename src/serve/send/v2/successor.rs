@@ -1,4 +1,5 @@
-//! What has to be searched for before a chain can go on: see [`crate::serve::find::scan`]. Pure.
+//! The searches that a stream waits for: which bytes come first in a generation, and which file
+//! comes next. See [`crate::serve::find::scan`]. Pure.
 
 use std::io;
 use std::ops::ControlFlow::{self, Continue};
@@ -25,6 +26,8 @@ impl<F> V2Stream<F> {
         question: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let search = match query.findings {
+            // Within `search_on`: something was found. Only for another occasion, or where names
+            // have changed since, the search begins anew.
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
@@ -32,6 +35,7 @@ impl<F> V2Stream<F> {
                 }
                 answer => return answer,
             },
+            // The look came again for another reason while the search is under way.
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
             _ => Search::new(occasion, query),
         };
@@ -47,10 +51,13 @@ impl<F> V2Stream<F> {
         bytes: &[u8],
         query: &Query<'_, S>,
     ) -> io::Result<Option<bool>> {
+        // What was sent before is still there, directly before these bytes.
         if !self.fingerprint.is_empty() {
             return self.is_sound(query.store).map(Some);
         }
         let start = &bytes[..bytes.len().min(GUARD_LEN)];
+        // The bytes were read before this; if the file still begins with them, they belong to what
+        // is there now.
         if !is_there(query.store, self.follow.file(), start, 0)? {
             return Ok(Some(false));
         }
@@ -58,6 +65,7 @@ impl<F> V2Stream<F> {
             len: bytes.len(),
             crc: Crc32::new().update(bytes).finish(),
         };
+        // The search began after these very bytes had been read and found none before them.
         if self.proved == Some(begun) {
             self.sound_size = self.follow.stat().size;
             return Ok(Some(true));
@@ -73,10 +81,12 @@ impl<F> V2Stream<F> {
         occasion: Occasion,
         query: &Query<'_, S>,
     ) -> bool {
+        // Not written to; or longer, and then the check before the next bytes tells.
         if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
             return false;
         }
         let is_same = match self.follow.offset() {
+            // Of nothing there is no fingerprint: only a copy tells that there was something.
             0 => {
                 let copy = self.first_copy(occasion, query);
                 copy.map(|copy| copy.is_none()).ok()
@@ -92,6 +102,7 @@ impl<F> V2Stream<F> {
         occasion: Occasion,
         query: &Query<'_, S>,
     ) -> Result<Option<CopyOf<F>>, Refusal> {
+        // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
         let (before, floor_ns) = (self.before, self.floor_ns);
@@ -136,6 +147,8 @@ impl<F> V2Stream<F> {
                 return Continue(());
             }
             Err(refusal) => {
+                // It is not known whether these bytes come first, so they must not be sent; with
+                // the next look the question is put again.
                 self.rewritten |= matches!(occasion, Occasion::Begun(_));
                 return self.wait_or_end(refusal, !self.rewritten);
             }
@@ -148,6 +161,7 @@ impl<F> V2Stream<F> {
             Occasion::Begun(begun) => self.prove(begun, &query),
             _ => self.look(cx, &query),
         };
+        // Only some of the files were judged in this part; what was found out about them is kept.
         if findings.is_paused() && self.search.is_none() {
             self.search = Some(search);
         }
@@ -163,6 +177,7 @@ impl<F> V2Stream<F> {
     ) -> ControlFlow<Ending> {
         match self.first_copy(Occasion::Begun(begun), query) {
             Ok(None) => self.proved = Some(begun),
+            // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}
             Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),
             Ok(Some(_)) | Err(_) => {

@@ -1,4 +1,4 @@
-//! What a session makes of a file that no longer holds what was sent of it. Pure.
+//! Truncation: how a stream leaves a file that no longer holds what was sent of it. Pure.
 
 use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -42,8 +42,11 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         if self.open.as_ref().is_some_and(|open| open.taken > 0) {
+            // A part of a frame is on its way and the rest is gone. The client takes it back and
+            // asks anew.
             return Break(Ending::Truncated);
         }
+        // A frame that the client has seen nothing of is as if it had never been.
         self.open = None;
         self.proved = None;
         if self.follow.offset() == 0 {
@@ -54,6 +57,8 @@ impl<F> V2Stream<F> {
         let sent = fingerprint.sent(offset, self.no_copy_until_ns(cx.now.wall));
         let ask = || query.copy_of(&sent, own);
         match self.ask(Occasion::Truncated, query, ask) {
+            // `copytruncate`: what was written between our last byte and the cut is in the copy, if
+            // anywhere.
             Ok(Some(copy)) if copy.stat.size >= offset => {
                 self.follow_copy(copy, offset, cx);
                 Continue(())
@@ -88,6 +93,8 @@ impl<F> V2Stream<F> {
             false => Reason::Rewritten,
         };
         let copy = copy.map(|copy| (copy.stat.id.inode, copy.stat.mtime_ns));
+        // The copy stands for the generation among the rotated files; without one, all that is
+        // known of its place there is when it was last seen whole.
         let (inode, mtime_ns) = copy.unwrap_or((Inode::NONE, self.sound_ns));
         let left = Left {
             inode,
@@ -108,6 +115,8 @@ impl<F> V2Stream<F> {
     ) -> ControlFlow<Ending> {
         match self.first_copy(Occasion::Truncated, query) {
             Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
+            // Bytes were seen and are gone before any was sent: the client is told END of an empty
+            // generation with the size that was seen, which it reports as a loss.
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
                 return self.close_truncated(None, cx, query);
             }
@@ -130,6 +139,7 @@ impl<F> V2Stream<F> {
         // The file that was copied has the next generation.
         self.then = Some(self.follow.inode());
         self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
+        // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);
     }
