@@ -8,6 +8,7 @@ use fetchlogs::limits;
 use fetchlogs::wire::{frame, proof};
 
 const README: &str = include_str!("../README.md");
+const SOURCES: &str = include_str!("../src/README.md");
 
 /// What tells a row of the table of situations from other lines.
 const COLUMNS: usize = 5;
@@ -22,7 +23,11 @@ fn every_situation_has_tests_and_they_exist() {
         );
     }
     let mut rows = 0;
-    for row in section("## Situations").lines().filter_map(cells).skip(2) {
+    for row in section("## Situations")
+        .lines()
+        .filter_map(row_of_situations)
+        .skip(2)
+    {
         let names: Vec<&str> = in_backquotes(row[COLUMNS - 1]).collect();
         assert!(!names.is_empty(), "no test: {}", row[0]);
         for name in names {
@@ -32,6 +37,37 @@ fn every_situation_has_tests_and_they_exist() {
         rows += 1;
     }
     assert!(rows > 15, "the table of situations was not found");
+}
+
+#[test]
+fn every_place_where_something_is_to_be_changed_exists() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (_, table) = SOURCES.split_once("| to change | look in |").unwrap();
+    let rows = table.lines().take_while(|line| !line.starts_with('#'));
+    let mut count = 0;
+    for row in rows.filter_map(cells).skip(1) {
+        let places: Vec<&str> = in_backquotes(row[1])
+            .filter(|place| place.contains(['/', '.']) || src.join(place).is_dir())
+            .collect();
+        assert!(!places.is_empty(), "no place: {}", row[0]);
+        for place in places {
+            assert!(src.join(place).exists(), "there is no {place}: {}", row[0]);
+            count += 1;
+        }
+    }
+    assert!(count > 30, "the table of places was not found");
+}
+
+#[test]
+fn no_word_has_two_meanings() {
+    let (_, table) = SOURCES.split_once("| word | meaning |").unwrap();
+    let mut words = std::collections::BTreeSet::new();
+    for row in table.lines().filter_map(cells).skip(1) {
+        for word in row[0].split(", ") {
+            assert!(words.insert(word), "{word} stands there twice");
+        }
+    }
+    assert!(words.len() >= 25, "the table of words was not found");
 }
 
 #[test]
@@ -126,10 +162,14 @@ fn section(heading: &str) -> &'static str {
 }
 
 /// The cells of a row of the table of situations.
+fn row_of_situations(line: &str) -> Option<Vec<&str>> {
+    cells(line).filter(|cells| cells.len() == COLUMNS)
+}
+
+/// The cells of a row of any table.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let inner = line.strip_prefix("| ")?.strip_suffix(" |")?;
-    let cells: Vec<&str> = inner.split(" | ").collect();
-    (cells.len() == COLUMNS).then_some(cells)
+    Some(inner.split(" | ").collect())
 }
 
 fn in_backquotes(text: &str) -> impl Iterator<Item = &str> {
