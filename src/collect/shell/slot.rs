@@ -1,6 +1,6 @@
 //! One source together with its connection.
 
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::ops::ControlFlow::{Break, Continue};
 
@@ -15,6 +15,7 @@ use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended, Plain};
 use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
+use crate::sys::error_saying;
 use crate::time::Mono;
 
 /// What a source is handed with every call.
@@ -274,7 +275,7 @@ impl From<Ended> for Closed {
             Ended::ByPeer => Closed::ByServer,
             Ended::NotMade(error) => Closed::NotMade(error),
             Ended::Broken(error) => Closed::Broken(error),
-            Ended::Rejected(why) => Closed::Broken(io::Error::new(io::ErrorKind::InvalidData, why)),
+            Ended::Rejected(why) => Closed::Broken(error_saying(ErrorKind::InvalidData, why)),
         }
     }
 }
