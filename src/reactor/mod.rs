@@ -8,14 +8,17 @@
 //! 2. every deadline that is due ([`pop_due`](deadlines::Deadlines::pop_due)); the collector, whose own disk may have
 //!    held it up, leaves them to the end of the turn;
 //! 3. every signal ([`Reactor::signals`]);
-//! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a [`Slab`](slab::Slab);
+//! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a [`Slab`](slab::Slab), its bytes moved by
+//!    a [`Connection`](connection::Connection), or a new one given by a [`Listener`](listener::Listener);
 //! 5. as many entries of the ready list as it held at the start of this step;
 //! 6. what takes long and can wait, in small parts, for as long as a [`Stopwatch`] allows.
 //!
 //! Readiness is edge-triggered and may be spurious: read or write until `WouldBlock`, or, when a session has had its
 //! share of the turn, put it on the ready list. Files are never ready; their growth is found by deadline.
 
+pub mod connection;
 pub mod deadlines;
+pub mod listener;
 pub mod ready;
 pub mod slab;
 pub mod token;
@@ -51,6 +54,15 @@ pub struct Event {
     pub writable: bool,
     /// The peer closed at least its half, or there is an error. What it sent before can still be read.
     pub closed: bool,
+}
+
+/// Whether something has had its share of the turn and is not through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// There may be more, and no event will tell: it goes on the ready list.
+    More,
+    /// The next event will tell.
+    None,
 }
 
 /// Waits for descriptors, signals and time.

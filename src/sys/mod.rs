@@ -50,7 +50,7 @@ impl fmt::Display for Message {
 impl error::Error for Message {}
 
 /// The error of this kind that says `text`.
-fn error_saying(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
+pub fn error_saying(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
     io::Error::new(kind, Message(text.into()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::cvt;
@@ -76,6 +77,16 @@ pub(crate) fn raise(signal: libc::c_int) {
     cvt(unsafe { libc::raise(signal) }).unwrap();
 }
 
+/// Leaves a socket as little room for what it sends as the system lets it.
+pub(crate) fn limit_room(socket: &impl AsRawFd) {
+    let value: libc::c_int = 1;
+    let value_at = (&raw const value).cast();
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    let (fd, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
+    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that `value` is.
+    cvt(unsafe { libc::setsockopt(fd, level, libc::SO_SNDBUF, value_at, len) }).unwrap();
+}
+
 /// Makes a FIFO.
 pub(crate) fn make_fifo(path: &std::path::Path) {
     use std::os::unix::ffi::OsStrExt;
@@ -91,5 +102,5 @@ pub(crate) fn break_stderr() {
         .open("/dev/full")
         .unwrap();
     // SAFETY: `full` is open, and a child prints nothing meanwhile.
-    cvt(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&full), 2) }).unwrap();
+    cvt(unsafe { libc::dup2(full.as_raw_fd(), 2) }).unwrap();
 }

@@ -2,7 +2,8 @@
 //! barrier after each step serves them all.
 
 use super::Collector;
-use super::slot::{Cx, Rest, Slot};
+use super::slot::{Cx, Slot};
+use crate::reactor::Rest;
 
 /// So many changes cost more syncs one by one than the barriers, which wait for whatever else the disk has to write.
 const TOGETHER_MIN: usize = 4;

@@ -25,7 +25,7 @@ use crate::limits::CHUNK_LEN;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
-use crate::reactor::{self, EVENTS_MAX, Reactor};
+use crate::reactor::{self, EVENTS_MAX, Reactor, Rest};
 use crate::store::config_file;
 use crate::store::real::RealWrite;
 use crate::sys;
@@ -78,7 +78,7 @@ const NAMES: u8 = 1;
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 
 /// What happens to a source. It is called by reference, so that what follows from it is compiled once.
-type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> slot::Rest + 'a;
+type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> Rest + 'a;
 
 impl Collector {
     /// A collector of these sources, which all make their first try in the first turn.
@@ -227,10 +227,7 @@ impl Collector {
         };
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
-        if matches!(
-            (&rest, &work),
-            (slot::Rest::More, _) | (_, slot::Rest::More)
-        ) {
+        if rest == Rest::More || work == Rest::More {
             self.ready.push(index);
         }
         if slot.is_changing() {

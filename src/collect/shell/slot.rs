@@ -1,18 +1,21 @@
-//! One source together with its socket.
+//! One source together with its connection.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::ops::ControlFlow::{Break, Continue};
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
+use mio::Registry;
 
 use super::statuses::Statuses;
 use crate::collect::config::SourceConfig;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::TURN_BYTES_MAX;
+use crate::reactor::Rest;
+use crate::reactor::connection::{Connection, Ended, Plain};
 use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
+use crate::sys::error_saying;
 use crate::time::Mono;
 
 /// What a source is handed with every call.
@@ -25,17 +28,11 @@ pub struct Slot {
     addresses: Option<Vec<SocketAddr>>,
     /// Which of them is used.
     place: usize,
-    socket: Option<Socket>,
-    /// Counts the sockets, so that an event of an old one is not taken for one of the new.
+    connection: Option<Connection>,
+    /// Counts the connections, so that an event of an old one is not taken for one of the new.
     generation: u16,
     server: Option<ServerIndex>,
     reported_error: bool,
-}
-
-/// A connection, or one that is being made.
-struct Socket {
-    stream: TcpStream,
-    connected: bool,
 }
 
 /// What the addresses of a name mean for its source.
@@ -48,14 +45,6 @@ pub enum AddressChange {
     Moved(Vec<SocketAddr>),
 }
 
-/// Whether a slot has had its share of the turn and is not through.
-pub enum Rest {
-    /// There may be more to read.
-    More,
-    /// The next event will tell.
-    None,
-}
-
 impl Slot {
     /// A source that is due at once, or as soon as its addresses are known.
     pub fn new(config: SourceConfig, addresses: Option<Vec<SocketAddr>>, now: Mono) -> Slot {
@@ -65,7 +54,7 @@ impl Slot {
             addresses,
             place: 0,
             source,
-            socket: None,
+            connection: None,
             generation: 0,
             server: None,
             reported_error: true,
@@ -95,9 +84,9 @@ impl Slot {
         self.addresses.as_ref()?.get(self.place).copied()
     }
 
-    /// Closes the socket. Where no connection came about, the next one is tried at the next address.
+    /// Closes the connection. Where none came about, the next one is tried at the next address.
     fn close(&mut self) {
-        if self.socket.take().is_some_and(|socket| !socket.connected) {
+        if self.connection.take().is_some_and(|it| !it.is_made()) {
             self.turn_to_next_address();
         }
     }
@@ -108,7 +97,7 @@ impl Slot {
             .unwrap_or(0);
     }
 
-    /// The generation of the present socket, as its token carries it.
+    /// The generation of the present connection, as its token carries it.
     pub fn generation(&self) -> u16 {
         self.generation
     }
@@ -132,60 +121,57 @@ impl Slot {
         Rest::None
     }
 
-    /// The socket may have been connected, or takes bytes again.
+    /// The connection may have been made, or takes bytes again.
     pub fn handle_writable(&mut self, cx: &mut Cx<'_>) -> Rest {
-        let Some(socket) = &mut self.socket else {
+        if let Some(connection) = &mut self.connection {
+            match connection.handle_writable() {
+                Ok(false) => {}
+                Ok(true) => self.source.handle_connected(cx),
+                Err(ended) => self.source.handle_closed(ended.into(), cx),
+            }
+        }
+        Rest::None
+    }
+
+    /// The connection has bytes, an end or an error.
+    pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
+        let Some(connection) = self.connection.as_mut().filter(|it| it.is_made()) else {
             return Rest::None;
         };
-        if !socket.connected {
-            match connection_made(&socket.stream) {
-                Ok(false) => return Rest::None,
-                Ok(true) => {
-                    socket.connected = true;
-                    self.source.handle_connected(cx);
-                }
-                Err(error) => self.source.handle_closed(Closed::NotMade(error), cx),
-            }
+        if self.source.is_changing() {
+            return Rest::More;
         }
+        let source = &mut self.source;
+        let read = connection.read(buf, TURN_BYTES_MAX, &mut |input| {
+            source.handle_input(input, cx);
+            match source.wants_connection() && !source.is_changing() {
+                true => Continue(()),
+                false => Break(()),
+            }
+        });
+        let rest = read.unwrap_or_else(|ended| {
+            self.source.handle_closed(ended.into(), cx);
+            Rest::None
+        });
+        if self.source.wants_connection() {
+            return rest;
+        }
+        self.connection = None;
         Rest::None
     }
 
-    /// The socket has bytes, an end or an error.
-    pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) -> Rest {
-        let mut taken = 0;
-        while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
-            if taken >= TURN_BYTES_MAX || self.source.is_changing() {
-                return Rest::More;
-            }
-            match socket.stream.read(buf) {
-                Ok(0) => self.source.handle_closed(Closed::ByServer, cx),
-                Ok(len) => {
-                    taken += len;
-                    self.source.handle_input(&mut buf[..len], cx);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.source.handle_closed(Closed::Broken(error), cx),
-            }
-            if !self.source.wants_connection() {
-                self.socket = None;
-            }
-        }
-        Rest::None
-    }
-
-    /// Brings the socket into line with what the source wants: opens, closes, sends.
+    /// Brings the connection into line with what the source wants: opens, closes, sends.
     pub fn settle(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
         if !self.source.wants_connection() {
             self.close();
             return;
         }
-        if self.socket.is_none() {
+        if self.connection.is_none() {
             self.connect(registry, index, cx);
         }
         self.send(cx);
         if !self.source.wants_connection() {
-            self.socket = None;
+            self.connection = None;
         }
     }
 
@@ -200,38 +186,25 @@ impl Slot {
             index,
             generation: self.generation,
         };
-        let stream = TcpStream::connect(address).and_then(|mut stream| {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            registry.register(&mut stream, token.pack(), interest)?;
-            Ok(stream)
-        });
-        match stream {
-            Ok(stream) => {
-                self.socket = Some(Socket {
-                    stream,
-                    connected: false,
-                });
-            }
-            Err(error) => {
+        match Connection::connect(address, Plain, token, registry) {
+            Ok(connection) => self.connection = Some(connection),
+            Err(ended) => {
                 self.turn_to_next_address();
-                self.source.handle_closed(Closed::NotMade(error), cx);
+                self.source.handle_closed(ended.into(), cx);
             }
         }
     }
 
-    /// Sends what the source has to send, as far as the socket takes it.
+    /// Sends what the source has to send, as far as the connection takes it.
     fn send(&mut self, cx: &mut Cx<'_>) {
-        while let Some(socket) = self.socket.as_mut().filter(|socket| socket.connected) {
-            let output = self.source.output();
-            if output.is_empty() {
-                break;
-            }
-            match socket.stream.write(output) {
-                Ok(sent) => self.source.consume_output(sent, cx),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.source.handle_closed(Closed::Broken(error), cx),
-            }
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let sent = connection.send(&mut self.source, Source::output, |source, len| {
+            source.consume_output(len, cx);
+        });
+        if let Err(ended) = sent {
+            self.source.handle_closed(ended.into(), cx);
         }
     }
 
@@ -296,28 +269,41 @@ impl Slot {
     }
 }
 
-/// Whether the connection stands; `false` while that is still open.
-pub(super) fn connection_made(stream: &TcpStream) -> std::io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
+impl From<Ended> for Closed {
+    fn from(ended: Ended) -> Closed {
+        match ended {
+            Ended::ByPeer => Closed::ByServer,
+            Ended::NotMade(error) => Closed::NotMade(error),
+            Ended::Broken(error) => Closed::Broken(error),
+            Ended::Rejected(why) => Closed::Broken(error_saying(ErrorKind::InvalidData, why)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mio::Poll;
+    use mio::net::TcpStream;
+
     use super::*;
     use crate::collect::config::Config;
 
-    /// A socket as it is before, or after, the connection stands.
-    fn socket(connected: bool) -> Option<Socket> {
+    /// A connection as it is before, or after, it stands.
+    fn connection(is_made: bool) -> Option<Connection> {
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        let stream = TcpStream::connect(nobody).unwrap();
-        Some(Socket { stream, connected })
+        if is_made {
+            return Some(Connection::accepted(
+                TcpStream::connect(nobody).unwrap(),
+                Plain,
+            ));
+        }
+        let token = Token {
+            kind: 0,
+            index: 0,
+            generation: 0,
+        };
+        let poll = Poll::new().unwrap();
+        Some(Connection::connect(nobody, Plain, token, poll.registry()).unwrap())
     }
 
     #[test]
@@ -327,14 +313,14 @@ mod tests {
         let mut slot = Slot::new(config, None, Mono::default());
         let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
         slot.addresses = Some(found.to_vec());
-        for (connected, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
-            slot.socket = socket(connected);
+        for (is_made, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
+            slot.connection = connection(is_made);
             slot.close();
             slot.close();
             assert_eq!(slot.address(), Some(found[next]));
         }
         slot.addresses = Some(Vec::new());
-        slot.socket = socket(false);
+        slot.connection = connection(false);
         slot.close();
         assert_eq!(slot.address(), None);
     }

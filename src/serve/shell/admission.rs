@@ -1,6 +1,8 @@
-//! How many clients there are, in all and from each address.
+//! Who may become a client: how many there are, in all and from each address.
 
 use std::net::IpAddr;
+
+use crate::serve::config::Config;
 
 /// The places for clients that are taken.
 #[derive(Default)]
@@ -10,7 +12,32 @@ pub struct ClientCounts {
     by_address: Vec<(IpAddr, usize)>,
 }
 
+/// Why a peer does not become a client.
+#[derive(PartialEq, Eq, Debug)]
+pub enum TurnedAway {
+    /// The configuration does not name it.
+    NotAllowed,
+    /// There are as many clients as there may be.
+    Full,
+    /// From its address there are as many as there may be.
+    FullForAddress,
+}
+
 impl ClientCounts {
+    /// Whether a peer may become a client. `no_room`: not one more can be kept, whatever the configuration allows.
+    pub fn admit(&self, ip: IpAddr, config: &Config, no_room: bool) -> Result<(), TurnedAway> {
+        if !config.hosts.allows(&ip) {
+            return Err(TurnedAway::NotAllowed);
+        }
+        if no_room || self.taken() >= config.max_clients {
+            return Err(TurnedAway::Full);
+        }
+        if self.taken_by(ip) >= config.max_clients_per_ip {
+            return Err(TurnedAway::FullForAddress);
+        }
+        Ok(())
+    }
+
     /// All that are taken.
     pub fn taken(&self) -> usize {
         self.taken
@@ -45,6 +72,17 @@ impl ClientCounts {
     fn place_of(&self, ip: IpAddr) -> Result<usize, usize> {
         self.by_address
             .binary_search_by(|(known, _)| known.cmp(&ip))
+    }
+}
+
+impl TurnedAway {
+    /// The reason, as it is told to the peer and in the server's own log.
+    pub fn why(&self) -> &'static str {
+        match self {
+            TurnedAway::NotAllowed => "is not in %hosts_allow",
+            TurnedAway::Full => "there are $max_clients clients already",
+            TurnedAway::FullForAddress => "has $max_clients_per_ip connections already",
+        }
     }
 }
 

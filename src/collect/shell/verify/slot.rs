@@ -1,16 +1,16 @@
-//! One check together with its socket.
+//! One check together with its connection.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::ControlFlow::{Break, Continue};
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
+use mio::Registry;
 
 use super::{File, PLACE};
-use crate::collect::shell::slot::connection_made;
 use crate::collect::source::Closed;
 use crate::collect::verify::{Check, Context};
 use crate::limits::TURN_BYTES_MAX;
+use crate::reactor::Rest;
+use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::token::Token;
 use crate::store::real::RealRead;
 use crate::time::Mono;
@@ -21,19 +21,13 @@ type Cx<'a> = Context<'a, RealRead>;
 pub struct Slot {
     check: Option<Check<File>>,
     address: Option<SocketAddr>,
-    socket: Option<Socket>,
-    /// Counts the sockets, so that an event of an old one is not taken for one of the new.
+    connection: Option<Connection>,
+    /// Which of the check's connections it is.
+    number: u32,
+    /// Counts the connections, so that an event of an old one is not taken for one of the new.
     generation: u16,
     /// Its share of the turn ended before its input did.
     has_more: bool,
-}
-
-/// A connection, or one that is being made.
-struct Socket {
-    stream: TcpStream,
-    connected: bool,
-    /// Which of the check's connections it is.
-    number: u32,
 }
 
 impl Slot {
@@ -42,7 +36,8 @@ impl Slot {
         Slot {
             check: None,
             address: None,
-            socket: None,
+            connection: None,
+            number: 0,
             generation: 0,
             has_more: false,
         }
@@ -59,7 +54,7 @@ impl Slot {
         self.address
     }
 
-    /// The generation of the present socket, as its token carries it.
+    /// The generation of the present connection, as its token carries it.
     pub fn generation(&self) -> u16 {
         self.generation
     }
@@ -73,8 +68,7 @@ impl Slot {
     /// Gives the check back when it is over.
     pub fn take_finished(&mut self) -> Option<Check<File>> {
         self.check.as_ref()?.verdict()?;
-        self.socket = None;
-        self.has_more = false;
+        self.close();
         self.check.take()
     }
 
@@ -90,45 +84,38 @@ impl Slot {
         }
     }
 
-    /// The socket may have been connected, or takes bytes again.
+    /// The connection may have been made, or takes bytes again.
     pub fn handle_writable(&mut self, cx: &mut Cx<'_>) {
-        let (Some(check), Some(socket)) = (&mut self.check, &mut self.socket) else {
+        let (Some(check), Some(connection)) = (&mut self.check, &mut self.connection) else {
             return;
         };
-        if !socket.connected {
-            match connection_made(&socket.stream) {
-                Ok(false) => {}
-                Ok(true) => {
-                    socket.connected = true;
-                    check.handle_connected(cx.now);
-                }
-                Err(error) => check.handle_closed(Closed::NotMade(error), cx),
-            }
+        match connection.handle_writable() {
+            Ok(false) => {}
+            Ok(true) => check.handle_connected(cx.now),
+            Err(ended) => check.handle_closed(ended.into(), cx),
         }
     }
 
-    /// The socket has bytes, an end or an error.
+    /// The connection has bytes, an end or an error.
     pub fn handle_readable(&mut self, cx: &mut Cx<'_>, buf: &mut [u8]) {
         self.has_more = false;
-        let mut taken = 0;
-        while let (Some(check), Some(socket)) = (&mut self.check, &mut self.socket) {
-            if !socket.connected || check.connection() != Some(socket.number) {
-                return;
+        let (Some(check), Some(connection)) = (&mut self.check, &mut self.connection) else {
+            return;
+        };
+        let number = Some(self.number);
+        if check.connection() != number {
+            return;
+        }
+        let read = connection.read(buf, TURN_BYTES_MAX, &mut |input| {
+            check.handle_input(input, cx);
+            match check.connection() == number {
+                true => Continue(()),
+                false => Break(()),
             }
-            if taken >= TURN_BYTES_MAX {
-                self.has_more = true;
-                return;
-            }
-            match socket.stream.read(buf) {
-                Ok(0) => check.handle_closed(Closed::ByServer, cx),
-                Ok(len) => {
-                    taken += len;
-                    check.handle_input(&buf[..len], cx);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => check.handle_closed(Closed::Broken(error), cx),
-            }
+        });
+        match read {
+            Ok(rest) => self.has_more = rest == Rest::More && check.connection() == number,
+            Err(ended) => check.handle_closed(ended.into(), cx),
         }
     }
 
@@ -148,71 +135,60 @@ impl Slot {
         }
     }
 
-    /// Brings the socket into line with what the check wants: opens, closes, sends.
+    /// Brings the connection into line with what the check wants: opens, closes, sends.
     pub fn settle(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
-        while let Some(check) = &mut self.check {
-            let wanted = check.connection();
-            if self.socket.as_ref().map(|socket| socket.number) == wanted {
+        while let Some(wanted) = self.check.as_ref().map(Check::connection) {
+            let present = self.connection.as_ref().map(|_| self.number);
+            if present == wanted {
                 break;
             }
-            self.socket = None;
-            self.has_more = false;
+            self.close();
             let Some(number) = wanted else {
                 break;
             };
-            let made = match self.address {
-                None => Err(Closed::NoAddress),
-                Some(address) => {
-                    self.generation = (self.generation + 1) & Token::GENERATION_MAX;
-                    let token = Token {
-                        kind: PLACE,
-                        index,
-                        generation: self.generation,
-                    };
-                    connect(address, token, registry).map_err(Closed::NotMade)
-                }
-            };
-            match made {
-                Ok(stream) => {
-                    self.socket = Some(Socket {
-                        stream,
-                        connected: false,
-                        number,
-                    });
-                }
-                Err(closed) => check.handle_closed(closed, cx),
-            }
+            self.number = number;
+            self.connect(registry, index, cx);
         }
         self.send(cx);
     }
 
-    /// Sends what the check has to send, as far as the socket takes it.
-    fn send(&mut self, cx: &mut Cx<'_>) {
-        while let (Some(check), Some(socket)) = (&mut self.check, &mut self.socket) {
-            let output = check.output();
-            if output.is_empty() || !socket.connected {
-                return;
+    fn close(&mut self) {
+        self.connection = None;
+        self.has_more = false;
+    }
+
+    /// Starts to connect; the outcome is an event, unless it fails at once.
+    fn connect(&mut self, registry: &Registry, index: u32, cx: &mut Cx<'_>) {
+        let made = match self.address {
+            None => Err(Closed::NoAddress),
+            Some(address) => {
+                self.generation = (self.generation + 1) & Token::GENERATION_MAX;
+                let token = Token {
+                    kind: PLACE,
+                    index,
+                    generation: self.generation,
+                };
+                Connection::connect(address, Plain, token, registry).map_err(Closed::from)
             }
-            match socket.stream.write(output) {
-                Ok(sent) => check.consume_output(sent, cx.now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    check.handle_closed(Closed::Broken(error), cx);
-                    self.socket = None;
-                }
-            }
+        };
+        match (made, &mut self.check) {
+            (Ok(connection), _) => self.connection = Some(connection),
+            (Err(closed), Some(check)) => check.handle_closed(closed, cx),
+            (Err(_), None) => {}
         }
     }
-}
 
-/// Starts to connect; the outcome is an event, unless it fails at once.
-fn connect(address: SocketAddr, token: Token, registry: &Registry) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    registry.register(
-        &mut stream,
-        token.pack(),
-        Interest::READABLE | Interest::WRITABLE,
-    )?;
-    Ok(stream)
+    /// Sends what the check has to send, as far as the connection takes it.
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        let (Some(check), Some(connection)) = (&mut self.check, &mut self.connection) else {
+            return;
+        };
+        let sent = connection.send(check, Check::output, |check, len| {
+            check.consume_output(len, cx.now);
+        });
+        if let Err(ended) = sent {
+            check.handle_closed(ended.into(), cx);
+            self.connection = None;
+        }
+    }
 }

@@ -1,0 +1,314 @@
+//! All clients: who becomes one, what follows from what happens to one, and when it goes.
+
+use std::io;
+use std::net::IpAddr;
+
+use mio::Registry;
+use mio::net::TcpStream;
+
+use super::admission::{ClientCounts, TurnedAway};
+use super::client::Client;
+use super::followers::Followers;
+use super::{CLIENT, Shared};
+use crate::limits::{DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
+use crate::reactor::connection::{Connection, Plain};
+use crate::reactor::deadlines::Deadlines;
+use crate::reactor::ready::ReadyList;
+use crate::reactor::slab::Slab;
+use crate::reactor::token::Token;
+use crate::reactor::{Event, Rest, Stopwatch};
+use crate::serve::config::Config;
+use crate::serve::send::context::Context;
+use crate::serve::session::Session;
+use crate::store::real::RealRead;
+use crate::time::Mono;
+
+/// All clients, and when each has its turn.
+pub struct Clients {
+    places: Slab<Client>,
+    counts: ClientCounts,
+    followers: Followers,
+    deadlines: Deadlines,
+    lists: Lists,
+    /// Whom a change of files concerns; kept for its room.
+    concerned: Vec<u32>,
+}
+
+/// Who has something to do that no event will tell of.
+struct Lists {
+    /// Who takes more than one share of a turn.
+    ready: ReadyList,
+    /// Who waits for a file to be found; the first until it is.
+    searching: ReadyList,
+    /// Whose digests and checksums are being computed, in turn.
+    computing: ReadyList,
+}
+
+/// What happens to a client. It is called by reference, so that what follows from it is compiled once.
+type Act<'a> = dyn FnMut(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
+
+impl Clients {
+    /// No clients yet, and room for some before it has to grow.
+    pub fn new(expected: usize) -> Clients {
+        Clients {
+            places: Slab::with_capacity(expected),
+            counts: ClientCounts::default(),
+            followers: Followers::default(),
+            deadlines: Deadlines::new(),
+            lists: Lists {
+                ready: ReadyList::new(),
+                searching: ReadyList::new(),
+                computing: ReadyList::new(),
+            },
+            concerned: Vec::new(),
+        }
+    }
+
+    /// When a client has something to do, at the latest.
+    pub fn poll_timeout(&self, now: Mono) -> Option<Mono> {
+        match self.lists.are_empty() {
+            true => self.deadlines.next(),
+            false => Some(now),
+        }
+    }
+
+    /// Does what is due, for no longer than a line of another log may wait.
+    pub fn handle_deadlines(&mut self, shared: &mut Shared) {
+        let watch = Stopwatch::start();
+        while let Some(index) = self.deadlines.pop_due(shared.now.mono) {
+            self.drive(index, shared, &mut |client, cx, _| {
+                client.session.handle_timeout(cx);
+            });
+            if watch.ms() >= DEADLINES_MS {
+                return;
+            }
+        }
+    }
+
+    /// Sends to clients that take as much as they are given, each its share in turn, to all together no longer than a
+    /// line of another log may wait.
+    pub fn send_more(&mut self, shared: &mut Shared) {
+        let watch = Stopwatch::start();
+        while let Some(index) = self.lists.ready.pop() {
+            self.drive(index, shared, &mut |_, _, _| {});
+            if watch.ms() >= SEND_MS {
+                return;
+            }
+        }
+    }
+
+    /// Does some of what takes long, for all clients together no longer than a line of another log may wait. A search
+    /// is finished before the next begins, because its client gives up after some seconds.
+    pub fn work(&mut self, shared: &mut Shared) {
+        let act: &mut Act<'_> = &mut |client, cx, buf| client.session.work(buf, cx);
+        let watch = Stopwatch::start();
+        while let Some(index) = self.lists.searching.first()
+            && watch.ms() < SEARCH_MS
+        {
+            self.drive(index, shared, act);
+        }
+        while let Some(index) = self.lists.computing.pop() {
+            self.drive(index, shared, act);
+            if watch.ms() >= WORK_MS {
+                break;
+            }
+        }
+    }
+
+    /// A client's connection has news.
+    pub fn handle_event(&mut self, event: Event, shared: &mut Shared) {
+        let Token {
+            index, generation, ..
+        } = event.token;
+        let Some(client) = self.places.get_mut(index, generation) else {
+            return;
+        };
+        if event.writable {
+            client.handle_writable();
+        }
+        if event.readable {
+            self.drive(index, shared, &mut |client, cx, buf| client.read(cx, buf));
+        } else {
+            self.lists.ready.push(index);
+        }
+    }
+
+    /// Files or directories have changed: whoever follows one of them looks at once.
+    pub fn handle_changes(&mut self, shared: &mut Shared) {
+        let Some(watches) = &mut shared.watches else {
+            return;
+        };
+        let files = &shared.files.config.files;
+        let changed = watches.drain(files, &mut shared.report, &mut shared.buf);
+        let mut concerned = std::mem::take(&mut self.concerned);
+        for file in changed {
+            concerned.extend(self.followers.of(*file));
+        }
+        for index in concerned.drain(..) {
+            self.note_whether_told(index, shared);
+            self.drive(index, shared, &mut |client, cx, _| {
+                client.session.handle_hint(cx);
+            });
+        }
+        self.concerned = concerned;
+    }
+
+    /// Another configuration stands in place of `before`: clients of whom it no longer wants to know go, the others have
+    /// their logs watched anew.
+    pub fn reload(&mut self, before: &Config, shared: &mut Shared) {
+        if let Some(watches) = &mut shared.watches {
+            watches.clear();
+        }
+        for index in 0..self.places.bound() {
+            self.drive(index, shared, &mut |client, cx, _| {
+                client.reload(before, cx.config);
+            });
+        }
+        if let Some(watches) = &mut shared.watches {
+            for file in self.followers.files() {
+                watches.add(file, &shared.files.config.files, &mut shared.report);
+            }
+        }
+        for index in 0..self.places.bound() {
+            self.note_whether_told(index, shared);
+        }
+    }
+
+    /// Makes a client of a peer that connected; or tells it why not, if there is room for that.
+    pub fn accept(
+        &mut self,
+        stream: TcpStream,
+        ip: IpAddr,
+        registry: &Registry,
+        shared: &mut Shared,
+    ) {
+        let Some(session) = self.session_for(ip, shared) else {
+            return;
+        };
+        if !session.is_turned_away() {
+            self.counts.take(ip);
+        }
+        let (index, generation) = self.places.insert(Client {
+            connection: Connection::accepted(stream, Plain),
+            session,
+        });
+        if let Err(error) = self.register(index, generation, registry) {
+            let report = &mut shared.report;
+            report.say_of_peer(format_args!("{ip}: cannot be served: {error}"));
+            return self.remove(index, generation);
+        }
+        self.drive(index, shared, &mut |_, _, _| {});
+    }
+
+    /// What a peer may say and hear; `None` where not even the reason is told to it.
+    fn session_for(&self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
+        let now = shared.now.mono;
+        let config = &shared.files.config;
+        let Err(turned_away) = self.counts.admit(ip, config, self.places.is_full()) else {
+            return Some(Session::new(ip, now));
+        };
+        let why = turned_away.why();
+        shared.report.say_of_peer(format_args!("{ip}: {why}"));
+        self.may_tell(&turned_away)
+            .then(|| Session::turned_away(ip, why, now))
+    }
+
+    /// Whether there is room to tell a peer why it is turned away.
+    fn may_tell(&self, turned_away: &TurnedAway) -> bool {
+        let extra = self.places.len() - self.counts.taken();
+        *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.places.is_full()
+    }
+
+    fn register(&mut self, index: u32, generation: u16, registry: &Registry) -> io::Result<()> {
+        let token = Token {
+            kind: CLIENT,
+            index,
+            generation,
+        };
+        match self.places.get_mut(index, generation) {
+            Some(client) => client.connection.register(token, registry),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets something happen to one client and does all that follows from it: watches its log, sends, lines it up for
+    /// what is left, sets its deadline, or closes.
+    fn drive(&mut self, index: u32, shared: &mut Shared, act: &mut Act<'_>) {
+        let Some(generation) = self.places.generation(index) else {
+            return;
+        };
+        let Some(client) = self.places.get_mut(index, generation) else {
+            return;
+        };
+        let mut cx = shared.files.context(shared.now);
+        let watched = client.session.file();
+        act(client, &mut cx, &mut shared.buf);
+        if watched.is_none()
+            && let Some(watches) = &mut shared.watches
+        {
+            client.watch(watches, &mut cx, &mut shared.report);
+        }
+        let rest = client.send(&mut cx, &mut shared.buf);
+        self.lists.line_up(index, client, rest);
+        self.followers.turn(index, watched, client.session.file());
+        let Some(ending) = client.session.ending() else {
+            let at = client.session.poll_timeout(&shared.files.config);
+            return self.deadlines.set_about(index, at, shared.now.mono);
+        };
+        if ending.is_noteworthy() {
+            let peer = client.session.peer();
+            shared.report.say_of_peer(format_args!("{peer}: {ending}"));
+        }
+        self.deadlines.set(index, None);
+        self.lists.remove(index);
+        self.remove(index, generation);
+    }
+
+    fn remove(&mut self, index: u32, generation: u16) {
+        if let Some(client) = self.places.remove(index, generation)
+            && !client.session.is_turned_away()
+        {
+            self.counts.free(client.session.peer());
+        }
+    }
+
+    /// What a client is served may have become one that cannot be watched, or that can.
+    fn note_whether_told(&mut self, index: u32, shared: &Shared) {
+        let generation = self.places.generation(index);
+        let client = generation.and_then(|generation| self.places.get_mut(index, generation));
+        if let Some(client) = client
+            && let Some(file) = client.session.file()
+            && let Some(watches) = &shared.watches
+        {
+            client.session.set_watched(watches.tells(file));
+        }
+    }
+}
+
+impl Lists {
+    fn are_empty(&self) -> bool {
+        let lists = [&self.ready, &self.searching, &self.computing];
+        lists.iter().all(|list| list.is_empty())
+    }
+
+    /// Puts a client where it belongs after something happened to it.
+    fn line_up(&mut self, index: u32, client: &Client, rest: Rest) {
+        let session = &client.session;
+        if rest == Rest::More {
+            self.ready.push(index);
+        }
+        match session.is_searching() {
+            true => self.searching.push(index),
+            false => self.searching.remove(index),
+        }
+        if session.has_work() && !session.is_searching() {
+            self.computing.push(index);
+        }
+    }
+
+    fn remove(&mut self, index: u32) {
+        for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
+            list.remove(index);
+        }
+    }
+}
