@@ -1,5 +1,4 @@
-//! What fetchlogs 1.1 got wrong, item by item, with the real programs. The numbers are those under which the README
-//! lists them.
+//! What fetchlogs 1.1 got wrong, item by item, with the real programs. The numbers group what has one cause.
 //!
 //! | item | what went wrong | right in classic | right in version 2 |
 //! | --- | --- | --- | --- |
