@@ -6,11 +6,11 @@ pub mod collector;
 pub mod descriptors;
 pub mod logs;
 pub mod pair;
-pub mod patience;
 pub mod process;
 pub mod scripted;
 pub mod server;
 pub mod v2pair;
+pub mod wait;
 
 use std::path::{Path, PathBuf};
 

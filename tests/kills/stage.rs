@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fetchlogs::collect::copy::pointer::{Pointer, Token};
-use rustix::process::Signal;
 
 use super::boxed::Boxed;
 use super::fault::{Fault, Program};
@@ -16,6 +15,7 @@ use super::place::Place;
 use super::running::{End, How, Running};
 use super::trace::{self, Order};
 use crate::common::pair::copies::Copies;
+use crate::common::process::Signal;
 
 /// What a script returns: what was waited for in vain.
 pub type Done = Result<(), String>;

@@ -1,18 +1,21 @@
 //! A server, its logs and local copies of them, in a directory of their own that is gone when dropped.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use fetchlogs::collect::copy::pointer::Pointer;
 use fetchlogs::ids::Inode;
 use tempfile::TempDir;
 
 use super::common::FETCHLOGS;
+use super::common::pair::daemon::{self, Daemon};
+use super::common::process::{Guarded, Signal};
+
+const COLLECTOR: &str = "collector";
 
 /// The stamp of rotated copies that a test makes.
 pub const STAMP: &str = "20261122132956";
@@ -23,16 +26,6 @@ pub struct Place {
     server: Option<Daemon>,
     address: SocketAddr,
     sources: Vec<String>,
-}
-
-/// A process that ends with the test.
-pub struct Daemon(pub Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// What `verify` said.
@@ -79,17 +72,13 @@ impl Place {
             text += &format!("$files{{'{path}'}} = '{path}.*[0-9]';\n");
         }
         fs::write(&config, text).unwrap();
-        let mut server = Command::new(FETCHLOGS)
-            .arg("gen_numbers")
-            .arg("-c")
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let address = listening_address(&mut server);
+        let mut command = Command::new(FETCHLOGS);
+        command.args(["gen_numbers", "-c"]).arg(config);
+        let server = Daemon::start(command, home.path(), "server");
+        let address = server.listening_address();
         Place {
             home,
-            server: Some(Daemon(server)),
+            server: Some(server),
             address,
             sources: Vec::new(),
         }
@@ -205,21 +194,17 @@ impl Place {
 
     /// Starts a collector of all sources.
     pub fn collect(&self) -> Daemon {
-        let out = File::create(self.path().join("events")).unwrap();
-        let collector = Command::new(FETCHLOGS)
+        let mut command = Command::new(FETCHLOGS);
+        command
             .args(["fetch_logs", "-r", "0.1"])
             .arg(self.path().join("status"))
-            .arg(self.config())
-            .stdout(out)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Daemon(collector)
+            .arg(self.config());
+        Daemon::start(command, self.path(), COLLECTOR)
     }
 
     /// What the collector has said.
     pub fn events(&self) -> String {
-        fs::read_to_string(self.path().join("events")).unwrap_or_default()
+        daemon::told(self.path(), COLLECTOR)
     }
 
     /// Every name in the directory of the copies, with size and times.
@@ -244,24 +229,26 @@ impl Place {
 
 /// A comparison under way.
 pub struct Running {
-    process: Daemon,
+    process: Guarded,
     stdout: BufReader<ChildStdout>,
+    stderr: ChildStderr,
 }
 
 impl Running {
     pub fn start(place: &Place, options: &[&str]) -> Running {
         let mut command = place.command(options);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut process = Guarded::start(&mut command);
+        let (stdout, stderr) = process.take_pipes();
         Running {
-            process: Daemon(process),
-            stdout,
+            process,
+            stdout: BufReader::new(stdout),
+            stderr,
         }
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.0.id()
+        self.process.pid()
     }
 
     /// The next line, newline included.
@@ -272,15 +259,18 @@ impl Running {
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.process.0.try_wait().unwrap().is_none()
+        self.process.is_running()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Waits for its end and tells the status and what it said on stderr.
     pub fn wait(mut self) -> (Option<i32>, String) {
-        let status = self.process.0.wait().unwrap().code();
+        let status = self.process.wait().code();
         let mut stderr = String::new();
-        let mut pipe = self.process.0.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).unwrap();
+        self.stderr.read_to_string(&mut stderr).unwrap();
         (status, stderr)
     }
 }
@@ -297,24 +287,4 @@ pub fn log(lines: usize) -> Vec<u8> {
     (0..lines)
         .flat_map(|number| format!("Nov 22 13:29:56 box daemon[1]: line {number}\n").into_bytes())
         .collect()
-}
-
-/// Waits until something is so.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Reads where a server listens, and goes on reading so that it never waits for us.
-fn listening_address(server: &mut Child) -> SocketAddr {
-    let mut stderr = BufReader::new(server.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    let address = line.trim_end().rsplit(' ').next().unwrap();
-    let address = address.parse().unwrap_or_else(|_| panic!("{line}"));
-    std::thread::spawn(move || std::io::copy(&mut stderr.by_ref(), &mut std::io::sink()));
-    address
 }

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::common::outside_program;
-use super::place::{Place, STAMP, identical, log, until};
+use super::common::wait::until;
+use super::place::{Place, STAMP, identical, log};
 
 /// The rotated copies of `m`.
 fn rotated(place: &Place) -> Vec<String> {

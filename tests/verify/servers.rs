@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::place::{Place, Running, identical, log, until};
+use super::common::process::Signal;
+use super::common::wait::until;
+use super::place::{Place, Running, identical, log};
 
 /// Somebody who answers every connection with these bytes once a line has come, and then waits for its end.
 fn somebody(answer: &'static [u8]) -> SocketAddr {
@@ -182,11 +184,7 @@ fn an_interrupted_comparison_ends_at_once() {
         let mut links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
         links.any(|link| link.display().to_string().starts_with("socket:"))
     });
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &pid.to_string()])
-        .status()
-        .unwrap();
-    assert!(kill.success());
+    running.signal(Signal::INT);
     let (status, stderr) = running.wait();
     assert_eq!(status, Some(1));
     assert_eq!(stderr, "fetch_logs: interrupted\n");

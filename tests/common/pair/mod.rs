@@ -9,7 +9,6 @@ pub mod daemon;
 pub mod log;
 pub mod relay;
 pub mod strace;
-pub mod wait;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,12 +19,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use super::FETCHLOGS;
+use super::wait::attempt;
 use copies::Copies;
 use daemon::Daemon;
 use log::Log;
 use relay::Relay;
 use strace::Strace;
-use wait::eventually;
 
 /// What a pair is started with. The default is one log named `m` with its rotated files as `m.1`, `m.2` and so on.
 #[derive(Clone)]
@@ -352,7 +351,7 @@ impl Pair {
 
     /// Waits until the check says `Ok`; otherwise fails with its last word and those of the daemons.
     pub fn until(&mut self, mut check: impl FnMut(&Pair) -> Result<(), String>) {
-        let outcome = eventually(|| {
+        let outcome = attempt(|| {
             check(self).map_err(|why| {
                 let all_run = [&mut self.server, &mut self.collector]
                     .into_iter()

@@ -1,6 +1,7 @@
 //! Rotations while one of the two is not there.
 
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::common::process::Signal;
 use crate::every_way;
 
 every_way!(no_generation_is_skipped_while_the_collector_is_away);
@@ -91,7 +92,7 @@ fn a_stop_in_good_order_is_no_end() {
     let log = pair.log("m");
     log.append("one\n");
     pair.expect_same("m");
-    pair.collector().signal("TERM");
+    pair.collector().signal(Signal::TERM);
     assert!(!pair.collector_was_killed());
     log.rotate();
     log.append("two\n");
