@@ -10,10 +10,12 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::FETCHLOGS;
+use super::pair::config;
+use super::pair::copies::Copies;
 pub use super::process::Signal;
 use super::process::{self, Printed, Process};
 use super::wait::eventually;
+use super::{FETCHLOGS, memory};
 
 /// The file every source asks for unless a test says otherwise.
 pub const REMOTE: &str = "/var/log/messages";
@@ -31,8 +33,7 @@ impl Place {
     /// An empty one, in memory where there is such a place: each start of a collector makes the whole file system
     /// durable, and the disk has others to serve.
     pub fn new() -> Place {
-        let memory = tempfile::tempdir_in("/dev/shm");
-        let dir = memory.or_else(|_| tempfile::tempdir()).unwrap();
+        let dir = tempfile::tempdir_in(memory()).unwrap();
         fs::create_dir(dir.path().join("snmp")).unwrap();
         Place { dir }
     }
@@ -56,13 +57,9 @@ impl Place {
 
     /// A line of the configuration: the local copy is `NAME`, its pointer `NAME.ptr`.
     pub fn line(&self, server: SocketAddr, remote: &str, name: &str) -> String {
-        let local = self.path(name);
-        let local = local.display();
-        format!(
-            "{} {} {remote} {local} {local}.ptr",
-            server.ip(),
-            server.port()
-        )
+        let (local, pointer) = (self.path(name), self.path(&format!("{name}.ptr")));
+        let line = config::source(server, Path::new(remote), &local, &pointer, "");
+        line.trim_end().to_owned()
     }
 
     /// Writes the configuration; a running collector reads it at HUP.
@@ -126,16 +123,11 @@ impl Place {
 
     /// The names that begin with `NAME.` and a stamp, oldest first.
     pub fn rotated(&self, name: &str) -> Vec<String> {
-        let key = |full: &String| {
-            let stamp = full.strip_prefix(name)?.strip_prefix('.')?;
-            let (stamp, number) = stamp.split_once('.').unwrap_or((stamp, "0"));
-            let is_stamp = stamp.len() == 14 && stamp.bytes().all(|byte| byte.is_ascii_digit());
-            Some((stamp.to_owned(), number.parse::<u32>().ok()?)).filter(|_| is_stamp)
-        };
-        let mut names: Vec<String> = self.names().into_iter().collect();
-        names.retain(|name| key(name).is_some());
-        names.sort_by_key(key);
+        let paths = Copies::at(self.path(name)).rotated();
+        let names = paths.iter().map(|path| path.file_name().unwrap());
         names
+            .map(|name| name.to_str().unwrap().to_owned())
+            .collect()
     }
 }
 

@@ -47,7 +47,7 @@ fn first_contact_leaves_no_empty_copy() {
     pair.start_server();
     pair.start_collector();
     pair.expect("m", &["two\n"]);
-    assert!(!pair.events().contains("rotated"), "{}", pair.events());
+    assert!(!pair.said().contains("rotated"), "{}", pair.said());
 }
 
 /// 7: the answer line in pieces of one byte.
@@ -80,5 +80,5 @@ fn a_full_disk_does_not_end_a_source() {
         pair.expect_same("m");
     }
     pair.expect_event("No space left on device");
-    pair.expect_status("OK");
+    pair.expect_status("OK\n");
 }

@@ -9,23 +9,20 @@ use std::process::{ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use fetchlogs::collect::copy::pointer::Pointer;
 use fetchlogs::ids::Inode;
-use tempfile::TempDir;
 
 use super::common::FETCHLOGS;
-use super::common::pair::daemon::{self, Daemon};
+use super::common::pair::content::md5_of;
+use super::common::pair::daemon::{COLLECTOR, Daemon};
+use super::common::pair::{Options, Pair, config};
 use super::common::process::{Guarded, Signal};
-
-const COLLECTOR: &str = "collector";
 
 /// The stamp of rotated copies that a test makes.
 pub const STAMP: &str = "20261122132956";
 
 /// The directory and what runs in it.
 pub struct Place {
-    home: TempDir,
-    server: Option<Daemon>,
-    address: SocketAddr,
-    sources: Vec<String>,
+    pair: Pair,
+    sources: String,
 }
 
 /// What `verify` said.
@@ -56,70 +53,59 @@ impl Place {
     }
 
     /// One that allows only this client.
-    pub fn allowing(client: &str, logs: &[&str]) -> Place {
-        let home = tempfile::tempdir().unwrap();
-        for dir in ["remote", "local", "status"] {
-            fs::create_dir(home.path().join(dir)).unwrap();
+    pub fn allowing(client: &'static str, logs: &[&str]) -> Place {
+        let mut pair = Pair::prepare(Options {
+            logs: Vec::new(),
+            allow: client,
+            check_s: 0.1,
+            grace_s: 0.1,
+            ..Options::default()
+        });
+        for name in logs {
+            pair.serve(name, &format!("{name}.*[0-9]"));
         }
-        let config = home.path().join("server.conf");
-        let mut text = format!(
-            "$hosts_allow{{'{client}'}} = 1; $bind_addr = '127.0.0.1'; $bind_port = 0;\n\
-             $delay_check = 0.1; $grace = 0.1;\n"
-        );
-        for log in logs {
-            let path = home.path().join("remote").join(log);
-            let path = path.display();
-            text += &format!("$files{{'{path}'}} = '{path}.*[0-9]';\n");
-        }
-        fs::write(&config, text).unwrap();
-        let mut command = Command::new(FETCHLOGS);
-        command.args(["gen_numbers", "-c"]).arg(config);
-        let server = Daemon::start(command, home.path(), "server");
-        let address = server.listening_address();
+        pair.start_server();
         Place {
-            home,
-            server: Some(server),
-            address,
-            sources: Vec::new(),
+            pair,
+            sources: String::new(),
         }
     }
 
     pub fn path(&self) -> &Path {
-        self.home.path()
+        self.pair.home()
     }
 
     pub fn remote(&self, name: &str) -> PathBuf {
-        self.path().join("remote").join(name)
+        self.pair.log(name).path().to_owned()
     }
 
     pub fn local(&self, name: &str) -> PathBuf {
-        self.path().join("local").join(name)
+        self.pair.local(name)
     }
 
     /// Where the sources that are added next are asked.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.pair.address()
     }
 
     pub fn stop_server(&mut self) {
-        self.server = None;
+        self.pair.kill_server();
     }
 
     /// Sends all sources that are added from now on to another server.
     pub fn ask(&mut self, address: SocketAddr) {
-        self.address = address;
+        self.pair.ask(address);
     }
 
     /// Adds a source. There need not be any copy of it.
     pub fn source(&mut self, name: &str, fields: &str) {
-        self.sources.push(format!(
-            "{} {} {} {} {} {fields}",
-            self.address.ip(),
-            self.address.port(),
-            self.remote(name).display(),
-            self.local(name).display(),
-            self.local(&format!("{name}.pointer")).display(),
-        ));
+        self.sources += &config::source(
+            self.address(),
+            &self.remote(name),
+            &self.local(name),
+            &self.pair.pointer(name),
+            fields,
+        );
     }
 
     /// Adds a source with a log and a live copy of it.
@@ -134,7 +120,7 @@ impl Place {
     pub fn point(&self, name: &str) {
         let inode = fs::metadata(self.remote(name)).unwrap().ino();
         let pointer = Pointer::of(Inode(inode)).write();
-        fs::write(self.local(&format!("{name}.pointer")), pointer.as_bytes()).unwrap();
+        fs::write(self.pair.pointer(name), pointer.as_bytes()).unwrap();
     }
 
     /// Adds a rotated log and the rotated copy of it.
@@ -146,7 +132,7 @@ impl Place {
     /// Writes the configuration and tells its name.
     pub fn config(&self) -> PathBuf {
         let path = self.path().join("collector.conf");
-        fs::write(&path, self.sources.join("\n") + "\n").unwrap();
+        fs::write(&path, &self.sources).unwrap();
         path
     }
 
@@ -204,7 +190,7 @@ impl Place {
 
     /// What the collector has said.
     pub fn events(&self) -> String {
-        daemon::told(self.path(), COLLECTOR)
+        self.pair.events()
     }
 
     /// Every name in the directory of the copies, with size and times.
@@ -277,8 +263,7 @@ impl Running {
 
 /// `IDENTICAL`, as it is said of these bytes.
 pub fn identical(bytes: &[u8]) -> String {
-    let md5 = fetchlogs::wire::md5::Md5::new().update(bytes).finish();
-    let md5 = fetchlogs::wire::md5::Hex(&md5);
+    let md5 = md5_of(bytes);
     format!("IDENTICAL md5={md5} {} bytes", bytes.len())
 }
 

@@ -140,7 +140,8 @@ fn a_terminal_shows_how_far_it_is_and_nothing_of_that_stays() {
         "{shown:?}"
     );
     assert!(shown.contains(&format!(
-        "\r\x1b[K127.0.0.1 {}",
+        "\r\x1b[K{} {}",
+        place.address().ip(),
         place.remote("m").display()
     )));
     assert!(shown.contains(&format!("m.{STAMP}: IDENTICAL ")));

@@ -82,7 +82,8 @@ fn a_name_without_an_address_is_unreachable() {
     let mut place = Place::new(&["m"]);
     place.copied("m", b"abc", b"abc");
     let config = std::fs::read_to_string(place.config()).unwrap();
-    let config = config.replacen("127.0.0.1", "no-such-host.invalid", 1);
+    let ip = place.address().ip().to_string();
+    let config = config.replacen(&ip, "no-such-host.invalid", 1);
     let path = place.path().join("other.conf");
     std::fs::write(&path, config).unwrap();
     let output = std::process::Command::new(super::common::FETCHLOGS)

@@ -38,6 +38,13 @@ impl Daemon {
         self.child.pid()
     }
 
+    /// How much memory it has, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let status = text_of(Path::new(&format!("/proc/{}/status", self.pid())));
+        let (_, rest) = status.split_once("VmRSS:").unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// What it has complained of, without the runs before it.
     pub fn complaints(&self) -> String {
         let text = text_of(&self.errors);
@@ -83,14 +90,25 @@ impl Daemon {
     }
 }
 
+/// The name of every server here.
+pub const SERVER: &str = "server";
+
+/// The name of every collector here.
+pub const COLLECTOR: &str = "collector";
+
 /// Everything the daemons of this name have said, in all runs, complaints last.
 pub fn said(home: &Path, name: &str) -> String {
-    told(home, name) + &text_of(&home.join(format!("{name}.err")))
+    told(home, name) + &complaints(home, name)
 }
 
 /// What they have written to their standard output.
 pub fn told(home: &Path, name: &str) -> String {
     text_of(&home.join(format!("{name}.out")))
+}
+
+/// What they have complained of.
+pub fn complaints(home: &Path, name: &str) -> String {
+    text_of(&home.join(format!("{name}.err")))
 }
 
 fn append_to(path: &Path) -> File {

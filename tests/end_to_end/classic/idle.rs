@@ -35,7 +35,7 @@ fn idle_daemons_write_nothing(options: Options) {
     pair.start_server_as(traced(server));
     pair.start_collector_as(traced(collector));
     pair.expect_same("m");
-    pair.expect_status("OK");
+    pair.expect_status("OK\n");
     for trace in &traces {
         // What belongs to the first contact may still be under way.
         let begun = wakes_after(trace, 0, 5);
