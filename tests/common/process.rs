@@ -17,7 +17,12 @@ pub struct Guarded(Child);
 impl Guarded {
     /// Starts a program that has nothing to read.
     pub fn start(command: &mut Command) -> Guarded {
-        let child = command.stdin(Stdio::null()).spawn();
+        Guarded::start_reading(command, Stdio::null())
+    }
+
+    /// Starts a program that reads from here.
+    pub fn start_reading(command: &mut Command, stdin: impl Into<Stdio>) -> Guarded {
+        let child = command.stdin(stdin).spawn();
         Guarded(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
@@ -54,8 +59,12 @@ impl Guarded {
 
     /// Its standard output and its complaints, for whoever started it with pipes. They can be taken once.
     pub fn take_pipes(&mut self) -> (ChildStdout, ChildStderr) {
-        let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
-        (stdout.unwrap(), stderr.unwrap())
+        (self.take_stdout(), self.0.stderr.take().unwrap())
+    }
+
+    /// Its standard output alone.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().unwrap()
     }
 }
 
