@@ -62,6 +62,11 @@ impl Running {
         })
     }
 
+    /// What it has complained of, without the runs before it.
+    pub fn complaints(&self) -> String {
+        self.daemon.complaints()
+    }
+
     /// Sends a signal, once the program has got so far as to catch it. Tells whether it was sent.
     pub fn signal(&self, signal: Signal) -> bool {
         self.pids().into_iter().any(|pid| {

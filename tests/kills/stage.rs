@@ -65,8 +65,6 @@ pub struct Stage<'a> {
     status: &'static str,
     /// Whether something may be on record.
     may_lose: bool,
-    /// How much the servers before the present one have said.
-    said: usize,
     ended: Option<End>,
     findings: Vec<String>,
 }
@@ -103,7 +101,6 @@ impl<'a> Stage<'a> {
             told: Vec::new(),
             status: "OK\n",
             may_lose: false,
-            said: 0,
             ended: None,
             findings: Vec::new(),
         }
@@ -343,15 +340,11 @@ impl<'a> Stage<'a> {
 
     fn until_listening(&mut self) -> Done {
         let start = Instant::now();
-        let path = self.place.path("server.err");
         self.until(|stage| {
-            let said = text_of(&path);
+            let server = stage.server.as_ref();
+            let is_said = server.is_some_and(|server| server.complaints().contains("listening on"));
             // To say it may be what failed.
-            match said
-                .get(stage.said..)
-                .is_some_and(|said| said.contains("listening on"))
-                || start.elapsed() > Duration::from_millis(500)
-            {
+            match is_said || start.elapsed() > Duration::from_millis(500) {
                 true => Ok(()),
                 false => Err("the server does not listen".into()),
             }
@@ -450,9 +443,6 @@ impl<'a> Stage<'a> {
             }
         };
         let home = self.place.path("");
-        if program == Program::Server {
-            self.said = text_of(&home.join("server.err")).len();
-        }
         let running = Running::start(&how, &home, &program.to_string(), &arguments);
         *self.running(program) = Some(running);
     }

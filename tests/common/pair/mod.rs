@@ -1,8 +1,10 @@
 //! A real log server and a real collector on loopback, in a directory of their own, gone when dropped.
 //!
-//! The logs stand in `remote/`, the copies and pointers in `local/`, the status files in `status/`. What the daemons
-//! say is kept beside them and shown by a test that fails. Each pair has a loopback address of its own, so that nobody
-//! takes the server's port while it is being restarted.
+//! The box's logs stand in `remote/`, the log host's copies in `local/`, its pointers there or in `pointer/`, its status
+//! files in `status/`. What the daemons say is kept beside them and shown by a test that fails. Each pair has a loopback
+//! address of its own, so that nobody takes the server's port while it is being restarted.
+//!
+//! Who needs only a part of all this takes the parts: the two configurations, a daemon, a log, its copies.
 
 pub mod address;
 pub mod config;
