@@ -6,7 +6,8 @@ use std::path::Path;
 use super::*;
 use crate::common::classic::Client;
 use crate::common::descriptors;
-use crate::common::process::{Process, Signal, eventually, send, until};
+use crate::common::process::{Process, Signal, send};
+use crate::common::wait::{eventually, until};
 
 const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 

@@ -10,7 +10,8 @@ use super::*;
 use crate::common::classic::Client;
 use crate::common::descriptors;
 use crate::common::outside_program;
-use crate::common::process::{Process, eventually, until};
+use crate::common::process::Process;
+use crate::common::wait::{eventually, until};
 
 const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 

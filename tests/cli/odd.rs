@@ -6,7 +6,8 @@ use super::*;
 use crate::common::classic::Client;
 use crate::common::descriptors;
 use crate::common::logs::Logs;
-use crate::common::process::{Process, eventually};
+use crate::common::process::Process;
+use crate::common::wait::eventually;
 
 /// The program with these arguments, started by a shell with this redirection.
 fn redirected<I: AsRef<OsStr>>(how: &str, args: impl IntoIterator<Item = I>) -> Command {

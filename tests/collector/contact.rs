@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::common::FETCHLOGS;
-use super::common::collector::{Collector, Place, REMOTE, Signal, run, send_signal};
-use super::common::patience::{eventually, for_a_while};
+use super::common::collector::{Collector, Place, REMOTE, Signal, run};
+use super::common::process::{send, try_send};
 use super::common::scripted::{Scripted, Step};
+use super::common::wait::{eventually, for_a_while};
 use super::is_event;
 
 #[test]
@@ -220,7 +221,7 @@ fn in_the_background_relative_paths_mean_the_same() {
     call.send("O 5\nfar away");
     place.wait_for("log", b"far away");
     place.wait_for_status("127.0.0.1", "OK\n");
-    send_signal(Signal::TERM, background.pid).unwrap();
+    send(background.pid, Signal::TERM);
     call.wait_until_left();
     eventually("the pid file to go", || {
         (!place.path("pid").exists()).then_some(())
@@ -260,6 +261,6 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        let _ = send_signal(Signal::KILL, self.pid);
+        let _ = try_send(self.pid, Signal::KILL);
     }
 }

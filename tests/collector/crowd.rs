@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
-use super::common::patience::eventually;
 use super::common::scripted::{Call, Scripted, Step};
+use super::common::wait::eventually;
 
 /// A place with so many sources of one server; the remote file `/N` is copied to `logN`.
 fn crowd(server: &Scripted, sources: usize) -> Place {

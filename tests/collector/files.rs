@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::common::FETCHLOGS;
 use super::common::collector::{Collector, Place, REMOTE, Signal};
-use super::common::patience::for_a_while;
 use super::common::scripted::{Call, Scripted};
+use super::common::wait::for_a_while;
 use super::is_event;
 
 /// Waits for the one event that tells what is wrong, watches that it is told once while the source tries again and

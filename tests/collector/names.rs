@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
-use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::Scripted;
+use super::common::wait::{eventually, for_a_while};
 
 /// Where no name server is, which a question is told at once.
 const NOWHERE: &str = "127.0.0.77";

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
 use super::common::collector::{Place, REMOTE, Signal};
-use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Scripted, Step};
+use super::common::wait::{eventually, for_a_while};
 use super::is_event;
 
 /// What a server does at first, and what the collector says about it. Then every server comes to its senses.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::common::FETCHLOGS;
 use super::common::collector::{Collector, Place, Signal};
-use super::common::patience::eventually;
 use super::common::scripted::{Call, Scripted};
+use super::common::wait::eventually;
 
 #[test]
 fn a_killed_collector_goes_on_at_the_size_of_its_copy() {

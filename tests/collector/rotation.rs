@@ -5,8 +5,8 @@ use std::fs;
 use fetchlogs::time::Civil;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
-use super::common::patience::eventually;
 use super::common::scripted::{Scripted, Step};
+use super::common::wait::eventually;
 use super::is_event;
 
 /// What is said of the rest of "abc".

@@ -6,9 +6,10 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 
-use super::common::collector::{Place, REMOTE, Signal, run, send_signal};
-use super::common::patience::eventually;
+use super::common::collector::{Place, REMOTE, Signal, run};
+use super::common::process::send;
 use super::common::scripted::{Call, Scripted};
+use super::common::wait::eventually;
 
 /// Accepts the next connection and answers it.
 fn answer(server: &Scripted, text: &str) -> Call {
@@ -296,7 +297,7 @@ fn nobody_who_stops_reading_stops_the_collector() {
     let mut call = answer(&server, "abc");
     place.wait_for("log", b"abc");
     for round in 0..30 {
-        send_signal(Signal::USR1, child.id()).unwrap();
+        send(child.id(), Signal::USR1);
         call.send("def");
         place.wait_for("log", ["abc", &"def".repeat(round + 1)].concat().as_bytes());
     }
@@ -308,11 +309,11 @@ fn nobody_who_stops_reading_stops_the_collector() {
         }
     });
     eventually("the number of lines that were left out", || {
-        send_signal(Signal::USR1, child.id()).unwrap();
+        send(child.id(), Signal::USR1);
         let words = "lines left out because nobody read them: ";
         notice.try_iter().find(|line| line.contains(words))
     });
-    send_signal(Signal::TERM, child.id()).unwrap();
+    send(child.id(), Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 

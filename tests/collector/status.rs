@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::common::collector::{Collector, Place, REMOTE, run};
-use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::Scripted;
+use super::common::wait::{eventually, for_a_while};
 use super::is_event;
 
 /// A reader in a tight loop never sees anything but a whole status, while it changes all the time.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
-use super::process::DEADLINE;
 use super::server::Server;
+use super::wait::PATIENCE;
 
 /// Never data.
 pub const KEEP_ALIVE: u8 = 7;
@@ -35,8 +35,8 @@ impl Client {
     }
 
     fn new(stream: TcpStream) -> Client {
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client {
             stream,

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, ExitStatus};
 use std::thread;
 
-pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
-use super::FETCHLOGS;
-use super::patience::eventually;
+use super::pair::config;
+use super::pair::copies::Copies;
+pub use super::process::Signal;
+use super::process::{self, Printed, Process};
+use super::wait::eventually;
+use super::{FETCHLOGS, memory};
 
 /// The file every source asks for unless a test says otherwise.
 pub const REMOTE: &str = "/var/log/messages";
@@ -33,8 +33,7 @@ impl Place {
     /// An empty one, in memory where there is such a place: each start of a collector makes the whole file system
     /// durable, and the disk has others to serve.
     pub fn new() -> Place {
-        let memory = tempfile::tempdir_in("/dev/shm");
-        let dir = memory.or_else(|_| tempfile::tempdir()).unwrap();
+        let dir = tempfile::tempdir_in(memory()).unwrap();
         fs::create_dir(dir.path().join("snmp")).unwrap();
         Place { dir }
     }
@@ -58,13 +57,9 @@ impl Place {
 
     /// A line of the configuration: the local copy is `NAME`, its pointer `NAME.ptr`.
     pub fn line(&self, server: SocketAddr, remote: &str, name: &str) -> String {
-        let local = self.path(name);
-        let local = local.display();
-        format!(
-            "{} {} {remote} {local} {local}.ptr",
-            server.ip(),
-            server.port()
-        )
+        let (local, pointer) = (self.path(name), self.path(&format!("{name}.ptr")));
+        let line = config::source(server, Path::new(remote), &local, &pointer, "");
+        line.trim_end().to_owned()
     }
 
     /// Writes the configuration; a running collector reads it at HUP.
@@ -128,58 +123,47 @@ impl Place {
 
     /// The names that begin with `NAME.` and a stamp, oldest first.
     pub fn rotated(&self, name: &str) -> Vec<String> {
-        let key = |full: &String| {
-            let stamp = full.strip_prefix(name)?.strip_prefix('.')?;
-            let (stamp, number) = stamp.split_once('.').unwrap_or((stamp, "0"));
-            let is_stamp = stamp.len() == 14 && stamp.bytes().all(|byte| byte.is_ascii_digit());
-            Some((stamp.to_owned(), number.parse::<u32>().ok()?)).filter(|_| is_stamp)
-        };
-        let mut names: Vec<String> = self.names().into_iter().collect();
-        names.retain(|name| key(name).is_some());
-        names.sort_by_key(key);
+        let paths = Copies::at(self.path(name)).rotated();
+        let names = paths.iter().map(|path| path.file_name().unwrap());
         names
+            .map(|name| name.to_str().unwrap().to_owned())
+            .collect()
     }
 }
 
 /// A running collector. It is killed when it goes out of scope; if a test is failing, what it said is shown.
 pub struct Collector {
-    child: Child,
-    /// Its lines on stdout.
-    pub out: Lines,
-    /// Its lines on stderr.
-    pub err: Lines,
+    process: Process,
+    /// What it says on stdout.
+    pub out: Printed,
+    /// What it says on stderr.
+    pub err: Printed,
 }
 
 impl Collector {
     /// Runs a command that becomes a collector.
     pub fn spawn(command: &mut Command) -> Collector {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let process = Process::spawn(command);
         Collector {
-            out: Lines::of(child.stdout.take().unwrap()),
-            err: Lines::of(child.stderr.take().unwrap()),
-            child,
+            out: process.stdout.clone(),
+            err: process.stderr.clone(),
+            process,
         }
     }
 
     /// Its process number.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        send_signal(signal, self.pid()).unwrap();
+        self.process.signal(signal);
     }
 
     /// Kills it as a power cut would, but for the disk.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.kill();
     }
 
     /// Asks it to end and tells how it did.
@@ -190,12 +174,12 @@ impl Collector {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        eventually("the collector to end", || self.child.try_wait().unwrap())
+        self.process.wait_for_status()
     }
 
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        !self.process.has_ended()
     }
 }
 
@@ -208,71 +192,13 @@ impl Drop for Collector {
                 self.err.all()
             );
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
-}
-
-/// The lines that a process prints, collected as they come.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Lines {
-        let lines = Lines::default();
-        let kept = lines.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).into_owned();
-                kept.0.lock().unwrap().push(line);
-            }
-        });
-        lines
-    }
-
-    /// All lines so far.
-    pub fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-
-    /// The lines so far that contain a text.
-    pub fn with(&self, text: &str) -> Vec<String> {
-        let mut lines = self.all();
-        lines.retain(|line| line.contains(text));
-        lines
-    }
-
-    /// Waits for a line that contains a text and gives the first such line.
-    pub fn wait_for(&self, text: &str) -> String {
-        self.wait_for_nth(text, 1)
-    }
-
-    /// Waits until so many lines contain a text and gives the last of them.
-    pub fn wait_for_nth(&self, text: &str, count: usize) -> String {
-        eventually(&format!("line {count} with {text:?}"), || {
-            self.with(text).into_iter().nth(count - 1)
-        })
-    }
-}
-
-/// Sends a signal to a process; an error if there is none.
-pub fn send_signal(signal: Signal, pid: u32) -> rustix::io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    kill_process(pid.unwrap(), signal)
 }
 
 /// Runs a collector that is expected to end by itself: its exit status, stdout and stderr.
 pub fn run(args: impl IntoIterator<Item = impl AsRef<OsStr>>, dir: &Path) -> (i32, String, String) {
-    let output = Command::new(FETCHLOGS)
-        .arg("fetch_logs")
-        .args(args)
-        .current_dir(dir)
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    let mut command = Command::new(FETCHLOGS);
+    command.arg("fetch_logs").args(args).current_dir(dir);
+    let ended = process::run(command);
+    (ended.status.unwrap(), ended.stdout, ended.stderr)
 }

@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use super::pair::config;
+use super::pair::log::Log;
+
 /// The directory; gone when dropped. Everybody may read it, so that a server without privileges can.
 pub struct Logs(TempDir);
 
@@ -30,15 +33,14 @@ impl Logs {
         self.dir().join(name)
     }
 
+    /// One of the files, as a log.
+    pub fn log(&self, name: &str) -> Log {
+        Log::at(self.path(name))
+    }
+
     /// A piece of configuration: the file is served, and its rotated files have names like this.
     pub fn served(&self, name: &str, globs: &str) -> String {
-        let globs: Vec<String> = globs
-            .split_whitespace()
-            .map(|glob| self.path(glob).display().to_string())
-            .collect();
-        let path = self.path(name);
-        let (path, globs) = (path.display(), globs.join(" "));
-        format!("$files{{\"{path}\"}} = \"{globs}\";\n")
+        config::served(self.dir(), name, globs)
     }
 
     /// A request line without its newline: the file's path and `rest`.
@@ -53,14 +55,12 @@ impl Logs {
 
     /// Opens a file to append to it, creating it if need be.
     pub fn writer(&self, name: &str) -> Writer {
-        let mut options = File::options();
-        options.append(true).create(true);
-        Writer(options.open(self.path(name)).unwrap())
+        Writer(self.log(name).open())
     }
 
     /// Appends and closes the file again.
     pub fn append(&self, name: &str, text: impl AsRef<[u8]>) {
-        self.writer(name).write(text);
+        self.log(name).append(text);
     }
 
     /// Renames a file.

@@ -6,16 +6,24 @@ pub mod collector;
 pub mod descriptors;
 pub mod logs;
 pub mod pair;
-pub mod patience;
 pub mod process;
 pub mod scripted;
 pub mod server;
-pub mod v2pair;
+pub mod wait;
 
 use std::path::{Path, PathBuf};
 
 /// The program under test.
 pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
+
+/// Where files cost no disk, if there is such a place: for many files, for much data, and for measurements.
+pub fn memory() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => memory.to_owned(),
+        false => std::env::temp_dir(),
+    }
+}
 
 /// Looks for a program that is not ours, where a shell and an administrator would find it.
 ///

@@ -2,37 +2,82 @@
 #![allow(dead_code)]
 
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
-/// After this a test has waited in vain.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+use super::wait::{eventually, until};
 
-/// Looks again and again until there is something to be had.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(5));
+/// A started program, whoever hears what it says; killed when dropped.
+pub struct Guarded(Child);
+
+impl Guarded {
+    /// Starts a program that has nothing to read.
+    pub fn start(command: &mut Command) -> Guarded {
+        Guarded::start_reading(command, Stdio::null())
+    }
+
+    /// Starts a program that reads from here.
+    pub fn start_reading(command: &mut Command, stdin: impl Into<Stdio>) -> Guarded {
+        let child = command.stdin(stdin).spawn();
+        Guarded(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// How it ended; `None` as long as it has not.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.end().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the end of a program", || self.end())
+    }
+
+    /// SIGKILL, at whatever it is doing, and waits for its end.
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Its standard output and its complaints, for whoever started it with pipes. They can be taken once.
+    pub fn take_pipes(&mut self) -> (ChildStdout, ChildStderr) {
+        (self.take_stdout(), self.0.stderr.take().unwrap())
+    }
+
+    /// Its standard output alone.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().unwrap()
     }
 }
 
-/// The same for what is only true or not.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    eventually(what, || is_so().then_some(()));
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-/// A started program; killed when dropped.
+/// A started program whose words are kept; killed when dropped.
 pub struct Process {
-    child: Child,
+    child: Guarded,
     /// What it printed so far.
     pub stdout: Printed,
     /// What it complained of so far.
@@ -53,38 +98,43 @@ pub struct Ended {
 impl Process {
     /// Starts a program that has nothing to read.
     pub fn start(mut command: Command) -> Process {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Process::spawn(&mut command)
+    }
+
+    /// The same by a command that somebody else has.
+    pub fn spawn(command: &mut Command) -> Process {
+        let mut child = Guarded::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let (stdout, stderr) = child.take_pipes();
         Process {
-            stdout: Printed::from(child.stdout.take().unwrap()),
-            stderr: Printed::from(child.stderr.take().unwrap()),
+            stdout: Printed::from(stdout),
+            stderr: Printed::from(stderr),
             child,
         }
     }
 
-    /// Its number.
+    /// Its process number.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.pid()
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        send(self.pid(), signal);
+        self.child.signal(signal);
     }
 
     /// Whether it is over.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        !self.child.is_running()
+    }
+
+    /// SIGKILL, at whatever it is doing, and waits for its end.
+    pub fn kill(&mut self) {
+        self.child.kill();
     }
 
     /// Waits for its end, and until nobody is left who could print.
     pub fn wait(&mut self) -> Ended {
-        let status: ExitStatus =
-            eventually("the end of a program", || self.child.try_wait().unwrap());
+        let status = self.wait_for_status();
         until("closed stdout and stderr", || {
             self.stdout.is_over() && self.stderr.is_over()
         });
@@ -94,12 +144,10 @@ impl Process {
             stderr: self.stderr.text(),
         }
     }
-}
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Waits for its end, whoever may still print in its name.
+    pub fn wait_for_status(&mut self) -> ExitStatus {
+        self.child.wait()
     }
 }
 
@@ -110,11 +158,17 @@ pub fn run(command: Command) -> Ended {
 
 /// Sends a signal to a process.
 pub fn send(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
+    try_send(pid, signal).unwrap();
+}
+
+/// Sends a signal to a process that may be gone; that is an error.
+pub fn try_send(pid: u32, signal: Signal) -> rustix::io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(pid.unwrap(), signal)
 }
 
 /// What comes out of a pipe, read as it comes.
+#[derive(Clone)]
 pub struct Printed(Arc<Mutex<Output>>);
 
 #[derive(Default)]
@@ -142,6 +196,24 @@ impl Printed {
         String::from_utf8_lossy(&self.0.lock().unwrap().bytes).into_owned()
     }
 
+    /// All complete lines so far; at the end of everything also what has no newline.
+    pub fn all(&self) -> Vec<String> {
+        let is_over = self.is_over();
+        let text = self.text();
+        let lines = text.split_inclusive('\n');
+        lines
+            .filter(|line| is_over || line.ends_with('\n'))
+            .map(|line| line.strip_suffix('\n').unwrap_or(line).to_owned())
+            .collect()
+    }
+
+    /// Those of them that contain a text.
+    pub fn with(&self, text: &str) -> Vec<String> {
+        let mut lines = self.all();
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+
     /// The first complete line so far with `words` in it.
     pub fn line(&self, words: &str) -> Option<String> {
         let text = self.text();
@@ -151,9 +223,16 @@ impl Printed {
             .map(str::to_owned)
     }
 
-    /// Waits for a line with `words` in it.
+    /// Waits for a line with `words` in it and returns the first of them.
     pub fn wait_for(&self, words: &str) -> String {
-        eventually(&format!("a line with \"{words}\""), || self.line(words))
+        self.wait_for_nth(words, 1)
+    }
+
+    /// Waits until so many lines have `words` in them and returns the last of these.
+    pub fn wait_for_nth(&self, words: &str, count: usize) -> String {
+        eventually(&format!("line {count} with {words:?}"), || {
+            self.with(words).into_iter().nth(count - 1)
+        })
     }
 
     fn is_over(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::net::{listen, sockopt};
 
-use super::patience::{PATIENCE, eventually, for_a_while};
+use super::wait::{PATIENCE, eventually, for_a_while};
 
 /// The server: a listener on a port of its own.
 pub struct Scripted {

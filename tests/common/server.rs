@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use super::FETCHLOGS;
 use super::descriptors;
-use super::process::{Ended, Process, Signal, eventually, until};
+use super::process::{Ended, Process, Signal};
+use super::wait::{eventually, until};
 
 /// Stands before every configuration, as its first line: later statements override it.
 const BASE: &str = "$bind_addr = \"127.0.0.1\"; $bind_port = 0; $hosts_allow{\"127.0.0.1\"} = 1;\n";

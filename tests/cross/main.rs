@@ -95,7 +95,7 @@ fn through_rotations_and_restarts_the_copies_are_the_same(mut meeting: Meeting) 
     log.append("the last line\n");
     meeting.start_server();
     meeting.pair.expect_same("m");
-    meeting.pair.expect_status("OK");
+    meeting.pair.expect_status("OK\n");
     assert_eq!(meeting.pair.losses(), NOTHING);
     if meeting.is_v2 {
         meeting.pair.expect_event(" verified md5=");
@@ -109,7 +109,7 @@ fn offsets_beyond_four_gigabytes(mut meeting: Meeting) {
     let (remote, copy) = (log.path().to_owned(), meeting.pair.local("m"));
     meeting.start_server();
     meeting.start_collector();
-    meeting.pair.expect_status("OK");
+    meeting.pair.expect_status("OK\n");
     meeting.pair.kill_collector();
 
     let mut written = "behind the hole\n".to_owned();

@@ -9,19 +9,22 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::process::{Guarded, Signal, send};
+use common::wait::PATIENCE;
 use common::{FETCHLOGS, outside_program};
 use tempfile::TempDir;
 
 /// A running demo with a directory for temporary files of its own.
 struct Demo {
     tmp: TempDir,
-    child: Child,
+    child: Guarded,
     /// `None` once nobody reads it any more.
     stdout: Option<BufReader<ChildStdout>>,
+    stderr: ChildStderr,
     shown: String,
 }
 
@@ -32,25 +35,23 @@ struct Ended {
     stderr: String,
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 impl Demo {
     fn start<S: AsRef<OsStr>>(args: &[S]) -> Demo {
         let tmp = tempfile::tempdir().unwrap();
-        let mut child = Command::new(FETCHLOGS)
+        let mut command = Command::new(FETCHLOGS);
+        command
             .arg("demo")
             .args(args)
             .env("TMPDIR", tmp.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
+            .stderr(Stdio::piped());
+        let mut child = Guarded::start(&mut command);
+        let (stdout, stderr) = child.take_pipes();
         Demo {
             tmp,
             child,
-            stdout,
+            stdout: Some(BufReader::new(stdout)),
+            stderr,
             shown: String::new(),
         }
     }
@@ -75,8 +76,8 @@ impl Demo {
         entries.next().unwrap().unwrap().path()
     }
 
-    fn signal(&self, name: &str) {
-        send_signal(name, self.child.id());
+    fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
     }
 
     /// Waits for the end, and makes sure that nothing is left.
@@ -85,22 +86,14 @@ impl Demo {
             stdout.read_to_string(&mut self.shown).unwrap();
         }
         let mut stderr = String::new();
-        let mut pipe = self.child.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).unwrap();
-        let status = self.child.wait().unwrap();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        let status = self.child.wait();
         assert_nothing_left(self.tmp.path());
         Ended {
             status,
             stdout: std::mem::take(&mut self.shown),
             stderr,
         }
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -119,12 +112,6 @@ impl Ended {
         assert!(self.stderr.contains(why), "{all}");
         assert!(!self.stdout.contains("identical"), "{all}");
     }
-}
-
-fn send_signal(name: &str, pid: u32) {
-    let kill = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
-    assert!(status.success());
 }
 
 fn assert_nothing_left(tmp: &Path) {
@@ -290,13 +277,14 @@ fn misuse_shows_the_usage() {
 
 #[test]
 fn a_signal_in_the_middle_cleans_up() {
-    let demos = ["TERM", "INT", "HUP"].map(|name| (name, Demo::start::<&str>(&[])));
+    let demos =
+        [Signal::TERM, Signal::INT, Signal::HUP].map(|name| (name, Demo::start::<&str>(&[])));
     for (name, mut demo) in demos {
         demo.wait_for("rotated");
         demo.signal(name);
         let began = Instant::now();
         demo.end().assert_failed("stopped");
-        assert!(began.elapsed() < PATIENCE, "{name}");
+        assert!(began.elapsed() < PATIENCE, "{name:?}");
     }
 }
 
@@ -304,7 +292,7 @@ fn a_signal_in_the_middle_cleans_up() {
 fn a_signal_during_the_outage_cleans_up() {
     let mut demo = Demo::start::<&str>(&[]);
     demo.wait_for("connection cut");
-    demo.signal("TERM");
+    demo.signal(Signal::TERM);
     demo.end().assert_failed("stopped");
 }
 
@@ -314,7 +302,7 @@ fn a_collector_that_dies_is_named() {
     demo.wait_for("lines appended");
     let processes = processes_in(demo.tmp.path());
     let collector = processes.iter().find(|(_, name)| name == "fetch_logs");
-    send_signal("KILL", collector.unwrap().0);
+    send(collector.unwrap().0, Signal::KILL);
     demo.end()
         .assert_failed("fetch_logs ended by itself: signal: 9");
 }

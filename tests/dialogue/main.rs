@@ -15,8 +15,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use common::process::{DEADLINE, eventually};
 use common::server::Server;
+use common::wait::{PATIENCE, eventually};
 use notation::{Frame, Step, crc32, dialogue};
 
 const ALIVE: u8 = 2;
@@ -109,7 +109,7 @@ impl Scene {
     /// Sends a request on a new connection, with the values of this run in its brackets.
     fn ask(&mut self, line: &notation::Line) {
         let connection = TcpStream::connect(self.server.address()).unwrap();
-        connection.set_read_timeout(Some(DEADLINE)).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
         let line = line.filled(|told| match told.strip_prefix("/var/log/") {
             Some(name) => self.logs.path().join(name).display().to_string(),
             None => self.known[told].clone(),

@@ -1,35 +1,34 @@
-//! A log as the box writes it, with everything that was ever in each of its generations.
+//! The box: its log, and what else may happen to that.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The log at a path, rotated to `PATH.1`, `PATH.2` and so on, the higher the older.
+use crate::common::pair::log::NotedLog;
+
+/// The log at a path, rotated to `PATH.1`, `PATH.2` and so on, the higher the older. Its lines are numbered.
 pub struct Boxed {
-    path: PathBuf,
-    generations: Vec<Vec<u8>>,
+    log: NotedLog,
     lines: usize,
 }
 
 impl Boxed {
     /// An empty log.
     pub fn create(path: PathBuf) -> Boxed {
-        File::create_new(&path).unwrap();
         Boxed {
-            path,
-            generations: vec![Vec::new()],
+            log: NotedLog::at(path),
             lines: 0,
         }
     }
 
     /// The live file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.log.path()
     }
 
     /// What has to be held of it: each generation, oldest first, the live one last.
     pub fn generations(&self) -> &[Vec<u8>] {
-        &self.generations
+        &self.log.written
     }
 
     /// Writes so many lines, each unlike all others, and returns them.
@@ -39,62 +38,41 @@ impl Boxed {
             self.lines += 1;
             writeln!(text, "line {} of the log", self.lines).unwrap();
         }
-        let mut options = File::options();
-        let mut file = options.append(true).open(&self.path).unwrap();
-        file.write_all(&text).unwrap();
-        self.generations.last_mut().unwrap().extend(&text);
+        self.log.append(&text);
         text
     }
 
     /// Renames the live file and creates the next.
     pub fn rotate(&mut self) {
-        self.make_room();
-        fs::rename(&self.path, self.numbered(1)).unwrap();
-        File::create_new(&self.path).unwrap();
-        self.generations.push(Vec::new());
+        self.log.rotate();
     }
 
     /// Copies the live file and empties it.
     pub fn copy_and_truncate(&mut self) {
-        self.make_room();
-        fs::copy(&self.path, self.numbered(1)).unwrap();
-        let file = File::options().write(true).open(&self.path).unwrap();
-        file.set_len(0).unwrap();
-        self.generations.push(Vec::new());
+        self.log.copy_and_truncate();
+        self.log.begin();
     }
 
     /// Deletes the live file and creates the next, after so many lines that nobody will ever see.
     pub fn delete(&mut self, lines: usize) {
-        let held = self.generations.last().unwrap().clone();
+        let held = self.generations().to_vec();
         self.append(lines);
-        *self.generations.last_mut().unwrap() = held;
+        self.log.written = held;
         // The next one is created first: it must not be given the inode.
-        let next = self.path.with_extension("next");
+        let next = self.path().with_extension("next");
         File::create_new(&next).unwrap();
-        fs::rename(next, &self.path).unwrap();
-        self.generations.push(Vec::new());
+        fs::rename(next, self.path()).unwrap();
+        self.log.begin();
     }
 
     /// Takes back the last bytes of the live file, so that so many are left, and returns them.
     pub fn forget_behind(&mut self, len: usize) -> Vec<u8> {
-        let file = File::options().write(true).open(&self.path).unwrap();
-        file.set_len(len as u64).unwrap();
-        self.generations.last_mut().unwrap().split_off(len)
+        self.log.open().set_len(len as u64).unwrap();
+        self.log.written.last_mut().unwrap().split_off(len)
     }
 
     /// A copy of something that was there before stands first.
     pub fn begin_with(&mut self, bytes: &[u8]) {
-        self.generations.insert(0, bytes.into());
-    }
-
-    fn make_room(&self) {
-        let rotated = (1..).take_while(|number| self.numbered(*number).exists());
-        for number in (1..=rotated.count()).rev() {
-            fs::rename(self.numbered(number), self.numbered(number + 1)).unwrap();
-        }
-    }
-
-    fn numbered(&self, number: usize) -> PathBuf {
-        PathBuf::from(format!("{}.{number}", self.path.display()))
+        self.log.written.insert(0, bytes.into());
     }
 }

@@ -1,12 +1,14 @@
 //! Where a run takes place: a directory of its own, an address of its own, perhaps a small disk.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+
+use crate::common::memory;
+use crate::common::pair::address;
 
 /// The directories `remote`, `local` and `status`, and where the server listens.
 pub struct Place {
@@ -19,20 +21,15 @@ pub struct Place {
 impl Place {
     /// In memory, where that can be done: the runs are many, and no power is cut.
     pub fn new() -> Place {
-        let memory = Path::new("/dev/shm");
-        let base = match memory.is_dir() {
-            true => memory.to_owned(),
-            false => std::env::temp_dir(),
-        };
-        let home = tempfile::Builder::new().prefix("kills-").tempdir_in(base);
-        let home = home.unwrap();
+        let mut builder = tempfile::Builder::new();
+        let home = builder.prefix("kills-").tempdir_in(memory()).unwrap();
         for dir in ["remote", "local", "status"] {
             fs::create_dir(home.path().join(dir)).unwrap();
         }
         Place {
             disk: None,
             home,
-            address: unused_address(),
+            address: address::own_with_port(),
         }
     }
 
@@ -85,19 +82,4 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
-}
-
-/// A loopback address that no other run of this process has, and a port there that the system gives to nobody: it is not
-/// taken while the server is away.
-fn unused_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let [_, a, b, c] = std::process::id().wrapping_add(number << 9).to_be_bytes();
-    // Not 127.0.0.1, from which everybody calls, and no end of the range.
-    let ip = Ipv4Addr::new(127, 1 + a % 250, b, 1 + c % 250);
-    // Not by binding it: a process that is being started elsewhere would keep it for a moment.
-    let addresses = (10_019..20_000).map(|port| SocketAddr::new(ip.into(), port));
-    { addresses }
-        .find(|address| TcpStream::connect(address).is_err())
-        .unwrap()
 }

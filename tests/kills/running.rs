@@ -1,19 +1,20 @@
 //! A program that runs, alone or under strace.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::common::FETCHLOGS;
+use crate::common::pair::daemon::Daemon;
+use crate::common::process::{Signal, try_send};
 
 /// A running program, killed when dropped.
 pub struct Running {
-    child: Child,
+    /// The program, or strace in front of it.
+    daemon: Daemon,
     traced: bool,
 }
 
@@ -45,30 +46,25 @@ impl Running {
                 (command, true)
             }
         };
-        let log = |ending: &str| {
-            let mut options = File::options();
-            let path = home.join(format!("{name}.{ending}"));
-            options.create(true).append(true).open(path).unwrap()
-        };
-        let child = command
-            .args(arguments)
-            .env("TZ", "UTC0")
-            .env_remove("LD_LIBRARY_PATH")
-            .stdin(Stdio::null())
-            .stdout(log("out"))
-            .stderr(log("err"))
-            .spawn()
-            .unwrap();
-        Running { child, traced }
+        command.args(arguments).env_remove("LD_LIBRARY_PATH");
+        Running {
+            daemon: Daemon::start(command, home, name),
+            traced,
+        }
     }
 
     /// How it has ended, if it has. strace ends as what it traces does.
     pub fn end(&mut self) -> Option<End> {
-        let status = self.child.try_wait().unwrap()?;
+        let status = self.daemon.end()?;
         Some(match (status.code(), status.signal()) {
             (Some(code), _) => End::Status(code),
             (None, signal) => End::Signal(signal.unwrap_or(0)),
         })
+    }
+
+    /// What it has complained of, without the runs before it.
+    pub fn complaints(&self) -> String {
+        self.daemon.complaints()
     }
 
     /// Sends a signal, once the program has got so far as to catch it. Tells whether it was sent.
@@ -76,7 +72,7 @@ impl Running {
         self.pids().into_iter().any(|pid| {
             let is_it = fs::read_link(format!("/proc/{pid}/exe"))
                 .is_ok_and(|exe| exe == Path::new(FETCHLOGS));
-            is_it && catches(pid, signal) && send(pid, signal)
+            is_it && catches(pid, signal) && try_send(pid, signal).is_ok()
         })
     }
 
@@ -93,7 +89,8 @@ impl Running {
     fn put_to_death(&mut self) {
         while self.end().is_none() {
             for pid in self.pids() {
-                send(pid, Signal::KILL);
+                // It may have ended by itself.
+                let _ = try_send(pid, Signal::KILL);
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -101,7 +98,7 @@ impl Running {
 
     /// The program itself; while strace starts, perhaps helpers of strace's own.
     fn pids(&self) -> Vec<u32> {
-        let pid = self.child.id();
+        let pid = self.daemon.pid();
         if !self.traced {
             return vec![pid];
         }
@@ -116,11 +113,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.put_to_death();
     }
-}
-
-fn send(pid: u32, signal: Signal) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 /// Whether the kernel is taking a process apart, or has done so and nobody has asked for its status: the flag

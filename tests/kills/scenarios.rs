@@ -3,10 +3,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use rustix::process::Signal;
-
 use super::fault::Program;
 use super::stage::{Done, Stage};
+use crate::common::process::Signal;
 
 /// One of them.
 pub struct Scenario {

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fetchlogs::collect::copy::pointer::{Pointer, Token};
-use rustix::process::Signal;
-
 use super::boxed::Boxed;
 use super::fault::{Fault, Program};
 use super::patience::Patience;
@@ -16,6 +13,9 @@ use super::place::Place;
 use super::running::{End, How, Running};
 use super::trace::{self, Order};
 use crate::common::pair::copies::Copies;
+use crate::common::pair::daemon::{self, COLLECTOR, SERVER, text_of};
+use crate::common::pair::{config, pointer};
+use crate::common::process::Signal;
 
 /// What a script returns: what was waited for in vain.
 pub type Done = Result<(), String>;
@@ -65,8 +65,6 @@ pub struct Stage<'a> {
     status: &'static str,
     /// Whether something may be on record.
     may_lose: bool,
-    /// How much the servers before the present one have said.
-    said: usize,
     ended: Option<End>,
     findings: Vec<String>,
 }
@@ -103,7 +101,6 @@ impl<'a> Stage<'a> {
             told: Vec::new(),
             status: "OK\n",
             may_lose: false,
-            said: 0,
             ended: None,
             findings: Vec::new(),
         }
@@ -238,7 +235,7 @@ impl<'a> Stage<'a> {
         let healed = self.logs[0].generations().to_vec();
         self.until(|stage| {
             let held = |path: &PathBuf| fs::read(path).unwrap_or_default();
-            let held: Vec<Vec<u8>> = Copies::at(stage.local()).paths().iter().map(held).collect();
+            let held: Vec<Vec<u8>> = stage.copies().paths().iter().map(held).collect();
             let is_whole = held == healed;
             let is_refetched = held[1..] == healed && damaged.starts_with(&held[0]);
             let is_left = held.len() == 2 && held[0] == damaged && held[1] == healed[1];
@@ -266,18 +263,17 @@ impl<'a> Stage<'a> {
 
     /// The box is in another boot than when the copy was last followed.
     pub fn pretend_another_boot(&self) {
-        let mut pointer = Pointer::parse(&fs::read(self.pointer()).unwrap()).unwrap();
-        pointer.token = Token::new(b"boot");
-        fs::write(self.pointer(), pointer.write().as_bytes()).unwrap();
+        pointer::pretend_another_boot(&self.pointer());
     }
 
     /// The files beside the live copy whose names have this in them.
     pub fn beside(&self, mark: &str) -> Vec<PathBuf> {
-        let all = fs::read_dir(self.place.path("local")).unwrap();
-        let paths = all.map(|entry| entry.unwrap().path());
-        paths
-            .filter(|path| path.to_str().is_some_and(|path| path.contains(mark)))
-            .collect()
+        self.copies().beside(mark)
+    }
+
+    /// The copies of the log.
+    fn copies(&self) -> Copies {
+        Copies::at(self.local())
     }
 
     /// Waits until the check says `Ok`, and keeps both programs running meanwhile.
@@ -319,8 +315,8 @@ impl<'a> Stage<'a> {
         if !self.may_lose && !record.lines().all(is_said) {
             self.findings.push(format!("on record: {record}"));
         }
-        for name in ["server", "collector"] {
-            let said = text_of(&self.place.path(&format!("{name}.err")));
+        for name in [SERVER, COLLECTOR] {
+            let said = daemon::complaints(&self.place.path(""), name);
             if said.contains("panicked at") && !self.is_about_the_runtime() {
                 self.findings.push(format!("the {name} panicked"));
             }
@@ -344,15 +340,11 @@ impl<'a> Stage<'a> {
 
     fn until_listening(&mut self) -> Done {
         let start = Instant::now();
-        let path = self.place.path("server.err");
         self.until(|stage| {
-            let said = text_of(&path);
+            let server = stage.server.as_ref();
+            let is_said = server.is_some_and(|server| server.complaints().contains("listening on"));
             // To say it may be what failed.
-            match said
-                .get(stage.said..)
-                .is_some_and(|said| said.contains("listening on"))
-                || start.elapsed() > Duration::from_millis(500)
-            {
+            match is_said || start.elapsed() > Duration::from_millis(500) {
                 true => Ok(()),
                 false => Err("the server does not listen".into()),
             }
@@ -451,9 +443,6 @@ impl<'a> Stage<'a> {
             }
         };
         let home = self.place.path("");
-        if program == Program::Server {
-            self.said = text_of(&home.join("server.err")).len();
-        }
         let running = Running::start(&how, &home, &program.to_string(), &arguments);
         *self.running(program) = Some(running);
     }
@@ -473,25 +462,21 @@ impl<'a> Stage<'a> {
 
     fn configure(&self) {
         let address = self.place.address();
-        let (ip, port) = (address.ip(), address.port());
-        let mut server = format!(
-            "$hosts_allow{{'127.0.0.0/8'}} = 1; $bind_addr = '{ip}'; $bind_port = {port};\n\
-             $delay_check = 0.1; $grace = 0.2; $alive_interval = 0.3; $timeout_write = 5;\n"
-        );
-        let mut collector = String::new();
+        let [remote, local] = ["remote", "local"].map(|dir| self.place.path(dir));
+        let mut statements =
+            "$delay_check = 0.1; $grace = 0.2; $alive_interval = 0.3; $timeout_write = 5;\n"
+                .to_owned();
+        let mut sources = String::new();
         for log in &self.logs {
-            let path = log.path().display();
-            let name = log.path().file_name().unwrap();
-            let local = self.place.path("local").join(name);
-            let local = local.display();
-            server += &format!("$files{{'{path}'}} = '{path}.*[0-9]';\n");
-            collector += &format!(
-                "{ip} {port} {path} {local} {local}.pointer {}\n",
-                self.fields
-            );
+            let name = log.path().file_name().unwrap().to_str().unwrap();
+            statements += &config::served(&remote, name, &format!("{name}.*[0-9]"));
+            let pointer = local.join(format!("{name}.pointer"));
+            let copy = local.join(name);
+            sources += &config::source(address, log.path(), &copy, &pointer, self.fields);
         }
+        let server = config::server(address, "127.0.0.0/8", &statements);
         fs::write(self.place.path("server.conf"), server).unwrap();
-        fs::write(self.place.path("collector.conf"), collector).unwrap();
+        fs::write(self.place.path("collector.conf"), sources).unwrap();
     }
 
     fn check_status(&self) -> Done {
@@ -554,8 +539,4 @@ pub struct Findings {
     pub faults: Vec<String>,
     /// What helps to see why.
     pub said: String,
-}
-
-fn text_of(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

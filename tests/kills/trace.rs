@@ -1,10 +1,10 @@
 //! strace: how it is told what to do, and what it has written down.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::fault::{Fault, Point};
+use crate::common::pair::daemon::text_of;
 
 /// How many calls of each name a program has made.
 pub type Calls = BTreeMap<String, usize>;
@@ -55,8 +55,4 @@ fn call_in(line: &str) -> Option<&str> {
     let (name, _) = line.split_once(' ')?.1.trim_start().split_once('(')?;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     (!name.is_empty() && name.chars().all(is_name)).then_some(name)
-}
-
-fn text_of(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

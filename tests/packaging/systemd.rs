@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{Place, shipped};
 use crate::common::outside_program;
-use crate::common::process::{DEADLINE, Process, run};
+use crate::common::process::{Process, run};
+use crate::common::wait::PATIENCE;
 
 #[test]
 fn systemd_analyze_finds_no_fault() {
@@ -39,7 +40,7 @@ fn word_of(place: &Place, mut command: Command) -> String {
     let socket = place.path("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
     manager
-        .set_read_timeout(Some(Duration::from_secs(DEADLINE.as_secs())))
+        .set_read_timeout(Some(Duration::from_secs(PATIENCE.as_secs())))
         .unwrap();
     command.env("NOTIFY_SOCKET", &socket);
     let _daemon = Process::start(command);

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use super::{Place, run, shipped, succeeds};
 use crate::common::outside_program;
-use crate::common::process::{Ended, until};
+use crate::common::process::Ended;
+use crate::common::wait::until;
 
 /// What the scripts call.
 const APPLETS: [&str; 6] = ["sh", "cat", "rm", "sleep", "kill", "start-stop-daemon"];

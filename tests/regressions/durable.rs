@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::both_protocols;
 use crate::common::pair::strace::{self, Strace};
-use crate::common::pair::wait::eventually;
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::common::wait::attempt;
 
 /// What changes files, or makes a change durable. Machines differ in which of those with a `?` they have.
 const CALLS: [&str; 8] = [
@@ -58,7 +58,7 @@ fn kill_before(call: &str, pair: &mut Pair) -> usize {
 
 fn is_killed_before_it_is_through(pair: &mut Pair) -> bool {
     let generations = pair.log("m").generations();
-    let outcome = eventually(|| {
+    let outcome = attempt(|| {
         if !pair.collector().is_running() {
             return Ok(true);
         }
@@ -100,7 +100,7 @@ fn a_rotation_is_made_durable_step_by_step() {
     log.append("live\n");
     pair.expect_same("m");
 
-    let outcome = eventually(|| {
+    let outcome = attempt(|| {
         let text = fs::read_to_string(&trace).unwrap();
         let steps: Vec<String> = text.lines().filter_map(step).collect();
         first_missing(&steps, &DURABLE_STEPS).map_or(Ok(()), |step| {

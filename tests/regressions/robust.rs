@@ -6,6 +6,7 @@ use crate::common::outside_program;
 use crate::common::pair::relay::Fate;
 use crate::common::pair::strace::{self, Strace};
 use crate::common::pair::{Options, Pair};
+use crate::common::process::Signal;
 
 /// 6: connections that are reset before the server has accepted them.
 #[test]
@@ -14,7 +15,7 @@ fn a_reset_connection_harms_nobody() {
         return;
     };
     let mut pair = Pair::start(Options::told().classic());
-    pair.server().signal("STOP");
+    pair.server().signal(Signal::STOP);
     let script = "use Socket;
         my ($port, $host) = @ARGV;
         for (1..50) {
@@ -27,7 +28,7 @@ fn a_reset_connection_harms_nobody() {
     let mut program = Command::new(perl);
     program.args(["-e", script, &port.to_string(), &host.to_string()]);
     assert!(program.status().unwrap().success());
-    pair.server().signal("CONT");
+    pair.server().signal(Signal::CONT);
     pair.log("m").append("still there\n");
     pair.expect_same("m");
     pair.kill_collector();
@@ -46,7 +47,7 @@ fn first_contact_leaves_no_empty_copy() {
     pair.start_server();
     pair.start_collector();
     pair.expect("m", &["two\n"]);
-    assert!(!pair.events().contains("rotated"), "{}", pair.events());
+    assert!(!pair.said().contains("rotated"), "{}", pair.said());
 }
 
 /// 7: the answer line in pieces of one byte.
@@ -79,5 +80,5 @@ fn a_full_disk_does_not_end_a_source() {
         pair.expect_same("m");
     }
     pair.expect_event("No space left on device");
-    pair.expect_status("OK");
+    pair.expect_status("OK\n");
 }

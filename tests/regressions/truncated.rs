@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::old_server::OldServer;
 use crate::common::pair::{Options, Pair};
+use crate::common::process::Signal;
 
 #[test]
 fn an_offset_behind_the_end_starts_over() {
@@ -42,14 +43,14 @@ fn a_log_that_outgrew_its_old_size_is_not_joined_in_the_middle() {
     log.append("before\n");
     pair.expect_same("m");
     let ended = pair.relay().ended();
-    pair.collector().signal("STOP");
+    pair.collector().signal(Signal::STOP);
     log.open().set_len(0).unwrap();
     pair.until(|pair| match pair.relay().ended() {
         now if now > ended => Ok(()),
         _ => Err("the server has not noticed".into()),
     });
     log.append("longer than what was there before\n");
-    pair.collector().signal("CONT");
+    pair.collector().signal(Signal::CONT);
     pair.expect("m", &["before\n", "longer than what was there before\n"]);
 }
 

@@ -10,6 +10,7 @@ use crate::common::outside_program;
 use crate::common::pair::daemon::Daemon;
 use crate::common::pair::log::Log;
 use crate::common::pair::{NOTHING, Options, Pair};
+use crate::common::process::Signal;
 
 /// logrotate with a configuration and a state file of its own. `None` where it is not installed.
 struct Logrotate {
@@ -194,7 +195,7 @@ fn a_daemon_that_is_told_by_a_signal(options: Options) {
             n => Err(format!("{n} rotated copies instead of {rotated}")),
         });
     }
-    program.signal("TERM");
+    program.signal(Signal::TERM);
     assert!(!program.was_killed());
     pair.expect_same("m");
     assert_eq!(pair.losses(), NOTHING);

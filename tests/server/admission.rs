@@ -7,8 +7,8 @@ use fetchlogs::wire::frame::{ErrorCode, Frame};
 
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
-use crate::common::process::until;
 use crate::common::server::Server;
+use crate::common::wait::until;
 
 const TEXT: &str = "one line\n";
 

@@ -9,8 +9,9 @@ use crate::common::FETCHLOGS;
 use crate::common::classic::Client;
 use crate::common::descriptors;
 use crate::common::logs::Logs;
-use crate::common::process::{Signal, until};
+use crate::common::process::Signal;
 use crate::common::server::Server;
+use crate::common::wait::until;
 
 const TEXT: &str = "one line\n";
 

@@ -2,10 +2,11 @@
 
 use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use super::common::process::Guarded;
 use super::common::{FETCHLOGS, outside_program};
 use super::*;
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running `snmpd` that starts our helper.
 struct Agent {
-    child: Child,
+    daemon: Guarded,
     port: u16,
     home: TempDir,
     status: StatusFiles,
@@ -45,16 +46,14 @@ impl Agent {
         symlink(FETCHLOGS, &helper).unwrap();
         let conf = home.path().join("snmpd.conf");
         fs::write(&conf, configuration(port, &helper, status.path())).unwrap();
-        let child = tool("snmpd", home.path())
+        let mut command = tool("snmpd", home.path());
+        command
             .args(["-f", "-r", "-Lo", "-C", "-c"])
             .arg(&conf)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
         Agent {
-            child,
+            daemon: Guarded::start(&mut command),
             port,
             home,
             status,
@@ -64,7 +63,7 @@ impl Agent {
     /// Waits for the first answer; false if the agent ends instead.
     fn wait_until_ready(&mut self) -> bool {
         let start = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
+        while self.daemon.is_running() {
             let oid = format!("{BASE}.192.0.2.1");
             let options = ["-c", "public", "-t", "0.2", "-r", "0"];
             let answer = self.request("snmpget", &options, &[&oid]);
@@ -114,13 +113,6 @@ impl Agent {
         text.split_inclusive('\n')
             .filter(|line| !line.contains("No more variables left") && *line != "End of MIB\n")
             .collect()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,38 +1,28 @@
 //! A server, its logs and local copies of them, in a directory of their own that is gone when dropped.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use fetchlogs::collect::copy::pointer::Pointer;
 use fetchlogs::ids::Inode;
-use tempfile::TempDir;
 
 use super::common::FETCHLOGS;
+use super::common::pair::content::md5_of;
+use super::common::pair::daemon::{COLLECTOR, Daemon};
+use super::common::pair::{Options, Pair, config};
+use super::common::process::{Guarded, Signal};
 
 /// The stamp of rotated copies that a test makes.
 pub const STAMP: &str = "20261122132956";
 
 /// The directory and what runs in it.
 pub struct Place {
-    home: TempDir,
-    server: Option<Daemon>,
-    address: SocketAddr,
-    sources: Vec<String>,
-}
-
-/// A process that ends with the test.
-pub struct Daemon(pub Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    pair: Pair,
+    sources: String,
 }
 
 /// What `verify` said.
@@ -63,74 +53,59 @@ impl Place {
     }
 
     /// One that allows only this client.
-    pub fn allowing(client: &str, logs: &[&str]) -> Place {
-        let home = tempfile::tempdir().unwrap();
-        for dir in ["remote", "local", "status"] {
-            fs::create_dir(home.path().join(dir)).unwrap();
+    pub fn allowing(client: &'static str, logs: &[&str]) -> Place {
+        let mut pair = Pair::prepare(Options {
+            logs: Vec::new(),
+            allow: client,
+            check_s: 0.1,
+            grace_s: 0.1,
+            ..Options::default()
+        });
+        for name in logs {
+            pair.serve(name, &format!("{name}.*[0-9]"));
         }
-        let config = home.path().join("server.conf");
-        let mut text = format!(
-            "$hosts_allow{{'{client}'}} = 1; $bind_addr = '127.0.0.1'; $bind_port = 0;\n\
-             $delay_check = 0.1; $grace = 0.1;\n"
-        );
-        for log in logs {
-            let path = home.path().join("remote").join(log);
-            let path = path.display();
-            text += &format!("$files{{'{path}'}} = '{path}.*[0-9]';\n");
-        }
-        fs::write(&config, text).unwrap();
-        let mut server = Command::new(FETCHLOGS)
-            .arg("gen_numbers")
-            .arg("-c")
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let address = listening_address(&mut server);
+        pair.start_server();
         Place {
-            home,
-            server: Some(Daemon(server)),
-            address,
-            sources: Vec::new(),
+            pair,
+            sources: String::new(),
         }
     }
 
     pub fn path(&self) -> &Path {
-        self.home.path()
+        self.pair.home()
     }
 
     pub fn remote(&self, name: &str) -> PathBuf {
-        self.path().join("remote").join(name)
+        self.pair.log(name).path().to_owned()
     }
 
     pub fn local(&self, name: &str) -> PathBuf {
-        self.path().join("local").join(name)
+        self.pair.local(name)
     }
 
     /// Where the sources that are added next are asked.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.pair.address()
     }
 
     pub fn stop_server(&mut self) {
-        self.server = None;
+        self.pair.kill_server();
     }
 
     /// Sends all sources that are added from now on to another server.
     pub fn ask(&mut self, address: SocketAddr) {
-        self.address = address;
+        self.pair.ask(address);
     }
 
     /// Adds a source. There need not be any copy of it.
     pub fn source(&mut self, name: &str, fields: &str) {
-        self.sources.push(format!(
-            "{} {} {} {} {} {fields}",
-            self.address.ip(),
-            self.address.port(),
-            self.remote(name).display(),
-            self.local(name).display(),
-            self.local(&format!("{name}.pointer")).display(),
-        ));
+        self.sources += &config::source(
+            self.address(),
+            &self.remote(name),
+            &self.local(name),
+            &self.pair.pointer(name),
+            fields,
+        );
     }
 
     /// Adds a source with a log and a live copy of it.
@@ -145,7 +120,7 @@ impl Place {
     pub fn point(&self, name: &str) {
         let inode = fs::metadata(self.remote(name)).unwrap().ino();
         let pointer = Pointer::of(Inode(inode)).write();
-        fs::write(self.local(&format!("{name}.pointer")), pointer.as_bytes()).unwrap();
+        fs::write(self.pair.pointer(name), pointer.as_bytes()).unwrap();
     }
 
     /// Adds a rotated log and the rotated copy of it.
@@ -157,7 +132,7 @@ impl Place {
     /// Writes the configuration and tells its name.
     pub fn config(&self) -> PathBuf {
         let path = self.path().join("collector.conf");
-        fs::write(&path, self.sources.join("\n") + "\n").unwrap();
+        fs::write(&path, &self.sources).unwrap();
         path
     }
 
@@ -205,21 +180,17 @@ impl Place {
 
     /// Starts a collector of all sources.
     pub fn collect(&self) -> Daemon {
-        let out = File::create(self.path().join("events")).unwrap();
-        let collector = Command::new(FETCHLOGS)
+        let mut command = Command::new(FETCHLOGS);
+        command
             .args(["fetch_logs", "-r", "0.1"])
             .arg(self.path().join("status"))
-            .arg(self.config())
-            .stdout(out)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Daemon(collector)
+            .arg(self.config());
+        Daemon::start(command, self.path(), COLLECTOR)
     }
 
     /// What the collector has said.
     pub fn events(&self) -> String {
-        fs::read_to_string(self.path().join("events")).unwrap_or_default()
+        self.pair.events()
     }
 
     /// Every name in the directory of the copies, with size and times.
@@ -244,24 +215,26 @@ impl Place {
 
 /// A comparison under way.
 pub struct Running {
-    process: Daemon,
+    process: Guarded,
     stdout: BufReader<ChildStdout>,
+    stderr: ChildStderr,
 }
 
 impl Running {
     pub fn start(place: &Place, options: &[&str]) -> Running {
         let mut command = place.command(options);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut process = Guarded::start(&mut command);
+        let (stdout, stderr) = process.take_pipes();
         Running {
-            process: Daemon(process),
-            stdout,
+            process,
+            stdout: BufReader::new(stdout),
+            stderr,
         }
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.0.id()
+        self.process.pid()
     }
 
     /// The next line, newline included.
@@ -272,23 +245,25 @@ impl Running {
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.process.0.try_wait().unwrap().is_none()
+        self.process.is_running()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Waits for its end and tells the status and what it said on stderr.
     pub fn wait(mut self) -> (Option<i32>, String) {
-        let status = self.process.0.wait().unwrap().code();
+        let status = self.process.wait().code();
         let mut stderr = String::new();
-        let mut pipe = self.process.0.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).unwrap();
+        self.stderr.read_to_string(&mut stderr).unwrap();
         (status, stderr)
     }
 }
 
 /// `IDENTICAL`, as it is said of these bytes.
 pub fn identical(bytes: &[u8]) -> String {
-    let md5 = fetchlogs::wire::md5::Md5::new().update(bytes).finish();
-    let md5 = fetchlogs::wire::md5::Hex(&md5);
+    let md5 = md5_of(bytes);
     format!("IDENTICAL md5={md5} {} bytes", bytes.len())
 }
 
@@ -297,24 +272,4 @@ pub fn log(lines: usize) -> Vec<u8> {
     (0..lines)
         .flat_map(|number| format!("Nov 22 13:29:56 box daemon[1]: line {number}\n").into_bytes())
         .collect()
-}
-
-/// Waits until something is so.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Reads where a server listens, and goes on reading so that it never waits for us.
-fn listening_address(server: &mut Child) -> SocketAddr {
-    let mut stderr = BufReader::new(server.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    let address = line.trim_end().rsplit(' ').next().unwrap();
-    let address = address.parse().unwrap_or_else(|_| panic!("{line}"));
-    std::thread::spawn(move || std::io::copy(&mut stderr.by_ref(), &mut std::io::sink()));
-    address
 }

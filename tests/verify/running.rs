@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::common::outside_program;
-use super::place::{Place, STAMP, identical, log, until};
+use super::common::wait::until;
+use super::place::{Place, STAMP, identical, log};
 
 /// The rotated copies of `m`.
 fn rotated(place: &Place) -> Vec<String> {
@@ -139,7 +140,8 @@ fn a_terminal_shows_how_far_it_is_and_nothing_of_that_stays() {
         "{shown:?}"
     );
     assert!(shown.contains(&format!(
-        "\r\x1b[K127.0.0.1 {}",
+        "\r\x1b[K{} {}",
+        place.address().ip(),
         place.remote("m").display()
     )));
     assert!(shown.contains(&format!("m.{STAMP}: IDENTICAL ")));

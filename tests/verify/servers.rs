@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::place::{Place, Running, identical, log, until};
+use super::common::process::Signal;
+use super::common::wait::until;
+use super::place::{Place, Running, identical, log};
 
 /// Somebody who answers every connection with these bytes once a line has come, and then waits for its end.
 fn somebody(answer: &'static [u8]) -> SocketAddr {
@@ -80,7 +82,8 @@ fn a_name_without_an_address_is_unreachable() {
     let mut place = Place::new(&["m"]);
     place.copied("m", b"abc", b"abc");
     let config = std::fs::read_to_string(place.config()).unwrap();
-    let config = config.replacen("127.0.0.1", "no-such-host.invalid", 1);
+    let ip = place.address().ip().to_string();
+    let config = config.replacen(&ip, "no-such-host.invalid", 1);
     let path = place.path().join("other.conf");
     std::fs::write(&path, config).unwrap();
     let output = std::process::Command::new(super::common::FETCHLOGS)
@@ -182,11 +185,7 @@ fn an_interrupted_comparison_ends_at_once() {
         let mut links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
         links.any(|link| link.display().to_string().starts_with("socket:"))
     });
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &pid.to_string()])
-        .status()
-        .unwrap();
-    assert!(kill.success());
+    running.signal(Signal::INT);
     let (status, stderr) = running.wait();
     assert_eq!(status, Some(1));
     assert_eq!(stderr, "fetch_logs: interrupted\n");

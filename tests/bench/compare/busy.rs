@@ -96,7 +96,7 @@ fn slow_reader(stand: &Stand) -> TcpStream {
     until("the copy of the large log", || {
         size(&stand.copy(0)) >= LARGE_LEN as u64
     });
-    let mut client = TcpStream::connect(("127.0.0.1", stand.port())).unwrap();
+    let mut client = TcpStream::connect(stand.address()).unwrap();
     writeln!(client, "{} 0 0", stand.log(0).display()).unwrap();
     client
 }

@@ -6,9 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::pair::strace;
+use crate::common::wait::poll;
 
 /// Nothing of all this takes so long.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks.
+const STEP: Duration = Duration::from_micros(200);
 
 /// Processor time of a process so far, in seconds, its threads included. `/proc/PID/stat` counts in steps of 10 ms,
 /// which is more than there is to be seen of an idle one; the scheduler knows it better.
@@ -58,10 +62,8 @@ pub fn calls_per_s(pid: u32, time: Duration) -> Option<f64> {
 /// Waits, in short steps, until something is so, and tells how long that took.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    let done = poll(PATIENCE, STEP, || is_so().then_some(()).ok_or(()));
+    assert!(done.is_ok(), "waited in vain: {what}");
     start.elapsed()
 }
 

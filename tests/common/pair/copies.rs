@@ -1,7 +1,10 @@
 //! What the collector has made of one log.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use super::content::md5_of;
 
 /// The local copies of one log.
 pub struct Copies {
@@ -26,7 +29,7 @@ impl Copies {
 
     /// The size of the live copy.
     pub fn live_size(&self) -> u64 {
-        fs::metadata(&self.live).map_or(0, |metadata| metadata.len())
+        size_of(&self.live)
     }
 
     /// The rotated copies, oldest first: by their stamps, and within one second by the number behind it.
@@ -55,6 +58,34 @@ impl Copies {
         paths
     }
 
+    /// The files beside the live copy whose names have this in them.
+    pub fn beside(&self, mark: &str) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.live.parent().unwrap()).unwrap();
+        let mut found: Vec<PathBuf> = all
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().contains(mark))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Compares the live copy with what it should be, and tells the first difference.
+    pub fn compare_live(&self, expected: &[u8]) -> Result<(), String> {
+        compare(&self.live, expected)
+    }
+
+    /// Whether every rotated copy was verified, and with the digest that it has, as far as these events tell.
+    pub fn all_verified(&self, events: &str) -> Result<(), String> {
+        for path in self.rotated() {
+            let digest = md5_of(&fs::read(&path).unwrap());
+            let verified = format!("verified md5={digest} {}\n", path.display());
+            if !events.contains(&verified) {
+                return Err(format!("there is no {verified}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Compares them with generations, oldest first, the live one last, and tells the first difference.
     pub fn compare(&self, expected: &[impl AsRef<[u8]>]) -> Result<(), String> {
         let paths = self.paths();
@@ -66,24 +97,7 @@ impl Copies {
             ));
         }
         for (path, expected) in paths.iter().zip(expected) {
-            let expected = expected.as_ref();
-            let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
-            if size != expected.len() as u64 {
-                let (path, wanted) = (path.display(), expected.len());
-                return Err(format!(
-                    "{path} has {size} bytes instead of {wanted}: {}",
-                    self.summary()
-                ));
-            }
-            let held = fs::read(path).unwrap_or_default();
-            if held != expected {
-                let at = held
-                    .iter()
-                    .zip(expected)
-                    .take_while(|(a, b)| a == b)
-                    .count();
-                return Err(format!("{} differs at {at}", path.display()));
-            }
+            compare(path, expected.as_ref()).map_err(|why| why + ": " + &self.summary())?;
         }
         Ok(())
     }
@@ -108,10 +122,49 @@ impl Copies {
     fn summary(&self) -> String {
         let mut text = String::new();
         for path in self.paths() {
-            let bytes = fs::read(&path).unwrap_or_default();
-            let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
-            text += &format!("\n  {}: {} bytes, {start:?}", path.display(), bytes.len());
+            let mut start = Vec::new();
+            if let Ok(file) = File::open(&path) {
+                file.take(40).read_to_end(&mut start).unwrap();
+            }
+            let (size, start) = (size_of(&path), String::from_utf8_lossy(&start));
+            text += &format!("\n  {}: {size} bytes, {start:?}", path.display());
         }
         text
     }
+}
+
+/// Larger files are not read as long as their size is wrong.
+const LARGE: usize = 1 << 20;
+
+/// Compares what is in a file with what it should be.
+fn compare(path: &Path, expected: &[u8]) -> Result<(), String> {
+    let (size, wanted) = (size_of(path), expected.len());
+    if wanted > LARGE && size != wanted as u64 {
+        return Err(format!(
+            "{} has {size} bytes instead of {wanted}",
+            path.display()
+        ));
+    }
+    let held = fs::read(path).unwrap_or_default();
+    if held == expected {
+        return Ok(());
+    }
+    let same = held.iter().zip(expected).take_while(|(a, b)| a == b);
+    let at = same.count();
+    let start = |bytes: &[u8]| {
+        let part = &bytes[at..bytes.len().min(at + 60)];
+        String::from_utf8_lossy(part).into_owned()
+    };
+    Err(format!(
+        "{} has {} bytes instead of {}; from {at} on {:?} instead of {:?}",
+        path.display(),
+        held.len(),
+        expected.len(),
+        start(&held),
+        start(expected)
+    ))
+}
+
+fn size_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

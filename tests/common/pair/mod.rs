@@ -1,167 +1,38 @@
 //! A real log server and a real collector on loopback, in a directory of their own, gone when dropped.
 //!
-//! The logs stand in `remote/`, the copies and pointers in `local/`, the status files in `status/`. What the daemons
-//! say is kept beside them and shown by a test that fails. Each pair has a loopback address of its own, so that nobody
-//! takes the server's port while it is being restarted.
+//! The box's logs stand in `remote/`, the log host's copies in `local/`, its pointers there or in `pointer/`, its status
+//! files in `status/`. What the daemons say is kept beside them and shown by a test that fails. Each pair has a loopback
+//! address of its own, so that nobody takes the server's port while it is being restarted.
+//!
+//! Who needs only a part of all this takes the parts: the two configurations, a daemon, a log, its copies.
 
+pub mod address;
+pub mod config;
+pub mod content;
 pub mod copies;
 pub mod daemon;
+mod expect;
 pub mod log;
+mod options;
+pub mod pointer;
 pub mod relay;
 pub mod strace;
-pub mod wait;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
-use super::FETCHLOGS;
+use super::process::Signal;
+use super::{FETCHLOGS, memory};
 use copies::Copies;
-use daemon::Daemon;
-use log::Log;
+use daemon::{COLLECTOR, Daemon, SERVER};
+use log::{Log, NotedLog};
+pub use options::{Hints, Options};
 use relay::Relay;
 use strace::Strace;
-use wait::eventually;
-
-/// What a pair is started with. The default is one log named `m` with its rotated files as `m.1`, `m.2` and so on.
-#[derive(Clone)]
-pub struct Options {
-    /// Each log by name, and the globs of its rotated files, both below `remote/`.
-    pub logs: Vec<(String, String)>,
-    /// How the server learns of changes.
-    pub hints: Hints,
-    /// `$delay_check`, in seconds.
-    pub check_s: f64,
-    /// `$grace`, in seconds.
-    pub grace_s: f64,
-    /// `$alive_interval`, in seconds.
-    pub alive_s: f64,
-    /// What follows the fifth field of each source.
-    pub fields: &'static str,
-    /// Whether a [`Relay`] stands between the two.
-    pub relayed: bool,
-    /// Whether all files are kept off the disk, where that can be done: for much data and no wish to wait for it.
-    pub in_memory: bool,
-}
-
-/// How the server learns of changes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Hints {
-    /// The kernel tells it.
-    Told,
-    /// Only by its own checks: the system call that would tell it fails.
-    ByChecks,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            logs: vec![("m".into(), "m.*[0-9]".into())],
-            hints: Hints::Told,
-            check_s: 0.2,
-            grace_s: 10.0,
-            alive_s: 60.0,
-            fields: "",
-            relayed: false,
-            in_memory: false,
-        }
-    }
-}
-
-impl Options {
-    /// One log with these globs of its rotated files.
-    pub fn of(name: &str, globs: &str) -> Options {
-        Options {
-            logs: vec![(name.into(), globs.into())],
-            ..Options::default()
-        }
-    }
-
-    /// The same, but version 2 of the protocol is never offered.
-    pub fn classic(self) -> Options {
-        Options {
-            fields: "proto=classic",
-            ..self
-        }
-    }
-
-    /// The same, in both versions of the protocol.
-    pub fn in_both_protocols(self) -> [Options; 2] {
-        [self.clone(), self.classic()]
-    }
-
-    /// Whatever arrives in time arrives because the kernel told of it: the next check is far away.
-    pub fn told() -> Options {
-        Options {
-            check_s: 600.0,
-            ..Options::default()
-        }
-    }
-
-    /// Nothing is told by the kernel. `None` where that cannot be brought about.
-    pub fn by_checks() -> Option<Options> {
-        strace::program().map(|_| Options {
-            hints: Hints::ByChecks,
-            check_s: 0.1,
-            ..Options::default()
-        })
-    }
-}
-
-/// Makes four tests of a function: with version 2 of the protocol and in classic, each where the kernel tells the
-/// server of changes and where nothing but its own checks find them.
-#[macro_export]
-macro_rules! every_way {
-    ($name:ident) => {
-        mod $name {
-            use $crate::common::pair::Options;
-
-            #[test]
-            fn when_told() {
-                super::$name(Options::told());
-            }
-
-            #[test]
-            fn classic_when_told() {
-                super::$name(Options::told().classic());
-            }
-
-            #[test]
-            fn by_checks() {
-                Options::by_checks().map(super::$name);
-            }
-
-            #[test]
-            fn classic_by_checks() {
-                Options::by_checks().map(|options| super::$name(options.classic()));
-            }
-        }
-    };
-}
-
-/// Makes two tests of a function that is handed options: with version 2 of the protocol and in classic.
-#[macro_export]
-macro_rules! both_protocols {
-    ($name:ident) => {
-        mod $name {
-            use $crate::common::pair::Options;
-
-            #[test]
-            fn v2() {
-                super::$name(Options::told());
-            }
-
-            #[test]
-            fn classic() {
-                super::$name(Options::told().classic());
-            }
-        }
-    };
-}
 
 /// The two daemons and their files.
 pub struct Pair {
@@ -173,6 +44,10 @@ pub struct Pair {
     collector: Option<Daemon>,
 }
 
+/// No losses.
+pub const NOTHING: [&str; 0] = [];
+
+/// Beginning and end.
 impl Pair {
     /// Starts both and waits for the first contact, which begins with the live log whatever came before it. The logs
     /// that are not there yet are created empty.
@@ -191,97 +66,44 @@ impl Pair {
 
     /// Everything is in its place, and neither of the two is running.
     pub fn prepare(options: Options) -> Pair {
-        let memory = Some(Path::new("/dev/shm")).filter(|dir| options.in_memory && dir.is_dir());
-        let home = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in);
-        let home = home.unwrap();
-        for dir in ["remote", "local", "status"] {
-            fs::create_dir(home.path().join(dir)).unwrap();
-        }
+        let dir = match options.in_memory {
+            true => memory(),
+            false => std::env::temp_dir(),
+        };
+        Pair::prepare_in(&dir, options)
+    }
+
+    /// The same below a directory of the caller's choice.
+    pub fn prepare_in(dir: &Path, options: Options) -> Pair {
         let pair = Pair {
-            home,
+            home: tempfile::tempdir_in(dir).unwrap(),
             options,
-            address: SocketAddr::new(loopback_address().into(), 0),
+            address: SocketAddr::new(address::own().into(), 0),
             relay: None,
             server: None,
             collector: None,
         };
+        for dir in ["remote", "local", "pointer", "status"] {
+            fs::create_dir(pair.path(dir)).unwrap();
+        }
         for (name, _) in &pair.options.logs {
-            drop(pair.log(name).open());
+            let log = pair.log(name);
+            for path in [log.path(), &pair.local(name), &pair.pointer(name)] {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+            }
+            drop(log.open());
         }
         pair
     }
 
-    /// Adds a log before the start of both.
+    /// Adds a log before the start of both. It need not be there.
     pub fn serve(&mut self, name: &str, globs: &str) {
         self.options.logs.push((name.into(), globs.into()));
     }
 
-    /// The log of this name.
-    pub fn log(&self, name: &str) -> Log {
-        Log::at(self.home.path().join("remote").join(name))
-    }
-
-    /// The local copies of the log of this name.
-    pub fn copies(&self, name: &str) -> Copies {
-        Copies::at(self.local(name))
-    }
-
-    /// The path of the local copy.
-    pub fn local(&self, name: &str) -> PathBuf {
-        self.home.path().join("local").join(name)
-    }
-
-    /// The path of the pointer file.
-    pub fn pointer(&self, name: &str) -> PathBuf {
-        self.local(&format!("{name}.pointer"))
-    }
-
-    /// The directory of all of this.
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    /// Where the server listens, once it was started.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What stands between the two; only if the options ask for it.
-    pub fn relay(&self) -> &Relay {
-        self.relay.as_ref().unwrap()
-    }
-
-    /// The running server.
-    pub fn server(&mut self) -> &mut Daemon {
-        self.server.as_mut().expect("the server is running")
-    }
-
-    /// The running collector.
-    pub fn collector(&mut self) -> &mut Daemon {
-        self.collector.as_mut().expect("the collector is running")
-    }
-
-    /// Everything the collector has said in all its runs, events and losses.
-    pub fn events(&self) -> String {
-        daemon::said(self.home.path(), COLLECTOR)
-    }
-
-    /// The status that a monitoring system sees.
-    pub fn status(&self) -> String {
-        let file = self.home.path().join("status");
-        let server = self.relay.as_ref().map_or(self.address, Relay::address);
-        fs::read_to_string(file.join(server.ip().to_string())).unwrap_or_default()
-    }
-
-    /// What the collector says it has lost, one entry for each loss.
-    pub fn losses(&self) -> Vec<String> {
-        let said = daemon::told(self.home.path(), COLLECTOR);
-        let losses = said.lines().filter_map(|line| {
-            // TIME ADDRESS REMOTE_FILE lost INODE:OFFSET
-            let mut words = line.split(' ').skip(3);
-            (words.next() == Some("lost")).then(|| words.collect())
-        });
-        losses.collect()
+    /// The collector is to ask somebody else.
+    pub fn ask(&mut self, server: SocketAddr) {
+        self.address = server;
     }
 
     /// Starts the server and waits until it listens, at the same port as before.
@@ -296,24 +118,19 @@ impl Pair {
     /// The same with the beginning of the command line in the caller's hands.
     pub fn start_server_as(&mut self, mut command: Command) {
         assert!(self.server.is_none());
-        let config = self.home.path().join("server.conf");
+        let config = self.path("server.conf");
         fs::write(&config, self.server_config()).unwrap();
         command.args(["gen_numbers", "-c"]).arg(config);
-        let server = Daemon::start(command, self.home.path(), SERVER);
+        let server = Daemon::start(command, self.home(), SERVER);
         self.address = server.listening_address();
         if self.options.hints == Hints::ByChecks {
-            let said = daemon::said(self.home.path(), SERVER);
+            let said = server.complaints();
             assert!(said.contains("noticed only at every check"), "{said}");
         }
         self.server = Some(server);
         if self.options.relayed && self.relay.is_none() {
             self.relay = Some(Relay::to(self.address));
         }
-    }
-
-    /// The collector is to ask somebody else.
-    pub fn ask(&mut self, server: SocketAddr) {
-        self.address = server;
     }
 
     /// Starts the collector.
@@ -324,13 +141,33 @@ impl Pair {
     /// Starts the collector by a command to which its arguments are added.
     pub fn start_collector_as(&mut self, mut command: Command) {
         assert!(self.collector.is_none());
-        let config = self.home.path().join("collector.conf");
-        fs::write(&config, self.collector_config()).unwrap();
+        self.write_collector_config();
+        let Options {
+            retry_s,
+            wait_s,
+            idle_s,
+            ..
+        } = self.options;
+        let periods = format!("fetch_logs -r {retry_s} -w {wait_s} -i {idle_s}");
         command
-            .args(["fetch_logs", "-r", "0.1"])
-            .arg(self.home.path().join("status"))
-            .arg(config);
-        self.collector = Some(Daemon::start(command, self.home.path(), COLLECTOR));
+            .args(periods.split(' '))
+            .arg(self.path("status"))
+            .arg(self.path("collector.conf"));
+        self.collector = Some(Daemon::start(command, self.home(), COLLECTOR));
+    }
+
+    /// Lets a collector that is running read its configuration with other fields behind the fifth.
+    pub fn reconfigure_collector(&mut self, fields: &'static str) {
+        self.options.fields = fields;
+        self.write_collector_config();
+        self.collector().signal(Signal::HUP);
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub fn stop_server(&mut self) {
+        self.server().signal(Signal::TERM);
+        let server = self.server.take();
+        assert!(!server.unwrap().was_killed());
     }
 
     /// SIGKILL, at whatever the server is doing.
@@ -350,75 +187,21 @@ impl Pair {
         collector.expect("the collector was running").was_killed()
     }
 
-    /// Waits until the check says `Ok`; otherwise fails with its last word and those of the daemons.
-    pub fn until(&mut self, mut check: impl FnMut(&Pair) -> Result<(), String>) {
-        let outcome = eventually(|| {
-            check(self).map_err(|why| {
-                let all_run = [&mut self.server, &mut self.collector]
-                    .into_iter()
-                    .flatten()
-                    .all(|daemon| daemon.is_running());
-                if all_run {
-                    why
-                } else {
-                    format!("{why}; a daemon has ended")
-                }
-            })
-        });
-        if let Err(why) = outcome {
-            panic!(
-                "{why}\n-- server\n{}\n-- collector\n{}\n",
-                daemon::said(self.home.path(), SERVER),
-                self.events()
-            );
+    /// Lets something happen to the box, with the collector connected or away.
+    pub fn change(&mut self, log: &mut NotedLog, away: bool, act: impl FnOnce(&mut NotedLog)) {
+        if !away {
+            return act(log);
         }
+        self.kill_collector();
+        act(log);
+        self.start_collector();
     }
 
-    /// Waits until the local copies of a log are these generations, oldest first, the live one last.
-    pub fn expect(&mut self, name: &str, generations: &[impl AsRef<[u8]>]) {
-        self.until(|pair| pair.copies(name).compare(generations));
-    }
-
-    /// Waits until the local copies of a log are what stands in `remote/`, generation by generation.
-    pub fn expect_same(&mut self, name: &str) {
-        let generations = self.log(name).generations();
-        self.expect(name, &generations);
-    }
-
-    /// Waits until all copies of a log together are this.
-    pub fn expect_all(&mut self, name: &str, written: &[u8]) {
-        self.until(|pair| pair.copies(name).compare_all(written));
-    }
-
-    /// Waits until the server has a file open no more.
-    pub fn until_server_lets_go_of(&mut self, path: &Path) {
-        let descriptors = format!("/proc/{}/fd", self.server().pid());
-        self.until(|_| {
-            let mut descriptors = fs::read_dir(&descriptors).unwrap().flatten();
-            let is_open = descriptors.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-            match is_open {
-                true => Err(format!("the server has {} open", path.display())),
-                false => Ok(()),
-            }
-        });
-    }
-
-    /// Waits until the status of the server is this.
-    pub fn expect_status(&mut self, status: &str) {
-        self.until(|pair| match pair.status().trim_end() {
-            now if now == status => Ok(()),
-            now => Err(format!("the status is {now:?} and not {status:?}")),
-        });
-    }
-
-    /// Waits until the collector has said this.
-    pub fn expect_event(&mut self, text: &str) {
-        self.until(|pair| {
-            let is_said = pair.events().contains(text);
-            is_said
-                .then_some(())
-                .ok_or_else(|| format!("the collector does not say {text:?}"))
-        });
+    /// Lets something happen to the box in one moment, as the server sees it.
+    pub fn in_one_moment(&mut self, log: &mut NotedLog, act: impl FnOnce(&mut NotedLog)) {
+        self.server().signal(Signal::STOP);
+        act(log);
+        self.server().signal(Signal::CONT);
     }
 
     fn server_config(&self) -> String {
@@ -426,58 +209,156 @@ impl Pair {
             check_s,
             grace_s,
             alive_s,
+            statements,
             ..
         } = self.options;
         let mut text = format!(
-            "$hosts_allow{{'127.0.0.1'}} = 1; $max_clients = 2000; $max_clients_per_ip = 2000;\n\
-             $bind_addr = '{}'; $bind_port = {};\n$delay_check = {check_s}; $grace = {grace_s}; \
-             $alive_interval = {alive_s};\n",
-            self.address.ip(),
-            self.address.port(),
+            "{statements}\n$delay_check = {check_s}; $grace = {grace_s}; $alive_interval = {alive_s};\n"
         );
-        let dir = self.home.path().join("remote");
+        let dir = self.path("remote");
         for (name, globs) in &self.options.logs {
-            let globs: Vec<String> = globs
-                .split_whitespace()
-                .map(|glob| dir.join(glob).display().to_string())
-                .collect();
-            let path = dir.join(name);
-            text += &format!("$files{{'{}'}} = '{}';\n", path.display(), globs.join(" "));
+            text += &config::served(&dir, name, globs);
         }
-        text + "1;\n"
+        config::server(self.address, self.options.allow, &text)
     }
 
-    fn collector_config(&self) -> String {
-        let server = self.relay.as_ref().map_or(self.address, Relay::address);
+    fn write_collector_config(&self) {
         let mut text = String::new();
         for (name, _) in &self.options.logs {
-            text += &format!(
-                "{} {} {} {} {} {}\n",
-                server.ip(),
-                server.port(),
-                self.log(name).path().display(),
-                self.local(name).display(),
-                self.pointer(name).display(),
+            text += &config::source(
+                self.asked(),
+                self.log(name).path(),
+                &self.local(name),
+                &self.pointer(name),
                 self.options.fields,
             );
         }
-        text
+        fs::write(self.path("collector.conf"), text).unwrap();
     }
 }
 
-/// No losses.
-pub const NOTHING: [&str; 0] = [];
+/// What there is to be seen.
+impl Pair {
+    /// The directory of all of this.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
 
-const SERVER: &str = "server";
-const COLLECTOR: &str = "collector";
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home().join(name)
+    }
 
-/// An address in 127/8 that no other pair of this run has.
-fn loopback_address() -> Ipv4Addr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = std::process::id()
-        .wrapping_mul(64)
-        .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-    let [_, a, b, c] = number.to_be_bytes();
-    // Not 127.0.0.1, from which everybody calls, and no end of the range.
-    Ipv4Addr::new(127, 1 + a % 250, b, 1 + c % 250)
+    /// The log of this name.
+    pub fn log(&self, name: &str) -> Log {
+        Log::at(self.path("remote").join(name))
+    }
+
+    /// The local copies of the log of this name.
+    pub fn copies(&self, name: &str) -> Copies {
+        Copies::at(self.local(name))
+    }
+
+    /// The path of the local copy.
+    pub fn local(&self, name: &str) -> PathBuf {
+        self.path("local").join(name)
+    }
+
+    /// The path of the pointer file.
+    pub fn pointer(&self, name: &str) -> PathBuf {
+        match self.options.pointers_apart {
+            true => self.path("pointer").join(name),
+            false => self.local(&format!("{name}.pointer")),
+        }
+    }
+
+    /// Where the server listens, once it was started, or whoever is asked in its place.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stands between the two; only if the options ask for it.
+    pub fn relay(&self) -> &Relay {
+        self.relay.as_ref().unwrap()
+    }
+
+    /// The running server.
+    pub fn server(&mut self) -> &mut Daemon {
+        self.server.as_mut().expect("the server is running")
+    }
+
+    /// The running collector.
+    pub fn collector(&mut self) -> &mut Daemon {
+        self.collector.as_mut().expect("the collector is running")
+    }
+
+    /// Every event so far, in all runs of the collector.
+    pub fn events(&self) -> String {
+        daemon::told(self.home(), COLLECTOR)
+    }
+
+    /// What the collector has complained of in all its runs.
+    pub fn complaints(&self) -> String {
+        daemon::complaints(self.home(), COLLECTOR)
+    }
+
+    /// Everything the collector has said in all its runs, complaints last.
+    pub fn said(&self) -> String {
+        daemon::said(self.home(), COLLECTOR)
+    }
+
+    /// What the collector says it has lost, one entry for each loss.
+    pub fn losses(&self) -> Vec<String> {
+        let events = self.events();
+        let losses = events.lines().filter_map(|line| {
+            // TIME ADDRESS REMOTE_FILE lost INODE:OFFSET
+            let mut words = line.split(' ').skip(3);
+            (words.next() == Some("lost")).then(|| words.collect())
+        });
+        losses.collect()
+    }
+
+    /// The status that a monitoring system sees.
+    pub fn status(&self) -> String {
+        let file = self.path("status").join(self.asked().ip().to_string());
+        fs::read_to_string(file).unwrap_or_default()
+    }
+
+    /// All that helps to see why a test failed.
+    pub fn everything_said(&mut self) -> String {
+        let mut text = String::new();
+        for path in self.paths_of_copies() {
+            let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            text += &format!("{len:>10} {}\n", path.display());
+        }
+        if !self.all_run() {
+            text += "a daemon has ended\n";
+        }
+        for (name, _) in &self.options.logs {
+            let pointer = daemon::text_of(&self.pointer(name));
+            text += &format!("-- pointer of {name}\n{pointer}");
+        }
+        let [server, collector] = [SERVER, COLLECTOR].map(|name| daemon::said(self.home(), name));
+        text + "-- server\n" + &server + "-- collector\n" + &collector
+    }
+
+    /// Whether none has ended of those that were started and not stopped.
+    fn all_run(&mut self) -> bool {
+        let daemons = [&mut self.server, &mut self.collector];
+        daemons.into_iter().flatten().all(Daemon::is_running)
+    }
+
+    fn paths_of_copies(&self) -> Vec<PathBuf> {
+        let of_each = self.options.logs.iter();
+        let of_each = of_each.map(|(name, _)| self.copies(name).beside(""));
+        let mut paths: Vec<PathBuf> = of_each.flatten().collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// Whom the collector asks.
+    fn asked(&self) -> SocketAddr {
+        self.relay.as_ref().map_or(self.address, Relay::address)
+    }
 }

@@ -22,10 +22,14 @@ pub enum Fate {
     Dribbled(usize),
 }
 
+/// Decides about a connection for which nothing was decreed; with `None` it is just handed on.
+type Usual = Box<dyn FnMut() -> Option<Fate> + Send>;
+
 struct Shared {
     server: SocketAddr,
-    /// What waits for the connections to come; those for which there is nothing are just handed on.
+    /// What waits for the connections to come; those for which there is nothing have the usual fate.
     fates: Mutex<VecDeque<Fate>>,
+    usual: Mutex<Usual>,
     open: Mutex<Vec<TcpStream>>,
     ended: AtomicUsize,
     over: AtomicBool,
@@ -40,6 +44,7 @@ impl Relay {
             shared: Arc::new(Shared {
                 server,
                 fates: Mutex::default(),
+                usual: Mutex::new(Box::new(|| None)),
                 open: Mutex::default(),
                 ended: AtomicUsize::new(0),
                 over: AtomicBool::new(false),
@@ -58,6 +63,11 @@ impl Relay {
     /// Decides about the connections to come, one each.
     pub fn decree(&self, fates: impl IntoIterator<Item = Fate>) {
         self.shared.fates.lock().unwrap().extend(fates);
+    }
+
+    /// Decides about all connections to come for which nothing is decreed.
+    pub fn set_usual(&self, usual: impl FnMut() -> Option<Fate> + Send + 'static) {
+        *self.shared.usual.lock().unwrap() = Box::new(usual);
     }
 
     /// How many decrees wait for their connection.
@@ -105,7 +115,8 @@ impl Shared {
         self.open.lock().unwrap().extend(both);
         let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         thread::spawn(move || hand_on(from_client, to_server, u64::MAX));
-        let fate = self.fates.lock().unwrap().pop_front();
+        let decreed = self.fates.lock().unwrap().pop_front();
+        let fate = decreed.or_else(|| (self.usual.lock().unwrap())());
         let shared = self.clone();
         thread::spawn(move || shared.bring_back(server, client, fate));
     }

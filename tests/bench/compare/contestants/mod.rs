@@ -7,9 +7,11 @@ mod rsyslog;
 mod tail;
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
 use tempfile::TempDir;
+
+use crate::common::process::Guarded;
+use crate::measure::cpu_s;
 
 /// One way to carry a log. Those that go on for ever can be measured line by line as well.
 pub trait Contestant {
@@ -46,7 +48,7 @@ pub struct Follower {
 
 /// Processes that make one copy in their directory; killed when dropped.
 struct Running {
-    processes: Vec<Child>,
+    processes: Vec<Guarded>,
     dir: TempDir,
 }
 
@@ -54,14 +56,11 @@ impl Running {
     fn copy(&self) -> PathBuf {
         self.dir.path().join("copy")
     }
-}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+    /// Processor time of all of them so far, in seconds.
+    fn cpu_s(&self) -> f64 {
+        let pids = self.processes.iter().map(Guarded::pid);
+        pids.map(cpu_s).sum()
     }
 }
 

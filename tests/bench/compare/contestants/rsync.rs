@@ -2,24 +2,16 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Contestant, Follower, Load, program};
+use crate::common::process::Guarded;
 use crate::measure::size;
 use crate::stand::{free_port, memory};
 
 pub struct Rsync {
     rsync: PathBuf,
-}
-
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Rsync {
@@ -50,15 +42,14 @@ impl Contestant for Rsync {
             format!("use chroot = no\n{user}[logs]\npath = {from}\nread only = yes\n"),
         )
         .unwrap();
-        let daemon = Command::new(&self.rsync)
+        let mut command = Command::new(&self.rsync);
+        command
             .args(["--daemon", "--no-detach", "--address=127.0.0.1"])
             .arg(format!("--port={port}"))
             .arg(format!("--config={}", config.display()))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let _daemon = Daemon(daemon);
+            .stderr(Stdio::null());
+        let daemon = Guarded::start(&mut command);
         std::thread::sleep(Duration::from_millis(200));
         let copy = dir.path().join("copy");
         File::create(&copy).unwrap();
@@ -75,7 +66,7 @@ impl Contestant for Rsync {
         assert!(status.success());
         let seconds = start.elapsed().as_secs_f64();
         assert_eq!(size(&copy), bytes);
-        drop(_daemon);
+        drop(daemon);
         Load {
             seconds,
             cpu_s: children_cpu_s() - before,

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Contestant, Follower, Load, Running, program};
-use crate::measure::{cpu_s, size, until};
+use crate::common::process::Guarded;
+use crate::measure::{size, until};
 use crate::stand::{free_port, memory};
 
 pub struct Rsyslog {
@@ -67,16 +68,15 @@ impl Rsyslog {
         for (name, text) in [("receiver", receiver), ("sender", sender)] {
             let config = running.dir.path().join(format!("{name}.conf"));
             fs::write(&config, text).unwrap();
-            let process = Command::new(&self.rsyslogd)
+            let mut command = Command::new(&self.rsyslogd);
+            command
                 .args(["-n", "-f"])
                 .arg(&config)
                 .arg("-i")
                 .arg(running.dir.path().join(format!("{name}.pid")))
                 .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            running.processes.push(process);
+                .stderr(Stdio::null());
+            running.processes.push(Guarded::start(&mut command));
             std::thread::sleep(Duration::from_millis(300));
         }
         running
@@ -105,11 +105,7 @@ impl Contestant for Rsyslog {
         until("rsyslog's copy", || size(&copy) >= bytes - bytes / 100);
         Load {
             seconds: start.elapsed().as_secs_f64() - 0.6,
-            cpu_s: running
-                .processes
-                .iter()
-                .map(|process| cpu_s(process.id()))
-                .sum(),
+            cpu_s: running.cpu_s(),
         }
     }
 

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Contestant, Follower, Load, Running, TAIL, program};
-use crate::measure::{cpu_s, size, until};
+use crate::common::process::Guarded;
+use crate::measure::{size, until};
 use crate::stand::{free_port, memory};
 
 pub struct TailSocat {
@@ -27,26 +28,24 @@ impl TailSocat {
         let port = free_port();
         let copy = dir.path().join("copy");
         File::create(&copy).unwrap();
-        let receiver = Command::new(&self.socat)
+        let mut receiver = Command::new(&self.socat);
+        receiver
             .args(["-u", "-b65536"])
             .arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr"))
-            .arg(format!("OPEN:{},append", copy.display()))
-            .spawn()
-            .unwrap();
+            .arg(format!("OPEN:{},append", copy.display()));
+        let receiver = Guarded::start(&mut receiver);
         std::thread::sleep(Duration::from_millis(100));
-        let mut tail = Command::new(&self.tail)
-            .args(["-c", "+1", "-F"])
+        let mut tail = Command::new(&self.tail);
+        tail.args(["-c", "+1", "-F"])
             .arg(log)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let sender = Command::new(&self.socat)
+            .stderr(Stdio::null());
+        let mut tail = Guarded::start(&mut tail);
+        let mut sender = Command::new(&self.socat);
+        sender
             .args(["-u", "-b65536", "-"])
-            .arg(format!("TCP:127.0.0.1:{port}"))
-            .stdin(tail.stdout.take().unwrap())
-            .spawn()
-            .unwrap();
+            .arg(format!("TCP:127.0.0.1:{port}"));
+        let sender = Guarded::start_reading(&mut sender, tail.take_stdout());
         Running {
             processes: vec![receiver, tail, sender],
             dir,
@@ -67,11 +66,7 @@ impl Contestant for TailSocat {
         // The receiver is given a moment to listen, which is not its work.
         Load {
             seconds: start.elapsed().as_secs_f64() - 0.1,
-            cpu_s: running
-                .processes
-                .iter()
-                .map(|process| cpu_s(process.id()))
-                .sum(),
+            cpu_s: running.cpu_s(),
         }
     }
 

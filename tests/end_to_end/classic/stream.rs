@@ -142,7 +142,7 @@ fn one_rotating_log_does_not_disturb_the_others() {
     // The quiet ones have kept the connection they began with.
     for name in ["a", "c"] {
         let beginning = format!("{} following", pair.log(name).path().display());
-        assert_eq!(pair.events().matches(&beginning).count(), 1);
+        assert_eq!(pair.said().matches(&beginning).count(), 1);
     }
 }
 

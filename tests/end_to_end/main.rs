@@ -5,8 +5,5 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod away;
-mod idle;
-mod kills;
-mod rotation;
-mod stream;
+mod classic;
+mod v2;

@@ -4,27 +4,31 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+use super::{prepare, start};
+use crate::common::pair::content::lines;
+use crate::common::pair::log::{Names, NotedLog};
+use crate::common::pair::{Options, Pair};
+use crate::common::process::Signal;
 
 /// One outage after the other, each with one rotation more than the last.
 fn outages_with_up_to(most: u64, names: Names, globs: &'static str) {
-    let (mut pair, mut log) = Pair::start(Setup {
-        globs,
-        ..Setup::default()
+    let (mut pair, mut log) = start(Options {
+        logs: vec![("m".into(), globs.into())],
+        ..Options::brisk()
     });
     let mut numbers = (0..).map(|n| lines(n * 100..n * 100 + 100));
-    let mut write = |log: &mut Boxed| log.append(numbers.next().unwrap());
+    let mut write = |log: &mut NotedLog| log.append(numbers.next().unwrap());
     for rotations in 0..=most {
         write(&mut log);
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.kill_collector();
         write(&mut log);
         for _ in 0..rotations {
-            log.rotate(names);
+            log.rotate_to(names);
             write(&mut log);
         }
         pair.start_collector();
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
     }
     pair.assert_no_losses();
 }
@@ -59,22 +63,22 @@ fn rotated_to_one_old_file() {
 fn rotated_while_the_clock_steps_by_ten_years() {
     let ten_years = Duration::from_secs(10 * 365 * 86_400);
     for is_forward in [false, true] {
-        let (mut pair, mut log) = Pair::start(Setup::default());
+        let (mut pair, mut log) = start(Options::brisk());
         log.append(lines(0..10));
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.kill_collector();
         for number in 1..=4 {
             log.append(lines(number * 100..number * 100 + 7));
             // The later ones, or the earlier ones if that is the way it went.
             if (number > 2) != is_forward {
                 let past = SystemTime::now() - ten_years;
-                File::open(&log.path).unwrap().set_modified(past).unwrap();
+                File::open(log.path()).unwrap().set_modified(past).unwrap();
             }
-            log.rotate(Names::From(1));
+            log.rotate();
         }
         log.append(lines(900..950));
         pair.start_collector();
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.assert_no_losses();
     }
 }
@@ -82,46 +86,48 @@ fn rotated_while_the_clock_steps_by_ten_years() {
 /// Nothing of it has to be sent, so nothing that is sent leads to the next look.
 #[test]
 fn what_is_held_in_full_ends_without_a_check() {
-    let (mut pair, mut log) = Pair::start(Setup {
+    let (mut pair, mut log) = start(Options {
         check_s: 3600.0,
-        ..Setup::default()
+        ..Options::brisk()
     });
     log.append(lines(0..10));
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.kill_collector();
     pair.kill_server();
     for number in 1..=3 {
-        log.rotate(Names::From(1));
+        log.rotate();
         log.append(lines(number * 100..number * 100 + 10));
     }
     pair.start_server();
     pair.start_collector();
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
 #[test]
 fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(lines(0..10));
-    pair.expect(&log.written);
-    let inode = inode_of(&log.path);
+    pair.expect_verified("m", &log.written);
+    let inode = inode_of(log.path());
     pair.kill_collector();
     for number in 1..=6 {
         log.append(lines(number * 100..number * 100 + 7));
-        log.rotate(Names::From(1));
+        log.rotate();
     }
     log.append(lines(900..910));
     for number in 4..=6 {
-        fs::remove_file(log.numbered(number)).unwrap();
+        fs::remove_file(log.rotated(number)).unwrap();
     }
     pair.start_collector();
     let held = lines(0..10);
     let there = [vec![held], log.written.split_off(3)].concat();
-    pair.until(|pair| match pair.finished().len() == there.len() - 1 {
-        true => Ok(()),
-        false => Err("not everything has come".into()),
-    });
+    pair.until(
+        |pair| match pair.copies("m").rotated().len() == there.len() - 1 {
+            true => Ok(()),
+            false => Err("not everything has come".into()),
+        },
+    );
     let loss = format!(
         "/m lost {inode}:{}, unknown how many bytes: the server does not have what follows any more",
         there[0].len()
@@ -132,11 +138,11 @@ fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
         true => Ok(()),
         false => Err("the loss is not on stderr".into()),
     });
-    pair.expect_live(there.last().unwrap());
-    for (path, bytes) in pair.finished().iter().zip(&there) {
+    pair.expect_live("m", there.last().unwrap());
+    for (path, bytes) in pair.copies("m").rotated().iter().zip(&there) {
         assert!(fs::read(path).unwrap() == *bytes, "{}", path.display());
     }
-    let [gaps] = &pair.beside("m.gaps")[..] else {
+    let [gaps] = &pair.copies("m").beside("m.gaps")[..] else {
         panic!("the loss is not on record");
     };
     let text = fs::read_to_string(gaps).unwrap();
@@ -159,25 +165,25 @@ fn what_was_deleted_meanwhile_is_on_record_and_the_rest_arrives() {
     });
     pair.expect_status("ERR\n");
     fs::remove_file(gaps).unwrap();
-    pair.signal_collector("USR1");
+    pair.collector().signal(Signal::USR1);
     pair.expect_status("OK\n");
 }
 
 #[test]
 fn the_whole_history_if_asked_for() {
     for (fields, wanted) in [("history=all", 0), ("history=live", 3), ("", 3)] {
-        let (mut pair, mut log) = Pair::prepare(Setup {
+        let (mut pair, mut log) = prepare(Options {
             fields,
-            ..Setup::default()
+            ..Options::brisk()
         });
         for number in 0..3 {
             log.append(lines(number * 100..number * 100 + 50));
-            log.rotate(Names::From(1));
+            log.rotate();
         }
         log.append(lines(900..910));
         pair.start_server();
         pair.start_collector();
-        pair.expect(&log.written[wanted..]);
+        pair.expect_verified("m", &log.written[wanted..]);
         pair.assert_no_losses();
     }
 }

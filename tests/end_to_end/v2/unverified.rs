@@ -9,7 +9,9 @@ use fetchlogs::wire::frame::{Digest, Frame};
 use fetchlogs::wire::md5::Md5;
 
 use super::scripted::{FIRST, Scripted, data, end, found, next};
-use crate::common::v2pair::{Names, Pair, Setup, lines};
+use super::start;
+use crate::common::pair::content::lines;
+use crate::common::pair::{Options, Pair};
 
 /// A collector that holds a finished copy of which the server, or whoever plays it, never told the digest.
 #[test]
@@ -34,8 +36,8 @@ fn a_collector_that_was_killed_asks_for_it() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect_copies(&["good\n", ""]);
+    let mut pair = server.pair(Options::brisk());
+    pair.expect("m", &["good\n", ""]);
     // Once before it has asked, once in the middle of that.
     for asked in [2, 3] {
         pair.kill_collector();
@@ -49,20 +51,20 @@ fn a_collector_that_was_killed_asks_for_it() {
     may_answer.store(true, Ordering::SeqCst);
     pair.kill_collector();
     pair.start_collector();
-    pair.expect(&["good\n", "more\n"]);
+    pair.expect_verified("m", &["good\n", "more\n"]);
     pair.assert_no_losses();
     assert!(!list_of(&pair).exists());
 }
 
 #[test]
 fn the_real_server_tells_it() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(lines(0..5_000));
-    log.rotate(Names::From(1));
+    log.rotate();
     log.append(b"the next one\n");
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.kill_collector();
-    let copy = pair.finished().remove(0);
+    let copy = pair.copies("m").rotated().remove(0);
     let size = fs::metadata(&copy).unwrap().len();
     let name = copy.file_name().unwrap().to_str().unwrap();
     let line = format!("{} 1 {size} -\n", name.strip_prefix("m.").unwrap());
@@ -82,7 +84,7 @@ fn the_real_server_tells_it() {
 
     pair.kill_collector();
     fs::write(list_of(&pair), &line).unwrap();
-    fs::remove_file(log.numbered(1)).unwrap();
+    fs::remove_file(log.rotated(1)).unwrap();
     pair.start_collector();
     let told = format!(
         "not verified {}: the server no longer has it\n",
@@ -90,7 +92,7 @@ fn the_real_server_tells_it() {
     );
     pair.expect_event(&told);
     log.append(b"goes on\n");
-    pair.expect_live(log.written.last().unwrap());
+    pair.expect_live("m", log.written.last().unwrap());
     pair.expect_status("OK\n");
     assert!(!list_of(&pair).exists());
     pair.assert_no_losses();

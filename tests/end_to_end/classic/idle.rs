@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::both_protocols;
 use crate::common::pair::strace::{self, Strace};
-use crate::common::pair::wait::eventually;
 use crate::common::pair::{Options, Pair};
+use crate::common::wait::attempt;
 
 /// What brings something to a disk, and what a daemon wakes up by. Machines differ in which of those with a `?` they
 /// have.
@@ -35,7 +35,7 @@ fn idle_daemons_write_nothing(options: Options) {
     pair.start_server_as(traced(server));
     pair.start_collector_as(traced(collector));
     pair.expect_same("m");
-    pair.expect_status("OK");
+    pair.expect_status("OK\n");
     for trace in &traces {
         // What belongs to the first contact may still be under way.
         let begun = wakes_after(trace, 0, 5);
@@ -49,7 +49,7 @@ fn idle_daemons_write_nothing(options: Options) {
 
 /// Waits until a daemon has woken up so many times beyond a line of its trace, and returns the number of lines then.
 fn wakes_after(trace: &Path, line: usize, wakes: usize) -> usize {
-    let looked = eventually(|| {
+    let looked = attempt(|| {
         let text = fs::read_to_string(trace).unwrap();
         let lines = text.lines().skip(line);
         let woken = lines.filter(|line| line.contains("epoll_")).count();

@@ -7,11 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines, noise};
+use super::{prepare, start};
+use crate::common::pair::content::{lines, noise};
+use crate::common::pair::log::NotedLog;
+use crate::common::pair::{Options, Pair};
 
 #[test]
 fn the_digest_of_a_large_generation_holds_up_no_line_of_the_next() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(noise(1, 1 << 20).repeat(64));
     // The second connection begins in the middle: the digest cannot be computed while the bytes pass by.
     pair.until(|pair| match local_size(pair) {
@@ -24,8 +27,8 @@ fn the_digest_of_a_large_generation_holds_up_no_line_of_the_next() {
         "there is nothing left to come"
     );
     pair.start_collector();
-    pair.expect_copies(&log.written);
-    log.rotate(Names::From(1));
+    pair.expect("m", &log.written);
+    log.rotate();
     let mut delays = Vec::new();
     while !pair.events().contains(" verified ") {
         delays.push(delay_of_a_line(&mut pair, &mut log));
@@ -38,22 +41,22 @@ fn the_digest_of_a_large_generation_holds_up_no_line_of_the_next() {
         delays.len()
     );
     assert!(worst < Duration::from_secs(1), "{worst:?}");
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
 #[test]
 fn a_digest_that_somebody_asks_for_holds_up_no_line() {
-    let (mut pair, mut log) = Pair::prepare(Setup::default());
+    let (mut pair, mut log) = prepare(Options::brisk());
     const SIZE: u64 = 500_000_000;
-    let large = File::create(log.numbered(1)).unwrap();
+    let large = File::create(log.rotated(1)).unwrap();
     large.set_len(SIZE).unwrap();
     pair.start_server();
     pair.start_collector();
     pair.expect_status("OK\n");
-    let mut asking = TcpStream::connect(pair.address).unwrap();
+    let mut asking = TcpStream::connect(pair.address()).unwrap();
     let inode = large.metadata().unwrap().ino();
-    let path = log.path.display();
+    let path = log.path().display();
     writeln!(asking, "{path} {inode} {SIZE} v2 op=digest").unwrap();
     let mut delays: Vec<Duration> = (0..300)
         .map(|_| delay_of_a_line(&mut pair, &mut log))
@@ -76,11 +79,11 @@ fn a_digest_that_somebody_asks_for_holds_up_no_line() {
 }
 
 fn local_size(pair: &Pair) -> u64 {
-    fs::metadata(pair.local()).map_or(0, |metadata| metadata.len())
+    fs::metadata(pair.local("m")).map_or(0, |metadata| metadata.len())
 }
 
 /// Writes a line and tells how long it took into the live copy.
-fn delay_of_a_line(pair: &mut Pair, log: &mut Boxed) -> Duration {
+fn delay_of_a_line(pair: &mut Pair, log: &mut NotedLog) -> Duration {
     log.append(lines(7..8));
     let wanted = log.written.last().unwrap().len() as u64;
     let start = Instant::now();

@@ -4,11 +4,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use super::writers::{copy, copy_and_truncate};
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+use super::start;
+use crate::common::pair::content::lines;
+use crate::common::pair::log::NotedLog;
+use crate::common::pair::{Options, Pair};
 
 /// What the box does is seen as it happens, all at once, or long afterwards.
-fn seen_in_each_way(before: &[u8], act: fn(&mut Boxed)) {
+fn seen_in_each_way(before: &[u8], act: fn(&mut NotedLog)) {
     for way in ["as it happens", "at once", "afterwards"] {
         println!("{way}");
         let (mut pair, mut log) = started_with(before);
@@ -17,30 +19,30 @@ fn seen_in_each_way(before: &[u8], act: fn(&mut Boxed)) {
             "at once" => pair.in_one_moment(&mut log, act),
             _ => pair.change(&mut log, true, act),
         }
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         log.append(b"goes on\n");
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         pair.assert_no_losses();
     }
 }
 
 /// A pair that has fetched one generation and what was to be written into the next.
-fn started_with(bytes: &[u8]) -> (Pair, Boxed) {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+fn started_with(bytes: &[u8]) -> (Pair, NotedLog) {
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(b"the first one\n");
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     rotate(&mut log);
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     if !bytes.is_empty() {
         log.append(bytes);
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
     }
     (pair, log)
 }
 
 /// A whole rotation. No two of them fall into one tick of the clock that file times come from.
-fn rotate(log: &mut Boxed) {
-    copy_and_truncate(log);
+fn rotate(log: &mut NotedLog) {
+    log.copy_and_truncate();
     log.begin();
     thread::sleep(Duration::from_millis(20));
 }
@@ -90,15 +92,15 @@ fn lines_between_copy_and_truncation_are_lost_by_the_box() {
         let (mut pair, mut log) = started_with(&before);
         pair.in_one_moment(&mut log, |log| {
             log.append(lines(40..80));
-            copy(log);
+            log.copy();
             let kept = log.written.clone();
             log.append(lines(80..85));
-            log.writer().set_len(0).unwrap();
+            log.open().set_len(0).unwrap();
             log.written = kept;
             log.begin();
             log.append(lines(100..300));
         });
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         pair.assert_no_losses();
     }
 }
@@ -107,11 +109,11 @@ fn lines_between_copy_and_truncation_are_lost_by_the_box() {
 fn lines_between_copy_and_truncation_that_we_hold_are_kept() {
     for away in [false, true] {
         let (mut pair, mut log) = started_with(&lines(0..40));
-        copy(&log);
+        log.copy();
         log.append(lines(40..80));
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         pair.change(&mut log, away, |log| {
-            log.writer().set_len(0).unwrap();
+            log.open().set_len(0).unwrap();
             log.begin();
             // Too short to show by itself that it is another one.
             for number in 100..103 {
@@ -120,7 +122,7 @@ fn lines_between_copy_and_truncation_that_we_hold_are_kept() {
             }
             log.append(lines(200..300));
         });
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         pair.assert_no_losses();
     }
 }
@@ -130,13 +132,13 @@ fn a_copy_that_is_older_than_the_truncation() {
     let (mut pair, mut log) = started_with(&lines(0..40));
     pair.kill_collector();
     log.append(lines(40..80));
-    copy(&log);
+    log.copy();
     pair.start_collector();
-    pair.expect_copies(&log.written);
-    log.writer().set_len(0).unwrap();
+    pair.expect("m", &log.written);
+    log.open().set_len(0).unwrap();
     log.begin();
     log.append(lines(100..300));
-    pair.expect_copies(&log.written);
+    pair.expect("m", &log.written);
     pair.assert_no_losses();
 }
 
@@ -146,29 +148,29 @@ fn a_copy_of_the_live_file_is_not_the_next_generation() {
     for quiet_ms in [0, 700] {
         let (mut pair, mut log) = started_with(&lines(0..40));
         pair.kill_collector();
-        log.rotate(Names::From(1));
+        log.rotate();
         log.append(lines(100..200));
-        copy(&log);
+        log.copy();
         thread::sleep(Duration::from_millis(quiet_ms));
         pair.start_collector();
-        pair.until(|pair| match pair.finished().len() {
+        pair.until(|pair| match pair.copies("m").rotated().len() {
             0 | 1 => Err("the generation is not finished".into()),
             _ => Ok(()),
         });
         log.append(lines(200..210));
-        log.writer().set_len(0).unwrap();
+        log.open().set_len(0).unwrap();
         log.begin();
         log.append(lines(300..400));
-        pair.until(|pair| match pair.held() == lines(300..400) {
+        pair.until(|pair| match pair.copies("m").live() == lines(300..400) {
             true => Ok(()),
             false => Err("the last generation has not come".into()),
         });
         // Whether the lines behind the copy were seen is a matter of time.
         let mut generations = log.written.clone();
-        if fs::read(&pair.finished()[2]).unwrap() == lines(100..200) {
+        if fs::read(&pair.copies("m").rotated()[2]).unwrap() == lines(100..200) {
             generations[2] = lines(100..200);
         }
-        pair.expect_copies(&generations);
+        pair.expect("m", &generations);
         pair.assert_no_losses();
     }
 }

@@ -6,7 +6,11 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines, noise};
+use super::{start, with_log};
+use crate::common::pair::content::{lines, noise};
+use crate::common::pair::log::NotedLog;
+use crate::common::pair::pointer::pretend_another_boot;
+use crate::common::pair::{Options, Pair};
 
 /// The same with the collector connected and away.
 fn connected_and_away(test: fn(bool)) {
@@ -16,15 +20,15 @@ fn connected_and_away(test: fn(bool)) {
 }
 
 /// A pair that has fetched a first generation.
-fn started_with(bytes: &[u8]) -> (Pair, Boxed) {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+fn started_with(bytes: &[u8]) -> (Pair, NotedLog) {
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(bytes);
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     (pair, log)
 }
 
 /// What stood in the live file is gone from it; something else stands there now.
-fn write_anew(log: &mut Boxed, bytes: &[u8]) {
+fn write_anew(log: &mut NotedLog, bytes: &[u8]) {
     log.begin();
     log.append(bytes);
 }
@@ -42,10 +46,10 @@ fn truncated_and_grown_beyond_our_offset() {
     connected_and_away(|away| {
         let (mut pair, mut log) = started_with(&lines(0..40));
         pair.change(&mut log, away, |log| {
-            File::create(&log.path).unwrap();
+            File::create(log.path()).unwrap();
             write_anew(log, &lines(500..600));
         });
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         pair.until(|pair| {
             // All that the connected server may have seen is that other bytes stand there.
             let words = match away {
@@ -71,12 +75,12 @@ fn written_over_at_the_same_size() {
         pair.change(&mut log, away, |log| {
             log.begin();
             log.note(lines(500..540));
-            let file = File::options().write(true).open(&log.path).unwrap();
+            let file = File::options().write(true).open(log.path()).unwrap();
             file.write_all_at(&lines(500..540), 0).unwrap();
         });
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         log.append(b"and more\n");
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         expect_loss_if_away(&mut pair, away);
     });
 }
@@ -86,12 +90,12 @@ fn truncated_to_a_part_that_stays() {
     connected_and_away(|away| {
         let (mut pair, mut log) = started_with(&lines(0..40));
         pair.change(&mut log, away, |log| {
-            log.writer().set_len(500).unwrap();
+            log.open().set_len(500).unwrap();
             log.begin();
             log.note(lines(0..20));
             log.append(lines(500..600));
         });
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
         expect_loss_if_away(&mut pair, away);
     });
 }
@@ -106,19 +110,19 @@ fn an_inode_that_is_given_out_again() {
 }
 
 fn reuse_inode_in(dir: &Path) {
-    let (mut pair, mut log) = Pair::prepare_in(dir, Setup::default());
+    let (mut pair, mut log) = with_log(Pair::prepare_in(dir, Options::brisk()));
     pair.start_server();
     pair.start_collector();
     log.append(lines(0..40));
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.kill_collector();
     // A running server would keep the inode in use for a moment longer.
     pair.kill_server();
-    let before = inode_of(&log.path);
+    let before = inode_of(log.path());
     let is_same = (0..200).any(|_| {
-        fs::remove_file(&log.path).unwrap();
-        File::create_new(&log.path).unwrap();
-        inode_of(&log.path) == before
+        fs::remove_file(log.path()).unwrap();
+        File::create_new(log.path()).unwrap();
+        inode_of(log.path()) == before
     });
     if !is_same {
         return println!("skipped: {} gives out no inode again", dir.display());
@@ -126,7 +130,7 @@ fn reuse_inode_in(dir: &Path) {
     write_anew(&mut log, &lines(500..600));
     pair.start_server();
     pair.start_collector();
-    pair.expect_copies(&log.written);
+    pair.expect("m", &log.written);
     pair.expect_event(&format!(" lost {before}:1000, unknown how many bytes"));
     pair.expect_status("ERR\n");
 }
@@ -139,12 +143,12 @@ fn inode_of(path: &Path) -> u64 {
 fn the_same_head_and_tail_around_another_middle() {
     let (mut pair, mut log) = started_with(&with_middle(1));
     pair.change(&mut log, true, |log| {
-        let file = File::options().write(true).open(&log.path).unwrap();
+        let file = File::options().write(true).open(log.path()).unwrap();
         file.write_all_at(&with_middle(2), 0).unwrap();
         log.begin();
         log.note(with_middle(2));
     });
-    pair.expect_copies(&log.written);
+    pair.expect("m", &log.written);
 }
 
 fn with_middle(seed: u64) -> Vec<u8> {
@@ -157,18 +161,18 @@ fn two_files_with_the_same_first_kilobyte() {
     let (mut pair, mut log) = started_with(&[header.clone(), lines(0..40)].concat());
     pair.change(&mut log, true, |log| {
         log.append(lines(40..50));
-        log.rotate(Names::From(1));
+        log.rotate();
         log.append(&header);
         log.append(lines(500..700));
-        log.rotate(Names::From(1));
+        log.rotate();
         log.append(&header);
         log.append(lines(900..950));
         // Only its content tells which one it is.
         for number in [1, 2] {
-            give_another_inode(&log.numbered(number));
+            give_another_inode(&log.rotated(number));
         }
     });
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
@@ -189,10 +193,10 @@ fn content_that_repeats_itself() {
         for content in [&b"tick\n"[..], &[0], &[0], b"tick\n"] {
             pair.change(&mut log, away, |log| {
                 log.append(content.repeat(3_000));
-                log.rotate(Names::From(1));
+                log.rotate();
                 log.append(content.repeat(5_000));
             });
-            pair.expect(&log.written);
+            pair.expect_verified("m", &log.written);
         }
         pair.assert_no_losses();
     });
@@ -203,21 +207,21 @@ fn a_hole() {
     connected_and_away(|away| {
         let (mut pair, mut log) = started_with(b"before\n");
         pair.change(&mut log, away, |log| {
-            log.writer().set_len(1_000_000).unwrap();
+            log.open().set_len(1_000_000).unwrap();
             log.note(vec![0; 1_000_000 - b"before\n".len()]);
         });
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         // As a writer without O_APPEND leaves it when the file is truncated behind its back.
         pair.change(&mut log, away, |log| {
-            let mut file = File::create(&log.path).unwrap();
+            let mut file = File::create(log.path()).unwrap();
             file.seek(SeekFrom::Start(300_000)).unwrap();
             file.write_all(b"behind\n").unwrap();
             log.begin();
             log.note([vec![0; 300_000], b"behind\n".to_vec()].concat());
         });
-        pair.expect_copies(&log.written);
-        log.rotate(Names::From(1));
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
+        log.rotate();
+        pair.expect("m", &log.written);
         expect_loss_if_away(&mut pair, away);
     });
 }
@@ -227,14 +231,14 @@ fn an_older_state_comes_back_from_a_backup() {
     connected_and_away(|away| {
         let (mut pair, mut log) = started_with(&lines(0..20));
         let backup = log.named(".backup");
-        fs::copy(&log.path, &backup).unwrap();
+        fs::copy(log.path(), &backup).unwrap();
         let long_ago = std::time::SystemTime::UNIX_EPOCH;
         File::open(&backup).unwrap().set_modified(long_ago).unwrap();
         log.append(lines(20..40));
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         replace(&mut pair, &mut log, away, &backup);
         log.append(lines(500..600));
-        pair.expect_copies(&log.written);
+        pair.expect("m", &log.written);
     });
 }
 
@@ -252,18 +256,18 @@ fn replaced_by_a_shorter_and_by_a_longer_file() {
 
 /// Renames a file over the live one. What the old one had is complete if we were there; else that cannot be known, and
 /// is on record as a loss.
-fn replace(pair: &mut Pair, log: &mut Boxed, away: bool, by: &Path) {
+fn replace(pair: &mut Pair, log: &mut NotedLog, away: bool, by: &Path) {
     pair.change(log, away, |log| {
         log.begin();
         log.note(fs::read(by).unwrap());
-        fs::rename(by, &log.path).unwrap();
+        fs::rename(by, log.path()).unwrap();
     });
-    pair.expect_copies(&log.written);
+    pair.expect("m", &log.written);
     if away {
         pair.expect_event(" lost ");
         pair.expect_status("ERR\n");
     } else {
-        pair.expect_verified();
+        pair.expect_all_verified("m");
         pair.assert_no_losses();
     }
 }
@@ -274,10 +278,10 @@ fn replaced_by_a_file_that_goes_on_where_it_ended() {
     pair.change(&mut log, true, |log| {
         let other = log.named(".other");
         fs::write(&other, lines(0..60)).unwrap();
-        fs::rename(other, &log.path).unwrap();
+        fs::rename(other, log.path()).unwrap();
         log.note(lines(40..60));
     });
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
@@ -287,13 +291,13 @@ fn deleted_and_created() {
         let (mut pair, mut log) = started_with(&lines(0..40));
         for start in [500, 600, 700] {
             pair.change(&mut log, away, |log| {
-                fs::remove_file(&log.path).unwrap();
+                fs::remove_file(log.path()).unwrap();
                 write_anew(log, &lines(start..start + 30));
             });
-            pair.expect_copies(&log.written);
+            pair.expect("m", &log.written);
         }
         if !away {
-            pair.expect_verified();
+            pair.expect_all_verified("m");
             pair.assert_no_losses();
         }
     });
@@ -305,13 +309,13 @@ fn empty_generations() {
         let (mut pair, mut log) = started_with(&lines(0..40));
         pair.change(&mut log, away, |log| {
             for _ in 0..4 {
-                log.rotate(Names::From(1));
+                log.rotate();
             }
         });
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         log.append(b"something at last\n");
-        log.rotate(Names::From(1));
-        pair.expect(&log.written);
+        log.rotate();
+        pair.expect_verified("m", &log.written);
         pair.assert_no_losses();
     });
 }
@@ -321,19 +325,19 @@ fn a_box_that_lost_its_last_writes() {
     let (mut pair, mut log) = started_with(&lines(0..400));
     pair.kill_collector();
     pair.kill_server();
-    pair.pretend_another_boot();
-    log.writer().set_len(2_500).unwrap();
+    pretend_another_boot(&pair.pointer("m"));
+    log.open().set_len(2_500).unwrap();
     log.written[0].truncate(2_500);
     pair.start_server();
     pair.start_collector();
-    pair.expect_copies(&log.written);
+    pair.expect("m", &log.written);
     pair.expect_event("the server has forgotten all behind 2500;");
-    let [rescued] = &pair.beside("m.rescued.")[..] else {
+    let [rescued] = &pair.copies("m").beside("m.rescued.")[..] else {
         panic!("the bytes that the box lost are not kept");
     };
     assert!(fs::read(rescued).unwrap() == lines(100..400));
     log.append(lines(900..950));
-    log.rotate(Names::From(1));
-    pair.expect(&log.written);
+    log.rotate();
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }

@@ -10,7 +10,8 @@ use fetchlogs::wire::frame::{ErrorCode, Frame, Header, OPTIONAL, kind};
 use fetchlogs::wire::md5::Md5;
 
 use super::scripted::{Call, FIRST, Scripted, data, end, found, next, sealed};
-use crate::common::v2pair::{Pair, Setup};
+use crate::common::pair::{Options, Pair};
+use crate::common::process::Signal;
 
 /// The first connection brings `good\n` and then a lie, the later ones go on honestly.
 fn lie(lie: Vec<u8>, complaint: &str) {
@@ -23,9 +24,9 @@ fn lie(lie: Vec<u8>, complaint: &str) {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
+    let mut pair = server.pair(Options::brisk());
     pair.expect_event(complaint);
-    pair.expect(&["good\nmore\n"]);
+    pair.expect_verified("m", &["good\nmore\n"]);
     pair.expect_status("OK\n");
     pair.assert_no_losses();
 }
@@ -103,8 +104,8 @@ fn a_frame_that_never_ends() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect(&["good\nmore\n"]);
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_verified("m", &["good\nmore\n"]);
 }
 
 #[test]
@@ -117,12 +118,12 @@ fn an_end_after_which_nothing_comes() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup {
+    let mut pair = server.pair(Options {
         idle_s: 0.5,
-        ..Setup::default()
+        ..Options::brisk()
     });
     pair.expect_event("connection lost: nothing was heard for too long");
-    pair.expect_live(b"good\nmore\n");
+    pair.expect_live("m", b"good\nmore\n");
 }
 
 #[test]
@@ -139,11 +140,15 @@ fn one_generation_after_the_other_without_a_byte() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
+    let mut pair = server.pair(Options::brisk());
     pair.expect_event("the server names one file after the other");
-    pair.expect_live(b"more\n");
+    pair.expect_live("m", b"more\n");
     let most = usize::from(fetchlogs::limits::GENERATIONS_PER_PERIOD_MAX) + 1;
-    assert!(pair.finished().len() <= most, "{}", pair.finished().len());
+    assert!(
+        pair.copies("m").rotated().len() <= most,
+        "{}",
+        pair.copies("m").rotated().len()
+    );
 }
 
 #[test]
@@ -160,13 +165,13 @@ fn frames_without_end_starve_nobody() {
         call.send(&data(5, b"more\n"));
         call.hold();
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect_live(b"good\n");
-    pair.signal_collector("USR1");
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_live("m", b"good\n");
+    pair.collector().signal(Signal::USR1);
     pair.expect_event("following 5 from 5");
-    let held_kb = pair.collector_memory_kb();
+    let held_kb = pair.collector().memory_kib();
     assert!(held_kb < 20_000, "{held_kb} kB");
-    pair.expect(&["good\nmore\n"]);
+    pair.expect_verified("m", &["good\nmore\n"]);
 }
 
 /// A frame of a later version that may be skipped.
@@ -190,9 +195,9 @@ fn answer(line: &'static str, complaint: &str) -> (Scripted, Pair) {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
+    let mut pair = server.pair(Options::brisk());
     pair.expect_event(complaint);
-    pair.expect_live(b"good\nmore\n");
+    pair.expect_live("m", b"good\nmore\n");
     pair.assert_no_losses();
     (server, pair)
 }
@@ -273,7 +278,7 @@ fn wrong_digest(answer: fn(&mut Call<'_>), why: &str) {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
+    let mut pair = server.pair(Options::brisk());
     pair.expect_event(" differs from the server's file: ");
     let events = pair.events();
     assert!(events.contains(why), "{why}\n{events}");
@@ -282,10 +287,10 @@ fn wrong_digest(answer: fn(&mut Call<'_>), why: &str) {
         true => Ok(()),
         false => Err("the difference is not on stderr".into()),
     });
-    pair.expect_copies(&["good\n", "more\n"]);
+    pair.expect("m", &["good\n", "more\n"]);
     pair.expect_status("ERR\n");
     assert_eq!(
-        pair.beside(".damaged").len() + pair.beside(".healing").len(),
+        pair.copies("m").beside(".damaged").len() + pair.copies("m").beside(".healing").len(),
         0
     );
 }
@@ -300,9 +305,9 @@ fn about_the_digest_of_nothing() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
+    let mut pair = server.pair(Options::brisk());
     pair.expect_event(" differs from the server's file: ");
-    pair.expect_copies(&["", "more\n"]);
+    pair.expect("m", &["", "more\n"]);
 }
 
 #[test]
@@ -328,10 +333,13 @@ fn a_copy_is_healed_even_if_the_server_breaks_off() {
         }
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect(&["sound\n", "more\n"]);
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_verified("m", &["sound\n", "more\n"]);
     pair.expect_event(" healed ");
-    assert_eq!(fs::read(&pair.beside(".damaged")[0]).unwrap(), b"wrong\n");
+    assert_eq!(
+        fs::read(&pair.copies("m").beside(".damaged")[0]).unwrap(),
+        b"wrong\n"
+    );
     pair.assert_no_losses();
 }
 
@@ -361,8 +369,8 @@ fn a_truncation_that_is_none_takes_nothing_away() {
         1 => call.send(line.as_bytes()),
         _ => call.go_on(b"more\n"),
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect_live(b"goomore\n");
-    let rescued = pair.beside("m.rescued.");
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_live("m", b"goomore\n");
+    let rescued = pair.copies("m").beside("m.rescued.");
     assert_eq!(fs::read(&rescued[0]).unwrap(), b"d\n");
 }

@@ -9,7 +9,7 @@ use std::thread;
 use fetchlogs::ids::Inode;
 use fetchlogs::wire::frame::{self, End, Frame, HEADER_LEN, Next, Reason, kind};
 
-use crate::common::v2pair::{Pair, Setup};
+use crate::common::pair::{Options, Pair};
 
 /// A running server. Each connection has a thread of its own.
 pub struct Scripted {
@@ -57,9 +57,9 @@ impl Scripted {
     }
 
     /// A collector whose server this is.
-    pub fn pair(&self, setup: Setup) -> Pair {
-        let (mut pair, _) = Pair::prepare(setup);
-        pair.address = self.address;
+    pub fn pair(&self, options: Options) -> Pair {
+        let mut pair = Pair::prepare(options);
+        pair.ask(self.address);
         pair.start_collector();
         pair
     }

@@ -4,14 +4,16 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use super::writers::copy_and_truncate;
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines, noise};
+use super::start;
+use crate::common::pair::content::{lines, noise};
+use crate::common::pair::log::NotedLog;
+use crate::common::pair::{Options, Pair};
 
 /// A pair that has fetched 200 kB.
-fn started() -> (Pair, Boxed) {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+fn started() -> (Pair, NotedLog) {
+    let (mut pair, mut log) = start(Options::brisk());
     log.append(noise(3, 200_000));
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     (pair, log)
 }
 
@@ -20,7 +22,7 @@ fn damage(pair: &Pair, place: u64) {
     let file = File::options()
         .read(true)
         .write(true)
-        .open(pair.local())
+        .open(pair.local("m"))
         .unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, place).unwrap();
@@ -28,9 +30,9 @@ fn damage(pair: &Pair, place: u64) {
 }
 
 /// The finished copy was healed from this place on, and what it was is kept.
-fn expect_healed(pair: &mut Pair, log: &Boxed, from: u64, before: &[u8]) {
-    pair.expect(&log.written);
-    let path = pair.finished()[0].display().to_string();
+fn expect_healed(pair: &mut Pair, log: &NotedLog, from: u64, before: &[u8]) {
+    pair.expect_verified("m", &log.written);
+    let path = pair.copies("m").rotated()[0].display().to_string();
     pair.expect_event(&format!(
         " healed {path} from {from}; what it was before is kept as {path}.damaged\n"
     ));
@@ -42,7 +44,7 @@ fn expect_healed(pair: &mut Pair, log: &Boxed, from: u64, before: &[u8]) {
         before.len(),
         pair.everything_said()
     );
-    assert!(pair.beside(".healing").is_empty());
+    assert!(pair.copies("m").beside(".healing").is_empty());
     pair.expect_status("OK\n");
     pair.assert_no_losses();
 }
@@ -51,8 +53,8 @@ fn expect_healed(pair: &mut Pair, log: &Boxed, from: u64, before: &[u8]) {
 fn one_bit_of_the_live_copy() {
     let (mut pair, mut log) = started();
     damage(&pair, 150_000);
-    let before = pair.held();
-    log.rotate(Names::From(1));
+    let before = pair.copies("m").live();
+    log.rotate();
     log.append(b"the next one\n");
     expect_healed(&mut pair, &log, 150_000 / 4096 * 4096, &before);
 }
@@ -62,8 +64,8 @@ fn the_first_and_the_last_byte() {
     for place in [0, 199_999] {
         let (mut pair, mut log) = started();
         damage(&pair, place);
-        let before = pair.held();
-        log.rotate(Names::From(1));
+        let before = pair.copies("m").live();
+        log.rotate();
         expect_healed(&mut pair, &log, place / 4096 * 4096, &before);
     }
 }
@@ -71,15 +73,17 @@ fn the_first_and_the_last_byte() {
 #[test]
 fn bytes_of_somebody_else_in_the_middle() {
     let (mut pair, mut log) = started();
-    let mut file = File::options().append(true).open(pair.local()).unwrap();
+    let mut file = File::options().append(true).open(pair.local("m")).unwrap();
     file.write_all(b"not of the log\n").unwrap();
     log.append(b"from the box\n");
-    pair.until(|pair| match pair.held().ends_with(b"from the box\n") {
-        true => Ok(()),
-        false => Err("the line has not come".into()),
-    });
-    let before = pair.held();
-    log.rotate(Names::From(1));
+    pair.until(
+        |pair| match pair.copies("m").live().ends_with(b"from the box\n") {
+            true => Ok(()),
+            false => Err("the line has not come".into()),
+        },
+    );
+    let before = pair.copies("m").live();
+    log.rotate();
     expect_healed(&mut pair, &log, 200_000 / 4096 * 4096, &before);
 }
 
@@ -87,8 +91,8 @@ fn bytes_of_somebody_else_in_the_middle() {
 fn a_generation_that_was_copied_and_truncated() {
     let (mut pair, mut log) = started();
     damage(&pair, 150_000);
-    let before = pair.held();
-    copy_and_truncate(&log);
+    let before = pair.copies("m").live();
+    log.copy_and_truncate();
     log.begin();
     log.append(lines(0..100));
     expect_healed(&mut pair, &log, 150_000 / 4096 * 4096, &before);
@@ -98,14 +102,14 @@ fn a_generation_that_was_copied_and_truncated() {
 fn a_generation_that_the_box_no_longer_has() {
     let (mut pair, mut log) = started();
     damage(&pair, 150_000);
-    let before = pair.held();
-    log.rotate(Names::From(1));
+    let before = pair.copies("m").live();
+    log.rotate();
     log.append(b"the next one\n");
     // The server still has it open for us; whoever asks anew does not find it.
-    fs::remove_file(log.numbered(1)).unwrap();
+    fs::remove_file(log.rotated(1)).unwrap();
     pair.expect_event(" differs from the server's file: ");
-    pair.expect_copies(&[&before[..], b"the next one\n"]);
+    pair.expect("m", &[&before[..], b"the next one\n"]);
     log.append(b"goes on\n");
-    pair.expect_copies(&[&before[..], b"the next one\ngoes on\n"]);
+    pair.expect("m", &[&before[..], b"the next one\ngoes on\n"]);
     pair.expect_status("ERR\n");
 }

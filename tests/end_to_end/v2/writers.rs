@@ -6,63 +6,66 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
+use super::start;
+use crate::common::pair::content::lines;
+use crate::common::pair::log::NotedLog;
+use crate::common::pair::{Options, Pair};
 
 #[test]
 fn a_writer_that_keeps_its_descriptor_after_the_rename() {
-    let (mut pair, mut log) = Pair::start(Setup {
+    let (mut pair, mut log) = start(Options {
         grace_s: 1.0,
-        ..Setup::default()
+        ..Options::brisk()
     });
-    let mut late = log.writer();
+    let mut late = log.open();
     late.write_all(&lines(0..10)).unwrap();
     log.note(lines(0..10));
-    pair.expect_live(&log.written[0]);
-    log.rotate(Names::From(1));
+    pair.expect_live("m", &log.written[0]);
+    log.rotate();
     log.append(b"the next generation\n");
     for number in 10..13 {
         late.write_all(&lines(number..number + 1)).unwrap();
         log.written[0].extend(lines(number..number + 1));
-        pair.expect_live(&log.written[0]);
+        pair.expect_live("m", &log.written[0]);
     }
     drop(late);
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
 #[test]
 fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
-    let mut late = log.writer();
+    let (mut pair, mut log) = start(Options::brisk());
+    let mut late = log.open();
     pair.kill_collector();
     late.write_all(b"before\n").unwrap();
-    log.rotate(Names::From(1));
+    log.rotate();
     log.append(b"the next generation\n");
     pair.start_collector();
     late.write_all(b"behind\n").unwrap();
     log.written[0] = b"before\nbehind\n".to_vec();
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
 #[test]
 fn late_lines_before_an_empty_generation() {
     for away in [false, true] {
-        let (mut pair, mut log) = Pair::start(Setup::default());
+        let (mut pair, mut log) = start(Options::brisk());
         log.append(lines(0..10));
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.change(&mut log, away, |log| {
-            let mut late = log.writer();
-            log.rotate(Names::From(1));
+            let mut late = log.open();
+            log.rotate();
             // The next file is older than these lines, and nothing is ever written to it.
             thread::sleep(Duration::from_millis(20));
             late.write_all(&lines(10..12)).unwrap();
             log.written[0].extend(lines(10..12));
             drop(late);
-            log.rotate(Names::From(1));
+            log.rotate();
             log.append(lines(20..30));
         });
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.assert_no_losses();
     }
 }
@@ -75,24 +78,26 @@ const BEHIND_MAX: usize = 30;
 
 #[test]
 fn copytruncate_at_full_speed() {
-    let (mut pair, log) = Pair::start(Setup::default());
+    let (mut pair, log) = start(Options::brisk());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write_lines(&log, &stop, Duration::ZERO));
         for round in 0..ROUNDS {
             thread::sleep(Duration::from_millis(5 + 7 * round as u64 % 20));
-            pair.until(|pair| match pair.finished().len() + BEHIND_MAX > round {
-                true => Ok(()),
-                false => Err(format!("too few copies after {round} rounds")),
-            });
-            copy_and_truncate(&log);
+            pair.until(
+                |pair| match pair.copies("m").rotated().len() + BEHIND_MAX > round {
+                    true => Ok(()),
+                    false => Err(format!("too few copies after {round} rounds")),
+                },
+            );
+            log.copy_and_truncate();
         }
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
     });
-    let kept = generations_of(&log);
+    let kept = log.generations();
     let end = kept.last().unwrap().clone();
-    pair.until(|pair| match pair.held().ends_with(&end) {
+    pair.until(|pair| match pair.copies("m").live().ends_with(&end) {
         true => Ok(()),
         false => Err("the end has not come".into()),
     });
@@ -109,8 +114,7 @@ fn copytruncate_at_full_speed() {
 
 /// In how many places lines are missing between two that are held.
 fn breaks_in(pair: &Pair) -> usize {
-    let mut paths = pair.finished();
-    paths.push(pair.local());
+    let paths = pair.copies("m").paths();
     let mut numbers = Vec::new();
     for path in paths {
         let held = fs::read(path).unwrap();
@@ -128,8 +132,8 @@ fn breaks_in(pair: &Pair) -> usize {
 }
 
 /// Writes numbered lines, several at once, until it is told to stop.
-pub fn write_lines(log: &Boxed, stop: &AtomicBool, pause: Duration) {
-    let mut file = log.writer();
+pub fn write_lines(log: &NotedLog, stop: &AtomicBool, pause: Duration) {
+    let mut file = log.open();
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let count = 1 + number % 5;
@@ -140,35 +144,9 @@ pub fn write_lines(log: &Boxed, stop: &AtomicBool, pause: Duration) {
     file.write_all(&lines(number..number + 1)).unwrap();
 }
 
-/// What logrotate does for `copytruncate`: between the copy and the truncation lines are lost.
-pub fn copy_and_truncate(log: &Boxed) {
-    copy(log);
-    log.writer().set_len(0).unwrap();
-}
-
-/// The first half of that.
-pub fn copy(log: &Boxed) {
-    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
-    for number in (1..=count).rev() {
-        fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
-    }
-    fs::copy(&log.path, log.numbered(1)).unwrap();
-}
-
-/// What the box kept, oldest first, the live file last.
-pub fn generations_of(log: &Boxed) -> Vec<Vec<u8>> {
-    let count = (1..).take_while(|n| log.numbered(*n).exists()).count();
-    let rotated = (1..=count).rev().map(|number| log.numbered(number));
-    rotated
-        .chain([log.path.clone()])
-        .map(|path| fs::read(path).unwrap())
-        .collect()
-}
-
 /// Each generation the box kept is the start of one of ours, in order, and no line of ours came twice.
 pub fn assert_holds(pair: &mut Pair, kept: &[Vec<u8>]) {
-    let mut paths = pair.finished();
-    paths.push(pair.local());
+    let paths = pair.copies("m").paths();
     let held: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
     let mut at = 0;
     for (number, generation) in kept.iter().enumerate().filter(|(_, kept)| !kept.is_empty()) {

@@ -4,18 +4,20 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use super::scripted::Scripted;
-use crate::common::v2pair::{Names, Pair, Setup, lines, noise};
+use super::start;
+use crate::common::pair::Options;
+use crate::common::pair::content::{lines, noise};
 
 #[test]
 fn every_byte_there_is() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = start(Options::brisk());
     let all: Vec<u8> = (0..=255).collect();
     log.append(all.repeat(300));
     log.append([7, 0].repeat(100_000));
-    pair.expect(&log.written);
-    log.rotate(Names::From(1));
+    pair.expect_verified("m", &log.written);
+    log.rotate();
     log.append([0, 7, 7, 0xff, 7]);
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
 }
 
@@ -30,27 +32,29 @@ fn a_copy_begun_with_classic_is_verified() {
 }
 
 fn begun_with_classic(bytes: &[u8]) {
-    let (mut pair, mut log) = Pair::start(Setup {
+    let (mut pair, mut log) = start(Options {
         fields: "proto=classic",
-        ..Setup::default()
+        ..Options::brisk()
     });
     log.append(bytes);
     let masked: Vec<u8> = bytes
         .iter()
         .map(|byte| if *byte == 7 { 0xff } else { *byte })
         .collect();
-    pair.expect_live(&masked);
-    pair.write_collector_config("proto=auto");
-    pair.signal_collector("HUP");
+    pair.expect_live("m", &masked);
+    pair.reconfigure_collector("proto=auto");
     pair.expect_event(&format!(" from {}", bytes.len()));
     log.append(b"and the rest\x07\n");
-    pair.expect_live(&[&masked, &b"and the rest\x07\n"[..]].concat());
-    log.rotate(Names::From(1));
+    pair.expect_live("m", &[&masked, &b"and the rest\x07\n"[..]].concat());
+    log.rotate();
     log.append(b"the next one\n");
-    pair.expect(&log.written);
+    pair.expect_verified("m", &log.written);
     let is_healed = masked != bytes;
     assert_eq!(pair.events().contains(" healed "), is_healed);
-    assert_eq!(pair.beside(".damaged").len(), usize::from(is_healed));
+    assert_eq!(
+        pair.copies("m").beside(".damaged").len(),
+        usize::from(is_healed)
+    );
     pair.assert_no_losses();
 }
 
@@ -60,34 +64,36 @@ fn who_wants_version_2_only_takes_nothing_from_a_classic_server() {
         call.send(b"O 5\nclassic\n");
         call.hold();
     });
-    let mut pair = server.pair(Setup {
+    let mut pair = server.pair(Options {
         fields: "proto=v2",
-        ..Setup::default()
+        ..Options::brisk()
     });
     pair.expect_event("the server speaks only the classic protocol, and proto=v2 is configured");
     pair.expect_status("ERR\n");
-    assert!(!pair.local().exists() || pair.held().is_empty());
+    assert!(!pair.local("m").exists() || pair.copies("m").live().is_empty());
 }
 
 #[test]
 fn a_server_that_goes_back_to_classic_is_told_of() {
     let said = "the server speaks only the classic protocol now";
     for answer in ["O INODE\n", "O 99\n", "L 99\n"] {
-        let (mut pair, mut log) = Pair::start(Setup::default());
+        let (mut pair, mut log) = start(Options::brisk());
         log.append(lines(0..10));
-        pair.expect(&log.written);
+        pair.expect_verified("m", &log.written);
         pair.kill_server();
-        let _server = Scripted::start_at(pair.address, move |mut call| {
+        let _server = Scripted::start_at(pair.address(), move |mut call| {
             let (inode, _) = call.place();
             let line = answer.replace("INODE", &inode.to_string());
             call.send(line.as_bytes());
             call.send(b"\x07classic\n");
             call.hold();
         });
-        pair.until(|pair| match pair.held().ends_with(b"classic\n") {
-            true => Ok(()),
-            false => Err("what the classic server sends is not taken".into()),
-        });
+        pair.until(
+            |pair| match pair.copies("m").live().ends_with(b"classic\n") {
+                true => Ok(()),
+                false => Err("what the classic server sends is not taken".into()),
+            },
+        );
         pair.expect_event(said);
         assert_eq!(pair.events().matches(said).count(), 1);
     }
@@ -105,13 +111,13 @@ fn a_classic_server_is_asked_in_a_way_it_understands() {
             call.hold();
         }
     });
-    let mut pair = server.pair(Setup::default());
-    pair.expect_live(b"classic\nclassic\n");
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_live("m", b"classic\nclassic\n");
     assert_eq!(asked.lock().unwrap()[..2], [(0, 0), (5, 8)]);
     assert!(
         !pair.events().contains("now: copies"),
         "it never spoke anything else"
     );
-    let text = fs::read_to_string(pair.pointer()).unwrap();
+    let text = fs::read_to_string(pair.pointer("m")).unwrap();
     assert!(text.starts_with("5 ") && text.contains(" x=1 "), "{text}");
 }
