@@ -100,6 +100,7 @@ impl<'a> Request<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Request<'a>, BadRequest> {
         let mut words = words(line);
         let path = words.next().ok_or(BadRequest::Empty)?;
+        // Each field may be left out with all that follow: then the client holds nothing.
         let inode = match words.next() {
             Some(word) => InodeWord::parse(word).ok_or(BadRequest::Inode)?,
             None => InodeWord::plain(Inode::NONE),
@@ -109,6 +110,8 @@ impl<'a> Request<'a> {
             None => 0,
         };
         let v2 = match words.next() {
+            // Only in fourth place, and any other word is no error: a classic server ignores what
+            // stands there.
             Some(VERSION_2) => Some(Extension::parse(words)?),
             _ => None,
         };
@@ -138,6 +141,7 @@ impl<'a> Request<'a> {
 const VERSION_2: &[u8] = b"v2";
 
 /// Whether a line asks for version 2, be the rest of it sound or not.
+// Only a client of version 2 can be told why its request is bad; classic has no words for it.
 pub fn asks_for_v2(line: &[u8]) -> bool {
     words(line).nth(3) == Some(VERSION_2)
 }
@@ -188,6 +192,8 @@ impl Extension {
             (self.no_prefix, " prefix=0"),
             (self.history, " history=all"),
         ] {
+            // The switches are written only where they are on: a server that does not know one
+            // never sees it.
             if given {
                 line.write_str(field)?;
             }
@@ -205,6 +211,7 @@ impl Op {
     fn parse(text: &[u8]) -> Option<Op> {
         let mut parts = text.split(|&b| b == b':');
         let name = parts.next()?;
+        // Too few numbers make `None` here, too many at the end.
         let mut number = || decimal(parts.next()?);
         let op = match name {
             b"digest" => Op::Digest,
@@ -335,6 +342,7 @@ mod tests {
 
     #[test]
     fn the_longest_path_fits_and_a_longer_line_is_refused() {
+        // Whatever path a configuration allows, there must be room for the whole proof behind it.
         let path = [b'a'; crate::limits::PATH_MAX_LEN];
         let block = proof::Block {
             start: u64::MAX / 2,

@@ -34,11 +34,13 @@ impl Sums {
             bytes.map(|bytes| u64::from_be_bytes(*bytes)).ok_or(BadSums)
         };
         let (answered, end) = (number(0)?, number(8)?);
+        // The question was checked for an overflow, the answer is not: it comes from a stranger.
         let most = len.saturating_mul(u64::from(count));
         if answered != start || !(start..=start.saturating_add(most)).contains(&end) {
             return Err(BadSums);
         }
         payload.drain(..START_LEN);
+        // The last block may be short and has a checksum all the same.
         let blocks = (end - start).div_ceil(len.max(1));
         match blocks.saturating_mul(SUM_LEN as u64) == payload.len() as u64 {
             true => Ok(Sums {
@@ -56,6 +58,8 @@ impl Sums {
 
     /// The checksum of a block, the first being 0; `None` behind the end.
     pub fn get(&self, number: u64) -> Option<u32> {
+        // On a machine of 32 bits a number of a block may not fit; then there is no such block
+        // either.
         let at = usize::try_from(number).ok()?.checked_mul(SUM_LEN)?;
         let bytes = self.bytes.get(at..)?.first_chunk()?;
         Some(u32::from_be_bytes(*bytes))
