@@ -107,6 +107,8 @@ pub trait WriteStore {
     fn append_all(&mut self, file: &Self::File, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.append(file, bytes)? {
+                // POSIX lets a write take nothing without an error; to try again for ever would
+                // stop all sources.
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => bytes = bytes.get(written..).unwrap_or_default(),
             }
