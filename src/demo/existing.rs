@@ -35,8 +35,10 @@ pub fn play(stage: &mut Stage, path: &Path) -> Result<Vec<Pair>, Failure> {
     let daemons = start(stage, &log)?;
     cut(stage, &log, &daemons)?;
     mend(stage, &log, &daemons)?;
+    // So many bytes are compared in the end, whatever is written to the log from then on.
     let size = watch(stage, &log, &daemons)?;
     let pairs = compare(stage, &log, &daemons, size)?;
+    // Once more: a rotation during the comparison would make the result mean nothing.
     log.check()?;
     Ok(pairs)
 }
@@ -128,7 +130,9 @@ fn start(stage: &mut Stage, log: &Existing) -> Result<Daemons, Failure> {
 fn cut(stage: &mut Stage, log: &Existing, daemons: &Daemons) -> Result<(), Failure> {
     let (relay, copy) = (daemons.relay(), daemons.copy());
     let is_complete = || fs::metadata(copy).is_ok_and(|copy| copy.len() >= log.first_size);
+    // A long log cuts the link by itself on the way; a short one is complete before.
     stage.wait("the log to be copied", |_| !relay.is_up() || is_complete())?;
+    // Harmless where the link has cut itself.
     relay.cut();
     stage.screen.event("connection cut")?;
     stage.pause(OUTAGE)?;
@@ -183,6 +187,7 @@ fn compare(
     // More than one file would say that the collector did not go on with the first.
     let mut of_copy = generations(daemons.copy_dir(), name, Naming::Stamped).map_err(reading())?;
     if let Some(live) = of_copy.last_mut() {
+        // The copy may have more by now, as the log has.
         live.bytes = bytes;
     }
     let heading = format!(

@@ -44,6 +44,7 @@ impl Screen {
     pub fn stdout(began: Instant) -> Screen {
         // no-color.org: set and not empty means no colours, whatever the value.
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        // A terminal that knows no escapes would show them.
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let is_live = io::stdout().is_terminal() && !is_dumb;
         Screen::new(
@@ -98,6 +99,7 @@ impl Screen {
     /// Refreshes the last line.
     pub fn status(&mut self, text: String) -> Result<(), Failure> {
         self.refreshed_at = Some(Instant::now());
+        // Over a slow line each byte counts, and most of the time nothing has changed.
         if self.is_live && text != self.status {
             self.draw(text)?;
         }
@@ -124,6 +126,7 @@ impl Screen {
     fn write(&mut self, text: &str) -> Result<(), Failure> {
         self.out
             .write_all(text.as_bytes())
+            // The refreshed line ends without a line end, which is what stdout would wait for.
             .and_then(|()| self.out.flush())
             .map_err(Failure::Unheard)
     }

@@ -136,6 +136,7 @@ impl Stage {
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.turn()?;
+            // Short enough for a signal to be obeyed at once, as it seems to a person.
             thread::sleep(STEP * 5);
         }
         Ok(())
@@ -159,6 +160,8 @@ impl Stage {
         let longest = self.uptime.ran + Duration::from_millis(DEMO_WAIT_MS);
         let deadline = longest.min(Duration::from_millis(DEMO_TOTAL_MS));
         loop {
+            // First the look and then the clock: what is there already is found even after the
+            // deadline.
             if let Some(found) = look(self) {
                 return Ok(found);
             }
@@ -237,6 +240,7 @@ impl Uptime {
 
     fn count(&mut self) {
         let now = Instant::now();
+        // A demo that was stopped with Control-Z is not late when it goes on.
         self.ran += now.duration_since(self.counted_until).min(TURN_MAX);
         self.counted_until = now;
     }
