@@ -13,7 +13,7 @@ use crate::sys::syslog::Syslog;
 use crate::time::Mono;
 use crate::wire::escape::OneLine;
 
-/// Where the lines go.
+/// The place to which the lines go.
 pub enum Sink {
     /// As `PROGRAM: text`.
     Stderr(Lines),
@@ -33,7 +33,7 @@ pub struct Report {
     now: Mono,
 }
 
-/// How much may be said about peers: who wants to can be refused a thousand times a second.
+/// The quota of lines about peers: who wants to can be refused a thousand times a second.
 #[derive(Default)]
 struct Quota {
     /// When the lines are counted anew; `None` while there are none.
@@ -46,7 +46,7 @@ struct Quota {
 type Line = String<LINE_MAX_LEN>;
 const LINE_MAX_LEN: usize = 512;
 
-/// How long a line that comes again is counted instead of printed.
+/// The time for which a line that comes again is counted instead of printed.
 const WINDOW_MS: u64 = 60_000;
 
 impl Report {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What a command line holds.
+/// The parts of a command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// Each option in turn, with its value if it takes one.
@@ -13,7 +13,7 @@ pub struct Parsed {
     pub operands: Vec<OsString>,
 }
 
-/// Why a command line makes no sense.
+/// The reason why a command line makes no sense.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Misuse {
     /// An option that does not exist.

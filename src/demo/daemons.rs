@@ -69,7 +69,7 @@ impl Daemons {
         &self.relay
     }
 
-    /// Where the copies are.
+    /// The directory of the copies.
     pub fn copy_dir(&self) -> &Path {
         &self.copy_dir
     }
@@ -119,7 +119,7 @@ fn collector_config(port: u16, log: &Path, name: &OsStr) -> Vec<u8> {
     .concat()
 }
 
-/// What stands between single quotes in Perl.
+/// A text as it stands between single quotes in Perl.
 fn quoted(text: &OsStr) -> Vec<u8> {
     let mut quoted = Vec::new();
     for byte in text.as_bytes() {

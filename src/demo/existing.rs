@@ -18,9 +18,9 @@ use super::stage::{Gauge, Stage};
 use crate::limits::DEMO_FILE_MAX_LEN;
 use crate::wire::escape::Escaped;
 
-/// How long a log is watched after it was copied, in case somebody writes to it.
+/// The time for which a log is watched after it was copied, in case somebody writes to it.
 const WATCH: Duration = Duration::from_secs(2);
-/// How long the connection stays cut.
+/// The time for which the connection stays cut.
 const OUTAGE: Duration = Duration::from_millis(800);
 /// Up to here half a log is no more than an answer line.
 const SHORT_LEN: u64 = 256;

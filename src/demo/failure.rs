@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// Why a demo did not end with `identical`.
+/// The reason why a demo did not end with `identical`.
 #[derive(Debug)]
 pub enum Failure {
     /// A signal asked for it.

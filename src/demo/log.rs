@@ -13,10 +13,10 @@ pub struct Log {
     lines: usize,
 }
 
-/// What the live file is called.
+/// The name of the live file.
 pub const LIVE: &str = "messages";
 
-/// What the lines say: of different lengths, so that no cut falls on the same place in each.
+/// The texts of the lines: of different lengths, so that no cut falls on the same place in each.
 const TEXTS: [&str; 5] = [
     "kernel: eth0: link is up, 1000 Mbit/s, full duplex",
     "dnsmasq[412]: query[A] printer.example.net from 10.4.3.77",

@@ -268,7 +268,7 @@ fn verdict(stage: &mut Stage, pairs: &[Pair]) -> Result<(), Failure> {
     }
 }
 
-/// Where a copy ends that was cut off.
+/// The end of a copy that was cut off.
 struct Stopped {
     size: u64,
     place: &'static str,

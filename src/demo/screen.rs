@@ -17,7 +17,7 @@ pub struct Screen {
     refreshed_at: Option<Instant>,
 }
 
-/// How a line looks on a terminal.
+/// The look of a line on a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Look {
     /// Like any other.
@@ -30,7 +30,7 @@ pub enum Look {
     Bad,
 }
 
-/// How often the refreshed line changes at most: more is unrest.
+/// The shortest time between two changes of the refreshed line: less is unrest.
 const REFRESH: Duration = Duration::from_millis(80);
 
 /// To the start of the line, and away with what is there.

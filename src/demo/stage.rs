@@ -15,7 +15,7 @@ use super::screen::{Grouped, Screen};
 use crate::limits::{DEMO_TOTAL_MS, DEMO_WAIT_MS};
 use crate::sys::signals::{Signal, Signals};
 
-/// Dropping it takes everything away that the demo made.
+/// The stage. Dropping it takes everything away that the demo made.
 pub struct Stage {
     /// What is shown.
     pub screen: Screen,
@@ -29,7 +29,7 @@ pub struct Stage {
     signals: Signals,
 }
 
-/// What the refreshed line shows.
+/// The figures of the refreshed line.
 pub struct Gauge {
     /// Bytes of the log.
     pub log: u64,
@@ -39,7 +39,8 @@ pub struct Gauge {
     pub is_up: bool,
 }
 
-/// How long the demo ran, without the time for which it was stopped: whoever comes back to it sees it go on.
+/// The time for which the demo ran, without that for which it was stopped: whoever comes back to it
+/// sees it go on.
 struct Uptime {
     ran: Duration,
     counted_until: Instant,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::status::StatusDir;
 
-/// What follows the base in the identifier of an instance.
+/// The parts behind the base in the identifier of an instance.
 pub type Suffix = heapless::Vec<u32, SUFFIX_PARTS_MAX>;
 
 /// The part before the address in the longer form.

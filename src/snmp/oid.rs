@@ -36,7 +36,7 @@ impl Oid {
         &self.parts
     }
 
-    /// What follows `base` in this identifier: nothing for `base` itself, `None` outside its subtree.
+    /// The parts of this identifier behind `base`: none for `base` itself, `None` outside of it.
     pub fn below(&self, base: &Oid) -> Option<&[u32]> {
         // Part by part: `.1.3.60` does not lie below `.1.3.6`, as it would by its text.
         self.parts.strip_prefix(base.parts())

@@ -18,7 +18,7 @@ pub trait StatusDir {
     fn list(&mut self, each: &mut dyn FnMut(IpAddr));
 }
 
-/// What was found in the place of a status file.
+/// The state of the place of a status file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     /// A file that could be read.
@@ -79,7 +79,7 @@ fn first_line(text: &[u8]) -> &[u8] {
         .trim_ascii_end()
 }
 
-/// The same text with a question mark for every byte that is not printable ASCII.
+/// A text with a question mark for every byte that is not printable ASCII.
 fn printable(text: &[u8]) -> Value {
     text.iter()
         // The buffer is no longer than that; here it is what makes the collecting safe.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::files;
 
-/// Why a configuration file cannot be used; one line for each fault.
+/// The reason why a configuration file cannot be used; one line for each error in it.
 #[derive(Debug)]
 pub enum Unusable {
     /// The system would not let us read it.

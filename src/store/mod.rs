@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::ids::FileId;
 
-/// What `stat` tells of a file.
+/// The facts that `stat` tells of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stat {
     /// Device and inode.
@@ -24,7 +24,7 @@ pub struct Stat {
     pub mtime_ns: u64,
     /// Names that lead to it; 0 once it is deleted.
     pub links: u64,
-    /// What sort of file it is.
+    /// The sort of file.
     pub kind: Kind,
 }
 

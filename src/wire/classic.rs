@@ -5,7 +5,8 @@ use std::ops::Range;
 /// Sent by a server that has nothing to send. Never data, wherever it stands, and not counted in offsets.
 pub const KEEP_ALIVE: u8 = 0x07;
 
-/// What a server sends for a [`KEEP_ALIVE`] byte of the file. Classic cannot tell the two apart.
+/// The byte that a server sends for a [`KEEP_ALIVE`] byte of the file. Classic cannot tell the two
+/// apart.
 pub const MASKED: u8 = 0xff;
 
 /// How many bytes are searched at once. The search takes a word at a time, far faster than one that looks at each byte;

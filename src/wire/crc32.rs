@@ -56,7 +56,7 @@ impl Default for Crc32 {
 /// The IEEE polynomial, lowest bit first.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// What each value of a byte does to the remainder: 1 KiB instead of eight steps a byte.
+/// The effect of each value of a byte on the remainder: 1 KiB instead of eight steps a byte.
 static TABLE: [u32; 256] = table();
 
 // Computed by the compiler: 256 numbers typed by hand could have a mistake that few texts show.

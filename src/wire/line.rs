@@ -1,6 +1,6 @@
 //! A line, collected from bytes that arrive in any pieces, within a fixed length.
 
-/// What [`LineBuf::push`] made of its input.
+/// The result of a [`LineBuf::push`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// No newline yet: everything was consumed, call again with what comes next.
@@ -44,7 +44,7 @@ impl<const N: usize> LineBuf<N> {
         (text.len() + newline, progress)
     }
 
-    /// What was collected so far, without newline and without the carriage return some clients put before it.
+    /// The bytes so far, without newline and the carriage return that some clients put before it.
     pub fn line(&self) -> &[u8] {
         // An operator who tries the server by hand with telnet sends one.
         self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes)

@@ -142,7 +142,7 @@ fn round(
 /// Which word each round takes first, and how far it goes on from there.
 const WORD_ORDER: [(usize, usize); 4] = [(0, 1), (1, 5), (5, 3), (0, 7)];
 
-/// How far each round turns its sums, in turn.
+/// The rotations of each round, in bits: its steps take them in turn.
 const SHIFTS: [[u32; 4]; 4] = [
     [7, 12, 17, 22],
     [5, 9, 14, 20],
@@ -151,8 +151,9 @@ const SHIFTS: [[u32; 4]; 4] = [
 ];
 
 /// The first 32 bits behind the point of |sin 1|, |sin 2|, ... |sin 64|.
-// Typed in and not computed: the standard library has no sine while compiling. A test compares
-// them.
+///
+/// Typed in and not computed: the standard library has no sine while compiling. A test compares
+/// them.
 static SINES: [[u32; 16]; 4] = [
     [
         0xd76a_a478,

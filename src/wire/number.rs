@@ -17,8 +17,9 @@ pub fn decimal(word: &[u8]) -> Option<u64> {
 }
 
 /// Most leading zeros an inode may be written with.
-// A respelled inode has one more zero or none, and a 1.1 collector hands back what it was sent, so
-// there is seldom more than one. The bound keeps an answer line within its room.
+///
+/// A respelled inode has one more zero or none, and a 1.1 collector hands back what it was sent, so
+/// there is seldom more than one. The bound keeps an answer line within its room.
 const ZEROS_MAX: usize = 16;
 
 /// An inode together with how it was written.
@@ -62,7 +63,7 @@ impl InodeWord {
         self.inode
     }
 
-    /// The same number in a spelling that differs from this one.
+    /// This number in another spelling.
     #[must_use]
     pub const fn respelled(self) -> InodeWord {
         InodeWord {

@@ -12,7 +12,8 @@ use super::number::decimal;
 pub const BLOCKS_MAX: usize = 8;
 
 /// Longest block.
-// One page: a server with many clients reads this much for each block of each candidate.
+///
+/// One page: a server with many clients reads this much for each block of each candidate.
 pub const BLOCK_LEN_MAX: usize = 4096;
 
 /// Bytes of the block at the start of a copy.
@@ -26,14 +27,15 @@ pub const MIDDLE_LEN: usize = 512;
 
 /// Which parts of the copy lie behind the blocks before the tail. They tell how much is left of a file that has lost
 /// its end.
-// A power cut takes the last seconds of writes: of a long log that is a small part, of a young one
-// a large one. So there is a place close before the end and one farther away.
+///
+/// A power cut takes the last seconds of writes: of a long log that is a small part, of a young one
+/// a large one. So there is a place close before the end and one farther away.
 const LOST_PARTS: [u64; 2] = [64, 8];
 
 /// One block and its checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// Where it starts.
+    /// The place of its first byte.
     pub start: u64,
     /// Its length, from 1 to [`BLOCK_LEN_MAX`].
     pub len: u16,

@@ -44,7 +44,7 @@ struct Open {
     crc: Crc32,
 }
 
-/// What the next bytes of the stream were.
+/// The meaning of the next bytes of the stream.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Piece<'a> {
     /// Nothing complete yet.
@@ -263,9 +263,9 @@ mod tests {
         frame
     }
 
-    /// What a whole stream says, one word a piece; data joined.
-    // Where a test cuts the stream, a socket could have as well.
+    /// The pieces of a whole stream, one word each; data joined.
     fn read(stream: &[u8], cuts: &[usize]) -> Vec<String> {
+        // Where a test cuts the stream, a socket could have as well.
         let mut receiver = Receiver::new();
         let mut said: Vec<String> = Vec::new();
         let mut from = 0;

@@ -23,7 +23,8 @@ pub enum Mark {
     Refused,
 }
 
-/// What a server of version 2 says of the generation it names; keys that are not known are ignored.
+/// The fields in which a server of version 2 tells of the generation that it names; keys that are
+/// not known are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Terms {
     /// `at`: where the data start. Less than what was asked for only together with `prefix`.
@@ -51,11 +52,11 @@ pub struct Reply {
     pub mark: Mark,
     /// The generation whose data follow; 0 only with [`Mark::Refused`].
     pub inode: InodeWord,
-    /// What a server of version 2 adds; `None` from a classic one.
+    /// The fields of version 2; `None` from a classic server.
     pub v2: Option<Terms>,
 }
 
-/// The line is no answer of a log server.
+/// The error of a line that is no answer of a log server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadReply;
 

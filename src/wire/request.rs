@@ -13,16 +13,16 @@ use super::proof::{self, Proof};
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
     /// The live file's path as the client wrote it. Only ever compared with configured paths, never opened.
     pub path: &'a [u8],
     /// The generation the client holds, or [`Inode::NONE`].
     pub inode: InodeWord,
-    /// How many bytes of it the client holds.
+    /// The number of its bytes that the client holds.
     pub offset: u64,
-    /// What a client of version 2 says besides; `None` from a classic one.
+    /// The fields of version 2; `None` from a classic client.
     pub v2: Option<Extension>,
 }
 
@@ -45,7 +45,7 @@ pub struct Extension {
     pub op: Op,
 }
 
-/// What a client of version 2 wants of a generation.
+/// The wish of a client of version 2 about a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Op {
     /// Its bytes from the offset on, and all that follow, for ever.
@@ -55,23 +55,23 @@ pub enum Op {
     Digest,
     /// `sums:START:LEN:COUNT`: checksums of blocks, the last one possibly short.
     Sums {
-        /// Where the first block starts.
+        /// The place of the first block.
         start: u64,
         /// Bytes of a block.
         len: u64,
-        /// How many blocks, at most [`SUMS_MAX`].
+        /// The number of blocks, at most [`SUMS_MAX`].
         count: u16,
     },
     /// `range:START:LEN`: these bytes of it.
     Range {
         /// The first byte.
         start: u64,
-        /// How many.
+        /// The number of bytes.
         len: u64,
     },
 }
 
-/// Why a line is no request.
+/// The reason why a line is no request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadRequest {
     /// Nothing but blanks.
@@ -137,12 +137,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What stands in fourth place to ask for version 2.
+/// The word in fourth place that asks for version 2.
 const VERSION_2: &[u8] = b"v2";
 
 /// Whether a line asks for version 2, be the rest of it sound or not.
-// Only a client of version 2 can be told why its request is bad; classic has no words for it.
 pub fn asks_for_v2(line: &[u8]) -> bool {
+    // Only a client of version 2 can be told why its request is bad; classic has no words for it.
     words(line).nth(3) == Some(VERSION_2)
 }
 

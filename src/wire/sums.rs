@@ -14,7 +14,7 @@ pub struct Sums {
     bytes: Vec<u8>,
 }
 
-/// The payload is no answer to what was asked.
+/// The error of a payload that is no answer to what was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadSums;
 
@@ -51,7 +51,7 @@ impl Sums {
         }
     }
 
-    /// Where the file ended, or the last block that was asked for.
+    /// The end of the file, or of the last block that was asked for.
     pub fn end(&self) -> u64 {
         self.end
     }

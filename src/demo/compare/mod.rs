@@ -17,15 +17,15 @@ use crate::wire::md5::{Hex, Md5};
 /// One file of a log or of a copy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Generation {
-    /// What it is called for a person.
+    /// Its name for a person.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
-    /// How much of it counts: its size, or less.
+    /// The number of bytes that count: its size, or less.
     pub bytes: u64,
 }
 
-/// What rotated files are called.
+/// The naming of rotated files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Naming {
     /// `messages.1` is the youngest, as logrotate does.

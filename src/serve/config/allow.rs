@@ -95,7 +95,7 @@ impl Network {
     }
 }
 
-/// Why a text names no network.
+/// The reason why a text names no network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkError {
     /// The part before the slash is no IPv4 or IPv6 address.

@@ -81,7 +81,7 @@ impl Position {
     }
 }
 
-/// What can be wrong.
+/// The sorts of error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// No statement of the grammar begins so.

@@ -18,7 +18,7 @@ pub(super) struct Literal {
     pub value: Value,
 }
 
-/// What can stand on the right of an assignment.
+/// A value, which can stand on the right of an assignment.
 pub(super) enum Value {
     Undef,
     /// The digits as written, without underscores.
@@ -46,8 +46,8 @@ impl Value {
     }
 
     /// The value as a whole number, the largest there is for anything larger. A text may be one, too.
-    // Perl makes no difference between 19 and "19".
     pub(super) fn whole(&self) -> Option<u64> {
+        // Perl makes no difference between 19 and "19".
         decimal(self.bytes())
     }
 
@@ -89,7 +89,7 @@ pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigErro
     Ok(Some(Literal { position, value }))
 }
 
-/// How a string ends and what happens within.
+/// The quotes of a string: its end, and what happens within.
 struct Quotes {
     open: u8,
     close: u8,

@@ -15,7 +15,7 @@ use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
 
-/// What one statement sets.
+/// The effect of one statement.
 pub(super) enum Assignment {
     Scalar(Scalar, Literal),
     /// One key of a hash and its value.
@@ -102,7 +102,7 @@ impl Config {
     }
 }
 
-/// What was found sound; an error is noted instead.
+/// The value if it was found sound; an error is noted instead.
 fn sound<T>(
     checked: Result<T, Problem>,
     position: Position,

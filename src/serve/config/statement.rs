@@ -326,7 +326,7 @@ fn note(errors: &mut Vec<ConfigError>, error: ConfigError) {
     }
 }
 
-/// What an assignment goes to.
+/// The target of an assignment.
 enum Variable {
     Scalar(Scalar),
     Element(Hash),

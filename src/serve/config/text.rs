@@ -108,7 +108,7 @@ impl<'t> Text<'t> {
         }
     }
 
-    /// The same and POD, which Perl knows only where a statement may begin.
+    /// Takes blanks, comments and POD, which Perl knows only where a statement may begin.
     pub(super) fn skip_blanks_and_pod(&mut self) {
         self.skip_blanks();
         while self.at_pod() {

@@ -12,7 +12,7 @@ use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
 use crate::serve::glob::TooMuch;
 use crate::store::Stat;
 
-/// What a search has found out so far.
+/// The findings of a search so far.
 pub struct Findings {
     occasion: Occasion,
     repeats: usize,
@@ -27,7 +27,7 @@ pub struct Findings {
     unread: Cell<Option<io::Error>>,
 }
 
-/// What is asked of one rotated file after another.
+/// A question that is asked of one rotated file after another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Question {
     /// Whether it is a generation of its own, and no copy of the live file.
@@ -157,7 +157,7 @@ impl Findings {
     }
 }
 
-/// Why somebody searches. What was found on one occasion is too old for the next.
+/// The occasion of a search. What was found on one is too old for the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Occasion {
     /// A client asks for the log.

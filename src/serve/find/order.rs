@@ -8,7 +8,7 @@ use crate::ids::Inode;
 use crate::store::Stat;
 use crate::wire::crc32::Crc32;
 
-/// How old a generation is: the newer one is the greater.
+/// The age of a generation: the newer one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Age {
     mtime_ns: u64,

@@ -47,7 +47,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// What a pattern is made of.
+/// A part of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Token<'p> {
     /// This byte.

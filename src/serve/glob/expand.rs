@@ -66,7 +66,7 @@ fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
     Ok(words)
 }
 
-/// What Perl's `isSPACE` says of a byte.
+/// Whether Perl's `isSPACE` takes a byte for a blank.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

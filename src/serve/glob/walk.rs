@@ -27,7 +27,7 @@ pub struct Walk {
     trouble: Option<io::Error>,
 }
 
-/// What one part of a walk came to.
+/// The result of one part of a walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// [`Walk::found`] leads to something that was not told before.
@@ -89,7 +89,7 @@ impl Walk {
         }
     }
 
-    /// The same walk once more.
+    /// Begins this walk once more.
     pub fn restart(&mut self) {
         *self = Walk::through(std::mem::take(&mut self.patterns));
     }
@@ -264,7 +264,7 @@ fn child(dir: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     (path.len() <= GLOB_PATH_MAX_LEN).then_some(path)
 }
 
-/// What a name takes of the room for those that wait.
+/// The room that a name takes among those that wait.
 fn waiting_len(name: &OsStr) -> usize {
     name.len() + 1
 }

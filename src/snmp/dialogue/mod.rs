@@ -37,7 +37,7 @@ pub struct Dialogue {
     written: usize,
 }
 
-/// What the next line can be.
+/// The place in the dialogue, which says what the next line can be.
 #[derive(Clone, Copy)]
 enum Phase {
     /// At the start and after an answer: a command is taken, everything else is skipped.

@@ -51,7 +51,7 @@ impl Talk {
         Talk { dialogue, files }
     }
 
-    /// What is answered to `input`, which arrives at once.
+    /// The answers to `input`, which arrives at once.
     fn hear(&mut self, mut input: &[u8]) -> String {
         let mut said = Vec::new();
         while !input.is_empty() {
@@ -233,8 +233,9 @@ mod get {
 mod getnext {
     use super::*;
 
-    /// What a walk from the base shows: identifiers below the base and their values, and the end.
-    // In the order of SNMP, number by number: both forms of one server stand far from each other.
+    /// The instances of a walk from the base: identifiers below it and their values, and the end.
+    ///
+    /// In the order of SNMP, number by number: both forms of one server stand far from each other.
     const WALK: [(&str, &str); 9] = [
         ("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),
         ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),

@@ -19,7 +19,7 @@ use super::status::{Status, StatusDir};
 use crate::sys::stdio;
 use crate::time::Wall;
 
-/// What the command line may change.
+/// The settings that the command line may change.
 pub struct Options {
     /// The collector's directory of status files.
     pub dir: PathBuf,
@@ -173,7 +173,7 @@ fn read_status(mut file: File, buf: &mut [u8]) -> io::Result<Status> {
     Ok(Status::File { len, written })
 }
 
-/// What a failed open or read says about the status file.
+/// The status that a failed open or read stands for.
 fn status_of(error: &io::Error) -> Status {
     match error.raw_os_error() {
         // A link, and a socket.

@@ -83,7 +83,7 @@ impl RealWrite {
         self.synced = on.then(heapless::Vec::new);
     }
 
-    /// How the sync of a device ended in this batch, if there was one.
+    /// The result of the sync of a device in this batch, if there was one.
     fn synced(&self, device: u64) -> Option<io::Result<()>> {
         // By error number, because an `io::Error` cannot be copied, and each of many sources wants
         // its own.
@@ -95,7 +95,7 @@ impl RealWrite {
         })
     }
 
-    /// How many syncs of whole file systems have failed so far.
+    /// The number of syncs of whole file systems that have failed so far.
     pub fn all_failed_syncs(&self) -> u32 {
         self.failed.iter().map(|(_, times)| times).sum()
     }

@@ -18,17 +18,20 @@ pub const PAYLOAD_MAX: usize = u16::MAX as usize;
 pub const DATA_OFFSET_LEN: usize = 8;
 
 /// Most file bytes in one DATA frame: with header and offset they fill one chunk.
-// So one buffer of that size is all that a server needs to make a frame, and one write to send it.
+///
+/// So one buffer of that size is all that a server needs to make a frame, and one write to send it.
 pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_LEN;
 
 /// Longest payload of any frame but DATA and SUMS.
-// The receiver keeps such a payload whole, so this bounds what a hostile server can make it hold.
+///
+/// The receiver keeps such a payload whole, so this bounds what a hostile server can make it hold.
 pub const SMALL_MAX: usize = 256;
 
 /// Most block checksums in one SUMS frame.
 pub const SUMS_MAX: usize = 1024;
 
-/// Who does not know a frame with this flag skips it; any other unknown frame is an error.
+/// The flag of a frame that is skipped by whoever does not know its kind; without it such a frame
+/// is an error.
 pub const OPTIONAL: u8 = 1;
 
 /// The kinds of frame.
@@ -65,7 +68,7 @@ pub enum Frame<'a> {
     Digest(Digest),
     /// See [`kind::ERROR`].
     Error {
-        /// What sort of error.
+        /// The sort of error.
         code: ErrorCode,
         /// The reason, for a person.
         text: &'a [u8],
@@ -77,7 +80,7 @@ pub enum Frame<'a> {
 pub struct Digest {
     /// The generation.
     pub inode: Inode,
-    /// How many bytes of it, from its start, the digest is of.
+    /// The number of its bytes, from its start, that the digest is of.
     pub size: u64,
     /// Their MD5; `None` if it is a digest of another kind, or none.
     pub md5: Option<[u8; 16]>,
@@ -88,13 +91,13 @@ pub struct Digest {
 pub struct End {
     /// Its size.
     pub size: u64,
-    /// What became of it.
+    /// Its fate.
     pub reason: Reason,
     /// The MD5 of all of it. Without one, a DIGEST may follow later.
     pub md5: Option<[u8; 16]>,
 }
 
-/// What became of a generation.
+/// The fate of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// It got another name.
@@ -138,7 +141,7 @@ pub enum ErrorCode {
     Other(u8),
 }
 
-/// What is wrong with a frame.
+/// The error of a frame that makes no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadFrame {
     /// The checksum does not fit.
@@ -379,9 +382,9 @@ impl<'a> Fields<'a> {
         Ok((algorithm == 1).then_some(digest))
     }
 
-    /// Nothing may follow.
-    // A longer payload is no extension of a known kind but a peer that cannot be trusted to count.
+    /// The end of the payload: nothing may follow.
     fn finish<T>(self, value: T) -> Result<T, BadFrame> {
+        // A longer payload is no extension of a known kind but a peer that cannot count.
         if self.0.is_empty() {
             Ok(value)
         } else {
