@@ -14,15 +14,23 @@ impl Backoff {
     /// The time to wait after a try that brought nothing: `retry_ms` at first, doubled with every further failure up
     /// to a minute, give or take a quarter.
     pub fn after_failure_ms(&mut self, retry_ms: u64, random: &mut Random) -> u64 {
+        // Long before sixteen doublings the maximum is reached; the bound keeps the shift within
+        // its type.
         let grown = retry_ms.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
+        // An operator who asked for more than the maximum with `-r` gets what he asked for, all the
+        // time.
         let base = grown.min(RETRY_MAX_MS.max(retry_ms));
+        // Spread over half of itself: after a power cut of a switch all sources fail in the same
+        // moment, and must not all come back in the same one.
         base - base / 4 + random.below(base / 2 + 1)
     }
 
     /// The time to wait after a connection that brought something: next to none.
     pub fn after_success_ms(&mut self, random: &mut Random) -> u64 {
         self.reset();
+        // A classic server closes at each rotation, and at midnight all logs rotate: not all at
+        // once here, too.
         RETRY_AT_ONCE_MS + random.below(RETRY_AT_ONCE_MS)
     }
 

@@ -13,7 +13,7 @@ use crate::sys::syslog::Syslog;
 use crate::time::Mono;
 use crate::wire::escape::OneLine;
 
-/// Where the lines go.
+/// The place to which the lines go.
 pub enum Sink {
     /// As `PROGRAM: text`.
     Stderr(Lines),
@@ -33,7 +33,7 @@ pub struct Report {
     now: Mono,
 }
 
-/// How much may be said about peers: who wants to can be refused a thousand times a second.
+/// The quota of lines about peers: who wants to can be refused a thousand times a second.
 #[derive(Default)]
 struct Quota {
     /// When the lines are counted anew; `None` while there are none.
@@ -46,7 +46,7 @@ struct Quota {
 type Line = String<LINE_MAX_LEN>;
 const LINE_MAX_LEN: usize = 512;
 
-/// How long a line that comes again is counted instead of printed.
+/// The time for which a line that comes again is counted instead of printed.
 const WINDOW_MS: u64 = 60_000;
 
 impl Report {
@@ -90,17 +90,23 @@ impl Report {
         if self.count_repeat(&line) {
             return;
         }
+        // The minute begins with its first line, not on the clock: so no burst falls on two sides
+        // of a border.
         let end = self.now.plus_ms(WINDOW_MS);
         self.of_peers.window_end.get_or_insert(end);
         if self.of_peers.said < PEER_LINES_MAX {
             self.of_peers.said += 1;
             return self.say_new(line);
         }
+        // The line is not remembered as the last one either: it was never seen, so it cannot come
+        // "again".
         self.of_peers.left_out = self.of_peers.left_out.saturating_add(1);
     }
 
     /// Counts a line that is the last one once more.
     fn count_repeat(&mut self, line: &Line) -> bool {
+        // Only the very last line: a memory of more would have to be bounded, and a flood of two
+        // lines in turn is what the quota of peers is for.
         let is_repeat = self.window_end.is_some_and(|end| self.now < end) && *line == self.last;
         if is_repeat {
             self.repeats = self.repeats.saturating_add(1);
@@ -109,6 +115,7 @@ impl Report {
     }
 
     fn say_new(&mut self, line: Line) {
+        // The number belongs to the line before, so it must be told before another takes its place.
         self.tell_repeats();
         self.print(&line);
         self.last = line;
@@ -130,6 +137,8 @@ impl Report {
 
     /// When [`tick`](Report::tick) has something to tell.
     pub fn poll_timeout(&self) -> Option<Mono> {
+        // A minute in which nothing came again ends without a word, and nobody is to wake up for
+        // it.
         let repeats_at = self.window_end.filter(|_| self.repeats > 0);
         let of_peers = &self.of_peers;
         let left_out_at = of_peers.window_end.filter(|_| of_peers.left_out > 0);
@@ -149,6 +158,8 @@ impl Report {
     fn tell_repeats(&mut self) -> bool {
         match std::mem::take(&mut self.repeats) {
             0 => return false,
+            // With the line itself: in the system's log, between other programs, the first time may
+            // stand far above.
             1 => self.print(&line_of(format_args!("the same once more: {}", self.last))),
             times => self.print(&line_of(format_args!(
                 "the same {times} times more: {}",
@@ -195,6 +206,8 @@ struct Clipped(Line);
 
 impl fmt::Write for Clipped {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Character by character, so that the cut falls between two of them: the longest, four
+        // bytes as `\xNN` each, takes sixteen.
         let mut piece: String<16> = String::new();
         for c in text.chars() {
             piece.clear();

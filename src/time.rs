@@ -86,6 +86,7 @@ impl Civil {
         // A clock that was never set, or a hostile time stamp, must not make a year that does not
         // fit.
         let secs = secs.clamp(FIRST_SECOND, LAST_SECOND);
+        // Euclidean, since before 1970 a plain division would round towards the next day.
         let (year, month, day) = date_of(secs.div_euclid(DAY_S));
         let second_of_day = secs.rem_euclid(DAY_S);
         Civil {
@@ -143,6 +144,7 @@ const MONTHS_FROM_MARCH: [i64; 12] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31
 
 /// The year, month and day that begin `days` days after 1970-01-01 in the Gregorian calendar.
 fn date_of(days: i64) -> (u16, u8, u8) {
+    // From here on nothing is negative: the clamp above keeps out whatever lies before the year 1.
     let days = days + DAYS_BEFORE_1970;
     let (four_centuries, days) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
     // The last century of four and the last year of four are a day longer: without the cap they would spill over.
@@ -163,6 +165,7 @@ fn date_of(days: i64) -> (u16, u8, u8) {
     let in_next_year = months_since_march >= 10;
     let year =
         four_centuries * 400 + century * 100 + four_years * 4 + year + i64::from(in_next_year);
+    // March is 0 in this count and 3 for people.
     let month = months_since_march + if in_next_year { -9 } else { 3 };
     (year as u16, month as u8, day as u8 + 1)
 }
@@ -197,6 +200,7 @@ mod tests {
 
     #[test]
     fn every_day_follows_the_one_before() {
+        // The rule as a calendar states it, and not as the program computes it.
         let is_leap = |year: u16| {
             year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
         };

@@ -34,6 +34,8 @@ impl Daemon {
     pub fn start(program: &'static str, parsed: &Parsed) -> Result<Daemon, Exit> {
         let failed =
             |what: &str, error: io::Error| Exit::failure(program, format_args!("{what}: {error}"));
+        // Before the fork, which hands it on: `ps` shows the name of the applet and not of the
+        // binary.
         set_process_name(program);
         ignore_stray_signals();
         // The number of the process changes with this, so it comes before the pid file is written.

@@ -39,6 +39,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         _ => return Err(misuse("it takes one operand, FILE, or none")),
     };
     demo::run(file).map_err(|failure| match failure {
+        // The last line on stdout has said it.
         Failure::Different => Exit::silent(1),
         other => Exit::failure(NAME, other),
     })

@@ -46,6 +46,7 @@ impl Exit {
 
     /// Tells on stderr what is wrong.
     pub fn explain(&self) {
+        // Where stderr is closed, `eprint!` would panic; the status still tells.
         let _ = io::stderr().write_all(self.0.message.as_bytes());
     }
 

@@ -55,6 +55,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let path = std::path::absolute(&path)
         .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
     let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
+    // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         return Ok(());
     }
@@ -70,6 +71,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let reactor = daemon.reactor(signals)?;
     let mut server = Server::new(path, config, socket, reactor, report)
         .map_err(|error| failed(format_args!("cannot start: {error}")))?;
+    // All that can fail is done: whoever waits for a daemon with `-b` hears that it works.
     daemon.ready()?;
     server
         .run()
@@ -86,6 +88,7 @@ fn default_config(called: &OsStr) -> PathBuf {
         on_path(called)
     };
     program
+        // Called as `fetchlogs gen_numbers`: the binary's own name is no name of a server.
         .filter(|_| own_name)
         .map(|program| {
             let mut name = program.into_os_string();

@@ -47,6 +47,7 @@ const APPLETS: &[Applet] = &[
 /// of the command line, 78 a faulty configuration.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
+    // Whoever calls execve(2) may leave it empty; then the first argument decides.
     let called = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
     let outcome = match applet_named(&called) {
@@ -89,6 +90,8 @@ fn start(applet: &Applet, called: &OsStr, args: &[OsString]) -> Result<(), Exit>
             .any(|arg| arg == short || arg == long)
     };
     if asked("-h", "--help") {
+        // Before anything else of the command line is looked at: who asks for help may have the
+        // rest wrong.
         return print(&format!("{}\n\n{}", applet.about, applet.usage));
     }
     if asked("-V", "--version") {
@@ -99,6 +102,7 @@ fn start(applet: &Applet, called: &OsStr, args: &[OsString]) -> Result<(), Exit>
 
 /// The applet that a path or a word names, with or without the ending of its Perl ancestor.
 fn applet_named(name: &OsStr) -> Option<&'static Applet> {
+    // Links may stand in any directory.
     let name = Path::new(name).file_name()?.to_str()?;
     let name = name.strip_suffix(".pl").unwrap_or(name);
     APPLETS.iter().find(|applet| applet.name == name)
@@ -119,6 +123,7 @@ fn overview() -> String {
 
 /// Prints what was asked for. Nobody there to read it is a failure.
 fn print(text: &str) -> Result<(), Exit> {
+    // By hand, since `print!` panics where nobody reads.
     io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Exit::failure("fetchlogs", format_args!("cannot print: {error}")))

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What a command line holds.
+/// The parts of a command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// Each option in turn, with its value if it takes one.
@@ -13,7 +13,7 @@ pub struct Parsed {
     pub operands: Vec<OsString>,
 }
 
-/// Why a command line makes no sense.
+/// The reason why a command line makes no sense.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Misuse {
     /// An option that does not exist.
@@ -39,7 +39,9 @@ pub fn parse(args: &[OsString], known: &str) -> Result<Parsed, Misuse> {
         let bytes = arg.as_bytes();
         match bytes {
             b"--" => break,
+            // The two long options that there are, `--help` and `--version`, were taken before.
             [b'-', b'-', ..] => return Err(Misuse::Unknown(arg.display().to_string())),
+            // A lone `-` is an operand by custom.
             [b'-', letters @ ..] if !letters.is_empty() => {
                 parse_letters(letters, known, &mut args, &mut parsed)?;
             }
@@ -63,6 +65,7 @@ fn parse_letters<'a>(
     while let Some((&letter, rest)) = letters.split_first() {
         letters = rest;
         let letter = char::from(letter);
+        // The colon stands in `known` as a mark, and is no option itself.
         let place = known.find(letter).filter(|_| letter != ':');
         let Some(after) = place.and_then(|at| known.get(at + letter.len_utf8()..)) else {
             return Err(Misuse::Unknown(format!("-{letter}")));
@@ -71,6 +74,8 @@ fn parse_letters<'a>(
             parsed.options.push((letter, OsString::new()));
             continue;
         }
+        // getopt(3): what follows the letter within the argument is its value, else the next
+        // argument, whatever that looks like.
         let value = if rest.is_empty() {
             args.next().cloned().ok_or(Misuse::NoValue(letter))?
         } else {

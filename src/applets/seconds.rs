@@ -24,6 +24,7 @@ pub fn to_ms(text: &str) -> Option<u64> {
     if !digits(whole) || !digits(fraction) {
         return None;
     }
+    // Not by way of floating point: 0.2 has to be 200 to the millisecond.
     let whole_ms = match whole {
         "" => 0,
         _ => whole.parse::<u64>().ok()?.checked_mul(1000)?,
@@ -31,6 +32,7 @@ pub fn to_ms(text: &str) -> Option<u64> {
     let fraction_ms = fraction
         .bytes()
         .chain(std::iter::repeat(b'0'))
+        // What is finer than a millisecond is left out, not rounded.
         .take(3)
         .fold(0, |ms, digit| ms * 10 + u64::from(digit - b'0'));
     let ms = whole_ms.checked_add(fraction_ms)?;

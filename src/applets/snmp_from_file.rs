@@ -32,6 +32,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     if !parsed.operands.is_empty() {
         return Err(misuse("it takes no operands"));
     }
+    // All complaints come before `run`, from which on nothing may be said on stderr.
     let mut chosen = Options::default();
     if let Some(dir) = options::value(&parsed, 'd') {
         chosen.dir = dir.into();

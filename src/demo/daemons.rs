@@ -39,11 +39,14 @@ impl Daemons {
         fs::create_dir(&copy_dir).map_err(Failure::system("create the copy's directory"))?;
 
         write(stage, SERVER_CONFIG, &server_config(log, rotated))?;
+        // First, since its port is known only when it says so, and the link and the collector need
+        // it.
         let server = stage.start("gen_numbers", &["-c", SERVER_CONFIG], |process| {
             process.address()
         })?;
         let relay = Relay::start(server).map_err(Failure::system("set up the link"))?;
         if let Some(bytes) = cut_after {
+            // Before the collector comes: a short log could have passed whole by then.
             relay.cut_after(bytes);
         }
 
@@ -66,7 +69,7 @@ impl Daemons {
         &self.relay
     }
 
-    /// Where the copies are.
+    /// The directory of the copies.
     pub fn copy_dir(&self) -> &Path {
         &self.copy_dir
     }
@@ -78,6 +81,7 @@ impl Daemons {
 
     /// Whether the collector shows the server as well.
     pub fn is_ok(&self) -> bool {
+        // While the file is not there the collector has just been started, and knows nothing yet.
         fs::read(&self.status).is_ok_and(|text| text == b"OK\n")
     }
 }
@@ -115,7 +119,7 @@ fn collector_config(port: u16, log: &Path, name: &OsStr) -> Vec<u8> {
     .concat()
 }
 
-/// What stands between single quotes in Perl.
+/// A text as it stands between single quotes in Perl.
 fn quoted(text: &OsStr) -> Vec<u8> {
     let mut quoted = Vec::new();
     for byte in text.as_bytes() {
@@ -130,6 +134,7 @@ fn quoted(text: &OsStr) -> Vec<u8> {
 /// Neither configuration has a way to write every name.
 fn check_name(log: &Path, as_glob: bool) -> Result<(), Failure> {
     let bytes = log.as_os_str().as_bytes();
+    // Only in a glob: the path itself is compared byte by byte.
     let is_special = |byte: &u8| b"*?[]{}~\\".contains(byte);
     let why = if bytes.len() > PATH_MAX_LEN {
         "it is too long"

@@ -18,9 +18,9 @@ use super::stage::{Gauge, Stage};
 use crate::limits::DEMO_FILE_MAX_LEN;
 use crate::wire::escape::Escaped;
 
-/// How long a log is watched after it was copied, in case somebody writes to it.
+/// The time for which a log is watched after it was copied, in case somebody writes to it.
 const WATCH: Duration = Duration::from_secs(2);
-/// How long the connection stays cut.
+/// The time for which the connection stays cut.
 const OUTAGE: Duration = Duration::from_millis(800);
 /// Up to here half a log is no more than an answer line.
 const SHORT_LEN: u64 = 256;
@@ -35,8 +35,10 @@ pub fn play(stage: &mut Stage, path: &Path) -> Result<Vec<Pair>, Failure> {
     let daemons = start(stage, &log)?;
     cut(stage, &log, &daemons)?;
     mend(stage, &log, &daemons)?;
+    // So many bytes are compared in the end, whatever is written to the log from then on.
     let size = watch(stage, &log, &daemons)?;
     let pairs = compare(stage, &log, &daemons, size)?;
+    // Once more: a rotation during the comparison would make the result mean nothing.
     log.check()?;
     Ok(pairs)
 }
@@ -128,7 +130,9 @@ fn start(stage: &mut Stage, log: &Existing) -> Result<Daemons, Failure> {
 fn cut(stage: &mut Stage, log: &Existing, daemons: &Daemons) -> Result<(), Failure> {
     let (relay, copy) = (daemons.relay(), daemons.copy());
     let is_complete = || fs::metadata(copy).is_ok_and(|copy| copy.len() >= log.first_size);
+    // A long log cuts the link by itself on the way; a short one is complete before.
     stage.wait("the log to be copied", |_| !relay.is_up() || is_complete())?;
+    // Harmless where the link has cut itself.
     relay.cut();
     stage.screen.event("connection cut")?;
     stage.pause(OUTAGE)?;
@@ -183,6 +187,7 @@ fn compare(
     // More than one file would say that the collector did not go on with the first.
     let mut of_copy = generations(daemons.copy_dir(), name, Naming::Stamped).map_err(reading())?;
     if let Some(live) = of_copy.last_mut() {
+        // The copy may have more by now, as the log has.
         live.bytes = bytes;
     }
     let heading = format!(

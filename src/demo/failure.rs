@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// Why a demo did not end with `identical`.
+/// The reason why a demo did not end with `identical`.
 #[derive(Debug)]
 pub enum Failure {
     /// A signal asked for it.
@@ -42,6 +42,7 @@ pub enum Failure {
 impl Failure {
     /// Makes an error of the system a failure to do `what`.
     pub fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Failure {
+        // To be handed to `map_err`, where the error of the system comes in.
         move |error| Failure::System {
             what: what.into(),
             error,
@@ -56,6 +57,7 @@ impl fmt::Display for Failure {
             Failure::Unheard(error) => write!(f, "nobody takes the output: {error}"),
             Failure::System { what, error } => write!(f, "cannot {what}: {error}"),
             Failure::Unfit(why) => f.write_str(why),
+            // What they said begins with a line end, or is nothing.
             Failure::Late { what, said } => write!(f, "waited in vain for {what}{said}"),
             Failure::Ended { who, how, said } => write!(f, "{who} ended by itself: {how}{said}"),
             Failure::Different => f.write_str("log and copy are different"),

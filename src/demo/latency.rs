@@ -29,6 +29,7 @@ impl Latencies {
 
     /// The one that as many are above as below; of an even number the upper of the two in the middle.
     pub fn median(&self) -> Duration {
+        // A copy, since the last one is asked for by its place.
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied().unwrap_or_default()

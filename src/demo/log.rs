@@ -13,10 +13,10 @@ pub struct Log {
     lines: usize,
 }
 
-/// What the live file is called.
+/// The name of the live file.
 pub const LIVE: &str = "messages";
 
-/// What the lines say: of different lengths, so that no cut falls on the same place in each.
+/// The texts of the lines: of different lengths, so that no cut falls on the same place in each.
 const TEXTS: [&str; 5] = [
     "kernel: eth0: link is up, 1000 Mbit/s, full duplex",
     "dnsmasq[412]: query[A] printer.example.net from 10.4.3.77",
@@ -55,6 +55,7 @@ impl Log {
     /// Appends so many lines to the live file, in one piece.
     pub fn append(&mut self, lines: usize) -> io::Result<()> {
         let text = self.text(lines);
+        // One write for all lines: a burst, as it comes from a program that buffers.
         self.live.write_all(text.as_bytes())
     }
 
@@ -71,12 +72,14 @@ impl Log {
     /// Renames `messages.1` to `messages.2` and so on, `messages` to `messages.1`, and starts a new `messages`.
     pub fn rotate(&mut self) -> io::Result<()> {
         let rotated = |number: usize| self.dir.join(format!("{LIVE}.{number}"));
+        // From the oldest down, so that no rename falls on a name that is still taken.
         let free = (1..).find(|number| !rotated(*number).exists()).unwrap_or(1);
         for number in (1..free).rev() {
             fs::rename(rotated(number), rotated(number + 1))?;
         }
         fs::rename(self.path(), rotated(1))?;
         let live = create_live(&self.dir)?;
+        // The descriptor stays open as that of a daemon that was not told of the rotation.
         self.renamed = Some(std::mem::replace(&mut self.live, live));
         Ok(())
     }
@@ -100,6 +103,7 @@ impl Log {
 fn create_live(dir: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
+        // The name must be free: somebody else's log is never written to.
         .create_new(true)
         .open(dir.join(LIVE))
 }

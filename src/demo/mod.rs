@@ -39,7 +39,9 @@ pub fn run(file: Option<&Path>) -> Result<(), Failure> {
         Some(file) => existing::play(&mut stage, file),
         None => play(&mut stage),
     };
+    // Before the last line: "identical" is said only when nothing is left behind.
     let closed = stage.close();
+    // The failure of the play comes first, since that of clearing up may follow from it.
     let pairs = outcome?;
     closed?;
     verdict(&mut stage, &pairs)
@@ -71,6 +73,7 @@ fn play(stage: &mut Stage) -> Result<Vec<Pair>, Failure> {
         "A log server and a collector at work: the copy equals the log, come what may.",
     )?;
     let mut log = Log::create(&stage.dir().join("log")).map_err(writing())?;
+    // Old lines, so that first contact has something to catch up with.
     log.append(OLD_LINES).map_err(writing())?;
     let daemons = Daemons::start(stage, &log.path(), Some(".*[0-9]"), None)?;
     let mut play = Play {
@@ -117,6 +120,7 @@ impl Play<'_> {
             self.log.append(1).map_err(writing())?;
             let size = self.log.size().map_err(writing())?;
             let copy = self.daemons.copy();
+            // By the size of the copy: to read it would take part in the time that is measured.
             self.stage.measure("a line to reach the copy", began, |_| {
                 size_of(copy).is_ok_and(|copied| copied >= size)
             })?;
@@ -138,10 +142,12 @@ impl Play<'_> {
             "rotated: {LIVE} -> {LIVE}.1, and a new {LIVE} begins"
         ))?;
         self.stage.pause(SCENE_PAUSE)?;
+        // The collector had time to see the rotation: so these lines really come late.
         self.log.append_late(LATE_LINES).map_err(writing())?;
         self.log.let_go();
         self.wait_for_copies()?;
         let copies = self.copies().map_err(reading())?;
+        // The last is the live copy, the one before it the rotated copy of just now.
         let renamed = copies.iter().rev().nth(1).map_or("", |copy| &copy.name);
         self.stage.screen.event(format_args!(
             "{LATE_LINES} lines written late to {LIVE}.1: copied; then the collector\n\
@@ -153,6 +159,7 @@ impl Play<'_> {
         self.stage.pause(SCENE_PAUSE)?;
         let before = self.log.size().map_err(writing())?;
         let relay = self.daemons.relay();
+        // Before the burst is written, so that the cut falls into the middle of it.
         relay.cut_after(CUT_AFTER);
         self.log.append(BURST_LINES).map_err(writing())?;
         self.stage
@@ -177,6 +184,8 @@ impl Play<'_> {
         ))?;
         let daemons = &self.daemons;
         self.stage
+            // The link answers nobody now, so the collector gives up waiting, and that shows in its
+            // status.
             .wait("the collector to notice the outage", |_| !daemons.is_ok())?;
         let stopped = stopped_at(self.daemons.copy()).map_err(reading())?;
         self.stage.screen.event(format_args!(
@@ -215,6 +224,7 @@ impl Play<'_> {
             Ok(all.iter().map(|one| one.bytes).collect())
         };
         self.stage.wait("the copy to be complete", |_| {
+            // In the middle of a rename either side may be unreadable: then the wait just goes on.
             let log = sizes(log, Naming::Numbered);
             let copy = sizes(copy, Naming::Stamped);
             matches!((log, copy), (Ok(log), Ok(copy)) if log == copy)
@@ -258,7 +268,7 @@ fn verdict(stage: &mut Stage, pairs: &[Pair]) -> Result<(), Failure> {
     }
 }
 
-/// Where a copy ends that was cut off.
+/// The end of a copy that was cut off.
 struct Stopped {
     size: u64,
     place: &'static str,
@@ -267,6 +277,7 @@ struct Stopped {
 fn stopped_at(copy: &Path) -> io::Result<Stopped> {
     let mut file = File::open(copy)?;
     let size = file.metadata()?.len();
+    // An empty copy counts as one that ends with a line.
     let mut last = [b'\n'];
     if size > 0 {
         file.seek(SeekFrom::Start(size - 1))?;

@@ -45,6 +45,7 @@ impl Process {
             .stderr(Stdio::piped());
         let number = scratch
             .spawn(&mut command, |child| {
+                // A thread for each pipe, because reading waits.
                 listen(child.stdout.take(), &teller);
                 listen(child.stderr.take(), &teller);
             })
@@ -74,6 +75,7 @@ impl Process {
     pub fn said(&mut self) -> impl Iterator<Item = &str> {
         for line in self.heard.try_iter() {
             if self.said.len() >= LINES_MAX {
+                // Only the last lines say why something went wrong.
                 self.said.pop_front();
             }
             self.said.push_back(line);
@@ -84,6 +86,8 @@ impl Process {
     /// Where it listens, as soon as it has said so.
     pub fn address(&mut self) -> Option<SocketAddr> {
         self.said()
+            // The port was 0, so that no other program can have it: the message is the only place
+            // to learn it.
             .find_map(|line| line.split_once("listening on ")?.1.parse().ok())
     }
 }

@@ -29,7 +29,7 @@ struct State {
     open: Vec<Weak<TcpStream>>,
 }
 
-/// How long a connection to the server may take; it is on this machine.
+/// The time that a connection to the server may take; it is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Relay {
@@ -111,6 +111,7 @@ impl Link {
 
     /// Waits until the link is up; `false` when it is to end instead.
     fn wait_until_up(&self) -> bool {
+        // A loop within, since a condition variable may wake without a reason.
         let state = self
             .changed
             .wait_while(self.lock(), |state| !state.is_up && !state.is_closing)
@@ -148,6 +149,8 @@ impl Link {
             return len;
         };
         let taken = len.min(usize::try_from(*left).unwrap_or(usize::MAX));
+        // Taken under the lock before the bytes are written: two connections cannot both have the
+        // last ones.
         *left -= taken as u64;
         taken
     }
@@ -163,6 +166,8 @@ impl Link {
 
 fn accept_all(listener: &TcpListener, link: &Arc<Link>) {
     for client in listener.incoming() {
+        // The client has been accepted by the kernel long ago; for it this is a cable without an
+        // other end.
         if !link.wait_until_up() {
             return;
         }
@@ -195,6 +200,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, limited_by: Option<&Link>) {
             break;
         }
     }
+    // Half a close is a whole one here, as it is for both programs.
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }

@@ -119,7 +119,10 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 fn create_dir(parent: &Path) -> io::Result<PathBuf> {
     let mut attempt = 1;
     loop {
+        // Not to be guessed: in a directory that all may write to somebody could have put a link
+        // there.
         let dir = parent.join(format!("fetchlogs-demo-{:08x}", random_seed() as u32));
+        // mkdir(2) follows no link and takes no name that is taken, which makes the directory ours.
         match DirBuilder::new().mode(0o700).create(&dir) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < NAMES_MAX => {
                 attempt += 1;

@@ -17,7 +17,7 @@ pub struct Screen {
     refreshed_at: Option<Instant>,
 }
 
-/// How a line looks on a terminal.
+/// The look of a line on a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Look {
     /// Like any other.
@@ -30,7 +30,7 @@ pub enum Look {
     Bad,
 }
 
-/// How often the refreshed line changes at most: more is unrest.
+/// The shortest time between two changes of the refreshed line: less is unrest.
 const REFRESH: Duration = Duration::from_millis(80);
 
 /// To the start of the line, and away with what is there.
@@ -44,6 +44,7 @@ impl Screen {
     pub fn stdout(began: Instant) -> Screen {
         // no-color.org: set and not empty means no colours, whatever the value.
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        // A terminal that knows no escapes would show them.
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let is_live = io::stdout().is_terminal() && !is_dumb;
         Screen::new(
@@ -98,6 +99,7 @@ impl Screen {
     /// Refreshes the last line.
     pub fn status(&mut self, text: String) -> Result<(), Failure> {
         self.refreshed_at = Some(Instant::now());
+        // Over a slow line each byte counts, and most of the time nothing has changed.
         if self.is_live && text != self.status {
             self.draw(text)?;
         }
@@ -124,6 +126,7 @@ impl Screen {
     fn write(&mut self, text: &str) -> Result<(), Failure> {
         self.out
             .write_all(text.as_bytes())
+            // The refreshed line ends without a line end, which is what stdout would wait for.
             .and_then(|()| self.out.flush())
             .map_err(Failure::Unheard)
     }

@@ -15,7 +15,7 @@ use super::screen::{Grouped, Screen};
 use crate::limits::{DEMO_TOTAL_MS, DEMO_WAIT_MS};
 use crate::sys::signals::{Signal, Signals};
 
-/// Dropping it takes everything away that the demo made.
+/// The stage. Dropping it takes everything away that the demo made.
 pub struct Stage {
     /// What is shown.
     pub screen: Screen,
@@ -29,7 +29,7 @@ pub struct Stage {
     signals: Signals,
 }
 
-/// What the refreshed line shows.
+/// The figures of the refreshed line.
 pub struct Gauge {
     /// Bytes of the log.
     pub log: u64,
@@ -39,7 +39,8 @@ pub struct Gauge {
     pub is_up: bool,
 }
 
-/// How long the demo ran, without the time for which it was stopped: whoever comes back to it sees it go on.
+/// The time for which the demo ran, without that for which it was stopped: whoever comes back to it
+/// sees it go on.
 struct Uptime {
     ran: Duration,
     counted_until: Instant,
@@ -136,6 +137,7 @@ impl Stage {
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.turn()?;
+            // Short enough for a signal to be obeyed at once, as it seems to a person.
             thread::sleep(STEP * 5);
         }
         Ok(())
@@ -159,6 +161,8 @@ impl Stage {
         let longest = self.uptime.ran + Duration::from_millis(DEMO_WAIT_MS);
         let deadline = longest.min(Duration::from_millis(DEMO_TOTAL_MS));
         loop {
+            // First the look and then the clock: what is there already is found even after the
+            // deadline.
             if let Some(found) = look(self) {
                 return Ok(found);
             }
@@ -237,6 +241,7 @@ impl Uptime {
 
     fn count(&mut self) {
         let now = Instant::now();
+        // A demo that was stopped with Control-Z is not late when it goes on.
         self.ran += now.duration_since(self.counted_until).min(TURN_MAX);
         self.counted_until = now;
     }

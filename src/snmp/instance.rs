@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::status::StatusDir;
 
-/// What follows the base in the identifier of an instance.
+/// The parts behind the base in the identifier of an instance.
 pub type Suffix = heapless::Vec<u32, SUFFIX_PARTS_MAX>;
 
 /// The part before the address in the longer form.
@@ -33,6 +33,7 @@ pub fn address(suffix: &[u32]) -> Option<IpAddr> {
 pub fn next(after: &[u32], dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> {
     let mut best: Option<(Suffix, IpAddr)> = None;
     dir.list(&mut |address| {
+        // Both forms of each, since they lie apart in the order: `.1.IP` comes before most `.IP`.
         for suffix in [short_form(address), long_form(address)] {
             // Directories are in no order, and the agent wants the very next.
             let is_better = best.as_ref().is_none_or(|(best, _)| suffix < *best);
@@ -45,6 +46,8 @@ pub fn next(after: &[u32], dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> 
 }
 
 fn bytes_of(parts: &[u32]) -> Option<IpAddr> {
+    // An IPv4 address in IPv6 form has sixteen parts and stays an IPv6 address, as its file is
+    // named.
     match parts.len() {
         4 => Some(IpAddr::from(byte_array::<4>(parts)?)),
         16 => Some(IpAddr::from(byte_array::<16>(parts)?)),

@@ -22,6 +22,7 @@ impl Oid {
     /// Reads `.1.3.6.1` or `1.3.6.1`. `None` for anything else: a name, an empty part, a part beyond 32 bits, or
     /// more parts than fit.
     pub fn parse(text: &[u8]) -> Option<Oid> {
+        // The agent writes the dot; an operator who types `-o` may leave it out.
         let text = text.strip_prefix(b".").unwrap_or(text);
         let mut parts = heapless::Vec::new();
         for part in text.split(|&byte| byte == b'.') {
@@ -35,14 +36,16 @@ impl Oid {
         &self.parts
     }
 
-    /// What follows `base` in this identifier: nothing for `base` itself, `None` outside its subtree.
+    /// The parts of this identifier behind `base`: none for `base` itself, `None` outside of it.
     pub fn below(&self, base: &Oid) -> Option<&[u32]> {
+        // Part by part: `.1.3.60` does not lie below `.1.3.6`, as it would by its text.
         self.parts.strip_prefix(base.parts())
     }
 
     /// This identifier continued by `suffix`; `None` where that is more than fits.
     pub fn child(&self, suffix: &[u32]) -> Option<Oid> {
         let mut child = self.clone();
+        // A base so deep that no address fits below it has no instances, rather than wrong ones.
         child.parts.extend_from_slice(suffix).ok()?;
         Some(child)
     }
@@ -59,6 +62,7 @@ fn parse_part(digits: &[u8]) -> Option<u32> {
         return None;
     }
     digits.iter().try_fold(0u32, |value, &digit| {
+        // Stricter than `parse`, which takes a `+`.
         let digit = char::from(digit).to_digit(10)?;
         value.checked_mul(10)?.checked_add(digit)
     })

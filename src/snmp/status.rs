@@ -18,7 +18,7 @@ pub trait StatusDir {
     fn list(&mut self, each: &mut dyn FnMut(IpAddr));
 }
 
-/// What was found in the place of a status file.
+/// The state of the place of a status file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     /// A file that could be read.
@@ -46,11 +46,14 @@ pub type Value = heapless::Vec<u8, SNMP_VALUE_MAX_LEN>;
 pub fn value(dir: &mut dyn StatusDir, address: IpAddr, now: Wall, stale_ms: u64) -> Value {
     let mut buf = [0; SNMP_VALUE_MAX_LEN];
     match dir.read(address, &mut buf) {
+        // The age decides before the text: a collector that died leaves `OK` behind for ever.
         Status::File { written, .. } if age_ms(written, now) > stale_ms => {
             error(format_args!("{address} is stale"))
         }
         Status::File { len, .. } => {
             let text = first_line(buf.get(..len).unwrap_or(&buf));
+            // An empty value would look like no news to whoever watches, and a full disk makes such
+            // files.
             if text.is_empty() {
                 error(format_args!("{address} is empty"))
             } else {
@@ -69,15 +72,17 @@ fn age_ms(written: Wall, now: Wall) -> u64 {
 
 /// The text up to the first newline, without the blanks at its end (a carriage return is one).
 fn first_line(text: &[u8]) -> &[u8] {
+    // Without a line end all of it counts: the line may be longer than the buffer.
     let end = text.iter().position(|&byte| byte == b'\n');
     text.get(..end.unwrap_or(text.len()))
         .unwrap_or(text)
         .trim_ascii_end()
 }
 
-/// The same text with a question mark for every byte that is not printable ASCII.
+/// A text with a question mark for every byte that is not printable ASCII.
 fn printable(text: &[u8]) -> Value {
     text.iter()
+        // The buffer is no longer than that; here it is what makes the collecting safe.
         .take(SNMP_VALUE_MAX_LEN)
         .map(|&byte| {
             // The agent takes a line for an answer, so a line end or a NUL must not get into one.

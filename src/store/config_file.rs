@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::files;
 
-/// Why a configuration file cannot be used; one line for each fault.
+/// The reason why a configuration file cannot be used; one line for each error in it.
 #[derive(Debug)]
 pub enum Unusable {
     /// The system would not let us read it.
@@ -23,6 +23,8 @@ impl Display for Unusable {
                 write!(f, "cannot read {}: {error}", path.display())
             }
             Unusable::Faulty(path, faults) => {
+                // Each line gets the name, so that an editor that reads such lines can go from one
+                // to the next.
                 for (number, fault) in faults.lines().enumerate() {
                     if number > 0 {
                         f.write_str("\n")?;
@@ -46,10 +48,14 @@ pub fn read<T, F: Display>(
 }
 
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    // By descriptor and not by path, so that what is looked at is what is read. Links are followed:
+    // a configuration is the operator's own, and often a link into a directory under version
+    // control.
     let mut file = files::without_waiting(OpenOptions::new().read(true)).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
+    // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     Ok(text)

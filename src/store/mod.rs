@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::ids::FileId;
 
-/// What `stat` tells of a file.
+/// The facts that `stat` tells of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stat {
     /// Device and inode.
@@ -24,7 +24,7 @@ pub struct Stat {
     pub mtime_ns: u64,
     /// Names that lead to it; 0 once it is deleted.
     pub links: u64,
-    /// What sort of file it is.
+    /// The sort of file.
     pub kind: Kind,
 }
 
@@ -107,6 +107,8 @@ pub trait WriteStore {
     fn append_all(&mut self, file: &Self::File, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.append(file, bytes)? {
+                // POSIX lets a write take nothing without an error; to try again for ever would
+                // stop all sources.
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => bytes = bytes.get(written..).unwrap_or_default(),
             }

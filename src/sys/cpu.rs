@@ -30,7 +30,7 @@ mod x86_64 {
     const OVER_LANES: [u64; 2] = factors(LANES);
     const OVER_ONE: [u64; 2] = factors(1);
 
-    /// What [`fold_crc32`](super::fold_crc32) tells of `first` and then `rest`.
+    /// The result of [`fold_crc32`](super::fold_crc32) for `first` and then `rest`.
     #[target_feature(enable = "pclmulqdq")]
     pub fn fold(remainder: u32, first: &[[u8; 16]; LANES], rest: &[[u8; 16]]) -> [u8; 16] {
         let [a, b, c, d] = *first;
@@ -59,7 +59,7 @@ mod x86_64 {
         (u128::from(low) | u128::from(high) << 64).to_le_bytes()
     }
 
-    /// What `lane` is worth so many blocks further on.
+    /// The worth of `lane` so many blocks further on.
     #[target_feature(enable = "pclmulqdq")]
     fn moved(lane: __m128i, factors: __m128i) -> __m128i {
         let first = _mm_clmulepi64_si128::<0x00>(lane, factors);

@@ -3,7 +3,7 @@
 
 pub use super::platform::Inotify;
 
-/// What to watch for.
+/// The sorts of watch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
     /// Writes to a file, that a writer closed it, and that it was renamed, deleted or changed in its links. Never follows a link in the
@@ -30,7 +30,7 @@ impl WatchId {
     }
 }
 
-/// Something happened.
+/// A word from the kernel: something happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event<'a> {
     /// At which watch; `None` if so much happened that the kernel forgot where: look at everything.

@@ -70,7 +70,7 @@ pub fn set_process_name(name: &str) {
     platform::set_process_name(name);
 }
 
-/// What the parent ends with: waits for the child's word or its end.
+/// The exit status of the parent: waits for the child's word or its end.
 fn outcome(mut waiting: PipeReader, child: libc::pid_t) -> u8 {
     match waiting.read_exact(&mut [0]) {
         Ok(()) => 0,

@@ -51,7 +51,7 @@ pub struct Signals {
 
 /// Signals that came and were not drained yet.
 static PENDING: AtomicU32 = AtomicU32::new(0);
-/// Where the handler writes; below 0 while nobody wants to know.
+/// The descriptor to which the handler writes; below 0 while nobody wants to know.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 impl Signals {

@@ -74,7 +74,7 @@ impl Lines {
     }
 }
 
-/// What a pipe takes at once if it takes anything.
+/// The number of bytes that a pipe takes at once if it takes anything.
 const PIECE_LEN: usize = 4096;
 
 fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {

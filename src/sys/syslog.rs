@@ -22,7 +22,7 @@ impl Syslog {
         Syslog::to(Path::new("/dev/log"), tag)
     }
 
-    /// The same to a logger that listens elsewhere.
+    /// A sender to a logger that listens elsewhere.
     pub fn to(path: &Path, tag: &str) -> Syslog {
         Syslog {
             path: path.to_owned(),

@@ -5,7 +5,8 @@ use std::ops::Range;
 /// Sent by a server that has nothing to send. Never data, wherever it stands, and not counted in offsets.
 pub const KEEP_ALIVE: u8 = 0x07;
 
-/// What a server sends for a [`KEEP_ALIVE`] byte of the file. Classic cannot tell the two apart.
+/// The byte that a server sends for a [`KEEP_ALIVE`] byte of the file. Classic cannot tell the two
+/// apart.
 pub const MASKED: u8 = 0xff;
 
 /// How many bytes are searched at once. The search takes a word at a time, far faster than one that looks at each byte;
@@ -14,6 +15,8 @@ const PART: usize = 128;
 
 /// Makes file bytes fit to be sent: masks every byte that would be taken for a keep-alive.
 pub fn mask(bytes: &mut [u8]) {
+    // A log of text hardly ever has such a byte, so most parts are looked at once and not written
+    // to.
     for part in bytes.chunks_mut(PART) {
         if part.contains(&KEEP_ALIVE) {
             mask_each(part);
@@ -27,6 +30,8 @@ pub fn strip(bytes: &mut [u8]) -> usize {
     for start in (0..bytes.len()).step_by(PART) {
         let part = start..bytes.len().min(start + PART);
         if bytes[part.clone()].contains(&KEEP_ALIVE) {
+            // Data only ever move towards the front, so they overwrite nothing that is still to be
+            // read.
             kept = strip_each(bytes, part, kept);
         } else {
             let len = part.len();
@@ -50,6 +55,7 @@ fn mask_each(bytes: &mut [u8]) {
 
 /// Moves what is data in a part to `kept`, which is not behind its start. Returns the end of it.
 fn strip_each(bytes: &mut [u8], part: Range<usize>, mut kept: usize) -> usize {
+    // No two slices are used here: source and target may overlap, and often are the same byte.
     for at in part {
         if bytes[at] != KEEP_ALIVE {
             bytes[kept] = bytes[at];
@@ -82,6 +88,7 @@ mod tests {
         .budget_ms(100);
     }
 
+    // Two keep-alives in a row come of two silent intervals that one read brings together.
     #[test]
     fn keep_alives_vanish_wherever_they_stand() {
         for (input, output) in [

@@ -17,6 +17,9 @@ impl Crc32 {
 
     /// Takes further bytes in.
     pub fn update(&mut self, bytes: &[u8]) -> &mut Crc32 {
+        // The processor folds many bytes at once into a few that have the same remainder as all of
+        // them, the remainder so far included. So the table goes on from zero with these and what
+        // is left.
         let (blocks, rest) = bytes.as_chunks();
         match cpu::fold_crc32(self.remainder, blocks) {
             Some(folded) => {
@@ -24,6 +27,7 @@ impl Crc32 {
                 self.update_bytewise(&folded);
                 self.update_bytewise(rest);
             }
+            // Too few bytes to be worth it, or a processor without the instruction.
             None => self.update_bytewise(bytes),
         }
         self
@@ -31,6 +35,7 @@ impl Crc32 {
 
     fn update_bytewise(&mut self, bytes: &[u8]) {
         for byte in bytes {
+            // The bits are reflected: the byte that leaves the remainder next is its lowest one.
             let [low, ..] = self.remainder.to_le_bytes();
             self.remainder = (self.remainder >> 8) ^ TABLE[usize::from(low ^ byte)];
         }
@@ -51,9 +56,10 @@ impl Default for Crc32 {
 /// The IEEE polynomial, lowest bit first.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// What each value of a byte does to the remainder: 1 KiB instead of eight steps a byte.
+/// The effect of each value of a byte on the remainder: 1 KiB instead of eight steps a byte.
 static TABLE: [u32; 256] = table();
 
+// Computed by the compiler: 256 numbers typed by hand could have a mistake that few texts show.
 const fn table() -> [u32; 256] {
     let mut table = [0; 256];
     let mut index = 0;
@@ -84,6 +90,7 @@ mod tests {
         let every_byte: Vec<u8> = (0..=255).collect();
         assert_eq!(of(b""), 0);
         assert_eq!(of(b"a"), 0xe8b7_be43);
+        // The check value that every catalog of checksums gives for this one, and the README too.
         assert_eq!(of(b"123456789"), 0xcbf4_3926);
         assert_eq!(of(&[0; 32]), 0x190a_55ad);
         assert_eq!(of(&[0xff; 32]), 0xff6c_ab0b);
@@ -122,6 +129,8 @@ mod tests {
         assert_eq!(crc.update(b"6789").finish(), 0xcbf4_3926);
     }
 
+    // A pointer record relies on this: one bit that a disk turned must not send the source
+    // elsewhere.
     #[test]
     fn any_changed_bit_shows() {
         let text = *b"4711 v1 ck=0";

@@ -11,9 +11,13 @@ pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name in a request may be in any encoding or none; what is valid in it stays readable
+        // for the operator, byte by byte the rest does not.
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
                 match c {
+                    // Else a peer that sends the four characters `\x07` would look like one that
+                    // sends the byte.
                     '\\' => f.write_str("\\\\")?,
                     c => write_char(f, c)?,
                 }
@@ -39,6 +43,7 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     if is_harmless(c) {
         f.write_char(c)
     } else {
+        // As bytes and not as a code point, so that there is one form to read back for all.
         write_hex(f, c.encode_utf8(&mut [0; 4]).as_bytes())
     }
 }
@@ -49,6 +54,8 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 
 /// True for characters that have a shape of their own and leave the order of the others alone.
 fn is_harmless(c: char) -> bool {
+    // Unicode calls only C0, DEL and C1 control characters. What follows moves or hides text as
+    // well, so that a line about one peer could be made to look like one about another.
     !c.is_control()
         && !matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{feff}' // soft hyphen, marks, zero-width blank

@@ -1,6 +1,6 @@
 //! A line, collected from bytes that arrive in any pieces, within a fixed length.
 
-/// What [`LineBuf::push`] made of its input.
+/// The result of a [`LineBuf::push`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// No newline yet: everything was consumed, call again with what comes next.
@@ -31,6 +31,8 @@ impl<const N: usize> LineBuf<N> {
             Some(at) => (&input[..at], 1),
             None => (input, 0),
         };
+        // Whether a newline is there or not: a peer that sends one endless line is found out at
+        // once.
         if text.len() > N - self.bytes.len() {
             return (0, Progress::TooLong);
         }
@@ -42,14 +44,17 @@ impl<const N: usize> LineBuf<N> {
         (text.len() + newline, progress)
     }
 
-    /// What was collected so far, without newline and without the carriage return some clients put before it.
+    /// The bytes so far, without newline and the carriage return that some clients put before it.
     pub fn line(&self) -> &[u8] {
+        // An operator who tries the server by hand with telnet sends one.
         self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes)
     }
 }
 
 /// The words of a line: what stands between blanks and tabs.
 pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // README, "Protocol (classic)": these two alone are blanks. Other white space is part of a word
+    // and so makes a path that is not served or a number that is none.
     line.split(|b| matches!(b, b' ' | b'\t'))
         .filter(|word| !word.is_empty())
 }
@@ -92,6 +97,8 @@ mod tests {
     fn a_line_takes_the_room_of_what_came() {
         let mut buf = LineBuf::<1024>::new();
         assert_eq!(buf.bytes.capacity(), 0);
+        // A line that comes in one piece, as nearly all do, must not leave room behind that is
+        // never used: there may be thousands of clients on a box with little memory.
         buf.push(b"/var/log/messages 12 34\n");
         assert_eq!(buf.bytes.capacity(), buf.line().len());
     }

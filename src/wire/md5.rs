@@ -17,6 +17,7 @@ impl Md5 {
     /// The digest of no bytes so far.
     pub const fn new() -> Md5 {
         Md5 {
+            // RFC 1321, 3.3: the bytes 01 23 45 ... 10 in four words, lowest byte first.
             state: [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476],
             block: [0; BLOCK_LEN],
             length: 0,
@@ -28,6 +29,8 @@ impl Md5 {
         let held = self.held();
         self.length = self.length.wrapping_add(bytes.len() as u64);
 
+        // First what completes the block that the call before has begun. With none begun the
+        // remainder is 0, and whole blocks are taken from where they stand without a copy.
         let (head, rest) = bytes.split_at(bytes.len().min((BLOCK_LEN - held) % BLOCK_LEN));
         self.block[held..held + head.len()].copy_from_slice(head);
         if held + head.len() == BLOCK_LEN {
@@ -46,6 +49,8 @@ impl Md5 {
     /// The digest of all bytes so far; more may follow.
     pub fn finish(&self) -> [u8; 16] {
         let mut last = self.clone();
+        // RFC 1321, 3.1 and 3.2: a one bit and zeros up to eight bytes before the end of a block,
+        // then the length in bits. Where fewer than nine bytes are left, one more block takes them.
         let bits = self.length.wrapping_mul(8);
         let to_boundary = BLOCK_LEN - self.held();
         let padding = if to_boundary > 8 {
@@ -53,6 +58,7 @@ impl Md5 {
         } else {
             to_boundary + BLOCK_LEN - 8
         };
+        // A copy takes them, since the server tells the digest of a log and goes on reading it.
         last.update(&PADDING[..padding]).update(&bits.to_le_bytes());
 
         let mut digest = [0; 16];
@@ -101,6 +107,7 @@ fn compress(state: &mut [u32; 4], block: &[u8; BLOCK_LEN]) {
     }
 
     let mut mixed = *state;
+    // F, G, H and I of RFC 1321, 3.4.
     round(&mut mixed, &words, 0, |b, c, d| (b & c) | (!b & d));
     round(&mut mixed, &words, 1, |b, c, d| (b & d) | (c & !d));
     round(&mut mixed, &words, 2, |b, c, d| b ^ c ^ d);
@@ -126,6 +133,8 @@ fn round(
             .wrapping_add(words[(first + stride * step) % 16])
             .wrapping_add(sine);
         let next = b.wrapping_add(sum.rotate_left(shifts[step % 4]));
+        // The RFC names another of the four registers at each step. Here they move on by one
+        // instead, so that all steps are the same.
         *state = [d, next, b, c];
     }
 }
@@ -133,7 +142,7 @@ fn round(
 /// Which word each round takes first, and how far it goes on from there.
 const WORD_ORDER: [(usize, usize); 4] = [(0, 1), (1, 5), (5, 3), (0, 7)];
 
-/// How far each round turns its sums, in turn.
+/// The rotations of each round, in bits: its steps take them in turn.
 const SHIFTS: [[u32; 4]; 4] = [
     [7, 12, 17, 22],
     [5, 9, 14, 20],
@@ -142,6 +151,9 @@ const SHIFTS: [[u32; 4]; 4] = [
 ];
 
 /// The first 32 bits behind the point of |sin 1|, |sin 2|, ... |sin 64|.
+///
+/// Typed in and not computed: the standard library has no sine while compiling. A test compares
+/// them.
 static SINES: [[u32; 16]; 4] = [
     [
         0xd76a_a478,

@@ -10,12 +10,16 @@ pub fn decimal(word: &[u8]) -> Option<u64> {
         return None;
     }
     word.iter().try_fold(0u64, |value, &byte| {
+        // Stricter than `str::parse`, which takes a plus sign; the README allows digits alone.
         let digit = byte.checked_sub(b'0').filter(|&d| d <= 9)?;
         value.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
 
 /// Most leading zeros an inode may be written with.
+///
+/// A respelled inode has one more zero or none, and a 1.1 collector hands back what it was sent, so
+/// there is seldom more than one. The bound keeps an answer line within its room.
 const ZEROS_MAX: usize = 16;
 
 /// An inode together with how it was written.
@@ -59,11 +63,13 @@ impl InodeWord {
         self.inode
     }
 
-    /// The same number in a spelling that differs from this one.
+    /// This number in another spelling.
     #[must_use]
     pub const fn respelled(self) -> InodeWord {
         InodeWord {
             inode: self.inode,
+            // Not one zero more each time: a log that is truncated every night must not grow its
+            // spelling.
             zeros: if self.zeros == 0 { 1 } else { 0 },
         }
     }

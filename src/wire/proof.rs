@@ -12,6 +12,8 @@ use super::number::decimal;
 pub const BLOCKS_MAX: usize = 8;
 
 /// Longest block.
+///
+/// One page: a server with many clients reads this much for each block of each candidate.
 pub const BLOCK_LEN_MAX: usize = 4096;
 
 /// Bytes of the block at the start of a copy.
@@ -25,12 +27,15 @@ pub const MIDDLE_LEN: usize = 512;
 
 /// Which parts of the copy lie behind the blocks before the tail. They tell how much is left of a file that has lost
 /// its end.
+///
+/// A power cut takes the last seconds of writes: of a long log that is a small part, of a young one
+/// a large one. So there is a place close before the end and one farther away.
 const LOST_PARTS: [u64; 2] = [64, 8];
 
 /// One block and its checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// Where it starts.
+    /// The place of its first byte.
     pub start: u64,
     /// Its length, from 1 to [`BLOCK_LEN_MAX`].
     pub len: u16,
@@ -73,6 +78,7 @@ impl Display for Block {
 pub fn parse(text: &[u8]) -> Option<Proof> {
     let mut proof = Proof::new();
     for block in text.split(|&b| b == b',') {
+        // Full is the same as wrong: a ninth block would be work that nobody has agreed to.
         proof.push(Block::parse(block)?).ok()?;
     }
     Some(proof)
@@ -92,6 +98,7 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
 pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
     let mut add = |start: u64, len: u64| {
+        // There is room for eight; whatever more random numbers a caller has is left out.
         let _ = places.push((start, len as u16));
     };
     if size == 0 {
@@ -111,6 +118,8 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
     if len > 0 {
         // A box that lost its last writes has no tail any more; how much is left shows in these.
         for part in LOST_PARTS {
+            // Cannot fall below 0: an eighth of the copy, rounded up, and half of it are never more
+            // than all.
             add(size - size.div_ceil(part).max(1) - len, len);
         }
         // Other places each time: what differs in the middle of two files is found sooner or later.
@@ -124,6 +133,8 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
 /// The checksum of a block's bytes; of their masked form if the copy was made by the classic protocol.
 pub fn checksum(bytes: &mut [u8], mapped: bool) -> u32 {
     if mapped {
+        // README, "Proof": 0xff in a copy may stand for 0x07 of the file. Masked, both read the
+        // same.
         super::classic::mask(bytes);
     }
     Crc32::new().update(bytes).finish()
@@ -135,6 +146,7 @@ pub fn hex32(text: &[u8]) -> Option<u32> {
         return None;
     }
     text.iter().try_fold(0u32, |value, &byte| {
+        // In upper case too: `from_str_radix` would also take a sign.
         Some(value << 4 | (byte as char).to_digit(16)?)
     })
 }
@@ -182,6 +194,7 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
+        // One more than there is room for.
         let too_many = ["0:1:00000000"; BLOCKS_MAX + 1].join(",");
         assert_eq!(parse(too_many.as_bytes()), None);
     }

@@ -44,7 +44,7 @@ struct Open {
     crc: Crc32,
 }
 
-/// What the next bytes of the stream were.
+/// The meaning of the next bytes of the stream.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Piece<'a> {
     /// Nothing complete yet.
@@ -79,6 +79,7 @@ impl Receiver {
     /// it takes none; `Nothing` with some taken means that more of the same is needed.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         match &mut self.state {
+            // A header that is cut anywhere waits here for its rest.
             State::Header(bytes) => {
                 let taken = fill(bytes, input, HEADER_LEN);
                 let Ok(header) = <&[u8; HEADER_LEN]>::try_from(bytes.as_slice()) else {
@@ -89,6 +90,7 @@ impl Receiver {
             }
             State::Offset { open, bytes } => {
                 let taken = fill(bytes, input, DATA_OFFSET_LEN);
+                // The caller must know where the bytes belong before it appends the first of them.
                 let Ok(offset) = <[u8; DATA_OFFSET_LEN]>::try_from(bytes.as_slice()) else {
                     return (taken, Piece::Nothing);
                 };
@@ -103,6 +105,8 @@ impl Receiver {
                 (0, piece)
             }
             State::Data(open) => {
+                // As they come, without a copy: a frame may be 64 KiB, and a collector has
+                // thousands of receivers.
                 let data = open.part_of(input);
                 open.take(data);
                 (
@@ -118,6 +122,7 @@ impl Receiver {
                 let part = open.part_of(input);
                 open.take(part);
                 bytes.extend_from_slice(part);
+                // The state stays, since the payload is borrowed from it: `small` takes it.
                 (part.len(), open.ready(Piece::Small))
             }
             State::Sums { open, bytes } => {
@@ -133,6 +138,9 @@ impl Receiver {
                 if open.left > 0 {
                     return (len, Piece::Nothing);
                 }
+                // Also the checksum of a frame that nobody reads must be right: else the length in
+                // its header may be the damage, and the next header would be read from the middle
+                // of something.
                 let result = open.close();
                 self.state = State::default();
                 (len, result.map_or_else(Piece::Bad, |()| Piece::Nothing))
@@ -171,6 +179,9 @@ impl Receiver {
         };
         let len = usize::from(header.len);
         let state = match header.kind {
+            // The length is not covered by any checksum yet. So it is held to what the kind allows
+            // before a byte is waited for: a damaged one would make the receiver wait for a payload
+            // that never ends.
             kind::DATA if len < DATA_OFFSET_LEN => Err(BadFrame::Length),
             kind::DATA => Ok(State::Offset {
                 open,
@@ -179,13 +190,17 @@ impl Receiver {
             kind::SUMS if len > 16 + 4 * SUMS_MAX || len == 0 => Err(BadFrame::Length),
             kind::SUMS => Ok(State::Sums {
                 open,
+                // Grows with what really comes and not by what a header has promised.
                 bytes: Vec::new(),
             }),
+            // No kind has an empty payload. The state that follows could not end with one: it takes
+            // bytes to notice that all are there.
             kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
             kind::ALIVE..=kind::ERROR => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
+            // README, "Frames": how a later server may add a kind that this client can do without.
             _ if header.flags & frame::OPTIONAL != 0 => Ok(State::Skip(open)),
             unknown => Err(BadFrame::Unknown(unknown)),
         };
@@ -207,6 +222,8 @@ impl Open {
 
     fn take(&mut self, part: &[u8]) {
         self.crc.update(part);
+        // `part` is never longer than `left`, which is what makes the cast and the subtraction
+        // exact.
         self.left = self.left.saturating_sub(part.len() as u16);
     }
 
@@ -246,8 +263,9 @@ mod tests {
         frame
     }
 
-    /// What a whole stream says, one word a piece; data joined.
+    /// The pieces of a whole stream, one word each; data joined.
     fn read(stream: &[u8], cuts: &[usize]) -> Vec<String> {
+        // Where a test cuts the stream, a socket could have as well.
         let mut receiver = Receiver::new();
         let mut said: Vec<String> = Vec::new();
         let mut from = 0;
@@ -373,6 +391,7 @@ mod tests {
             let mut receiver = Receiver::new();
             for part in [&stream[..cut], &stream[cut..]] {
                 let mut input = part;
+                // More turns than there are bytes: whoever needs them all is in a circle.
                 for _ in 0..10_000 {
                     let (taken, piece) = receiver.next(input);
                     match piece {

@@ -23,7 +23,8 @@ pub enum Mark {
     Refused,
 }
 
-/// What a server of version 2 says of the generation it names; keys that are not known are ignored.
+/// The fields in which a server of version 2 tells of the generation that it names; keys that are
+/// not known are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Terms {
     /// `at`: where the data start. Less than what was asked for only together with `prefix`.
@@ -51,11 +52,11 @@ pub struct Reply {
     pub mark: Mark,
     /// The generation whose data follow; 0 only with [`Mark::Refused`].
     pub inode: InodeWord,
-    /// What a server of version 2 adds; `None` from a classic one.
+    /// The fields of version 2; `None` from a classic server.
     pub v2: Option<Terms>,
 }
 
-/// The line is no answer of a log server.
+/// The error of a line that is no answer of a log server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadReply;
 
@@ -80,6 +81,7 @@ impl Reply {
         let mut words = words(line);
         let mark = words.next().ok_or(BadReply)?;
         let inode = words.next().and_then(InodeWord::parse).ok_or(BadReply)?;
+        // A third word that is not `v2` is ignored: the README lets a later server say more.
         let v2 = match words.next() {
             Some(b"v2") => Some(Terms::parse(words).ok_or(BadReply)?),
             _ => None,
@@ -89,6 +91,7 @@ impl Reply {
         let mark = match mark {
             b"O" if !is_none => Mark::Found,
             b"L" if !is_none => Mark::Lost,
+            // Classic knows no such letter. Without `v2` no frame follows that could say why.
             b"E" if v2.is_some() => Mark::Refused,
             _ => return Err(BadReply),
         };
@@ -111,6 +114,7 @@ impl Reply {
         };
         write!(line, "{mark} {}", self.inode)?;
         match &self.v2 {
+            // There is no file whose size or offset could be told.
             Some(_) if self.mark == Mark::Refused => line.write_str(" v2")?,
             Some(terms) => terms.write(line)?,
             None => {}
@@ -131,6 +135,7 @@ impl Terms {
                 b"m" => terms.mtime_ns = decimal(value)?,
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
+                // Another value of these two is as if they were not there (README, "Negotiation").
                 b"end" => terms.ended = value == b"1",
                 b"lost" => terms.lost = value == b"1",
                 _ => {}
@@ -147,6 +152,8 @@ impl Terms {
             boot,
             ..
         } = self;
+        // These four come always, even where they are 0, and the others only where they say
+        // something.
         write!(line, " v2 at={at} size={size} m={mtime_ns} b={boot:08x}")?;
         if let Some(block) = &self.prefix {
             write!(line, " prefix={block}")?;
@@ -178,6 +185,7 @@ mod tests {
 
     #[test]
     fn the_longest_answer_is_written_whole() {
+        // All the leading zeros that are allowed, before the largest number.
         let longest = InodeWord::parse(b"000000000000000018446744073709551615").unwrap();
         let line = Reply::classic(Mark::Lost, longest).to_line();
         assert_eq!(&line[..], b"L 000000000000000018446744073709551615\n");

@@ -13,16 +13,16 @@ use super::proof::{self, Proof};
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
     /// The live file's path as the client wrote it. Only ever compared with configured paths, never opened.
     pub path: &'a [u8],
     /// The generation the client holds, or [`Inode::NONE`].
     pub inode: InodeWord,
-    /// How many bytes of it the client holds.
+    /// The number of its bytes that the client holds.
     pub offset: u64,
-    /// What a client of version 2 says besides; `None` from a classic one.
+    /// The fields of version 2; `None` from a classic client.
     pub v2: Option<Extension>,
 }
 
@@ -45,7 +45,7 @@ pub struct Extension {
     pub op: Op,
 }
 
-/// What a client of version 2 wants of a generation.
+/// The wish of a client of version 2 about a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Op {
     /// Its bytes from the offset on, and all that follow, for ever.
@@ -55,23 +55,23 @@ pub enum Op {
     Digest,
     /// `sums:START:LEN:COUNT`: checksums of blocks, the last one possibly short.
     Sums {
-        /// Where the first block starts.
+        /// The place of the first block.
         start: u64,
         /// Bytes of a block.
         len: u64,
-        /// How many blocks, at most [`SUMS_MAX`].
+        /// The number of blocks, at most [`SUMS_MAX`].
         count: u16,
     },
     /// `range:START:LEN`: these bytes of it.
     Range {
         /// The first byte.
         start: u64,
-        /// How many.
+        /// The number of bytes.
         len: u64,
     },
 }
 
-/// Why a line is no request.
+/// The reason why a line is no request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadRequest {
     /// Nothing but blanks.
@@ -100,6 +100,7 @@ impl<'a> Request<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Request<'a>, BadRequest> {
         let mut words = words(line);
         let path = words.next().ok_or(BadRequest::Empty)?;
+        // Each field may be left out with all that follow: then the client holds nothing.
         let inode = match words.next() {
             Some(word) => InodeWord::parse(word).ok_or(BadRequest::Inode)?,
             None => InodeWord::plain(Inode::NONE),
@@ -109,6 +110,8 @@ impl<'a> Request<'a> {
             None => 0,
         };
         let v2 = match words.next() {
+            // Only in fourth place, and any other word is no error: a classic server ignores what
+            // stands there.
             Some(VERSION_2) => Some(Extension::parse(words)?),
             _ => None,
         };
@@ -134,11 +137,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What stands in fourth place to ask for version 2.
+/// The word in fourth place that asks for version 2.
 const VERSION_2: &[u8] = b"v2";
 
 /// Whether a line asks for version 2, be the rest of it sound or not.
 pub fn asks_for_v2(line: &[u8]) -> bool {
+    // Only a client of version 2 can be told why its request is bad; classic has no words for it.
     words(line).nth(3) == Some(VERSION_2)
 }
 
@@ -188,6 +192,8 @@ impl Extension {
             (self.no_prefix, " prefix=0"),
             (self.history, " history=all"),
         ] {
+            // The switches are written only where they are on: a server that does not know one
+            // never sees it.
             if given {
                 line.write_str(field)?;
             }
@@ -205,6 +211,7 @@ impl Op {
     fn parse(text: &[u8]) -> Option<Op> {
         let mut parts = text.split(|&b| b == b':');
         let name = parts.next()?;
+        // Too few numbers make `None` here, too many at the end.
         let mut number = || decimal(parts.next()?);
         let op = match name {
             b"digest" => Op::Digest,
@@ -335,6 +342,7 @@ mod tests {
 
     #[test]
     fn the_longest_path_fits_and_a_longer_line_is_refused() {
+        // Whatever path a configuration allows, there must be room for the whole proof behind it.
         let path = [b'a'; crate::limits::PATH_MAX_LEN];
         let block = proof::Block {
             start: u64::MAX / 2,

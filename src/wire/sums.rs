@@ -14,7 +14,7 @@ pub struct Sums {
     bytes: Vec<u8>,
 }
 
-/// The payload is no answer to what was asked.
+/// The error of a payload that is no answer to what was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadSums;
 
@@ -34,11 +34,13 @@ impl Sums {
             bytes.map(|bytes| u64::from_be_bytes(*bytes)).ok_or(BadSums)
         };
         let (answered, end) = (number(0)?, number(8)?);
+        // The question was checked for an overflow, the answer is not: it comes from a stranger.
         let most = len.saturating_mul(u64::from(count));
         if answered != start || !(start..=start.saturating_add(most)).contains(&end) {
             return Err(BadSums);
         }
         payload.drain(..START_LEN);
+        // The last block may be short and has a checksum all the same.
         let blocks = (end - start).div_ceil(len.max(1));
         match blocks.saturating_mul(SUM_LEN as u64) == payload.len() as u64 {
             true => Ok(Sums {
@@ -49,13 +51,15 @@ impl Sums {
         }
     }
 
-    /// Where the file ended, or the last block that was asked for.
+    /// The end of the file, or of the last block that was asked for.
     pub fn end(&self) -> u64 {
         self.end
     }
 
     /// The checksum of a block, the first being 0; `None` behind the end.
     pub fn get(&self, number: u64) -> Option<u32> {
+        // On a machine of 32 bits a number of a block may not fit; then there is no such block
+        // either.
         let at = usize::try_from(number).ok()?.checked_mul(SUM_LEN)?;
         let bytes = self.bytes.get(at..)?.first_chunk()?;
         Some(u32::from_be_bytes(*bytes))

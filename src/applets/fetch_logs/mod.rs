@@ -49,6 +49,7 @@ Its status is 0 if all is well and nothing is on record as lost.
 ";
 
 fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
+    // Only as the very first word: later it could be the name of a directory.
     if let Some((first, rest)) = args.split_first()
         && first == "verify"
     {
@@ -99,6 +100,7 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 /// in memory and is gone after a start of the machine. The file that is returned is locked, so that no other collector
 /// writes them.
 fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
+    // Now and aloud, rather than at the first change of a status, when nobody listens any more.
     let probe = snmp_dir.join(".fetch_logs.tmp");
     std::fs::create_dir_all(snmp_dir)
         .and_then(|()| File::create(&probe))
@@ -115,6 +117,7 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         let path = path.display();
         Exit::failure(NAME, format_args!("cannot lock {path}: {error}"))
     };
+    // Not emptied and never removed: to remove a lock file would let two hold locks on two files.
     let mut options = File::options();
     let file = files::careful(options.write(true).create(true)).open(&path);
     let file = file.map_err(failed)?;

@@ -31,6 +31,8 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         config_file::read(Path::new(config_path), Config::parse).map_err(Exit::configuration)?;
     let failed =
         |what: &str, error: io::Error| Exit::failure(NAME, format_args!("{what}: {error}"));
+    // Caught, so that an interruption is said, and half a list of verdicts is not taken for all of
+    // it.
     let reactor = Signals::install(&[Signal::Term, Signal::Int])
         .and_then(Reactor::new)
         .map_err(|error| failed("cannot set up the event loop", error))?;

@@ -17,15 +17,15 @@ use crate::wire::md5::{Hex, Md5};
 /// One file of a log or of a copy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Generation {
-    /// What it is called for a person.
+    /// Its name for a person.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
-    /// How much of it counts: its size, or less.
+    /// The number of bytes that count: its size, or less.
     pub bytes: u64,
 }
 
-/// What rotated files are called.
+/// The naming of rotated files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Naming {
     /// `messages.1` is the youngest, as logrotate does.
@@ -90,6 +90,8 @@ pub fn compare(
     let (mut log, mut copy) = (log.into_iter(), copy.into_iter());
     let mut pairs = Vec::new();
     loop {
+        // By age and not by name: the two sides call their files differently. One missing in the
+        // middle so shows as a difference in every pair behind it, which is loud enough.
         let (log, copy) = (log.next(), copy.next());
         if log.is_none() && copy.is_none() {
             return Ok(pairs);
@@ -125,6 +127,7 @@ impl Pair {
             None => format!("the {whose} ends"),
         };
         Ok(match first_difference(log, copy, tick)? {
+            // Somebody has written to one of them since the checksums were made.
             None => "no longer different".into(),
             Some(found) => format!(
                 "they differ from byte {} on: {}, {}",
@@ -164,11 +167,14 @@ impl Naming {
         match self {
             Naming::Numbered => suffix
                 .parse()
+                // The greatest number is the oldest, so it comes first.
                 .map_or(odd, |number| (ROTATED, Reverse(number), String::new())),
             Naming::Stamped => {
                 let (stamp, number) = suffix.split_once('.').unwrap_or((suffix, "0"));
                 match number.parse::<u64>() {
                     Ok(number) if stamp.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        // Stamps have one length, so they sort as text; the number behind one is
+                        // given the same length.
                         (ROTATED, Reverse(0), format!("{stamp}.{number:05}"))
                     }
                     _ => odd,
@@ -189,6 +195,8 @@ fn check(generation: Generation, tick: Tick<'_>) -> Result<Checked, Failure> {
     let mut md5 = Md5::new();
     let mut bytes = 0;
     let mut reader = Pieces::open(&generation)?;
+    // The size that counts is the one that was read: a file may be shorter than it was when it was
+    // listed.
     while let Some(piece) = reader.next(tick)? {
         md5.update(piece);
         bytes += piece.len() as u64;
@@ -217,6 +225,8 @@ fn first_difference(
     let (mut log, mut copy) = (Pieces::open(log)?, Pieces::open(copy)?);
     let mut before = 0;
     loop {
+        // Both come in full pieces but for the last, so that the same place of each stands side by
+        // side.
         let one = log.next(tick)?.unwrap_or_default();
         let other = copy.next(tick)?.unwrap_or_default();
         let longer = one.len().max(other.len());
@@ -246,6 +256,7 @@ impl Pieces {
         let name = generation.name.clone();
         let file = File::open(&generation.path).map_err(Failure::system(format!("open {name}")))?;
         Ok(Pieces {
+            // A live log may grow while it is read; what came later is not compared.
             reader: file.take(generation.bytes),
             buf: Vec::with_capacity(CHUNK_LEN),
             name,

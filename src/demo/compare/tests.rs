@@ -71,6 +71,7 @@ fn the_same_files_are_identical() {
 
 #[test]
 fn another_byte_is_different_and_named() {
+    // The difference lies in the second piece, so that its place has to be added up.
     let mut bytes = vec![b'x'; CHUNK_LEN + 10];
     let log = bytes.clone();
     bytes[CHUNK_LEN + 1] = 0xff;
@@ -111,6 +112,7 @@ fn a_generation_too_many_on_either_side_is_different() {
         &[("messages", b"a")],
     );
     assert_eq!(lost.differences(), ["the copy of it is missing"]);
+    // What a collector that lost its pointer would leave: the same bytes fetched a second time.
     let twice = sides(&[("messages", b"a")], &[(STAMP, b"a"), ("messages", b"a")]);
     assert_eq!(
         twice.differences(),

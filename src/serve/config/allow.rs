@@ -19,6 +19,7 @@ struct Rule {
 impl Hosts {
     /// Allows or refuses a network, in place of what was said of this very network before.
     pub fn set(&mut self, network: Network, allowed: bool) {
+        // As in a hash of Perl: a key that is assigned again has the last value.
         match self.rules.iter_mut().find(|rule| rule.network == network) {
             Some(rule) => rule.allowed = allowed,
             None => self.rules.push(Rule { network, allowed }),
@@ -34,6 +35,8 @@ impl Hosts {
         self.rules
             .iter()
             .filter(|rule| rule.network.holds(peer))
+            // Two networks of one length that both hold the peer would be the same one, and that is
+            // there once.
             .max_by_key(|rule| rule.network.prefix)
             .is_some_and(|rule| rule.allowed)
     }
@@ -58,6 +61,8 @@ impl Network {
     /// Bits behind the prefix are ignored: `10.4.3.5/16` is `10.4.0.0/16`. IPv6 networks hold IPv6 peers only,
     /// except those below `::ffff:0:0/96`, which are IPv4 networks.
     pub fn parse(text: &[u8]) -> Result<Network, NetworkError> {
+        // Names are refused below with the rest: a server that waits for a name server at start
+        // would serve nobody meanwhile.
         let text = str::from_utf8(text).map_err(|_| NetworkError::NotAnAddress)?;
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -85,11 +90,12 @@ impl Network {
     }
 
     fn holds(&self, peer: IpAddr) -> bool {
+        // The family first: a prefix of 0 would else hold the peers of the other one, too.
         peer.is_ipv4() == self.base.is_ipv4() && masked(peer, self.prefix) == self.base
     }
 }
 
-/// Why a text names no network.
+/// The reason why a text names no network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkError {
     /// The part before the slash is no IPv4 or IPv6 address.

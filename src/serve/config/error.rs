@@ -81,7 +81,7 @@ impl Position {
     }
 }
 
-/// What can be wrong.
+/// The sorts of error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// No statement of the grammar begins so.
@@ -155,6 +155,7 @@ pub enum Problem {
 impl Problem {
     /// A name is shown only as far as it helps.
     pub(super) fn unknown_name(word: &[u8]) -> Problem {
+        // A file that is no configuration at all, a binary say, can have a word of any length.
         let start = word.get(..40).unwrap_or(word);
         Problem::UnknownName(String::from_utf8_lossy(start).into_owned())
     }
@@ -176,6 +177,8 @@ impl fmt::Display for Problem {
             }
             Problem::BadNumber => "only decimal numbers such as 5 or 0.2 are understood",
             Problem::Octal => "Perl reads a number with a leading 0 as octal: leave the 0 out",
+            // Perl reads bare numbers with dots as a v-string (perldata), four bytes that are no
+            // address.
             Problem::BareAddress => "an address must stand in quotes",
             Problem::VariableExpected => "the name of a setting is missing, such as $bind_port or %files",
             Problem::UnknownName(name) => return unknown_name(f, name),
@@ -220,6 +223,7 @@ impl fmt::Display for Problem {
 
 fn unknown_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     write!(f, "{name} is no setting; there are")?;
+    // All of them, since such a name is mostly one of these with a slip in it.
     for hash in Hash::ALL {
         write!(f, " %{}", hash.name())?;
     }

@@ -18,7 +18,7 @@ pub(super) struct Literal {
     pub value: Value,
 }
 
-/// What can stand on the right of an assignment.
+/// A value, which can stand on the right of an assignment.
 pub(super) enum Value {
     Undef,
     /// The digits as written, without underscores.
@@ -47,12 +47,14 @@ impl Value {
 
     /// The value as a whole number, the largest there is for anything larger. A text may be one, too.
     pub(super) fn whole(&self) -> Option<u64> {
+        // Perl makes no difference between 19 and "19".
         decimal(self.bytes())
     }
 
     /// The value in thousandths, without what is finer. A text may be a number, too.
     pub(super) fn thousandths(&self) -> Option<u64> {
         let text = self.bytes();
+        // Digit by digit and not as floating point, so that 0.2 is 200 and not one less.
         let dot = text.iter().position(|&byte| byte == b'.');
         let (whole, fraction) = match dot.and_then(|dot| text.split_at_checked(dot)) {
             Some((whole, [_dot, fraction @ ..])) => (whole, fraction),
@@ -87,7 +89,7 @@ pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigErro
     Ok(Some(Literal { position, value }))
 }
 
-/// How a string ends and what happens within.
+/// The quotes of a string: its end, and what happens within.
 struct Quotes {
     open: u8,
     close: u8,
@@ -100,6 +102,8 @@ impl Quotes {
         let (is_double, len, open) = match *text.rest() {
             [b'"', ..] => (true, 1, b'"'),
             [b'\'', ..] => (false, 1, b'\''),
+            // Only with the delimiter right behind it. Perl allows a blank there; then this is a
+            // word, and refused.
             [b'q', b'q', open, ..] if is_delimiter(open) => (true, 3, open),
             [b'q', open, ..] if is_delimiter(open) => (false, 2, open),
             _ => return None,
@@ -164,6 +168,8 @@ impl Quotes {
             b'n' => Some(b'\n'),
             b'r' => Some(b'\r'),
             b'x' => hex(text),
+            // Perl has many more (perlop). None is needed for a path or an address, and to guess
+            // would be worse than to say so.
             _ if byte.is_ascii_alphanumeric() => None,
             _ => Some(byte),
         }
@@ -219,6 +225,8 @@ fn at_number(rest: &[u8]) -> bool {
 fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
     let position = text.position();
     let mut digits = Vec::new();
+    // `-1` is true as a value of `%hosts_allow`; where a time or a count is needed, its meaning
+    // refuses it.
     if text.eat(b"-") {
         digits.push(b'-');
     }
@@ -234,6 +242,7 @@ fn number(text: &mut Text<'_>) -> Result<Vec<u8>, ConfigError> {
     if dots > 1 {
         return Err(position.error(Problem::BareAddress));
     }
+    // perldata: `010` is eight. To read it as ten, or silently as eight, would surprise somebody.
     if matches!(written, [b'0', b'0'..=b'9' | b'_', ..]) {
         return Err(position.error(Problem::Octal));
     }

@@ -15,7 +15,7 @@ use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
 
-/// What one statement sets.
+/// The effect of one statement.
 pub(super) enum Assignment {
     Scalar(Scalar, Literal),
     /// One key of a hash and its value.
@@ -38,6 +38,7 @@ impl Config {
                     Hash::HostsAllow => self.hosts = Hosts::default(),
                     Hash::Files => self.files.clear(),
                 }
+                // The grammar has refused a list of an odd length.
                 for pair in items.chunks(2) {
                     if let [key, value] = pair {
                         self.put(hash, key, value, note);
@@ -58,6 +59,7 @@ impl Config {
         match hash {
             Hash::HostsAllow => {
                 let network = Network::parse(key.value.bytes()).map_err(Problem::Network);
+                // Perl's truth decides: 0, the empty text and undef refuse.
                 if let Some(network) = sound(network, key.position, note) {
                     self.hosts.set(network, value.value.is_true());
                 }
@@ -93,13 +95,14 @@ impl Config {
     /// Serves a file, with these patterns instead of any it had before.
     fn serve(&mut self, path: PathBuf, patterns: Patterns) {
         match self.place_of(&path) {
+            // A key that is assigned again: the last patterns count, in one entry.
             Ok(at) => self.files[at].patterns = patterns,
             Err(at) => self.files.insert(at, FileEntry { path, patterns }),
         }
     }
 }
 
-/// What was found sound; an error is noted instead.
+/// The value if it was found sound; an error is noted instead.
 fn sound<T>(
     checked: Result<T, Problem>,
     position: Position,
@@ -124,6 +127,7 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
     }
     if bytes
         .iter()
+        // A request separates its fields by blanks and has no way to protect one in a path.
         .any(|&byte| byte == b' ' || byte.is_ascii_control())
     {
         return Err(Problem::PathHasBlank);

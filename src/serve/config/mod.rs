@@ -21,7 +21,7 @@ use super::glob::Patterns;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use name::{Hash, Scalar};
 
-/// What the server is told. Everything in it has been checked.
+/// The configuration. Everything in it has been checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// `$bind_addr` and `$bind_port`: where to listen; port 0 leaves the choice to the system.
@@ -64,7 +64,7 @@ impl Config {
         u32::try_from(self.place_of(path).ok()?).ok()
     }
 
-    /// The same, or where such a log would have to stand.
+    /// The place of the log with exactly this path, or the one where it would have to stand.
     fn place_of(&self, path: &Path) -> Result<usize, usize> {
         let wanted = path.as_os_str();
         // `files` is sorted by bytes, which is not the order of paths by components.

@@ -40,6 +40,8 @@ pub enum Scalar {
 impl Name {
     /// The setting called so, if there is one.
     pub(super) fn from_word(word: &[u8]) -> Option<Name> {
+        // In Perl `%files` and `$files` are two variables; here no name is both, so the sigil is
+        // checked later.
         let hash = Hash::ALL
             .into_iter()
             .find(|hash| hash.name().as_bytes() == word);

@@ -85,6 +85,7 @@ impl<'t> Parser<'t> {
     /// right, and its errors are noted.
     fn statement(&mut self) -> Result<(), ConfigError> {
         let assignment = match (self.peek_word(), self.text.peek()) {
+            // `use strict;` and the like change nothing in what an assignment means.
             (b"use" | b"no" | b"package" | b"require", _) => return self.pragma(),
             (b"our" | b"my", _) => self.declaration()?,
             (_, Some(b'$' | b'%')) => Some(self.assignment()?),
@@ -95,6 +96,8 @@ impl<'t> Parser<'t> {
         self.end_of_statement()?;
         if let Some(assignment) = assignment {
             let errors = &mut self.errors;
+            // The form of the whole statement is right by now, so a value is never taken from half
+            // of one.
             self.config
                 .assign(assignment, &mut |error| note(errors, error));
         }
@@ -126,11 +129,14 @@ impl<'t> Parser<'t> {
     fn declaration(&mut self) -> Result<Option<Assignment>, ConfigError> {
         self.text.word();
         self.text.skip_blanks();
+        // A copy of the reader, to come back to: what stands here is known only from what follows
+        // it.
         let start = self.text;
         if let Variable::Element(_) = self.variable()? {
             return Err(start.position().error(Problem::DeclaredElement));
         }
         self.text.skip_blanks();
+        // `my %files;` alone says nothing: the hash is filled later, element by element.
         if self.text.peek() == Some(b';') || self.at_end() {
             return Ok(None);
         }
@@ -180,6 +186,7 @@ impl<'t> Parser<'t> {
             (b'%', Name::Hash(hash), false) => Ok(Variable::Whole(hash)),
             (b'$', Name::Hash(hash), true) => Ok(Variable::Element(hash)),
             (b'$', Name::Scalar(scalar), false) => Ok(Variable::Scalar(scalar)),
+            // A sigil that does not go with the name: the message shows the form that does.
             (_, Name::Hash(hash), _) => Err(position.error(Problem::IsHash(hash))),
             (_, Name::Scalar(scalar), _) => Err(position.error(Problem::IsScalar(scalar))),
         }
@@ -193,6 +200,7 @@ impl<'t> Parser<'t> {
         let position = self.text.position();
         let key = match literal(&mut self.text)? {
             Some(key) => key,
+            // perldata: a simple word in braces is a string without quotes.
             None => word_as_text(self.text.word(), position)
                 .ok_or(position.error(Problem::KeyExpected))?,
         };
@@ -221,6 +229,7 @@ impl<'t> Parser<'t> {
         }
         let sign = self.text.peek();
         match (self.text.word(), sign) {
+            // The usual way in Perl to give a key no value; for a host it refuses.
             (b"undef", _) => Ok(Literal {
                 position,
                 value: Value::Undef,
@@ -239,6 +248,7 @@ impl<'t> Parser<'t> {
         }
         let mut items = Vec::new();
         self.text.skip_blanks();
+        // Separators may be doubled and one may stand at the end, as Perl allows.
         while !self.text.eat(b")") {
             items.push(self.item()?);
             if !self.eat_separators() && self.text.peek() != Some(b')') {
@@ -287,6 +297,8 @@ impl<'t> Parser<'t> {
     fn skip_statement(&mut self, start: Position) -> bool {
         loop {
             self.text.skip_blanks_and_pod();
+            // Else one forgotten `;` would swallow the statement behind it, with all that is wrong
+            // there.
             let begins_line = self.text.begins_line() && self.text.position().line > start.line;
             match self.text.peek() {
                 Some(b'$' | b'%') if begins_line => return false,
@@ -314,7 +326,7 @@ fn note(errors: &mut Vec<ConfigError>, error: ConfigError) {
     }
 }
 
-/// What an assignment goes to.
+/// The target of an assignment.
 enum Variable {
     Scalar(Scalar),
     Element(Hash),
@@ -323,6 +335,7 @@ enum Variable {
 
 /// Takes a name, without the package it may be written with; empty if none comes next.
 fn take_name<'t>(text: &mut Text<'t>) -> &'t [u8] {
+    // perlmod: a file that is run by itself is in package `main`, and `::x` means `main::x`.
     if !text.eat(b"main::") {
         text.eat(b"::");
     }

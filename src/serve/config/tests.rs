@@ -51,6 +51,7 @@ fn an_empty_file_gives_the_defaults() {
         "\n",
         "# nothing\n",
         "1;\n",
+        // A byte order mark and nothing else.
         "\u{feff}",
         ";;;",
         "use strict;\n1;",

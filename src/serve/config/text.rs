@@ -21,6 +21,7 @@ impl<'t> Text<'t> {
     /// At the start of a file, behind its byte order mark if it has one.
     pub(super) fn new(file: &'t [u8]) -> Text<'t> {
         Text {
+            // Editors on other systems put one there, and Perl skips it.
             rest: file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file),
             position: Position { line: 1, column: 1 },
             begins_line: true,
@@ -107,7 +108,7 @@ impl<'t> Text<'t> {
         }
     }
 
-    /// The same and POD, which Perl knows only where a statement may begin.
+    /// Takes blanks, comments and POD, which Perl knows only where a statement may begin.
     pub(super) fn skip_blanks_and_pod(&mut self) {
         self.skip_blanks();
         while self.at_pod() {
@@ -130,6 +131,8 @@ impl<'t> Text<'t> {
     /// Takes lines up to and including the one that begins with `=cut`, or all of them.
     fn skip_pod(&mut self) {
         self.skip_line();
+        // perlpod: POD lasts to a line that begins with `=cut`, and what else stands on that line
+        // is POD still.
         while !self.at_cut() && self.peek().is_some() {
             self.skip_line();
         }

@@ -12,7 +12,7 @@ use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
 use crate::serve::glob::TooMuch;
 use crate::store::Stat;
 
-/// What a search has found out so far.
+/// The findings of a search so far.
 pub struct Findings {
     occasion: Occasion,
     repeats: usize,
@@ -27,7 +27,7 @@ pub struct Findings {
     unread: Cell<Option<io::Error>>,
 }
 
-/// What is asked of one rotated file after another.
+/// A question that is asked of one rotated file after another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Question {
     /// Whether it is a generation of its own, and no copy of the live file.
@@ -93,6 +93,8 @@ impl Findings {
 
     /// The rotated files, while `live` is the live one. If it is another now, they may have changed their names since.
     pub(super) fn rotated(&self, live: Option<Inode>) -> Result<&Candidates, Refusal> {
+        // While the log rotates a file may be missed, having no longer its old name and not yet its
+        // new one.
         match self.live == live {
             true => Ok(&self.rotated),
             false => Err(Refusal::Unsettled),
@@ -107,6 +109,7 @@ impl Findings {
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
     pub(super) fn note_unread(&self, error: io::Error) {
+        // The last one only: what is told about it is the same for all.
         self.unread.set(Some(error));
     }
 
@@ -130,6 +133,9 @@ impl Findings {
         if let Some(known) = self.judgements.borrow().iter().find(is_it) {
             return Ok(known.score);
         }
+        // Each judgement reads from a file, and the other clients wait for it. The query gives up
+        // here and is asked again in a later turn; all it learned is kept, so it comes one step
+        // farther each time.
         let Some(credit) = self.credit.get().checked_sub(1) else {
             self.is_paused.set(true);
             return Err(Refusal::Later);
@@ -151,7 +157,7 @@ impl Findings {
     }
 }
 
-/// Why somebody searches. What was found on one occasion is too old for the next.
+/// The occasion of a search. What was found on one is too old for the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Occasion {
     /// A client asks for the log.
@@ -228,12 +234,14 @@ impl Candidate {
 
 /// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
+    // README, "Rotation": files that the server may not read do not count.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
 
 /// Whether two looks have seen the same files under the same names; they may have been written to in between.
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
+    // Both: a rotation moves the names on, and an inode may have gone to another file.
     let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;
     before.len() == now.len() && before.iter().zip(now).all(is_same)
 }

@@ -28,6 +28,8 @@ pub const GUARD_LEN: usize = 64;
 impl<S: ReadStore> Query<'_, S> {
     /// Whether a file is a copy of what was sent, as far as it goes.
     pub(super) fn is_copy_of_sent(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
+        // The copy may be shorter than the first bytes that are known: as far as it goes, it has to
+        // agree.
         let start_len = sent
             .start
             .len()
@@ -39,12 +41,14 @@ impl<S: ReadStore> Query<'_, S> {
         else {
             return false;
         };
+        // A block that reaches beyond the copy proves nothing about it.
         let head = sent.head.filter(|head| head.end() <= size);
         if !self.has_bytes(file, start, 0)
             || !head.is_none_or(|head| self.has_block(file, head, false))
         {
             return false;
         }
+        // The bytes right before the place where sending would go on in the copy.
         let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
         // A shorter one was cut before the guard: then its start has to do.
         size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
@@ -62,6 +66,7 @@ impl<S: ReadStore> Query<'_, S> {
         let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
             return false;
         };
+        // README, "How the server decides": its first 1024 and its last 4096 bytes decide.
         let head_len = size.min(HEAD_LEN as u64) as u16;
         self.is_same(file, live, 0, head_len) && self.is_same_end(file, live, size)
     }
@@ -85,6 +90,7 @@ impl<S: ReadStore> Query<'_, S> {
         // In a log of equal lines every part looks like every other.
         let tail_len = GUARD_LEN.min(len / 2);
         let tail = &end[len - tail_len..];
+        // All but the last byte, so that the tail is not found where it stands itself.
         let before = &end[..len - 1];
         !before.windows(tail_len.max(1)).any(|window| window == tail)
     }
@@ -139,6 +145,7 @@ pub(in crate::serve) fn is_there<S: ReadStore>(
     start: u64,
 ) -> io::Result<bool> {
     let mut buf = [0; GUARD_LEN];
+    // Nobody keeps more than that of what was sent.
     let Some(found) = buf.get_mut(..bytes.len()) else {
         return Ok(false);
     };

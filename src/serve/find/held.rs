@@ -16,6 +16,8 @@ impl<S: ReadStore> Query<'_, S> {
     /// The file of the generation that a client asks something about: the one it proves, else the one of which it
     /// proves most, else the one with its inode. With inode 0 only what is proved counts.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
+        // Kept open from here on: what is judged is what is answered from, whatever happens to its
+        // name.
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
@@ -34,6 +36,7 @@ impl<S: ReadStore> Query<'_, S> {
                 Err(live) => live,
             }
         };
+        // Likeness needs the rotated files, so without a search there is nothing to compare yet.
         let findings = self.findings.ok_or(Refusal::Later)?;
         let of_live = |(file, stat): &(S::File, Stat)| self.likeness(file, stat, asked, &held);
         let mut most = live.as_ref().map_or(0, of_live);
@@ -45,6 +48,8 @@ impl<S: ReadStore> Query<'_, S> {
                 Ok(opened.map_or(0, |(file, stat)| self.likeness(&file, &stat, asked, &held)))
             };
             let likeness = findings.score(Question::Likeness, inode, judge)?;
+            // Of two that are equally like it the first one stays: the live file, then as they were
+            // found.
             if likeness > most {
                 most = likeness;
                 best = Some(inode);
@@ -63,6 +68,7 @@ impl<S: ReadStore> Query<'_, S> {
         let within = held.proof.iter().filter(|block| block.end() <= stat.size);
         let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
         // One number, so that findings can keep it: the blocks are its highest digits.
+        // In the order in which they count, the first as the highest bit.
         let bits = [
             stat.id.inode == asked,
             stat.size == held.offset,

@@ -8,7 +8,7 @@ use crate::ids::Inode;
 use crate::store::Stat;
 use crate::wire::crc32::Crc32;
 
-/// How old a generation is: the newer one is the greater.
+/// The age of a generation: the newer one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Age {
     mtime_ns: u64,
@@ -20,6 +20,7 @@ pub struct Age {
 impl Age {
     /// The age of a rotated file.
     pub fn of(path: &Path, stat: &Stat) -> Age {
+        // The name alone: a number in the name of a directory is the same for all files in it.
         let name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
         Age {
             mtime_ns: stat.mtime_ns,
@@ -65,6 +66,7 @@ pub struct Series {
 /// The series that a name belongs to.
 pub fn series(path: &Path) -> Option<Series> {
     let name = path.file_name()?.as_bytes();
+    // The runs of digits, each with its place in the name.
     let runs = name
         .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
         .scan(0, |end, run| {
@@ -73,6 +75,8 @@ pub fn series(path: &Path) -> Option<Series> {
         })
         .filter(|(_, run)| run.first().is_some_and(u8::is_ascii_digit))
         .map(|(place, _)| place);
+    // A stamp is the number wherever it stands, `m-20261122.1` too; without one it is the last
+    // number, as in `app2.log.3`, where the 2 belongs to the words.
     let stamp = match tai64n_nanos(name) {
         Some(_) => Some(1..TAI64N_LEN.min(name.len())),
         None => runs.clone().find(|place| place.len() >= STAMP_LEN_MIN),
@@ -81,6 +85,7 @@ pub fn series(path: &Path) -> Option<Series> {
     let number = stamp.or_else(|| runs.last())?;
     let mut crc = Crc32::new();
     crc.update(name.get(..number.start)?);
+    // Keeps `a1.b` and `1a.b` apart, whose words without the number would be the same bytes.
     crc.update(b"#");
     crc.update(name.get(number.end..)?);
     Some(Series {
@@ -96,6 +101,8 @@ pub fn follow_names(ages: &mut [&mut Age]) {
     if !names_decide(ages) {
         return;
     }
+    // Oldest first by name; whoever was written "before" an older one is lifted to that one's time,
+    // and the rank decides between them.
     let mut newest_ns = 0;
     for age in ages {
         newest_ns = age.mtime_ns.max(newest_ns);
@@ -105,7 +112,9 @@ pub fn follow_names(ages: &mut [&mut Age]) {
 
 /// Whether names know better than times which of the files of one series is newer. Brings them into that order.
 pub fn names_decide(ages: &mut [&mut Age]) -> bool {
+    // The inode only keeps the result the same from one look to the next.
     ages.sort_unstable_by_key(|age| (age.rank, age.inode));
+    // `m.1` beside `m.01`: names that say the same do not tell which is newer.
     let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
     !is_ambiguous && may_count_since(ages) && !counts_upwards(ages)
 }
@@ -113,10 +122,12 @@ pub fn names_decide(ages: &mut [&mut Age]) -> bool {
 /// Whether the numbers can be those of a rotator that begins with 0 or 1 and leaves out none; one may be missing while
 /// it renames. Stamps can always be what they say.
 fn may_count_since(ages: &[&mut Age]) -> bool {
+    // Ranks of numbers are negative, so the first has the greatest number, which is the oldest.
     let (Some(greatest), Some(least)) = (ages.first(), ages.last()) else {
         return false;
     };
     let is_stamp = least.rank > 0;
+    // How many names there are from the first that the rotator gives up to the greatest one.
     let places = greatest.rank.unsigned_abs() + u64::from(least.rank == 0);
     is_stamp || places <= ages.len() as u64 + 1
 }
@@ -129,10 +140,14 @@ fn counts_upwards(ages: &[&mut Age]) -> bool {
         return false;
     };
     let pairs = ages.len() - 1;
+    // From the greatest number down to the least: each step at which the time goes back.
     let falls = ages
         .windows(2)
         .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
         .count();
+    // Steps at which the time does not go back. None: a greater number is newer throughout. One:
+    // the place where the numbers began anew, if all of the low ones are newer than all of the high
+    // ones.
     match pairs - falls {
         0 => pairs > 1 || last.rank < -1,
         1 => pairs > 3 && last.rank <= 0 && last.mtime_ns > first.mtime_ns,
@@ -142,6 +157,7 @@ fn counts_upwards(ages: &[&mut Age]) -> bool {
 
 /// The oldest of those that are newer than `after`.
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
+    // The file itself may have been written to since, and would else come after itself.
     ages.filter(|age| *age > after && age.inode != after.inode)
         .min()
 }
@@ -149,6 +165,8 @@ pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
 /// Whether a name says that the file is compressed, and so not a plain log any more.
 pub fn is_compressed(path: &Path) -> bool {
     const ENDINGS: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
+    // By the name alone: to look at the first bytes of each would take two more system calls a
+    // file.
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
@@ -168,9 +186,12 @@ fn rank(name: &[u8]) -> i64 {
     let mut digits = name
         .split(|b| !b.is_ascii_digit())
         .filter(|run| !run.is_empty());
+    // The first of the long ones: behind a date there may be a time of day or a process, as long.
     let long = digits.clone().find(|run| run.len() >= STAMP_LEN_MIN);
     match long {
         Some(run) => number(run),
+        // Negative, since a number counts rotations since: 1 is newer than 2, and no number newest
+        // of all.
         None => digits.next_back().map_or(0, |run| -number(run)),
     }
 }
@@ -179,6 +200,7 @@ fn rank(name: &[u8]) -> i64 {
 /// and 2^62, then nanoseconds. They may rotate several times in a second.
 fn tai64n_nanos(name: &[u8]) -> Option<i64> {
     let digits = name.strip_prefix(b"@")?;
+    // The label counts TAI, some seconds ahead of UTC. All labels do, so their order is the same.
     let secs = hexadecimal(digits.get(..16)?)?.saturating_sub(1 << 62);
     let nanos = digits.get(16..24).and_then(hexadecimal).unwrap_or(0);
     let moment = secs.saturating_mul(1_000_000_000).saturating_add(nanos);

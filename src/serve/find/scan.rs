@@ -58,6 +58,8 @@ impl Search {
                 return Ok(None);
             };
             let findings = Findings::new(self.occasion, self.repeats, live, rotated);
+            // No pause between the two: the sooner the files are judged, the less has changed
+            // since.
             self.stage = Stage::Judging(Box::new(findings));
         }
         Ok(match &self.stage {
@@ -84,6 +86,8 @@ struct Scan {
 impl Scan {
     fn new<S: ReadStore>(query: &Query<'_, S>) -> Scan {
         Scan {
+            // Before the first look, so that a rotation in the middle of it shows as another live
+            // file.
             live: query.live_inode(),
             walk: Walk::new(&query.entry.patterns),
             found: Candidates::new(),
@@ -129,6 +133,7 @@ impl Scan {
         let inode = stat.id.inode;
         // Several patterns, or a hard link, may lead to the same file.
         let is_known = || self.found.iter().any(|c| c.age.inode == inode);
+        // A glob such as `/var/log/messages*` finds the live file as well.
         if stat.kind != Kind::Regular || Some(inode) == self.live || is_known() {
             return;
         }
@@ -149,6 +154,7 @@ impl Scan {
             _ => {}
         }
         let mut found = std::mem::take(&mut self.found);
+        // Only when all are there: whether names decide depends on each of them.
         if series_of(&found).is_some() {
             let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
                 found.iter_mut().map(|c| &mut c.age).collect();
@@ -162,6 +168,7 @@ impl Scan {
         {
             return Ok(Some(found));
         }
+        // A directory that never comes to rest must not hold the client for ever; it asks again.
         if self.looks >= LOOKS_MAX {
             return Err(Refusal::Unsettled);
         }

@@ -72,6 +72,7 @@ impl Sightings {
     /// Whether so many bytes were the whole of this generation. Its file may be gone since, compressed or deleted.
     pub fn is_complete(&self, file: u32, inode: Inode, size: u64) -> bool {
         let mut sightings = self.sightings.iter();
+        // To the byte: with less the client lacks something, with more it holds another file.
         sightings.any(|s| s.file == file && s.inode == inode && s.complete_at == Some(size))
     }
 
@@ -88,6 +89,8 @@ impl Sightings {
     pub fn is_left_behind(&self, file: u32, inode: Inode, offset: u64) -> bool {
         let mut sightings = self.sightings.iter();
         sightings.any(|s| {
+            // A client may hold more than that, from a connection on which the file was sent on for
+            // longer.
             let is_behind = s.complete_at.is_some_and(|size| offset >= size);
             s.file == file && s.inode == inode && s.left_behind && is_behind
         })
@@ -127,6 +130,8 @@ impl Sightings {
         // Once around the ring: what does not match is put back in the same order.
         let before = self.truncations.len();
         for _ in 0..before {
+            // Several connections of one collector may have been dropped at one offset: all are
+            // forgotten together.
             if let Some(kept) = self.truncations.pop_front().filter(|t| *t != asked) {
                 let _ = self.truncations.push_back(kept);
             }

@@ -15,6 +15,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     loop {
         match (token(pattern), name.split_first()) {
             (None, None) => return true,
+            // At first a star takes nothing.
             (Some((Token::Star, behind)), _) => {
                 retry = Some((behind, name));
                 pattern = behind;
@@ -23,6 +24,8 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
                 pattern = behind;
                 name = tail;
             }
+            // The name is used up, and what is left of the pattern wants a byte. No retry helps: a
+            // star that takes more leaves even less.
             (Some(_), None) => return false,
             (_, Some(_)) => {
                 // It does not fit from here: the last star takes one byte more, and all behind it
@@ -44,7 +47,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// What a pattern is made of.
+/// A part of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Token<'p> {
     /// This byte.
@@ -63,6 +66,7 @@ impl Token<'_> {
         match self {
             Token::Literal(literal) => byte == literal,
             Token::One | Token::Star => byte != b'/',
+            // Else `[!a]` would take the slash between two directories.
             Token::Class { inside, negated } => byte != b'/' && in_class(inside, byte) != negated,
         }
     }
@@ -122,6 +126,7 @@ fn in_class(mut inside: &[u8], byte: u8) -> bool {
             inside = behind;
             high = end;
         }
+        // By value of the bytes, whatever the locale; a range that runs backwards holds nothing.
         if (low..=high).contains(&byte) {
             return true;
         }
@@ -145,5 +150,6 @@ fn escaped(behind: &[u8]) -> (Token<'_>, &[u8]) {
 }
 
 fn begins_with_dot(pattern: &[u8]) -> bool {
+    // Neither `?` nor `[.]` asks for a hidden file, only a dot that is written out.
     matches!(token(pattern), Some((Token::Literal(b'.'), _)))
 }

@@ -10,6 +10,7 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
     if text.len() > GLOB_TEXT_MAX_LEN {
         return Err(PatternError::TooLong);
     }
+    // No name holds one, and every search would fail with an error that says less than this one.
     if text.contains(&0) {
         return Err(PatternError::Nul);
     }
@@ -19,6 +20,8 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
     let mut done = Vec::new();
     while let Some(word) = open.pop() {
         match braces(&word)? {
+            // One pair of braces at a time; what its choices still hold is found when they are
+            // taken up.
             Some(braces) => open.extend(braces.choices(&word).rev()),
             None => done.push(pattern(&word)?),
         }
@@ -33,6 +36,7 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
 /// Splits at blanks outside quotes and takes the quotes away. Backslashes stay, with what they protect.
 fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
     let mut words = Vec::new();
+    // None while between words, so that blanks in a row make no empty word.
     let mut word: Option<Vec<u8>> = None;
     let mut quote = None;
     let mut bytes = text.iter().copied();
@@ -62,7 +66,7 @@ fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
     Ok(words)
 }
 
-/// What Perl's `isSPACE` says of a byte.
+/// Whether Perl's `isSPACE` takes a byte for a blank.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
@@ -77,6 +81,7 @@ impl Braces {
     /// The word once for each choice.
     fn choices(&self, word: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
         let part = |from: usize, to: usize| word.get(from..to).unwrap_or_default();
+        // What stands around the braces comes with each choice, unexpanded as it is.
         let before = part(0, self.marks.first().copied().unwrap_or_default());
         let last = self.marks.last().copied().unwrap_or(word.len());
         let behind = part(last.saturating_add(1), word.len());
@@ -110,6 +115,8 @@ fn braces(word: &[u8]) -> Result<Option<Braces>, PatternError> {
                 return Ok(Some(Braces { marks }));
             }
             (b'}', _) => depth = depth.saturating_sub(1),
+            // A comma deeper down belongs to braces within, one outside of all braces is an
+            // ordinary byte.
             (b',', 1) => marks.push(at),
             _ => {}
         }
@@ -141,6 +148,7 @@ fn pattern(word: &[u8]) -> Result<Pattern, PatternError> {
         return Err(PatternError::Directory);
     }
     let mut steps: Vec<Step> = Vec::new();
+    // Slashes in a row make empty components, and mean one slash.
     for component in components(word)
         .into_iter()
         .filter(|component| !component.is_empty())
@@ -195,6 +203,8 @@ fn step(component: &[u8]) -> Result<Step, PatternError> {
         rest = behind;
     }
     Ok(if is_wild {
+        // With its backslashes, which the match understands; a literal step is a name as it is on
+        // the disk.
         Step::Wild(component.to_vec())
     } else {
         Step::Literal(name)

@@ -68,7 +68,7 @@ impl Patterns {
     }
 }
 
-/// However they are written: those are the same that look for the same.
+/// Equality by meaning: those are the same that look for the same, however they are written.
 impl PartialEq for Patterns {
     fn eq(&self, other: &Patterns) -> bool {
         self.list() == other.list()
@@ -77,7 +77,7 @@ impl PartialEq for Patterns {
 
 impl Eq for Patterns {}
 
-/// Why a text is no list of patterns.
+/// The reason why a text is no list of patterns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PatternError {
     /// A pattern does not begin with a slash.

@@ -20,6 +20,7 @@ fn a_component_takes_the_names_it_should() {
         ("*", ""),
         ("*", "messages"),
         ("**", "a"),
+        // The glob of the README for logrotate: the star may take nothing.
         ("messages.*[0-9]", "messages.1"),
         ("messages.*[0-9]", "messages.old.12"),
         ("?", "a"),
@@ -33,6 +34,7 @@ fn a_component_takes_the_names_it_should() {
         ("[^a-c]", "d"),
         ("[a-]", "-"),
         ("[-a]", "-"),
+        // POSIX: right behind the opening a closing bracket is a member.
         ("[]]", "]"),
         ("[]a]", "a"),
         ("[!]]", "a"),
@@ -44,6 +46,7 @@ fn a_component_takes_the_names_it_should() {
         ("\\*", "*"),
         ("\\a", "a"),
         ("\\\\", "\\"),
+        // What is not closed or protects nothing stands for itself.
         ("a\\", "a\\"),
         ("[abc", "[abc"),
         ("a[", "a["),
@@ -82,11 +85,13 @@ fn a_component_leaves_the_names_it_should() {
         ("[!]]", "]"),
         ("\\*", "a"),
         ("\\[a]", "a"),
+        // A leading dot has to be asked for.
         ("*", ".hidden"),
         ("?hidden", ".hidden"),
         ("[.]hidden", ".hidden"),
         ("[!a]hidden", ".hidden"),
         ("*.x", ".x"),
+        // Names are bytes, and a slash is never part of one.
         ("M", "m"),
         ("*", "a/b"),
         ("a?b", "a/b"),
@@ -109,6 +114,7 @@ fn bytes_are_bytes() {
 
 #[test]
 fn many_stars_take_no_more_than_the_product_of_the_lengths() {
+    // A matcher that tries every star anew would not end in this century.
     let pattern = format!("{}b", "*a".repeat(500));
     let name = "a".repeat(10_000);
     assert!(!matches(pattern.as_bytes(), name.as_bytes()));

@@ -27,7 +27,7 @@ pub struct Walk {
     trouble: Option<io::Error>,
 }
 
-/// What one part of a walk came to.
+/// The result of one part of a walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// [`Walk::found`] leads to something that was not told before.
@@ -89,7 +89,7 @@ impl Walk {
         }
     }
 
-    /// The same walk once more.
+    /// Begins this walk once more.
     pub fn restart(&mut self) {
         *self = Walk::through(std::mem::take(&mut self.patterns));
     }
@@ -109,6 +109,8 @@ impl Walk {
         let is_last = step + 1 >= pattern.steps.len();
         match (how, pattern.steps.get(step)) {
             (How::Begin, Some(Step::Literal(name))) => match child(&here, name) {
+                // The last step is looked at, since nobody has seen that name yet. One in between
+                // is not: the next step finds out whether it is there.
                 Some(path) if is_last => self.look_at(path, store),
                 path => self.begin(path, step + 1),
             },
@@ -172,6 +174,7 @@ impl Walk {
     fn look_at<S: ReadStore>(&mut self, path: Vec<u8>, store: &S) -> Progress {
         self.found = PathBuf::from(OsString::from_vec(path));
         match store.stat_path(&self.found) {
+            // What it is, is for the caller to ask; here it only has to be there.
             Ok(_) => Progress::Found,
             Err(error) => self.note(error),
         }
@@ -197,6 +200,7 @@ impl Walk {
             return self.give_up();
         };
         self.entries_left = entries_left;
+        // `advance` has just put the directory back there.
         let Some(Todo { here, how, .. }) = self.todo.last_mut().filter(|_| is_match) else {
             return Progress::On;
         };
@@ -207,6 +211,8 @@ impl Walk {
             self.found = PathBuf::from(OsString::from_vec(path));
             return Progress::Found;
         }
+        // Counted in bytes, because it bounds memory: a pattern like `/*/*/*/x` could gather all
+        // directories of a disk.
         self.waiting_len += waiting_len(&name);
         if self.waiting_len > GLOB_WAITING_LEN {
             return self.give_up();
@@ -254,10 +260,11 @@ impl Todo {
 /// The path of a name in a directory; `None` if it is too long. The root is empty.
 fn child(dir: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let path = [dir, b"/", name].concat();
+    // Linux takes paths of 4096 bytes with the NUL at their end.
     (path.len() <= GLOB_PATH_MAX_LEN).then_some(path)
 }
 
-/// What a name takes of the room for those that wait.
+/// The room that a name takes among those that wait.
 fn waiting_len(name: &OsStr) -> usize {
     name.len() + 1
 }

@@ -37,7 +37,7 @@ pub struct Dialogue {
     written: usize,
 }
 
-/// What the next line can be.
+/// The place in the dialogue, which says what the next line can be.
 #[derive(Clone, Copy)]
 enum Phase {
     /// At the start and after an answer: a command is taken, everything else is skipped.
@@ -72,11 +72,13 @@ impl Dialogue {
 
     /// Takes bytes up to the end of the first line and says how many it took: none while output is pending.
     pub fn handle_input(&mut self, bytes: &[u8], now: Wall, dir: &mut dyn StatusDir) -> usize {
+        // One question, one answer, in this order: the next is not even looked at before.
         if !self.output().is_empty() {
             return 0;
         }
         let mut parts = bytes.splitn(2, |&byte| byte == b'\n');
         let part = parts.next().unwrap_or_default();
+        // The pipe may end a line anywhere, and may hold several.
         self.line.extend(part);
         if parts.next().is_none() {
             return part.len();
@@ -103,14 +105,22 @@ impl Dialogue {
     /// Handles a whole line; `None` is one that was too long.
     fn handle_line(&mut self, line: Option<&[u8]>, now: Wall, dir: &mut dyn StatusDir) {
         match (self.phase, line) {
+            // In every phase: net-snmp sends it before each request, and after it neither side can
+            // be out of step.
             (_, Some(b"PING")) => self.say(Phase::Pinged, "PONG"),
+            // Even a line that is too long or no identifier: the agent is waiting, and NONE frees
+            // it.
             (Phase::Asked(command), _) => self.answer(command, line.and_then(Oid::parse), now, dir),
             (Phase::Idle | Phase::Pinged, Some(b"get")) => self.phase = Phase::Asked(Command::Get),
             (Phase::Idle | Phase::Pinged, Some(b"getnext")) => {
                 self.phase = Phase::Asked(Command::GetNext);
             }
             (Phase::Idle | Phase::Pinged, Some(b"set")) => self.phase = Phase::Asked(Command::Set),
+            // An empty line asks nothing, and an answer to it would be taken for that to the next
+            // request.
             (Phase::Pinged, Some(b"")) => {}
+            // A command of a later release: one answer for it, and nothing for the lines that
+            // belong to it.
             (Phase::Pinged, _) => self.say(Phase::Deaf, "NONE"),
             (Phase::Idle | Phase::Deaf, _) => {}
         }
@@ -127,6 +137,7 @@ impl Dialogue {
         let Some((oid, address)) = found else {
             return self.say(Phase::Idle, "NONE");
         };
+        // Read anew for each question. The agent asks seldom, and what it is told must be true now.
         let value = status::value(dir, address, now, self.stale_ms);
         self.say(Phase::Idle, format_args!("{oid}\nstring"));
         // The output is as large as the longest identifier and the longest value need.
@@ -144,6 +155,7 @@ impl Dialogue {
     fn instance_after(&self, asked: &Oid, dir: &mut dyn StatusDir) -> Option<(Oid, IpAddr)> {
         let after = match asked.below(&self.base) {
             Some(suffix) => suffix,
+            // A walk of the whole tree comes from before: then the first instance follows.
             None if *asked < self.base => &[],
             None => return None,
         };
@@ -168,6 +180,8 @@ struct Line {
 
 impl Line {
     fn extend(&mut self, bytes: &[u8]) {
+        // Remembered, because a long line that was cut could look like a short one that means
+        // something.
         self.is_too_long |= self.bytes.extend_from_slice(bytes).is_err();
     }
 

@@ -51,7 +51,7 @@ impl Talk {
         Talk { dialogue, files }
     }
 
-    /// What is answered to `input`, which arrives at once.
+    /// The answers to `input`, which arrives at once.
     fn hear(&mut self, mut input: &[u8]) -> String {
         let mut said = Vec::new();
         while !input.is_empty() {
@@ -59,6 +59,7 @@ impl Talk {
             assert!(taken > 0, "nothing is pending, so something is taken");
             input = &input[taken..];
             said.extend_from_slice(self.dialogue.output());
+            // More than there is: whoever writes an answer in one piece need not count it.
             self.dialogue.consume_output(usize::MAX);
         }
         String::from_utf8(said).unwrap()
@@ -67,6 +68,7 @@ impl Talk {
 
 /// Checks what is answered to `input`: at once, and in two parts split at every byte.
 fn assert_answers(input: &str, expected: &str) {
+    // A pipe hands over what it has, so a line may come in any two pieces.
     for at in 0..=input.len() {
         let (head, tail) = input.as_bytes().split_at(at);
         let mut talk = Talk::new();
@@ -195,6 +197,7 @@ mod get {
     fn an_identifier_that_is_too_long_is_none() {
         assert_none(&".1.3.6.1.4.99".repeat(22));
         let mut talk = Talk::new();
+        // Cut at the limit it would be the identifier of another server.
         let zeros = "0".repeat(SNMP_LINE_MAX_LEN);
         let said = talk.hear(format!("get\n.1.3.6.1.4.99.10.0.0.{zeros}2\nPING\n").as_bytes());
         assert_eq!(said, "NONE\nPONG\n");
@@ -230,7 +233,9 @@ mod get {
 mod getnext {
     use super::*;
 
-    /// What a walk from the base shows: identifiers below the base and their values, and the end.
+    /// The instances of a walk from the base: identifiers below it and their values, and the end.
+    ///
+    /// In the order of SNMP, number by number: both forms of one server stand far from each other.
     const WALK: [(&str, &str); 9] = [
         ("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),
         ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1", "OK"),
@@ -319,6 +324,8 @@ mod set {
 
     #[test]
     fn whatever_follows_is_never_answered_and_never_waited_for() {
+        // What releases of net-snmp may send behind a `set`, and what could be mistaken for a
+        // command.
         for value in [
             "",
             "\n",
@@ -371,6 +378,7 @@ mod output {
 mod random {
     use super::*;
 
+    // Bytes at random would hardly ever make a command.
     const PIECES: [&[u8]; 16] = [
         b"PING",
         b"get",
@@ -425,6 +433,7 @@ mod random {
         arbtest::arbtest(|u| {
             let mut talk = Talk::new();
             talk.hear(&bytes(u)?);
+            // An unfinished line would swallow the PING.
             talk.hear(b"\n");
             assert_eq!(talk.hear(b"PING\nget\n.1\n"), "PONG\nNONE\n");
             Ok(())

@@ -19,7 +19,7 @@ use super::status::{Status, StatusDir};
 use crate::sys::stdio;
 use crate::time::Wall;
 
-/// What the command line may change.
+/// The settings that the command line may change.
 pub struct Options {
     /// The collector's directory of status files.
     pub dir: PathBuf,
@@ -44,6 +44,7 @@ impl Default for Options {
 pub fn run(options: &Options) -> i32 {
     let mut dialogue = Dialogue::new(options.base.clone(), options.stale_ms);
     let mut dir = RealDir { path: &options.dir };
+    // Before the first byte is read: an answer out of turn would be taken for the first.
     let ended = fall_silent().and_then(|()| {
         let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
         converse(&mut input, &mut output, &mut dialogue, &mut dir)
@@ -60,6 +61,8 @@ pub fn run(options: &Options) -> i32 {
 /// the agent starts a new helper with its next request.
 pub fn fall_silent() -> io::Result<()> {
     stdio::silence_stderr()?;
+    // The default hook prints to standard error, and unwinding could reach code that prints as
+    // well.
     panic::set_hook(Box::new(|_| process::exit(1)));
     Ok(())
 }
@@ -71,6 +74,7 @@ fn converse(
     dialogue: &mut Dialogue,
     dir: &mut dyn StatusDir,
 ) -> io::Result<()> {
+    // Longer than a usual request; one that is longer yet comes in pieces.
     let mut buf = [0; 512];
     loop {
         let len = read(input, &mut buf)?;
@@ -81,10 +85,13 @@ fn converse(
         let now = wall(SystemTime::now());
         let mut bytes = buf.get(..len).unwrap_or_default();
         while !bytes.is_empty() {
+            // One line a call, with its answer written before the next: the agent may have sent
+            // several.
             let taken = dialogue.handle_input(bytes, now, dir);
             bytes = bytes.get(taken..).unwrap_or_default();
             if !dialogue.output().is_empty() {
                 output.write_all(dialogue.output())?;
+                // Whatever `output` holds back, the agent would wait for without a limit.
                 output.flush()?;
                 dialogue.consume_output(dialogue.output().len());
             }
@@ -100,6 +107,8 @@ struct RealDir<'a> {
 impl StatusDir for RealDir<'_> {
     fn read(&mut self, address: IpAddr, buf: &mut [u8]) -> Status {
         let file = match open(&self.path.join(address.to_string())) {
+            // The spelling that the collector uses comes first: to read the whole directory is the
+            // exception.
             Err(error) if error.kind() == ErrorKind::NotFound => self.open_other_spelling(address),
             file => file,
         };
@@ -118,6 +127,8 @@ impl RealDir<'_> {
     /// The files named like an address. Others, such as one that is just being written, are nobody's status.
     fn files(&self) -> impl Iterator<Item = (IpAddr, DirEntry)> {
         let entries = fs::read_dir(self.path).into_iter().flatten();
+        // A directory that cannot be read further tells what it told so far: a walk has no way to
+        // fail.
         entries.map_while(Result::ok).filter_map(|entry| {
             let address = entry.file_name().to_str()?.parse().ok()?;
             Some((address, entry))
@@ -139,12 +150,14 @@ impl RealDir<'_> {
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
+        // open(2): the agent often runs as root, and others may be able to write to the directory.
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
         .open(path)
 }
 
 /// Reads the start of an open file, if it is one that has a start.
 fn read_status(mut file: File, buf: &mut [u8]) -> io::Result<Status> {
+    // Of the open file, so that nothing can be put in its place between the look and the reading.
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Status::NotRegular);
@@ -160,7 +173,7 @@ fn read_status(mut file: File, buf: &mut [u8]) -> io::Result<Status> {
     Ok(Status::File { len, written })
 }
 
-/// What a failed open or read says about the status file.
+/// The status that a failed open or read stands for.
 fn status_of(error: &io::Error) -> Status {
     match error.raw_os_error() {
         // A link, and a socket.
@@ -182,6 +195,7 @@ fn read(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
 
 /// The moment as milliseconds since 1970; what lies before that counts as its start.
 fn wall(time: SystemTime) -> Wall {
+    // A clock that was never set, or a `touch`, may date a file before 1970.
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Wall::from_ms(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }

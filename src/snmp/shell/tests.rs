@@ -33,6 +33,7 @@ fn text(path: &Path, address: &str) -> String {
 
 #[test]
 fn only_names_that_are_addresses_are_listed() {
+    // Among them what the collector itself may leave there: a file in the making, a hidden one.
     let names = [
         "10.0.0.2",
         "10.0.0.2.tmp",
@@ -115,6 +116,7 @@ fn nothing_but_a_regular_file_is_read() {
 #[test]
 fn a_fifo_without_a_writer_is_refused_at_once() {
     let dir = directory(&[]);
+    // By a command, since the system calls in `sys` are not for this room.
     let made = process::Command::new("mkfifo")
         .arg(dir.path().join("10.0.0.2"))
         .status();
@@ -150,6 +152,7 @@ mod conversation {
     impl Read for Pieces {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.1 = !self.1;
+            // Every other call, so that each read meets one.
             if self.1 {
                 return Err(ErrorKind::Interrupted.into());
             }

@@ -83,8 +83,10 @@ impl RealWrite {
         self.synced = on.then(heapless::Vec::new);
     }
 
-    /// How the sync of a device ended in this batch, if there was one.
+    /// The result of the sync of a device in this batch, if there was one.
     fn synced(&self, device: u64) -> Option<io::Result<()>> {
+        // By error number, because an `io::Error` cannot be copied, and each of many sources wants
+        // its own.
         let mut devices = self.synced.iter().flatten();
         let (_, errno) = devices.find(|(synced, _)| *synced == device)?;
         Some(match errno {
@@ -93,13 +95,15 @@ impl RealWrite {
         })
     }
 
-    /// How many syncs of whole file systems have failed so far.
+    /// The number of syncs of whole file systems that have failed so far.
     pub fn all_failed_syncs(&self) -> u32 {
         self.failed.iter().map(|(_, times)| times).sum()
     }
 
     fn note_failed(&mut self, device: u64) {
         match self.failed.iter_mut().find(|(failed, _)| *failed == device) {
+            // A number and not a flag: each source remembers the number that it has seen, and so
+            // notices the second failure as well as the first.
             Some((_, times)) => *times += 1,
             None => self.failed.push((device, 1)),
         }
@@ -107,6 +111,8 @@ impl RealWrite {
 
     fn note_synced(&mut self, device: u64, result: &io::Result<()>) {
         let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
+        // Outside of a batch, too: what this sync could not write may be bytes of any source on the
+        // device.
         if result.is_err() {
             self.note_failed(device);
         }
@@ -134,6 +140,7 @@ pub struct WriteFile {
 
 impl Drop for WriteFile {
     fn drop(&mut self) {
+        // The descriptor is closed right after this, and the kernel gives up the lock with it.
         self.locked.0.borrow_mut().retain(|id| *id != self.id);
     }
 }
@@ -149,6 +156,9 @@ struct LockedFiles(Rc<RefCell<Vec<FileId>>>);
 impl LockedFiles {
     /// Refuses a path that leads to a locked file.
     fn refuse(&self, path: &Path) -> io::Result<()> {
+        // Asked of the path and before it is opened: by fcntl(2) the lock ends as soon as any
+        // descriptor of the file is closed, so one that was opened by mistake could not be closed
+        // again.
         let is_locked = fs::symlink_metadata(path)
             .is_ok_and(|metadata| self.0.borrow().contains(&stat_of(&metadata).id));
         if is_locked {
@@ -179,6 +189,7 @@ impl WriteStore for RealWrite {
     }
 
     fn create_new(&mut self, path: &Path) -> io::Result<WriteFile> {
+        // `O_EXCL` refuses a dangling link too, so a name that is taken in any way stays as it is.
         files::careful(OpenOptions::new().read(true).append(true).create_new(true))
             .open(path)
             .and_then(|file| self.locked.file(file))
@@ -186,6 +197,8 @@ impl WriteStore for RealWrite {
 
     fn create_scratch(&mut self, path: &Path) -> io::Result<WriteFile> {
         self.locked.refuse(path)?;
+        // Not with `O_EXCL` and not with `O_TRUNC`: what a killed run has left is used again, and
+        // nothing is emptied before it is known what it is.
         let mut options = OpenOptions::new();
         let options = files::careful(options.read(true).append(true).create(true));
         let mut file = regular_only(options.open(path)?)?;
@@ -200,6 +213,8 @@ impl WriteStore for RealWrite {
     }
 
     fn lock(&mut self, file: &WriteFile) -> io::Result<Option<u32>> {
+        // Only a lock that was taken counts: one that another process holds is not given up by a
+        // close here.
         let holder = files::try_lock(&file.file)?;
         if holder.is_none() {
             self.locked.0.borrow_mut().push(file.id);
@@ -224,6 +239,7 @@ impl WriteStore for RealWrite {
     }
 
     fn overwrite(&mut self, file: &WriteFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        // pwrite(2), BUGS: with `O_APPEND` Linux writes at the end, whatever the offset says.
         files::without_append(&file.file, |file| file.write_all_at(bytes, offset))
     }
 
@@ -238,6 +254,8 @@ impl WriteStore for RealWrite {
     }
 
     fn sync_file(&mut self, file: &WriteFile) -> io::Result<()> {
+        // fdatasync(2) writes the size as well, since no byte behind the old one could be read
+        // without it.
         file.file.sync_data()
     }
 
@@ -263,9 +281,11 @@ impl WriteStore for RealWrite {
     }
 
     fn failed_syncs(&mut self, dir: &Path) -> u32 {
+        // Nearly always so, and asked by every source again and again: no system call for that.
         if self.failed.is_empty() {
             return 0;
         }
+        // A directory that is gone is on no device. Its sources have their own errors to tell.
         let device = fs::metadata(dir).map(|metadata| metadata.dev());
         let times = |device| {
             let found = self.failed.iter().find(|(failed, _)| *failed == device);
@@ -279,6 +299,7 @@ impl WriteStore for RealWrite {
     }
 
     fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        // renameat2(2): not every file system can do it, and then the error says so.
         files::rename_noreplace(from, to)
     }
 
@@ -291,6 +312,7 @@ impl WriteStore for RealWrite {
     }
 }
 
+// Follows no link and waits for nobody: any user may have put a FIFO where a log is expected.
 fn open_to_read(path: &Path) -> io::Result<File> {
     files::careful(OpenOptions::new().read(true)).open(path)
 }
@@ -308,6 +330,8 @@ fn regular_only(file: File) -> io::Result<File> {
 
 fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
+        // Only the last name may be missing. A directory on the way that is none is an error of its
+        // own.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         result => result.map(Some),
     }
@@ -322,6 +346,8 @@ fn read_fully_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> 
             break;
         };
         match again_if_interrupted(|| file.read_at(rest, at))? {
+            // read(2) may return less than asked for in the middle of a file as well, on a network
+            // file system or after a signal: only 0 is the end.
             0 => break,
             more => len += more,
         }
@@ -367,6 +393,8 @@ fn kind_of(metadata: &Metadata) -> Kind {
 fn mtime_ns(secs: i64, nanos: i64) -> u64 {
     let nanos = u64::try_from(nanos).unwrap_or(0);
     match clock::unwrapped_secs(secs) {
+        // A file from before 1970 is the oldest there is; its nanoseconds would make it newer than
+        // that.
         0 if secs < 0 => 0,
         secs => secs.saturating_mul(1_000_000_000).saturating_add(nanos),
     }

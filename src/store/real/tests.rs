@@ -184,6 +184,8 @@ mod writing {
         assert_eq!(store.stat(&file).unwrap().size, 12);
         assert_eq!(store.read_at(&file, &mut buf, 9).unwrap(), 3);
         assert_eq!(&buf[..3], b"9ab");
+        // Somebody else makes the copy shorter: without `O_APPEND` a hole would come of the next
+        // append.
         fs::write(scene.at("log"), "cut").unwrap();
         store.append(&file, b"!").unwrap();
         assert_eq!(
@@ -243,6 +245,7 @@ mod writing {
         let file = store.open_append(&scene.at("log")).unwrap().unwrap();
         assert_eq!(store.lock(&file).unwrap(), None);
         let holder = std::process::id();
+        // In the same process the lock would be granted: record locks belong to a process.
         let child = in_child(|| {
             let file = RealWrite::default()
                 .open_append(&scene.at("log"))
@@ -282,6 +285,7 @@ mod writing {
         assert_eq!(kind("none"), None);
         assert_eq!(kind("log"), Some(Kind::Regular));
         assert_eq!(kind("dangling"), Some(Kind::Link));
+        // A file in the place of a directory is no expected state, as absence is.
         let below_a_file = store().stat_path(&scene.at("log/below"));
         assert_eq!(kind_of_error(below_a_file), Some(ErrorKind::NotADirectory));
     }
@@ -352,6 +356,7 @@ mod writing {
         let scene = Scene::new();
         let mut store = store();
         store.batch(true);
+        // Numbers that no real device has.
         for device in 0..BATCH_DEVICES_MAX as u64 {
             store.note_synced(u64::MAX - device, &Ok(()));
         }
@@ -420,6 +425,7 @@ mod writing {
         let scene = Scene::new();
         let mut store = store();
         let taken = kind_of_error(store.rename_new(&scene.at("log"), &scene.at("dangling")));
+        // Not a failure of the test: some file systems under TMPDIR cannot do it.
         if taken == Some(ErrorKind::Unsupported) {
             return;
         }

@@ -18,15 +18,20 @@ pub const PAYLOAD_MAX: usize = u16::MAX as usize;
 pub const DATA_OFFSET_LEN: usize = 8;
 
 /// Most file bytes in one DATA frame: with header and offset they fill one chunk.
+///
+/// So one buffer of that size is all that a server needs to make a frame, and one write to send it.
 pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_LEN;
 
 /// Longest payload of any frame but DATA and SUMS.
+///
+/// The receiver keeps such a payload whole, so this bounds what a hostile server can make it hold.
 pub const SMALL_MAX: usize = 256;
 
 /// Most block checksums in one SUMS frame.
 pub const SUMS_MAX: usize = 1024;
 
-/// Who does not know a frame with this flag skips it; any other unknown frame is an error.
+/// The flag of a frame that is skipped by whoever does not know its kind; without it such a frame
+/// is an error.
 pub const OPTIONAL: u8 = 1;
 
 /// The kinds of frame.
@@ -63,7 +68,7 @@ pub enum Frame<'a> {
     Digest(Digest),
     /// See [`kind::ERROR`].
     Error {
-        /// What sort of error.
+        /// The sort of error.
         code: ErrorCode,
         /// The reason, for a person.
         text: &'a [u8],
@@ -75,7 +80,7 @@ pub enum Frame<'a> {
 pub struct Digest {
     /// The generation.
     pub inode: Inode,
-    /// How many bytes of it, from its start, the digest is of.
+    /// The number of its bytes, from its start, that the digest is of.
     pub size: u64,
     /// Their MD5; `None` if it is a digest of another kind, or none.
     pub md5: Option<[u8; 16]>,
@@ -86,13 +91,13 @@ pub struct Digest {
 pub struct End {
     /// Its size.
     pub size: u64,
-    /// What became of it.
+    /// Its fate.
     pub reason: Reason,
     /// The MD5 of all of it. Without one, a DIGEST may follow later.
     pub md5: Option<[u8; 16]>,
 }
 
-/// What became of a generation.
+/// The fate of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// It got another name.
@@ -136,7 +141,7 @@ pub enum ErrorCode {
     Other(u8),
 }
 
-/// What is wrong with a frame.
+/// The error of a frame that makes no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadFrame {
     /// The checksum does not fit.
@@ -176,6 +181,8 @@ pub struct Header {
 impl Header {
     /// Reads a header.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Header {
+        // Nothing is checked here: until the checksum over the payload was right, all of it is
+        // hearsay.
         let [kind, flags, len @ .., a, b, c, d] = *bytes;
         Header {
             kind,
@@ -199,6 +206,8 @@ impl Header {
 /// # Panics
 /// In debug builds, if `frame` is no longer than a header or longer than the longest frame: a bug of the caller.
 pub fn seal(kind: u8, frame: &mut [u8]) {
+    // The payload is in place before the header because only then its length and checksum are
+    // known.
     let Some((header, payload)) = frame.split_at_mut_checked(HEADER_LEN) else {
         return debug_assert!(false, "no room for a header");
     };
@@ -215,6 +224,8 @@ impl<'a> Frame<'a> {
     /// Reads the payload of a frame whose checksum was right. `None` for a kind that is not known here.
     pub fn parse(kind: u8, payload: &'a [u8]) -> Option<Result<Frame<'a>, BadFrame>> {
         let fields = Fields(payload);
+        // DATA and SUMS are not among these: they are too long to be kept, and the receiver hands
+        // on their bytes by itself.
         Some(match kind {
             kind::ALIVE => fields.alive(),
             kind::END => fields.end(),
@@ -244,6 +255,8 @@ impl<'a> Frame<'a> {
             }
             Frame::End(end) => {
                 put(&end.size.to_be_bytes());
+                // Algorithm 1 is MD5, 0 is none. The sixteen bytes stand there either way, so that
+                // the length of the frame does not depend on it.
                 put(&[end.reason.number(), u8::from(end.md5.is_some())]);
                 put(&end.md5.unwrap_or_default());
                 kind::END
@@ -251,6 +264,8 @@ impl<'a> Frame<'a> {
             Frame::Next(next) => {
                 put(&next.inode.0.to_be_bytes());
                 put(&next.mtime_ns.to_be_bytes());
+                // Written only where it says something: a client that knows 16 bytes alone
+                // understands the rest.
                 if next.after_gap {
                     put(&[1]);
                 }
@@ -326,6 +341,8 @@ impl ErrorCode {
             4 => ErrorCode::NotReadable,
             5 => ErrorCode::Busy,
             6 => ErrorCode::Gone,
+            // A later version may have further codes. The client treats all alike, so none is a
+            // violation.
             other => ErrorCode::Other(other),
         }
     }
@@ -361,11 +378,13 @@ impl<'a> Fields<'a> {
     fn md5(&mut self) -> Result<Option<[u8; 16]>, BadFrame> {
         let algorithm = self.u8()?;
         let digest = self.take()?;
+        // README, "Frames": a later algorithm may come, and then there is nothing to compare with.
         Ok((algorithm == 1).then_some(digest))
     }
 
-    /// Nothing may follow.
+    /// The end of the payload: nothing may follow.
     fn finish<T>(self, value: T) -> Result<T, BadFrame> {
+        // A longer payload is no extension of a known kind but a peer that cannot count.
         if self.0.is_empty() {
             Ok(value)
         } else {
@@ -409,6 +428,7 @@ impl<'a> Fields<'a> {
 
     fn error(mut self) -> Result<Frame<'a>, BadFrame> {
         let code = ErrorCode::from_number(self.u8()?);
+        // The text is kept as it came; whoever shows it escapes it.
         Ok(Frame::Error { code, text: self.0 })
     }
 }

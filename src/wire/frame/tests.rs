@@ -46,6 +46,7 @@ fn samples() -> Vec<Frame<'static>> {
     ]
 }
 
+// What the receiver does with a frame, in one piece: without its state the codec is tried alone.
 fn parse(bytes: &[u8]) -> Result<Frame<'_>, BadFrame> {
     let header = Header::parse(bytes.first_chunk().unwrap());
     let payload = &bytes[HEADER_LEN..];
