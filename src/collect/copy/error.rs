@@ -1,4 +1,4 @@
-//! What can be found in, and go wrong with, the local files of a source.
+//! The findings and the errors in the local files of a source.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::loss::Loss;
 use super::pointer::PointerError;
 
-/// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
+/// A finding of [`LocalCopy::open`](super::LocalCopy::open) that it has put right; each is worth an
+/// event line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
     /// A local copy without a pointer was renamed to this name; the source starts as if new.
@@ -24,7 +25,7 @@ pub enum Found {
     RescueFinished(PathBuf),
 }
 
-/// Why the local side of a source cannot go on.
+/// An error for which the local side of a source cannot go on.
 #[derive(Debug)]
 pub enum FileError {
     /// A system call failed.
@@ -80,6 +81,7 @@ impl FileError {
     pub fn casts_doubt(&self) -> bool {
         match self {
             FileError::NotDurable(..) => true,
+            // Not every such error is one of writing, but to compare once more does no harm.
             FileError::System { error, .. } => error.raw_os_error() == Some(EIO),
             _ => false,
         }
@@ -89,6 +91,7 @@ impl FileError {
 /// Whether a system call failed because something was short that may be there again later: room on the disk, memory,
 /// descriptors.
 pub fn is_shortage(error: &io::Error) -> bool {
+    // The standard library has no kinds for these. Linux and the BSDs give them the same numbers.
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(
@@ -97,7 +100,7 @@ pub fn is_shortage(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-/// How every system says that a device failed.
+/// The error number by which every system says that a device failed.
 const EIO: i32 = 5;
 
 /// A failed system call.

@@ -1,10 +1,10 @@
-//! What was lost, in the words of the event and of the record.
+//! The words for a loss, in its event and on record.
 
 use std::fmt;
 
 use crate::ids::Inode;
 
-/// What will never be here: in the record of losses it has the same words as in the event.
+/// A loss: what will never be here. On record it has the same words as in the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Loss {
     /// The last generation before it that we hold.
@@ -17,7 +17,7 @@ pub struct Loss {
     pub cause: Cause,
 }
 
-/// How something was lost.
+/// The cause of a loss.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// The server does not have the rest of the generation any more, or not all that came after it.
