@@ -72,7 +72,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Refuses to go on where the pointer is not what it was when it was read, before the lock was
     /// taken. Another collector may have rotated in between and have ended: its lock is free then,
     /// and what was read is out of date.
-    fn is_still_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), FileError> {
+    fn expect_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), FileError> {
         if self.read_pointer()?.as_ref() == pointer {
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         let mut live = self.open_live()?;
-        self.is_still_pointer(None)?;
+        self.expect_pointer(None)?;
         // An empty copy has nothing to keep, and is used as it is.
         if live.as_ref().is_some_and(|live| live.size > 0) {
             let (_, rotated) = self.free_name()?;
@@ -114,7 +114,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         let held = self.open_live()?;
-        self.is_still_pointer(Some(&pointer))?;
+        self.expect_pointer(Some(&pointer))?;
         let mut live = match held {
             Some(live) => live,
             // Somebody took the copy away. The pointer still names the generation, so it is fetched
@@ -179,7 +179,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             None if kept_is_old => self.open_locked(&rotated)?,
             _ => self.open_live()?,
         };
-        self.is_still_pointer(Some(&announced))?;
+        self.expect_pointer(Some(&announced))?;
         // Each arm is a moment at which a rotation can be cut off, here the last two calls of a
         // rename that the system cannot do in one.
         match local {
