@@ -130,7 +130,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let result = match self.end.check.as_ref().and_then(|check| check.finding()) {
-            Some(finding) => self.end_check(finding, cx),
+            Some(finding) => self.act_on_finding(finding, cx),
             None => self.compare(buf, cx),
         };
         if let Err(error) = result {
@@ -154,7 +154,7 @@ impl<F> Source<F> {
     }
 
     /// Acts upon what the comparison with a server of version 2 has found.
-    fn end_check<S: WriteStore<File = F>>(
+    fn act_on_finding<S: WriteStore<File = F>>(
         &mut self,
         finding: Finding,
         cx: &mut Context<'_, S>,
