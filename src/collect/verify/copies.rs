@@ -1,4 +1,5 @@
-//! The local copies of one source: which there are, what each of them is a copy of, and what proves that.
+//! The local copies of one source: which there are, what each of them is a copy of, and what proves
+//! that.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -53,6 +54,7 @@ pub fn copies_of<S: ReadStore>(
                 path,
             })
         }),
+        // Without the directory there is no live copy either, which is told by itself.
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => Some(Err(Verdict::unreadable("list", dir, error))),
     };
@@ -79,6 +81,7 @@ pub(super) fn is_kept<S: ReadStore>(
     more: u64,
 ) -> bool {
     let path = Paths::of(config).kept();
+    // The record may have grown for years; what tells of the last rotated copy stands at its end.
     let end = store.open(&path).and_then(|file| {
         let mut text = vec![0; GAPS_MAX_LEN];
         let start = store.stat(&file)?.size.saturating_sub(text.len() as u64);
@@ -150,6 +153,7 @@ impl<F> Held<F> {
             Err(error) => return Err(failed(error)),
         };
         let stat = store.stat(&file).map_err(failed)?;
+        // A FIFO would be read for ever.
         if stat.kind != Kind::Regular {
             let error = io::Error::new(ErrorKind::InvalidInput, "not a regular file");
             return Err(failed(error));
@@ -160,6 +164,7 @@ impl<F> Held<F> {
             })?,
             None => None,
         };
+        // Without a pointer an empty file is no copy of anything yet.
         if generation.is_none() && copy.which == Which::Live && stat.size == 0 {
             return Err(Verdict::Missing);
         }
@@ -186,6 +191,7 @@ impl<F> Held<F> {
         copy: &Copy,
     ) -> bool {
         let stat = store.stat(&self.file);
+        // A rescue or the cut of a doubtful end.
         let is_shorter = stat.map_or(true, |stat| stat.size < self.size);
         let now = Identity {
             id: store.stat_path(&copy.path).ok().map(|stat| stat.id),
@@ -222,6 +228,8 @@ impl Generation {
             Err(error) => return Err(error),
         };
         Ok(Some(match &pointer.pending {
+            // The copy has not got its name yet. `x` is that of the next generation (README,
+            // "Pointer file").
             Some(pending) if pending.local.inode == stat.id.inode => Generation {
                 inode: pointer.inode,
                 mapped: None,
@@ -244,6 +252,7 @@ fn read_pointer<S: ReadStore>(
     config: &SourceConfig,
     copy: &Copy,
 ) -> Result<Option<Record>, Verdict> {
+    // The pointer says nothing of a rotated copy.
     if copy.which != Which::Live {
         return Ok(None);
     }
@@ -298,6 +307,7 @@ impl Suffix {
             .as_str()
             .split_once('.')
             .unwrap_or((self.0.as_str(), "0"));
+        // As a number: `.10` comes behind `.9`.
         (stamp, number.parse().unwrap_or(0))
     }
 }
