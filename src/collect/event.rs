@@ -1,4 +1,4 @@
-//! What happens to a source, in the words of the event lines.
+//! The events of a source, in the words of the event lines.
 
 use std::fmt;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub enum Event<'a> {
     Rotated {
         /// The next generation.
         next: Inode,
-        /// What became of the file on the server.
+        /// The reason for the end of the generation.
         reason: Reason,
         /// The size of the complete copy.
         size: u64,
@@ -26,7 +26,7 @@ pub enum Event<'a> {
     },
     /// The file with the same inode is another generation now: what was held is kept under a name of its own.
     Truncated {
-        /// What became of the file on the server.
+        /// The reason for the end of the generation.
         reason: Reason,
         /// The size of what was held.
         size: u64,
@@ -108,7 +108,7 @@ pub enum Event<'a> {
     State(State<'a>),
 }
 
-/// What a source is doing.
+/// The state of a source: what it is doing.
 #[derive(Debug)]
 pub enum State<'a> {
     /// It is about to connect or to be answered.
@@ -154,6 +154,8 @@ impl fmt::Display for Event<'_> {
                 write!(f, "; {size} bytes kept as {}", kept.display())
             }
             Event::Truncated { reason, size, kept } => {
+                // The box may call it rotated, but the same inode comes next: for a person the file
+                // was cut.
                 let what = match reason {
                     Reason::Rotated => Reason::Truncated,
                     other => *other,
@@ -182,6 +184,7 @@ impl fmt::Display for Event<'_> {
                         "were not the server's; they are kept as {}",
                         kept.display()
                     ),
+                    // A power cut leaves zeros, so there is nothing to keep.
                     None => f.write_str("were zeros that nobody wrote; they are fetched again"),
                 }
             }

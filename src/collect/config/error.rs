@@ -1,20 +1,21 @@
-//! What can be wrong with a configuration, in words.
+//! The errors of a configuration, in words.
 
 use std::fmt;
 
 use crate::limits;
 
-/// All that is wrong with a configuration, in the order of lines and columns.
+/// All errors of a configuration, in the order of lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
     /// At least one and at most [`limits::CONFIG_FAULTS_MAX`].
     pub(super) first: Vec<ConfigError>,
-    /// How many more there are.
+    /// The number of errors beyond these.
     pub(super) omitted: usize,
 }
 
 impl ConfigErrors {
     pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
+        // Clashes are found behind all errors of single lines.
         found.sort_by_key(|error| (error.line, error.column));
         let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
         found.truncate(limits::CONFIG_FAULTS_MAX);
@@ -41,14 +42,14 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// One thing that is wrong, and where. Shown as `LINE:COLUMN: text`.
+/// An error and its place. Shown as `LINE:COLUMN: text`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// The line, from 1 on.
     pub line: u32,
     /// The character in the line, from 1 on.
     pub column: u32,
-    /// What is wrong there.
+    /// The problem there.
     pub problem: Problem,
 }
 
@@ -58,7 +59,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What can be wrong at one place.
+/// The problem at one place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// The line ends before this field.
@@ -122,7 +123,7 @@ pub enum Field {
     Pointer,
 }
 
-/// What a local file is used for.
+/// The role of a local file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileRole {
     /// LOCAL_FILE.
