@@ -35,8 +35,8 @@ impl Blocks {
         }
     }
 
-    /// Whole blocks only, so that the server's file may go on behind the last; `None` where there is room for one at the
-    /// most.
+    /// Blocks that are whole only, so that the server's file may go on behind the last; `None`
+    /// where there is room for one at the most.
     pub fn whole(start: u64, end: u64) -> Option<Blocks> {
         let left = end - start;
         let len = smallest(left, HEAL_BLOCK_LEN);

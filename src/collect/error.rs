@@ -18,7 +18,7 @@ pub enum ProtocolError {
     Offset,
     /// A generation that is said to be complete at another size than it was sent with.
     Size,
-    /// One empty generation after the other.
+    /// A storm of generations, one after the other.
     Storm,
     /// An answer that promises what was not asked for.
     Terms,
@@ -69,7 +69,7 @@ pub enum SourceError {
     ConnectTimeout,
     /// The request could not be sent in time.
     SendTimeout,
-    /// There was no answer line in time.
+    /// No answer line came in time.
     AnswerTimeout,
     /// What came is no answer line, or too long for one, or came before the question.
     NotALogServer,

@@ -92,18 +92,18 @@ pub enum Problem {
     BadProto,
     /// `history=` and something that it cannot be.
     BadHistory,
-    /// The same file is fetched on the other line already.
+    /// The source is fetched on the other line already.
     SameSource {
         /// The line that stands.
         other_line: u32,
     },
-    /// One file would be used in two ways.
+    /// The file would be used in two ways.
     SameFile {
-        /// What it would be here.
+        /// Its role here.
         role: FileRole,
-        /// What it is there.
+        /// Its role there.
         other_role: FileRole,
-        /// Where; `None` is this very line.
+        /// The other line; `None` is this very one.
         other_line: Option<u32>,
     },
 }
@@ -113,13 +113,13 @@ pub enum Problem {
 pub enum Field {
     /// The server.
     Address,
-    /// Its port.
+    /// The server's port.
     Port,
-    /// The file there.
+    /// The file on the server.
     Remote,
-    /// The copy here.
+    /// The local copy.
     Local,
-    /// The pointer file here.
+    /// The pointer file.
     Pointer,
 }
 

@@ -186,8 +186,8 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     Ok(Address::Name(text.to_ascii_lowercase().into()))
 }
 
-/// Only characters that host names in the field have, no empty part but behind the last dot, and nothing that
-/// starts like a command line option.
+/// Whether a text can be a host name: only characters that host names in the field have, no empty
+/// part but behind the last dot, and nothing that starts like a command line option.
 fn is_host_name(text: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let mut parts = text.strip_suffix('.').unwrap_or(text).split('.');
@@ -241,7 +241,7 @@ fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Config
     }
 }
 
-/// What stands behind the five fields; `None` if anything is wrong with it.
+/// The options behind the five fields; `None` if anything is wrong with them.
 fn options(words: Words<'_>, errors: &mut Vec<ConfigError>) -> Option<(Proto, History)> {
     let mut proto = None;
     let mut history = None;
@@ -296,8 +296,8 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// How many characters a reader sees, so that columns are those of an editor: in UTF-8 only the first byte of a
-/// character counts.
+/// The number of characters that a reader sees, so that columns are those of an editor: in UTF-8
+/// only the first byte of a character counts.
 fn characters(bytes: &[u8]) -> u32 {
     let starts = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     starts.try_into().unwrap_or(u32::MAX)

@@ -30,7 +30,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
 }
 
-/// One log to fetch. Two are equal if they ask for the same, on whichever line they stand.
+/// A source: one log to fetch. Two are equal if they ask for the same, on whichever line they
+/// stand.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
     /// The server's address.

@@ -33,9 +33,9 @@ pub enum Syncs {
 /// The progress of a change after a step.
 #[derive(Debug)]
 pub enum Progress {
-    /// There is another step, after a barrier.
+    /// More is to be done: there is another step, after a barrier.
     More,
-    /// It is made.
+    /// The change is made.
     Made(Changed),
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Change {
     finished: Option<Finished>,
     /// Whether something behind the last generation's copy is lost, and not told yet.
     is_lossy: bool,
-    /// How many names somebody else took meanwhile.
+    /// The number of names that somebody else took meanwhile.
     taken: u16,
 }
 

@@ -13,7 +13,7 @@ use super::pointer::PointerError;
 pub enum Found {
     /// A local copy without a pointer was renamed to this name; the source starts as if new.
     SetAside(PathBuf),
-    /// There is a pointer but no local copy: it is fetched again from the start.
+    /// The local copy is missing, but there is a pointer: it is fetched again from the start.
     CopyMissing,
     /// The last run stopped in the middle of a rotation, which is now finished; the older copy has this name.
     RotationFinished(PathBuf),
@@ -30,15 +30,15 @@ pub enum Found {
 pub enum FileError {
     /// A system call failed.
     System {
-        /// What was tried, as in "cannot ...".
+        /// The operation, as in "cannot ...".
         operation: &'static str,
-        /// On what.
+        /// The file or directory it was tried on.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// What was written to this file may never reach the disk. To try once more would prove nothing: the system has
-    /// told it, and takes it for settled.
+    /// Bytes that were written to this file may never reach the disk. To try once more would prove
+    /// nothing: the system has told it, and takes it for settled.
     NotDurable(PathBuf, io::Error),
     /// The pointer file cannot be trusted.
     Pointer(PathBuf, PointerError),

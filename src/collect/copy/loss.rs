@@ -7,13 +7,13 @@ use crate::ids::Inode;
 /// A loss: what will never be here. On record it has the same words as in the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Loss {
-    /// The last generation before it that we hold.
+    /// The inode of the last generation before the loss that we hold.
     pub inode: Inode,
-    /// What we hold of that.
+    /// The number of bytes that we hold of that generation.
     pub offset: u64,
-    /// How many bytes are missing at the least, where the server told.
+    /// The number of bytes that are missing at the least, where the server told.
     pub at_least: Option<u64>,
-    /// How it came.
+    /// The cause of the loss.
     pub cause: Cause,
 }
 
@@ -24,7 +24,7 @@ pub enum Cause {
     Gone,
     /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
     Changed,
-    /// What came after the generation went while the server was sending it.
+    /// The file that came after the generation went while the server was sending it.
     Overtaken,
     /// A power cut or a failed write here left zeros in its place, and the server does not have the generation any more.
     Zeros,

@@ -54,7 +54,7 @@ struct Live<F> {
 /// A generation as its server names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Generation {
-    /// Its inode there.
+    /// The inode on the box.
     pub inode: Inode,
     /// The boot and the time of last writes, which only version 2 tells.
     pub origin: Option<Origin>,

@@ -96,8 +96,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Where a write failed, what the server had nothing to compare with is written again, too: it is to be on the disk as
-    /// it reads.
+    /// Writes again, where a write failed, what the server had nothing to compare with, too: it is
+    /// to be on the disk as it reads.
     pub(super) fn write_again<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,

@@ -206,7 +206,7 @@ fn md5_of(hex: &str) -> Option<[u8; 16]> {
 /// Longest line: two numbers, a digest, blanks and the `x`.
 const LINE_MAX_LEN: usize = RotatedSuffix::MAX_LEN + 20 + 20 + 32 + 6;
 
-/// What is read of a list: each copy may have been announced twice.
+/// The most that is read of a list: each copy may have been announced twice.
 const LIST_MAX_LEN: usize = 2 * CHECKS_WAITING_MAX * LINE_MAX_LEN;
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ struct Check<F> {
 pub enum Comparison {
     /// The copy has the digest.
     Same {
-        /// Its name.
+        /// The name of the copy.
         path: PathBuf,
         /// The digest.
         md5: [u8; 16],

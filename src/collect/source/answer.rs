@@ -359,7 +359,7 @@ impl<F> Source<F> {
         })
     }
 
-    /// How many zeros at the end of the copy may stand where a power cut took something.
+    /// The number of zeros at the end of the copy that may stand where a power cut took something.
     fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,

@@ -22,7 +22,7 @@ use crate::wire::frame::Reason;
 pub(super) struct Afterwards {
     /// The generation that was left.
     pub held: Inode,
-    /// How many bytes were held of it.
+    /// The number of bytes that were held of it.
     pub size: u64,
     /// The generation that begins.
     pub next: Inode,

@@ -42,7 +42,7 @@ enum Step {
     },
     /// The server's checksums have come and are compared with the copy.
     Compare(Comparison),
-    /// Nothing: it is known.
+    /// The finding is known, and nothing is to be done.
     Known(Finding),
 }
 
@@ -279,7 +279,8 @@ impl EndCheck {
     }
 }
 
-/// What a small frame says: a keep-alive nothing, an error that there is nothing to compare with.
+/// The meaning of a small frame: a keep-alive says nothing, an error that there is nothing to
+/// compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
         Frame::Alive { .. } => Ok(None),
@@ -292,7 +293,8 @@ fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     }
 }
 
-/// How many bytes at the front of `theirs` stand in the copy from `at` on; as classic would send both, if `mapped`.
+/// The number of bytes at the front of `theirs` that stand in the copy from `at` on; as classic
+/// would send both, if `mapped`.
 pub fn equal_bytes<F, S: WriteStore<File = F>>(
     theirs: &[u8],
     at: u64,

@@ -54,7 +54,7 @@ pub(super) enum Phase {
     Inquiring {
         purpose: Purpose,
         heard_at: Mono,
-        /// When something came last that was more than a keep-alive.
+        /// The moment when something came last that was more than a keep-alive.
         moved_at: Mono,
         receiver: Box<Receiver>,
     },
@@ -137,7 +137,7 @@ impl Link {
         matches!(self.phase, Phase::Working)
     }
 
-    /// When the phase is over, whatever happens; `None` while only work can end it.
+    /// The moment when the phase is over, whatever happens; `None` while only work can end it.
     pub(super) fn deadline(&self, periods: &Periods) -> Option<Mono> {
         Some(match &self.phase {
             Phase::Working => return None,

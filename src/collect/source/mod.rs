@@ -54,11 +54,11 @@ pub struct Source<F> {
 pub enum Closed {
     /// The server closed it in good order.
     ByServer,
-    /// There is no address to connect to.
+    /// The server has no address to connect to.
     NoAddress,
-    /// It could not be made.
+    /// The connection could not be made.
     NotMade(std::io::Error),
-    /// It broke.
+    /// The connection broke.
     Broken(std::io::Error),
 }
 
@@ -87,11 +87,11 @@ pub struct Context<'a, S> {
     pub periods: &'a Periods,
     /// For the jitter.
     pub random: &'a mut Random,
-    /// Where events go.
+    /// The sink of events.
     pub events: &'a mut dyn FnMut(&SourceConfig, Event<'_>),
 }
 
-/// Where events of a source go.
+/// The sink of the events of a source.
 type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
 
 impl<S> Context<'_, S> {
@@ -409,7 +409,8 @@ impl<F> Source<F> {
         Ok(copy)
     }
 
-    /// What holds whenever the caller has its turn. Costs nothing in a release build.
+    /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
+    /// build.
     fn check_invariants(&self) {
         self.health.check_invariants();
         self.disk.check_invariants();
@@ -485,7 +486,8 @@ impl<F> Source<F> {
         error.is_ordinary() && (brought_something || lasted)
     }
 
-    /// Something is wrong with the local files: what they hold now is found out anew.
+    /// Gives up the local files, with which something is wrong: what they hold now is found out
+    /// anew.
     fn give_up_files<S: WriteStore<File = F>>(
         &mut self,
         error: &FileError,

@@ -19,7 +19,7 @@ use crate::wire::receiver::{Piece, Receiver};
 /// The receiving end of one connection.
 pub struct Frames {
     receiver: Receiver,
-    /// Where the open DATA frame began.
+    /// The place where the open DATA frame began.
     open_at: Option<u64>,
     /// Whether what came of the frame is not what was sent.
     damaged: bool,
@@ -46,15 +46,15 @@ pub enum Received {
     Grew,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
-        /// What there is to say of it, but for that name.
+        /// The generation that is complete, but for the name of its copy.
         finished: Finished,
-        /// What ended it.
+        /// The reason for its end.
         reason: Reason,
-        /// Where the server's copy of it ends, if ours goes on behind that.
+        /// The size of the server's copy of it, if ours goes on behind that.
         theirs: Option<u64>,
         /// The next one.
         next: Generation,
-        /// What came right after it went before the server could send it.
+        /// Whether what came right after it went before the server could send it.
         before_gap: bool,
     },
     /// The digest of a generation that was finished without one.
@@ -92,7 +92,7 @@ impl Frames {
         self.remote_size.saturating_sub(held)
     }
 
-    /// What the server told last of the size of its file, if it served one.
+    /// The size of the server's file as it was told last, if the server serves one.
     pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
     }

@@ -141,8 +141,8 @@ impl Servers {
         (!was_failing).then_some(Report::Failing)
     }
 
-    /// When to call [`Servers::poll`] again: the clock's start if it has something now, `None` if there are no
-    /// servers.
+    /// The moment at which to call [`Servers::poll`] again: the clock's start if it has something
+    /// now, `None` if there are no servers.
     pub fn poll_timeout(&self) -> Option<Mono> {
         if self.servers.is_empty() {
             return None;
@@ -250,7 +250,7 @@ impl Server {
         }
     }
 
-    /// What the file should say, unless it does.
+    /// The text that the file should have, unless it has it.
     fn to_write(&self) -> Option<&'static str> {
         let text = if self.in_error == 0 { "OK\n" } else { "ERR\n" };
         (self.written != Some(text)).then_some(text)

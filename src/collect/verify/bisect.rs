@@ -34,7 +34,7 @@ enum Step {
 pub enum Difference {
     /// The first byte that differs.
     Difference { at: u64, ours: u8, theirs: u8 },
-    /// There is none any more.
+    /// No byte differs any more.
     Nothing,
 }
 

@@ -23,7 +23,7 @@ use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 pub struct Copy {
     /// Which of its source's copies it is.
     pub which: Which,
-    /// Where it stands.
+    /// The path of the copy.
     pub path: PathBuf,
 }
 
@@ -61,7 +61,7 @@ pub fn copies_of<S: ReadStore>(
     (live, rotated)
 }
 
-/// What is on record as lost, one loss a line; nothing if there is no such record.
+/// The record of losses, one loss a line; empty if there is no such record.
 pub fn gaps_of<S: ReadStore>(store: &S, config: &SourceConfig) -> Result<Vec<u8>, Verdict> {
     let path = Paths::of(config).gaps();
     let mut text = vec![0; GAPS_MAX_LEN];
@@ -114,7 +114,7 @@ pub(super) fn is_kept<S: ReadStore>(
 /// An open copy as it was at one moment.
 pub(super) struct Held<F> {
     pub file: F,
-    /// What is compared: it may grow meanwhile.
+    /// The number of bytes that are compared: the copy may grow meanwhile.
     pub size: u64,
     /// The server's inode of the generation; [`Inode::NONE`] where that is not known any more.
     pub inode: Inode,
@@ -126,11 +126,11 @@ pub(super) struct Held<F> {
     identity: Identity,
 }
 
-/// What changes when a running collector rotates or replaces a copy.
+/// The identity of a copy: what changes when a running collector rotates or replaces it.
 #[derive(PartialEq, Eq)]
 struct Identity {
     id: Option<FileId>,
-    /// What the pointer file holds; only of a live copy.
+    /// The content of the pointer file; only of a live copy.
     pointer: Option<Record>,
 }
 
@@ -206,7 +206,7 @@ pub(super) fn may_appear<S: ReadStore>(store: &S, config: &SourceConfig, copy: &
     matches!(read_pointer(store, config, copy), Ok(Some(record)) if !record.is_empty())
 }
 
-/// What is remembered of the generation that a copy is of.
+/// The generation that a copy is of, as far as that is remembered.
 struct Generation {
     inode: Inode,
     /// Whether classic had a part in it; `None` where that is not known.
@@ -219,8 +219,8 @@ impl Generation {
         mapped: None,
     };
 
-    /// What a pointer says of the live copy that `stat` is of. In the middle of a rotation that may be the old one
-    /// or the next. `None` for an empty record, which says nothing.
+    /// Reads what a pointer says of the live copy that `stat` is of. In the middle of a rotation
+    /// that may be the old one or the next. `None` for an empty record, which says nothing.
     fn read(record: &[u8], stat: &Stat) -> Result<Option<Generation>, PointerError> {
         let pointer = match Pointer::parse(record) {
             Ok(pointer) => pointer,
@@ -297,7 +297,7 @@ fn last_rotated<S: ReadStore>(
     }))
 }
 
-/// What makes the name of a copy that of a rotated one.
+/// The ending by which a name is that of a rotated copy.
 struct Suffix(RotatedSuffix);
 
 impl Suffix {

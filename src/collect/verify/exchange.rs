@@ -106,7 +106,7 @@ impl Exchange {
         }
     }
 
-    /// What is still to be sent.
+    /// The part of the question that is still to be sent.
     pub fn output(&self) -> &[u8] {
         match &self.state {
             State::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),

@@ -18,11 +18,12 @@ pub enum Verdict {
         /// The number of their bytes.
         size: u64,
     },
-    /// What both have is the same, and one has more.
+    /// The copy and the file are the same as far as both go, and one has more.
     Prefix(More),
-    /// What both have is the same, and we hold so much more, of which the collector knew.
+    /// The copy and the file are the same as far as both go, and we hold so much more, of which the
+    /// collector knew.
     Kept(u64),
-    /// They differ.
+    /// The copy and the file differ.
     Diverged {
         /// The first byte that does.
         at: u64,
@@ -38,7 +39,7 @@ pub enum Verdict {
         /// The place of the byte.
         at: u64,
     },
-    /// They differ, and then they do not: somebody writes where nobody should.
+    /// The copy and the file differ, and then they do not: somebody writes where nobody should.
     Unsteady,
     /// The server could not be asked.
     Unreachable(SourceError),
@@ -72,7 +73,6 @@ impl Verdict {
     pub fn is_good(&self, which: Which) -> bool {
         match self {
             Verdict::Identical { .. } | Verdict::Kept(_) => true,
-            // The box may have lost its end in a power cut, and goes on from there.
             Verdict::Prefix(_) => which == Which::Live,
             Verdict::Gone => which == Which::Rotated,
             _ => false,

@@ -53,7 +53,7 @@ pub struct Pointer {
 /// An end of the local copy that is not the server's, and moves to a file of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rescue {
-    /// Where it begins.
+    /// The place where it begins.
     pub from: u64,
     /// The end of that file's name.
     pub suffix: RotatedSuffix,
@@ -64,7 +64,7 @@ pub struct Rescue {
 pub struct Pending {
     /// The local copy that is to get the rotated name.
     pub local: FileId,
-    /// Its size: the whole generation.
+    /// The size of the copy: the whole generation.
     pub size: u64,
     /// The remote inode of the generation that follows.
     pub next: Inode,
@@ -149,8 +149,9 @@ impl Pointer {
         })
     }
 
-    /// Where [`DOUBT`] has to be written over a record so that it says that no boot vouches for the copy. `None` where
-    /// that has been done, or these bytes are no record that could say so.
+    /// The place at which [`DOUBT`] has to be written over a record so that it says that no boot
+    /// vouches for the copy. `None` where that has been done, or these bytes are no record that
+    /// could say so.
     pub fn place_of_doubt(bytes: &[u8]) -> Option<u64> {
         let place = bytes.len().checked_sub(DOUBT_FROM_END)?;
         let is_trusted = bytes.get(place) == Some(&b'c') && Pointer::parse(bytes).is_ok();
@@ -305,8 +306,8 @@ impl fmt::Display for Token {
     }
 }
 
-/// What a rotated copy has behind the local file's name and a dot: `STAMP`, and `STAMP.1`, `STAMP.2` ... where that
-/// is taken. Nothing else can be in it, so it is safe as a part of a path.
+/// The ending of a rotated copy's name behind the local file's and a dot: `STAMP`, and `STAMP.1`,
+/// `STAMP.2` ... where that is taken. Nothing else can be in it, so it is safe as a part of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RotatedSuffix(heapless::String<{ RotatedSuffix::MAX_LEN }>);
 
@@ -351,7 +352,8 @@ impl fmt::Display for RotatedSuffix {
     }
 }
 
-/// What of a record the checksum covers, once it is found right, and whether the record is doubted.
+/// The part of a record that the checksum covers, once that is found right, and whether the record
+/// is doubted.
 fn checked(text: &str) -> Result<(&str, bool), PointerError> {
     let line = text.strip_suffix('\n').ok_or(PointerError::Malformed)?;
     // From the end: a value may come to hold the same letters. The checksum itself holds no blank.
@@ -506,7 +508,7 @@ const PLAIN_MAX_LEN: usize = NUMBER_LEN
     + NUMBER_LEN
     + " x=1 c=01234567\n".len();
 
-/// What a pending rotation adds at most.
+/// The most that a pending rotation adds.
 const PENDING_MAX_LEN: usize = " li=:".len()
     + 2 * NUMBER_LEN
     + " n=".len()
@@ -517,10 +519,10 @@ const PENDING_MAX_LEN: usize = " li=:".len()
     + RotatedSuffix::MAX_LEN
     + " lo=1".len();
 
-/// What a token adds at most.
+/// The most that a token adds.
 const TOKEN_MAX_LEN: usize = " g=".len() + 2 * Token::MAX_LEN;
 
-/// What an end that is being set aside adds at most.
+/// The most that an end that is being set aside adds.
 const RESCUE_MAX_LEN: usize = " rs=:".len() + NUMBER_LEN + RotatedSuffix::MAX_LEN;
 
 // This is why `write` cannot fail, and why a plain record never loses its token.

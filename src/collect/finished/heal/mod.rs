@@ -85,11 +85,11 @@ pub enum Outcome {
         /// The digest it has now, which is the server's.
         md5: [u8; 16],
     },
-    /// It cannot be made right.
+    /// The copy cannot be made right.
     Hopeless {
         /// The copy.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
     /// The file that the server found by the copy's content is another one.

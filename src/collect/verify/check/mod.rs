@@ -319,7 +319,7 @@ impl<F> Check<F> {
         };
     }
 
-    /// What the collector has on record need not worry anybody.
+    /// Explains a verdict by what the collector has on record, which need not worry anybody.
     fn explained<S: ReadStore<File = F>>(&self, verdict: Verdict, store: &S) -> Verdict {
         match (&verdict, &self.step) {
             (Verdict::Prefix(More::Ours(by)), Step::Running(running))
@@ -331,7 +331,7 @@ impl<F> Check<F> {
         }
     }
 
-    /// Where the two differ at the earliest, once it is known that they do.
+    /// The first place at which the two may differ, once it is known that they do.
     fn differs_from(&self) -> Option<u64> {
         match &self.step {
             Step::Running(running) => match &running.task {
@@ -358,7 +358,7 @@ impl<F> Check<F> {
 }
 
 impl<F> Running<F> {
-    /// What to ask next; `None` while there is nothing to ask.
+    /// The next question; `None` while there is nothing to ask.
     fn question(&self) -> Option<Op> {
         match &self.task {
             Task::Ask => Some(Op::Digest),
@@ -427,7 +427,7 @@ impl<F> Running<F> {
         }
     }
 
-    /// One slice of the task: how many bytes it took, and where it leads.
+    /// Does one slice of the task. Tells how many bytes it took, and where it leads.
     fn slice<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],
