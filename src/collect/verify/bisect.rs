@@ -33,7 +33,7 @@ enum Step {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Difference {
     /// The first byte that differs.
-    Difference { at: u64, ours: u8, theirs: u8 },
+    At { at: u64, ours: u8, theirs: u8 },
     /// No byte differs any more.
     Nothing,
 }
@@ -132,9 +132,7 @@ impl Search {
                 let pairs = (*start..).zip(buf[..read].iter().zip(&*theirs));
                 let mut differing = pairs.filter(|(_, (ours, theirs))| ours != theirs);
                 let found = match differing.next() {
-                    Some((at, (&ours, &theirs))) => {
-                        Some(Difference::Difference { at, ours, theirs })
-                    }
+                    Some((at, (&ours, &theirs))) => Some(Difference::At { at, ours, theirs }),
                     // The blocks differed and their bytes do not.
                     None if read == 0 || read == theirs.len() => Some(Difference::Nothing),
                     None => {

@@ -476,12 +476,12 @@ impl<F> Running<F> {
         match found {
             // A classic part of the copy has 0xff for every 0x07, so this proves nothing about the
             // bytes behind.
-            Difference::Difference { at, ours, theirs }
+            Difference::At { at, ours, theirs }
                 if self.held.may_be_mapped && (ours, theirs) == (MASKED, KEEP_ALIVE) =>
             {
                 Verdict::ClassicByte { at }
             }
-            Difference::Difference { at, .. } => Verdict::Diverged { at, exact: true },
+            Difference::At { at, .. } => Verdict::Diverged { at, exact: true },
             Difference::Nothing => Verdict::Unsteady,
         }
     }
