@@ -170,8 +170,8 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
         // The same server as its IPv4 address: one status file and one group of sources.
         return Ok(Address::Ip(ip.to_canonical()));
     }
-    // getaddrinfo(3) would take more, in older spellings: `10.1` for 10.0.0.1, and 8 for `010`. That
-    // is hardly ever what is meant.
+    // getaddrinfo(3) would take more, in older spellings: `10.1` for 10.0.0.1, and 8 for `010`.
+    // That is hardly ever what is meant.
     if text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')

@@ -183,8 +183,8 @@ impl<F> LocalCopy<F> {
             finished.path.clone_from(&kept);
             files.put_on_list(finished, syncs)?;
         }
-        // README, "Pointer file": beside a pending rotation the inode and `ck` are those of the copy
-        // that ends, but `g`, `m` and `x` those of the generation that begins.
+        // README, "Pointer file": beside a pending rotation the inode and `ck` are those of the
+        // copy that ends, but `g`, `m` and `x` those of the generation that begins.
         let intention = Pointer {
             inode: pointer.inode,
             checkpoint: live.size,

@@ -210,8 +210,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 };
                 found(Found::RotationFinished(rotated));
             }
-            // Cut off before the last pointer, or a power cut took that: the next copy is there, and
-            // may have grown.
+            // Cut off before the last pointer, or a power cut took that: the next copy is there,
+            // and may have grown.
             Some(_) => {
                 // What came after the rotation is as old as the rotation, and so is the boot that
                 // is known of it.

@@ -88,8 +88,8 @@ impl<F> Source<F> {
         self.end.check.get_or_insert_with(new);
         Some(Asked {
             inode,
-            // The server finds the file by most of the blocks of the proof (README, "Questions"), so
-            // those of a spoiled end do no harm.
+            // The server finds the file by most of the blocks of the proof (README, "Questions"),
+            // so those of a spoiled end do no harm.
             offset: size,
             purpose: Purpose::Check,
         })

@@ -407,7 +407,8 @@ impl<F> Running<F> {
             }
             // Another file has the inode, or the file the name, since the digests were compared.
             (Heard::Reply { .. }, Task::Search { .. }) => Err(Verdict::Unsteady),
-            // The server's file may have grown since its answer line; the digest is of what was asked.
+            // The server's file may have grown since its answer line; the digest is of what was
+            // asked.
             (Heard::Digest { inode, size, md5 }, Task::Digests(digests))
                 if inode == digests.inode && size == digests.len =>
             {
