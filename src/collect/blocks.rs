@@ -1,5 +1,5 @@
-//! The comparison of a file here with the server's by checksums of blocks: which blocks to ask for, and what our bytes
-//! say to the answer. Pure.
+//! The comparison of a file here with the server's by checksums of blocks: which blocks to ask for,
+//! and what our bytes say to the answer. Pure.
 //!
 //! Whoever compares reads the file in its own way, and decides what a block that differs means: [`source`](super::source)
 //! for the end of a copy, [`finished`](super::finished) for a copy to be healed, [`verify`](super::verify) for an operator.
@@ -35,8 +35,8 @@ impl Blocks {
         }
     }
 
-    /// Whole blocks only, so that the server's file may go on behind the last; `None` where there is room for one at the
-    /// most.
+    /// Blocks that are whole only, so that the server's file may go on behind the last; `None`
+    /// where there is room for one at the most.
     pub fn whole(start: u64, end: u64) -> Option<Blocks> {
         let left = end - start;
         let len = smallest(left, HEAL_BLOCK_LEN);
@@ -47,22 +47,22 @@ impl Blocks {
         })
     }
 
-    /// Where the first begins.
+    /// The start of the first block.
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// How long each is, but perhaps the last.
+    /// The length of each block, but perhaps the last.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Where the last ends.
+    /// The end of the last block.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// What to ask the server.
+    /// The question for the server.
     pub fn question(&self) -> Op {
         Op::Sums {
             start: self.start,
@@ -73,23 +73,24 @@ impl Blocks {
 
     fn count(&self) -> u16 {
         let count = (self.end - self.start).div_ceil(self.len);
+        // Of an empty part one block is asked for: a question for none would be a bad request.
         count.clamp(1, SUMS_MAX as u64) as u16
     }
 }
 
-/// A shorter block may be the same in any two logs.
+/// The smallest length of a fine block: a shorter one may be the same in any two logs.
 const FINE_BLOCK_LEN: u64 = 32;
 
-/// The smallest length, but `least`, of which one answer has room for enough blocks.
+/// The smallest length, but no less than `least`, of which one answer has room for enough blocks.
 fn smallest(len: u64, least: u64) -> u64 {
     len.div_ceil(SUMS_MAX as u64).max(least)
 }
 
-/// Our bytes on their way past the server's checksums.
+/// The comparison of our bytes with the server's checksums, while they pass.
 pub struct Comparison {
     blocks: Blocks,
     sums: Sums,
-    /// Only what stands before this is compared.
+    /// The place before which everything stands that is compared.
     end: u64,
     at: u64,
     crc: Crc32,
@@ -98,9 +99,9 @@ pub struct Comparison {
 /// A block that our bytes have passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Compared {
-    /// Where it begins.
+    /// The start of the block.
     pub start: u64,
-    /// Where it ends, or our bytes do.
+    /// The end of the block, or of our bytes.
     pub end: u64,
     /// Whether the server's has the same checksum.
     pub is_same: bool,
@@ -111,6 +112,8 @@ impl Comparison {
     /// is an error: the connection is not to be believed.
     pub fn new(blocks: Blocks, payload: Vec<u8>) -> Result<Comparison, BadSums> {
         let sums = Sums::parse(payload, blocks.start, blocks.len, blocks.count())?;
+        // The last block is taken for a whole one: the server's checksum of it may be of bytes that
+        // ours should have.
         let all = blocks.len.saturating_mul(u64::from(blocks.count()));
         Ok(Comparison {
             end: blocks.start.saturating_add(all),
@@ -135,32 +138,33 @@ impl Comparison {
         self.blocks
     }
 
-    /// Where the server's file ends, or the last block.
+    /// The end of the server's file, or of the last block.
     pub fn their_end(&self) -> u64 {
         self.sums.end()
     }
 
-    /// The next of our bytes to be passed.
+    /// The place of the next of our bytes to be passed.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// Where the block begins that this byte is in.
+    /// The start of the block that this byte is in.
     pub fn block_start(&self) -> u64 {
         self.at - (self.at - self.blocks.start) % self.blocks.len
     }
 
-    /// Where it ends, if it is as long as the others.
+    /// The end of that block, if it is as long as the others.
     pub fn block_end(&self) -> u64 {
         self.block_start().saturating_add(self.blocks.len)
     }
 
-    /// How many of our bytes it lacks; 0 once all are compared.
+    /// The number of our bytes that the block lacks; 0 once all are compared.
     pub fn wanted(&self) -> u64 {
         self.block_end().min(self.end) - self.at
     }
 
-    /// Our next bytes, at most as many as are [`wanted`](Self::wanted). Tells of the block that ends with them.
+    /// Passes our next bytes, at most as many as are [`wanted`](Self::wanted). Tells of the block
+    /// that ends with them.
     pub fn pass(&mut self, bytes: &[u8]) -> Option<Compared> {
         self.crc.update(bytes);
         let start = self.block_start();
@@ -169,7 +173,7 @@ impl Comparison {
         (is_end && !bytes.is_empty()).then(|| self.end_block(start))
     }
 
-    /// Our file ends here, in the middle of a block or where one would begin.
+    /// Ends the comparison where our file ends, in the middle of a block or where one would begin.
     pub fn end_early(&mut self) -> Compared {
         self.end_block(self.block_start())
     }
@@ -180,6 +184,8 @@ impl Comparison {
         Compared {
             start,
             end: self.at,
+            // Behind the end of the server's file there is no checksum, and so nothing that is the
+            // same.
             is_same: self.sums.get(number) == Some(ours),
         }
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a source.
+//! The errors of a source.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use super::copy::FileError;
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::BadFrame;
 
-/// What a server of version 2 does that no such server may do.
+/// The violation of a rule by a server of version 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProtocolError {
     /// A frame that cannot be understood.
@@ -18,7 +18,7 @@ pub enum ProtocolError {
     Offset,
     /// A generation that is said to be complete at another size than it was sent with.
     Size,
-    /// One empty generation after the other.
+    /// A storm of generations, one after the other.
     Storm,
     /// An answer that promises what was not asked for.
     Terms,
@@ -58,7 +58,7 @@ impl fmt::Display for ProtocolError {
     }
 }
 
-/// Why a source is in error, or why a connection ended.
+/// The error that a source is in, or the reason why a connection ended.
 #[derive(Debug)]
 pub enum SourceError {
     /// The configured name has no address.
@@ -69,7 +69,7 @@ pub enum SourceError {
     ConnectTimeout,
     /// The request could not be sent in time.
     SendTimeout,
-    /// There was no answer line in time.
+    /// No answer line came in time.
     AnswerTimeout,
     /// What came is no answer line, or too long for one, or came before the question.
     NotALogServer,
@@ -89,13 +89,15 @@ pub enum SourceError {
     AskAgain,
     /// Not even a keep-alive came for too long.
     Silence,
-    /// The local files.
+    /// The local files cannot be used.
     Files(FileError),
 }
 
 impl SourceError {
     /// Whether a connection that ends like this may have been a good one.
     pub fn is_ordinary(&self) -> bool {
+        // Classic servers close after each rotation, and links break: the next try tells whether it
+        // matters.
         matches!(
             self,
             SourceError::ClosedByServer | SourceError::ConnectionLost(_)
@@ -121,6 +123,7 @@ impl SourceError {
             SourceError::ClosedByServer => (7, 0),
             SourceError::ConnectionLost(error) => (8, number(error)),
             SourceError::Silence => (9, 0),
+            // Two refusals are alike if their reasons are.
             SourceError::Refused(text) => {
                 (14, Crc32::new().update(text.as_bytes()).finish() as i32)
             }

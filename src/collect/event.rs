@@ -1,4 +1,4 @@
-//! What happens to a source, in the words of the event lines.
+//! The events of a source, in the words of the event lines.
 
 use std::fmt;
 use std::path::Path;
@@ -17,20 +17,20 @@ pub enum Event<'a> {
     Rotated {
         /// The next generation.
         next: Inode,
-        /// What became of the file on the server.
+        /// The reason for the end of the generation.
         reason: Reason,
         /// The size of the complete copy.
         size: u64,
-        /// Its name.
+        /// The name of the complete copy.
         kept: &'a Path,
     },
     /// The file with the same inode is another generation now: what was held is kept under a name of its own.
     Truncated {
-        /// What became of the file on the server.
+        /// The reason for the end of the generation.
         reason: Reason,
         /// The size of what was held.
         size: u64,
-        /// Its name.
+        /// The name of what was held.
         kept: &'a Path,
     },
     /// Something that the server had will never be here.
@@ -46,7 +46,7 @@ pub enum Event<'a> {
     },
     /// The server has forgotten the end of what we hold; our bytes from there on are in this file.
     Rescued {
-        /// Where the server's file ended.
+        /// The size of the server's file.
         size: u64,
         /// The file.
         kept: &'a Path,
@@ -54,16 +54,16 @@ pub enum Event<'a> {
     /// After a restart of this machine, or after a write failed, the end of the copy was not what the server has: it was
     /// cut off.
     Cut {
-        /// Where it began to differ.
+        /// The place from which on it differed.
         from: u64,
-        /// How many bytes that were.
+        /// The number of bytes that were cut off.
         len: u64,
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
     /// After a restart of this machine, or after a write failed, a copy was finished whose end could not be compared.
     Unchecked {
-        /// Its name.
+        /// The name of the copy.
         kept: &'a Path,
     },
     /// A complete copy has the server's digest.
@@ -72,21 +72,22 @@ pub enum Event<'a> {
         path: &'a Path,
         /// The digest.
         md5: [u8; 16],
-        /// Where the digest is not of the whole copy: of how many bytes, of how many.
+        /// The part of the copy that the digest is of, where that is not all: of how many bytes, of
+        /// how many.
         part: Option<(u64, u64)>,
     },
     /// A complete copy is not compared with the server's file, and will not be.
     Unverified {
         /// The copy's name.
         path: &'a Path,
-        /// Why not.
+        /// The reason.
         why: &'a str,
     },
     /// A complete copy was not the same as the server's file and is now; the other bytes are kept beside it.
     Healed {
         /// The copy's name.
         path: &'a Path,
-        /// Where they began to differ.
+        /// The place from which on they differed.
         from: u64,
         /// The name of what it was before.
         kept: &'a Path,
@@ -95,20 +96,20 @@ pub enum Event<'a> {
     Differs {
         /// The copy's name.
         path: &'a Path,
-        /// Why not.
+        /// The reason.
         why: &'a str,
     },
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
     Found(&'a Found),
-    /// Something is wrong.
+    /// An error of the source.
     Error(&'a SourceError),
-    /// What the source is doing, because that changed for the better or somebody asked.
+    /// The state of the source, because that changed for the better or somebody asked.
     State(State<'a>),
 }
 
-/// What a source is doing.
+/// The state of a source: what it is doing.
 #[derive(Debug)]
 pub enum State<'a> {
     /// It is about to connect or to be answered.
@@ -119,12 +120,12 @@ pub enum State<'a> {
         inode: Option<Inode>,
         /// The size of the local copy.
         size: u64,
-        /// How many bytes it is behind the server, as far as the server tells.
+        /// The number of bytes that it is behind the server, as far as the server tells.
         behind: Option<u64>,
-        /// Losses or differences are on record.
+        /// Whether losses or differences are on record.
         flawed: bool,
     },
-    /// Something is wrong.
+    /// An error of the source.
     Error(&'a SourceError),
 }
 
@@ -154,6 +155,8 @@ impl fmt::Display for Event<'_> {
                 write!(f, "; {size} bytes kept as {}", kept.display())
             }
             Event::Truncated { reason, size, kept } => {
+                // The box may call it rotated, but the same inode comes next: for a person the file
+                // was cut.
                 let what = match reason {
                     Reason::Rotated => Reason::Truncated,
                     other => *other,

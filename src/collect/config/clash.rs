@@ -1,4 +1,5 @@
-//! What lines may not have in common: a source, and the files that one source alone may write.
+//! The clashes of lines, which may not have a source in common, nor files that one source alone may
+//! write.
 //!
 //! Names are compared as they are spelled but for doubled slashes and `.` parts. Links and `..` are not followed,
 //! nobody looks at the disk here; the lock that each local copy gets at start finds what this leaves.
@@ -49,7 +50,7 @@ fn same_files(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     }
 }
 
-/// What one line wants to use a file for.
+/// A claim: what one line wants to use a file for.
 struct Claim {
     name: OsString,
     role: FileRole,

@@ -1,20 +1,21 @@
-//! What can be wrong with a configuration, in words.
+//! The errors of a configuration, in words.
 
 use std::fmt;
 
 use crate::limits;
 
-/// All that is wrong with a configuration, in the order of lines and columns.
+/// All errors of a configuration, in the order of lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
     /// At least one and at most [`limits::CONFIG_FAULTS_MAX`].
     pub(super) first: Vec<ConfigError>,
-    /// How many more there are.
+    /// The number of errors beyond these.
     pub(super) omitted: usize,
 }
 
 impl ConfigErrors {
     pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
+        // Clashes are found behind all errors of single lines.
         found.sort_by_key(|error| (error.line, error.column));
         let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
         found.truncate(limits::CONFIG_FAULTS_MAX);
@@ -41,14 +42,14 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// One thing that is wrong, and where. Shown as `LINE:COLUMN: text`.
+/// An error and its place. Shown as `LINE:COLUMN: text`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// The line, from 1 on.
     pub line: u32,
     /// The character in the line, from 1 on.
     pub column: u32,
-    /// What is wrong there.
+    /// The problem there.
     pub problem: Problem,
 }
 
@@ -58,7 +59,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What can be wrong at one place.
+/// The problem at one place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// The line ends before this field.
@@ -91,18 +92,18 @@ pub enum Problem {
     BadProto,
     /// `history=` and something that it cannot be.
     BadHistory,
-    /// The same file is fetched on the other line already.
+    /// The source is fetched on the other line already.
     SameSource {
         /// The line that stands.
         other_line: u32,
     },
-    /// One file would be used in two ways.
+    /// The file would be used in two ways.
     SameFile {
-        /// What it would be here.
+        /// Its role here.
         role: FileRole,
-        /// What it is there.
+        /// Its role there.
         other_role: FileRole,
-        /// Where; `None` is this very line.
+        /// The other line; `None` is this very one.
         other_line: Option<u32>,
     },
 }
@@ -112,17 +113,17 @@ pub enum Problem {
 pub enum Field {
     /// The server.
     Address,
-    /// Its port.
+    /// The server's port.
     Port,
-    /// The file there.
+    /// The file on the server.
     Remote,
-    /// The copy here.
+    /// The local copy.
     Local,
-    /// The pointer file here.
+    /// The pointer file.
     Pointer,
 }
 
-/// What a local file is used for.
+/// The role of a local file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileRole {
     /// LOCAL_FILE.

@@ -1,4 +1,4 @@
-//! One line of the configuration, by itself.
+//! The reading of one line of the configuration, by itself.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,6 +22,7 @@ pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> O
         return None;
     }
 
+    // All fields are read before any is missed, so that one reading tells all errors of the line.
     let mut fields = Fields {
         words: &mut words,
         errors,
@@ -66,7 +67,7 @@ struct Word<'a> {
 }
 
 impl<'a> Word<'a> {
-    /// Both halves, cut so many bytes into the word; all and nothing if it is shorter.
+    /// The two halves of a word, cut so many bytes into it; all and nothing if it is shorter.
     fn split_at(&self, offset: usize) -> (Word<'a>, Word<'a>) {
         let (head, tail) = self
             .bytes
@@ -160,13 +161,17 @@ fn keep<T>(parsed: Result<T, ConfigError>, errors: &mut Vec<ConfigError>) -> Opt
 fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     let text = str::from_utf8(word.bytes).map_err(|_| word.error(Problem::BadName))?;
     if text.contains([':', '[']) {
+        // With a bracket before it there has to be one behind it.
         let bare = text
             .strip_prefix('[')
             .map_or(Some(text), |inner| inner.strip_suffix(']'));
         let ip = bare.and_then(|bare| bare.parse::<Ipv6Addr>().ok());
         let ip = ip.ok_or_else(|| word.error(Problem::BadIpv6))?;
+        // The same server as its IPv4 address: one status file and one group of sources.
         return Ok(Address::Ip(ip.to_canonical()));
     }
+    // getaddrinfo(3) would take more, in older spellings: `10.1` for 10.0.0.1, and 8 for `010`.
+    // That is hardly ever what is meant.
     if text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -181,8 +186,8 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     Ok(Address::Name(text.to_ascii_lowercase().into()))
 }
 
-/// Only characters that host names in the field have, no empty part but behind the last dot, and nothing that
-/// starts like a command line option.
+/// Whether a text can be a host name: only characters that host names in the field have, no empty
+/// part but behind the last dot, and nothing that starts like a command line option.
 fn is_host_name(text: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let mut parts = text.strip_suffix('.').unwrap_or(text).split('.');
@@ -193,6 +198,7 @@ fn is_host_name(text: &str) -> bool {
 }
 
 fn port(word: Word<'_>) -> Result<u16, ConfigError> {
+    // `parse` alone would take a `+` in front.
     let digits = word.bytes.iter().all(u8::is_ascii_digit);
     str::from_utf8(word.bytes)
         .ok()
@@ -226,6 +232,7 @@ fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Config
     if word.bytes.len() > max_len {
         return Err(word.error(Problem::TooLong(field, max_len)));
     }
+    // They would break the lines of events and records that name the file.
     let control = word.bytes.iter().position(u8::is_ascii_control);
     let (_, rest) = word.split_at(control.unwrap_or(word.bytes.len()));
     match rest.bytes {
@@ -234,7 +241,7 @@ fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Config
     }
 }
 
-/// What stands behind the five fields; `None` if anything is wrong with it.
+/// The options behind the five fields; `None` if anything is wrong with them.
 fn options(words: Words<'_>, errors: &mut Vec<ConfigError>) -> Option<(Proto, History)> {
     let mut proto = None;
     let mut history = None;
@@ -289,8 +296,8 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// How many characters a reader sees, so that columns are those of an editor: in UTF-8 only the first byte of a
-/// character counts.
+/// The number of characters that a reader sees, so that columns are those of an editor: in UTF-8
+/// only the first byte of a character counts.
 fn characters(bytes: &[u8]) -> u32 {
     let starts = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     starts.try_into().unwrap_or(u32::MAX)

@@ -23,19 +23,20 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
 
-/// A whole configuration in which nothing is wrong.
+/// A configuration in which nothing is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// The sources, in the order of their lines.
     pub sources: Vec<SourceConfig>,
 }
 
-/// One log to fetch. Two are equal if they ask for the same, on whichever line they stand.
+/// A source: one log to fetch. Two are equal if they ask for the same, on whichever line they
+/// stand.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
-    /// The server.
+    /// The server's address.
     pub address: Address,
-    /// Its port, never 0.
+    /// The server's port, never 0.
     pub port: u16,
     /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that nobody takes it
     /// for a path on this machine.
@@ -44,15 +45,15 @@ pub struct SourceConfig {
     pub local: PathBuf,
     /// The pointer file.
     pub pointer: PathBuf,
-    /// How to talk to the server.
+    /// The protocol to speak with the server.
     pub proto: Proto,
-    /// What to fetch at first contact.
+    /// The part of the log to fetch at first contact.
     pub history: History,
-    /// The line it stands on, from 1 on.
+    /// The line that the source stands on, from 1 on.
     pub line: u32,
 }
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Address {
     /// A number; never an IPv4 address in IPv6 clothes.
@@ -61,7 +62,7 @@ pub enum Address {
     Name(Box<str>),
 }
 
-/// How to talk to a server.
+/// The protocol to speak with a server.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Proto {
     /// Offer version 2 and take what the server understands.
@@ -73,7 +74,7 @@ pub enum Proto {
     V2,
 }
 
-/// What to fetch at first contact.
+/// The part of a log to fetch at first contact.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum History {
     /// The live file from its start.
@@ -100,6 +101,7 @@ impl Config {
             .filter_map(|(line, number)| line::read(line, number, &mut found))
             .map(|draft| draft.starting_from(dir))
             .collect();
+        // Even if some lines are bad: one reading tells all that is wrong.
         clash::find(&drafts, &mut found);
 
         if !found.is_empty() {
@@ -112,6 +114,8 @@ impl Config {
 
 impl PartialEq for SourceConfig {
     fn eq(&self, other: &SourceConfig) -> bool {
+        // Taken apart, so that no new field is forgotten. The line's number does not count: at HUP
+        // a source that merely moved in the file keeps its connection.
         let SourceConfig {
             address,
             port,
@@ -143,7 +147,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// What editors of other systems put at the start of a file.
+/// The mark that editors of other systems put at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A sound line whose names have not been compared with those of other lines, and the columns of three of them.

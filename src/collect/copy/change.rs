@@ -1,4 +1,5 @@
-//! A generation begins: the first, or the next one when the copy of the last gets a name of its own.
+//! The change of generations: the first begins, or the copy of the last gets a name of its own and
+//! the next begins.
 //!
 //! What has to be durable before the next step makes cuts the change into steps. One source alone syncs what each step
 //! wrote. Where many sources change together, each step is done for all of them and then one barrier, a sync of the
@@ -20,7 +21,7 @@ use super::{Finished, Generation, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::store::WriteStore;
 
-/// Who makes durable what a step wrote, before the next step.
+/// The side that makes durable what a step wrote, before the next step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Syncs {
     /// The step itself.
@@ -29,34 +30,34 @@ pub enum Syncs {
     Barrier,
 }
 
-/// How far a change is after a step.
+/// The progress of a change after a step.
 #[derive(Debug)]
 pub enum Progress {
-    /// There is another step, after a barrier.
+    /// More is to be done: there is another step, after a barrier.
     More,
-    /// It is made.
+    /// The change is made.
     Made(Changed),
 }
 
-/// What a change has come to.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Changed {
     /// The name of the last generation's copy; `None` where there was no last one.
     pub kept: Option<PathBuf>,
-    /// What was to be noted of it, under that name.
+    /// The last generation as the list of copies to be verified has it, under that name.
     pub finished: Option<Finished>,
 }
 
 /// A change under way.
 pub(super) struct Change {
     stage: Stage,
-    /// The pointer as it is to be in the end.
+    /// The plain pointer of the generation that begins, with which the change ends.
     next: Pointer,
     kept: Option<PathBuf>,
     finished: Option<Finished>,
-    /// Something behind the last generation's copy is lost, and not told yet.
+    /// Whether something behind the last generation's copy is lost, and not told yet.
     is_lossy: bool,
-    /// Names that somebody else took meanwhile.
+    /// The number of names that somebody else took meanwhile.
     taken: u16,
 }
 
@@ -70,10 +71,11 @@ enum Stage {
 }
 
 impl<F> LocalCopy<F> {
-    /// Decides on a change: `next` is the generation that begins. `finished` is what the list of copies that are to be
-    /// verified has to say of the last one, but for its name. With `is_lossy` something behind the last one is lost and
-    /// nothing but what the caller says of the change will tell that: should it not come to that, [`open`](Self::open)
-    /// tells it. Nothing is done before [`step_change`](Self::step_change).
+    /// The decision on a change: `next` is the generation that begins. `finished` is what the list
+    /// of copies that are to be verified has to say of the last one, but for its name. With
+    /// `is_lossy` something behind the last one is lost and nothing but what the caller says of the
+    /// change will tell that: should it not come to that, [`open`](Self::open) tells it. Nothing is
+    /// done before [`step_change`](Self::step_change).
     pub fn start_change<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
@@ -106,6 +108,9 @@ impl<F> LocalCopy<F> {
         };
         change.stage = match change.stage {
             Stage::Prepare => self.prepare(&mut change, syncs, files)?,
+            // From here on a start finishes the rotation; before, it knows nothing of it. The
+            // record has to be durable before the copy moves: a copy that is missing under an older
+            // record would be fetched again.
             Stage::Commit => {
                 files.replace_pointer()?;
                 files.sync_pointer_dir(syncs)?;
@@ -116,8 +121,11 @@ impl<F> LocalCopy<F> {
             }
             Stage::Move => match self.move_live(&mut change, syncs, files)? {
                 Some(stage) => stage,
+                // The name that was announced is taken, so a new intention has to be committed
+                // first.
                 None => self.prepare(&mut change, syncs, files)?,
             },
+            // Both names are durable by now, so the old one may go.
             Stage::Part => {
                 files.take_live_name()?;
                 files.sync_local_dir(syncs)?;
@@ -153,19 +161,30 @@ impl<F> LocalCopy<F> {
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Stage, FileError> {
+        // The end of a finished copy is never looked at again. What a failed write may have kept
+        // from the disk is written once more while that is still known.
         self.write_again(files)?;
         let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
+            // First contact: nothing gets a name, and the pointer alone has to be there before the
+            // first byte.
             files.write_beside(&change.next, syncs)?;
             return Ok(Stage::Commit);
         };
+        // The server is not asked for this generation any more once the pointer names the next one,
+        // so all of it is made durable before that; where sources change together, by their
+        // barrier.
         if syncs == Syncs::Own {
             files.sync_live(live)?;
         }
         let (suffix, kept) = files.free_name()?;
+        // The list comes before the commit. A line whose rotation never happens is dropped at the
+        // next start; a rotated copy without its line would never be verified.
         if let Some(finished) = &mut change.finished {
             finished.path.clone_from(&kept);
             files.put_on_list(finished, syncs)?;
         }
+        // README, "Pointer file": beside a pending rotation the inode and `ck` are those of the
+        // copy that ends, but `g`, `m` and `x` those of the generation that begins.
         let intention = Pointer {
             inode: pointer.inode,
             checkpoint: live.size,
@@ -191,17 +210,20 @@ impl<F> LocalCopy<F> {
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<Stage>, FileError> {
         let Some(kept) = &change.kept else {
+            // Only a change without an older copy has no name to give.
             return Ok(Some(Stage::Finish));
         };
         let local = files.paths.local;
         let mut done = files.store.rename_new(local, kept);
         let is_in_parts = matches!(&done, Err(error) if error.kind() == io::ErrorKind::Unsupported);
+        // On such a system the copy has both names until the directory is durable.
         if is_in_parts {
             done = files.store.link(local, kept);
         }
         match done {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Bounded, so that somebody who takes every name in turn cannot keep us here.
                 change.taken += 1;
                 return match change.taken < SUFFIX_ATTEMPTS_MAX {
                     true => Ok(None),
@@ -211,6 +233,8 @@ impl<F> LocalCopy<F> {
             Err(error) => return Err(system("rename the local copy to", kept, error)),
         }
         files.sync_local_dir(syncs)?;
+        // The next pointer is written here and not in the last step, so that the same barrier
+        // serves it and the new name.
         match is_in_parts {
             true => Ok(Some(Stage::Part)),
             false => change.write_next(syncs, files).map(Some),
@@ -223,6 +247,8 @@ impl<F> LocalCopy<F> {
         change: Change,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, FileError> {
+        // In this order: a plain pointer without a copy would look as if somebody had taken the
+        // copy away.
         let next = files.create_live()?;
         files.replace_pointer()?;
         // Only now may the old copy's lock go: without one of the two anybody might finish the rotation.
@@ -236,6 +262,7 @@ impl<F> LocalCopy<F> {
         change: Change,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, FileError> {
+        // An empty copy that stood here without a pointer is used as it is.
         if self.live.is_none() {
             self.live = Some(files.create_live()?);
         }
@@ -244,6 +271,7 @@ impl<F> LocalCopy<F> {
 
     fn made(&mut self, change: Change) -> Progress {
         self.pointer = Some(change.next);
+        // A copy that is empty, or whose end was just made durable, has nothing to doubt.
         self.is_believed = true;
         self.unwritten_from = None;
         Progress::Made(Changed {
@@ -272,7 +300,7 @@ impl<S: WriteStore> LocalFiles<'_, S> {
             .map_err(|error| system("write the pointer file", path, error))
     }
 
-    /// Puts it in the present one's place.
+    /// Puts the pointer that was written beside the present one in its place.
     fn replace_pointer(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         self.store

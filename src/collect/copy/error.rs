@@ -1,4 +1,4 @@
-//! What can be found in, and go wrong with, the local files of a source.
+//! The findings and the errors in the local files of a source.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use super::loss::Loss;
 use super::pointer::PointerError;
 
-/// What [`LocalCopy::open`](super::LocalCopy::open) found and put right; each is worth an event line.
+/// A finding of [`LocalCopy::open`](super::LocalCopy::open) that it has put right; each is worth an
+/// event line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
     /// A local copy without a pointer was renamed to this name; the source starts as if new.
     SetAside(PathBuf),
-    /// There is a pointer but no local copy: it is fetched again from the start.
+    /// The local copy is missing, but there is a pointer: it is fetched again from the start.
     CopyMissing,
     /// The last run stopped in the middle of a rotation, which is now finished; the older copy has this name.
     RotationFinished(PathBuf),
@@ -24,20 +25,20 @@ pub enum Found {
     RescueFinished(PathBuf),
 }
 
-/// Why the local side of a source cannot go on.
+/// An error for which the local side of a source cannot go on.
 #[derive(Debug)]
 pub enum FileError {
     /// A system call failed.
     System {
-        /// What was tried, as in "cannot ...".
+        /// The operation, as in "cannot ...".
         operation: &'static str,
-        /// On what.
+        /// The file or directory it was tried on.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// What was written to this file may never reach the disk. To try once more would prove nothing: the system has
-    /// told it, and takes it for settled.
+    /// Bytes that were written to this file may never reach the disk. To try once more would prove
+    /// nothing: the system has told it, and takes it for settled.
     NotDurable(PathBuf, io::Error),
     /// The pointer file cannot be trusted.
     Pointer(PathBuf, PointerError),
@@ -80,6 +81,7 @@ impl FileError {
     pub fn casts_doubt(&self) -> bool {
         match self {
             FileError::NotDurable(..) => true,
+            // Not every such error is one of writing, but to compare once more does no harm.
             FileError::System { error, .. } => error.raw_os_error() == Some(EIO),
             _ => false,
         }
@@ -89,6 +91,7 @@ impl FileError {
 /// Whether a system call failed because something was short that may be there again later: room on the disk, memory,
 /// descriptors.
 pub fn is_shortage(error: &io::Error) -> bool {
+    // The standard library has no kinds for these. Linux and the BSDs give them the same numbers.
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(
@@ -97,7 +100,7 @@ pub fn is_shortage(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-/// How every system says that a device failed.
+/// The error number by which every system says that a device failed.
 const EIO: i32 = 5;
 
 /// A failed system call.

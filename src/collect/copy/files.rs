@@ -1,4 +1,5 @@
-//! The steps that bring the local files of a source from one state to the next, each a system call or a few.
+//! The steps on the local files of a source, each a system call or a few, that bring them from one
+//! state to the next; and how a start finishes those that a run has begun.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
 
-/// What the steps need besides the files.
+/// The surroundings of a step: the store, the names, the boot and the time.
 pub struct LocalFiles<'a, S> {
     /// The files.
     pub store: &'a mut S,
@@ -25,13 +26,15 @@ pub struct LocalFiles<'a, S> {
 }
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
-    /// Makes what is visible durable, on the file systems of both directories.
+    /// Makes durable what is visible on the file systems of both directories.
     pub fn barrier(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         for dir in [paths.local_dir(), paths.pointer_dir()] {
             self.store
                 .sync_all(dir)
                 .map_err(|error| match error.kind() {
+                    // Such a directory holds nothing of ours that could be lost. Any other failure
+                    // may be of what was written long ago, and the system tells it only once.
                     io::ErrorKind::NotFound
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::PermissionDenied => system("use the directory", dir, error),
@@ -47,6 +50,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
     /// nothing, like a missing one.
     pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, FileError> {
+        // One byte more than a record has, so that a longer file is seen as none.
         let mut buf = [0; POINTER_MAX_LEN + 1];
         let path = self.paths.pointer;
         let len = self
@@ -59,12 +63,16 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         match Pointer::parse(text) {
             Ok(pointer) => Ok(Some(pointer)),
             Err(PointerError::Empty) => Ok(None),
+            // Nothing is guessed: with the wrong generation the copy would be joined to another
+            // log.
             Err(error) => Err(FileError::Pointer(path.to_path_buf(), error)),
         }
     }
 
-    /// Refuses to go on if the pointer is not what it was when it was read, before the lock was taken.
-    fn is_still_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), FileError> {
+    /// Refuses to go on where the pointer is not what it was when it was read, before the lock was
+    /// taken. Another collector may have rotated in between and have ended: its lock is free then,
+    /// and what was read is out of date.
+    fn expect_pointer(&mut self, pointer: Option<&Pointer>) -> Result<(), FileError> {
         if self.read_pointer()?.as_ref() == pointer {
             return Ok(());
         }
@@ -75,13 +83,15 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Err(system("go by the pointer file", self.paths.pointer, busy))
     }
 
-    /// No pointer: a local copy that holds anything is not ours to continue and is set aside.
+    /// Opens files without a pointer: a local copy that holds anything is not ours to continue and
+    /// is set aside.
     pub(super) fn open_without_pointer(
         &mut self,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         let mut live = self.open_live()?;
-        self.is_still_pointer(None)?;
+        self.expect_pointer(None)?;
+        // An empty copy has nothing to keep, and is used as it is.
         if live.as_ref().is_some_and(|live| live.size > 0) {
             let (_, rotated) = self.free_name()?;
             self.rename_live(&rotated)?;
@@ -97,22 +107,28 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         })
     }
 
-    /// A pointer without a rotation under way: the local copy goes on where it ends.
+    /// Opens files with a pointer and no rotation under way: the local copy goes on where it ends.
     pub(super) fn open_plain(
         &mut self,
         mut pointer: Pointer,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         let held = self.open_live()?;
-        self.is_still_pointer(Some(&pointer))?;
+        self.expect_pointer(Some(&pointer))?;
         let mut live = match held {
             Some(live) => live,
+            // Somebody took the copy away. The pointer still names the generation, so it is fetched
+            // again.
             None => {
                 found(Found::CopyMissing);
                 self.create_live()?
             }
         };
+        // Before anything is concluded from the size: the end that is being set aside does not
+        // count.
         self.finish_rescue(&mut pointer, &mut live, found)?;
+        // An earlier run met a failed write. The system holds such bytes for written: as long as it
+        // runs they can be read back, and with it they are gone.
         let is_unwritten = pointer.boot.is_some() && pointer.boot == BootId::none_vouches();
         let is_believed = self.believes(&pointer);
         let pointer = self.understood(pointer, live.size)?;
@@ -125,13 +141,15 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         })
     }
 
-    /// A pointer that announces a rotation: finds out how far it came and does the rest.
+    /// Opens files with a pointer that announces a rotation: finds out how far that came and does
+    /// the rest.
     pub(super) fn finish_rotation(
         &mut self,
         pointer: Pointer,
         pending: Box<Pending>,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
+        // The record as it has to stand in the file still, once the lock is ours.
         let announced = Pointer {
             pending: Some(pending.clone()),
             ..pointer.clone()
@@ -143,6 +161,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             ..pointer.clone()
         };
         let rotated = self.rotated_name(&pending.suffix);
+        // The run that began the rotation may have died before it told of the loss.
         let lost = pending.is_lossy.then_some(Loss {
             inode: pointer.inode,
             offset: pending.size,
@@ -160,19 +179,26 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             None if kept_is_old => self.open_locked(&rotated)?,
             _ => self.open_live()?,
         };
-        self.is_still_pointer(Some(&announced))?;
+        self.expect_pointer(Some(&announced))?;
+        // Each arm is a moment at which a rotation can be cut off, here the last two calls of a
+        // rename that the system cannot do in one.
         match local {
             Some(local) if is_old(&local) && kept_is_old => {
+                // The run may have died before the new name was durable. With the old one gone
+                // first, a power cut could leave the copy without any.
                 self.sync_dir(self.paths.local_dir())?;
                 self.unlink_live()?;
                 found(Found::RotationFinished(rotated));
             }
+            // Cut off right behind the announcement: the copy still has its old name.
             Some(local) if is_old(&local) => {
                 let rotated = match kept {
                     None => {
                         self.rename_live(&rotated)?;
                         rotated
                     }
+                    // Somebody else's file has the announced name. Nothing is overwritten, so
+                    // another is announced.
                     Some(_) => {
                         let again = Pending {
                             local: local.id,
@@ -184,13 +210,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 };
                 found(Found::RotationFinished(rotated));
             }
+            // Cut off before the last pointer, or a power cut took that: the next copy is there,
+            // and may have grown.
             Some(_) => {
-                // What came after the rotation is as old as the rotation, and so is the boot that is known of it.
+                // What came after the rotation is as old as the rotation, and so is the boot that
+                // is known of it.
                 self.write_pointer(&next)?;
                 tell(lost, found);
+                // It is opened again, and to close one descriptor of a file gives up the lock of
+                // any other (fcntl(2)).
                 drop(locked);
                 return self.open_plain(next, found);
             }
+            // Cut off behind the rename, before the next copy was created.
             None if kept_is_old => found(Found::RotationFinished(rotated)),
             None => {
                 // Before anything says that the rotation is over: whoever took it has taken what may be nowhere else.
@@ -199,6 +231,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 found(missing);
             }
         }
+        // The next copy is empty, and there is no end to doubt.
         next.boot = self.boot.cloned();
         let (live, pointer) = self.start_next(next)?;
         tell(lost, found);
@@ -231,6 +264,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             };
             self.commit_pointer(&pointer)?;
             match self.rename_live(&rotated) {
+                // Somebody took the name between our look and the rename. Only a name that the
+                // pointer announces may be given, so the next one needs an announcement of its own.
                 Err(FileError::System { error, .. })
                     if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => return other.map(|()| rotated),
@@ -251,6 +286,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub(super) fn rename_live(&mut self, rotated: &Path) -> Result<(), FileError> {
         let paths = self.paths;
         match self.store.rename_new(paths.local, rotated) {
+            // A plain rename would overwrite a file that came to have the name. The copy has two
+            // names for a moment, and both are durable before the old one goes.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.store
                     .link(paths.local, rotated)
@@ -282,10 +319,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         mark: &str,
     ) -> Result<(RotatedSuffix, PathBuf), FileError> {
         for attempt in 0..SUFFIX_ATTEMPTS_MAX {
+            // Without a stamp there is no name: whoever passes none does not expect to need one.
             let Some(suffix) = RotatedSuffix::new(self.stamp, attempt) else {
                 break;
             };
             let path = self.name_with(mark, &suffix);
+            // Only a hint. Somebody may take the name at any moment, so whoever gives it must not
+            // overwrite.
             if self.stat_path(&path)?.is_none() {
                 return Ok((suffix, path));
             }
@@ -336,6 +376,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         if let Some(pid) = holder {
             return Err(FileError::Locked(path.to_path_buf(), pid));
         }
+        // Behind the lock: as long as somebody else may append, the size means nothing.
         let stat = self
             .store
             .stat(&file)
@@ -359,7 +400,10 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let paths = self.paths;
         self.store
             .sync_file(&live.file)
+            // To try again would succeed and prove nothing: after a failed write the system takes
+            // the pages for clean.
             .map_err(|error| FileError::NotDurable(paths.local.to_path_buf(), error))?;
+        // That a file is durable does not make its name so (fsync(2)).
         if live.new_name {
             self.sync_dir(paths.local_dir())?;
             live.new_name = false;
@@ -390,9 +434,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.sync_dir(self.paths.pointer_dir())
     }
 
-    /// Replaces the pointer as a whole: scratch file, made durable, renamed over it. The directory is the caller's.
+    /// Replaces the pointer as a whole, by a rename. Making the directory durable is left to the
+    /// caller.
     pub(super) fn write_pointer(&mut self, pointer: &Pointer) -> Result<(), FileError> {
         let paths = self.paths;
+        // Durable before the rename: otherwise a power cut could leave the name with an empty file
+        // behind it, which says that there was no first contact.
         self.write_scratch(pointer.write().as_bytes(), Syncs::Own)
             .and_then(|()| self.store.rename(&paths.scratch(), paths.pointer))
             .map_err(|error| system("write the pointer file", paths.pointer, error))
@@ -408,7 +455,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 }
 
-/// Only when the rotation is finished: a step that fails again and again does not tell it again and again.
+/// Tells of a loss. Only when the rotation is finished: a step that fails again and again does not
+/// tell it again and again.
 fn tell(lost: Option<Loss>, found: &mut dyn FnMut(Found)) {
     if let Some(loss) = lost {
         found(Found::Lost(loss));

@@ -1,5 +1,5 @@
-//! What an operator has to know of a source, on record beside the local copy, where it outlives the collector and
-//! `verify` finds it.
+//! The records for an operator, of losses and of copies that hold more than the server had. They
+//! stand beside the local copy, where they outlive the collector and `verify` finds them.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -15,6 +15,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub fn has_gaps(&mut self) -> Result<bool, FileError> {
         let path = self.paths.gaps();
         let is_empty = |stat: Stat| stat.kind == Kind::Regular && stat.size == 0;
+        // A link or a directory of that name cannot be written to, and is for an operator to look
+        // at.
         Ok(self.stat_path(&path)?.is_some_and(|stat| !is_empty(stat)))
     }
 
@@ -47,6 +49,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 .append_all(&file, line.as_bytes())
                 .map_err(failed)?;
         }
+        // Even if the line stood there: the run that wrote it may have died before this.
         self.store.sync_file(&file).map_err(failed)?;
         // An earlier attempt may have created it and come no further.
         self.sync_dir(self.paths.local_dir())

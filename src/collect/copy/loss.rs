@@ -1,30 +1,30 @@
-//! What was lost, in the words of the event and of the record.
+//! The words for a loss, in its event and on record.
 
 use std::fmt;
 
 use crate::ids::Inode;
 
-/// What will never be here: in the record of losses it has the same words as in the event.
+/// A loss: what will never be here. On record it has the same words as in the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Loss {
-    /// The last generation before it that we hold.
+    /// The inode of the last generation before the loss that we hold.
     pub inode: Inode,
-    /// What we hold of that.
+    /// The number of bytes that we hold of that generation.
     pub offset: u64,
-    /// How many bytes are missing at the least, where the server told.
+    /// The number of bytes that are missing at the least, where the server told.
     pub at_least: Option<u64>,
-    /// How it came.
+    /// The cause of the loss.
     pub cause: Cause,
 }
 
-/// How something was lost.
+/// The cause of a loss.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// The server does not have the rest of the generation any more, or not all that came after it.
     Gone,
     /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
     Changed,
-    /// What came after the generation went while the server was sending it.
+    /// The file that came after the generation went while the server was sending it.
     Overtaken,
     /// A power cut or a failed write here left zeros in its place, and the server does not have the generation any more.
     Zeros,

@@ -1,4 +1,5 @@
-//! The local copy of one source: the file that grows, its pointer, and the steps by which one is rotated.
+//! The local copy of one source: the file that grows, its pointer, and the steps by which one is
+//! rotated.
 //!
 //! Pure: the file system is a [`WriteStore`]. The order of the steps makes a crash between any two of them harmless:
 //! whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which the source goes on with nothing
@@ -33,45 +34,45 @@ use crate::store::WriteStore;
 pub struct LocalCopy<F> {
     pointer: Option<Pointer>,
     live: Option<Live<F>>,
-    /// Whether the size of the file counts, or its end has to be compared first.
+    /// The size of the file counts; else its end has to be compared first.
     is_believed: bool,
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be written again.
     unwritten_from: Option<u64>,
-    /// Another generation that is about to begin.
+    /// The change to another generation, while it is under way.
     change: Option<Box<Change>>,
 }
 
-/// The open file.
+/// The file of a copy while it is open.
 struct Live<F> {
     file: F,
     id: FileId,
     size: u64,
-    /// The name was given in this run and may not be durable yet.
+    /// The name is new: it was given in this run and may not be durable yet.
     new_name: bool,
 }
 
 /// A generation as its server names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Generation {
-    /// Its inode there.
+    /// The inode on the box.
     pub inode: Inode,
-    /// What only version 2 tells.
+    /// The boot and the time of last writes, which only version 2 tells.
     pub origin: Option<Origin>,
-    /// It comes, or came in part, by the classic protocol, which sends 0xff for 0x07.
+    /// Whether classic has, or had, a part in it, which sends 0xff for 0x07.
     pub classic: bool,
 }
 
-/// What version 2 tells of a generation.
+/// The origin of a generation, as version 2 tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// Every older generation was last written no later, in nanoseconds since 1970.
+    /// The latest time at which any older generation was last written, in nanoseconds since 1970.
     pub mtime_ns: u64,
     /// The boot of the server's machine.
     pub boot: u32,
 }
 
-/// The names that belong to one source. Those that are rarely used are made when they are, so that an idle source does
-/// not hold them.
+/// The names that belong to one source. Those that are rarely used are made when they are needed,
+/// so that an idle source does not hold them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Paths<'a> {
     /// The log on the server.
@@ -113,17 +114,18 @@ impl<'a> Paths<'a> {
         directory_of(self.pointer)
     }
 
-    /// Where the next pointer is written before it replaces the last.
+    /// The scratch file: the next pointer is written there before it replaces the last.
     pub fn scratch(self) -> PathBuf {
         scratch_of(self.pointer)
     }
 
-    /// Where losses and differences are noted until an operator takes the file away: beside the local copy.
+    /// The record of losses and differences, beside the local copy, until an operator takes it
+    /// away.
     pub fn gaps(self) -> PathBuf {
         with_ending(self.local, ".gaps")
     }
 
-    /// Where it is noted which finished copies hold more than the server had: beside the local copy.
+    /// The record of finished copies that hold more than the server had, beside the local copy.
     pub fn kept(self) -> PathBuf {
         with_ending(self.local, ".kept")
     }
@@ -143,6 +145,8 @@ impl<F> LocalCopy<F> {
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         files.barrier()?;
+        // The pointer alone decides: what else stands on the disk may be from before or after any
+        // step.
         match files.read_pointer()? {
             None => files.open_without_pointer(found),
             Some(mut pointer) => match pointer.pending.take() {
@@ -152,12 +156,12 @@ impl<F> LocalCopy<F> {
         }
     }
 
-    /// The generation it is a copy of; `None` before the first contact.
+    /// The inode of the generation that is copied; `None` before the first contact.
     pub fn inode(&self) -> Option<Inode> {
         self.pointer.as_ref().map(|pointer| pointer.inode)
     }
 
-    /// The generation it is a copy of; `None` before the first contact.
+    /// The generation that is copied; `None` before the first contact.
     pub fn generation(&self) -> Option<Generation> {
         let pointer = self.pointer.as_ref()?;
         let boot = pointer
@@ -168,13 +172,15 @@ impl<F> LocalCopy<F> {
             inode: pointer.inode,
             origin: pointer.mtime_ns.map(|mtime_ns| Origin {
                 mtime_ns,
+                // A token of another length is none that version 2 gave. 0 says that the boot is
+                // not known.
                 boot: boot.and_then(Result::ok).map_or(0, u32::from_be_bytes),
             }),
             classic: pointer.classic,
         })
     }
 
-    /// Its size, which is the offset to go on from.
+    /// The size of the copy, which is the offset to go on from.
     pub fn size(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.size)
     }
@@ -193,10 +199,13 @@ impl<F> LocalCopy<F> {
                 .store
                 .append(&live.file, bytes)
                 .map_err(|error| system("append to", files.paths.local, error))?;
+            // A write that takes nothing and is no error would be tried for ever.
             if written == 0 {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
                 return Err(system("append to", files.paths.local, error));
             }
+            // After each call, not at the end: on a full disk the next one fails, and what fitted
+            // stays.
             live.size += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
         }
@@ -213,7 +222,8 @@ impl<F> LocalCopy<F> {
         let Some(held) = &self.pointer else {
             return Ok(());
         };
-        // Whether the copy's end is good is another question.
+        // The new pointer would call the copy's end good in this boot. What the server calls the
+        // generation says nothing about that.
         let pointer = Pointer {
             checkpoint: held.checkpoint,
             boot: held.boot.clone(),
@@ -240,7 +250,7 @@ impl<F> LocalCopy<F> {
             .map_err(|error| system("read", files.paths.local, error))
     }
 
-    /// Takes back the last bytes, which were never part of the generation.
+    /// Cuts off the last bytes, which were never part of the generation.
     pub fn cut<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
@@ -249,6 +259,8 @@ impl<F> LocalCopy<F> {
         if self.size() <= size {
             return Ok(());
         }
+        // The checkpoint comes first. If a crash came between, the next run would append in the
+        // place of what was cut, and after a power cut the pointer would vouch for these bytes.
         self.lower_checkpoint(size, files)?;
         let Some(live) = self.live.as_mut() else {
             return Ok(());
@@ -262,7 +274,7 @@ impl<F> LocalCopy<F> {
     }
 }
 
-/// Bytes moved at once when a part of a copy is set aside.
+/// The bytes moved at once when a part of a copy is set aside.
 const COPY_LEN: usize = 4096;
 
 /// The directory that a file's name stands in.

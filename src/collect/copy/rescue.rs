@@ -1,4 +1,5 @@
-//! The end of a copy that is not the server's, such as one that the server has forgotten, moves to a file of its own.
+//! The rescue of the end of a copy that is not the server's, such as one that the server has
+//! forgotten: it moves to a file of its own.
 //!
 //! ```text
 //! the copy is made durable: its end may be nowhere else
@@ -18,7 +19,7 @@ use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::mutation::{self, Mutation};
 use crate::store::{Kind, WriteStore};
 
-/// What stands between the copy's name and the stamp.
+/// The part of a rescued file's name between the copy's name and the stamp.
 const MARK: &str = "rescued.";
 
 impl<F> LocalCopy<F> {
@@ -46,8 +47,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     ) -> Result<PathBuf, FileError> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, path) = self.free_name_after(MARK)?;
+            // What comes behind the cut is not durable because the end was.
             pointer.checkpoint = pointer.checkpoint.min(from);
             pointer.rescue = Some(Box::new(Rescue { from, suffix }));
+            // Announced before the file is there: otherwise a crash could leave a second file with
+            // the same bytes, or a part of them, that nobody completes.
             self.commit_pointer(pointer)?;
             match self.store.create_new(&path) {
                 Ok(file) => {
@@ -55,6 +59,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                     self.end_rescue(pointer)?;
                     return Ok(path);
                 }
+                // Somebody took the name since we looked: another one is announced.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(system("create", &path, error)),
             }
@@ -78,6 +83,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             return Ok(());
         }
         let path = self.name_with(MARK, &suffix);
+        // The copy still has its end, and what stands under the announced name is somebody's: the
+        // end goes to a file of another name.
         if live.size > from && !self.is_free_or_ours(&path, from, live)? {
             let path = self.rescue_end(from, pointer, live)?;
             found(Found::RescueFinished(path));
@@ -85,6 +92,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
         // Where the copy is cut, the file is whole.
         if live.size > from {
+            // Emptied: a part of the end may be there, and zeros behind it after a power cut.
             let file = self
                 .store
                 .create_scratch(&path)
@@ -107,6 +115,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let Some(stat) = self.stat_path(path)? else {
             return Ok(true);
         };
+        // What is longer than our end is not a part of it.
         let fits = from.saturating_add(stat.size) <= live.size;
         if stat.kind != Kind::Regular || stat.links > 1 || !fits {
             return Ok(false);
@@ -116,6 +125,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             return Ok(true);
         };
         let (mut there, mut ours) = ([0; COPY_LEN], [0; COPY_LEN]);
+        // Once a byte differs, only zeros may follow: that is where the disk got no further.
         let (mut at, mut is_zero) = (0, false);
         loop {
             let len = self.store.read_at(&file, &mut there, at).map_err(read)?;
@@ -160,6 +170,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 .map_err(|error| system("write", path, error))?;
             at += read as u64;
         }
+        // The file and its name are durable before the copy loses the bytes.
         self.store
             .sync_file(file)
             .map_err(|error| system("write", path, error))?;
@@ -168,6 +179,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             .truncate(&live.file, from)
             .map_err(|error| system("shorten", local, error))?;
         live.size = from;
+        // The cut has to be durable before the record forgets the rescue. Else a power cut could
+        // bring the end back, and it would be taken for the server's.
         self.sync_live(live)
     }
 

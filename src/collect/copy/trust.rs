@@ -1,4 +1,5 @@
-//! Whether the end of a local copy is what was written there, and what becomes of it where it is not.
+//! The trust in the end of a local copy: whether it is what was written there, and what becomes of
+//! it where it is not.
 //!
 //! After a power cut a file may be shorter than it was, or end in zeros that nobody wrote. So its size is believed only
 //! in the boot in which the pointer says that it was good; in any other the end, from the last checkpoint on, has to be
@@ -15,10 +16,11 @@ use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
 impl<F> LocalCopy<F> {
-    /// From where on the copy has to be compared with the server's file before its size counts; `None` if all of it
-    /// can be believed.
+    /// The place from which on the copy has to be compared with the server's file before its size
+    /// counts; `None` if all of it can be believed.
     pub fn doubtful_from(&self) -> Option<u64> {
         let pointer = self.pointer.as_ref().filter(|_| !self.is_believed)?;
+        // In an empty copy there is nothing to compare.
         (self.size() > 0).then_some(pointer.checkpoint)
     }
 
@@ -36,13 +38,15 @@ impl<F> LocalCopy<F> {
         if self.is_believed {
             return Ok(());
         }
+        // The comparison has written again what the server has; here follows what it could not be
+        // asked about.
         self.write_again(files)?;
         self.checkpoint(files)?;
         self.is_believed = true;
         Ok(())
     }
 
-    /// How many bytes were appended since the pointer was last told how many are durable.
+    /// The number of bytes that were appended since the pointer was last told how many are durable.
     pub fn since_checkpoint(&self) -> u64 {
         let checkpoint = self
             .pointer
@@ -61,6 +65,8 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         pointer.boot = BootId::none_vouches();
+        // Durable before anything else is done: a collector that is killed now leaves its doubt to
+        // the next.
         files.commit_pointer(pointer)?;
         self.is_believed = false;
         self.unwritten_from = Some(pointer.checkpoint);
@@ -82,14 +88,16 @@ impl<F> LocalCopy<F> {
             .store
             .overwrite(&live.file, bytes, offset)
             .map_err(|error| system("write again to", files.paths.local, error))?;
+        // Only what joins the part that is written already counts, so that no gap is taken for
+        // written.
         if offset <= from {
             self.unwritten_from = Some(from.max(offset + bytes.len() as u64));
         }
         Ok(())
     }
 
-    /// Where a write failed, what the server had nothing to compare with is written again, too: it is to be on the disk as
-    /// it reads.
+    /// Writes again, where a write failed, what the server had nothing to compare with, too: it is
+    /// to be on the disk as it reads.
     pub(super) fn write_again<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -97,6 +105,7 @@ impl<F> LocalCopy<F> {
         let mut buf = [0; COPY_LEN];
         while let Some(from) = self.unwritten_from {
             let read = self.read_at(&mut buf, from, files)?;
+            // The copy ends here.
             match read {
                 0 => self.unwritten_from = None,
                 read => self.found_good(&buf[..read], from, files)?,
@@ -113,6 +122,8 @@ impl<F> LocalCopy<F> {
         let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
             return Ok(());
         };
+        // The copy first: a pointer that became durable alone would vouch for bytes that a power
+        // cut can still take.
         files.sync_live(live)?;
         let next = Pointer {
             boot: files.boot.cloned(),
@@ -144,13 +155,16 @@ impl<F> LocalCopy<F> {
         offset: u64,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<PathBuf>, FileError> {
+        // Nobody misses zeros that the file system put there, and if the box wrote them they are
+        // fetched again.
         if self.has_only_zeros_from(offset, files)? {
             return self.cut(offset, files).map(|()| None);
         }
         self.rescue(offset, files).map(Some)
     }
 
-    /// How many zeros the copy ends in, none of them known to be good. It is zeros that a power cut leaves.
+    /// The number of zeros at the end of the copy that are not known to be good, as a power cut
+    /// leaves them.
     pub fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         files: &mut LocalFiles<'_, S>,
@@ -159,6 +173,8 @@ impl<F> LocalCopy<F> {
             return Ok(0);
         };
         let mut buf = [0; COPY_LEN];
+        // From the end backwards, since a spoiled end is short and the copy may be long. Zeros
+        // before the checkpoint came from the server.
         let mut end = self.size();
         while end > good {
             let start = end.saturating_sub(COPY_LEN as u64).max(good);
@@ -222,6 +238,8 @@ impl<S: WriteStore> LocalFiles<'_, S> {
 
     /// Whether the end of a copy with this pointer can be believed.
     pub(super) fn believes(&self, pointer: &Pointer) -> bool {
+        // A system without boot ids never says that it is the same boot. Then every start compares
+        // the end.
         let is_same_boot = self.boot.is_some() && pointer.boot.as_ref() == self.boot;
         is_same_boot || mutation::is_on(Mutation::EndBelieved)
     }

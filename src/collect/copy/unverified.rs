@@ -1,6 +1,6 @@
-//! The list of finished copies that were not compared with the server's file yet. It stands beside the pointer file, so
-//! that a copy is compared even if the collector is killed between its end and that; while there is none, there is no
-//! such file.
+//! The list of finished copies that were not compared with the server's file yet. It stands beside
+//! the pointer file, so that a copy is compared even if the collector is killed before that; while
+//! no copy waits, there is no such file.
 //!
 //! ```text
 //! STAMP[.N] INODE SIZE MD5|- [x]
@@ -23,16 +23,16 @@ use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
 use crate::wire::md5::Hex;
 
-/// A complete generation and what is known of it.
+/// A finished copy: a complete generation and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finished {
     /// The name of its copy.
     pub path: PathBuf,
     /// Its inode on the server.
     pub inode: Inode,
-    /// How many bytes of it the server's digest is of.
+    /// The number of bytes that the server's digest is of, from the start.
     pub size: u64,
-    /// That digest, if it is known.
+    /// The server's digest, if it is known.
     pub md5: Option<[u8; 16]>,
     /// The digest was asked for later, so it is that of the file that the server found by the copy's content.
     pub by_content: bool,
@@ -50,6 +50,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     ) -> Result<(), FileError> {
         let path = self.paths.unverified();
         let failed = |error| system("write", &path, error);
+        // Only names that a rotation gives can be read again.
         let Some(line) = Line::of(finished, self.paths.local) else {
             return Ok(());
         };
@@ -57,6 +58,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             Some(file) => file,
             None => self.store.create_new(&path).map_err(failed)?,
         };
+        // A line that an earlier run left torn is gone by now: the list was put right when the
+        // files were opened.
         self.store
             .append_all(&file, line.to_string().as_bytes())
             .map_err(failed)?;
@@ -75,6 +78,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let failed = |error| system("write", &path, error);
         let lines = list.filter_map(|finished| Line::of(finished, self.paths.local));
         let text: String = lines.map(|line| line.to_string()).collect();
+        // No list at all rather than an empty one, so that an idle source has one file less to look
+        // at.
         if text.is_empty() {
             return match self.stat_path(&path)? {
                 Some(_) => self.store.unlink(&path).map_err(failed),
@@ -103,10 +108,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let mut list: Vec<Finished> = Vec::new();
         let mut is_right = true;
         for line in buf[..len].split_inclusive(|byte| *byte == b'\n') {
+            // A power cut in the middle of a write leaves a part of a line, or zeros.
             let Some(finished) = read_line(line, self.paths.local) else {
                 is_right = false;
                 continue;
             };
+            // Killed before the commit of the rotation, or the operator has moved the copy away.
             if self.stat_path(&finished.path)?.is_none() {
                 is_right = false;
                 continue;
@@ -146,6 +153,8 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let finished = self.finished;
         write!(f, "{} {} {} ", self.suffix, finished.inode, finished.size)?;
+        // The digest of a file that was found by the copy's content is asked for again: that this
+        // was the right file is not known before they are compared.
         match finished.md5.filter(|_| !finished.by_content) {
             Some(md5) => write!(f, "{}", Hex(&md5))?,
             None => f.write_str("-")?,
@@ -197,7 +206,7 @@ fn md5_of(hex: &str) -> Option<[u8; 16]> {
 /// Longest line: two numbers, a digest, blanks and the `x`.
 const LINE_MAX_LEN: usize = RotatedSuffix::MAX_LEN + 20 + 20 + 32 + 6;
 
-/// What is read of a list: each copy may have been announced twice.
+/// The most that is read of a list: each copy may have been announced twice.
 const LIST_MAX_LEN: usize = 2 * CHECKS_WAITING_MAX * LINE_MAX_LEN;
 
 #[cfg(test)]

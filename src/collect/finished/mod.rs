@@ -1,4 +1,5 @@
-//! Finished copies: each is compared with the server's digest, and healed where it differs. Pure.
+//! The finished copies of a source: each is compared with the server's digest, and healed where it
+//! differs. Pure.
 
 pub mod heal;
 pub mod queue;
@@ -9,14 +10,14 @@ use super::copy::Finished;
 
 /// The finished copies of one source that are not known to be right yet.
 pub struct FinishedCopies<F> {
-    /// Those that are to be compared.
+    /// The copies that are to be compared.
     queue: Queue<F>,
-    /// The one that turned out to differ. While there is one, no other is compared.
+    /// The copy that turned out to differ. While there is one, no other is compared.
     heal: Option<Box<Heal<F>>>,
 }
 
 impl<F> FinishedCopies<F> {
-    /// None.
+    /// No finished copies.
     pub fn new() -> FinishedCopies<F> {
         FinishedCopies {
             queue: Queue::default(),
@@ -24,38 +25,38 @@ impl<F> FinishedCopies<F> {
         }
     }
 
-    /// Those that are to be compared.
+    /// The copies that are to be compared.
     pub fn queue(&self) -> &Queue<F> {
         &self.queue
     }
 
-    /// Those that are to be compared, to be changed.
+    /// The copies that are to be compared, to be changed.
     pub fn queue_mut(&mut self) -> &mut Queue<F> {
         &mut self.queue
     }
 
-    /// The one that is being healed.
+    /// The copy that is being healed.
     pub fn heal(&self) -> Option<&Heal<F>> {
         self.heal.as_deref()
     }
 
-    /// The one that is being healed, to go on with it.
+    /// The copy that is being healed, to go on with it.
     pub fn heal_mut(&mut self) -> Option<&mut Heal<F>> {
         self.heal.as_deref_mut()
     }
 
-    /// This copy differs and is healed from now on.
+    /// Begins to heal a copy, which differs.
     pub fn begin_heal(&mut self, finished: Finished) {
         debug_assert!(self.heal.is_none(), "one copy is healed at a time");
         self.heal = Some(Box::new(Heal::new(finished)));
     }
 
-    /// It is healed, or cannot be.
+    /// Ends the heal of a copy, which is right now or cannot be made so.
     pub fn end_heal(&mut self) {
         self.heal = None;
     }
 
-    /// Everything that is not known to be right yet, as the list on the disk has it.
+    /// All copies that are not known to be right yet, as the list on the disk has them.
     pub fn all(&self) -> impl Iterator<Item = &Finished> {
         let in_heal = self.heal.iter().map(|heal| heal.finished());
         self.queue.all().chain(in_heal)
@@ -64,6 +65,7 @@ impl<F> FinishedCopies<F> {
     /// Whether there is something to do that needs no server.
     pub fn has_work(&self) -> bool {
         match &self.heal {
+            // The other comparisons wait, even while the server is asked.
             Some(heal) => heal.is_answered(),
             None => self.queue.has_work(),
         }

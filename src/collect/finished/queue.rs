@@ -1,4 +1,5 @@
-//! Finished copies compared with the server's digest, one slice after the other. Pure.
+//! The queue of finished copies that are compared with the server's digest, one slice after the
+//! other. Pure.
 //!
 //! The copy that is compared is what stands in the file system, not what passed through memory.
 
@@ -13,30 +14,31 @@ use crate::time::Mono;
 use crate::wire::frame;
 use crate::wire::md5::Md5;
 
-/// The copies of one source that are to be compared.
+/// The queue of one source.
 pub struct Queue<F> {
-    /// There for as long as there are any, so that a source that only follows its log stays small.
+    /// The copies. There for as long as there are any, so that a source that only follows its log
+    /// stays small.
     copies: Option<Box<Copies<F>>>,
-    /// The server was asked in vain. The log is followed before that is tried again.
+    /// Whether the server was asked in vain. The log is followed before that is tried again.
     asked_in_vain: bool,
 }
 
-/// How far each copy is.
+/// The copies by how far each of them is.
 struct Copies<F> {
-    /// Those whose digest may still come over the present connection, oldest first.
+    /// The copies whose digest may still come over the present connection, oldest first.
     expecting: VecDeque<Finished>,
-    /// Those whose digest will not come by itself: the server is to be asked.
+    /// The copies whose digest will not come by itself: the server is to be asked.
     to_ask: VecDeque<Finished>,
-    /// Those whose digest is known.
+    /// The copies whose digest is known.
     waiting: VecDeque<Finished>,
-    /// Those that could not be compared or healed for a reason that passes.
+    /// The copies that could not be compared or healed for a reason that passes.
     later: VecDeque<Finished>,
-    /// When those are tried again.
+    /// The moment at which the postponed copies are tried again.
     again_at: Option<Mono>,
     running: Option<Check<F>>,
 }
 
-/// One comparison.
+/// The comparison that is under way.
 struct Check<F> {
     finished: Finished,
     file: F,
@@ -44,22 +46,22 @@ struct Check<F> {
     done: u64,
 }
 
-/// How a comparison ended.
+/// The result of a comparison.
 pub enum Comparison {
     /// The copy has the digest.
     Same {
-        /// Its name.
+        /// The name of the copy.
         path: PathBuf,
         /// The digest.
         md5: [u8; 16],
-        /// How many bytes the digest is of, from the start of the copy.
+        /// The number of bytes that the digest is of, from the start of the copy.
         size: u64,
-        /// How many the copy has.
+        /// The number of bytes that the copy has.
         copy_size: u64,
     },
-    /// It has not.
+    /// The copy has another digest.
     Different(Finished),
-    /// It could not be read.
+    /// The copy could not be read.
     Unreadable(PathBuf, io::Error),
 }
 
@@ -73,7 +75,7 @@ impl<F> Default for Queue<F> {
 }
 
 impl<F> Queue<F> {
-    /// A copy is complete. Returns the one that is given up because too many wait.
+    /// Adds a copy that is complete. Returns the one that is given up because too many wait.
     #[must_use]
     pub fn add(&mut self, finished: Finished) -> Option<Finished> {
         let copies = self.copies.get_or_insert_default();
@@ -84,17 +86,20 @@ impl<F> Queue<F> {
         copies.shed()
     }
 
-    /// Takes in what an earlier run or an interrupted rotation left on the list. Returns what is given up because too
-    /// many wait.
+    /// Adds what an earlier run or an interrupted rotation left on the list. Returns what is given
+    /// up because too many wait.
     pub fn restore(&mut self, list: Vec<Finished>) -> Vec<Finished> {
         let mut shed = Vec::new();
         for finished in list {
+            // The files are opened more than once in the life of a source, and the list has what is
+            // here already.
             if self.all().any(|known| known.path == finished.path) {
                 continue;
             }
             let copies = self.copies.get_or_insert_default();
             match finished.md5 {
                 Some(_) => copies.waiting.push_back(finished),
+                // The connection on which its digest could come is gone.
                 None => copies.to_ask.push_back(finished),
             }
             shed.extend(copies.shed());
@@ -102,9 +107,12 @@ impl<F> Queue<F> {
         shed
     }
 
-    /// The digest of a copy that was finished without one. Returns the copy if it is no digest to compare with.
+    /// Adds the digest of a copy that was finished without one. Returns the copy if it is no digest
+    /// to compare with.
     #[must_use]
     pub fn add_digest(&mut self, digest: frame::Digest) -> Option<Finished> {
+        // The frame names no copy: inode and size have to do, and an unknown one is ignored
+        // (README, "Order").
         let is_it =
             |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
         let copies = self.copies.as_mut()?;
@@ -120,21 +128,22 @@ impl<F> Queue<F> {
         None
     }
 
-    /// A stream of version 2 is over, and with it the hope that digests come by themselves.
+    /// Gives up the hope that digests come by themselves, since a stream of version 2 is over.
     pub fn stream_ended(&mut self) {
         if let Some(copies) = &mut self.copies {
             copies.to_ask.append(&mut copies.expecting);
         }
+        // The log was followed meanwhile, so it is the turn of the question again.
         self.asked_in_vain = false;
     }
 
-    /// A copy is to be compared at `again_at`, or a bit earlier if another one is.
+    /// Postpones a copy until `again_at`, or a bit earlier if another one is due then.
     pub fn postpone(&mut self, finished: Finished, again_at: Mono) {
         let copies = self.copies.get_or_insert_default();
         copies.postpone(finished, again_at);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if at all.
+    /// The moment at which [`handle_timeout`](Self::handle_timeout) wants to be called, if at all.
     pub fn poll_timeout(&self) -> Option<Mono> {
         self.copies.as_ref()?.again_at
     }
@@ -155,30 +164,32 @@ impl<F> Queue<F> {
         copies.to_ask.front()
     }
 
-    /// The server was asked for it and does not answer now.
+    /// Notes that the server was asked for a digest and does not answer now.
     pub fn ask_later(&mut self) {
         self.asked_in_vain = true;
     }
 
-    /// The server was asked for it: this is the digest of the file that it has.
+    /// Adds the digest that the server was asked for, which is that of the file that it has found.
     pub fn answered(&mut self, md5: [u8; 16]) {
         if let Some(copies) = &mut self.copies
             && let Some(finished) = copies.to_ask.pop_front()
         {
             copies.waiting.push_back(Finished {
                 md5: Some(md5),
+                // The server found it by the proof of the copy. Should the digests differ, it may
+                // be another file.
                 by_content: true,
                 ..finished
             });
         }
     }
 
-    /// The server was asked for it and will never tell. Returns it.
+    /// Gives up the copy that the server was asked for and of which it will never tell. Returns it.
     pub fn give_up(&mut self) -> Option<Finished> {
         self.copies.as_mut()?.to_ask.pop_front()
     }
 
-    /// All that are not compared yet.
+    /// The copies that are not compared yet.
     pub fn all(&self) -> impl Iterator<Item = &Finished> {
         self.copies.iter().flat_map(|copies| copies.all())
     }
@@ -228,7 +239,8 @@ impl<F> Copies<F> {
             .chain(&self.later)
     }
 
-    /// Gives up the oldest where too many wait, first of those that only the server can help with.
+    /// Gives up the oldest copy where too many wait, first of those that only the server can help
+    /// with.
     fn shed(&mut self) -> Option<Finished> {
         if self.all().count() <= CHECKS_WAITING_MAX {
             return None;
@@ -262,6 +274,8 @@ impl<F> Copies<F> {
                         md5: Md5::new(),
                         done: 0,
                     },
+                    // Without a free descriptor nothing is known of the copy, and one may be free
+                    // in a moment.
                     Err(error) if is_shortage(&error) => {
                         self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
                         return None;
@@ -281,7 +295,7 @@ impl<F> Copies<F> {
 }
 
 impl<F> Check<F> {
-    /// Takes in one buffer full; the verdict once all was seen.
+    /// Takes in one buffer full. Tells the result once all was seen.
     fn slice<S: WriteStore<File = F>>(
         mut self,
         buf: &mut [u8],
@@ -296,6 +310,7 @@ impl<F> Check<F> {
         };
         self.md5.update(&slice[..read]);
         self.done += read as u64;
+        // The end of a copy that is shorter than it should be ends the comparison, too.
         if self.done < self.finished.size && read > 0 {
             return Ok(self);
         }
@@ -303,6 +318,8 @@ impl<F> Check<F> {
         if self.done != self.finished.size || self.finished.md5 != Some(md5) {
             return Err(Comparison::Different(self.finished));
         }
+        // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
+        // (README, "A part of the copy").
         Err(match store.stat(&self.file) {
             Ok(stat) => Comparison::Same {
                 path: self.finished.path,

@@ -1,4 +1,4 @@
-//! What a source makes of the answer line.
+//! The answer line, and what a source makes of it.
 
 use super::change::Afterwards;
 use super::link::{Asked, Phase, Purpose};
@@ -26,20 +26,24 @@ impl<F> Source<F> {
         let inode = reply.inode.inode();
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
+            // What would follow is the log and no answer. The heal counts an attempt that failed.
             None if asked.purpose == Purpose::Heal => Err(SourceError::ClosedByServer),
+            // It may be a server of version 2 again after the next stream.
             None if asked.purpose == Purpose::Digest => {
                 self.finished.queue_mut().ask_later();
                 Err(SourceError::AskAgain)
             }
+            // The comparison starts over, with what classic can be asked for.
             None if asked.purpose == Purpose::Check => {
                 self.end.is_classic = true;
                 Err(SourceError::AskAgain)
             }
             None => self.handle_classic(asked, reply.mark, inode, cx),
+            // Version 2 was not offered in these questions.
             Some(_) if self.config.proto == Proto::Classic || self.asks_again(asked) => {
                 Err(ProtocolError::Terms.into())
             }
-            // A refusal is one of its answers.
+            // The frames behind the line say why it is a refusal, if it is one.
             Some(terms)
                 if matches!(
                     asked.purpose,
@@ -63,7 +67,7 @@ impl<F> Source<F> {
         }
     }
 
-    /// A classic answer: the inode and the mark are all there is to go by.
+    /// Acts on a classic answer: the inode and the mark are all there is to go by.
     fn handle_classic<S: WriteStore<File = F>>(
         &mut self,
         asked: Asked,
@@ -76,8 +80,12 @@ impl<F> Source<F> {
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
+        // Told once: from the first classic byte on the pointer says that classic had a part in the
+        // copy.
         let is_downgraded =
             self.config.proto != Proto::Classic && held.origin.is_some() && !held.classic;
+        // The generation goes on. That classic has a part in it is in the pointer before the first
+        // byte is in the copy.
         if next == held.inode && found && !is_probe {
             if is_downgraded {
                 (cx.events)(&self.config, Event::Downgraded);
@@ -87,6 +95,8 @@ impl<F> Source<F> {
                 ..held
             };
             self.know_as(held, mixed, cx)?;
+            // We asked from before the end of a copy that is not believed; what comes is compared
+            // first.
             if self.asks_again(asked) {
                 self.end.again_at = Some(asked.offset);
             }
@@ -99,17 +109,19 @@ impl<F> Source<F> {
         if is_downgraded {
             (cx.events)(&self.config, Event::Downgraded);
         }
+        // From here on the generation is over: `O` says complete, `L` with our inode truncated, `L`
+        // with another one gone. A probe has no offset, so its `O` says nothing of ours.
         let is_lost = next != held.inode && (!found || is_probe);
-        // One empty generation after the other is nothing to be in a hurry about.
         let loss = match is_lost {
             true => Some(self.loss(cx)?),
             false => None,
         };
         self.leave(Generation::classic(next), loss, cx)?;
+        // One empty generation after the other is nothing to be in a hurry about.
         self.follow(None, asked.offset > 0, cx)
     }
 
-    /// An answer of version 2.
+    /// Acts on an answer of version 2.
     fn handle_terms<S: WriteStore<File = F>>(
         &mut self,
         asked: Asked,
@@ -129,6 +141,7 @@ impl<F> Source<F> {
         };
         let frames = Frames::new(terms.boot, terms.size, None);
         let Some(held) = self.disk.generation() else {
+            // README, "Negotiation": at first contact and with `L` a generation begins at 0.
             if terms.at != 0 {
                 return Err(ProtocolError::Terms.into());
             }
@@ -142,6 +155,7 @@ impl<F> Source<F> {
         if mark == Mark::Lost && terms.at != 0 {
             return Err(ProtocolError::Terms.into());
         }
+        // Whatever the answer is now, the next question may be answered with a prefix again.
         self.link.set_no_prefix(false);
         let goes_on = mark == Mark::Found && terms.at == asked.offset;
         if let Some(sound) = self.disk.take_unproved().filter(|_| !goes_on) {
@@ -150,10 +164,14 @@ impl<F> Source<F> {
             return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost {
+            // README, "Negotiation": `lost` and another inode are a loss, and so is a size that was
+            // told beyond what we hold.
             let is_lost =
                 terms.lost || inode != held.inode || self.health.server_size() > asked.offset;
             let loss = match is_lost {
                 true => Some(Loss {
+                    // A copy whose end is in doubt need not be what the server sent, so a proof
+                    // that does not fit says nothing about changes.
                     cause: match inode == held.inode && self.disk.is_believed() {
                         true => Cause::Changed,
                         false => Cause::Gone,
@@ -162,12 +180,16 @@ impl<F> Source<F> {
                 }),
                 false => None,
             };
+            // On record before the pointer names the next generation, with which the last sign of
+            // it goes.
             if let Some(loss) = loss {
                 self.note_loss(loss, cx)?;
             }
             self.leave(next, loss, cx)?;
             return self.follow(Some(frames), asked.offset > 0, cx);
         }
+        // The generation goes on, perhaps under another inode. Its `m` stays: README, "What a
+        // client stores".
         let same = Generation {
             inode,
             origin: held
@@ -186,7 +208,8 @@ impl<F> Source<F> {
         self.handle_prefix(held, same, asked, terms, cx)
     }
 
-    /// The server's file ends before our copy: it is its start, or another file altogether.
+    /// Acts on a `prefix`: the server's file ends before our copy, and is its start or another file
+    /// altogether.
     fn handle_prefix<S: WriteStore<File = F>>(
         &mut self,
         held: Generation,
@@ -201,10 +224,15 @@ impl<F> Source<F> {
         else {
             return Err(ProtocolError::Terms.into());
         };
+        // README, "A part of the copy": the server has judged by the few blocks of the proof, and
+        // we have all the bytes.
         if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.link.set_no_prefix(true);
             return Err(SourceError::AskAgain);
         }
+        // With `end=1` the box's file is a copy, made before a truncation, that lacks what was
+        // written meanwhile: ours is the better one, and stays whole. Else the box has forgotten
+        // these bytes, and others will stand in their place.
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
             let stamp = (cx.stamp)();
@@ -225,7 +253,7 @@ impl<F> Source<F> {
         self.follow(Some(frames), true, cx)
     }
 
-    /// Cuts the copy back to what came in whole frames.
+    /// Takes back what came in no whole frame.
     fn take_back<S: WriteStore<File = F>>(
         &mut self,
         sound: u64,
@@ -238,7 +266,7 @@ impl<F> Source<F> {
         copy.cut(sound, &mut files).map_err(SourceError::Files)
     }
 
-    /// First contact.
+    /// Begins the first generation.
     fn begin<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,
@@ -250,13 +278,16 @@ impl<F> Source<F> {
         self.follow(frames, false, cx)
     }
 
-    /// The generation we hold is over, for what the answer line can tell, and another one begins.
+    /// Leaves the generation that we hold: it is over, as far as the answer line can tell, and
+    /// another one begins.
     pub(super) fn leave<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
         loss: Option<Loss>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
+        // The last chance to tell of them: in a rotated copy nobody will know these zeros from the
+        // box's.
         let loss = match self.doubtful_zeros(cx)? {
             0 => loss,
             _ => Some(self.note_zeros(loss, cx)?),
@@ -276,11 +307,14 @@ impl<F> Source<F> {
             is_unchecked: copy.doubtful_from().is_some(),
             ..Afterwards::of_first(next.inode)
         };
+        // What was told is about the generation that is left.
         self.health.set_server_size(0);
+        // Nobody told its digest, so it does not go on the list of copies to be verified.
         self.change(next, None, afterwards, cx)
     }
 
-    /// Where the end of the generation being left could not be compared, zeros are a loss by themselves.
+    /// Puts zeros on record at the end of the generation being left, where that end could not be
+    /// compared: they are a loss by themselves.
     fn note_zeros<S: WriteStore<File = F>>(
         &mut self,
         loss: Option<Loss>,
@@ -310,10 +344,12 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// What is lost if nothing behind our copy can be had any more.
+    /// The loss if nothing behind our copy can be had any more.
     fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, SourceError> {
         let zeros = self.doubtful_zeros(cx)?;
         let size = self.disk.size() - zeros;
+        // After a restart no size of the server's file is known, but the zeros stand for as many
+        // bytes as they are.
         let missing = self.health.server_size().saturating_sub(size).max(zeros);
         Ok(Loss {
             inode: self.disk.inode().unwrap_or(Inode::NONE),
@@ -323,7 +359,7 @@ impl<F> Source<F> {
         })
     }
 
-    /// How many zeros at the end of the copy may stand where a power cut took something.
+    /// The number of zeros at the end of the copy that may stand where a power cut took something.
     fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
@@ -333,13 +369,14 @@ impl<F> Source<F> {
         zeros.unwrap_or(Ok(0)).map_err(SourceError::Files)
     }
 
-    /// The same generation has another name, or comes in another way.
+    /// Notes in the pointer that the same generation has another name, or comes in another way.
     fn know_as<S: WriteStore<File = F>>(
         &mut self,
         held: Generation,
         now: Generation,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
+        // Most answers change nothing, and a pointer costs two syncs.
         let Some(copy) = self.disk.copy_mut().filter(|_| held != now) else {
             return Ok(());
         };
@@ -348,7 +385,8 @@ impl<F> Source<F> {
             .map_err(SourceError::Files)
     }
 
-    /// The server answered and what follows belongs at the end of the local copy.
+    /// Begins to stream: the server answered, and what follows belongs at the end of the local
+    /// copy.
     fn follow<S: WriteStore<File = F>>(
         &mut self,
         frames: Option<Frames>,
@@ -357,6 +395,8 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         self.link.settle_doubt();
         self.stream(frames, brought_something, cx);
+        // The end of the copy is not compared yet, or the copy of the next generation is not there
+        // yet.
         if self.end.again_at.is_some() || self.is_changing() {
             return Ok(());
         }
@@ -368,7 +408,7 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// All is well, which is told if it was not so before.
+    /// Notes that all is well, which is told if it was not so before.
     pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
         if self.health.is_failing() {
             self.tell_state(cx);

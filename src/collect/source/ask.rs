@@ -1,5 +1,5 @@
-//! How a source asks for the digest of a finished copy that did not come by itself: over a connection of its own, before
-//! the log is followed on.
+//! The question for the digest of a finished copy that did not come by itself: it is asked over a
+//! connection of its own, before the log is followed on.
 
 use super::link::{Phase, Purpose};
 use super::{Context, Source};
@@ -10,7 +10,7 @@ use crate::store::WriteStore;
 use crate::wire::frame::{self, ErrorCode, Frame};
 use crate::wire::receiver::{Piece, Receiver};
 
-/// What of an answer has come.
+/// The part of an answer that has come.
 enum Heard {
     /// Nothing that says anything.
     Nothing,
@@ -18,12 +18,12 @@ enum Heard {
     Digest(u64, Option<[u8; 16]>),
     /// The server has no such file.
     Gone,
-    /// It does not answer.
+    /// It does not answer this now.
     Refused,
 }
 
 impl<F> Source<F> {
-    /// Takes the answer. Whatever it is, the connection has served.
+    /// Takes the answer about a digest. Whatever it is, the connection has served.
     pub(super) fn take_digest<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
@@ -38,6 +38,7 @@ impl<F> Source<F> {
             match heard {
                 Heard::Nothing if is_idle => return Ok(()),
                 Heard::Nothing => continue,
+                // The log matters more than a digest: it is followed first.
                 Heard::Refused => self.finished.queue_mut().ask_later(),
                 Heard::Gone => self.never_verified(GONE, cx),
                 Heard::Digest(size, md5) => self.take_answer(size, md5, cx),
@@ -59,6 +60,8 @@ impl<F> Source<F> {
             .map_or(0, |finished| finished.size);
         match md5 {
             None => self.never_verified(UNKNOWN_KIND, cx),
+            // The digest is of all that the server has (README, "Questions"), so it says nothing
+            // about our longer copy.
             Some(_) if size != wanted => {
                 let why = format!("the server has only {size} of its {wanted} bytes now");
                 self.never_verified(&why, cx);
@@ -86,9 +89,11 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
-    /// Brings the list of what is to be compared into line after something has left it. Where that fails, a copy is
-    /// compared once more after the next start.
+    /// Brings the list of copies that wait into line after one has left it. Where that fails, a
+    /// copy is compared once more after the next start.
     pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // The copy whose difference is on no record is in no queue any more; on the list it is
+        // found again.
         if self.health.is_unrecorded() {
             return;
         }
@@ -96,7 +101,8 @@ impl<F> Source<F> {
         let _ = cx.files(&self.config, "").write_list(list);
     }
 
-    /// The connection ended, or was given up. If it was to ask for a digest, the log is followed before the next try.
+    /// Notes that a connection ended or was given up. If it was to ask for a digest, the log is
+    /// followed before the next try.
     pub(super) fn note_unanswered(&mut self) {
         let purpose = match self.link.phase() {
             Phase::Asking { asked, .. } | Phase::Answering { asked, .. } => asked.purpose,
@@ -109,13 +115,13 @@ impl<F> Source<F> {
     }
 }
 
-/// What is told of a copy that nothing can be compared with any more.
+/// The reason for a copy that nothing can be compared with any more.
 pub(super) const GONE: &str = "the server no longer has it";
 
-/// What is told of a digest that cannot be compared with.
+/// The reason for a digest that cannot be compared with.
 pub(super) const UNKNOWN_KIND: &str = "the server's digest is of a kind that is not known here";
 
-/// What is told of a copy that had to make room.
+/// The reason for a copy that had to make room.
 pub(super) const TOO_MANY: &str = "too many finished copies wait";
 
 /// Takes bytes of an answer from the front of `input` and tells how many.
@@ -129,6 +135,8 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), SourceE
                 Frame::Alive { .. } => Ok(Heard::Nothing),
                 Frame::Digest(frame::Digest { size, md5, .. }) => Ok(Heard::Digest(size, md5)),
                 Frame::Error { code, .. } => Ok(match code {
+                    // Only these say that it will never be different: ERROR 3 and 6 (README, "What
+                    // a client stores").
                     ErrorCode::NoSuchFile | ErrorCode::Gone => Heard::Gone,
                     _ => Heard::Refused,
                 }),

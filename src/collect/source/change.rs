@@ -1,4 +1,5 @@
-//! A generation begins: what the local files go through for it, and what follows when that is done.
+//! The change of generations as a source goes through it: what its local files do, and what follows
+//! when that is done.
 //!
 //! A source alone does it at once. Where [`Source::share_barriers`] was called, it waits with what it was doing until
 //! the caller takes it through the steps together with others, by [`Source::step_change`] and [`Source::barrier`].
@@ -17,23 +18,23 @@ use crate::ids::Inode;
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;
 
-/// What follows a change.
+/// The rest of what was begun by a change, to be done when it is made.
 pub(super) struct Afterwards {
     /// The generation that was left.
     pub held: Inode,
-    /// What was held of it.
+    /// The number of bytes that were held of it.
     pub size: u64,
     /// The generation that begins.
     pub next: Inode,
-    /// What ended it.
+    /// The reason for its end.
     pub reason: Reason,
-    /// What went before it could be had.
+    /// The loss of what came behind it, if there is one.
     pub loss: Option<Loss>,
-    /// Nobody could tell whether the end of what was held is right.
+    /// Whether nobody could tell if the end of what was held is right.
     pub is_unchecked: bool,
-    /// The server's copy of it ends here, before ours.
+    /// The size of the server's copy of it, if that ends before ours.
     pub theirs: Option<u64>,
-    /// What came meanwhile.
+    /// The bytes that came meanwhile, which belong to the next generation.
     pub input: Vec<u8>,
 }
 
@@ -51,6 +52,7 @@ impl<F> Source<F> {
     /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
     /// was the last one, with which all that waited has been done, too.
     pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        // The barrier of another source may have failed for what the last step wrote here.
         self.check_failed_syncs(cx);
         if !self.is_changing() {
             return true;
@@ -70,6 +72,8 @@ impl<F> Source<F> {
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
+            // It went well here and may have failed on the same file system for another source,
+            // which was told first.
             Ok(()) => self.check_failed_syncs(cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
@@ -79,6 +83,7 @@ impl<F> Source<F> {
 
     /// Makes a change that waits, without others.
     pub fn make_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // Steps that were made durable by barriers are built upon here.
         if self.is_changing() {
             self.check_failed_syncs(cx);
         }
@@ -99,7 +104,8 @@ impl<F> Source<F> {
         afterwards: Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        // All other losses are on record by now.
+        // All other losses are on record by now. Those by classic are noted in the pointer alone
+        // (README, "Pointer file": `lo`), until they are told.
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
         let started = self.with_copy(cx, |copy, files| {
@@ -134,6 +140,7 @@ impl<F> Source<F> {
             Ok(input) => input,
             Err(error) => return self.fail(error, cx),
         };
+        // The answer line left this to whoever makes the change.
         if !self.health.is_in_trouble_with_files() {
             self.recover(cx);
         }
@@ -149,6 +156,7 @@ impl<F> Source<F> {
         let Some(afterwards) = self.disk.end_change() else {
             return Ok(Vec::new());
         };
+        // The events of the generation that is over come before anything of the next one.
         if let Some(kept) = &changed.kept {
             self.tell_left(&afterwards, kept, cx)?;
         }
@@ -171,6 +179,7 @@ impl<F> Source<F> {
         if let Some(loss) = left.loss {
             (cx.events)(&self.config, Event::Lost(loss));
         }
+        // With the same inode the file itself was cut or written anew.
         let event = match left.next == left.held {
             true => Event::Truncated {
                 reason: left.reason,
@@ -197,6 +206,7 @@ impl<F> Source<F> {
             kept,
         };
         let stamp = (cx.stamp)();
+        // Told even where it cannot be noted: the error alone would not say what it was about.
         let noted = cx.files(&self.config, &stamp).note_kept(&more);
         (cx.events)(&self.config, more);
         noted.map_err(SourceError::Files)
@@ -221,7 +231,7 @@ impl<F> Source<F> {
 }
 
 impl Afterwards {
-    /// Nothing was held before.
+    /// The rest of a first contact, before which nothing was held.
     pub fn of_first(next: Inode) -> Afterwards {
         Afterwards {
             held: Inode::NONE,

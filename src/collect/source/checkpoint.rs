@@ -1,5 +1,6 @@
-//! Checkpoints of what came by classic: a copy is made durable now and then, and the pointer says how far. So after a
-//! power cut only the end has to be asked for again; in version 2 checksums do that better.
+//! The checkpoints of what came by classic: a copy is made durable now and then, and the pointer
+//! says how far. So after a power cut only the end has to be asked for again; in version 2
+//! checksums do that better.
 
 use super::{Context, Source};
 use crate::collect::copy::LocalCopy;
@@ -8,7 +9,8 @@ use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
 use crate::store::WriteStore;
 
 impl<F> Source<F> {
-    /// Bytes were appended that only a checkpoint makes good: makes one if they are many by now, else some time later.
+    /// Notes that bytes were appended that only a checkpoint makes good: makes one if they are many
+    /// by now, else some time later.
     pub(super) fn note_growth<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -24,7 +26,7 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// The time for the next checkpoint has come; nothing happens before.
+    /// Makes a checkpoint if its time has come.
     pub(super) fn handle_checkpoint<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if self.disk.checkpoint_at().is_none_or(|at| at > cx.now.mono) {
             return;
@@ -39,6 +41,8 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         self.disk.set_checkpoint(None);
+        // A checkpoint says that the end is good, which a copy that is still being compared does
+        // not know.
         let Some(copy) = self.disk.copy_mut().filter(|copy| copy.is_believed()) else {
             return Ok(());
         };

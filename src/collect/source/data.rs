@@ -1,4 +1,5 @@
-//! What a source makes of what follows the answer line, and of copies that are complete.
+//! The data behind the answer line, as a source takes them, and the work on copies that are
+//! complete.
 
 use std::fmt;
 use std::path::Path;
@@ -28,6 +29,8 @@ impl<F> Source<F> {
     ) {
         let now = cx.now.mono;
         let is_stream = matches!(self.link.phase(), Phase::Streaming { .. });
+        // The phase is taken apart for as long as its parts and the rest of the source are both
+        // needed.
         let result = match self.link.take_phase(now) {
             Phase::Streaming {
                 since,
@@ -57,6 +60,8 @@ impl<F> Source<F> {
                 mut receiver,
                 ..
             } => {
+                // A digest comes in one frame, and a check keeps what it has compared for its next
+                // connection. A heal has few attempts, so it has time for as long as it moves.
                 let (has_moved, result) = match purpose {
                     Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
                     Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
@@ -68,6 +73,8 @@ impl<F> Source<F> {
                     moved_at: if has_moved { now } else { moved_at },
                     receiver,
                 });
+                // All that was asked for has come, and the connection has served. It is closed, so
+                // that nothing can come while the copy is read.
                 if self.end.has_work() {
                     self.link.enter(Phase::Working);
                 }
@@ -86,6 +93,7 @@ impl<F> Source<F> {
         if is_well && self.health.is_failing() && !self.is_changing() {
             self.recover(cx);
         }
+        // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
     }
 
@@ -101,6 +109,8 @@ impl<F> Source<F> {
             true => data.len(),
             false => classic::strip(data),
         };
+        // While the end of the copy is in doubt, the server sends again what we hold: only the rest
+        // is new.
         let known = self.take_again(&data[..len], is_end, cx)?;
         let Some(copy) = self.disk.copy_mut().filter(|_| len > known) else {
             return Ok(len > 0);
@@ -136,6 +146,8 @@ impl<F> Source<F> {
             match outcome {
                 Received::On => {}
                 Received::Grew => grew = true,
+                // The copy gets its name and the next one begins, before the bytes behind NEXT are
+                // looked at.
                 Received::Finished {
                     finished,
                     reason,
@@ -155,6 +167,8 @@ impl<F> Source<F> {
                         ..Afterwards::of_first(next.inode)
                     };
                     self.change(next, Some(finished), afterwards, cx)?;
+                    // Sources that rotate together share their syncs. What has come already waits
+                    // with the change.
                     if self.is_changing() {
                         self.disk.keep_for_later(rest);
                         return Ok(grew);
@@ -166,13 +180,15 @@ impl<F> Source<F> {
                     }
                 }
             }
+            // Once more with nothing left: a frame whose last byte was the last of the input is
+            // acted on then.
             if is_idle {
                 return Ok(grew);
             }
         }
     }
 
-    /// Takes what a heal asked for. Tells besides whether it brought anything.
+    /// Takes the answer to a heal. Tells besides whether it brought anything.
     fn take_heal<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
@@ -209,14 +225,18 @@ impl<F> Source<F> {
 
     fn work_on_copies<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
+        // The end of the live copy goes first: until it is known, the log cannot be followed.
         if self.end.has_work() {
             return self.work_on_end(buf, cx);
         }
         if let Some(heal) = self.finished.heal_mut() {
             match heal.work(buf, cx.store) {
                 Ok(Some(outcome)) => self.end_heal(outcome, cx),
+                // It knows what to ask next.
                 Ok(None) if !heal.is_answered() => self.link.end_work(cx.now.mono),
                 Ok(None) => {}
+                // Something is short here. The log goes on, as far as it can, and the heal is tried
+                // again later.
                 Err(error) => {
                     let finished = heal.finished().clone();
                     self.end_heal(heal::Outcome::Postponed(finished), cx);
@@ -253,11 +273,12 @@ impl<F> Source<F> {
         }
     }
 
-    /// The connection is over: takes back what came of something unfinished.
+    /// Takes back what came of something unfinished, as the connection is over.
     pub(super) fn abandon<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), FileError> {
+        // Digests that did not come on this connection will have to be asked for.
         if let Phase::Streaming {
             frames: Some(_), ..
         } = self.link.phase()
@@ -273,6 +294,7 @@ impl<F> Source<F> {
                 let Some(copy) = self.disk.copy_mut() else {
                     return Ok(());
                 };
+                // Should the generation be gone when we come back, this tells how much is lost.
                 if let Some(size) = frames.server_size() {
                     self.health.set_server_size(size);
                 }
@@ -281,6 +303,7 @@ impl<F> Source<F> {
                 self.disk.set_unproved(unproved);
                 Ok(())
             }
+            // A heal that has its whole answer left the connection by itself: this one has failed.
             Phase::Asking { .. } | Phase::Answering { .. } | Phase::Inquiring { .. } => {
                 let failed = self.finished.heal_mut().and_then(|heal| {
                     heal.abandon(cx.store);
@@ -295,8 +318,10 @@ impl<F> Source<F> {
         }
     }
 
-    /// A copy has to be healed: the connection is given up for one that serves it, or for the work in between.
+    /// Turns to a copy that has to be healed: the connection is given up for one that serves the
+    /// heal, or for the work in between.
     fn turn_to_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // A change has to be made first: it belongs to the connection that would be given up.
         let Some(heal) = self.finished.heal().filter(|_| !self.is_changing()) else {
             return;
         };
@@ -306,6 +331,7 @@ impl<F> Source<F> {
                 purpose: Purpose::Heal,
                 ..
             } => !is_working,
+            // The log cannot be followed before this is answered, and checksums do not take long.
             Phase::Inquiring {
                 purpose: Purpose::Check,
                 ..
@@ -324,7 +350,7 @@ impl<F> Source<F> {
         });
     }
 
-    /// Takes back what came of an unfinished frame of the stream.
+    /// Leaves the stream: takes back what came of an unfinished frame.
     fn leave_stream<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -370,11 +396,13 @@ impl<F> Source<F> {
                 heal::clear_away(&path, cx.store);
                 self.note_difference(&path, why, cx);
             }
+            // Room that the half of a healed copy takes may be just what is missing.
             heal::Outcome::Postponed(finished) => {
                 heal::clear_away(&finished.path, cx.store);
                 let again_at = cx.now.mono.plus_ms(HEAL_AGAIN_MS);
                 self.finished.queue_mut().postpone(finished, again_at);
             }
+            // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);
                 (cx.events)(&self.config, Event::Unverified { path, why });
@@ -383,7 +411,8 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
-    /// A finished copy is not what the server has, and stays so: the status has to show that.
+    /// Notes that a finished copy is not what the server has, and stays so: the status has to show
+    /// that.
     fn note_difference<S: WriteStore<File = F>>(
         &mut self,
         path: &Path,
@@ -396,6 +425,8 @@ impl<F> Source<F> {
         self.health.flaw();
         if let Err(error) = result {
             (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
+            // The status says so for as long as this process lives; then the list has the next one
+            // compare the copy once more.
             self.health.set_unrecorded(true);
         }
     }

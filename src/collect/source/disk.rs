@@ -1,4 +1,4 @@
-//! What a source has on the disk, and what is under way there.
+//! The disk of a source: its local files, and what is under way there.
 
 use super::change::Afterwards;
 use crate::collect::copy::{Generation, LocalCopy};
@@ -7,24 +7,26 @@ use crate::time::Mono;
 
 /// The local files of one source.
 pub(super) struct Disk<F> {
-    /// Closed while something is wrong with them.
+    /// The open copy; closed while something is wrong with the files.
     copy: Option<LocalCopy<F>>,
-    /// A write failed: what the copy seems to hold may not be on the disk.
+    /// Whether a write failed and that is not noted yet: what the copy seems to hold may not be on
+    /// the disk.
     is_suspect: bool,
-    /// The failed syncs of its file systems that the source knows of.
+    /// The number of failed syncs of its file systems that the source knows of.
     failed_syncs: u32,
-    /// The copy was received sound up to here; what follows came in a frame without an end and is still to be proved.
+    /// The end of what was received sound; what follows came in a frame without an end and is still
+    /// to be proved.
     unproved_from: Option<u64>,
-    /// When what came by classic is to be made durable.
+    /// The moment at which what came by classic is to be made durable.
     checkpoint_at: Option<Mono>,
-    /// What follows the change that is under way.
+    /// The rest of what was begun by the change that is under way.
     afterwards: Option<Box<Afterwards>>,
-    /// Changes wait for the caller, who takes several sources through them together.
+    /// Whether changes wait for the caller, who takes several sources through them together.
     shares_barriers: bool,
 }
 
 impl<F> Disk<F> {
-    /// Nothing is open yet.
+    /// A disk of which nothing is open yet.
     pub(super) fn new() -> Disk<F> {
         Disk {
             copy: None,
@@ -47,7 +49,7 @@ impl<F> Disk<F> {
         self.copy.as_mut()
     }
 
-    /// The files are open.
+    /// Takes in the files that were opened.
     pub(super) fn open(&mut self, copy: LocalCopy<F>) {
         self.copy = Some(copy);
     }
@@ -63,12 +65,12 @@ impl<F> Disk<F> {
         self.copy().and_then(LocalCopy::generation)
     }
 
-    /// Its inode.
+    /// The inode of the generation that is held.
     pub(super) fn inode(&self) -> Option<Inode> {
         self.copy().and_then(LocalCopy::inode)
     }
 
-    /// How many bytes of it are held.
+    /// The number of bytes that are held of the generation.
     pub(super) fn size(&self) -> u64 {
         self.copy().map_or(0, LocalCopy::size)
     }
@@ -83,32 +85,32 @@ impl<F> Disk<F> {
         self.is_suspect
     }
 
-    /// A write failed, or that is noted now.
+    /// Sets whether a write failed and that is not noted yet.
     pub(super) fn set_suspect(&mut self, is_suspect: bool) {
         self.is_suspect = is_suspect;
     }
 
-    /// So many syncs have failed on its file systems. Tells whether that is news.
+    /// Notes how many syncs have failed on its file systems. Tells whether that is news.
     pub(super) fn note_failed_syncs(&mut self, failed: u32) -> bool {
         std::mem::replace(&mut self.failed_syncs, failed) != failed
     }
 
-    /// What stands behind this place is still to be proved, or nothing is.
+    /// Sets the place behind which the copy is still to be proved, if there is one.
     pub(super) fn set_unproved(&mut self, from: Option<u64>) {
         self.unproved_from = from;
     }
 
-    /// Where what is still to be proved begins. It counts as settled from now on.
+    /// The place where what is still to be proved begins. It counts as settled from now on.
     pub(super) fn take_unproved(&mut self) -> Option<u64> {
         self.unproved_from.take()
     }
 
-    /// When the next checkpoint is due.
+    /// The moment of the next checkpoint, if one is due.
     pub(super) fn checkpoint_at(&self) -> Option<Mono> {
         self.checkpoint_at
     }
 
-    /// A checkpoint is due then, or none is.
+    /// Sets the moment of the next checkpoint; with `None` there is none.
     pub(super) fn set_checkpoint(&mut self, at: Option<Mono>) {
         self.checkpoint_at = at;
     }
@@ -118,12 +120,12 @@ impl<F> Disk<F> {
         self.afterwards.is_some()
     }
 
-    /// A change has begun; this follows when it is made.
+    /// Begins a change; `afterwards` follows when it is made.
     pub(super) fn begin_change(&mut self, afterwards: Afterwards) {
         self.afterwards = Some(Box::new(afterwards));
     }
 
-    /// The change is made or given up. Returns what follows it.
+    /// Ends the change, which is made or given up. Returns what follows it.
     pub(super) fn end_change(&mut self) -> Option<Box<Afterwards>> {
         self.afterwards.take()
     }
@@ -140,12 +142,12 @@ impl<F> Disk<F> {
         self.shares_barriers
     }
 
-    /// Changes wait for the caller from now on.
+    /// Lets changes wait for the caller from now on.
     pub(super) fn share_barriers(&mut self) {
         self.shares_barriers = true;
     }
 
-    /// What holds whenever the caller of the source has its turn.
+    /// The invariants, which hold whenever the caller of the source has its turn.
     pub(super) fn check_invariants(&self) {
         debug_assert!(
             self.copy.is_some() || self.checkpoint_at.is_none(),

@@ -1,5 +1,5 @@
-//! A copy whose end cannot be believed, because this machine was started again: it is compared with the server's file
-//! before anything is asked for that its size would decide.
+//! The doubtful end of a copy, after a restart of this machine or a failed write: it is compared
+//! with the server's file before anything is asked for that its size would decide.
 //!
 //! A server of version 2 is asked for checksums, on connections of their own. A classic one is asked for the file from
 //! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
@@ -18,21 +18,21 @@ use crate::wire::proof::START_LEN;
 use crate::wire::receiver::Receiver;
 use crate::wire::request::Op;
 
-/// What is known of the end of a copy that cannot be believed.
+/// The comparison of an end that cannot be believed, as far as it is.
 #[derive(Default)]
 pub(super) struct DoubtfulEnd {
     /// The comparison with a server of version 2.
     check: Option<Box<EndCheck>>,
-    /// How far the bytes that a classic server sends again have been compared.
+    /// The place up to which the bytes that a classic server sends again have been compared.
     pub(super) again_at: Option<u64>,
-    /// The server speaks classic.
+    /// Whether the server speaks classic.
     pub(super) is_classic: bool,
-    /// Comparing brought nothing to act upon: what the server makes of our proof decides.
+    /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
 }
 
 impl DoubtfulEnd {
-    /// What to ask a server of version 2.
+    /// The question for a server of version 2.
     pub(super) fn op(&self) -> Op {
         self.check
             .as_ref()
@@ -44,20 +44,23 @@ impl DoubtfulEnd {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
 
-    /// The server answers, and its file has this size.
+    /// Takes the size of the server's file, which comes with the answer.
     pub(super) fn take_size(&mut self, size: u64) {
         if let Some(check) = &mut self.check {
             check.take_size(size);
         }
     }
 
-    /// The server closed in good order while it was answering. Tells whether the answer is complete with that.
+    /// Takes the close of a server in good order while it was answering. Tells whether the answer
+    /// is complete with that.
     pub(super) fn take_end(&mut self) -> bool {
         self.check.as_mut().is_some_and(|check| check.take_end())
     }
 
-    /// The connection is over.
+    /// Takes back what the connection that is over did not bring whole.
     pub(super) fn abandon(&mut self) {
+        // A classic server begins anew with the next answer. What was found the same is compared
+        // once more.
         self.again_at = None;
         if let Some(check) = &mut self.check {
             check.abandon();
@@ -66,11 +69,12 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
-    /// What to ask first where the end of the copy cannot be believed.
+    /// The question to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_end(&mut self) -> Option<Asked> {
         let copy = self.disk.copy()?;
         let good = copy.doubtful_from().filter(|_| !self.end.is_examined)?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
+        // Some bytes that are known to be good are compared, too: another file is known by them.
         let from = good.saturating_sub(END_OVERLAP_LEN).min(size);
         if self.end.is_classic || self.config.proto == Proto::Classic {
             return Some(Asked {
@@ -84,6 +88,8 @@ impl<F> Source<F> {
         self.end.check.get_or_insert_with(new);
         Some(Asked {
             inode,
+            // The server finds the file by most of the blocks of the proof (README, "Questions"),
+            // so those of a spoiled end do no harm.
             offset: size,
             purpose: Purpose::Check,
         })
@@ -124,12 +130,13 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let result = match self.end.check.as_ref().and_then(|check| check.finding()) {
-            Some(finding) => self.end_check(finding, cx),
+            Some(finding) => self.act_on_finding(finding, cx),
             None => self.compare(buf, cx),
         };
         if let Err(error) = result {
             self.fail(error, cx);
         } else if !self.end.has_work() {
+            // The next question, or the log itself.
             self.link.end_work(cx.now.mono);
         }
     }
@@ -146,8 +153,8 @@ impl<F> Source<F> {
         check.work(buf, copy, &mut files)
     }
 
-    /// Acts upon what a server of version 2 told.
-    fn end_check<S: WriteStore<File = F>>(
+    /// Acts upon what the comparison with a server of version 2 has found.
+    fn act_on_finding<S: WriteStore<File = F>>(
         &mut self,
         finding: Finding,
         cx: &mut Context<'_, S>,
@@ -157,6 +164,8 @@ impl<F> Source<F> {
             Finding::Same => true,
             Finding::Differs(at) => self.cut_different(at, cx)?,
             Finding::Shorter(at) => self.cut_zeros(at, cx)?,
+            // Nothing to compare with does not make the end wrong. The server's answer to our proof
+            // tells whether a loss goes with it.
             Finding::Gone => false,
         };
         match is_settled {
@@ -178,7 +187,9 @@ impl<F> Source<F> {
         };
         let mut files = cx.files(&self.config, "");
         let left = usize::try_from(copy.size() - at).unwrap_or(usize::MAX);
+        // What goes beyond our copy is new.
         let again = data.get(..left).unwrap_or(data);
+        // As classic sends them, both with 0xff for 0x07.
         let same = equal_bytes(again, at, true, copy, &mut files)?;
         let at = at + same;
         self.end.again_at = Some(at);
@@ -187,6 +198,7 @@ impl<F> Source<F> {
         } else if same < again.len() as u64 {
             self.cut_different(at, cx)? || self.give_up_generation(cx)?
         } else if is_end {
+            // A keep-alive behind fewer bytes than we hold: the server's file ends here.
             self.cut_zeros(at, cx)? || self.give_up_generation(cx)?
         } else {
             false
@@ -198,7 +210,8 @@ impl<F> Source<F> {
         Ok(same as usize)
     }
 
-    /// The server's file is another generation, for which classic knows no better way than to begin it anew.
+    /// Gives up the generation: the server's file is another one, for which classic knows no better
+    /// way than to begin it anew.
     fn give_up_generation<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -211,7 +224,8 @@ impl<F> Source<F> {
         Err(SourceError::AskAgain)
     }
 
-    /// The server has other bytes from `at` on. If it is our generation nevertheless, they are cut off.
+    /// Cuts off what differs from `at` on, where the server has other bytes, if it is our
+    /// generation nevertheless. Tells whether it was.
     fn cut_different<S: WriteStore<File = F>>(
         &mut self,
         at: u64,
@@ -227,7 +241,8 @@ impl<F> Source<F> {
         Ok(is_ours)
     }
 
-    /// The server's file ends at `at`. Zeros that we hold behind that are nobody's.
+    /// Cuts off zeros from `at` on, where the server's file ends: they are nobody's. Tells whether
+    /// there was nothing else.
     fn cut_zeros<S: WriteStore<File = F>>(
         &mut self,
         at: u64,
@@ -237,6 +252,8 @@ impl<F> Source<F> {
             return Ok(false);
         };
         let mut files = cx.files(&self.config, "");
+        // Anything but zeros was sent by this server once: that it is gone there is the box's loss,
+        // for the answer line to judge.
         let is_ours = self.is_behind_checkpoint(at)
             && copy
                 .has_only_zeros_from(at, &mut files)
@@ -290,7 +307,7 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// The copy is what the server has: that is noted where it outlives this process.
+    /// Confirms that the copy is what the server has: that is noted where it outlives this process.
     pub(super) fn confirm_end<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,

@@ -1,4 +1,5 @@
-//! The end of a local copy compared with a server of version 2, after a restart of this machine. Pure.
+//! The comparison of the end of a local copy with a server of version 2, after a restart of this
+//! machine. Pure.
 //!
 //! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
 //! no checksum of the server fits, all bytes are asked for.
@@ -13,22 +14,22 @@ use crate::wire::frame::{ErrorCode, Frame};
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
-/// The comparison, over as many connections as it takes.
+/// The comparison of an end, over as many connections as it takes.
 pub struct EndCheck {
-    /// Up to here it is the same.
+    /// The place up to which it is the same.
     from: u64,
-    /// Where the block ends that is known to differ, or the copy.
+    /// The end of the block that is known to differ, or of the copy.
     end: u64,
-    /// Where the copy ends.
+    /// The size of the copy.
     size: u64,
     /// The size of the server's file, as it answered last.
     their_size: u64,
-    /// Classic had a part in the copy: 0xff may stand for 0x07.
+    /// Whether classic had a part in the copy: 0xff may stand for 0x07.
     mapped: bool,
     step: Step,
 }
 
-/// What comes next.
+/// The next step.
 enum Step {
     /// To ask.
     Ask,
@@ -41,11 +42,11 @@ enum Step {
     },
     /// The server's checksums have come and are compared with the copy.
     Compare(Comparison),
-    /// Nothing: it is known.
+    /// The finding is known, and nothing is to be done.
     Known(Finding),
 }
 
-/// What was found.
+/// The finding of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Finding {
     /// Every byte is the server's.
@@ -71,7 +72,7 @@ impl EndCheck {
         }
     }
 
-    /// What to ask the server.
+    /// The question for the server.
     pub fn question(&self) -> Op {
         match self.blocks() {
             None => Op::Range {
@@ -87,7 +88,7 @@ impl EndCheck {
         matches!(self.step, Step::Compare(_) | Step::Known(_))
     }
 
-    /// What was found, once that is known.
+    /// The finding, once it is known.
     pub fn finding(&self) -> Option<Finding> {
         match self.step {
             Step::Known(finding) => Some(finding),
@@ -95,7 +96,7 @@ impl EndCheck {
         }
     }
 
-    /// The connection is over; what it did not bring whole has to be asked for again.
+    /// Takes back what the connection did not bring whole: it has to be asked for again.
     pub fn abandon(&mut self) {
         if let Step::Bytes { .. } = self.step {
             self.step = Step::Ask;
@@ -128,9 +129,12 @@ impl EndCheck {
                 *in_frame = true;
             }
             (Piece::Data(bytes), Step::Bytes { differ_at, at, .. }) => {
+                // More than was asked for would be compared with nothing.
                 if bytes.len() as u64 > self.end - *at {
                     return Err(ProtocolError::Size.into());
                 }
+                // Behind the first difference nothing is compared, but the frame has to end with
+                // the right checksum before that counts.
                 if differ_at.is_none() {
                     let same = equal_bytes(bytes, *at, self.mapped, copy, files)?;
                     *differ_at = Some(*at + same).filter(|_| same < bytes.len() as u64);
@@ -159,6 +163,8 @@ impl EndCheck {
         let Step::Bytes { at, in_frame, .. } = self.step else {
             return false;
         };
+        // README, "Questions": a range has as many bytes as there are. With fewer than the answer
+        // line promised it is the connection that ended.
         if in_frame || at < self.their_size.min(self.end) {
             return false;
         }
@@ -188,10 +194,14 @@ impl EndCheck {
         }
         let compared = comparison.pass(&buf[..read]);
         let is_over = comparison.wanted() == 0;
+        // Before it is known whether the block is the same: to write once more what was just read
+        // changes nothing that anybody can read.
         copy.found_good(&buf[..read], at, files)
             .map_err(SourceError::Files)?;
         match compared {
             Some(compared) if !compared.is_same => {
+                // The next question looks into this block, with smaller ones, until its bytes are
+                // asked for.
                 self.from = compared.start;
                 self.end = compared.end;
                 self.step = Step::Ask;
@@ -204,12 +214,14 @@ impl EndCheck {
 
     /// The blocks to ask for; `None` where so little is left that its bytes are asked for.
     fn blocks(&self) -> Option<Blocks> {
+        // The server computes no checksums of the mapped form but in a proof.
         Blocks::whole(self.from, self.end).filter(|_| !self.mapped)
     }
 
     fn start_comparing(&mut self, payload: Vec<u8>) -> Result<(), SourceError> {
         let blocks = self.blocks().ok_or(ProtocolError::Order)?;
         let comparison = Comparison::new(blocks, payload)?;
+        // The last block of a shorter file is compared as far as it goes.
         let their_end = comparison.their_end();
         let comparison = comparison.until(their_end);
         let is_over = comparison.wanted() == 0;
@@ -227,6 +239,7 @@ impl EndCheck {
         };
         let their_end = comparison.their_end();
         self.from = their_end;
+        // Fewer blocks than were asked for: the server's file ends in the middle of our copy.
         self.step = match their_end < comparison.blocks().end() {
             true => Step::Known(Finding::Shorter(their_end)),
             false => self.go_on(),
@@ -266,7 +279,8 @@ impl EndCheck {
     }
 }
 
-/// What a small frame says: a keep-alive nothing, an error that there is nothing to compare with.
+/// The meaning of a small frame: a keep-alive says nothing, an error that there is nothing to
+/// compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
         Frame::Alive { .. } => Ok(None),
@@ -279,7 +293,8 @@ fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     }
 }
 
-/// How many bytes at the front of `theirs` stand in the copy from `at` on; as classic would send both, if `mapped`.
+/// The number of bytes at the front of `theirs` that stand in the copy from `at` on; as classic
+/// would send both, if `mapped`.
 pub fn equal_bytes<F, S: WriteStore<File = F>>(
     theirs: &[u8],
     at: u64,
@@ -294,6 +309,7 @@ pub fn equal_bytes<F, S: WriteStore<File = F>>(
         let read = copy
             .read_at(ours, at + equal, files)
             .map_err(SourceError::Files)?;
+        // The copy has 0xff wherever classic brought it, and 0x07 where version 2 did since.
         let form = |byte: u8| match byte {
             classic::KEEP_ALIVE if mapped => classic::MASKED,
             byte => byte,

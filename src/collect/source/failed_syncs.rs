@@ -1,5 +1,6 @@
-//! A disk that failed: the system tells that once, to whoever asked for a sync, and takes what it could not write for
-//! written. So it has to be noted, and a sync of a whole file system is the business of every source that has files there.
+//! The failed syncs of a disk: the system tells one once, to whoever asked for it, and takes what
+//! it could not write for written. So it has to be noted, and a sync of a whole file system is the
+//! business of every source that has files there.
 
 use super::{Context, Source};
 use crate::collect::copy::{FileError, Paths};
@@ -8,9 +9,9 @@ use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 
 impl<F> Source<F> {
-    /// Draws the conclusions from syncs that failed for anybody: nothing is believed that is not compared and written
-    /// again. Every step that builds on what was written before does this first; the caller does it where sources may
-    /// have nothing to do for a while.
+    /// Acts upon syncs that failed for anybody: nothing is believed that is not compared and
+    /// written again. Every step that builds on what was written before does this first; the caller
+    /// does it where sources may have nothing to do for a while.
     pub fn check_failed_syncs<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.act_on_failed_syncs(cx);
         self.check_invariants();
@@ -26,23 +27,27 @@ impl<F> Source<F> {
             // A heal that begins anew needs the server first.
             return self.end_idle_work(cx.now.mono);
         }
+        // Told as if the sync had been ours: an operator has to see every copy that is in doubt.
         let error = std::io::Error::from_raw_os_error(EIO);
         let error = FileError::NotDurable(self.config.local.clone(), error);
         self.fail(SourceError::Files(error), cx);
     }
 
-    /// The doubt is to outlive this process, which may end before the next try: first by the quickest way, which needs
-    /// no room on the disk, then in the way of all that is noted.
+    /// Notes the doubt where it outlives this process, which may end before the next try: first by
+    /// the quickest way, which needs no room on the disk, then in the way of all that is noted.
     pub(super) fn note_doubt<S: WriteStore<File = F>>(
         &mut self,
         was_open: bool,
         cx: &mut Context<'_, S>,
     ) {
         self.mark_doubt(cx);
+        // A source that was in trouble already opens its files at its next try, and not at every
+        // error.
         if was_open {
             if let Ok(copy) = self.open_copy(cx) {
                 self.disk.open(copy);
             }
+            // To open them may have failed before the doubt was in the pointer.
             self.mark_doubt(cx);
         }
     }
@@ -55,7 +60,7 @@ impl<F> Source<F> {
         }
     }
 
-    /// Whether syncs of its file systems have failed that it did not know of.
+    /// Notes the failed syncs of its file systems. Tells whether the source did not know of some.
     pub(super) fn note_failed_syncs<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -66,9 +71,12 @@ impl<F> Source<F> {
         let paths = Paths::of(&self.config);
         let dirs = [paths.local_dir(), paths.pointer_dir()];
         let failed = dirs.map(|dir| cx.store.failed_syncs(dir)).iter().sum();
+        // Both directories together: neither number ever goes down, so the sum tells of either.
         let is_news = self.disk.note_failed_syncs(failed);
         if is_news {
             self.disk.set_suspect(true);
+            // The new file of the heal is as doubtful as the copy, and nothing else will compare
+            // it.
             if let Some(heal) = self.finished.heal_mut() {
                 heal.restart();
             }
@@ -77,7 +85,7 @@ impl<F> Source<F> {
     }
 }
 
-/// How every system says that a device failed.
+/// The error number by which every system says that a device failed.
 const EIO: i32 = 5;
 
 #[cfg(test)]

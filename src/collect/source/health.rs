@@ -1,27 +1,28 @@
-//! How a source is, as its events and the status of its server tell.
+//! The health of a source, as its events and the status of its server tell it.
 
 use crate::collect::copy::loss::Loss;
 use crate::collect::error::SourceError;
 
-/// What is known to be wrong.
+/// The errors and flaws of a source, as far as they are known.
 pub(super) struct Health {
-    /// What is wrong now, as it was reported; `None` while all is well.
+    /// The error as it was reported; `None` while all is well.
     error: Option<Box<SourceError>>,
-    /// The status of the server has to say `ERR` until all is well again. So it is before the first contact.
+    /// Whether the status of the server has to say `ERR`, until all is well again. So it is before
+    /// the first contact.
     in_error: bool,
-    /// Something was lost, or differs and cannot be healed. An operator has to take note.
+    /// Whether something was lost, or differs and cannot be healed. An operator has to take note.
     is_flawed: bool,
     /// The loss that was put on record last.
     noted: Option<Box<Loss>>,
-    /// A difference could not be put on record. So that it is not forgotten, the list of copies to be compared keeps all
-    /// it has until it is read again.
+    /// Whether a difference could not be put on record. So that it is not forgotten, the list of
+    /// copies to be compared keeps all it has until it is read again.
     is_unrecorded: bool,
     /// The size of our generation that the server told last; 0 if it told none.
     server_size: u64,
 }
 
 impl Health {
-    /// A source that has not been in contact yet.
+    /// The health of a source that has not been in contact yet.
     pub(super) fn new() -> Health {
         Health {
             error: None,
@@ -33,7 +34,7 @@ impl Health {
         }
     }
 
-    /// Whether all is not well now, whatever is on record.
+    /// Whether the source is in error now, whatever is on record.
     pub(super) fn is_failing(&self) -> bool {
         self.in_error
     }
@@ -43,17 +44,17 @@ impl Health {
         self.is_flawed
     }
 
-    /// A loss or a difference is on record, or was found there.
+    /// Notes that a loss or a difference is on record, or was found there.
     pub(super) fn flaw(&mut self) {
         self.is_flawed = true;
     }
 
-    /// The record is about to be read anew.
+    /// Forgets what is on record, which is about to be read anew.
     pub(super) fn forget_flaws(&mut self) {
         self.is_flawed = false;
     }
 
-    /// What is wrong, if it was reported.
+    /// The error, if one was reported.
     pub(super) fn error(&self) -> Option<&SourceError> {
         self.error.as_deref()
     }
@@ -63,7 +64,7 @@ impl Health {
         matches!(self.error.as_deref(), Some(SourceError::Files(_)))
     }
 
-    /// Something is wrong. Tells whether that is news, for `report` to tell.
+    /// Notes an error, and hands it to `report` if it is news.
     pub(super) fn fail(&mut self, error: SourceError, report: impl FnOnce(&SourceError)) {
         self.in_error = true;
         if !self.error.as_ref().is_some_and(|old| old.is_like(&error)) {
@@ -72,13 +73,14 @@ impl Health {
         self.error = Some(Box::new(error));
     }
 
-    /// All is well. Tells whether it was not so before.
+    /// Notes that all is well. Tells whether it was not so before.
     pub(super) fn recover(&mut self) -> bool {
         self.error = None;
         std::mem::take(&mut self.in_error)
     }
 
-    /// What was wrong is over, or was no reason to worry. The status stays as it is until more is known.
+    /// Forgets the error, which is over or was no reason to worry. The status stays as it is until
+    /// more is known.
     pub(super) fn forget_error(&mut self) {
         self.error = None;
     }
@@ -88,7 +90,7 @@ impl Health {
         self.noted.as_deref() == Some(loss)
     }
 
-    /// This loss is on record.
+    /// Notes that this loss is on record.
     pub(super) fn note(&mut self, loss: Loss) {
         self.noted = Some(Box::new(loss));
     }
@@ -98,7 +100,8 @@ impl Health {
         self.is_unrecorded
     }
 
-    /// A difference could not be put on record, or the list from which it is found out again has been read.
+    /// Sets whether a difference could not be put on record since the list from which it is found
+    /// out again was read.
     pub(super) fn set_unrecorded(&mut self, is_unrecorded: bool) {
         self.is_unrecorded = is_unrecorded;
     }
@@ -108,12 +111,13 @@ impl Health {
         self.server_size
     }
 
-    /// The server told the size of our generation, or another one begins, of which nothing was told.
+    /// Sets the size of our generation that the server told, or 0 for one of which nothing was
+    /// told.
     pub(super) fn set_server_size(&mut self, size: u64) {
         self.server_size = size;
     }
 
-    /// What holds at any moment.
+    /// The invariants, which hold at any moment.
     pub(super) fn check_invariants(&self) {
         debug_assert!(
             self.in_error || self.error.is_none(),

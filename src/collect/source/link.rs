@@ -1,5 +1,5 @@
-//! Where a source stands with its server: the phase of the connection, what to think of a server that closes without a
-//! word, and how long to wait before the next try.
+//! The link of a source to its server: the phase of the connection, what to think of a server that
+//! closes without a word, and how long to wait before the next try.
 
 use super::Periods;
 use super::v2::Frames;
@@ -16,11 +16,12 @@ pub(super) struct Link {
     phase: Phase,
     doubt: Doubt,
     backoff: Backoff,
-    /// The server offered a file that is not the start of our copy: it is not to do that again.
+    /// Whether the server offered a file that is not the start of our copy: it is not to do that
+    /// again.
     no_prefix: bool,
 }
 
-/// Where the source stands.
+/// The phase that the source is in.
 pub(super) enum Phase {
     /// No connection until the moment comes.
     Waiting { until: Mono },
@@ -53,13 +54,13 @@ pub(super) enum Phase {
     Inquiring {
         purpose: Purpose,
         heard_at: Mono,
-        /// When something came last that was more than a keep-alive.
+        /// The moment when something came last that was more than a keep-alive.
         moved_at: Mono,
         receiver: Box<Receiver>,
     },
 }
 
-/// What was asked for.
+/// A question that was asked: the generation, the place in it, and why.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     pub(super) inode: Inode,
@@ -67,7 +68,7 @@ pub(super) struct Asked {
     pub(super) purpose: Purpose,
 }
 
-/// Why it was asked.
+/// The purpose of a question.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To go on where the copy ends.
@@ -82,11 +83,11 @@ pub(super) enum Purpose {
     Check,
 }
 
-/// What to think of a server that closes without a word.
+/// The doubt about a server that closes without a word.
 ///
-/// A fetchlogs 1.1 server does so for ever when the offset lies behind the end of the file. Asking with inode 0 tells
-/// which generation is live: where ours is refused again after that, it was truncated if the inode is the same, and is
-/// lost if it is another.
+/// A fetchlogs 1.1 server does so for ever when the offset lies behind the end of the file. Asking
+/// with inode 0 tells which generation is live: where ours is refused again after that, it was
+/// truncated if the inode is the same, and is lost if it is another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     /// So many silent closes in a row.
@@ -96,7 +97,7 @@ enum Doubt {
 }
 
 impl Link {
-    /// The first try is made at once.
+    /// A link that makes its first try at once.
     pub(super) fn new(now: Mono) -> Link {
         Link {
             phase: Phase::Waiting { until: now },
@@ -136,7 +137,7 @@ impl Link {
         matches!(self.phase, Phase::Working)
     }
 
-    /// When the phase is over, whatever happens; `None` while only work can end it.
+    /// The moment when the phase is over, whatever happens; `None` while only work can end it.
     pub(super) fn deadline(&self, periods: &Periods) -> Option<Mono> {
         Some(match &self.phase {
             Phase::Working => return None,
@@ -144,17 +145,20 @@ impl Link {
             Phase::Connecting { deadline }
             | Phase::Asking { deadline, .. }
             | Phase::Answering { deadline, .. } => *deadline,
+            // Keep-alives count, so that a log to which nothing is written keeps its connection.
             Phase::Streaming { heard_at, .. } => heard_at.plus_ms(periods.idle_ms),
             Phase::Inquiring {
                 heard_at, moved_at, ..
             } => {
+                // Here they are not enough: the log is not followed meanwhile, and a server that
+                // never comes to an end with its answer must not keep it away.
                 let silent_at = heard_at.plus_ms(periods.idle_ms);
                 silent_at.min(moved_at.plus_ms(ANSWER_MAX_MS))
             }
         })
     }
 
-    /// What is still to be sent.
+    /// The part of the request that is still to be sent.
     pub(super) fn output(&self) -> &[u8] {
         match &self.phase {
             Phase::Asking { line, sent, .. } => line.get(*sent..).unwrap_or_default(),
@@ -162,7 +166,8 @@ impl Link {
         }
     }
 
-    /// The socket took so many bytes of that. With the last, the answer is waited for until `deadline`.
+    /// Notes that the socket took so many bytes of the request. With the last of them the answer is
+    /// waited for until `deadline`.
     pub(super) fn consume_output(&mut self, len: usize, deadline: Mono) {
         let Phase::Asking {
             asked, line, sent, ..
@@ -187,14 +192,14 @@ impl Link {
         }
     }
 
-    /// The work here is done, or came to nothing: the server is tried at once.
+    /// Ends the work here, which is done or came to nothing: the server is tried at once.
     pub(super) fn end_work(&mut self, now: Mono) {
         if let Phase::Waiting { .. } | Phase::Working = self.phase {
             self.phase = Phase::Waiting { until: now };
         }
     }
 
-    /// The connection is over: waits for as long as is right after one that brought something, or did not.
+    /// Waits after a connection for as long as is right after one that was good, or was not.
     pub(super) fn wait_after(&mut self, good: bool, retry_ms: u64, random: &mut Random, now: Mono) {
         let wait_ms = match good {
             true => self.backoff.after_success_ms(random),
@@ -205,7 +210,7 @@ impl Link {
         };
     }
 
-    /// The connection lasted: the next failure counts as the first.
+    /// Makes the next failure count as the first, because the connection lasted.
     pub(super) fn reset_backoff(&mut self) {
         self.backoff.reset();
     }
@@ -215,14 +220,17 @@ impl Link {
         self.no_prefix
     }
 
-    /// The server is not to offer the start of our copy, or may again.
+    /// Sets whether the server is not to offer the start of our copy.
     pub(super) fn set_no_prefix(&mut self, no_prefix: bool) {
         self.no_prefix = no_prefix;
     }
 
-    /// The server closed without a word. Only a question that named a place in a generation can be wrong about it.
+    /// Notes that the server closed without a word. Only a question that named a place in a
+    /// generation can be wrong about it.
     pub(super) fn note_silent_close(&mut self, asked: Asked) {
         let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        // README, "The probe": at offset 0 nothing can lie behind the end of a file, so the silence
+        // has other reasons.
         if !names_a_place || asked.offset == 0 {
             return self.settle_doubt();
         }
@@ -235,20 +243,25 @@ impl Link {
     pub(super) fn is_doubtful(&self) -> bool {
         match self.doubt {
             Doubt::Silent(n) => n >= SILENT_CLOSES_MAX,
+            // The probe was answered, so the next question is our own again; its silence asks for
+            // another probe.
             Doubt::Probed { silent, .. } => silent > 0,
         }
     }
 
-    /// A probe has shown this live generation. Tells whether an earlier one had shown the same.
+    /// Notes the live generation that a probe has shown. Tells whether an earlier one had shown the
+    /// same.
     pub(super) fn note_probe(&mut self, live: Inode) -> bool {
         let is_confirmed = matches!(self.doubt, Doubt::Probed { live: seen, .. } if seen == live);
+        // Another live generation than last time: only two probes that agree count, as the file may
+        // have been rotated between them.
         if !is_confirmed {
             self.doubt = Doubt::Probed { live, silent: 0 };
         }
         is_confirmed
     }
 
-    /// The server answers.
+    /// Forgets the doubt, since the server answers.
     pub(super) fn settle_doubt(&mut self) {
         self.doubt = Doubt::Silent(0);
     }

@@ -1,4 +1,5 @@
-//! One source of the collector, from waiting to streaming and back, for ever. Pure; the mio half is [`super::shell`].
+//! The machine of one source, from waiting to streaming and back, for ever. Pure; the mio half is
+//! [`super::shell`].
 //!
 //! The caller feeds what happens: [`Source::handle_connected`], [`Source::handle_input`], [`Source::handle_closed`],
 //! [`Source::handle_timeout`]. After each of them it asks, in this order: [`Source::wants_connection`] (and opens or
@@ -37,27 +38,27 @@ use crate::time::{Mono, Now};
 use crate::wire::line::Progress;
 use crate::wire::reply::Reply;
 
-/// One source's state.
+/// A source: one log of one box as the collector follows it.
 pub struct Source<F> {
     config: SourceConfig,
     disk: Disk<F>,
-    /// What is known of the copy's end, if it cannot be believed.
+    /// The comparison of the copy's end, where that cannot be believed.
     end: DoubtfulEnd,
     finished: FinishedCopies<F>,
     link: Link,
     health: Health,
 }
 
-/// How a connection ended, or failed to begin.
+/// The end of a connection, or why it did not come about.
 #[derive(Debug)]
 pub enum Closed {
     /// The server closed it in good order.
     ByServer,
-    /// There is no address to connect to.
+    /// The server has no address to connect to.
     NoAddress,
-    /// It could not be made.
+    /// The connection could not be made.
     NotMade(std::io::Error),
-    /// It broke.
+    /// The connection broke.
     Broken(std::io::Error),
 }
 
@@ -72,7 +73,7 @@ pub struct Periods {
     pub idle_ms: u64,
 }
 
-/// What a source is handed with every call.
+/// The surroundings of a source, handed to it with every call.
 pub struct Context<'a, S> {
     /// The files.
     pub store: &'a mut S,
@@ -86,20 +87,21 @@ pub struct Context<'a, S> {
     pub periods: &'a Periods,
     /// For the jitter.
     pub random: &'a mut Random,
-    /// Where events go.
+    /// The sink of events.
     pub events: &'a mut dyn FnMut(&SourceConfig, Event<'_>),
 }
 
-/// Where events of a source go.
+/// The sink of the events of a source.
 type EventSink<'a> = &'a mut dyn FnMut(&SourceConfig, Event<'_>);
 
 impl<S> Context<'_, S> {
-    /// What the steps on the files of a source need. The stamp may be empty where nothing gets a new name.
+    /// The surroundings of the steps on the files of a source. The stamp may be empty where nothing
+    /// gets a new name.
     fn files<'b>(&'b mut self, config: &'b SourceConfig, stamp: &'b str) -> LocalFiles<'b, S> {
         self.files_and_events(config, stamp).0
     }
 
-    /// The same for steps of which events are told meanwhile.
+    /// The surroundings of the steps on the files, and where to tell of events meanwhile.
     fn files_and_events<'b>(
         &'b mut self,
         config: &'b SourceConfig,
@@ -128,7 +130,7 @@ impl<F> Source<F> {
         }
     }
 
-    /// Its line of the configuration.
+    /// The source's line of the configuration.
     pub fn config(&self) -> &SourceConfig {
         &self.config
     }
@@ -144,8 +146,8 @@ impl<F> Source<F> {
             && !mutation::is_on(Mutation::AlwaysOk)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest; `None` while only
-    /// [`work`](Self::work) goes on.
+    /// The latest moment at which [`handle_timeout`](Self::handle_timeout) wants to be called;
+    /// `None` while only [`work`](Self::work) goes on.
     pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
         let deadlines = [
             self.link.deadline(periods),
@@ -155,7 +157,7 @@ impl<F> Source<F> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// What it is doing, for a person.
+    /// The state of the source, for a person.
     pub fn state(&self) -> State<'_> {
         let (inode, size) = (self.disk.inode(), self.disk.size());
         match (self.link.phase(), self.health.error()) {
@@ -177,6 +179,8 @@ impl<F> Source<F> {
     }
 
     fn time_out<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // What follows may build on bytes that a failed sync has lost, and a change that still
+        // waits for others has to be made before the connection it came from is given up.
         self.check_failed_syncs(cx);
         self.make_change(cx);
         self.handle_checkpoint(cx);
@@ -219,7 +223,7 @@ impl<F> Source<F> {
         self.check_invariants();
     }
 
-    /// What is still to be sent.
+    /// The part of the request that is still to be sent.
     pub fn output(&self) -> &[u8] {
         self.link.output()
     }
@@ -245,6 +249,7 @@ impl<F> Source<F> {
         self.make_change(cx);
         let data = match self.link.phase_mut() {
             Phase::Waiting { .. } | Phase::Working | Phase::Connecting { .. } => return,
+            // No server of either protocol speaks before it has read the line.
             Phase::Asking { .. } => return self.fail(SourceError::NotALogServer, cx),
             Phase::Streaming { .. } | Phase::Inquiring { .. } => input,
             Phase::Answering { asked, line, .. } => match line.push(input) {
@@ -258,6 +263,8 @@ impl<F> Source<F> {
                     if let Err(error) = self.handle_reply(asked, reply, cx) {
                         return self.fail(error, cx);
                     }
+                    // The new generation is not begun yet, as its files wait for others. What has
+                    // come is its data.
                     if self.is_changing() {
                         return self.disk.keep_for_later(&input[used..]);
                     }
@@ -283,6 +290,8 @@ impl<F> Source<F> {
         let is_in_order = matches!(closed, Closed::ByServer);
         let error = match (self.link.phase(), closed) {
             (Phase::Waiting { .. } | Phase::Working, _) => return,
+            // A range that reaches beyond the server's file ends with the connection and nothing
+            // else.
             (Phase::Inquiring { .. }, _) if is_in_order && self.end.take_end() => {
                 return self.link.enter(Phase::Working);
             }
@@ -314,6 +323,8 @@ impl<F> Source<F> {
 
     fn open_again<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.make_change(cx);
+        // USR1 is how an operator tells that the record of losses was read and moved away (README,
+        // "Files").
         self.health.forget_flaws();
         let Some(old) = self.disk.close() else {
             // In trouble with the files: try again now rather than later.
@@ -373,6 +384,8 @@ impl<F> Source<F> {
         if files.has_gaps()? {
             self.health.flaw();
         }
+        // Syncs that failed before this source had its files open are its business as well: they
+        // are told to one process once.
         self.note_failed_syncs(cx);
         let (mut files, _) = cx.files_and_events(&self.config, &stamp);
         if self.disk.is_suspect() {
@@ -381,6 +394,8 @@ impl<F> Source<F> {
         }
         let mut list = files.read_list()?;
         self.health.set_unrecorded(false);
+        // The list has the copy that is being healed, too, and what was fetched for it is still
+        // wanted. What a killed run left of other heals is not.
         match self.finished.heal() {
             Some(heal) => list.retain(|finished| finished.path != heal.finished().path),
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
@@ -388,12 +403,14 @@ impl<F> Source<F> {
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_unverified(&finished, ask::TOO_MANY, cx);
         }
+        // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
         self.disk.set_checkpoint(None);
         Ok(copy)
     }
 
-    /// What holds whenever the caller has its turn. Costs nothing in a release build.
+    /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
+    /// build.
     fn check_invariants(&self) {
         self.health.check_invariants();
         self.disk.check_invariants();
@@ -424,15 +441,19 @@ impl<F> Source<F> {
     /// A server that closes after it brought something has most likely rotated: that is no error until the next try
     /// fails.
     fn fail<S: WriteStore<File = F>>(&mut self, error: SourceError, cx: &mut Context<'_, S>) {
+        // All of this looks at the phase, which is left below.
         if !matches!(error, SourceError::AskAgain) {
             self.note_unanswered();
         }
         self.disk.end_change();
+        // To take something back may fail as well, and then that is the graver error.
         let error = self.abandon(cx).err().map_or(error, SourceError::Files);
         let good = self.was_good(&error, cx);
         let now = cx.now.mono;
         self.link
             .wait_after(good, cx.periods.retry_ms, cx.random, now);
+        // The next try is a matter of milliseconds; it has the last word on whether anything is
+        // wrong.
         if good {
             return;
         }
@@ -457,6 +478,7 @@ impl<F> Source<F> {
         else {
             return false;
         };
+        // A server that answers and closes at once is not to be asked ten times a second.
         let lasted = cx.now.mono.since_ms(since) >= cx.periods.retry_ms;
         if lasted {
             self.link.reset_backoff();
@@ -464,12 +486,14 @@ impl<F> Source<F> {
         error.is_ordinary() && (brought_something || lasted)
     }
 
-    /// Something is wrong with the local files: what they hold now is found out anew.
+    /// Gives up the local files, with which something is wrong: what they hold now is found out
+    /// anew.
     fn give_up_files<S: WriteStore<File = F>>(
         &mut self,
         error: &FileError,
         cx: &mut Context<'_, S>,
     ) {
+        // First, so that syncs that failed meanwhile are part of the doubt that is noted here.
         self.note_failed_syncs(cx);
         let was_open = self.disk.close().is_some();
         self.end = DoubtfulEnd::default();

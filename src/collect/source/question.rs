@@ -1,4 +1,4 @@
-//! What a source asks its server.
+//! The next question of a source to its server: what to ask for, and what to prove.
 
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
@@ -14,13 +14,13 @@ use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 use crate::wire::request::{Extension, Op, Request};
 
-/// Random places that a request proves besides the start and the end.
+/// The number of random places that a request proves besides the start and the end.
 const RANDOM_PLACES: usize = 3;
 
 type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
 
 impl<F> Source<F> {
-    /// What to ask for next, and the line that asks it.
+    /// The next question, and the line that asks it.
     pub(super) fn question<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -28,6 +28,8 @@ impl<F> Source<F> {
         let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
+            // A server of version 2 would check the proof and send frames; what is wanted here is
+            // the classic stream that is compared as it comes.
             _ if self.asks_again(asked) => None,
             Proto::Auto | Proto::V2 => Some(self.extension(asked, cx)?),
         };
@@ -43,6 +45,8 @@ impl<F> Source<F> {
     }
 
     fn next_question(&mut self) -> Asked {
+        // A copy that is wrong comes first: the box may rotate its file away any day. Then copies
+        // without a digest, for the same reason, then the log.
         if let Some(heal) = self.finished.heal() {
             return Asked {
                 inode: match heal.finished() {
@@ -95,6 +99,7 @@ impl<F> Source<F> {
             return Ok(question_about(finished, Op::Digest, cx));
         }
         let generation = self.disk.generation();
+        // A probe is about the live log alone, whatever is held.
         let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
         Ok(Extension {
@@ -104,6 +109,8 @@ impl<F> Source<F> {
             },
             mtime_ns: origin.map(|origin| origin.mtime_ns),
             boot: origin.map(|origin| origin.boot),
+            // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of
+            // the mapped form (README, "Proof").
             mapped: generation.is_some_and(|Generation { classic, .. }| classic),
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
@@ -124,6 +131,7 @@ impl<F> Source<F> {
         let mut proof = Proof::new();
         for (start, len) in places(size, cx.random) {
             if let Some(block) = self.block(start, len, mapped, cx)? {
+                // `places` has no more of them than a proof has room for.
                 let _ = proof.push(block);
             }
         }
@@ -155,8 +163,8 @@ impl<F> Source<F> {
     }
 }
 
-/// The fields that name a finished copy and tell what to do with it. What can be proved of it tells generations of the
-/// same inode apart.
+/// The fields that name a finished copy and tell what to do with it. What can be proved of it tells
+/// generations of the same inode apart.
 fn question_about<S: WriteStore>(
     finished: &Finished,
     op: Op,

@@ -1,7 +1,8 @@
 //! The frames of version 2 as they come in, put where they belong. Pure.
 //!
-//! It owns the order of things: DATA at the end of the copy and nowhere else, END at its size, NEXT only after END. A
-//! server that does otherwise is given up, and what came of an unfinished frame is taken back.
+//! The order of things is kept here: DATA at the end of the copy and nowhere else, END at its size,
+//! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
+//! frame is taken back.
 
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
@@ -18,26 +19,26 @@ use crate::wire::receiver::{Piece, Receiver};
 /// The receiving end of one connection.
 pub struct Frames {
     receiver: Receiver,
-    /// Where the open DATA frame began.
+    /// The place where the open DATA frame began.
     open_at: Option<u64>,
-    /// What came of it is not what was sent.
+    /// Whether what came of the frame is not what was sent.
     damaged: bool,
-    /// The generation is complete, and the next is to be named.
+    /// The END of the generation that is complete, while the next is to be named.
     ended: Option<End>,
-    /// Generations named since `nexts_since`.
+    /// The number of generations named since `nexts_since`.
     nexts: u16,
     nexts_since: Mono,
-    /// The server's copy ends here, ours does not: it threw away what we keep.
+    /// The size at which the server's copy ends and ours does not: it threw away what we keep.
     box_size: Option<u64>,
-    /// The server's machine, as the answer line told.
+    /// The boot of the box, as the answer line told.
     boot: u32,
-    /// The answer line announced nothing but a reason.
+    /// Whether the answer line announced nothing but a reason.
     refused: bool,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
 
-/// What a frame means for the source.
+/// The meaning of a frame for the source.
 pub enum Received {
     /// Go on.
     On,
@@ -45,15 +46,15 @@ pub enum Received {
     Grew,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
-        /// What there is to say of it, but for that name.
+        /// The generation that is complete, but for the name of its copy.
         finished: Finished,
-        /// What ended it.
+        /// The reason for its end.
         reason: Reason,
-        /// Where the server's copy of it ends, if ours goes on behind that.
+        /// The size of the server's copy of it, if ours goes on behind that.
         theirs: Option<u64>,
         /// The next one.
         next: Generation,
-        /// What came right after it went before the server could send it.
+        /// Whether what came right after it went before the server could send it.
         before_gap: bool,
     },
     /// The digest of a generation that was finished without one.
@@ -61,8 +62,8 @@ pub enum Received {
 }
 
 impl Frames {
-    /// Frames after an answer that gave `origin` and the remote size. `box_size` says that the server's file is
-    /// complete and shorter than our copy.
+    /// The frames after an answer that gave the boot of the box and the size of its file.
+    /// `box_size` says that the server's file is complete and shorter than our copy.
     pub fn new(boot: u32, remote_size: u64, box_size: Option<u64>) -> Frames {
         Frames {
             receiver: Receiver::new(),
@@ -91,12 +92,12 @@ impl Frames {
         self.remote_size.saturating_sub(held)
     }
 
-    /// What the server told last of the size of its file, if it served one.
+    /// The size of the server's file as it was told last, if the server serves one.
     pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
     }
 
-    /// Hears what time it is, before bytes are taken.
+    /// Takes the time, before bytes are taken.
     pub fn tick(&mut self, now: Mono) {
         if now.since_ms(self.nexts_since) >= GENERATIONS_PERIOD_MS {
             self.nexts = 0;
@@ -120,11 +121,15 @@ impl Frames {
                 Received::On
             }
             Piece::Data(bytes) => {
+                // At once, before the checksum of the frame is known: a frame may take long, and
+                // `open_at` tells where to cut if it turns out to be bad.
                 copy.append(bytes, files).map_err(SourceError::Files)?;
                 Received::Grew
             }
             Piece::DataEnd => {
                 self.open_at = None;
+                // The size was told when the server last said something of it; bytes that came
+                // since say more.
                 self.remote_size = self.remote_size.max(copy.size());
                 Received::On
             }
@@ -137,6 +142,7 @@ impl Frames {
             }
             Piece::Sums => return Err(ProtocolError::Order.into()),
             Piece::Bad(bad) => {
+                // Bytes under a wrong checksum are not worth keeping, however many they are.
                 self.damaged = true;
                 return Err(ProtocolError::Frame(bad).into());
             }
@@ -144,9 +150,9 @@ impl Frames {
         Ok((taken, outcome))
     }
 
-    /// The connection is over: takes back what came of a frame whose end did not, but for as much as the next request
-    /// proves byte for byte. So a link that breaks again and again gets on nevertheless.
-    /// Tells from where on the copy is still to be proved, if it is.
+    /// Takes back what came of a frame whose end did not come, as the connection is over, but for
+    /// as much as the next request proves byte for byte. So a link that breaks again and again gets
+    /// on nevertheless. Tells from where on the copy is still to be proved, if it is.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
@@ -159,11 +165,13 @@ impl Frames {
         if self.damaged || copy.size() < offset + HEAD_LEN as u64 {
             return copy.cut(offset, files).map(|()| None);
         }
+        // The last block of a proof has no more bytes (README, "Order").
         copy.cut(offset + BLOCK_LEN_MAX as u64, files)?;
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
     fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), SourceError> {
+        // With `end=1` our copy goes on where the server's ends, so nothing can be appended to it.
         if self.ended.is_some() || self.refused || self.box_size.is_some() {
             return Err(ProtocolError::Order.into());
         }
@@ -189,6 +197,8 @@ impl Frames {
                 Ok(Received::On)
             }
             Step::End(end) => {
+                // What was sent has to add up: a copy of another size is not the generation that
+                // ended.
                 if self.ended.is_some() || end.size != self.box_size.unwrap_or(copy.size()) {
                     return Err(ProtocolError::Size.into());
                 }
@@ -200,7 +210,7 @@ impl Frames {
         }
     }
 
-    /// The generation that ended gets a name of its own, and the next one begins.
+    /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
     fn next<F, S: WriteStore<File = F>>(
         &mut self,
         next: Next,
@@ -214,6 +224,7 @@ impl Frames {
         if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Received::On);
         }
+        // Each generation costs syncs for which other sources wait, be there bytes in it or not.
         self.nexts += 1;
         if self.nexts > GENERATIONS_PER_PERIOD_MAX {
             return Err(ProtocolError::Storm.into());
@@ -228,6 +239,7 @@ impl Frames {
             origin: Some(origin),
             classic: false,
         };
+        // On record before the rotation: after that a crash would leave no sign of it.
         if next.after_gap {
             let loss = Loss {
                 inode: held.inode,
@@ -241,6 +253,7 @@ impl Frames {
             files.note_gap(&loss).map_err(SourceError::Files)?;
             events(Event::Lost(loss));
         }
+        // The rotation gives the name.
         let finished = Finished {
             path: std::path::PathBuf::new(),
             inode: held.inode,
@@ -250,6 +263,7 @@ impl Frames {
             classic: held.classic,
         };
         let theirs = self.box_size.take().filter(|box_size| *box_size < size);
+        // Nothing is known of the next one yet.
         self.remote_size = 0;
         Ok(Received::Finished {
             finished,

@@ -1,5 +1,6 @@
-//! The status files, one for each server: `OK` while none of its sources is in error, else `ERR`, and touched often
-//! enough that a reader sees the collector live. This module only says what to write and when; the shell writes.
+//! The status files, one for each server: `OK` while none of its sources is in error, else `ERR`,
+//! and touched often enough that a reader sees the collector live. This module only says what to
+//! write and when; the shell writes.
 //!
 //! Each turn the shell tells what changed with [`Servers::set`], then takes actions from [`Servers::poll`] and
 //! answers each with [`Servers::done`], and waits no longer than to [`Servers::poll_timeout`]. It may leave actions
@@ -12,29 +13,29 @@ use std::net::IpAddr;
 use crate::limits;
 use crate::time::Mono;
 
-/// Every server's status.
+/// The status of every server.
 #[derive(Debug)]
 pub struct Servers {
     servers: Vec<Server>,
     /// Sorted by address.
     by_address: Vec<(IpAddr, ServerIndex)>,
-    /// To be looked at now.
+    /// The servers to be looked at now.
     changed: VecDeque<ServerIndex>,
-    /// To be looked at again at `retry_at`.
+    /// The servers to be looked at again at `retry_at`.
     failed: Vec<ServerIndex>,
     /// Some moment if and only if `failed` holds anything.
     retry_at: Option<Mono>,
-    /// When all files are touched next.
+    /// The moment at which all files are touched next.
     touch_at: Mono,
-    /// Whose turn it is in a round of touching, while one is under way.
+    /// The server whose turn it is in a round of touching, while one is under way.
     next_to_touch: Option<ServerIndex>,
 }
 
-/// Stands for one server in one [`Servers`].
+/// The index of one server in one [`Servers`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ServerIndex(u32);
 
-/// What to do with a server's status file.
+/// The action to take on a server's status file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Make this its whole content.
@@ -43,7 +44,7 @@ pub enum Action {
     Touch,
 }
 
-/// What is worth a message after an action.
+/// The report that is worth a message after an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Report {
     /// The file cannot be written; it is tried again, and not reported again.
@@ -80,6 +81,7 @@ impl Servers {
     /// Takes in one more source of the server at `address`, in error until [`Servers::set`] says otherwise.
     /// For start-up: only this asks for memory.
     pub fn add_source(&mut self, address: IpAddr) -> ServerIndex {
+        // A server that two lines name in two ways has one file.
         let address = address.to_canonical();
         let known = self.by_address.binary_search_by_key(&address, |(a, _)| *a);
         let index = match known {
@@ -114,13 +116,14 @@ impl Servers {
     /// The next thing to do, until there is nothing more to do at `now`.
     pub fn poll(&mut self, now: Mono) -> Option<(ServerIndex, Action)> {
         self.requeue_failed(now);
+        // What changed comes first: a touch that is late by a turn harms nobody.
         self.next_write()
             .map(|(index, text)| (index, Action::Write(text)))
             .or_else(|| self.next_touch(now).map(|index| (index, Action::Touch)))
     }
 
-    /// How the action that [`Servers::poll`] gave last for this server went. What failed is tried again later, by
-    /// writing the file anew: after a failure nobody knows what is in it.
+    /// Takes the result of the action that [`Servers::poll`] gave last for this server. What failed
+    /// is tried again later, by writing the file anew: after a failure nobody knows what is in it.
     pub fn done(&mut self, index: ServerIndex, ok: bool, now: Mono) -> Option<Report> {
         let server = self.server_mut(index)?;
         let was_failing = std::mem::replace(&mut server.failing, !ok);
@@ -128,16 +131,18 @@ impl Servers {
             return was_failing.then_some(Report::Recovered);
         }
         server.written = None;
+        // It counts as queued while it waits, so that it is neither touched nor queued twice.
         if !std::mem::replace(&mut server.queued, true) {
             self.failed.push(index);
+            // The first that failed sets the time for all that fail until then.
             self.retry_at
                 .get_or_insert(now.plus_ms(limits::STATUS_RETRY_MS));
         }
         (!was_failing).then_some(Report::Failing)
     }
 
-    /// When to call [`Servers::poll`] again: the clock's start if it has something now, `None` if there are no
-    /// servers.
+    /// The moment at which to call [`Servers::poll`] again: the clock's start if it has something
+    /// now, `None` if there are no servers.
     pub fn poll_timeout(&self) -> Option<Mono> {
         if self.servers.is_empty() {
             return None;
@@ -204,6 +209,8 @@ impl Servers {
 
     /// The next server in the round of touching, which starts when it is time. Who waits to be written is left out.
     fn next_touch(&mut self, now: Mono) -> Option<ServerIndex> {
+        // From now on and not from when it was due: a machine that slept has one round to make up
+        // for, not many.
         if self.touch_at <= now {
             self.touch_at = now.plus_ms(limits::STATUS_TOUCH_MS);
             self.next_to_touch = Some(ServerIndex(0));
@@ -224,7 +231,7 @@ struct Server {
     address: IpAddr,
     /// Sources of this server that are in error.
     in_error: u32,
-    /// What is in the file, if that is known.
+    /// The content of the file, if that is known.
     written: Option<&'static str>,
     /// Whether it is in `changed` or `failed`.
     queued: bool,
@@ -243,7 +250,7 @@ impl Server {
         }
     }
 
-    /// What the file should say, unless it does.
+    /// The text that the file should have, unless it has it.
     fn to_write(&self) -> Option<&'static str> {
         let text = if self.in_error == 0 { "OK\n" } else { "ERR\n" };
         (self.written != Some(text)).then_some(text)

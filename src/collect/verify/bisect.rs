@@ -1,4 +1,5 @@
-//! Where two files that are known to differ begin to: by checksums of ever smaller blocks, and then byte by byte. Pure.
+//! The search for the place where two files that are known to differ begin to: by checksums of ever
+//! smaller blocks, and then byte by byte. Pure.
 
 use std::io;
 
@@ -12,7 +13,7 @@ use crate::wire::request::Op;
 
 /// A search for the first difference.
 pub struct Search {
-    /// Only what stands before this is compared: files may grow.
+    /// The place before which all that is compared stands: files may grow.
     size: u64,
     step: Step,
 }
@@ -28,17 +29,17 @@ enum Step {
     CompareBytes { start: u64, theirs: Vec<u8> },
 }
 
-/// How a search ended.
+/// The outcome of a search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Difference {
     /// The first byte that differs.
-    Difference { at: u64, ours: u8, theirs: u8 },
-    /// There is none any more.
+    At { at: u64, ours: u8, theirs: u8 },
+    /// No byte differs any more.
     Nothing,
 }
 
 impl Search {
-    /// The first `size` bytes of both, at least one, have different digests.
+    /// A search in the first `size` bytes of both, at least one, which have different digests.
     pub fn new(size: u64) -> Search {
         Search {
             size,
@@ -46,7 +47,7 @@ impl Search {
         }
     }
 
-    /// Nothing before this differs.
+    /// The place before which nothing differs.
     pub fn start(&self) -> u64 {
         match &self.step {
             Step::AskSums(blocks) => blocks.start(),
@@ -55,7 +56,7 @@ impl Search {
         }
     }
 
-    /// What to ask the server; `None` while there is [`work`](Self::work) to do.
+    /// The question for the server; `None` while there is [`work`](Self::work) to do.
     pub fn question(&self) -> Option<Op> {
         match &self.step {
             Step::AskSums(blocks) => Some(blocks.question()),
@@ -67,7 +68,7 @@ impl Search {
         }
     }
 
-    /// The payload of a SUMS frame.
+    /// Takes the payload of a SUMS frame.
     pub fn take_sums(&mut self, payload: Vec<u8>) -> Result<(), Verdict> {
         let Step::AskSums(blocks) = self.step else {
             return Err(broken(ProtocolError::Order));
@@ -78,7 +79,7 @@ impl Search {
         Ok(())
     }
 
-    /// The bytes that were asked for.
+    /// Takes the bytes that were asked for.
     pub fn take_bytes(&mut self, theirs: Vec<u8>) -> Result<(), Verdict> {
         match self.step {
             Step::AskBytes { start, .. } => {
@@ -100,6 +101,8 @@ impl Search {
             Step::AskSums(_) | Step::AskBytes { .. } => Ok((0, None)),
             Step::Compare(comparison) => {
                 let at = comparison.at();
+                // All blocks are the same, and yet the digests were not: the files have changed in
+                // between.
                 if at >= self.size.min(comparison.blocks().end()) {
                     return Ok((0, Some(Difference::Nothing)));
                 }
@@ -112,6 +115,7 @@ impl Search {
                 let wanted = usize::try_from(comparison.wanted()).unwrap_or(usize::MAX);
                 let wanted = wanted.min(buf.len());
                 let read = store.read_at(file, &mut buf[..wanted], at)?;
+                // Our copy became shorter meanwhile.
                 if read == 0 {
                     return Ok((0, Some(Difference::Nothing)));
                 }
@@ -128,9 +132,8 @@ impl Search {
                 let pairs = (*start..).zip(buf[..read].iter().zip(&*theirs));
                 let mut differing = pairs.filter(|(_, (ours, theirs))| ours != theirs);
                 let found = match differing.next() {
-                    Some((at, (&ours, &theirs))) => {
-                        Some(Difference::Difference { at, ours, theirs })
-                    }
+                    Some((at, (&ours, &theirs))) => Some(Difference::At { at, ours, theirs }),
+                    // The blocks differed and their bytes do not.
                     None if read == 0 || read == theirs.len() => Some(Difference::Nothing),
                     None => {
                         *start += read as u64;
@@ -143,7 +146,7 @@ impl Search {
         }
     }
 
-    /// The first difference lies between these two.
+    /// Narrows the search: the first difference lies between these two.
     fn narrow(&mut self, start: u64, end: u64) {
         self.step = if end - start <= HEAL_BLOCK_LEN {
             Step::AskBytes {

@@ -1,4 +1,5 @@
-//! The local copies of one source: which there are, what each of them is a copy of, and what proves that.
+//! The local copies of one source: which there are, what each of them is a copy of, and what proves
+//! that.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -22,7 +23,7 @@ use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 pub struct Copy {
     /// Which of its source's copies it is.
     pub which: Which,
-    /// Where it stands.
+    /// The path of the copy.
     pub path: PathBuf,
 }
 
@@ -53,13 +54,14 @@ pub fn copies_of<S: ReadStore>(
                 path,
             })
         }),
+        // Without the directory there is no live copy either, which is told by itself.
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => Some(Err(Verdict::unreadable("list", dir, error))),
     };
     (live, rotated)
 }
 
-/// What is on record as lost, one loss a line; nothing if there is no such record.
+/// The record of losses, one loss a line; empty if there is no such record.
 pub fn gaps_of<S: ReadStore>(store: &S, config: &SourceConfig) -> Result<Vec<u8>, Verdict> {
     let path = Paths::of(config).gaps();
     let mut text = vec![0; GAPS_MAX_LEN];
@@ -79,6 +81,7 @@ pub(super) fn is_kept<S: ReadStore>(
     more: u64,
 ) -> bool {
     let path = Paths::of(config).kept();
+    // The record may have grown for years; what tells of the last rotated copy stands at its end.
     let end = store.open(&path).and_then(|file| {
         let mut text = vec![0; GAPS_MAX_LEN];
         let start = store.stat(&file)?.size.saturating_sub(text.len() as u64);
@@ -111,7 +114,7 @@ pub(super) fn is_kept<S: ReadStore>(
 /// An open copy as it was at one moment.
 pub(super) struct Held<F> {
     pub file: F,
-    /// What is compared: it may grow meanwhile.
+    /// The number of bytes that are compared: the copy may grow meanwhile.
     pub size: u64,
     /// The server's inode of the generation; [`Inode::NONE`] where that is not known any more.
     pub inode: Inode,
@@ -123,11 +126,11 @@ pub(super) struct Held<F> {
     identity: Identity,
 }
 
-/// What changes when a running collector rotates or replaces a copy.
+/// The identity of a copy: what changes when a running collector rotates or replaces it.
 #[derive(PartialEq, Eq)]
 struct Identity {
     id: Option<FileId>,
-    /// What the pointer file holds; only of a live copy.
+    /// The content of the pointer file; only of a live copy.
     pointer: Option<Record>,
 }
 
@@ -150,6 +153,7 @@ impl<F> Held<F> {
             Err(error) => return Err(failed(error)),
         };
         let stat = store.stat(&file).map_err(failed)?;
+        // A FIFO would be read for ever.
         if stat.kind != Kind::Regular {
             let error = io::Error::new(ErrorKind::InvalidInput, "not a regular file");
             return Err(failed(error));
@@ -160,6 +164,7 @@ impl<F> Held<F> {
             })?,
             None => None,
         };
+        // Without a pointer an empty file is no copy of anything yet.
         if generation.is_none() && copy.which == Which::Live && stat.size == 0 {
             return Err(Verdict::Missing);
         }
@@ -186,6 +191,7 @@ impl<F> Held<F> {
         copy: &Copy,
     ) -> bool {
         let stat = store.stat(&self.file);
+        // A rescue or the cut of a doubtful end.
         let is_shorter = stat.map_or(true, |stat| stat.size < self.size);
         let now = Identity {
             id: store.stat_path(&copy.path).ok().map(|stat| stat.id),
@@ -200,7 +206,7 @@ pub(super) fn may_appear<S: ReadStore>(store: &S, config: &SourceConfig, copy: &
     matches!(read_pointer(store, config, copy), Ok(Some(record)) if !record.is_empty())
 }
 
-/// What is remembered of the generation that a copy is of.
+/// The generation that a copy is of, as far as that is remembered.
 struct Generation {
     inode: Inode,
     /// Whether classic had a part in it; `None` where that is not known.
@@ -213,8 +219,8 @@ impl Generation {
         mapped: None,
     };
 
-    /// What a pointer says of the live copy that `stat` is of. In the middle of a rotation that may be the old one
-    /// or the next. `None` for an empty record, which says nothing.
+    /// Reads what a pointer says of the live copy that `stat` is of. In the middle of a rotation
+    /// that may be the old one or the next. `None` for an empty record, which says nothing.
     fn read(record: &[u8], stat: &Stat) -> Result<Option<Generation>, PointerError> {
         let pointer = match Pointer::parse(record) {
             Ok(pointer) => pointer,
@@ -222,6 +228,8 @@ impl Generation {
             Err(error) => return Err(error),
         };
         Ok(Some(match &pointer.pending {
+            // The copy has not got its name yet. `x` is that of the next generation (README,
+            // "Pointer file").
             Some(pending) if pending.local.inode == stat.id.inode => Generation {
                 inode: pointer.inode,
                 mapped: None,
@@ -244,6 +252,7 @@ fn read_pointer<S: ReadStore>(
     config: &SourceConfig,
     copy: &Copy,
 ) -> Result<Option<Record>, Verdict> {
+    // The pointer says nothing of a rotated copy.
     if copy.which != Which::Live {
         return Ok(None);
     }
@@ -288,7 +297,7 @@ fn last_rotated<S: ReadStore>(
     }))
 }
 
-/// What makes the name of a copy that of a rotated one.
+/// The ending by which a name is that of a rotated copy.
 struct Suffix(RotatedSuffix);
 
 impl Suffix {
@@ -298,6 +307,7 @@ impl Suffix {
             .as_str()
             .split_once('.')
             .unwrap_or((self.0.as_str(), "0"));
+        // As a number: `.10` comes behind `.9`.
         (stamp, number.parse().unwrap_or(0))
     }
 }

@@ -1,7 +1,8 @@
-//! One question to a server and its answer, over a connection of their own. Pure.
+//! The exchange of one question to a server and its answer, over a connection of their own. Pure.
 //!
-//! Whatever goes wrong ends it with a verdict. Nothing of an answer is believed that was not asked for, and no server
-//! can make it last for ever: silence has deadlines, and what is sent without being an answer is counted.
+//! Whatever goes wrong ends an exchange with a verdict. Nothing of an answer is believed that was
+//! not asked for, and no server can make it last for ever: silence has deadlines, and what is sent
+//! without being an answer is counted.
 
 use super::Verdict;
 use crate::collect::error::{ProtocolError, SourceError};
@@ -19,7 +20,7 @@ use crate::wire::request::Op;
 /// A request line, newline included.
 pub type Line = heapless::Vec<u8, REQUEST_MAX_LEN>;
 
-/// A question on its way.
+/// A question on its way, and its answer.
 pub struct Exchange {
     op: Op,
     wait_ms: u64,
@@ -40,9 +41,9 @@ enum State {
 
 struct Receiving {
     receiver: Receiver,
-    /// The answer line announced nothing but a reason.
+    /// Whether the answer line announced nothing but a reason.
     refused: bool,
-    /// How many bytes may still come.
+    /// The number of bytes that may still come.
     room: u64,
     /// The part of the file that was asked for, as far as it has come.
     bytes: Vec<u8>,
@@ -63,13 +64,13 @@ pub enum Heard {
     },
     /// The payload of a SUMS frame.
     Sums(Vec<u8>),
-    /// The part that was asked for.
+    /// The part of the file that was asked for.
     Bytes(Vec<u8>),
 }
 
 impl Exchange {
-    /// A question that needs a connection. Each of making it, sending the line and receiving the answer line may take
-    /// `wait_ms`.
+    /// An exchange that needs a connection. Each of making it, sending the line and receiving the
+    /// answer line may take `wait_ms`.
     pub fn new(line: Line, op: Op, now: Mono, wait_ms: u64) -> Exchange {
         Exchange {
             op,
@@ -81,12 +82,12 @@ impl Exchange {
         }
     }
 
-    /// When it is over, if nothing is heard before.
+    /// The moment at which the exchange is over, if nothing is heard before.
     pub fn deadline(&self) -> Mono {
         self.deadline
     }
 
-    /// Why it is over at its deadline.
+    /// The verdict if the exchange is over at its deadline.
     pub fn late(&self) -> Verdict {
         Verdict::Unreachable(match &self.state {
             State::Connecting { .. } => SourceError::ConnectTimeout,
@@ -105,7 +106,7 @@ impl Exchange {
         }
     }
 
-    /// What is still to be sent.
+    /// The part of the question that is still to be sent.
     pub fn output(&self) -> &[u8] {
         match &self.state {
             State::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),
@@ -132,6 +133,8 @@ impl Exchange {
         let error = match (&self.state, closed) {
             (_, Closed::NoAddress) => return Verdict::NoAddress,
             (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
+            // Too many clients, or an address that is not allowed: such a server closes without
+            // reading the line.
             (State::Asking { .. }, _) => return refused_silently(),
             (State::Answering { line }, _) if line.line().is_empty() => return refused_silently(),
             (_, Closed::ByServer) => SourceError::ClosedByServer,
@@ -146,6 +149,7 @@ impl Exchange {
         match &mut self.state {
             State::Connecting { .. } => Ok((input.len(), Heard::Nothing)),
             State::Asking { .. } if input.is_empty() => Ok((0, Heard::Nothing)),
+            // No server of either protocol speaks before it has read the line.
             State::Asking { .. } => Err(Verdict::Unreachable(SourceError::NotALogServer)),
             State::Answering { line } => match line.push(input) {
                 (used, Progress::Partial) => Ok((used, Heard::Nothing)),
@@ -158,6 +162,7 @@ impl Exchange {
             },
             State::Receiving(receiving) => {
                 let (used, heard, is_whole) = receiving.take(input, self.op)?;
+                // Half a frame is no sign of life: it may be the same half for ever.
                 if is_whole {
                     self.deadline = now.plus_ms(VERIFY_IDLE_MS);
                 }
@@ -170,6 +175,7 @@ impl Exchange {
         let Some(terms) = reply.v2 else {
             return Err(Verdict::Classic);
         };
+        // A question has no `L` for an answer (README, "Questions").
         if reply.mark == Mark::Lost {
             return Err(broken(ProtocolError::Terms));
         }
@@ -180,6 +186,7 @@ impl Exchange {
             room: VERIFY_EXTRA_MAX_LEN,
             bytes: Vec::new(),
         }));
+        // From here on the server may have to read all of a large file, and says ALIVE meanwhile.
         self.deadline = now.plus_ms(VERIFY_IDLE_MS);
         Ok(match refused {
             true => Heard::Nothing,
@@ -195,6 +202,8 @@ impl Receiving {
     /// Takes bytes of a frame. Tells besides whether one is whole now.
     fn take(&mut self, input: &[u8], op: Op) -> Result<(usize, Heard, bool), Verdict> {
         let (used, piece) = self.receiver.next(input);
+        // Keep-alives and frames that may be skipped cost room, so a server that sends nothing else
+        // is stopped at some point.
         self.room = self
             .room
             .checked_sub(used as u64)
@@ -214,6 +223,7 @@ impl Receiving {
                 self.bytes.extend_from_slice(bytes);
                 (Heard::Nothing, false)
             }
+            // A range may come in several frames; it is looked at when all of it is there.
             (Piece::DataEnd, Op::Range { len, .. }) => match self.bytes.len() as u64 {
                 got if got < len => (Heard::Nothing, true),
                 got if got > len => return Err(broken(ProtocolError::Order)),
@@ -232,6 +242,8 @@ impl Receiving {
             _ if refused => Err(broken(ProtocolError::Order)),
             Frame::Alive { .. } => Ok(Heard::Nothing),
             Frame::Digest(frame::Digest { inode, size, md5 }) if op == Op::Digest => {
+                // README, "Frames": any algorithm but MD5 means that there is no digest to compare
+                // with.
                 let md5 = md5.ok_or(Verdict::Refused {
                     why: "its digests are of a kind that is not known here".into(),
                     for_now: false,
@@ -266,6 +278,7 @@ fn refusal(code: ErrorCode, text: &[u8]) -> Verdict {
         ErrorCode::NoSuchFile | ErrorCode::Gone => Verdict::Gone,
         _ => Verdict::Refused {
             why: Escaped(text).to_string().into(),
+            // README, "Frames": ERROR 5 is the one that asks to be asked again.
             for_now: code == ErrorCode::Busy,
         },
     }

@@ -1,5 +1,5 @@
-//! `fetch_logs verify`: local copies compared with the server's files. Pure; the mio half is
-//! [`super::shell::verify`].
+//! The comparison of local copies with the server's files for an operator, `fetch_logs verify`.
+//! Pure; the mio half is [`super::shell::verify`].
 //!
 //! Nothing here can write or lock: files are seen through [`ReadStore`](crate::store::ReadStore) only, so that a
 //! running collector is not disturbed. What it appends meanwhile does not matter, because a copy is what it was when

@@ -1,4 +1,4 @@
-//! What the comparison of one copy came to.
+//! The verdict on one copy: what its comparison came to.
 
 use std::fmt;
 use std::io;
@@ -8,25 +8,26 @@ use crate::collect::copy::FileError;
 use crate::collect::error::SourceError;
 use crate::wire::md5::Hex;
 
-/// The outcome for one copy.
+/// The outcome of the comparison of one copy.
 #[derive(Debug)]
 pub enum Verdict {
     /// Both have the same bytes, and the same number of them.
     Identical {
-        /// Their MD5.
+        /// The MD5 of both.
         md5: [u8; 16],
-        /// How many.
+        /// The number of their bytes.
         size: u64,
     },
-    /// What both have is the same, and one has more.
+    /// The copy and the file are the same as far as both go, and one has more.
     Prefix(More),
-    /// What both have is the same, and we hold so much more, of which the collector knew.
+    /// The copy and the file are the same as far as both go, and we hold so much more, of which the
+    /// collector knew.
     Kept(u64),
-    /// They differ.
+    /// The copy and the file differ.
     Diverged {
         /// The first byte that does.
         at: u64,
-        /// Whether it is that byte, or one behind it.
+        /// Whether it is that byte, and not one behind it.
         exact: bool,
     },
     /// The server does not have that generation any more.
@@ -35,10 +36,10 @@ pub enum Verdict {
     Classic,
     /// The first difference is one that the classic protocol makes: it sends 0xff for 0x07.
     ClassicByte {
-        /// Where.
+        /// The place of the byte.
         at: u64,
     },
-    /// They differ, and then they do not: somebody writes where nobody should.
+    /// The copy and the file differ, and then they do not: somebody writes where nobody should.
     Unsteady,
     /// The server could not be asked.
     Unreachable(SourceError),
@@ -46,9 +47,9 @@ pub enum Verdict {
     NoAddress,
     /// The server does not answer this.
     Refused {
-        /// Why not.
+        /// The server's reason.
         why: Box<str>,
-        /// It may answer in a moment.
+        /// Whether it may answer in a moment.
         for_now: bool,
     },
     /// There is no local copy.
@@ -57,7 +58,7 @@ pub enum Verdict {
     Unreadable(FileError),
 }
 
-/// Who has more, and how much.
+/// The side that has more, and how much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum More {
     /// The server.

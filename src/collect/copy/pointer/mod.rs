@@ -1,5 +1,6 @@
-//! The pointer record: which generation a local copy holds, how far it is known to be good, and a rotation that has
-//! been decided on. This module only turns records into bytes and back; when they are written is decided elsewhere.
+//! The pointer record: which generation a local copy holds, how far it is known to be good, and a
+//! rotation that has been decided on. This module turns records into bytes and back; when they are
+//! written is decided elsewhere.
 //!
 //! ```text
 //! RECORD  = INODE " v1" *(" " KEY "=" VALUE) SEAL CRC32 LF           at most 256 bytes
@@ -27,18 +28,19 @@ use crate::limits;
 use crate::wire::crc32::Crc32;
 use crate::wire::md5::Hex;
 
-/// What a pointer file says.
+/// The content of a pointer file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pointer {
     /// The remote inode of the generation that the local copy holds.
     pub inode: Inode,
     /// The boot of this machine in which the end of the local copy was last known to be good.
     pub boot: Option<BootId>,
-    /// How many bytes of the local copy are known to be durable; 0 where that is not known.
+    /// The number of bytes of the local copy that are known to be durable; 0 where that is not
+    /// known.
     pub checkpoint: u64,
     /// The server's own name for the generation, a hint that speeds its search.
     pub token: Option<Token>,
-    /// When the server last saw the generation written to, in nanoseconds since 1970.
+    /// The latest time at which any older generation was last written, in nanoseconds since 1970.
     pub mtime_ns: Option<u64>,
     /// The copy was begun under the classic protocol, where 0x07 became 0xff.
     pub classic: bool,
@@ -51,9 +53,9 @@ pub struct Pointer {
 /// An end of the local copy that is not the server's, and moves to a file of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rescue {
-    /// Where it begins.
+    /// The place where it begins.
     pub from: u64,
-    /// What the name of that file ends in.
+    /// The end of that file's name.
     pub suffix: RotatedSuffix,
 }
 
@@ -62,30 +64,31 @@ pub struct Rescue {
 pub struct Pending {
     /// The local copy that is to get the rotated name.
     pub local: FileId,
-    /// Its size: the whole generation.
+    /// The size of the copy: the whole generation.
     pub size: u64,
     /// The remote inode of the generation that follows.
     pub next: Inode,
-    /// What the rotated name has behind the local file's.
+    /// The part of the rotated name behind the local file's.
     pub suffix: RotatedSuffix,
     /// The server did not have what came behind the local copy any more. Nothing but the message of the rotation
     /// tells that, so it outlives here who dies before the message.
     pub is_lossy: bool,
 }
 
-/// What is written over a record's seal to say that no boot vouches for the copy.
+/// The letter that is written over a record's seal to say that no boot vouches for the copy.
 pub const DOUBT: u8 = b'd';
 
-/// A blank, the letter and the sign before the checksum.
+/// The length of a seal: a blank, the letter and the sign before the checksum.
 const SEAL_LEN: usize = " c=".len();
 
-/// How far from its end a record has the letter of its seal.
+/// The distance of a seal's letter from the end of its record.
 const DOUBT_FROM_END: usize = "c=01234567\n".len();
 
 /// A record as bytes, newline included.
 pub type Record = heapless::String<{ limits::POINTER_MAX_LEN }>;
 
-/// Why a pointer file cannot be believed. The source has to stop: its files are kept and nothing is guessed.
+/// An error for which a pointer file cannot be believed. The source has to stop: its files are kept
+/// and nothing is guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PointerError {
     /// Nothing in it, as fetchlogs 1.1 leaves it when it is killed at the wrong moment.
@@ -99,7 +102,7 @@ pub enum PointerError {
 }
 
 impl Pointer {
-    /// What is known of a copy whose generation is known and nothing else.
+    /// The pointer of a copy of which nothing but the generation is known.
     pub const fn of(inode: Inode) -> Pointer {
         Pointer {
             inode,
@@ -123,6 +126,8 @@ impl Pointer {
             return Err(PointerError::TooLong);
         }
         let text = str::from_utf8(bytes).map_err(|_| PointerError::Malformed)?;
+        // An operator may have written the inode by hand, as the message about an empty file
+        // proposes.
         let word = text.trim_end_matches([' ', '\t', '\r', '\n']);
         if word.is_empty() {
             return Err(PointerError::Empty);
@@ -144,8 +149,9 @@ impl Pointer {
         })
     }
 
-    /// Where [`DOUBT`] has to be written over a record so that it says that no boot vouches for the copy. `None` where
-    /// that has been done, or these bytes are no record that could say so.
+    /// The place at which [`DOUBT`] has to be written over a record so that it says that no boot
+    /// vouches for the copy. `None` where that has been done, or these bytes are no record that
+    /// could say so.
     pub fn place_of_doubt(bytes: &[u8]) -> Option<u64> {
         let place = bytes.len().checked_sub(DOUBT_FROM_END)?;
         let is_trusted = bytes.get(place) == Some(&b'c') && Pointer::parse(bytes).is_ok();
@@ -239,6 +245,7 @@ impl BootId {
 
     /// Stands in the place of a boot where a write failed: no boot vouches for the copy.
     pub fn none_vouches() -> Option<BootId> {
+        // No kernel names a boot so: boot ids are UUIDs.
         BootId::new("write-error")
     }
 
@@ -299,8 +306,8 @@ impl fmt::Display for Token {
     }
 }
 
-/// What a rotated copy has behind the local file's name and a dot: `STAMP`, and `STAMP.1`, `STAMP.2` ... where that
-/// is taken. Nothing else can be in it, so it is safe as a part of a path.
+/// The ending of a rotated copy's name behind the local file's and a dot: `STAMP`, and `STAMP.1`,
+/// `STAMP.2` ... where that is taken. Nothing else can be in it, so it is safe as a part of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RotatedSuffix(heapless::String<{ RotatedSuffix::MAX_LEN }>);
 
@@ -345,9 +352,11 @@ impl fmt::Display for RotatedSuffix {
     }
 }
 
-/// What of a record the checksum covers, once it is found right, and whether the record is doubted.
+/// The part of a record that the checksum covers, once that is found right, and whether the record
+/// is doubted.
 fn checked(text: &str) -> Result<(&str, bool), PointerError> {
     let line = text.strip_suffix('\n').ok_or(PointerError::Malformed)?;
+    // From the end: a value may come to hold the same letters. The checksum itself holds no blank.
     let last = |mark: &[u8]| {
         line.as_bytes()
             .windows(mark.len())
@@ -371,6 +380,7 @@ fn crc_of(text: &str) -> u32 {
 fn parse_fields(covered: &str) -> Option<Pointer> {
     let mut words = covered.split(' ');
     let inode = Inode(decimal(words.next()?)?);
+    // A later version may mean something else by the same keys; it says so here.
     if words.next()? != "v1" {
         return None;
     }
@@ -413,6 +423,8 @@ impl Fields {
             "as" => fill(&mut self.suffix, RotatedSuffix::parse(value)),
             "lo" => fill(&mut self.is_lossy, (value == "1").then_some(true)),
             "rs" => fill(&mut self.rescue, rescue(value)),
+            // The key of a later version, which this one can do without: what it could not would be
+            // a new record version.
             _ => Some(()),
         }
     }
@@ -428,6 +440,7 @@ impl Fields {
                 is_lossy: self.is_lossy.unwrap_or(false),
             })),
             (None, None, None, None) if self.is_lossy.is_none() => None,
+            // A part of a rotation tells neither what to rename nor what comes next.
             _ => return None,
         };
         Some(Pointer {
@@ -444,6 +457,7 @@ impl Fields {
 }
 
 fn fill<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
+    // No collector writes a key twice, and which of the two to believe is anybody's guess.
     if slot.is_some() {
         return None;
     }
@@ -494,7 +508,7 @@ const PLAIN_MAX_LEN: usize = NUMBER_LEN
     + NUMBER_LEN
     + " x=1 c=01234567\n".len();
 
-/// What a pending rotation adds at most.
+/// The most that a pending rotation adds.
 const PENDING_MAX_LEN: usize = " li=:".len()
     + 2 * NUMBER_LEN
     + " n=".len()
@@ -505,10 +519,10 @@ const PENDING_MAX_LEN: usize = " li=:".len()
     + RotatedSuffix::MAX_LEN
     + " lo=1".len();
 
-/// What a token adds at most.
+/// The most that a token adds.
 const TOKEN_MAX_LEN: usize = " g=".len() + 2 * Token::MAX_LEN;
 
-/// What an end that is being set aside adds at most.
+/// The most that an end that is being set aside adds.
 const RESCUE_MAX_LEN: usize = " rs=:".len() + NUMBER_LEN + RotatedSuffix::MAX_LEN;
 
 // This is why `write` cannot fail, and why a plain record never loses its token.

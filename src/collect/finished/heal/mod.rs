@@ -1,5 +1,6 @@
-//! A finished copy that differs from the server's file is made the same: where it begins to differ is found by block
-//! checksums, the rest is fetched again into a new file, and that is compared once more. Pure.
+//! The heal of a finished copy that differs from the server's file: where it begins to differ is
+//! found by block checksums, the rest is fetched again into a new file, and that is compared once
+//! more. Pure.
 //!
 //! What the copy was before is never deleted: it keeps a name of its own.
 
@@ -18,18 +19,18 @@ use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
-/// One copy being healed.
+/// A copy that is being healed.
 pub struct Heal<F> {
     finished: Finished,
     step: Step<F>,
     attempts: u8,
-    /// What was fetched could not be written for a reason that passes.
+    /// Whether what was fetched could not be written for a reason that passes.
     is_short: bool,
-    /// The server's file is known to be the one that this is a copy of.
+    /// Whether the server's file is known to be the one that this is a copy of.
     is_recognised: bool,
 }
 
-/// How far it is.
+/// The step that a heal is at.
 enum Step<F> {
     /// The server is to be asked for the checksums of these blocks.
     AskSums(Blocks),
@@ -62,44 +63,47 @@ enum Step<F> {
     },
 }
 
-/// What the comparison of blocks has shown so far.
+/// The result of the comparison of blocks so far.
 #[derive(Default)]
 struct Tally {
     same: u64,
     different: u64,
-    /// Where the first block that differs begins.
+    /// The start of the first block that differs.
     first: Option<u64>,
 }
 
-/// How a heal ended.
+/// The outcome of a heal.
 pub enum Outcome {
     /// The copy is right now.
     Healed {
         /// The copy.
         path: PathBuf,
-        /// Where it was wrong, or what follows was.
+        /// The place from which on it was wrong, or what follows was.
         from: u64,
-        /// What it was before.
+        /// The name of what it was before.
         kept: PathBuf,
         /// The digest it has now, which is the server's.
         md5: [u8; 16],
     },
-    /// It cannot be made right.
+    /// The copy cannot be made right.
     Hopeless {
         /// The copy.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
     /// The file that the server found by the copy's content is another one.
     Foreign(PathBuf),
-    /// Something is short on this machine that may be there again later: this copy is to be healed then.
+    /// The copy is to be healed later: something is short on this machine that may be there again
+    /// then.
     Postponed(Finished),
 }
 
 impl<F> Heal<F> {
-    /// Begins with the checksums of the whole copy.
+    /// A heal that begins with the checksums of the whole copy.
     pub fn new(finished: Finished) -> Heal<F> {
+        // A file found by content may be another that has some blocks in common. Small blocks tell
+        // how many.
         let blocks = match finished.by_content {
             true => Blocks::fine(finished.size),
             false => Blocks::of(0, finished.size),
@@ -113,10 +117,11 @@ impl<F> Heal<F> {
         }
     }
 
-    /// What was written so far may never reach the disk: begins anew.
+    /// Begins anew, because what was written so far may never reach the disk.
     pub fn restart(&mut self) {
         let attempts = self.attempts;
         *self = Heal::new(self.finished.clone());
+        // A disk that fails at every sync must not make a heal endless.
         self.attempts = attempts;
     }
 
@@ -125,7 +130,7 @@ impl<F> Heal<F> {
         &self.finished
     }
 
-    /// What to ask the server; `None` while there is [`work`](Self::work) to do.
+    /// The question for the server; `None` while there is [`work`](Self::work) to do.
     pub fn question(&self) -> Option<Op> {
         match &self.step {
             Step::AskSums(blocks) => Some(blocks.question()),
@@ -137,7 +142,7 @@ impl<F> Heal<F> {
         }
     }
 
-    /// A connection for it did not bring what was asked. Tells whether to give up.
+    /// Notes that a connection for the heal did not bring what was asked. Tells whether to give up.
     pub fn has_failed(&mut self) -> Option<Outcome> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
@@ -170,6 +175,7 @@ impl<F> Heal<F> {
             (Piece::DataStart(offset), Step::AskRange { at, open_at, .. }) if offset == *at => {
                 *open_at = Some(offset);
             }
+            // Refused before it is written: a server that sends for ever must not fill the disk.
             (Piece::Data(bytes), Step::AskRange { at, .. })
                 if bytes.len() as u64 > self.finished.size - *at =>
             {
@@ -202,7 +208,7 @@ impl<F> Heal<F> {
         Ok(taken)
     }
 
-    /// The connection is over: takes back what came of an unfinished frame.
+    /// Takes back what came of an unfinished frame, as the connection is over.
     pub fn abandon<S: WriteStore<File = F>>(&mut self, store: &mut S) {
         if let Step::AskRange {
             healed,
@@ -211,6 +217,7 @@ impl<F> Heal<F> {
             ..
         } = &mut self.step
             && let Some(offset) = open_at.take()
+            // Where that fails the bytes stay, unproved: the digest of all of it will judge them.
             && store.truncate(healed, offset).is_ok()
         {
             *at = offset;
@@ -245,6 +252,7 @@ impl<F> Heal<F> {
                 tally,
             } => {
                 let read = read(store, file, buf, comparison.at(), comparison.wanted())?;
+                // The copy may be shorter than the generation, which is one way to differ.
                 let compared = match read {
                     0 => Some(comparison.end_early()),
                     read => comparison.pass(&buf[..read]),
@@ -254,6 +262,8 @@ impl<F> Heal<F> {
                 };
                 tally.note(compared);
                 let at_end = read == 0 || comparison.wanted() == 0;
+                // Where the file is known, the first difference is all that is wanted; else all
+                // blocks are counted.
                 if !at_end && (tally.first.is_none() || !self.is_recognised) {
                     return Ok(None);
                 }
@@ -265,6 +275,8 @@ impl<F> Heal<F> {
                 let len = comparison.blocks().len();
                 match tally.first {
                     Some(start) => self.narrow(start, len, store),
+                    // A CRC-32 is no digest. To fetch all of it on this ground alone is not worth
+                    // it.
                     None => {
                         let why = "all its blocks are the same, but not the digest";
                         Ok(Some(self.hopeless(why)))
@@ -280,6 +292,7 @@ impl<F> Heal<F> {
                 let read = read(store, file, buf, *at, *from - *at)?;
                 store.append_all(healed, &buf[..read])?;
                 *at += read as u64;
+                // A copy that became shorter meanwhile: the rest is fetched from where it ends.
                 if *at >= *from || read == 0 {
                     self.ask_range();
                 }
@@ -298,19 +311,23 @@ impl<F> Heal<F> {
                     return Ok(None);
                 }
                 let md5 = md5.finish();
+                // The blocks before the first that differs may have been wrong with the right
+                // checksum, or the server has sent something else than it announced.
                 if self.finished.md5 != Some(md5) {
                     return Ok(Some(
                         self.hopeless("what the server sends again has another digest too"),
                     ));
                 }
                 let from = *from;
+                // Before the new file gets the copy's name: with the other order a power cut could
+                // leave the name with half a file.
                 store.sync_file(healed)?;
                 self.replace(from, md5, store).map(Some)
             }
         }
     }
 
-    /// Checksums have come: they are compared with the copy.
+    /// Begins to compare the copy with the checksums that have come.
     fn compare<S: WriteStore<File = F>>(
         &mut self,
         blocks: Blocks,
@@ -327,8 +344,8 @@ impl<F> Heal<F> {
         Ok(())
     }
 
-    /// The first block that differs is known, and how long its like are: looks into it, or fetches everything from there
-    /// on.
+    /// Narrows the search, now that the first block that differs is known, and how long its like
+    /// are: looks into it, or fetches everything from there on.
     fn narrow<S: WriteStore<File = F>>(
         &mut self,
         start: u64,
@@ -340,6 +357,7 @@ impl<F> Heal<F> {
             self.step = Step::AskSums(Blocks::of(start, end));
             return Ok(None);
         }
+        // Within so small a block the first byte need not be known: all of it is fetched again.
         let file = open(store, &self.finished.path)?;
         let healed = store.create_scratch(&scratch(&self.finished.path))?;
         self.step = Step::CopyStart {
@@ -367,7 +385,7 @@ impl<F> Heal<F> {
         self.finish_range();
     }
 
-    /// When everything has come again, it is compared once more.
+    /// Turns to the last comparison once everything has come again.
     fn finish_range(&mut self) {
         let is_whole = matches!(&self.step, Step::AskRange { at, .. } if *at >= self.finished.size);
         if !is_whole {
@@ -395,6 +413,8 @@ impl<F> Heal<F> {
     ) -> io::Result<Outcome> {
         let path = self.finished.path.clone();
         let dir = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+        // The present file gets its second name first, durably. Then a rename puts the healed one
+        // in its place, so that a crash leaves one or the other under the name.
         let kept = second_name(store, &path)?;
         store.sync_dir(&dir)?;
         store.rename(&scratch(&path), &path)?;
@@ -424,7 +444,7 @@ impl<F> Heal<F> {
     }
 }
 
-/// Takes away what a heal without success, or an earlier run's, may have left beside a copy.
+/// Removes what a heal without success, or an earlier run's, may have left beside a copy.
 pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
     let scratch = scratch(path);
     // Most often there is nothing, and what stays is overwritten by the next heal.
@@ -464,9 +484,11 @@ fn read<S: WriteStore>(
     store.read_at(file, &mut buf[..wanted], at)
 }
 
-/// Gives what a copy was before a name of its own. A run that was killed right after that has left it one already.
+/// Gives what a copy was before a name of its own. A run that was killed right after that has given
+/// it one already.
 fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
     let id = store.stat_path(path)?.map(|stat| stat.id);
+    // README, "Set aside": `.damaged`, `.damaged.1` up to 99.
     for attempt in 0..100 {
         let ending = match attempt {
             0 => ".damaged".to_owned(),
@@ -482,7 +504,7 @@ fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf>
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Where the healed copy grows.
+/// The name under which the healed copy grows.
 fn scratch(path: &Path) -> PathBuf {
     with_ending(path, ".healing")
 }

@@ -1,4 +1,4 @@
-//! The comparison of one copy, from its first question to its verdict. Pure.
+//! The check of one copy, from its first question to its verdict. Pure.
 //!
 //! The caller feeds what happens: [`Check::handle_connected`], [`Check::handle_input`], [`Check::handle_closed`],
 //! [`Check::handle_timeout`], and calls [`Check::work`] while [`Check::has_work`]. After each of them it asks, in this
@@ -28,7 +28,7 @@ use crate::wire::md5::Md5;
 use crate::wire::number::InodeWord;
 use crate::wire::request::{Extension, Op, Request};
 
-/// One copy being compared.
+/// A check of one copy.
 pub struct Check<F> {
     config: Rc<SourceConfig>,
     copy: Copy,
@@ -38,11 +38,11 @@ pub struct Check<F> {
 }
 
 enum Step<F> {
-    /// To be begun at that moment.
+    /// It is to be begun at that moment.
     Waiting { until: Mono },
     /// The copy is open.
     Running(Box<Running<F>>),
-    /// Over.
+    /// It is over.
     Done(Verdict),
 }
 
@@ -53,20 +53,20 @@ struct Running<F> {
     task: Task,
 }
 
-/// What is being found out.
+/// The task that a check is at.
 enum Task {
-    /// Whether both begin alike. Nothing of the answer has come.
+    /// To ask whether both begin alike. Nothing of the answer has come.
     Ask,
-    /// The same; the server has named its file.
+    /// To compare the digests; the server has named its file.
     Digests(Digests),
-    /// Where they differ.
+    /// To search for the place where they differ.
     Search { inode: Inode, search: Search },
 }
 
 /// The digest of the first `len` bytes on both sides.
 struct Digests {
     inode: Inode,
-    /// Bytes that the server has.
+    /// The number of bytes that the server has.
     size: u64,
     len: u64,
     theirs: Option<[u8; 16]>,
@@ -74,7 +74,7 @@ struct Digests {
     done: u64,
 }
 
-/// What a check is handed with every call.
+/// The surroundings of a check, handed to it with every call.
 pub struct Context<'a, S> {
     /// The files.
     pub store: &'a S,
@@ -86,7 +86,7 @@ pub struct Context<'a, S> {
     pub random: &'a mut Random,
 }
 
-/// Whether a step of the task is the last.
+/// The result of a step of the task: an error is the verdict, with which the task ends.
 type Outcome = Result<(), Verdict>;
 
 impl<F> Check<F> {
@@ -124,7 +124,7 @@ impl<F> Check<F> {
         self.exchange().map(|_| self.connections)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    /// The moment at which [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
         match &self.step {
             Step::Waiting { until } => Some(*until),
@@ -156,7 +156,7 @@ impl<F> Check<F> {
         }
     }
 
-    /// What is still to be sent.
+    /// The part of the question that is still to be sent.
     pub fn output(&self) -> &[u8] {
         self.exchange().map_or(&[], Exchange::output)
     }
@@ -182,6 +182,8 @@ impl<F> Check<F> {
             if heard != Heard::Nothing {
                 self.hear(heard, cx);
             }
+            // Once more with nothing left, since a frame that ends with the input is heard then.
+            // Behind an answer that led to another question the rest belongs to nobody.
             if is_through || self.connections != connection {
                 return;
             }
@@ -249,6 +251,7 @@ impl<F> Check<F> {
     fn begin<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.attempts += 1;
         let held = Held::open(cx.store, &self.config, &self.copy, cx.random);
+        // The copy is looked at first: what is wrong with it is told whatever the server speaks.
         let held = held.and_then(|held| match self.config.proto {
             Proto::Classic => Err(Verdict::Classic),
             Proto::Auto | Proto::V2 => Ok(held),
@@ -291,6 +294,7 @@ impl<F> Check<F> {
             return self.conclude(broken(ProtocolError::Terms), cx);
         };
         running.exchange = Some(Exchange::new(line, op, cx.now, cx.wait_ms));
+        // A server answers one question and closes (README, "Questions").
         self.connections = self.connections.wrapping_add(1);
     }
 
@@ -301,6 +305,8 @@ impl<F> Check<F> {
             Some(at) if !verdict.is_about_bytes() => Verdict::Diverged { at, exact: false },
             _ => self.explained(verdict, cx.store),
         };
+        // A good verdict needs no second look, and a bad one only where something may have changed
+        // under it.
         let is_final = self.attempts >= VERIFY_ATTEMPTS_MAX
             || verdict.is_good(self.copy.which)
             || !self.is_doubtful(&verdict, cx.store);
@@ -313,7 +319,7 @@ impl<F> Check<F> {
         };
     }
 
-    /// What the collector has on record need not worry anybody.
+    /// Explains a verdict by what the collector has on record, which need not worry anybody.
     fn explained<S: ReadStore<File = F>>(&self, verdict: Verdict, store: &S) -> Verdict {
         match (&verdict, &self.step) {
             (Verdict::Prefix(More::Ours(by)), Step::Running(running))
@@ -325,7 +331,7 @@ impl<F> Check<F> {
         }
     }
 
-    /// Where the two differ at the earliest, once it is known that they do.
+    /// The first place at which the two may differ, once it is known that they do.
     fn differs_from(&self) -> Option<u64> {
         match &self.step {
             Step::Running(running) => match &running.task {
@@ -352,7 +358,7 @@ impl<F> Check<F> {
 }
 
 impl<F> Running<F> {
-    /// What to ask next; `None` while there is nothing to ask.
+    /// The next question; `None` while there is nothing to ask.
     fn question(&self) -> Option<Op> {
         match &self.task {
             Task::Ask => Some(Op::Digest),
@@ -364,6 +370,8 @@ impl<F> Running<F> {
     /// The first question proves the copy; the others name the file that the server answered with.
     fn request<'a>(&self, path: &'a [u8], op: Op) -> Request<'a> {
         let (inode, v2) = match &self.task {
+            // Without a proof the inode alone names the file (README, "Questions"). The proof might
+            // fit another one, as the copy is known to differ.
             Task::Search { inode, .. } => (*inode, Extension::default()),
             _ => (
                 self.held.inode,
@@ -397,7 +405,10 @@ impl<F> Running<F> {
             (Heard::Reply { inode: now, .. }, Task::Search { inode, .. }) if now == *inode => {
                 Ok(())
             }
+            // Another file has the inode, or the file the name, since the digests were compared.
             (Heard::Reply { .. }, Task::Search { .. }) => Err(Verdict::Unsteady),
+            // The server's file may have grown since its answer line; the digest is of what was
+            // asked.
             (Heard::Digest { inode, size, md5 }, Task::Digests(digests))
                 if inode == digests.inode && size == digests.len =>
             {
@@ -417,7 +428,7 @@ impl<F> Running<F> {
         }
     }
 
-    /// One slice of the task: how many bytes it took, and where it leads.
+    /// Does one slice of the task. Tells how many bytes it took, and where it leads.
     fn slice<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],
@@ -430,6 +441,7 @@ impl<F> Running<F> {
                 let room = buf.len();
                 let slice = &mut buf[..left.min(room)];
                 let read = store.read_at(&self.held.file, slice, digests.done)?;
+                // Our copy became shorter: a rescue, or somebody else.
                 if read < slice.len() {
                     return Ok((read, Err(Verdict::Unsteady)));
                 }
@@ -463,12 +475,14 @@ impl<F> Running<F> {
 
     fn judge(&self, found: Difference) -> Verdict {
         match found {
-            Difference::Difference { at, ours, theirs }
+            // A classic part of the copy has 0xff for every 0x07, so this proves nothing about the
+            // bytes behind.
+            Difference::At { at, ours, theirs }
                 if self.held.may_be_mapped && (ours, theirs) == (MASKED, KEEP_ALIVE) =>
             {
                 Verdict::ClassicByte { at }
             }
-            Difference::Difference { at, .. } => Verdict::Diverged { at, exact: true },
+            Difference::At { at, .. } => Verdict::Diverged { at, exact: true },
             Difference::Nothing => Verdict::Unsteady,
         }
     }
