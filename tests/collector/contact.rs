@@ -6,10 +6,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::common::FETCHLOGS;
 use super::common::collector::{Collector, Place, REMOTE, Signal, run, send_signal};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Scripted, Step};
+use super::common::{FETCHLOGS, skipped};
 use super::is_event;
 
 #[test]
@@ -123,7 +123,7 @@ fn keep_alives_alone_keep_a_connection() {
 #[test]
 fn an_address_may_be_ipv6() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        println!("skipped: no IPv6 here");
+        skipped("this machine has no IPv6");
         return;
     };
     let server = Scripted::from(listener);

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use super::common::collector::{Place, REMOTE, Signal};
 use super::common::patience::{eventually, for_a_while};
 use super::common::scripted::{Scripted, Step};
+use super::common::skipped;
 use super::is_event;
 
 /// What a server does at first, and what the collector says about it. Then every server comes to its senses.
@@ -295,7 +296,7 @@ fn every_address_of_a_name_has_its_turn() {
     use std::net::ToSocketAddrs;
     let addresses: Vec<SocketAddr> = ("localhost", 1).to_socket_addrs().unwrap().collect();
     let [_, .., last] = &addresses[..] else {
-        println!("skipped: localhost has one address only");
+        skipped("localhost has one address only");
         return;
     };
     let server = Scripted::on(last.ip());

@@ -9,6 +9,7 @@ use crate::common::classic::Client;
 use crate::common::logs::Logs;
 use crate::common::process::until;
 use crate::common::server::Server;
+use crate::common::skipped;
 
 const TEXT: &str = "one line\n";
 
@@ -85,7 +86,7 @@ fn nobody_named_is_nobody_served_and_said_so() {
 #[test]
 fn ipv6_is_spoken_too() {
     if TcpListener::bind("[::1]:0").is_err() {
-        println!("skipped: this machine has no IPv6");
+        skipped("this machine has no IPv6");
         return;
     }
     let (logs, server) = served_log("$bind_addr = '::1'; $hosts_allow{'::1'} = 1;");
@@ -99,7 +100,7 @@ fn ipv6_is_spoken_too() {
 #[test]
 fn an_address_for_both_protocols_knows_the_hosts_of_either() {
     if TcpListener::bind("[::]:0").is_err() {
-        println!("skipped: this machine has no IPv6");
+        skipped("this machine has no IPv6");
         return;
     }
     let (logs, server) = served_log("$bind_addr = '::'; $hosts_allow{'::1'} = 1;");

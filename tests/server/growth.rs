@@ -8,7 +8,7 @@ use crate::common::classic::{Client, KEEP_ALIVE};
 use crate::common::logs::Logs;
 use crate::common::process::run;
 use crate::common::server::Server;
-use crate::common::{FETCHLOGS, outside_program};
+use crate::common::{FETCHLOGS, outside_program, skipped};
 
 /// Nothing periodic happens during a test.
 const RARELY: &str = "$delay_check = 3600; $alive_interval = 3600;";
@@ -161,7 +161,7 @@ fn growth_is_found_by_the_periodic_check_where_the_system_does_not_tell() {
         command
     };
     if run(blind(&["true".as_ref()])).status != Some(0) {
-        println!("skipped: this system lets nobody have a user namespace");
+        skipped("this system lets nobody have a user namespace");
         return;
     }
     let logs = Logs::new();

@@ -6,6 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use crate::common::skipped;
 use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines, noise};
 
 /// The same with the collector connected and away.
@@ -98,14 +99,15 @@ fn truncated_to_a_part_that_stays() {
 
 #[test]
 fn an_inode_that_is_given_out_again() {
-    for dir in [&std::env::temp_dir(), Path::new("/dev/shm")] {
-        if dir.is_dir() {
-            reuse_inode_in(dir);
-        }
+    let dirs = [&std::env::temp_dir(), Path::new("/dev/shm")];
+    let done = dirs.map(|dir| dir.is_dir() && reuse_inode_in(dir));
+    if done == [false, false] {
+        skipped("the file system gives out no inode again");
     }
 }
 
-fn reuse_inode_in(dir: &Path) {
+/// Whether the file system there gives out an inode again; if so, all is as it should be.
+fn reuse_inode_in(dir: &Path) -> bool {
     let (mut pair, mut log) = Pair::prepare_in(dir, Setup::default());
     pair.start_server();
     pair.start_collector();
@@ -121,7 +123,7 @@ fn reuse_inode_in(dir: &Path) {
         inode_of(&log.path) == before
     });
     if !is_same {
-        return println!("skipped: {} gives out no inode again", dir.display());
+        return false;
     }
     write_anew(&mut log, &lines(500..600));
     pair.start_server();
@@ -129,6 +131,7 @@ fn reuse_inode_in(dir: &Path) {
     pair.expect_copies(&log.written);
     pair.expect_event(&format!(" lost {before}:1000, unknown how many bytes"));
     pair.expect_status("ERR\n");
+    true
 }
 
 fn inode_of(path: &Path) -> u64 {
