@@ -11,7 +11,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
 /// After this a test has waited in vain.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Looks again and again until there is something to be had.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

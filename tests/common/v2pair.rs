@@ -42,7 +42,7 @@ impl Default for Setup {
             fields: "",
             check_s: 0.1,
             grace_s: 0.5,
-            idle_s: 30.0,
+            idle_s: 120.0,
         }
     }
 }
@@ -135,7 +135,7 @@ impl Pair {
         self.write_collector_config(self.setup.fields);
         let mut command = Command::new(FETCHLOGS);
         command
-            .args(["fetch_logs", "-r", "0.1", "-w", "5", "-i"])
+            .args(["fetch_logs", "-r", "0.1", "-w", "60", "-i"])
             .arg(self.setup.idle_s.to_string())
             .arg(self.path("status"))
             .arg(self.path("collector.conf"));
@@ -399,7 +399,7 @@ impl Pair {
 }
 
 /// Longer than anything on a machine that is busy with other tests may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The box: its log, and what was ever written into each generation of it, the live one last.
 pub struct Boxed {

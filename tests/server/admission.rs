@@ -7,7 +7,7 @@ use fetchlogs::wire::frame::{ErrorCode, Frame};
 
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
-use crate::common::process::until;
+use crate::common::process::{Signal, until};
 use crate::common::server::Server;
 use crate::common::skipped;
 
@@ -194,12 +194,15 @@ fn there_is_an_end_to_those_who_are_told_that_there_is_no_place() {
     let (logs, server) = served_log("$max_clients = 1; $hosts_allow{'127.0.0.0/8'} = 1;");
     let mut first = client_from(&server, [0, 0, 1]);
     expect_service(&mut first, &logs);
-    // Silent ones take all the room for a moment; whoever comes then is closed at once, whatever he asks.
+    // Silent ones take all the room for a moment; whoever comes then is closed at once, whatever he asks. The server is
+    // stopped meanwhile, so that the moment is not over before all are there.
+    server.signal(Signal::STOP);
     let silent: Vec<Client> = (0..TURNED_AWAY_MAX)
         .map(|_| client_from(&server, [0, 0, 2]))
         .collect();
     let mut next = client_from(&server, [0, 0, 3]);
     next.send(logs.request("messages", "0 0 v2\n"));
+    server.signal(Signal::CONT);
     next.expect_closed_without_a_word();
     for mut client in silent {
         client.expect_closed_without_a_word();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use std::io::Read;
 
-use super::writers::{assert_holds, copy_and_truncate, generations_of, write_lines};
+use super::writers::{WAITING, assert_holds, copy_and_truncate, generations_of, write_lines};
 use crate::common::v2pair::{Boxed, Names, Pair, Random, Setup, lines, noise};
 
 /// Another one with each run where `V2_SEED` is set to `random`, or the one it is set to.
@@ -29,7 +29,7 @@ const ROUNDS: u64 = 10;
 
 #[test]
 fn killed_while_a_box_writes_and_rotates() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = Pair::start(WAITING);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write_and_rotate(&mut log, &stop, seed()));

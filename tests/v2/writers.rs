@@ -8,12 +8,18 @@ use std::time::Duration;
 
 use crate::common::v2pair::{Boxed, Names, Pair, Setup, lines};
 
+/// No writer is so slow that his file is complete before he has closed it.
+pub const WAITING: Setup = Setup {
+    globs: "m.*[0-9]",
+    fields: "",
+    check_s: 0.1,
+    grace_s: 3600.0,
+    idle_s: 120.0,
+};
+
 #[test]
 fn a_writer_that_keeps_its_descriptor_after_the_rename() {
-    let (mut pair, mut log) = Pair::start(Setup {
-        grace_s: 1.0,
-        ..Setup::default()
-    });
+    let (mut pair, mut log) = Pair::start(WAITING);
     let mut late = log.writer();
     late.write_all(&lines(0..10)).unwrap();
     log.note(lines(0..10));
@@ -32,7 +38,7 @@ fn a_writer_that_keeps_its_descriptor_after_the_rename() {
 
 #[test]
 fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
-    let (mut pair, mut log) = Pair::start(Setup::default());
+    let (mut pair, mut log) = Pair::start(WAITING);
     let mut late = log.writer();
     pair.kill_collector();
     late.write_all(b"before\n").unwrap();
@@ -40,6 +46,7 @@ fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
     log.append(b"the next generation\n");
     pair.start_collector();
     late.write_all(b"behind\n").unwrap();
+    drop(late);
     log.written[0] = b"before\nbehind\n".to_vec();
     pair.expect(&log.written);
     pair.assert_no_losses();
@@ -48,7 +55,7 @@ fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
 #[test]
 fn late_lines_before_an_empty_generation() {
     for away in [false, true] {
-        let (mut pair, mut log) = Pair::start(Setup::default());
+        let (mut pair, mut log) = Pair::start(WAITING);
         log.append(lines(0..10));
         pair.expect(&log.written);
         pair.change(&mut log, away, |log| {

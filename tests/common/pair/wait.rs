@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a machine that is busy with other tests may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until the answer is `Ok`; returns the last refusal if it never is.
 pub fn eventually<T>(mut check: impl FnMut() -> Result<T, String>) -> Result<T, String> {
