@@ -124,7 +124,8 @@ fn start(place: &Place, name_server: &str, hosts: &str) -> Option<Collector> {
     tell_hosts(place, hosts);
     fs::write(
         place.path("resolv.conf"),
-        format!("nameserver {name_server}\n"),
+        // Nobody gives up during a test.
+        format!("nameserver {name_server}\noptions timeout:30 attempts:5\n"),
     )
     .unwrap();
     let collector = place.command(&[]);

@@ -176,6 +176,16 @@ impl Collector {
         send_signal(signal, self.pid()).unwrap();
     }
 
+    /// Stops it, and waits until it does nothing more.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.pid());
+        eventually("the collector to be stopped", || {
+            let stat = fs::read_to_string(&stat).unwrap();
+            stat.rsplit(") ").next()?.starts_with('T').then_some(())
+        });
+    }
+
     /// Kills it as a power cut would, but for the disk.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -237,17 +237,22 @@ fn a_slow_reader_gets_some_megabytes_byte_by_byte() {
 
 #[test]
 fn a_client_that_takes_nothing_is_dropped_and_disturbs_nobody() {
-    let rig = Rig::new("", RARELY);
-    let mut good = rig.client();
-    good.expect_keep_alive();
-    let logs = &rig.logs;
+    let logs = Logs::new();
+    logs.write("messages", "");
     // Far more than sockets buffer, and no disk is needed for it.
     File::create(logs.path("big"))
         .unwrap()
         .set_len(1 << 28)
         .unwrap();
     let files = logs.served("messages", "") + &logs.served("big", "");
-    let ask = || Client::ask(&rig.server, &logs.request("big", "0 0"));
+    let server = Server::start(&format!("{files}{RARELY}$timeout_write = 3600;"));
+    let ask = |name| {
+        let mut client = Client::ask(&server, &logs.request(name, "0 0"));
+        client.reply();
+        client
+    };
+    let mut good = ask("messages");
+    good.expect_keep_alive();
     let mut number = 0;
     let mut expect_a_line = || {
         let line = format!("line {number}\n");
@@ -257,25 +262,19 @@ fn a_client_that_takes_nothing_is_dropped_and_disturbs_nobody() {
     };
 
     // As long as nobody is dropped, the good client does not wait for the idle ones.
-    rig.server
-        .reload(&format!("{files}{RARELY}$timeout_write = 3600;"));
-    let descriptors = rig.server.descriptors().len();
-    let are_gone = || rig.server.descriptors().len() == descriptors;
-    let mut idle: Vec<Client> = (0..3).map(|_| ask()).collect();
-    for idle in &mut idle {
-        idle.reply();
-    }
+    let descriptors = server.descriptors().len();
+    let are_gone = || server.descriptors().len() == descriptors;
+    let idle: Vec<Client> = (0..3).map(|_| ask("big")).collect();
     for _ in 0..20 {
         expect_a_line();
     }
     drop(idle);
     until("the idle ones to be gone", are_gone);
 
-    rig.server
-        .reload(&format!("{files}{RARELY}$timeout_write = 0.5;"));
+    server.reload(&format!("{files}{RARELY}$timeout_write = 0.5;"));
     let started = Instant::now();
-    let mut idle: Vec<Client> = (0..3).map(|_| ask()).collect();
-    rig.server.wait_for("takes no data");
+    let mut idle: Vec<Client> = (0..3).map(|_| ask("big")).collect();
+    server.wait_for("takes no data");
     until("all idle ones to be dropped", || {
         expect_a_line();
         are_gone()
