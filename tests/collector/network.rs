@@ -77,7 +77,8 @@ fn every_trouble_has_its_words_and_passes() {
         let well = [Step::Send(b"O 7\nfine".to_vec()), Step::Silence];
         server.serve(move |number, call| call.play(if number == 0 { &steps } else { &well }));
     }
-    let collector = place.start(&["-w", "2"]);
+    // The silent ones take as long as this; the others must not be taken for silent.
+    let collector = place.start(&["-w", "15"]);
     for (at, (steps, text)) in troubles.iter().enumerate() {
         place.wait_for(&format!("log{at}"), b"fine");
         let first = eventually("an event", || {

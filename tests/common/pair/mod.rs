@@ -63,7 +63,7 @@ impl Default for Options {
             logs: vec![("m".into(), "m.*[0-9]".into())],
             hints: Hints::Told,
             check_s: 0.2,
-            grace_s: 10.0,
+            grace_s: 3600.0,
             alive_s: 60.0,
             fields: "",
             relayed: false,
