@@ -258,7 +258,8 @@ fn a_file_that_is_rotated_meanwhile_is_no_proof() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of(dir.path(), 100);
     let mut demo = Demo::start(&[&log]);
-    demo.wait_for("connection back");
+    // Long before its end.
+    demo.wait_for("connection cut");
     fs::rename(&log, dir.path().join("auth.log.1")).unwrap();
     File::create(&log).unwrap();
     demo.end().assert_failed("was rotated or truncated");
