@@ -22,8 +22,8 @@ pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
 
 /// Looks for a program that is not ours, where a shell and an administrator would find it.
 ///
-/// Without it the test that needs it is skipped, and counted in the report at the end of `cargo test`; but where `CI` is set it fails, so that a machine
-/// that lacks something cannot pass for one that tested everything.
+/// Without it the test that needs it is skipped, and counted in the report at the end of `cargo test`; but where `CI`
+/// is set it fails, so that a machine that lacks something cannot pass for one that tested everything.
 pub fn outside_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
