@@ -9,9 +9,9 @@ use rustix::process::{getegid, geteuid};
 use super::*;
 use crate::common::classic::Client;
 use crate::common::descriptors;
-use crate::common::outside_program;
 use crate::common::process::Process;
 use crate::common::wait::{eventually, until};
+use crate::common::{outside_program, skipped};
 
 const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 
@@ -54,7 +54,7 @@ fn an_address_that_is_not_there_yet_is_said_and_waited_for() {
         command
     };
     if run(alone("true", &[])).status != Some(0) {
-        println!("skipped: this system lets nobody have a network namespace");
+        skipped("this system lets nobody have a network namespace");
         return;
     }
     let place = Place::new();
@@ -151,7 +151,7 @@ fn ids_of(user: &str) -> Option<(u32, u32)> {
 #[test]
 fn root_can_become_nobody() {
     let Some((uid, gid)) = ids_of("nobody").filter(|_| geteuid().is_root()) else {
-        println!("skipped: only root can become somebody else");
+        skipped("only root can become somebody else");
         return;
     };
     for applet in DAEMONS {
@@ -187,7 +187,7 @@ fn whoever_one_is_already_one_can_become() {
 #[test]
 fn only_root_can_become_somebody_else() {
     if geteuid().is_root() {
-        println!("skipped: this is root");
+        skipped("root can become anybody");
         return;
     }
     let place = Place::new();

@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::common::FETCHLOGS;
 use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::scripted::{Call, Scripted};
 use super::common::wait::for_a_while;
+use super::common::{FETCHLOGS, skipped};
 use super::is_event;
 
 /// Waits for the one event that tells what is wrong, watches that it is told once while the source tries again and
@@ -306,7 +306,7 @@ impl SmallDisk {
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk { path });
         }
-        println!("skipped: a small file system cannot be mounted here");
+        skipped("a small file system cannot be mounted here");
         None
     }
 }

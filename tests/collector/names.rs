@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::scripted::Scripted;
+use super::common::skipped;
 use super::common::wait::{eventually, for_a_while};
 
 /// Where no name server is, which a question is told at once.
@@ -22,7 +23,7 @@ fn hup_looks_names_up_again() {
     // The same port at both addresses, because a line has one.
     drop(new);
     let Ok(listener) = std::net::TcpListener::bind(("127.0.0.16", port)) else {
-        println!("skipped: the port is taken");
+        skipped("a port is taken at another address");
         return;
     };
     let new = Scripted::from(listener);
@@ -67,7 +68,7 @@ fn a_name_that_is_known_later_takes_no_signal() {
 #[test]
 fn a_name_server_that_does_not_answer_delays_nobody_else() {
     let Ok(silent) = UdpSocket::bind((SILENT, 53)) else {
-        println!("skipped: no port for a name server here");
+        skipped("no port for a name server here");
         return;
     };
     let patience = Some(Duration::from_secs(60));
@@ -90,7 +91,7 @@ fn a_name_server_that_does_not_answer_delays_nobody_else() {
     assert!(collector.out.with("no address").is_empty());
     let children = format!("/proc/{0}/task/{0}/children", collector.pid());
     if !fs::exists(&children).unwrap() {
-        return println!("skipped in part: this kernel does not tell who is whose child");
+        return skipped("this kernel does not tell who is whose child");
     }
     let child = eventually("one process that looks the name up", || {
         let children = fs::read_to_string(&children).unwrap();
@@ -117,13 +118,14 @@ fn tell_hosts(place: &Place, hosts: &str) {
 fn start(place: &Place, name_server: &str, hosts: &str) -> Option<Collector> {
     let can = Command::new("unshare").args(["-m", "true"]).output();
     if !can.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no mount namespace of our own here");
+        skipped("no mount namespace of our own here");
         return None;
     }
     tell_hosts(place, hosts);
     fs::write(
         place.path("resolv.conf"),
-        format!("nameserver {name_server}\n"),
+        // Nobody gives up during a test.
+        format!("nameserver {name_server}\noptions timeout:30 attempts:5\n"),
     )
     .unwrap();
     let collector = place.command(&[]);

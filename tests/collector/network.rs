@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
 use super::common::collector::{Place, REMOTE, Signal};
-use super::common::scripted::{Scripted, Step};
+use super::common::scripted::{Call, Scripted, Step};
+use super::common::skipped;
 use super::common::wait::{eventually, for_a_while};
 use super::is_event;
 
@@ -76,7 +77,8 @@ fn every_trouble_has_its_words_and_passes() {
         let well = [Step::Send(b"O 7\nfine".to_vec()), Step::Silence];
         server.serve(move |number, call| call.play(if number == 0 { &steps } else { &well }));
     }
-    let collector = place.start(&["-w", "2"]);
+    // The silent ones take as long as this; the others must not be taken for silent.
+    let collector = place.start(&["-w", "15"]);
     for (at, (steps, text)) in troubles.iter().enumerate() {
         place.wait_for(&format!("log{at}"), b"fine");
         let first = eventually("an event", || {
@@ -147,7 +149,7 @@ fn full_listener() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::from(socket);
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
         queued.push(stream);
         assert!(queued.len() < 100, "the queue of a listener has an end");
     }
@@ -169,6 +171,11 @@ fn silence_ends_a_connection_and_is_no_loss() {
     let mut call = server.accept_asking(7, 3);
     call.send("O 7\ndef");
     place.wait_for("log", b"abcdef");
+    // The next is good for as long as its signs of life come in time, however seldom that is.
+    server.serve(|_, mut call| {
+        call.try_send("O 7\n");
+        call.keep_alive_until_left();
+    });
     place.wait_for_status("127.0.0.1", "OK\n");
 }
 
@@ -225,23 +232,42 @@ fn nothing_is_counted_that_did_not_arrive() {
 /// The collector was stopped, not the server: what arrived meanwhile counts before any deadline does.
 #[test]
 fn a_collector_that_was_held_up_does_not_blame_the_server() {
+    const DEADLINE: Duration = Duration::from_millis(800);
     let server = Scripted::new();
     let place = Place::following(server.address());
     let collector = place.start(&["-w", "0.8", "-i", "0.8"]);
-    let mut call = server.accept_asking(0, 0);
-    collector.signal(Signal::STOP);
-    call.send("O 7\nabc");
-    thread::sleep(Duration::from_millis(1000));
-    collector.signal(Signal::CONT);
-    place.wait_for("log", b"abc");
-    collector.signal(Signal::STOP);
-    call.send("def");
-    thread::sleep(Duration::from_millis(1000));
-    collector.signal(Signal::CONT);
-    place.wait_for("log", b"abcdef");
-    collector.out.wait_for("following");
-    assert_eq!(collector.out.all().len(), 1);
-    assert!(call.is_held());
+    // What is sent only once, to a collector that is stopped, arrives on this connection or never.
+    let hold_up = |mut call: Call, text: &str, whole: &[u8]| {
+        call.send(text);
+        thread::sleep(DEADLINE + Duration::from_millis(200));
+        collector.signal(Signal::CONT);
+        place.wait_for("log", whole);
+    };
+    // Whoever is slow to stop it in time does so again.
+    let call = eventually("a collector that is stopped before the deadline", || {
+        let call = server.accept_asking(0, 0);
+        collector.pause();
+        let call = Some(call).filter(Call::is_held);
+        if call.is_none() {
+            collector.signal(Signal::CONT);
+        }
+        call
+    });
+    hold_up(call, "O 7\nabc", b"abc");
+    let mut whole = b"abc".to_vec();
+    let call = eventually("the same while it follows", || {
+        let mut call = server.accept_asking(7, whole.len() as u64);
+        call.send("O 7\nx");
+        whole.push(b'x');
+        place.wait_for("log", &whole);
+        collector.pause();
+        let call = Some(call).filter(Call::is_held);
+        if call.is_none() {
+            collector.signal(Signal::CONT);
+        }
+        call
+    });
+    hold_up(call, "def", &[&whole[..], b"def"].concat());
 }
 
 /// One of many sources is slow: the others do not wait for it.
@@ -258,35 +284,36 @@ fn a_slow_or_greedy_source_slows_nobody() {
             place.line(good.address(), REMOTE, "good"),
         ]
     });
+    // Neither comes to an end: whoever waited for one of them would wait for ever. Signs of life need no disk.
     greedy.serve(|_, mut call| {
         let mut goes_on = call.try_send("O 7\n");
-        let mut sent = 0;
-        while goes_on && sent < 64 << 20 {
-            goes_on = call.try_send([b'g'; 1 << 16]);
-            sent += 1 << 16;
+        for _ in 0..256 {
+            goes_on = goes_on && call.try_send([b'g'; 1 << 16]);
         }
-        call.wait_until_left();
+        while goes_on {
+            goes_on = call.try_send([7; 1 << 16]);
+        }
     });
-    slow.serve(|_, call| {
-        call.play(&[Step::Trickle(b"O 7\nslowly".repeat(100)), Step::Silence]);
+    slow.serve(|_, mut call| {
+        let mut goes_on = call.try_send("O 7\n");
+        while goes_on {
+            thread::sleep(Duration::from_millis(2));
+            goes_on = call.try_send("s");
+        }
     });
     let _collector = place.start(&[]);
     let mut call = good.accept();
     call.send("O 7\n");
     let mut expected = Vec::new();
-    let mut slowest = Duration::ZERO;
     for number in 0..LINES {
         let line = format!("line {number}\n");
         expected.extend_from_slice(line.as_bytes());
-        let begun = Instant::now();
         call.send(line);
         eventually("the line", || {
             (place.read("good").len() == expected.len()).then_some(())
         });
-        slowest = slowest.max(begun.elapsed());
     }
     assert_eq!(place.read("good"), expected);
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
 /// The second address of a name is tried where the first does not answer.
@@ -295,7 +322,7 @@ fn every_address_of_a_name_has_its_turn() {
     use std::net::ToSocketAddrs;
     let addresses: Vec<SocketAddr> = ("localhost", 1).to_socket_addrs().unwrap().collect();
     let [_, .., last] = &addresses[..] else {
-        println!("skipped: localhost has one address only");
+        skipped("localhost has one address only");
         return;
     };
     let server = Scripted::on(last.ip());

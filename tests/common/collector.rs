@@ -22,7 +22,7 @@ pub const REMOTE: &str = "/var/log/messages";
 
 /// Short periods where waiting is not what is tested, long ones where a busy machine must not look like a dead peer.
 /// Later options override these.
-const USUAL_OPTIONS: [&str; 6] = ["-r", "0.02", "-w", "15", "-i", "60"];
+const USUAL_OPTIONS: [&str; 6] = ["-r", "0.02", "-w", "60", "-i", "120"];
 
 /// A directory with a configuration, local copies, pointers and status files. It outlives any collector in it.
 pub struct Place {
@@ -159,6 +159,16 @@ impl Collector {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Stops it, and waits until it does nothing more.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.pid());
+        eventually("the collector to be stopped", || {
+            let stat = fs::read_to_string(&stat).unwrap();
+            stat.rsplit(") ").next()?.starts_with('T').then_some(())
+        });
     }
 
     /// Kills it as a power cut would, but for the disk.

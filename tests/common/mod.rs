@@ -9,9 +9,12 @@ pub mod pair;
 pub mod process;
 pub mod scripted;
 pub mod server;
+pub mod skipped;
 pub mod wait;
 
 use std::path::{Path, PathBuf};
+
+pub use skipped::skipped;
 
 /// The program under test.
 pub const FETCHLOGS: &str = env!("CARGO_BIN_EXE_fetchlogs");
@@ -27,8 +30,8 @@ pub fn memory() -> PathBuf {
 
 /// Looks for a program that is not ours, where a shell and an administrator would find it.
 ///
-/// Without it the test that needs it says so and is skipped; but where `CI` is set it fails, so that a machine
-/// that lacks something cannot pass for one that tested everything.
+/// Without it the test that needs it is skipped, and counted in the report at the end of `cargo test`; but where `CI`
+/// is set it fails, so that a machine that lacks something cannot pass for one that tested everything.
 pub fn outside_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
@@ -38,7 +41,7 @@ pub fn outside_program(name: &str) -> Option<PathBuf> {
     if found.is_none() {
         let is_ci = std::env::var_os("CI").is_some();
         assert!(!is_ci, "{name} is not installed, and CI is set");
-        println!("skipped: {name} is not installed");
+        skipped(&format!("{name} is not installed"));
     }
     found
 }

@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -221,15 +223,18 @@ fn a_file_that_grows_meanwhile_is_identical_too() {
     let log = log_of(dir.path(), 0);
     let mut demo = Demo::start(&[&log]);
     let mut writer = OpenOptions::new().append(true).open(&log).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let may_stop = is_over.clone();
     let writing = thread::spawn(move || {
-        // Until long after the demo: it must not matter when the last line comes.
-        for number in 0..300 {
-            writeln!(writer, "line {number}").unwrap();
+        // Until after the demo: it must not matter when the last line comes.
+        while !may_stop.load(Ordering::SeqCst) {
+            writeln!(writer, "a line").unwrap();
             thread::sleep(Duration::from_millis(20));
         }
     });
     demo.wait_for("connection back");
     let ended = demo.end();
+    is_over.store(true, Ordering::SeqCst);
     ended.assert_identical();
     assert!(ended.stdout.contains("others wrote"), "{}", ended.stdout);
     writing.join().unwrap();
@@ -240,7 +245,8 @@ fn a_file_that_is_rotated_meanwhile_is_no_proof() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of(dir.path(), 100);
     let mut demo = Demo::start(&[&log]);
-    demo.wait_for("connection back");
+    // Long before its end.
+    demo.wait_for("connection cut");
     fs::rename(&log, dir.path().join("auth.log.1")).unwrap();
     File::create(&log).unwrap();
     demo.end().assert_failed("was rotated or truncated");
@@ -279,13 +285,18 @@ fn misuse_shows_the_usage() {
 fn a_signal_in_the_middle_cleans_up() {
     let demos =
         [Signal::TERM, Signal::INT, Signal::HUP].map(|name| (name, Demo::start::<&str>(&[])));
-    for (name, mut demo) in demos {
-        demo.wait_for("rotated");
-        demo.signal(name);
-        let began = Instant::now();
-        demo.end().assert_failed("stopped");
-        assert!(began.elapsed() < PATIENCE, "{name:?}");
-    }
+    // Each in a thread of its own, so that none is at its end before it is its turn.
+    thread::scope(|scope| {
+        for (name, mut demo) in demos {
+            scope.spawn(move || {
+                demo.wait_for("rotated");
+                demo.signal(name);
+                let began = Instant::now();
+                demo.end().assert_failed("stopped");
+                assert!(began.elapsed() < PATIENCE, "{name:?}");
+            });
+        }
+    });
 }
 
 #[test]

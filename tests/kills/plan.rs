@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::common::skipped;
 use super::fault::{FAULTS, Point, Program, is_meant};
 use super::pool;
 use super::scenarios::{SCENARIOS, Scenario};
@@ -72,8 +73,8 @@ pub fn subjects(strace: &Path, countings: usize, jobs: usize, only: &str) -> Vec
     let mut subjects = Vec::new();
     for ((scenario, program), counted) in pairs.into_iter().zip(counted.chunks(countings)) {
         let counted: Vec<&Calls> = counted.iter().flatten().collect();
-        // A scenario that cannot be played here.
         if counted.is_empty() {
+            skipped(&format!("{} cannot be played here", scenario.name));
             continue;
         }
         let mut calls = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::common::process::Signal;
 pub type Done = Result<(), String>;
 
 /// Longer than anything takes on a machine that is busy with other runs and whose disk does not answer for a while.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the kernel may take to end a program that was killed. Its sockets stay open meanwhile and nobody answers.
 /// The server's inotify descriptor is closed only once all processors have let go of it, and that took a minute where
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ENDING: Duration = Duration::from_secs(600);
 
 /// Longer than any pause the programs make by themselves after one failed call, on such a machine.
-const RECOVERY: Duration = Duration::from_secs(10);
+const RECOVERY: Duration = Duration::from_secs(30);
 
 /// Where one of these fails, the C library or Rust's runtime ends the process, in whatever way.
 const RUNTIME_CALLS: [&str; 10] = [

@@ -4,8 +4,8 @@
 use std::process::Command;
 
 use super::{Place, run, shipped, succeeds};
-use crate::common::outside_program;
 use crate::common::process::{Ended, Signal, send};
+use crate::common::{outside_program, skipped};
 
 /// Reads the script as `openrc-run` does, and starts the program that it describes.
 const RUN: &str = r#"
@@ -123,7 +123,7 @@ fn under_openrc(host: &Host, actions: &str) -> Option<String> {
         .args(["-m", "sh", "-c", can])
         .output();
     if !can.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no mount namespace of our own here");
+        skipped("no mount namespace of our own here");
         return None;
     }
     let script = host.place.path("script");

@@ -112,7 +112,7 @@ fn somebody_elses_number_in_the_pid_file_is_not_killed() {
     let Some(server) = Box::new("gen_numbers") else {
         return;
     };
-    let mut innocent = Command::new("sleep").arg("60").spawn().unwrap();
+    let mut innocent = Command::new("sleep").arg("3600").spawn().unwrap();
     server.place.write("pid", &format!("{}\n", innocent.id()));
     succeeds(server.script("stop"));
     assert!(innocent.try_wait().unwrap().is_none(), "it was killed");

@@ -1,6 +1,9 @@
 //! Our reading of the server's configuration beside that of a real Perl: what we accept, Perl accepts and means the
-//! same. Skipped, with a word, where there is no Perl.
+//! same. Skipped where there is no Perl.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::outside_program;
 use fetchlogs::serve::config::Config;
 use fetchlogs::serve::glob::{Patterns, Progress, Walk};
 use fetchlogs::store::real::RealRead;
@@ -49,15 +53,12 @@ while (my $line = <STDIN>) {
 
 /// Runs a Perl program over the inputs; `None` if there is no Perl.
 fn perl(program: &str, inputs: &[Vec<u8>]) -> Option<String> {
-    let child = Command::new("perl")
+    let mut child = Command::new(outside_program("perl")?)
         .args(["-e", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        eprintln!("skipped: no perl here");
-        return None;
-    };
+        .spawn()
+        .unwrap();
     let lines: String = inputs.iter().map(|input| hex(input) + "\n").collect();
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));

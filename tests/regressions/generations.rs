@@ -64,7 +64,7 @@ fn copies_of_the_same_second_have_names_of_their_own() {
 #[test]
 fn late_lines_are_waited_for() {
     let mut pair = Pair::start(Options {
-        grace_s: 60.0,
+        grace_s: 3600.0,
         ..Options::default().classic()
     });
     let log = pair.log("m");

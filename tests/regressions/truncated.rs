@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use super::old_server::OldServer;
 use crate::common::pair::{Options, Pair};
 use crate::common::process::Signal;
+use crate::common::skipped;
 
 #[test]
 fn an_offset_behind_the_end_starts_over() {
@@ -89,6 +90,6 @@ pub fn delete_and_use_again(pair: &mut Pair) -> bool {
             return true;
         }
     }
-    println!("skipped: this file system does not use the inode again");
+    skipped("the file system gives out no inode again");
     false
 }

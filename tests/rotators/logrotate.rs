@@ -168,7 +168,8 @@ fn copytruncate_while_the_collector_is_away() {
     }
 }
 
-/// A program that writes all the time and is told by a signal, as `postrotate` is for.
+/// A program that writes all the time and is told by a signal, as `postrotate` is for. The signal is not HUP, because a
+/// shell that is started under `nohup` cannot catch that.
 fn a_daemon_that_is_told_by_a_signal(options: Options) {
     let check_s = 0.2;
     let mut pair = Pair::start(Options { check_s, ..options });
@@ -178,18 +179,21 @@ fn a_daemon_that_is_told_by_a_signal(options: Options) {
     let log = pair.log("m");
     let mut program = Command::new("sh");
     program.stdin(Stdio::null()).arg("-c").arg(format!(
-        "exec >>'{log}'; trap \"exec >>'{log}'\" HUP; trap 'exit 0' TERM; n=0
+        "exec >>'{log}'; trap \"exec >>'{log}'\" USR1; trap 'exit 0' TERM; n=0
          while :; do n=$((n + 1)); echo line $n; sleep 0.005; done",
         log = log.path().display()
     ));
     let program = Daemon::start(program, pair.home(), "program");
-    let hang_up = format!("create\npostrotate\nkill -HUP {}\nendscript", program.pid());
+    let told = format!(
+        "create\npostrotate\nkill -USR1 {}\nendscript",
+        program.pid()
+    );
     for rotated in 1..=5 {
         pair.until(|pair| match pair.copies("m").live_size() {
             0..100 => Err("the program has written little".into()),
             _ => Ok(()),
         });
-        logrotate.rotate(&log, &hang_up);
+        logrotate.rotate(&log, &told);
         pair.until(|pair| match pair.copies("m").rotated().len() {
             n if n == rotated => Ok(()),
             n => Err(format!("{n} rotated copies instead of {rotated}")),

@@ -7,7 +7,9 @@ use fetchlogs::wire::frame::{ErrorCode, Frame};
 
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
+use crate::common::process::Signal;
 use crate::common::server::Server;
+use crate::common::skipped;
 use crate::common::wait::until;
 
 const TEXT: &str = "one line\n";
@@ -85,7 +87,7 @@ fn nobody_named_is_nobody_served_and_said_so() {
 #[test]
 fn ipv6_is_spoken_too() {
     if TcpListener::bind("[::1]:0").is_err() {
-        println!("skipped: this machine has no IPv6");
+        skipped("this machine has no IPv6");
         return;
     }
     let (logs, server) = served_log("$bind_addr = '::1'; $hosts_allow{'::1'} = 1;");
@@ -99,7 +101,7 @@ fn ipv6_is_spoken_too() {
 #[test]
 fn an_address_for_both_protocols_knows_the_hosts_of_either() {
     if TcpListener::bind("[::]:0").is_err() {
-        println!("skipped: this machine has no IPv6");
+        skipped("this machine has no IPv6");
         return;
     }
     let (logs, server) = served_log("$bind_addr = '::'; $hosts_allow{'::1'} = 1;");
@@ -193,12 +195,15 @@ fn there_is_an_end_to_those_who_are_told_that_there_is_no_place() {
     let (logs, server) = served_log("$max_clients = 1; $hosts_allow{'127.0.0.0/8'} = 1;");
     let mut first = client_from(&server, [0, 0, 1]);
     expect_service(&mut first, &logs);
-    // Silent ones take all the room for a moment; whoever comes then is closed at once, whatever he asks.
+    // Silent ones take all the room for a moment; whoever comes then is closed at once, whatever he asks. The server is
+    // stopped meanwhile, so that the moment is not over before all are there.
+    server.signal(Signal::STOP);
     let silent: Vec<Client> = (0..TURNED_AWAY_MAX)
         .map(|_| client_from(&server, [0, 0, 2]))
         .collect();
     let mut next = client_from(&server, [0, 0, 3]);
     next.send(logs.request("messages", "0 0 v2\n"));
+    server.signal(Signal::CONT);
     next.expect_closed_without_a_word();
     for mut client in silent {
         client.expect_closed_without_a_word();

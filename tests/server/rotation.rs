@@ -14,6 +14,13 @@ const GRACE: Duration = Duration::from_millis(400);
 /// Changes are noticed by word from the system, or else by a quick check; complete is what was quiet for [`GRACE`].
 const QUICK: &str = "$delay_check = 0.1; $grace = 0.4; $alive_interval = 0.1;";
 
+/// No writer is so slow that his file is complete before he has closed it.
+const PATIENT: &str = "$grace = 3600;";
+
+fn settings(logs: &Logs) -> String {
+    logs.served("messages", "messages.*[0-9]") + QUICK
+}
+
 struct Rig {
     logs: Logs,
     server: Server,
@@ -24,8 +31,15 @@ impl Rig {
     fn new() -> Rig {
         let logs = Logs::new();
         logs.write("messages", "one\n");
-        let settings = logs.served("messages", "messages.*[0-9]") + QUICK;
-        let server = Server::start(&settings);
+        let server = Server::start(&settings(&logs));
+        Rig { logs, server }
+    }
+
+    /// The same with a server that waits for a writer as long as he has a rotated file open.
+    fn patient() -> Rig {
+        let logs = Logs::new();
+        logs.write("messages", "one\n");
+        let server = Server::start(&(settings(&logs) + PATIENT));
         Rig { logs, server }
     }
 
@@ -64,7 +78,7 @@ fn after_a_rotation_the_client_is_sent_for_the_new_file() {
 
 #[test]
 fn late_lines_of_a_writer_that_has_not_noticed_still_come() {
-    let rig = Rig::new();
+    let rig = Rig::patient();
     let mut writer = rig.logs.writer("messages");
     let mut client = rig.streaming();
     rig.logs.rename("messages", "messages.1");
@@ -73,8 +87,9 @@ fn late_lines_of_a_writer_that_has_not_noticed_still_come() {
         let line = format!("late {number}\n");
         writer.write(&line);
         client.expect(&line);
-        thread::sleep(GRACE / 4);
     }
+    // From here on the server waits no longer than this after each line.
+    rig.server.reload(&settings(&rig.logs));
     let last = Instant::now();
     writer.write("the last\n");
     client.expect_closed_after("the last\n");
@@ -178,7 +193,7 @@ fn copytruncate_starts_the_client_over() {
 
 #[test]
 fn a_deleted_file_is_drained_and_then_closed() {
-    let rig = Rig::new();
+    let rig = Rig::patient();
     let mut writer = rig.logs.writer("messages");
     let mut client = rig.streaming();
     rig.logs.remove("messages");
@@ -356,7 +371,7 @@ impl Follower {
 
 #[test]
 fn followers_get_every_line_of_many_rotations_once_and_in_order() {
-    let rig = Rig::new();
+    let rig = Rig::patient();
     rig.logs.write("messages", "");
     let last_line = "the last line\n";
     let mut expected = Vec::new();

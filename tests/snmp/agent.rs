@@ -13,7 +13,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../conf/snmpd.conf.example");
 
 /// How long the agent may take to start on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `snmpd` that starts our helper.
 struct Agent {
@@ -65,7 +65,7 @@ impl Agent {
         let start = Instant::now();
         while self.daemon.is_running() {
             let oid = format!("{BASE}.192.0.2.1");
-            let options = ["-c", "public", "-t", "0.2", "-r", "0"];
+            let options = ["-c", "public", "-t", "1", "-r", "0"];
             let answer = self.request("snmpget", &options, &[&oid]);
             if answer.contains("no status for 192.0.2.1") {
                 return true;

@@ -28,6 +28,8 @@ impl Stand {
         Stand(Pair::prepare(Options {
             logs: logs.collect(),
             check_s: DELAY_CHECK_S,
+            // The default of the server.
+            grace_s: 10.0,
             statements: "$max_clients = 20000; $max_clients_per_ip = 20000;",
             retry_s: 0.2,
             fields,

@@ -52,7 +52,7 @@ impl Default for Options {
             allow: "127.0.0.1",
             hints: Hints::Told,
             check_s: 0.2,
-            grace_s: 10.0,
+            grace_s: 3600.0,
             alive_s: 60.0,
             statements: "$max_clients = 2000; $max_clients_per_ip = 2000;",
             retry_s: 0.1,
@@ -81,8 +81,8 @@ impl Options {
             allow: "127.0.0.0/8",
             check_s: 0.1,
             grace_s: 0.5,
-            wait_s: 5.0,
-            idle_s: 30.0,
+            wait_s: 60.0,
+            idle_s: 120.0,
             pointers_apart: true,
             ..Options::default()
         }

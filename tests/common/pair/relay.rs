@@ -20,6 +20,8 @@ pub enum Fate {
     CutAfter(usize),
     /// The first so many bytes of the server arrive one by one.
     Dribbled(usize),
+    /// After so many bytes of the server nothing more comes, and it stays open until somebody ends it.
+    HeldAfter(usize),
 }
 
 /// Decides about a connection for which nothing was decreed; with `None` it is just handed on.
@@ -128,6 +130,10 @@ impl Shared {
             Some(Fate::Dribbled(len)) => {
                 dribble(&mut server, &mut client, len);
                 u64::MAX
+            }
+            Some(Fate::HeldAfter(len)) => {
+                let _ = std::io::copy(&mut (&server).take(len as u64), &mut client);
+                return;
             }
             None => u64::MAX,
         };

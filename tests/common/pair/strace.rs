@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::{FETCHLOGS, outside_program};
+use super::super::{FETCHLOGS, outside_program, skipped};
 
 /// How to run the daemon.
 pub struct Strace {
@@ -35,7 +35,7 @@ pub fn program() -> Option<PathBuf> {
             std::env::var_os("CI").is_none(),
             "strace may not trace here"
         );
-        println!("skipped: strace may not trace here");
+        skipped("strace may not trace here");
     }
     works.then_some(program)
 }

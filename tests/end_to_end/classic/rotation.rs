@@ -26,7 +26,7 @@ fn each_generation_becomes_a_file(options: Options) {
 fn late_lines_arrive_before_the_copy_is_rotated(options: Options) {
     let mut pair = Pair::start(Options {
         check_s: 0.2,
-        grace_s: 60.0,
+        grace_s: 3600.0,
         ..options
     });
     let log = pair.log("m");

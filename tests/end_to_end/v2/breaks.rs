@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fetchlogs::random::Random;
 
-use super::writers::{assert_holds, write_lines};
+use super::writers::{assert_holds, waiting, write_lines};
 use super::{prepare, start};
 use crate::common::pair::content::{lines, noise};
 use crate::common::pair::log::NotedLog;
@@ -31,7 +31,7 @@ const ROUNDS: u64 = 10;
 
 #[test]
 fn killed_while_a_box_writes_and_rotates() {
-    let (mut pair, mut log) = start(Options::brisk());
+    let (mut pair, mut log) = start(waiting());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write_and_rotate(&mut log, &stop, seed()));

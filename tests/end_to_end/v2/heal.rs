@@ -103,10 +103,12 @@ fn a_generation_that_the_box_no_longer_has() {
     let (mut pair, mut log) = started();
     damage(&pair, 150_000);
     let before = pair.copies("m").live();
-    log.rotate();
-    log.append(b"the next one\n");
     // The server still has it open for us; whoever asks anew does not find it.
-    fs::remove_file(log.rotated(1)).unwrap();
+    pair.in_one_moment(&mut log, |log| {
+        log.rotate();
+        log.append(b"the next one\n");
+        fs::remove_file(log.rotated(1)).unwrap();
+    });
     pair.expect_event(" differs from the server's file: ");
     pair.expect("m", &[&before[..], b"the next one\n"]);
     log.append(b"goes on\n");

@@ -11,12 +11,17 @@ use crate::common::pair::content::lines;
 use crate::common::pair::log::NotedLog;
 use crate::common::pair::{Options, Pair};
 
+/// No writer is so slow that his file is complete before he has closed it.
+pub fn waiting() -> Options {
+    Options {
+        grace_s: 3600.0,
+        ..Options::brisk()
+    }
+}
+
 #[test]
 fn a_writer_that_keeps_its_descriptor_after_the_rename() {
-    let (mut pair, mut log) = start(Options {
-        grace_s: 1.0,
-        ..Options::brisk()
-    });
+    let (mut pair, mut log) = start(waiting());
     let mut late = log.open();
     late.write_all(&lines(0..10)).unwrap();
     log.note(lines(0..10));
@@ -35,7 +40,7 @@ fn a_writer_that_keeps_its_descriptor_after_the_rename() {
 
 #[test]
 fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
-    let (mut pair, mut log) = start(Options::brisk());
+    let (mut pair, mut log) = start(waiting());
     let mut late = log.open();
     pair.kill_collector();
     late.write_all(b"before\n").unwrap();
@@ -43,6 +48,7 @@ fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
     log.append(b"the next generation\n");
     pair.start_collector();
     late.write_all(b"behind\n").unwrap();
+    drop(late);
     log.written[0] = b"before\nbehind\n".to_vec();
     pair.expect_verified("m", &log.written);
     pair.assert_no_losses();
@@ -51,7 +57,7 @@ fn a_writer_that_keeps_its_descriptor_while_nobody_collects() {
 #[test]
 fn late_lines_before_an_empty_generation() {
     for away in [false, true] {
-        let (mut pair, mut log) = start(Options::brisk());
+        let (mut pair, mut log) = start(waiting());
         log.append(lines(0..10));
         pair.expect_verified("m", &log.written);
         pair.change(&mut log, away, |log| {
