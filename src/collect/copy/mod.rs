@@ -5,24 +5,24 @@
 //! whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which the source goes on with nothing
 //! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
 
-mod change;
 mod error;
 mod files;
 mod gaps;
 pub(crate) mod loss;
 pub mod pointer;
 mod rescue;
+mod rotation;
 mod trust;
 mod unverified;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::change::Change;
-pub use self::change::{Changed, Progress, Syncs};
 use self::error::system;
 pub use self::error::{FileError, Found, is_shortage};
 pub use self::files::LocalFiles;
+use self::rotation::Change;
+pub use self::rotation::{Changed, Progress, Syncs};
 pub use self::unverified::Finished;
 
 use self::pointer::Pointer;

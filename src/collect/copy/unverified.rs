@@ -13,10 +13,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::change::Syncs;
 use super::error::{FileError, system};
 use super::files::LocalFiles;
 use super::pointer::RotatedSuffix;
+use super::rotation::Syncs;
 use crate::collect::config::{scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;

@@ -47,7 +47,7 @@ struct Check<F> {
 }
 
 /// The result of a comparison.
-pub enum Comparison {
+pub enum Checked {
     /// The copy has the digest.
     Same {
         /// The name of the copy.
@@ -206,7 +206,7 @@ impl<F> Queue<F> {
         buf: &mut [u8],
         store: &mut S,
         now: Mono,
-    ) -> Option<Comparison> {
+    ) -> Option<Checked> {
         let copies = self.copies.as_mut()?;
         let verdict = copies.work(buf, store, now);
         if copies.all().next().is_none() {
@@ -262,7 +262,7 @@ impl<F> Copies<F> {
         buf: &mut [u8],
         store: &mut S,
         now: Mono,
-    ) -> Option<Comparison> {
+    ) -> Option<Checked> {
         let check = match self.running.take() {
             Some(check) => check,
             None => {
@@ -280,7 +280,7 @@ impl<F> Copies<F> {
                         self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
                         return None;
                     }
-                    Err(error) => return Some(Comparison::Unreadable(finished.path, error)),
+                    Err(error) => return Some(Checked::Unreadable(finished.path, error)),
                 }
             }
         };
@@ -300,13 +300,13 @@ impl<F> Check<F> {
         mut self,
         buf: &mut [u8],
         store: &mut S,
-    ) -> Result<Check<F>, Comparison> {
+    ) -> Result<Check<F>, Checked> {
         let left = self.finished.size - self.done;
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         let slice = &mut buf[..wanted];
         let read = match store.read_at(&self.file, slice, self.done) {
             Ok(read) => read,
-            Err(error) => return Err(Comparison::Unreadable(self.finished.path, error)),
+            Err(error) => return Err(Checked::Unreadable(self.finished.path, error)),
         };
         self.md5.update(&slice[..read]);
         self.done += read as u64;
@@ -316,18 +316,18 @@ impl<F> Check<F> {
         }
         let md5 = self.md5.finish();
         if self.done != self.finished.size || self.finished.md5 != Some(md5) {
-            return Err(Comparison::Different(self.finished));
+            return Err(Checked::Different(self.finished));
         }
         // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
         // (README, "A part of the copy").
         Err(match store.stat(&self.file) {
-            Ok(stat) => Comparison::Same {
+            Ok(stat) => Checked::Same {
                 path: self.finished.path,
                 md5,
                 size: self.finished.size,
                 copy_size: stat.size,
             },
-            Err(error) => Comparison::Unreadable(self.finished.path, error),
+            Err(error) => Checked::Unreadable(self.finished.path, error),
         })
     }
 }

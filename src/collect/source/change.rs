@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::ask::TOO_MANY;
+use super::digest::TOO_MANY;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::ask::{GONE, UNKNOWN_KIND};
 use super::change::Afterwards;
+use super::digest::{GONE, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
 use super::v2::{Frames, Received};
 use super::{Context, Source};
@@ -13,7 +13,7 @@ use crate::collect::copy::FileError;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal;
-use crate::collect::finished::queue::Comparison;
+use crate::collect::finished::queue::Checked;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -247,7 +247,7 @@ impl<F> Source<F> {
         }
         match self.finished.queue_mut().work(buf, cx.store, cx.now.mono) {
             None => {}
-            Some(Comparison::Same {
+            Some(Checked::Same {
                 path,
                 md5,
                 size,
@@ -261,11 +261,11 @@ impl<F> Source<F> {
                 (cx.events)(&self.config, verified);
                 self.update_list(cx);
             }
-            Some(Comparison::Different(finished)) => {
+            Some(Checked::Different(finished)) => {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
-            Some(Comparison::Unreadable(path, error)) => {
+            Some(Checked::Unreadable(path, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_difference(&path, &why, cx);
                 self.update_list(cx);

@@ -7,10 +7,10 @@
 //! status, and [`Source::poll_timeout`].
 
 mod answer;
-mod ask;
 mod change;
 mod checkpoint;
 mod data;
+mod digest;
 mod disk;
 mod end;
 pub mod end_check;
@@ -401,7 +401,7 @@ impl<F> Source<F> {
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
         for finished in self.finished.queue_mut().restore(list) {
-            self.tell_unverified(&finished, ask::TOO_MANY, cx);
+            self.tell_unverified(&finished, digest::TOO_MANY, cx);
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();

@@ -1,5 +1,5 @@
-//! The change of generations: the first begins, or the copy of the last gets a name of its own and
-//! the next begins.
+//! The steps of a rotation: the copy of the last generation gets a name of its own and the next one
+//! begins. First contact is the same change without a last one.
 //!
 //! What has to be durable before the next step makes cuts the change into steps. One source alone syncs what each step
 //! wrote. Where many sources change together, each step is done for all of them and then one barrier, a sync of the
