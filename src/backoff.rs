@@ -1,4 +1,5 @@
-//! How long to wait before the next try: longer after each failure, and never in step with the others.
+//! How long to wait before the next try: longer after each failure, and never in step with the
+//! others.
 
 use crate::limits::{RETRY_AT_ONCE_MS, RETRY_MAX_MS};
 use crate::mutation::{self, Mutation};
@@ -11,8 +12,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The time to wait after a try that brought nothing: `retry_ms` at first, doubled with every further failure up
-    /// to a minute, give or take a quarter.
+    /// The time to wait after a try that brought nothing: `retry_ms` at first, doubled with every
+    /// further failure up to a minute, give or take a quarter.
     pub fn after_failure_ms(&mut self, retry_ms: u64, random: &mut Random) -> u64 {
         // Long before sixteen doublings the maximum is reached; the bound keeps the shift within
         // its type.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A file's inode number as the protocol carries it. Zero means "none": no file system gives it out.
+/// A file's inode number as the protocol carries it. Zero means "none": no file system gives it
+/// out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Inode(pub u64);
 

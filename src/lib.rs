@@ -2,16 +2,20 @@
 //!
 //! The modules in reading order, each standing only on those before it:
 //!
-//! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file identities.
-//! - [`mutation`], [`random`], [`backoff`]: faults that tests plant; numbers that are spread; the wait between two tries.
-//! - [`wire`]: bytes to values and back. Pure. Of [`sys`] it uses `cpu` alone, which makes no system call: the checksum's
-//!   instructions are unsafe code, so they stand there.
+//! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file
+//!   identities.
+//! - [`mutation`], [`random`], [`backoff`]: faults that tests plant; numbers that are spread; the
+//!   wait between two tries.
+//! - [`wire`]: bytes to values and back. Pure. Of [`sys`] it uses `cpu` alone, which makes no
+//!   system call: the checksum's instructions are unsafe code, so they stand there.
 //! - [`sys`]: system calls as safe functions, the only unsafe code.
 //! - [`store`]: the file system as two narrow traits, and the real one.
 //! - [`report`]: what a daemon says about itself.
 //! - [`reactor`]: the event loop's tools.
-//! - [`serve`]: the log server: its configuration, which file answers, one peer's session (pure), and its mio shell.
-//! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its mio shell.
+//! - [`serve`]: the log server: its configuration, which file answers, one peer's session (pure),
+//!   and its mio shell.
+//! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its
+//!   mio shell.
 //! - [`snmp`]: the net-snmp helper.
 //! - [`demo`]: the two programs, live, on this machine.
 //! - [`applets`]: command lines and dispatch.

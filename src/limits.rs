@@ -3,10 +3,12 @@
 
 // The wire: what both sides of a connection rely on.
 
-/// Longest path of a served or fetched file, in bytes: a request line has to hold it beside two numbers.
+/// Longest path of a served or fetched file, in bytes: a request line has to hold it beside two
+/// numbers.
 pub const PATH_MAX_LEN: usize = 512;
 
-/// Longest request line a server reads, newline included: the path, two numbers and version 2's fields.
+/// Longest request line a server reads, newline included: the path, two numbers and version 2's
+/// fields.
 pub const REQUEST_MAX_LEN: usize = 1024;
 
 /// Longest answer line a collector reads, newline included.
@@ -23,7 +25,8 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 
 // Both daemons: configuration and deadlines.
 
-/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far from overflow.
+/// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far
+/// from overflow.
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Most errors of one configuration that are told; the rest is a number.
@@ -32,8 +35,8 @@ pub const CONFIG_FAULTS_MAX: usize = 20;
 /// How long it may be busy with deadlines, of which thousands may come together.
 pub const DEADLINES_MS: u64 = 2;
 
-/// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that those of many idle
-/// connections come together.
+/// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that
+/// those of many idle connections come together.
 pub const DEADLINES_EXACT_MS: u64 = 5_000;
 
 /// All deadlines that need not be exact lie on multiples of this.
@@ -53,7 +56,8 @@ pub const GLOB_PATTERNS_MAX: usize = 64;
 /// Longest path a glob can find, in bytes: no system call takes a longer one.
 pub const GLOB_PATH_MAX_LEN: usize = 4095;
 
-/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the server.
+/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the
+/// server.
 pub const GLOB_ENTRIES_MAX: usize = 65_536;
 
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
@@ -67,7 +71,8 @@ pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// The same for one for which there is no place: it is there only to be told so.
 pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
 
-/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place; others are closed.
+/// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place;
+/// others are closed.
 pub const TURNED_AWAY_MAX: usize = 8;
 
 /// Connections that a server accepts in one turn of its loop.
@@ -76,10 +81,12 @@ pub const ACCEPTED_AT_ONCE: usize = 64;
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 
-/// Lines about its clients that a server says in a minute: anybody can have himself refused a thousand times a second.
+/// Lines about its clients that a server says in a minute: anybody can have himself refused a
+/// thousand times a second.
 pub const PEER_LINES_MAX: u32 = 30;
 
-/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if it stood still.
+/// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if
+/// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
 /// How long it may send, in one turn, to clients that take more than one chunk.
@@ -90,7 +97,8 @@ pub const SEND_MS: u64 = 3;
 /// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
 pub const CANDIDATES_MAX: usize = 64;
 
-/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before that.
+/// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before
+/// that.
 pub const LOOKS_MAX: usize = 8;
 
 /// Steps of a walk through directories that are taken at once, each at most two system calls.
@@ -102,7 +110,8 @@ pub const JUDGED_AT_ONCE: usize = 1;
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
 
-/// How long it may search and compute together: with one part more, others wait for a line that much longer.
+/// How long it may search and compute together: with one part more, others wait for a line that
+/// much longer.
 pub const WORK_MS: u64 = 3;
 
 /// Generations whose last write the server remembers, over all files.
@@ -120,12 +129,12 @@ const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
 /// Generations of one file that are watched for late writers, the live one included.
 pub const WATCHES_PER_FILE_MAX: usize = 4;
 
-/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is longer: a writer that
-/// never opens the new file must not keep it away for ever.
+/// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is
+/// longer: a writer that never opens the new file must not keep it away for ever.
 pub const DRAIN_MAX_MS: u64 = 600_000;
 
-/// Bytes that a client may lack while the digest is taken in passing. What a larger backlog brings is digested when
-/// there is nothing to send: the digest costs more than all the rest.
+/// Bytes that a client may lack while the digest is taken in passing. What a larger backlog brings
+/// is digested when there is nothing to send: the digest costs more than all the rest.
 pub const DIGESTED_AT_ONCE_LEN: u64 = 1024 * 1024;
 
 // The collector's local files.
@@ -133,11 +142,12 @@ pub const DIGESTED_AT_ONCE_LEN: u64 = 1024 * 1024;
 /// Longest pointer record, newline included: one write that a file system keeps whole.
 pub const POINTER_MAX_LEN: usize = 256;
 
-/// Longest name of a local or pointer file, without its directory: file systems end at 255, and the stamps of rotated
-/// and rescued copies and `.tmp` are put behind it.
+/// Longest name of a local or pointer file, without its directory: file systems end at 255, and the
+/// stamps of rotated and rescued copies and `.tmp` are put behind it.
 pub const LOCAL_NAME_MAX_LEN: usize = 200;
 
-/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to fit.
+/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to
+/// fit.
 pub const LOCAL_PATH_MAX_LEN: usize = 4000;
 
 /// Rotated names tried within one second before giving up.
@@ -146,15 +156,15 @@ pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
 /// Bytes of the record of losses that are shown: about two thousand losses.
 pub const GAPS_MAX_LEN: usize = 64 * 1024;
 
-/// Bytes that come by classic before they are made durable and the pointer says so: as many are asked for again after a
-/// power cut, at most.
+/// Bytes that come by classic before they are made durable and the pointer says so: as many are
+/// asked for again after a power cut, at most.
 pub const CHECKPOINT_LEN: u64 = 1024 * 1024;
 
 /// How long fewer bytes wait for that.
 pub const CHECKPOINT_MS: u64 = 60_000;
 
-/// Bytes before the last checkpoint that are compared as well after a restart of the collector's machine: they are good,
-/// so they show whether the server's file is ours at all.
+/// Bytes before the last checkpoint that are compared as well after a restart of the collector's
+/// machine: they are good, so they show whether the server's file is ours at all.
 pub const END_OVERLAP_LEN: u64 = 4096;
 
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
@@ -170,12 +180,14 @@ pub const RETRY_AT_ONCE_MS: u64 = 50;
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;
 
-/// How long a server may take for an answer about a finished copy while it sends nothing but keep-alives: enough for
-/// the digest of some gigabytes on a small machine. Meanwhile the log is not followed.
+/// How long a server may take for an answer about a finished copy while it sends nothing but
+/// keep-alives: enough for the digest of some gigabytes on a small machine. Meanwhile the log is
+/// not followed.
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
-/// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them or not. Each costs some
-/// syncs, for which all other sources wait; a server that has kept all it looks at stays within.
+/// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them
+/// or not. Each costs some syncs, for which all other sources wait; a server that has kept all it
+/// looks at stays within.
 pub const GENERATIONS_PER_PERIOD_MAX: u16 = 2 * CANDIDATES_MAX as u16;
 
 /// How long generations that were named are counted together.
@@ -194,15 +206,16 @@ const _: () = assert!(GENERATIONS_PER_PERIOD_MAX as usize > CANDIDATES_MAX);
 
 // The collector's finished copies.
 
-/// Finished copies of one source that may wait for their check, or for the digest that it needs. With more the oldest
-/// is given up.
+/// Finished copies of one source that may wait for their check, or for the digest that it needs.
+/// With more the oldest is given up.
 pub const CHECKS_WAITING_MAX: usize = 128;
 
-/// After so long a finished copy is opened again for its check, if there was no descriptor or memory for it.
+/// After so long a finished copy is opened again for its check, if there was no descriptor or
+/// memory for it.
 pub const CHECK_AGAIN_MS: u64 = 1_000;
 
-/// After so long a copy is healed that there was no room on the disk for, or too little of something else. Each try
-/// interrupts the log's own connection.
+/// After so long a copy is healed that there was no room on the disk for, or too little of
+/// something else. Each try interrupts the log's own connection.
 pub const HEAL_AGAIN_MS: u64 = 5_000;
 
 /// Attempts to heal one copy before it is left as it is.
@@ -232,7 +245,8 @@ pub const VERIFY_CONNECTIONS: usize = 8;
 /// Most connections that the command line may ask for.
 pub const VERIFY_CONNECTIONS_MAX: usize = 512;
 
-/// Connections to one server at the same time: a small machine has one processor, and its collector needs places too.
+/// Connections to one server at the same time: a small machine has one processor, and its collector
+/// needs places too.
 pub const VERIFY_PER_SERVER_MAX: usize = 4;
 
 /// Attempts for a copy that changes while it is compared.
@@ -258,7 +272,8 @@ pub const OID_TEXT_MAX_LEN: usize = OID_PARTS_MAX * 11;
 /// Longest line the SNMP helper reads; only a line with an object identifier has to fit.
 pub const SNMP_LINE_MAX_LEN: usize = 1536;
 
-/// Longest value snmpd takes from a helper; it cuts what is longer in two and reads the rest as the next answer.
+/// Longest value snmpd takes from a helper; it cuts what is longer in two and reads the rest as the
+/// next answer.
 pub const SNMP_VALUE_MAX_LEN: usize = 4094;
 
 /// Longest answer of the SNMP helper: the identifier's line, the type's line and the value's.
@@ -268,13 +283,15 @@ const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);
 
 // The demo.
 
-/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is broken.
+/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is
+/// broken.
 pub const DEMO_WAIT_MS: u64 = 8_000;
 
 /// The longest a demo takes as a whole, waits included.
 pub const DEMO_TOTAL_MS: u64 = 25_000;
 
-/// The largest file that is shown being copied: the copy has to fit beside everything else, often into memory.
+/// The largest file that is shown being copied: the copy has to fit beside everything else, often
+/// into memory.
 pub const DEMO_FILE_MAX_LEN: u64 = 64 * 1024 * 1024;
 
 const _: () = assert!(DEMO_WAIT_MS < DEMO_TOTAL_MS);

@@ -1,7 +1,8 @@
 //! Faults that tests put into the machines on purpose, to prove that they would be found.
 //!
-//! A machine asks [`is_on`] at the place where the fault would be. Outside of tests the answer is known to the compiler,
-//! and nothing of it is in the program. Single calls of the file system are left out beyond its trait, not here.
+//! A machine asks [`is_on`] at the place where the fault would be. Outside of tests the answer is
+//! known to the compiler, and nothing of it is in the program. Single calls of the file system are
+//! left out beyond its trait, not here.
 
 /// A fault, named after what is wrong then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! The messages of a daemon about itself: one line an event, on stderr or to the system's log.
 //!
-//! These lines may end up in the very log that is served, so a line that comes again and again is counted instead of
-//! printed, and a daemon that reports its own growth cannot feed itself.
+//! These lines may end up in the very log that is served, so a line that comes again and again is
+//! counted instead of printed, and a daemon that reports its own growth cannot feed itself.
 
 use std::fmt;
 
@@ -27,7 +27,8 @@ pub struct Report {
     sink: Sink,
     last: Line,
     repeats: u32,
-    /// When to tell how often the last line came again, and to forget it; `None` while there is none.
+    /// When to tell how often the last line came again, and to forget it; `None` while there is
+    /// none.
     window_end: Option<Mono>,
     of_peers: Quota,
     now: Mono,
@@ -73,8 +74,9 @@ impl Report {
         }
     }
 
-    /// Says one line: `report.say(format_args!("{peer}: {why}"))`. Control characters in it become `\xNN`, and what a
-    /// peer sent should be wrapped in [`Escaped`](crate::wire::escape::Escaped) besides.
+    /// Says one line: `report.say(format_args!("{peer}: {why}"))`. Control characters in it become
+    /// `\xNN`, and what a peer sent should be wrapped in [`Escaped`](crate::wire::escape::Escaped)
+    /// besides.
     pub fn say(&mut self, what: fmt::Arguments<'_>) {
         let line = line_of(what);
         if !self.count_repeat(&line) {
@@ -82,8 +84,8 @@ impl Report {
         }
     }
 
-    /// The same for a line that a peer has caused and could cause again and again. Of many in a minute, be they alike or
-    /// not, only the first are said; then how many others there were.
+    /// The same for a line that a peer has caused and could cause again and again. Of many in a
+    /// minute, be they alike or not, only the first are said; then how many others there were.
     pub fn say_of_peer(&mut self, what: fmt::Arguments<'_>) {
         let line = line_of(what);
         // A repeated line costs no more than a number, and so nothing of the quota.
@@ -122,7 +124,8 @@ impl Report {
         self.window_end = Some(self.now.plus_ms(WINDOW_MS));
     }
 
-    /// Hears what time it is, once a turn, and tells how often a line came again when its minute is over.
+    /// Hears what time it is, once a turn, and tells how often a line came again when its minute is
+    /// over.
     pub fn tick(&mut self, now: Mono) {
         self.now = now;
         if self.window_end.is_some_and(|end| end <= now) {

@@ -32,7 +32,8 @@ impl Mono {
     }
 }
 
-/// A moment of the wall clock, in milliseconds since 1970 (UTC). For stamps and ages of files; it may jump.
+/// A moment of the wall clock, in milliseconds since 1970 (UTC). For stamps and ages of files; it
+/// may jump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Wall(u64);
 
@@ -80,8 +81,8 @@ pub struct Civil {
 }
 
 impl Civil {
-    /// The date and time `secs` seconds after the start of 1970. Add the zone's offset first to get local time.
-    /// Moments outside the years 1 to 9999 become the nearest moment inside.
+    /// The date and time `secs` seconds after the start of 1970. Add the zone's offset first to get
+    /// local time. Moments outside the years 1 to 9999 become the nearest moment inside.
     pub fn from_unix(secs: i64) -> Civil {
         // A clock that was never set, or a hostile time stamp, must not make a year that does not
         // fit.
@@ -102,7 +103,8 @@ impl Civil {
     /// The form that ends the name of a rotated copy: `20261122132956`.
     pub fn stamp(&self) -> String<14> {
         let mut text = String::new();
-        // A year of five digits, which only a caller could make up, would be the only way to fill the string.
+        // A year of five digits, which only a caller could make up, would be the only way to fill
+        // the string.
         let _ = fmt::write(
             &mut text,
             format_args!(
@@ -135,7 +137,8 @@ const FIRST_SECOND: i64 = -62_135_596_800;
 /// The last second of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Days from 1 March of the year 0 to the start of 1970. Years counted from March end with the leap day.
+/// Days from 1 March of the year 0 to the start of 1970. Years counted from March end with the leap
+/// day.
 const DAYS_BEFORE_1970: i64 = 719_468;
 const DAYS_IN_400_YEARS: i64 = 146_097;
 const DAYS_IN_100_YEARS: i64 = 36_524;
@@ -147,7 +150,8 @@ fn date_of(days: i64) -> (u16, u8, u8) {
     // From here on nothing is negative: the clamp above keeps out whatever lies before the year 1.
     let days = days + DAYS_BEFORE_1970;
     let (four_centuries, days) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
-    // The last century of four and the last year of four are a day longer: without the cap they would spill over.
+    // The last century of four and the last year of four are a day longer: without the cap they
+    // would spill over.
     let century = (days / DAYS_IN_100_YEARS).min(3);
     let days = days - century * DAYS_IN_100_YEARS;
     let (four_years, days) = (days / DAYS_IN_4_YEARS, days % DAYS_IN_4_YEARS);

@@ -14,8 +14,8 @@ use crate::sys::signals::{Signal, Signals, ignore_stray_signals};
 /// The letters of the options that this module understands.
 pub const OPTIONS: &str = "bsP:u:";
 
-/// Catches the signals a daemon acts on, as the first thing it does: one that comes early must not end it. They wait
-/// until the event loop runs.
+/// Catches the signals a daemon acts on, as the first thing it does: one that comes early must not
+/// end it. They wait until the event loop runs.
 pub fn catch_signals(program: &str) -> Result<Signals, Exit> {
     Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
         .map_err(|error| Exit::failure(program, format_args!("cannot catch signals: {error}")))
@@ -29,8 +29,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Goes to the background, writes the pid file and gives up privileges, as far as the options say so. Whatever
-    /// needs privileges, and whatever the operator should hear of at once, comes before.
+    /// Goes to the background, writes the pid file and gives up privileges, as far as the options
+    /// say so. Whatever needs privileges, and whatever the operator should hear of at once, comes
+    /// before.
     pub fn start(program: &'static str, parsed: &Parsed) -> Result<Daemon, Exit> {
         let failed =
             |what: &str, error: io::Error| Exit::failure(program, format_args!("{what}: {error}"));
@@ -75,8 +76,8 @@ impl Daemon {
         })
     }
 
-    /// Everything that can fail has been tried: the service manager is told, if there is one, and the process that
-    /// waits in the foreground may end.
+    /// Everything that can fail has been tried: the service manager is told, if there is one, and
+    /// the process that waits in the foreground may end.
     pub fn ready(&mut self) -> Result<(), Exit> {
         if let Some(manager) = std::env::var_os("NOTIFY_SOCKET") {
             // A manager that cannot be told gives up on its own; until then the logs are served.

@@ -78,8 +78,8 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         .map_err(|error| failed(format_args!("the event loop failed: {error}")))
 }
 
-/// The configuration beside the name the program was called by, if it has one of its own; that is where fetchlogs 1.1
-/// looks. A name without a directory is looked up as the shell did.
+/// The configuration beside the name the program was called by, if it has one of its own; that is
+/// where fetchlogs 1.1 looks. A name without a directory is looked up as the shell did.
 fn default_config(called: &OsStr) -> PathBuf {
     let own_name = super::applet_named(called).is_some();
     let program = if called.as_bytes().contains(&b'/') {

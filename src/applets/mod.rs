@@ -1,7 +1,8 @@
 //! The command line: which applet, with which options, and the exit status it ends with.
 //!
-//! The name the program was called by decides, the historic names of fetchlogs 1.1 included; else the first argument
-//! does; else the list of applets is shown. Every applet has a file here that reads its options and starts it.
+//! The name the program was called by decides, the historic names of fetchlogs 1.1 included; else
+//! the first argument does; else the list of applets is shown. Every applet has a file here that
+//! reads its options and starts it.
 
 mod daemon;
 #[cfg(feature = "demo")]
@@ -43,8 +44,8 @@ const APPLETS: &[Applet] = &[
     demo::APPLET,
 ];
 
-/// Runs the applet that the command line names and tells its exit status: 0 fine, 1 a failure at run time, 2 misuse
-/// of the command line, 78 a faulty configuration.
+/// Runs the applet that the command line names and tells its exit status: 0 fine, 1 a failure at
+/// run time, 2 misuse of the command line, 78 a faulty configuration.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     // Whoever calls execve(2) may leave it empty; then the first argument decides.

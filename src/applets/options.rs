@@ -1,4 +1,5 @@
-//! Options in the manner of getopt(3): single letters, joined or apart, up to `--` or the first operand.
+//! Options in the manner of getopt(3): single letters, joined or apart, up to `--` or the first
+//! operand.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

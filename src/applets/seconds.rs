@@ -12,8 +12,8 @@ pub fn option(parsed: &Parsed, letter: char, default_ms: u64) -> Result<u64, Str
     }
 }
 
-/// Reads `5`, `0.2` or `.25` as milliseconds. `None` for anything else, for less than a millisecond and for more than
-/// [`MAX_MS`].
+/// Reads `5`, `0.2` or `.25` as milliseconds. `None` for anything else, for less than a millisecond
+/// and for more than [`MAX_MS`].
 pub fn to_ms(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     // A lone dot is no number.

@@ -1,8 +1,9 @@
 //! The comparison of a file here with the server's by checksums of blocks: which blocks to ask for,
 //! and what our bytes say to the answer. Pure.
 //!
-//! Whoever compares reads the file in its own way, and decides what a block that differs means: [`source`](super::source)
-//! for the end of a copy, [`finished`](super::finished) for a copy to be healed, [`verify`](super::verify) for an operator.
+//! Whoever compares reads the file in its own way, and decides what a block that differs means:
+//! [`source`](super::source) for the end of a copy, [`finished`](super::finished) for a copy to be
+//! healed, [`verify`](super::verify) for an operator.
 
 use super::error::{ProtocolError, SourceError};
 use crate::limits::HEAL_BLOCK_LEN;
@@ -11,7 +12,8 @@ use crate::wire::frame::SUMS_MAX;
 use crate::wire::request::Op;
 use crate::wire::sums::{BadSums, Sums};
 
-/// Blocks of one length, side by side from `start` to `end`; the last may be shorter. There is at least one.
+/// Blocks of one length, side by side from `start` to `end`; the last may be shorter. There is at
+/// least one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Blocks {
     start: u64,
@@ -108,8 +110,8 @@ pub struct Compared {
 }
 
 impl Comparison {
-    /// Begins with the payload of a SUMS frame that answers the question for these blocks. What answers another question
-    /// is an error: the connection is not to be believed.
+    /// Begins with the payload of a SUMS frame that answers the question for these blocks. What
+    /// answers another question is an error: the connection is not to be believed.
     pub fn new(blocks: Blocks, payload: Vec<u8>) -> Result<Comparison, BadSums> {
         let sums = Sums::parse(payload, blocks.start, blocks.len, blocks.count())?;
         // The last block is taken for a whole one: the server's checksum of it may be of bytes that
@@ -124,8 +126,8 @@ impl Comparison {
         })
     }
 
-    /// Compares nothing that stands behind `end`. Without this the last block is as long as the others, as the server's
-    /// is where its file goes on.
+    /// Compares nothing that stands behind `end`. Without this the last block is as long as the
+    /// others, as the server's is where its file goes on.
     pub fn until(self, end: u64) -> Comparison {
         Comparison {
             end: end.clamp(self.blocks.start, self.end),

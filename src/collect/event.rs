@@ -10,7 +10,8 @@ use crate::ids::Inode;
 use crate::wire::frame::Reason;
 use crate::wire::md5::Hex;
 
-/// One event of one source. Its text is what follows time, address and remote file in an event line.
+/// One event of one source. Its text is what follows time, address and remote file in an event
+/// line.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The generation is complete and its copy has a name of its own now.
@@ -24,7 +25,8 @@ pub enum Event<'a> {
         /// The name of the complete copy.
         kept: &'a Path,
     },
-    /// The file with the same inode is another generation now: what was held is kept under a name of its own.
+    /// The file with the same inode is another generation now: what was held is kept under a name
+    /// of its own.
     Truncated {
         /// The reason for the end of the generation.
         reason: Reason,
@@ -51,8 +53,8 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
-    /// After a restart of this machine, or after a write failed, the end of the copy was not what the server has: it was
-    /// cut off.
+    /// After a restart of this machine, or after a write failed, the end of the copy was not what
+    /// the server has: it was cut off.
     Cut {
         /// The place from which on it differed.
         from: u64,
@@ -61,7 +63,8 @@ pub enum Event<'a> {
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
-    /// After a restart of this machine, or after a write failed, a copy was finished whose end could not be compared.
+    /// After a restart of this machine, or after a write failed, a copy was finished whose end
+    /// could not be compared.
     Unchecked {
         /// The name of the copy.
         kept: &'a Path,
@@ -83,7 +86,8 @@ pub enum Event<'a> {
         /// The reason.
         why: &'a str,
     },
-    /// A complete copy was not the same as the server's file and is now; the other bytes are kept beside it.
+    /// A complete copy was not the same as the server's file and is now; the other bytes are kept
+    /// beside it.
     Healed {
         /// The copy's name.
         path: &'a Path,

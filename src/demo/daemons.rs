@@ -26,8 +26,9 @@ const STATUS_DIR: &str = "snmp";
 const POINTER: &str = "pointer";
 
 impl Daemons {
-    /// Starts a server for `log` and a collector that copies it to a file of the same name. `rotated` is what the
-    /// glob of its rotated files puts behind its name, if it has any; `cut_after` so many bytes the link breaks.
+    /// Starts a server for `log` and a collector that copies it to a file of the same name.
+    /// `rotated` is what the glob of its rotated files puts behind its name, if it has any;
+    /// `cut_after` so many bytes the link breaks.
     pub fn start(
         stage: &mut Stage,
         log: &Path,
@@ -90,7 +91,8 @@ fn write(stage: &Stage, name: &str, text: &[u8]) -> Result<(), Failure> {
     fs::write(stage.dir().join(name), text).map_err(Failure::system(format!("write {name}")))
 }
 
-/// Short periods, so that the demo is short: a rotated file counts as complete once it was quiet for a second.
+/// Short periods, so that the demo is short: a rotated file counts as complete once it was quiet
+/// for a second.
 fn server_config(log: &Path, rotated: Option<&str>) -> Vec<u8> {
     let log = quoted(log.as_os_str());
     let glob = match rotated {

@@ -197,7 +197,8 @@ fn compare(
     show_pairs(stage, &heading, vec![of_log], of_copy)
 }
 
-/// Waits for a size of the copy. A log that was rotated meanwhile is the better reason when it does not come.
+/// Waits for a size of the copy. A log that was rotated meanwhile is the better reason when it does
+/// not come.
 fn wait_for_bytes(
     stage: &mut Stage,
     log: &Existing,

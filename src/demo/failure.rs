@@ -17,7 +17,8 @@ pub enum Failure {
         /// What the system said.
         error: io::Error,
     },
-    /// A file or a directory is not one that the demo can work with; the text names it and says why.
+    /// A file or a directory is not one that the demo can work with; the text names it and says
+    /// why.
     Unfit(String),
     /// Something did not come in time.
     Late {

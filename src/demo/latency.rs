@@ -27,7 +27,8 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The one that as many are above as below; of an even number the upper of the two in the middle.
+    /// The one that as many are above as below; of an even number the upper of the two in the
+    /// middle.
     pub fn median(&self) -> Duration {
         // A copy, since the last one is asked for by its place.
         let mut sorted = self.0.clone();

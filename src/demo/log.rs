@@ -5,7 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// A log with its writer. Lines go to the live file; after a rotation a slow writer may still add to the renamed one.
+/// A log with its writer. Lines go to the live file; after a rotation a slow writer may still add
+/// to the renamed one.
 pub struct Log {
     dir: PathBuf,
     live: File,
@@ -59,8 +60,8 @@ impl Log {
         self.live.write_all(text.as_bytes())
     }
 
-    /// Appends to the file that was renamed last, as a writer does that has not noticed yet. Nothing if there is
-    /// none.
+    /// Appends to the file that was renamed last, as a writer does that has not noticed yet.
+    /// Nothing if there is none.
     pub fn append_late(&mut self, lines: usize) -> io::Result<()> {
         let text = self.text(lines);
         match &mut self.renamed {
@@ -69,7 +70,8 @@ impl Log {
         }
     }
 
-    /// Renames `messages.1` to `messages.2` and so on, `messages` to `messages.1`, and starts a new `messages`.
+    /// Renames `messages.1` to `messages.2` and so on, `messages` to `messages.1`, and starts a new
+    /// `messages`.
     pub fn rotate(&mut self) -> io::Result<()> {
         let rotated = |number: usize| self.dir.join(format!("{LIVE}.{number}"));
         // From the oldest down, so that no rename falls on a name that is still taken.

@@ -1,9 +1,10 @@
-//! The two programs, live, on this machine: a log that is appended to and rotated, a link that is cut, and the
-//! checksums of log and copy in the end.
+//! The two programs, live, on this machine: a log that is appended to and rotated, a link that is
+//! cut, and the checksums of log and copy in the end.
 //!
-//! This file tells the story; `existing` tells the shorter one of a log that is there already. Server and collector
-//! are processes of their own (`processes`), joined by a link that the demo can cut (`relay`). What is shown goes
-//! through `screen`, and what has to go in the end belongs to `scratch`.
+//! This file tells the story; `existing` tells the shorter one of a log that is there already.
+//! Server and collector are processes of their own (`processes`), joined by a link that the demo
+//! can cut (`relay`). What is shown goes through `screen`, and what has to go in the end belongs to
+//! `scratch`.
 
 mod compare;
 mod daemons;
@@ -31,8 +32,8 @@ use self::log::{LIVE, Log, size_of};
 use self::screen::{Grouped, Look};
 use self::stage::{Gauge, Stage};
 
-/// Plays the demo on stdout, with a log of its own or with an existing `file`, which is only read. Whatever it made
-/// is gone when it returns, however it ends.
+/// Plays the demo on stdout, with a log of its own or with an existing `file`, which is only read.
+/// Whatever it made is gone when it returns, however it ends.
 pub fn run(file: Option<&Path>) -> Result<(), Failure> {
     let mut stage = Stage::new()?;
     let outcome = match file {

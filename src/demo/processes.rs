@@ -1,4 +1,5 @@
-//! The server and the collector as processes of their own: this very program, called by another name.
+//! The server and the collector as processes of their own: this very program, called by another
+//! name.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -13,7 +14,8 @@ use super::failure::Failure;
 use super::scratch::Scratch;
 use crate::wire::escape::OneLine;
 
-/// A process and what it says. It belongs to the [`Scratch`] that it was started with and ends with them.
+/// A process and what it says. It belongs to the [`Scratch`] that it was started with and ends with
+/// them.
 pub struct Process {
     name: &'static str,
     number: usize,

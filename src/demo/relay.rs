@@ -1,7 +1,7 @@
 //! The relay: the link between collector and server, which can be cut and mended.
 //!
-//! One thread accepts, two more carry the bytes of each connection. While the link is down nobody is answered: new
-//! connections wait, as they do behind a cable that was pulled.
+//! One thread accepts, two more carry the bytes of each connection. While the link is down nobody
+//! is answered: new connections wait, as they do behind a cable that was pulled.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::sys::random_seed;
 
-/// A fresh directory and the processes that work in it. Dropping it ends and reaps the processes and removes the
-/// directory; [`clear_on_panic`](Scratch::clear_on_panic) does so where a panic drops nothing.
+/// A fresh directory and the processes that work in it. Dropping it ends and reaps the processes
+/// and removes the directory; [`clear_on_panic`](Scratch::clear_on_panic) does so where a panic
+/// drops nothing.
 pub struct Scratch {
     dir: PathBuf,
     shared: Arc<Mutex<Shared>>,
@@ -43,7 +44,8 @@ impl Scratch {
         &self.dir
     }
 
-    /// Starts a process, lets `take` have its pipes, and keeps it. The number stands for it from now on.
+    /// Starts a process, lets `take` have its pipes, and keeps it. The number stands for it from
+    /// now on.
     pub fn spawn(&self, command: &mut Command, take: impl FnOnce(&mut Child)) -> io::Result<usize> {
         let mut shared = lock(&self.shared);
         // Under the lock, so that a panic in between finds the process in the list.

@@ -1,7 +1,7 @@
 //! The stage of the demo: its directory, its processes, its screen, and the signals that end it.
 //!
-//! Whatever takes time goes through [`Stage::turn`], which notices signals and processes that ended; whatever is
-//! waited for goes through [`Stage::wait`], which gives up in the end.
+//! Whatever takes time goes through [`Stage::turn`], which notices signals and processes that
+//! ended; whatever is waited for goes through [`Stage::wait`], which gives up in the end.
 
 use std::path::Path;
 use std::thread;
@@ -120,7 +120,8 @@ impl Stage {
         self.find(what, STEP, |stage| is_so(stage).then_some(()))
     }
 
-    /// Waits until something is so that follows from what happened at `since`, and keeps the time it took.
+    /// Waits until something is so that follows from what happened at `since`, and keeps the time
+    /// it took.
     pub fn measure(
         &mut self,
         what: &str,

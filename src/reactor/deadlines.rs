@@ -5,8 +5,9 @@ use crate::time::Mono;
 
 /// At most one deadline for each key, where a key is a small number such as an index into a slab.
 ///
-/// A binary heap that knows where each key stands, so that a deadline can be moved without a trace of the old one.
-/// Setting, moving and removing take O(log n) and allocate only for a key higher than any before.
+/// A binary heap that knows where each key stands, so that a deadline can be moved without a trace
+/// of the old one. Setting, moving and removing take O(log n) and allocate only for a key higher
+/// than any before.
 #[derive(Debug, Default)]
 pub struct Deadlines {
     /// Keys with a deadline, no parent later than its children.
@@ -37,8 +38,8 @@ impl Deadlines {
         self.check();
     }
 
-    /// Sets the deadline of `key`, which may come somewhat late unless it is near: so those of many that wait for long
-    /// come together, and wake the process once.
+    /// Sets the deadline of `key`, which may come somewhat late unless it is near: so those of many
+    /// that wait for long come together, and wake the process once.
     pub fn set_about(&mut self, key: u32, at: Option<Mono>, now: Mono) {
         let rounded = at.map(|at| match at.since_ms(now) > DEADLINES_EXACT_MS {
             true => Mono::from_ms(
@@ -56,8 +57,8 @@ impl Deadlines {
         self.heap.first().map(|key| self.slot(*key).at)
     }
 
-    /// Takes the earliest deadline away if it is not later than `now`, and tells whose it was. Equal ones come in the
-    /// order of their keys.
+    /// Takes the earliest deadline away if it is not later than `now`, and tells whose it was.
+    /// Equal ones come in the order of their keys.
     pub fn pop_due(&mut self, now: Mono) -> Option<u32> {
         let key = *self.heap.first()?;
         if self.slot(key).at > now {

@@ -30,8 +30,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Listens; if the machine has not got the address yet, on Linux, ahead of it. Fails where the port is taken or not
-    /// permitted.
+    /// Listens; if the machine has not got the address yet, on Linux, ahead of it. Fails where the
+    /// port is taken or not permitted.
     pub fn bind(address: SocketAddr) -> io::Result<Bound> {
         let has_none = |error: &io::Error| error.kind() == ErrorKind::AddrNotAvailable;
         let socket = listen(address, false);
@@ -48,8 +48,8 @@ impl Bound {
 }
 
 impl Listener {
-    /// Takes over a bound socket and has it told under `token` when somebody connects. Fails where the system has no
-    /// memory for it.
+    /// Takes over a bound socket and has it told under `token` when somebody connects. Fails where
+    /// the system has no memory for it.
     pub fn new(bound: Bound, token: Token, registry: &Registry) -> io::Result<Listener> {
         bound.socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(bound.socket);
@@ -90,9 +90,10 @@ impl Listener {
         self.paused_until
     }
 
-    /// The next connection that waits, and whose it is; to be called until there is none. One that was broken off before
-    /// its turn is skipped. None is given after as many as a turn allows; then a pause is over in the next. Fails where
-    /// the system has no descriptor or memory left; then the others wait in its queue until a pause is over.
+    /// The next connection that waits, and whose it is; to be called until there is none. One that
+    /// was broken off before its turn is skipped. None is given after as many as a turn allows;
+    /// then a pause is over in the next. Fails where the system has no descriptor or memory left;
+    /// then the others wait in its queue until a pause is over.
     pub fn accept(&mut self, now: Mono) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         self.paused_until = None;
         if self.accepted >= ACCEPTED_AT_ONCE {

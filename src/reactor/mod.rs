@@ -1,20 +1,22 @@
-//! The event loop's tools. With the shells the only user of mio, and the only place that reads the clock: once a turn,
-//! and with a [`Stopwatch`].
+//! The event loop's tools. With the shells the only user of mio, and the only place that reads the
+//! clock: once a turn, and with a [`Stopwatch`].
 //!
 //! A turn of a loop built from these, in this order:
 //!
-//! 1. [`Reactor::wait`] until the earliest of the [`Deadlines`](deadlines::Deadlines), or not at all while the
-//!    [`ReadyList`](ready::ReadyList) is not empty;
-//! 2. every deadline that is due ([`pop_due`](deadlines::Deadlines::pop_due)); the collector, whose own disk may have
-//!    held it up, leaves them to the end of the turn;
+//! 1. [`Reactor::wait`] until the earliest of the [`Deadlines`](deadlines::Deadlines), or not at
+//!    all while the [`ReadyList`](ready::ReadyList) is not empty;
+//! 2. every deadline that is due ([`pop_due`](deadlines::Deadlines::pop_due)); the collector, whose
+//!    own disk may have held it up, leaves them to the end of the turn;
 //! 3. every signal ([`Reactor::signals`]);
-//! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a [`Slab`](slab::Slab), its bytes moved by
-//!    a [`Connection`](connection::Connection), or a new one given by a [`Listener`](listener::Listener);
+//! 4. every event ([`Reactor::events`]), its session found by the [`Token`] in a
+//!    [`Slab`](slab::Slab), its bytes moved by a [`Connection`](connection::Connection), or a new
+//!    one given by a [`Listener`](listener::Listener);
 //! 5. as many entries of the ready list as it held at the start of this step;
 //! 6. what takes long and can wait, in small parts, for as long as a [`Stopwatch`] allows.
 //!
-//! Readiness is edge-triggered and may be spurious: read or write until `WouldBlock`, or, when a session has had its
-//! share of the turn, put it on the ready list. Files are never ready; their growth is found by deadline.
+//! Readiness is edge-triggered and may be spurious: read or write until `WouldBlock`, or, when a
+//! session has had its share of the turn, put it on the ready list. Files are never ready; their
+//! growth is found by deadline.
 
 pub mod connection;
 pub mod deadlines;
@@ -40,7 +42,8 @@ use self::token::Token;
 /// Most events of one turn. What does not fit comes in the next.
 pub const EVENTS_MAX: usize = 128;
 
-/// Longest wait at once: a deadline further away is looked at again, and an hour fits every kernel's idea of a timeout.
+/// Longest wait at once: a deadline further away is looked at again, and an hour fits every
+/// kernel's idea of a timeout.
 const WAIT_MAX_MS: u64 = 3_600_000;
 
 /// One registered thing that is ready.
@@ -52,7 +55,8 @@ pub struct Event {
     pub readable: bool,
     /// Writing will not block: there is room or an error, or a connection was made or refused.
     pub writable: bool,
-    /// The peer closed at least its half, or there is an error. What it sent before can still be read.
+    /// The peer closed at least its half, or there is an error. What it sent before can still be
+    /// read.
     pub closed: bool,
 }
 
@@ -91,8 +95,9 @@ impl Reactor {
         self.poll.registry()
     }
 
-    /// Waits for an event, a signal or the moment `until`, and reads the clocks afterwards. Returns at once if that
-    /// moment has passed, never before it by rounding, and now and then without any reason.
+    /// Waits for an event, a signal or the moment `until`, and reads the clocks afterwards. Returns
+    /// at once if that moment has passed, never before it by rounding, and now and then without any
+    /// reason.
     pub fn wait(&mut self, until: Option<Mono>) -> io::Result<Now> {
         loop {
             let timeout = until.map_or(WAIT_MAX_MS, |until| until.since_ms(clock::now().mono));
@@ -104,7 +109,8 @@ impl Reactor {
         }
     }
 
-    /// What the last wait found, signals left out. Values, so that the caller can change itself while it walks.
+    /// What the last wait found, signals left out. Values, so that the caller can change itself
+    /// while it walks.
     pub fn events(&self) -> Vec<Event, EVENTS_MAX> {
         let events = self
             .events

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Indices in the order in which they asked, each at most once: a session whose share of the turn ended before its
-/// work did goes to the end of the line.
+/// Indices in the order in which they asked, each at most once: a session whose share of the turn
+/// ended before its work did goes to the end of the line.
 #[derive(Debug, Default)]
 pub struct ReadyList {
     line: VecDeque<u32>,
@@ -17,8 +17,8 @@ impl ReadyList {
         ReadyList::default()
     }
 
-    /// Puts `index` at the end of the line, unless it stands there already. Allocates only for an index higher than
-    /// any before.
+    /// Puts `index` at the end of the line, unless it stands there already. Allocates only for an
+    /// index higher than any before.
     pub fn push(&mut self, index: u32) {
         let place = index as usize;
         if place >= self.queued.len() {
@@ -42,7 +42,8 @@ impl ReadyList {
         self.line.front().copied()
     }
 
-    /// Takes `index` out of the line, wherever it stands: for a session that ends. Looks through the whole line.
+    /// Takes `index` out of the line, wherever it stands: for a session that ends. Looks through
+    /// the whole line.
     pub fn remove(&mut self, index: u32) {
         if let Some(queued @ true) = self.queued.get_mut(index as usize) {
             *queued = false;
@@ -50,7 +51,8 @@ impl ReadyList {
         }
     }
 
-    /// How many stand in the line. Pop this many in one turn: who comes back meanwhile has to wait for the next.
+    /// How many stand in the line. Pop this many in one turn: who comes back meanwhile has to wait
+    /// for the next.
     pub fn len(&self) -> usize {
         self.line.len()
     }

@@ -2,8 +2,9 @@
 
 use super::token::Token;
 
-/// Values in numbered places. A place that became free is used again, under the next generation, so that who still
-/// holds the old number finds nothing instead of a stranger. It grows when full and never shrinks.
+/// Values in numbered places. A place that became free is used again, under the next generation, so
+/// that who still holds the old number finds nothing instead of a stranger. It grows when full and
+/// never shrinks.
 #[derive(Debug)]
 pub struct Slab<T> {
     places: Vec<Place<T>>,
@@ -25,7 +26,8 @@ enum Content<T> {
 }
 
 impl<T> Slab<T> {
-    /// Most values: as many as a [`Token`] can tell apart, more than a process can have descriptors.
+    /// Most values: as many as a [`Token`] can tell apart, more than a process can have
+    /// descriptors.
     pub const MAX: usize = Token::INDEX_MAX as usize + 1;
 
     /// No values yet, and room for `expected` before it has to grow.
@@ -37,7 +39,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Puts a value into a free place and tells its index and generation. See [`is_full`](Slab::is_full).
+    /// Puts a value into a free place and tells its index and generation. See
+    /// [`is_full`](Slab::is_full).
     pub fn insert(&mut self, value: T) -> (u32, u16) {
         debug_assert!(!self.is_full());
         self.len += 1;
@@ -75,7 +78,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// The generation of the value at a place: for a deadline or a ready list, which know only the index.
+    /// The generation of the value at a place: for a deadline or a ready list, which know only the
+    /// index.
     pub fn generation(&self, index: u32) -> Option<u16> {
         let place = self.places.get(index as usize)?;
         matches!(place.content, Content::Taken(_)).then_some(place.generation)
@@ -99,7 +103,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// One more than the highest index there ever was: for who visits all places and changes them on the way.
+    /// One more than the highest index there ever was: for who visits all places and changes them
+    /// on the way.
     pub fn bound(&self) -> u32 {
         self.places.len() as u32
     }
@@ -109,7 +114,8 @@ impl<T> Slab<T> {
         self.len
     }
 
-    /// True if no further value may be inserted. Whoever keeps one descriptor for each value never gets here.
+    /// True if no further value may be inserted. Whoever keeps one descriptor for each value never
+    /// gets here.
     pub fn is_full(&self) -> bool {
         self.len >= Slab::<T>::MAX
     }

@@ -1,7 +1,8 @@
 //! What an event carries back: which session it is for, and of which life of that session's place.
 
-/// Names one session: its kind, its index in the [`Slab`](super::slab::Slab) of that kind, and the generation of that place,
-/// so that an event for a closed session does not reach its successor. Packs into 32 bits.
+/// Names one session: its kind, its index in the [`Slab`](super::slab::Slab) of that kind, and the
+/// generation of that place, so that an event for a closed session does not reach its successor.
+/// Packs into 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Token {
     /// What sort of thing it is, the program's own numbering, up to [`Token::KIND_MAX`].
@@ -26,7 +27,8 @@ impl Token {
     /// The reactor's own registration.
     pub(super) const SIGNALS: mio::Token = mio::Token(u32::MAX as usize);
 
-    /// The form mio carries. A number above its limit, which no [`Slab`](super::slab::Slab) gives out, is a bug and is cut.
+    /// The form mio carries. A number above its limit, which no [`Slab`](super::slab::Slab) gives
+    /// out, is a bug and is cut.
     pub fn pack(self) -> mio::Token {
         debug_assert!(self.kind <= Token::KIND_MAX);
         debug_assert!(self.index <= Token::INDEX_MAX);

@@ -1,8 +1,9 @@
 //! The instances: which identifiers exist below the base, and in which order. Pure.
 //!
-//! Every log server with a status file has two: `BASE.IP`, as the documentation of fetchlogs always said, and
-//! `BASE.1.IP`, as its script was shipped. An IPv4 address is 4 parts, an IPv6 address 16, one for each byte. So the
-//! count alone (4, 5, 16 or 17) tells the form, and no two instances are the same.
+//! Every log server with a status file has two: `BASE.IP`, as the documentation of fetchlogs always
+//! said, and `BASE.1.IP`, as its script was shipped. An IPv4 address is 4 parts, an IPv6 address
+//! 16, one for each byte. So the count alone (4, 5, 16 or 17) tells the form, and no two instances
+//! are the same.
 
 use std::net::IpAddr;
 
@@ -29,7 +30,8 @@ pub fn address(suffix: &[u32]) -> Option<IpAddr> {
 
 /// The first instance behind `after`, and its address.
 ///
-/// One pass over the directory that keeps only the best so far: nothing grows with the number of files.
+/// One pass over the directory that keeps only the best so far: nothing grows with the number of
+/// files.
 pub fn next(after: &[u32], dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> {
     let mut best: Option<(Suffix, IpAddr)> = None;
     dir.list(&mut |address| {

@@ -1,9 +1,9 @@
 //! The SNMP helper: shows the collector's status files to net-snmp's agent.
 //!
-//! The agent (`snmpd`) starts it for a `pass_persist` line and talks to it over a pipe, one short request at a time:
-//! `PING`, then `get`, `getnext` or `set` and an object identifier. The helper answers from `SNMP_DIR`, where the
-//! collector keeps one small file for every log server, named like its address. It keeps nothing between two
-//! requests, so the agent may kill it at any moment.
+//! The agent (`snmpd`) starts it for a `pass_persist` line and talks to it over a pipe, one short
+//! request at a time: `PING`, then `get`, `getnext` or `set` and an object identifier. The helper
+//! answers from `SNMP_DIR`, where the collector keeps one small file for every log server, named
+//! like its address. It keeps nothing between two requests, so the agent may kill it at any moment.
 //!
 //! - [`oid`]: numeric object identifiers. Pure.
 //! - [`instance`]: which identifiers exist below the base, and which comes next. Pure.

@@ -6,7 +6,8 @@ use crate::limits::OID_PARTS_MAX;
 
 /// An object identifier of at most [`OID_PARTS_MAX`] parts.
 ///
-/// The order is SNMP's: part by part as numbers, and a beginning comes before everything that continues it.
+/// The order is SNMP's: part by part as numbers, and a beginning comes before everything that
+/// continues it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Oid {
     parts: heapless::Vec<u32, OID_PARTS_MAX>,
@@ -19,8 +20,8 @@ impl Oid {
         Oid { parts }
     }
 
-    /// Reads `.1.3.6.1` or `1.3.6.1`. `None` for anything else: a name, an empty part, a part beyond 32 bits, or
-    /// more parts than fit.
+    /// Reads `.1.3.6.1` or `1.3.6.1`. `None` for anything else: a name, an empty part, a part
+    /// beyond 32 bits, or more parts than fit.
     pub fn parse(text: &[u8]) -> Option<Oid> {
         // The agent writes the dot; an operator who types `-o` may leave it out.
         let text = text.strip_prefix(b".").unwrap_or(text);

@@ -1,4 +1,5 @@
-//! Status files: one for every log server, kept by the collector; and the value that the agent is given for one.
+//! Status files: one for every log server, kept by the collector; and the value that the agent is
+//! given for one.
 //!
 //! Pure: the directory is a trait and the time is an argument. The real directory is in `shell`.
 
@@ -10,11 +11,12 @@ use crate::time::Wall;
 
 /// The directory with one status file for every log server.
 pub trait StatusDir {
-    /// Reads the start of the status file of `address` into the start of `buf`, without ever waiting.
+    /// Reads the start of the status file of `address` into the start of `buf`, without ever
+    /// waiting.
     fn read(&mut self, address: IpAddr, buf: &mut [u8]) -> Status;
 
-    /// Calls `each` once for every file whose name is an address, in any order. An address written in two ways may
-    /// come twice. A directory that cannot be read is an empty one.
+    /// Calls `each` once for every file whose name is an address, in any order. An address written
+    /// in two ways may come twice. A directory that cannot be read is an empty one.
     fn list(&mut self, each: &mut dyn FnMut(IpAddr));
 }
 
@@ -39,10 +41,11 @@ pub enum Status {
 /// One value for the agent: 1 to [`SNMP_VALUE_MAX_LEN`] printable bytes.
 pub type Value = heapless::Vec<u8, SNMP_VALUE_MAX_LEN>;
 
-/// The value of `address`: the first line of its status file, or `ERR` and the reason why there is none.
+/// The value of `address`: the first line of its status file, or `ERR` and the reason why there is
+/// none.
 ///
-/// A file whose last write lies more than `stale_ms` before `now` tells nothing about now and so becomes an `ERR`; one
-/// from the future is fresh, because a clock was set back.
+/// A file whose last write lies more than `stale_ms` before `now` tells nothing about now and so
+/// becomes an `ERR`; one from the future is fresh, because a clock was set back.
 pub fn value(dir: &mut dyn StatusDir, address: IpAddr, now: Wall, stale_ms: u64) -> Value {
     let mut buf = [0; SNMP_VALUE_MAX_LEN];
     match dir.read(address, &mut buf) {

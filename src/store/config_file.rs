@@ -1,4 +1,5 @@
-//! Configuration files: read whole, parsed by whoever knows how, and refused with `FILE:LINE:COLUMN: what is wrong`.
+//! Configuration files: read whole, parsed by whoever knows how, and refused with
+//! `FILE:LINE:COLUMN: what is wrong`.
 
 use std::fmt::{self, Display};
 use std::fs::OpenOptions;
@@ -37,8 +38,8 @@ impl Display for Unusable {
     }
 }
 
-/// Reads a configuration with `parse`. It must be a regular file or a link to one: whoever waited for a writer to open
-/// a FIFO, or for the end of a terminal, would serve nobody meanwhile.
+/// Reads a configuration with `parse`. It must be a regular file or a link to one: whoever waited
+/// for a writer to open a FIFO, or for the end of a terminal, would serve nobody meanwhile.
 pub fn read<T, F: Display>(
     path: &Path,
     parse: impl FnOnce(&[u8]) -> Result<T, F>,

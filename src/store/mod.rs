@@ -1,8 +1,9 @@
-//! The file system as the two programs need it: a read side for the server, a write side for the collector.
+//! The file system as the two programs need it: a read side for the server, a write side for the
+//! collector.
 //!
-//! The machines in `serve` and `collect` name only these traits. The real file system stands in [`real`]; a test
-//! or a simulator brings its own. Each function is one system call or a fixed handful, so that a fault can be put
-//! before, between and after any two of them.
+//! The machines in `serve` and `collect` name only these traits. The real file system stands in
+//! [`real`]; a test or a simulator brings its own. Each function is one system call or a fixed
+//! handful, so that a fault can be put before, between and after any two of them.
 
 pub mod config_file;
 pub mod real;
@@ -41,13 +42,14 @@ pub enum Kind {
     Special,
 }
 
-/// The server's side: opens and reads logs, never writes. It keeps no state of its own, so everybody may share it.
+/// The server's side: opens and reads logs, never writes. It keeps no state of its own, so
+/// everybody may share it.
 pub trait ReadStore {
     /// An open log. Dropping it closes it.
     type File;
 
-    /// Opens for reading without following a link in the last component and without waiting for a writer of a
-    /// FIFO. The caller must [`stat`](ReadStore::stat) what it got and trust only that.
+    /// Opens for reading without following a link in the last component and without waiting for a
+    /// writer of a FIFO. The caller must [`stat`](ReadStore::stat) what it got and trust only that.
     fn open(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Tells what the open file is now.
@@ -56,18 +58,20 @@ pub trait ReadStore {
     /// Tells what stands at `path` now, not following a link in the last component.
     fn stat_path(&self, path: &Path) -> io::Result<Stat>;
 
-    /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0 behind it.
+    /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0
+    /// behind it.
     fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Whether it is certain that nobody has the file open for writing any more: a rotated file of which that is
-    /// true is complete. `false` where the system cannot tell.
+    /// Whether it is certain that nobody has the file open for writing any more: a rotated file of
+    /// which that is true is complete. `false` where the system cannot tell.
     fn at_rest(&self, file: &Self::File) -> bool;
 
-    /// A number that differs from one start of this machine to the next; 0 where that cannot be told.
+    /// A number that differs from one start of this machine to the next; 0 where that cannot be
+    /// told.
     fn boot(&self) -> u32;
 
-    /// Opens `dir` and gives the names of its entries but `.` and `..`, one by one, so that a large directory can be
-    /// read in parts.
+    /// Opens `dir` and gives the names of its entries but `.` and `..`, one by one, so that a large
+    /// directory can be read in parts.
     fn names(&self, dir: &Path) -> io::Result<Names>;
 }
 
@@ -81,8 +85,8 @@ pub trait WriteStore {
     /// An open local copy or scratch file. Dropping it closes it and gives up its lock.
     type File;
 
-    /// Opens an existing regular file for reading and appending; never follows a link in the last component.
-    /// Anything but a regular file is an error.
+    /// Opens an existing regular file for reading and appending; never follows a link in the last
+    /// component. Anything but a regular file is an error.
     fn open_append(&mut self, path: &Path) -> io::Result<Option<Self::File>>;
 
     /// Creates a file for reading and appending; `AlreadyExists` if anything has that name.
@@ -91,7 +95,8 @@ pub trait WriteStore {
     /// Opens a scratch file for reading and appending, emptied, created if need be.
     fn create_scratch(&mut self, path: &Path) -> io::Result<Self::File>;
 
-    /// Takes the lock that keeps a second collector off the file. `Some(pid)` tells who holds it instead.
+    /// Takes the lock that keeps a second collector off the file. `Some(pid)` tells who holds it
+    /// instead.
     fn lock(&mut self, file: &Self::File) -> io::Result<Option<u32>>;
 
     /// Tells what the open file is now.
@@ -137,15 +142,17 @@ pub trait WriteStore {
     /// Makes everything visible on the file system that holds `dir` durable (`syncfs` or its like).
     fn sync_all(&mut self, dir: &Path) -> io::Result<()>;
 
-    /// How many syncs of the file system that holds `dir` have failed so far. The system tells a failure once, and
-    /// takes what it could not write for written: it is the business of everybody who has written there.
+    /// How many syncs of the file system that holds `dir` have failed so far. The system tells a
+    /// failure once, and takes what it could not write for written: it is the business of everybody
+    /// who has written there.
     fn failed_syncs(&mut self, dir: &Path) -> u32;
 
     /// Renames over whatever has the new name.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames to a name that nothing has: `AlreadyExists` otherwise. `Unsupported` where the system cannot do
-    /// that in one step; the caller then links, makes the directory durable, and unlinks.
+    /// Renames to a name that nothing has: `AlreadyExists` otherwise. `Unsupported` where the
+    /// system cannot do that in one step; the caller then links, makes the directory durable, and
+    /// unlinks.
     fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Gives a file a second name; `AlreadyExists` if it is taken.

@@ -1,4 +1,5 @@
-//! The two clocks and the local zone. Only the loop and the shells' start-up ask; everything else is told.
+//! The two clocks and the local zone. Only the loop and the shells' start-up ask; everything else
+//! is told.
 
 use crate::time::{Civil, Mono, Now, Wall};
 
@@ -18,8 +19,9 @@ pub fn local_time(wall: Wall) -> Civil {
     Civil::from_unix(secs.saturating_add(utc_offset_s(secs)))
 }
 
-/// Undoes the wrap of a 32-bit `time_t`, which a file system still hands out where the C library has no wider
-/// one: what looks like a moment before 1970 is one after 2038. Elsewhere only a moment before 1970 becomes 0.
+/// Undoes the wrap of a 32-bit `time_t`, which a file system still hands out where the C library
+/// has no wider one: what looks like a moment before 1970 is one after 2038. Elsewhere only a
+/// moment before 1970 becomes 0.
 pub fn unwrapped_secs(raw: i64) -> u64 {
     if TIME_T_IS_NARROW {
         u64::from(raw as u32)
@@ -50,7 +52,8 @@ fn read(clock: libc::clockid_t) -> Reading {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a timespec of our own that outlives the call; on failure it keeps its zeros.
+    // SAFETY: `time` is a timespec of our own that outlives the call; on failure it keeps its
+    // zeros.
     let _ = cvt(unsafe { libc::clock_gettime(clock, &mut time) });
     #[allow(
         clippy::useless_conversion,
@@ -80,17 +83,19 @@ fn utc_offset_s(secs: i64) -> i64 {
     // SAFETY: a `tm` is plain numbers and a pointer, for all of which zero bytes are a value.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     let time = same_calendar_before(secs, latest) as _;
-    // SAFETY: both point to values of our own that outlive the call; the result is only compared with null.
+    // SAFETY: both point to values of our own that outlive the call; the result is only compared
+    // with null.
     let known = unsafe { !libc::localtime_r(&time, &mut tm).is_null() };
     #[allow(clippy::useless_conversion, reason = "narrower on some targets")]
     if known { tm.tm_gmtoff.into() } else { 0 }
 }
 
-/// The calendar, leap years and days of the week included, repeats after 28 years within one century.
+/// The calendar, leap years and days of the week included, repeats after 28 years within one
+/// century.
 const CALENDAR_CYCLE_S: i64 = (28 * 365 + 7) * 24 * 3600;
 
-/// The moment itself, or, when it lies behind `latest`, the last one before that with the same calendar: a rule
-/// such as "the last Sunday of March" falls on the same days there.
+/// The moment itself, or, when it lies behind `latest`, the last one before that with the same
+/// calendar: a rule such as "the last Sunday of March" falls on the same days there.
 fn same_calendar_before(secs: i64, latest: i64) -> i64 {
     let beyond = secs.saturating_sub(latest).max(0);
     let cycles = beyond / CALENDAR_CYCLE_S + i64::from(beyond % CALENDAR_CYCLE_S != 0);

@@ -1,15 +1,16 @@
 //! Processor instructions that not every processor of a kind has, as safe functions. They touch
 //! nothing but their arguments, so pure modules may call them.
 
-/// Sixteen bytes that leave the remainder of `blocks`: CRC-32 in the bit order of Ethernet and gzip, begun with
-/// `remainder` for the blocks and with 0 for the sixteen bytes. `None` where that would be no gain, because the
-/// processor cannot multiply without carries or the blocks are few.
+/// Sixteen bytes that leave the remainder of `blocks`: CRC-32 in the bit order of Ethernet and
+/// gzip, begun with `remainder` for the blocks and with 0 for the sixteen bytes. `None` where that
+/// would be no gain, because the processor cannot multiply without carries or the blocks are few.
 pub fn fold_crc32(remainder: u32, blocks: &[[u8; 16]]) -> Option<[u8; 16]> {
     #[cfg(target_arch = "x86_64")]
     if let Some((lanes, rest)) = blocks.split_first_chunk::<{ x86_64::LANES }>()
         && std::arch::is_x86_feature_detected!("pclmulqdq")
     {
-        // SAFETY: the processor has the one feature that the function asks for beyond those of every x86_64.
+        // SAFETY: the processor has the one feature that the function asks for beyond those of
+        // every x86_64.
         return Some(unsafe { x86_64::fold(remainder, lanes, rest) });
     }
     let _ = (remainder, blocks);
@@ -23,7 +24,8 @@ mod x86_64 {
         _mm_unpackhi_epi64, _mm_xor_si128,
     };
 
-    /// Blocks that are folded side by side: one multiplication takes as long as several that do not wait for it.
+    /// Blocks that are folded side by side: one multiplication takes as long as several that do not
+    /// wait for it.
     pub const LANES: usize = 4;
 
     /// Moves a remainder over as many blocks as stand side by side, or over one.
@@ -78,9 +80,9 @@ mod x86_64 {
         _mm_set_epi64x(high.cast_signed(), low.cast_signed())
     }
 
-    /// For the first and for the second half of a block: the power of x by which it moves when it is taken over so many
-    /// blocks. The product of two numbers whose lowest bit comes first stands one bit too low, and the second factor
-    /// has 32 bits where there is room for 64.
+    /// For the first and for the second half of a block: the power of x by which it moves when it
+    /// is taken over so many blocks. The product of two numbers whose lowest bit comes first stands
+    /// one bit too low, and the second factor has 32 bits where there is room for 64.
     const fn factors(blocks: usize) -> [u64; 2] {
         let bits = 128 * blocks;
         [power(bits + 32) << 1, power(bits - 32) << 1]

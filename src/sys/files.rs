@@ -10,7 +10,8 @@ use super::cvt;
 
 pub use super::platform::{Names, nobody_writes, rename_noreplace, sync_fs};
 
-/// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no terminal as ours.
+/// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
+/// terminal as ours.
 pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
     // Logs stand in directories that their programs may write to: a link there may lead anywhere.
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
@@ -29,8 +30,8 @@ pub fn open_dir(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Lets `write` write to a file that was opened for appending, at any place: what is open for appending has everything
-/// written at its end, whatever place is named.
+/// Lets `write` write to a file that was opened for appending, at any place: what is open for
+/// appending has everything written at its end, whatever place is named.
 pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
     let fd = file.as_raw_fd();
     // SAFETY: the descriptor is open during the call, which takes nothing else.
@@ -44,11 +45,11 @@ pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>
     written
 }
 
-/// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours now, else the
-/// process that has it (0 if that cannot be told, as for one on another machine).
+/// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours
+/// now, else the process that has it (0 if that cannot be told, as for one on another machine).
 ///
-/// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the file, and a forked
-/// child does not have it.
+/// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the
+/// file, and a forked child does not have it.
 pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
     for _ in 0..LOCK_ATTEMPTS {
         match set_lock(file) {
@@ -91,7 +92,8 @@ fn lock_holder(file: &File) -> io::Result<Option<u32>> {
 
 /// A lock for writing from the start to wherever the end will be.
 fn whole_file() -> libc::flock {
-    // SAFETY: a flock is numbers only, for which zero bytes are a value: from the start, without end.
+    // SAFETY: a flock is numbers only, for which zero bytes are a value: from the start, without
+    // end.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as _;
     lock.l_whence = libc::SEEK_SET as _;

@@ -12,13 +12,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Forks. The copy has nothing open but the standard three and `kept`, leaves signals to this process, does `work`
-    /// and ends. For a program of one thread.
+    /// Forks. The copy has nothing open but the standard three and `kept`, leaves signals to this
+    /// process, does `work` and ends. For a program of one thread.
     pub fn start(kept: &impl AsRawFd, work: impl FnOnce()) -> io::Result<Worker> {
         // SAFETY: the caller has one thread, so the child is a whole copy of the program.
         let child = cvt(unsafe { libc::fork() })?;
         if child == 0 {
-            // A panic must not leave this function in the copy either: there is a second one to return to.
+            // A panic must not leave this function in the copy either: there is a second one to
+            // return to.
             let _end = End;
             // First of all: the pipe that the handler writes to is shared with the parent.
             signals::leave_to_parent();
@@ -31,7 +32,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // SAFETY: takes numbers. The child is ours, and nobody else waits for it, so the number is still its own.
+        // SAFETY: takes numbers. The child is ours, and nobody else waits for it, so the number is
+        // still its own.
         unsafe { libc::kill(self.child, libc::SIGKILL) };
         wait_for(self.child);
     }
@@ -47,7 +49,8 @@ impl Drop for End {
     }
 }
 
-/// Closes all but the standard descriptors and `kept`: a connection ends for its peer only when nobody has it open.
+/// Closes all but the standard descriptors and `kept`: a connection ends for its peer only when
+/// nobody has it open.
 fn close_others(kept: RawFd) {
     const FIRST: RawFd = 3;
     platform::close_range(FIRST, kept.saturating_sub(1));

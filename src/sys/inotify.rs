@@ -6,15 +6,17 @@ pub use super::platform::Inotify;
 /// The sorts of watch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
-    /// Writes to a file, that a writer closed it, and that it was renamed, deleted or changed in its links. Never follows a link in the
-    /// last component.
+    /// Writes to a file, that a writer closed it, and that it was renamed, deleted or changed in
+    /// its links. Never follows a link in the last component.
     File,
-    /// Names that come, go or change in a directory. Links are followed; anything but a directory is an error.
+    /// Names that come, go or change in a directory. Links are followed; anything but a directory
+    /// is an error.
     Directory,
 }
 
-/// One watch. The kernel gives the same one for the same file or directory, however often and by whatever path it
-/// is asked for, and ends it at the first [`Inotify::unwatch`]: count who shares it.
+/// One watch. The kernel gives the same one for the same file or directory, however often and by
+/// whatever path it is asked for, and ends it at the first [`Inotify::unwatch`]: count who shares
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WatchId(pub(super) i32);
 
@@ -37,7 +39,8 @@ pub struct Event<'a> {
     pub id: Option<WatchId>,
     /// Which name in the directory; empty where the watch is on a file.
     pub name: &'a [u8],
-    /// The watch is over and its number means nothing any more: removed, deleted, or its file system unmounted.
+    /// The watch is over and its number means nothing any more: removed, deleted, or its file
+    /// system unmounted.
     pub gone: bool,
 }
 

@@ -18,11 +18,12 @@ use super::cvt;
 use super::files::open_dir;
 use super::inotify::{Event, Watch, WatchId};
 
-/// Renames to a name that nothing has: `AlreadyExists` otherwise, `Unsupported` where kernel or file system cannot
-/// do that in one step.
+/// Renames to a name that nothing has: `AlreadyExists` otherwise, `Unsupported` where kernel or
+/// file system cannot do that in one step.
 pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (c_path(from)?, c_path(to)?);
-    // SAFETY: both paths end in NUL and outlive the call. Through `syscall`, because older C libraries lack it.
+    // SAFETY: both paths end in NUL and outlive the call. Through `syscall`, because older C
+    // libraries lack it.
     let result = cvt(unsafe {
         libc::syscall(
             libc::SYS_renameat2,
@@ -57,8 +58,8 @@ pub fn sync_fs(dir: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The names in a directory, without `.` and `..`, some read at a time; the first error is the last item. By hand, for the
-/// standard library ends the process where closing a directory fails.
+/// The names in a directory, without `.` and `..`, some read at a time; the first error is the last
+/// item. By hand, for the standard library ends the process where closing a directory fails.
 pub struct Names {
     dir: File,
     entries: Box<Entries>,
@@ -84,7 +85,8 @@ impl Names {
 
     fn read_more(&mut self) -> io::Result<()> {
         let buf = &mut self.entries.0;
-        // SAFETY: the descriptor is open during the call, which writes no more than it is told there is room for.
+        // SAFETY: the descriptor is open during the call, which writes no more than it is told
+        // there is room for.
         let len = cvt(unsafe {
             libc::syscall(
                 libc::SYS_getdents64,
@@ -123,18 +125,21 @@ impl Iterator for Names {
 
 /// The name in the first of some directory entries, and the length of that entry.
 fn first_name(entries: &[u8]) -> Option<(&[u8], usize)> {
-    // struct linux_dirent64: inode and position, 8 bytes each, then this entry's length, its type, its name and a NUL.
+    // struct linux_dirent64: inode and position, 8 bytes each, then this entry's length, its type,
+    // its name and a NUL.
     let len = entries.get(16..18)?.try_into().ok()?;
     let len = usize::from(u16::from_ne_bytes(len));
     let name = entries.get(19..len)?.split(|byte| *byte == 0).next()?;
     Some((name, len))
 }
 
-/// Whether it is certain that nobody has the file, which must be open for reading only, open for writing: only then
-/// does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is given back at once. `false` where that is
-/// not known, as on a file of somebody else's without the privilege.
+/// Whether it is certain that nobody has the file, which must be open for reading only, open for
+/// writing: only then does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is
+/// given back at once. `false` where that is not known, as on a file of somebody else's without the
+/// privilege.
 ///
-/// Whoever opens the file for writing in that instant has the kernel send us a SIGIO, which must be ignored.
+/// Whoever opens the file for writing in that instant has the kernel send us a SIGIO, which must be
+/// ignored.
 pub fn nobody_writes(file: &File) -> bool {
     let fd = file.as_raw_fd();
     // SAFETY: the descriptor is open during the call, and both commands take a plain number.
@@ -146,15 +151,16 @@ pub fn nobody_writes(file: &File) -> bool {
     granted
 }
 
-/// Lets a socket count as writable as soon as fewer than `bytes` wait unsent in the kernel, and not only when a good
-/// part of its buffer is free (tcp(7), `TCP_NOTSENT_LOWAT`).
+/// Lets a socket count as writable as soon as fewer than `bytes` wait unsent in the kernel, and not
+/// only when a good part of its buffer is free (tcp(7), `TCP_NOTSENT_LOWAT`).
 pub fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, value)
 }
 
 fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that `value` is.
+    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that
+    // `value` is.
     cvt(unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
@@ -167,9 +173,9 @@ fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> 
     Ok(())
 }
 
-/// Listens, with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade. `ahead`: on an address that
-/// this machine need not have yet; connections come as soon as it has (ip(7), `IP_FREEBIND`). `AddrNotAvailable` from a
-/// kernel that cannot do that.
+/// Listens, with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
+/// `ahead`: on an address that this machine need not have yet; connections come as soon as it has
+/// (ip(7), `IP_FREEBIND`). `AddrNotAvailable` from a kernel that cannot do that.
 pub fn listen(address: SocketAddr, ahead: bool) -> io::Result<TcpListener> {
     let (family, level, option) = match address {
         SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_IP, libc::IP_FREEBIND),
@@ -227,7 +233,8 @@ pub(super) fn close_range(first: RawFd, last: RawFd) {
     if first > last {
         return;
     }
-    // SAFETY: for a process that uses none of them any more. Through `syscall`, because older C libraries lack it.
+    // SAFETY: for a process that uses none of them any more. Through `syscall`, because older C
+    // libraries lack it.
     let result = cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) });
     if result.is_err() {
         super::rlimit::close_each(first, last);
@@ -256,7 +263,8 @@ pub(super) fn set_process_name(name: &str) {
     let Ok(name) = CString::new(name) else {
         return;
     };
-    // SAFETY: the name ends in NUL and outlives the call; the kernel copies at most 16 bytes of it. It cannot fail.
+    // SAFETY: the name ends in NUL and outlives the call; the kernel copies at most 16 bytes of it.
+    // It cannot fail.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
@@ -265,13 +273,15 @@ pub(super) fn errno_place() -> *mut libc::c_int {
     unsafe { libc::__errno_location() }
 }
 
-/// Reads a clock beyond 2038 where the C library's time is too narrow for it; `None` elsewhere, and before Linux 5.1.
+/// Reads a clock beyond 2038 where the C library's time is too narrow for it; `None` elsewhere, and
+/// before Linux 5.1.
 pub(super) fn read_wide_clock(clock: libc::clockid_t) -> Option<Reading> {
     if cfg!(not(target_pointer_width = "32")) {
         return None;
     }
     let mut time = [0i64; 2];
-    // SAFETY: seconds and nanoseconds, 64 bits each, is what this call writes on every architecture that has it.
+    // SAFETY: seconds and nanoseconds, 64 bits each, is what this call writes on every architecture
+    // that has it.
     cvt(unsafe { libc::syscall(CLOCK_GETTIME64, clock, time.as_mut_ptr()) }).ok()?;
     let [secs, nanos] = time;
     Some(Reading { secs, nanos })
@@ -305,8 +315,8 @@ impl Inotify {
         })
     }
 
-    /// Watches what stands at `path` now, whatever that path leads to later. `StorageFull` when the system's limit
-    /// on watches is reached.
+    /// Watches what stands at `path` now, whatever that path leads to later. `StorageFull` when the
+    /// system's limit on watches is reached.
     pub fn watch(&self, path: &Path, what: Watch) -> io::Result<WatchId> {
         let path = c_path(path)?;
         // SAFETY: the path ends in NUL and outlives the call.
@@ -316,15 +326,17 @@ impl Inotify {
         Ok(WatchId(id))
     }
 
-    /// Ends a watch. One more event with `gone` comes for it. An error means that it was over already.
+    /// Ends a watch. One more event with `gone` comes for it. An error means that it was over
+    /// already.
     pub fn unwatch(&self, id: WatchId) -> io::Result<()> {
         // SAFETY: takes numbers.
         cvt(unsafe { libc::inotify_rm_watch(self.file.as_raw_fd(), id.0) })?;
         Ok(())
     }
 
-    /// Calls `each` with everything that happened since the last call. `buf` should have
-    /// 4096 bytes, which is some hundred events and always one with the longest name; less than 272 may be an error.
+    /// Calls `each` with everything that happened since the last call. `buf` should have 4096
+    /// bytes, which is some hundred events and always one with the longest name; less than 272 may
+    /// be an error.
     pub fn read_events(
         &mut self,
         buf: &mut [u8],
@@ -370,8 +382,8 @@ const fn mask_of(what: Watch) -> u32 {
     }
 }
 
-/// Events as the kernel writes them, one after another in the machine's byte order:
-/// watch (i32), mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
+/// Events as the kernel writes them, one after another in the machine's byte order: watch (i32),
+/// mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
 fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event<'_>)) {
     while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
         let [watch, mask, _cookie, name_len] = words_of(head);

@@ -1,8 +1,9 @@
-//! System calls as safe functions over owned or borrowed descriptors. The only folder with unsafe code.
+//! System calls as safe functions over owned or borrowed descriptors. The only folder with unsafe
+//! code.
 //!
-//! One file per concern. What only Linux has is in `linux.rs`, and `other.rs` says how to live without it. Where
-//! the standard library makes the call safely, its functions are used. Nothing here keeps state but the signal
-//! pipe, which a handler has to find without being handed it.
+//! One file per concern. What only Linux has is in `linux.rs`, and `other.rs` says how to live
+//! without it. Where the standard library makes the call safely, its functions are used. Nothing
+//! here keeps state but the signal pipe, which a handler has to find without being handed it.
 #![allow(unsafe_code)]
 
 pub mod clock;
@@ -36,8 +37,8 @@ pub use random::random_seed;
 
 use std::{error, fmt, io};
 
-/// What an error of our own says. The standard library would take the text as it is, and bring along how developers are
-/// shown texts, which is larger than all of the errors here.
+/// What an error of our own says. The standard library would take the text as it is, and bring
+/// along how developers are shown texts, which is larger than all of the errors here.
 #[derive(Debug)]
 struct Message(String);
 

@@ -8,8 +8,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::platform;
 
-/// Tells the manager that listens at `socket` that the program is ready. `socket` is what it put into
-/// `NOTIFY_SOCKET`: a path, or a name of Linux' own kind behind an `@`.
+/// Tells the manager that listens at `socket` that the program is ready. `socket` is what it put
+/// into `NOTIFY_SOCKET`: a path, or a name of Linux' own kind behind an `@`.
 ///
 /// Never waits for the manager: it fails instead, and then the program may go on all the same.
 pub fn ready(socket: &OsStr) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! How systems other than Linux live without what only Linux has. The functions are those of `linux.rs`.
+//! How systems other than Linux live without what only Linux has. The functions are those of
+//! `linux.rs`.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

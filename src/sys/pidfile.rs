@@ -14,8 +14,8 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names another process
-    /// that runs; a number left behind by one that is gone is replaced.
+    /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names
+    /// another process that runs; a number left behind by one that is gone is replaced.
     pub fn create(path: &Path) -> io::Result<PidFile> {
         let path = std::path::absolute(path)?;
         match pid_in(&path) {
@@ -45,7 +45,8 @@ impl Drop for PidFile {
             return;
         }
         if fs::remove_file(&self.path).is_err() {
-            // Without root's rights the directory may be closed to us, but not the file that we still hold.
+            // Without root's rights the directory may be closed to us, but not the file that we
+            // still hold.
             let _ = self.file.set_len(0);
         }
     }

@@ -8,8 +8,9 @@ use super::{cvt, error_saying};
 
 /// Becomes `user` for good, without any other group than its own.
 ///
-/// `user` is a name from /etc/passwd, a `uid`, or `uid:gid`. A uid alone takes its group from /etc/passwd too, or
-/// is its own group if it does not stand there. An error may leave the process half way: end it.
+/// `user` is a name from /etc/passwd, a `uid`, or `uid:gid`. A uid alone takes its group from
+/// /etc/passwd too, or is its own group if it does not stand there. An error may leave the process
+/// half way: end it.
 pub fn drop_privileges(user: &str) -> io::Result<()> {
     let passwd = std::fs::read(PASSWD).unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
@@ -66,7 +67,8 @@ fn unknown(user: &str) -> io::Error {
     error_saying(ErrorKind::NotFound, text)
 }
 
-/// Finds `user` in the text of a passwd file, lines of `NAME:PASSWORD:UID:GID:...`; or takes it as numbers.
+/// Finds `user` in the text of a passwd file, lines of `NAME:PASSWORD:UID:GID:...`; or takes it as
+/// numbers.
 fn find_user(user: &str, passwd: &[u8]) -> Option<Ids> {
     if let Some((uid, gid)) = user.split_once(':') {
         return Some(Ids {
@@ -83,7 +85,8 @@ fn find_user(user: &str, passwd: &[u8]) -> Option<Ids> {
     Some(listed.map_or(Ids { uid, gid: uid }, |(_, ids)| ids))
 }
 
-/// The name and the numbers of one line; `None` for comments, references to elsewhere and broken lines.
+/// The name and the numbers of one line; `None` for comments, references to elsewhere and broken
+/// lines.
 fn parse_line(line: &[u8]) -> Option<(&[u8], Ids)> {
     let mut fields = line.split(|byte| *byte == b':');
     let name = fields.next().filter(|name| !name.is_empty())?;

@@ -16,20 +16,23 @@ pub enum Role {
         /// 0 when the child said that it is ready, else what the child ended with, at least 1.
         status: u8,
     },
-    /// The one that stays. It is in a session of its own and still has the operator's terminal for its messages.
+    /// The one that stays. It is in a session of its own and still has the operator's terminal for
+    /// its messages.
     Child(Background),
 }
 
-/// A child on its way to the background: it has still to try everything that can fail, and then to say so.
+/// A child on its way to the background: it has still to try everything that can fail, and then to
+/// say so.
 pub struct Background {
     ready: PipeWriter,
 }
 
 impl Background {
-    /// Forks. The parent waits inside until the child is ready or has ended; the child goes on at once.
+    /// Forks. The parent waits inside until the child is ready or has ended; the child goes on at
+    /// once.
     ///
-    /// For a program of one thread, before it takes record locks, which stay with the parent, and before it catches
-    /// signals, which would wake both.
+    /// For a program of one thread, before it takes record locks, which stay with the parent, and
+    /// before it catches signals, which would wake both.
     pub fn fork() -> io::Result<Role> {
         let (waiting, ready) = io::pipe()?;
         // SAFETY: the caller has one thread, so the child is a whole copy of the program.
@@ -58,14 +61,16 @@ impl Background {
             .write(true)
             .open("/dev/null")?;
         for standard in 0..=2 {
-            // SAFETY: `null` is open; what the three numbers stood for, the standard library looks up at each use.
+            // SAFETY: `null` is open; what the three numbers stood for, the standard library looks
+            // up at each use.
             cvt(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
         }
         self.ready.write_all(b"!")
     }
 }
 
-/// Sets the name that `ps` and `start-stop-daemon` see, cut to 15 bytes. Does nothing where there is no such thing.
+/// Sets the name that `ps` and `start-stop-daemon` see, cut to 15 bytes. Does nothing where there
+/// is no such thing.
 pub fn set_process_name(name: &str) {
     platform::set_process_name(name);
 }

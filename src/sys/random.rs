@@ -6,7 +6,8 @@ use std::io::{self, Read};
 
 use super::clock;
 
-/// A fresh seed. Where the system has no randomness to give, the process's number and the clocks must do.
+/// A fresh seed. Where the system has no randomness to give, the process's number and the clocks
+/// must do.
 pub fn random_seed() -> u64 {
     from_system().unwrap_or_else(|_| from_circumstances())
 }

@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 
 use super::cvt;
 
-/// Makes room for `wanted` open descriptors, as far as the system lets us, and returns how many are allowed now.
+/// Makes room for `wanted` open descriptors, as far as the system lets us, and returns how many are
+/// allowed now.
 ///
 /// The soft limit goes up to the hard one; root raises that too. Neither is ever lowered.
 pub fn raise_descriptor_limit(wanted: u64) -> u64 {
@@ -31,7 +32,8 @@ pub fn raise_descriptor_limit(wanted: u64) -> u64 {
 pub(super) fn close_each(first: RawFd, last: RawFd) {
     let allowed = read().map_or(CLOSED_MAX, |limit| limit.soft.min(CLOSED_MAX));
     for fd in first..=last.min(allowed as RawFd - 1) {
-        // SAFETY: for a process that uses none of them any more; of one that is not open nothing comes.
+        // SAFETY: for a process that uses none of them any more; of one that is not open nothing
+        // comes.
         unsafe { libc::close(fd) };
     }
 }
@@ -94,7 +96,8 @@ mod tests {
         let child = testing::in_child(|| {
             let (_reader, writer) = io::pipe().unwrap();
             let (low, high) = (writer.as_raw_fd(), writer.as_raw_fd() + 1);
-            // SAFETY: makes a copy of a descriptor that is open, under a number that nobody has in a child.
+            // SAFETY: makes a copy of a descriptor that is open, under a number that nobody has in
+            // a child.
             let copied = unsafe { libc::dup2(low, high) } == high;
             close_each(high, RawFd::MAX);
             // SAFETY: takes numbers.

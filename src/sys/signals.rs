@@ -1,7 +1,8 @@
 //! The signals of the process, as one more readable descriptor.
 //!
-//! The handler notes the signal in a set of bits and writes one byte into a pipe. The pipe only wakes the loop: a
-//! full pipe loses nothing, and a signal that comes ten times before the loop looks counts once.
+//! The handler notes the signal in a set of bits and writes one byte into a pipe. The pipe only
+//! wakes the loop: a full pipe loses nothing, and a signal that comes ten times before the loop
+//! looks counts once.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -42,7 +43,8 @@ impl Signal {
 
 /// The signals of this process, caught. Dropping it gives each back the effect it had before.
 ///
-/// Register it for reading (it is edge-triggered like everything else) and [`drain`](Signals::drain) it when it is.
+/// Register it for reading (it is edge-triggered like everything else) and
+/// [`drain`](Signals::drain) it when it is.
 pub struct Signals {
     wakeups: File,
     wake: OwnedFd,
@@ -55,8 +57,9 @@ static PENDING: AtomicU32 = AtomicU32::new(0);
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 impl Signals {
-    /// Catches `wanted` from now on. The process has one set of signals: `AlreadyExists` while another `Signals`
-    /// catches any. With an empty list nothing is caught and any number may exist, which is what tests want.
+    /// Catches `wanted` from now on. The process has one set of signals: `AlreadyExists` while
+    /// another `Signals` catches any. With an empty list nothing is caught and any number may
+    /// exist, which is what tests want.
     pub fn install(wanted: &[Signal]) -> io::Result<Signals> {
         let (read_end, write_end) = nonblocking_pipe()?;
         let mut signals = Signals {
@@ -76,7 +79,8 @@ impl Signals {
     /// The signals that came since the last call, each once, in the order of the enum.
     pub fn drain(&mut self) -> impl Iterator<Item = Signal> + use<> {
         self.empty_pipe();
-        // Only after the pipe: a signal between the two then leaves a byte too many, not a bit nobody looks for.
+        // Only after the pipe: a signal between the two then leaves a byte too many, not a bit
+        // nobody looks for.
         let came = if self.replaced.is_empty() {
             0
         } else {
@@ -113,7 +117,8 @@ impl Signals {
     }
 }
 
-/// For a copy of this process: the signals that it gets are for the other one, and are not passed on.
+/// For a copy of this process: the signals that it gets are for the other one, and are not passed
+/// on.
 pub(super) fn leave_to_parent() {
     WAKE.store(-1, Ordering::SeqCst);
 }
@@ -142,8 +147,9 @@ impl Drop for Signals {
     }
 }
 
-/// Ignores what would end a daemon for no good reason: SIGPIPE, so that a write to a connection that the peer closed
-/// is an error instead, and SIGIO, which the kernel sends when somebody wants a file we hold a lease on.
+/// Ignores what would end a daemon for no good reason: SIGPIPE, so that a write to a connection
+/// that the peer closed is an error instead, and SIGIO, which the kernel sends when somebody wants
+/// a file we hold a lease on.
 pub fn ignore_stray_signals() {
     for signal in [libc::SIGPIPE, libc::SIGIO] {
         // SAFETY: ignoring a signal runs no code of ours.
@@ -151,8 +157,8 @@ pub fn ignore_stray_signals() {
     }
 }
 
-/// Runs between any two instructions of the program: it may touch nothing but atomics and what POSIX names
-/// async-signal-safe, and leaves `errno` as it was.
+/// Runs between any two instructions of the program: it may touch nothing but atomics and what
+/// POSIX names async-signal-safe, and leaves `errno` as it was.
 extern "C" fn handle(number: libc::c_int) {
     // SAFETY: the pointer is this thread's errno, valid as long as the thread runs.
     let errno = unsafe { *platform::errno_place() };
@@ -163,8 +169,8 @@ extern "C" fn handle(number: libc::c_int) {
     }
     let wake = WAKE.load(Ordering::SeqCst);
     if wake >= 0 {
-        // SAFETY: one byte from a constant that lives for ever, into a descriptor that stays open while it is in
-        // `WAKE`. A full pipe wakes just as well, so the result does not matter.
+        // SAFETY: one byte from a constant that lives for ever, into a descriptor that stays open
+        // while it is in `WAKE`. A full pipe wakes just as well, so the result does not matter.
         unsafe { libc::write(wake, [0u8].as_ptr().cast(), 1) };
     }
     // SAFETY: as above.
@@ -183,7 +189,8 @@ fn claim(wake: RawFd) -> io::Result<()> {
 }
 
 fn action_of(handler: libc::sighandler_t) -> libc::sigaction {
-    // SAFETY: a sigaction is numbers, a set of bits and nullable pointers, for all of which zero bytes are a value.
+    // SAFETY: a sigaction is numbers, a set of bits and nullable pointers, for all of which zero
+    // bytes are a value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler;
     action.sa_flags = libc::SA_RESTART;
@@ -192,8 +199,8 @@ fn action_of(handler: libc::sighandler_t) -> libc::sigaction {
 
 fn set_action(signal: Signal, action: &libc::sigaction) -> io::Result<libc::sigaction> {
     let mut before = action_of(libc::SIG_DFL);
-    // SAFETY: both point to actions that outlive the call, and the only handler ever named is `handle`, which is
-    // async-signal-safe, or the one that was there before us.
+    // SAFETY: both point to actions that outlive the call, and the only handler ever named is
+    // `handle`, which is async-signal-safe, or the one that was there before us.
     cvt(unsafe { libc::sigaction(signal.number(), action, &mut before) })?;
     Ok(before)
 }

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::cvt;
 
-/// Lines on standard output or error, which may be a pipe that nobody reads or a terminal that was stopped: a line that
-/// does not fit into it at once is left out, and nobody ever waits.
+/// Lines on standard output or error, which may be a pipe that nobody reads or a terminal that was
+/// stopped: a line that does not fit into it at once is left out, and nobody ever waits.
 pub struct Lines {
     fd: RawFd,
     left_out: u32,
@@ -28,8 +28,9 @@ impl Lines {
         Lines { fd, left_out: 0 }
     }
 
-    /// Writes one line, newline included, in one piece if it has no more than 4096 bytes. Where lines were left out
-    /// before, `notice` first tells how many, as a line of its own. A closed pipe is nothing to die of.
+    /// Writes one line, newline included, in one piece if it has no more than 4096 bytes. Where
+    /// lines were left out before, `notice` first tells how many, as a line of its own. A closed
+    /// pipe is nothing to die of.
     pub fn write(&mut self, line: &str, notice: impl FnOnce(u32) -> String) {
         if self.left_out > 0 {
             // The notice goes first, at its place; if there is no room for it, neither is there for
@@ -79,7 +80,8 @@ const PIECE_LEN: usize = 4096;
 
 fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     loop {
-        // SAFETY: the pointer and the length are those of `bytes`, which outlives the call and is only read.
+        // SAFETY: the pointer and the length are those of `bytes`, which outlives the call and is
+        // only read.
         let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
         match usize::try_from(written) {
             Ok(written) => return Ok(written),
@@ -98,8 +100,9 @@ fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 /// On failure standard error is what it was: whoever must not print a byte stops there.
 pub fn silence_stderr() -> io::Result<()> {
     let null = OpenOptions::new().write(true).open("/dev/null")?;
-    // SAFETY: `dup2` takes two numbers and no memory; `null` is open until the end of this function, and no owned
-    // descriptor of the program is ever number 2, so nothing is closed under its owner.
+    // SAFETY: `dup2` takes two numbers and no memory; `null` is open until the end of this
+    // function, and no owned descriptor of the program is ever number 2, so nothing is closed under
+    // its owner.
     match unsafe { libc::dup2(null.as_raw_fd(), libc::STDERR_FILENO) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),

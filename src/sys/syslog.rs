@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use heapless::String;
 
-/// A sender that never waits. A message that the logger does not take at once is lost, and so is one sent while
-/// there is no logger; the next one tries again.
+/// A sender that never waits. A message that the logger does not take at once is lost, and so is
+/// one sent while there is no logger; the next one tries again.
 pub struct Syslog {
     path: PathBuf,
     tag: std::string::String,
@@ -31,7 +31,8 @@ impl Syslog {
         }
     }
 
-    /// Sends one message, cut after 1000 bytes or so. It must not hold line ends or other control characters.
+    /// Sends one message, cut after 1000 bytes or so. It must not hold line ends or other control
+    /// characters.
     pub fn send(&mut self, text: &str) {
         let message = self.message_of(text);
         if self.try_send(message.as_bytes()).is_err() {

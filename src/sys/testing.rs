@@ -23,8 +23,8 @@ impl Child {
 
 static FORKING: Mutex<()> = Mutex::new(());
 
-/// Keeps other tests from forking meanwhile, because a copy holds all descriptors open, so that a close goes
-/// unnoticed; and from catching signals, which the process can do only once.
+/// Keeps other tests from forking meanwhile, because a copy holds all descriptors open, so that a
+/// close goes unnoticed; and from catching signals, which the process can do only once.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     FORKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -36,7 +36,8 @@ const CHILD_TIMEOUT_S: libc::c_uint = 20;
 /// The copy has one thread, and locks other threads held stay locked in it: `work` must not print.
 pub(crate) fn in_child(work: impl FnOnce() -> u8) -> Child {
     let alone = alone();
-    // SAFETY: the copy runs only `work`, which keeps away from what other threads may have locked, and `_exit`.
+    // SAFETY: the copy runs only `work`, which keeps away from what other threads may have locked,
+    // and `_exit`.
     let pid = loop {
         match cvt(unsafe { libc::fork() }) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -44,7 +45,8 @@ pub(crate) fn in_child(work: impl FnOnce() -> u8) -> Child {
         }
     };
     if pid == 0 {
-        // SAFETY: takes a number. A copy that waits for a lock whose holder was not copied ends this way.
+        // SAFETY: takes a number. A copy that waits for a lock whose holder was not copied ends
+        // this way.
         unsafe { libc::alarm(CHILD_TIMEOUT_S) };
         let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(1);
         exit_now(status);
@@ -61,7 +63,8 @@ pub(crate) fn exit_now(status: u8) -> ! {
 /// Sets the local zone. Only for use in a child.
 pub(crate) fn set_zone(zone: &str) {
     let zone = CString::new(zone).unwrap();
-    // SAFETY: both strings end in NUL and outlive the call; a child has no other thread that reads the environment.
+    // SAFETY: both strings end in NUL and outlive the call; a child has no other thread that reads
+    // the environment.
     cvt(unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) }).unwrap();
     // SAFETY: so POSIX declares it.
     unsafe extern "C" {
@@ -73,7 +76,8 @@ pub(crate) fn set_zone(zone: &str) {
 
 /// Sends a signal to this very thread; its handler has run when this returns.
 pub(crate) fn raise(signal: libc::c_int) {
-    // SAFETY: takes a number; the handler is the one that `signals` installed and its tests count on.
+    // SAFETY: takes a number; the handler is the one that `signals` installed and its tests count
+    // on.
     cvt(unsafe { libc::raise(signal) }).unwrap();
 }
 
@@ -83,7 +87,8 @@ pub(crate) fn limit_room(socket: &impl AsRawFd) {
     let value_at = (&raw const value).cast();
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     let (fd, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
-    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that `value` is.
+    // SAFETY: the descriptor is open during the call, and the kernel reads exactly the integer that
+    // `value` is.
     cvt(unsafe { libc::setsockopt(fd, level, libc::SO_SNDBUF, value_at, len) }).unwrap();
 }
 

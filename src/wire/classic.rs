@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 
-/// Sent by a server that has nothing to send. Never data, wherever it stands, and not counted in offsets.
+/// Sent by a server that has nothing to send. Never data, wherever it stands, and not counted in
+/// offsets.
 pub const KEEP_ALIVE: u8 = 0x07;
 
 /// The byte that a server sends for a [`KEEP_ALIVE`] byte of the file. Classic cannot tell the two
 /// apart.
 pub const MASKED: u8 = 0xff;
 
-/// How many bytes are searched at once. The search takes a word at a time, far faster than one that looks at each byte;
-/// only a part in which it finds something is gone through byte by byte.
+/// How many bytes are searched at once. The search takes a word at a time, far faster than one that
+/// looks at each byte; only a part in which it finds something is gone through byte by byte.
 const PART: usize = 128;
 
 /// Makes file bytes fit to be sent: masks every byte that would be taken for a keep-alive.
@@ -24,7 +25,8 @@ pub fn mask(bytes: &mut [u8]) {
     }
 }
 
-/// Drops the keep-alives from received bytes, closing the gaps. Returns how many bytes of data stand at the front.
+/// Drops the keep-alives from received bytes, closing the gaps. Returns how many bytes of data
+/// stand at the front.
 pub fn strip(bytes: &mut [u8]) -> usize {
     let mut kept = 0;
     for start in (0..bytes.len()).step_by(PART) {

@@ -1,4 +1,5 @@
-//! CRC-32 as Ethernet and gzip compute it: for pointer records, frames and proofs. It finds accidents, not forgers.
+//! CRC-32 as Ethernet and gzip compute it: for pointer records, frames and proofs. It finds
+//! accidents, not forgers.
 
 use crate::sys::cpu;
 

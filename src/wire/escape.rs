@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 /// Shows bytes so that they stay on one line and cannot steer a terminal.
 ///
-/// Printable ASCII and printable valid UTF-8 stay as they are. A backslash is doubled and every other byte becomes
-/// `\xNN`, so what is shown can be read back without doubt.
+/// Printable ASCII and printable valid UTF-8 stay as they are. A backslash is doubled and every
+/// other byte becomes `\xNN`, so what is shown can be read back without doubt.
 #[derive(Clone, Copy)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
@@ -28,8 +28,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Shows text that is ours but may quote somebody else's: like [`Escaped`], but a backslash stays single, so that
-/// what is already escaped is not escaped twice.
+/// Shows text that is ours but may quote somebody else's: like [`Escaped`], but a backslash stays
+/// single, so that what is already escaped is not escaped twice.
 #[derive(Clone, Copy)]
 pub struct OneLine<'a>(pub &'a str);
 

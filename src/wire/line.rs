@@ -11,8 +11,8 @@ pub enum Progress {
     TooLong,
 }
 
-/// Collects at most `N` bytes up to a newline, which does not count. It has room for what came and not always for `N`
-/// bytes, because those of many that come at once leave holes among what stays.
+/// Collects at most `N` bytes up to a newline, which does not count. It has room for what came and
+/// not always for `N` bytes, because those of many that come at once leave holes among what stays.
 #[derive(Default, Debug)]
 pub struct LineBuf<const N: usize> {
     bytes: Vec<u8>,
@@ -25,7 +25,8 @@ impl<const N: usize> LineBuf<N> {
     }
 
     /// Takes bytes up to and including the first newline. Returns how many bytes were consumed.
-    /// After `Complete` the line stands in [`line`](Self::line); a further push would go on behind it.
+    /// After `Complete` the line stands in [`line`](Self::line); a further push would go on behind
+    /// it.
     pub fn push(&mut self, input: &[u8]) -> (usize, Progress) {
         let (text, newline) = match input.iter().position(|&b| b == b'\n') {
             Some(at) => (&input[..at], 1),

@@ -1,5 +1,6 @@
-//! MD5 (RFC 1321): the digest of a whole generation, chosen because `md5sum` on either machine shows the same.
-//! It proves that no byte got lost or changed on the way; it is no protection against a forger.
+//! MD5 (RFC 1321): the digest of a whole generation, chosen because `md5sum` on either machine
+//! shows the same. It proves that no byte got lost or changed on the way; it is no protection
+//! against a forger.
 
 use std::fmt;
 

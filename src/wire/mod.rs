@@ -1,4 +1,5 @@
-//! Bytes to values and back: request and answer lines, the classic body, checksums. Pure: no sockets, no files, no clock.
+//! Bytes to values and back: request and answer lines, the classic body, checksums. Pure: no
+//! sockets, no files, no clock.
 
 pub mod classic;
 pub mod crc32;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::ids::Inode;
 
-/// Reads a decimal number: one or more digits and nothing else. `None` if it is anything else or needs more than 64 bits.
+/// Reads a decimal number: one or more digits and nothing else. `None` if it is anything else or
+/// needs more than 64 bits.
 pub fn decimal(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
@@ -24,9 +25,10 @@ const ZEROS_MAX: usize = 16;
 
 /// An inode together with how it was written.
 ///
-/// A fetchlogs 1.1 collector compares the answer's inode with its pointer as text and rotates where they differ. So a
-/// server that means "the same generation" must repeat the very text it was sent, and one that means "the same inode,
-/// but it was truncated" must write the same number differently. Leading zeros make the difference.
+/// A fetchlogs 1.1 collector compares the answer's inode with its pointer as text and rotates where
+/// they differ. So a server that means "the same generation" must repeat the very text it was sent,
+/// and one that means "the same inode, but it was truncated" must write the same number
+/// differently. Leading zeros make the difference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InodeWord {
     inode: Inode,

@@ -1,7 +1,8 @@
 //! The proof of what a client holds: checksums of some blocks of its copy.
 //!
-//! An inode is no identity: it is given out again as soon as a file is gone. So the client sends the checksums of the
-//! end, the start and a few other places of its copy, and the server compares them with its files.
+//! An inode is no identity: it is given out again as soon as a file is gone. So the client sends
+//! the checksums of the end, the start and a few other places of its copy, and the server compares
+//! them with its files.
 
 use std::fmt::{self, Display, Write};
 
@@ -25,8 +26,8 @@ pub const START_LEN: usize = 64;
 /// Bytes of a block in the middle, at most.
 pub const MIDDLE_LEN: usize = 512;
 
-/// Which parts of the copy lie behind the blocks before the tail. They tell how much is left of a file that has lost
-/// its end.
+/// Which parts of the copy lie behind the blocks before the tail. They tell how much is left of a
+/// file that has lost its end.
 ///
 /// A power cut takes the last seconds of writes: of a long log that is a small part, of a young one
 /// a large one. So there is a place close before the end and one farther away.
@@ -93,8 +94,9 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// The places to prove in a copy of `size` bytes: the tail first, then the start, then places before the tail, then
-/// as many others as there are numbers in `random` and room for. Nothing for an empty copy.
+/// The places to prove in a copy of `size` bytes: the tail first, then the start, then places
+/// before the tail, then as many others as there are numbers in `random` and room for. Nothing for
+/// an empty copy.
 pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
     let mut add = |start: u64, len: u64| {
@@ -130,7 +132,8 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
     places
 }
 
-/// The checksum of a block's bytes; of their masked form if the copy was made by the classic protocol.
+/// The checksum of a block's bytes; of their masked form if the copy was made by the classic
+/// protocol.
 pub fn checksum(bytes: &mut [u8], mapped: bool) -> u32 {
     if mapped {
         // README, "Proof": 0xff in a copy may stand for 0x07 of the file. Masked, both read the

@@ -1,7 +1,8 @@
 //! The receiver of frames from a stream that comes in any pieces, without room for a whole one.
 //!
-//! The bytes of a DATA frame are handed on as they come; whether its checksum was right is known only at its end, so
-//! the caller must be able to take them back. Every other frame is small and is handed on whole.
+//! The bytes of a DATA frame are handed on as they come; whether its checksum was right is known
+//! only at its end, so the caller must be able to take them back. Every other frame is small and is
+//! handed on whole.
 
 use super::crc32::Crc32;
 use super::frame::{
@@ -14,8 +15,8 @@ pub struct Receiver {
     state: State,
 }
 
-/// Where in a frame the stream stands. A payload that is collected has room of its own, so that a receiver that waits
-/// for the next frame is small.
+/// Where in a frame the stream stands. A payload that is collected has room of its own, so that a
+/// receiver that waits for the next frame is small.
 #[derive(Debug)]
 enum State {
     /// In the header, of which these bytes have come.
@@ -75,8 +76,9 @@ impl Receiver {
         Receiver::default()
     }
 
-    /// Takes bytes from the front of `input` and tells how many and what they were. Call it again with the rest until
-    /// it takes none; `Nothing` with some taken means that more of the same is needed.
+    /// Takes bytes from the front of `input` and tells how many and what they were. Call it again
+    /// with the rest until it takes none; `Nothing` with some taken means that more of the same is
+    /// needed.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         match &mut self.state {
             // A header that is cut anywhere waits here for its rest.

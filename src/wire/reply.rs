@@ -1,7 +1,7 @@
 //! The answer line: the one line a server sends before the data, `S INODE\n`, S being `O` or `L`.
 //!
-//! To a client that asked for version 2 the line goes on with ` v2` and `key=value` fields, see [`Terms`]; then `E 0 v2`
-//! announces an ERROR frame.
+//! To a client that asked for version 2 the line goes on with ` v2` and `key=value` fields, see
+//! [`Terms`]; then `E 0 v2` announces an ERROR frame.
 
 use std::fmt::{self, Write};
 
@@ -14,8 +14,8 @@ use crate::limits::REPLY_MAX_LEN;
 /// Whether the client's generation was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mark {
-    /// `O`: found, or there was nothing to find. Data from the offset asked for if the inode is the one asked for,
-    /// else from 0.
+    /// `O`: found, or there was nothing to find. Data from the offset asked for if the inode is the
+    /// one asked for, else from 0.
     Found,
     /// `L`: it is nowhere, or no longer what it was. Data from 0 of the generation named.
     Lost,
@@ -31,17 +31,19 @@ pub struct Terms {
     pub at: u64,
     /// `size`: the file's size now.
     pub size: u64,
-    /// `m`: every generation older than this one was last written no later, in nanoseconds since 1970.
+    /// `m`: every generation older than this one was last written no later, in nanoseconds since
+    /// 1970.
     pub mtime_ns: u64,
     /// `b`: the boot of the server's machine.
     pub boot: u32,
-    /// `prefix`: the file ends before what the client holds. If this block, its last, is in the client's copy too, the
-    /// file is the start of that copy.
+    /// `prefix`: the file ends before what the client holds. If this block, its last, is in the
+    /// client's copy too, the file is the start of that copy.
     pub prefix: Option<Block>,
-    /// `end=1`: with `prefix`, the file is complete as it is: the client keeps what it holds beyond.
+    /// `end=1`: with `prefix`, the file is complete as it is: the client keeps what it holds
+    /// beyond.
     pub ended: bool,
-    /// `lost=1`: with [`Mark::Lost`], the client's generation was not merely truncated: what the client lacks of it, and
-    /// maybe some that came after it, cannot be had any more.
+    /// `lost=1`: with [`Mark::Lost`], the client's generation was not merely truncated: what the
+    /// client lacks of it, and maybe some that came after it, cannot be had any more.
     pub lost: bool,
 }
 

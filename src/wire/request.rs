@@ -1,8 +1,8 @@
 //! The request: the one line a client sends, `PATH INODE OFFSET\n`, or just `PATH\n` at first
 //! contact.
 //!
-//! A classic server ignores what stands behind the third field. A fourth field `v2` asks for version 2 and may be
-//! followed by `key=value` fields: see [`Extension`].
+//! A classic server ignores what stands behind the third field. A fourth field `v2` asks for
+//! version 2 and may be followed by `key=value` fields: see [`Extension`].
 
 use std::fmt::{self, Write};
 
@@ -16,7 +16,8 @@ use crate::limits::REQUEST_MAX_LEN;
 /// The request of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
-    /// The live file's path as the client wrote it. Only ever compared with configured paths, never opened.
+    /// The live file's path as the client wrote it. Only ever compared with configured paths, never
+    /// opened.
     pub path: &'a [u8],
     /// The generation the client holds, or [`Inode::NONE`].
     pub inode: InodeWord,
@@ -31,7 +32,8 @@ pub struct Request<'a> {
 pub struct Extension {
     /// `p`: checksums of what the client holds.
     pub proof: Proof,
-    /// `m`: every generation older than the client's was last written no later than this, in nanoseconds.
+    /// `m`: every generation older than the client's was last written no later than this, in
+    /// nanoseconds.
     pub mtime_ns: Option<u64>,
     /// `b`: the boot of the server's machine during which the client last followed this generation.
     pub boot: Option<u32>,

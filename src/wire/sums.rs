@@ -4,8 +4,8 @@
 //! START END SUM...    START and END are eight bytes, each SUM four, all big-endian
 //! ```
 //!
-//! START is what was asked for. END is where the file or the last block ended, START if the file ends before it. The last
-//! block may be short; blocks behind the end are missing.
+//! START is what was asked for. END is where the file or the last block ended, START if the file
+//! ends before it. The last block may be short; blocks behind the end are missing.
 
 /// Checksums that were asked for, none more and none less.
 #[derive(PartialEq, Eq, Debug)]
@@ -25,9 +25,9 @@ const START_LEN: usize = 16;
 const SUM_LEN: usize = 4;
 
 impl Sums {
-    /// The payload of a frame whose checksum was right, as the answer to a question about `count` blocks of `len` bytes
-    /// from `start` on. Whatever does not fit that question to the byte is bad: another start, an end outside of the
-    /// blocks, a checksum too many or too few.
+    /// The payload of a frame whose checksum was right, as the answer to a question about `count`
+    /// blocks of `len` bytes from `start` on. Whatever does not fit that question to the byte is
+    /// bad: another start, an end outside of the blocks, a checksum too many or too few.
     pub fn parse(mut payload: Vec<u8>, start: u64, len: u64, count: u16) -> Result<Sums, BadSums> {
         let number = |at: usize| {
             let bytes = payload.get(at..).and_then(|rest| rest.first_chunk());

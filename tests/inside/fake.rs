@@ -1,4 +1,5 @@
-//! A file system in memory for the unit tests of the machines: files, names, write times, and calls that fail on demand.
+//! A file system in memory for the unit tests of the machines: files, names, write times, and calls
+//! that fail on demand.
 
 #![allow(missing_docs)]
 
@@ -271,7 +272,8 @@ impl Fake {
         self.0.borrow_mut().no_rename_new = true;
     }
 
-    /// Lets a file have another inode once it is open, as on a file system made of several; or no more.
+    /// Lets a file have another inode once it is open, as on a file system made of several; or no
+    /// more.
     pub fn disguise(&self, inode: u64, on: bool) {
         let disguised = &mut self.0.borrow_mut().disguised;
         match on {

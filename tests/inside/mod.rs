@@ -1,5 +1,5 @@
-//! The worlds in which the library's own machines are tried, compiled into it for its tests: nothing here has a process,
-//! a socket or a clock of its own.
+//! The worlds in which the library's own machines are tried, compiled into it for its tests:
+//! nothing here has a process, a socket or a clock of its own.
 //!
 //! - [`fake`]: a file system in memory, one handle for both sides.
 //! - [`model`]: a file system that knows what a power cut takes away.

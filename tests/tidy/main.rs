@@ -10,12 +10,15 @@ use source::{Part, Source, all_sources, words};
 const LINES_MAX: usize = 600;
 const TEST_LINES_MAX: usize = 1000;
 
+/// Where comments end; a table or a grammar between fences may be as wide as it has to be.
+const COMMENT_COLUMNS_MAX: usize = 100;
+
 /// How far above the unsafe code its reason may begin.
 const SAFETY_LINES: usize = 3;
 
 type Rule = fn(&Source) -> Vec<String>;
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     unsafe_stays_in_sys,
     unsafe_says_why,
     pure_modules_are_pure,
@@ -28,6 +31,7 @@ const RULES: [Rule; 12] = [
     nothing_is_left_over,
     atomics_are_narrow,
     files_are_short,
+    comments_are_narrow,
 ];
 
 #[test]
@@ -250,6 +254,24 @@ fn files_are_short(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     vec![source.fault(lines, "too long a file")]
+}
+
+fn comments_are_narrow(source: &Source) -> Vec<String> {
+    let is_fence = |line: &str| {
+        let comment = line.trim_start().trim_start_matches(['/', '!']);
+        comment.trim_start().starts_with("```")
+    };
+    let mut is_fenced = false;
+    let mut wide = Vec::new();
+    for (number, line) in source.text_lines() {
+        let is_comment = line.trim_start().starts_with("//");
+        is_fenced = is_comment && is_fenced != is_fence(line);
+        let is_wide = line.chars().count() > COMMENT_COLUMNS_MAX;
+        if is_comment && is_wide && !is_fenced && !line.contains(" | ") {
+            wide.push(source.fault(number, "too wide a comment"));
+        }
+    }
+    wide
 }
 
 mod each_rule {
@@ -533,6 +555,17 @@ mod each_rule {
             ),
             []
         );
+    }
+
+    #[test]
+    fn wide_comments() {
+        let path = "src/serve/mod.rs";
+        let words = "word ".repeat(20);
+        let text = format!("/// {words}\n    // {words}\nlet text = \"{words}{words}\";\n");
+        assert_eq!(faults(comments_are_narrow, path, &text), [1, 2]);
+        let fenced = format!("//! ```text\n//! {words}\n//! ```\n//! {words}\n// {words}\n");
+        assert_eq!(faults(comments_are_narrow, path, &fenced), [4, 5]);
+        assert_eq!(faults(comments_are_narrow, path, "// short\n"), []);
     }
 
     #[test]

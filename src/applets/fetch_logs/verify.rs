@@ -19,7 +19,8 @@ use crate::sys::signals::{Signal, Signals};
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, "w:j:").map_err(|bad| misuse(&bad.to_string()))?;
-    // The status files are not touched; they are named so that the operands are those of the collector.
+    // The status files are not touched; they are named so that the operands are those of the
+    // collector.
     let [_snmp_dir, config_path] = parsed.operands.as_slice() else {
         return Err(misuse("verify takes two operands, SNMP_DIR and CONF"));
     };

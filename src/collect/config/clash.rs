@@ -1,16 +1,17 @@
 //! The clashes of lines, which may not have a source in common, nor files that one source alone may
 //! write.
 //!
-//! Names are compared as they are spelled but for doubled slashes and `.` parts. Links and `..` are not followed,
-//! nobody looks at the disk here; the lock that each local copy gets at start finds what this leaves.
+//! Names are compared as they are spelled but for doubled slashes and `.` parts. Links and `..` are
+//! not followed, nobody looks at the disk here; the lock that each local copy gets at start finds
+//! what this leaves.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Address, ConfigError, Draft, FileRole, Problem, scratch_of};
 
-/// Adds an error for every line that takes what an earlier line has, or its own file twice. Sorts, so that thousands
-/// of lines are no burden.
+/// Adds an error for every line that takes what an earlier line has, or its own file twice. Sorts,
+/// so that thousands of lines are no burden.
 pub(super) fn find(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     same_sources(drafts, errors);
     same_files(drafts, errors);

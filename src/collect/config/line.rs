@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use super::{Address, ConfigError, Draft, Field, History, Problem, Proto, SourceConfig};
 use crate::limits;
 
-/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's errors are added to
-/// `errors`.
+/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's errors
+/// are added to `errors`.
 pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> Option<Draft> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = Words {

@@ -1,4 +1,5 @@
-//! The collector's configuration, `fetch_logs.conf`: which logs to fetch, from where, into which files.
+//! The collector's configuration, `fetch_logs.conf`: which logs to fetch, from where, into which
+//! files.
 //!
 //! ```text
 //! FILE    = [BOM] *( LINE ( LF | CRLF ) ) [ LINE ]
@@ -38,8 +39,8 @@ pub struct SourceConfig {
     pub address: Address,
     /// The server's port, never 0.
     pub port: u16,
-    /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that nobody takes it
-    /// for a path on this machine.
+    /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that
+    /// nobody takes it for a path on this machine.
     pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,
@@ -85,8 +86,8 @@ pub enum History {
 }
 
 impl Config {
-    /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with it, tells all that
-    /// is wrong instead. No source at all is fine.
+    /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with
+    /// it, tells all that is wrong instead. No source at all is fine.
     pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
         Config::parse_in(Path::new(""), text)
     }
@@ -150,7 +151,8 @@ impl fmt::Display for Address {
 /// The mark that editors of other systems put at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A sound line whose names have not been compared with those of other lines, and the columns of three of them.
+/// A sound line whose names have not been compared with those of other lines, and the columns of
+/// three of them.
 struct Draft {
     source: SourceConfig,
     address_column: u32,

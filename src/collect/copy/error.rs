@@ -15,13 +15,16 @@ pub enum Found {
     SetAside(PathBuf),
     /// The local copy is missing, but there is a pointer: it is fetched again from the start.
     CopyMissing,
-    /// The last run stopped in the middle of a rotation, which is now finished; the older copy has this name.
+    /// The last run stopped in the middle of a rotation, which is now finished; the older copy has
+    /// this name.
     RotationFinished(PathBuf),
     /// The last run stopped in the middle of a rotation, and the older copy has vanished since.
     RotatedMissing(PathBuf),
-    /// The last run stopped in the middle of a rotation, behind which something is lost, and had not told that.
+    /// The last run stopped in the middle of a rotation, behind which something is lost, and had
+    /// not told that.
     Lost(Loss),
-    /// The last run stopped while it set the end of the copy aside, which is now finished; this file has it.
+    /// The last run stopped while it set the end of the copy aside, which is now finished; this
+    /// file has it.
     RescueFinished(PathBuf),
 }
 
@@ -88,8 +91,8 @@ impl FileError {
     }
 }
 
-/// Whether a system call failed because something was short that may be there again later: room on the disk, memory,
-/// descriptors.
+/// Whether a system call failed because something was short that may be there again later: room on
+/// the disk, memory, descriptors.
 pub fn is_shortage(error: &io::Error) -> bool {
     // The standard library has no kinds for these. Linux and the BSDs give them the same numbers.
     const ENFILE: i32 = 23;

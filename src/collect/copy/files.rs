@@ -47,8 +47,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(())
     }
 
-    /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the first byte: it says
-    /// nothing, like a missing one.
+    /// Reads the pointer. An empty file is what fetchlogs 1.1 leaves when it is killed before the
+    /// first byte: it says nothing, like a missing one.
     pub(super) fn read_pointer(&mut self) -> Result<Option<Pointer>, FileError> {
         // One byte more than a record has, so that a longer file is seen as none.
         let mut buf = [0; POINTER_MAX_LEN + 1];
@@ -168,13 +168,15 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             at_least: None,
             cause: Cause::Gone,
         });
-        // Both names are in one directory, so the inode alone identifies; device numbers may change with a reboot.
+        // Both names are in one directory, so the inode alone identifies; device numbers may change
+        // with a reboot.
         let old = pending.local.inode;
         let is_old = |stat: &Stat| stat.id.inode == old;
         let local = self.stat_path(self.paths.local)?;
         let kept = self.stat_path(&rotated)?;
         let kept_is_old = kept.as_ref().is_some_and(is_old);
-        // Whoever rotates keeps the lock of the old copy, whatever its name, until the next one has its own.
+        // Whoever rotates keeps the lock of the old copy, whatever its name, until the next one has
+        // its own.
         let locked = match local {
             None if kept_is_old => self.open_locked(&rotated)?,
             _ => self.open_live()?,
@@ -225,7 +227,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             // Cut off behind the rename, before the next copy was created.
             None if kept_is_old => found(Found::RotationFinished(rotated)),
             None => {
-                // Before anything says that the rotation is over: whoever took it has taken what may be nowhere else.
+                // Before anything says that the rotation is over: whoever took it has taken what
+                // may be nowhere else.
                 let missing = Found::RotatedMissing(rotated);
                 self.note_gap(&missing)?;
                 found(missing);
@@ -244,7 +247,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         })
     }
 
-    /// Announces the rotation in the pointer under another name, which is its commit point, and renames the local copy.
+    /// Announces the rotation in the pointer under another name, which is its commit point, and
+    /// renames the local copy.
     pub(super) fn move_away(
         &mut self,
         inode: Inode,
@@ -277,7 +281,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Starts the empty copy of the next generation and lets the pointer say so.
     pub(super) fn start_next(&mut self, next: Pointer) -> Result<(Live<F>, Pointer), FileError> {
         let live = self.create_live()?;
-        // The directory need not be durable here: an older pointer only has this rotation finished once more.
+        // The directory need not be durable here: an older pointer only has this rotation finished
+        // once more.
         self.write_pointer(&next)?;
         Ok((live, next))
     }

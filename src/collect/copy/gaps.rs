@@ -11,7 +11,8 @@ use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
-    /// Whether losses or differences are on record. A full disk may have left an empty file, which says nothing.
+    /// Whether losses or differences are on record. A full disk may have left an empty file, which
+    /// says nothing.
     pub fn has_gaps(&mut self) -> Result<bool, FileError> {
         let path = self.paths.gaps();
         let is_empty = |stat: Stat| stat.kind == Kind::Regular && stat.size == 0;
@@ -20,8 +21,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(self.stat_path(&path)?.is_some_and(|stat| !is_empty(stat)))
     }
 
-    /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What the last line says is
-    /// not said again: that run died before it could act upon it.
+    /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
+    /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.gaps(), what)
     }

@@ -22,11 +22,13 @@ pub struct Loss {
 pub enum Cause {
     /// The server does not have the rest of the generation any more, or not all that came after it.
     Gone,
-    /// The server has a file of that inode, and that does not begin with what we hold: there or here somebody changed it.
+    /// The server has a file of that inode, and that does not begin with what we hold: there or
+    /// here somebody changed it.
     Changed,
     /// The file that came after the generation went while the server was sending it.
     Overtaken,
-    /// A power cut or a failed write here left zeros in its place, and the server does not have the generation any more.
+    /// A power cut or a failed write here left zeros in its place, and the server does not have the
+    /// generation any more.
     Zeros,
 }
 

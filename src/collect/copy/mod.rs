@@ -1,9 +1,10 @@
 //! The local copy of one source: the file that grows, its pointer, and the steps by which one is
 //! rotated.
 //!
-//! Pure: the file system is a [`WriteStore`]. The order of the steps makes a crash between any two of them harmless:
-//! whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which the source goes on with nothing
-//! lost and nothing twice. A failed step is treated like a crash: the caller drops the copy and opens it again later.
+//! Pure: the file system is a [`WriteStore`]. The order of the steps makes a crash between any two
+//! of them harmless: whatever a run leaves behind, [`LocalCopy::open`] brings to a state from which
+//! the source goes on with nothing lost and nothing twice. A failed step is treated like a crash:
+//! the caller drops the copy and opens it again later.
 
 mod error;
 mod files;
@@ -36,7 +37,8 @@ pub struct LocalCopy<F> {
     live: Option<Live<F>>,
     /// The size of the file counts; else its end has to be compared first.
     is_believed: bool,
-    /// A write failed: what reads as it should from here on may not be on the disk, and has to be written again.
+    /// A write failed: what reads as it should from here on may not be on the disk, and has to be
+    /// written again.
     unwritten_from: Option<u64>,
     /// The change to another generation, while it is under way.
     change: Option<Box<Change>>,
@@ -130,16 +132,19 @@ impl<'a> Paths<'a> {
         with_ending(self.local, ".kept")
     }
 
-    /// The list of finished copies that are still to be compared with the server's files: beside the pointer.
+    /// The list of finished copies that are still to be compared with the server's files: beside
+    /// the pointer.
     pub fn unverified(self) -> PathBuf {
         with_ending(self.pointer, ".unverified")
     }
 }
 
 impl<F> LocalCopy<F> {
-    /// Opens what earlier runs left, finishing a rotation they may have begun. What is put right is told to `found`.
+    /// Opens what earlier runs left, finishing a rotation they may have begun. What is put right is
+    /// told to `found`.
     ///
-    /// Everything is made durable before it is believed: what a killed run wrote may not be on the disk yet.
+    /// Everything is made durable before it is believed: what a killed run wrote may not be on the
+    /// disk yet.
     pub fn open<S: WriteStore<File = F>>(
         files: &mut LocalFiles<'_, S>,
         found: &mut dyn FnMut(Found),
@@ -185,7 +190,8 @@ impl<F> LocalCopy<F> {
         self.live.as_ref().map_or(0, |live| live.size)
     }
 
-    /// Appends bytes of the current generation. After an error some of them may be in the file; its size tells.
+    /// Appends bytes of the current generation. After an error some of them may be in the file; its
+    /// size tells.
     pub fn append<S: WriteStore<File = F>>(
         &mut self,
         mut bytes: &[u8],
@@ -212,8 +218,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// The server knows the same generation under another name now, or tells it in another way: only the pointer
-    /// changes.
+    /// The server knows the same generation under another name now, or tells it in another way:
+    /// only the pointer changes.
     pub fn rename_generation<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,

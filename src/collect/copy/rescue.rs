@@ -23,7 +23,8 @@ use crate::store::{Kind, WriteStore};
 const MARK: &str = "rescued.";
 
 impl<F> LocalCopy<F> {
-    /// Moves our bytes from `size` on to a file of their own and cuts the copy. Returns that file's name.
+    /// Moves our bytes from `size` on to a file of their own and cuts the copy. Returns that file's
+    /// name.
     pub fn rescue<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
@@ -38,7 +39,8 @@ impl<F> LocalCopy<F> {
 }
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
-    /// Moves the end of the copy, which is durable, to a file whose name nothing has, and cuts the copy.
+    /// Moves the end of the copy, which is durable, to a file whose name nothing has, and cuts the
+    /// copy.
     fn rescue_end(
         &mut self,
         from: u64,
@@ -104,8 +106,9 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(())
     }
 
-    /// Whether nothing stands at `path`, or nothing but what a run that was cut off, or a power cut, may have left of the
-    /// copy's end: the first bytes of it, and then zeros. Anything else somebody has put there meanwhile.
+    /// Whether nothing stands at `path`, or nothing but what a run that was cut off, or a power
+    /// cut, may have left of the copy's end: the first bytes of it, and then zeros. Anything else
+    /// somebody has put there meanwhile.
     fn is_free_or_ours(
         &mut self,
         path: &Path,

@@ -1,9 +1,10 @@
 //! The steps of a rotation: the copy of the last generation gets a name of its own and the next one
 //! begins. First contact is the same change without a last one.
 //!
-//! What has to be durable before the next step makes cuts the change into steps. One source alone syncs what each step
-//! wrote. Where many sources change together, each step is done for all of them and then one barrier, a sync of the
-//! whole file system, serves them all: three in all for a rotation, whatever the number of sources.
+//! What has to be durable before the next step makes cuts the change into steps. One source alone
+//! syncs what each step wrote. Where many sources change together, each step is done for all of
+//! them and then one barrier, a sync of the whole file system, serves them all: three in all for a
+//! rotation, whatever the number of sources.
 //!
 //! ```text
 //! Prepare   the pointer with the intention is written beside the old one
@@ -93,8 +94,8 @@ impl<F> LocalCopy<F> {
         }));
     }
 
-    /// Does the next step of a change. After an error the copy has to be dropped and opened again, which finishes the
-    /// change if it was past its commit point.
+    /// Does the next step of a change. After an error the copy has to be dropped and opened again,
+    /// which finishes the change if it was past its commit point.
     pub fn step_change<S: WriteStore<File = F>>(
         &mut self,
         syncs: Syncs,
@@ -241,7 +242,8 @@ impl<F> LocalCopy<F> {
         }
     }
 
-    /// The last step of a rotation. Its own names may become durable later: until then a start does it once more.
+    /// The last step of a rotation. Its own names may become durable later: until then a start does
+    /// it once more.
     fn finish<S: WriteStore<File = F>>(
         &mut self,
         change: Change,
@@ -251,7 +253,8 @@ impl<F> LocalCopy<F> {
         // copy away.
         let next = files.create_live()?;
         files.replace_pointer()?;
-        // Only now may the old copy's lock go: without one of the two anybody might finish the rotation.
+        // Only now may the old copy's lock go: without one of the two anybody might finish the
+        // rotation.
         self.live = Some(next);
         Ok(self.made(change))
     }

@@ -277,8 +277,8 @@ fn together(
     })
 }
 
-/// Runs `first contact, append, rotate, append`, dying before call `nth`; a second run finishes it, itself dying at
-/// call `again`; a third must leave what an undisturbed run leaves.
+/// Runs `first contact, append, rotate, append`, dying before call `nth`; a second run finishes it,
+/// itself dying at call `again`; a third must leave what an undisturbed run leaves.
 fn survive(nth: u32, again: u32, prepare: fn(&Fake), change: Change) -> bool {
     let mut fixture = Fixture::new();
     prepare(&fixture.disk);
@@ -481,7 +481,8 @@ fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
     (0..count).map(member).collect()
 }
 
-/// One change of all of them, with barriers that each serve all. Returns how many barriers that took.
+/// One change of all of them, with barriers that each serve all. Returns how many barriers that
+/// took.
 fn change_together(crowd: &mut [(Fixture, LocalCopy<Handle>)], next: u64) -> u32 {
     for (fixture, copy) in &mut *crowd {
         fixture.with(|files| copy.start_change(classic(next), None, false, files));

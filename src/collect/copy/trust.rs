@@ -1,9 +1,9 @@
 //! The trust in the end of a local copy: whether it is what was written there, and what becomes of
 //! it where it is not.
 //!
-//! After a power cut a file may be shorter than it was, or end in zeros that nobody wrote. So its size is believed only
-//! in the boot in which the pointer says that it was good; in any other the end, from the last checkpoint on, has to be
-//! compared with the server's file first.
+//! After a power cut a file may be shorter than it was, or end in zeros that nobody wrote. So its
+//! size is believed only in the boot in which the pointer says that it was good; in any other the
+//! end, from the last checkpoint on, has to be compared with the server's file first.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ impl<F> LocalCopy<F> {
         self.is_believed
     }
 
-    /// The copy is what the server has, up to its end: makes that durable and notes it in the pointer. Nothing is done
-    /// where it was known before.
+    /// The copy is what the server has, up to its end: makes that durable and notes it in the
+    /// pointer. Nothing is done where it was known before.
     pub fn confirm<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -55,8 +55,8 @@ impl<F> LocalCopy<F> {
         self.size().saturating_sub(checkpoint)
     }
 
-    /// A write failed in this copy's earlier life, so no boot vouches for what stands behind the checkpoint. That is
-    /// noted where it outlives this process.
+    /// A write failed in this copy's earlier life, so no boot vouches for what stands behind the
+    /// checkpoint. That is noted where it outlives this process.
     pub fn distrust<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -73,8 +73,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Bytes of the copy were found to be what the server has: where a write failed they are written again, because
-    /// they may be anywhere but on the disk.
+    /// Bytes of the copy were found to be what the server has: where a write failed they are
+    /// written again, because they may be anywhere but on the disk.
     pub fn found_good<S: WriteStore<File = F>>(
         &mut self,
         bytes: &[u8],
@@ -135,7 +135,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// The copy is about to become shorter: what comes in the place of its end is not durable because that was.
+    /// The copy is about to become shorter: what comes in the place of its end is not durable
+    /// because that was.
     pub(super) fn lower_checkpoint<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
@@ -148,8 +149,9 @@ impl<F> LocalCopy<F> {
         files.commit_pointer(pointer)
     }
 
-    /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for it is a power cut that
-    /// leaves those; anything else keeps a name of its own, which is returned.
+    /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for
+    /// it is a power cut that leaves those; anything else keeps a name of its own, which is
+    /// returned.
     pub fn drop_end<S: WriteStore<File = F>>(
         &mut self,
         offset: u64,
@@ -212,9 +214,9 @@ impl<F> LocalCopy<F> {
 }
 
 impl<S: WriteStore> LocalFiles<'_, S> {
-    /// Marks in the present pointer file that no boot vouches for the copy. One letter is written over another, which
-    /// takes no room on a full disk and cannot be half there. It need not be durable: after a power cut the boot is
-    /// another one.
+    /// Marks in the present pointer file that no boot vouches for the copy. One letter is written
+    /// over another, which takes no room on a full disk and cannot be half there. It need not be
+    /// durable: after a power cut the boot is another one.
     pub fn mark_doubt(&mut self) -> io::Result<()> {
         let Some(file) = self.store.open_append(self.paths.pointer)? else {
             return Ok(());
@@ -244,8 +246,9 @@ impl<S: WriteStore> LocalFiles<'_, S> {
         is_same_boot || mutation::is_on(Mutation::EndBelieved)
     }
 
-    /// The pointer of a copy of `size` bytes, as it is to be understood: a file that a power cut left short has no
-    /// good byte behind its end. It keeps the boot in which that end was last known to be good.
+    /// The pointer of a copy of `size` bytes, as it is to be understood: a file that a power cut
+    /// left short has no good byte behind its end. It keeps the boot in which that end was last
+    /// known to be good.
     pub(super) fn understood(&mut self, pointer: Pointer, size: u64) -> Result<Pointer, FileError> {
         let checkpoint = match mutation::is_on(Mutation::CheckpointNotClamped) {
             true => pointer.checkpoint,

@@ -6,9 +6,9 @@
 //! STAMP[.N] INODE SIZE MD5|- [x]
 //! ```
 //!
-//! One line a copy: what its name has behind the local file's, its inode and size on the server, the server's digest if
-//! that is known, and `x` if classic had a part in it. A line that is none comes of a power cut in the middle of a
-//! write, before the copy it was about got its name.
+//! One line a copy: what its name has behind the local file's, its inode and size on the server,
+//! the server's digest if that is known, and `x` if classic had a part in it. A line that is none
+//! comes of a power cut in the middle of a write, before the copy it was about got its name.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -34,15 +34,16 @@ pub struct Finished {
     pub size: u64,
     /// The server's digest, if it is known.
     pub md5: Option<[u8; 16]>,
-    /// The digest was asked for later, so it is that of the file that the server found by the copy's content.
+    /// The digest was asked for later, so it is that of the file that the server found by the
+    /// copy's content.
     pub by_content: bool,
     /// Classic had a part in the copy.
     pub classic: bool,
 }
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
-    /// Puts a copy on the list, before it is rotated: the list is durable as soon as the pointer's directory is, which
-    /// the rotation sees to before anything is renamed.
+    /// Puts a copy on the list, before it is rotated: the list is durable as soon as the pointer's
+    /// directory is, which the rotation sees to before anything is renamed.
     pub(super) fn put_on_list(
         &mut self,
         finished: &Finished,
@@ -96,8 +97,9 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             .map_err(failed)
     }
 
-    /// The copies on the list that are still there, oldest first. The list is put right where that is not all of it:
-    /// a rotation that it announced may not have come about, or somebody took the copy away.
+    /// The copies on the list that are still there, oldest first. The list is put right where that
+    /// is not all of it: a rotation that it announced may not have come about, or somebody took the
+    /// copy away.
     pub fn read_list(&mut self) -> Result<Vec<Finished>, FileError> {
         let path = self.paths.unverified();
         let mut buf = vec![0; LIST_MAX_LEN];

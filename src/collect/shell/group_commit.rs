@@ -1,11 +1,12 @@
-//! Sources whose files change in the same turn, as many do at midnight: they go through the steps together, so that one
-//! barrier after each step serves them all.
+//! Sources whose files change in the same turn, as many do at midnight: they go through the steps
+//! together, so that one barrier after each step serves them all.
 
 use super::Collector;
 use super::slot::{Cx, Slot};
 use crate::reactor::Rest;
 
-/// So many changes cost more syncs one by one than the barriers, which wait for whatever else the disk has to write.
+/// So many changes cost more syncs one by one than the barriers, which wait for whatever else the
+/// disk has to write.
 const TOGETHER_MIN: usize = 4;
 
 /// More wait for the next turn, so that everybody else is heard in between.

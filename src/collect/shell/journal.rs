@@ -20,8 +20,8 @@ pub struct Journal {
 /// Where events go.
 enum Voice {
     Syslog(Syslog),
-    /// Standard output and, if they are grave, standard error. Nobody may be reading any more; the files matter more
-    /// than the lines about them.
+    /// Standard output and, if they are grave, standard error. Nobody may be reading any more; the
+    /// files matter more than the lines about them.
     Standard(Lines, Lines),
 }
 

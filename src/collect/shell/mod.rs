@@ -1,7 +1,7 @@
 //! The mio half of the collector: sockets, files, clocks and signals around the sources' machines.
 //!
-//! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status files. What a
-//! source does next is for [`super::source`] to decide.
+//! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
+//! files. What a source does next is for [`super::source`] to decide.
 
 mod group_commit;
 mod journal;
@@ -77,7 +77,8 @@ const NAMES: u8 = 1;
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 
-/// What happens to a source. It is called by reference, so that what follows from it is compiled once.
+/// What happens to a source. It is called by reference, so that what follows from it is compiled
+/// once.
 type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> Rest + 'a;
 
 impl Collector {
@@ -140,11 +141,12 @@ impl Collector {
         }
     }
 
-    /// Whether every source of which something had come before this turn's look was heard by now. Only then may
-    /// deadlines judge, and only those that were over before that look: it may have been this machine or its disk
-    /// that was late, and not the server.
+    /// Whether every source of which something had come before this turn's look was heard by now.
+    /// Only then may deadlines judge, and only those that were over before that look: it may have
+    /// been this machine or its disk that was late, and not the server.
     ///
-    /// A full turn means that others may be waiting. They are heard in order, so there is an end to their number.
+    /// A full turn means that others may be waiting. They are heard in order, so there is an end to
+    /// their number.
     fn all_were_heard(&mut self, events: usize) -> bool {
         let turns = self.slots.len() / TURN_IS_FULL;
         if events >= TURN_IS_FULL && self.full_turns < turns {
@@ -210,7 +212,8 @@ impl Collector {
         }
     }
 
-    /// Lets something happen to one source and does everything that follows from it: socket, status, deadline.
+    /// Lets something happen to one source and does everything that follows from it: socket,
+    /// status, deadline.
     fn drive(&mut self, index: u32, act: &mut Act<'_>) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
@@ -239,8 +242,8 @@ impl Collector {
         self.deadlines.set_about(index, at, self.now.mono);
     }
 
-    /// A sync of a whole file system that failed concerns all sources that have files there, those too that have
-    /// nothing to do.
+    /// A sync of a whole file system that failed concerns all sources that have files there, those
+    /// too that have nothing to do.
     fn check_failed_syncs(&mut self) {
         while self.failed_syncs != self.store.all_failed_syncs() {
             self.failed_syncs = self.store.all_failed_syncs();
@@ -273,7 +276,8 @@ impl Collector {
                 AddressChange::Moved(found) => {
                     some_moved = true;
                     let config = slot.config().clone();
-                    // The old one first: two that have the same files open would take each other's locks away.
+                    // The old one first: two that have the same files open would take each other's
+                    // locks away.
                     *place = None;
                     *place = Some(Slot::new(config, Some(found), self.now.mono));
                 }
@@ -311,7 +315,8 @@ impl Collector {
         }
     }
 
-    /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file changes nothing.
+    /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
+    /// changes nothing.
     fn reload(&mut self) {
         let path = self.options.config_path.clone();
         let base_dir = &self.options.base_dir;
@@ -375,8 +380,8 @@ fn retry<'a>(now: Mono, options: &Options, random: &'a mut Random) -> Retry<'a> 
     }
 }
 
-/// Where a slot's source stands among `sources`, which are in the order of their local copies, if nothing about it is
-/// new.
+/// Where a slot's source stands among `sources`, which are in the order of their local copies, if
+/// nothing about it is new.
 fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
     let config = slot.config();
     let found =
@@ -385,7 +390,8 @@ fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
     (sources[at] == *config).then_some(at)
 }
 
-/// Each source has a socket and a local copy open; a rotation, the status files and the process need some more.
+/// Each source has a socket and a local copy open; a rotation, the status files and the process
+/// need some more.
 fn descriptors_for(sources: usize) -> u64 {
     sources as u64 * 2 + 64
 }

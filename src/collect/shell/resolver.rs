@@ -1,4 +1,5 @@
-//! The addresses of host names. Copies of this process ask for them, so that the loop waits for no name server.
+//! The addresses of host names. Copies of this process ask for them, so that the loop waits for no
+//! name server.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -79,8 +80,8 @@ impl Resolver {
         }
     }
 
-    /// Where the server of a source may be, one address after the other; `None` as long as its name is looked up for
-    /// the first time.
+    /// Where the server of a source may be, one address after the other; `None` as long as its name
+    /// is looked up for the first time.
     pub fn addresses_of(&self, source: &SourceConfig) -> Option<Vec<SocketAddr>> {
         let found = match &source.address {
             Address::Ip(ip) => &[*ip][..],
@@ -94,8 +95,8 @@ impl Resolver {
         self.again_at.is_some_and(|at| at <= now)
     }
 
-    /// Has all names looked up, or those without an address. They are spread over some copies of this process, so that
-    /// one whose server does not answer holds up few others.
+    /// Has all names looked up, or those without an address. They are spread over some copies of
+    /// this process, so that one whose server does not answer holds up few others.
     pub fn ask(&mut self, wanted: Wanted, registry: &Registry, retry: Retry<'_>) -> io::Result<()> {
         self.again_at = None;
         self.asking.clear();
@@ -135,7 +136,8 @@ impl Resolver {
         self.settle(retry);
     }
 
-    /// After the last answer: what was not found now is not found, and is looked up again some time later.
+    /// After the last answer: what was not found now is not found, and is looked up again some time
+    /// later.
     fn settle(&mut self, retry: Retry<'_>) {
         if self.asking.iter().any(Option::is_some) {
             return;
@@ -157,8 +159,8 @@ impl Resolver {
         [self.again_at, self.news_at].into_iter().flatten().min()
     }
 
-    /// Whether something has become known that nobody was told yet. Answers are gathered for a moment, so that not each
-    /// one takes a walk over all sources.
+    /// Whether something has become known that nobody was told yet. Answers are gathered for a
+    /// moment, so that not each one takes a walk over all sources.
     pub fn take_news(&mut self, now: Mono) -> bool {
         self.news_at.take_if(|at| *at <= now).is_some()
     }

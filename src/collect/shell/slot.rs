@@ -102,7 +102,8 @@ impl Slot {
         self.generation
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses are known.
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses
+    /// are known.
     pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
         self.addresses.as_ref()?;
         self.source.poll_timeout(periods)
@@ -225,7 +226,8 @@ impl Slot {
         Rest::More
     }
 
-    /// Does one step of the change, for which [`barrier`](Self::barrier) has to follow. Tells whether it was the last.
+    /// Does one step of the change, for which [`barrier`](Self::barrier) has to follow. Tells
+    /// whether it was the last.
     pub fn step_change(&mut self, cx: &mut Cx<'_>) -> bool {
         self.source.step_change(cx)
     }

@@ -1,4 +1,5 @@
-//! The status files as files: replaced by rename, touched, taken away when their server is no longer configured.
+//! The status files as files: replaced by rename, touched, taken away when their server is no
+//! longer configured.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -73,7 +74,8 @@ impl Statuses {
             };
             let path = self.dir.join(&*file_name(address));
             let result = match action {
-                // A disk without room for a new file mostly has room for other letters in the old one.
+                // A disk without room for a new file mostly has room for other letters in the old
+                // one.
                 Action::Write(text) => {
                     replace(&path, text).or_else(|error| rewrite(&path, text).map_err(|_| error))
                 }
@@ -94,7 +96,8 @@ impl Statuses {
     }
 }
 
-/// Replaces a status file as a whole, so that a reader finds the old text or the new one and never half of it.
+/// Replaces a status file as a whole, so that a reader finds the old text or the new one and never
+/// half of it.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut scratch = path.as_os_str().to_owned();
     scratch.push(".tmp");
@@ -103,7 +106,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         if error.kind() != ErrorKind::AlreadyExists {
             return Err(error);
         }
-        // Left by a run that was killed, or put there by somebody: whatever it is, it is not written through.
+        // Left by a run that was killed, or put there by somebody: whatever it is, it is not
+        // written through.
         fs::remove_file(scratch)?;
         write_new(scratch, text)
     })?;
@@ -133,8 +137,8 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
         .write_all(text.as_bytes())
 }
 
-/// Makes a status file's time of last write the present one. Anything but a regular file in its place is an error, and
-/// is replaced thereupon.
+/// Makes a status file's time of last write the present one. Anything but a regular file in its
+/// place is an error, and is replaced thereupon.
 fn touch(path: &Path) -> io::Result<()> {
     open_regular(path)?.set_modified(SystemTime::now())
 }

@@ -16,7 +16,8 @@ use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
 
 impl<F> Source<F> {
-    /// Does what the answer line says. Afterwards what follows it belongs at the end of the local copy.
+    /// Does what the answer line says. Afterwards what follows it belongs at the end of the local
+    /// copy.
     pub(super) fn handle_reply<S: WriteStore<File = F>>(
         &mut self,
         asked: Asked,
@@ -103,7 +104,8 @@ impl<F> Source<F> {
             return self.follow(None, false, cx);
         }
         if is_probe && !self.link.note_probe(next) {
-            // Whoever closes may have had another reason, such as a tunnel that was down: ours is asked for once more.
+            // Whoever closes may have had another reason, such as a tunnel that was down: ours is
+            // asked for once more.
             return Err(SourceError::ClosedSilently);
         }
         if is_downgraded {
@@ -246,8 +248,8 @@ impl<F> Source<F> {
             let size = terms.at;
             (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
         }
-        // Only now: that the box was in another boot is what makes it a loss and no truncation, should this be asked
-        // once more.
+        // Only now: that the box was in another boot is what makes it a loss and no truncation,
+        // should this be asked once more.
         self.know_as(held, same, cx)?;
         let frames = Frames::new(terms.boot, terms.size, box_size);
         self.follow(Some(frames), true, cx)

@@ -1,8 +1,9 @@
 //! The change of generations as a source goes through it: what its local files do, and what follows
 //! when that is done.
 //!
-//! A source alone does it at once. Where [`Source::share_barriers`] was called, it waits with what it was doing until
-//! the caller takes it through the steps together with others, by [`Source::step_change`] and [`Source::barrier`].
+//! A source alone does it at once. Where [`Source::share_barriers`] was called, it waits with what
+//! it was doing until the caller takes it through the steps together with others, by
+//! [`Source::step_change`] and [`Source::barrier`].
 
 use std::path::Path;
 
@@ -44,13 +45,15 @@ impl<F> Source<F> {
         self.disk.share_barriers();
     }
 
-    /// Whether a change waits for the caller. Until it is made nothing should be read from the socket.
+    /// Whether a change waits for the caller. Until it is made nothing should be read from the
+    /// socket.
     pub fn is_changing(&self) -> bool {
         self.disk.is_changing()
     }
 
-    /// Does the next step of a change; what it writes is made durable by [`barrier`](Self::barrier). Tells whether that
-    /// was the last one, with which all that waited has been done, too.
+    /// Does the next step of a change; what it writes is made durable by
+    /// [`barrier`](Self::barrier). Tells whether that was the last one, with which all that waited
+    /// has been done, too.
     pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         // The barrier of another source may have failed for what the last step wrote here.
         self.check_failed_syncs(cx);
@@ -68,7 +71,8 @@ impl<F> Source<F> {
         is_last
     }
 
-    /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is given up.
+    /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is
+    /// given up.
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {

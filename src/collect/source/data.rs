@@ -431,8 +431,8 @@ impl<F> Source<F> {
         }
     }
 
-    /// Notes what an operator has to know beside the local copy, where it outlives the collector. What could not be noted
-    /// is found out again, or is no longer so.
+    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
+    /// What could not be noted is found out again, or is no longer so.
     pub(super) fn put_on_record<S: WriteStore<File = F>>(
         &mut self,
         what: &dyn fmt::Display,

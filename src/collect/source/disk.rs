@@ -54,7 +54,8 @@ impl<F> Disk<F> {
         self.copy = Some(copy);
     }
 
-    /// Closes the files. Returns what was open. Whoever opens them again finds out anew what they hold.
+    /// Closes the files. Returns what was open. Whoever opens them again finds out anew what they
+    /// hold.
     pub(super) fn close(&mut self) -> Option<LocalCopy<F>> {
         self.checkpoint_at = None;
         self.copy.take()

@@ -1,8 +1,9 @@
 //! The doubtful end of a copy, after a restart of this machine or a failed write: it is compared
 //! with the server's file before anything is asked for that its size would decide.
 //!
-//! A server of version 2 is asked for checksums, on connections of their own. A classic one is asked for the file from
-//! a little before the last checkpoint on: what it sends is compared as long as we hold something, then appended.
+//! A server of version 2 is asked for checksums, on connections of their own. A classic one is
+//! asked for the file from a little before the last checkpoint on: what it sends is compared as
+//! long as we hold something, then appended.
 
 use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::link::{Asked, Purpose};
@@ -175,7 +176,8 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// Compares what a classic server sends again with what we hold. Tells how much of it that was; the rest is new.
+    /// Compares what a classic server sends again with what we hold. Tells how much of it that was;
+    /// the rest is new.
     pub(super) fn take_again<S: WriteStore<File = F>>(
         &mut self,
         data: &[u8],
@@ -231,8 +233,8 @@ impl<F> Source<F> {
         at: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
-        // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations begin alike: a few
-        // bytes that are the same prove nothing.
+        // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations
+        // begin alike: a few bytes that are the same prove nothing.
         let is_ours = self.is_behind_checkpoint(at)
             && (at >= START_LEN as u64 || self.byte_at(at, cx)? == Some(0));
         if is_ours {

@@ -1,8 +1,8 @@
 //! The comparison of the end of a local copy with a server of version 2, after a restart of this
 //! machine. Pure.
 //!
-//! Block checksums find the first block that differs, and its bytes where. Of a copy that classic had a part in, which
-//! no checksum of the server fits, all bytes are asked for.
+//! Block checksums find the first block that differs, and its bytes where. Of a copy that classic
+//! had a part in, which no checksum of the server fits, all bytes are asked for.
 
 use crate::collect::blocks::{Blocks, Comparison};
 use crate::collect::copy::{LocalCopy, LocalFiles};
@@ -33,8 +33,8 @@ pub struct EndCheck {
 enum Step {
     /// To ask.
     Ask,
-    /// Bytes are coming and are the same so far, or were up to the first of two places; the second is how far they
-    /// have come. Within a frame they are not all yet.
+    /// Bytes are coming and are the same so far, or were up to the first of two places; the second
+    /// is how far they have come. Within a frame they are not all yet.
     Bytes {
         differ_at: Option<u64>,
         at: u64,

@@ -52,8 +52,8 @@ impl<F> Source<F> {
         }
     }
 
-    /// Marks the doubt in the present pointer, unless it is noted. Where that fails, the next try to open the files does
-    /// it again.
+    /// Marks the doubt in the present pointer, unless it is noted. Where that fails, the next try
+    /// to open the files does it again.
     fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if self.disk.is_suspect() {
             let _ = cx.files(&self.config, "").mark_doubt();

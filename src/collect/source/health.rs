@@ -59,7 +59,8 @@ impl Health {
         self.error.as_deref()
     }
 
-    /// Whether the local files are what is wrong: only writing to them shows that they are right again.
+    /// Whether the local files are what is wrong: only writing to them shows that they are right
+    /// again.
     pub(super) fn is_in_trouble_with_files(&self) -> bool {
         matches!(self.error.as_deref(), Some(SourceError::Files(_)))
     }

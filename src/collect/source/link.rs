@@ -29,7 +29,8 @@ pub(super) enum Phase {
     Working,
     /// The connection is being made.
     Connecting { deadline: Mono },
-    /// The request line is being written. It is kept on the heap, so that a streaming source stays small.
+    /// The request line is being written. It is kept on the heap, so that a streaming source stays
+    /// small.
     Asking {
         asked: Asked,
         line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
@@ -92,7 +93,8 @@ pub(super) enum Purpose {
 enum Doubt {
     /// So many silent closes in a row.
     Silent(u8),
-    /// A probe has shown that this generation is live now; it counts only if ours is refused once more.
+    /// A probe has shown that this generation is live now; it counts only if ours is refused once
+    /// more.
     Probed { live: Inode, silent: u8 },
 }
 
@@ -122,7 +124,8 @@ impl Link {
         self.phase = phase;
     }
 
-    /// Takes the phase apart. Whoever does this enters one before anything else happens; until then nothing is done.
+    /// Takes the phase apart. Whoever does this enters one before anything else happens; until then
+    /// nothing is done.
     pub(super) fn take_phase(&mut self, now: Mono) -> Phase {
         std::mem::replace(&mut self.phase, Phase::Waiting { until: now })
     }

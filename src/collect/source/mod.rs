@@ -1,10 +1,11 @@
 //! The machine of one source, from waiting to streaming and back, for ever. Pure; the mio half is
 //! [`super::shell`].
 //!
-//! The caller feeds what happens: [`Source::handle_connected`], [`Source::handle_input`], [`Source::handle_closed`],
-//! [`Source::handle_timeout`]. After each of them it asks, in this order: [`Source::wants_connection`] (and opens or
-//! closes the socket accordingly), [`Source::output`] with [`Source::consume_output`], [`Source::in_error`] for the
-//! status, and [`Source::poll_timeout`].
+//! The caller feeds what happens: [`Source::handle_connected`], [`Source::handle_input`],
+//! [`Source::handle_closed`], [`Source::handle_timeout`]. After each of them it asks, in this
+//! order: [`Source::wants_connection`] (and opens or closes the socket accordingly),
+//! [`Source::output`] with [`Source::consume_output`], [`Source::in_error`] for the status, and
+//! [`Source::poll_timeout`].
 
 mod answer;
 mod change;
@@ -299,7 +300,8 @@ impl<F> Source<F> {
                 Phase::Answering { asked, line, .. },
                 closed @ (Closed::ByServer | Closed::Broken(_)),
             ) if line.line().is_empty() => {
-                // A reset is the network's doing or that of a server that did not even read the question.
+                // A reset is the network's doing or that of a server that did not even read the
+                // question.
                 if let Closed::ByServer = closed {
                     let asked = *asked;
                     self.link.note_silent_close(asked);
@@ -314,8 +316,9 @@ impl<F> Source<F> {
         self.fail(error, cx);
     }
 
-    /// Closes the local files and opens them again. Where they are not what they were, the connection starts anew.
-    /// What was noted as lost counts no longer if its note has been taken away.
+    /// Closes the local files and opens them again. Where they are not what they were, the
+    /// connection starts anew. What was noted as lost counts no longer if its note has been taken
+    /// away.
     pub fn reopen<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         self.open_again(cx);
         self.check_invariants();
@@ -332,7 +335,8 @@ impl<F> Source<F> {
             return;
         };
         let before = (old.inode(), old.size());
-        // Closed first: a process that opens a file it holds a lock on loses that lock with either descriptor.
+        // Closed first: a process that opens a file it holds a lock on loses that lock with either
+        // descriptor.
         drop(old);
         match self.open_copy(cx) {
             Ok(copy) => {
@@ -436,10 +440,11 @@ impl<F> Source<F> {
         }
     }
 
-    /// Ends the connection, reports why unless that is known already, and decides when to try again.
+    /// Ends the connection, reports why unless that is known already, and decides when to try
+    /// again.
     ///
-    /// A server that closes after it brought something has most likely rotated: that is no error until the next try
-    /// fails.
+    /// A server that closes after it brought something has most likely rotated: that is no error
+    /// until the next try fails.
     fn fail<S: WriteStore<File = F>>(&mut self, error: SourceError, cx: &mut Context<'_, S>) {
         // All of this looks at the phase, which is left below.
         if !matches!(error, SourceError::AskAgain) {
@@ -465,7 +470,8 @@ impl<F> Source<F> {
             .fail(error, |error| (cx.events)(config, Event::Error(error)));
     }
 
-    /// Whether the connection that ends with this error served its purpose, so that the next one need not wait.
+    /// Whether the connection that ends with this error served its purpose, so that the next one
+    /// need not wait.
     fn was_good<S>(&mut self, error: &SourceError, cx: &Context<'_, S>) -> bool {
         if matches!(error, SourceError::AskAgain) {
             return true;

@@ -2,9 +2,10 @@
 //! and touched often enough that a reader sees the collector live. This module only says what to
 //! write and when; the shell writes.
 //!
-//! Each turn the shell tells what changed with [`Servers::set`], then takes actions from [`Servers::poll`] and
-//! answers each with [`Servers::done`], and waits no longer than to [`Servers::poll_timeout`]. It may leave actions
-//! for the next turn. Servers of which nothing changed cost nothing until all of them are touched together.
+//! Each turn the shell tells what changed with [`Servers::set`], then takes actions from
+//! [`Servers::poll`] and answers each with [`Servers::done`], and waits no longer than to
+//! [`Servers::poll_timeout`]. It may leave actions for the next turn. Servers of which nothing
+//! changed cost nothing until all of them are touched together.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -56,7 +57,8 @@ pub enum Report {
 /// The longest name of a status file: an IPv6 address in full.
 pub const FILE_NAME_MAX_LEN: usize = 39;
 
-/// The name of a server's status file: the address as text, IPv4 as IPv4 even where it came as IPv6.
+/// The name of a server's status file: the address as text, IPv4 as IPv4 even where it came as
+/// IPv6.
 pub fn file_name(address: IpAddr) -> heapless::String<FILE_NAME_MAX_LEN> {
     let mut name = heapless::String::new();
     let written = write!(name, "{}", address.to_canonical());
@@ -78,8 +80,8 @@ impl Servers {
         }
     }
 
-    /// Takes in one more source of the server at `address`, in error until [`Servers::set`] says otherwise.
-    /// For start-up: only this asks for memory.
+    /// Takes in one more source of the server at `address`, in error until [`Servers::set`] says
+    /// otherwise. For start-up: only this asks for memory.
     pub fn add_source(&mut self, address: IpAddr) -> ServerIndex {
         // A server that two lines name in two ways has one file.
         let address = address.to_canonical();
@@ -95,7 +97,8 @@ impl Servers {
         index
     }
 
-    /// The server's address, which gives its [`file_name`]. `None` for an index of another [`Servers`].
+    /// The server's address, which gives its [`file_name`]. `None` for an index of another
+    /// [`Servers`].
     pub fn address(&self, index: ServerIndex) -> Option<IpAddr> {
         self.servers.get(index.place()).map(|server| server.address)
     }
@@ -207,7 +210,8 @@ impl Servers {
         None
     }
 
-    /// The next server in the round of touching, which starts when it is time. Who waits to be written is left out.
+    /// The next server in the round of touching, which starts when it is time. Who waits to be
+    /// written is left out.
     fn next_touch(&mut self, now: Mono) -> Option<ServerIndex> {
         // From now on and not from when it was due: a machine that slept has one round to make up
         // for, not many.

@@ -230,8 +230,9 @@ fn one_bad_file_does_not_keep_others_from_being_touched() {
 
 // Anything in any order
 
-/// Against a model of the files: whatever fails in between, once writes succeed every file says what its sources
-/// are, none gets older than 50 s plus the retry, and the deadlines given never make a busy loop.
+/// Against a model of the files: whatever fails in between, once writes succeed every file says
+/// what its sources are, none gets older than 50 s plus the retry, and the deadlines given never
+/// make a busy loop.
 #[test]
 fn files_follow_their_sources() {
     arbtest(|u| {

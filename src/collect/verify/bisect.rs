@@ -90,7 +90,8 @@ impl Search {
         }
     }
 
-    /// Compares one more slice, with `buf` to read into. Tells how many bytes that were, and the outcome.
+    /// Compares one more slice, with `buf` to read into. Tells how many bytes that were, and the
+    /// outcome.
     pub fn work<S: ReadStore>(
         &mut self,
         buf: &mut [u8],
@@ -107,7 +108,8 @@ impl Search {
                     return Ok((0, Some(Difference::Nothing)));
                 }
                 if comparison.block_end() > self.size {
-                    // The server's checksum may be of bytes that we do not have yet; the difference is nowhere else.
+                    // The server's checksum may be of bytes that we do not have yet; the difference
+                    // is nowhere else.
                     let start = comparison.block_start();
                     self.narrow(start, self.size);
                     return Ok((0, None));

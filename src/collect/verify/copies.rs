@@ -36,8 +36,8 @@ pub enum Which {
     Rotated,
 }
 
-/// The copies of a source that are worth comparing: the live one, whether or not it is there, and the last rotated
-/// one, if there is any. The latter may come as an error instead.
+/// The copies of a source that are worth comparing: the live one, whether or not it is there, and
+/// the last rotated one, if there is any. The latter may come as an error instead.
 pub fn copies_of<S: ReadStore>(
     store: &S,
     config: &SourceConfig,
@@ -72,7 +72,8 @@ pub fn gaps_of<S: ReadStore>(store: &S, config: &SourceConfig) -> Result<Vec<u8>
     Ok(text)
 }
 
-/// Whether the collector has on record that this copy of `ours` bytes holds `more` than the server had.
+/// Whether the collector has on record that this copy of `ours` bytes holds `more` than the server
+/// had.
 pub(super) fn is_kept<S: ReadStore>(
     store: &S,
     config: &SourceConfig,
@@ -272,7 +273,8 @@ fn read_small<S: ReadStore>(store: &S, path: &Path, buf: &mut [u8]) -> io::Resul
     store.read_at(&file, buf, 0).map(Some)
 }
 
-/// The rotated copy with the latest stamp; of several with the same stamp the one with the highest number.
+/// The rotated copy with the latest stamp; of several with the same stamp the one with the highest
+/// number.
 fn last_rotated<S: ReadStore>(
     store: &S,
     config: &SourceConfig,
@@ -336,8 +338,8 @@ fn prove<S: ReadStore>(
     Ok(proof)
 }
 
-/// The places to prove. A small copy is cut into pieces, so that one damaged place leaves others to know it by; of a
-/// large one the start, the end and some random places are taken.
+/// The places to prove. A small copy is cut into pieces, so that one damaged place leaves others to
+/// know it by; of a large one the start, the end and some random places are taken.
 fn places(size: u64, random: &mut Random) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let blocks = BLOCKS_MAX as u64;
     let mut places = heapless::Vec::new();

@@ -143,8 +143,8 @@ impl Exchange {
         Verdict::Unreachable(error)
     }
 
-    /// Takes bytes from the front of `input` and tells how many and what they say. To be called again with the rest,
-    /// and once more with nothing left.
+    /// Takes bytes from the front of `input` and tells how many and what they say. To be called
+    /// again with the rest, and once more with nothing left.
     pub fn take(&mut self, input: &[u8], now: Mono) -> Result<(usize, Heard), Verdict> {
         match &mut self.state {
             State::Connecting { .. } => Ok((input.len(), Heard::Nothing)),
@@ -265,7 +265,8 @@ fn bad_frame(bad: BadFrame) -> Verdict {
     broken(ProtocolError::Frame(bad))
 }
 
-/// Nobody knows why. A file that is truncated while the server reads it is one reason, too many clients another.
+/// Nobody knows why. A file that is truncated while the server reads it is one reason, too many
+/// clients another.
 fn refused_silently() -> Verdict {
     Verdict::Refused {
         why: SourceError::ClosedSilently.to_string().into(),

@@ -68,8 +68,9 @@ pub enum More {
 }
 
 impl Verdict {
-    /// Whether the copy is as it should be. A live log grows, or has lost its end in a power cut, which the collector
-    /// sees to; a rotated file does neither, but does not stay on the server for ever.
+    /// Whether the copy is as it should be. A live log grows, or has lost its end in a power cut,
+    /// which the collector sees to; a rotated file does neither, but does not stay on the server
+    /// for ever.
     pub fn is_good(&self, which: Which) -> bool {
         match self {
             Verdict::Identical { .. } | Verdict::Kept(_) => true,

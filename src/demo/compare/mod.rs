@@ -30,7 +30,8 @@ pub struct Generation {
 pub enum Naming {
     /// `messages.1` is the youngest, as logrotate does.
     Numbered,
-    /// `messages.20261122132956` and, in the same second, `messages.20261122132956.1`, as the collector does.
+    /// `messages.20261122132956` and, in the same second, `messages.20261122132956.1`, as the
+    /// collector does.
     Stamped,
 }
 

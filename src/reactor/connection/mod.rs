@@ -1,9 +1,10 @@
 //! One TCP connection, from either side: the only place that reads from sockets and writes to them.
 //!
 //! The caller owns the machine and one buffer for all connections. It hands on what an event says:
-//! [`Connection::handle_writable`], then [`Connection::read`]; and after everything that happened to the machine it
-//! sends, with [`Connection::send`] or, where the output is made for the occasion, with [`Connection::has_room`] and
-//! [`Connection::write`]. Once a call has failed, the connection is to be dropped, which closes it.
+//! [`Connection::handle_writable`], then [`Connection::read`]; and after everything that happened
+//! to the machine it sends, with [`Connection::send`] or, where the output is made for the
+//! occasion, with [`Connection::has_room`] and [`Connection::write`]. Once a call has failed, the
+//! connection is to be dropped, which closes it.
 
 mod transform;
 
@@ -41,8 +42,8 @@ pub enum Ended {
 }
 
 impl<T: Transform> Connection<T> {
-    /// Starts to connect, registered under `token`. [`handle_writable`](Self::handle_writable) tells the outcome, unless
-    /// it fails at once: [`Ended::NotMade`].
+    /// Starts to connect, registered under `token`. [`handle_writable`](Self::handle_writable)
+    /// tells the outcome, unless it fails at once: [`Ended::NotMade`].
     pub fn connect(
         address: SocketAddr,
         transform: T,
@@ -72,8 +73,9 @@ impl<T: Transform> Connection<T> {
         }
     }
 
-    /// Has events told under `token`, of both directions: they come once for each change, so that one whose news is not
-    /// wanted just now costs nothing. Fails where the system has no memory for it.
+    /// Has events told under `token`, of both directions: they come once for each change, so that
+    /// one whose news is not wanted just now costs nothing. Fails where the system has no memory
+    /// for it.
     pub fn register(&mut self, token: Token, registry: &Registry) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut self.stream, token.pack(), interest)
@@ -84,8 +86,8 @@ impl<T: Transform> Connection<T> {
         self.is_made
     }
 
-    /// An event says that there is room, or that the attempt to connect is over. True if the connection stands only
-    /// since now. Fails with [`Ended::NotMade`].
+    /// An event says that there is room, or that the attempt to connect is over. True if the
+    /// connection stands only since now. Fails with [`Ended::NotMade`].
     pub fn handle_writable(&mut self) -> Result<bool, Ended> {
         self.is_full = false;
         if self.is_made {
@@ -95,9 +97,9 @@ impl<T: Transform> Connection<T> {
         Ok(self.is_made)
     }
 
-    /// Reads into `buf` and hands on to `take` what the transform made of it, until the socket has no more, or `take`
-    /// breaks, or `most` bytes were received. After [`Rest::More`] no event may come for what is left: the caller calls
-    /// again. Reads nothing before the connection stands.
+    /// Reads into `buf` and hands on to `take` what the transform made of it, until the socket has
+    /// no more, or `take` breaks, or `most` bytes were received. After [`Rest::More`] no event may
+    /// come for what is left: the caller calls again. Reads nothing before the connection stands.
     pub fn read(
         &mut self,
         buf: &mut [u8],
@@ -126,8 +128,9 @@ impl<T: Transform> Connection<T> {
         Ok(Rest::More)
     }
 
-    /// Sends what a machine has to send, given by `output`, as far as the socket takes it; `consume` is told how much
-    /// that was each time. What is left waits for the next call, after an event at the latest.
+    /// Sends what a machine has to send, given by `output`, as far as the socket takes it;
+    /// `consume` is told how much that was each time. What is left waits for the next call, after
+    /// an event at the latest.
     pub fn send<M>(
         &mut self,
         machine: &mut M,
@@ -147,15 +150,15 @@ impl<T: Transform> Connection<T> {
         Ok(())
     }
 
-    /// Whether it is worth while to make something for [`write`](Self::write). If not, an event will tell. Writes what is
-    /// left of a record first.
+    /// Whether it is worth while to make something for [`write`](Self::write). If not, an event
+    /// will tell. Writes what is left of a record first.
     pub fn has_room(&mut self) -> Result<bool, Ended> {
         Ok(!self.is_full && self.flush()?)
     }
 
-    /// Writes the first bytes of `plain` and tells how many; they need not be offered again, though a record of them may
-    /// still have to be [flushed](Self::flush). 0 means none for now, and an event will tell when to go on. To be called
-    /// once the connection stands.
+    /// Writes the first bytes of `plain` and tells how many; they need not be offered again, though
+    /// a record of them may still have to be [flushed](Self::flush). 0 means none for now, and an
+    /// event will tell when to go on. To be called once the connection stands.
     pub fn write(&mut self, plain: &[u8]) -> Result<usize, Ended> {
         if T::IS_IDENTITY {
             let taken = write_to(&mut self.stream, plain)?;
@@ -172,8 +175,9 @@ impl<T: Transform> Connection<T> {
         Ok(taken)
     }
 
-    /// Writes what the transform holds for the socket, and tells whether none of it is left. Whoever wants everything to
-    /// arrive closes only then. Writes nothing before the connection stands.
+    /// Writes what the transform holds for the socket, and tells whether none of it is left.
+    /// Whoever wants everything to arrive closes only then. Writes nothing before the connection
+    /// stands.
     pub fn flush(&mut self) -> Result<bool, Ended> {
         while self.is_made && !self.transform.pending().is_empty() {
             let pending = self.transform.pending();

@@ -11,7 +11,8 @@ use crate::sys::testing::{alone, limit_room};
 
 // A transform.
 
-/// Records of a length, a checksum and a disguised content, behind a handshake of one message and its answer.
+/// Records of a length, a checksum and a disguised content, behind a handshake of one message and
+/// its answer.
 struct Records {
     is_ready: bool,
     /// What the first record of the peer has to say, and what is answered.
@@ -236,7 +237,8 @@ fn token(index: u32) -> Token {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection whose sockets take little at once: one end that connected and one that accepted, which is not polled yet.
+/// A connection whose sockets take little at once: one end that connected and one that accepted,
+/// which is not polled yet.
 fn pair<T: Transform>(reactor: &Reactor, asking: T, answering: T) -> [Connection<T>; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     limit_room(&listener);

@@ -26,7 +26,8 @@ impl Hosts {
         }
     }
 
-    /// Tells whether `peer` is served: the smallest network that holds it decides, and without one the answer is no.
+    /// Tells whether `peer` is served: the smallest network that holds it decides, and without one
+    /// the answer is no.
     ///
     /// An IPv4 address that arrives in IPv6 clothes (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn allows(&self, peer: &IpAddr) -> bool {
@@ -58,8 +59,8 @@ pub struct Network {
 impl Network {
     /// Reads `10.4.3.5`, `10.4.0.0/16`, `::1` or `2001:db8::/32`.
     ///
-    /// Bits behind the prefix are ignored: `10.4.3.5/16` is `10.4.0.0/16`. IPv6 networks hold IPv6 peers only,
-    /// except those below `::ffff:0:0/96`, which are IPv4 networks.
+    /// Bits behind the prefix are ignored: `10.4.3.5/16` is `10.4.0.0/16`. IPv6 networks hold IPv6
+    /// peers only, except those below `::ffff:0:0/96`, which are IPv4 networks.
     pub fn parse(text: &[u8]) -> Result<Network, NetworkError> {
         // Names are refused below with the rest: a server that waits for a name server at start
         // would serve nobody meanwhile.

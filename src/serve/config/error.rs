@@ -8,8 +8,8 @@ use super::text::Position;
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::PatternError;
 
-/// Everything that is wrong with a configuration, in the order of the file; never empty. Only the first
-/// [`CONFIG_FAULTS_MAX`](crate::limits::CONFIG_FAULTS_MAX) are told.
+/// Everything that is wrong with a configuration, in the order of the file; never empty. Only the
+/// first [`CONFIG_FAULTS_MAX`](crate::limits::CONFIG_FAULTS_MAX) are told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
     list: Vec<ConfigError>,
@@ -53,7 +53,8 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// One error with its place. Shown as `LINE:COLUMN: problem is wrong`; the caller puts `FILE:` in front.
+/// One error with its place. Shown as `LINE:COLUMN: problem is wrong`; the caller puts `FILE:` in
+/// front.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// The first line is 1.

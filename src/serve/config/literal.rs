@@ -6,8 +6,9 @@
 //!                                                         letter or digit; $name and @name are errors
 //! number = [ "-" ] ( DIGITS [ "." [ DIGITS ] ] | "." DIGITS )     underscores within; no leading zero before a digit
 //! ```
-//! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the line it begins on: Perl
-//! lets it go on, but no path or address does, and so a forgotten quote is found where it is missing.
+//! A delimiter is one of `/ | ! ~ ' "`, or a pair of brackets, which nest. A string ends on the
+//! line it begins on: Perl lets it go on, but no path or address does, and so a forgotten quote is
+//! found where it is missing.
 
 use super::error::{ConfigError, Problem};
 use super::text::{Position, Text, is_word, is_word_start};
@@ -45,7 +46,8 @@ impl Value {
         }
     }
 
-    /// The value as a whole number, the largest there is for anything larger. A text may be one, too.
+    /// The value as a whole number, the largest there is for anything larger. A text may be one,
+    /// too.
     pub(super) fn whole(&self) -> Option<u64> {
         // Perl makes no difference between 19 and "19".
         decimal(self.bytes())
@@ -76,7 +78,8 @@ impl Value {
 
 /// Reads a string or a number; `None`, and nothing taken, if neither comes next.
 ///
-/// After an error the reader stands behind the string or number, or at the end of the line that leaves a string open.
+/// After an error the reader stands behind the string or number, or at the end of the line that
+/// leaves a string open.
 pub(super) fn literal(text: &mut Text<'_>) -> Result<Option<Literal>, ConfigError> {
     let position = text.position();
     let value = if let Some(quotes) = Quotes::open(text) {
@@ -116,8 +119,8 @@ impl Quotes {
         })
     }
 
-    /// Reads up to and including the closing quote. A string is read to its end even after an error, which is then
-    /// the first one.
+    /// Reads up to and including the closing quote. A string is read to its end even after an
+    /// error, which is then the first one.
     fn read(&self, text: &mut Text<'_>, start: Position) -> Result<Vec<u8>, ConfigError> {
         let mut out = Vec::new();
         let mut depth: u32 = 0;
@@ -193,7 +196,8 @@ fn closing(open: u8) -> u8 {
     }
 }
 
-/// Tells whether Perl would put a variable's value here. A lone `@` is an `@`; a lone `$` is never a `$`.
+/// Tells whether Perl would put a variable's value here. A lone `@` is an `@`; a lone `$` is never
+/// a `$`.
 fn begins_variable(byte: u8, next: Option<u8>) -> bool {
     match byte {
         b'$' => true,

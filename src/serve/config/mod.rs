@@ -1,8 +1,9 @@
-//! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every error with its place
-//! out. Pure: whoever calls has read the file.
+//! The server's configuration, `gen_numbers.pl.locals`: bytes in, a checked [`Config`] or every
+//! error with its place out. Pure: whoever calls has read the file.
 //!
-//! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal` reads strings
-//! and numbers, `name` has the settings, `statement` knows the grammar, `meaning` decides what a value is good for.
+//! The file is a piece of Perl, and no Perl is at hand. `text` knows lines and columns, `literal`
+//! reads strings and numbers, `name` has the settings, `statement` knows the grammar, `meaning`
+//! decides what a value is good for.
 
 pub mod allow;
 mod error;
@@ -40,7 +41,8 @@ pub struct Config {
     pub grace_ms: u64,
     /// `$max_clients`: most peers served at the same time; at least 1.
     pub max_clients: usize,
-    /// `$max_clients_per_ip`: most of them from one address; at least 1, and not necessarily below `max_clients`.
+    /// `$max_clients_per_ip`: most of them from one address; at least 1, and not necessarily below
+    /// `max_clients`.
     pub max_clients_per_ip: usize,
 }
 
@@ -54,7 +56,8 @@ pub struct FileEntry {
 }
 
 impl Config {
-    /// Reads a whole file. An empty one is legal and gives the defaults, with nobody allowed and nothing served.
+    /// Reads a whole file. An empty one is legal and gives the defaults, with nobody allowed and
+    /// nothing served.
     pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
         statement::parse(text)
     }

@@ -19,11 +19,11 @@
 //! blank       = SPACE | TAB | CR | LF | FF | VT | "#" to the end of the line
 //! POD         = in front of a statement: a line that begins with "=" and a letter, up to the line "=cut" or the end
 //! ```
-//! A later assignment replaces an earlier one; apart from that the order means nothing. Strings and numbers: see
-//! [`literal`](super::literal).
+//! A later assignment replaces an earlier one; apart from that the order means nothing. Strings and
+//! numbers: see [`literal`](super::literal).
 //!
-//! A statement with an error is left at the next `;`, or in front of a variable that begins a line, where a `;` has
-//! most likely been forgotten.
+//! A statement with an error is left at the next `;`, or in front of a variable that begins a line,
+//! where a `;` has most likely been forgotten.
 
 use super::Config;
 use super::error::{ConfigError, ConfigErrors, Problem};
@@ -81,8 +81,8 @@ impl<'t> Parser<'t> {
             || matches!(self.peek_word(), b"__END__" | b"__DATA__")
     }
 
-    /// Takes one statement with its `;`. An error of form comes back; the meaning is looked at only when the form is
-    /// right, and its errors are noted.
+    /// Takes one statement with its `;`. An error of form comes back; the meaning is looked at only
+    /// when the form is right, and its errors are noted.
     fn statement(&mut self) -> Result<(), ConfigError> {
         let assignment = match (self.peek_word(), self.text.peek()) {
             // `use strict;` and the like change nothing in what an assignment means.
@@ -292,8 +292,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Leaves the statement that began at `start`: behind its `;` or at the end, or, with the answer `false`, in front
-    /// of a variable that begins a later line.
+    /// Leaves the statement that began at `start`: behind its `;` or at the end, or, with the
+    /// answer `false`, in front of a variable that begins a later line.
     fn skip_statement(&mut self, start: Position) -> bool {
         loop {
             self.text.skip_blanks_and_pod();
@@ -306,7 +306,8 @@ impl<'t> Parser<'t> {
                 Some(_) if self.at_end() || self.text.eat(b";") => return true,
                 // A whole word at once: the `q` in the middle of one begins no string.
                 Some(byte) if is_word(byte) => _ = self.text.take_while(is_word),
-                // A string may hold a `;`. What else is wrong with it is no news in a statement already given up.
+                // A string may hold a `;`. What else is wrong with it is no news in a statement
+                // already given up.
                 Some(_) if !matches!(literal(&mut self.text), Ok(None)) => {}
                 Some(_) => _ = self.text.bump(),
             }

@@ -51,7 +51,8 @@ struct Judgement {
 }
 
 impl Findings {
-    /// Nothing is found out yet but which files there are. `repeats` tells how often the search began before.
+    /// Nothing is found out yet but which files there are. `repeats` tells how often the search
+    /// began before.
     pub(super) fn new(
         occasion: Occasion,
         repeats: usize,
@@ -86,12 +87,14 @@ impl Findings {
         self.is_paused.set(false);
     }
 
-    /// Whether the last query stopped for no other reason than that it had done enough for the moment.
+    /// Whether the last query stopped for no other reason than that it had done enough for the
+    /// moment.
     pub fn is_paused(&self) -> bool {
         self.is_paused.get()
     }
 
-    /// The rotated files, while `live` is the live one. If it is another now, they may have changed their names since.
+    /// The rotated files, while `live` is the live one. If it is another now, they may have changed
+    /// their names since.
     pub(super) fn rotated(&self, live: Option<Inode>) -> Result<&Candidates, Refusal> {
         // While the log rotates a file may be missed, having no longer its old name and not yet its
         // new one.
@@ -200,7 +203,8 @@ pub(super) struct Candidate {
     path: PathBuf,
 }
 
-/// Whether the rotated files are numbered, and their order is that of the numbers, whatever their times say.
+/// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
+/// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
     let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
     let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
@@ -215,8 +219,8 @@ pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
 }
 
 impl Candidate {
-    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose last write that is: then
-    /// its name misleads.
+    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose
+    /// last write that is: then its name misleads.
     pub fn is_at_floor(&self, floor_ns: u64) -> bool {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
@@ -232,14 +236,16 @@ impl Candidate {
     }
 }
 
-/// Whether an error will be the same at the next try, so that waiting for it to pass would be for ever.
+/// Whether an error will be the same at the next try, so that waiting for it to pass would be for
+/// ever.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
     // README, "Rotation": files that the server may not read do not count.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
 
-/// Whether two looks have seen the same files under the same names; they may have been written to in between.
+/// Whether two looks have seen the same files under the same names; they may have been written to
+/// in between.
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
     let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;

@@ -54,8 +54,8 @@ impl<S: ReadStore> Query<'_, S> {
         size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
     }
 
-    /// Whether a rotated file is a copy of the start of the live one: somebody has copied it, and may be about to
-    /// truncate it. Content that repeats itself proves nothing.
+    /// Whether a rotated file is a copy of the start of the live one: somebody has copied it, and
+    /// may be about to truncate it. Content that repeats itself proves nothing.
     pub(super) fn is_start_of(
         &self,
         file: &S::File,
@@ -77,7 +77,8 @@ impl<S: ReadStore> Query<'_, S> {
         sum.is_some() && sum == self.checksum(other, start, len, false)
     }
 
-    /// Whether another file has the last bytes of this one at their place, and they stand nowhere before it.
+    /// Whether another file has the last bytes of this one at their place, and they stand nowhere
+    /// before it.
     fn is_same_end(&self, file: &S::File, other: &S::File, size: u64) -> bool {
         let len = size.min(BLOCK_LEN_MAX as u64) as usize;
         let mut buf = [0; BLOCK_LEN_MAX];

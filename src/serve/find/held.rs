@@ -1,8 +1,8 @@
 //! The file that a client means that asks something about a copy: for its digest, checksums, or a
 //! part of it.
 //!
-//! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits all that the client
-//! proves, the one that fits most of it is meant.
+//! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
+//! all that the client proves, the one that fits most of it is meant.
 
 use super::findings::Question;
 use super::query::Query;
@@ -13,8 +13,9 @@ use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};
 
 impl<S: ReadStore> Query<'_, S> {
-    /// The file of the generation that a client asks something about: the one it proves, else the one of which it
-    /// proves most, else the one with its inode. With inode 0 only what is proved counts.
+    /// The file of the generation that a client asks something about: the one it proves, else the
+    /// one of which it proves most, else the one with its inode. With inode 0 only what is proved
+    /// counts.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
         // Kept open from here on: what is judged is what is answered from, whatever happens to its
         // name.
@@ -62,8 +63,9 @@ impl<S: ReadStore> Query<'_, S> {
         found.ok_or(Refusal::Missing)
     }
 
-    /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first counts most: blocks
-    /// of the proof that it has, the inode that the client names, the size of the copy, being no shorter than that.
+    /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first
+    /// counts most: blocks of the proof that it has, the inode that the client names, the size of
+    /// the copy, being no shorter than that.
     fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
         let within = held.proof.iter().filter(|block| block.end() <= stat.size);
         let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));

@@ -29,8 +29,8 @@ impl Age {
         }
     }
 
-    /// The age of a generation of which only its last write is known: older than all that were written at the same
-    /// moment or later.
+    /// The age of a generation of which only its last write is known: older than all that were
+    /// written at the same moment or later.
     pub fn at(mtime_ns: u64, inode: Inode) -> Age {
         Age {
             mtime_ns,
@@ -39,7 +39,8 @@ impl Age {
         }
     }
 
-    /// The age of a generation that everything written no later than this moment is older than, or as old as.
+    /// The age of a generation that everything written no later than this moment is older than, or
+    /// as old as.
     pub fn floor(mtime_ns: u64) -> Age {
         Age {
             mtime_ns,
@@ -59,7 +60,8 @@ impl Age {
 pub struct Series {
     /// A checksum of what stands around the number.
     words: u32,
-    /// The number counts rotations, like that of `m.3`, and does not come from a clock, like that of `m-20261122`.
+    /// The number counts rotations, like that of `m.3`, and does not come from a clock, like that
+    /// of `m-20261122`.
     pub counts: bool,
 }
 
@@ -94,9 +96,10 @@ pub fn series(path: &Path) -> Option<Series> {
     })
 }
 
-/// Brings the ages of the files of one series into the order of their names, where the times of their last writes say
-/// otherwise: clocks are set, and who writes to a rotated file does not rotate it anew. No age becomes less. Where names
-/// say nothing, as [`names_decide`] tells, the ages stay.
+/// Brings the ages of the files of one series into the order of their names, where the times of
+/// their last writes say otherwise: clocks are set, and who writes to a rotated file does not
+/// rotate it anew. No age becomes less. Where names say nothing, as [`names_decide`] tells, the
+/// ages stay.
 pub fn follow_names(ages: &mut [&mut Age]) {
     if !names_decide(ages) {
         return;
@@ -110,7 +113,8 @@ pub fn follow_names(ages: &mut [&mut Age]) {
     }
 }
 
-/// Whether names know better than times which of the files of one series is newer. Brings them into that order.
+/// Whether names know better than times which of the files of one series is newer. Brings them into
+/// that order.
 pub fn names_decide(ages: &mut [&mut Age]) -> bool {
     // The inode only keeps the result the same from one look to the next.
     ages.sort_unstable_by_key(|age| (age.rank, age.inode));
@@ -119,8 +123,8 @@ pub fn names_decide(ages: &mut [&mut Age]) -> bool {
     !is_ambiguous && may_count_since(ages) && !counts_upwards(ages)
 }
 
-/// Whether the numbers can be those of a rotator that begins with 0 or 1 and leaves out none; one may be missing while
-/// it renames. Stamps can always be what they say.
+/// Whether the numbers can be those of a rotator that begins with 0 or 1 and leaves out none; one
+/// may be missing while it renames. Stamps can always be what they say.
 fn may_count_since(ages: &[&mut Age]) -> bool {
     // Ranks of numbers are negative, so the first has the greatest number, which is the oldest.
     let (Some(greatest), Some(least)) = (ages.first(), ages.last()) else {
@@ -132,9 +136,9 @@ fn may_count_since(ages: &[&mut Age]) -> bool {
     is_stamp || places <= ages.len() as u64 + 1
 }
 
-/// Whether the times say of every single file that a greater number is newer; of two files only if neither number is one
-/// that a rotator begins with that counts the other way. From five files on the numbers may have begun anew once, like
-/// those of weekdays.
+/// Whether the times say of every single file that a greater number is newer; of two files only if
+/// neither number is one that a rotator begins with that counts the other way. From five files on
+/// the numbers may have begun anew once, like those of weekdays.
 fn counts_upwards(ages: &[&mut Age]) -> bool {
     let [first, .., last] = ages else {
         return false;
@@ -177,8 +181,9 @@ const STAMP_LEN_MIN: usize = 8;
 /// Bytes of `@` and the label in the names that svlogd, s6-log and multilog give.
 const TAI64N_LEN: usize = 25;
 
-/// What a rotated file's name tells of its place: the newer one has the greater rank. A number counts rotations since
-/// (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits counts upwards.
+/// What a rotated file's name tells of its place: the newer one has the greater rank. A number
+/// counts rotations since (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits
+/// counts upwards.
 fn rank(name: &[u8]) -> i64 {
     if let Some(stamp) = tai64n_nanos(name) {
         return stamp;
@@ -196,8 +201,8 @@ fn rank(name: &[u8]) -> i64 {
     }
 }
 
-/// The moment in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write it: seconds since 1970
-/// and 2^62, then nanoseconds. They may rotate several times in a second.
+/// The moment in a name like `@4000000068f0a1b21d8e3f2c.s`, as svlogd, s6-log and multilog write
+/// it: seconds since 1970 and 2^62, then nanoseconds. They may rotate several times in a second.
 fn tai64n_nanos(name: &[u8]) -> Option<i64> {
     let digits = name.strip_prefix(b"@")?;
     // The label counts TAI, some seconds ahead of UTC. All labels do, so their order is the same.
@@ -323,7 +328,8 @@ mod tests {
 
     #[test]
     fn numbers_that_leave_many_out_do_not_count_rotations() {
-        // Every third hour, month and day at new year, the time of day, process numbers, and numbers that rise for ever over a clock set.
+        // Every third hour, month and day at new year, the time of day, process numbers, and
+        // numbers that rise for ever over a clock set.
         let names: [&[u64]; 6] = [
             &[0, 3],
             &[0, 1, 4],

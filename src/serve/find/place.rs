@@ -8,7 +8,8 @@ use crate::store::Stat;
 pub enum Place {
     /// The configured path leads to it.
     Live,
-    /// It is rotated, and no rotated file is newer: that may have been a moment ago, unnoticed by its writer.
+    /// It is rotated, and no rotated file is newer: that may have been a moment ago, unnoticed by
+    /// its writer.
     Latest,
     /// It is rotated, and so was its successor since.
     Older,

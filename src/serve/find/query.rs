@@ -1,7 +1,7 @@
 //! A question to the files of one log, and how they are opened to answer it.
 //!
-//! Pure: files are seen only through [`ReadStore`]. Rotated files are looked for when somebody asks, never kept; that is
-//! [`super::scan`]'s.
+//! Pure: files are seen only through [`ReadStore`]. Rotated files are looked for when somebody
+//! asks, never kept; that is [`super::scan`]'s.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -41,8 +41,8 @@ pub struct Query<'a, S> {
     pub index: u32,
     /// Who asks.
     pub peer: IpAddr,
-    /// How long a rotated file must have been quiet to count as complete, ending now, as nanoseconds since 1970:
-    /// a rotated file written later than this may still be written to.
+    /// How long a rotated file must have been quiet to count as complete, ending now, as
+    /// nanoseconds since 1970: a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
     /// The rotated files. Without them, what cannot be told without them is [`Refusal::Later`].
     pub findings: Option<&'a Findings>,
@@ -58,7 +58,8 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// Opens a path and makes sure of what it got. What stands there is looked at first only for the message's sake.
+    /// Opens a path and makes sure of what it got. What stands there is looked at first only for
+    /// the message's sake.
     fn open_regular(&self, path: &Path) -> Result<(S::File, Stat), Refusal> {
         // Opening a FIFO or a device could block or have an effect.
         let seen = self.store.stat_path(path)?;
@@ -85,8 +86,8 @@ impl<'a, S: ReadStore> Query<'a, S> {
         self.findings.ok_or(Refusal::Later)?.rotated(live)
     }
 
-    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates); `None` if we are not
-    /// permitted to read it.
+    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates);
+    /// `None` if we are not permitted to read it.
     pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
         let path = self.findings.and_then(|findings| findings.path_of(inode));
         match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
@@ -98,7 +99,8 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted to read.
+    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted
+    /// to read.
     pub(super) fn open_newer(
         &self,
         rotated: &Candidates,

@@ -1,9 +1,10 @@
 //! The search for a file among the rotated ones of a log, in parts, so that nobody else waits for
 //! it. Pure.
 //!
-//! First the globs are walked through, entry by entry, until two looks agree ([`Search::advance`]). Then a [`Query`]
-//! with the [`Findings`] judges the files by what is in them, a few at a time: where it has done enough for the moment
-//! it answers [`Refusal::Later`], and is asked again. What it has found out by then is kept.
+//! First the globs are walked through, entry by entry, until two looks agree ([`Search::advance`]).
+//! Then a [`Query`] with the [`Findings`] judges the files by what is in them, a few at a time:
+//! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
+//! it has found out by then is kept.
 
 use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_same, series_of};
 use super::order::{self, Age};
@@ -37,7 +38,8 @@ impl Search {
         }
     }
 
-    /// Begins anew, because something was renamed since it was found; `None` if that happens all the time.
+    /// Begins anew, because something was renamed since it was found; `None` if that happens all
+    /// the time.
     pub fn again<S: ReadStore>(findings: &Findings, query: &Query<'_, S>) -> Option<Search> {
         let repeats = findings.repeats() + 1;
         (repeats < LOOKS_MAX).then(|| Search {
@@ -72,8 +74,8 @@ impl Search {
     }
 }
 
-/// Finds the rotated files. One that is renamed while they are looked at can be missed, so two looks have to agree:
-/// what is overlooked here would never reach the client.
+/// Finds the rotated files. One that is renamed while they are looked at can be missed, so two
+/// looks have to agree: what is overlooked here would never reach the client.
 struct Scan {
     live: Option<Inode>,
     walk: Walk,
@@ -115,8 +117,8 @@ impl Scan {
         Ok(None)
     }
 
-    /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found before. Where there
-    /// are more than [`CANDIDATES_MAX`], the newest are kept.
+    /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
+    /// before. Where there are more than [`CANDIDATES_MAX`], the newest are kept.
     fn consider<S: ReadStore>(&mut self, store: &S) {
         let path = self.walk.found();
         // It is no log any more; what was in it cannot be compared or sent.
@@ -149,7 +151,8 @@ impl Scan {
     /// One look is over: tells what it found if the one before has found the same.
     fn end_look(&mut self) -> Result<Option<Candidates>, Refusal> {
         match self.walk.end() {
-            // For lack of descriptors or memory, say, which passes: nothing may be concluded from half of the files.
+            // For lack of descriptors or memory, say, which passes: nothing may be concluded from
+            // half of the files.
             Err(error) if !is_lasting(&error) => return Err(Refusal::Unreadable(error)),
             _ => {}
         }

@@ -1,10 +1,11 @@
 //! The memory of a server for classic clients: what it saw of generations between two of their
 //! connections.
 //!
-//! A classic request names only an inode and an offset. Once that inode is gone, or the file was truncated and has
-//! grown past the offset, the request alone no longer tells what the client lacks. The server was there, though: it
-//! remembers when it last saw a generation written, and whom it dropped because of a truncation. Both lists are
-//! bounded, the oldest entry goes first, and what is forgotten is answered as fetchlogs 1.1 would have.
+//! A classic request names only an inode and an offset. Once that inode is gone, or the file was
+//! truncated and has grown past the offset, the request alone no longer tells what the client
+//! lacks. The server was there, though: it remembers when it last saw a generation written, and
+//! whom it dropped because of a truncation. Both lists are bounded, the oldest entry goes first,
+//! and what is forgotten is answered as fetchlogs 1.1 would have.
 
 use std::net::IpAddr;
 
@@ -61,7 +62,8 @@ impl Sightings {
         }
     }
 
-    /// Notes that a client was sent all `size` bytes of this generation of entry `file`, which is over.
+    /// Notes that a client was sent all `size` bytes of this generation of entry `file`, which is
+    /// over.
     pub fn was_completed(&mut self, file: u32, inode: Inode, mtime_ns: u64, size: u64) {
         match self.sighting(file, inode) {
             Some(sighting) => sighting.complete_at = Some(size),
@@ -69,15 +71,16 @@ impl Sightings {
         }
     }
 
-    /// Whether so many bytes were the whole of this generation. Its file may be gone since, compressed or deleted.
+    /// Whether so many bytes were the whole of this generation. Its file may be gone since,
+    /// compressed or deleted.
     pub fn is_complete(&self, file: u32, inode: Inode, size: u64) -> bool {
         let mut sightings = self.sightings.iter();
         // To the byte: with less the client lacks something, with more it holds another file.
         sightings.any(|s| s.file == file && s.inode == inode && s.complete_at == Some(size))
     }
 
-    /// Notes that a client was sent `size` bytes of this generation, whose writer goes on and on: what it writes from
-    /// there on is left to its own.
+    /// Notes that a client was sent `size` bytes of this generation, whose writer goes on and on:
+    /// what it writes from there on is left to its own.
     pub fn was_left_behind(&mut self, file: u32, inode: Inode, mtime_ns: u64, size: u64) {
         self.was_completed(file, inode, mtime_ns, size);
         if let Some(sighting) = self.sighting(file, inode) {
@@ -96,8 +99,8 @@ impl Sightings {
         })
     }
 
-    /// When `inode` was last seen written while it was the live file of entry `file`. Every generation of that file
-    /// written later is a newer one.
+    /// When `inode` was last seen written while it was the live file of entry `file`. Every
+    /// generation of that file written later is a newer one.
     pub fn last_written(&self, file: u32, inode: Inode) -> Option<u64> {
         self.sightings
             .iter()
@@ -105,8 +108,9 @@ impl Sightings {
             .map(|s| s.mtime_ns)
     }
 
-    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because of a truncation, or
-    /// because the file was deleted: what has this inode next is another generation.
+    /// Notes that `peer`, which holds `offset` bytes of this generation, is being dropped because
+    /// of a truncation, or because the file was deleted: what has this inode next is another
+    /// generation.
     pub fn was_truncated(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) {
         push_out(
             &mut self.truncations,
@@ -119,7 +123,8 @@ impl Sightings {
         );
     }
 
-    /// Whether this request comes from a client that was dropped because of a truncation; it is forgotten thereby.
+    /// Whether this request comes from a client that was dropped because of a truncation; it is
+    /// forgotten thereby.
     pub fn take_truncation(&mut self, peer: IpAddr, file: u32, inode: Inode, offset: u64) -> bool {
         let asked = Truncation {
             peer,

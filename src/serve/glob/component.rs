@@ -9,8 +9,9 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
         return false;
     }
     let (mut pattern, mut name) = (pattern, name);
-    // What stands behind the last star, and the name from where that star has taken nothing more yet. Only the last
-    // star ever needs to take more: whatever an earlier one could give up, the later one can take.
+    // What stands behind the last star, and the name from where that star has taken nothing more
+    // yet. Only the last star ever needs to take more: whatever an earlier one could give up, the
+    // later one can take.
     let mut retry = None;
     loop {
         match (token(pattern), name.split_first()) {
@@ -72,8 +73,8 @@ impl Token<'_> {
     }
 }
 
-/// The first token of a pattern and what stands behind it; `None` at the end. A `[` that nothing closes and a
-/// backslash at the end are ordinary bytes.
+/// The first token of a pattern and what stands behind it; `None` at the end. A `[` that nothing
+/// closes and a backslash at the end are ordinary bytes.
 pub(super) fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
     let (&first, behind) = pattern.split_first()?;
     Some(match first {
@@ -85,9 +86,11 @@ pub(super) fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
     })
 }
 
-/// The length of the class, brackets included, that a pattern begins with; `None` if it begins with none.
+/// The length of the class, brackets included, that a pattern begins with; `None` if it begins with
+/// none.
 ///
-/// A `]` right behind the opening is a member. A slash ends the component and so leaves the class unclosed.
+/// A `]` right behind the opening is a member. A slash ends the component and so leaves the class
+/// unclosed.
 pub(super) fn class_len(pattern: &[u8]) -> Option<usize> {
     let behind = pattern.strip_prefix(b"[")?;
     let behind = behind

@@ -33,7 +33,8 @@ pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {
     Ok(done.into())
 }
 
-/// Splits at blanks outside quotes and takes the quotes away. Backslashes stay, with what they protect.
+/// Splits at blanks outside quotes and takes the quotes away. Backslashes stay, with what they
+/// protect.
 fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, PatternError> {
     let mut words = Vec::new();
     // None while between words, so that blanks in a row make no empty word.
@@ -73,7 +74,8 @@ fn is_blank(byte: u8) -> bool {
 
 /// Where the first braces of a word and the commas between their choices stand.
 struct Braces {
-    /// The opening brace, the commas, the closing brace: a choice stands between each two neighbours.
+    /// The opening brace, the commas, the closing brace: a choice stands between each two
+    /// neighbours.
     marks: Vec<usize>,
 }
 
@@ -95,7 +97,8 @@ impl Braces {
     }
 }
 
-/// Finds the first braces of a word. A `}` on its own is an ordinary byte, and so is everything within brackets.
+/// Finds the first braces of a word. A `}` on its own is an ordinary byte, and so is everything
+/// within brackets.
 fn braces(word: &[u8]) -> Result<Option<Braces>, PatternError> {
     let mut marks = Vec::new();
     let mut depth: u32 = 0;
@@ -129,7 +132,8 @@ fn braces(word: &[u8]) -> Result<Option<Braces>, PatternError> {
     }
 }
 
-/// How many bytes belong together at the start of `rest`: a byte with its backslash, a class with its brackets.
+/// How many bytes belong together at the start of `rest`: a byte with its backslash, a class with
+/// its brackets.
 fn unit_len(first: u8, rest: &[u8]) -> usize {
     match first {
         b'\\' => 2,

@@ -1,7 +1,8 @@
 //! Globs in the manner of Perl and csh, which find the rotated files of a log. Pure: directories
 //! come through [`ReadStore`](crate::store::ReadStore).
 //!
-//! `component` matches one name, `expand` takes the text apart, `walk` goes through the directories.
+//! `component` matches one name, `expand` takes the text apart, `walk` goes through the
+//! directories.
 
 mod component;
 mod expand;
@@ -42,7 +43,8 @@ impl Patterns {
     ///
     /// - Blanks separate patterns; quotes, single or double, keep blanks and disappear.
     /// - `{a,b}` stands for one pattern with `a` and one with `b`; it nests and may hold slashes.
-    /// - `*` is any number of bytes, `?` is one, `[a-z]` one of these, `[!a-z]` or `[^a-z]` one of the others.
+    /// - `*` is any number of bytes, `?` is one, `[a-z]` one of these, `[!a-z]` or `[^a-z]` one of
+    ///   the others.
     /// - None of them takes a slash, nor the dot that a hidden name begins with.
     /// - A backslash makes the next byte an ordinary one.
     ///

@@ -12,7 +12,8 @@ use super::{Pattern, Patterns, Step};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
 use crate::store::{Names, ReadStore};
 
-/// A walk under way. The order of what it finds is the directories' own; a path that two patterns find comes twice.
+/// A walk under way. The order of what it finds is the directories' own; a path that two patterns
+/// find comes twice.
 pub struct Walk {
     patterns: Box<[Pattern]>,
     /// The pattern that is being walked.
@@ -38,8 +39,8 @@ pub enum Progress {
     Over,
 }
 
-/// A glob that met more directory entries, or more directories, than are looked at. It travels inside an
-/// [`io::Error`].
+/// A glob that met more directory entries, or more directories, than are looked at. It travels
+/// inside an [`io::Error`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooMuch;
 
@@ -65,7 +66,8 @@ struct Todo {
 enum How {
     /// Find what the step leads to.
     Begin,
-    /// Compare the names in the directory with the step, which is wild; names of directories are gathered.
+    /// Compare the names in the directory with the step, which is wild; names of directories are
+    /// gathered.
     Compare(Names, Vec<OsString>),
     /// Take the next step in each of these directories.
     Enter(std::vec::IntoIter<OsString>),
@@ -155,9 +157,10 @@ impl Walk {
 
     /// How the walk ended, once it is over.
     ///
-    /// A directory that is missing, is no directory or may not be read contributes nothing. Any other error does not
-    /// end the walk either: everything that can be found is told, then the first such error is returned, so that the
-    /// caller knows that something may be missing. It is [`TooMuch`] where a limit cut the walk short.
+    /// A directory that is missing, is no directory or may not be read contributes nothing. Any
+    /// other error does not end the walk either: everything that can be found is told, then the
+    /// first such error is returned, so that the caller knows that something may be missing. It is
+    /// [`TooMuch`] where a limit cut the walk short.
     pub fn end(&mut self) -> io::Result<()> {
         self.trouble.take().map_or(Ok(()), Err)
     }

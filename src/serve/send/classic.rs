@@ -52,7 +52,8 @@ impl<F> ClassicStream<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
+    /// Changes of the log are told from now on, or are not: see
+    /// [`Session::set_watched`](crate::serve::session::Session::set_watched).
     pub fn set_watched(&mut self, is_watched: bool) {
         self.follow.set_watched(is_watched);
     }
@@ -95,7 +96,8 @@ impl<F> ClassicStream<F> {
                         .was_completed(self.index, inode, stat.mtime_ns, size);
                 }
                 if stat.links == 0 {
-                    // Once we close it, the next file may be given its inode, and must not be taken for the same.
+                    // Once we close it, the next file may be given its inode, and must not be taken
+                    // for the same.
                     cx.sightings.was_truncated(peer, self.index, inode, size);
                 }
                 return Break(Ending::Rotated);
@@ -116,7 +118,8 @@ impl<F> ClassicStream<F> {
         Continue(())
     }
 
-    /// A deadline has come: look if it is time to, notice a client that stands still, have a keep-alive sent.
+    /// A deadline has come: look if it is time to, notice a client that stands still, have a
+    /// keep-alive sent.
     pub fn handle_timeout<S: ReadStore<File = F>>(
         &mut self,
         peer: IpAddr,

@@ -41,7 +41,8 @@ impl Digest {
         (self.done == size).then(|| self.md5.finish())
     }
 
-    /// Takes in one buffer full of the file's first `size` bytes. Fails where the file cannot be read or ends before.
+    /// Takes in one buffer full of the file's first `size` bytes. Fails where the file cannot be
+    /// read or ends before.
     pub fn advance<S: ReadStore>(
         &mut self,
         store: &S,

@@ -32,7 +32,8 @@ pub enum Ending {
     Left,
     /// The client took no byte for too long.
     Stalled,
-    /// The generation is complete: it was rotated, or deleted, and is quiet. The client comes back for the next one.
+    /// The generation is complete: it was rotated, or deleted, and is quiet. The client comes back
+    /// for the next one.
     Rotated,
     /// The file became shorter than what was sent of it. The client comes back.
     Truncated,
@@ -45,7 +46,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Whether this is worth a line in the server's own log: clients come and go and files rotate all day.
+    /// Whether this is worth a line in the server's own log: clients come and go and files rotate
+    /// all day.
     pub fn is_noteworthy(&self) -> bool {
         !matches!(
             self,

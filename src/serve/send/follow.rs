@@ -1,6 +1,7 @@
 //! An open file that is being sent: the place in it, and what has become of its name. Pure.
 //!
-//! The file is the buffer: what a socket did not take is read again. Both versions of the protocol stand on this.
+//! The file is the buffer: what a socket did not take is read again. Both versions of the protocol
+//! stand on this.
 
 use std::io;
 
@@ -37,9 +38,10 @@ pub struct Follow<F> {
 enum Fate {
     /// The configured path still leads to the file.
     Live,
-    /// The path leads elsewhere or nowhere. The file is drained, for its writer may not have noticed; it is complete
-    /// when it was quiet until `quiet_at`, and earlier if nobody writes to it any more. A writer that never moves on
-    /// must not keep the next generation away for ever: at `drained_at` it is left behind.
+    /// The path leads elsewhere or nowhere. The file is drained, for its writer may not have
+    /// noticed; it is complete when it was quiet until `quiet_at`, and earlier if nobody writes to
+    /// it any more. A writer that never moves on must not keep the next generation away for ever:
+    /// at `drained_at` it is left behind.
     Superseded { quiet_at: Mono, drained_at: Mono },
 }
 
@@ -51,7 +53,8 @@ pub enum Look {
     Truncated,
     /// Everything was sent and nothing more is to come: another file has its name.
     Rotated,
-    /// Everything was sent and nothing more is to come: it has no name any more, and no other file has its old one.
+    /// Everything was sent and nothing more is to come: it has no name any more, and no other file
+    /// has its old one.
     Deleted,
     /// The system does not let us look.
     Unreadable(io::Error),
@@ -153,7 +156,8 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
-        // Everything a rotated file had is sent: whether it is complete need not wait for the next check.
+        // Everything a rotated file had is sent: whether it is complete need not wait for the next
+        // check.
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
         self.check_invariants();
     }
@@ -168,8 +172,8 @@ impl<F> Follow<F> {
         self.is_watched = is_watched;
     }
 
-    /// A look for which nobody had asked is over; before it the file had this size. Where it has grown, changes are not
-    /// told, whatever was promised: it may stand on another machine.
+    /// A look for which nobody had asked is over; before it the file had this size. Where it has
+    /// grown, changes are not told, whatever was promised: it may stand on another machine.
     pub fn note_missed_growth(&mut self, size: u64) {
         self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
     }
@@ -182,13 +186,15 @@ impl<F> Follow<F> {
         self.check_invariants();
     }
 
-    /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes no difference.
+    /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes
+    /// no difference.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
         self.check_invariants();
     }
 
-    /// Looks at the file and at its name. `sent` says that the client has everything up to the offset.
+    /// Looks at the file and at its name. `sent` says that the client has everything up to the
+    /// offset.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
@@ -249,7 +255,8 @@ impl<F> Follow<F> {
             },
             fate => fate,
         };
-        // A look before the client has everything cannot find it complete, so the one after that must not wait.
+        // A look before the client has everything cannot find it complete, so the one after that
+        // must not wait.
         self.look_due = !sent && self.ahead() == 0;
         // While nothing has the live name and the file still has one, its writer has not moved on.
         let may_end = has_successor || stat.links == 0;
@@ -260,8 +267,8 @@ impl<F> Follow<F> {
         }
     }
 
-    /// When it is to be looked at next: at every check, or where changes are told with every keep-alive, and when the
-    /// time of quiet is over.
+    /// When it is to be looked at next: at every check, or where changes are told with every
+    /// keep-alive, and when the time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
         if self.urgent || (self.look_due && sent) {
             return self.looked_at;
@@ -319,7 +326,8 @@ impl<F> Follow<F> {
     }
 }
 
-/// When a file that is rotated already will have been quiet for long enough, going by its last write.
+/// When a file that is rotated already will have been quiet for long enough, going by its last
+/// write.
 fn quiet_at(stat: &Stat, grace_ms: u64, now: Now) -> Mono {
     let written_ms = stat.mtime_ns / 1_000_000;
     // A last write in the future, by a clock that was set back, counts as one of this moment.

@@ -58,7 +58,8 @@ enum Task<F> {
 }
 
 impl<F> OpReply<F> {
-    /// Answers with a reason why nothing else is answered, after which the session ends as `ending` says.
+    /// Answers with a reason why nothing else is answered, after which the session ends as `ending`
+    /// says.
     pub fn refuse(code: ErrorCode, text: &str, ending: Ending, now: Mono) -> OpReply<F> {
         let inode = InodeWord::plain(crate::ids::Inode::NONE);
         let reply = Reply {
@@ -175,7 +176,8 @@ impl<F> OpReply<F> {
         len
     }
 
-    /// The socket took the first `len` bytes of the last output. Tells whether that was all there will ever be.
+    /// The socket took the first `len` bytes of the last output. Tells whether that was all there
+    /// will ever be.
     pub fn consume_output(&mut self, len: usize, now: Mono) -> ControlFlow<Ending> {
         self.taken += len;
         if len > 0 {
@@ -193,8 +195,8 @@ impl<F> OpReply<F> {
         }
     }
 
-    /// A deadline has come. While something is being computed the client waits for us, not we for it; what takes long
-    /// is accompanied by keep-alives.
+    /// A deadline has come. While something is being computed the client waits for us, not we for
+    /// it; what takes long is accompanied by keep-alives.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> ControlFlow<Ending> {
         let has_output = self.taken < self.out.len();
         match self.keepalive.check(has_output, config, now) {

@@ -1,11 +1,13 @@
-//! One client of the log server, from its connection to its end. Pure; the mio half is [`super::shell`].
+//! One client of the log server, from its connection to its end. Pure; the mio half is
+//! [`super::shell`].
 //!
-//! The caller feeds what happens: [`Session::handle_input`], [`Session::handle_closed`], [`Session::handle_timeout`],
-//! and [`Session::handle_hint`] when the files may have changed. After each of them it asks, in this order:
-//! [`Session::ending`] (then the connection is closed), [`Session::output`] as long as the socket takes bytes, each
-//! time followed by [`Session::consume_output`], and [`Session::poll_timeout`]. While [`Session::has_work`] it calls
-//! [`Session::work`] when nothing is more urgent. No call does more than read [`CHUNK_LEN`](crate::limits::CHUNK_LEN)
-//! bytes and make some dozen small system calls.
+//! The caller feeds what happens: [`Session::handle_input`], [`Session::handle_closed`],
+//! [`Session::handle_timeout`], and [`Session::handle_hint`] when the files may have changed. After
+//! each of them it asks, in this order: [`Session::ending`] (then the connection is closed),
+//! [`Session::output`] as long as the socket takes bytes, each time followed by
+//! [`Session::consume_output`], and [`Session::poll_timeout`]. While [`Session::has_work`] it calls
+//! [`Session::work`] when nothing is more urgent. No call does more than read
+//! [`CHUNK_LEN`](crate::limits::CHUNK_LEN) bytes and make some dozen small system calls.
 
 mod request;
 
@@ -33,7 +35,8 @@ pub struct Session<F> {
     phase: Phase<F>,
 }
 
-/// Where the session stands. What is large is on the heap, so that each phase takes only its own room.
+/// Where the session stands. What is large is on the heap, so that each phase takes only its own
+/// room.
 enum Phase<F> {
     /// The request line is not complete yet.
     Asking(Box<Asking>),
@@ -71,7 +74,8 @@ impl<F> Session<F> {
         }
     }
 
-    /// A client for which there is no place. Only its request line tells whether it understands why.
+    /// A client for which there is no place. Only its request line tells whether it understands
+    /// why.
     pub fn turned_away(peer: IpAddr, why: &'static str, now: Mono) -> Session<F> {
         Session {
             peer,
@@ -103,8 +107,9 @@ impl<F> Session<F> {
         }
     }
 
-    /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name changes, or will not:
-    /// where it will, looks at the file are only a safety net and come with the keep-alives.
+    /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name
+    /// changes, or will not: where it will, looks at the file are only a safety net and come with
+    /// the keep-alives.
     pub fn set_watched(&mut self, is_watched: bool) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.set_watched(is_watched),
@@ -127,8 +132,8 @@ impl<F> Session<F> {
         self.check_invariants();
     }
 
-    /// The configuration was replaced: its [`file`](Self::file), if it has one, has another number there, or is no
-    /// longer served.
+    /// The configuration was replaced: its [`file`](Self::file), if it has one, has another number
+    /// there, or is no longer served.
     pub fn renumber(&mut self, file: Option<u32>) {
         match (&mut self.phase, file) {
             (Phase::Streaming(stream), Some(file)) => stream.renumber(file),
@@ -147,8 +152,8 @@ impl<F> Session<F> {
         }
     }
 
-    /// Bytes came from the client. All of them are consumed: there is one line to be had and anything behind it ends
-    /// the session.
+    /// Bytes came from the client. All of them are consumed: there is one line to be had and
+    /// anything behind it ends the session.
     pub fn handle_input<S: ReadStore<File = F>>(&mut self, input: &[u8], cx: &mut Context<'_, S>) {
         let Phase::Asking(asking) = &mut self.phase else {
             if !input.is_empty() && self.ending().is_none() {
@@ -208,7 +213,8 @@ impl<F> Session<F> {
         debug_assert!(next.is_none_or(|at| at > cx.now.mono), "a busy loop");
     }
 
-    /// Whether what there is to do for [`work`](Self::work) is to search, so that something can be sent at all.
+    /// Whether what there is to do for [`work`](Self::work) is to search, so that something can be
+    /// sent at all.
     pub fn is_searching(&self) -> bool {
         match &self.phase {
             Phase::Searching(_) => true,
@@ -245,8 +251,9 @@ impl<F> Session<F> {
         self.settle(flow);
     }
 
-    /// Fills `buf` with what is to be sent next and tells how much that is; 0 if there is nothing now. What the
-    /// socket took is told by [`consume_output`](Self::consume_output); the rest comes again.
+    /// Fills `buf` with what is to be sent next and tells how much that is; 0 if there is nothing
+    /// now. What the socket took is told by [`consume_output`](Self::consume_output); the rest
+    /// comes again.
     pub fn output<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],
@@ -267,7 +274,8 @@ impl<F> Session<F> {
         len
     }
 
-    /// The socket took the first `len` bytes of the last [`output`](Self::output), which still stands in `output`.
+    /// The socket took the first `len` bytes of the last [`output`](Self::output), which still
+    /// stands in `output`.
     pub fn consume_output(&mut self, output: &[u8], len: usize, now: Mono) {
         match &mut self.phase {
             Phase::Streaming(stream) => stream.consume_output(len, now),
@@ -323,7 +331,8 @@ impl<F> Session<F> {
     }
 }
 
-/// Hands a query about the configured log `index` to `act`; the session is over if there is no such log.
+/// Hands a query about the configured log `index` to `act`; the session is over if there is no such
+/// log.
 fn with_query<S: ReadStore>(
     index: u32,
     peer: IpAddr,

@@ -30,8 +30,8 @@ pub(super) struct Searching {
     tries: usize,
 }
 
-/// Answers a request line, or begins to search for the answer. Who asked for version 2 is told why there is nothing
-/// to be had.
+/// Answers a request line, or begins to search for the answer. Who asked for version 2 is told why
+/// there is nothing to be had.
 pub(super) fn answer<S: ReadStore>(
     peer: IpAddr,
     line: LineBuf<REQUEST_MAX_LEN>,

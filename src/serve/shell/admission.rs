@@ -24,7 +24,8 @@ pub enum TurnedAway {
 }
 
 impl ClientCounts {
-    /// Whether a peer may become a client. `no_room`: not one more can be kept, whatever the configuration allows.
+    /// Whether a peer may become a client. `no_room`: not one more can be kept, whatever the
+    /// configuration allows.
     pub fn admit(&self, ip: IpAddr, config: &Config, no_room: bool) -> Result<(), TurnedAway> {
         if !config.hosts.allows(&ip) {
             return Err(TurnedAway::NotAllowed);

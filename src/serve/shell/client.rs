@@ -44,7 +44,8 @@ impl Client {
         }
     }
 
-    /// Sends what there is until the connection is full or the client has had its share of the turn.
+    /// Sends what there is until the connection is full or the client has had its share of the
+    /// turn.
     pub fn send(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) -> Rest {
         self.send_share(cx, buf).unwrap_or_else(|_| {
             self.session.handle_closed();
@@ -77,8 +78,8 @@ impl Client {
         Ok(Rest::None)
     }
 
-    /// Has the log watched that the client is served since just now, if any. What happened between opening the file and
-    /// watching it was not told, so it is looked at once more.
+    /// Has the log watched that the client is served since just now, if any. What happened between
+    /// opening the file and watching it was not told, so it is looked at once more.
     pub fn watch(
         &mut self,
         watches: &mut Watches,

@@ -44,7 +44,8 @@ struct Lists {
     computing: ReadyList,
 }
 
-/// What happens to a client. It is called by reference, so that what follows from it is compiled once.
+/// What happens to a client. It is called by reference, so that what follows from it is compiled
+/// once.
 type Act<'a> = dyn FnMut(&mut Client, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
 
 impl Clients {
@@ -85,8 +86,8 @@ impl Clients {
         }
     }
 
-    /// Sends to clients that take as much as they are given, each its share in turn, to all together no longer than a
-    /// line of another log may wait.
+    /// Sends to clients that take as much as they are given, each its share in turn, to all
+    /// together no longer than a line of another log may wait.
     pub fn send_more(&mut self, shared: &mut Shared) {
         let watch = Stopwatch::start();
         while let Some(index) = self.lists.ready.pop() {
@@ -97,8 +98,9 @@ impl Clients {
         }
     }
 
-    /// Does some of what takes long, for all clients together no longer than a line of another log may wait. A search
-    /// is finished before the next begins, because its client gives up after some seconds.
+    /// Does some of what takes long, for all clients together no longer than a line of another log
+    /// may wait. A search is finished before the next begins, because its client gives up after
+    /// some seconds.
     pub fn work(&mut self, shared: &mut Shared) {
         let act: &mut Act<'_> = &mut |client, cx, buf| client.session.work(buf, cx);
         let watch = Stopwatch::start();
@@ -153,8 +155,8 @@ impl Clients {
         self.concerned = concerned;
     }
 
-    /// Another configuration stands in place of `before`: clients of whom it no longer wants to know go, the others have
-    /// their logs watched anew.
+    /// Another configuration stands in place of `before`: clients of whom it no longer wants to
+    /// know go, the others have their logs watched anew.
     pub fn reload(&mut self, before: &Config, shared: &mut Shared) {
         if let Some(watches) = &mut shared.watches {
             watches.clear();
@@ -231,8 +233,8 @@ impl Clients {
         }
     }
 
-    /// Lets something happen to one client and does all that follows from it: watches its log, sends, lines it up for
-    /// what is left, sets its deadline, or closes.
+    /// Lets something happen to one client and does all that follows from it: watches its log,
+    /// sends, lines it up for what is left, sets its deadline, or closes.
     fn drive(&mut self, index: u32, shared: &mut Shared, act: &mut Act<'_>) {
         let Some(generation) = self.places.generation(index) else {
             return;

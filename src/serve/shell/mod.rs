@@ -1,7 +1,8 @@
 //! The mio half of the log server: sockets, files, clocks and signals around the clients' sessions.
 //!
-//! It owns the reactor, the listener, the [`Clients`], and what all of these share: the files, one buffer, and the
-//! watches that tell of changes. What a client is sent is for [`super::session`] to decide.
+//! It owns the reactor, the listener, the [`Clients`], and what all of these share: the files, one
+//! buffer, and the watches that tell of changes. What a client is sent is for [`super::session`] to
+//! decide.
 
 mod admission;
 mod client;
@@ -168,8 +169,8 @@ impl Server {
         }
     }
 
-    /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their connection; a faulty file
-    /// changes nothing.
+    /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their
+    /// connection; a faulty file changes nothing.
     fn reload(&mut self) {
         let report = &mut self.shared.report;
         let config = match config_file::read(&self.config_path, Config::parse) {
@@ -193,8 +194,8 @@ impl Server {
             .say(format_args!("read the configuration again"));
     }
 
-    /// Moves the listening socket. The old one is closed first, for both may want the same port; where the new place is
-    /// not to be had, the old one is taken again.
+    /// Moves the listening socket. The old one is closed first, for both may want the same port;
+    /// where the new place is not to be had, the old one is taken again.
     fn listen_on(&mut self, wanted: SocketAddr) {
         let before = self.listener.address();
         self.listener.close(self.reactor.registry());
@@ -216,7 +217,8 @@ impl Server {
         }
     }
 
-    /// Makes room for as many clients as are configured, and says what makes a configuration useless.
+    /// Makes room for as many clients as are configured, and says what makes a configuration
+    /// useless.
     fn check_config(&mut self) {
         let (config, report) = (&self.shared.files.config, &mut self.shared.report);
         raise_descriptor_limit(config.max_clients as u64 * 2 + 64);
@@ -240,8 +242,8 @@ impl Files {
     }
 }
 
-/// Binds the listening socket; privileges may be dropped afterwards. Fails where the port is taken or not permitted.
-/// On Linux the machine need not have the address yet.
+/// Binds the listening socket; privileges may be dropped afterwards. Fails where the port is taken
+/// or not permitted. On Linux the machine need not have the address yet.
 pub fn bind(config: &Config) -> io::Result<Bound> {
     Bound::bind(config.bind)
 }

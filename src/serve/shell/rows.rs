@@ -1,6 +1,7 @@
 //! Rows of three numbers in order: what is asked for by its first numbers is found by bisection.
 //!
-//! One type for all tables of the shell, because each further one would cost some kilobytes of code.
+//! One type for all tables of the shell, because each further one would cost some kilobytes of
+//! code.
 
 /// Three numbers.
 pub type Row = [u32; 3];

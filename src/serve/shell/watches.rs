@@ -61,8 +61,9 @@ impl Watches {
         })
     }
 
-    /// Watches what stands at a file's path now, and the directory it is in; either may be another than last time, for
-    /// instance where a link on the way was turned elsewhere. Tells whether anything of it was not watched already.
+    /// Watches what stands at a file's path now, and the directory it is in; either may be another
+    /// than last time, for instance where a link on the way was turned elsewhere. Tells whether
+    /// anything of it was not watched already.
     pub fn add(&mut self, file: u32, files: &[FileEntry], report: &mut Report) -> bool {
         let Some(entry) = files.get(file as usize) else {
             return false;
@@ -92,7 +93,8 @@ impl Watches {
         self.changed.clear();
     }
 
-    /// Takes in all that was told since the last call, and tells which files it is about, each once.
+    /// Takes in all that was told since the last call, and tells which files it is about, each
+    /// once.
     pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> &[u32] {
         for file in self.changed.drain(..) {
             if let Some(state) = self.states.get_mut(file as usize) {
@@ -144,8 +146,9 @@ impl Watches {
         &self.changed
     }
 
-    /// Watches what stands at a path now, and tells whether it was not watched already. What stood there before stays
-    /// watched, a file for its late writers, but not for ever: the oldest watch goes first.
+    /// Watches what stands at a path now, and tells whether it was not watched already. What stood
+    /// there before stays watched, a file for its late writers, but not for ever: the oldest watch
+    /// goes first.
     fn watch(&mut self, file: u32, path: &Path, what: Watch, report: &mut Report) -> bool {
         let id = match self.inotify.watch(path, what) {
             Ok(id) => id,
@@ -191,9 +194,9 @@ const fn number_of(what: Watch) -> u32 {
     what as u32
 }
 
-/// Calls `note` with each file that an event concerns, and whether something else may have its name. `about` are the
-/// rows of the watch. A name in a directory is that of one log, or else begins with it as names of rotated files mostly
-/// do, or else may be of any.
+/// Calls `note` with each file that an event concerns, and whether something else may have its
+/// name. `about` are the rows of the watch. A name in a directory is that of one log, or else
+/// begins with it as names of rotated files mostly do, or else may be of any.
 fn concerned(about: &[Row], name: &[u8], files: &[FileEntry], note: &mut dyn FnMut(u32, bool)) {
     let live_name = |file: u32| {
         let path = files.get(file as usize)?.path.as_os_str().as_bytes();

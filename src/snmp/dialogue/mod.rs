@@ -8,10 +8,11 @@
 //! anything else    -> NONE if it came right after a PING, otherwise nothing
 //! ```
 //!
-//! The agent waits for its answer without a time limit and takes any other line for the answer to its next request.
-//! So every question has exactly one answer, at once, and nothing else is ever said. After `set` and its identifier
-//! the agent's releases send one line (`TYPE VALUE`), two or none: nothing is done with them and nobody waits for them.
-//! `PING` brings the dialogue back in step from everywhere.
+//! The agent waits for its answer without a time limit and takes any other line for the answer to
+//! its next request. So every question has exactly one answer, at once, and nothing else is ever
+//! said. After `set` and its identifier the agent's releases send one line (`TYPE VALUE`), two or
+//! none: nothing is done with them and nobody waits for them. `PING` brings the dialogue back in
+//! step from everywhere.
 
 use std::fmt::Write;
 use std::mem;
@@ -25,9 +26,9 @@ use crate::time::Wall;
 
 /// One conversation with the agent.
 ///
-/// The caller passes what it read to [`handle_input`](Dialogue::handle_input), which takes one line at most; then
-/// writes [`output`](Dialogue::output), says so with [`consume_output`](Dialogue::consume_output), and goes on with the
-/// rest.
+/// The caller passes what it read to [`handle_input`](Dialogue::handle_input), which takes one line
+/// at most; then writes [`output`](Dialogue::output), says so with
+/// [`consume_output`](Dialogue::consume_output), and goes on with the rest.
 pub struct Dialogue {
     base: Oid,
     stale_ms: u64,
@@ -46,7 +47,8 @@ enum Phase {
     Pinged,
     /// After a command: its identifier is due, so whatever comes is answered.
     Asked(Command),
-    /// After `set` or an unknown command: lines that belong to it may follow, and only `PING` counts.
+    /// After `set` or an unknown command: lines that belong to it may follow, and only `PING`
+    /// counts.
     Deaf,
 }
 
@@ -58,7 +60,8 @@ enum Command {
 }
 
 impl Dialogue {
-    /// A conversation about the subtree of `base`, where a status file older than `stale_ms` counts as an error.
+    /// A conversation about the subtree of `base`, where a status file older than `stale_ms` counts
+    /// as an error.
     pub fn new(base: Oid, stale_ms: u64) -> Dialogue {
         Dialogue {
             base,
@@ -70,7 +73,8 @@ impl Dialogue {
         }
     }
 
-    /// Takes bytes up to the end of the first line and says how many it took: none while output is pending.
+    /// Takes bytes up to the end of the first line and says how many it took: none while output is
+    /// pending.
     pub fn handle_input(&mut self, bytes: &[u8], now: Wall, dir: &mut dyn StatusDir) -> usize {
         // One question, one answer, in this order: the next is not even looked at before.
         if !self.output().is_empty() {
@@ -185,7 +189,8 @@ impl Line {
         self.is_too_long |= self.bytes.extend_from_slice(bytes).is_err();
     }
 
-    /// The line without blanks around it (a carriage return is one); `None` if it was too long to keep.
+    /// The line without blanks around it (a carriage return is one); `None` if it was too long to
+    /// keep.
     fn text(&self) -> Option<&[u8]> {
         (!self.is_too_long).then(|| self.bytes.trim_ascii())
     }

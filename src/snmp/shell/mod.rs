@@ -1,8 +1,9 @@
 //! The shell of the helper: standard input and output, the real directory, the clock, and silence.
 //!
-//! The agent reads standard error through the same pipe as standard output, so a single byte there is taken for an
-//! answer. From its first moment on [`run`] therefore says nothing at all but answers, not even in a panic; only the
-//! command line, which an operator types, is complained about, and that is over before `run`.
+//! The agent reads standard error through the same pipe as standard output, so a single byte there
+//! is taken for an answer. From its first moment on [`run`] therefore says nothing at all but
+//! answers, not even in a panic; only the command line, which an operator types, is complained
+//! about, and that is over before `run`.
 
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -39,8 +40,8 @@ impl Default for Options {
     }
 }
 
-/// Answers the agent on standard input and output until it closes one of them, and returns the exit status: 0, or 1
-/// for a failure that nobody can be told about.
+/// Answers the agent on standard input and output until it closes one of them, and returns the exit
+/// status: 0, or 1 for a failure that nobody can be told about.
 pub fn run(options: &Options) -> i32 {
     let mut dialogue = Dialogue::new(options.base.clone(), options.stale_ms);
     let mut dir = RealDir { path: &options.dir };
@@ -57,8 +58,8 @@ pub fn run(options: &Options) -> i32 {
     }
 }
 
-/// Makes sure that this process never writes to standard error again. A panic becomes exit status 1 and nothing else:
-/// the agent starts a new helper with its next request.
+/// Makes sure that this process never writes to standard error again. A panic becomes exit status 1
+/// and nothing else: the agent starts a new helper with its next request.
 pub fn fall_silent() -> io::Result<()> {
     stdio::silence_stderr()?;
     // The default hook prints to standard error, and unwinding could reach code that prints as
@@ -67,7 +68,8 @@ pub fn fall_silent() -> io::Result<()> {
     Ok(())
 }
 
-/// Lets `dialogue` answer `input` on `output` until the input ends; each answer is out before the next line is read.
+/// Lets `dialogue` answer `input` on `output` until the input ends; each answer is out before the
+/// next line is read.
 fn converse(
     input: &mut impl Read,
     output: &mut impl Write,
@@ -124,7 +126,8 @@ impl StatusDir for RealDir<'_> {
 }
 
 impl RealDir<'_> {
-    /// The files named like an address. Others, such as one that is just being written, are nobody's status.
+    /// The files named like an address. Others, such as one that is just being written, are
+    /// nobody's status.
     fn files(&self) -> impl Iterator<Item = (IpAddr, DirEntry)> {
         let entries = fs::read_dir(self.path).into_iter().flatten();
         // A directory that cannot be read further tells what it told so far: a walk has no way to
@@ -135,7 +138,8 @@ impl RealDir<'_> {
         })
     }
 
-    /// Opens a file of `address` under another of its names: an IPv6 address has many, an IPv4 address only one.
+    /// Opens a file of `address` under another of its names: an IPv6 address has many, an IPv4
+    /// address only one.
     fn open_other_spelling(&self, address: IpAddr) -> io::Result<File> {
         // Whoever writes the files spells an address as he likes: `::1` is also `0:0:0:0:0:0:0:1`.
         let mut files = self.files().filter(|_| address.is_ipv6());

@@ -64,7 +64,8 @@ impl ReadStore for RealRead {
 /// The collector's side of the real file system.
 #[derive(Debug, Default)]
 pub struct RealWrite {
-    /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
+    /// The devices synced since a batch began, and the error numbers of those that could not be;
+    /// `None` outside of one.
     synced: Option<heapless::Vec<(u64, Option<i32>), BATCH_DEVICES_MAX>>,
     /// The devices of which a sync failed, and how often.
     failed: Vec<(u64, u32)>,
@@ -75,10 +76,12 @@ pub struct RealWrite {
 const BATCH_DEVICES_MAX: usize = 16;
 
 impl RealWrite {
-    /// Begins or ends a batch: in one, [`sync_all`](WriteStore::sync_all) syncs each file system only the first
-    /// time. So whatever is to be durable must have been written before the batch begins.
+    /// Begins or ends a batch: in one, [`sync_all`](WriteStore::sync_all) syncs each file system
+    /// only the first time. So whatever is to be durable must have been written before the batch
+    /// begins.
     ///
-    /// A failure is everybody's: the system tells it once, and takes what it could not write for written.
+    /// A failure is everybody's: the system tells it once, and takes what it could not write for
+    /// written.
     pub fn batch(&mut self, on: bool) {
         self.synced = on.then(heapless::Vec::new);
     }
@@ -147,9 +150,9 @@ impl Drop for WriteFile {
 
 /// The files that are locked now.
 ///
-/// The lock on a file is the process's and ends when *any* descriptor of that file is closed: nothing in the process
-/// may open a locked file a second time, not even to read it. So the lock cannot keep two sources of one process
-/// apart whose paths lead to the same file, and this has to.
+/// The lock on a file is the process's and ends when *any* descriptor of that file is closed:
+/// nothing in the process may open a locked file a second time, not even to read it. So the lock
+/// cannot keep two sources of one process apart whose paths lead to the same file, and this has to.
 #[derive(Clone, Debug, Default)]
 struct LockedFiles(Rc<RefCell<Vec<FileId>>>);
 
@@ -273,7 +276,8 @@ impl WriteStore for RealWrite {
         if let Some(result) = self.synced(device) {
             return result;
         }
-        // Where there is no way to it nothing is synced, and nothing fails that concerns anybody else.
+        // Where there is no way to it nothing is synced, and nothing fails that concerns anybody
+        // else.
         let dir = files::open_dir(dir)?;
         let result = files::sync_fs(&dir);
         self.note_synced(device, &result);

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::sys::testing::{in_child, make_fifo};
 
-/// A directory with a file `log` of ten bytes, a FIFO, a link to the log, a link to nowhere and a directory.
+/// A directory with a file `log` of ten bytes, a FIFO, a link to the log, a link to nowhere and a
+/// directory.
 struct Scene {
     dir: tempfile::TempDir,
 }
@@ -36,7 +37,8 @@ fn kind_of_error<T>(result: io::Result<T>) -> Option<ErrorKind> {
     result.map(drop).err().map(|error| error.kind())
 }
 
-/// What opening a link gives where links are refused; the standard library has no stable name for it.
+/// What opening a link gives where links are refused; the standard library has no stable name for
+/// it.
 fn is_link_refusal<T>(result: io::Result<T>) -> bool {
     let error = result.map(drop).err();
     error.is_some_and(|error| matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)))

@@ -117,8 +117,8 @@ pub struct Next {
     pub inode: Inode,
     /// Every generation older than this one was last written no later, in nanoseconds since 1970.
     pub mtime_ns: u64,
-    /// There was another between the last one and this, which went before it could be sent. One more byte of payload
-    /// says so.
+    /// There was another between the last one and this, which went before it could be sent. One
+    /// more byte of payload says so.
     pub after_gap: bool,
 }
 
@@ -204,7 +204,8 @@ impl Header {
 /// Writes the header of a frame whose payload stands in `frame` behind it already.
 ///
 /// # Panics
-/// In debug builds, if `frame` is no longer than a header or longer than the longest frame: a bug of the caller.
+/// In debug builds, if `frame` is no longer than a header or longer than the longest frame: a bug
+/// of the caller.
 pub fn seal(kind: u8, frame: &mut [u8]) {
     // The payload is in place before the header because only then its length and checksum are
     // known.
@@ -221,7 +222,8 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the payload of a frame whose checksum was right. `None` for a kind that is not known here.
+    /// Reads the payload of a frame whose checksum was right. `None` for a kind that is not known
+    /// here.
     pub fn parse(kind: u8, payload: &'a [u8]) -> Option<Result<Frame<'a>, BadFrame>> {
         let fields = Fields(payload);
         // DATA and SUMS are not among these: they are too long to be kept, and the receiver hands

@@ -1,10 +1,11 @@
-//! Every crash that can befall the collector's local files: its own machines run over a disk that is a model, and each
-//! run is crashed before each of its calls, in every way and with every outcome there is; then it is started again,
-//! crashed again, and so on. At the end of each branch the copies have to be what was written.
+//! Every crash that can befall the collector's local files: its own machines run over a disk that
+//! is a model, and each run is crashed before each of its calls, in every way and with every
+//! outcome there is; then it is started again, crashed again, and so on. At the end of each branch
+//! the copies have to be what was written.
 //!
-//! [`scenarios`] says what is explored, [`world`] is one life of a collector, [`peer`] the boxes it talks to, [`oracle`]
-//! what must hold, [`search`] the order in which all of it is tried. [`omissions`] leaves out one rule after the other,
-//! each of which has to be missed.
+//! [`scenarios`] says what is explored, [`world`] is one life of a collector, [`peer`] the boxes it
+//! talks to, [`oracle`] what must hold, [`search`] the order in which all of it is tried.
+//! [`omissions`] leaves out one rule after the other, each of which has to be missed.
 
 mod mutations;
 mod oracle;
@@ -50,8 +51,9 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
     total.into_inner().unwrap()
 }
 
-/// What a test that everybody runs has the time for. In small scenarios that is three crashes in a row, in others two;
-/// and one before or after a call that fails. `FETCHLOGS_EXPLORE_CRASHES` asks for another number of crashes.
+/// What a test that everybody runs has the time for. In small scenarios that is three crashes in a
+/// row, in others two; and one before or after a call that fails. `FETCHLOGS_EXPLORE_CRASHES` asks
+/// for another number of crashes.
 fn tasks() -> Vec<(Scenario, Limits)> {
     let asked = std::env::var("FETCHLOGS_EXPLORE_CRASHES");
     let asked = asked.ok().map(|number| number.parse().unwrap());

@@ -1,4 +1,5 @@
-//! Every rule of the local files is needed: each is broken by itself, and the explorer finds what comes of that.
+//! Every rule of the local files is needed: each is broken by itself, and the explorer finds what
+//! comes of that.
 
 use super::peer::Dialect;
 use super::peer::Dialect::{Classic, V2};

@@ -19,8 +19,9 @@ struct Files<'a> {
     strange: Vec<String>,
 }
 
-/// Everything is fetched and the machine is quiet: the copies are what was written, and nothing else is there, but the
-/// list of what is to be verified if a call failed: it is put right by the next start.
+/// Everything is fetched and the machine is quiet: the copies are what was written, and nothing
+/// else is there, but the list of what is to be verified if a call failed: it is put right by the
+/// next start.
 pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), String> {
     let peers = scenario.peers(scenario.steps.len());
     for (number, peer) in peers.iter().enumerate() {
@@ -151,8 +152,8 @@ impl<'a> Files<'a> {
         ))
     }
 
-    /// Whether the files hold what a pointer to the generation at `at` says: all older ones, and of its own as much as
-    /// is called durable; all of it, before it is rotated.
+    /// Whether the files hold what a pointer to the generation at `at` says: all older ones, and of
+    /// its own as much as is called durable; all of it, before it is rotated.
     fn bear_out(
         &self,
         scenario: &Scenario,

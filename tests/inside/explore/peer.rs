@@ -175,7 +175,8 @@ impl Peer {
         is_shorter && is_named && was_cut && !v2.no_prefix
     }
 
-    /// The live log, which ends before the client's copy; the client is to see whether it is the start of that.
+    /// The live log, which ends before the client's copy; the client is to see whether it is the
+    /// start of that.
     fn start_of_copy(&self) -> Session {
         let live = self.live();
         let bytes = &self.generations[live].bytes;
@@ -256,7 +257,8 @@ impl Peer {
         session
     }
 
-    /// The oldest generation since the client's began that has all that the client proves; without a proof, its inode.
+    /// The oldest generation since the client's began that has all that the client proves; without
+    /// a proof, its inode.
     fn find(&self, request: &Request<'_>, v2: &Extension) -> Option<usize> {
         let inode = request.inode.inode().0;
         let generations = self.generations.iter().enumerate().skip(self.forgotten);

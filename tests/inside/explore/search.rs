@@ -27,11 +27,12 @@ pub struct Limits {
 pub struct Seen {
     /// Lives of the collector.
     pub runs: u64,
-    /// Distinct moments between two calls of a life. Two are the same if everything is: what is seen of the disk, what of
-    /// it is durable, which changes wait in which order, how far the boxes are, and which calls the process made since
-    /// its start, with what outcome.
+    /// Distinct moments between two calls of a life. Two are the same if everything is: what is
+    /// seen of the disk, what of it is durable, which changes wait in which order, how far the
+    /// boxes are, and which calls the process made since its start, with what outcome.
     pub states: u64,
-    /// Distinct disks that crashes left, together with how far the boxes are: what lives began with.
+    /// Distinct disks that crashes left, together with how far the boxes are: what lives began
+    /// with.
     pub crashes: u64,
 }
 
@@ -41,7 +42,8 @@ const OUTCOMES_MAX: usize = 300;
 /// So many calls find the disk full.
 const FULL_CALLS: u32 = 3;
 
-/// Decides which calls are left out. It is shown the call, and those before it since the last barrier.
+/// Decides which calls are left out. It is shown the call, and those before it since the last
+/// barrier.
 pub type Omission = fn(&Call<'_>, &[Op]) -> bool;
 
 /// A rule was broken, and this is how.
@@ -318,7 +320,8 @@ impl Search<'_> {
     }
 }
 
-/// Boots that no file remembers are all the same, so that disks that differ by nothing else count as one.
+/// Boots that no file remembers are all the same, so that disks that differ by nothing else count
+/// as one.
 fn rename_boot(disk: &mut Disk) {
     let is_known = |boot: &u32| {
         let name = boot_name(*boot);

@@ -1,4 +1,5 @@
-//! One life of the collector: its machines over a disk, its boxes, and what happens until all is quiet or it dies.
+//! One life of the collector: its machines over a disk, its boxes, and what happens until all is
+//! quiet or it dies.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -203,7 +204,8 @@ impl<'a> World<'a> {
         self.store.disk().clone()
     }
 
-    /// Lets the collector run until the script is through and everything is fetched. The error says what went wrong.
+    /// Lets the collector run until the script is through and everything is fetched. The error says
+    /// what went wrong.
     pub fn run(&mut self) -> Result<(), String> {
         let mut waits = 0;
         loop {
@@ -243,7 +245,8 @@ impl<'a> World<'a> {
             return false;
         };
         if let Step::Copytruncate(_) = step {
-            // What a classic server truncates is lost unless it was durable, which is so after a minute.
+            // What a classic server truncates is lost unless it was durable, which is so after a
+            // minute.
             self.pause(CHECKPOINT_MS);
             if !self.lines.iter().all(Line::has_everything) {
                 return true;
@@ -267,8 +270,8 @@ impl<'a> World<'a> {
         true
     }
 
-    /// A copy that could not be compared waits for the end of its connection, which comes some day. Tells whether that
-    /// was so.
+    /// A copy that could not be compared waits for the end of its connection, which comes some day.
+    /// Tells whether that was so.
     fn end_connections(&mut self) -> bool {
         let names = self.store.names();
         let is_waiting = names.iter().any(|name| name.ends_with(".unverified"));
@@ -378,7 +381,8 @@ impl<'a> World<'a> {
         self.receive(at)
     }
 
-    /// Takes the sources that wait for a change of their files through its steps. Tells whether there were any.
+    /// Takes the sources that wait for a change of their files through its steps. Tells whether
+    /// there were any.
     fn change_together(&mut self) -> bool {
         let is_changing = |at: &usize| self.lines[*at].source.is_changing();
         let mut waiting: Vec<usize> = (0..self.lines.len()).filter(is_changing).collect();

@@ -43,12 +43,13 @@ pub enum Op {
 pub enum Verdict {
     /// It is made.
     Make,
-    /// It fails with this error number and does nothing, but for a sync: what that was to make durable counts as
-    /// durable from then on, and is not.
+    /// It fails with this error number and does nothing, but for a sync: what that was to make
+    /// durable counts as durable from then on, and is not.
     Fail(i32),
     /// At most so many bytes are written.
     Short(usize),
-    /// It succeeds and does nothing. For the calls that have no result: syncs, renames, unlinks, truncations.
+    /// It succeeds and does nothing. For the calls that have no result: syncs, renames, unlinks,
+    /// truncations.
     Swallow,
 }
 

@@ -17,11 +17,11 @@ pub(super) struct Content {
     /// What a read gives.
     bytes: Rc<Vec<u8>>,
     durable: Durable,
-    /// The shortest that the file was since the last sync. Below that the disk has either the bytes that are durable or
-    /// those that were written over them.
+    /// The shortest that the file was since the last sync. Below that the disk has either the bytes
+    /// that are durable or those that were written over them.
     shortest: usize,
-    /// Parts that an fsync failed to write and that count as written nevertheless: the disk has there what it had, or
-    /// zeros.
+    /// Parts that an fsync failed to write and that count as written nevertheless: the disk has
+    /// there what it had, or zeros.
     holes: Vec<(usize, usize)>,
 }
 
@@ -65,7 +65,8 @@ impl Content {
         Rc::make_mut(&mut self.bytes).extend_from_slice(bytes);
     }
 
-    /// Writes over bytes that are there. What an fsync failed to write is to be written again with that.
+    /// Writes over bytes that are there. What an fsync failed to write is to be written again with
+    /// that.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         let end = at + bytes.len();
         self.durable = Durable::Other(Rc::new(self.durable().to_vec()));
@@ -122,9 +123,10 @@ impl Content {
         self.holes.is_empty() && self.durable() == &self.bytes[..]
     }
 
-    /// Everything that a power cut may leave: what is on the disk for certain, and as much of what is not as the
-    /// system happened to write, byte for byte or only by its length. Where bytes were written over others, the others
-    /// stand behind those that were written. The last one is what was seen.
+    /// Everything that a power cut may leave: what is on the disk for certain, and as much of what
+    /// is not as the system happened to write, byte for byte or only by its length. Where bytes
+    /// were written over others, the others stand behind those that were written. The last one is
+    /// what was seen.
     pub fn remains(&self) -> Vec<Vec<u8>> {
         let (durable, written) = (self.durable(), self.written());
         let (start, end) = (common_len(durable, &written), written.len());

@@ -7,9 +7,11 @@ use super::disk::{Disk, Names, Node};
 /// How the power goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PowerCut {
-    /// On a file system with a journal: changes of names are lost from some moment on, none before it.
+    /// On a file system with a journal: changes of names are lost from some moment on, none before
+    /// it.
     Ordered,
-    /// On a file system without: of the changes of names that were not made durable, any may be lost.
+    /// On a file system without: of the changes of names that were not made durable, any may be
+    /// lost.
     Unordered,
 }
 
@@ -29,18 +31,19 @@ impl Disk {
         self.boot = boot;
     }
 
-    /// What is left after a power cut. Each decision is put to `pick`, with the number of its options.
+    /// What is left after a power cut. Each decision is put to `pick`, with the number of its
+    /// options.
     ///
-    /// Files lose any part of what was not made durable, or have zeros in its place. The order in which names and
-    /// bytes reach the disk is nobody's promise.
+    /// Files lose any part of what was not made durable, or have zeros in its place. The order in
+    /// which names and bytes reach the disk is nobody's promise.
     pub fn after_power_cut(&self, cut: PowerCut, pick: &mut dyn FnMut(usize) -> usize) -> Disk {
         let mut disk = self.with_names_after(cut, pick);
         disk.settle_files(pick);
         disk
     }
 
-    /// Everything that a power cut may leave. Where that is more than `most`, all files lose alike: a part of what may
-    /// be left of the bytes is left out then, and nothing of the names.
+    /// Everything that a power cut may leave. Where that is more than `most`, all files lose alike:
+    /// a part of what may be left of the bytes is left out then, and nothing of the names.
     pub fn all_after_power_cut(&self, cut: PowerCut, most: usize) -> Vec<Disk> {
         let mut disks = Vec::new();
         for named in all(|pick| self.with_names_after(cut, pick)) {

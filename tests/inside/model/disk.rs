@@ -1,4 +1,5 @@
-//! What is on a disk and what the processes see of it: files, names, and the changes that are not durable yet.
+//! What is on a disk and what the processes see of it: files, names, and the changes that are not
+//! durable yet.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -10,9 +11,11 @@ use super::content::Content;
 use crate::ids::{FileId, Inode};
 use crate::store::{Kind, Stat};
 
-/// The whole file system as a value: cheap to clone, and comparable by its [`fingerprint`](Disk::fingerprint).
+/// The whole file system as a value: cheap to clone, and comparable by its
+/// [`fingerprint`](Disk::fingerprint).
 ///
-/// It knows nothing of processes: who has a file open, or locked, is the [`Model`](super::Model)'s to know.
+/// It knows nothing of processes: who has a file open, or locked, is the [`Model`](super::Model)'s
+/// to know.
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub(super) files: Rc<BTreeMap<Key, Content>>,
@@ -32,7 +35,8 @@ pub struct Disk {
 
 pub(super) type Names = BTreeMap<Rc<Path>, Node>;
 
-/// Tells files apart, those of the same inode number too: one that is deleted but still open, and its successor.
+/// Tells files apart, those of the same inode number too: one that is deleted but still open, and
+/// its successor.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Key(u64);
 
@@ -92,8 +96,8 @@ impl Disk {
         self.boot
     }
 
-    /// The same number for disks that nobody can tell apart, now or after a power cut; another one, in all
-    /// likelihood, for others.
+    /// The same number for disks that nobody can tell apart, now or after a power cut; another one,
+    /// in all likelihood, for others.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = super::mix::Mix::default();
         let mut seen = Vec::new();
@@ -114,7 +118,8 @@ impl Disk {
         hasher.finish()
     }
 
-    /// Files are numbered as they are met, so that what they are called in here makes no difference.
+    /// Files are numbered as they are met, so that what they are called in here makes no
+    /// difference.
     fn hash_node(&self, node: Option<Node>, seen: &mut Vec<Key>, hasher: &mut impl Hasher) {
         let key = match node {
             None => return 0_u8.hash(hasher),

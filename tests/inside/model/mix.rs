@@ -8,7 +8,8 @@ pub struct Mix(u64);
 
 impl Mix {
     fn add(&mut self, word: u64) {
-        // An odd number without a pattern; the bits that a multiplication moves up come down again by the shift.
+        // An odd number without a pattern; the bits that a multiplication moves up come down again
+        // by the shift.
         let mixed = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
     }

@@ -1,17 +1,20 @@
-//! A file system in memory that knows what is durable and what is only seen: for tests of the machines, the explorer
-//! of crashes, and the simulator.
+//! A file system in memory that knows what is durable and what is only seen: for tests of the
+//! machines, the explorer of crashes, and the simulator.
 //!
-//! [`Model`] is what a process has of it, a [`ReadStore`](crate::store::ReadStore) and a [`WriteStore`](crate::store::WriteStore);
-//! clones share it. [`Disk`] is its content as a value, cheap to copy and to compare.
+//! [`Model`] is what a process has of it, a [`ReadStore`](crate::store::ReadStore) and a
+//! [`WriteStore`](crate::store::WriteStore); clones share it. [`Disk`] is its content as a value,
+//! cheap to copy and to compare.
 //!
-//! Written bytes are seen at once and durable after a sync of the file; names are seen at once and durable after a
-//! sync of their directory. It promises nothing more: where a real file system makes names and bytes durable in some
-//! order, this one may lose either. [`Disk::after_power_cut`] gives everything that a power cut may leave, and
-//! [`Model::kill`] ends a process: its handles and locks are gone, and nothing else.
+//! Written bytes are seen at once and durable after a sync of the file; names are seen at once and
+//! durable after a sync of their directory. It promises nothing more: where a real file system
+//! makes names and bytes durable in some order, this one may lose either. [`Disk::after_power_cut`]
+//! gives everything that a power cut may leave, and [`Model::kill`] ends a process: its handles and
+//! locks are gone, and nothing else.
 //!
-//! Calls of the write side fail on demand: by [`Model::fail_call`] and its like, or by a [`Model::set_hook`] that sees
-//! every call before it is made. A sync that fails leaves what it was to write marked as written, as Linux does: the
-//! next sync succeeds, and does not write it either. Names survive such a failure and wait for the next sync.
+//! Calls of the write side fail on demand: by [`Model::fail_call`] and its like, or by a
+//! [`Model::set_hook`] that sees every call before it is made. A sync that fails leaves what it was
+//! to write marked as written, as Linux does: the next sync succeeds, and does not write it either.
+//! Names survive such a failure and wait for the next sync.
 
 #![allow(missing_docs)]
 
@@ -46,7 +49,8 @@ pub struct Model {
 /// Sees every call of the write side before it is made, and decides what becomes of it.
 pub type Hook = Rc<dyn Fn(&Call<'_>, &Disk) -> Verdict>;
 
-/// An open file: it stays readable when its names are gone. Once its process is killed every call with it fails.
+/// An open file: it stays readable when its names are gone. Once its process is killed every call
+/// with it fails.
 pub struct Handle {
     shared: Rc<RefCell<Shared>>,
     id: u64,
@@ -69,7 +73,8 @@ struct Shared {
     /// Error numbers for calls to come, by call number.
     failures: BTreeMap<u32, i32>,
     no_rename_new: bool,
-    /// The devices synced since a batch began, and the error numbers of those that could not be; `None` outside of one.
+    /// The devices synced since a batch began, and the error numbers of those that could not be;
+    /// `None` outside of one.
     synced: Option<BTreeMap<u64, Option<i32>>>,
     /// The devices of which a sync failed, and how often.
     failed_syncs: BTreeMap<u64, u32>,
@@ -124,7 +129,8 @@ impl Model {
         Ref::map(self.shared.borrow(), |shared| &shared.disk)
     }
 
-    /// Begins or ends a batch, in which every device is synced only the first time, well or in vain.
+    /// Begins or ends a batch, in which every device is synced only the first time, well or in
+    /// vain.
     pub fn batch(&self, on: bool) {
         self.shared.borrow_mut().synced = on.then(BTreeMap::new);
     }
@@ -151,8 +157,8 @@ impl Model {
         }
     }
 
-    /// The power is cut and comes back: all processes are gone. Each decision of what is left is put to `pick`, with
-    /// the number of its options.
+    /// The power is cut and comes back: all processes are gone. Each decision of what is left is
+    /// put to `pick`, with the number of its options.
     pub fn cut_power(&self, cut: PowerCut, pick: &mut dyn FnMut(usize) -> usize) {
         let left = self.disk().after_power_cut(cut, pick);
         let mut shared = self.shared.borrow_mut();

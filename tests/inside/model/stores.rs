@@ -276,7 +276,8 @@ impl Model {
         }
     }
 
-    /// Refuses a path that leads to a file this process has locked: the lock would end with the second handle.
+    /// Refuses a path that leads to a file this process has locked: the lock would end with the
+    /// second handle.
     fn refuse_locked(&self, path: &Path) -> io::Result<()> {
         let shared = self.shared.borrow();
         let holder = (shared.disk.file_at(path)).and_then(|(key, _)| shared.locks.get(&key));

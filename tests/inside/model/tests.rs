@@ -1,4 +1,5 @@
-//! The model keeps its own promises: what is durable survives, what is not may go, and nothing else happens.
+//! The model keeps its own promises: what is durable survives, what is not may go, and nothing else
+//! happens.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -3,7 +3,8 @@
 use super::Pair;
 
 impl Pair {
-    /// Takes the source through a change of its files, as its shell does where many change together.
+    /// Takes the source through a change of its files, as its shell does where many change
+    /// together.
     pub fn change_files(&mut self) -> bool {
         if !self.source.is_changing() {
             return false;

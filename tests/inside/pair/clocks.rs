@@ -1,4 +1,5 @@
-//! Wall clocks that jump. Deadlines are of the monotonic clock; what hangs on the wall is the order of files and stamps.
+//! Wall clocks that jump. Deadlines are of the monotonic clock; what hangs on the wall is the order
+//! of files and stamps.
 
 use super::Pair;
 

@@ -263,7 +263,8 @@ fn two_files_that_begin_alike_are_told_apart() {
     }
 }
 
-/// The box changes the middle of a file under the collector's eyes, from `at` on so many bytes, and rotates.
+/// The box changes the middle of a file under the collector's eyes, from `at` on so many bytes, and
+/// rotates.
 fn other_middle(seed: u64, at: usize, len: usize) -> Pair {
     let mut pair = Pair::new();
     pair.seed(seed);

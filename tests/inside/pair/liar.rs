@@ -1,5 +1,5 @@
-//! The source alone, before a server that lies: every good byte stays, the source is in error with a clear word, and
-//! nothing spins.
+//! The source alone, before a server that lies: every good byte stays, the source is in error with
+//! a clear word, and nothing spins.
 
 use super::Pair;
 use crate::collect::source::Closed;
@@ -333,7 +333,8 @@ fn a_prefix_that_is_none_is_not_believed() {
 
 // Digests.
 
-/// A victim that holds a finished copy which does not have the digest it should have; it asks about that.
+/// A victim that holds a finished copy which does not have the digest it should have; it asks about
+/// that.
 fn with_wrong_digest() -> Victim {
     let mut victim = Victim::streaming();
     victim.hear(&end(3, Some([1; 16])));

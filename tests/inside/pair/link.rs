@@ -1,4 +1,5 @@
-//! The connection between the two: a queue of bytes that may be narrow, slow, cut at any byte or gone.
+//! The connection between the two: a queue of bytes that may be narrow, slow, cut at any byte or
+//! gone.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,8 @@ pub struct Link {
     pub delay_ms: u64,
     /// After so many more bytes towards the collector the connection breaks.
     pub cut_after: Option<(usize, End)>,
-    /// The server is one that knows only the classic protocol: it does not read behind the third word.
+    /// The server is one that knows only the classic protocol: it does not read behind the third
+    /// word.
     pub classic: bool,
     /// Bytes that have come to the collector, over all connections.
     pub carried: usize,

@@ -1,4 +1,5 @@
-//! The writer on the box and whoever rotates for it, as a model that knows every generation there ever was.
+//! The writer on the box and whoever rotates for it, as a model that knows every generation there
+//! ever was.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -44,9 +45,11 @@ pub enum Style {
 pub struct Generation {
     /// Everything that was ever written to it.
     pub bytes: Vec<u8>,
-    /// How much of that the collector must have in the end: what the box has destroyed it need not have.
+    /// How much of that the collector must have in the end: what the box has destroyed it need not
+    /// have.
     pub must: usize,
-    /// How much of that it must have or say that it was lost. What vanishes between two looks leaves no trace.
+    /// How much of that it must have or say that it was lost. What vanishes between two looks
+    /// leaves no trace.
     pub traced: usize,
     /// That holds only for a collector that has some of it.
     pub traced_if_held: bool,

@@ -1,8 +1,10 @@
-//! The server's session and the collector's source as a pair, under one virtual clock and with a link between them that
-//! fails on demand: everything that version 2 promises, tried on the real machines without a process or a socket.
+//! The server's session and the collector's source as a pair, under one virtual clock and with a
+//! link between them that fails on demand: everything that version 2 promises, tried on the real
+//! machines without a process or a socket.
 //!
-//! [`Pair`] drives both as their shells do, [`link::Link`] carries the bytes, and [`log::Log`] is the writer on the box: it
-//! knows every generation it wrote, so [`oracle`] can say what the collector must hold.
+//! [`Pair`] drives both as their shells do, [`link::Link`] carries the bytes, and [`log::Log`] is
+//! the writer on the box: it knows every generation it wrote, so [`oracle`] can say what the
+//! collector must hold.
 
 mod link;
 mod log;
@@ -70,7 +72,8 @@ struct Pair {
     host: Fake,
     link: Link,
     source: Source<Handle>,
-    /// Sessions of connections that the server does not know to be gone come first, the present one last.
+    /// Sessions of connections that the server does not know to be gone come first, the present one
+    /// last.
     sessions: Vec<Served>,
     serve_config: ServeConfig,
     sightings: Sightings,

@@ -11,7 +11,8 @@ struct Laid {
 }
 
 impl Pair {
-    /// The whole promise: every generation in order, once, each finished copy verified, the status right.
+    /// The whole promise: every generation in order, once, each finished copy verified, the status
+    /// right.
     pub fn check(&self) {
         self.check_bytes();
         self.check_status();
@@ -60,7 +61,8 @@ impl Pair {
         }
     }
 
-    /// What cannot be had any more is told where it is missing, and nothing is said to be lost where all is there.
+    /// What cannot be had any more is told where it is missing, and nothing is said to be lost
+    /// where all is there.
     pub fn check_losses(&self) {
         if let Err(why) = self.find_wrong_words(true) {
             panic!("{why}\n{}", self.report());
@@ -112,7 +114,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Lays the copies beside the generations, oldest first. Unless all is `settled` the collector may be behind.
+    /// Lays the copies beside the generations, oldest first. Unless all is `settled` the collector
+    /// may be behind.
     fn compare(&self, settled: bool) -> Result<Vec<Laid>, String> {
         let generations = self.log.generations();
         let mut laid = Vec::new();

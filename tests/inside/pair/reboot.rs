@@ -1,5 +1,5 @@
-//! The collector's machine loses its power, and with it what was not on its disk yet: the copy ends where it did before,
-//! or earlier, or in bytes that nobody wrote.
+//! The collector's machine loses its power, and with it what was not on its disk yet: the copy ends
+//! where it did before, or earlier, or in bytes that nobody wrote.
 
 use super::Pair;
 use crate::collect::copy::pointer::{BootId, Pointer};
@@ -23,7 +23,8 @@ pub fn boot(number: u32) -> BootId {
 }
 
 impl Pair {
-    /// The collector's machine is started again, and the last `len` bytes of the copy are not what was written.
+    /// The collector's machine is started again, and the last `len` bytes of the copy are not what
+    /// was written.
     fn reboot_host(&mut self, number: u32, spoiled: Spoiled, len: usize) {
         self.host_boot = boot(number);
         self.restart_collector();

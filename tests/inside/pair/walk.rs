@@ -74,7 +74,8 @@ struct Walk {
     random: Random,
     rotator: Rotator,
     pair: Pair,
-    /// The writer still holds the generation before the live one, which was last written or renamed at this time.
+    /// The writer still holds the generation before the live one, which was last written or renamed
+    /// at this time.
     held_since: Option<u64>,
     trace: String,
 }
@@ -219,8 +220,9 @@ impl Walk {
         }
     }
 
-    /// Creates the live file, sometimes with the inode of one that is gone. Nobody may have that one open, and of the
-    /// one that the collector follows it must hold enough to tell it from others: of nothing there is no proof.
+    /// Creates the live file, sometimes with the inode of one that is gone. Nobody may have that
+    /// one open, and of the one that the collector follows it must hold enough to tell it from
+    /// others: of nothing there is no proof.
     fn create(&mut self) {
         let mut free = self.pair.log.disk.free_inodes();
         if self.pair.local().len() < START_LEN {

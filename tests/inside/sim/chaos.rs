@@ -205,8 +205,8 @@ impl Chaos {
         world.run_until(until_ms);
     }
 
-    /// One more blow, after which lines are written and nothing else happens: what it leaves has to heal by itself, and
-    /// is not hidden by the next failure.
+    /// One more blow, after which lines are written and nothing else happens: what it leaves has to
+    /// heal by itself, and is not hidden by the next failure.
     pub fn last_blow(&mut self, world: &mut World) {
         const BLOWS: [Act; 8] = [
             Act::Outage,

@@ -1,4 +1,5 @@
-//! A file system on which a process can be killed at any call, a call can fail, room can end and descriptors are counted.
+//! A file system on which a process can be killed at any call, a call can fail, room can end and
+//! descriptors are counted.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ use crate::store::{Names, ReadStore, Stat, WriteStore};
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// So many calls all sources need to note that a sync has failed. A process that is killed before that has told nobody.
+/// So many calls all sources need to note that a sync has failed. A process that is killed before
+/// that has told nobody.
 const NOTING_CALLS: u64 = 300;
 
 /// The file system `S` as one process sees it; clones are the same.

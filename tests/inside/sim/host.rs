@@ -28,7 +28,8 @@ pub struct Host {
     said: RefCell<Vec<(usize, String)>>,
 }
 
-/// One line of the collector's configuration, and what there is to know about its source from outside.
+/// One line of the collector's configuration, and what there is to know about its source from
+/// outside.
 pub struct Feed {
     pub site: usize,
     pub log: usize,

@@ -30,13 +30,15 @@ pub struct Log {
     lines: u64,
     /// All bytes that were ever written to it.
     pub written: u64,
-    /// Generations of which files have vanished since somebody looked, and whether they will be missed.
+    /// Generations of which files have vanished since somebody looked, and whether they will be
+    /// missed.
     destroyed: Vec<(u64, bool)>,
     /// Something was destroyed that the collector may not have had: it may speak of a loss.
     pub may_lose: bool,
     /// The clock was set back and the generation held is gone: nobody can tell what came after it.
     pub unsure: bool,
-    /// In classic nobody knows what comes next until the collector, which has finished so many copies, goes on.
+    /// In classic nobody knows what comes next until the collector, which has finished so many
+    /// copies, goes on.
     pub untracked: Option<usize>,
     changed: bool,
     pub rotating: bool,
@@ -167,8 +169,8 @@ impl Log {
 
     // Writing.
 
-    /// Appends lines to what the writer has open, each unlike any other. A writer that was late for too long writes
-    /// no more before it moves on.
+    /// Appends lines to what the writer has open, each unlike any other. A writer that was late for
+    /// too long writes no more before it moves on.
     pub fn write(&mut self, disk: &Disk<Fake>, count: u32, pad: usize, now_ms: u64) {
         let too_late = self.is_late() && now_ms.saturating_sub(self.touched_ms) > LATE_MS;
         if too_late || self.generations.is_empty() {
@@ -344,7 +346,8 @@ impl Log {
         self.add_rotated(name, self.newest());
     }
 
-    /// Second half, or all that a rotator without rotated files does: what is in no copy the box has lost.
+    /// Second half, or all that a rotator without rotated files does: what is in no copy the box
+    /// has lost.
     pub fn truncate(&mut self, disk: &Disk<Fake>, now_ms: u64) {
         if !self.live_exists {
             return;
@@ -370,7 +373,8 @@ impl Log {
         self.writes_to = self.newest();
     }
 
-    /// newsyslog: a last line in the old file, which then has both names until a new one is renamed over it.
+    /// newsyslog: a last line in the old file, which then has both names until a new one is renamed
+    /// over it.
     pub fn turn_over(&mut self, disk: &Disk<Fake>, wall_ms: u64, now_ms: u64) {
         if !self.live_exists {
             return;
@@ -435,7 +439,8 @@ impl Log {
 
     // Accidents.
 
-    /// The machine lost its power and with it the last `lost` bytes of the live file, or zeros are in their place.
+    /// The machine lost its power and with it the last `lost` bytes of the live file, or zeros are
+    /// in their place.
     pub fn lose_tail(&mut self, disk: &Disk<Fake>, lost: usize, zeroed: bool, now_ms: u64) {
         if !self.live_exists {
             return;

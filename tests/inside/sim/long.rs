@@ -1,8 +1,9 @@
 //! Years of it: `cargo test --release --lib sim::long -- --ignored --nocapture`.
 //!
-//! Time jumps from event to event, keep-alives and looks at the files included. Every source is written to, and rotated
-//! twice a day, failures come about as often as in a bad year, and in every month there is an hour like those of the
-//! short runs; after it all is checked. A source-year is one source in one virtual year of that.
+//! Time jumps from event to event, keep-alives and looks at the files included. Every source is
+//! written to, and rotated twice a day, failures come about as often as in a bad year, and in every
+//! month there is an hour like those of the short runs; after it all is checked. A source-year is
+//! one source in one virtual year of that.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,7 +113,8 @@ impl Tally {
 }
 
 impl Sim {
-    /// A month with a bad hour in it, and then the operator takes finished copies away and notes of losses.
+    /// A month with a bad hour in it, and then the operator takes finished copies away and notes of
+    /// losses.
     fn month(&mut self) {
         self.world.wakes_to_touch = false;
         let before_ms = self.chaos.random.below(MONTH_MS);

@@ -1,4 +1,5 @@
-//! What happens to the machines: killed, without power, with a clock that is set, with a disk that spoils.
+//! What happens to the machines: killed, without power, with a clock that is set, with a disk that
+//! spoils.
 
 use super::chaos::{Chaos, Planned, note_destroyed};
 use super::net::End;

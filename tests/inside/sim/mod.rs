@@ -1,8 +1,9 @@
-//! The whole system under one virtual clock: the product's own server sessions and collector sources, many of each, on
-//! several boxes and one log host, with every rotator, every kind of failure, and an oracle that knows the truth.
+//! The whole system under one virtual clock: the product's own server sessions and collector
+//! sources, many of each, on several boxes and one log host, with every rotator, every kind of
+//! failure, and an oracle that knows the truth.
 //!
-//! A run is a seed. `FETCHLOGS_SIM_SEED=n cargo test --lib sim::a_seed -- --nocapture` replays one and prints what
-//! happens in it.
+//! A run is a seed. `FETCHLOGS_SIM_SEED=n cargo test --lib sim::a_seed -- --nocapture` replays one
+//! and prints what happens in it.
 
 mod chaos;
 mod disk;

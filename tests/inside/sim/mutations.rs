@@ -1,4 +1,5 @@
-//! Faults put into the machines on purpose: each is found by the seeds of every `cargo test`, and by the oracle.
+//! Faults put into the machines on purpose: each is found by the seeds of every `cargo test`, and
+//! by the oracle.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,8 +7,8 @@ use super::oracle::Violation;
 use super::{PROMPT, SEEDS, Sim};
 use crate::mutation::{Mutation, with};
 
-/// What the oracle says of the run of a seed in which this fault is planted. A machine that panics found itself out,
-/// which proves nothing of the oracle.
+/// What the oracle says of the run of a seed in which this fault is planted. A machine that panics
+/// found itself out, which proves nothing of the oracle.
 fn complaint(mutation: Mutation, seed: u64) -> Option<String> {
     let mut sim = Sim::new(seed, &PROMPT, false);
     let run = || with(mutation, || sim.run());

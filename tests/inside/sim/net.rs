@@ -1,4 +1,5 @@
-//! The network: connections as two queues of bytes that may be narrow, slow, chopped, cut, stalled or half gone.
+//! The network: connections as two queues of bytes that may be narrow, slow, chopped, cut, stalled
+//! or half gone.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -59,7 +59,8 @@ impl World {
         let is_unsure = log.unsure || (is_set_back && !rotten.is_empty());
         let is_excused = |n: usize| {
             let generation = generations[n];
-            // Where the box lost the end and wrote nothing more, our longer copy is the whole of it.
+            // Where the box lost the end and wrote nothing more, our longer copy is the whole of
+            // it.
             let is_torn = n > 0 && generations[n - 1].torn;
             let is_within = |copy: &Copy| copy.2.starts_with(&generation.bytes[..generation.kept]);
             let is_last = n + 1 == generations.len();
@@ -101,14 +102,16 @@ impl World {
             let is_torn = n > 0 && generations[n - 1].torn;
             held[n] < generations[n].traced && rotten.is_empty() && !is_torn
         };
-        // Of a generation of which nothing is held only the inode is known: a later one with the same is taken for it.
+        // Of a generation of which nothing is held only the inode is known: a later one with the
+        // same is taken for it.
         let is_taken_for = |n: usize, later: usize| {
             let is_same = generations[n].inode == generations[later].inode;
             is_same && held[n] == 0 && held[later] > 0
         };
         let is_before_another =
             |n: usize| (0..=n).any(|first| (n + 1..=last).any(|later| is_taken_for(first, later)));
-        // In classic a server that sent the whole of what is gone does not know whether anything came after it.
+        // In classic a server that sent the whole of what is gone does not know whether anything
+        // came after it.
         let is_classic = self.sites[feed.site].classic;
         let is_after_whole = |n: usize| {
             let before = (0..n).rfind(|&before| held[before] > 0);
@@ -238,8 +241,8 @@ impl World {
         }
     }
 
-    /// How much of a generation the collector holds in one copy for certain: the last frame may not be whole yet, and
-    /// is taken back where its end does not come.
+    /// How much of a generation the collector holds in one copy for certain: the last frame may not
+    /// be whole yet, and is taken back where its end does not come.
     pub fn held(&self, at: usize, generation: &Generation) -> usize {
         let feed = &self.host.feeds[at];
         let log = &self.sites[feed.site].logs[feed.log];
@@ -302,8 +305,9 @@ impl World {
             .is_some_and(|conn| conn.at_host && conn.at_box)
     }
 
-    /// Whether what is gone has left a trace. With a server that looks, the kernel told of it, or else it was there for
-    /// longer than the time between two looks. Without one an older generation that is still there hides the gap.
+    /// Whether what is gone has left a trace. With a server that looks, the kernel told of it, or
+    /// else it was there for longer than the time between two looks. Without one an older
+    /// generation that is still there hides the gap.
     fn is_traced(&self, at: usize, number: u64, generation: &Generation) -> bool {
         let feed = &self.host.feeds[at];
         let site = &self.sites[feed.site];
@@ -391,8 +395,8 @@ impl World {
         }
     }
 
-    /// The log host lost its power, and with it what was not on its disk: of what the box has destroyed, nobody has
-    /// that any more.
+    /// The log host lost its power, and with it what was not on its disk: of what the box has
+    /// destroyed, nobody has that any more.
     pub fn note_lost_copies(&mut self) {
         for at in 0..self.host.feeds.len() {
             let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
@@ -428,8 +432,8 @@ impl World {
             .count()
     }
 
-    /// In classic a server that has not seen what is gone cannot tell what comes after it, until the collector has gone
-    /// on to another generation.
+    /// In classic a server that has not seen what is gone cannot tell what comes after it, until
+    /// the collector has gone on to another generation.
     fn excuse_old(&mut self, at: usize) {
         let (site, log) = (self.host.feeds[at].site, self.host.feeds[at].log);
         self.sites[site].logs[log].untracked = Some(self.kept_of(at));

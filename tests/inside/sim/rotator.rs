@@ -1,4 +1,5 @@
-//! Whoever rotates a log on a box: the calls of each, in their order, with a moment between any two.
+//! Whoever rotates a log on a box: the calls of each, in their order, with a moment between any
+//! two.
 
 use super::disk::Disk;
 use super::log::Log;

@@ -31,7 +31,8 @@ impl Trace {
         self.now_ms = now_ms;
     }
 
-    /// Something that happens all the time: it counts, and is shown only where everything is printed.
+    /// Something that happens all the time: it counts, and is shown only where everything is
+    /// printed.
     pub fn tick(&mut self, what: &'static str, a: u64, b: u64) {
         self.mix(what.as_bytes());
         self.mix(&a.to_le_bytes());
@@ -41,7 +42,8 @@ impl Trace {
         }
     }
 
-    /// Bytes that come along, shown where everything is printed: the first line, or the first frame.
+    /// Bytes that come along, shown where everything is printed: the first line, or the first
+    /// frame.
     pub fn bytes(&mut self, what: &'static str, conn: u32, bytes: &[u8]) {
         self.tick(what, u64::from(conn), bytes.len() as u64);
         if self.print {

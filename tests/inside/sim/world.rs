@@ -300,7 +300,8 @@ impl World {
         self.hang_up_box(served.conn, Some(End::Fin));
     }
 
-    /// The box no longer knows the connection; whether the other side is told depends on how that came.
+    /// The box no longer knows the connection; whether the other side is told depends on how that
+    /// came.
     pub fn hang_up_box(&mut self, number: u32, end: Option<End>) {
         let Some(conn) = self.net.conns.get_mut(&number) else {
             return;
@@ -532,7 +533,8 @@ impl World {
         }
     }
 
-    /// A sync of the whole disk that failed concerns all sources, those too that have nothing to do.
+    /// A sync of the whole disk that failed concerns all sources, those too that have nothing to
+    /// do.
     fn check_failed_syncs(&mut self) -> bool {
         let failed = self.host.disk.with(|fs| fs.all_failed_syncs());
         let Some(collector) = &mut self.host.collector else {

@@ -11,15 +11,17 @@
 //! rs=OFFSET:STAMP[.N]                                               an end that is being set aside
 //! ```
 //!
-//! Numbers are decimal, TOKEN and CRC32 lower-case hexadecimal. The checksum covers everything before SEAL. A key
-//! that is not known here is skipped, so that a later version may add some.
+//! Numbers are decimal, TOKEN and CRC32 lower-case hexadecimal. The checksum covers everything
+//! before SEAL. A key that is not known here is skipped, so that a later version may add some.
 //!
-//! The first word stays the bare remote inode, so that fetchlogs 1.1 can take over; and what 1.1 leaves, an inode
-//! and nothing else, is read as well. A record torn within its first word would look like that. It cannot be told
-//! apart, so it must not happen: a record replaces the older one by a rename, after an fsync.
+//! The first word stays the bare remote inode, so that fetchlogs 1.1 can take over; and what 1.1
+//! leaves, an inode and nothing else, is read as well. A record torn within its first word would
+//! look like that. It cannot be told apart, so it must not happen: a record replaces the older one
+//! by a rename, after an fsync.
 //!
-//! One letter alone is written over where it stands, the seal's, because that takes no room on the disk and cannot be
-//! half there: the checksum does not cover it, and the record says the same but for the doubt.
+//! One letter alone is written over where it stands, the seal's, because that takes no room on the
+//! disk and cannot be half there: the checksum does not cover it, and the record says the same but
+//! for the doubt.
 
 use std::fmt::{self, Write};
 
@@ -70,8 +72,8 @@ pub struct Pending {
     pub next: Inode,
     /// The part of the rotated name behind the local file's.
     pub suffix: RotatedSuffix,
-    /// The server did not have what came behind the local copy any more. Nothing but the message of the rotation
-    /// tells that, so it outlives here who dies before the message.
+    /// The server did not have what came behind the local copy any more. Nothing but the message of
+    /// the rotation tells that, so it outlives here who dies before the message.
     pub is_lossy: bool,
 }
 
@@ -119,8 +121,8 @@ impl Pointer {
     /// Reads the whole content of a pointer file. The caller reads up to one byte more than
     /// [`limits::POINTER_MAX_LEN`], so that a longer file is seen as one.
     ///
-    /// The bare inode of fetchlogs 1.1, blanks and a newline behind it or not, is a copy begun under classic of
-    /// which nothing else is known.
+    /// The bare inode of fetchlogs 1.1, blanks and a newline behind it or not, is a copy begun
+    /// under classic of which nothing else is known.
     pub fn parse(bytes: &[u8]) -> Result<Pointer, PointerError> {
         if bytes.len() > limits::POINTER_MAX_LEN {
             return Err(PointerError::TooLong);
@@ -158,9 +160,9 @@ impl Pointer {
         is_trusted.then_some(place as u64)
     }
 
-    /// The record. A token is left out where the line would grow too long with it, which only numbers that no
-    /// file system has today can bring about, and only beside a pending rotation: that generation is complete and
-    /// will not be searched for.
+    /// The record. A token is left out where the line would grow too long with it, which only
+    /// numbers that no file system has today can bring about, and only beside a pending rotation:
+    /// that generation is complete and will not be searched for.
     pub fn write(&self) -> Record {
         self.render(self.token.as_ref())
             .or_else(|_| self.render(None))
@@ -249,8 +251,8 @@ impl BootId {
         BootId::new("write-error")
     }
 
-    /// Takes letters, digits and dashes, at least one and at most [`BootId::MAX_LEN`]; blanks and newlines around
-    /// them have to be off already.
+    /// Takes letters, digits and dashes, at least one and at most [`BootId::MAX_LEN`]; blanks and
+    /// newlines around them have to be off already.
     pub fn new(text: &str) -> Option<BootId> {
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if text.is_empty() || !text.bytes().all(sound) {
@@ -266,7 +268,8 @@ impl fmt::Display for BootId {
     }
 }
 
-/// A server's name for a generation: bytes that mean something to the server only. Shown in hexadecimal.
+/// A server's name for a generation: bytes that mean something to the server only. Shown in
+/// hexadecimal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token(heapless::Vec<u8, { Token::MAX_LEN }>);
 
@@ -318,7 +321,8 @@ impl RotatedSuffix {
     /// Digits of a stamp: year to second.
     const STAMP_LEN: usize = 14;
 
-    /// The suffix of the `attempt`-th name that is tried, from 0 on. `None` if `stamp` is not fourteen digits.
+    /// The suffix of the `attempt`-th name that is tried, from 0 on. `None` if `stamp` is not
+    /// fourteen digits.
     pub fn new(stamp: &str, attempt: u16) -> Option<RotatedSuffix> {
         let digits = stamp.bytes().all(|byte| byte.is_ascii_digit());
         if stamp.len() != RotatedSuffix::STAMP_LEN || !digits {

@@ -341,8 +341,8 @@ fn what_is_no_record_cannot_be_doubted() {
 
 // Damage
 
-/// A cut leaves no record. Within the first word it leaves what fetchlogs 1.1 might have written; the rename keeps
-/// that from happening.
+/// A cut leaves no record. Within the first word it leaves what fetchlogs 1.1 might have written;
+/// the rename keeps that from happening.
 #[test]
 fn no_truncation_is_a_record() {
     for pointer in [plain(), rotating()] {

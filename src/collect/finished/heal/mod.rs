@@ -224,8 +224,8 @@ impl<F> Heal<F> {
         }
     }
 
-    /// Does one slice of what needs no server, with `buf` to read into. After an error this heal cannot go on, but
-    /// [another one](Outcome::Postponed) can.
+    /// Does one slice of what needs no server, with `buf` to read into. After an error this heal
+    /// cannot go on, but [another one](Outcome::Postponed) can.
     pub fn work<S: WriteStore<File = F>>(
         &mut self,
         buf: &mut [u8],
@@ -403,8 +403,8 @@ impl<F> Heal<F> {
         };
     }
 
-    /// Puts the healed file in the copy's place; what stood there keeps a name of its own. At no moment is the name
-    /// without a file.
+    /// Puts the healed file in the copy's place; what stood there keeps a name of its own. At no
+    /// moment is the name without a file.
     fn replace<S: WriteStore<File = F>>(
         &mut self,
         from: u64,

@@ -1,7 +1,7 @@
 //! The mio half of `fetch_logs verify`: sockets, files and the clock around the checks.
 //!
-//! It owns a fixed number of places, each of which holds one check and its socket. What a check does next is for
-//! [`crate::collect::verify`] to decide.
+//! It owns a fixed number of places, each of which holds one check and its socket. What a check
+//! does next is for [`crate::collect::verify`] to decide.
 
 mod progress;
 mod slot;
@@ -75,7 +75,8 @@ struct Waiting {
 /// What a token's kind says; there is only one.
 const PLACE: u8 = 0;
 
-/// What happens to a check. It is called by reference, so that what follows from it is compiled once.
+/// What happens to a check. It is called by reference, so that what follows from it is compiled
+/// once.
 type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealRead>, &mut [u8]) + 'a;
 
 impl Verification {
@@ -98,8 +99,8 @@ impl Verification {
         }
     }
 
-    /// Compares everything and prints a line for each copy on stdout, in the order in which they are done. Fails where
-    /// the event loop does or nothing can be printed.
+    /// Compares everything and prints a line for each copy on stdout, in the order in which they
+    /// are done. Fails where the event loop does or nothing can be printed.
     pub fn run(mut self, config: Config) -> io::Result<Outcome> {
         for source in config.sources {
             self.list(source)?;
@@ -223,7 +224,8 @@ impl Verification {
         Ok(())
     }
 
-    /// Lets something happen to one check and does all that follows from it: work, socket, deadline, verdict.
+    /// Lets something happen to one check and does all that follows from it: work, socket,
+    /// deadline, verdict.
     fn drive(&mut self, index: u32, act: &mut Act<'_>) -> io::Result<()> {
         let Some(place) = self.places.get_mut(index as usize) else {
             return Ok(());

@@ -1,4 +1,5 @@
-//! A line on the terminal that tells how far the comparison is. Where stderr is no terminal it stays silent.
+//! A line on the terminal that tells how far the comparison is. Where stderr is no terminal it
+//! stays silent.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -4,7 +4,8 @@ use super::*;
 
 const EIO: i32 = 5;
 
-/// One that held these bytes when its machine was started anew, and asks a server of version 2 about them.
+/// One that held these bytes when its machine was started anew, and asks a server of version 2
+/// about them.
 fn comparing(bytes: &[u8]) -> Rig {
     let mut rig = Rig::offering();
     rig.connect();

@@ -370,7 +370,8 @@ fn a_lost_generation_is_told_and_kept() {
     );
 }
 
-/// What is told where something at the `nth` call after the server says that it lost ours ends the first attempt.
+/// What is told where something at the `nth` call after the server says that it lost ours ends the
+/// first attempt.
 fn told_in_spite_of(nth: u32, shares: bool, is_killed: bool) -> Vec<String> {
     const EIO: i32 = 5;
     let mut rig = Rig::asking_again();

@@ -1,4 +1,5 @@
-//! A box that was started anew and has forgotten the end of what is held, and files that fail while that is set aside.
+//! A box that was started anew and has forgotten the end of what is held, and files that fail while
+//! that is set aside.
 
 use std::path::Path;
 

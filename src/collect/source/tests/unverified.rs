@@ -1,4 +1,5 @@
-//! Copies whose digest did not come with their end, and copies that were finished before the collector stopped.
+//! Copies whose digest did not come with their end, and copies that were finished before the
+//! collector stopped.
 
 use super::*;
 use crate::limits::ANSWER_MAX_MS;
@@ -10,7 +11,8 @@ const FOLLOWS_8: &[u8] = b"O 8 v2 at=0 size=0 m=2 b=00000001\n";
 const ANSWERS_7: &[u8] = b"O 7 v2 at=0 size=3 m=1 b=00000001\n";
 
 impl Rig {
-    /// One that was given a generation with these bytes, its end with or without a digest, and the next one.
+    /// One that was given a generation with these bytes, its end with or without a digest, and the
+    /// next one.
     fn finished(bytes: &[u8], md5: Option<[u8; 16]>) -> Rig {
         let mut rig = Rig::offering();
         rig.connect();

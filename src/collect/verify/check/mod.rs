@@ -1,9 +1,10 @@
 //! The check of one copy, from its first question to its verdict. Pure.
 //!
-//! The caller feeds what happens: [`Check::handle_connected`], [`Check::handle_input`], [`Check::handle_closed`],
-//! [`Check::handle_timeout`], and calls [`Check::work`] while [`Check::has_work`]. After each of them it asks, in this
-//! order: [`Check::verdict`], [`Check::connection`] (and opens or closes the socket accordingly), [`Check::output`]
-//! with [`Check::consume_output`], and [`Check::poll_timeout`].
+//! The caller feeds what happens: [`Check::handle_connected`], [`Check::handle_input`],
+//! [`Check::handle_closed`], [`Check::handle_timeout`], and calls [`Check::work`] while
+//! [`Check::has_work`]. After each of them it asks, in this order: [`Check::verdict`],
+//! [`Check::connection`] (and opens or closes the socket accordingly), [`Check::output`] with
+//! [`Check::consume_output`], and [`Check::poll_timeout`].
 //!
 //! Both sides compute at the same time: our bytes are hashed while the server hashes its own.
 
@@ -119,7 +120,8 @@ impl<F> Check<F> {
         }
     }
 
-    /// The number of the connection that has to be open; another number than before means another connection.
+    /// The number of the connection that has to be open; another number than before means another
+    /// connection.
     pub fn connection(&self) -> Option<u32> {
         self.exchange().map(|_| self.connections)
     }
@@ -298,8 +300,8 @@ impl<F> Check<F> {
         self.connections = self.connections.wrapping_add(1);
     }
 
-    /// The verdict, unless it may come from a collector that was just changing the files. Once it is known that the
-    /// two differ, a question without an answer does not make that forgotten.
+    /// The verdict, unless it may come from a collector that was just changing the files. Once it
+    /// is known that the two differ, a question without an answer does not make that forgotten.
     fn conclude<S: ReadStore<File = F>>(&mut self, verdict: Verdict, cx: &mut Context<'_, S>) {
         let verdict = match self.differs_from() {
             Some(at) if !verdict.is_about_bytes() => Verdict::Diverged { at, exact: false },

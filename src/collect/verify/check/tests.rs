@@ -1,5 +1,5 @@
-//! The check of one copy driven by hand in virtual time: an honest server, every sort of dishonest one, and a collector
-//! that rotates in between.
+//! The check of one copy driven by hand in virtual time: an honest server, every sort of dishonest
+//! one, and a collector that rotates in between.
 
 use super::*;
 use crate::collect::config::Config;

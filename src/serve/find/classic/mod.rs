@@ -93,9 +93,10 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(from_start(file, stat, mark, Place::Live))
     }
 
-    /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for long enough. The newest
-    /// one may have been renamed a moment ago, unnoticed by a writer that had nothing to write: it has to be quiet from
-    /// now on. While there is no live file its writer has not moved on, so it stays open.
+    /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for
+    /// long enough. The newest one may have been renamed a moment ago, unnoticed by a writer that
+    /// had nothing to write: it has to be quiet from now on. While there is no live file its writer
+    /// has not moved on, so it stays open.
     fn complete(&self, file: &S::File, stat: &Stat, rotated: &Candidates) -> bool {
         let is_quiet = stat.mtime_ns <= self.quiet_since_ns;
         is_quiet && place_of(stat, rotated) == Place::Older || self.store.at_rest(file)
@@ -113,7 +114,8 @@ fn first_contact<F>(file: F, stat: Stat, offset: u64) -> Choice<F> {
     }
 }
 
-/// The client's inode is that of the live file: it goes on where it was, or starts over if that was truncated.
+/// The client's inode is that of the live file: it goes on where it was, or starts over if that was
+/// truncated.
 fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> Choice<F> {
     let truncated = dropped || request.offset > stat.size;
     let (mark, inode, offset) = if truncated {

@@ -16,7 +16,8 @@ use crate::store::{Kind, Names};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A log with two rotated files behind it: generations 1 (oldest), 2 and 3 (live), "1", "22" and "333" in them.
+/// A log with two rotated files behind it: generations 1 (oldest), 2 and 3 (live), "1", "22" and
+/// "333" in them.
 struct Rig {
     disk: Fake,
     config: Config,
@@ -320,8 +321,8 @@ impl ReadStore for Rotating<'_> {
     }
 }
 
-/// Asks something of the log while it is rotated just before the first call, the second, and so on. The answer has to
-/// be `expected`.
+/// Asks something of the log while it is rotated just before the first call, the second, and so on.
+/// The answer has to be `expected`.
 fn expect_through_rotation(
     expected: &str,
     ask: impl Fn(&Query<'_, Rotating<'_>>, &mut Sightings) -> Result<String, Refusal>,

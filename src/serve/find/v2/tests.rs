@@ -84,8 +84,8 @@ fn disk() -> Fake {
     disk
 }
 
-/// Asks with every call failing in turn: either the answer is what it is without that, or it is that something cannot be
-/// read.
+/// Asks with every call failing in turn: either the answer is what it is without that, or it is
+/// that something cannot be read.
 fn never_wrong<T: PartialEq + std::fmt::Debug>(
     ask: impl Fn(&Query<'_, Flaky>) -> Result<T, Refusal>,
 ) {
@@ -171,7 +171,8 @@ fn nor_overlooked_as_the_next_one() {
     });
 }
 
-/// Which file somebody goes on with who holds so much of the file with inode 77, where, and whether that is told as lost.
+/// Which file somebody goes on with who holds so much of the file with inode 77, where, and whether
+/// that is told as lost.
 fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>) {
     let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
     let query = Query {

@@ -7,8 +7,9 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 
 impl<F> V2Stream<F> {
-    /// Checks that the parts of the stream agree with each other; in release builds it does nothing.
-    /// The session calls it at the end of whatever may have changed the stream and did not end it.
+    /// Checks that the parts of the stream agree with each other; in release builds it does
+    /// nothing. The session calls it at the end of whatever may have changed the stream and did not
+    /// end it.
     pub fn check_invariants(&self) {
         let offset = self.follow.offset();
         self.follow.check_invariants();

@@ -1,8 +1,8 @@
 //! The stream of version 2: generation after generation as frames, each closed with its digest.
 //! Pure.
 //!
-//! What a socket did not take of a frame is made again from the file: its length and checksum are settled, so where the
-//! file has changed in between, the client notices and comes back.
+//! What a socket did not take of a frame is made again from the file: its length and checksum are
+//! settled, so where the file has changed in between, the client notices and comes back.
 
 mod fingerprint;
 mod invariants;
@@ -44,7 +44,8 @@ pub struct V2Stream<F> {
     open: Option<OpenFrame>,
     fingerprint: Fingerprint,
     digest: Digest,
-    /// The digest waits for the end of the generation: its start was sent over another connection, or cannot be read.
+    /// The digest waits for the end of the generation: its start was sent over another connection,
+    /// or cannot be read.
     digest_waits: bool,
     /// The digest of an earlier generation, which could not be had at its END.
     late: Option<Box<Late<F>>>,
@@ -135,7 +136,8 @@ impl<F> V2Stream<F> {
         self.index
     }
 
-    /// Changes of the log are told from now on, or are not: see [`Session::set_watched`](crate::serve::session::Session::set_watched).
+    /// Changes of the log are told from now on, or are not: see
+    /// [`Session::set_watched`](crate::serve::session::Session::set_watched).
     pub fn set_watched(&mut self, is_watched: bool) {
         self.follow.set_watched(is_watched);
     }
@@ -197,7 +199,8 @@ impl<F> V2Stream<F> {
         turn
     }
 
-    /// A deadline has come: look if it is time to, notice a client that stands still, tell one that waits the size.
+    /// A deadline has come: look if it is time to, notice a client that stands still, tell one that
+    /// waits the size.
     pub fn handle_timeout<S: ReadStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -238,7 +241,8 @@ impl<F> V2Stream<F> {
             || self.is_digest_behind()
     }
 
-    /// Does a part of what takes long, with `buf` to read into. The next generation comes before the digest of the last.
+    /// Does a part of what takes long, with `buf` to read into. The next generation comes before
+    /// the digest of the last.
     pub fn work<S: ReadStore<File = F>>(
         &mut self,
         buf: &mut [u8],
@@ -255,7 +259,8 @@ impl<F> V2Stream<F> {
                 .advance(cx.store, &late.file, late.size, buf)
                 .is_err()
         {
-            // Without the bytes there is no digest; the client has been told END and waits for nothing.
+            // Without the bytes there is no digest; the client has been told END and waits for
+            // nothing.
             self.late = None;
         }
         // It may be ready already, and have waited for a frame to be over.
@@ -384,8 +389,9 @@ impl<F> V2Stream<F> {
         self.close(reason, &left, true, cx, query)
     }
 
-    /// What follows cannot be told now. During a rotation, between two names and while others change, that passes:
-    /// the next look tries again. `intact` says that the file being left still holds the whole generation.
+    /// What follows cannot be told now. During a rotation, between two names and while others
+    /// change, that passes: the next look tries again. `intact` says that the file being left still
+    /// holds the whole generation.
     fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> ControlFlow<Ending> {
         use Refusal::{Later, Missing, Unsettled};
         if !matches!(refusal, Missing | Unsettled | Later) {
@@ -395,8 +401,8 @@ impl<F> V2Stream<F> {
         Continue(())
     }
 
-    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says that the file still
-    /// being open holds all of the one being left.
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says
+    /// that the file still being open holds all of the one being left.
     fn close<S: ReadStore<File = F>>(
         &mut self,
         reason: Reason,

@@ -66,7 +66,8 @@ impl<F> V2Stream<F> {
         }
     }
 
-    /// Completes a frame whose file bytes stand in place, and moves what the client lacks of it to the front.
+    /// Completes a frame whose file bytes stand in place, and moves what the client lacks of it to
+    /// the front.
     pub(super) fn make_frame(&mut self, whole: &mut [u8], len: usize) -> usize {
         let offset = self.follow.offset();
         whole[HEADER_LEN..FRAME_START_LEN].copy_from_slice(&offset.to_be_bytes());

@@ -17,8 +17,8 @@ use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 
 impl<F> V2Stream<F> {
-    /// Puts a question to the files that there are. The answer [`Refusal::Later`] means that they are being searched;
-    /// then the whole look is taken again with what was found.
+    /// Puts a question to the files that there are. The answer [`Refusal::Later`] means that they
+    /// are being searched; then the whole look is taken again with what was found.
     pub(super) fn ask<S: ReadStore<File = F>, T>(
         &mut self,
         occasion: Occasion,
@@ -43,9 +43,9 @@ impl<F> V2Stream<F> {
         Err(Refusal::Later)
     }
 
-    /// Whether bytes that were just read belong to the generation being sent; `None` while that is being searched for.
-    /// Only what is read or found after them can show it: at any moment before, the file may have been truncated and
-    /// have grown again.
+    /// Whether bytes that were just read belong to the generation being sent; `None` while that is
+    /// being searched for. Only what is read or found after them can show it: at any moment before,
+    /// the file may have been truncated and have grown again.
     pub(super) fn is_continuation<S: ReadStore<File = F>>(
         &mut self,
         bytes: &[u8],
@@ -75,7 +75,8 @@ impl<F> V2Stream<F> {
         Ok(None)
     }
 
-    /// Whether a file that was written to, and yet is no longer than what was sent, holds something else now.
+    /// Whether a file that was written to, and yet is no longer than what was sent, holds something
+    /// else now.
     pub(super) fn is_written_over<S: ReadStore<File = F>>(
         &mut self,
         occasion: Occasion,
@@ -96,7 +97,8 @@ impl<F> V2Stream<F> {
         is_same == Some(false)
     }
 
-    /// A copy of what was written first since the generation began, if it was truncated before anybody looked.
+    /// A copy of what was written first since the generation began, if it was truncated before
+    /// anybody looked.
     pub(super) fn first_copy<S: ReadStore<File = F>>(
         &mut self,
         occasion: Occasion,
@@ -109,8 +111,8 @@ impl<F> V2Stream<F> {
         self.ask(occasion, query, || query.first_copy(own, before, floor_ns))
     }
 
-    /// Whether it is known which generation comes next, where that can be known already: what has the name now need not
-    /// be the first that had it since, and what was first may be gone soon.
+    /// Whether it is known which generation comes next, where that can be known already: what has
+    /// the name now need not be the first that had it since, and what was first may be gone soon.
     pub(super) fn knows_successor<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
         let (None, Some(successor)) = (self.then, self.follow.successor()) else {
             return true;
@@ -168,8 +170,9 @@ impl<F> V2Stream<F> {
         turn
     }
 
-    /// Nothing was sent, so any bytes would do. If there is a copy from the time since the generation began, these are
-    /// not its first: others were written, copied and truncated before anybody looked.
+    /// Nothing was sent, so any bytes would do. If there is a copy from the time since the
+    /// generation began, these are not its first: others were written, copied and truncated before
+    /// anybody looked.
     fn prove<S: ReadStore<File = F>>(
         &mut self,
         begun: Begun,

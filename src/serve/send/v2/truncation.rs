@@ -34,8 +34,8 @@ impl<F> V2Stream<F> {
         Ok(is_there)
     }
 
-    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or closes the
-    /// generation where it stands.
+    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or
+    /// closes the generation where it stands.
     pub(super) fn leave_truncated<S: ReadStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -68,8 +68,9 @@ impl<F> V2Stream<F> {
         }
     }
 
-    /// No copy of what was sent was written before that. A beginning that is still to come was told by a clock that was
-    /// set back since; then it is the last write that was seen, which every copy came after.
+    /// No copy of what was sent was written before that. A beginning that is still to come was told
+    /// by a clock that was set back since; then it is the last write that was seen, which every
+    /// copy came after.
     fn no_copy_until_ns(&self, now: Wall) -> u64 {
         let now_ns = now.ms().saturating_mul(NS_PER_MS);
         match self.floor_ns > now_ns {
@@ -106,8 +107,8 @@ impl<F> V2Stream<F> {
         self.close(reason, &left, false, cx, query)
     }
 
-    /// Nothing was sent of the file: the generation is what was copied first since it began. Where nothing is known to
-    /// have been there, nothing ends: it is what the file holds now.
+    /// Nothing was sent of the file: the generation is what was copied first since it began. Where
+    /// nothing is known to have been there, nothing ends: it is what the file holds now.
     fn start_over<S: ReadStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,

@@ -126,7 +126,8 @@ impl Rig {
         }
     }
 
-    /// The same with a client that takes everything at once; returns what that was, keep-alives left out.
+    /// The same with a client that takes everything at once; returns what that was, keep-alives
+    /// left out.
     fn listen_ms(&mut self, ms: u64) -> Vec<u8> {
         let until = self.now_ms + ms;
         let mut all = self.take();

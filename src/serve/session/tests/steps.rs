@@ -1,4 +1,5 @@
-//! However much there is to search and to compute, no call of a session does more than a little of it.
+//! However much there is to search and to compute, no call of a session does more than a little of
+//! it.
 
 use super::*;
 use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
@@ -60,7 +61,8 @@ impl Measured {
         result
     }
 
-    /// Lets the session work and send until there is nothing left; the first bytes of what it has sent.
+    /// Lets the session work and send until there is nothing left; the first bytes of what it has
+    /// sent.
     fn take(&mut self) -> String {
         let mut buf = vec![0; CHUNK_LEN];
         let mut start = Vec::new();
@@ -184,7 +186,8 @@ fn a_search_by_content() {
     }
 }
 
-/// A directory of which the globs find every entry, and which holds the generations 5 and 6 besides the live one, 7.
+/// A directory of which the globs find every entry, and which holds the generations 5 and 6 besides
+/// the live one, 7.
 fn crowded() -> Fake {
     let disk = Fake::new();
     disk.at_ms(10);
