@@ -166,29 +166,7 @@ impl<F> Source<F> {
             return Err(SourceError::AskAgain);
         }
         if mark == Mark::Lost {
-            // README, "Negotiation": `lost` and another inode are a loss, and so is a size that was
-            // told beyond what we hold.
-            let is_lost =
-                terms.lost || inode != held.inode || self.health.server_size() > asked.offset;
-            let loss = match is_lost {
-                true => Some(Loss {
-                    // A copy whose end is in doubt need not be what the server sent, so a proof
-                    // that does not fit says nothing about changes.
-                    cause: match inode == held.inode && self.disk.is_believed() {
-                        true => Cause::Changed,
-                        false => Cause::Gone,
-                    },
-                    ..self.loss(cx)?
-                }),
-                false => None,
-            };
-            // On record before the pointer names the next generation, with which the last sign of
-            // it goes.
-            if let Some(loss) = loss {
-                self.note_loss(loss, cx)?;
-            }
-            self.leave(next, loss, cx)?;
-            return self.follow(Some(frames), asked.offset > 0, cx);
+            return self.handle_lost(held, next, asked, terms, frames, cx);
         }
         // The generation goes on, perhaps under another inode. Its `m` stays: README, "What a
         // client stores".
@@ -208,6 +186,41 @@ impl<F> Source<F> {
             return self.follow(Some(frames), false, cx);
         }
         self.handle_prefix(held, same, asked, terms, cx)
+    }
+
+    /// Acts on `L`: our generation, or what follows our part of it, is nowhere on the server.
+    fn handle_lost<S: WriteStore<File = F>>(
+        &mut self,
+        held: Generation,
+        next: Generation,
+        asked: Asked,
+        terms: Terms,
+        frames: Frames,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        // README, "Negotiation": `lost` and another inode are a loss, and so is a size that was
+        // told beyond what we hold.
+        let is_lost =
+            terms.lost || next.inode != held.inode || self.health.server_size() > asked.offset;
+        let loss = match is_lost {
+            true => Some(Loss {
+                // A copy whose end is in doubt need not be what the server sent, so a proof
+                // that does not fit says nothing about changes.
+                cause: match next.inode == held.inode && self.disk.is_believed() {
+                    true => Cause::Changed,
+                    false => Cause::Gone,
+                },
+                ..self.loss(cx)?
+            }),
+            false => None,
+        };
+        // On record before the pointer names the next generation, with which the last sign of
+        // it goes.
+        if let Some(loss) = loss {
+            self.note_loss(loss, cx)?;
+        }
+        self.leave(next, loss, cx)?;
+        self.follow(Some(frames), asked.offset > 0, cx)
     }
 
     /// Acts on a `prefix`: the server's file ends before our copy, and is its start or another file

@@ -60,13 +60,7 @@ impl<F> Source<F> {
                 mut receiver,
                 ..
             } => {
-                // A digest comes in one frame, and a check keeps what it has compared for its next
-                // connection. A heal has few attempts, so it has time for as long as it moves.
-                let (has_moved, result) = match purpose {
-                    Purpose::Digest => (false, self.take_digest(&mut receiver, data, cx)),
-                    Purpose::Check => (false, self.take_check(&mut receiver, data, cx)),
-                    _ => self.take_heal(&mut receiver, data, cx),
-                };
+                let (has_moved, result) = self.take_answer_to(purpose, &mut receiver, data, cx);
                 self.link.enter(Phase::Inquiring {
                     purpose,
                     heard_at: now,
@@ -95,6 +89,24 @@ impl<F> Source<F> {
         }
         // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
+    }
+
+    /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
+    /// it more time.
+    fn take_answer_to<S: WriteStore<File = F>>(
+        &mut self,
+        purpose: Purpose,
+        receiver: &mut Receiver,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> (bool, Result<(), SourceError>) {
+        // A digest comes in one frame, and a check keeps what it has compared for its next
+        // connection. A heal has few attempts, so it has time for as long as it moves.
+        match purpose {
+            Purpose::Digest => (false, self.take_digest(receiver, data, cx)),
+            Purpose::Check => (false, self.take_check(receiver, data, cx)),
+            _ => self.take_heal(receiver, data, cx),
+        }
     }
 
     /// Appends classic bytes, keep-alives left out. Tells whether there were any.

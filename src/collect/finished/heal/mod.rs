@@ -244,87 +244,120 @@ impl<F> Heal<F> {
         buf: &mut [u8],
         store: &mut S,
     ) -> io::Result<Option<Outcome>> {
-        match &mut self.step {
+        match &self.step {
             Step::AskSums(_) | Step::AskRange { .. } => Ok(None),
-            Step::Compare {
-                comparison,
-                file,
-                tally,
-            } => {
-                let read = read(store, file, buf, comparison.at(), comparison.wanted())?;
-                // The copy may be shorter than the generation, which is one way to differ.
-                let compared = match read {
-                    0 => Some(comparison.end_early()),
-                    read => comparison.pass(&buf[..read]),
-                };
-                let Some(compared) = compared else {
-                    return Ok(None);
-                };
-                tally.note(compared);
-                let at_end = read == 0 || comparison.wanted() == 0;
-                // Where the file is known, the first difference is all that is wanted; else all
-                // blocks are counted.
-                if !at_end && (tally.first.is_none() || !self.is_recognised) {
-                    return Ok(None);
-                }
-                // Files that are not related may have a few lines in common, such as a header.
-                if !self.is_recognised && tally.same < tally.different {
-                    return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
-                }
-                self.is_recognised = true;
-                let len = comparison.blocks().len();
-                match tally.first {
-                    Some(start) => self.narrow(start, len, store),
-                    // A CRC-32 is no digest. To fetch all of it on this ground alone is not worth
-                    // it.
-                    None => {
-                        let why = "all its blocks are the same, but not the digest";
-                        Ok(Some(self.hopeless(why)))
-                    }
-                }
-            }
-            Step::CopyStart {
-                file,
-                healed,
-                from,
-                at,
-            } => {
-                let read = read(store, file, buf, *at, *from - *at)?;
-                store.append_all(healed, &buf[..read])?;
-                *at += read as u64;
-                // A copy that became shorter meanwhile: the rest is fetched from where it ends.
-                if *at >= *from || read == 0 {
-                    self.ask_range();
-                }
-                Ok(None)
-            }
-            Step::Recheck {
-                healed,
-                from,
-                at,
-                md5,
-            } => {
-                let read = read(store, healed, buf, *at, self.finished.size - *at)?;
-                md5.update(&buf[..read]);
-                *at += read as u64;
-                if *at < self.finished.size && read > 0 {
-                    return Ok(None);
-                }
-                let md5 = md5.finish();
-                // The blocks before the first that differs may have been wrong with the right
-                // checksum, or the server has sent something else than it announced.
-                if self.finished.md5 != Some(md5) {
-                    return Ok(Some(
-                        self.hopeless("what the server sends again has another digest too"),
-                    ));
-                }
-                let from = *from;
-                // Before the new file gets the copy's name: with the other order a power cut could
-                // leave the name with half a file.
-                store.sync_file(healed)?;
-                self.replace(from, md5, store).map(Some)
+            Step::Compare { .. } => self.compare_slice(buf, store),
+            Step::CopyStart { .. } => self.copy_slice(buf, store),
+            Step::Recheck { .. } => self.recheck_slice(buf, store),
+        }
+    }
+
+    /// Compares one slice of the copy with the checksums.
+    fn compare_slice<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+    ) -> io::Result<Option<Outcome>> {
+        let Step::Compare {
+            comparison,
+            file,
+            tally,
+        } = &mut self.step
+        else {
+            return Ok(None);
+        };
+        let read = read(store, file, buf, comparison.at(), comparison.wanted())?;
+        // The copy may be shorter than the generation, which is one way to differ.
+        let compared = match read {
+            0 => Some(comparison.end_early()),
+            read => comparison.pass(&buf[..read]),
+        };
+        let Some(compared) = compared else {
+            return Ok(None);
+        };
+        tally.note(compared);
+        let at_end = read == 0 || comparison.wanted() == 0;
+        // Where the file is known, the first difference is all that is wanted; else all
+        // blocks are counted.
+        if !at_end && (tally.first.is_none() || !self.is_recognised) {
+            return Ok(None);
+        }
+        // Files that are not related may have a few lines in common, such as a header.
+        if !self.is_recognised && tally.same < tally.different {
+            return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
+        }
+        self.is_recognised = true;
+        let len = comparison.blocks().len();
+        match tally.first {
+            Some(start) => self.narrow(start, len, store),
+            // A CRC-32 is no digest. To fetch all of it on this ground alone is not worth
+            // it.
+            None => {
+                let why = "all its blocks are the same, but not the digest";
+                Ok(Some(self.hopeless(why)))
             }
         }
+    }
+
+    /// Copies one slice of the sound beginning into the new file.
+    fn copy_slice<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+    ) -> io::Result<Option<Outcome>> {
+        let Step::CopyStart {
+            file,
+            healed,
+            from,
+            at,
+        } = &mut self.step
+        else {
+            return Ok(None);
+        };
+        let read = read(store, file, buf, *at, *from - *at)?;
+        store.append_all(healed, &buf[..read])?;
+        *at += read as u64;
+        // A copy that became shorter meanwhile: the rest is fetched from where it ends.
+        if *at >= *from || read == 0 {
+            self.ask_range();
+        }
+        Ok(None)
+    }
+
+    /// Digests one slice of the new file; with the last one it takes the copy's place.
+    fn recheck_slice<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        store: &mut S,
+    ) -> io::Result<Option<Outcome>> {
+        let Step::Recheck {
+            healed,
+            from,
+            at,
+            md5,
+        } = &mut self.step
+        else {
+            return Ok(None);
+        };
+        let read = read(store, healed, buf, *at, self.finished.size - *at)?;
+        md5.update(&buf[..read]);
+        *at += read as u64;
+        if *at < self.finished.size && read > 0 {
+            return Ok(None);
+        }
+        let md5 = md5.finish();
+        // The blocks before the first that differs may have been wrong with the right
+        // checksum, or the server has sent something else than it announced.
+        if self.finished.md5 != Some(md5) {
+            return Ok(Some(
+                self.hopeless("what the server sends again has another digest too"),
+            ));
+        }
+        let from = *from;
+        // Before the new file gets the copy's name: with the other order a power cut could
+        // leave the name with half a file.
+        store.sync_file(healed)?;
+        self.replace(from, md5, store).map(Some)
     }
 
     /// Begins to compare the copy with the checksums that have come.
