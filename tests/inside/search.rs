@@ -4,7 +4,7 @@ use crate::limits::LOOKS_MAX;
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Search;
+use crate::serve::find::search::Search;
 use crate::store::ReadStore;
 
 /// Asks until there is an answer, as a session does.

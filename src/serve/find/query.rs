@@ -1,7 +1,7 @@
 //! A question to the files of one log, and how they are opened to answer it.
 //!
 //! Pure: files are seen only through [`ReadStore`]. Rotated files are looked for when somebody
-//! asks, never kept; that is [`super::scan`]'s.
+//! asks, never kept; that is [`super::search`]'s.
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -16,7 +16,7 @@ pub enum Refusal {
     Unreadable(io::Error),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
-    /// That takes longer, and has to be asked again: see [`super::scan`].
+    /// That takes longer, and has to be asked again: see [`super::search`].
     Later,
 }
 

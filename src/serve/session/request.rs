@@ -10,7 +10,7 @@ use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Search;
+use crate::serve::find::search::Search;
 use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;

@@ -11,7 +11,7 @@ use crate::inside::search::search;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::v2::Left;
+use crate::serve::find::v2::next::Left;
 use crate::store::{Kind, Names};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,11 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use super::next::Left;
 use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::serve::config::Config;
 use crate::store::Names;
+use crate::wire::proof::Proof;
 
 /// A file system of which one call fails.
 struct Flaky {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::serve::find::fingerprint::{GUARD_LEN, Sent, is_there};
+use crate::serve::find::compare::{GUARD_LEN, Sent, is_there};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 use crate::wire::proof::{Block, HEAD_LEN};

@@ -1,16 +1,16 @@
 //! The searches that a stream waits for: which bytes come first in a generation, and which file
-//! comes next. See [`crate::serve::find::scan`]. Pure.
+//! comes next. See [`crate::serve::find::search`]. Pure.
 
 use std::io;
 use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
+use crate::serve::find::compare::{GUARD_LEN, is_there};
 use crate::serve::find::findings::{Begun, Occasion};
-use crate::serve::find::fingerprint::{GUARD_LEN, is_there};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
-use crate::serve::find::scan::Search;
-use crate::serve::find::v2::CopyOf;
+use crate::serve::find::search::Search;
+use crate::serve::find::v2::next::CopyOf;
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::store::ReadStore;

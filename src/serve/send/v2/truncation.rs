@@ -9,7 +9,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::Query;
-use crate::serve::find::v2::{CopyOf, Left};
+use crate::serve::find::v2::next::{CopyOf, Left};
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::serve::send::follow::Follow;

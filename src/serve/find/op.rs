@@ -7,7 +7,7 @@
 use super::findings::Question;
 use super::query::Query;
 use super::refusal::Refusal;
-use super::v2::Held;
+use super::v2::recognise::Held;
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};

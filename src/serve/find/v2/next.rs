@@ -1,0 +1,159 @@
+//! Which generation comes after one that is over, and which file somebody copied it into. Pure.
+
+use super::oldest::{floor_ns, then};
+use crate::ids::Inode;
+use crate::mutation::{self, Mutation};
+use crate::serve::find::compare::Sent;
+use crate::serve::find::findings::{Candidate, Candidates, Question, are_numbered};
+use crate::serve::find::order::Age;
+use crate::serve::find::place::{Place, place_of};
+use crate::serve::find::query::Query;
+use crate::serve::find::refusal::Refusal;
+use crate::store::{ReadStore, Stat};
+
+/// A generation to be sent from its start.
+pub struct NextFile<F> {
+    /// The open file.
+    pub file: F,
+    /// What it is.
+    pub stat: Stat,
+    /// Whether it is the live file or a rotated one.
+    pub place: Place,
+    /// Every older generation was last written no later.
+    pub floor_ns: u64,
+    /// The rotated file that comes after it, if there is one already.
+    pub then: Option<Inode>,
+    /// There was another before it, which is gone.
+    pub after_gap: bool,
+}
+
+/// A copy that somebody made of a generation before truncating it.
+pub struct CopyOf<F> {
+    /// The open copy.
+    pub file: F,
+    /// What it is.
+    pub stat: Stat,
+}
+
+/// A generation that is over.
+pub struct Left {
+    /// The file that holds it, or its copy; [`Inode::NONE`] if there is none.
+    pub inode: Inode,
+    /// Its last write, as far as that was seen.
+    pub mtime_ns: u64,
+    /// Every older generation was last written no later.
+    pub floor_ns: u64,
+    /// The file that was seen to come after it, which counts more than times do.
+    pub then: Option<Inode>,
+}
+
+impl Left {
+    /// Its place among the rotated files, or behind all that was written before it. Unless names
+    /// tell, nothing that is older than it counts as newer because a clock was set back.
+    fn age(&self, rotated: &Candidates) -> Age {
+        let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        let is_counted = are_numbered(rotated);
+        match found.map(|c| c.age) {
+            Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
+            _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
+        }
+    }
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// What comes after a generation that is over.
+    pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let after = left.age(rotated);
+        let is_next = |c: &Candidate| {
+            let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
+            (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
+        };
+        let found = match mutation::is_on(Mutation::MiddleSkipped) {
+            true => None,
+            false => self.find_generation(rotated, live.as_ref(), &is_next)?,
+        };
+        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
+        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
+        let is_there = |inode: Inode| {
+            Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
+        };
+        let place = place_of(&stat, rotated);
+        let floor_ns = match place {
+            // What is newer than the generation being left is a copy of this one, and not older
+            // than it.
+            Place::Live => after.mtime_ns(),
+            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
+        };
+        Ok(NextFile {
+            then: then(&stat, rotated, floor_ns),
+            after_gap: left.then.is_some_and(|inode| !is_there(inode)),
+            floor_ns,
+            place,
+            file,
+            stat,
+        })
+    }
+
+    /// The rotated generation that comes right after that in the file `own`, which began after
+    /// `floor_ns`, if that is rotated and not the newest.
+    pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
+            return Ok(None);
+        };
+        let is_newer = |c: &Candidate| c.age > own.age && !c.is_at_floor(floor_ns);
+        let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
+        Ok(found.map(|(_, stat)| stat.id.inode))
+    }
+
+    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is
+    /// one: of what was written and truncated before anybody looked. `before` is the file of the
+    /// generation before, to which its writer may have come back.
+    pub fn first_copy(
+        &self,
+        own: Stat,
+        before: Option<Inode>,
+        floor_ns: u64,
+    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let floor = Age::floor(floor_ns);
+        let is_live = live
+            .as_ref()
+            .is_some_and(|(_, stat)| stat.id.inode == own.id.inode);
+        let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
+            Some(own) => Some(own.age),
+            None if is_live => None,
+            // It has no name any more. What was written later is in other files because that is
+            // where it belongs.
+            None => Some(Age::floor(own.mtime_ns)),
+        };
+        let may = |c: &Candidate| {
+            let comes_first = limit.is_none_or(|limit| c.age < limit);
+            comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
+        };
+        let is_copy =
+            |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
+        let found = self.find_rotated(Question::Own, rotated, &may, &is_copy)?;
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
+    }
+
+    /// The copy that was made of a generation before it was truncated.
+    ///
+    /// A copy at least as long as what was sent must have the same end there. A shorter one lacks
+    /// what was written while it was made: it must have the same start. Content that repeats itself
+    /// is told apart by its time. `own` is the file that was truncated.
+    pub fn copy_of(&self, sent: &Sent<'_>, own: Inode) -> Result<Option<CopyOf<S::File>>, Refusal> {
+        let rotated = self.candidates(self.live_inode())?;
+        // A clock that was set back since must not hide the copy, nor may a truncation that came
+        // long after it.
+        let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
+        let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
+        let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
+        let found = self.find_rotated(Question::Copy, rotated, &may, &is_copy)?;
+        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
+    }
+}
