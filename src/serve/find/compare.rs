@@ -27,7 +27,7 @@ pub const GUARD_LEN: usize = 64;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Whether a file is a copy of what was sent, as far as it goes.
-    pub(super) fn is_copy_of_sent(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
+    pub(super) fn is_duplicate_of_sent(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
         // The copy may be shorter than the first bytes that are known: as far as it goes, it has to
         // agree.
         let start_len = sent

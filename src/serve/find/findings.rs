@@ -33,7 +33,7 @@ pub(super) enum Question {
     /// Whether it is a generation of its own, and no copy of the live file.
     Own,
     /// Whether it is a copy of what was sent.
-    Copy,
+    Duplicate,
     /// Whether it holds what the client proves and was written since.
     Since,
     /// Whether it holds what the client proves.

@@ -406,7 +406,7 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     disk.truncate_to("/v/m", 0);
     disk.write("/v/m", b"the one after, and it is longer than all others\n");
     let copy = search(&query, |query| {
-        query.first_copy(next.stat, Some(Inode(1)), next.floor_ns)
+        query.first_duplicate(next.stat, Some(Inode(1)), next.floor_ns)
     });
     let copy = copy.unwrap();
     assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));

@@ -28,7 +28,7 @@ pub struct NextFile<F> {
 }
 
 /// A copy that somebody made of a generation before truncating it.
-pub struct CopyOf<F> {
+pub struct Duplicate<F> {
     /// The open copy.
     pub file: F,
     /// What it is.
@@ -112,12 +112,12 @@ impl<S: ReadStore> Query<'_, S> {
     /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is
     /// one: of what was written and truncated before anybody looked. `before` is the file of the
     /// generation before, to which its writer may have come back.
-    pub fn first_copy(
+    pub fn first_duplicate(
         &self,
         own: Stat,
         before: Option<Inode>,
         floor_ns: u64,
-    ) -> Result<Option<CopyOf<S::File>>, Refusal> {
+    ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let floor = Age::floor(floor_ns);
@@ -135,10 +135,10 @@ impl<S: ReadStore> Query<'_, S> {
             let comes_first = limit.is_none_or(|limit| c.age < limit);
             comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
         };
-        let is_copy =
+        let is_duplicate =
             |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(Question::Own, rotated, &may, &is_copy)?;
-        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
+        let found = self.find_rotated(Question::Own, rotated, &may, &is_duplicate)?;
+        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 
     /// The copy that was made of a generation before it was truncated.
@@ -146,14 +146,19 @@ impl<S: ReadStore> Query<'_, S> {
     /// A copy at least as long as what was sent must have the same end there. A shorter one lacks
     /// what was written while it was made: it must have the same start. Content that repeats itself
     /// is told apart by its time. `own` is the file that was truncated.
-    pub fn copy_of(&self, sent: &Sent<'_>, own: Inode) -> Result<Option<CopyOf<S::File>>, Refusal> {
+    pub fn duplicate_of(
+        &self,
+        sent: &Sent<'_>,
+        own: Inode,
+    ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let rotated = self.candidates(self.live_inode())?;
         // A clock that was set back since must not hide the copy, nor may a truncation that came
         // long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
         let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
-        let is_copy = |file: &S::File, stat: &Stat| self.is_copy_of_sent(file, stat.size, sent);
-        let found = self.find_rotated(Question::Copy, rotated, &may, &is_copy)?;
-        Ok(found.map(|(file, stat)| CopyOf { file, stat }))
+        let is_duplicate =
+            |file: &S::File, stat: &Stat| self.is_duplicate_of_sent(file, stat.size, sent);
+        let found = self.find_rotated(Question::Duplicate, rotated, &may, &is_duplicate)?;
+        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

@@ -168,7 +168,7 @@ fn nor_overlooked_as_the_next_one() {
     });
     never_wrong(|query| {
         let (_, own) = query.open_live()?.ok_or(Refusal::Missing)?;
-        let copy = query.first_copy(own, None, 2_500_000_000)?;
+        let copy = query.first_duplicate(own, None, 2_500_000_000)?;
         Ok(copy.map(|copy| copy.stat.id))
     });
 }

@@ -370,10 +370,10 @@ impl<F> V2Stream<F> {
         }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
-            match self.first_copy(Occasion::Rotated, query) {
+            match self.first_duplicate(Occasion::Rotated, query) {
                 Ok(None) => {}
                 Ok(Some(copy)) => {
-                    self.follow_copy(copy, 0, cx);
+                    self.follow_duplicate(copy, 0, cx);
                     return Continue(());
                 }
                 Err(refusal) => return self.wait_or_end(refusal, true),

@@ -10,7 +10,7 @@ use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
-use crate::serve::find::v2::next::CopyOf;
+use crate::serve::find::v2::next::Duplicate;
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::store::ReadStore;
@@ -89,7 +89,7 @@ impl<F> V2Stream<F> {
         let is_same = match self.follow.offset() {
             // Of nothing there is no fingerprint: only a copy tells that there was something.
             0 => {
-                let copy = self.first_copy(occasion, query);
+                let copy = self.first_duplicate(occasion, query);
                 copy.map(|copy| copy.is_none()).ok()
             }
             _ => self.is_sound(query.store).ok(),
@@ -99,16 +99,18 @@ impl<F> V2Stream<F> {
 
     /// A copy of what was written first since the generation began, if it was truncated before
     /// anybody looked.
-    pub(super) fn first_copy<S: ReadStore<File = F>>(
+    pub(super) fn first_duplicate<S: ReadStore<File = F>>(
         &mut self,
         occasion: Occasion,
         query: &Query<'_, S>,
-    ) -> Result<Option<CopyOf<F>>, Refusal> {
+    ) -> Result<Option<Duplicate<F>>, Refusal> {
         // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
         let (before, floor_ns) = (self.before, self.floor_ns);
-        self.ask(occasion, query, || query.first_copy(own, before, floor_ns))
+        self.ask(occasion, query, || {
+            query.first_duplicate(own, before, floor_ns)
+        })
     }
 
     /// Whether it is known which generation comes next, where that can be known already: what has
@@ -178,7 +180,7 @@ impl<F> V2Stream<F> {
         begun: Begun,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
-        match self.first_copy(Occasion::Begun(begun), query) {
+        match self.first_duplicate(Occasion::Begun(begun), query) {
             Ok(None) => self.proved = Some(begun),
             // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}

@@ -9,7 +9,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::Query;
-use crate::serve::find::v2::next::{CopyOf, Left};
+use crate::serve::find::v2::next::{Duplicate, Left};
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::serve::send::follow::Follow;
@@ -55,12 +55,12 @@ impl<F> V2Stream<F> {
         let (offset, own) = (self.follow.offset(), self.follow.inode());
         let fingerprint = self.fingerprint.clone();
         let sent = fingerprint.sent(offset, self.no_copy_until_ns(cx.now.wall));
-        let ask = || query.copy_of(&sent, own);
+        let ask = || query.duplicate_of(&sent, own);
         match self.ask(Occasion::Truncated, query, ask) {
             // `copytruncate`: what was written between our last byte and the cut is in the copy, if
             // anywhere.
             Ok(Some(copy)) if copy.stat.size >= offset => {
-                self.follow_copy(copy, offset, cx);
+                self.follow_duplicate(copy, offset, cx);
                 Continue(())
             }
             Ok(copy) => self.close_truncated(copy, cx, query),
@@ -82,7 +82,7 @@ impl<F> V2Stream<F> {
     /// Closes a truncated generation where it stands. `copy` has the start of it.
     fn close_truncated<S: ReadStore<File = F>>(
         &mut self,
-        copy: Option<CopyOf<F>>,
+        copy: Option<Duplicate<F>>,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
@@ -114,8 +114,8 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
-        match self.first_copy(Occasion::Truncated, query) {
-            Ok(Some(copy)) => self.follow_copy(copy, 0, cx),
+        match self.first_duplicate(Occasion::Truncated, query) {
+            Ok(Some(copy)) => self.follow_duplicate(copy, 0, cx),
             // Bytes were seen and are gone before any was sent: the client is told END of an empty
             // generation with the size that was seen, which it reports as a loss.
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
@@ -135,7 +135,12 @@ impl<F> V2Stream<F> {
     }
 
     /// Goes on with the copy that was made of the generation.
-    pub(super) fn follow_copy<S>(&mut self, copy: CopyOf<F>, offset: u64, cx: &Context<'_, S>) {
+    pub(super) fn follow_duplicate<S>(
+        &mut self,
+        copy: Duplicate<F>,
+        offset: u64,
+        cx: &Context<'_, S>,
+    ) {
         let grace_ms = cx.config.grace_ms;
         // The file that was copied has the next generation.
         self.then = Some(self.follow.inode());
