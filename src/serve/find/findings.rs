@@ -29,7 +29,7 @@ pub struct Findings {
 
 /// A question that is asked of one rotated file after another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Question {
+pub(super) enum Test {
     /// Whether it is a generation of its own, and no copy of the live file.
     Own,
     /// Whether it is a copy of what was sent.
@@ -45,7 +45,7 @@ pub(super) enum Question {
 }
 
 struct Judgement {
-    question: Question,
+    question: Test,
     inode: Inode,
     score: u32,
 }
@@ -127,7 +127,7 @@ impl Findings {
     /// The answer to a question about one file, which `judge` finds at most once.
     pub(super) fn score(
         &self,
-        question: Question,
+        question: Test,
         inode: Inode,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
@@ -148,7 +148,7 @@ impl Findings {
         // A file that could not be read scored as one that does not fit, and that must not be kept.
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
-        if question != Question::Likeness {
+        if question != Test::Likeness {
             self.all_was_read()?;
         }
         self.judgements.borrow_mut().push(Judgement {

@@ -4,7 +4,7 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
-use super::findings::Question;
+use super::findings::Test;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::v2::recognise::Held;
@@ -48,7 +48,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let opened = self.open_rotated(inode)?;
                 Ok(opened.map_or(0, |(file, stat)| self.likeness(&file, &stat, asked, &held)))
             };
-            let likeness = findings.score(Question::Likeness, inode, judge)?;
+            let likeness = findings.score(Test::Likeness, inode, judge)?;
             // Of two that are equally like it the first one stays: the live file, then as they were
             // found.
             if likeness > most {

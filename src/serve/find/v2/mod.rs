@@ -10,7 +10,7 @@ pub mod recognise;
 
 use self::oldest::{floor_ns, then};
 use self::recognise::{Fit, Held};
-use super::findings::{Candidate, Candidates, Question};
+use super::findings::{Candidate, Candidates, Test};
 use super::order::Age;
 use super::place::place_of;
 use super::query::{Choice, Query};
@@ -100,7 +100,7 @@ impl<S: ReadStore> Query<'_, S> {
         // ever.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
-        let shorter = self.find_rotated(Question::Prefix, rotated, &is_shorter, &is_prefix)?;
+        let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &is_prefix)?;
         let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))

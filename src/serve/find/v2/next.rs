@@ -4,7 +4,7 @@ use super::oldest::{floor_ns, then};
 use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
-use crate::serve::find::findings::{Candidate, Candidates, Question, are_numbered};
+use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
 use crate::serve::find::query::Query;
@@ -137,7 +137,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let is_duplicate =
             |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(Question::Own, rotated, &may, &is_duplicate)?;
+        let found = self.find_rotated(Test::Own, rotated, &may, &is_duplicate)?;
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 
@@ -158,7 +158,7 @@ impl<S: ReadStore> Query<'_, S> {
         let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
         let is_duplicate =
             |file: &S::File, stat: &Stat| self.is_duplicate_of_sent(file, stat.size, sent);
-        let found = self.find_rotated(Question::Duplicate, rotated, &may, &is_duplicate)?;
+        let found = self.find_rotated(Test::Duplicate, rotated, &may, &is_duplicate)?;
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

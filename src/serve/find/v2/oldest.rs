@@ -2,7 +2,7 @@
 
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
-use crate::serve::find::findings::{Candidate, Candidates, Question};
+use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
@@ -18,7 +18,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         may: &dyn Fn(&Candidate) -> bool,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        self.find_rotated(Question::Own, rotated, may, &|file, stat| {
+        self.find_rotated(Test::Own, rotated, may, &|file, stat| {
             !self.is_start_of(file, stat.size, live)
         })
     }
@@ -27,7 +27,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// is in them, which is what the question is about.
     pub(super) fn find_rotated(
         &self,
-        question: Question,
+        question: Test,
         rotated: &Candidates,
         may: &dyn Fn(&Candidate) -> bool,
         fits: &dyn Fn(&S::File, &Stat) -> bool,

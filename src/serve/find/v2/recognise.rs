@@ -2,7 +2,7 @@
 
 use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
-use crate::serve::find::findings::{Candidate, Candidates, Question};
+use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::order::Age;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
@@ -89,7 +89,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let comes_first = own.is_none_or(|own| c.age <= own.age);
                 held.is_newer(c) && c.size >= held.offset && comes_first
             };
-            if let Some((file, stat)) = self.find_rotated(Question::Since, rotated, &may, &is_it)? {
+            if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
@@ -114,7 +114,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
         let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
-        let older = self.find_rotated(Question::Whole, rotated, &may, &fits)?;
+        let older = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
         Ok(older.ok_or(live))
     }
 
@@ -151,7 +151,7 @@ impl<S: ReadStore> Query<'_, S> {
         let live = self.open_live()?;
         let is_live = live.is_some_and(|(file, stat)| fits(&file, &stat));
         let may = |c: &Candidate| c.age.inode != found.id.inode && c.size >= held.offset;
-        let other = self.find_rotated(Question::Whole, rotated, &may, &fits)?;
+        let other = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
     }
