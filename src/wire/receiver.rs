@@ -334,7 +334,7 @@ mod tests {
             Frame::Next(Next {
                 inode: Inode(3),
                 mtime_ns: 4,
-                after_gap: false,
+                after_loss: false,
             })
             .to_bytes()
             .to_vec(),

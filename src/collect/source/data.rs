@@ -165,10 +165,10 @@ impl<F> Source<F> {
                     reason,
                     theirs,
                     next,
-                    before_gap,
+                    before_loss,
                 } => {
                     grew = true;
-                    if before_gap {
+                    if before_loss {
                         self.health.flaw();
                     }
                     let afterwards = Afterwards {

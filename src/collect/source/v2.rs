@@ -55,7 +55,7 @@ pub enum Received {
         /// The next one.
         next: Generation,
         /// Whether what came right after it went before the server could send it.
-        before_gap: bool,
+        before_loss: bool,
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
@@ -240,7 +240,7 @@ impl Frames {
             classic: false,
         };
         // On record before the rotation: after that a crash would leave no sign of it.
-        if next.after_gap {
+        if next.after_loss {
             let loss = Loss {
                 inode: held.inode,
                 offset: end.size,
@@ -269,7 +269,7 @@ impl Frames {
             finished,
             reason: end.reason,
             theirs,
-            before_gap: next.after_gap,
+            before_loss: next.after_loss,
             next: generation,
         })
     }

@@ -119,7 +119,7 @@ pub struct Next {
     pub mtime_ns: u64,
     /// There was another between the last one and this, which went before it could be sent. One
     /// more byte of payload says so.
-    pub after_gap: bool,
+    pub after_loss: bool,
 }
 
 /// The sorts of error.
@@ -268,7 +268,7 @@ impl<'a> Frame<'a> {
                 put(&next.mtime_ns.to_be_bytes());
                 // Written only where it says something: a client that knows 16 bytes alone
                 // understands the rest.
-                if next.after_gap {
+                if next.after_loss {
                     put(&[1]);
                 }
                 kind::NEXT
@@ -410,14 +410,14 @@ impl<'a> Fields<'a> {
         let inode = self.inode()?;
         let mtime_ns = self.u64()?;
         // Anything else behind the fields is left, and then the length is wrong.
-        let after_gap = self.0 == [1];
-        if after_gap {
+        let after_loss = self.0 == [1];
+        if after_loss {
             self.0 = &[];
         }
         self.finish(Frame::Next(Next {
             inode,
             mtime_ns,
-            after_gap,
+            after_loss,
         }))
     }
 

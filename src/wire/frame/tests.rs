@@ -18,12 +18,12 @@ fn samples() -> Vec<Frame<'static>> {
         Frame::Next(Next {
             inode: Inode(9),
             mtime_ns: 3,
-            after_gap: false,
+            after_loss: false,
         }),
         Frame::Next(Next {
             inode: Inode(9),
             mtime_ns: 3,
-            after_gap: true,
+            after_loss: true,
         }),
         Frame::Digest(Digest {
             inode: Inode(9),

@@ -150,7 +150,7 @@ pub fn next(inode: u64) -> Vec<u8> {
     Frame::Next(Next {
         inode,
         mtime_ns,
-        after_gap: false,
+        after_loss: false,
     })
     .to_bytes()
     .to_vec()

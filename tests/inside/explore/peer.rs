@@ -398,7 +398,7 @@ impl Peer {
         let next = Frame::Next(Next {
             inode: Inode(next.inode),
             mtime_ns: mtime_ns(at + 1),
-            after_gap: false,
+            after_loss: false,
         });
         [&end.to_bytes()[..], &next.to_bytes()].concat()
     }

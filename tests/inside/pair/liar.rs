@@ -107,7 +107,7 @@ fn next(inode: u64) -> Vec<u8> {
     Frame::Next(Next {
         inode: Inode(inode),
         mtime_ns: 6,
-        after_gap: false,
+        after_loss: false,
     })
     .to_bytes()
     .to_vec()

@@ -643,7 +643,7 @@ fn a_copy_that_nobody_can_heal_does_not_hold_up_the_next_generation() {
     let next = frame::Next {
         inode: Inode(8),
         mtime_ns: 2,
-        after_gap: false,
+        after_loss: false,
     };
     rig.receive(&Frame::End(end).to_bytes());
     rig.receive(&Frame::Next(next).to_bytes());
@@ -691,7 +691,7 @@ fn a_late_digest_counts_only_for_the_generation_it_names() {
     let next = frame::Next {
         inode: Inode(8),
         mtime_ns: 2,
-        after_gap: false,
+        after_loss: false,
     };
     rig.receive(&Frame::End(end).to_bytes());
     rig.receive(&Frame::Next(next).to_bytes());
@@ -731,7 +731,7 @@ fn generations_that_follow_each_other_too_fast_are_given_up_with_bytes_or_withou
             let next = frame::Next {
                 inode: Inode(inode),
                 mtime_ns: 2,
-                after_gap: false,
+                after_loss: false,
             };
             rig.receive(&data_frame(0, bytes));
             rig.receive(&Frame::End(end).to_bytes());
@@ -828,7 +828,7 @@ fn what_goes_before_it_could_be_sent_is_on_record() {
     let next = frame::Next {
         inode: Inode(9),
         mtime_ns: 2,
-        after_gap: true,
+        after_loss: true,
     };
     rig.said();
     rig.receive(&Frame::End(end).to_bytes());

@@ -36,7 +36,7 @@ impl Rig {
         let next = Next {
             inode: Inode(inode + 1),
             mtime_ns: 2,
-            after_gap: false,
+            after_loss: false,
         };
         self.receive(&Frame::Next(next).to_bytes());
     }

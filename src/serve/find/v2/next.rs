@@ -24,7 +24,7 @@ pub struct NextFile<F> {
     /// The rotated file that comes after it, if there is one already.
     pub then: Option<Inode>,
     /// There was another before it, which is gone.
-    pub after_gap: bool,
+    pub after_loss: bool,
 }
 
 /// A copy that somebody made of a generation before truncating it.
@@ -88,7 +88,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
-            after_gap: left.then.is_some_and(|inode| !is_there(inode)),
+            after_loss: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,
             file,

@@ -164,7 +164,7 @@ fn nor_overlooked_as_the_next_one() {
     };
     never_wrong(|query| {
         let next = query.next_after(&left)?;
-        Ok((next.stat.id, next.then, next.after_gap))
+        Ok((next.stat.id, next.then, next.after_loss))
     });
     never_wrong(|query| {
         let (_, own) = query.open_live()?.ok_or(Refusal::Missing)?;

@@ -64,7 +64,7 @@ pub struct V2Stream<F> {
     /// Its size then.
     sound_size: u64,
     /// Some of it went before it could be sent, and the next NEXT has to tell.
-    has_gap: bool,
+    has_loss: bool,
     /// The search for what has to be known about other files before this one can go on.
     search: Option<Box<Search>>,
     /// The first bytes of the generation, which no other file comes before.
@@ -118,7 +118,7 @@ impl<F> V2Stream<F> {
             before: None,
             sound_ns: stat.mtime_ns,
             sound_size: offset,
-            has_gap: false,
+            has_loss: false,
             search: None,
             proved: None,
             keepalive: KeepAlive::new(now.mono),
@@ -424,17 +424,17 @@ impl<F> V2Stream<F> {
         let md5 = self.digest.finished(size);
         // More was seen than could be sent: the client needs the size to record what is missing.
         if self.sound_size > size {
-            self.has_gap = true;
+            self.has_loss = true;
             self.say(Frame::Alive {
                 size: self.sound_size,
             });
         }
-        let after_gap = std::mem::take(&mut self.has_gap) || next.after_gap;
+        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss;
         self.say(Frame::End(End { size, reason, md5 }));
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
-            after_gap,
+            after_loss,
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Continue(())

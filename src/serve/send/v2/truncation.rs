@@ -124,7 +124,7 @@ impl<F> V2Stream<F> {
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => {
                     self.follow.start_over(stat);
-                    self.has_gap |= self.sound_size > 0;
+                    self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
                 Err(error) => return Break(Ending::Unreadable(error)),
