@@ -30,7 +30,7 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Most errors of one configuration that are told; the rest is a number.
-pub const CONFIG_FAULTS_MAX: usize = 20;
+pub const CONFIG_ERRORS_MAX: usize = 20;
 
 /// How long it may be busy with deadlines, of which thousands may come together.
 pub const DEADLINES_MS: u64 = 2;

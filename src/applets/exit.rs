@@ -17,7 +17,7 @@ struct Inner {
 }
 
 /// `EX_CONFIG` of sysexits(3).
-const FAULTY_CONFIGURATION: u8 = 78;
+const INVALID_CONFIGURATION: u8 = 78;
 
 impl Exit {
     /// 2: the command line makes no sense. Shows the usage.
@@ -32,7 +32,7 @@ impl Exit {
 
     /// 78: the configuration cannot be used; `what` has a line for each error.
     pub fn configuration(what: impl Display) -> Exit {
-        Exit::new(FAULTY_CONFIGURATION, format!("{what}\n"))
+        Exit::new(INVALID_CONFIGURATION, format!("{what}\n"))
     }
 
     /// Any status, when everything has been told already.

@@ -14,7 +14,7 @@ pub enum Unusable {
     /// The system would not let us read it.
     Unreadable(PathBuf, io::Error),
     /// It was read, and this is wrong with it: lines that begin with the place.
-    Faulty(PathBuf, String),
+    Invalid(PathBuf, String),
 }
 
 impl Display for Unusable {
@@ -23,7 +23,7 @@ impl Display for Unusable {
             Unusable::Unreadable(path, error) => {
                 write!(f, "cannot read {}: {error}", path.display())
             }
-            Unusable::Faulty(path, faults) => {
+            Unusable::Invalid(path, faults) => {
                 // Each line gets the name, so that an editor that reads such lines can go from one
                 // to the next.
                 for (number, fault) in faults.lines().enumerate() {
@@ -45,7 +45,7 @@ pub fn read<T, F: Display>(
     parse: impl FnOnce(&[u8]) -> Result<T, F>,
 ) -> Result<T, Unusable> {
     let text = read_whole(path).map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
-    parse(&text).map_err(|faults| Unusable::Faulty(path.to_path_buf(), faults.to_string()))
+    parse(&text).map_err(|faults| Unusable::Invalid(path.to_path_buf(), faults.to_string()))
 }
 
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {

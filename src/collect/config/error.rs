@@ -7,7 +7,7 @@ use crate::limits;
 /// All errors of a configuration, in the order of lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
-    /// At least one and at most [`limits::CONFIG_FAULTS_MAX`].
+    /// At least one and at most [`limits::CONFIG_ERRORS_MAX`].
     pub(super) first: Vec<ConfigError>,
     /// The number of errors beyond these.
     pub(super) omitted: usize,
@@ -17,8 +17,8 @@ impl ConfigErrors {
     pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
         // Clashes are found behind all errors of single lines.
         found.sort_by_key(|error| (error.line, error.column));
-        let omitted = found.len().saturating_sub(limits::CONFIG_FAULTS_MAX);
-        found.truncate(limits::CONFIG_FAULTS_MAX);
+        let omitted = found.len().saturating_sub(limits::CONFIG_ERRORS_MAX);
+        found.truncate(limits::CONFIG_ERRORS_MAX);
         ConfigErrors {
             first: found,
             omitted,

@@ -320,7 +320,7 @@ fn all_faults_are_told_in_order() {
 #[test]
 fn beyond_the_first_twenty_faults_there_is_a_number() {
     let found = parse(&"x\n".repeat(10_000)).unwrap_err();
-    assert_eq!(found.first.len(), limits::CONFIG_FAULTS_MAX);
+    assert_eq!(found.first.len(), limits::CONFIG_ERRORS_MAX);
     assert_eq!(found.first.last().map(|error| error.line), Some(20));
     assert_eq!(found.omitted, 9_980);
     assert!(found.to_string().ends_with("\n... and 9980 more"));

@@ -9,7 +9,7 @@ use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::PatternError;
 
 /// Everything that is wrong with a configuration, in the order of the file; never empty. Only the
-/// first [`CONFIG_FAULTS_MAX`](crate::limits::CONFIG_FAULTS_MAX) are told.
+/// first [`CONFIG_ERRORS_MAX`](crate::limits::CONFIG_ERRORS_MAX) are told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
     list: Vec<ConfigError>,

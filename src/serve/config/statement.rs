@@ -31,7 +31,7 @@ use super::literal::{Literal, Value, literal};
 use super::meaning::Assignment;
 use super::name::{Hash, Name, Scalar};
 use super::text::{Position, Text, is_word};
-use crate::limits::CONFIG_FAULTS_MAX;
+use crate::limits::CONFIG_ERRORS_MAX;
 
 /// Reads a whole file.
 pub(super) fn parse(file: &[u8]) -> Result<Config, ConfigErrors> {
@@ -51,7 +51,7 @@ pub(super) fn parse(file: &[u8]) -> Result<Config, ConfigErrors> {
 struct Parser<'t> {
     text: Text<'t>,
     config: Config,
-    /// At most [`CONFIG_FAULTS_MAX`].
+    /// At most [`CONFIG_ERRORS_MAX`].
     errors: Vec<ConfigError>,
 }
 
@@ -64,7 +64,7 @@ impl<'t> Parser<'t> {
                 continue;
             }
             // Enough is known to be wrong; more would not be told.
-            if self.at_end() || self.errors.len() == CONFIG_FAULTS_MAX {
+            if self.at_end() || self.errors.len() == CONFIG_ERRORS_MAX {
                 return;
             }
             let start = self.text.position();
@@ -322,7 +322,7 @@ impl<'t> Parser<'t> {
 
 /// Keeps an error if there is room.
 fn note(errors: &mut Vec<ConfigError>, error: ConfigError) {
-    if errors.len() < CONFIG_FAULTS_MAX {
+    if errors.len() < CONFIG_ERRORS_MAX {
         errors.push(error);
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::allow::NetworkError;
 use super::*;
-use crate::limits::{CONFIG_FAULTS_MAX, PATH_MAX_LEN};
+use crate::limits::{CONFIG_ERRORS_MAX, PATH_MAX_LEN};
 use crate::serve::glob::PatternError;
 
 fn parsed(text: impl AsRef<[u8]>) -> Config {
@@ -726,14 +726,14 @@ $max_clients_per_ip = 0;
 
 #[test]
 fn only_a_screenful_of_faults_is_told() {
-    let lines = "$bind_port = x;\n".repeat(CONFIG_FAULTS_MAX + 5);
+    let lines = "$bind_port = x;\n".repeat(CONFIG_ERRORS_MAX + 5);
     let places: Vec<u32> = errors(lines).iter().map(|(line, _, _)| *line).collect();
-    let first: Vec<u32> = (1..).take(CONFIG_FAULTS_MAX).collect();
+    let first: Vec<u32> = (1..).take(CONFIG_ERRORS_MAX).collect();
     assert_eq!(places, first);
-    let pairs = "'x' => 1, ".repeat(CONFIG_FAULTS_MAX + 5);
+    let pairs = "'x' => 1, ".repeat(CONFIG_ERRORS_MAX + 5);
     assert_eq!(
         errors(format!("%hosts_allow = ({pairs});")).len(),
-        CONFIG_FAULTS_MAX
+        CONFIG_ERRORS_MAX
     );
 }
 
@@ -859,7 +859,7 @@ fn random_tokens_never_panic_and_faults_stay_within_the_text() {
             Err(errors) => {
                 faulty += 1;
                 let lines: Vec<&str> = text.split('\n').collect();
-                assert!((1..=CONFIG_FAULTS_MAX).contains(&errors.iter().count()));
+                assert!((1..=CONFIG_ERRORS_MAX).contains(&errors.iter().count()));
                 for error in &errors {
                     let line = lines.get(error.line as usize - 1);
                     let len = line.expect("the line exists").chars().count() as u32;
