@@ -80,7 +80,7 @@ pub enum Event<'a> {
         part: Option<(u64, u64)>,
     },
     /// A complete copy is not compared with the server's file, and will not be.
-    Unverified {
+    NeverVerified {
         /// The copy's name.
         path: &'a Path,
         /// The reason.
@@ -204,7 +204,9 @@ impl fmt::Display for Event<'_> {
                 }
                 write!(f, "{}", path.display())
             }
-            Event::Unverified { path, why } => write!(f, "not verified {}: {why}", path.display()),
+            Event::NeverVerified { path, why } => {
+                write!(f, "not verified {}: {why}", path.display())
+            }
             Event::Healed { path, from, kept } => write!(
                 f,
                 "healed {} from {from}; what it was before is kept as {}",

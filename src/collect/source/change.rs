@@ -167,7 +167,7 @@ impl<F> Source<F> {
         if let Some(finished) = changed.finished
             && let Some(given_up) = self.finished.queue_mut().add(finished)
         {
-            self.tell_unverified(&given_up, TOO_MANY, cx);
+            self.tell_never_verified(&given_up, TOO_MANY, cx);
         }
         Ok(afterwards.input)
     }

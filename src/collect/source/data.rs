@@ -188,7 +188,7 @@ impl<F> Source<F> {
                 }
                 Received::Digest(digest) => {
                     if let Some(finished) = self.finished.queue_mut().add_digest(digest) {
-                        self.tell_unverified(&finished, UNKNOWN_KIND, cx);
+                        self.tell_never_verified(&finished, UNKNOWN_KIND, cx);
                     }
                 }
             }
@@ -417,7 +417,7 @@ impl<F> Source<F> {
             // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
                 let (path, why) = (&path, GONE);
-                (cx.events)(&self.config, Event::Unverified { path, why });
+                (cx.events)(&self.config, Event::NeverVerified { path, why });
             }
         }
         self.update_list(cx);

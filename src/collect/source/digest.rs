@@ -73,19 +73,19 @@ impl<F> Source<F> {
     /// The copy that was asked for will never be compared.
     fn never_verified<S: WriteStore<File = F>>(&mut self, why: &str, cx: &mut Context<'_, S>) {
         if let Some(finished) = self.finished.queue_mut().give_up() {
-            self.tell_unverified(&finished, why, cx);
+            self.tell_never_verified(&finished, why, cx);
         }
     }
 
     /// Tells that a copy is not compared and never will be.
-    pub(super) fn tell_unverified<S: WriteStore<File = F>>(
+    pub(super) fn tell_never_verified<S: WriteStore<File = F>>(
         &mut self,
         finished: &Finished,
         why: &str,
         cx: &mut Context<'_, S>,
     ) {
         let path = &finished.path;
-        (cx.events)(&self.config, Event::Unverified { path, why });
+        (cx.events)(&self.config, Event::NeverVerified { path, why });
         self.update_list(cx);
     }
 

@@ -405,7 +405,7 @@ impl<F> Source<F> {
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
         for finished in self.finished.queue_mut().restore(list) {
-            self.tell_unverified(&finished, digest::TOO_MANY, cx);
+            self.tell_never_verified(&finished, digest::TOO_MANY, cx);
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
