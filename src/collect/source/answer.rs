@@ -35,7 +35,7 @@ impl<F> Source<F> {
                 Err(SourceError::AskAgain)
             }
             // The comparison starts over, with what classic can be asked for.
-            None if asked.purpose == Purpose::Check => {
+            None if asked.purpose == Purpose::EndCheck => {
                 self.end.is_classic = true;
                 Err(SourceError::AskAgain)
             }
@@ -48,7 +48,7 @@ impl<F> Source<F> {
             Some(terms)
                 if matches!(
                     asked.purpose,
-                    Purpose::Check | Purpose::Digest | Purpose::Heal
+                    Purpose::EndCheck | Purpose::Digest | Purpose::Heal
                 ) =>
             {
                 self.end.take_size(terms.size);

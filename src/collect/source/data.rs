@@ -104,7 +104,7 @@ impl<F> Source<F> {
         // connection. A heal has few attempts, so it has time for as long as it moves.
         match purpose {
             Purpose::Digest => (false, self.take_digest(receiver, data, cx)),
-            Purpose::Check => (false, self.take_check(receiver, data, cx)),
+            Purpose::EndCheck => (false, self.take_end_check(receiver, data, cx)),
             _ => self.take_heal(receiver, data, cx),
         }
     }
@@ -345,7 +345,7 @@ impl<F> Source<F> {
             } => !is_working,
             // The log cannot be followed before this is answered, and checksums do not take long.
             Phase::Inquiring {
-                purpose: Purpose::Check,
+                purpose: Purpose::EndCheck,
                 ..
             } => true,
             _ => false,

@@ -92,7 +92,7 @@ impl<F> Source<F> {
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
             // so those of a spoiled end do no harm.
             offset: size,
-            purpose: Purpose::Check,
+            purpose: Purpose::EndCheck,
         })
     }
 
@@ -103,7 +103,7 @@ impl<F> Source<F> {
     }
 
     /// Takes the answer of a server of version 2.
-    pub(super) fn take_check<S: WriteStore<File = F>>(
+    pub(super) fn take_end_check<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         data: &[u8],

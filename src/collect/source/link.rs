@@ -81,7 +81,7 @@ pub(super) enum Purpose {
     /// To heal a finished copy.
     Heal,
     /// To compare the end of our copy.
-    Check,
+    EndCheck,
 }
 
 /// The doubt about a server that closes without a word.
@@ -231,7 +231,7 @@ impl Link {
     /// Notes that the server closed without a word. Only a question that named a place in a
     /// generation can be wrong about it.
     pub(super) fn note_silent_close(&mut self, asked: Asked) {
-        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::Check);
+        let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::EndCheck);
         // README, "The probe": at offset 0 nothing can lie behind the end of a file, so the silence
         // has other reasons.
         if !names_a_place || asked.offset == 0 {

@@ -115,7 +115,7 @@ impl<F> Source<F> {
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
             op: match asked.purpose {
-                Purpose::Check => self.end.op(),
+                Purpose::EndCheck => self.end.op(),
                 _ => Op::Stream,
             },
         })
