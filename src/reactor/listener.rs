@@ -160,7 +160,7 @@ mod tests {
     const TOKEN: Token = Token {
         kind: 1,
         index: 0,
-        generation: 0,
+        life: 0,
     };
 
     fn listener() -> (Reactor, Listener) {

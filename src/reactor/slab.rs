@@ -2,7 +2,7 @@
 
 use super::token::Token;
 
-/// Values in numbered places. A place that became free is used again, under the next generation, so
+/// Values in numbered places. A place that became free is used again, under the next life, so
 /// that who still holds the old number finds nothing instead of a stranger. It grows when full and
 /// never shrinks.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Slab<T> {
 
 #[derive(Debug)]
 struct Place<T> {
-    generation: u16,
+    life: u16,
     content: Content<T>,
 }
 
@@ -39,7 +39,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Puts a value into a free place and tells its index and generation. See
+    /// Puts a value into a free place and tells its index and life. See
     /// [`is_full`](Slab::is_full).
     pub fn insert(&mut self, value: T) -> (u32, u16) {
         debug_assert!(!self.is_full());
@@ -47,7 +47,7 @@ impl<T> Slab<T> {
         let Some(index) = self.first_free else {
             let index = self.places.len() as u32;
             self.places.push(Place {
-                generation: 0,
+                life: 0,
                 content: Content::Taken(value),
             });
             return (index, 0);
@@ -57,44 +57,40 @@ impl<T> Slab<T> {
             self.first_free = next;
         }
         place.content = Content::Taken(value);
-        (index, place.generation)
+        (index, place.life)
     }
 
-    /// The value at a place, if it is still of that generation.
-    pub fn get(&self, index: u32, generation: u16) -> Option<&T> {
+    /// The value at a place, if it is still of that life.
+    pub fn get(&self, index: u32, life: u16) -> Option<&T> {
         let place = self.places.get(index as usize)?;
         match &place.content {
-            Content::Taken(value) if place.generation == generation => Some(value),
+            Content::Taken(value) if place.life == life => Some(value),
             _ => None,
         }
     }
 
-    /// The value at a place, to be changed, if it is still of that generation.
-    pub fn get_mut(&mut self, index: u32, generation: u16) -> Option<&mut T> {
+    /// The value at a place, to be changed, if it is still of that life.
+    pub fn get_mut(&mut self, index: u32, life: u16) -> Option<&mut T> {
         let place = self.places.get_mut(index as usize)?;
         match &mut place.content {
-            Content::Taken(value) if place.generation == generation => Some(value),
+            Content::Taken(value) if place.life == life => Some(value),
             _ => None,
         }
     }
 
-    /// The generation of the value at a place: for a deadline or a ready list, which know only the
+    /// The life of the value at a place: for a deadline or a ready list, which know only the
     /// index.
-    pub fn generation(&self, index: u32) -> Option<u16> {
+    pub fn life(&self, index: u32) -> Option<u16> {
         let place = self.places.get(index as usize)?;
-        matches!(place.content, Content::Taken(_)).then_some(place.generation)
+        matches!(place.content, Content::Taken(_)).then_some(place.life)
     }
 
     /// Takes a value out and frees its place.
-    pub fn remove(&mut self, index: u32, generation: u16) -> Option<T> {
-        self.get(index, generation)?;
+    pub fn remove(&mut self, index: u32, life: u16) -> Option<T> {
+        self.get(index, life)?;
         let place = self.places.get_mut(index as usize)?;
         let content = std::mem::replace(&mut place.content, Content::Free(self.first_free));
-        place.generation = if generation < Token::GENERATION_MAX {
-            generation + 1
-        } else {
-            0
-        };
+        place.life = if life < Token::LIFE_MAX { life + 1 } else { 0 };
         self.first_free = Some(index);
         self.len -= 1;
         match content {
@@ -144,17 +140,17 @@ mod tests {
         assert_eq!(slab.get_mut(0, 0), None);
         assert_eq!(slab.remove(0, 0), None);
         assert_eq!(slab.get(0, 1), Some(&"c"));
-        assert_eq!(slab.generation(0), Some(1));
+        assert_eq!(slab.life(0), Some(1));
         assert_eq!(slab.len(), 2);
     }
 
     #[test]
     fn generations_start_again_after_the_last() {
         let mut slab = Slab::default();
-        for generation in (0..=Token::GENERATION_MAX).chain([0, 1]) {
-            assert_eq!(slab.insert(()), (0, generation));
-            assert_eq!(slab.remove(0, generation), Some(()));
-            assert_eq!(slab.generation(0), None);
+        for life in (0..=Token::LIFE_MAX).chain([0, 1]) {
+            assert_eq!(slab.insert(()), (0, life));
+            assert_eq!(slab.remove(0, life), Some(()));
+            assert_eq!(slab.life(0), None);
         }
     }
 
@@ -166,7 +162,7 @@ mod tests {
         assert_eq!(slab.get(u32::MAX, 0), None);
         assert_eq!(slab.remove(0, 7), None);
         assert_eq!(slab.remove(9, 0), None);
-        assert_eq!(slab.generation(9), None);
+        assert_eq!(slab.life(9), None);
         assert!(!slab.is_full());
     }
 
@@ -178,18 +174,18 @@ mod tests {
             while !u.is_empty() {
                 let value: u8 = u.arbitrary()?;
                 if u.ratio(2, 3)? {
-                    let (index, generation) = slab.insert(value);
-                    assert_eq!(model.insert(index, (generation, value)), None);
+                    let (index, life) = slab.insert(value);
+                    assert_eq!(model.insert(index, (life, value)), None);
                 } else {
                     let index = u.int_in_range(0..=20)?;
                     let held = model.remove(&index);
-                    let generation = held.map_or(0, |(generation, _)| generation);
-                    assert_eq!(slab.remove(index, generation), held.map(|(_, value)| value));
+                    let life = held.map_or(0, |(life, _)| life);
+                    assert_eq!(slab.remove(index, life), held.map(|(_, value)| value));
                 }
-                for (&index, &(generation, value)) in &model {
-                    assert_eq!(slab.get(index, generation), Some(&value));
+                for (&index, &(life, value)) in &model {
+                    assert_eq!(slab.get(index, life), Some(&value));
                 }
-                let listed = (0..slab.bound()).filter(|&index| slab.generation(index).is_some());
+                let listed = (0..slab.bound()).filter(|&index| slab.life(index).is_some());
                 assert_eq!((listed.count(), slab.len()), (model.len(), model.len()));
             }
             Ok(())

@@ -17,7 +17,7 @@ fn token(index: u32) -> Token {
     Token {
         kind: 2,
         index,
-        generation: 5,
+        life: 5,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an event carries back: which session it is for, and of which life of that session's place.
 
 /// Names one session: its kind, its index in the [`Slab`](super::slab::Slab) of that kind, and the
-/// generation of that place, so that an event for a closed session does not reach its successor.
+/// life of that place, so that an event for a closed session does not reach its successor.
 /// Packs into 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Token {
@@ -9,8 +9,8 @@ pub struct Token {
     pub kind: u8,
     /// Its place, up to [`Token::INDEX_MAX`].
     pub index: u32,
-    /// Which life of that place, up to [`Token::GENERATION_MAX`].
-    pub generation: u16,
+    /// Which life of that place, up to [`Token::LIFE_MAX`].
+    pub life: u16,
 }
 
 const INDEX_BITS: u32 = 20;
@@ -21,8 +21,8 @@ impl Token {
     pub const KIND_MAX: u8 = 6;
     /// The highest index.
     pub const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
-    /// The highest generation; the next one is 0 again.
-    pub const GENERATION_MAX: u16 = (1 << GENERATION_BITS) - 1;
+    /// The highest life; the next one is 0 again.
+    pub const LIFE_MAX: u16 = (1 << GENERATION_BITS) - 1;
 
     /// The reactor's own registration.
     pub(super) const SIGNALS: mio::Token = mio::Token(u32::MAX as usize);
@@ -32,13 +32,12 @@ impl Token {
     pub fn pack(self) -> mio::Token {
         debug_assert!(self.kind <= Token::KIND_MAX);
         debug_assert!(self.index <= Token::INDEX_MAX);
-        debug_assert!(self.generation <= Token::GENERATION_MAX);
+        debug_assert!(self.life <= Token::LIFE_MAX);
         let kind = u32::from(self.kind & 7);
         let index = self.index & Token::INDEX_MAX;
-        let generation = u32::from(self.generation & Token::GENERATION_MAX);
+        let life = u32::from(self.life & Token::LIFE_MAX);
         mio::Token(
-            (kind << (INDEX_BITS + GENERATION_BITS) | index << GENERATION_BITS | generation)
-                as usize,
+            (kind << (INDEX_BITS + GENERATION_BITS) | index << GENERATION_BITS | life) as usize,
         )
     }
 
@@ -48,7 +47,7 @@ impl Token {
         Token {
             kind: (bits >> (INDEX_BITS + GENERATION_BITS)) as u8,
             index: bits >> GENERATION_BITS & Token::INDEX_MAX,
-            generation: bits as u16 & Token::GENERATION_MAX,
+            life: bits as u16 & Token::LIFE_MAX,
         }
     }
 }
@@ -66,7 +65,7 @@ mod tests {
             let token = Token {
                 kind: u.int_in_range(0..=Token::KIND_MAX)?,
                 index: u.int_in_range(0..=Token::INDEX_MAX)?,
-                generation: u.int_in_range(0..=Token::GENERATION_MAX)?,
+                life: u.int_in_range(0..=Token::LIFE_MAX)?,
             };
             assert_eq!(Token::unpack(token.pack()), token);
             assert_ne!(token.pack(), Token::SIGNALS);
@@ -80,7 +79,7 @@ mod tests {
         let highest = Token {
             kind: Token::KIND_MAX,
             index: Token::INDEX_MAX,
-            generation: Token::GENERATION_MAX,
+            life: Token::LIFE_MAX,
         };
         assert_eq!(Token::unpack(highest.pack()), highest);
         assert!(highest.pack() < Token::SIGNALS);
@@ -91,17 +90,10 @@ mod tests {
         let token = Token {
             kind: 1,
             index: 1,
-            generation: 1,
+            life: 1,
         };
         assert_ne!(token.pack(), Token { kind: 0, ..token }.pack());
         assert_ne!(token.pack(), Token { index: 0, ..token }.pack());
-        assert_ne!(
-            token.pack(),
-            Token {
-                generation: 0,
-                ..token
-            }
-            .pack()
-        );
+        assert_ne!(token.pack(), Token { life: 0, ..token }.pack());
     }
 }

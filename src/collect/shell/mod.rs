@@ -200,7 +200,7 @@ impl Collector {
             .slots
             .get(index as usize)
             .and_then(Option::as_ref)
-            .is_some_and(|slot| slot.generation() == event.token.generation);
+            .is_some_and(|slot| slot.life() == event.token.life);
         if !is_current {
             return;
         }

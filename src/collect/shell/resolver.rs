@@ -100,14 +100,14 @@ impl Resolver {
     pub fn ask(&mut self, wanted: Wanted, registry: &Registry, retry: Retry<'_>) -> io::Result<()> {
         self.again_at = None;
         self.asking.clear();
-        self.round = (self.round + 1) & Token::GENERATION_MAX;
+        self.round = (self.round + 1) & Token::LIFE_MAX;
         let count = self.names.iter().filter(|name| wanted.is(name)).count();
         let mut started = Ok(());
         for index in 0..count.min(LOOKUPS_MAX) {
             let token = Token {
                 kind: super::NAMES,
                 index: index as u32,
-                generation: self.round,
+                life: self.round,
             };
             match Lookups::start(registry, token, &self.names, wanted) {
                 Ok(asking) => self.asking.push(Some(asking)),
@@ -123,7 +123,7 @@ impl Resolver {
     /// One of the copies has something to tell, or has ended.
     pub fn handle_readable(&mut self, token: Token, retry: Retry<'_>, buf: &mut [u8]) {
         let place = self.asking.get_mut(token.index as usize);
-        let Some(place) = place.filter(|_| token.generation == self.round) else {
+        let Some(place) = place.filter(|_| token.life == self.round) else {
             return;
         };
         let Some(asking) = place else { return };

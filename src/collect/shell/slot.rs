@@ -30,7 +30,7 @@ pub struct Slot {
     place: usize,
     connection: Option<Connection>,
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
-    generation: u16,
+    life: u16,
     server: Option<ServerIndex>,
     reported_error: bool,
 }
@@ -55,7 +55,7 @@ impl Slot {
             place: 0,
             source,
             connection: None,
-            generation: 0,
+            life: 0,
             server: None,
             reported_error: true,
         }
@@ -97,9 +97,9 @@ impl Slot {
             .unwrap_or(0);
     }
 
-    /// The generation of the present connection, as its token carries it.
-    pub fn generation(&self) -> u16 {
-        self.generation
+    /// The life of the present connection, as its token carries it.
+    pub fn life(&self) -> u16 {
+        self.life
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses
@@ -181,11 +181,11 @@ impl Slot {
         let Some(address) = self.address() else {
             return self.source.handle_closed(Closed::NoAddress, cx);
         };
-        self.generation = (self.generation + 1) & Token::GENERATION_MAX;
+        self.life = (self.life + 1) & Token::LIFE_MAX;
         let token = Token {
             kind: super::SOURCE,
             index,
-            generation: self.generation,
+            life: self.life,
         };
         match Connection::connect(address, Plain, token, registry) {
             Ok(connection) => self.connection = Some(connection),
@@ -302,7 +302,7 @@ mod tests {
         let token = Token {
             kind: 0,
             index: 0,
-            generation: 0,
+            life: 0,
         };
         let poll = Poll::new().unwrap();
         Some(Connection::connect(nobody, Plain, token, poll.registry()).unwrap())

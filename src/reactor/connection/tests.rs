@@ -231,7 +231,7 @@ fn token(index: u32) -> Token {
     Token {
         kind: 0,
         index,
-        generation: 0,
+        life: 0,
     }
 }
 

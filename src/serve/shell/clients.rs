@@ -119,10 +119,8 @@ impl Clients {
 
     /// A client's connection has news.
     pub fn handle_event(&mut self, event: Event, shared: &mut Shared) {
-        let Token {
-            index, generation, ..
-        } = event.token;
-        let Some(client) = self.places.get_mut(index, generation) else {
+        let Token { index, life, .. } = event.token;
+        let Some(client) = self.places.get_mut(index, life) else {
             return;
         };
         if event.writable {
@@ -190,14 +188,14 @@ impl Clients {
         if !session.is_turned_away() {
             self.counts.take(ip);
         }
-        let (index, generation) = self.places.insert(Client {
+        let (index, life) = self.places.insert(Client {
             connection: Connection::accepted(stream, Plain),
             session,
         });
-        if let Err(error) = self.register(index, generation, registry) {
+        if let Err(error) = self.register(index, life, registry) {
             let report = &mut shared.report;
             report.say_of_peer(format_args!("{ip}: cannot be served: {error}"));
-            return self.remove(index, generation);
+            return self.remove(index, life);
         }
         self.drive(index, shared, &mut |_, _, _| {});
     }
@@ -221,13 +219,13 @@ impl Clients {
         *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.places.is_full()
     }
 
-    fn register(&mut self, index: u32, generation: u16, registry: &Registry) -> io::Result<()> {
+    fn register(&mut self, index: u32, life: u16, registry: &Registry) -> io::Result<()> {
         let token = Token {
             kind: CLIENT,
             index,
-            generation,
+            life,
         };
-        match self.places.get_mut(index, generation) {
+        match self.places.get_mut(index, life) {
             Some(client) => client.connection.register(token, registry),
             None => Ok(()),
         }
@@ -236,10 +234,10 @@ impl Clients {
     /// Lets something happen to one client and does all that follows from it: watches its log,
     /// sends, lines it up for what is left, sets its deadline, or closes.
     fn drive(&mut self, index: u32, shared: &mut Shared, act: &mut Act<'_>) {
-        let Some(generation) = self.places.generation(index) else {
+        let Some(life) = self.places.life(index) else {
             return;
         };
-        let Some(client) = self.places.get_mut(index, generation) else {
+        let Some(client) = self.places.get_mut(index, life) else {
             return;
         };
         let mut cx = shared.files.context(shared.now);
@@ -263,11 +261,11 @@ impl Clients {
         }
         self.deadlines.set(index, None);
         self.lists.remove(index);
-        self.remove(index, generation);
+        self.remove(index, life);
     }
 
-    fn remove(&mut self, index: u32, generation: u16) {
-        if let Some(client) = self.places.remove(index, generation)
+    fn remove(&mut self, index: u32, life: u16) {
+        if let Some(client) = self.places.remove(index, life)
             && !client.session.is_turned_away()
         {
             self.counts.free(client.session.peer());
@@ -276,8 +274,8 @@ impl Clients {
 
     /// What a client is served may have become one that cannot be watched, or that can.
     fn note_whether_told(&mut self, index: u32, shared: &Shared) {
-        let generation = self.places.generation(index);
-        let client = generation.and_then(|generation| self.places.get_mut(index, generation));
+        let life = self.places.life(index);
+        let client = life.and_then(|life| self.places.get_mut(index, life));
         if let Some(client) = client
             && let Some(file) = client.session.file()
             && let Some(watches) = &shared.watches

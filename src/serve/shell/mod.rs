@@ -251,7 +251,7 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 const LISTENER_TOKEN: Token = Token {
     kind: LISTENER,
     index: 0,
-    generation: 0,
+    life: 0,
 };
 
 /// Says where it listens.

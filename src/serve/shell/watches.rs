@@ -48,7 +48,7 @@ impl Watches {
         let token = Token {
             kind: WATCHES,
             index: 0,
-            generation: 0,
+            life: 0,
         };
         let fd = inotify.as_raw_fd();
         registry.register(&mut SourceFd(&fd), token.pack(), Interest::READABLE)?;

@@ -212,7 +212,7 @@ impl Verification {
     fn handle_event(&mut self, event: reactor::Event) -> io::Result<()> {
         let index = event.token.index;
         let place = self.places.get(index as usize);
-        if place.is_none_or(|place| place.generation() != event.token.generation) {
+        if place.is_none_or(|place| place.life() != event.token.life) {
             return Ok(());
         }
         if event.writable {

@@ -25,7 +25,7 @@ pub struct Slot {
     /// Which of the check's connections it is.
     number: u32,
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
-    generation: u16,
+    life: u16,
     /// Its share of the turn ended before its input did.
     has_more: bool,
 }
@@ -38,7 +38,7 @@ impl Slot {
             address: None,
             connection: None,
             number: 0,
-            generation: 0,
+            life: 0,
             has_more: false,
         }
     }
@@ -54,9 +54,9 @@ impl Slot {
         self.address
     }
 
-    /// The generation of the present connection, as its token carries it.
-    pub fn generation(&self) -> u16 {
-        self.generation
+    /// The life of the present connection, as its token carries it.
+    pub fn life(&self) -> u16 {
+        self.life
     }
 
     /// Takes in a check that is due at once.
@@ -162,11 +162,11 @@ impl Slot {
         let made = match self.address {
             None => Err(Closed::NoAddress),
             Some(address) => {
-                self.generation = (self.generation + 1) & Token::GENERATION_MAX;
+                self.life = (self.life + 1) & Token::LIFE_MAX;
                 let token = Token {
                     kind: PLACE,
                     index,
-                    generation: self.generation,
+                    life: self.life,
                 };
                 Connection::connect(address, Plain, token, registry).map_err(Closed::from)
             }
