@@ -8,7 +8,7 @@ use super::error::{FileError, Found, system};
 use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
-use super::{Generation, Live, LocalCopy, Paths};
+use super::{Generation, LocalCopy, OpenFile, Paths};
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -89,18 +89,18 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         &mut self,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
-        let mut live = self.open_live()?;
+        let mut open = self.open_local()?;
         self.expect_pointer(None)?;
         // An empty copy has nothing to keep, and is used as it is.
-        if live.as_ref().is_some_and(|live| live.size > 0) {
+        if open.as_ref().is_some_and(|open| open.size > 0) {
             let (_, rotated) = self.free_name()?;
-            self.rename_live(&rotated)?;
+            self.rename_local(&rotated)?;
             found(Found::SetAside(rotated));
-            live = None;
+            open = None;
         }
         Ok(LocalCopy {
             pointer: None,
-            live,
+            open,
             is_believed: true,
             unwritten_from: None,
             change: None,
@@ -113,31 +113,31 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         mut pointer: Pointer,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
-        let held = self.open_live()?;
+        let held = self.open_local()?;
         self.expect_pointer(Some(&pointer))?;
-        let mut live = match held {
-            Some(live) => live,
+        let mut open = match held {
+            Some(open) => open,
             // Somebody took the copy away. The pointer still names the generation, so it is fetched
             // again.
             None => {
                 found(Found::CopyMissing);
-                self.create_live()?
+                self.create_local()?
             }
         };
         // Before anything is concluded from the size: the end that is being set aside does not
         // count.
-        self.finish_rescue(&mut pointer, &mut live, found)?;
+        self.finish_rescue(&mut pointer, &mut open, found)?;
         // An earlier run met a failed write. The system holds such bytes for written: as long as it
         // runs they can be read back, and with it they are gone.
         let is_unwritten = pointer.boot.is_some() && pointer.boot == BootId::none_vouches();
         let is_believed = self.believes(&pointer);
-        let pointer = self.understood(pointer, live.size)?;
+        let pointer = self.understood(pointer, open.size)?;
         Ok(LocalCopy {
             is_believed,
             unwritten_from: is_unwritten.then_some(pointer.checkpoint),
             change: None,
             pointer: Some(pointer),
-            live: Some(live),
+            open: Some(open),
         })
     }
 
@@ -179,7 +179,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         // its own.
         let locked = match local {
             None if kept_is_old => self.open_locked(&rotated)?,
-            _ => self.open_live()?,
+            _ => self.open_local()?,
         };
         self.expect_pointer(Some(&announced))?;
         // Each arm is a moment at which a rotation can be cut off, here the last two calls of a
@@ -189,14 +189,14 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 // The run may have died before the new name was durable. With the old one gone
                 // first, a power cut could leave the copy without any.
                 self.sync_dir(self.paths.local_dir())?;
-                self.unlink_live()?;
+                self.unlink_local()?;
                 found(Found::RotationFinished(rotated));
             }
             // Cut off right behind the announcement: the copy still has its old name.
             Some(local) if is_old(&local) => {
                 let rotated = match kept {
                     None => {
-                        self.rename_live(&rotated)?;
+                        self.rename_local(&rotated)?;
                         rotated
                     }
                     // Somebody else's file has the announced name. Nothing is overwritten, so
@@ -236,11 +236,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
         // The next copy is empty, and there is no end to doubt.
         next.boot = self.boot.cloned();
-        let (live, pointer) = self.start_next(next)?;
+        let (open, pointer) = self.start_next(next)?;
         tell(lost, found);
         Ok(LocalCopy {
             pointer: Some(pointer),
-            live: Some(live),
+            open: Some(open),
             is_believed: true,
             unwritten_from: None,
             change: None,
@@ -267,7 +267,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 ..next.clone()
             };
             self.commit_pointer(&pointer)?;
-            match self.rename_live(&rotated) {
+            match self.rename_local(&rotated) {
                 // Somebody took the name between our look and the rename. Only a name that the
                 // pointer announces may be given, so the next one needs an announcement of its own.
                 Err(FileError::System { error, .. })
@@ -279,16 +279,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Starts the empty copy of the next generation and lets the pointer say so.
-    pub(super) fn start_next(&mut self, next: Pointer) -> Result<(Live<F>, Pointer), FileError> {
-        let live = self.create_live()?;
+    pub(super) fn start_next(
+        &mut self,
+        next: Pointer,
+    ) -> Result<(OpenFile<F>, Pointer), FileError> {
+        let open = self.create_local()?;
         // The directory need not be durable here: an older pointer only has this rotation finished
         // once more.
         self.write_pointer(&next)?;
-        Ok((live, next))
+        Ok((open, next))
     }
 
     /// Renames the local copy to a name that nothing has, durably.
-    pub(super) fn rename_live(&mut self, rotated: &Path) -> Result<(), FileError> {
+    pub(super) fn rename_local(&mut self, rotated: &Path) -> Result<(), FileError> {
         let paths = self.paths;
         match self.store.rename_new(paths.local, rotated) {
             // A plain rename would overwrite a file that came to have the name. The copy has two
@@ -298,14 +301,14 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                     .link(paths.local, rotated)
                     .map_err(|error| system("link the local copy to", rotated, error))?;
                 self.sync_dir(paths.local_dir())?;
-                self.unlink_live()
+                self.unlink_local()
             }
             Err(error) => Err(system("rename the local copy to", rotated, error)),
             Ok(()) => self.sync_dir(paths.local_dir()),
         }
     }
 
-    pub(super) fn unlink_live(&mut self) -> Result<(), FileError> {
+    pub(super) fn unlink_local(&mut self) -> Result<(), FileError> {
         let paths = self.paths;
         self.store
             .unlink(paths.local)
@@ -351,11 +354,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Opens and locks the local copy if it exists.
-    pub(super) fn open_live(&mut self) -> Result<Option<Live<F>>, FileError> {
+    pub(super) fn open_local(&mut self) -> Result<Option<OpenFile<F>>, FileError> {
         self.open_locked(self.paths.local)
     }
 
-    fn open_locked(&mut self, path: &Path) -> Result<Option<Live<F>>, FileError> {
+    fn open_locked(&mut self, path: &Path) -> Result<Option<OpenFile<F>>, FileError> {
         let file = self
             .store
             .open_append(path)
@@ -364,7 +367,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Creates and locks an empty local copy.
-    pub(super) fn create_live(&mut self) -> Result<Live<F>, FileError> {
+    pub(super) fn create_local(&mut self) -> Result<OpenFile<F>, FileError> {
         let path = self.paths.local;
         let file = self
             .store
@@ -373,7 +376,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.lock(file, path, true)
     }
 
-    fn lock(&mut self, file: F, path: &Path, new_name: bool) -> Result<Live<F>, FileError> {
+    fn lock(&mut self, file: F, path: &Path, new_name: bool) -> Result<OpenFile<F>, FileError> {
         let holder = self
             .store
             .lock(&file)
@@ -386,7 +389,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             .store
             .stat(&file)
             .map_err(|error| system("look at", path, error))?;
-        Ok(Live {
+        Ok(OpenFile {
             file,
             id: stat.id,
             size: stat.size,
@@ -401,17 +404,17 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Makes the local copy durable, and its name where that is new.
-    pub(super) fn sync_live(&mut self, live: &mut Live<F>) -> Result<(), FileError> {
+    pub(super) fn sync_local(&mut self, open: &mut OpenFile<F>) -> Result<(), FileError> {
         let paths = self.paths;
         self.store
-            .sync_file(&live.file)
+            .sync_file(&open.file)
             // To try again would succeed and prove nothing: after a failed write the system takes
             // the pages for clean.
             .map_err(|error| FileError::NotDurable(paths.local.to_path_buf(), error))?;
         // That a file is durable does not make its name so (fsync(2)).
-        if live.new_name {
+        if open.new_name {
             self.sync_dir(paths.local_dir())?;
-            live.new_name = false;
+            open.new_name = false;
         }
         Ok(())
     }

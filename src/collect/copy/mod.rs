@@ -34,7 +34,7 @@ use crate::store::WriteStore;
 /// The open local copy and what its pointer says.
 pub struct LocalCopy<F> {
     pointer: Option<Pointer>,
-    live: Option<Live<F>>,
+    open: Option<OpenFile<F>>,
     /// The size of the file counts; else its end has to be compared first.
     is_believed: bool,
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be
@@ -45,7 +45,7 @@ pub struct LocalCopy<F> {
 }
 
 /// The file of a copy while it is open.
-struct Live<F> {
+struct OpenFile<F> {
     file: F,
     id: FileId,
     size: u64,
@@ -187,7 +187,7 @@ impl<F> LocalCopy<F> {
 
     /// The size of the copy, which is the offset to go on from.
     pub fn size(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| live.size)
+        self.open.as_ref().map_or(0, |open| open.size)
     }
 
     /// Appends bytes of the current generation. After an error some of them may be in the file; its
@@ -197,13 +197,13 @@ impl<F> LocalCopy<F> {
         mut bytes: &[u8],
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), FileError> {
-        let Some(live) = &mut self.live else {
+        let Some(open) = &mut self.open else {
             return Ok(());
         };
         while !bytes.is_empty() {
             let written = files
                 .store
-                .append(&live.file, bytes)
+                .append(&open.file, bytes)
                 .map_err(|error| system("append to", files.paths.local, error))?;
             // A write that takes nothing and is no error would be tried for ever.
             if written == 0 {
@@ -212,7 +212,7 @@ impl<F> LocalCopy<F> {
             }
             // After each call, not at the end: on a full disk the next one fails, and what fitted
             // stays.
-            live.size += written as u64;
+            open.size += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -247,12 +247,12 @@ impl<F> LocalCopy<F> {
         offset: u64,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<usize, FileError> {
-        let Some(live) = &self.live else {
+        let Some(open) = &self.open else {
             return Ok(0);
         };
         files
             .store
-            .read_at(&live.file, buf, offset)
+            .read_at(&open.file, buf, offset)
             .map_err(|error| system("read", files.paths.local, error))
     }
 
@@ -268,14 +268,14 @@ impl<F> LocalCopy<F> {
         // The checkpoint comes first. If a crash came between, the next run would append in the
         // place of what was cut, and after a power cut the pointer would vouch for these bytes.
         self.lower_checkpoint(size, files)?;
-        let Some(live) = self.live.as_mut() else {
+        let Some(open) = self.open.as_mut() else {
             return Ok(());
         };
         files
             .store
-            .truncate(&live.file, size)
+            .truncate(&open.file, size)
             .map_err(|error| system("shorten", files.paths.local, error))?;
-        live.size = size;
+        open.size = size;
         Ok(())
     }
 }

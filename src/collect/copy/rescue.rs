@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{FileError, Found, system};
 use super::pointer::{Pointer, Rescue};
-use super::{COPY_LEN, Live, LocalCopy, LocalFiles};
+use super::{COPY_LEN, LocalCopy, LocalFiles, OpenFile};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::mutation::{self, Mutation};
 use crate::store::{Kind, WriteStore};
@@ -30,11 +30,11 @@ impl<F> LocalCopy<F> {
         size: u64,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<PathBuf, FileError> {
-        let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
+        let (Some(open), Some(pointer)) = (&mut self.open, &mut self.pointer) else {
             return Err(FileError::NoFreeName(files.paths.local.to_path_buf()));
         };
-        files.sync_live(live)?;
-        files.rescue_end(size, pointer, live)
+        files.sync_local(open)?;
+        files.rescue_end(size, pointer, open)
     }
 }
 
@@ -45,7 +45,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         &mut self,
         from: u64,
         pointer: &mut Pointer,
-        live: &mut Live<F>,
+        open: &mut OpenFile<F>,
     ) -> Result<PathBuf, FileError> {
         for _ in 0..SUFFIX_ATTEMPTS_MAX {
             let (suffix, path) = self.free_name_after(MARK)?;
@@ -57,7 +57,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             self.commit_pointer(pointer)?;
             match self.store.create_new(&path) {
                 Ok(file) => {
-                    self.move_end(from, &path, &file, live)?;
+                    self.move_end(from, &path, &file, open)?;
                     self.end_rescue(pointer)?;
                     return Ok(path);
                 }
@@ -73,7 +73,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     pub(super) fn finish_rescue(
         &mut self,
         pointer: &mut Pointer,
-        live: &mut Live<F>,
+        open: &mut OpenFile<F>,
         found: &mut dyn FnMut(Found),
     ) -> Result<(), FileError> {
         let Some(rescue) = pointer.rescue.clone() else {
@@ -87,19 +87,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let path = self.name_with(MARK, &suffix);
         // The copy still has its end, and what stands under the announced name is somebody's: the
         // end goes to a file of another name.
-        if live.size > from && !self.is_free_or_ours(&path, from, live)? {
-            let path = self.rescue_end(from, pointer, live)?;
+        if open.size > from && !self.is_free_or_ours(&path, from, open)? {
+            let path = self.rescue_end(from, pointer, open)?;
             found(Found::RescueFinished(path));
             return Ok(());
         }
         // Where the copy is cut, the file is whole.
-        if live.size > from {
+        if open.size > from {
             // Emptied: a part of the end may be there, and zeros behind it after a power cut.
             let file = self
                 .store
                 .create_scratch(&path)
                 .map_err(|error| system("create", &path, error))?;
-            self.move_end(from, &path, &file, live)?;
+            self.move_end(from, &path, &file, open)?;
         }
         self.end_rescue(pointer)?;
         found(Found::RescueFinished(path));
@@ -113,13 +113,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         &mut self,
         path: &Path,
         from: u64,
-        live: &Live<F>,
+        open: &OpenFile<F>,
     ) -> Result<bool, FileError> {
         let Some(stat) = self.stat_path(path)? else {
             return Ok(true);
         };
         // What is longer than our end is not a part of it.
-        let fits = from.saturating_add(stat.size) <= live.size;
+        let fits = from.saturating_add(stat.size) <= open.size;
         if stat.kind != Kind::Regular || stat.links > 1 || !fits {
             return Ok(false);
         }
@@ -136,7 +136,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 return Ok(true);
             }
             let held = &mut ours[..len];
-            let held_len = self.store.read_at(&live.file, held, from + at);
+            let held_len = self.store.read_at(&open.file, held, from + at);
             if held_len.map_err(|error| system("read", self.paths.local, error))? < len {
                 return Ok(false);
             }
@@ -155,7 +155,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         from: u64,
         path: &Path,
         file: &F,
-        live: &mut Live<F>,
+        open: &mut OpenFile<F>,
     ) -> Result<(), FileError> {
         let local = self.paths.local;
         let mut buf = [0; COPY_LEN];
@@ -163,7 +163,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         loop {
             let read = self
                 .store
-                .read_at(&live.file, &mut buf, at)
+                .read_at(&open.file, &mut buf, at)
                 .map_err(|error| system("read", local, error))?;
             if read == 0 {
                 break;
@@ -179,12 +179,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             .map_err(|error| system("write", path, error))?;
         self.sync_dir(self.paths.local_dir())?;
         self.store
-            .truncate(&live.file, from)
+            .truncate(&open.file, from)
             .map_err(|error| system("shorten", local, error))?;
-        live.size = from;
+        open.size = from;
         // The cut has to be durable before the record forgets the rescue. Else a power cut could
         // bring the end back, and it would be taken for the server's.
-        self.sync_live(live)
+        self.sync_local(open)
     }
 
     fn end_rescue(&mut self, pointer: &mut Pointer) -> Result<(), FileError> {

@@ -120,7 +120,7 @@ impl<F> LocalCopy<F> {
                     None => Stage::FinishFirst,
                 }
             }
-            Stage::Move => match self.move_live(&mut change, syncs, files)? {
+            Stage::Move => match self.move_local(&mut change, syncs, files)? {
                 Some(stage) => stage,
                 // The name that was announced is taken, so a new intention has to be committed
                 // first.
@@ -128,7 +128,7 @@ impl<F> LocalCopy<F> {
             },
             // Both names are durable by now, so the old one may go.
             Stage::Part => {
-                files.take_live_name()?;
+                files.take_local_name()?;
                 files.sync_local_dir(syncs)?;
                 change.write_next(syncs, files)?
             }
@@ -165,7 +165,7 @@ impl<F> LocalCopy<F> {
         // The end of a finished copy is never looked at again. What a failed write may have kept
         // from the disk is written once more while that is still known.
         self.write_again(files)?;
-        let (Some(live), Some(pointer)) = (&mut self.live, &self.pointer) else {
+        let (Some(open), Some(pointer)) = (&mut self.open, &self.pointer) else {
             // First contact: nothing gets a name, and the pointer alone has to be there before the
             // first byte.
             files.write_beside(&change.next, syncs)?;
@@ -175,7 +175,7 @@ impl<F> LocalCopy<F> {
         // so all of it is made durable before that; where sources change together, by their
         // barrier.
         if syncs == Syncs::Own {
-            files.sync_live(live)?;
+            files.sync_local(open)?;
         }
         let (suffix, kept) = files.free_name()?;
         // The list comes before the commit. A line whose rotation never happens is dropped at the
@@ -188,10 +188,10 @@ impl<F> LocalCopy<F> {
         // copy that ends, but `g`, `m` and `x` those of the generation that begins.
         let intention = Pointer {
             inode: pointer.inode,
-            checkpoint: live.size,
+            checkpoint: open.size,
             pending: Some(Box::new(Pending {
-                local: live.id,
-                size: live.size,
+                local: open.id,
+                size: open.size,
                 next: change.next.inode,
                 suffix,
                 is_lossy: change.is_lossy,
@@ -204,7 +204,7 @@ impl<F> LocalCopy<F> {
     }
 
     /// Renames the copy. `None` if somebody has its new name now, and another has to be found.
-    fn move_live<S: WriteStore<File = F>>(
+    fn move_local<S: WriteStore<File = F>>(
         &mut self,
         change: &mut Change,
         syncs: Syncs,
@@ -251,11 +251,11 @@ impl<F> LocalCopy<F> {
     ) -> Result<Progress, FileError> {
         // In this order: a plain pointer without a copy would look as if somebody had taken the
         // copy away.
-        let next = files.create_live()?;
+        let next = files.create_local()?;
         files.replace_pointer()?;
         // Only now may the old copy's lock go: without one of the two anybody might finish the
         // rotation.
-        self.live = Some(next);
+        self.open = Some(next);
         Ok(self.made(change))
     }
 
@@ -266,8 +266,8 @@ impl<F> LocalCopy<F> {
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Progress, FileError> {
         // An empty copy that stood here without a pointer is used as it is.
-        if self.live.is_none() {
-            self.live = Some(files.create_live()?);
+        if self.open.is_none() {
+            self.open = Some(files.create_local()?);
         }
         Ok(self.made(change))
     }
@@ -311,7 +311,7 @@ impl<S: WriteStore> LocalFiles<'_, S> {
             .map_err(|error| system("write the pointer file", paths.pointer, error))
     }
 
-    fn take_live_name(&mut self) -> Result<(), FileError> {
+    fn take_local_name(&mut self) -> Result<(), FileError> {
         let path = self.paths.local;
         self.store
             .unlink(path)

@@ -81,12 +81,12 @@ impl<F> LocalCopy<F> {
         offset: u64,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), FileError> {
-        let (Some(live), Some(from)) = (&self.live, self.unwritten_from) else {
+        let (Some(open), Some(from)) = (&self.open, self.unwritten_from) else {
             return Ok(());
         };
         files
             .store
-            .overwrite(&live.file, bytes, offset)
+            .overwrite(&open.file, bytes, offset)
             .map_err(|error| system("write again to", files.paths.local, error))?;
         // Only what joins the part that is written already counts, so that no gap is taken for
         // written.
@@ -119,15 +119,15 @@ impl<F> LocalCopy<F> {
         &mut self,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), FileError> {
-        let (Some(live), Some(pointer)) = (&mut self.live, &mut self.pointer) else {
+        let (Some(open), Some(pointer)) = (&mut self.open, &mut self.pointer) else {
             return Ok(());
         };
         // The copy first: a pointer that became durable alone would vouch for bytes that a power
         // cut can still take.
-        files.sync_live(live)?;
+        files.sync_local(open)?;
         let next = Pointer {
             boot: files.boot.cloned(),
-            checkpoint: live.size,
+            checkpoint: open.size,
             ..pointer.clone()
         };
         files.commit_pointer(&next)?;
