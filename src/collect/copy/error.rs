@@ -28,6 +28,37 @@ pub enum Found {
     RescueFinished(PathBuf),
 }
 
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Found::SetAside(kept) => write!(
+                f,
+                "a local copy without a pointer was set aside as {}",
+                kept.display()
+            ),
+            Found::CopyMissing => {
+                f.write_str("the local copy is missing; it is fetched again from the start")
+            }
+            Found::RotationFinished(kept) => write!(
+                f,
+                "finished an interrupted rotation; the older copy is {}",
+                kept.display()
+            ),
+            Found::RotatedMissing(kept) => write!(
+                f,
+                "finished an interrupted rotation, but the older copy {} is missing",
+                kept.display()
+            ),
+            Found::Lost(loss) => loss.fmt(f),
+            Found::RescueFinished(kept) => write!(
+                f,
+                "finished setting aside the end of the local copy, which is not the server's: it is kept as {}",
+                kept.display()
+            ),
+        }
+    }
+}
+
 /// An error for which the local side of a source cannot go on.
 #[derive(Debug)]
 pub enum FileError {
