@@ -20,9 +20,9 @@ pub enum Event<'a> {
         next: Inode,
         /// The reason for the end of the generation.
         reason: Reason,
-        /// The size of the complete copy.
+        /// The size of the finished copy.
         size: u64,
-        /// The name of the complete copy.
+        /// The name of the finished copy.
         kept: &'a Path,
     },
     /// The file with the same inode is another generation now: what was held is kept under a name
@@ -37,11 +37,11 @@ pub enum Event<'a> {
     },
     /// Something that the server had will never be here.
     Lost(Loss),
-    /// The server's copy of the complete generation ends before ours, which is kept whole.
+    /// The server's file of a generation ends before our finished copy of it, which is kept whole.
     KeptMore {
         /// The size of our copy.
         ours: u64,
-        /// The size of the server's.
+        /// The size of the server's file.
         theirs: u64,
         /// Our copy's name.
         kept: &'a Path,
@@ -53,7 +53,7 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
-    /// After a restart of this machine, or after a write failed, the end of the copy was not what
+    /// After a restart of the log host, or after a write failed, the end of the copy was not what
     /// the server has: it was cut off.
     Cut {
         /// The place from which on it differed.
@@ -63,13 +63,13 @@ pub enum Event<'a> {
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
-    /// After a restart of this machine, or after a write failed, a copy was finished whose end
+    /// After a restart of the log host, or after a write failed, a copy was finished whose end
     /// could not be compared.
     Unchecked {
         /// The name of the copy.
         kept: &'a Path,
     },
-    /// A complete copy has the server's digest.
+    /// A finished copy has the server's digest.
     Verified {
         /// The copy's name.
         path: &'a Path,
@@ -79,14 +79,14 @@ pub enum Event<'a> {
         /// how many.
         part: Option<(u64, u64)>,
     },
-    /// A complete copy is not compared with the server's file, and will not be.
+    /// A finished copy is not compared with the server's file, and will not be.
     Unverified {
         /// The copy's name.
         path: &'a Path,
         /// The reason.
         why: &'a str,
     },
-    /// A complete copy was not the same as the server's file and is now; the other bytes are kept
+    /// A finished copy was not the same as the server's file and is now; the other bytes are kept
     /// beside it.
     Healed {
         /// The copy's name.
@@ -96,7 +96,7 @@ pub enum Event<'a> {
         /// The name of what it was before.
         kept: &'a Path,
     },
-    /// A complete copy is not the same as the server's file, and cannot be made so.
+    /// A finished copy is not the same as the server's file, and cannot be made so.
     Differs {
         /// The copy's name.
         path: &'a Path,

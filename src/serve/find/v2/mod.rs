@@ -394,7 +394,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut
-    /// short while it was copied, or the live one of a machine that lost its last writes.
+    /// short while it was copied, or the live one of a box that lost its last writes.
     fn offer_prefix(
         &self,
         asked: Inode,
@@ -405,8 +405,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
-        // Step 6. A machine that was started again may have forgotten writes that it had already
-        // sent.
+        // Step 6. A box that was started again may have forgotten writes that it had already sent.
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
         let left =
             live.filter(|_| other_boot)
@@ -437,8 +436,8 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is
-    /// proved; `None` if that is less than half: a log that begins anew with every start of the
-    /// machine often begins alike.
+    /// proved; `None` if that is less than half: a log that begins anew with every start of the box
+    /// often begins alike.
     fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
         let mut blocks = held.proof.clone();
         blocks.sort_unstable_by_key(|block| block.end());
