@@ -1,5 +1,4 @@
-//! How long to wait before the next try: longer after each failure, and never in step with the
-//! others.
+//! The wait before the next try: longer after each failure, and never in step with the others.
 
 use crate::limits::{RETRY_AT_ONCE_MS, RETRY_MAX_MS};
 use crate::mutation::{self, Mutation};

@@ -18,7 +18,7 @@ impl fmt::Display for Inode {
     }
 }
 
-/// What identifies a file on one machine while it exists: its device and its inode.
+/// What identifies a file on one host while it exists: its device and its inode.
 ///
 /// Both, since a glob may lead to several file systems, each with an inode of the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

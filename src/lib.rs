@@ -1,4 +1,4 @@
-//! Exact, live copies of the log files of many small machines.
+//! Exact, live copies of the log files of many small boxes.
 //!
 //! The modules in reading order, each standing only on those before it:
 //!
@@ -17,7 +17,7 @@
 //! - [`collect`]: the collector: its configuration, one source's machine and files (pure), and its
 //!   mio shell.
 //! - [`snmp`]: the net-snmp helper.
-//! - [`demo`]: the two programs, live, on this machine.
+//! - [`demo`]: the two programs, live, on this host.
 //! - [`applets`]: command lines and dispatch.
 //!
 //! A pure module is handed its time, its randomness and its files. So one and the same machine runs

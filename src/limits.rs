@@ -32,7 +32,8 @@ pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 /// Most errors of one configuration that are told; the rest is a number.
 pub const CONFIG_ERRORS_MAX: usize = 20;
 
-/// How long it may be busy with deadlines, of which thousands may come together.
+/// How long the server may be busy with deadlines in one turn of its loop: thousands of them may
+/// come together.
 pub const DEADLINES_MS: u64 = 2;
 
 /// Deadlines further away than this may come late, by as much as [`DEADLINES_GRID_MS`], so that
@@ -65,10 +66,11 @@ pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 
 // The server's clients.
 
-/// How long a peer may take to send its request line.
+/// How long a peer may take to send its request line to the server.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 
-/// The same for one for which there is no place: it is there only to be told so.
+/// How long a peer may take for its request line if there is no place for it: it is kept only to be
+/// told so.
 pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
 
 /// Clients beyond `$max_clients` and `$max_clients_per_ip` that are told that there is no place;
@@ -89,7 +91,7 @@ pub const PEER_LINES_MAX: u32 = 30;
 /// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
-/// How long it may send, in one turn, to clients that take more than one chunk.
+/// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 
 // The server's search for files.
@@ -110,8 +112,8 @@ pub const JUDGED_AT_ONCE: usize = 1;
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
 
-/// How long it may search and compute together: with one part more, others wait for a line that
-/// much longer.
+/// How long the server may search and compute together in one turn of its loop. The part that is
+/// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
 /// Generations whose last write the server remembers, over all files.
@@ -146,8 +148,8 @@ pub const POINTER_MAX_LEN: usize = 256;
 /// stamps of rotated and rescued copies and `.tmp` are put behind it.
 pub const LOCAL_NAME_MAX_LEN: usize = 200;
 
-/// Longest path of a local or pointer file: the kernel ends at 4096, and the same endings have to
-/// fit.
+/// Longest path of a local or pointer file: the kernel ends at 4096, and the endings that are put
+/// behind a name have to fit.
 pub const LOCAL_PATH_MAX_LEN: usize = 4000;
 
 /// Rotated names tried within one second before giving up.
@@ -160,11 +162,11 @@ pub const GAPS_MAX_LEN: usize = 64 * 1024;
 /// asked for again after a power cut, at most.
 pub const CHECKPOINT_LEN: u64 = 1024 * 1024;
 
-/// How long fewer bytes wait for that.
+/// How long fewer bytes that came by classic wait before they are made durable.
 pub const CHECKPOINT_MS: u64 = 60_000;
 
-/// Bytes before the last checkpoint that are compared as well after a restart of the collector's
-/// machine: they are good, so they show whether the server's file is ours at all.
+/// Bytes before the last checkpoint that are compared as well after a restart of the log host: they
+/// are good, so they show whether the server's file is ours at all.
 pub const END_OVERLAP_LEN: u64 = 4096;
 
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
@@ -181,8 +183,8 @@ pub const RETRY_AT_ONCE_MS: u64 = 50;
 pub const SILENT_CLOSES_MAX: u8 = 2;
 
 /// How long a server may take for an answer about a finished copy while it sends nothing but
-/// keep-alives: enough for the digest of some gigabytes on a small machine. Meanwhile the log is
-/// not followed.
+/// keep-alives: enough for the digest of some gigabytes on a small box. Meanwhile the log is not
+/// followed.
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
 /// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them
@@ -190,13 +192,13 @@ pub const ANSWER_MAX_MS: u64 = 600_000;
 /// looks at stays within.
 pub const GENERATIONS_PER_PERIOD_MAX: u16 = 2 * CANDIDATES_MAX as u16;
 
-/// How long generations that were named are counted together.
+/// How long the generations that a server names are counted together.
 pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
 
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
 
-/// How long answers are gathered before the sources hear of them.
+/// How long answers about host names are gathered before the sources hear of them.
 pub const LOOKUP_NEWS_MS: u64 = 50;
 
 /// Longest host name in a configuration: the most that the domain name system can carry.
@@ -214,7 +216,7 @@ pub const CHECKS_WAITING_MAX: usize = 128;
 /// memory for it.
 pub const CHECK_AGAIN_MS: u64 = 1_000;
 
-/// After so long a copy is healed that there was no room on the disk for, or too little of
+/// How long a heal waits for its next try if there was no room on the disk, or too little of
 /// something else. Each try interrupts the log's own connection.
 pub const HEAL_AGAIN_MS: u64 = 5_000;
 
@@ -239,20 +241,21 @@ const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH
 
 // The comparison with the server, `fetch_logs verify`.
 
-/// Connections at the same time, unless the command line says otherwise.
+/// Connections of `verify` at the same time, unless the command line says otherwise.
 pub const VERIFY_CONNECTIONS: usize = 8;
 
-/// Most connections that the command line may ask for.
+/// Most connections that the command line of `verify` may ask for.
 pub const VERIFY_CONNECTIONS_MAX: usize = 512;
 
-/// Connections to one server at the same time: a small machine has one processor, and its collector
-/// needs places too.
+/// Connections of `verify` to one server at the same time: a small box has one processor, and its
+/// collector needs places too.
 pub const VERIFY_PER_SERVER_MAX: usize = 4;
 
-/// Attempts for a copy that changes while it is compared.
+/// Attempts of `verify` for a copy that changes while it is compared.
 pub const VERIFY_ATTEMPTS_MAX: u8 = 3;
 
-/// The wait between two such attempts: about as long as a collector takes for a rotation.
+/// The wait between two attempts of `verify` for one copy: about as long as a collector takes for a
+/// rotation.
 pub const VERIFY_RETRY_MS: u64 = 250;
 
 /// How long a server that computes may be silent, twice its interval for keep-alives.
@@ -283,7 +286,7 @@ const _: () = assert!(SNMP_LINE_MAX_LEN > OID_TEXT_MAX_LEN + 1);
 
 // The demo.
 
-/// The longest the demo waits for anything; what takes longer on a machine that is merely slow is
+/// The longest the demo waits for anything; what takes longer on a host that is merely slow is
 /// broken.
 pub const DEMO_WAIT_MS: u64 = 8_000;
 

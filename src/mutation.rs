@@ -2,7 +2,7 @@
 //!
 //! A machine asks [`is_on`] at the place where the fault would be. Outside of tests the answer is
 //! known to the compiler, and nothing of it is in the program. Single calls of the file system are
-//! left out beyond its trait, not here.
+//! left out beyond its trait, not here: see `Omission` in `tests/inside/explore`.
 
 /// A fault, named after what is wrong then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ pub(crate) enum Mutation {
     AlwaysOk,
     /// A file that became shorter is the same file.
     TruncationIgnored,
-    /// The end of a copy is believed after a restart of the machine.
+    /// The end of a copy is believed after a restart of the log host.
     EndBelieved,
     /// The pointer no longer knows in which boot the end of the copy was known to be good.
     BootForgotten,

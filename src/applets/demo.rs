@@ -1,4 +1,4 @@
-//! `demo`, the two programs live on this machine.
+//! `demo`, the two programs live on this host.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -109,7 +109,8 @@ impl SourceError {
         self.key() == other.key()
     }
 
-    /// The kind and, where the system is involved, its error number.
+    /// The kind and, where the system is involved, its error number. The kinds' numbers are only
+    /// compared with each other: neither their order nor a gap among them means anything.
     fn key(&self) -> (u8, i32) {
         let number = |error: &io::Error| error.raw_os_error().unwrap_or(-1);
         match self {

@@ -79,7 +79,7 @@ pub enum Event<'a> {
         /// how many.
         part: Option<(u64, u64)>,
     },
-    /// A complete copy is not compared with the server's file, and will not be.
+    /// A finished copy is not compared with the server's file, and will not be.
     NeverVerified {
         /// The copy's name.
         path: &'a Path,

@@ -1,4 +1,4 @@
-//! The two programs, live, on this machine: a log that is appended to and rotated, a link that is
+//! The two programs, live, on this host: a log that is appended to and rotated, a link that is
 //! cut, and the checksums of log and copy in the end.
 //!
 //! This file tells the story; `existing` tells the shorter one of a log that is there already.

@@ -29,7 +29,7 @@ struct State {
     open: Vec<Weak<TcpStream>>,
 }
 
-/// The time that a connection to the server may take; it is on this machine.
+/// The time that a connection to the server may take; it is on this host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Relay {

@@ -1,4 +1,4 @@
-//! Who wants to be called when.
+//! The deadlines of many sessions: a heap whose entries can be moved.
 
 use crate::limits::{DEADLINES_EXACT_MS, DEADLINES_GRID_MS};
 use crate::time::Mono;

@@ -25,12 +25,12 @@ pub struct Listener {
 /// A socket that listens, not yet in the event loop.
 pub struct Bound {
     socket: StdListener,
-    /// Whether its address is none of this machine's; a network that comes up later brings it.
+    /// Whether this host has not got its address; a network that comes up later brings it.
     is_ahead: bool,
 }
 
 impl Bound {
-    /// Listens; if the machine has not got the address yet, on Linux, ahead of it. Fails where the
+    /// Listens; if the host has not got the address yet, on Linux, ahead of it. Fails where the
     /// port is taken or not permitted.
     pub fn bind(address: SocketAddr) -> io::Result<Bound> {
         let has_none = |error: &io::Error| error.kind() == ErrorKind::AddrNotAvailable;
@@ -68,7 +68,7 @@ impl Listener {
         socket.local_addr()
     }
 
-    /// Whether this machine had not got its address when it began to listen.
+    /// Whether this host had not got its address when it began to listen.
     pub fn is_ahead(&self) -> bool {
         self.is_ahead
     }
@@ -80,7 +80,7 @@ impl Listener {
         }
     }
 
-    /// Whether a pause is over: the caller accepts again, for no event may come.
+    /// Whether a pause is over: the caller accepts again, for perhaps no event comes.
     pub fn is_due(&self, now: Mono) -> bool {
         self.paused_until.is_some_and(|until| until <= now)
     }

@@ -1,4 +1,4 @@
-//! Who has work left although no event will say so.
+//! The list of sessions with work left of which no event will tell.
 
 use std::collections::VecDeque;
 

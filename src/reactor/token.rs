@@ -1,4 +1,4 @@
-//! What an event carries back: which session it is for, and of which life of that session's place.
+//! The token of an event: which session it is for, and of which life of that session's place.
 
 /// Names one session: its kind, its index in the [`Slab`](super::slab::Slab) of that kind, and the
 /// life of that place, so that an event for a closed session does not reach its successor.

@@ -66,7 +66,7 @@ pub trait ReadStore {
     /// which that is true is complete. `false` where the system cannot tell.
     fn at_rest(&self, file: &Self::File) -> bool;
 
-    /// A number that differs from one start of this machine to the next; 0 where that cannot be
+    /// A number that differs from one start of this host to the next; 0 where that cannot be
     /// told.
     fn boot(&self) -> u32;
 

@@ -13,7 +13,7 @@ pub fn now() -> Now {
     }
 }
 
-/// The date and time that a wall clock in this machine's zone shows at `wall`.
+/// The date and time that a wall clock in this host's zone shows at `wall`.
 pub fn local_time(wall: Wall) -> Civil {
     let secs = i64::try_from(wall.secs()).unwrap_or(i64::MAX);
     Civil::from_unix(secs.saturating_add(utc_offset_s(secs)))

@@ -46,7 +46,7 @@ pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>
 }
 
 /// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours
-/// now, else the process that has it (0 if that cannot be told, as for one on another machine).
+/// now, else the process that has it (0 if that cannot be told, as for one on another host).
 ///
 /// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the
 /// file, and a forked child does not have it.

@@ -174,7 +174,7 @@ fn set_option(socket: &impl AsFd, level: i32, name: i32, value: libc::c_int) -> 
 }
 
 /// Listens, with `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
-/// `ahead`: on an address that this machine need not have yet; connections come as soon as it has
+/// `ahead`: on an address that this host need not have yet; connections come as soon as it has
 /// (ip(7), `IP_FREEBIND`). `AddrNotAvailable` from a kernel that cannot do that.
 pub fn listen(address: SocketAddr, ahead: bool) -> io::Result<TcpListener> {
     let (family, level, option) = match address {
@@ -241,7 +241,7 @@ pub(super) fn close_range(first: RawFd, last: RawFd) {
     }
 }
 
-/// The mark of this start of the machine; `None` where it cannot be told.
+/// The mark of this start of the host; `None` where it cannot be told.
 pub fn boot_id() -> Option<String<36>> {
     let mut bytes = [0; 36];
     File::open("/proc/sys/kernel/random/boot_id")
@@ -382,7 +382,7 @@ const fn mask_of(what: Watch) -> u32 {
     }
 }
 
-/// Events as the kernel writes them, one after another in the machine's byte order: watch (i32),
+/// Events as the kernel writes them, one after another in the processor's byte order: watch (i32),
 /// mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
 fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event<'_>)) {
     while let Some((head, rest)) = bytes.split_first_chunk::<16>() {

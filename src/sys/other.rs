@@ -1,5 +1,4 @@
-//! How systems other than Linux live without what only Linux has. The functions are those of
-//! `linux.rs`.
+//! The stand-ins, on other systems, for what only Linux has. The functions are those of `linux.rs`.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -69,7 +68,7 @@ pub(super) fn close_range(first: RawFd, last: RawFd) {
     super::rlimit::close_each(first, last);
 }
 
-/// Nothing tells one start of the machine from the next.
+/// Nothing tells one start of the host from the next.
 pub fn boot_id() -> Option<String<36>> {
     None
 }

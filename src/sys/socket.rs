@@ -15,7 +15,7 @@ mod tests {
         limit_unsent(&socket, 4096).unwrap();
     }
 
-    /// Both are addresses for documentation, which no machine has (RFC 5737, RFC 3849).
+    /// Both are addresses for documentation, which no host has (RFC 5737, RFC 3849).
     #[cfg(target_os = "linux")]
     #[test]
     fn an_address_that_is_not_there_can_be_listened_on() {

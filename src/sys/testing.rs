@@ -1,4 +1,4 @@
-//! What tests of this crate need from the system and the program does not.
+//! The helpers of this crate's tests that touch the system; the program has no use for them.
 
 use std::ffi::CString;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! MD5 (RFC 1321): the digest of a whole generation, chosen because `md5sum` on either machine
+//! MD5 (RFC 1321): the digest of a whole generation, chosen because `md5sum` on box and log host
 //! shows the same. It proves that no byte got lost or changed on the way; it is no protection
 //! against a forger.
 

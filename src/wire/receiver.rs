@@ -77,8 +77,8 @@ impl Receiver {
     }
 
     /// Takes bytes from the front of `input` and tells how many and what they were. Call it again
-    /// with the rest until it takes none; `Nothing` with some taken means that more of the same is
-    /// needed.
+    /// with the rest until none is left and it takes none: the end of a DATA frame takes no byte,
+    /// and is told even then. `Nothing` with none left means that more of the same is needed.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         match &mut self.state {
             // A header that is cut anywhere waits here for its rest.

@@ -34,7 +34,7 @@ pub struct Terms {
     /// `m`: every generation older than this one was last written no later, in nanoseconds since
     /// 1970.
     pub mtime_ns: u64,
-    /// `b`: the boot of the server's machine.
+    /// `b`: the boot of the box.
     pub boot: u32,
     /// `prefix`: the file ends before what the client holds. If this block, its last, is in the
     /// client's copy too, the file is the start of that copy.

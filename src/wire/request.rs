@@ -35,7 +35,7 @@ pub struct Extension {
     /// `m`: every generation older than the client's was last written no later than this, in
     /// nanoseconds.
     pub mtime_ns: Option<u64>,
-    /// `b`: the boot of the server's machine during which the client last followed this generation.
+    /// `b`: the boot of the box during which the client last followed this generation.
     pub boot: Option<u32>,
     /// `c=1`: the copy was begun by the classic protocol, which sends 0xff for 0x07.
     pub mapped: bool,

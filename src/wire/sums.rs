@@ -58,7 +58,7 @@ impl Sums {
 
     /// The checksum of a block, the first being 0; `None` behind the end.
     pub fn get(&self, number: u64) -> Option<u32> {
-        // On a machine of 32 bits a number of a block may not fit; then there is no such block
+        // On a processor of 32 bits a number of a block may not fit; then there is no such block
         // either.
         let at = usize::try_from(number).ok()?.checked_mul(SUM_LEN)?;
         let bytes = self.bytes.get(at..)?.first_chunk()?;

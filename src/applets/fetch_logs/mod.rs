@@ -97,7 +97,7 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 }
 
 /// Makes sure that status files can be written, creating their directory if only that is missing:
-/// it often stands in memory and is gone after a start of the machine. The file that is returned is
+/// it often stands in memory and is gone after a start of the host. The file that is returned is
 /// locked, so that no other collector writes them.
 fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
     // Now and aloud, rather than at the first change of a status, when nobody listens any more.

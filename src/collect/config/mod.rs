@@ -40,7 +40,7 @@ pub struct SourceConfig {
     /// The server's port, never 0.
     pub port: u16,
     /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that
-    /// nobody takes it for a path on this machine.
+    /// nobody takes it for a path on the log host.
     pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,

@@ -78,7 +78,7 @@ pub enum FileError {
     Pointer(PathBuf, PointerError),
     /// Another process, by its pid, writes to this file.
     Locked(PathBuf, u32),
-    /// Every name that the rotated copy could have is taken.
+    /// Every name that the finished copy could have is taken.
     NoFreeName(PathBuf),
 }
 

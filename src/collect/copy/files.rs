@@ -19,7 +19,7 @@ pub struct LocalFiles<'a, S> {
     pub store: &'a mut S,
     /// The names.
     pub paths: Paths<'a>,
-    /// This machine's boot, for the pointer.
+    /// The log host's boot, for the pointer.
     pub boot: Option<&'a BootId>,
     /// The local time as `YYYYmmddHHMMSS`.
     pub stamp: &'a str,

@@ -69,7 +69,7 @@ pub struct Generation {
 pub struct Origin {
     /// The latest time at which any older generation was last written, in nanoseconds since 1970.
     pub mtime_ns: u64,
-    /// The boot of the server's machine.
+    /// The boot of the box.
     pub boot: u32,
 }
 

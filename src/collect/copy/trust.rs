@@ -55,8 +55,8 @@ impl<F> LocalCopy<F> {
         self.size().saturating_sub(checkpoint)
     }
 
-    /// A write failed in this copy's earlier life, so no boot vouches for what stands behind the
-    /// checkpoint. That is noted where it outlives this process.
+    /// Notes in the pointer, durably, that no boot vouches for what stands behind the checkpoint: a
+    /// write failed in this copy's earlier life.
     pub fn distrust<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -96,8 +96,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Writes again, where a write failed, what the server had nothing to compare with, too: it is
-    /// to be on the disk as it reads.
+    /// Writes the rest of the copy again after a failed write, as it reads, including what the
+    /// server could not be asked about.
     pub(super) fn write_again<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -105,8 +105,8 @@ impl<F> LocalCopy<F> {
         let mut buf = [0; COPY_LEN];
         while let Some(from) = self.unwritten_from {
             let read = self.read_at(&mut buf, from, files)?;
-            // The copy ends here.
             match read {
+                // The copy ends here.
                 0 => self.unwritten_from = None,
                 read => self.found_good(&buf[..read], from, files)?,
             }
@@ -135,8 +135,8 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// The copy is about to become shorter: what comes in the place of its end is not durable
-    /// because that was.
+    /// Lowers the checkpoint before the copy is cut to `size`: bytes written there later are not
+    /// durable just because the old ones were.
     pub(super) fn lower_checkpoint<S: WriteStore<File = F>>(
         &mut self,
         size: u64,
@@ -229,6 +229,7 @@ impl<S: WriteStore> LocalFiles<'_, S> {
         let len = self.store.read_at(&file, &mut buf, 0)?;
         let record = buf.get(..len).unwrap_or_default();
         let doubt = match mutation::is_on(Mutation::DoubtNotMarked) {
+            // The seal's own letter, which changes nothing.
             true => *b"c",
             false => [pointer::DOUBT],
         };

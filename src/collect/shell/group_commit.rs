@@ -1,4 +1,4 @@
-//! Sources whose files change in the same turn, as many do at midnight: they go through the steps
+//! The changes that many sources make in the same turn, as at midnight: they go through the steps
 //! together, so that one barrier after each step serves them all.
 
 use super::Collector;

@@ -1,4 +1,5 @@
-//! Where events go: one line each on stdout, losses on stderr as well, or all of it to syslog.
+//! The journal of events: one line each on stdout, losses on stderr as well, or all of it to
+//! syslog.
 
 use std::fmt::Display;
 

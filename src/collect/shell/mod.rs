@@ -143,7 +143,7 @@ impl Collector {
 
     /// Whether every source of which something had come before this turn's look was heard by now.
     /// Only then may deadlines judge, and only those that were over before that look: it may have
-    /// been this machine or its disk that was late, and not the server.
+    /// been the log host or its disk that was late, and not the server.
     ///
     /// A full turn means that others may be waiting. They are heard in order, so there is an end to
     /// their number.

@@ -23,19 +23,19 @@ use crate::wire::frame::Reason;
 pub(super) struct Afterwards {
     /// The generation that was left.
     pub held: Inode,
-    /// The number of bytes that were held of it.
+    /// The number of bytes that were held of the generation that was left.
     pub size: u64,
     /// The generation that begins.
     pub next: Inode,
-    /// The reason for its end.
+    /// The reason for the end of the generation that was left.
     pub reason: Reason,
-    /// The loss of what came behind it, if there is one.
+    /// The loss of what came behind the bytes that were held, if there is one.
     pub loss: Option<Loss>,
     /// Whether nobody could tell if the end of what was held is right.
     pub is_unchecked: bool,
-    /// The size of the server's copy of it, if that ends before ours.
+    /// The size of the server's file of the generation that was left, if that ends before our copy.
     pub theirs: Option<u64>,
-    /// The bytes that came meanwhile, which belong to the next generation.
+    /// The bytes that came while the change was under way, which belong to the next generation.
     pub input: Vec<u8>,
 }
 
@@ -71,8 +71,8 @@ impl<F> Source<F> {
         is_last
     }
 
-    /// Makes durable what the last step wrote. Tells whether that worked; if not, the change is
-    /// given up.
+    /// Makes durable what the last step wrote. Tells whether the change goes on: if that failed, it
+    /// is given up.
     pub fn barrier<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
         let result = self.with_copy(cx, |_, files| files.barrier());
         match result {
@@ -100,7 +100,7 @@ impl<F> Source<F> {
         self.check_invariants();
     }
 
-    /// Another generation begins; what is told of that comes when it is done.
+    /// Begins a change to the next generation; its events are told once it is made.
     pub(super) fn change<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
@@ -225,6 +225,8 @@ impl<F> Source<F> {
         let mut files = cx.files(&self.config, &stamp);
         match self.disk.copy_mut() {
             Some(copy) => act(copy, &mut files),
+            // Cannot be: a change begins with open files, and whoever closes them has made it or
+            // given it up before. As an error it would at least be told.
             None => Err(FileError::System {
                 operation: "change",
                 path: self.config.local.clone(),

@@ -1,5 +1,4 @@
-//! The data behind the answer line, as a source takes them, and the work on copies that are
-//! complete.
+//! The data behind the answer line, as a source takes them, and the work on finished copies.
 
 use std::fmt;
 use std::path::Path;

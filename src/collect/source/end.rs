@@ -1,4 +1,4 @@
-//! The doubtful end of a copy, after a restart of this machine or a failed write: it is compared
+//! The doubtful end of a copy, after a restart of the log host or a failed write: it is compared
 //! with the server's file before anything is asked for that its size would decide.
 //!
 //! A server of version 2 is asked for checksums, on connections of their own. A classic one is

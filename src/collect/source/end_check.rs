@@ -1,5 +1,5 @@
-//! The comparison of the end of a local copy with a server of version 2, after a restart of this
-//! machine. Pure.
+//! The comparison of the end of a local copy with a server of version 2, after a restart of the log
+//! host. Pure.
 //!
 //! Block checksums find the first block that differs, and its bytes where. Of a copy that classic
 //! had a part in, which no checksum of the server fits, all bytes are asked for.

@@ -82,7 +82,7 @@ pub struct Context<'a, S> {
     pub now: Now,
     /// Tells the local time as `YYYYmmddHHMMSS`.
     pub stamp: &'a dyn Fn() -> heapless::String<14>,
-    /// This machine's boot.
+    /// The log host's boot.
     pub boot: Option<&'a BootId>,
     /// The periods.
     pub periods: &'a Periods,

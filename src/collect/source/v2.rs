@@ -28,7 +28,7 @@ pub struct Frames {
     /// The number of generations named since `nexts_since`.
     nexts: u16,
     nexts_since: Mono,
-    /// The size at which the server's copy ends and ours does not: it threw away what we keep.
+    /// The size at which the server's file ends and ours does not: it threw away what we keep.
     box_size: Option<u64>,
     /// The boot of the box, as the answer line told.
     boot: u32,
@@ -50,7 +50,7 @@ pub enum Received {
         finished: Finished,
         /// The reason for its end.
         reason: Reason,
-        /// The size of the server's copy of it, if ours goes on behind that.
+        /// The size of the server's file of it, if our copy goes on behind that.
         theirs: Option<u64>,
         /// The next one.
         next: Generation,

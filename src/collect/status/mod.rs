@@ -213,7 +213,7 @@ impl Servers {
     /// The next server in the round of touching, which starts when it is time. Who waits to be
     /// written is left out.
     fn next_touch(&mut self, now: Mono) -> Option<ServerIndex> {
-        // From now on and not from when it was due: a machine that slept has one round to make up
+        // From now on and not from when it was due: a log host that slept has one round to make up
         // for, not many.
         if self.touch_at <= now {
             self.touch_at = now.plus_ms(limits::STATUS_TOUCH_MS);

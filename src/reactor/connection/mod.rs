@@ -87,7 +87,7 @@ impl<T: Transform> Connection<T> {
     }
 
     /// An event says that there is room, or that the attempt to connect is over. True if the
-    /// connection stands only since now. Fails with [`Ended::NotMade`].
+    /// connection was made just now. Fails with [`Ended::NotMade`].
     pub fn handle_writable(&mut self) -> Result<bool, Ended> {
         self.is_full = false;
         if self.is_made {
@@ -98,8 +98,9 @@ impl<T: Transform> Connection<T> {
     }
 
     /// Reads into `buf` and hands on to `take` what the transform made of it, until the socket has
-    /// no more, or `take` breaks, or `most` bytes were received. After [`Rest::More`] no event may
-    /// come for what is left: the caller calls again. Reads nothing before the connection stands.
+    /// no more, or `take` breaks, or `most` bytes were received. After [`Rest::More`] perhaps no
+    /// event comes for what is left: the caller calls again. Reads nothing before the connection
+    /// stands.
     pub fn read(
         &mut self,
         buf: &mut [u8],
@@ -150,7 +151,7 @@ impl<T: Transform> Connection<T> {
         Ok(())
     }
 
-    /// Whether it is worth while to make something for [`write`](Self::write). If not, an event
+    /// Whether it is worthwhile to prepare something for [`write`](Self::write). If not, an event
     /// will tell. Writes what is left of a record first.
     pub fn has_room(&mut self) -> Result<bool, Ended> {
         Ok(!self.is_full && self.flush()?)
@@ -194,6 +195,8 @@ impl<T: Transform> Connection<T> {
 
 /// Whether the connection stands; `false` while that is still open.
 fn has_peer(stream: &TcpStream) -> io::Result<bool> {
+    // The event may have come while the attempt is still under way. Only the error tells why one
+    // has failed; without an error, only the peer's address tells whether it is over.
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }

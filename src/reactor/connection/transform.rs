@@ -1,4 +1,4 @@
-//! What may stand between a socket and a machine: handshake, encryption, or nothing.
+//! The transform between a socket and a machine: handshake, encryption, or nothing.
 
 /// Turns what a machine says into records for the socket, and what the socket says back into the
 /// bytes of the peer's machine. [`Connection`](super::Connection) moves the bytes; a transform

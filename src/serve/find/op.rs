@@ -69,8 +69,8 @@ impl<S: ReadStore> Query<'_, S> {
     fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
         let within = held.proof.iter().filter(|block| block.end() <= stat.size);
         let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
-        // One number, so that findings can keep it: the blocks are its highest digits.
-        // In the order in which they count, the first as the highest bit.
+        // One number, so that findings can keep it: the number of blocks first, then these bits in
+        // the order in which they count.
         let bits = [
             stat.id.inode == asked,
             stat.size == held.offset,

@@ -29,8 +29,8 @@ impl Age {
         }
     }
 
-    /// The age of a generation of which only its last write is known: older than all that were
-    /// written at the same moment or later.
+    /// The least age with this last write, for a generation whose name is not known: whatever else
+    /// was written at that moment or later is newer.
     pub fn at(mtime_ns: u64, inode: Inode) -> Age {
         Age {
             mtime_ns,
@@ -39,8 +39,7 @@ impl Age {
         }
     }
 
-    /// The age of a generation that everything written no later than this moment is older than, or
-    /// as old as.
+    /// The greatest age with this last write: whatever was written by then is no newer.
     pub fn floor(mtime_ns: u64) -> Age {
         Age {
             mtime_ns,
@@ -136,15 +135,19 @@ fn may_count_since(ages: &[&mut Age]) -> bool {
     is_stamp || places <= ages.len() as u64 + 1
 }
 
-/// Whether the times say of every single file that a greater number is newer; of two files only if
-/// neither number is one that a rotator begins with that counts the other way. From five files on
-/// the numbers may have begun anew once, like those of weekdays.
+/// Whether the times say of every single file that a greater number is newer. Two files count
+/// upwards only if both numbers are 2 or more, since a rotator that counts the other way begins
+/// with 0 or 1. From five files on the numbers may have begun anew once, like those of weekdays.
+///
+/// Stamps come in here the other way round, the least one first. For three or more it is true if
+/// the times contradict the stamps at every step; then those are no dates, and the times decide.
 fn counts_upwards(ages: &[&mut Age]) -> bool {
     let [first, .., last] = ages else {
         return false;
     };
     let pairs = ages.len() - 1;
-    // From the greatest number down to the least: each step at which the time goes back.
+    // From the greatest number down to the least (from the least stamp up to the greatest): each
+    // step at which the time goes back.
     let falls = ages
         .windows(2)
         .filter(|pair| pair[1].mtime_ns < pair[0].mtime_ns)
@@ -181,8 +184,8 @@ const STAMP_LEN_MIN: usize = 8;
 /// Bytes of `@` and the label in the names that svlogd, s6-log and multilog give.
 const TAI64N_LEN: usize = 25;
 
-/// What a rotated file's name tells of its place: the newer one has the greater rank. A number
-/// counts rotations since (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits
+/// What a rotated file's name tells of its place: the newer one has the greater rank. A number says
+/// how many rotations ago (`m.1` is newer than `m.2`), a date or a stamp of eight and more digits
 /// counts upwards.
 fn rank(name: &[u8]) -> i64 {
     if let Some(stamp) = tai64n_nanos(name) {
@@ -195,8 +198,8 @@ fn rank(name: &[u8]) -> i64 {
     let long = digits.clone().find(|run| run.len() >= STAMP_LEN_MIN);
     match long {
         Some(run) => number(run),
-        // Negative, since a number counts rotations since: 1 is newer than 2, and no number newest
-        // of all.
+        // Negative, since a number says how many rotations ago: 1 is newer than 2. Newest of all
+        // are 0 and no number, which have the same rank.
         None => digits.next_back().map_or(0, |run| -number(run)),
     }
 }
@@ -317,7 +320,8 @@ mod tests {
                 let files: Vec<_> = week(first).take(days).collect();
                 let expected: Vec<_> = files.iter().map(|file| file.0).collect();
                 let greatest = expected.iter().copied().max().unwrap_or(0);
-                // Numbers like these may as well count since, and a clock was set once.
+                // Numbers like these may as well say how many rotations ago, with a clock that was
+                // set once.
                 if days < 5 && greatest <= days as u64 + 1 && first != 6 {
                     continue;
                 }

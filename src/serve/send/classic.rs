@@ -26,7 +26,7 @@ pub struct ClassicStream<F> {
 }
 
 impl<F> ClassicStream<F> {
-    /// Starts sending what the catalog chose.
+    /// Starts sending what was chosen.
     pub fn new(index: u32, choice: Choice<F>, config: &Config, now: Now) -> ClassicStream<F> {
         let Choice {
             file,

@@ -20,13 +20,13 @@ pub struct Follow<F> {
     stat: Stat,
     offset: u64,
     looked_at: Mono,
-    /// The next look is to come as soon as everything is sent.
+    /// Whether the next look is to come as soon as everything is sent.
     look_due: bool,
-    /// The next look is to come at once.
+    /// Whether the next look is to come at once.
     urgent: bool,
-    /// Changes of the file are told, so that looks are only a safety net.
+    /// Whether changes of the file are told, so that looks are only a safety net.
     is_watched: bool,
-    /// It has grown, and nobody told.
+    /// Whether it has grown and nobody told.
     watch_is_unreliable: bool,
     fate: Fate,
     /// The first other file that was seen at the path.
@@ -172,8 +172,8 @@ impl<F> Follow<F> {
         self.is_watched = is_watched;
     }
 
-    /// A look for which nobody had asked is over; before it the file had this size. Where it has
-    /// grown, changes are not told, whatever was promised: it may stand on another machine.
+    /// Notes, after a look that nobody asked for, whether the file had grown untold since it had
+    /// this size. Then changes are not told, whatever was promised: it may stand on another host.
     pub fn note_missed_growth(&mut self, size: u64) {
         self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
     }
@@ -186,8 +186,8 @@ impl<F> Follow<F> {
         self.check_invariants();
     }
 
-    /// The file is no longer what it was before `stat`. Nothing was sent of it, so that this makes
-    /// no difference.
+    /// Takes `stat` for what the file is now, though it may have become shorter: nothing of it was
+    /// sent.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
         self.check_invariants();
@@ -238,6 +238,10 @@ impl<F> Follow<F> {
                 self.successor.get_or_insert(named.id.inode);
                 true
             }
+            // Whatever the error is, no other file was seen at the path, so this one is sent on: it
+            // ends only with a successor or without a link, and is live again as soon as a look
+            // finds it at its path. At worst `$grace` began with the error and not with the
+            // renaming.
             Err(_) => false,
         };
         // From the moment on at which the name is seen to be gone, the writer has `$grace` to

@@ -1,4 +1,4 @@
-//! Who may become a client: how many there are, in all and from each address.
+//! The admission of clients: how many there may be, in all and from each address.
 
 use std::net::IpAddr;
 

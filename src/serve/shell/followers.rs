@@ -1,4 +1,4 @@
-//! Who is served which log.
+//! The followers of each log: the clients that are served it.
 
 use super::rows::Rows;
 

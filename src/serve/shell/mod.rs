@@ -243,7 +243,7 @@ impl Files {
 }
 
 /// Binds the listening socket; privileges may be dropped afterwards. Fails where the port is taken
-/// or not permitted. On Linux the machine need not have the address yet.
+/// or not permitted. On Linux the box need not have the address yet.
 pub fn bind(config: &Config) -> io::Result<Bound> {
     Bound::bind(config.bind)
 }

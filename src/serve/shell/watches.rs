@@ -1,4 +1,5 @@
-//! Who tells that a served file has changed: one watch on each live file and one on its directory.
+//! The watches on the served logs, which tell of changes: one on each live file and one on its
+//! directory.
 //!
 //! A hint for speed, never the truth: what is missed here is found at the next check.
 

@@ -20,7 +20,7 @@ pub struct RealRead {
 }
 
 impl RealRead {
-    /// The file system as it is, and this machine's boot.
+    /// The file system as it is, and this host's boot.
     pub fn new() -> RealRead {
         let boot =
             // README, "Negotiation": `b` is the CRC-32 of the 36 characters.

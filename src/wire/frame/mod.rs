@@ -91,13 +91,13 @@ pub struct Digest {
 pub struct End {
     /// Its size.
     pub size: u64,
-    /// Its fate.
+    /// Why it ended.
     pub reason: Reason,
     /// The MD5 of all of it. Without one, a DIGEST may follow later.
     pub md5: Option<[u8; 16]>,
 }
 
-/// The fate of a generation.
+/// Why a generation ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// It got another name.

@@ -5,7 +5,7 @@
 //!
 //! [`scenarios`] says what is explored, [`world`] is one life of a collector, [`peer`] the boxes it
 //! talks to, [`oracle`] what must hold, [`search`] the order in which all of it is tried.
-//! [`omissions`] leaves out one rule after the other, each of which has to be missed.
+//! [`mutations`] leaves out one rule after the other, each of which has to be missed.
 
 mod mutations;
 mod oracle;

@@ -35,7 +35,7 @@ use crate::wire::md5::Hex;
 pub struct Pointer {
     /// The remote inode of the generation that the local copy holds.
     pub inode: Inode,
-    /// The boot of this machine in which the end of the local copy was last known to be good.
+    /// The boot of the log host in which the end of the local copy was last known to be good.
     pub boot: Option<BootId>,
     /// The number of bytes of the local copy that are known to be durable; 0 where that is not
     /// known.
@@ -237,7 +237,7 @@ impl fmt::Display for PointerError {
 
 impl std::error::Error for PointerError {}
 
-/// One boot of this machine, as the kernel names it.
+/// One boot of the log host, as the kernel names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BootId(heapless::String<{ BootId::MAX_LEN }>);
 

@@ -94,7 +94,7 @@ pub enum Outcome {
     },
     /// The file that the server found by the copy's content is another one.
     Foreign(PathBuf),
-    /// The copy is to be healed later: something is short on this machine that may be there again
+    /// The copy is to be healed later: something is short on the log host that may be there again
     /// then.
     Postponed(Finished),
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const EIO: i32 = 5;
 
-/// One that held these bytes when its machine was started anew, and asks a server of version 2
+/// One that held these bytes when the log host was started anew, and asks a server of version 2
 /// about them.
 fn comparing(bytes: &[u8]) -> Rig {
     let mut rig = Rig::offering();

@@ -8,7 +8,7 @@ use crate::store::Kind;
 
 const ANSWER: &[u8] = b"O 7 v2 at=0 size=6 m=1 b=00000001\n";
 
-/// One that held six bytes when the box's machine went down, and asks again.
+/// One that held six bytes when the box went down, and asks again.
 fn asking_again() -> (Rig, String) {
     let mut rig = Rig::offering();
     rig.connect();

@@ -66,7 +66,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Finds a file that may be the start of what the client holds: a rotated one that was cut
-    /// short while it was copied, or the live one of a machine that lost its last writes.
+    /// short while it was copied, or the live one of a box that lost its last writes.
     fn offer_prefix(
         &self,
         asked: Inode,
@@ -77,7 +77,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Choice<S::File>>, Refusal> {
         let is_prefix =
             |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
-        // Step 6. A machine that was started again may have forgotten writes that it had already
+        // Step 6. A box that was started again may have forgotten writes that it had already
         // sent.
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());
         let left =

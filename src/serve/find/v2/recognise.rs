@@ -158,7 +158,7 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The last block of what the client holds before which the file is the same, as far as that is
     /// proved; `None` if that is less than half: a log that begins anew with every start of the
-    /// machine often begins alike.
+    /// box often begins alike.
     pub(super) fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
         let mut blocks = held.proof.clone();
         blocks.sort_unstable_by_key(|block| block.end());

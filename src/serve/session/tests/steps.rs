@@ -1,5 +1,5 @@
-//! However much there is to search and to compute, no call of a session does more than a little of
-//! it.
+//! The steps of a session: however much there is to search and to compute, no call does more than a
+//! little of it.
 
 use super::*;
 use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
