@@ -321,6 +321,30 @@ fn lines_known_and_gone_before_a_slow_reader_took_them_are_told() {
 }
 
 #[test]
+fn lines_known_and_gone_behind_the_end_of_a_duplicate_are_told() {
+    // The box copies, goes on writing, and truncates, while the reader stands still.
+    for lines in [0, 40] {
+        let mut pair = Pair::following();
+        pair.link.window = 0;
+        pair.log.lines(lines);
+        pair.log.copy();
+        pair.log.lines(60);
+        pair.run_ms(5_000);
+        pair.log.truncate();
+        pair.log.lines(2);
+        pair.run_ms(5_000);
+        pair.link.window = 256 * 1024;
+        pair.settle();
+        pair.check();
+        let held = pair.copies()[0].len();
+        let missing = pair.log.generations()[0].bytes.len() - held;
+        assert!(missing > 0);
+        let told = format!("lost 101:{held}, at least {missing} bytes");
+        assert!(pair.says(&told), "{lines}: {}", pair.report());
+    }
+}
+
+#[test]
 fn a_live_file_that_outgrew_our_copy_is_not_joined_to_it() {
     for copy in [true, false] {
         let mut pair = Pair::following();

@@ -29,7 +29,8 @@ impl<F> V2Stream<F> {
             || mutation::is_on(Mutation::TruncationIgnored);
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
-            self.sound_size = self.follow.stat().size;
+            // A duplicate that goes on in the file's place may be shorter than what was seen.
+            self.sound_size = self.sound_size.max(self.follow.stat().size);
         }
         Ok(is_there)
     }
