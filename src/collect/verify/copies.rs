@@ -170,12 +170,13 @@ impl<F> Held<F> {
             return Err(Verdict::Missing);
         }
         let generation = generation.unwrap_or(Generation::UNKNOWN);
+        let mapped = generation.mapped == Some(true);
         Ok(Held {
             size: stat.size,
             inode: generation.inode,
-            mapped: generation.mapped == Some(true),
+            mapped,
             may_be_mapped: generation.mapped != Some(false),
-            proof: prove(store, &file, stat.size, random).map_err(failed)?,
+            proof: prove(store, &file, stat.size, mapped, random).map_err(failed)?,
             identity: Identity {
                 id: Some(stat.id),
                 pointer,
@@ -319,11 +320,13 @@ fn suffix_of(entry: &[u8], name: &[u8]) -> Option<Suffix> {
     RotatedSuffix::parse(str::from_utf8(suffix).ok()?).map(Suffix)
 }
 
-/// Checksums by which the server recognises a copy, even one that is damaged somewhere.
+/// Checksums by which the server recognises a copy, even one that is damaged somewhere; of its
+/// masked form if classic had a part in it, as the request says then.
 fn prove<S: ReadStore>(
     store: &S,
     file: &S::File,
     size: u64,
+    mapped: bool,
     random: &mut Random,
 ) -> io::Result<Proof> {
     let mut proof = Proof::new();
@@ -331,7 +334,7 @@ fn prove<S: ReadStore>(
     for (start, len) in places(size, random) {
         let bytes = &mut buf[..usize::from(len)];
         if store.read_at(file, bytes, start)? == bytes.len() {
-            let crc = proof::checksum(bytes, false);
+            let crc = proof::checksum(bytes, mapped);
             let _ = proof.push(Block { start, len, crc });
         }
     }
@@ -476,6 +479,18 @@ mod tests {
         assert_eq!(held(&disk).inode, Inode(7));
         disk.rewrite("/p/m", &pending(inode + 1));
         assert_eq!(held(&disk).inode, Inode(8));
+    }
+
+    #[test]
+    fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
+        let disk = Fake::new();
+        disk.write("/l/m", b"\xffclassic, then version 2\x07");
+        disk.write("/p/m", b"7\n");
+        let held = held(&disk);
+        let crc = proof::checksum(&mut b"\xffclassic, then version 2\xff".to_owned(), false);
+        let blocks: Vec<u32> = held.proof.iter().map(|block| block.crc).collect();
+        assert!(held.mapped);
+        assert_eq!(blocks, [crc]);
     }
 
     #[test]
