@@ -1,5 +1,6 @@
-//! Every capacity and period that is not configured, one constant each, with its reason.
-//! Reaching one of them is an ordinary event with a name, never a panic.
+//! Every capacity and period that is not configured and that a peer, a log or an operator can meet,
+//! one constant each, with its reason. What concerns one file alone stands in that file. Reaching
+//! one is an ordinary event with a name, never a panic.
 
 // The wire: what both sides of a connection rely on.
 
