@@ -67,6 +67,23 @@ struct Content {
     mtime_ns: u64,
     links: u64,
     writers: u32,
+    unreadable: bool,
+}
+
+/// Inodes of other devices than the first are numbered from here on, device by device.
+const DEVICE_SHIFT: u32 = 40;
+
+/// What a file with this inode on this device is called here, where one number says both.
+pub fn on_device(device: u64, inode: u64) -> u64 {
+    (device - 1) << DEVICE_SHIFT | inode
+}
+
+/// Device and inode of a file that is called so here.
+fn id_of(number: u64) -> FileId {
+    FileId {
+        device: 1 + (number >> DEVICE_SHIFT),
+        inode: Inode(number & ((1 << DEVICE_SHIFT) - 1)),
+    }
 }
 
 impl Fake {
@@ -108,7 +125,7 @@ impl Fake {
             bytes: bytes.to_vec(),
             mtime_ns: disk.now_ns,
             links: 1,
-            writers: 0,
+            ..Content::default()
         };
         disk.files.insert(inode, content);
         disk.names.insert(path.into(), Node::File(inode));
@@ -121,6 +138,39 @@ impl Fake {
         let content = disk.files.get_mut(&inode).unwrap();
         content.bytes.extend_from_slice(bytes);
         content.mtime_ns = now_ns;
+    }
+
+    /// Writes at a place of a file that is allocated ahead: it reaches on in zeros up to the next
+    /// multiple of `chunk`.
+    pub fn write_ahead(&self, inode: u64, at: usize, bytes: &[u8], chunk: usize) {
+        let mut disk = self.0.borrow_mut();
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        let end = at + bytes.len();
+        let size = (end / chunk + 1) * chunk;
+        content.bytes.resize(size.max(content.bytes.len()), 0);
+        content.bytes[at..end].copy_from_slice(bytes);
+        content.mtime_ns = now_ns;
+    }
+
+    /// The last write of a file, as it says itself.
+    pub fn mtime_ns(&self, path: &str) -> u64 {
+        let inode = self.inode_of(path);
+        self.0.borrow().files[&inode].mtime_ns
+    }
+
+    /// Lets a file say that it was written last at this time.
+    pub fn set_mtime_ns(&self, path: &str, mtime_ns: u64) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().mtime_ns = mtime_ns;
+    }
+
+    /// Lets a file be opened, or not: its permissions are changed.
+    pub fn set_readable(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
     /// Says how many processes have the file open for writing.
@@ -311,10 +361,7 @@ impl Fake {
         let disk = self.0.borrow();
         let content = disk.files.get(&inode).ok_or(io::ErrorKind::NotFound)?;
         Ok(Stat {
-            id: FileId {
-                device: 1,
-                inode: Inode(inode),
-            },
+            id: id_of(inode),
             size: content.bytes.len() as u64,
             mtime_ns: content.mtime_ns,
             links: content.links,
@@ -391,7 +438,12 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
-        match self.0.borrow().names.get(path) {
+        let disk = self.0.borrow();
+        let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
+        match disk.names.get(path) {
+            Some(Node::File(inode)) if is_unreadable(inode) => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
             Some(Node::File(inode)) => Ok(Handle(*inode)),
             Some(Node::Other(_)) => Err(io::ErrorKind::PermissionDenied.into()),
             None => Err(io::ErrorKind::NotFound.into()),
