@@ -318,8 +318,7 @@ impl Log {
     /// Renames the live file; its writer keeps it open.
     pub fn rename(&mut self, disk: &Disk<Fake>, wall_ms: u64, now_ms: u64) {
         let name = self.rotated_name(disk, wall_ms);
-        // Where a date is taken already, logrotate does not rotate.
-        let is_taken = self.naming() == Naming::Dashes && disk.with(|fs| fs.exists(&name));
+        let is_taken = self.habits.leaves_taken && self.is_taken(disk, &name);
         if !self.live_exists || is_taken {
             return;
         }
@@ -358,7 +357,7 @@ impl Log {
             Naming::Date => {
                 let stamp = Civil::from_unix((wall_ms / 1000) as i64).stamp();
                 let name = format!("{stem}-{stamp}");
-                match disk.with(|fs| fs.exists(&name)) {
+                match !self.habits.leaves_taken && disk.with(|fs| fs.exists(&name)) {
                     true => format!("{stem}-{stamp}{:02}", self.lines % 100),
                     false => name,
                 }

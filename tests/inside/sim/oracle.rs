@@ -325,6 +325,10 @@ impl World {
         let feed = &self.host.feeds[at];
         let site = &self.sites[feed.site];
         let log = &site.logs[feed.log];
+        if self.unkind.is_some() && self.now_ms == generation.born_ms {
+            // Between two looks, and between two messages of the kernel.
+            return false;
+        }
         match self.sessions_of(at) > 0 {
             true => site.hints || self.now_ms - generation.born_ms > site.delay_check_ms,
             false => !log.numbers().any(|n| n < number && log.is_on_disk(n)),

@@ -17,6 +17,8 @@ pub struct Habits {
     pub names: Names,
     /// So many rotated files are kept, if not as many as the rotator keeps in the kind worlds.
     pub keeps: Option<usize>,
+    /// A name that is taken is left alone, and the log is not rotated then.
+    pub leaves_taken: bool,
     /// Its writer does not open the new file, however long that is there.
     pub is_stubborn: bool,
     /// Its rotated files are on another device, which numbers its inodes by itself.
@@ -56,6 +58,7 @@ impl Habits {
         };
         let mut habits = Habits {
             content,
+            leaves_taken: true,
             ..Habits::default()
         };
         // Among several dimensions each concerns half of the logs.
@@ -80,11 +83,12 @@ impl Habits {
 }
 
 impl Rotator {
-    /// It creates the new file itself, and a writer may go on with the old one for ever.
+    /// It creates the new file itself, empty, and a writer may go on with the old one for ever.
+    /// Where the rotator writes to the new one, nothing but a guess says that the old one is over.
     fn can_leave_writer(self) -> bool {
         matches!(
             self,
-            Rotator::Create | Rotator::DateExt | Rotator::DelayCompress | Rotator::Newsyslog
+            Rotator::Create | Rotator::DateExt | Rotator::DelayCompress
         )
     }
 
@@ -121,6 +125,9 @@ impl Log {
             let free = (101..).map(|inode| on_device(OTHER_DEVICE, inode));
             let inode = free.clone().find(|inode| !fs.has_inode(*inode));
             let inode = inode.unwrap_or_default();
+            if fs.exists(name) {
+                fs.remove(name);
+            }
             fs.write_as(name, inode, &bytes);
             fs.set_mtime_ns(name, mtime_ns);
             fs.remove(&path);

@@ -1,6 +1,8 @@
 //! Names of logs and of their rotated files: those of the rotators, and those that are harder to
 //! put into order.
 
+use crate::inside::fake::Fake;
+use crate::inside::sim::disk::Disk;
 use crate::inside::sim::log::Log;
 use crate::inside::sim::rotator::{Naming, Rotator};
 use crate::random::Random;
@@ -91,6 +93,14 @@ impl Log {
             Naming::Old => format!("{stem}.old"),
             Naming::Tai64n => stem.replace("current", "@*.[su]"),
         }
+    }
+
+    /// Whether a name with a date stands for another rotation already. logrotate does not rotate
+    /// then.
+    pub fn is_taken(&self, disk: &Disk<Fake>, name: &str) -> bool {
+        let is_date = matches!(self.naming(), Naming::Date | Naming::Dashes);
+        let is_there = |name: &str| disk.with(|fs| fs.exists(name));
+        is_date && (is_there(name) || is_there(&format!("{name}.gz")))
     }
 
     /// How many of them are kept.

@@ -1,5 +1,6 @@
 //! The oracle of the unkind worlds: what the copies of a source prove, where bytes repeat.
 
+use super::Dimension;
 use super::explain::{Held, Truth, Wrong, certain, judge};
 use crate::inside::sim::host::Feed;
 use crate::inside::sim::log::Log;
@@ -86,6 +87,10 @@ fn held<'a>(log: &Log, copies: &'a [(bool, Vec<u8>)]) -> Vec<Held<'a>> {
 /// The generations as the comparison takes them.
 fn truths(log: &Log) -> Vec<Truth<'_>> {
     let all: Vec<_> = log.generations().collect();
+    // Where somebody else's copy of a generation is still there, who did not see it made takes it
+    // for the generation itself, and what the box destroyed of that leaves no trace.
+    let others = [Dimension::Copies, Dimension::Restored];
+    let is_copied = others.iter().any(|d| log.habits.actors.contains(d));
     let truth = |n: usize| {
         // Of a generation of which nothing is held only the inode is known: a later one with the
         // same may be taken for it.
@@ -94,7 +99,10 @@ fn truths(log: &Log) -> Vec<Truth<'_>> {
         Truth {
             bytes: &all[n].bytes,
             must: all[n].must,
-            traced: if is_given_out_again { 0 } else { all[n].traced },
+            traced: match is_given_out_again || is_copied {
+                true => 0,
+                false => all[n].traced,
+            },
         }
     };
     (0..all.len()).map(truth).collect()

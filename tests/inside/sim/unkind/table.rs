@@ -21,6 +21,9 @@ const CLASSES: [&str; 7] = [
     "panic",
 ];
 
+/// So many seeds of a kind are named.
+const SHOWN: usize = 2;
+
 /// What becomes of one seed: the kind of failure, and what is said of it first.
 fn failure(seed: u64, dimensions: &[Dimension]) -> Option<(&'static str, String)> {
     let run = catch_unwind(AssertUnwindSafe(|| {
@@ -64,12 +67,10 @@ fn row(name: &str, seeds: u64) -> String {
     let mut text = format!("| {name} | {seeds} | {} |", failed.len());
     for class in CLASSES {
         let of_class = failed.iter().filter(|(_, (known, _))| *known == class);
-        let _ = match of_class.clone().count() {
+        let seeds: Vec<String> = of_class.map(|(seed, _)| seed.to_string()).collect();
+        let _ = match seeds.len() {
             0 => write!(text, " |"),
-            count => {
-                let first = of_class.map(|(seed, _)| seed).min();
-                write!(text, " {count}, seed {} |", first.unwrap_or(&0))
-            }
+            count => write!(text, " {count}: {} |", seeds[..count.min(SHOWN)].join(", ")),
         };
     }
     if let Some((seed, (_, line))) = failed.first_key_value() {
