@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::rotator::{Naming, Rotator};
-use super::unkind::content::Place;
 use super::unkind::habits::Habits;
 use super::unkind::names::{WEEK, dashes};
 use crate::inside::fake::Fake;
@@ -198,17 +197,6 @@ impl Log {
         line.resize(line.len() + pad, b'x');
         line.push(b'\n');
         self.add(disk, self.writes_to, &line, text);
-    }
-
-    /// Adds a line in the way of this log's content.
-    fn add(&self, disk: &Disk<Fake>, number: u64, unique: &[u8], text: &mut Vec<u8>) {
-        let before = self.generation(number).map_or(&b""[..], |g| &g.bytes);
-        let place = Place {
-            before,
-            clock_s: disk.with(|fs| fs.now_ms()) / 1_000,
-            unique,
-        };
-        self.habits.content.line(place, text);
     }
 
     fn append(&mut self, disk: &Disk<Fake>, number: u64, bytes: &[u8], now_ms: u64) {

@@ -3,7 +3,8 @@
 //! failure, and an oracle that knows the truth.
 //!
 //! A run is a seed. `FETCHLOGS_SIM_SEED=n cargo test --lib sim::a_seed -- --nocapture` replays one
-//! and prints what happens in it.
+//! and prints what happens in it. The worlds are kind ones, but for those of [`unkind`], which are
+//! asked for by `FETCHLOGS_SIM_UNKIND`.
 
 mod chaos;
 mod disk;
@@ -140,6 +141,7 @@ impl Sim {
         Sim::of(seed, &PROMPT, print, Some(unkind))
     }
 
+    /// One that is kind, or unkind in this way.
     fn of(seed: u64, pace: &'static Pace, print: bool, unkind: Option<Unkind>) -> Sim {
         let mut chaos = Chaos::new(seed, pace);
         let mut world = World::new(Host::new(seed + 1, pace.idle_ms), Trace::new(print));

@@ -205,6 +205,7 @@ impl World {
         }
     }
 
+    /// Whether losses or differences are noted beside the copies of a source.
     pub fn is_on_record(&self, feed: &Feed) -> bool {
         let path = format!("{}.gaps", feed.local);
         self.host.disk.with(|fs| fs.exists(&path))

@@ -235,6 +235,7 @@ mod tests {
         all.iter().map(truth).collect()
     }
 
+    /// Copies that are all there to stay.
     fn held<'a>(all: &[&'a str]) -> Vec<Held<'a>> {
         let held = |bytes: &&'a str| Held {
             bytes: bytes.as_bytes(),
@@ -243,6 +244,7 @@ mod tests {
         all.iter().map(held).collect()
     }
 
+    /// What is wrong with these copies of these generations, of which nothing is told.
     fn verdict(copies: &[&str], generations: &[&str]) -> Result<(), Wrong> {
         judge(&held(copies), &whole(generations), false)
     }

@@ -1,6 +1,6 @@
 //! What is unkind about one log, drawn once, and the calls on its files that no rotator makes.
 
-use super::content::Content;
+use super::content::{Content, Place};
 use super::names::Names;
 use super::{Dimension, Unkind};
 use crate::inside::fake::{Fake, on_device};
@@ -75,6 +75,8 @@ impl Habits {
                 _ => {}
             }
         }
+        // What is removed once it is copied, nobody can go on writing to.
+        habits.other_device &= !habits.is_stubborn;
         if rotator.keeps() > 1 && !habits.actors.contains(&Dimension::Restored) {
             habits.keeps = Some(KEEPS_ALL);
         }
@@ -117,6 +119,17 @@ impl Content {
 }
 
 impl Log {
+    /// Adds a line in the way of this log's content.
+    pub fn add(&self, disk: &Disk<Fake>, number: u64, unique: &[u8], text: &mut Vec<u8>) {
+        let before = self.generation(number).map_or(&b""[..], |g| &g.bytes);
+        let place = Place {
+            before,
+            clock_s: disk.with(|fs| fs.now_ms()) / 1_000,
+            unique,
+        };
+        self.habits.content.line(place, text);
+    }
+
     /// `mv` to another device: a copy with the same times, and the file is removed.
     pub fn move_away(&mut self, disk: &Disk<Fake>, name: &str) {
         let path = self.path.clone();

@@ -3,12 +3,16 @@
 
 #![allow(missing_docs)]
 
+mod tamper;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use self::tamper::id_of;
+pub use self::tamper::on_device;
 use crate::ids::{FileId, Inode};
 use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
 
@@ -70,22 +74,6 @@ struct Content {
     unreadable: bool,
 }
 
-/// Inodes of other devices than the first are numbered from here on, device by device.
-const DEVICE_SHIFT: u32 = 40;
-
-/// What a file with this inode on this device is called here, where one number says both.
-pub fn on_device(device: u64, inode: u64) -> u64 {
-    (device - 1) << DEVICE_SHIFT | inode
-}
-
-/// Device and inode of a file that is called so here.
-fn id_of(number: u64) -> FileId {
-    FileId {
-        device: 1 + (number >> DEVICE_SHIFT),
-        inode: Inode(number & ((1 << DEVICE_SHIFT) - 1)),
-    }
-}
-
 impl Fake {
     pub fn new() -> Fake {
         let fake = Fake::default();
@@ -138,39 +126,6 @@ impl Fake {
         let content = disk.files.get_mut(&inode).unwrap();
         content.bytes.extend_from_slice(bytes);
         content.mtime_ns = now_ns;
-    }
-
-    /// Writes at a place of a file that is allocated ahead: it reaches on in zeros up to the next
-    /// multiple of `chunk`.
-    pub fn write_ahead(&self, inode: u64, at: usize, bytes: &[u8], chunk: usize) {
-        let mut disk = self.0.borrow_mut();
-        let now_ns = disk.now_ns;
-        let content = disk.files.get_mut(&inode).unwrap();
-        let end = at + bytes.len();
-        let size = (end / chunk + 1) * chunk;
-        content.bytes.resize(size.max(content.bytes.len()), 0);
-        content.bytes[at..end].copy_from_slice(bytes);
-        content.mtime_ns = now_ns;
-    }
-
-    /// The last write of a file, as it says itself.
-    pub fn mtime_ns(&self, path: &str) -> u64 {
-        let inode = self.inode_of(path);
-        self.0.borrow().files[&inode].mtime_ns
-    }
-
-    /// Lets a file say that it was written last at this time.
-    pub fn set_mtime_ns(&self, path: &str, mtime_ns: u64) {
-        let inode = self.inode_of(path);
-        let mut disk = self.0.borrow_mut();
-        disk.files.get_mut(&inode).unwrap().mtime_ns = mtime_ns;
-    }
-
-    /// Lets a file be opened, or not: its permissions are changed.
-    pub fn set_readable(&self, path: &str, on: bool) {
-        let inode = self.inode_of(path);
-        let mut disk = self.0.borrow_mut();
-        disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
     /// Says how many processes have the file open for writing.
@@ -320,16 +275,6 @@ impl Fake {
     /// Makes the one-step rename to a new name unsupported.
     pub fn forbid_rename_new(&self) {
         self.0.borrow_mut().no_rename_new = true;
-    }
-
-    /// Lets a file have another inode once it is open, as on a file system made of several; or no
-    /// more.
-    pub fn disguise(&self, inode: u64, on: bool) {
-        let disguised = &mut self.0.borrow_mut().disguised;
-        match on {
-            true => disguised.insert(inode),
-            false => disguised.remove(&inode),
-        };
     }
 
     /// What the read side was asked for since the last time.
