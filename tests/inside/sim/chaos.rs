@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::net::{End, Line};
 use super::rotator::Step;
+use super::unkind::actors;
 use super::world::World;
 use super::{Pace, machines};
 use crate::random::Random;
@@ -37,11 +38,15 @@ pub enum Act {
     FailWrites,
     HostClock,
     Spoil,
+    /// Somebody has to do with the files of a log, in an unkind world.
+    Foreign,
+    /// All of them can be read again.
+    Permit,
 }
 
 /// How often it happens: the mean time between two, in seconds.
 pub struct Rates {
-    acts: &'static [(Act, u64)],
+    pub acts: &'static [(Act, u64)],
     /// Power that is gone, lines that are dark: for so long at most, in seconds.
     pub away_s: u64,
 }
@@ -401,6 +406,14 @@ impl Chaos {
             }
             Act::HostClock => world.host.wall_ms = machines::jumped(world.host.wall_ms, self),
             Act::Spoil => self.spoil(world, number),
+            Act::Foreign => {
+                let (site, log) = log_of(world, number);
+                actors::act(self, world, site, log, number);
+            }
+            Act::Permit => {
+                let (site, log) = log_of(world, number);
+                actors::permit(world, site, log);
+            }
         }
         world.pump();
     }
@@ -523,7 +536,7 @@ impl Chaos {
 /// Over how many things an act is spread.
 fn scope(act: Act, world: &World) -> usize {
     match act {
-        Act::Write | Act::Rotate | Act::Delete => {
+        Act::Write | Act::Rotate | Act::Delete | Act::Foreign | Act::Permit => {
             world.sites.iter().map(|site| site.logs.len()).sum()
         }
         Act::ReplaceSource | Act::Spoil => world.host.feeds.len(),

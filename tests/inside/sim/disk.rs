@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
 use crate::store::{Names, ReadStore, Stat, WriteStore};
 
@@ -204,7 +205,8 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         self.call()?;
         let fs = self.0.fs.borrow();
         let file = fs.open(path)?;
-        let inode = fs.stat(&file)?.id.inode.0;
+        let id = fs.stat(&file)?.id;
+        let inode = on_device(id.device, id.inode.0);
         Ok(self.opened(file, inode))
     }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::rotator::{Naming, Rotator};
+use super::unkind::habits::Habits;
+use super::unkind::names::{WEEK, dashes};
 use crate::inside::fake::Fake;
 use crate::store::ReadStore;
 use crate::time::Civil;
@@ -15,6 +17,8 @@ pub struct Log {
     pub rotator: Rotator,
     /// A new file gets the inode of one that is gone, as ext4 and tmpfs do it.
     pub reuses_inodes: bool,
+    /// What is unkind about it; nothing in the kind worlds.
+    pub habits: Habits,
     /// The system can tell that nobody writes to a file any more.
     pub tells_writers: bool,
     /// The oldest that is still of interest, and all since.
@@ -26,7 +30,7 @@ pub struct Log {
     writes_to: u64,
     /// The writer opened another file, or wrote, at this moment.
     touched_ms: u64,
-    rotated: Vec<Rotated>,
+    pub(super) rotated: Vec<Rotated>,
     lines: u64,
     /// All bytes that were ever written to it.
     pub written: u64,
@@ -40,7 +44,7 @@ pub struct Log {
     /// In classic nobody knows what comes next until the collector, which has finished so many
     /// copies, goes on.
     pub untracked: Option<usize>,
-    changed: bool,
+    pub(super) changed: bool,
     pub rotating: bool,
 }
 
@@ -67,12 +71,12 @@ pub struct Generation {
 }
 
 /// A file that is not live.
-struct Rotated {
-    name: String,
-    generation: u64,
+pub struct Rotated {
+    pub name: String,
+    pub generation: u64,
     /// What counts rotations.
-    number: usize,
-    compressed: bool,
+    pub number: usize,
+    pub compressed: bool,
 }
 
 /// A writer that holds on to a renamed file writes to it within this time, or never again.
@@ -84,6 +88,7 @@ impl Log {
             path: path.to_owned(),
             rotator,
             reuses_inodes: false,
+            habits: Habits::default(),
             tells_writers: true,
             generations: VecDeque::new(),
             first: 0,
@@ -172,37 +177,39 @@ impl Log {
     /// Appends lines to what the writer has open, each unlike any other. A writer that was late for
     /// too long writes no more before it moves on.
     pub fn write(&mut self, disk: &Disk<Fake>, count: u32, pad: usize, now_ms: u64) {
-        let too_late = self.is_late() && now_ms.saturating_sub(self.touched_ms) > LATE_MS;
+        let is_long = now_ms.saturating_sub(self.touched_ms) > LATE_MS;
+        let too_late = self.is_late() && is_long && !self.habits.is_stubborn;
         if too_late || self.generations.is_empty() {
             return;
         }
         let mut text = Vec::new();
         for _ in 0..count {
-            self.line(&mut text, pad);
+            self.line(disk, &mut text, pad);
         }
         self.append(disk, self.writes_to, &text, now_ms);
     }
 
-    fn line(&mut self, text: &mut Vec<u8>, pad: usize) {
+    fn line(&mut self, disk: &Disk<Fake>, text: &mut Vec<u8>, pad: usize) {
         self.lines += 1;
         let pad = (self.lines as usize * 7919) % (pad + 1);
         let head = format!("{} {} {:07} ", self.path, self.writes_to, self.lines);
-        text.extend_from_slice(head.as_bytes());
-        text.resize(text.len() + pad, b'x');
-        text.push(b'\n');
+        let mut line = head.into_bytes();
+        line.resize(line.len() + pad, b'x');
+        line.push(b'\n');
+        self.add(disk, self.writes_to, &line, text);
     }
 
     fn append(&mut self, disk: &Disk<Fake>, number: u64, bytes: &[u8], now_ms: u64) {
         let Some(generation) = self.generation_mut(number) else {
             return;
         };
-        let inode = generation.inode;
+        let (inode, at) = (generation.inode, generation.bytes.len());
         generation.bytes.extend_from_slice(bytes);
         generation.kept += bytes.len();
         if !generation.harmed {
             generation.must = generation.bytes.len();
         }
-        disk.with(|fs| fs.write_inode(inode, bytes));
+        self.habits.content.put(disk, inode, at, bytes);
         self.written += bytes.len() as u64;
         self.touched_ms = now_ms;
         self.changed = true;
@@ -210,6 +217,9 @@ impl Log {
 
     /// The writer opens the live name, which creates the file if it is missing.
     pub fn reopen(&mut self, disk: &Disk<Fake>, now_ms: u64) {
+        if self.habits.is_stubborn && self.live_exists {
+            return;
+        }
         if !self.live_exists {
             self.create(disk, now_ms);
         }
@@ -227,6 +237,11 @@ impl Log {
                 }
             });
         }
+        let is_new = self.generation(new).is_some_and(|g| g.bytes.is_empty());
+        let opening = self.habits.content.opening();
+        if is_new && !opening.is_empty() {
+            self.append(disk, new, &opening, now_ms);
+        }
     }
 
     // Rotating.
@@ -240,7 +255,7 @@ impl Log {
         self.begin(disk, inode, now_ms);
     }
 
-    fn create_file(&self, disk: &Disk<Fake>, path: &str, bytes: &[u8]) -> u64 {
+    pub(super) fn create_file(&self, disk: &Disk<Fake>, path: &str, bytes: &[u8]) -> u64 {
         disk.with(|fs| {
             let free = (101..).find(|inode| !fs.has_inode(*inode)).unwrap_or(101);
             match self.reuses_inodes {
@@ -255,6 +270,9 @@ impl Log {
 
     fn begin(&mut self, disk: &Disk<Fake>, inode: u64, now_ms: u64) {
         disk.with(|fs| fs.set_writers(inode, 1));
+        if self.habits.content.chunk().is_some() {
+            self.habits.content.put(disk, inode, 0, b"");
+        }
         self.generations.push_back(Generation {
             inode,
             born_ms: now_ms,
@@ -270,14 +288,15 @@ impl Log {
 
     /// The file with this place among the rotated ones, oldest first, gets the next greater number.
     pub fn shift(&mut self, disk: &Disk<Fake>, place: usize) {
-        let Naming::Number(_) = self.rotator.naming() else {
+        let Naming::Number(_) = self.naming() else {
             return;
         };
+        let stem = self.stem();
         let Some(rotated) = self.rotated.get_mut(place) else {
             return;
         };
         let ending = if rotated.compressed { ".gz" } else { "" };
-        let name = format!("{}.{}{ending}", self.path, rotated.number + 1);
+        let name = format!("{stem}.{}{ending}", rotated.number + 1);
         disk.with(|fs| fs.rename_now(&rotated.name, &name));
         rotated.name = name;
         rotated.number += 1;
@@ -286,22 +305,26 @@ impl Log {
 
     /// Renames the live file; its writer keeps it open.
     pub fn rename(&mut self, disk: &Disk<Fake>, wall_ms: u64, now_ms: u64) {
-        if !self.live_exists {
+        let name = self.rotated_name(disk, wall_ms);
+        let is_taken = self.habits.leaves_taken && self.is_taken(disk, &name);
+        if !self.live_exists || is_taken {
             return;
         }
-        let name = self.rotated_name(disk, wall_ms);
         if let Some(place) = self.rotated.iter().position(|old| old.name == name) {
             let old = self.rotated.remove(place);
             self.destroyed.push((old.generation, true));
         }
-        disk.with(|fs| fs.rename_now(&self.path, &name));
+        match self.habits.other_device {
+            true => self.move_away(disk, &name),
+            false => disk.with(|fs| fs.rename_now(&self.path, &name)),
+        }
         self.add_rotated(name, self.newest());
         self.live_exists = false;
         self.touched_ms = now_ms;
     }
 
     fn add_rotated(&mut self, name: String, generation: u64) {
-        let number = match self.rotator.naming() {
+        let number = match self.naming() {
             Naming::Number(first) => first,
             _ => 0,
         };
@@ -315,17 +338,20 @@ impl Log {
     }
 
     fn rotated_name(&self, disk: &Disk<Fake>, wall_ms: u64) -> String {
-        match self.rotator.naming() {
-            Naming::Number(first) => format!("{}.{first}", self.path),
-            Naming::Old => format!("{}.old", self.path),
+        let stem = self.stem();
+        match self.naming() {
+            Naming::Number(first) => format!("{stem}.{first}"),
+            Naming::Old => format!("{stem}.old"),
             Naming::Date => {
                 let stamp = Civil::from_unix((wall_ms / 1000) as i64).stamp();
-                let name = format!("{}-{stamp}", self.path);
-                match disk.with(|fs| fs.exists(&name)) {
-                    true => format!("{}-{stamp}{:02}", self.path, self.lines % 100),
+                let name = format!("{stem}-{stamp}");
+                match !self.habits.leaves_taken && disk.with(|fs| fs.exists(&name)) {
+                    true => format!("{stem}-{stamp}{:02}", self.lines % 100),
                     false => name,
                 }
             }
+            Naming::Dashes => dashes(&stem, wall_ms),
+            Naming::Weekday => format!("{stem}.{}", self.newest() % WEEK),
             Naming::Tai64n => {
                 let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
                 let secs = (1u64 << 62) + wall_ms / 1000;
@@ -356,7 +382,7 @@ impl Log {
         let copy = self.rotated.last().filter(|last| last.generation == number);
         let copied = copy
             .and_then(|copy| disk.with(|fs| fs.read(&copy.name)))
-            .map_or(0, |bytes| bytes.len());
+            .map_or(0, |bytes| self.habits.content.written(&bytes).len());
         disk.with(|fs| fs.truncate_to(&self.path, 0));
         let path = self.path.clone();
         let Some(generation) = self.generation_mut(number) else {
@@ -380,7 +406,9 @@ impl Log {
             return;
         }
         let text = format!("{} logfile turned over {}\n", self.path, self.newest());
-        self.append(disk, self.newest(), text.as_bytes(), now_ms);
+        let mut line = Vec::new();
+        self.add(disk, self.newest(), text.as_bytes(), &mut line);
+        self.append(disk, self.newest(), &line, now_ms);
         let name = self.rotated_name(disk, wall_ms);
         let new = format!("{}.new", self.path);
         let inode = self.create_file(disk, &new, b"");
@@ -391,7 +419,9 @@ impl Log {
         self.add_rotated(name, self.newest());
         self.begin(disk, inode, now_ms);
         let text = format!("{} logfile turned over, now {}\n", self.path, self.newest());
-        self.append(disk, self.newest(), text.as_bytes(), now_ms);
+        let mut line = Vec::new();
+        self.add(disk, self.newest(), text.as_bytes(), &mut line);
+        self.append(disk, self.newest(), &line, now_ms);
     }
 
     /// Deletes the oldest rotated files, so that `keep` remain.

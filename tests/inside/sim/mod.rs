@@ -3,7 +3,8 @@
 //! failure, and an oracle that knows the truth.
 //!
 //! A run is a seed. `FETCHLOGS_SIM_SEED=n cargo test --lib sim::a_seed -- --nocapture` replays one
-//! and prints what happens in it.
+//! and prints what happens in it. The worlds are kind ones, but for those of [`unkind`], which are
+//! asked for by `FETCHLOGS_SIM_UNKIND`.
 
 mod chaos;
 mod disk;
@@ -18,12 +19,13 @@ mod rotator;
 mod site;
 mod trace;
 mod transport;
+mod unkind;
 mod world;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use self::chaos::{Chaos, DENSE};
+use self::chaos::{Act, Chaos, DENSE, Planned};
 use self::disk::Disk;
 use self::host::{Feed, Host};
 use self::log::Log;
@@ -32,6 +34,8 @@ use self::oracle::{Violation, violated};
 use self::rotator::Rotator;
 use self::site::Site;
 use self::trace::Trace;
+use self::unkind::habits::Habits;
+use self::unkind::{Dimension, Unkind};
 use self::world::World;
 use super::fake::Fake;
 use crate::random::Random;
@@ -128,10 +132,22 @@ struct Sim {
 
 impl Sim {
     fn new(seed: u64, pace: &'static Pace, print: bool) -> Sim {
+        Sim::of(seed, pace, print, None)
+    }
+
+    /// An unkind one.
+    fn unkind(seed: u64, dimensions: Vec<Dimension>, print: bool) -> Sim {
+        let unkind = Unkind::new(seed, dimensions);
+        Sim::of(seed, &PROMPT, print, Some(unkind))
+    }
+
+    /// One that is kind, or unkind in this way.
+    fn of(seed: u64, pace: &'static Pace, print: bool, unkind: Option<Unkind>) -> Sim {
         let mut chaos = Chaos::new(seed, pace);
         let mut world = World::new(Host::new(seed + 1, pace.idle_ms), Trace::new(print));
         let random = &mut chaos.random;
         world.host.wall_ms = START_MS;
+        world.unkind = unkind;
         for number in 0..1 + random.below(3) as usize {
             add_site(&mut world, number, pace, random);
         }
@@ -151,6 +167,33 @@ impl Sim {
         self.settle();
         self.end();
         self.world.trace.hash()
+    }
+
+    /// The same in an unkind world, where fewer other things go wrong.
+    fn run_unkind(&mut self) {
+        self.first_contact();
+        self.chaos.begin(&self.world, &unkind::RATES);
+        self.storm(STORM_MS);
+        self.chaos.calm(&mut self.world);
+        self.reopen_and_rotate();
+        let until = self.world.now_ms + self.pace.catch_up_ms;
+        self.world.run_until(until);
+        self.check();
+        self.end();
+    }
+
+    /// Writers that never reopened do so at last, and one more generation comes to its end: with it
+    /// the rest of the one before is due.
+    fn reopen_and_rotate(&mut self) {
+        for index in self.world.unmake_stubborn() {
+            let at_ms = self.world.now_ms + 60_000;
+            self.chaos.plan(at_ms, Planned::Once(Act::Write, index));
+            self.chaos
+                .plan(at_ms + 60_000, Planned::Once(Act::Rotate, index));
+            self.chaos
+                .plan(at_ms + 90_000, Planned::Once(Act::Write, index));
+        }
+        self.storm(200_000);
     }
 
     fn storm(&mut self, storm_ms: u64) {
@@ -209,7 +252,7 @@ impl Sim {
 }
 
 fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut Random) {
-    let classic = random.below(5) == 0;
+    let classic = random.below(5) == 0 && world.unkind.is_none();
     let tmpfs = !classic && random.below(4) == 0;
     let reuses_inodes = !classic && (tmpfs || random.below(2) == 0);
     // Classic goes by the last write alone where the system cannot tell.
@@ -219,6 +262,7 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
         logs: Vec::new(),
         server: None,
         wall_ms: START_MS,
+        tick_ms: world.unkind.as_ref().map_or(4, Unkind::tick_ms),
         set_back: false,
         powered: true,
         epoch: 0,
@@ -233,8 +277,13 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
     };
     for log in 0..1 + random.below(3) as usize {
         let rotator = rotator_for(classic, random);
-        let path = rotator.path(log);
+        let habits = match &mut world.unkind {
+            Some(unkind) => Habits::draw(unkind, rotator),
+            None => Habits::default(),
+        };
+        let path = habits.names.path(rotator.path(log));
         let mut known = Log::new(&path, rotator);
+        known.habits = habits;
         known.reuses_inodes = reuses_inodes;
         known.tells_writers = tells_writers;
         site.logs.push(known);
@@ -351,7 +400,32 @@ fn from_env(name: &str, default: u64) -> u64 {
 #[test]
 fn a_seed_that_was_asked_for() {
     if let Ok(seed) = std::env::var("FETCHLOGS_SIM_SEED") {
-        let print = std::env::var("FETCHLOGS_SIM_TRACE").is_ok();
-        run_seed(seed.parse().unwrap(), print);
+        let (seed, print) = (
+            seed.parse().unwrap(),
+            std::env::var("FETCHLOGS_SIM_TRACE").is_ok(),
+        );
+        match std::env::var("FETCHLOGS_SIM_UNKIND") {
+            Ok(name) => unkind::run_one(seed, &name, print),
+            Err(_) => _ = run_seed(seed, print),
+        }
+    }
+}
+
+/// What happens in the kind worlds is what happened before there were unkind ones: not one number
+/// is drawn that was not drawn then.
+#[test]
+fn kind_worlds_are_as_they_were() {
+    const HASHES: [(u64, u64); 8] = [
+        (0, 0x88ae_b9c5_0717_f4d9),
+        (1, 0x306d_a923_147f_cf3f),
+        (7, 0xf9f9_891e_9925_d4a9),
+        (42, 0xf8b9_5e1d_cd7c_d9ab),
+        (99, 0x903f_cfc4_3563_89e2),
+        (123, 0x6e14_d1a3_f26e_7278),
+        (160, 0x528c_7ea3_1e98_f372),
+        (199, 0x4f28_91b0_01ae_a58a),
+    ];
+    for (seed, hash) in HASHES {
+        assert_eq!(run_seed(seed, false), hash, "seed {seed}");
     }
 }

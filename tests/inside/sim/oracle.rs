@@ -30,9 +30,15 @@ pub fn violated(why: String) -> ! {
 impl World {
     /// The whole promise, for a source that has had the time to catch up.
     pub fn check_feed(&self, at: usize) -> Result<(), String> {
-        self.check_bytes(at)?;
+        match self.unkind {
+            Some(_) => self.check_unkind(at)?,
+            None => self.check_bytes(at)?,
+        }
         self.check_verified(at)?;
-        self.check_losses(at)?;
+        // A doubt is told as a loss, and in the unkind worlds there are doubts.
+        if self.unkind.is_none() {
+            self.check_losses(at)?;
+        }
         self.check_status(at)?;
         self.check_pointer(at)
     }
@@ -138,6 +144,7 @@ impl World {
             let ending = format!(" {}", path.display());
             let is_verified =
                 |line: &String| line.starts_with("verified ") && line.ends_with(&ending);
+            let bytes = log.habits.content.written(bytes);
             let is_true = || log.generations().any(|g| g.bytes.starts_with(bytes));
             if feed.said.iter().any(is_verified) && !is_true() {
                 let (path, ends) = (path.display(), ends(bytes));
@@ -198,7 +205,8 @@ impl World {
         }
     }
 
-    fn is_on_record(&self, feed: &Feed) -> bool {
+    /// Whether losses or differences are noted beside the copies of a source.
+    pub fn is_on_record(&self, feed: &Feed) -> bool {
         let path = format!("{}.gaps", feed.local);
         self.host.disk.with(|fs| fs.exists(&path))
     }
@@ -243,9 +251,15 @@ impl World {
 
     /// How much of a generation the collector holds in one copy for certain: the last frame may not
     /// be whole yet, and is taken back where its end does not come.
-    pub fn held(&self, at: usize, generation: &Generation) -> usize {
+    pub fn held(&self, at: usize, number: u64) -> usize {
         let feed = &self.host.feeds[at];
         let log = &self.sites[feed.site].logs[feed.log];
+        let Some(generation) = log.generation(number) else {
+            return 0;
+        };
+        if self.unkind.is_some() {
+            return self.held_for_certain(at, number);
+        }
         let local = Path::new(&feed.local);
         let mut most = 0;
         self.host.each_copy(at, |path, _, bytes| {
@@ -312,6 +326,10 @@ impl World {
         let feed = &self.host.feeds[at];
         let site = &self.sites[feed.site];
         let log = &site.logs[feed.log];
+        if self.unkind.is_some() && self.now_ms == generation.born_ms {
+            // Between two looks, and between two messages of the kernel.
+            return false;
+        }
         match self.sessions_of(at) > 0 {
             true => site.hints || self.now_ms - generation.born_ms > site.delay_check_ms,
             false => !log.numbers().any(|n| n < number && log.is_on_disk(n)),
@@ -334,7 +352,7 @@ impl World {
             let Some(generation) = log_ref.generation(number) else {
                 continue;
             };
-            let held = self.held(at, generation);
+            let held = self.held(at, number);
             let on_disk = log_ref.is_on_disk(number);
             // What is in a file after it was truncated is looked for under its name only.
             let before = number.checked_sub(1).and_then(|n| log_ref.generation(n));
@@ -377,9 +395,7 @@ impl World {
                 .collect::<Vec<u64>>()
         };
         for number in fragile(self) {
-            let held = self.sites[site].logs[log]
-                .generation(number)
-                .map_or(0, |generation| self.held(at, generation));
+            let held = self.held(at, number);
             let set_back = self.sites[site].set_back;
             let log = &mut self.sites[site].logs[log];
             log.may_lose = true;
@@ -409,7 +425,7 @@ impl World {
                 let Some(generation) = log_ref.generation(number) else {
                     continue;
                 };
-                let held = self.held(at, generation);
+                let held = self.held(at, number);
                 if log_ref.is_on_disk(number) && !generation.harmed || held >= generation.must {
                     continue;
                 }

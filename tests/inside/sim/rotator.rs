@@ -37,6 +37,10 @@ pub enum Naming {
     Old,
     Date,
     Tai64n,
+    /// Year, month, day and time with a dash between any two.
+    Dashes,
+    /// The number of the day in the week, which begins anew.
+    Weekday,
 }
 
 /// One call, or what comes of one.
@@ -89,15 +93,6 @@ impl Rotator {
         }
     }
 
-    pub fn glob(self, path: &str) -> String {
-        match self.naming() {
-            Naming::Number(_) => format!("{path}.*[0-9]"),
-            Naming::Date => format!("{path}-*[0-9]"),
-            Naming::Old => format!("{path}.old"),
-            Naming::Tai64n => path.replace("current", "@*.[su]"),
-        }
-    }
-
     /// How many rotated files are kept.
     pub fn keeps(self) -> usize {
         match self {
@@ -121,10 +116,14 @@ impl Rotator {
     pub fn plan(self, log: &Log, random: &mut Random) -> Vec<(u64, Step)> {
         let mut plan = Vec::new();
         let count = log.rotated_count();
-        if let Naming::Number(_) = self.naming() {
+        if let Naming::Number(_) = log.naming() {
             plan.extend((0..count).map(|place| (0, Step::Shift(place))));
         }
         match self {
+            // What another device takes is copied, and what came after that would be lost.
+            _ if log.habits.other_device => {
+                plan.extend([(0, Step::Rename), (0, Step::Create), (0, Step::Reopen)]);
+            }
             Rotator::Create | Rotator::DateExt | Rotator::Compress | Rotator::DelayCompress => {
                 plan.extend([(0, Step::Rename), (0, Step::Create)]);
                 late_lines(&mut plan, random);
@@ -157,7 +156,7 @@ impl Rotator {
             Rotator::DelayCompress => plan.push((random.below(300), Step::Compress(1))),
             _ => {}
         }
-        plan.push((random.below(20), Step::Retain(self.keeps())));
+        plan.push((random.below(20), Step::Retain(log.keeps())));
         plan.push((0, Step::Done));
         plan
     }

@@ -14,6 +14,8 @@ pub struct Site {
     /// The process, while it runs.
     pub server: Option<Server>,
     pub wall_ms: i64,
+    /// Times of files are multiples of this.
+    pub tick_ms: u64,
     /// Its clock was set back.
     pub set_back: bool,
     /// Without power nothing answers, not even the kernel.
@@ -61,7 +63,7 @@ impl Site {
             .logs
             .iter()
             .map(|log| {
-                let glob = log.rotator.glob(&log.path);
+                let glob = log.glob();
                 format!("$files{{'{}'}} = '{glob}';\n", log.path)
             })
             .collect();
@@ -104,7 +106,7 @@ impl Site {
 
     /// Sets the time that writes leave on files: that of the kernel's last tick.
     pub fn tell_time(&self) {
-        let tick = self.wall_ms as u64 / 4 * 4;
+        let tick = self.wall_ms as u64 / self.tick_ms * self.tick_ms;
         self.disk.with(|fs| fs.at_ms(tick));
     }
 

@@ -6,6 +6,7 @@ use super::net::{End, Net, Stage};
 use super::oracle::violated;
 use super::site::{Served, Site};
 use super::trace::Trace;
+use super::unkind::Unkind;
 use crate::collect::source::{self, Source};
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::model::{self, Model};
@@ -23,6 +24,8 @@ pub struct World {
     pub buf: Vec<u8>,
     /// Status files are touched in time; else along with whatever else happens.
     pub wakes_to_touch: bool,
+    /// In what it is unkind, if it is.
+    pub unkind: Option<Unkind>,
     busy: Busy,
 }
 
@@ -49,6 +52,7 @@ impl World {
             trace,
             buf: vec![0; CHUNK_LEN],
             wakes_to_touch: true,
+            unkind: None,
             busy: Busy::default(),
         }
     }

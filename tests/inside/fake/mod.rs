@@ -3,12 +3,16 @@
 
 #![allow(missing_docs)]
 
+mod tamper;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use self::tamper::id_of;
+pub use self::tamper::on_device;
 use crate::ids::{FileId, Inode};
 use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
 
@@ -67,6 +71,7 @@ struct Content {
     mtime_ns: u64,
     links: u64,
     writers: u32,
+    unreadable: bool,
 }
 
 impl Fake {
@@ -108,7 +113,7 @@ impl Fake {
             bytes: bytes.to_vec(),
             mtime_ns: disk.now_ns,
             links: 1,
-            writers: 0,
+            ..Content::default()
         };
         disk.files.insert(inode, content);
         disk.names.insert(path.into(), Node::File(inode));
@@ -272,16 +277,6 @@ impl Fake {
         self.0.borrow_mut().no_rename_new = true;
     }
 
-    /// Lets a file have another inode once it is open, as on a file system made of several; or no
-    /// more.
-    pub fn disguise(&self, inode: u64, on: bool) {
-        let disguised = &mut self.0.borrow_mut().disguised;
-        match on {
-            true => disguised.insert(inode),
-            false => disguised.remove(&inode),
-        };
-    }
-
     /// What the read side was asked for since the last time.
     pub fn take_done(&self) -> Done {
         std::mem::take(&mut self.0.borrow_mut().done)
@@ -311,10 +306,7 @@ impl Fake {
         let disk = self.0.borrow();
         let content = disk.files.get(&inode).ok_or(io::ErrorKind::NotFound)?;
         Ok(Stat {
-            id: FileId {
-                device: 1,
-                inode: Inode(inode),
-            },
+            id: id_of(inode),
             size: content.bytes.len() as u64,
             mtime_ns: content.mtime_ns,
             links: content.links,
@@ -391,7 +383,12 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
-        match self.0.borrow().names.get(path) {
+        let disk = self.0.borrow();
+        let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
+        match disk.names.get(path) {
+            Some(Node::File(inode)) if is_unreadable(inode) => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
             Some(Node::File(inode)) => Ok(Handle(*inode)),
             Some(Node::Other(_)) => Err(io::ErrorKind::PermissionDenied.into()),
             None => Err(io::ErrorKind::NotFound.into()),

@@ -1,0 +1,84 @@
+//! What few worlds do to files: other devices and inodes, files that are allocated ahead, times
+//! that are set, permissions that are taken.
+
+use super::Fake;
+use crate::ids::{FileId, Inode};
+
+/// Inodes of other devices than the first are numbered from here on, device by device.
+const DEVICE_SHIFT: u32 = 40;
+
+/// What a file with this inode on this device is called here, where one number says both.
+pub fn on_device(device: u64, inode: u64) -> u64 {
+    (device - 1) << DEVICE_SHIFT | inode
+}
+
+/// Device and inode of a file that is called so here.
+pub(super) fn id_of(number: u64) -> FileId {
+    FileId {
+        device: 1 + (number >> DEVICE_SHIFT),
+        inode: Inode(number & ((1 << DEVICE_SHIFT) - 1)),
+    }
+}
+
+impl Fake {
+    /// Writes at a place of a file that is allocated ahead: it reaches on in zeros up to the next
+    /// multiple of `chunk`.
+    pub fn write_ahead(&self, inode: u64, at: usize, bytes: &[u8], chunk: usize) {
+        let mut disk = self.0.borrow_mut();
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        let end = at + bytes.len();
+        let size = (end / chunk + 1) * chunk;
+        content.bytes.resize(size.max(content.bytes.len()), 0);
+        content.bytes[at..end].copy_from_slice(bytes);
+        content.mtime_ns = now_ns;
+    }
+
+    /// The last write of a file, as it says itself.
+    pub fn mtime_ns(&self, path: &str) -> u64 {
+        let inode = self.inode_of(path);
+        self.0.borrow().files[&inode].mtime_ns
+    }
+
+    /// Lets a file say that it was written last at this time.
+    pub fn set_mtime_ns(&self, path: &str, mtime_ns: u64) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().mtime_ns = mtime_ns;
+    }
+
+    /// Lets a file be opened, or not: its permissions are changed.
+    pub fn set_readable(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().unreadable = !on;
+    }
+
+    /// Lets a file have another inode once it is open, as on a file system made of several; or no
+    /// more.
+    pub fn disguise(&self, inode: u64, on: bool) {
+        let disguised = &mut self.0.borrow_mut().disguised;
+        match on {
+            true => disguised.insert(inode),
+            false => disguised.remove(&inode),
+        };
+    }
+}
+
+#[test]
+fn two_devices_number_their_inodes_by_themselves() {
+    let (here, there) = (id_of(101), id_of(on_device(2, 101)));
+    assert_eq!(on_device(1, 101), 101);
+    assert_eq!((here.device, here.inode), (1, Inode(101)));
+    assert_eq!((there.device, there.inode), (2, Inode(101)));
+}
+
+#[test]
+fn what_is_allocated_ahead_is_overwritten() {
+    let fake = Fake::new();
+    let inode = fake.write("/v/m", b"");
+    fake.write_ahead(inode, 0, b"ab", 4);
+    assert_eq!(fake.read("/v/m"), Some(b"ab\0\0".to_vec()));
+    fake.write_ahead(inode, 2, b"cd", 4);
+    assert_eq!(fake.read("/v/m"), Some(b"abcd\0\0\0\0".to_vec()));
+}
