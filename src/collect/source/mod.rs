@@ -413,6 +413,14 @@ impl<F> Source<F> {
         Ok(copy)
     }
 
+    /// Whether there is work here that comes before the server is asked again, and that ends the
+    /// wait when it is done. To compare a finished copy with its digest is no such work: the log is
+    /// followed meanwhile.
+    fn is_kept_from_the_server(&self) -> bool {
+        let heal = self.finished.heal();
+        self.end.has_work() || heal.is_some_and(|heal| heal.is_answered())
+    }
+
     /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
     /// build.
     fn check_invariants(&self) {
@@ -420,7 +428,7 @@ impl<F> Source<F> {
         self.disk.check_invariants();
         let phase = self.link.phase();
         debug_assert!(
-            !self.link.is_working() || self.has_work(),
+            !self.link.is_working() || self.is_kept_from_the_server(),
             "nothing will end the wait"
         );
         debug_assert!(
@@ -435,7 +443,7 @@ impl<F> Source<F> {
 
     /// Ends a wait for work of which nothing is left.
     fn end_idle_work(&mut self, now: Mono) {
-        if self.link.is_working() && !self.has_work() {
+        if self.link.is_working() && !self.is_kept_from_the_server() {
             self.link.end_work(now);
         }
     }

@@ -452,6 +452,31 @@ fn what_is_verified_of_a_longer_copy_is_told() {
     assert!(said.contains(&words), "{said:?}");
 }
 
+#[test]
+fn a_finished_copy_that_waits_keeps_no_interrupted_end_check_from_the_server() {
+    let live = [b'x'; 5000];
+    for (md5, next) in [
+        (md5_of(b"abc"), "/var/log/m 8 5000 "),
+        (Some([0; 16]), "/var/log/m 7 3 "),
+    ] {
+        let mut rig = Rig::finished(b"abc", md5);
+        rig.receive(&data_frame(0, &live));
+        rig.restart();
+        rig.boot = BootId::new("second").unwrap();
+        let asked = rig.connect();
+        assert!(asked.ends_with(" op=sums:0:4096:1\n"), "{asked}");
+        rig.receive(b"O 8 v2 at=0 size=5000 m=1 b=00000001\n");
+        rig.receive(&sums_of(&live[..4096], 4096));
+        assert!(rig.source.has_work() && !rig.source.wants_connection());
+        rig.with(|source, cx| source.reopen(cx));
+        rig.work();
+        let began = rig.now_ms;
+        let asked = rig.connect();
+        assert!(asked.starts_with(next), "{asked}");
+        assert!(rig.now_ms - began < 1_000, "it waited for nothing");
+    }
+}
+
 /// Checksums of blocks of 32 bytes.
 fn sums(bytes: &[u8]) -> Vec<u8> {
     sums_of(bytes, 32)
