@@ -27,7 +27,7 @@ pub struct Process {
 const LINES_MAX: usize = 8;
 
 impl Process {
-    /// Starts the applet `name` of this program, in the directory of the belongings.
+    /// Starts the applet `name` of this program, in the directory of the scratch.
     pub fn start<S: AsRef<OsStr>>(
         name: &'static str,
         args: &[S],

@@ -171,7 +171,7 @@ fn silence_ends_a_connection_and_is_no_loss() {
     let mut call = server.accept_asking(7, 3);
     call.send("O 7\ndef");
     place.wait_for("log", b"abcdef");
-    // The next is good for as long as its signs of life come in time, however seldom that is.
+    // The next is good for as long as its keep-alive come in time, however seldom that is.
     server.serve(|_, mut call| {
         call.try_send("O 7\n");
         call.keep_alive_until_left();

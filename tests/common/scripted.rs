@@ -216,7 +216,7 @@ impl Call {
         sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
-    /// Sends signs of life until the collector closes the connection.
+    /// Sends keep-alive until the collector closes the connection.
     pub fn keep_alive_until_left(&mut self) {
         while self.try_send([7]) {
             thread::sleep(Duration::from_millis(20));

@@ -118,7 +118,7 @@ fn a_keep_alive_in_the_file_is_masked() {
     client.expect(masked(&all[7..]));
 }
 
-/// Nothing else than the line itself can bring it: no check and no sign of life is due within the hour.
+/// Nothing else than the line itself can bring it: no check and no keep-alive is due within the hour.
 #[test]
 fn a_new_line_arrives_at_once() {
     let rig = Rig::new("", RARELY);

@@ -40,7 +40,7 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
   -s          send events to syslog instead of stdout and stderr
   -r RETRY    seconds to wait after a first failure; grows to 60 (5)
   -w WAIT     seconds to wait for a connection, and for an answer (3)
-  -i IDLE     seconds without a keep-alive after which a server is dead (120)
+  -i IDLE     seconds without a byte, keep-alives included, after which a server is dead (120)
   -h, -V      show this help, show the version
 verify compares the live and the last rotated copy of every source with the
 server's files, prints a line for each, and may run beside the collector.

@@ -162,7 +162,7 @@ impl Exchange {
             },
             State::Receiving(receiving) => {
                 let (used, heard, is_whole) = receiving.take(input, self.op)?;
-                // Half a frame is no sign of life: it may be the same half for ever.
+                // Half a frame is no keep-alive: it may be the same half for ever.
                 if is_whole {
                     self.deadline = now.plus_ms(VERIFY_IDLE_MS);
                 }

@@ -26,10 +26,10 @@ pub struct Sent<'a> {
 pub const GUARD_LEN: usize = 64;
 
 impl<S: ReadStore> Query<'_, S> {
-    /// Whether a file is a copy of what was sent, as far as it goes.
+    /// Whether a file is a duplicate of what was sent, as far as it goes.
     pub(super) fn is_duplicate_of_sent(&self, file: &S::File, size: u64, sent: &Sent<'_>) -> bool {
-        // The copy may be shorter than the first bytes that are known: as far as it goes, it has to
-        // agree.
+        // The duplicate may be shorter than the first bytes that are known: as far as it goes, it
+        // has to agree.
         let start_len = sent
             .start
             .len()
@@ -41,28 +41,28 @@ impl<S: ReadStore> Query<'_, S> {
         else {
             return false;
         };
-        // A block that reaches beyond the copy proves nothing about it.
+        // A block that reaches beyond the duplicate proves nothing about it.
         let head = sent.head.filter(|head| head.end() <= size);
         if !self.has_bytes(file, start, 0)
             || !head.is_none_or(|head| self.has_block(file, head, false))
         {
             return false;
         }
-        // The bytes right before the place where sending would go on in the copy.
+        // The bytes right before the place where sending would go on in the duplicate.
         let guard_start = sent.offset.saturating_sub(sent.guard.len() as u64);
         // A shorter one was cut before the guard: then its start has to do.
         size < sent.offset || self.has_bytes(file, sent.guard, guard_start)
     }
 
-    /// Whether a rotated file is a copy of the start of the live one: somebody has copied it, and
-    /// may be about to truncate it. Content that repeats itself proves nothing.
+    /// Whether a rotated file is a duplicate of the start of the live one: somebody has copied it,
+    /// and may be about to truncate it. Content that repeats itself proves nothing.
     pub(super) fn is_start_of(
         &self,
         file: &S::File,
         size: u64,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
-        // An empty file is a generation without lines, and no copy of anything.
+        // An empty file is a generation without lines, and no duplicate of anything.
         let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
             return false;
         };

@@ -30,9 +30,9 @@ pub struct Findings {
 /// A question that is asked of one rotated file after another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Test {
-    /// Whether it is a generation of its own, and no copy of the live file.
+    /// Whether it is a generation of its own, and no duplicate of the live file.
     Own,
-    /// Whether it is a copy of what was sent.
+    /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
     Since,

@@ -27,9 +27,9 @@ pub struct NextFile<F> {
     pub after_loss: bool,
 }
 
-/// A copy that somebody made of a generation before truncating it.
+/// A duplicate that somebody made of a generation before truncating it.
 pub struct Duplicate<F> {
-    /// The open copy.
+    /// The open duplicate.
     pub file: F,
     /// What it is.
     pub stat: Stat,
@@ -37,7 +37,7 @@ pub struct Duplicate<F> {
 
 /// A generation that is over.
 pub struct Left {
-    /// The file that holds it, or its copy; [`Inode::NONE`] if there is none.
+    /// The file that holds it, or its duplicate; [`Inode::NONE`] if there is none.
     pub inode: Inode,
     /// Its last write, as far as that was seen.
     pub mtime_ns: u64,
@@ -81,8 +81,8 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let place = place_of(&stat, rotated);
         let floor_ns = match place {
-            // What is newer than the generation being left is a copy of this one, and not older
-            // than it.
+            // What is newer than the generation being left is a duplicate of this one, and not
+            // older than it.
             Place::Live => after.mtime_ns(),
             Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
         };
@@ -109,8 +109,8 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(found.map(|(_, stat)| stat.id.inode))
     }
 
-    /// A copy of the generation that began in the open file `own` after `floor_ns`, if there is
-    /// one: of what was written and truncated before anybody looked. `before` is the file of the
+    /// A duplicate of the generation that began in the open file `own` after `floor_ns`, if there
+    /// is one: of what was written and truncated before anybody looked. `before` is the file of the
     /// generation before, to which its writer may have come back.
     pub fn first_duplicate(
         &self,
@@ -141,19 +141,19 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 
-    /// The copy that was made of a generation before it was truncated.
+    /// The duplicate that was made of a generation before it was truncated.
     ///
-    /// A copy at least as long as what was sent must have the same end there. A shorter one lacks
-    /// what was written while it was made: it must have the same start. Content that repeats itself
-    /// is told apart by its time. `own` is the file that was truncated.
+    /// A duplicate at least as long as what was sent must have the same end there. A shorter one
+    /// lacks what was written while it was made: it must have the same start. Content that repeats
+    /// itself is told apart by its time. `own` is the file that was truncated.
     pub fn duplicate_of(
         &self,
         sent: &Sent<'_>,
         own: Inode,
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let rotated = self.candidates(self.live_inode())?;
-        // A clock that was set back since must not hide the copy, nor may a truncation that came
-        // long after it.
+        // A clock that was set back since must not hide the duplicate, nor may a truncation that
+        // came long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
         let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
         let is_duplicate =

@@ -79,7 +79,7 @@ impl Fingerprint {
         is_there(store, file, &self.guard, start)
     }
 
-    /// What a copy is known by that somebody made of the generation.
+    /// What a duplicate is known by that somebody made of the generation.
     pub(super) fn sent(&self, offset: u64, floor_ns: u64) -> Sent<'_> {
         Sent {
             offset,

@@ -31,7 +31,7 @@ impl<F> V2Stream<F> {
         }
         debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
         if self.reason.is_none() {
-            // Only the copy of a truncated generation has another inode than the generation.
+            // Only the duplicate of a truncated generation has another inode than the generation.
             debug_assert!(self.client_inode == self.follow.inode());
         }
         if let Some(late) = &self.late {

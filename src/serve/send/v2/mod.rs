@@ -372,8 +372,8 @@ impl<F> V2Stream<F> {
             // An empty file may have been emptied.
             match self.first_duplicate(Occasion::Rotated, query) {
                 Ok(None) => {}
-                Ok(Some(copy)) => {
-                    self.follow_duplicate(copy, 0, cx);
+                Ok(Some(duplicate)) => {
+                    self.follow_duplicate(duplicate, 0, cx);
                     return Continue(());
                 }
                 Err(refusal) => return self.wait_or_end(refusal, true),
@@ -461,12 +461,13 @@ impl<F> V2Stream<F> {
         self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         // The file before stays open only while its digest is computed. Its inode is kept, because
-        // a late writer makes that file look like a copy of what comes next.
+        // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         self.digest_waits = false;
-        // DIGEST names the generation as NEXT or the answer did, even if its end came from a copy.
+        // DIGEST names the generation as NEXT or the answer did, even if its end came from a
+        // duplicate.
         let client_inode = std::mem::replace(&mut self.client_inode, self.follow.inode());
         if late {
             let size = before.offset();

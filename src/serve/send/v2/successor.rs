@@ -87,17 +87,17 @@ impl<F> V2Stream<F> {
             return false;
         }
         let is_same = match self.follow.offset() {
-            // Of nothing there is no fingerprint: only a copy tells that there was something.
+            // Of nothing there is no fingerprint: only a duplicate tells that there was something.
             0 => {
-                let copy = self.first_duplicate(occasion, query);
-                copy.map(|copy| copy.is_none()).ok()
+                let duplicate = self.first_duplicate(occasion, query);
+                duplicate.map(|duplicate| duplicate.is_none()).ok()
             }
             _ => self.is_sound(query.store).ok(),
         };
         is_same == Some(false)
     }
 
-    /// A copy of what was written first since the generation began, if it was truncated before
+    /// A duplicate of what was written first since the generation began, if it was truncated before
     /// anybody looked.
     pub(super) fn first_duplicate<S: ReadStore<File = F>>(
         &mut self,
@@ -172,7 +172,7 @@ impl<F> V2Stream<F> {
         turn
     }
 
-    /// Nothing was sent, so any bytes would do. If there is a copy from the time since the
+    /// Nothing was sent, so any bytes would do. If there is a duplicate from the time since the
     /// generation began, these are not its first: others were written, copied and truncated before
     /// anybody looked.
     fn prove<S: ReadStore<File = F>>(

@@ -35,8 +35,8 @@ impl<F> V2Stream<F> {
         Ok(is_there)
     }
 
-    /// The file no longer holds what was sent of it: goes on with the copy that was made of it, or
-    /// closes the generation where it stands.
+    /// The file no longer holds what was sent of it: goes on with the duplicate that was made of
+    /// it, or closes the generation where it stands.
     pub(super) fn leave_truncated<S: ReadStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
@@ -58,20 +58,20 @@ impl<F> V2Stream<F> {
         let sent = fingerprint.sent(offset, self.no_copy_until_ns(cx.now.wall));
         let ask = || query.duplicate_of(&sent, own);
         match self.ask(Occasion::Truncated, query, ask) {
-            // `copytruncate`: what was written between our last byte and the cut is in the copy, if
-            // anywhere.
-            Ok(Some(copy)) if copy.stat.size >= offset => {
-                self.follow_duplicate(copy, offset, cx);
+            // `copytruncate`: what was written between our last byte and the cut is in the
+            // duplicate, if anywhere.
+            Ok(Some(duplicate)) if duplicate.stat.size >= offset => {
+                self.follow_duplicate(duplicate, offset, cx);
                 Continue(())
             }
-            Ok(copy) => self.close_truncated(copy, cx, query),
+            Ok(duplicate) => self.close_truncated(duplicate, cx, query),
             Err(refusal) => self.wait_or_end(refusal, false),
         }
     }
 
-    /// No copy of what was sent was written before that. A beginning that is still to come was told
-    /// by a clock that was set back since; then it is the last write that was seen, which every
-    /// copy came after.
+    /// No duplicate of what was sent was written before that. A beginning that is still to come was
+    /// told by a clock that was set back since; then it is the last write that was seen, which
+    /// every duplicate came after.
     fn no_copy_until_ns(&self, now: Wall) -> u64 {
         let now_ns = now.ms().saturating_mul(NS_PER_MS);
         match self.floor_ns > now_ns {
@@ -80,24 +80,25 @@ impl<F> V2Stream<F> {
         }
     }
 
-    /// Closes a truncated generation where it stands. `copy` has the start of it.
+    /// Closes a truncated generation where it stands. `duplicate` has the start of it.
     fn close_truncated<S: ReadStore<File = F>>(
         &mut self,
-        copy: Option<Duplicate<F>>,
+        duplicate: Option<Duplicate<F>>,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         // Bytes that were changed in a file that is no shorter may have been changed in place.
         let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
         let is_shorter = size.map_or(true, |size| size < self.follow.offset());
-        let reason = match is_shorter || copy.is_some() {
+        let reason = match is_shorter || duplicate.is_some() {
             true => Reason::Truncated,
             false => Reason::Rewritten,
         };
-        let copy = copy.map(|copy| (copy.stat.id.inode, copy.stat.mtime_ns));
-        // The copy stands for the generation among the rotated files; without one, all that is
+        let duplicate =
+            duplicate.map(|duplicate| (duplicate.stat.id.inode, duplicate.stat.mtime_ns));
+        // The duplicate stands for the generation among the rotated files; without one, all that is
         // known of its place there is when it was last seen whole.
-        let (inode, mtime_ns) = copy.unwrap_or((Inode::NONE, self.sound_ns));
+        let (inode, mtime_ns) = duplicate.unwrap_or((Inode::NONE, self.sound_ns));
         let left = Left {
             inode,
             mtime_ns,
@@ -116,7 +117,7 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         match self.first_duplicate(Occasion::Truncated, query) {
-            Ok(Some(copy)) => self.follow_duplicate(copy, 0, cx),
+            Ok(Some(duplicate)) => self.follow_duplicate(duplicate, 0, cx),
             // Bytes were seen and are gone before any was sent: the client is told END of an empty
             // generation with the size that was seen, which it reports as a loss.
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
@@ -135,17 +136,24 @@ impl<F> V2Stream<F> {
         Continue(())
     }
 
-    /// Goes on with the copy that was made of the generation.
+    /// Goes on with the duplicate that was made of the generation.
     pub(super) fn follow_duplicate<S>(
         &mut self,
-        copy: Duplicate<F>,
+        duplicate: Duplicate<F>,
         offset: u64,
         cx: &Context<'_, S>,
     ) {
         let grace_ms = cx.config.grace_ms;
         // The file that was copied has the next generation.
         self.then = Some(self.follow.inode());
-        self.follow = Follow::new(copy.file, copy.stat, offset, Place::Older, grace_ms, cx.now);
+        self.follow = Follow::new(
+            duplicate.file,
+            duplicate.stat,
+            offset,
+            Place::Older,
+            grace_ms,
+            cx.now,
+        );
         // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);
