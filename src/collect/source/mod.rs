@@ -409,7 +409,6 @@ impl<F> Source<F> {
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
-        self.disk.set_checkpoint(None);
         Ok(copy)
     }
 
