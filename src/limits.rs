@@ -117,6 +117,16 @@ pub const SEARCH_MS: u64 = 2;
 /// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
+/// Generations of one log of which the server's journal keeps a record.
+pub const RECORDS_MAX: usize = 12;
+
+/// Rotated files of one log from before that of which the journal remembers that they were there.
+/// Of more nothing is known.
+pub const ELDERS_MAX: usize = 128;
+
+/// Generations that a session remembers as given, so that none is sent twice.
+pub const GIVEN_MAX: usize = 12;
+
 /// Generations whose last write the server remembers, over all files.
 pub const SIGHTINGS_MAX: usize = 64;
 

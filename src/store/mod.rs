@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::ids::FileId;
+use crate::ids::{Born, FileId};
 
 /// The facts that `stat` tells of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,15 @@ pub struct Stat {
     pub links: u64,
     /// The sort of file.
     pub kind: Kind,
+}
+
+/// What the system tells of the birth of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Birth {
+    /// What tells it from other files with the same inode number.
+    pub born: Born,
+    /// When it was created, in nanoseconds since 1970; `None` where that is not known.
+    pub at_ns: Option<u64>,
 }
 
 /// The sorts of file that make a difference here.
@@ -57,6 +66,17 @@ pub trait ReadStore {
 
     /// Tells what stands at `path` now, not following a link in the last component.
     fn stat_path(&self, path: &Path) -> io::Result<Stat>;
+
+    /// Tells of the birth of what stands at `path` now, which is on `device`, not following a link
+    /// in the last component. What cannot be told is unknown.
+    fn birth(&self, _path: &Path, _device: u64) -> Birth {
+        Birth::default()
+    }
+
+    /// Tells of the birth of an open file, which is on `device`.
+    fn birth_of(&self, _file: &Self::File, _device: u64) -> Birth {
+        Birth::default()
+    }
 
     /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0
     /// behind it.

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use super::order::{self, Age, Series};
 use super::refusal::Refusal;
-use crate::ids::Inode;
+use crate::ids::{FileId, Identity};
 use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
 use crate::serve::glob::TooMuch;
-use crate::store::Stat;
+use crate::store::{Birth, Stat};
 
 /// The findings of a search so far.
 pub struct Findings {
     occasion: Occasion,
     repeats: usize,
     /// The live file when the first look began.
-    live: Option<Inode>,
+    live: Option<FileId>,
     rotated: Candidates,
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
@@ -46,7 +46,7 @@ pub(super) enum Test {
 
 struct Judgement {
     question: Test,
-    inode: Inode,
+    id: FileId,
     score: u32,
 }
 
@@ -56,7 +56,7 @@ impl Findings {
     pub(super) fn new(
         occasion: Occasion,
         repeats: usize,
-        live: Option<Inode>,
+        live: Option<FileId>,
         rotated: Candidates,
     ) -> Findings {
         Findings {
@@ -105,8 +105,8 @@ impl Findings {
     }
 
     /// Where a rotated file is.
-    pub(super) fn path_of(&self, inode: Inode) -> Option<&Path> {
-        let found = self.rotated.iter().find(|c| c.age.inode == inode);
+    pub(super) fn path_of(&self, id: FileId) -> Option<&Path> {
+        let found = self.rotated.iter().find(|c| c.age.id == id);
         found.map(|c| c.path.as_path())
     }
 
@@ -128,11 +128,11 @@ impl Findings {
     pub(super) fn score(
         &self,
         question: Test,
-        inode: Inode,
+        id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
         let is_it =
-            |judgement: &&Judgement| judgement.question == question && judgement.inode == inode;
+            |judgement: &&Judgement| judgement.question == question && judgement.id == id;
         if let Some(known) = self.judgements.borrow().iter().find(is_it) {
             return Ok(known.score);
         }
@@ -153,7 +153,7 @@ impl Findings {
         }
         self.judgements.borrow_mut().push(Judgement {
             question,
-            inode,
+            id,
             score,
         });
         Ok(score)
@@ -198,6 +198,8 @@ pub(super) struct Candidate {
     pub written_ns: u64,
     /// Its size.
     pub size: u64,
+    /// Its birth.
+    pub birth: Birth,
     /// See [`order::series`].
     series: Option<Series>,
     path: PathBuf,
@@ -225,11 +227,20 @@ impl Candidate {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
 
-    pub(super) fn new(path: &Path, stat: &Stat) -> Candidate {
+    /// What identifies the file.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            id: self.age.id,
+            born: self.birth.born,
+        }
+    }
+
+    pub(super) fn new(path: &Path, stat: &Stat, birth: Birth) -> Candidate {
         Candidate {
             age: Age::of(path, stat),
             written_ns: stat.mtime_ns,
             size: stat.size,
+            birth,
             series: order::series(path),
             path: path.to_path_buf(),
         }
@@ -248,6 +259,6 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
 /// in between.
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
-    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;
+    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.id == b.age.id && a.path == b.path;
     before.len() == now.len() && before.iter().zip(now).all(is_same)
 }

@@ -4,17 +4,20 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::ids::Inode;
+use crate::ids::{FileId, Inode};
 use crate::store::Stat;
 use crate::wire::crc32::Crc32;
 
 /// The age of a generation: the newer one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Age {
+    /// Its number in the journal, which counts more than anything else; 0 for what was there before
+    /// the journal began.
+    pub seq: u32,
     mtime_ns: u64,
     rank: i64,
     /// The file; last, so that it only keeps two of them apart.
-    pub inode: Inode,
+    pub id: FileId,
 }
 
 impl Age {
@@ -23,28 +26,34 @@ impl Age {
         // The name alone: a number in the name of a directory is the same for all files in it.
         let name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
         Age {
+            seq: 0,
             mtime_ns: stat.mtime_ns,
             rank: rank(name),
-            inode: stat.id.inode,
+            id: stat.id,
         }
     }
 
     /// The least age with this last write, for a generation whose name is not known: whatever else
     /// was written at that moment or later is newer.
-    pub fn at(mtime_ns: u64, inode: Inode) -> Age {
+    pub fn at(mtime_ns: u64, id: FileId) -> Age {
         Age {
+            seq: 0,
             mtime_ns,
             rank: i64::MIN,
-            inode,
+            id,
         }
     }
 
     /// The greatest age with this last write: whatever was written by then is no newer.
     pub fn floor(mtime_ns: u64) -> Age {
         Age {
+            seq: 0,
             mtime_ns,
             rank: i64::MAX,
-            inode: Inode(u64::MAX),
+            id: FileId {
+                device: u64::MAX,
+                inode: Inode(u64::MAX),
+            },
         }
     }
 
@@ -116,7 +125,7 @@ pub fn follow_names(ages: &mut [&mut Age]) {
 /// that order.
 pub fn names_decide(ages: &mut [&mut Age]) -> bool {
     // The inode only keeps the result the same from one look to the next.
-    ages.sort_unstable_by_key(|age| (age.rank, age.inode));
+    ages.sort_unstable_by_key(|age| (age.rank, age.id));
     // `m.1` beside `m.01`: names that say the same do not tell which is newer.
     let is_ambiguous = ages.windows(2).any(|pair| pair[0].rank == pair[1].rank);
     !is_ambiguous && may_count_since(ages) && !counts_upwards(ages)
@@ -165,7 +174,7 @@ fn counts_upwards(ages: &[&mut Age]) -> bool {
 /// The oldest of those that are newer than `after`.
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     // The file itself may have been written to since, and would else come after itself.
-    ages.filter(|age| *age > after && age.inode != after.inode)
+    ages.filter(|age| *age > after && age.id != after.id)
         .min()
 }
 
@@ -282,7 +291,7 @@ mod tests {
         let mut ages: Vec<Age> = (1..).zip(mtimes).map(named).collect();
         follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
         ages.sort_unstable();
-        ages.iter().map(|age| age.inode.0).collect()
+        ages.iter().map(|age| age.id.inode.0).collect()
     }
 
     #[test]
@@ -309,7 +318,7 @@ mod tests {
         let mut ages: Vec<Age> = files.iter().map(named).collect();
         follow_names(&mut ages.iter_mut().collect::<Vec<_>>());
         ages.sort_unstable();
-        ages.iter().map(|age| age.inode.0).collect()
+        ages.iter().map(|age| age.id.inode.0).collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::findings::{Candidates, Findings, is_lasting};
 use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
-use crate::ids::Inode;
+use crate::ids::FileId;
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::reply::Reply;
@@ -28,7 +28,7 @@ pub struct Choice<F> {
     /// Whether it is the live file or a rotated one.
     pub place: Place,
     /// The rotated file that comes after it, as far as somebody wants to know.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
 }
 
 /// One question to the files of a log.
@@ -37,8 +37,14 @@ pub struct Query<'a, S> {
     pub store: &'a S,
     /// The configured log that the request's path names.
     pub entry: &'a FileEntry,
-    /// The number of that entry in the configuration, under which `sightings` knows it.
+    /// All configured logs.
+    pub files: &'a [FileEntry],
+    /// The number of that entry among them, under which journal and sightings know it.
     pub index: u32,
+    /// What the server saw of the generations.
+    pub journal: &'a Journal,
+    /// What the client was given before.
+    pub given: &'a [Given],
     /// Who asks.
     pub peer: IpAddr,
     /// How long a rotated file must have been quiet to count as complete, ending now, as
@@ -75,23 +81,23 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// The inode of the live file, if there is one.
-    pub(super) fn live_inode(&self) -> Option<Inode> {
+    /// The live file, if there is one.
+    pub(super) fn live_id(&self) -> Option<FileId> {
         let stat = self.store.stat_path(&self.entry.path);
-        stat.ok().map(|stat| stat.id.inode)
+        stat.ok().map(|stat| stat.id)
     }
 
     /// The rotated files, without the live one.
-    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<&'a Candidates, Refusal> {
+    pub(super) fn candidates(&self, live: Option<FileId>) -> Result<&'a Candidates, Refusal> {
         self.findings.ok_or(Refusal::Later)?.rotated(live)
     }
 
-    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates);
+    /// Opens this rotated file, one of the [`candidates`](Self::candidates);
     /// `None` if we are not permitted to read it.
-    pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let path = self.findings.and_then(|findings| findings.path_of(inode));
+    pub(super) fn open_rotated(&self, id: FileId) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let path = self.findings.and_then(|findings| findings.path_of(id));
         match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
-            Ok((file, stat)) if stat.id.inode == inode => Ok(Some((file, stat))),
+            Ok((file, stat)) if stat.id == id => Ok(Some((file, stat))),
             Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
             Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
             // It was renamed since it was seen.
@@ -109,7 +115,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
         let newer_than = |age| order::next_newer(rotated.iter().map(|c| c.age), age);
         let mut next = newer_than(after);
         while let Some(age) = next {
-            let opened = self.open_rotated(age.inode)?;
+            let opened = self.open_rotated(age.id)?;
             if opened.is_some() {
                 return Ok(opened);
             }

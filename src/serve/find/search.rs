@@ -10,9 +10,10 @@ use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_
 use super::order::{self, Age};
 use super::query::Query;
 use super::refusal::Refusal;
-use crate::ids::Inode;
+use crate::ids::FileId;
 use crate::limits::{CANDIDATES_MAX, LOOKS_MAX, WALKED_AT_ONCE};
-use crate::serve::glob::{Progress, Walk};
+use crate::serve::config::FileEntry;
+use crate::serve::glob::{Patterns, Progress, Walk};
 use crate::store::{Kind, ReadStore};
 
 /// A search under way.
@@ -34,7 +35,9 @@ impl Search {
         Search {
             occasion,
             repeats: 0,
-            stage: Stage::Walking(Box::new(Scan::new(query))),
+            // Before the first look, so that a rotation in the middle of it shows as another live
+            // file.
+            stage: Stage::Walking(Box::new(Scan::new(&query.entry.patterns, query.live_id()))),
         }
     }
 
@@ -54,11 +57,16 @@ impl Search {
     }
 
     /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
-    pub fn advance<S: ReadStore>(&mut self, store: &S) -> Result<Option<&Findings>, Refusal> {
+    pub fn advance<S: ReadStore>(
+        &mut self,
+        query: &Query<'_, S>,
+    ) -> Result<Option<&Findings>, Refusal> {
         if let Stage::Walking(scan) = &mut self.stage {
-            let Some((live, rotated)) = scan.advance(store)? else {
+            let Some((live, mut rotated)) = scan.advance(query.entry, query.files, query.store)?
+            else {
                 return Ok(None);
             };
+            query.take_in(&mut rotated);
             let findings = Findings::new(self.occasion, self.repeats, live, rotated);
             // No pause between the two: the sooner the files are judged, the less has changed
             // since.
@@ -76,8 +84,8 @@ impl Search {
 
 /// Finds the rotated files. One that is renamed while they are looked at can be missed, so two
 /// looks have to agree: what is overlooked here would never reach the client.
-struct Scan {
-    live: Option<Inode>,
+pub(super) struct Scan {
+    live: Option<FileId>,
     walk: Walk,
     found: Candidates,
     /// What the look before this one found.
@@ -86,28 +94,29 @@ struct Scan {
 }
 
 impl Scan {
-    fn new<S: ReadStore>(query: &Query<'_, S>) -> Scan {
+    /// Begins, while `live` is the live file.
+    pub(super) fn new(patterns: &Patterns, live: Option<FileId>) -> Scan {
         Scan {
-            // Before the first look, so that a rotation in the middle of it shows as another live
-            // file.
-            live: query.live_inode(),
-            walk: Walk::new(&query.entry.patterns),
+            live,
+            walk: Walk::new(patterns),
             found: Candidates::new(),
             before: None,
             looks: 0,
         }
     }
 
-    /// Takes some steps. Tells the live file's inode and the rotated files once that is settled.
+    /// Takes some steps. Tells the live file and the rotated files once that is settled.
     #[allow(clippy::type_complexity)]
-    fn advance<S: ReadStore>(
+    pub(super) fn advance<S: ReadStore>(
         &mut self,
+        entry: &FileEntry,
+        files: &[FileEntry],
         store: &S,
-    ) -> Result<Option<(Option<Inode>, Candidates)>, Refusal> {
+    ) -> Result<Option<(Option<FileId>, Candidates)>, Refusal> {
         for _ in 0..WALKED_AT_ONCE {
             match self.walk.advance(store) {
                 Progress::On => {}
-                Progress::Found => self.consider(store),
+                Progress::Found => self.consider(entry, files, store),
                 Progress::Over => {
                     let agreed = self.end_look()?;
                     return Ok(agreed.map(|rotated| (self.live, rotated)));
@@ -119,8 +128,12 @@ impl Scan {
 
     /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
     /// before. Where there are more than [`CANDIDATES_MAX`], the newest are kept.
-    fn consider<S: ReadStore>(&mut self, store: &S) {
+    fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
         let path = self.walk.found();
+        // What another log is written to is none of this one, whatever the glob finds.
+        if files.iter().any(|other| other.path == path && other.path != entry.path) {
+            return;
+        }
         // It is no log any more; what was in it cannot be compared or sent.
         if order::is_compressed(path) {
             return;
@@ -132,14 +145,14 @@ impl Scan {
                 return;
             }
         };
-        let inode = stat.id.inode;
         // Several patterns, or a hard link, may lead to the same file.
-        let is_known = || self.found.iter().any(|c| c.age.inode == inode);
+        let is_known = || self.found.iter().any(|c| c.age.id == stat.id);
         // A glob such as `/var/log/messages*` finds the live file as well.
-        if stat.kind != Kind::Regular || Some(inode) == self.live || is_known() {
+        if stat.kind != Kind::Regular || Some(stat.id) == self.live || is_known() {
             return;
         }
-        let candidate = Candidate::new(path, &stat);
+        let birth = store.birth(path, stat.id.device);
+        let candidate = Candidate::new(path, &stat, birth);
         if let Err(candidate) = self.found.push(candidate)
             && let Some(oldest) = self.found.iter_mut().min_by_key(|c| c.age)
             && oldest.age < candidate.age

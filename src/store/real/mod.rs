@@ -11,12 +11,15 @@ use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Kind, Names, ReadStore, Stat, WriteStore};
+use super::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
+
+mod births;
 
 /// The server's side of the real file system.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct RealRead {
     boot: u32,
+    births: births::Births,
 }
 
 impl RealRead {
@@ -25,7 +28,10 @@ impl RealRead {
         let boot =
             // README, "Negotiation": `b` is the CRC-32 of the 36 characters.
             crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
-        RealRead { boot }
+        RealRead {
+            boot,
+            births: births::Births::default(),
+        }
     }
 }
 
@@ -42,6 +48,14 @@ impl ReadStore for RealRead {
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         Ok(stat_of(&fs::symlink_metadata(path)?))
+    }
+
+    fn birth(&self, path: &Path, device: u64) -> Birth {
+        self.births.of_path(path, device)
+    }
+
+    fn birth_of(&self, file: &File, device: u64) -> Birth {
+        self.births.of_file(file, device)
     }
 
     fn read_at(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {

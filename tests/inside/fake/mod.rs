@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 use self::tamper::id_of;
 pub use self::tamper::on_device;
-use crate::ids::{FileId, Inode};
-use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
+use crate::ids::{Born, FileId, Inode};
+use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]
@@ -48,6 +48,10 @@ struct Disk {
     boot: u32,
     disguised: BTreeSet<u64>,
     done: Done,
+    /// Files created so far.
+    births: u32,
+    /// Nothing is told of the birth of a file.
+    hides_births: bool,
 }
 
 /// What the read side was asked for.
@@ -72,6 +76,9 @@ struct Content {
     links: u64,
     writers: u32,
     unreadable: bool,
+    /// Which of all files it is.
+    birth: u32,
+    born_ns: u64,
 }
 
 impl Fake {
@@ -111,9 +118,7 @@ impl Fake {
         let mut disk = self.0.borrow_mut();
         let content = Content {
             bytes: bytes.to_vec(),
-            mtime_ns: disk.now_ns,
-            links: 1,
-            ..Content::default()
+            ..disk.newborn()
         };
         disk.files.insert(inode, content);
         disk.names.insert(path.into(), Node::File(inode));
@@ -345,13 +350,30 @@ impl Fake {
 }
 
 impl Disk {
-    fn create(&mut self, path: &Path) -> u64 {
-        self.last_inode += 1;
-        let content = Content {
+    fn newborn(&mut self) -> Content {
+        self.births += 1;
+        Content {
             mtime_ns: self.now_ns,
             links: 1,
+            birth: self.births,
+            born_ns: self.now_ns,
             ..Content::default()
-        };
+        }
+    }
+
+    fn birth(&self, inode: u64) -> Birth {
+        match self.files.get(&inode) {
+            Some(content) if !self.hides_births => Birth {
+                born: Born::Handle(content.birth),
+                at_ns: Some(content.born_ns),
+            },
+            _ => Birth::default(),
+        }
+    }
+
+    fn create(&mut self, path: &Path) -> u64 {
+        self.last_inode += 1;
+        let content = self.newborn();
         self.files.insert(self.last_inode, content);
         self.names.insert(path.into(), Node::File(self.last_inode));
         self.last_inode
@@ -407,6 +429,20 @@ impl ReadStore for Fake {
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.step(0);
         self.stat_name(path)
+    }
+
+    fn birth(&self, path: &Path, _: u64) -> Birth {
+        self.step(0);
+        let disk = self.0.borrow();
+        match disk.names.get(path) {
+            Some(Node::File(inode)) => disk.birth(*inode),
+            _ => Birth::default(),
+        }
+    }
+
+    fn birth_of(&self, file: &Handle, _: u64) -> Birth {
+        self.step(0);
+        self.0.borrow().birth(file.0)
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -54,6 +54,11 @@ impl Fake {
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
+    /// Nothing is told of the birth of a file from now on.
+    pub fn hide_births(&self) {
+        self.0.borrow_mut().hides_births = true;
+    }
+
     /// Lets a file have another inode once it is open, as on a file system made of several; or no
     /// more.
     pub fn disguise(&self, inode: u64, on: bool) {

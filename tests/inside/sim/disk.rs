@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
-use crate::store::{Names, ReadStore, Stat, WriteStore};
+use crate::store::{Birth, Names, ReadStore, Stat, WriteStore};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -218,6 +218,20 @@ impl<S: ReadStore> ReadStore for Disk<S> {
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.call()?;
         self.0.fs.borrow().stat_path(path)
+    }
+
+    fn birth(&self, path: &Path, device: u64) -> Birth {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().birth(path, device),
+            Err(_) => Birth::default(),
+        }
+    }
+
+    fn birth_of(&self, file: &Self::File, device: u64) -> Birth {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().birth_of(&file.file, device),
+            Err(_) => Birth::default(),
+        }
     }
 
     fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -1,6 +1,6 @@
 //! The oldest rotated file that will do, and its neighbours in the order of generations. Pure.
 
-use crate::ids::Inode;
+use crate::ids::FileId;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::order::{self, Age};
@@ -38,13 +38,13 @@ impl<S: ReadStore> Query<'_, S> {
         ages.sort_unstable();
         for age in ages {
             let judge = || {
-                let opened = self.open_rotated(age.inode)?;
+                let opened = self.open_rotated(age.id)?;
                 Ok(u32::from(
                     opened.is_some_and(|(file, stat)| fits(&file, &stat)),
                 ))
             };
-            if findings.score(question, age.inode, judge)? > 0 {
-                return self.open_rotated(age.inode);
+            if findings.score(question, age.id, judge)? > 0 {
+                return self.open_rotated(age.id);
             }
         }
         Ok(None)
@@ -60,8 +60,8 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
 }
 
 /// The rotated file that comes after another one.
-pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
+pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<FileId> {
     let own = candidate_of(stat, rotated)?.age;
     let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
-    order::next_newer(others.map(|c| c.age), own).map(|age| age.inode)
+    order::next_newer(others.map(|c| c.age), own).map(|age| age.id)
 }

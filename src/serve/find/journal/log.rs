@@ -1,0 +1,333 @@
+//! The journal of one log. Pure.
+
+use std::path::{Path, PathBuf};
+
+use super::record::{Head, Record, Seq, Standing, State};
+use super::survey::Found;
+use super::trace_of;
+use crate::ids::{Identity, Inode, Sameness};
+use crate::limits::{ELDERS_MAX, RECORDS_MAX};
+use crate::mutation::{self, Mutation};
+use crate::serve::config::FileEntry;
+use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::proof::{self, HEAD_LEN};
+
+/// What was seen of the generations of one log.
+pub struct Log {
+    path: PathBuf,
+    /// Oldest first; what is live stands last.
+    records: Vec<Record>,
+    last_seq: Seq,
+    /// What was there before the records, in order; `None` where that is not known.
+    elders: Option<Vec<u32>>,
+    /// The elders are to be found out, or were asked for in vain.
+    survey: Wanted,
+    /// Each change of the directory is told.
+    is_watched: bool,
+    /// Files that were seen at the live path before the system told of them.
+    seen_ahead: u32,
+    /// Something may have come between the last record and the next.
+    has_gap: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    No,
+}
+
+impl Log {
+    /// Nothing was seen yet.
+    pub fn new(entry: &FileEntry) -> Log {
+        Log {
+            path: entry.path.clone(),
+            records: Vec::new(),
+            last_seq: 0,
+            elders: None,
+            survey: Wanted::Yes,
+            is_watched: false,
+            seen_ahead: 0,
+            // What came before the first is not known.
+            has_gap: true,
+        }
+    }
+
+    /// Whether it is that of a configured log.
+    pub fn is_of(&self, entry: &FileEntry) -> bool {
+        self.path == entry.path
+    }
+
+    /// Looks at the live path: another file there is another generation, a shorter one too.
+    pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        let Ok(stat) = store.stat_path(path) else {
+            return self.leave_live();
+        };
+        if stat.kind != Kind::Regular {
+            return self.leave_live();
+        }
+        if self.is_unchanged(&stat) {
+            return;
+        }
+        let identity = Identity {
+            id: stat.id,
+            born: store.birth(path, stat.id.device).born,
+        };
+        let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
+        match self.records.last_mut().filter(|live| is_same(live)) {
+            // It may have been away for a moment, with a rotator that failed half-way.
+            Some(live) if matches!(live.state, State::Live | State::Rotated) => {
+                live.state = State::Live;
+                match stat.size < live.size {
+                    true => self.begin_in_place(&stat),
+                    false => (live.size, live.written_ns) = (stat.size, stat.mtime_ns),
+                }
+            }
+            _ => self.begin(identity, &stat),
+        }
+        self.note_head(path, store);
+    }
+
+    /// Files were given the live name. One that no look has seen there is a generation that came
+    /// and went.
+    pub fn note_arrivals(&mut self, arrivals: u32) {
+        let unseen = arrivals.saturating_sub(self.seen_ahead);
+        self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
+        if unseen > 0 {
+            self.lose_sight();
+        }
+    }
+
+    /// Something may have happened that was not seen: what is there now and has no record may be
+    /// anything.
+    pub fn lose_sight(&mut self) {
+        self.has_gap = true;
+        self.elders = None;
+        self.survey = Wanted::Yes;
+        if let Some(live) = self.records.last_mut() {
+            live.is_next = false;
+        }
+    }
+
+    /// Whether each change of the directory is told from now on.
+    pub fn set_watched(&mut self, is_watched: bool) {
+        if is_watched && !self.is_watched {
+            self.lose_sight();
+        }
+        self.is_watched = is_watched;
+    }
+
+    /// See [`super::Journal::note_truncated`].
+    pub fn note_truncated(&mut self, seq: Seq) {
+        let Some(at) = self.records.iter().position(|record| record.seq == seq) else {
+            return;
+        };
+        // Whoever came first has begun the next one.
+        if self.records[at].state == State::Truncated {
+            return;
+        }
+        self.records[at].state = State::Truncated;
+        if at + 1 == self.records.len() {
+            let (identity, written_ns) = {
+                let record = &self.records[at];
+                (record.identity, record.written_ns)
+            };
+            self.push(Record {
+                seq: 0,
+                identity,
+                size: 0,
+                written_ns,
+                head: Head::default(),
+                state: State::Live,
+                is_next: self.is_watched,
+            });
+        }
+    }
+
+    /// See [`super::Journal::note_complete`].
+    pub fn note_complete(&mut self, seq: Seq, size: u64) {
+        let record = self.records.iter_mut().find(|record| record.seq == seq);
+        if let Some(record) = record.filter(|record| record.state == State::Rotated) {
+            record.state = State::Complete(size);
+        }
+    }
+
+    /// Whether the files that are there already are still to be found out.
+    pub fn wants_survey(&self) -> bool {
+        self.survey == Wanted::Yes
+    }
+
+    /// What was found is there already.
+    pub fn note_survey(&mut self, found: Found) {
+        self.survey = Wanted::No;
+        self.elders = found.and_then(|found| {
+            let is_old = |identity: &Identity| self.record_of(*identity).is_none();
+            let mut elders: Vec<u32> = found.into_iter().filter(is_old).map(trace_of).collect();
+            elders.sort_unstable();
+            elders.shrink_to_fit();
+            (elders.len() <= ELDERS_MAX).then_some(elders)
+        });
+    }
+
+    /// The record of the generation that a file holds now.
+    pub fn record_of(&self, identity: Identity) -> Option<Record> {
+        let is_it = |record: &&Record| match mutation::is_on(Mutation::IncarnationIgnored) {
+            true => record.identity.id == identity.id,
+            false => record.identity.compare(identity, true) != Sameness::Other,
+        };
+        self.records.iter().rev().find(is_it).copied()
+    }
+
+    /// The newest record with this inode.
+    pub fn record_of_inode(&self, inode: Inode) -> Option<Record> {
+        let mut records = self.records.iter().rev();
+        records
+            .find(|record| record.identity.id.inode == inode)
+            .copied()
+    }
+
+    /// A record by its number.
+    pub fn record(&self, seq: Seq) -> Option<Record> {
+        self.records
+            .iter()
+            .find(|record| record.seq == seq)
+            .copied()
+    }
+
+    /// The generations whose bytes are no longer in their file.
+    pub fn truncated(&self) -> Vec<Record> {
+        let gone = |record: &&Record| record.state == State::Truncated;
+        self.records.iter().filter(gone).copied().collect()
+    }
+
+    /// What is known of a rotated file.
+    pub fn standing(&self, identity: Identity) -> Standing {
+        if let Some(record) = self.record_of(identity) {
+            return Standing::Generation(record.seq);
+        }
+        match &self.elders {
+            _ if !self.is_watched => Standing::Unknown,
+            None => Standing::Unknown,
+            Some(elders) if elders.binary_search(&trace_of(identity)).is_ok() => Standing::Elder,
+            Some(_) => Standing::Newcomer,
+        }
+    }
+
+    /// Whether nothing can have come between two records unseen.
+    pub fn is_gapless(&self, after: Seq, until: Seq) -> bool {
+        let between = self
+            .records
+            .iter()
+            .filter(|record| after < record.seq && record.seq <= until);
+        between.clone().count() as u32 == until.saturating_sub(after)
+            && between.clone().all(|record| record.is_next)
+    }
+
+    /// The live file as it was seen last.
+    pub fn live(&self) -> Option<Record> {
+        let live = self.records.last();
+        live.filter(|record| record.state == State::Live).copied()
+    }
+
+    /// Forgets elders that are gone.
+    pub fn forget_all_but(&mut self, present: &mut dyn Iterator<Item = Identity>) {
+        let Some(elders) = self.elders.as_mut().filter(|elders| !elders.is_empty()) else {
+            return;
+        };
+        let mut left: Vec<u32> = present.map(trace_of).collect();
+        left.sort_unstable();
+        elders.retain(|elder| left.binary_search(elder).is_ok());
+    }
+
+    fn is_unchanged(&self, stat: &Stat) -> bool {
+        self.live().is_some_and(|live| {
+            let is_read = usize::from(live.head.len) == HEAD_LEN
+                || u64::from(live.head.len) == stat.size;
+            live.identity.id == stat.id
+                && (live.size, live.written_ns) == (stat.size, stat.mtime_ns)
+                && is_read
+        })
+    }
+
+    /// Nothing has the live name now.
+    fn leave_live(&mut self) {
+        if let Some(live) = self.records.last_mut()
+            && live.state == State::Live
+        {
+            live.state = State::Rotated;
+        }
+    }
+
+    /// Another file has the live name.
+    fn begin(&mut self, identity: Identity, stat: &Stat) {
+        self.leave_live();
+        self.seen_ahead += 1;
+        let is_next = self.is_watched && !std::mem::take(&mut self.has_gap);
+        self.push(Record {
+            seq: 0,
+            identity,
+            size: stat.size,
+            written_ns: stat.mtime_ns,
+            head: Head::default(),
+            state: State::Live,
+            is_next,
+        });
+    }
+
+    /// The live file became shorter.
+    fn begin_in_place(&mut self, stat: &Stat) {
+        if let Some(live) = self.records.last().copied() {
+            self.note_truncated(live.seq);
+        }
+        if let Some(live) = self.records.last_mut() {
+            (live.size, live.written_ns) = (stat.size, stat.mtime_ns);
+        }
+    }
+
+    fn push(&mut self, record: Record) {
+        if self.records.len() >= RECORDS_MAX {
+            let oldest = self.records.remove(0);
+            // What is forgotten is remembered to be no newcomer.
+            if let Some(elders) = &mut self.elders {
+                let trace = trace_of(oldest.identity);
+                if let Err(at) = elders.binary_search(&trace) {
+                    elders.insert(at, trace);
+                }
+                if elders.len() > ELDERS_MAX {
+                    self.elders = None;
+                    self.survey = Wanted::Yes;
+                }
+            }
+        }
+        self.last_seq += 1;
+        self.records.push(Record {
+            seq: self.last_seq,
+            ..record
+        });
+    }
+
+    /// Remembers the first bytes of the live file, as far as they are there.
+    fn note_head<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        let Some(live) = self.records.last_mut() else {
+            return;
+        };
+        let wanted = usize::try_from(live.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+        if usize::from(live.head.len) >= wanted {
+            return;
+        }
+        let mut buf = [0; HEAD_LEN];
+        let read = store.open(path).and_then(|file| {
+            let is_it = store.stat(&file)?.id == live.identity.id;
+            let read = store.read_at(&file, &mut buf[..wanted], 0)?;
+            Ok(if is_it { read } else { 0 })
+        });
+        // Without them it is recognised by what else is known.
+        if let Ok(len) = read
+            && len == wanted
+        {
+            live.head = Head {
+                len: len as u16,
+                crc: proof::checksum(&mut buf[..len], false),
+            };
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The records of the journal. Pure.
+
+use crate::ids::Identity;
+
+/// The number of a generation in the journal: the newer one has the greater number. 0 stands for
+/// all that was there before.
+pub type Seq = u32;
+
+/// A generation that was seen at the live path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its number.
+    pub seq: Seq,
+    /// The file that held it.
+    pub identity: Identity,
+    /// The most bytes that it was seen to have.
+    pub size: u64,
+    /// Its last write, as far as that was seen.
+    pub written_ns: u64,
+    /// Its first bytes.
+    pub head: Head,
+    /// What became of it.
+    pub state: State,
+    /// Nothing can have come between the generation before and this one and gone unseen.
+    pub is_next: bool,
+}
+
+/// The first bytes of a generation, as far as they were seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Head {
+    /// How many.
+    pub len: u16,
+    /// Their checksum.
+    pub crc: u32,
+}
+
+/// What became of a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It has the live name.
+    Live,
+    /// Another file has the live name.
+    Rotated,
+    /// Its file holds another generation.
+    Truncated,
+    /// It is over, and somebody was sent all of it: so many bytes.
+    Complete(u64),
+}
+
+/// What the journal knows of a rotated file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It holds the generation with this number.
+    Generation(Seq),
+    /// It was there before the journal began, as a generation or as a copy.
+    Elder,
+    /// It came under the eyes of the server and was never at the live path: somebody copied it,
+    /// unpacked it or moved it here from elsewhere.
+    Newcomer,
+    /// The server was not told of all that happened.
+    Unknown,
+}
