@@ -13,3 +13,4 @@ pub mod receiver;
 pub mod reply;
 pub mod request;
 pub mod sums;
+pub mod token;

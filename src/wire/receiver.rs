@@ -197,8 +197,10 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
-            kind::ALIVE..=kind::ERROR => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::FILE if len > SMALL_MAX || len == 0 => {
+                Err(BadFrame::Length)
+            }
+            kind::ALIVE..=kind::ERROR | kind::FILE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
@@ -258,6 +260,7 @@ mod tests {
     use super::*;
     use crate::ids::Inode;
     use crate::wire::frame::{End, ErrorCode, Next, Reason, seal};
+    use crate::wire::token::Token;
 
     fn data(offset: u64, bytes: &[u8]) -> Vec<u8> {
         let mut frame = [&[0; HEADER_LEN][..], &offset.to_be_bytes(), bytes].concat();
@@ -344,6 +347,12 @@ mod tests {
             }
             .to_bytes()
             .to_vec(),
+            Frame::File {
+                role: frame::Role::Begins,
+                token: Token::parse(b"8:3/1").unwrap(),
+            }
+            .to_bytes()
+            .to_vec(),
         ]
         .concat()
     }
@@ -353,7 +362,7 @@ mod tests {
         let stream = sample();
         let whole = read(&stream, &[]);
         assert_eq!(whole[..2], ["5:hello", "sound"]);
-        assert_eq!(whole.len(), 8);
+        assert_eq!(whole.len(), 9);
         for cut in 0..stream.len() {
             assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
         }
@@ -375,6 +384,8 @@ mod tests {
             [kind::DATA, 0, 0, 7],
             [kind::END, 0, 255, 255],
             [kind::ALIVE, 0, 0, 0],
+            [kind::FILE, frame::OPTIONAL, 0, 0],
+            [kind::FILE, frame::OPTIONAL, 2, 0],
         ] {
             let stream = [&header[..], &[0; 4]].concat();
             assert_eq!(read(&stream, &[]).len(), 1);

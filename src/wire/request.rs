@@ -6,10 +6,12 @@
 
 use std::fmt::{self, Write};
 
+use super::crc32::Crc32;
 use super::frame::SUMS_MAX;
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Proof};
+use super::token::Token;
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 
@@ -45,6 +47,33 @@ pub struct Extension {
     pub history: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
+    /// `i`: the token of the generation that the client holds.
+    pub identity: Option<Token>,
+    /// `g`: the last generations that the client was given whole, newest first.
+    pub given: GivenList,
+}
+
+/// The generations that a request tells of. On the heap, where they are as short-lived as the
+/// request.
+pub type GivenList = Box<heapless::Vec<Given, GIVEN_MAX>>;
+
+/// Most generations that a request tells of.
+pub const GIVEN_MAX: usize = 24;
+
+/// A generation that the client was given whole, `SIZE:MD5HEX8:IDHEX8`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Given {
+    /// The size of the copy, at least 1.
+    pub size: u64,
+    /// The first four bytes of the copy's MD5, if it is known.
+    pub md5: Option<u32>,
+    /// [`id_sum`] of its token, if it has one.
+    pub id: Option<u32>,
+}
+
+/// The CRC-32 of the bytes of a token's ID, by which a request names it.
+pub fn id_sum(token: &Token) -> u32 {
+    Crc32::new().update(token.id().as_bytes()).finish()
 }
 
 /// The wish of a client of version 2 about a generation.
@@ -126,13 +155,15 @@ impl<'a> Request<'a> {
     }
 
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
-    /// [`crate::limits::PATH_MAX_LEN`] allows.
+    /// [`crate::limits::PATH_MAX_LEN`] allows. Generations given for which there is no room are left
+    /// out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
         line.extend_from_slice(self.path).ok()?;
         write!(line, " {} {}", self.inode, self.offset).ok()?;
         if let Some(v2) = &self.v2 {
             v2.write(&mut line).ok()?;
+            v2.write_identity(&mut line);
         }
         line.push(b'\n').ok()?;
         Some(line)
@@ -172,6 +203,8 @@ impl Extension {
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
             b"op" => self.op = Op::parse(value)?,
+            b"i" => self.identity = Some(Token::parse(value)?),
+            b"g" => self.given = Given::parse_list(value)?,
             _ => {}
         }
         Some(())
@@ -206,6 +239,67 @@ impl Extension {
             Op::Sums { start, len, count } => write!(line, " op=sums:{start}:{len}:{count}"),
             Op::Range { start, len } => write!(line, " op=range:{start}:{len}"),
         }
+    }
+
+    /// Appends what there is room for of the token and the generations given.
+    fn write_identity(&self, line: &mut heapless::Vec<u8, REQUEST_MAX_LEN>) {
+        if let Some(token) = &self.identity
+            && !write_if_room(line, format_args!(" i={token}"))
+        {
+            return;
+        }
+        let mut before = " g=";
+        for given in self.given.iter() {
+            if !write_if_room(line, format_args!("{before}{given}")) {
+                return;
+            }
+            before = ",";
+        }
+    }
+}
+
+/// Appends a part of a line, if there is room for all of it and a newline. Tells whether there was.
+fn write_if_room(line: &mut heapless::Vec<u8, REQUEST_MAX_LEN>, part: fmt::Arguments<'_>) -> bool {
+    let len = line.len();
+    let is_whole = line.write_fmt(part).is_ok() && !line.is_full();
+    if !is_whole {
+        line.truncate(len);
+    }
+    is_whole
+}
+
+impl Given {
+    fn parse_list(text: &[u8]) -> Option<GivenList> {
+        let mut list = GivenList::default();
+        for entry in text.split(|&b| b == b',') {
+            list.push(Given::parse(entry)?).ok()?;
+        }
+        Some(list)
+    }
+
+    fn parse(text: &[u8]) -> Option<Given> {
+        let mut parts = text.split(|&b| b == b':');
+        let size = decimal(parts.next()?)?;
+        let mut sum = || match parts.next()? {
+            b"-" => Some(None),
+            hex => proof::hex32(hex).map(Some),
+        };
+        let (md5, id) = (sum()?, sum()?);
+        // Empty files are all alike, so they are not told of.
+        (size > 0 && parts.next().is_none()).then_some(Given { size, md5, id })
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.size)?;
+        for sum in [self.md5, self.id] {
+            match sum {
+                Some(sum) => write!(f, ":{sum:08x}")?,
+                None => f.write_str(":-")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -273,6 +367,16 @@ mod tests {
             "op=sums:0:1:1025",
             "op=range:1",
             "op=digest:1",
+            "i=",
+            "i=/a",
+            "i=a_b",
+            "g=",
+            "g=1:-",
+            "g=1:-:-:-",
+            "g=0:-:-",
+            "g=1:-:-,",
+            "g=1:123:-",
+            "g=x:-:-",
         ] {
             let line = format!("/m 1 1 v2 {bad}");
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
@@ -316,6 +420,19 @@ mod tests {
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
                 op,
+                identity: u
+                    .arbitrary::<bool>()?
+                    .then(|| Token::parse(b"8:3/17").unwrap()),
+                given: (0..u.int_in_range(0..=5)?)
+                    .map(|_| {
+                        Ok(Given {
+                            size: u.int_in_range(1..=u64::MAX)?,
+                            md5: u.arbitrary()?,
+                            id: u.arbitrary()?,
+                        })
+                    })
+                    .collect::<Result<heapless::Vec<_, _>, _>>()?
+                    .into(),
             };
             let v2 = u.arbitrary::<bool>()?.then_some(extension);
             let request = Request {
@@ -363,6 +480,7 @@ mod tests {
                 len: u64::MAX / 4096,
                 count: 1024,
             },
+            ..Extension::default()
         };
         let mut request = Request {
             path: &path,
@@ -374,5 +492,68 @@ mod tests {
         let path = [b'a'; REQUEST_MAX_LEN];
         request.path = &path;
         assert!(request.to_line().is_none());
+    }
+
+    fn given(size: u64) -> Given {
+        Given {
+            size,
+            md5: Some(0xa0b),
+            id: None,
+        }
+    }
+
+    #[test]
+    fn a_client_tells_what_it_holds_and_what_it_was_given() {
+        let request = Request {
+            path: b"/m",
+            inode: InodeWord::plain(Inode(1)),
+            offset: 2,
+            v2: Some(Extension {
+                identity: Token::parse(b"8:3/17"),
+                given: Box::new([given(5), given(6)].into_iter().collect()),
+                ..Extension::default()
+            }),
+        };
+        assert_eq!(
+            request.to_line().unwrap(),
+            b"/m 1 2 v2 i=8:3/17 g=5:00000a0b:-,6:00000a0b:-\n"
+        );
+        let many = ["1:-:-"; GIVEN_MAX + 1].join(",");
+        let line = format!("/m 1 1 v2 g={many}");
+        assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension));
+        let line = &line[..line.len() - ",1:-:-".len()];
+        let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+        assert_eq!(v2.given.len(), GIVEN_MAX);
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_from_behind() {
+        let token = Token::parse(&[b'a'; Token::MAX_LEN]).unwrap();
+        let v2 = Extension {
+            identity: Some(token),
+            given: Box::new([given(1 << 60); GIVEN_MAX].into_iter().collect()),
+            ..Extension::default()
+        };
+        let mut fewer = [GIVEN_MAX, 1];
+        for len in 0..REQUEST_MAX_LEN {
+            let path = vec![b'a'; len + 1];
+            let request = Request {
+                path: &path,
+                inode: InodeWord::plain(Inode(1)),
+                offset: 2,
+                v2: Some(v2.clone()),
+            };
+            let Some(line) = request.to_line() else {
+                assert!(len > REQUEST_MAX_LEN - 20, "{len}");
+                break;
+            };
+            let read = Request::parse(&line[..line.len() - 1]).unwrap().v2.unwrap();
+            let now = [read.given.len(), usize::from(read.identity.is_some())];
+            assert!(v2.given.starts_with(&read.given));
+            assert!(now[0] <= fewer[0] && now[1] <= fewer[1], "{len}");
+            assert!(now[0] == 0 || now[1] == 1, "the token goes last");
+            fewer = now;
+        }
+        assert_eq!(fewer, [0, 0]);
     }
 }

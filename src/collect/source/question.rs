@@ -118,6 +118,7 @@ impl<F> Source<F> {
                 Purpose::EndCheck => self.end.op(),
                 _ => Op::Stream,
             },
+            ..Extension::default()
         })
     }
 

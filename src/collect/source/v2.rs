@@ -207,6 +207,7 @@ impl Frames {
             }
             Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
+            Step::File => Ok(Received::On),
         }
     }
 
@@ -281,6 +282,7 @@ enum Step {
     End(End),
     Next(Next),
     Digest(frame::Digest),
+    File,
     Refused(Box<str>),
 }
 
@@ -291,6 +293,7 @@ impl Step {
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),
+            Frame::File { .. } => Step::File,
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

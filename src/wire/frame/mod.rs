@@ -7,6 +7,7 @@
 use crate::ids::Inode;
 
 use super::crc32::Crc32;
+use super::token::Token;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 8;
@@ -50,6 +51,8 @@ pub mod kind {
     pub const ERROR: u8 = 6;
     /// Checksums of blocks.
     pub const SUMS: u8 = 7;
+    /// The identity of a generation. Optional.
+    pub const FILE: u8 = 8;
 }
 
 /// A frame that is small enough to be had whole.
@@ -73,6 +76,23 @@ pub enum Frame<'a> {
         /// The reason, for a person.
         text: &'a [u8],
     },
+    /// See [`kind::FILE`].
+    File {
+        /// The generation that is meant.
+        role: Role,
+        /// Its token.
+        token: Token,
+    },
+}
+
+/// The generation that an identity token is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The one that the NEXT which follows begins.
+    Begins,
+    /// The one that the END which follows, or has just come, closes: its bytes are in this file
+    /// now.
+    Ended,
 }
 
 /// The digest of a generation, told by itself.
@@ -214,11 +234,21 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
     };
     debug_assert!(payload.len() <= PAYLOAD_MAX);
     let len = payload.len() as u16;
-    let mut crc = Header::start_crc(kind, 0, len);
+    let flags = flags_of(kind);
+    let mut crc = Header::start_crc(kind, flags, len);
     crc.update(payload);
     let [high, low] = len.to_be_bytes();
-    header[..4].copy_from_slice(&[kind, 0, high, low]);
+    header[..4].copy_from_slice(&[kind, flags, high, low]);
     header[4..].copy_from_slice(&crc.finish().to_be_bytes());
+}
+
+/// The flags of a frame that is written here.
+fn flags_of(kind: u8) -> u8 {
+    match kind {
+        // It came later than the first clients, which can do without.
+        kind::FILE => OPTIONAL,
+        _ => 0,
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -234,6 +264,7 @@ impl<'a> Frame<'a> {
             kind::NEXT => fields.next(),
             kind::DIGEST => fields.digest(),
             kind::ERROR => fields.error(),
+            kind::FILE => fields.file(),
             _ => return None,
         })
     }
@@ -286,6 +317,11 @@ impl<'a> Frame<'a> {
                 put(text.get(..SMALL_MAX - 1).unwrap_or(text));
                 kind::ERROR
             }
+            Frame::File { role, token } => {
+                put(&[role.number()]);
+                put(token.as_bytes());
+                kind::FILE
+            }
         }
     }
 }
@@ -318,6 +354,23 @@ impl std::fmt::Display for Reason {
             Reason::Truncated => "truncated",
             Reason::Deleted => "deleted",
             Reason::Rewritten => "rewritten",
+        })
+    }
+}
+
+impl Role {
+    fn number(self) -> u8 {
+        match self {
+            Role::Begins => 0,
+            Role::Ended => 1,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Role> {
+        Some(match number {
+            0 => Role::Begins,
+            1 => Role::Ended,
+            _ => return None,
         })
     }
 }
@@ -432,6 +485,15 @@ impl<'a> Fields<'a> {
         let code = ErrorCode::from_number(self.u8()?);
         // The text is kept as it came; whoever shows it escapes it.
         Ok(Frame::Error { code, text: self.0 })
+    }
+
+    fn file(mut self) -> Result<Frame<'a>, BadFrame> {
+        let role = Role::from_number(self.u8()?).ok_or(BadFrame::Field)?;
+        if !(1..=Token::MAX_LEN).contains(&self.0.len()) {
+            return Err(BadFrame::Length);
+        }
+        let token = Token::parse(self.0).ok_or(BadFrame::Field)?;
+        Ok(Frame::File { role, token })
     }
 }
 

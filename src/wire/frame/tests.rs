@@ -43,6 +43,14 @@ fn samples() -> Vec<Frame<'static>> {
             code: ErrorCode::Other(99),
             text: b"",
         },
+        Frame::File {
+            role: Role::Begins,
+            token: Token::parse(b"8:3/1").unwrap(),
+        },
+        Frame::File {
+            role: Role::Ended,
+            token: Token::parse(&[b'z'; Token::MAX_LEN]).unwrap(),
+        },
     ]
 }
 
@@ -62,6 +70,14 @@ fn parse(bytes: &[u8]) -> Result<Frame<'_>, BadFrame> {
 fn every_frame_reads_back() {
     for frame in samples() {
         assert_eq!(parse(&frame.to_bytes()), Ok(frame));
+    }
+}
+
+#[test]
+fn who_does_not_know_an_identity_may_skip_it() {
+    for frame in samples() {
+        let is_new = matches!(frame, Frame::File { .. });
+        assert_eq!(frame.to_bytes()[1], u8::from(is_new));
     }
 }
 
@@ -86,7 +102,8 @@ fn wrong_lengths_and_fields_have_their_names() {
     for frame in samples() {
         let bytes = frame.to_bytes();
         let (kind, payload) = (bytes[0], &bytes[HEADER_LEN..]);
-        if kind == kind::ERROR {
+        // What these end with has any length.
+        if [kind::ERROR, kind::FILE].contains(&kind) {
             continue;
         }
         // The last byte of that one may be left out.
@@ -111,6 +128,16 @@ fn wrong_lengths_and_fields_have_their_names() {
         Some(Err(BadFrame::Field)),
         "reason 0"
     );
+    for (payload, bad) in [
+        (&b""[..], BadFrame::Length),
+        (&[0], BadFrame::Length),
+        (&[0; Token::MAX_LEN + 2], BadFrame::Length),
+        (b"\x02a", BadFrame::Field),
+        (b"\x00a b", BadFrame::Field),
+        (b"\x01/a", BadFrame::Field),
+    ] {
+        assert_eq!(Frame::parse(kind::FILE, payload), Some(Err(bad)));
+    }
     assert_eq!(Frame::parse(99, b""), None);
 }
 
