@@ -408,6 +408,7 @@ fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
     Event {
         id: (!overflow).then_some(WatchId(watch)),
         name,
+        arrived: mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0,
         gone: mask & libc::IN_IGNORED != 0,
     }
 }

@@ -5,12 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::journal::record::Standing;
 use super::order::{self, Age, Series};
 use super::refusal::Refusal;
 use crate::ids::{FileId, Identity};
 use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
 use crate::serve::glob::TooMuch;
-use crate::store::{Birth, Stat};
+use crate::store::{Birth, ReadStore, Stat};
+use crate::wire::md5::Md5;
 
 /// The findings of a search so far.
 pub struct Findings {
@@ -25,13 +27,15 @@ pub struct Findings {
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
+    /// The digest that is being computed of a file, and how far it is.
+    md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
 }
 
 /// A question that is asked of one rotated file after another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Test {
-    /// Whether it is a generation of its own, and no duplicate of the live file.
-    Own,
+    /// What it is: see [`super::role`].
+    Role,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
@@ -68,6 +72,7 @@ impl Findings {
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
+            md5: RefCell::default(),
         }
     }
 
@@ -95,7 +100,7 @@ impl Findings {
 
     /// The rotated files, while `live` is the live one. If it is another now, they may have changed
     /// their names since.
-    pub(super) fn rotated(&self, live: Option<Inode>) -> Result<&Candidates, Refusal> {
+    pub(super) fn rotated(&self, live: Option<FileId>) -> Result<&Candidates, Refusal> {
         // While the log rotates a file may be missed, having no longer its old name and not yet its
         // new one.
         match self.live == live {
@@ -108,6 +113,40 @@ impl Findings {
     pub(super) fn path_of(&self, id: FileId) -> Option<&Path> {
         let found = self.rotated.iter().find(|c| c.age.id == id);
         found.map(|c| c.path.as_path())
+    }
+
+    /// The first four bytes of the MD5 of a file's first `size` bytes, a part at a time; `None` if
+    /// it has fewer.
+    pub(super) fn start_of_md5<S: ReadStore>(
+        &self,
+        store: &S,
+        id: FileId,
+        file: &S::File,
+        size: u64,
+    ) -> Result<Option<u32>, Refusal> {
+        let mut kept = self.md5.borrow_mut();
+        let (_, done, md5) = match &mut *kept {
+            Some(digest) if digest.0 == id => digest,
+            other => other.insert((id, 0, Box::new(Md5::new()))),
+        };
+        let mut buf = [0; DIGESTED_LEN];
+        for _ in 0..DIGESTED_AT_ONCE {
+            let wanted = usize::try_from(size - *done).unwrap_or(buf.len()).min(buf.len());
+            if wanted == 0 {
+                let [a, b, c, d, ..] = md5.finish();
+                *kept = None;
+                return Ok(Some(u32::from_be_bytes([a, b, c, d])));
+            }
+            let read = store.read_at(file, &mut buf[..wanted], *done)?;
+            if read == 0 {
+                *kept = None;
+                return Ok(None);
+            }
+            md5.update(&buf[..read]);
+            *done += read as u64;
+        }
+        self.is_paused.set(true);
+        Err(Refusal::Later)
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
@@ -186,6 +225,10 @@ pub struct Begun {
     pub crc: u32,
 }
 
+/// Bytes that are read at once for a digest, and how often in one part.
+const DIGESTED_LEN: usize = 4096;
+const DIGESTED_AT_ONCE: usize = 14;
+
 /// The rotated files that may answer.
 pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
 
@@ -200,6 +243,8 @@ pub(super) struct Candidate {
     pub size: u64,
     /// Its birth.
     pub birth: Birth,
+    /// What the journal knows of it.
+    pub standing: Standing,
     /// See [`order::series`].
     series: Option<Series>,
     path: PathBuf,
@@ -227,6 +272,11 @@ impl Candidate {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
 
+    /// Whether the names of both belong to one series.
+    pub fn is_of_series(&self, other: &Candidate) -> bool {
+        self.series == other.series
+    }
+
     /// What identifies the file.
     pub fn identity(&self) -> Identity {
         Identity {
@@ -241,6 +291,7 @@ impl Candidate {
             written_ns: stat.mtime_ns,
             size: stat.size,
             birth,
+            standing: Standing::Unknown,
             series: order::series(path),
             path: path.to_path_buf(),
         }

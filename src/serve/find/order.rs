@@ -57,6 +57,11 @@ impl Age {
         }
     }
 
+    /// The same with this number in the journal.
+    pub fn numbered(self, seq: u32) -> Age {
+        Age { seq, ..self }
+    }
+
     /// The last write.
     pub fn mtime_ns(self) -> u64 {
         self.mtime_ns

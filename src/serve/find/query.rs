@@ -7,13 +7,17 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::findings::{Candidates, Findings, is_lasting};
+use super::journal::Journal;
+use super::journal::record::{Seq, Standing};
 use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
-use crate::ids::FileId;
+use crate::ids::{Born, FileId, Identity};
+use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
 use crate::wire::reply::Reply;
+use crate::wire::request::Given;
 
 /// A file that answers a request.
 pub struct Choice<F> {
@@ -29,6 +33,28 @@ pub struct Choice<F> {
     pub place: Place,
     /// The rotated file that comes after it, as far as somebody wants to know.
     pub then: Option<FileId>,
+    /// The generation in it.
+    pub generation: Generation,
+}
+
+/// A generation: the file that holds it, and its number in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation {
+    /// What identifies the file.
+    pub identity: Identity,
+    /// Its number; 0 for none.
+    pub seq: Seq,
+}
+
+impl Generation {
+    /// One of which only its file is known, for a classic client, which is told nothing of it.
+    pub(super) fn unnumbered(stat: &Stat) -> Generation {
+        let (id, born) = (stat.id, Born::Unknown);
+        Generation {
+            identity: Identity { id, born },
+            seq: 0,
+        }
+    }
 }
 
 /// One question to the files of a log.
@@ -79,6 +105,35 @@ impl<'a, S: ReadStore> Query<'a, S> {
             Kind::Regular => Ok((file, stat)),
             other => Err(Refusal::NotRegular(other)),
         }
+    }
+
+    /// Gives the rotated files that were found what the journal knows of them.
+    pub(super) fn take_in(&self, rotated: &mut Candidates) {
+        if mutation::is_on(Mutation::JournalIgnored) {
+            return;
+        }
+        for candidate in rotated.iter_mut() {
+            candidate.standing = self.journal.standing(self.index, candidate.identity());
+            if let Standing::Generation(seq) = candidate.standing {
+                candidate.age.seq = seq;
+            }
+        }
+        let mut present = rotated.iter().map(|c| c.identity());
+        self.journal.forget_all_but(self.index, &mut present);
+    }
+
+    /// What identifies an open file.
+    pub fn identity(&self, file: &S::File, stat: &Stat) -> Identity {
+        Identity {
+            id: stat.id,
+            born: self.store.birth_of(file, stat.id.device).born,
+        }
+    }
+
+    /// The number of the generation that a file holds; 0 if it has none.
+    pub(super) fn seq_of(&self, identity: Identity) -> Seq {
+        let record = self.journal.record_of(self.index, identity);
+        record.map_or(0, |record| record.seq)
     }
 
     /// The live file, if there is one.

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::context::Context;
-use crate::ids::Inode;
+use crate::ids::{FileId, Inode};
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
 use crate::serve::config::{Config, FileEntry};
@@ -30,7 +30,7 @@ pub struct Follow<F> {
     watch_is_unreliable: bool,
     fate: Fate,
     /// The first other file that was seen at the path.
-    successor: Option<Inode>,
+    successor: Option<FileId>,
 }
 
 /// What has become of the file's name.
@@ -138,6 +138,11 @@ impl<F> Follow<F> {
         self.stat.id.inode
     }
 
+    /// The file's device and inode.
+    pub fn id(&self) -> FileId {
+        self.stat.id
+    }
+
     /// What the file was at the last look.
     pub fn stat(&self) -> &Stat {
         &self.stat
@@ -235,7 +240,7 @@ impl<F> Follow<F> {
             Ok(named) => {
                 // The first one counts: with several rotations between two looks this is the
                 // nearest that was seen.
-                self.successor.get_or_insert(named.id.inode);
+                self.successor.get_or_insert(named.id);
                 true
             }
             // Whatever the error is, no other file was seen at the path, so this one is sent on: it
@@ -295,7 +300,7 @@ impl<F> Follow<F> {
     }
 
     /// The file that was first seen to have taken over the name.
-    pub fn successor(&self) -> Option<Inode> {
+    pub fn successor(&self) -> Option<FileId> {
         self.successor
     }
 

@@ -351,7 +351,10 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
     Some(Query {
         store,
         entry: config.files.get(index as usize)?,
+        files: &config.files,
         index,
+        journal: cx.journal,
+        given: &[],
         peer,
         quiet_since_ns: quiet_since_ns(cx),
         findings: None,

@@ -91,7 +91,10 @@ impl Searching {
             self.tries += 1;
             return None;
         };
-        let findings = match search.advance(cx.store) {
+        let Some(query) = query(peer, &request, cx) else {
+            return settle(Err(not_served(&request)), cx.now.mono);
+        };
+        let findings = match search.advance(&query) {
             Ok(Some(findings)) => findings,
             Ok(None) => return None,
             Err(refusal) => return settle(Err(Ending::Refused(refusal)), cx.now.mono),
@@ -117,8 +120,15 @@ fn find<S: ReadStore>(
 ) -> Result<Phase<S::File>, Ending> {
     let (store, config, now) = (cx.store, cx.config, cx.now);
     let query = query(peer, request, cx).ok_or_else(|| not_served(request))?;
-    let query = Query { findings, ..query };
+    let given = request.v2.as_ref().map_or(&[][..], |v2| &v2.given);
+    let query = Query {
+        findings,
+        given,
+        ..query
+    };
     let index = query.index;
+    // What is answered has to be no older than what the journal knows.
+    cx.journal.look(index, &query.entry.path, store);
     let Some(v2) = &request.v2 else {
         let choice = query
             .choose(request, cx.sightings)
@@ -132,7 +142,7 @@ fn find<S: ReadStore>(
         // decide.
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
         let stream =
-            V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+            V2Stream::new(index, choice, &v2.given, store, config, now).map_err(Ending::Unreadable)?;
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {

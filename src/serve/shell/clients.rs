@@ -9,7 +9,8 @@ use mio::net::TcpStream;
 use super::admission::{ClientCounts, TurnedAway};
 use super::client::Client;
 use super::followers::Followers;
-use super::{CLIENT, Shared};
+use super::watches::Name;
+use super::{CLIENT, Files, Shared};
 use crate::limits::{DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::deadlines::Deadlines;
@@ -143,6 +144,10 @@ impl Clients {
         let mut concerned = std::mem::take(&mut self.concerned);
         for file in changed {
             concerned.extend(self.followers.of(*file));
+        }
+        let changed = changed.to_vec();
+        for file in changed {
+            note_name(file, watches.name_of(file), &shared.files);
         }
         for index in concerned.drain(..) {
             self.note_whether_told(index, shared);
@@ -281,6 +286,25 @@ impl Clients {
             && let Some(watches) = &shared.watches
         {
             client.session.set_watched(watches.tells(file));
+        }
+    }
+}
+
+/// Tells the journal what the system told of the name of a log.
+fn note_name(file: u32, name: Name, files: &Files) {
+    let (journal, store) = (&files.journal, &files.store);
+    let Some(entry) = files.config.files.get(file as usize) else {
+        return;
+    };
+    match name {
+        Name::Kept => {}
+        Name::Given(times) => {
+            journal.look(file, &entry.path, store);
+            journal.note_arrivals(file, times);
+        }
+        Name::Unsure => {
+            journal.lose_sight(file);
+            journal.look(file, &entry.path, store);
         }
     }
 }

@@ -4,10 +4,10 @@
 use super::findings::Candidates;
 use super::order::Age;
 use super::place::{Place, place_of};
-use super::query::{Choice, Query};
+use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
 use super::sightings::Sightings;
-use crate::ids::Inode;
+use crate::ids::{FileId, Inode};
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -49,14 +49,14 @@ impl<S: ReadStore> Query<'_, S> {
         sightings: &Sightings,
     ) -> Result<Choice<S::File>, Refusal> {
         let asked = request.inode.inode();
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let held = rotated
             .iter()
-            .find(|c| c.age.inode == asked && request.offset <= c.size);
+            .find(|c| c.age.id.inode == asked && request.offset <= c.size);
         // The client's own file is sent on while it may grow: it has more, or is not complete yet.
-        if held.is_some()
+        if let Some(held) = held
             && !sightings.is_left_behind(self.index, asked, request.offset)
-            && let Some((file, stat)) = self.open_rotated(asked)?
+            && let Some((file, stat)) = self.open_rotated(held.age.id)?
             && request.offset <= stat.size
             && (request.offset < stat.size
                 || !(sightings.is_complete(self.index, asked, request.offset)
@@ -67,6 +67,7 @@ impl<S: ReadStore> Query<'_, S> {
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
                 place: place_of(&stat, rotated),
+                generation: Generation::unnumbered(&stat),
                 stat,
                 then: None,
             });
@@ -81,7 +82,14 @@ impl<S: ReadStore> Query<'_, S> {
                 };
                 // Without knowing when it was written, no rotated file can be said to be newer.
                 let last_written = sightings.last_written(self.index, asked);
-                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+                let id = FileId {
+                    device: 0,
+                    inode: asked,
+                };
+                let record = self.journal.record_of_inode(self.index, asked);
+                let seq = record.map_or(0, |record| record.seq);
+                let at = |mtime_ns| Age::at(mtime_ns, id).numbered(seq);
+                (mark, last_written.map(at))
             }
         };
         if let Some(after) = newer_than
@@ -125,6 +133,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
     };
     Choice {
         file,
+        generation: Generation::unnumbered(&stat),
         stat,
         offset,
         reply: Reply::classic(mark, inode),
@@ -137,6 +146,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
 fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
     Choice {
         file,
+        generation: Generation::unnumbered(&stat),
         stat,
         offset: 0,
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),

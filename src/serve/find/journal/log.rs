@@ -103,17 +103,20 @@ impl Log {
         self.has_gap = true;
         self.elders = None;
         self.survey = Wanted::Yes;
+        // What came between the records cannot be told, so their order says nothing about what has
+        // none. Only the live file is still the newest.
+        self.records.retain(|record| record.state == State::Live);
         if let Some(live) = self.records.last_mut() {
             live.is_next = false;
         }
     }
 
-    /// Whether each change of the directory is told from now on.
-    pub fn set_watched(&mut self, is_watched: bool) {
-        if is_watched && !self.is_watched {
+    /// See [`super::Journal::set_attended`].
+    pub fn set_attended(&mut self, is_attended: Option<bool>) {
+        if is_attended != Some(true) {
             self.lose_sight();
         }
-        self.is_watched = is_watched;
+        self.is_watched = is_attended.is_some();
     }
 
     /// See [`super::Journal::note_truncated`].
@@ -143,6 +146,17 @@ impl Log {
         }
     }
 
+    /// See [`super::Journal::note_seen`].
+    pub fn note_seen(&mut self, seq: Seq, size: u64, written_ns: u64, head: Head) {
+        if let Some(record) = self.records.iter_mut().find(|record| record.seq == seq) {
+            record.size = record.size.max(size);
+            record.written_ns = record.written_ns.max(written_ns);
+            if head.len > record.head.len {
+                record.head = head;
+            }
+        }
+    }
+
     /// See [`super::Journal::note_complete`].
     pub fn note_complete(&mut self, seq: Seq, size: u64) {
         let record = self.records.iter_mut().find(|record| record.seq == seq);
@@ -153,7 +167,7 @@ impl Log {
 
     /// Whether the files that are there already are still to be found out.
     pub fn wants_survey(&self) -> bool {
-        self.survey == Wanted::Yes
+        self.is_watched && self.survey == Wanted::Yes
     }
 
     /// What was found is there already.
@@ -193,10 +207,9 @@ impl Log {
             .copied()
     }
 
-    /// The generations whose bytes are no longer in their file.
-    pub fn truncated(&self) -> Vec<Record> {
-        let gone = |record: &&Record| record.state == State::Truncated;
-        self.records.iter().filter(gone).copied().collect()
+    /// All records, oldest first.
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// What is known of a rotated file.
@@ -223,7 +236,7 @@ impl Log {
     }
 
     /// The live file as it was seen last.
-    pub fn live(&self) -> Option<Record> {
+    fn live(&self) -> Option<Record> {
         let live = self.records.last();
         live.filter(|record| record.state == State::Live).copied()
     }
@@ -261,7 +274,11 @@ impl Log {
     fn begin(&mut self, identity: Identity, stat: &Stat) {
         self.leave_live();
         self.seen_ahead += 1;
-        let is_next = self.is_watched && !std::mem::take(&mut self.has_gap);
+        if !self.is_watched {
+            // Between two looks others may have had the name.
+            self.lose_sight();
+        }
+        let is_next = !std::mem::take(&mut self.has_gap);
         self.push(Record {
             seq: 0,
             identity,

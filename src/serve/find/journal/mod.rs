@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use self::log::Log;
-use self::record::{Record, Seq, Standing};
+use self::record::{Head, Record, Seq, Standing};
 use self::survey::Survey;
 use crate::ids::{FileId, Identity, Inode};
 use crate::serve::config::Config;
@@ -73,15 +73,21 @@ impl Journal {
         self.with(index, Log::lose_sight);
     }
 
-    /// Whether each change of a log's directory will be told from now on.
-    pub fn set_watched(&self, index: u32, is_watched: bool) {
-        self.with(index, |log| log.set_watched(is_watched));
+    /// Whether each change of a log's directory was told since this was said last, and will be:
+    /// `Some(false)` where it will be from now on only, `None` where it will not.
+    pub fn set_attended(&self, index: u32, is_attended: Option<bool>) {
+        self.with(index, |log| log.set_attended(is_attended));
     }
 
     /// The bytes of a generation are gone from its file, which holds the next one now. Who notices
     /// it second changes nothing.
     pub fn note_truncated(&self, index: u32, seq: Seq) {
         self.with(index, |log| log.note_truncated(seq));
+    }
+
+    /// So much was seen of a generation by who sends it.
+    pub fn note_seen(&self, index: u32, seq: Seq, size: u64, written_ns: u64, head: Head) {
+        self.with(index, |log| log.note_seen(seq, size, written_ns, head));
     }
 
     /// All of a generation was sent to somebody, so many bytes.
@@ -130,10 +136,10 @@ impl Journal {
         self.read(index, |log| log.record(seq)).flatten()
     }
 
-    /// The records of generations whose bytes are no longer in the file in which they were seen, or
-    /// may not be: oldest first.
-    pub fn truncated(&self, index: u32) -> Vec<Record> {
-        self.read(index, Log::truncated).unwrap_or_default()
+    /// All records of a log, oldest first.
+    pub fn records(&self, index: u32) -> Vec<Record> {
+        self.read(index, |log| log.records().to_vec())
+            .unwrap_or_default()
     }
 
     /// What the journal knows of a rotated file.
@@ -146,11 +152,6 @@ impl Journal {
     pub fn is_gapless(&self, index: u32, after: Seq, until: Seq) -> bool {
         self.read(index, |log| log.is_gapless(after, until))
             .unwrap_or(false)
-    }
-
-    /// The live file as it was seen last.
-    pub fn live(&self, index: u32) -> Option<Record> {
-        self.read(index, Log::live).flatten()
     }
 
     /// Of the rotated files that the journal remembers, only these are there.

@@ -8,19 +8,22 @@ pub mod next;
 mod oldest;
 pub mod recognise;
 
-use self::oldest::{floor_ns, then};
-use self::recognise::{Fit, Held};
+use self::oldest::{After, Found, floor_ns, then};
+use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
+use super::journal::record::State;
 use super::order::Age;
 use super::place::place_of;
-use super::query::{Choice, Query};
+use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
+use super::token::Known;
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::proof::Block;
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
+use crate::wire::token::Token;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Answers a request of version 2.
@@ -30,14 +33,18 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
-            let oldest = self.find_generation(rotated, live.as_ref(), &|_| v2.history)?;
-            return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(file, stat, rotated)),
+            let after = After {
+                seq: None,
+                is_before_journal: v2.history,
+                may: &|_| v2.history,
+            };
+            return match (self.find_generation(rotated, live.as_ref(), &after)?, live) {
+                (Some(oldest), _) => Ok(self.begin(oldest, rotated)),
+                (None, Some((file, stat))) => Ok(self.begin(self.numbered(file, stat), rotated)),
                 (None, None) => Err(Refusal::Missing),
             };
         }
@@ -46,14 +53,25 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
+            known: v2.identity.as_ref().and_then(Known::of),
+            same_boot: v2.boot == Some(self.store.boot()),
         };
+        match self.locate(&held, live.as_ref(), rotated)? {
+            Located::Here(file, stat) => {
+                return Ok(self.go_on(file, stat, &held, None, rotated));
+            }
+            Located::Gone => return self.lose_held(asked, &held, live, rotated),
+            Located::Unsure => {}
+        }
         // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
                 return Ok(self.go_on(file, stat, &held, None, rotated));
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
-            Ok((file, stat)) if held.offset == 0 => return Ok(self.lose(file, stat, rotated)),
+            Ok((file, stat)) if held.offset == 0 => {
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held));
+            }
             // Step 3, "but step 8 at once": neither is it known which of the newer ones came first.
             Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
             Err(live) => live,
@@ -100,7 +118,9 @@ impl<S: ReadStore> Query<'_, S> {
         // ever.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
-        let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &is_prefix)?;
+        let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &|file, stat| {
+            Ok(is_prefix(file, stat))
+        })?;
         let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
@@ -118,7 +138,12 @@ impl<S: ReadStore> Query<'_, S> {
         prefix: Option<(Block, bool)>,
         rotated: &Candidates,
     ) -> Choice<S::File> {
-        let mut choice = self.begin(file, stat, rotated);
+        let mut found = self.numbered(file, stat);
+        if let Some(record) = self.record_held(held) {
+            // A duplicate of it has no number of its own.
+            found.seq = record.seq;
+        }
+        let mut choice = self.begin(found, rotated);
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;
@@ -132,11 +157,21 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Another generation in place of the client's, which is nowhere, be it that its file was
     /// truncated or deleted. What it got after the client's last byte, nobody has.
-    fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
-        let mut choice = self.begin(file, stat, rotated);
+    fn lose(
+        &self,
+        found: Found<S::File>,
+        rotated: &Candidates,
+        held: &Held<'_>,
+    ) -> Choice<S::File> {
+        let whole = self.record_held(held).is_some_and(|record| {
+            let is_whole = record.state == State::Complete(held.offset);
+            is_whole && self.journal.is_gapless(self.index, record.seq, found.seq)
+        });
+        let mut choice = self.begin(found, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
-            terms.lost = true;
+            terms.lost = !whole;
+            terms.whole = whole;
         }
         choice
     }
@@ -150,28 +185,45 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
-        let is_newer = |c: &Candidate| held.is_newer(c);
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, rotated));
+        let after = After {
+            seq: self.record_held(held).map(|record| record.seq),
+            is_before_journal: held.known.is_some(),
+            may: &|c| held.is_newer(c),
+        };
+        if let Some(found) = self.find_generation(rotated, live.as_ref(), &after)? {
+            return Ok(self.lose(found, rotated, held));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
-        let is_own = |c: &Candidate| c.age.inode == asked;
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
-            return Ok(self.lose(file, stat, rotated));
+        let own = After {
+            seq: None,
+            is_before_journal: false,
+            may: &|c| c.age.id.inode == asked && held.known.is_none(),
+        };
+        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own)? {
+            return Ok(self.lose(found, rotated, held));
         }
         // Step 9.
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.lose(file, stat, rotated))
+        Ok(self.lose(self.numbered(file, stat), rotated, held))
+    }
+
+    /// A file with the number that the journal has for it.
+    fn numbered(&self, file: S::File, stat: Stat) -> Found<S::File> {
+        let seq = self.seq_of(self.identity(&file, &stat));
+        Found { file, stat, seq }
     }
 
     /// A generation from its start.
-    fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+    fn begin(&self, found: Found<S::File>, rotated: &Candidates) -> Choice<S::File> {
+        let Found { file, stat, seq } = found;
+        let identity = self.identity(&file, &stat);
         let floor_ns = floor_ns(&stat, rotated);
         let terms = Terms {
             size: stat.size,
             mtime_ns: floor_ns,
             boot: self.store.boot(),
+            identity: self.token(Generation { identity, seq }),
             ..Terms::default()
         };
         let inode = InodeWord::plain(stat.id.inode);
@@ -186,7 +238,20 @@ impl<S: ReadStore> Query<'_, S> {
             place: place_of(&stat, rotated),
             then: then(&stat, rotated, floor_ns),
             stat,
+            generation: Generation { identity, seq },
         }
+    }
+
+    /// What a client is to keep of a generation's identity.
+    pub fn token(&self, generation: Generation) -> Option<Token> {
+        let Generation { identity, seq } = generation;
+        let epoch = self.journal.epoch();
+        let known = Known {
+            identity,
+            epoch,
+            seq,
+        };
+        known.token()
     }
 }
 

@@ -1,14 +1,16 @@
 //! Which generation comes after one that is over, and which file somebody copied it into. Pure.
 
-use super::oldest::{floor_ns, then};
-use crate::ids::Inode;
+use super::oldest::{After, Found, floor_ns, then};
+use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
+use crate::serve::find::journal::record::{Seq, Standing, State};
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
-use crate::serve::find::query::Query;
+use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
 use crate::store::{ReadStore, Stat};
 
 /// A generation to be sent from its start.
@@ -22,9 +24,11 @@ pub struct NextFile<F> {
     /// Every older generation was last written no later.
     pub floor_ns: u64,
     /// The rotated file that comes after it, if there is one already.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The generation in it.
+    pub generation: Generation,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -37,21 +41,23 @@ pub struct Duplicate<F> {
 
 /// A generation that is over.
 pub struct Left {
-    /// The file that holds it, or its duplicate; [`Inode::NONE`] if there is none.
-    pub inode: Inode,
+    /// The file that holds it, or its duplicate; `None` if there is none.
+    pub id: Option<FileId>,
     /// Its last write, as far as that was seen.
     pub mtime_ns: u64,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
     /// The file that was seen to come after it, which counts more than times do.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
+    /// The number of the generation in the journal; 0 for none.
+    pub seq: Seq,
 }
 
 impl Left {
     /// Its place among the rotated files, or behind all that was written before it. Unless names
     /// tell, nothing that is older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
-        let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        let found = rotated.iter().find(|c| Some(c.age.id) == self.id);
         let is_counted = are_numbered(rotated);
         match found.map(|c| c.age) {
             Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
@@ -64,31 +70,52 @@ impl<S: ReadStore> Query<'_, S> {
     /// What comes after a generation that is over.
     pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let after = left.age(rotated);
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        let age = left.age(rotated);
         let is_next = |c: &Candidate| {
-            let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
-            (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
+            let is_newer = c.age > age && !c.is_at_floor(left.floor_ns);
+            (is_newer || Some(c.age.id) == left.then) && Some(c.age.id) != left.id
+        };
+        let after = After {
+            seq: (left.seq > 0).then_some(left.seq),
+            is_before_journal: true,
+            may: &is_next,
         };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
-            false => self.find_generation(rotated, live.as_ref(), &is_next)?,
+            false => self.find_generation(rotated, live.as_ref(), &after)?,
         };
-        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
-        let is_there = |inode: Inode| {
-            Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
+        let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
+        let found = match (found, live) {
+            (Some(found), _) => found,
+            (None, Some((file, stat))) => {
+                let seq = self.seq_of(identity_of(&file, &stat));
+                Found { file, stat, seq }
+            }
+            (None, None) => return Err(Refusal::Missing),
         };
+        let after_loss = match (left.seq, found.seq) {
+            (before, next) if before > 0 && next > before => self.has_loss(before, next),
+            _ => left.then.is_some_and(|id| {
+                Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id)
+            }),
+        };
+        let Found { file, stat, seq } = found;
         let place = place_of(&stat, rotated);
         let floor_ns = match place {
             // What is newer than the generation being left is a duplicate of this one, and not
             // older than it.
-            Place::Live => after.mtime_ns(),
-            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
+            Place::Live => age.mtime_ns(),
+            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(age.mtime_ns()),
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
-            after_loss: left.then.is_some_and(|inode| !is_there(inode)),
+            after_loss,
+            generation: Generation {
+                identity: identity_of(&file, &stat),
+                seq,
+            },
             floor_ns,
             place,
             file,
@@ -96,17 +123,36 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
+    /// Whether one that came between two generations of the journal is gone, or may have come.
+    fn has_loss(&self, before: Seq, next: Seq) -> bool {
+        let between = |seq: Seq| before < seq && seq < next;
+        let records = self.journal.records(self.index);
+        let mut skipped = records.iter().filter(|record| between(record.seq));
+        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
+        // the client was given already.
+        let is_missed = |size: u64, state: State| {
+            let is_given = |all: u64| self.given.iter().any(|given| given.size == all);
+            size > 0 && !matches!(state, State::Complete(all) if is_given(all))
+        };
+        skipped.any(|record| is_missed(record.size, record.state))
+            || !self.journal.is_gapless(self.index, before, next)
+    }
+
     /// The rotated generation that comes right after that in the file `own`, which began after
     /// `floor_ns`, if that is rotated and not the newest.
-    pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
+    pub fn first_after(&self, own: FileId, floor_ns: u64) -> Result<Option<FileId>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        let Some(own) = rotated.iter().find(|c| c.age.id == own) else {
             return Ok(None);
         };
-        let is_newer = |c: &Candidate| c.age > own.age && !c.is_at_floor(floor_ns);
-        let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
-        Ok(found.map(|(_, stat)| stat.id.inode))
+        let after = After {
+            seq: (own.age.seq > 0).then_some(own.age.seq),
+            is_before_journal: true,
+            may: &|c| c.age > own.age && !c.is_at_floor(floor_ns),
+        };
+        let found = self.find_generation(rotated, live.as_ref(), &after)?;
+        Ok(found.map(|found| found.stat.id))
     }
 
     /// A duplicate of the generation that began in the open file `own` after `floor_ns`, if there
@@ -115,30 +161,44 @@ impl<S: ReadStore> Query<'_, S> {
     pub fn first_duplicate(
         &self,
         own: Stat,
-        before: Option<Inode>,
+        before: Option<FileId>,
         floor_ns: u64,
+        seq: Seq,
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let floor = Age::floor(floor_ns);
-        let is_live = live
-            .as_ref()
-            .is_some_and(|(_, stat)| stat.id.inode == own.id.inode);
-        let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
+        let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id == own.id);
+        let limit = match rotated.iter().find(|c| c.age.id == own.id) {
             Some(own) => Some(own.age),
             None if is_live => None,
             // It has no name any more. What was written later is in other files because that is
             // where it belongs.
             None => Some(Age::floor(own.mtime_ns)),
         };
-        let may = |c: &Candidate| {
-            let comes_first = limit.is_none_or(|limit| c.age < limit);
-            comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
+        let may = |c: &Candidate| match c.standing {
+            // It was live itself, and holds what it held then.
+            Standing::Generation(_) => false,
+            Standing::Newcomer => c.size > 0,
+            // A generation that began under our eyes is in none that was there before.
+            Standing::Elder if seq > 1 => false,
+            Standing::Elder | Standing::Unknown => {
+                let comes_first = limit.is_none_or(|limit| c.age < limit);
+                comes_first && c.age > floor && c.size > 0 && Some(c.age.id) != before
+            }
         };
-        let is_duplicate =
-            |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(Test::Own, rotated, &may, &is_duplicate)?;
-        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
+        for candidate in rotated.iter().filter(|c| may(c)) {
+            let after = (seq > 0).then_some(seq);
+            let role = self.role(candidate, rotated, live.as_ref(), after)?;
+            let is_it = match role {
+                Role::Generation(of) => of == seq || of == 0,
+                Role::Given | Role::Duplicate => false,
+            };
+            if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
+                return Ok(Some(Duplicate { file, stat }));
+            }
+        }
+        Ok(None)
     }
 
     /// The duplicate that was made of a generation before it was truncated.
@@ -149,16 +209,48 @@ impl<S: ReadStore> Query<'_, S> {
     pub fn duplicate_of(
         &self,
         sent: &Sent<'_>,
-        own: Inode,
+        own: FileId,
+        seq: Seq,
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
-        let rotated = self.candidates(self.live_inode())?;
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         // A clock that was set back since must not hide the duplicate, nor may a truncation that
         // came long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
-        let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
-        let is_duplicate =
-            |file: &S::File, stat: &Stat| self.is_duplicate_of_sent(file, stat.size, sent);
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &is_duplicate)?;
+        let mut is_sure = false;
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            let after = (seq > 0).then_some(seq);
+            let role = self.role(candidate, rotated, live.as_ref(), after)?;
+            is_sure |= role == Role::Generation(seq) && seq > 0;
+        }
+        let may = |c: &Candidate| {
+            let may_be = match c.standing {
+                Standing::Generation(_) => false,
+                Standing::Newcomer => true,
+                Standing::Elder | Standing::Unknown => !is_sure && is_since(c.age.mtime_ns()),
+            };
+            may_be && c.age.id != own && c.size > 0
+        };
+        let is_duplicate = |candidate: &Candidate, file: &S::File, stat: &Stat| {
+            let is_of_another = match candidate.standing {
+                Standing::Newcomer => {
+                    let after = (seq > 0).then_some(seq);
+                    let role = self.role(candidate, rotated, live.as_ref(), after)?;
+                    match role {
+                        Role::Generation(of) => is_sure && of != seq,
+                        Role::Given => true,
+                        // Bytes that were given before may have been written again.
+                        Role::Duplicate => is_sure,
+                    }
+                }
+                _ => false,
+            };
+            Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
+        };
+        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+            let candidate = rotated.iter().find(|c| c.age.id == stat.id);
+            candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
+        })?;
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

@@ -3,24 +3,82 @@
 use crate::ids::FileId;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::journal::record::{Seq, Standing};
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
 use crate::store::{ReadStore, Stat};
 
+/// The generation that others are to come after.
+pub(super) struct After<'a> {
+    /// Its number in the journal, if it has one: then what has a greater number is newer.
+    pub seq: Option<Seq>,
+    /// It is known which file it was in, and the journal has none of it: it is older than whatever
+    /// has a number.
+    pub is_before_journal: bool,
+    /// Whether a file is newer than it as far as names and times tell.
+    pub may: &'a dyn Fn(&Candidate) -> bool,
+}
+
+/// A generation that was found.
+pub(super) struct Found<F> {
+    /// The open file.
+    pub file: F,
+    /// What it is.
+    pub stat: Stat,
+    /// Its number in the journal; 0 for none.
+    pub seq: Seq,
+}
+
+impl After<'_> {
+    /// Whether a file comes after it that has this number.
+    fn is_before(&self, seq: Seq, candidate: &Candidate) -> bool {
+        match self.seq {
+            Some(own) => seq > own,
+            None if seq > 0 => self.is_before_journal || (self.may)(candidate),
+            None => (self.may)(candidate),
+        }
+    }
+}
+
 impl<S: ReadStore> Query<'_, S> {
-    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is
-    /// none of its own.
+    /// The oldest generation among the rotated files that comes after another one and was not given
+    /// before.
     pub(super) fn find_generation(
         &self,
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
-        may: &dyn Fn(&Candidate) -> bool,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        self.find_rotated(Test::Own, rotated, may, &|file, stat| {
-            !self.is_start_of(file, stat.size, live)
-        })
+        after: &After<'_>,
+    ) -> Result<Option<Found<S::File>>, Refusal> {
+        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = heapless::Vec::new();
+        for candidate in rotated {
+            let seq = match candidate.standing {
+                Standing::Newcomer => match self.role(candidate, rotated, live, after.seq)? {
+                    Role::Generation(seq) => seq,
+                    Role::Given | Role::Duplicate => continue,
+                },
+                _ => candidate.age.seq,
+            };
+            if after.is_before(seq, candidate) {
+                let _ = ages.push(candidate.age.numbered(seq));
+            }
+        }
+        ages.sort_unstable();
+        for age in ages {
+            let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
+                continue;
+            };
+            let role = self.role(candidate, rotated, live, after.seq)?;
+            if matches!(role, Role::Generation(_))
+                && let Some((file, stat)) = self.open_rotated(age.id)?
+            {
+                let seq = age.seq;
+                return Ok(Some(Found { file, stat, seq }));
+            }
+        }
+        Ok(None)
     }
 
     /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what
@@ -30,7 +88,7 @@ impl<S: ReadStore> Query<'_, S> {
         question: Test,
         rotated: &Candidates,
         may: &dyn Fn(&Candidate) -> bool,
-        fits: &dyn Fn(&S::File, &Stat) -> bool,
+        fits: &dyn Fn(&S::File, &Stat) -> Result<bool, Refusal>,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
@@ -38,10 +96,10 @@ impl<S: ReadStore> Query<'_, S> {
         ages.sort_unstable();
         for age in ages {
             let judge = || {
-                let opened = self.open_rotated(age.id)?;
-                Ok(u32::from(
-                    opened.is_some_and(|(file, stat)| fits(&file, &stat)),
-                ))
+                let Some((file, stat)) = self.open_rotated(age.id)? else {
+                    return Ok(0);
+                };
+                fits(&file, &stat).map(u32::from)
             };
             if findings.score(question, age.id, judge)? > 0 {
                 return self.open_rotated(age.id);

@@ -1,11 +1,15 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
-use crate::ids::Inode;
+use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::journal::record::{Record, Standing};
 use crate::serve::find::order::Age;
+use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
+use crate::serve::find::token::Known;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{Block, Proof, START_LEN};
 
@@ -30,6 +34,10 @@ pub(in crate::serve::find) struct Held<'a> {
     pub(in crate::serve::find) mapped: bool,
     /// What is older than the client's generation was last written no later.
     pub(in crate::serve::find) floor: Option<Age>,
+    /// What the client keeps of the identity of its generation.
+    pub(in crate::serve::find) known: Option<Known>,
+    /// The box was not started again since that was told.
+    pub(in crate::serve::find) same_boot: bool,
 }
 
 impl Held<'_> {
@@ -47,7 +55,175 @@ impl Held<'_> {
     }
 }
 
+/// Where the client's generation is.
+pub(super) enum Located<F> {
+    /// In this file.
+    Here(F, Stat),
+    /// Nowhere, or what is left of it is shorter than what is held.
+    Gone,
+    /// No evidence but bytes, times and names tells.
+    Unsure,
+}
+
+impl Held<'_> {
+    /// The same file as the client's, as far as its token tells.
+    pub(super) fn compare(&self, identity: Identity) -> Sameness {
+        match self.known {
+            _ if mutation::is_on(Mutation::IncarnationIgnored) => Sameness::Unknown,
+            Some(known) => known.identity.compare(identity, self.same_boot),
+            None => Sameness::Unknown,
+        }
+    }
+
+    /// Whether nothing says that a file with the client's inode is another one.
+    fn may_be(&self, identity: Identity) -> bool {
+        self.compare(identity) != Sameness::Other
+    }
+}
+
 impl<S: ReadStore> Query<'_, S> {
+    /// The journal's record of the client's generation.
+    pub(super) fn record_held(&self, held: &Held<'_>) -> Option<Record> {
+        if mutation::is_on(Mutation::JournalIgnored) {
+            return None;
+        }
+        let known = held.known?;
+        if known.epoch == self.journal.epoch() && known.seq > 0 {
+            return self.journal.record(self.index, known.seq);
+        }
+        // Another run of the server gave it, and this one met it under the same identity.
+        let record = self.journal.record_of(self.index, known.identity)?;
+        let is_same = held.compare(record.identity) == Sameness::Same;
+        is_same.then_some(record)
+    }
+
+    /// Finds the client's generation by what the server saw and by the identity of its file.
+    pub(super) fn locate(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Located<S::File>, Refusal> {
+        let record = self.record_held(held);
+        // Its own file.
+        let is_live = live.is_some_and(|(file, stat)| {
+            let identity = self.identity(file, stat);
+            match record {
+                Some(record) => self.seq_of(identity) == record.seq,
+                None => held.compare(identity) == Sameness::Same,
+            }
+        });
+        if is_live && let Some((file, stat)) = self.open_live()? {
+            if self.fit(&file, stat.size, held) != Fit::Whole {
+                return Ok(Located::Unsure);
+            }
+            // It may have been emptied and written anew while nobody looked.
+            return match self.first_life_of(held, &file, &stat, rotated)? {
+                Some((file, stat)) => Ok(Located::Here(file, stat)),
+                None => Ok(Located::Here(file, stat)),
+            };
+        }
+        let is_own = |c: &&Candidate| match record {
+            Some(record) => c.standing == Standing::Generation(record.seq),
+            None => held.compare(c.identity()) == Sameness::Same,
+        };
+        if let Some(own) = rotated.iter().find(is_own) {
+            return match self.open_rotated(own.age.id)? {
+                Some((file, stat)) if self.fit(&file, stat.size, held) == Fit::Whole => {
+                    Ok(Located::Here(file, stat))
+                }
+                _ => Ok(Located::Unsure),
+            };
+        }
+        // What stands for it since it was moved or truncated.
+        if let Some(record) = record {
+            for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+                let role = self.role(candidate, rotated, live, Some(record.seq))?;
+                if role == Role::Generation(record.seq)
+                    && let Some((file, stat)) = self.open_rotated(candidate.age.id)?
+                    && self.fit(&file, stat.size, held) == Fit::Whole
+                {
+                    return Ok(Located::Here(file, stat));
+                }
+            }
+        }
+        let is_told = |c: &Candidate| held.compare(c.identity()) == Sameness::Other;
+        let is_all_told = record.is_some()
+            || held.known.is_some()
+                && rotated.iter().all(is_told)
+                && live.is_none_or(|(file, stat)| {
+                    held.compare(self.identity(file, stat)) == Sameness::Other
+                });
+        if !is_all_told {
+            return Ok(Located::Unsure);
+        }
+        self.find_moved(held, live, rotated)
+    }
+
+    /// A duplicate of what the client holds that was made of the live file before that was emptied
+    /// and grew again: it was created later than the live file and is no duplicate of what that
+    /// holds now.
+    fn first_life_of(
+        &self,
+        held: &Held<'_>,
+        file: &S::File,
+        stat: &Stat,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        if held.offset == 0 {
+            return Ok(None);
+        }
+        let Some(born_ns) = self.store.birth_of(file, stat.id.device).at_ns else {
+            return Ok(None);
+        };
+        let may = |c: &Candidate| {
+            let is_later = c.birth.at_ns.is_some_and(|at| at > born_ns);
+            let is_generation = matches!(c.standing, Standing::Generation(_));
+            is_later && !is_generation && c.size >= held.offset && held.is_newer(c)
+        };
+        self.find_rotated(Test::Since, rotated, &may, &|other, other_stat| {
+            let is_within = other_stat.size <= stat.size
+                && self.has_ends(other, file, other_stat.size, Whole::Repeated);
+            Ok(!is_within && self.fit(other, other_stat.size, held) == Fit::Whole)
+        })
+    }
+
+    /// The client's file is gone. What it held may have been moved to another file system, or put
+    /// back: then the bytes have to be sure.
+    fn find_moved(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Located<S::File>, Refusal> {
+        let is_sure = |file: &S::File, stat: &Stat| {
+            self.fit(file, stat.size, held) == Fit::Whole && self.is_telling(file, held.offset)
+        };
+        let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
+        let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(is_sure(file, stat))
+        })?;
+        if let Some((file, stat)) = moved {
+            return Ok(Located::Here(file, stat));
+        }
+        let is_live = live.is_some_and(|(file, stat)| is_sure(file, stat));
+        self.all_was_read()?;
+        match self.open_live()? {
+            Some((file, stat)) if is_live => Ok(Located::Here(file, stat)),
+            _ => Ok(Located::Gone),
+        }
+    }
+
+    /// Whether a rotated file may hold the client's generation, as far as the journal knows: one
+    /// that it saw live holds its own.
+    fn is_open_to(&self, candidate: &Candidate, held: &Held<'_>) -> bool {
+        match (candidate.standing, self.record_held(held)) {
+            (Standing::Generation(seq), Some(record)) => seq == record.seq,
+            (Standing::Generation(_), None) => held.known.is_none(),
+            _ => true,
+        }
+    }
+
     /// Finds the file that holds what the client proves.
     ///
     /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was
@@ -65,7 +241,9 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let own = rotated.iter().find(|c| c.age.inode == asked);
+        let own = rotated
+            .iter()
+            .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
@@ -81,21 +259,21 @@ impl<S: ReadStore> Query<'_, S> {
                 is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
             };
             let is_it = |file: &S::File, stat: &Stat| {
-                fits(file, stat)
+                Ok(fits(file, stat)
                     && (stat.id.inode == asked
-                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref()))
+                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref())))
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.age <= own.age);
-                held.is_newer(c) && c.size >= held.offset && comes_first
+                held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
         // Step 2.
-        if own.is_some()
-            && let Some((file, stat)) = self.open_rotated(asked)?
+        if let Some(own) = own
+            && let Some((file, stat)) = self.open_rotated(own.age.id)?
             && fits(&file, &stat)
         {
             return Ok(Ok((file, stat)));
@@ -113,8 +291,12 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
-        let older = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
+        let may = |c: &Candidate| {
+            !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held)
+        };
+        let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(fits(file, stat))
+        })?;
         Ok(older.ok_or(live))
     }
 
@@ -146,12 +328,14 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let fits = |file: &S::File, stat: &Stat| {
-            stat.id.inode != found.id.inode && self.fit(file, stat.size, held) == Fit::Whole
+            stat.id != found.id && self.fit(file, stat.size, held) == Fit::Whole
         };
         let live = self.open_live()?;
         let is_live = live.is_some_and(|(file, stat)| fits(&file, &stat));
-        let may = |c: &Candidate| c.age.inode != found.id.inode && c.size >= held.offset;
-        let other = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
+        let may = |c: &Candidate| c.age.id != found.id && c.size >= held.offset;
+        let other = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(fits(file, stat))
+        })?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
     }

@@ -20,17 +20,19 @@ use super::digest::Digest;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
-use crate::ids::Inode;
-use crate::limits::REPLY_MAX_LEN;
+use crate::ids::{FileId, Inode};
+use crate::limits::{GIVEN_KEPT_MAX, REPLY_MAX_LEN};
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
-use crate::serve::find::query::{Choice, Query};
+use crate::serve::find::query::{Choice, Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
+use crate::serve::find::token::given_id;
 use crate::serve::find::v2::next::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
-use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason};
+use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason, Role};
+use crate::wire::request::Given;
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -56,9 +58,13 @@ pub struct V2Stream<F> {
     /// Every generation older than this one was last written no later.
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
-    then: Option<Inode>,
+    then: Option<FileId>,
     /// The file of the generation before.
-    before: Option<Inode>,
+    before: Option<FileId>,
+    /// The generation being sent.
+    generation: Generation,
+    /// The last generations that the client was given.
+    given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     /// Its size then.
@@ -71,6 +77,9 @@ pub struct V2Stream<F> {
     proved: Option<Begun>,
     keepalive: KeepAlive,
 }
+
+/// Generations that a client was given, the newest first.
+type GivenBefore = heapless::Vec<Given, GIVEN_KEPT_MAX>;
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -85,6 +94,7 @@ impl<F> V2Stream<F> {
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
+        given: &[Given],
         store: &S,
         config: &Config,
         now: Now,
@@ -96,6 +106,7 @@ impl<F> V2Stream<F> {
             reply,
             place,
             then,
+            generation,
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
@@ -116,6 +127,8 @@ impl<F> V2Stream<F> {
             floor_ns,
             then,
             before: None,
+            generation,
+            given: given.iter().take(GIVEN_KEPT_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_loss: false,
@@ -158,6 +171,11 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
+        let given = self.given.clone();
+        let query = &Query {
+            given: &given,
+            ..*query
+        };
         let sent = !self.has_output();
         // What was found rewritten while a frame was made need not be found again, and the file may
         // have its old size.
@@ -168,6 +186,9 @@ impl<F> V2Stream<F> {
             }
             false => self.follow.look(query.entry, sent, cx),
         };
+        if !self.follow.is_live() {
+            cx.journal.look(self.index, &query.entry.path, cx.store);
+        }
         let turn = match look {
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
@@ -250,6 +271,11 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         if let Some(search) = self.search.take() {
+            let given = self.given.clone();
+            let query = &Query {
+                given: &given,
+                ..*query
+            };
             return self.search_on(search, cx, query);
         }
         // The digest of the last generation, then that of this one: the client waits for the first.
@@ -373,7 +399,7 @@ impl<F> V2Stream<F> {
             match self.first_duplicate(Occasion::Rotated, query) {
                 Ok(None) => {}
                 Ok(Some(duplicate)) => {
-                    self.follow_duplicate(duplicate, 0, cx);
+                    self.follow_duplicate(duplicate, 0, cx, query);
                     return Continue(());
                 }
                 Err(refusal) => return self.wait_or_end(refusal, true),
@@ -381,10 +407,11 @@ impl<F> V2Stream<F> {
         }
         let stat = self.follow.stat();
         let left = Left {
-            inode: stat.id.inode,
+            id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
             then: self.then.or(self.follow.successor()),
+            seq: self.generation.seq,
         };
         self.close(reason, &left, true, cx, query)
     }
@@ -411,6 +438,7 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
+        cx.journal.look(self.index, &query.entry.path, cx.store);
         let occasion = match intact {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
@@ -430,7 +458,11 @@ impl<F> V2Stream<F> {
             });
         }
         let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss;
+        self.tell_journal(size, intact, cx);
+        self.say_file(Role::Ended, self.generation, query);
         self.say(Frame::End(End { size, reason, md5 }));
+        self.note_given(size, md5);
+        self.say_file(Role::Begins, next.generation, query);
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
             mtime_ns: next.floor_ns,
@@ -438,6 +470,41 @@ impl<F> V2Stream<F> {
         }));
         self.begin(next, intact && md5.is_none(), cx);
         Continue(())
+    }
+
+    /// Tells the journal what was seen of a generation that is over.
+    fn tell_journal<S>(&self, size: u64, intact: bool, cx: &Context<'_, S>) {
+        let (index, seq) = (self.index, self.generation.seq);
+        if intact && self.reason.is_none() {
+            let head = self.fingerprint.head();
+            let written_ns = self.follow.stat().mtime_ns;
+            cx.journal.note_seen(index, seq, size, written_ns, head);
+            cx.journal.note_complete(index, seq, size);
+        }
+    }
+
+    /// Tells the client which file a generation is in.
+    fn say_file<S: ReadStore>(&mut self, role: Role, generation: Generation, query: &Query<'_, S>) {
+        if let Some(token) = query.token(generation) {
+            self.say(Frame::File { role, token });
+        }
+    }
+
+    /// The client has all of a generation.
+    fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>) {
+        if size == 0 {
+            return;
+        }
+        if self.given.is_full() {
+            // The client names the newest first, and what is given here is newer.
+            self.given.pop();
+        }
+        let given = Given {
+            size,
+            md5: md5.map(start_of),
+            id: given_id(self.generation.identity),
+        };
+        let _ = self.given.insert(0, given);
     }
 
     /// Follows the next generation from its start. The one before may still need its digest.
@@ -453,8 +520,10 @@ impl<F> V2Stream<F> {
             place,
             floor_ns,
             then,
+            generation,
             ..
         } = next;
+        self.generation = generation;
         self.floor_ns = floor_ns;
         self.then = then;
         self.sound_ns = stat.mtime_ns;
@@ -463,7 +532,7 @@ impl<F> V2Stream<F> {
         // The file before stays open only while its digest is computed. Its inode is kept, because
         // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
-        self.before = Some(before.inode());
+        self.before = Some(before.id());
         let digest = std::mem::take(&mut self.digest);
         self.digest_waits = false;
         // DIGEST names the generation as NEXT or the answer did, even if its end came from a
@@ -498,6 +567,9 @@ impl<F> V2Stream<F> {
             && self.head.is_empty()
             && let Some(late) = self.late.take()
         {
+            if let Some(given) = self.given.iter_mut().find(|given| given.size == late.size) {
+                given.md5.get_or_insert(start_of(md5));
+            }
             self.say(Frame::Digest(frame::Digest {
                 inode: late.inode,
                 size: late.size,
@@ -520,4 +592,9 @@ impl<F> V2Stream<F> {
     fn next_look(&self, config: &Config) -> Mono {
         self.follow.next_look(!self.has_output(), config)
     }
+}
+
+/// The part of a digest by which a generation that was given is known.
+fn start_of([a, b, c, d, ..]: [u8; 16]) -> u32 {
+    u32::from_be_bytes([a, b, c, d])
 }

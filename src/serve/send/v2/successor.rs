@@ -108,8 +108,9 @@ impl<F> V2Stream<F> {
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
         let (before, floor_ns) = (self.before, self.floor_ns);
+        let seq = self.generation.seq;
         self.ask(occasion, query, || {
-            query.first_duplicate(own, before, floor_ns)
+            query.first_duplicate(own, before, floor_ns, seq)
         })
     }
 
@@ -119,7 +120,7 @@ impl<F> V2Stream<F> {
         let (None, Some(successor)) = (self.then, self.follow.successor()) else {
             return true;
         };
-        let (own, floor_ns) = (self.follow.inode(), self.floor_ns);
+        let (own, floor_ns) = (self.follow.id(), self.floor_ns);
         let ask = || query.first_after(own, floor_ns);
         match self.ask(Occasion::Superseded, query, ask) {
             Ok(next) => self.then = Some(next.unwrap_or(successor)),
@@ -144,7 +145,7 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         let occasion = search.occasion();
-        let findings = match search.advance(cx.store) {
+        let findings = match search.advance(query) {
             Ok(Some(findings)) => findings,
             Ok(None) => {
                 self.search = Some(search);

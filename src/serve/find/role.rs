@@ -1,0 +1,297 @@
+//! The role of a rotated file: whether it is a generation, and which, or only a duplicate of one.
+//! Pure.
+//!
+//! The strongest evidence decides. What the journal saw at the live path is a generation. What the
+//! client was given whole is not given again. What came under the eyes of the server and was never
+//! at the live path stands for a generation whose own file is gone or was truncated, or else it is
+//! a duplicate of what is there or was given. Of what was there before, births, then bytes decide.
+
+use super::compare::Whole;
+use super::findings::{Candidate, Candidates, Test};
+use super::journal::record::{Record, Seq, Standing, State};
+use super::query::Query;
+use super::refusal::Refusal;
+use super::token::given_id;
+use crate::mutation::{self, Mutation};
+use crate::store::{Birth, ReadStore, Stat};
+use crate::wire::proof::Block;
+
+/// What a rotated file is in the history of its log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The generation with this number; 0 is one from before the journal.
+    Generation(Seq),
+    /// The client was given all of it.
+    Given,
+    /// Somebody copied a generation that is there or was given.
+    Duplicate,
+}
+
+impl Role {
+    fn code(self) -> u32 {
+        match self {
+            Role::Duplicate => 0,
+            Role::Given => 1,
+            Role::Generation(seq) => seq.saturating_add(2),
+        }
+    }
+
+    fn of_code(code: u32) -> Role {
+        match code {
+            0 => Role::Duplicate,
+            1 => Role::Given,
+            code => Role::Generation(code - 2),
+        }
+    }
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// The role of a rotated file, `live` being the live one. `after` is the number of the
+    /// generation that the client holds, as far as it is known.
+    pub(super) fn role(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+        after: Option<Seq>,
+    ) -> Result<Role, Refusal> {
+        if self.was_given(candidate) {
+            return Ok(Role::Given);
+        }
+        if mutation::is_on(Mutation::DuplicateSent) {
+            return Ok(Role::Generation(candidate.age.seq));
+        }
+        if let Standing::Generation(seq) = candidate.standing {
+            return Ok(Role::Generation(seq));
+        }
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let judge = || {
+            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                // What may not be read is told of where it is left out.
+                return Ok(Role::Generation(candidate.age.seq).code());
+            };
+            let seen = Seen {
+                candidate,
+                file: &file,
+                stat: &stat,
+            };
+            let role = match candidate.standing {
+                Standing::Newcomer => self.role_of_newcomer(&seen, rotated, live, after)?,
+                _ => self.role_of_elder(&seen, rotated, live)?,
+            };
+            Ok(role.code())
+        };
+        findings
+            .score(Test::Role, candidate.age.id, judge)
+            .map(Role::of_code)
+    }
+
+    /// Whether the client has all of this very file.
+    fn was_given(&self, candidate: &Candidate) -> bool {
+        let id = given_id(candidate.identity());
+        let is_it = |size, known: Option<u32>| {
+            known.is_some() && known == id && size == candidate.size && size > 0
+        };
+        !mutation::is_on(Mutation::GivenIgnored)
+            && self.given.iter().any(|given| is_it(given.size, given.id))
+    }
+
+    /// What came under our eyes and was never live.
+    fn role_of_newcomer(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+        after: Option<Seq>,
+    ) -> Result<Role, Refusal> {
+        if let Some(record) = self.stands_for(seen, rotated, after)? {
+            return Ok(Role::Generation(record.seq));
+        }
+        if self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)? {
+            return Ok(Role::Duplicate);
+        }
+        Ok(Role::Generation(0))
+    }
+
+    /// What was there before, or came when nobody looked.
+    fn role_of_elder(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<Role, Refusal> {
+        let live_birth = live.map_or(Birth::default(), |(file, stat)| {
+            self.store.birth_of(file, stat.id.device)
+        });
+        let (own, its) = (seen.candidate.birth.at_ns, live_birth.at_ns);
+        let is_before_live = its.is_some_and(|its| seen.candidate.written_ns < its);
+        // What was created after the live file is no file that had its name before: it was copied,
+        // or a generation of the live file's was copied into it before that was truncated.
+        let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
+        if is_before_live && !is_after_live {
+            return Ok(Role::Generation(seen.candidate.age.seq));
+        }
+        let is_start = match is_after_live {
+            true => self.is_within(seen, live),
+            false => self.is_start_of(seen.file, seen.stat.size, live),
+        };
+        let is_known = is_after_live && self.has_given_bytes(seen)?;
+        match is_start || is_known || self.is_like_another(seen, rotated)? {
+            true => Ok(Role::Duplicate),
+            false => Ok(Role::Generation(seen.candidate.age.seq)),
+        }
+    }
+
+    /// The generation that a newcomer stands for: one that was truncated in its file after it was
+    /// copied, or one whose file is gone, having been moved or copied here. The oldest that is not
+    /// taken by an older newcomer.
+    fn stands_for(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        after: Option<Seq>,
+    ) -> Result<Option<Record>, Refusal> {
+        let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
+        let mut records = self.journal.records(self.index);
+        records.retain(|record| {
+            let is_there = || rotated.iter().any(|c| c.standing == Standing::Generation(record.seq));
+            let is_left = match record.state {
+                State::Live => false,
+                State::Truncated => true,
+                State::Rotated | State::Complete(_) => !is_there(),
+            };
+            is_left && after.is_none_or(|after| record.seq >= after)
+        });
+        // In the order in which they were made: so were the generations.
+        let mut newcomers: heapless::Vec<&Candidate, 64> = heapless::Vec::new();
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            let _ = newcomers.push(candidate);
+        }
+        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.age));
+        for candidate in newcomers {
+            let is_own = candidate.age.id == seen.candidate.age.id;
+            if !is_own && self.was_given(candidate) {
+                continue;
+            }
+            let mut fits = None;
+            for record in records.iter().filter(|r| !taken.contains(&r.seq)) {
+                if self.can_stand_for(candidate, record)? {
+                    fits = Some(*record);
+                    break;
+                }
+            }
+            if is_own {
+                return Ok(fits);
+            }
+            if let Some(record) = fits {
+                let _ = taken.push(record.seq);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a newcomer begins like a generation and has what was seen of it.
+    fn can_stand_for(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
+        // What a copy lacks at its end was written while it was made. An empty generation leaves
+        // nothing to be copied.
+        if candidate.size == 0 || record.size == 0 {
+            return Ok(false);
+        }
+        let is_moved = !matches!(record.state, State::Truncated);
+        if is_moved && candidate.size < record.size {
+            return Ok(false);
+        }
+        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+            return Ok(false);
+        };
+        let len = u64::from(record.head.len).min(stat.size) as u16;
+        if len < record.head.len {
+            // It is shorter than what was seen of the beginning.
+            return Ok(false);
+        }
+        let head = Block {
+            start: 0,
+            len,
+            crc: record.head.crc,
+        };
+        Ok(len > 0 && self.has_block(&file, head, false))
+    }
+
+    /// Whether a file has the bytes of a generation that was given, under whatever name.
+    fn has_given_bytes(&self, seen: &Seen<'_, S>) -> Result<bool, Refusal> {
+        let size = seen.stat.size;
+        let mut alike = self.given.iter().filter(|given| given.size == size);
+        if mutation::is_on(Mutation::GivenIgnored) || alike.clone().all(|given| given.md5.is_none())
+        {
+            return Ok(false);
+        }
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let md5 = findings.start_of_md5(self.store, seen.candidate.age.id, seen.file, size)?;
+        Ok(alike.any(|given| given.md5.is_some() && given.md5 == md5))
+    }
+
+    /// Whether all bytes of a file stand at the beginning of the live file or of another rotated
+    /// one: somebody copied that.
+    fn is_within_another(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        if self.is_within(seen, live) {
+            return Ok(true);
+        }
+        let own = seen.candidate;
+        for other in rotated {
+            let is_made_before = match other.standing {
+                Standing::Newcomer => {
+                    (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age)
+                }
+                _ => true,
+            };
+            if other.age.id == own.age.id || other.size < seen.stat.size || !is_made_before {
+                continue;
+            }
+            let opened = self.open_rotated(other.age.id)?;
+            if self.is_within(seen, opened.as_ref()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether all bytes of a file stand at the beginning of another.
+    fn is_within(&self, seen: &Seen<'_, S>, other: Option<&(S::File, Stat)>) -> bool {
+        let size = seen.stat.size;
+        let other = other.filter(|(_, other)| size > 0 && other.size >= size);
+        other.is_some_and(|(other, _)| self.has_ends(seen.file, other, size, Whole::Repeated))
+    }
+
+    /// Whether a file from before is a duplicate of another such one: it has the same bytes and a
+    /// name of another kind, and was created when that was complete.
+    fn is_like_another(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        for other in rotated {
+            let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
+            let may = other.age.id != own.age.id
+                && other.size == seen.stat.size
+                && !other.is_of_series(own)
+                && is_made_after
+                && other.birth.at_ns < own.birth.at_ns;
+            if may
+                && let Some(opened) = self.open_rotated(other.age.id)?
+                && self.is_within(seen, Some(&opened))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A rotated file that is being judged.
+struct Seen<'a, S: ReadStore> {
+    candidate: &'a Candidate,
+    file: &'a S::File,
+    stat: &'a Stat,
+}
