@@ -96,6 +96,7 @@ mod tests {
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
+    use crate::serve::find::journal::Journal;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
 
@@ -134,6 +135,9 @@ mod tests {
         let query = Query {
             store: disk,
             entry: &config.files[0],
+            files: &config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,

@@ -252,13 +252,14 @@ mod tests {
     use crate::ids::FileId;
     use crate::store::Kind;
 
+    fn id(inode: u64) -> FileId {
+        let inode = Inode(inode);
+        FileId { device: 1, inode }
+    }
+
     fn age(name: &str, mtime_ns: u64, inode: u64) -> Age {
-        let id = FileId {
-            device: 1,
-            inode: Inode(inode),
-        };
         let stat = Stat {
-            id,
+            id: id(inode),
             size: 0,
             mtime_ns,
             links: 1,
@@ -404,10 +405,10 @@ mod tests {
             age("/v/m.2", 1, 20),
             age("/v/m.1", 7, 10),
         ];
-        let mut at = Age::at(0, Inode(99));
+        let mut at = Age::at(0, id(99));
         let mut seen = Vec::new();
         while let Some(next) = next_newer(all.iter().copied(), at) {
-            seen.push(next.inode.0);
+            seen.push(next.id.inode.0);
             at = next;
         }
         assert_eq!(seen, [30, 20, 10]);
@@ -416,9 +417,9 @@ mod tests {
     #[test]
     fn a_remembered_generation_is_not_its_own_successor() {
         let all = [age("/v/m.1", 7, 10)];
-        assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(10))), None);
+        assert_eq!(next_newer(all.into_iter(), Age::at(7, id(10))), None);
         assert_eq!(
-            next_newer(all.into_iter(), Age::at(7, Inode(11))),
+            next_newer(all.into_iter(), Age::at(7, id(11))),
             Some(all[0])
         );
     }

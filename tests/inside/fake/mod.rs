@@ -52,6 +52,8 @@ struct Disk {
     births: u32,
     /// Nothing is told of the birth of a file.
     hides_births: bool,
+    /// How often each name was given to something.
+    arrivals: BTreeMap<PathBuf, u32>,
 }
 
 /// What the read side was asked for.
@@ -121,7 +123,7 @@ impl Fake {
             ..disk.newborn()
         };
         disk.files.insert(inode, content);
-        disk.names.insert(path.into(), Node::File(inode));
+        disk.name(Path::new(path), Node::File(inode));
     }
 
     /// Appends to a file by its inode, as a writer does that did not notice a rotation.
@@ -165,10 +167,8 @@ impl Fake {
 
     /// Puts something that is no regular file at a path.
     pub fn put_other(&self, path: &str, kind: Kind) {
-        self.0
-            .borrow_mut()
-            .names
-            .insert(path.into(), Node::Other(kind));
+        let mut disk = self.0.borrow_mut();
+        disk.name(Path::new(path), Node::Other(kind));
     }
 
     pub fn rename_now(&self, from: &str, to: &str) {
@@ -361,6 +361,11 @@ impl Disk {
         }
     }
 
+    fn name(&mut self, path: &Path, node: Node) {
+        self.names.insert(path.into(), node);
+        *self.arrivals.entry(path.into()).or_default() += 1;
+    }
+
     fn birth(&self, inode: u64) -> Birth {
         match self.files.get(&inode) {
             Some(content) if !self.hides_births => Birth {
@@ -375,7 +380,7 @@ impl Disk {
         self.last_inode += 1;
         let content = self.newborn();
         self.files.insert(self.last_inode, content);
-        self.names.insert(path.into(), Node::File(self.last_inode));
+        self.name(path, Node::File(self.last_inode));
         self.last_inode
     }
 
@@ -395,7 +400,7 @@ impl Disk {
             self.unlink(to)?;
         }
         self.names.remove(from);
-        self.names.insert(to.into(), node);
+        self.name(to, node);
         Ok(())
     }
 }

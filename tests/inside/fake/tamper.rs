@@ -1,6 +1,8 @@
 //! What few worlds do to files: other devices and inodes, files that are allocated ahead, times
 //! that are set, permissions that are taken.
 
+use std::path::Path;
+
 use super::Fake;
 use crate::ids::{FileId, Inode};
 
@@ -52,6 +54,12 @@ impl Fake {
         let inode = self.inode_of(path);
         let mut disk = self.0.borrow_mut();
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
+    }
+
+    /// How often a name was given to something since this was asked last, as the kernel tells.
+    pub fn take_arrivals(&self, path: &str) -> u32 {
+        let mut disk = self.0.borrow_mut();
+        disk.arrivals.remove(Path::new(path)).unwrap_or_default()
     }
 
     /// Nothing is told of the birth of a file from now on.

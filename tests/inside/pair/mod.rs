@@ -38,6 +38,7 @@ use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::random::Random;
 use crate::serve::config::Config as ServeConfig;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::sightings::Sightings;
 use crate::serve::send::context;
 use crate::serve::session::Session;
@@ -76,6 +77,7 @@ struct Pair {
     /// last.
     sessions: Vec<Served>,
     serve_config: ServeConfig,
+    journal: Journal,
     sightings: Sightings,
     source_config: &'static str,
     host_boot: BootId,
@@ -115,7 +117,7 @@ impl Pair {
         let host = Fake::new();
         let mono_ms = 1_000;
         let source = new_source(options, mono_ms);
-        let pair = Pair {
+        let mut pair = Pair {
             log: Log::new(),
             host,
             link: Link::new(),
@@ -126,6 +128,7 @@ impl Pair {
                   $timeout_write = 60; $grace = 10;",
             )
             .unwrap(),
+            journal: Journal::new(1),
             sightings: Sightings::new(),
             source_config: options,
             host_boot: reboot::boot(1),
@@ -143,6 +146,7 @@ impl Pair {
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
+        pair.keep_journal(1);
         pair
     }
 
@@ -158,6 +162,7 @@ impl Pair {
 
     fn without_hints(mut self) -> Pair {
         self.hints = false;
+        self.keep_journal(1);
         self
     }
 
@@ -247,6 +252,7 @@ impl Pair {
     /// Moves everything that can move at this moment.
     fn pump(&mut self) {
         if self.log.take_changed() && self.hints {
+            self.look();
             self.hint();
         }
         let mut rounds = 0;
@@ -254,6 +260,28 @@ impl Pair {
             rounds += 1;
             assert!(rounds < ROUNDS_MAX, "no end of moving\n{}", self.report());
         }
+    }
+
+    /// Lets the server's journal look, as its shell does.
+    fn look(&mut self) {
+        let disk = &self.log.disk;
+        let arrivals = disk.take_arrivals("/v/m");
+        self.journal.look(0, "/v/m".as_ref(), disk);
+        if self.hints {
+            self.journal.note_arrivals(0, arrivals);
+        }
+        while self.journal.has_work() {
+            self.journal.work(&self.serve_config, disk);
+        }
+    }
+
+    /// The server's journal begins, or begins anew.
+    fn keep_journal(&mut self, epoch: u32) {
+        self.journal = Journal::new(epoch);
+        self.journal.take_up(&self.serve_config);
+        self.journal
+            .set_attended(0, self.hints.then_some(false));
+        self.look();
     }
 
     /// Tells every session that its files may have changed.
@@ -471,6 +499,7 @@ impl Pair {
             conn.cut(End::Reset);
         }
         self.log.disk.reboot();
+        self.keep_journal(self.mono_ms as u32);
         self.pump();
     }
 
@@ -484,6 +513,7 @@ impl Pair {
         let mut cx = context::Context {
             store: &self.log.disk,
             config: &self.serve_config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.mono_ms),

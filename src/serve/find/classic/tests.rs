@@ -10,6 +10,7 @@ use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::v2::next::Left;
 use crate::store::{Kind, Names};
@@ -49,6 +50,9 @@ impl Rig {
         let query = Query {
             store: &self.disk,
             entry: &self.config.files[0],
+            files: &self.config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: PEER,
             quiet_since_ns: self.quiet_since_ms * 1_000_000,
@@ -336,6 +340,9 @@ fn expect_through_rotation(
         let query = Query {
             store: &store,
             entry: &rig.config.files[0],
+            files: &rig.config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: PEER,
             quiet_since_ns: u64::MAX,
@@ -364,10 +371,11 @@ fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
 fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
     expect_through_rotation("1", |query, _| {
         let before_all = Left {
-            inode: Inode::NONE,
+            id: None,
             mtime_ns: 500_000_000,
             floor_ns: 0,
             then: None,
+            seq: 0,
         };
         Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
@@ -388,16 +396,23 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     let query = Query {
         store: &disk,
         entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
         index: 0,
         peer: PEER,
         quiet_since_ns: 0,
         findings: None,
     };
     let before = Left {
-        inode: Inode(1),
+        id: Some(FileId {
+            device: 1,
+            inode: Inode(1),
+        }),
         mtime_ns: 1_000_000_000,
         floor_ns: 0,
         then: None,
+            seq: 0,
     };
     let next = search(&query, |query| query.next_after(&before)).unwrap();
     assert_eq!(next.stat.id.inode, Inode(3));
@@ -406,7 +421,10 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     disk.truncate_to("/v/m", 0);
     disk.write("/v/m", b"the one after, and it is longer than all others\n");
     let copy = search(&query, |query| {
-        query.first_duplicate(next.stat, Some(Inode(1)), next.floor_ns)
+        query.first_duplicate(next.stat, Some(FileId {
+            device: 1,
+            inode: Inode(1),
+        }), next.floor_ns, 0)
     });
     let copy = copy.unwrap();
     assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));
@@ -462,6 +480,9 @@ fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
             let query = Query {
                 store: &counted,
                 entry: &config.files[0],
+                files: &config.files,
+                journal: &Journal::new(1),
+                given: &[],
                 index: 0,
                 peer: PEER,
                 quiet_since_ns: 0,

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use super::next::Left;
 use super::*;
+use crate::ids::FileId;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::serve::config::Config;
+use crate::serve::find::journal::Journal;
 use crate::store::Names;
 use crate::wire::proof::Proof;
 
@@ -101,6 +103,9 @@ fn never_wrong<T: PartialEq + std::fmt::Debug>(
         let query = Query {
             store: &store,
             entry: &config.files[0],
+            files: &config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
@@ -157,10 +162,14 @@ fn what_cannot_be_read_for_once_is_not_taken_for_another_file() {
 #[test]
 fn nor_overlooked_as_the_next_one() {
     let left = Left {
-        inode: Inode(1),
+        id: Some(FileId {
+            device: 1,
+            inode: Inode(1),
+        }),
         mtime_ns: 1_000_000_000,
         floor_ns: 500_000_000,
         then: None,
+            seq: 0,
     };
     never_wrong(|query| {
         let next = query.next_after(&left)?;
@@ -168,7 +177,7 @@ fn nor_overlooked_as_the_next_one() {
     });
     never_wrong(|query| {
         let (_, own) = query.open_live()?.ok_or(Refusal::Missing)?;
-        let copy = query.first_duplicate(own, None, 2_500_000_000)?;
+        let copy = query.first_duplicate(own, None, 2_500_000_000, 0)?;
         Ok(copy.map(|copy| copy.stat.id))
     });
 }
@@ -180,6 +189,9 @@ fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>)
     let query = Query {
         store,
         entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
         index: 0,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         quiet_since_ns: 0,

@@ -8,6 +8,7 @@ use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::sightings::Sightings;
 use crate::store::Kind;
 use crate::time::{Now, Wall};
@@ -24,6 +25,7 @@ struct Rig {
     session: Session<Handle>,
     disk: Fake,
     config: Config,
+    journal: Journal,
     sightings: Sightings,
     now_ms: u64,
 }
@@ -36,6 +38,7 @@ impl Rig {
             session: Session::new(PEER, Mono::from_ms(1_000)),
             disk,
             config: Config::parse(CONFIG).unwrap(),
+            journal: Journal::new(1),
             sightings: Sightings::new(),
             now_ms: 1_000,
         }
@@ -58,6 +61,7 @@ impl Rig {
         let mut cx = Context {
             store: &self.disk,
             config: &self.config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.now_ms),

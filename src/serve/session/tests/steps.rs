@@ -21,6 +21,7 @@ struct Measured {
     session: Session<Handle>,
     disk: Fake,
     config: Config,
+    journal: Journal,
     sightings: Sightings,
     now_ms: u64,
     /// Calls so far.
@@ -33,6 +34,7 @@ impl Measured {
             session: Session::new(PEER, Mono::from_ms(1_000)),
             disk,
             config: Config::parse(b"$files{'/v/m'} = '/v/m?*'; $grace = 10;").unwrap(),
+            journal: Journal::new(1),
             sightings: Sightings::new(),
             now_ms: 1_000_000,
             calls: 0,
@@ -48,6 +50,7 @@ impl Measured {
         let mut cx = Context {
             store: &self.disk,
             config: &self.config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.now_ms),
