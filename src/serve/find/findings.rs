@@ -272,6 +272,17 @@ impl Candidate {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
 
+    /// Whether it was there before the journal began.
+    pub fn is_elder(&self) -> bool {
+        self.standing == Standing::Elder
+    }
+
+    /// Its place among the others by what its times and its name say alone, for comparison with
+    /// what has no number.
+    pub fn inferred_age(&self) -> Age {
+        self.age.numbered(0)
+    }
+
     /// Whether the names of both belong to one series.
     pub fn is_of_series(&self, other: &Candidate) -> bool {
         self.series == other.series

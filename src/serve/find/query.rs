@@ -136,6 +136,12 @@ impl<'a, S: ReadStore> Query<'a, S> {
         record.map_or(0, |record| record.seq)
     }
 
+    /// The number of a generation, if the journal still has it: then it knows what came after.
+    pub fn known_seq(&self, seq: Seq) -> Option<Seq> {
+        let is_known = seq > 0 && self.journal.record(self.index, seq).is_some();
+        (is_known && !mutation::is_on(Mutation::JournalIgnored)).then_some(seq)
+    }
+
     /// The live file, if there is one.
     pub(super) fn live_id(&self) -> Option<FileId> {
         let stat = self.store.stat_path(&self.entry.path);

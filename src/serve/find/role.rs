@@ -21,6 +21,9 @@ use crate::wire::proof::Block;
 pub enum Role {
     /// The generation with this number; 0 is one from before the journal.
     Generation(Seq),
+    /// A generation that nobody saw live: it came and went during the life of the one with this
+    /// number, or 0 if that is not known.
+    Stray(Seq),
     /// The client was given all of it.
     Given,
     /// Somebody copied a generation that is there or was given.
@@ -32,7 +35,8 @@ impl Role {
         match self {
             Role::Duplicate => 0,
             Role::Given => 1,
-            Role::Generation(seq) => seq.saturating_add(2),
+            Role::Generation(seq) => seq.saturating_mul(2).saturating_add(2),
+            Role::Stray(seq) => seq.saturating_mul(2).saturating_add(3),
         }
     }
 
@@ -40,20 +44,19 @@ impl Role {
         match code {
             0 => Role::Duplicate,
             1 => Role::Given,
-            code => Role::Generation(code - 2),
+            code if code % 2 == 0 => Role::Generation(code / 2 - 1),
+            code => Role::Stray(code / 2 - 1),
         }
     }
 }
 
 impl<S: ReadStore> Query<'_, S> {
-    /// The role of a rotated file, `live` being the live one. `after` is the number of the
-    /// generation that the client holds, as far as it is known.
+    /// The role of a rotated file, `live` being the live one.
     pub(super) fn role(
         &self,
         candidate: &Candidate,
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
-        after: Option<Seq>,
     ) -> Result<Role, Refusal> {
         if self.was_given(candidate) {
             return Ok(Role::Given);
@@ -76,7 +79,7 @@ impl<S: ReadStore> Query<'_, S> {
                 stat: &stat,
             };
             let role = match candidate.standing {
-                Standing::Newcomer => self.role_of_newcomer(&seen, rotated, live, after)?,
+                Standing::Newcomer => self.role_of_newcomer(&seen, rotated, live)?,
                 _ => self.role_of_elder(&seen, rotated, live)?,
             };
             Ok(role.code())
@@ -102,15 +105,18 @@ impl<S: ReadStore> Query<'_, S> {
         seen: &Seen<'_, S>,
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
-        after: Option<Seq>,
     ) -> Result<Role, Refusal> {
-        if let Some(record) = self.stands_for(seen, rotated, after)? {
+        if let Some(record) = self.stands_for(seen, rotated)? {
             return Ok(Role::Generation(record.seq));
         }
         if self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)? {
             return Ok(Role::Duplicate);
         }
-        Ok(Role::Generation(0))
+        // Nothing else has these bytes: they are of a generation that came and went between two
+        // looks, or of one from elsewhere.
+        let records = self.journal.records(self.index);
+        let mut then = records.iter().filter(|record| record.was_when(seen.candidate.birth.at_ns));
+        Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq)))
     }
 
     /// What was there before, or came when nobody looked.
@@ -143,44 +149,49 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// The generation that a newcomer stands for: one that was truncated in its file after it was
-    /// copied, or one whose file is gone, having been moved or copied here. The oldest that is not
-    /// taken by an older newcomer.
+    /// copied, or one whose file is gone, having been moved or copied here.
     fn stands_for(
         &self,
         seen: &Seen<'_, S>,
         rotated: &Candidates,
-        after: Option<Seq>,
     ) -> Result<Option<Record>, Refusal> {
+        let records = self.journal.records(self.index);
+        let is_there = |seq| {
+            rotated
+                .iter()
+                .any(|c| c.standing == Standing::Generation(seq))
+        };
+        let is_left = |record: &&Record| match record.state {
+            State::Live => false,
+            State::Truncated => true,
+            State::Rotated | State::Complete(_) => !is_there(record.seq),
+        };
+        let left = || records.iter().filter(is_left);
+        // The time at which it was made tells which one it was made of.
+        if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+            && self.can_stand_for(seen.candidate, record)?
+        {
+            return Ok(Some(*record));
+        }
+        // Otherwise they were made in the order of the generations.
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let mut records = self.journal.records(self.index);
-        records.retain(|record| {
-            let is_there = || rotated.iter().any(|c| c.standing == Standing::Generation(record.seq));
-            let is_left = match record.state {
-                State::Live => false,
-                State::Truncated => true,
-                State::Rotated | State::Complete(_) => !is_there(),
-            };
-            is_left && after.is_none_or(|after| record.seq >= after)
-        });
-        // In the order in which they were made: so were the generations.
-        let mut newcomers: heapless::Vec<&Candidate, 64> = heapless::Vec::new();
-        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+        let mut newcomers: heapless::Vec<&Candidate, NEWCOMERS_MAX> = heapless::Vec::new();
+        for candidate in rotated
+            .iter()
+            .filter(|c| c.standing == Standing::Newcomer)
+        {
             let _ = newcomers.push(candidate);
         }
-        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.age));
+        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
-            let is_own = candidate.age.id == seen.candidate.age.id;
-            if !is_own && self.was_given(candidate) {
-                continue;
-            }
             let mut fits = None;
-            for record in records.iter().filter(|r| !taken.contains(&r.seq)) {
+            for record in left().filter(|record| !taken.contains(&record.seq)) {
                 if self.can_stand_for(candidate, record)? {
                     fits = Some(*record);
                     break;
                 }
             }
-            if is_own {
+            if candidate.age.id == seen.candidate.age.id {
                 return Ok(fits);
             }
             if let Some(record) = fits {
@@ -288,6 +299,9 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(false)
     }
 }
+
+/// Newcomers that are put in order, at most.
+const NEWCOMERS_MAX: usize = 64;
 
 /// A rotated file that is being judged.
 struct Seen<'a, S: ReadStore> {

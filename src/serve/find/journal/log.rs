@@ -138,6 +138,8 @@ impl Log {
                 seq: 0,
                 identity,
                 size: 0,
+                begun_ns: written_ns,
+                over_ns: None,
                 written_ns,
                 head: Head::default(),
                 state: State::Live,
@@ -283,6 +285,8 @@ impl Log {
             seq: 0,
             identity,
             size: stat.size,
+            begun_ns: stat.mtime_ns,
+            over_ns: None,
             written_ns: stat.mtime_ns,
             head: Head::default(),
             state: State::Live,
@@ -297,6 +301,15 @@ impl Log {
         }
         if let Some(live) = self.records.last_mut() {
             (live.size, live.written_ns) = (stat.size, stat.mtime_ns);
+            live.begun_ns = stat.mtime_ns;
+        }
+        self.end_before_last();
+    }
+
+    /// Says when the one before the last was over.
+    fn end_before_last(&mut self) {
+        if let [.., before, last] = self.records.as_mut_slice() {
+            before.over_ns = Some(last.begun_ns);
         }
     }
 
@@ -320,6 +333,7 @@ impl Log {
             seq: self.last_seq,
             ..record
         });
+        self.end_before_last();
     }
 
     /// Remembers the first bytes of the live file, as far as they are there.

@@ -15,6 +15,10 @@ pub struct Record {
     pub identity: Identity,
     /// The most bytes that it was seen to have.
     pub size: u64,
+    /// The last write of its file when it was first seen.
+    pub begun_ns: u64,
+    /// The same of the generation after it; `None` while there is none.
+    pub over_ns: Option<u64>,
     /// Its last write, as far as that was seen.
     pub written_ns: u64,
     /// Its first bytes.
@@ -23,6 +27,14 @@ pub struct Record {
     pub state: State,
     /// Nothing can have come between the generation before and this one and gone unseen.
     pub is_next: bool,
+}
+
+impl Record {
+    /// Whether it was live at a moment, by the clock of the files.
+    pub fn was_when(&self, at_ns: Option<u64>) -> bool {
+        let is_over = |at: u64| self.over_ns.is_some_and(|over| at > over);
+        at_ns.is_some_and(|at| at >= self.begun_ns && !is_over(at))
+    }
 }
 
 /// The first bytes of a generation, as far as they were seen.

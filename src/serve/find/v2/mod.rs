@@ -11,11 +11,12 @@ pub mod recognise;
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
-use super::journal::record::State;
+use super::journal::record::{Standing, State};
 use super::order::Age;
 use super::place::place_of;
 use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
+use super::role::Role;
 use super::token::Known;
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
@@ -40,6 +41,7 @@ impl<S: ReadStore> Query<'_, S> {
             let after = After {
                 seq: None,
                 is_before_journal: v2.history,
+                own: None,
                 may: &|_| v2.history,
             };
             return match (self.find_generation(rotated, live.as_ref(), &after)?, live) {
@@ -58,7 +60,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         match self.locate(&held, live.as_ref(), rotated)? {
             Located::Here(file, stat) => {
-                return Ok(self.go_on(file, stat, &held, None, rotated));
+                return self.go_on(file, stat, &held, None, rotated);
             }
             Located::Gone => return self.lose_held(asked, &held, live, rotated),
             Located::Unsure => {}
@@ -66,7 +68,7 @@ impl<S: ReadStore> Query<'_, S> {
         // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
-                return Ok(self.go_on(file, stat, &held, None, rotated));
+                return self.go_on(file, stat, &held, None, rotated);
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => {
@@ -108,8 +110,8 @@ impl<S: ReadStore> Query<'_, S> {
         self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
-            return Ok(live
-                .map(|(file, stat)| self.go_on(file, stat, held, Some((block, false)), rotated)));
+            let go_on = |(file, stat)| self.go_on(file, stat, held, Some((block, false)), rotated);
+            return live.map(go_on).transpose();
         }
         if v2.no_prefix {
             return Ok(None);
@@ -125,7 +127,8 @@ impl<S: ReadStore> Query<'_, S> {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
         });
-        self.all_was_read().map(|()| choice)
+        self.all_was_read()?;
+        choice.transpose()
     }
 
     /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
@@ -137,11 +140,18 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         prefix: Option<(Block, bool)>,
         rotated: &Candidates,
-    ) -> Choice<S::File> {
+    ) -> Result<Choice<S::File>, Refusal> {
         let mut found = self.numbered(file, stat);
+        // A duplicate of it has no number of its own.
+        let is_own = |c: &&Candidate| c.age.id == stat.id && c.standing == Standing::Newcomer;
         if let Some(record) = self.record_held(held) {
-            // A duplicate of it has no number of its own.
             found.seq = record.seq;
+        } else if let Some(candidate) = rotated.iter().find(is_own) {
+            let live = self.open_live()?;
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            if let Role::Generation(seq) | Role::Stray(seq) = role {
+                found.seq = seq;
+            }
         }
         let mut choice = self.begin(found, rotated);
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
@@ -152,7 +162,7 @@ impl<S: ReadStore> Query<'_, S> {
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
-        choice
+        Ok(choice)
     }
 
     /// Another generation in place of the client's, which is nowhere, be it that its file was
@@ -188,6 +198,7 @@ impl<S: ReadStore> Query<'_, S> {
         let after = After {
             seq: self.record_held(held).map(|record| record.seq),
             is_before_journal: held.known.is_some(),
+            own: None,
             may: &|c| held.is_newer(c),
         };
         if let Some(found) = self.find_generation(rotated, live.as_ref(), &after)? {
@@ -198,6 +209,7 @@ impl<S: ReadStore> Query<'_, S> {
         let own = After {
             seq: None,
             is_before_journal: false,
+            own: None,
             may: &|c| c.age.id.inode == asked && held.known.is_none(),
         };
         if let Some(found) = self.find_generation(rotated, live.as_ref(), &own)? {

@@ -59,7 +59,7 @@ impl Left {
     fn age(&self, rotated: &Candidates) -> Age {
         let found = rotated.iter().find(|c| Some(c.age.id) == self.id);
         let is_counted = are_numbered(rotated);
-        match found.map(|c| c.age) {
+        match found.map(Candidate::inferred_age) {
             Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
@@ -73,12 +73,13 @@ impl<S: ReadStore> Query<'_, S> {
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let age = left.age(rotated);
         let is_next = |c: &Candidate| {
-            let is_newer = c.age > age && !c.is_at_floor(left.floor_ns);
-            (is_newer || Some(c.age.id) == left.then) && Some(c.age.id) != left.id
+            let is_newer = c.inferred_age() > age && !c.is_at_floor(left.floor_ns);
+            is_newer || Some(c.age.id) == left.then
         };
         let after = After {
-            seq: (left.seq > 0).then_some(left.seq),
-            is_before_journal: true,
+            seq: self.known_seq(left.seq),
+            is_before_journal: rotated.iter().any(|c| Some(c.age.id) == left.id && c.is_elder()),
+            own: left.id,
             may: &is_next,
         };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
@@ -95,8 +96,8 @@ impl<S: ReadStore> Query<'_, S> {
             }
             (None, None) => return Err(Refusal::Missing),
         };
-        let after_loss = match (left.seq, found.seq) {
-            (before, next) if before > 0 && next > before => self.has_loss(before, next),
+        let after_loss = match (after.seq, found.seq) {
+            (Some(before), next) if next > before => self.has_loss(before, next),
             _ => left.then.is_some_and(|id| {
                 Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id)
             }),
@@ -147,9 +148,10 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(None);
         };
         let after = After {
-            seq: (own.age.seq > 0).then_some(own.age.seq),
-            is_before_journal: true,
-            may: &|c| c.age > own.age && !c.is_at_floor(floor_ns),
+            seq: self.known_seq(own.age.seq),
+            is_before_journal: own.is_elder(),
+            own: Some(own.age.id),
+            may: &|c| c.inferred_age() > own.inferred_age() && !c.is_at_floor(floor_ns),
         };
         let found = self.find_generation(rotated, live.as_ref(), &after)?;
         Ok(found.map(|found| found.stat.id))
@@ -170,7 +172,7 @@ impl<S: ReadStore> Query<'_, S> {
         let floor = Age::floor(floor_ns);
         let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id == own.id);
         let limit = match rotated.iter().find(|c| c.age.id == own.id) {
-            Some(own) => Some(own.age),
+            Some(own) => Some(own.inferred_age()),
             None if is_live => None,
             // It has no name any more. What was written later is in other files because that is
             // where it belongs.
@@ -179,19 +181,20 @@ impl<S: ReadStore> Query<'_, S> {
         let may = |c: &Candidate| match c.standing {
             // It was live itself, and holds what it held then.
             Standing::Generation(_) => false,
-            Standing::Newcomer => c.size > 0,
+            Standing::Newcomer => c.size > 0 && c.age.id != own.id,
             // A generation that began under our eyes is in none that was there before.
             Standing::Elder if seq > 1 => false,
             Standing::Elder | Standing::Unknown => {
-                let comes_first = limit.is_none_or(|limit| c.age < limit);
-                comes_first && c.age > floor && c.size > 0 && Some(c.age.id) != before
+                let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
+                comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
             }
         };
         for candidate in rotated.iter().filter(|c| may(c)) {
-            let after = (seq > 0).then_some(seq);
-            let role = self.role(candidate, rotated, live.as_ref(), after)?;
+            let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
-                Role::Generation(of) => of == seq || of == 0,
+                Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,
+                Role::Generation(_) => true,
+                Role::Stray(of) => is_live && (of == seq || of == 0) && candidate.inferred_age() > floor,
                 Role::Given | Role::Duplicate => false,
             };
             if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
@@ -219,8 +222,7 @@ impl<S: ReadStore> Query<'_, S> {
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
         let mut is_sure = false;
         for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
-            let after = (seq > 0).then_some(seq);
-            let role = self.role(candidate, rotated, live.as_ref(), after)?;
+            let role = self.role(candidate, rotated, live.as_ref())?;
             is_sure |= role == Role::Generation(seq) && seq > 0;
         }
         let may = |c: &Candidate| {
@@ -234,10 +236,10 @@ impl<S: ReadStore> Query<'_, S> {
         let is_duplicate = |candidate: &Candidate, file: &S::File, stat: &Stat| {
             let is_of_another = match candidate.standing {
                 Standing::Newcomer => {
-                    let after = (seq > 0).then_some(seq);
-                    let role = self.role(candidate, rotated, live.as_ref(), after)?;
+                    let role = self.role(candidate, rotated, live.as_ref())?;
                     match role {
                         Role::Generation(of) => is_sure && of != seq,
+                        Role::Stray(_) => is_sure,
                         Role::Given => true,
                         // Bytes that were given before may have been written again.
                         Role::Duplicate => is_sure,

@@ -18,6 +18,8 @@ pub(super) struct After<'a> {
     /// It is known which file it was in, and the journal has none of it: it is older than whatever
     /// has a number.
     pub is_before_journal: bool,
+    /// The file that holds it, which does not come after itself.
+    pub own: Option<FileId>,
     /// Whether a file is newer than it as far as names and times tell.
     pub may: &'a dyn Fn(&Candidate) -> bool,
 }
@@ -34,11 +36,18 @@ pub(super) struct Found<F> {
 
 impl After<'_> {
     /// Whether a file comes after it that has this number.
-    fn is_before(&self, seq: Seq, candidate: &Candidate) -> bool {
-        match self.seq {
-            Some(own) => seq > own,
-            None if seq > 0 => self.is_before_journal || (self.may)(candidate),
-            None => (self.may)(candidate),
+    fn is_before(&self, role: Role, candidate: &Candidate) -> bool {
+        if Some(candidate.age.id) == self.own {
+            return false;
+        }
+        match (self.seq, role) {
+            (_, Role::Given | Role::Duplicate) => false,
+            (Some(own), Role::Generation(seq)) => seq > own,
+            (Some(own), Role::Stray(seq)) if seq > 0 && seq != own => seq > own,
+            (None, Role::Generation(seq) | Role::Stray(seq)) if seq > 0 => {
+                self.is_before_journal || (self.may)(candidate)
+            }
+            _ => (self.may)(candidate),
         }
     }
 }
@@ -54,14 +63,13 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Found<S::File>>, Refusal> {
         let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = heapless::Vec::new();
         for candidate in rotated {
-            let seq = match candidate.standing {
-                Standing::Newcomer => match self.role(candidate, rotated, live, after.seq)? {
-                    Role::Generation(seq) => seq,
-                    Role::Given | Role::Duplicate => continue,
-                },
-                _ => candidate.age.seq,
+            let role = match candidate.standing {
+                Standing::Newcomer => self.role(candidate, rotated, live)?,
+                _ => Role::Generation(candidate.age.seq),
             };
-            if after.is_before(seq, candidate) {
+            if after.is_before(role, candidate)
+                && let Role::Generation(seq) | Role::Stray(seq) = role
+            {
                 let _ = ages.push(candidate.age.numbered(seq));
             }
         }
@@ -70,8 +78,8 @@ impl<S: ReadStore> Query<'_, S> {
             let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
                 continue;
             };
-            let role = self.role(candidate, rotated, live, after.seq)?;
-            if matches!(role, Role::Generation(_))
+            let role = self.role(candidate, rotated, live)?;
+            if matches!(role, Role::Generation(_) | Role::Stray(_))
                 && let Some((file, stat)) = self.open_rotated(age.id)?
             {
                 let seq = age.seq;

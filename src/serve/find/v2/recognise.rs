@@ -44,14 +44,14 @@ impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
     pub(super) fn is_newer(&self, rotated: &Candidate) -> bool {
         self.floor
-            .is_some_and(|floor| rotated.age > floor && !rotated.is_at_floor(floor.mtime_ns()))
+            .is_some_and(|floor| rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns()))
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that
     /// is still there, or there never was one.
     pub(super) fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
         self.floor
-            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.age <= floor))
+            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.inferred_age() <= floor))
     }
 }
 
@@ -138,7 +138,7 @@ impl<S: ReadStore> Query<'_, S> {
         // What stands for it since it was moved or truncated.
         if let Some(record) = record {
             for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
-                let role = self.role(candidate, rotated, live, Some(record.seq))?;
+                let role = self.role(candidate, rotated, live)?;
                 if role == Role::Generation(record.seq)
                     && let Some((file, stat)) = self.open_rotated(candidate.age.id)?
                     && self.fit(&file, stat.size, held) == Fit::Whole
@@ -264,7 +264,7 @@ impl<S: ReadStore> Query<'_, S> {
                         || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref())))
             };
             let may = |c: &Candidate| {
-                let comes_first = own.is_none_or(|own| c.age <= own.age);
+                let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
                 held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {

@@ -120,6 +120,10 @@ impl<F> V2Stream<F> {
         let (None, Some(successor)) = (self.then, self.follow.successor()) else {
             return true;
         };
+        // The journal has seen it come, too, and will not forget it.
+        if query.known_seq(self.generation.seq).is_some() {
+            return true;
+        }
         let (own, floor_ns) = (self.follow.id(), self.floor_ns);
         let ask = || query.first_after(own, floor_ns);
         match self.ask(Occasion::Superseded, query, ask) {
