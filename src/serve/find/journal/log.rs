@@ -77,14 +77,20 @@ impl Log {
             // It may have been away for a moment, with a rotator that failed half-way.
             Some(live) if matches!(live.state, State::Live | State::Rotated) => {
                 live.state = State::Live;
-                match stat.size < live.size {
+                // Whatever its size is now, it was written anew if it begins with other bytes.
+                let head = head_of(path, &stat, live.head, store);
+                match stat.size < live.size || head == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => (live.size, live.written_ns) = (stat.size, stat.mtime_ns),
                 }
             }
             _ => self.begin(identity, &stat),
         }
-        self.note_head(path, store);
+        if let Some(live) = self.records.last_mut()
+            && let Begins::With(head) = head_of(path, &stat, live.head, store)
+        {
+            live.head = head;
+        }
     }
 
     /// Files were given the live name. One that no look has seen there is a generation that came
@@ -255,11 +261,8 @@ impl Log {
 
     fn is_unchanged(&self, stat: &Stat) -> bool {
         self.live().is_some_and(|live| {
-            let is_read = usize::from(live.head.len) == HEAD_LEN
-                || u64::from(live.head.len) == stat.size;
             live.identity.id == stat.id
                 && (live.size, live.written_ns) == (stat.size, stat.mtime_ns)
-                && is_read
         })
     }
 
@@ -335,30 +338,45 @@ impl Log {
         });
         self.end_before_last();
     }
+}
 
-    /// Remembers the first bytes of the live file, as far as they are there.
-    fn note_head<S: ReadStore>(&mut self, path: &Path, store: &S) {
-        let Some(live) = self.records.last_mut() else {
-            return;
-        };
-        let wanted = usize::try_from(live.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
-        if usize::from(live.head.len) >= wanted {
-            return;
-        }
-        let mut buf = [0; HEAD_LEN];
-        let read = store.open(path).and_then(|file| {
-            let is_it = store.stat(&file)?.id == live.identity.id;
-            let read = store.read_at(&file, &mut buf[..wanted], 0)?;
-            Ok(if is_it { read } else { 0 })
-        });
-        // Without them it is recognised by what else is known.
-        if let Ok(len) = read
-            && len == wanted
-        {
-            live.head = Head {
-                len: len as u16,
-                crc: proof::checksum(&mut buf[..len], false),
-            };
-        }
+/// How a file begins.
+#[derive(PartialEq, Eq)]
+enum Begins {
+    /// With what was seen before, and with these bytes.
+    With(Head),
+    /// With others.
+    Otherwise,
+    /// It could not be read.
+    Unread,
+}
+
+/// Compares the first bytes of a live file with those that were seen before, and tells as many as
+/// there are now.
+fn head_of<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> Begins {
+    let wanted = usize::try_from(stat.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+    let mut buf = [0; HEAD_LEN];
+    let read = store.open(path).and_then(|file| {
+        let is_it = store.stat(&file)?.id == stat.id;
+        let read = store.read_at(&file, &mut buf[..wanted], 0)?;
+        Ok(is_it.then_some(read))
+    });
+    let Ok(Some(len)) = read else {
+        return Begins::Unread;
+    };
+    let seen = usize::from(before.len);
+    let is_same = seen == 0
+        || buf[..len]
+            .get_mut(..seen)
+            .is_some_and(|head| proof::checksum(head, false) == before.crc);
+    if !is_same {
+        return Begins::Otherwise;
     }
+    // Zeros at the end may be there ahead of what is to be written in their place.
+    let zeros = buf[..len].iter().rev().take_while(|byte| **byte == 0);
+    let len = len - zeros.count();
+    Begins::With(Head {
+        len: len as u16,
+        crc: proof::checksum(&mut buf[..len], false),
+    })
 }
