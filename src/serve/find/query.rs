@@ -131,7 +131,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
     }
 
     /// The number of the generation that a file holds; 0 if it has none.
-    pub(super) fn seq_of(&self, identity: Identity) -> Seq {
+    pub fn seq_of(&self, identity: Identity) -> Seq {
         let record = self.journal.record_of(self.index, identity);
         record.map_or(0, |record| record.seq)
     }

@@ -139,6 +139,7 @@ impl<F> V2Stream<F> {
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => {
                     self.follow.start_over(stat);
+                    self.generation.seq = query.seq_of(self.generation.identity);
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
