@@ -11,6 +11,7 @@ use crate::collect::copy::{Finished, is_shortage};
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
+use crate::wire::crc32::Crc32;
 use crate::wire::frame;
 use crate::wire::md5::Md5;
 
@@ -43,6 +44,7 @@ struct Check<F> {
     finished: Finished,
     file: F,
     md5: Md5,
+    crc: Crc32,
     done: u64,
 }
 
@@ -52,8 +54,9 @@ pub enum Checked {
     Same {
         /// The name of the copy.
         path: PathBuf,
-        /// The digest.
+        /// The digest, and the CRC-32 of as many bytes.
         md5: [u8; 16],
+        crc: u32,
         /// The number of bytes that the digest is of, from the start of the copy.
         size: u64,
         /// The number of bytes that the copy has.
@@ -272,6 +275,7 @@ impl<F> Copies<F> {
                         finished,
                         file,
                         md5: Md5::new(),
+                        crc: Crc32::new(),
                         done: 0,
                     },
                     // Without a free descriptor nothing is known of the copy, and one may be free
@@ -309,6 +313,7 @@ impl<F> Check<F> {
             Err(error) => return Err(Checked::Unreadable(self.finished.path, error)),
         };
         self.md5.update(&slice[..read]);
+        self.crc.update(&slice[..read]);
         self.done += read as u64;
         // The end of a copy that is shorter than it should be ends the comparison, too.
         if self.done < self.finished.size && read > 0 {
@@ -324,6 +329,7 @@ impl<F> Check<F> {
             Ok(stat) => Checked::Same {
                 path: self.finished.path,
                 md5,
+                crc: self.crc.finish(),
                 size: self.finished.size,
                 copy_size: stat.size,
             },

@@ -9,6 +9,7 @@ use super::link::{Phase, Purpose};
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
+use crate::collect::copy::given::CopySums;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal;
@@ -164,6 +165,7 @@ impl<F> Source<F> {
                     reason,
                     theirs,
                     next,
+                    tokens,
                     before_loss,
                 } => {
                     grew = true;
@@ -175,6 +177,8 @@ impl<F> Source<F> {
                         size: copy.size(),
                         reason,
                         theirs,
+                        is_whole: true,
+                        tokens,
                         ..Afterwards::of_first(next.inode)
                     };
                     self.change(next, Some(finished), afterwards, cx)?;
@@ -261,6 +265,7 @@ impl<F> Source<F> {
             Some(Checked::Same {
                 path,
                 md5,
+                crc,
                 size,
                 copy_size,
             }) => {
@@ -270,6 +275,11 @@ impl<F> Source<F> {
                     part: (size < copy_size).then_some((size, copy_size)),
                 };
                 (cx.events)(&self.config, verified);
+                // Of a longer copy only a part was read.
+                if size == copy_size {
+                    let crc = Some(crc);
+                    self.note_sums(&path, size, CopySums { crc, md5 }, cx);
+                }
                 self.update_list(cx);
             }
             Some(Checked::Different(finished)) => {
@@ -377,6 +387,7 @@ impl<F> Source<F> {
         outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
+        let size = self.finished.heal().map_or(0, |heal| heal.finished().size);
         self.finished.end_heal();
         self.link.end_work(cx.now.mono);
         match outcome {
@@ -402,6 +413,7 @@ impl<F> Source<F> {
                     part: None,
                 };
                 (cx.events)(&self.config, verified);
+                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);

@@ -16,6 +16,7 @@ mod disk;
 mod end;
 pub mod end_check;
 mod failed_syncs;
+mod given;
 mod health;
 mod link;
 mod question;

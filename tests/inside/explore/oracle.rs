@@ -102,7 +102,7 @@ impl<'a> Files<'a> {
                 .strip_prefix('.')
                 .map(|ending| (ending, attempt(ending)))
             {
-                None | Some(("tmp" | "unverified.tmp", _)) => {}
+                None | Some(("tmp" | "unverified.tmp" | "given" | "given.tmp", _)) => {}
                 Some((_, Some(attempt))) => {
                     kept.push((attempt, disk.read(name).unwrap_or_default()))
                 }
