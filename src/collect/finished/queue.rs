@@ -52,18 +52,16 @@ struct Check<F> {
 pub enum Checked {
     /// The copy has the digest.
     Same {
-        /// The name of the copy.
-        path: PathBuf,
+        /// The copy.
+        finished: Finished,
         /// The digest, and the CRC-32 of as many bytes.
         md5: [u8; 16],
         crc: u32,
-        /// The number of bytes that the digest is of, from the start of the copy.
-        size: u64,
         /// The number of bytes that the copy has.
         copy_size: u64,
     },
-    /// The copy has another digest.
-    Different(Finished),
+    /// The copy has another digest: this, if there are as many bytes.
+    Different(Finished, Option<[u8; 16]>),
     /// The copy could not be read.
     Unreadable(PathBuf, io::Error),
 }
@@ -320,17 +318,18 @@ impl<F> Check<F> {
             return Ok(self);
         }
         let md5 = self.md5.finish();
-        if self.done != self.finished.size || self.finished.md5 != Some(md5) {
-            return Err(Checked::Different(self.finished));
+        let is_long_enough = self.done == self.finished.size;
+        if !is_long_enough || self.finished.md5 != Some(md5) {
+            let md5 = is_long_enough.then_some(md5);
+            return Err(Checked::Different(self.finished, md5));
         }
         // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
         // (README, "A part of the copy").
         Err(match store.stat(&self.file) {
             Ok(stat) => Checked::Same {
-                path: self.finished.path,
+                finished: self.finished,
                 md5,
                 crc: self.crc.finish(),
-                size: self.finished.size,
                 copy_size: stat.size,
             },
             Err(error) => Checked::Unreadable(self.finished.path, error),

@@ -63,6 +63,10 @@ impl<F> Source<F> {
                 ) =>
             {
                 self.end.take_size(terms.size);
+                if asked.purpose == Purpose::Heal && self.is_other_file(terms.identity, cx) {
+                    self.give_up_heal(cx);
+                    return Err(SourceError::AskAgain);
+                }
                 self.link.enter(Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,

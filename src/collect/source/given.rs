@@ -6,9 +6,11 @@ use std::path::Path;
 use super::change::Afterwards;
 use super::{Context, Source};
 use crate::collect::config::Proto;
-use crate::collect::copy::Generation;
 use crate::collect::copy::given::{CopySums, Entry, Ledger};
 use crate::collect::copy::pointer::RotatedSuffix;
+use crate::collect::copy::{Finished, Generation};
+use crate::collect::event::Event;
+use crate::collect::finished::double::Double;
 use crate::ids::Inode;
 use crate::store::WriteStore;
 use crate::wire::frame::{Reason, Role};
@@ -114,6 +116,84 @@ impl<F> Source<F> {
     ) {
         let config = self.config.clone();
         self.change_ledger(cx, |ledger| ledger.set_sums(copy, size, sums, &config));
+    }
+
+    /// Whether a copy with this digest is as it was when it was found to be right: where the server
+    /// has another one now, that is of another file.
+    pub(super) fn is_as_received<S: WriteStore<File = F>>(
+        &self,
+        finished: &Finished,
+        md5: Option<[u8; 16]>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return false;
+        };
+        let entry = ledger.entry_of(&finished.path, &self.config);
+        entry.is_some_and(|entry| {
+            let noted = entry.sums.map(|sums| sums.md5);
+            entry.size == finished.size && noted.is_some() && noted == md5
+        })
+    }
+
+    /// Takes in the token of the file with which the server answers a heal. Tells whether that is
+    /// another file than the one that was finished.
+    pub(super) fn is_other_file<S: WriteStore<File = F>>(
+        &mut self,
+        theirs: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let (Some(heal), Some(theirs)) = (self.finished.heal_mut(), theirs) else {
+            return false;
+        };
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return false;
+        };
+        let entry = ledger.entry_of(&heal.finished().path, &self.config);
+        match entry.and_then(|entry| entry.token) {
+            Some(ours) if ours.id() == theirs.id() => {
+                heal.recognise();
+                false
+            }
+            ours => ours.is_some(),
+        }
+    }
+
+    /// A copy was found to be right. Where the server has sent the same file before, both copies are
+    /// compared.
+    pub(super) fn suspect_double<S: WriteStore<File = F>>(
+        &mut self,
+        finished: Finished,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return;
+        };
+        if let Some(of) = ledger.double_of(&finished.path, &self.config) {
+            self.finished.begin_double(Double::new(finished, of));
+        }
+    }
+
+    /// Compares one more slice of two copies.
+    pub(super) fn work_on_double<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) {
+        let double = self.finished.double_mut();
+        let Some(is_gone) = double.and_then(|double| double.work(buf, cx.store)) else {
+            return;
+        };
+        let Some(double) = self.finished.end_double() else {
+            return;
+        };
+        let (path, of) = (&*double.finished().path, double.of());
+        let twice = Event::GivenTwice { path, of, is_gone };
+        (cx.events)(&self.config, twice);
+        if is_gone {
+            self.change_ledger(cx, |ledger| ledger.forget(path, &self.config));
+        }
+        self.update_list(cx);
     }
 
     /// Changes the ledger, which is written only if that makes it another. Where that fails, less is

@@ -398,6 +398,8 @@ impl<F> Source<F> {
             self.disk.set_suspect(false);
         }
         let mut list = files.read_list()?;
+        // It is on the list, too, and begins anew.
+        self.finished.end_double();
         self.health.set_unrecorded(false);
         // The list has the copy that is being healed, too, and what was fetched for it is still
         // wanted. What a killed run left of other heals is not.

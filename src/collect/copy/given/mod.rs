@@ -13,7 +13,7 @@
 
 use std::fmt::{self, Write};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::is_shortage;
 use super::pointer::RotatedSuffix;
@@ -132,6 +132,21 @@ impl Ledger {
     pub fn entry_of(&self, copy: &Path, config: &SourceConfig) -> Option<&Entry> {
         let suffix = RotatedSuffix::of(copy, &config.local)?;
         self.entries.iter().find(|entry| entry.suffix == suffix)
+    }
+
+    /// The copy of a file that the server has sent before: size, MD5 and the token's ID are the
+    /// same, and known. The oldest, if there are several.
+    pub fn double_of(&self, copy: &Path, config: &SourceConfig) -> Option<PathBuf> {
+        let new = self.entry_of(copy, config)?;
+        let what_of = |entry: &Entry| {
+            let token = entry.token.as_ref()?;
+            Some((entry.size, entry.sums?.md5, token.id().to_owned()))
+        };
+        let what = what_of(new)?;
+        let is_double =
+            |old: &&Entry| old.suffix != new.suffix && what_of(old).as_ref() == Some(&what);
+        let old = self.entries.iter().rfind(is_double)?;
+        Some(with_ending(&config.local, &format!(".{}", old.suffix)))
     }
 
     /// Adds a generation that was given. The oldest goes where there are too many.
@@ -284,7 +299,7 @@ fn sum_of(lines: &str, config: &SourceConfig) -> u32 {
     crc.finish()
 }
 
-fn path_of(config: &SourceConfig) -> std::path::PathBuf {
+fn path_of(config: &SourceConfig) -> PathBuf {
     with_ending(&config.pointer, ".given")
 }
 
