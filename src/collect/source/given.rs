@@ -92,8 +92,7 @@ impl<F> Source<F> {
             if change.held == Inode::NONE {
                 *ledger = Ledger::default();
             }
-            // Empty files are all alike.
-            if let Some(suffix) = suffix.filter(|_| change.is_whole && change.size > 0) {
+            if let Some(suffix) = suffix.filter(|_| change.is_whole) {
                 ledger.add(Entry {
                     size: change.size,
                     sums: None,

@@ -149,8 +149,12 @@ impl Ledger {
         Some(with_ending(&config.local, &format!(".{}", old.suffix)))
     }
 
-    /// Adds a generation that was given. The oldest goes where there are too many.
+    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are all
+    /// alike, and are not worth an entry.
     pub fn add(&mut self, entry: Entry) {
+        if entry.size == 0 {
+            return;
+        }
         // A name that comes again has another copy now.
         self.entries.retain(|older| older.suffix != entry.suffix);
         self.entries.insert(0, entry);

@@ -42,7 +42,7 @@ impl Rig {
     }
 
     /// The collector is killed and started again on the same disk.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let config = self.source.config().clone();
         self.disk.revive();
         self.source = Source::new(config, Mono::from_ms(self.now_ms));
