@@ -186,7 +186,8 @@ impl Ledger {
         }
     }
 
-    fn parse(text: &[u8], config: &SourceConfig) -> Option<Ledger> {
+    /// Reads the text of a ledger. `None` if it is none of this source.
+    pub(crate) fn parse(text: &[u8], config: &SourceConfig) -> Option<Ledger> {
         let (lines, seal) = str::from_utf8(text).ok()?.split_at_checked(
             // The last line has one length.
             text.len().checked_sub(SEAL_LEN)?,
