@@ -223,6 +223,9 @@ const _: () = assert!(GENERATIONS_PER_PERIOD_MAX as usize > CANDIDATES_MAX);
 /// With more the oldest is given up.
 pub const CHECKS_WAITING_MAX: usize = 128;
 
+/// Finished copies of one source that its ledger has; the oldest is forgotten.
+pub const GIVEN_KEPT_MAX: usize = 64;
+
 /// After so long a finished copy is opened again for its check, if there was no descriptor or
 /// memory for it.
 pub const CHECK_AGAIN_MS: u64 = 1_000;

@@ -103,6 +103,15 @@ pub enum Event<'a> {
         /// The reason.
         why: &'a str,
     },
+    /// The server has sent a file twice.
+    GivenTwice {
+        /// The second copy.
+        path: &'a Path,
+        /// The first.
+        of: &'a Path,
+        /// Whether the second was the same, byte for byte, and is not kept.
+        is_gone: bool,
+    },
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -219,6 +228,14 @@ impl fmt::Display for Event<'_> {
                     "{} differs from the server's file: {why}",
                     path.display()
                 )
+            }
+            Event::GivenTwice { path, of, is_gone } => {
+                let (path, of) = (path.display(), of.display());
+                write!(f, "given twice: {path} is the double of {of}")?;
+                f.write_str(match is_gone {
+                    true => " and is not kept",
+                    false => ", which cannot be compared with it now; it stays",
+                })
             }
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",

@@ -9,6 +9,7 @@
 mod error;
 mod files;
 mod gaps;
+pub mod given;
 pub(crate) mod loss;
 pub mod pointer;
 mod rescue;

@@ -11,6 +11,7 @@ use crate::collect::copy::{Finished, is_shortage};
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
+use crate::wire::crc32::Crc32;
 use crate::wire::frame;
 use crate::wire::md5::Md5;
 
@@ -43,6 +44,7 @@ struct Check<F> {
     finished: Finished,
     file: F,
     md5: Md5,
+    crc: Crc32,
     done: u64,
 }
 
@@ -50,17 +52,16 @@ struct Check<F> {
 pub enum Checked {
     /// The copy has the digest.
     Same {
-        /// The name of the copy.
-        path: PathBuf,
-        /// The digest.
+        /// The copy.
+        finished: Finished,
+        /// The digest, and the CRC-32 of as many bytes.
         md5: [u8; 16],
-        /// The number of bytes that the digest is of, from the start of the copy.
-        size: u64,
+        crc: u32,
         /// The number of bytes that the copy has.
         copy_size: u64,
     },
-    /// The copy has another digest.
-    Different(Finished),
+    /// The copy has another digest: this, if there are as many bytes.
+    Different(Finished, Option<[u8; 16]>),
     /// The copy could not be read.
     Unreadable(PathBuf, io::Error),
 }
@@ -272,6 +273,7 @@ impl<F> Copies<F> {
                         finished,
                         file,
                         md5: Md5::new(),
+                        crc: Crc32::new(),
                         done: 0,
                     },
                     // Without a free descriptor nothing is known of the copy, and one may be free
@@ -309,22 +311,25 @@ impl<F> Check<F> {
             Err(error) => return Err(Checked::Unreadable(self.finished.path, error)),
         };
         self.md5.update(&slice[..read]);
+        self.crc.update(&slice[..read]);
         self.done += read as u64;
         // The end of a copy that is shorter than it should be ends the comparison, too.
         if self.done < self.finished.size && read > 0 {
             return Ok(self);
         }
         let md5 = self.md5.finish();
-        if self.done != self.finished.size || self.finished.md5 != Some(md5) {
-            return Err(Checked::Different(self.finished));
+        let is_long_enough = self.done == self.finished.size;
+        if !is_long_enough || self.finished.md5 != Some(md5) {
+            let md5 = is_long_enough.then_some(md5);
+            return Err(Checked::Different(self.finished, md5));
         }
         // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
         // (README, "A part of the copy").
         Err(match store.stat(&self.file) {
             Ok(stat) => Checked::Same {
-                path: self.finished.path,
+                finished: self.finished,
                 md5,
-                size: self.finished.size,
+                crc: self.crc.finish(),
                 copy_size: stat.size,
             },
             Err(error) => Checked::Unreadable(self.finished.path, error),

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::digest::TOO_MANY;
+use super::given::Tokens;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{
@@ -35,6 +36,12 @@ pub(super) struct Afterwards {
     pub is_unchecked: bool,
     /// The size of the server's file of the generation that was left, if that ends before our copy.
     pub theirs: Option<u64>,
+    /// The generation that was left, where there was one.
+    pub left: Option<Generation>,
+    /// Whether all of that is held.
+    pub is_whole: bool,
+    /// The tokens that came for both.
+    pub tokens: Option<Box<Tokens>>,
     /// The bytes that came while the change was under way, which belong to the next generation.
     pub input: Vec<u8>,
 }
@@ -105,7 +112,7 @@ impl<F> Source<F> {
         &mut self,
         next: Generation,
         finished: Option<Finished>,
-        afterwards: Afterwards,
+        mut afterwards: Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
@@ -117,6 +124,7 @@ impl<F> Source<F> {
             Ok(())
         });
         started.map_err(SourceError::Files)?;
+        afterwards.left = self.disk.generation();
         self.disk.begin_change(afterwards);
         match self.disk.shares_barriers() {
             true => Ok(()),
@@ -160,6 +168,7 @@ impl<F> Source<F> {
         let Some(afterwards) = self.disk.end_change() else {
             return Ok(Vec::new());
         };
+        self.note_change(&afterwards, changed.kept.as_deref(), cx);
         // The events of the generation that is over come before anything of the next one.
         if let Some(kept) = &changed.kept {
             self.tell_left(&afterwards, kept, cx)?;
@@ -247,6 +256,9 @@ impl Afterwards {
             loss: None,
             is_unchecked: false,
             theirs: None,
+            left: None,
+            is_whole: false,
+            tokens: None,
             input: Vec::new(),
         }
     }

@@ -4,14 +4,15 @@ use std::fmt;
 use std::path::Path;
 
 use super::change::Afterwards;
-use super::digest::{GONE, UNKNOWN_KIND};
+use super::digest::{GONE, OTHER, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
+use crate::collect::copy::given::CopySums;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
-use crate::collect::finished::heal;
+use crate::collect::finished::heal::{self, Heal};
 use crate::collect::finished::queue::Checked;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
@@ -164,6 +165,7 @@ impl<F> Source<F> {
                     reason,
                     theirs,
                     next,
+                    tokens,
                     before_loss,
                 } => {
                     grew = true;
@@ -175,6 +177,8 @@ impl<F> Source<F> {
                         size: copy.size(),
                         reason,
                         theirs,
+                        is_whole: true,
+                        tokens,
                         ..Afterwards::of_first(next.inode)
                     };
                     self.change(next, Some(finished), afterwards, cx)?;
@@ -256,23 +260,36 @@ impl<F> Source<F> {
             }
             return;
         }
+        if self.finished.double_mut().is_some() {
+            return self.work_on_double(buf, cx);
+        }
         match self.finished.queue_mut().work(buf, cx.store, cx.now.mono) {
             None => {}
             Some(Checked::Same {
-                path,
+                finished,
                 md5,
-                size,
+                crc,
                 copy_size,
             }) => {
+                let (path, size) = (&finished.path, finished.size);
                 let verified = Event::Verified {
-                    path: &path,
+                    path,
                     md5,
                     part: (size < copy_size).then_some((size, copy_size)),
                 };
                 (cx.events)(&self.config, verified);
+                // Of a longer copy only a part was read.
+                if size == copy_size {
+                    let crc = Some(crc);
+                    self.note_sums(path, size, CopySums { crc, md5 }, cx);
+                    self.suspect_double(finished, cx);
+                }
                 self.update_list(cx);
             }
-            Some(Checked::Different(finished)) => {
+            Some(Checked::Different(finished, md5)) if self.is_as_received(&finished, md5, cx) => {
+                self.tell_never_verified(&finished, GONE, cx);
+            }
+            Some(Checked::Different(finished, _)) => {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
@@ -372,11 +389,19 @@ impl<F> Source<F> {
         }
     }
 
+    /// Ends a heal for which the server no longer has the file.
+    pub(super) fn give_up_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if let Some(outcome) = self.finished.heal().map(Heal::without_file) {
+            self.end_heal(outcome, cx);
+        }
+    }
+
     fn end_heal<S: WriteStore<File = F>>(
         &mut self,
         outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
+        let size = self.finished.heal().map_or(0, |heal| heal.finished().size);
         self.finished.end_heal();
         self.link.end_work(cx.now.mono);
         match outcome {
@@ -402,6 +427,7 @@ impl<F> Source<F> {
                     part: None,
                 };
                 (cx.events)(&self.config, verified);
+                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
@@ -415,7 +441,7 @@ impl<F> Source<F> {
             }
             // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
-                let (path, why) = (&path, GONE);
+                let (path, why) = (&path, OTHER);
                 (cx.events)(&self.config, Event::NeverVerified { path, why });
             }
         }

@@ -5,6 +5,7 @@
 //! asked for the file from a little before the last checkpoint on: what it sends is compared as
 //! long as we hold something, then appended.
 
+use super::answer::Left;
 use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
@@ -219,7 +220,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         if let Some(inode) = self.disk.inode() {
-            self.leave(Generation::classic(inode), None, cx)?;
+            self.leave(Generation::classic(inode), None, Left::default(), cx)?;
             // The connection ends with this, so nothing can wait for others.
             self.finish_change(cx)?;
         }

@@ -16,6 +16,7 @@ mod disk;
 mod end;
 pub mod end_check;
 mod failed_syncs;
+mod given;
 mod health;
 mod link;
 mod question;
@@ -397,6 +398,8 @@ impl<F> Source<F> {
             self.disk.set_suspect(false);
         }
         let mut list = files.read_list()?;
+        // It is on the list, too, and begins anew.
+        self.finished.end_double();
         self.health.set_unrecorded(false);
         // The list has the copy that is being healed, too, and what was fetched for it is still
         // wanted. What a killed run left of other heals is not.

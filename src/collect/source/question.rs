@@ -102,7 +102,7 @@ impl<F> Source<F> {
         // A probe is about the live log alone, whatever is held.
         let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
-        Ok(Extension {
+        let mut request = Extension {
             proof: match generation {
                 Some(generation) => self.prove(asked.offset, generation.classic, cx)?,
                 None => Proof::new(),
@@ -119,7 +119,11 @@ impl<F> Source<F> {
                 _ => Op::Stream,
             },
             ..Extension::default()
-        })
+        };
+        if let (Purpose::Follow, Some(held)) = (asked.purpose, &generation) {
+            self.tell_given(held, &mut request, cx);
+        }
+        Ok(request)
     }
 
     /// Checksums of some places of the copy; of their masked form if classic had a part in it.

@@ -4,6 +4,7 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
+use super::given::Tokens;
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
@@ -12,9 +13,10 @@ use crate::limits::{GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{self, End, Frame, Next, Reason};
+use crate::wire::frame::{self, End, Frame, Next, Reason, Role};
 use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
 use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::token::Token;
 
 /// The receiving end of one connection.
 pub struct Frames {
@@ -25,6 +27,8 @@ pub struct Frames {
     damaged: bool,
     /// The END of the generation that is complete, while the next is to be named.
     ended: Option<End>,
+    /// The tokens that came for its end and for the next one.
+    tokens: Option<Box<Tokens>>,
     /// The number of generations named since `nexts_since`.
     nexts: u16,
     nexts_since: Mono,
@@ -54,6 +58,8 @@ pub enum Received {
         theirs: Option<u64>,
         /// The next one.
         next: Generation,
+        /// The tokens that came for both.
+        tokens: Option<Box<Tokens>>,
         /// Whether what came right after it went before the server could send it.
         before_loss: bool,
     },
@@ -70,6 +76,7 @@ impl Frames {
             open_at: None,
             damaged: false,
             ended: None,
+            tokens: None,
             nexts: 0,
             nexts_since: Mono::default(),
             box_size,
@@ -207,7 +214,10 @@ impl Frames {
             }
             Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
-            Step::File => Ok(Received::On),
+            Step::File(role, token) => {
+                self.tokens.get_or_insert_default().take(role, token);
+                Ok(Received::On)
+            }
         }
     }
 
@@ -272,6 +282,7 @@ impl Frames {
             theirs,
             before_loss: next.after_loss,
             next: generation,
+            tokens: self.tokens.take(),
         })
     }
 }
@@ -282,7 +293,7 @@ enum Step {
     End(End),
     Next(Next),
     Digest(frame::Digest),
-    File,
+    File(Role, Token),
     Refused(Box<str>),
 }
 
@@ -293,7 +304,7 @@ impl Step {
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),
-            Frame::File { .. } => Step::File,
+            Frame::File { role, token } => Step::File(role, token),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -4,6 +4,7 @@
 mod breaks;
 mod classic;
 mod copies;
+mod given;
 mod heal;
 mod identity;
 mod large;

@@ -2,12 +2,13 @@
 
 use crate::ids::Inode;
 use crate::wire::classic;
-use crate::wire::frame::{self, End, ErrorCode, Frame, Next, Reason};
+use crate::wire::frame::{self, End, ErrorCode, Frame, Next, Reason, Role};
 use crate::wire::md5::Md5;
 use crate::wire::number::InodeWord;
 use crate::wire::proof;
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Op, Request};
+use crate::wire::token::Token;
 
 /// What happens on the boxes once the collector has everything.
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +207,7 @@ impl Peer {
             size: self.generations[at].bytes.len() as u64,
             mtime_ns: mtime_ns(at),
             boot: self.boot,
+            identity: self.generations[at].token(at),
             ..Terms::default()
         }
     }
@@ -400,7 +402,12 @@ impl Peer {
             mtime_ns: mtime_ns(at + 1),
             after_loss: false,
         });
-        [&end.to_bytes()[..], &next.to_bytes()].concat()
+        let file = self.generations[at + 1].token(at + 1).map(|token| {
+            let role = Role::Begins;
+            Frame::File { role, token }.to_bytes()
+        });
+        let file = file.unwrap_or_default();
+        [&end.to_bytes()[..], &file, &next.to_bytes()].concat()
     }
 
     /// What an idle connection brings now and then.
@@ -424,7 +431,12 @@ impl Generation {
         }
     }
 
-    fn md5(&self) -> [u8; 16] {
+    /// What the box calls the `at`-th generation.
+    pub fn token(&self, at: usize) -> Option<Token> {
+        Token::parse(format!("{}.{at}/x", self.inode).as_bytes())
+    }
+
+    pub fn md5(&self) -> [u8; 16] {
         let mut md5 = Md5::new();
         md5.update(&self.bytes);
         md5.finish()

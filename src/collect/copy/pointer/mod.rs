@@ -24,6 +24,7 @@
 //! for the doubt.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use crate::ids::{FileId, Inode};
 use crate::limits;
@@ -333,6 +334,16 @@ impl RotatedSuffix {
             write!(suffix, ".{attempt}").ok()?;
         }
         Some(RotatedSuffix(suffix))
+    }
+
+    /// The suffix of a rotated copy of `local`; `None` if it has no name that such a copy gets.
+    pub fn of(copy: &Path, local: &Path) -> Option<RotatedSuffix> {
+        let suffix = copy
+            .as_os_str()
+            .as_encoded_bytes()
+            .strip_prefix(local.as_os_str().as_encoded_bytes())?
+            .strip_prefix(b".")?;
+        RotatedSuffix::parse(str::from_utf8(suffix).ok()?)
     }
 
     /// Reads a suffix exactly as [`RotatedSuffix::new`] makes them.

@@ -66,7 +66,8 @@ enum Step<F> {
 /// The result of the comparison of blocks so far.
 #[derive(Default)]
 struct Tally {
-    same: u64,
+    /// The blocks behind the first difference that are the same.
+    same_behind: u64,
     different: u64,
     /// The start of the first block that differs.
     first: Option<u64>,
@@ -150,6 +151,20 @@ impl<F> Heal<F> {
         self.attempts += 1;
         (self.attempts >= HEAL_ATTEMPTS_MAX)
             .then(|| self.hopeless("the server does not send it again"))
+    }
+
+    /// The server's file is known to be the one that this is a copy of.
+    pub fn recognise(&mut self) {
+        self.is_recognised = true;
+    }
+
+    /// The outcome where the server has only another file.
+    pub fn without_file(&self) -> Outcome {
+        match self.finished.by_content {
+            // The digest that differs is that of the other file.
+            true => Outcome::Foreign(self.finished.path.clone()),
+            false => self.hopeless("the server no longer has its file"),
+        }
     }
 
     /// Whether everything that was asked for has come.
@@ -282,9 +297,10 @@ impl<F> Heal<F> {
         if !at_end && (tally.first.is_none() || !self.is_recognised) {
             return Ok(None);
         }
-        // Files that are not related may have a few lines in common, such as a header.
-        if !self.is_recognised && tally.same < tally.different {
-            return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
+        // Logs begin alike, with a header that may be most of them. What is the same before the
+        // first difference therefore says nothing.
+        if !self.is_recognised && tally.same_behind < tally.different {
+            return Ok(Some(self.without_file()));
         }
         self.is_recognised = true;
         let len = comparison.blocks().len();
@@ -491,7 +507,7 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
 impl Tally {
     fn note(&mut self, compared: Compared) {
         match compared.is_same {
-            true => self.same += 1,
+            true => self.same_behind += u64::from(self.first.is_some()),
             false => {
                 self.different += 1;
                 self.first.get_or_insert(compared.start);
