@@ -125,7 +125,7 @@ pub const RECORDS_MAX: usize = 12;
 pub const ELDERS_MAX: usize = 128;
 
 /// Generations that a session remembers as given, so that none is sent twice.
-pub const GIVEN_KEPT_MAX: usize = 8;
+pub const SESSION_GIVEN_MAX: usize = 8;
 
 /// Generations whose last write the server remembers, over all files.
 pub const SIGHTINGS_MAX: usize = 64;

@@ -21,7 +21,7 @@ use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
 use crate::ids::{FileId, Inode};
-use crate::limits::{GIVEN_KEPT_MAX, REPLY_MAX_LEN};
+use crate::limits::{SESSION_GIVEN_MAX, REPLY_MAX_LEN};
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::{Choice, Generation, Query};
@@ -79,7 +79,7 @@ pub struct V2Stream<F> {
 }
 
 /// Generations that a client was given, the newest first.
-type GivenBefore = heapless::Vec<Given, GIVEN_KEPT_MAX>;
+type GivenBefore = heapless::Vec<Given, SESSION_GIVEN_MAX>;
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -128,7 +128,7 @@ impl<F> V2Stream<F> {
             then,
             before: None,
             generation,
-            given: given.iter().take(GIVEN_KEPT_MAX).copied().collect(),
+            given: given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_loss: false,
