@@ -41,6 +41,8 @@ pub struct Event<'a> {
     pub name: &'a [u8],
     /// The name was given to something: created, or moved here.
     pub arrived: bool,
+    /// The name was taken from what had it: moved away, or deleted.
+    pub departed: bool,
     /// The watch is over and its number means nothing any more: removed, deleted, or its file
     /// system unmounted.
     pub gone: bool,

@@ -409,6 +409,7 @@ fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
         id: (!overflow).then_some(WatchId(watch)),
         name,
         arrived: mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0,
+        departed: mask & (libc::IN_MOVED_FROM | libc::IN_DELETE) != 0,
         gone: mask & libc::IN_IGNORED != 0,
     }
 }

@@ -209,7 +209,8 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(false);
         }
         let is_moved = !matches!(record.state, State::Truncated);
-        if is_moved && candidate.size < record.size {
+        // Of one that begins with zeros nothing is remembered but how long it was.
+        if (is_moved || record.head.len == 0) && candidate.size < record.size {
             return Ok(false);
         }
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
@@ -225,7 +226,7 @@ impl<S: ReadStore> Query<'_, S> {
             len,
             crc: record.head.crc,
         };
-        Ok(len > 0 && self.has_block(&file, head, false))
+        Ok(len == 0 || self.has_block(&file, head, false))
     }
 
     /// Whether a file has the bytes of a generation that was given, under whatever name.

@@ -298,9 +298,12 @@ fn note_name(file: u32, name: Name, files: &Files) {
     };
     match name {
         Name::Kept => {}
-        Name::Given(times) => {
+        Name::Given {
+            times,
+            has_departed,
+        } => {
             journal.look(file, &entry.path, store);
-            journal.note_arrivals(file, times);
+            journal.note_arrivals(file, times, has_departed);
         }
         Name::Unsure => {
             journal.lose_sight(file);

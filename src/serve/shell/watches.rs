@@ -17,7 +17,7 @@ use crate::limits::WATCHES_PER_FILE_MAX;
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
-use crate::sys::inotify::{Inotify, Watch, WatchId};
+use crate::sys::inotify::{Event, Inotify, Watch, WatchId};
 
 /// All watches of the server.
 pub struct Watches {
@@ -42,6 +42,8 @@ struct State {
     renamed: bool,
     /// How often the name was given to something since then; `None` where that is not known.
     arrivals: Option<u32>,
+    /// It was taken from something since then.
+    has_departed: bool,
 }
 
 impl State {
@@ -50,6 +52,7 @@ impl State {
         changed: false,
         renamed: false,
         arrivals: Some(0),
+        has_departed: false,
     };
 }
 
@@ -59,7 +62,12 @@ pub enum Name {
     /// Nothing.
     Kept,
     /// It was given to something so often.
-    Given(u32),
+    Given {
+        /// How often.
+        times: u32,
+        /// It was taken from what had it before; if not, that was overwritten.
+        has_departed: bool,
+    },
     /// Not all was told.
     Unsure,
 }
@@ -100,7 +108,14 @@ impl Watches {
             Some(state) if !state.changed => Name::Kept,
             Some(State { arrivals: None, .. }) | None => Name::Unsure,
             Some(State { renamed: false, .. }) => Name::Kept,
-            Some(State { arrivals: Some(times), .. }) => Name::Given(*times),
+            Some(State {
+                arrivals: Some(times),
+                has_departed,
+                ..
+            }) => Name::Given {
+                times: *times,
+                has_departed: *has_departed,
+            },
         }
     }
 
@@ -142,7 +157,7 @@ impl Watches {
         for file in self.changed.drain(..) {
             if let Some(state) = self.states.get_mut(file as usize) {
                 (state.changed, state.renamed) = (false, false);
-                state.arrivals = Some(0);
+                (state.arrivals, state.has_departed) = (Some(0), false);
             }
         }
         self.states.resize(files.len(), State::NEW);
@@ -162,6 +177,7 @@ impl Watches {
                 match what {
                     What::Arrived => state.arrivals = state.arrivals.map(|times| times + 1),
                     What::Unsure => state.arrivals = None,
+                    What::Departed => state.has_departed = true,
                     What::Changed | What::Renamed => {}
                 }
             }
@@ -173,7 +189,7 @@ impl Watches {
                 return;
             };
             let about = by_watch.of(id.number());
-            concerned(about, event.name, event.arrived, files, &mut note);
+            concerned(about, &event, files, &mut note);
             if event.gone {
                 let dirs = about.iter().filter(|row| row[2] == DIRECTORY);
                 dirs.for_each(|row| note(row[1], What::Unsure));
@@ -252,6 +268,8 @@ enum What {
     Changed,
     /// Something else may have its name, or nothing.
     Renamed,
+    /// Its name was taken from what had it.
+    Departed,
     /// Its name was given to something.
     Arrived,
     /// What happened was not told.
@@ -262,11 +280,11 @@ enum What {
 /// begins with it as names of rotated files mostly do, or else may be of any.
 fn concerned(
     about: &[Row],
-    name: &[u8],
-    arrived: bool,
+    event: &Event<'_>,
     files: &[FileEntry],
     note: &mut dyn FnMut(u32, What),
 ) {
+    let name = event.name;
     let live_name = |file: u32| {
         let path = files.get(file as usize)?.path.as_os_str().as_bytes();
         path.rsplit(|byte| *byte == b'/').next()
@@ -286,7 +304,8 @@ fn concerned(
             note(
                 file,
                 match what {
-                    DIRECTORY if any_named && arrived => What::Arrived,
+                    DIRECTORY if any_named && event.arrived => What::Arrived,
+                    DIRECTORY if any_named && event.departed => What::Departed,
                     DIRECTORY if any_named || name.is_empty() => What::Renamed,
                     _ => What::Changed,
                 },
@@ -312,7 +331,14 @@ mod tests {
             .collect();
         let mut told = Vec::new();
         let mut note = |file, what| told.push((file, what));
-        concerned(rows, name.as_bytes(), true, &files, &mut note);
+        let event = Event {
+            id: None,
+            name: name.as_bytes(),
+            arrived: true,
+            departed: false,
+            gone: false,
+        };
+        concerned(rows, &event, &files, &mut note);
         told
     }
 

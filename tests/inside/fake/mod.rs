@@ -54,6 +54,8 @@ struct Disk {
     hides_births: bool,
     /// How often each name was given to something.
     arrivals: BTreeMap<PathBuf, u32>,
+    /// The names that were taken from something.
+    departed: BTreeSet<PathBuf>,
 }
 
 /// What the read side was asked for.
@@ -386,6 +388,7 @@ impl Disk {
 
     fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let node = self.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        self.departed.insert(path.into());
         if let Node::File(inode) = node
             && let Some(content) = self.files.get_mut(&inode)
         {
@@ -397,9 +400,15 @@ impl Disk {
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let node = *self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         if self.names.contains_key(to) {
+            let had_departed = self.departed.contains(to);
             self.unlink(to)?;
+            // That it was overwritten is not told.
+            if !had_departed {
+                self.departed.remove(to);
+            }
         }
         self.names.remove(from);
+        self.departed.insert(from.into());
         self.name(to, node);
         Ok(())
     }

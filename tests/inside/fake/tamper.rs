@@ -56,10 +56,12 @@ impl Fake {
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
-    /// How often a name was given to something since this was asked last, as the kernel tells.
-    pub fn take_arrivals(&self, path: &str) -> u32 {
+    /// How often a name was given to something since this was asked last, and whether it was taken
+    /// from something, as the kernel tells.
+    pub fn take_arrivals(&self, path: &str) -> (u32, bool) {
         let mut disk = self.0.borrow_mut();
-        disk.arrivals.remove(Path::new(path)).unwrap_or_default()
+        let times = disk.arrivals.remove(Path::new(path)).unwrap_or_default();
+        (times, disk.departed.remove(Path::new(path)))
     }
 
     /// Nothing is told of the birth of a file from now on.

@@ -212,6 +212,10 @@ impl Log {
     /// Takes the live file away.
     pub fn delete(&mut self) {
         self.disk.remove("/v/m");
+        self.note_deleted();
+    }
+
+    fn note_deleted(&mut self) {
         let generation = self.generations.last_mut().unwrap();
         generation.must = 0;
         generation.traced = 0;
@@ -292,7 +296,7 @@ impl Log {
     /// Another file takes the place of the live one, as `rename` does it.
     pub fn replace(&mut self, bytes: &[u8]) {
         self.disk.write("/v/new", bytes);
-        self.delete();
+        self.note_deleted();
         self.disk.rename_now("/v/new", "/v/m");
         let inode = self.disk.inode_of("/v/m");
         self.begin(inode);

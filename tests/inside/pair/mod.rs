@@ -265,10 +265,10 @@ impl Pair {
     /// Lets the server's journal look, as its shell does.
     fn look(&mut self) {
         let disk = &self.log.disk;
-        let arrivals = disk.take_arrivals("/v/m");
+        let (arrivals, has_departed) = disk.take_arrivals("/v/m");
         self.journal.look(0, "/v/m".as_ref(), disk);
         if self.hints {
-            self.journal.note_arrivals(0, arrivals);
+            self.journal.note_arrivals(0, arrivals, has_departed);
         }
         while self.journal.has_work() {
             self.journal.work(&self.serve_config, disk);

@@ -122,14 +122,14 @@ impl Site {
 
     /// The kernel told that something happened around a log, or it is time to look.
     pub fn look(&self, path: &str) {
-        let arrivals = self.disk.with(|fs| fs.take_arrivals(path));
+        let (arrivals, has_departed) = self.disk.with(|fs| fs.take_arrivals(path));
         let Some(server) = &self.server else {
             return;
         };
         if let Some(index) = server.config.index_of(path.as_ref()) {
             server.journal.look(index, path.as_ref(), &self.disk);
             if self.hints {
-                server.journal.note_arrivals(index, arrivals);
+                server.journal.note_arrivals(index, arrivals, has_departed);
             }
         }
     }

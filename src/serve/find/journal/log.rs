@@ -28,6 +28,8 @@ pub struct Log {
     seen_ahead: u32,
     /// Something may have come between the last record and the next.
     has_gap: bool,
+    /// The last file came while the one before had the live name.
+    took_over: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl Log {
             seen_ahead: 0,
             // What came before the first is not known.
             has_gap: true,
+            took_over: false,
         }
     }
 
@@ -95,7 +98,14 @@ impl Log {
 
     /// Files were given the live name. One that no look has seen there is a generation that came
     /// and went.
-    pub fn note_arrivals(&mut self, arrivals: u32) {
+    pub fn note_arrivals(&mut self, arrivals: u32, has_departed: bool) {
+        if arrivals == 1
+            && !has_departed
+            && self.took_over
+            && let [_, .., live] = self.records.as_mut_slice()
+        {
+            live.replaces = true;
+        }
         let unseen = arrivals.saturating_sub(self.seen_ahead);
         self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
         if unseen > 0 {
@@ -150,6 +160,7 @@ impl Log {
                 head: Head::default(),
                 state: State::Live,
                 is_next: self.is_watched,
+                replaces: false,
             });
         }
     }
@@ -243,6 +254,15 @@ impl Log {
             && between.clone().all(|record| record.is_next)
     }
 
+    /// See [`super::Journal::is_replaced`].
+    pub fn is_replaced(&self, after: Seq, until: Seq) -> bool {
+        let mut between = self
+            .records
+            .iter()
+            .filter(|record| after < record.seq && record.seq <= until);
+        until > after && self.is_gapless(after, until) && between.all(|record| record.replaces)
+    }
+
     /// The live file as it was seen last.
     fn live(&self) -> Option<Record> {
         let live = self.records.last();
@@ -277,6 +297,7 @@ impl Log {
 
     /// Another file has the live name.
     fn begin(&mut self, identity: Identity, stat: &Stat) {
+        self.took_over = self.live().is_some();
         self.leave_live();
         self.seen_ahead += 1;
         if !self.is_watched {
@@ -294,6 +315,7 @@ impl Log {
             head: Head::default(),
             state: State::Live,
             is_next,
+            replaces: false,
         });
     }
 

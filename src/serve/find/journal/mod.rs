@@ -63,9 +63,17 @@ impl Journal {
         self.with(index, |log| log.look(path, store));
     }
 
-    /// The system told that so many files were given the live name since it told last.
-    pub fn note_arrivals(&self, index: u32, arrivals: u32) {
-        self.with(index, |log| log.note_arrivals(arrivals));
+    /// The system told that so many files were given the live name since it told last, and whether
+    /// it was taken from what had it before: if not, that was overwritten.
+    pub fn note_arrivals(&self, index: u32, arrivals: u32, has_departed: bool) {
+        self.with(index, |log| log.note_arrivals(arrivals, has_departed));
+    }
+
+    /// Whether the file of each generation from the one after `after` up to `until` was put in the
+    /// place of the one before it, as by rsync: then it may be the same log in another file.
+    pub fn is_replaced(&self, index: u32, after: Seq, until: Seq) -> bool {
+        self.read(index, |log| log.is_replaced(after, until))
+            .unwrap_or(false)
     }
 
     /// Something may have happened to a log that nobody was told of.

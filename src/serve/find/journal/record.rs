@@ -27,6 +27,8 @@ pub struct Record {
     pub state: State,
     /// Nothing can have come between the generation before and this one and gone unseen.
     pub is_next: bool,
+    /// Its file was put in the place of the one before, which had no other name.
+    pub replaces: bool,
 }
 
 impl Record {

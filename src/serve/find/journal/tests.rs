@@ -29,8 +29,8 @@ impl Rig {
     /// What the kernel tells is heard, and what there is to find out is found out.
     fn look(&self) {
         self.journal.look(0, Path::new(LOG), &self.disk);
-        let arrivals = self.disk.take_arrivals(LOG);
-        self.journal.note_arrivals(0, arrivals);
+        let (arrivals, has_departed) = self.disk.take_arrivals(LOG);
+        self.journal.note_arrivals(0, arrivals, has_departed);
         while self.journal.has_work() {
             self.journal.work(&self.config, &self.disk);
         }

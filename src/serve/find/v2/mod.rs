@@ -62,7 +62,15 @@ impl<S: ReadStore> Query<'_, S> {
             Located::Here(file, stat) => {
                 return self.go_on(file, stat, &held, None, rotated);
             }
-            Located::Gone => return self.lose_held(asked, &held, live, rotated),
+            Located::Part(file, stat) if !v2.no_prefix => {
+                let block = self.last_block(&file, &stat, held.mapped);
+                self.all_was_read()?;
+                let prefix = block.map(|block| (block, true));
+                return self.go_on(file, stat, &held, prefix, rotated);
+            }
+            Located::Part(..) | Located::Gone => {
+                return self.lose_held(asked, &held, live, rotated);
+            }
             Located::Unsure => {}
         }
         // Steps 1 to 5.
@@ -144,7 +152,7 @@ impl<S: ReadStore> Query<'_, S> {
         let mut found = self.numbered(file, stat);
         // A duplicate of it has no number of its own.
         let is_own = |c: &&Candidate| c.age.id == stat.id && c.standing == Standing::Newcomer;
-        if let Some(record) = self.record_held(held) {
+        if let Some(record) = self.record_held(held).filter(|_| found.seq == 0) {
             found.seq = record.seq;
         } else if let Some(candidate) = rotated.iter().find(is_own) {
             let live = self.open_live()?;
@@ -210,7 +218,7 @@ impl<S: ReadStore> Query<'_, S> {
             seq: None,
             is_before_journal: false,
             own: None,
-            may: &|c| c.age.id.inode == asked && held.known.is_none(),
+            may: &|c| c.age.id.inode == asked && held.may_be(c.identity()),
         };
         if let Some(found) = self.find_generation(rotated, live.as_ref(), &own)? {
             return Ok(self.lose(found, rotated, held));

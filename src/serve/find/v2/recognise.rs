@@ -3,7 +3,7 @@
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Test};
-use crate::serve::find::journal::record::{Record, Standing};
+use crate::serve::find::journal::record::{Record, Seq, Standing};
 use crate::serve::find::order::Age;
 use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
@@ -59,7 +59,9 @@ impl Held<'_> {
 pub(super) enum Located<F> {
     /// In this file.
     Here(F, Stat),
-    /// Nowhere, or what is left of it is shorter than what is held.
+    /// What is left of it is in this file, which is shorter than what is held.
+    Part(F, Stat),
+    /// Nowhere.
     Gone,
     /// No evidence but bytes, times and names tells.
     Unsure,
@@ -76,7 +78,7 @@ impl Held<'_> {
     }
 
     /// Whether nothing says that a file with the client's inode is another one.
-    fn may_be(&self, identity: Identity) -> bool {
+    pub(super) fn may_be(&self, identity: Identity) -> bool {
         self.compare(identity) != Sameness::Other
     }
 }
@@ -114,11 +116,16 @@ impl<S: ReadStore> Query<'_, S> {
             }
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
-            if self.fit(&file, stat.size, held) != Fit::Whole {
+            let is_proved = held.offset > 0 || record.is_some();
+            if !is_proved || self.fit(&file, stat.size, held) != Fit::Whole {
                 return Ok(Located::Unsure);
             }
             // It may have been emptied and written anew while nobody looked.
-            return match self.first_life_of(held, &file, &stat, rotated)? {
+            let first_life = match (held.offset, record) {
+                (0, Some(record)) => self.first_stray_of(record.seq, live, rotated)?,
+                _ => self.first_life_of(held, &file, &stat, rotated)?,
+            };
+            return match first_life {
                 Some((file, stat)) => Ok(Located::Here(file, stat)),
                 None => Ok(Located::Here(file, stat)),
             };
@@ -139,13 +146,27 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(record) = record {
             for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
                 let role = self.role(candidate, rotated, live)?;
-                if role == Role::Generation(record.seq)
-                    && let Some((file, stat)) = self.open_rotated(candidate.age.id)?
-                    && self.fit(&file, stat.size, held) == Fit::Whole
-                {
-                    return Ok(Located::Here(file, stat));
+                if role != Role::Generation(record.seq) {
+                    continue;
+                }
+                if let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
+                    match self.fit(&file, stat.size, held) {
+                        Fit::Whole => return Ok(Located::Here(file, stat)),
+                        Fit::Prefix => return Ok(Located::Part(file, stat)),
+                        Fit::No => {}
+                    }
                 }
             }
+        }
+        // The file may have been replaced by one that holds all of it, and more.
+        if let Some(record) = record
+            && let Some((file, stat)) = live
+            && held.offset > 0
+            && self.journal.is_replaced(self.index, record.seq, self.seq_of(self.identity(file, stat)))
+            && self.fit(file, stat.size, held) == Fit::Whole
+            && let Some((file, stat)) = self.open_live()?
+        {
+            return Ok(Located::Here(file, stat));
         }
         let is_told = |c: &Candidate| held.compare(c.identity()) == Sameness::Other;
         let is_all_told = record.is_some()
@@ -158,6 +179,31 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Located::Unsure);
         }
         self.find_moved(held, live, rotated)
+    }
+
+    /// The first generation that came and went during the life of a record, unseen but for the
+    /// duplicate that somebody made of it.
+    fn first_stray_of(
+        &self,
+        seq: Seq,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let mut first: Option<Age> = None;
+        for candidate in rotated
+            .iter()
+            .filter(|c| c.standing == Standing::Newcomer)
+        {
+            let role = self.role(candidate, rotated, live)?;
+            let age = candidate.inferred_age();
+            if role == Role::Stray(seq) && first.is_none_or(|first| age < first) {
+                first = Some(age);
+            }
+        }
+        match first {
+            Some(age) => self.open_rotated(age.id),
+            None => Ok(None),
+        }
     }
 
     /// A duplicate of what the client holds that was made of the live file before that was emptied
