@@ -216,17 +216,8 @@ impl<S: ReadStore> Query<'_, S> {
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
             return Ok(false);
         };
-        let len = u64::from(record.head.len).min(stat.size) as u16;
-        if len < record.head.len {
-            // It is shorter than what was seen of the beginning.
-            return Ok(false);
-        }
-        let head = Block {
-            start: 0,
-            len,
-            crc: record.head.crc,
-        };
-        Ok(len == 0 || self.has_block(&file, head, false))
+        let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
+        Ok(record.head.within(stat.size).is_some_and(begins))
     }
 
     /// Whether a file has the bytes of a generation that was given, under whatever name.

@@ -397,8 +397,5 @@ fn head_of<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> B
     // Zeros at the end may be there ahead of what is to be written in their place.
     let zeros = buf[..len].iter().rev().take_while(|byte| **byte == 0);
     let len = len - zeros.count();
-    Begins::With(Head {
-        len: len as u16,
-        crc: proof::checksum(&mut buf[..len], false),
-    })
+    Begins::With(Head::of(&mut buf[..len]))
 }

@@ -1,6 +1,8 @@
 //! The records of the journal. Pure.
 
 use crate::ids::Identity;
+use crate::serve::find::compare::GUARD_LEN;
+use crate::wire::proof::{self, Block};
 
 /// The number of a generation in the journal: the newer one has the greater number. 0 stands for
 /// all that was there before.
@@ -46,6 +48,32 @@ pub struct Head {
     pub len: u16,
     /// Their checksum.
     pub crc: u32,
+    /// The checksum of the first [`GUARD_LEN`] of them, or of all if they are fewer.
+    pub start_crc: u32,
+}
+
+impl Head {
+    /// That of these bytes.
+    pub fn of(bytes: &mut [u8]) -> Head {
+        let start_len = bytes.len().min(GUARD_LEN);
+        Head {
+            len: bytes.len() as u16,
+            crc: proof::checksum(bytes, false),
+            start_crc: proof::checksum(&mut bytes[..start_len], false),
+        }
+    }
+
+    /// The part of it that a file of `size` bytes can have, as a block; `None` if it is shorter
+    /// than all that is known.
+    pub fn within(&self, size: u64) -> Option<Block> {
+        let block = |len, crc| Block { start: 0, len, crc };
+        let start_len = self.len.min(GUARD_LEN as u16);
+        match size {
+            size if size >= u64::from(self.len) => Some(block(self.len, self.crc)),
+            size if size >= u64::from(start_len) => Some(block(start_len, self.start_crc)),
+            _ => None,
+        }
+    }
 }
 
 /// What became of a generation.

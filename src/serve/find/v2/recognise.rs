@@ -116,16 +116,17 @@ impl<S: ReadStore> Query<'_, S> {
             }
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
-            let is_proved = held.offset > 0 || record.is_some();
-            if !is_proved || self.fit(&file, stat.size, held) != Fit::Whole {
+            // Where nothing is held, nothing is proved: what was copied first comes first.
+            let is_known = match (held.offset, record) {
+                (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
+                (0, None) => false,
+                _ => self.fit(&file, stat.size, held) == Fit::Whole,
+            };
+            if !is_known {
                 return Ok(Located::Unsure);
             }
             // It may have been emptied and written anew while nobody looked.
-            let first_life = match (held.offset, record) {
-                (0, Some(record)) => self.first_stray_of(record.seq, live, rotated)?,
-                _ => self.first_life_of(held, &file, &stat, rotated)?,
-            };
-            return match first_life {
+            return match self.first_life_of(held, &file, &stat, rotated)? {
                 Some((file, stat)) => Ok(Located::Here(file, stat)),
                 None => Ok(Located::Here(file, stat)),
             };
@@ -181,29 +182,23 @@ impl<S: ReadStore> Query<'_, S> {
         self.find_moved(held, live, rotated)
     }
 
-    /// The first generation that came and went during the life of a record, unseen but for the
-    /// duplicate that somebody made of it.
-    fn first_stray_of(
+    /// Whether a generation came and went during the life of a record, unseen but for the duplicate
+    /// that somebody made of it.
+    fn has_stray(
         &self,
         seq: Seq,
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let mut first: Option<Age> = None;
+    ) -> Result<bool, Refusal> {
         for candidate in rotated
             .iter()
             .filter(|c| c.standing == Standing::Newcomer)
         {
-            let role = self.role(candidate, rotated, live)?;
-            let age = candidate.inferred_age();
-            if role == Role::Stray(seq) && first.is_none_or(|first| age < first) {
-                first = Some(age);
+            if self.role(candidate, rotated, live)? == Role::Stray(seq) {
+                return Ok(true);
             }
         }
-        match first {
-            Some(age) => self.open_rotated(age.id),
-            None => Ok(None),
-        }
+        Ok(false)
     }
 
     /// A duplicate of what the client holds that was made of the live file before that was emptied

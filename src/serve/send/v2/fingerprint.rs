@@ -107,6 +107,7 @@ impl Fingerprint {
         Head {
             len: self.head_len,
             crc: self.head.finish(),
+            start_crc: Crc32::new().update(&self.start).finish(),
         }
     }
 
