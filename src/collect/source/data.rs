@@ -189,6 +189,7 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
+                Received::Token(token) => self.note_token(Some(token), cx),
                 Received::Digest(digest) => {
                     if let Some(finished) = self.finished.queue_mut().add_digest(digest) {
                         self.tell_never_verified(&finished, UNKNOWN_KIND, cx);

@@ -41,6 +41,8 @@ impl Tokens {
         match role {
             Role::Begins => self.begins = Some(token),
             Role::Ended => self.ended = Some(token),
+            // It is noted at once.
+            Role::Present => {}
         }
     }
 }

@@ -65,6 +65,8 @@ pub enum Received {
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
+    /// The generation held has another token now.
+    Token(Token),
 }
 
 impl Frames {
@@ -214,6 +216,7 @@ impl Frames {
             }
             Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
+            Step::File(Role::Present, token) => Ok(Received::Token(token)),
             Step::File(role, token) => {
                 self.tokens.get_or_insert_default().take(role, token);
                 Ok(Received::On)

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::findings::{Candidates, Findings, is_lasting};
 use super::journal::Journal;
-use super::journal::record::{Seq, Standing};
+use super::journal::record::{Seq, Standing, is_stray};
 use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
@@ -138,7 +138,10 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
     /// The number of a generation, if the journal still has it: then it knows what came after.
     pub fn known_seq(&self, seq: Seq) -> Option<Seq> {
-        let is_known = seq > 0 && self.journal.record(self.index, seq).is_some();
+        let record = if is_stray(seq) { seq + 1 } else { seq };
+        let is_known = seq > 0
+            && self.journal.knows_order(self.index)
+            && self.journal.record(self.index, record).is_some();
         (is_known && !mutation::is_on(Mutation::JournalIgnored)).then_some(seq)
     }
 

@@ -21,8 +21,8 @@ use crate::wire::proof::Block;
 pub enum Role {
     /// The generation with this number; 0 is one from before the journal.
     Generation(Seq),
-    /// A generation that nobody saw live: it came and went during the life of the one with this
-    /// number, or 0 if that is not known.
+    /// A generation that nobody saw live, with the number of those that came and went in that time,
+    /// or 0 if that is not known.
     Stray(Seq),
     /// The client was given all of it.
     Given,
@@ -116,7 +116,7 @@ impl<S: ReadStore> Query<'_, S> {
         // looks, or of one from elsewhere.
         let records = self.journal.records(self.index);
         let mut then = records.iter().filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq)))
+        Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq - 1)))
     }
 
     /// What was there before, or came when nobody looked.

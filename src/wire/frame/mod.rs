@@ -93,6 +93,8 @@ pub enum Role {
     /// The one that the END which follows, or has just come, closes: its bytes are in this file
     /// now.
     Ended,
+    /// The present one, of which nothing was sent yet: its file holds another than when it began.
+    Present,
 }
 
 /// The digest of a generation, told by itself.
@@ -363,6 +365,7 @@ impl Role {
         match self {
             Role::Begins => 0,
             Role::Ended => 1,
+            Role::Present => 2,
         }
     }
 
@@ -370,6 +373,7 @@ impl Role {
         Some(match number {
             0 => Role::Begins,
             1 => Role::Ended,
+            2 => Role::Present,
             _ => return None,
         })
     }

@@ -101,7 +101,7 @@ fn deleted_and_created_again() {
     for away in [false, true] {
         for hints in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             if away {
                 pair.go_away();
             }
@@ -318,7 +318,7 @@ fn a_hole_where_lines_were_is_another_generation() {
     for hints in [true, false] {
         for away in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             if away {
                 pair.go_away();
             }

@@ -161,9 +161,14 @@ impl Pair {
     }
 
     fn without_hints(mut self) -> Pair {
-        self.hints = false;
-        self.keep_journal(1);
+        self.set_hints(false);
         self
+    }
+
+    /// Whether the server learns of changed files at once, from now on.
+    fn set_hints(&mut self, hints: bool) {
+        self.hints = hints;
+        self.keep_journal(self.journal.epoch() + 1);
     }
 
     fn seed(&mut self, seed: u64) {

@@ -144,6 +144,11 @@ impl Journal {
         self.read(index, |log| log.record(seq)).flatten()
     }
 
+    /// Whether the order of a log's records is that of its generations, none of which is left out.
+    pub fn knows_order(&self, index: u32) -> bool {
+        self.read(index, Log::knows_order).unwrap_or(false)
+    }
+
     /// All records of a log, oldest first.
     pub fn records(&self, index: u32) -> Vec<Record> {
         self.read(index, |log| log.records().to_vec())

@@ -5,8 +5,14 @@ use crate::serve::find::compare::GUARD_LEN;
 use crate::wire::proof::{self, Block};
 
 /// The number of a generation in the journal: the newer one has the greater number. 0 stands for
-/// all that was there before.
+/// all that was there before. Records have even numbers. The odd number below is that of whatever
+/// came and went during the life of a record and left only a duplicate.
 pub type Seq = u32;
+
+/// Whether a number is that of generations without a record.
+pub fn is_stray(seq: Seq) -> bool {
+    seq % 2 == 1
+}
 
 /// A generation that was seen at the live path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -63,11 +63,11 @@ fn generations_are_numbered_as_they_come() {
     rig.rotate("/v/m.2", b"three");
     rig.look();
     assert_eq!(rig.standing("/v/m.7"), Standing::Elder);
-    assert_eq!(rig.standing("/v/m.1"), Standing::Generation(1));
-    assert_eq!(rig.standing("/v/m.2"), Standing::Generation(2));
-    assert_eq!(rig.standing(LOG), Standing::Generation(3));
-    assert!(rig.journal.is_gapless(0, 1, 3));
-    assert!(!rig.journal.is_gapless(0, 0, 1), "nobody saw what was before");
+    assert_eq!(rig.standing("/v/m.1"), Standing::Generation(2));
+    assert_eq!(rig.standing("/v/m.2"), Standing::Generation(4));
+    assert_eq!(rig.standing(LOG), Standing::Generation(6));
+    assert!(rig.journal.is_gapless(0, 2, 6));
+    assert!(!rig.journal.is_gapless(0, 0, 2), "nobody saw what was before");
 }
 
 #[test]
@@ -102,14 +102,14 @@ fn a_file_that_becomes_shorter_holds_another_generation() {
     rig.disk.truncate_to(LOG, 0);
     rig.disk.write(LOG, b"two");
     rig.look();
-    assert_eq!(rig.standing(LOG), Standing::Generation(2));
-    let first = rig.journal.record(0, 1).unwrap();
+    assert_eq!(rig.standing(LOG), Standing::Generation(4));
+    let first = rig.journal.record(0, 2).unwrap();
     assert_eq!((first.state, first.size), (record::State::Truncated, 11));
     // Whoever notices it later changes nothing.
-    rig.journal.note_truncated(0, 1);
-    assert_eq!(rig.standing(LOG), Standing::Generation(2));
     rig.journal.note_truncated(0, 2);
-    assert_eq!(rig.standing(LOG), Standing::Generation(3));
+    assert_eq!(rig.standing(LOG), Standing::Generation(4));
+    rig.journal.note_truncated(0, 4);
+    assert_eq!(rig.standing(LOG), Standing::Generation(6));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn an_inode_that_is_given_out_again_is_another_file() {
     rig.disk.remove(LOG);
     rig.disk.write_as(LOG, 7, b"other");
     rig.look();
-    assert_eq!(rig.standing(LOG), Standing::Generation(2));
+    assert_eq!(rig.standing(LOG), Standing::Generation(4));
 }
 
 #[test]

@@ -150,16 +150,17 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
         let mut found = self.numbered(file, stat);
-        // A duplicate of it has no number of its own.
+        // A duplicate has no number of its own.
         let is_own = |c: &&Candidate| c.age.id == stat.id && c.standing == Standing::Newcomer;
-        if let Some(record) = self.record_held(held).filter(|_| found.seq == 0) {
-            found.seq = record.seq;
-        } else if let Some(candidate) = rotated.iter().find(is_own) {
+        if let Some(candidate) = rotated.iter().find(is_own) {
             let live = self.open_live()?;
             let role = self.role(candidate, rotated, live.as_ref())?;
             if let Role::Generation(seq) | Role::Stray(seq) = role {
                 found.seq = seq;
             }
+        }
+        if found.seq == 0 {
+            found.seq = self.record_held(held).map_or(0, |record| record.seq);
         }
         let mut choice = self.begin(found, rotated);
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
@@ -204,8 +205,8 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
         let after = After {
-            seq: self.record_held(held).map(|record| record.seq),
-            is_before_journal: held.known.is_some(),
+            seq: self.seq_held(held),
+            is_before_journal: held.is_before_journal(self.journal.epoch()),
             own: None,
             may: &|c| held.is_newer(c),
         };

@@ -183,7 +183,7 @@ impl<S: ReadStore> Query<'_, S> {
             Standing::Generation(_) => false,
             Standing::Newcomer => c.size > 0 && c.age.id != own.id,
             // A generation that began under our eyes is in none that was there before.
-            Standing::Elder if seq > 1 => false,
+            Standing::Elder if seq > 2 => false,
             Standing::Elder | Standing::Unknown => {
                 let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
@@ -194,7 +194,7 @@ impl<S: ReadStore> Query<'_, S> {
             let is_it = match role {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,
                 Role::Generation(_) => true,
-                Role::Stray(of) => is_live && (of == seq || of == 0) && candidate.inferred_age() > floor,
+                Role::Stray(of) => is_live && (of + 1 == seq || of == 0) && candidate.inferred_age() > floor,
                 Role::Given | Role::Duplicate => false,
             };
             if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {

@@ -43,6 +43,7 @@ impl After<'_> {
         match (self.seq, role) {
             (_, Role::Given | Role::Duplicate) => false,
             (Some(own), Role::Generation(seq)) => seq > own,
+            // Those of one time are in the order of their own times.
             (Some(own), Role::Stray(seq)) if seq > 0 && seq != own => seq > own,
             (None, Role::Generation(seq) | Role::Stray(seq)) if seq > 0 => {
                 self.is_before_journal || (self.may)(candidate)

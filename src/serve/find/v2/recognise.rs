@@ -77,6 +77,12 @@ impl Held<'_> {
         }
     }
 
+    /// Whether the client's generation, of which the journal has no record, is older than all of
+    /// which it has one. `epoch` is that of the journal.
+    pub(super) fn is_before_journal(&self, epoch: u32) -> bool {
+        self.known.is_some_and(|known| known.epoch != epoch || known.seq > 0)
+    }
+
     /// Whether nothing says that a file with the client's inode is another one.
     pub(super) fn may_be(&self, identity: Identity) -> bool {
         self.compare(identity) != Sameness::Other
@@ -97,6 +103,13 @@ impl<S: ReadStore> Query<'_, S> {
         let record = self.journal.record_of(self.index, known.identity)?;
         let is_same = held.compare(record.identity) == Sameness::Same;
         is_same.then_some(record)
+    }
+
+    /// The number of the client's generation, as far as the journal still knows what came after it.
+    pub(super) fn seq_held(&self, held: &Held<'_>) -> Option<Seq> {
+        let own = held.known.filter(|known| known.epoch == self.journal.epoch());
+        let record = || self.known_seq(self.record_held(held)?.seq);
+        own.and_then(|known| self.known_seq(known.seq)).or_else(record)
     }
 
     /// Finds the client's generation by what the server saw and by the identity of its file.
@@ -194,7 +207,7 @@ impl<S: ReadStore> Query<'_, S> {
             .iter()
             .filter(|c| c.standing == Standing::Newcomer)
         {
-            if self.role(candidate, rotated, live)? == Role::Stray(seq) {
+            if self.role(candidate, rotated, live)? == Role::Stray(seq - 1) {
                 return Ok(true);
             }
         }
