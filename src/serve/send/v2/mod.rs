@@ -63,6 +63,8 @@ pub struct V2Stream<F> {
     before: Option<FileId>,
     /// The generation being sent.
     generation: Generation,
+    /// The client has another token for it, and nothing of it yet.
+    token_due: bool,
     /// The last generations that the client was given.
     given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
@@ -128,6 +130,7 @@ impl<F> V2Stream<F> {
             then,
             before: None,
             generation,
+            token_due: false,
             given: given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
@@ -312,6 +315,10 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> io::Result<usize> {
         let store = query.store;
+        if self.token_due && self.open.is_none() && self.head.is_empty() {
+            self.token_due = false;
+            self.say_file(Role::Present, self.generation, query);
+        }
         let head_len = self.head.len();
         let Some((head, rest)) = buf.split_at_mut_checked(head_len) else {
             return Ok(0);
@@ -524,6 +531,7 @@ impl<F> V2Stream<F> {
             ..
         } = next;
         self.generation = generation;
+        self.token_due = false;
         self.floor_ns = floor_ns;
         self.then = then;
         self.sound_ns = stat.mtime_ns;

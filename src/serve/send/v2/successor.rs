@@ -177,6 +177,20 @@ impl<F> V2Stream<F> {
         turn
     }
 
+    /// Nothing was sent of the live file, and it may have been emptied and written anew since it
+    /// got its number.
+    pub(super) fn renumber_live<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) {
+        if !self.follow.is_live() {
+            return;
+        }
+        query.journal.look(self.index, &query.entry.path, query.store);
+        let seq = query.seq_of(self.generation.identity);
+        if seq != self.generation.seq {
+            self.generation.seq = seq;
+            self.token_due = true;
+        }
+    }
+
     /// Nothing was sent, so any bytes would do. If there is a duplicate from the time since the
     /// generation began, these are not its first: others were written, copied and truncated before
     /// anybody looked.
@@ -186,7 +200,10 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         match self.first_duplicate(Occasion::Begun(begun), query) {
-            Ok(None) => self.proved = Some(begun),
+            Ok(None) => {
+                self.proved = Some(begun);
+                self.renumber_live(query);
+            }
             // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}
             Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),

@@ -14,7 +14,7 @@ use crate::serve::send::ending::Ending;
 use crate::serve::send::follow::Follow;
 use crate::store::ReadStore;
 use crate::time::Wall;
-use crate::wire::frame::{Reason, Role};
+use crate::wire::frame::Reason;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -139,8 +139,7 @@ impl<F> V2Stream<F> {
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => {
                     self.follow.start_over(stat);
-                    self.generation.seq = query.seq_of(self.generation.identity);
-                    self.say_file(Role::Present, self.generation, query);
+                    self.renumber_live(query);
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
