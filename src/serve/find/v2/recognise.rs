@@ -3,7 +3,7 @@
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Test};
-use crate::serve::find::journal::record::{Record, Seq, Standing};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
 use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
@@ -183,8 +183,11 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Located::Here(file, stat));
         }
         let is_told = |c: &Candidate| held.compare(c.identity()) == Sameness::Other;
-        let is_all_told = record.is_some()
-            || held.known.is_some()
+        // Where not all was told, any rotated file may be the duplicate of what was truncated.
+        let knows_order = self.journal.knows_order(self.index);
+        let is_all_told = record.is_some_and(|record| record.state != State::Truncated || knows_order)
+            || record.is_none()
+                && held.known.is_some()
                 && rotated.iter().all(is_told)
                 && live.is_none_or(|(file, stat)| {
                     held.compare(self.identity(file, stat)) == Sameness::Other
