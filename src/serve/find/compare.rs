@@ -91,10 +91,9 @@ impl<S: ReadStore> Query<'_, S> {
             }
     }
 
-    /// Whether the last 4096 bytes before a place are there, and do not repeat themselves: then no
-    /// other generation has them by chance.
+    /// Whether the last bytes before a place, at most 4096, do not repeat themselves.
     pub(super) fn is_telling(&self, file: &S::File, offset: u64) -> bool {
-        offset >= BLOCK_LEN_MAX as u64 && self.is_same_end(file, file, offset)
+        self.is_same_end(file, file, offset)
     }
 
     /// Whether two files have the same bytes at the same place.

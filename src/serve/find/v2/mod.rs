@@ -184,7 +184,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Choice<S::File> {
         let whole = self.record_held(held).is_some_and(|record| {
             let is_whole = record.state == State::Complete(held.offset);
-            is_whole && self.journal.is_gapless(self.index, record.seq, found.seq)
+            is_whole && !self.has_loss(record.seq, found.seq)
         });
         let mut choice = self.begin(found, rotated);
         choice.reply.mark = Mark::Lost;

@@ -5,12 +5,13 @@ use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
-use crate::serve::find::journal::record::{Seq, Standing, State};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
 use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
+use crate::serve::find::token::given_id;
 use crate::store::{ReadStore, Stat};
 
 /// A generation to be sent from its start.
@@ -125,17 +126,21 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come.
-    fn has_loss(&self, before: Seq, next: Seq) -> bool {
+    pub(super) fn has_loss(&self, before: Seq, next: Seq) -> bool {
         let between = |seq: Seq| before < seq && seq < next;
         let records = self.journal.records(self.index);
         let mut skipped = records.iter().filter(|record| between(record.seq));
         // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
         // the client was given already.
-        let is_missed = |size: u64, state: State| {
-            let is_given = |all: u64| self.given.iter().any(|given| given.size == all);
-            size > 0 && !matches!(state, State::Complete(all) if is_given(all))
+        let is_missed = |record: &Record| {
+            let id = given_id(record.identity);
+            let is_given = |all: u64| {
+                let mut given = self.given.iter();
+                given.any(|given| given.size == all && given.id.is_some() && given.id == id)
+            };
+            record.size > 0 && !matches!(record.state, State::Complete(all) if is_given(all))
         };
-        skipped.any(|record| is_missed(record.size, record.state))
+        skipped.any(is_missed)
             || !self.journal.is_gapless(self.index, before, next)
     }
 

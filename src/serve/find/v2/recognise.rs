@@ -11,7 +11,7 @@ use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
 use crate::serve::find::token::Known;
 use crate::store::{ReadStore, Stat};
-use crate::wire::proof::{Block, Proof, START_LEN};
+use crate::wire::proof::{BLOCK_LEN_MAX, Block, Proof, START_LEN};
 
 /// How well a file fits what a client holds.
 #[derive(PartialEq, Eq)]
@@ -130,7 +130,8 @@ impl<S: ReadStore> Query<'_, S> {
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
             // Where nothing is held, nothing is proved: what was copied first comes first.
-            let is_known = match (held.offset, record) {
+            let knows_order = self.journal.knows_order(self.index);
+            let is_known = match (held.offset, record.filter(|_| knows_order)) {
                 (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
                 (0, None) => false,
                 _ => self.fit(&file, stat.size, held) == Fit::Whole,
@@ -253,14 +254,23 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
+        // Where the server saw all that happened, or much is held, no other file has the same by
+        // chance. Otherwise no other may have it.
+        let is_much = held.offset >= BLOCK_LEN_MAX as u64;
+        let is_enough = is_much || !self.journal.knows_order(self.index);
         let is_sure = |file: &S::File, stat: &Stat| {
-            self.fit(file, stat.size, held) == Fit::Whole && self.is_telling(file, held.offset)
+            is_enough
+                && held.offset >= START_LEN as u64
+                && self.fit(file, stat.size, held) == Fit::Whole
+                && self.is_telling(file, held.offset)
         };
         let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
         let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(is_sure(file, stat))
         })?;
-        if let Some((file, stat)) = moved {
+        if let Some((file, stat)) = moved
+            && (is_much || self.is_unlike_others(&stat, held, rotated)?)
+        {
             return Ok(Located::Here(file, stat));
         }
         let is_live = live.is_some_and(|(file, stat)| is_sure(file, stat));
