@@ -87,6 +87,8 @@ struct Pair {
     host_wall_ms: i64,
     /// Whether the server learns of changed files at once, or only at its checks.
     hints: bool,
+    /// The server's process is another one from the next connection on.
+    starts_server: bool,
     /// A broken connection kills the collector, too.
     kill_at_cut: bool,
     /// After a broken connection none can be made.
@@ -137,6 +139,7 @@ impl Pair {
             box_wall_ms: START_MS as i64,
             host_wall_ms: START_MS as i64,
             hints: true,
+            starts_server: false,
             kill_at_cut: false,
             away_after_cut: false,
             said: RefCell::default(),
@@ -327,6 +330,9 @@ impl Pair {
                 self.link.open();
             }
             Line::Up => {
+                if std::mem::take(&mut self.starts_server) {
+                    self.keep_journal(self.mono_ms as u32);
+                }
                 let conn = self.link.open();
                 let session = Session::new(PEER, Mono::from_ms(self.mono_ms));
                 self.sessions.push(Served { session, conn });
@@ -504,7 +510,8 @@ impl Pair {
             conn.cut(End::Reset);
         }
         self.log.disk.reboot();
-        self.keep_journal(self.mono_ms as u32);
+        // The server starts when the disk has become what the power cut made of it.
+        self.starts_server = true;
         self.pump();
     }
 

@@ -3,7 +3,7 @@
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Test};
-use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::journal::record::{Record, Seq, Standing};
 use crate::serve::find::order::Age;
 use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
@@ -99,17 +99,22 @@ impl<S: ReadStore> Query<'_, S> {
         if known.epoch == self.journal.epoch() && known.seq > 0 {
             return self.journal.record(self.index, known.seq);
         }
-        // Another run of the server gave it, and this one met it under the same identity.
-        let record = self.journal.record_of(self.index, known.identity)?;
-        let is_same = held.compare(record.identity) == Sameness::Same;
-        is_same.then_some(record)
+        // Another run of the server gave it. If this one has met its file, then as the first of
+        // those that it saw in it, or it was over by then.
+        let records = self.journal.records(self.index);
+        let is_same = |record: &Record| held.compare(record.identity) == Sameness::Same;
+        records.into_iter().find(is_same)
     }
 
     /// The number of the client's generation, as far as the journal still knows what came after it.
     pub(super) fn seq_held(&self, held: &Held<'_>) -> Option<Seq> {
-        let own = held.known.filter(|known| known.epoch == self.journal.epoch());
-        let record = || self.known_seq(self.record_held(held)?.seq);
-        own.and_then(|known| self.known_seq(known.seq)).or_else(record)
+        let known = held.known?;
+        if known.epoch == self.journal.epoch() {
+            return self.known_seq(known.seq);
+        }
+        // It may have been over when the first was seen in its file.
+        let record = self.record_held(held)?;
+        self.known_seq(record.seq).map(|seq| seq - 1)
     }
 
     /// Finds the client's generation by what the server saw and by the identity of its file.
@@ -183,20 +188,12 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(Located::Here(file, stat));
         }
-        let is_told = |c: &Candidate| held.compare(c.identity()) == Sameness::Other;
-        // Where not all was told, any rotated file may be the duplicate of what was truncated.
-        let knows_order = self.journal.knows_order(self.index);
-        let is_all_told = record.is_some_and(|record| record.state != State::Truncated || knows_order)
-            || record.is_none()
-                && held.known.is_some()
-                && rotated.iter().all(is_told)
-                && live.is_none_or(|(file, stat)| {
-                    held.compare(self.identity(file, stat)) == Sameness::Other
-                });
-        if !is_all_told {
-            return Ok(Located::Unsure);
+        // Where not all was seen, any rotated file may be the duplicate of what was truncated.
+        let is_own = held.known.is_some_and(|known| known.epoch == self.journal.epoch());
+        match self.seq_held(held) {
+            Some(_) if is_own => self.find_moved(held, live, rotated),
+            _ => Ok(Located::Unsure),
         }
-        self.find_moved(held, live, rotated)
     }
 
     /// Whether a generation came and went during the life of a record, unseen but for the duplicate
@@ -254,13 +251,8 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
-        // Where the server saw all that happened, or much is held, no other file has the same by
-        // chance. Otherwise no other may have it.
-        let is_much = held.offset >= BLOCK_LEN_MAX as u64;
-        let is_enough = is_much || !self.journal.knows_order(self.index);
         let is_sure = |file: &S::File, stat: &Stat| {
-            is_enough
-                && held.offset >= START_LEN as u64
+            held.offset >= BLOCK_LEN_MAX as u64
                 && self.fit(file, stat.size, held) == Fit::Whole
                 && self.is_telling(file, held.offset)
         };
@@ -268,9 +260,7 @@ impl<S: ReadStore> Query<'_, S> {
         let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(is_sure(file, stat))
         })?;
-        if let Some((file, stat)) = moved
-            && (is_much || self.is_unlike_others(&stat, held, rotated)?)
-        {
+        if let Some((file, stat)) = moved {
             return Ok(Located::Here(file, stat));
         }
         let is_live = live.is_some_and(|(file, stat)| is_sure(file, stat));
