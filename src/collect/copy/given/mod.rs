@@ -149,8 +149,8 @@ impl Ledger {
         Some(with_ending(&config.local, &format!(".{}", old.suffix)))
     }
 
-    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are all
-    /// alike, and are not worth an entry.
+    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
+    /// all alike, and are not worth an entry.
     pub fn add(&mut self, entry: Entry) {
         if entry.size == 0 {
             return;
