@@ -119,14 +119,18 @@ impl<F> Source<F> {
         });
     }
 
-    /// Whether a copy with this digest is as it was when it was found to be right: where the server
-    /// has another one now, that is of another file.
+    /// Whether a copy with this digest is as it was received: where the server has another one now
+    /// for a file that it found by content, that is another file.
     pub(super) fn is_as_received<S: WriteStore<File = F>>(
         &self,
         finished: &Finished,
         md5: Option<[u8; 16]>,
         cx: &mut Context<'_, S>,
     ) -> bool {
+        // Classic has changed what it brought.
+        if !finished.by_content || finished.classic {
+            return false;
+        }
         let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
             return false;
         };

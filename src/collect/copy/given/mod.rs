@@ -168,8 +168,10 @@ impl Ledger {
             return;
         };
         let mut entries = self.entries.iter_mut();
-        match entries.find(|entry| (entry.size, &entry.suffix) == (size, &suffix)) {
-            Some(entry) => entry.sums = Some(sums),
+        match entries.find(|entry| entry.suffix == suffix) {
+            Some(entry) if entry.size == size => entry.sums = Some(sums),
+            // They are of a part of it.
+            Some(_) => {}
             None => self.add(Entry {
                 size,
                 sums: Some(sums),

@@ -431,6 +431,45 @@ fn a_copy_that_is_as_it_was_received_is_not_damaged() {
 }
 
 #[test]
+fn what_was_received_is_known_before_there_is_a_digest() {
+    // Lines that repeat: all but one of the blocks are the same.
+    let ours: Vec<u8> = (0..200u8).collect();
+    let mut theirs = ours.clone();
+    theirs[70] ^= 1;
+    for is_damaged in [false, true] {
+        let mut rig = Rig::with_token();
+        rig.data(&ours[3..]);
+        rig.close(Closed::ByServer);
+        rig.disk.rewrite("/l/m", &ours);
+        rig.restart();
+        rig.connect();
+        rig.receive(b"O 7 v2 at=200 size=200 m=1 b=00000001 i=8:3\n");
+        let end = End {
+            size: 200,
+            reason: Reason::Rotated,
+            md5: None,
+        };
+        rig.receive(&Frame::End(end).to_bytes());
+        rig.next(8);
+        rig.work();
+        if is_damaged {
+            rig.disk.rewrite(COPY, &theirs);
+        }
+        rig.restart();
+        let (ours, theirs) = if is_damaged {
+            (&theirs, &ours)
+        } else {
+            (&ours, &theirs)
+        };
+        rig.answers_with(theirs, 200, "");
+        assert_eq!(rig.rotated(), *ours);
+        assert_eq!(rig.source.finished.heal().is_some(), is_damaged);
+        let told = format!("not verified {COPY}: the server no longer has it");
+        assert_eq!(rig.said().contains(&told), !is_damaged);
+    }
+}
+
+#[test]
 fn a_header_is_no_sign_of_the_same_file() {
     // Most of both is the header, whatever is behind it.
     for len in 1..100 {
