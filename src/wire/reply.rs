@@ -144,7 +144,8 @@ impl Terms {
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
                 b"i" => terms.identity = Some(Token::parse(value)?),
-                // Another value of these three is as if they were not there (README, "Negotiation").
+                // Another value of these three is as if they were not there (README,
+                // "Negotiation").
                 b"end" => terms.ended = value == b"1",
                 b"lost" => terms.lost = value == b"1",
                 b"whole" => terms.whole = value == b"1",

@@ -155,8 +155,8 @@ impl<'a> Request<'a> {
     }
 
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
-    /// [`crate::limits::PATH_MAX_LEN`] allows. Generations given for which there is no room are left
-    /// out, the last first, and then the token.
+    /// [`crate::limits::PATH_MAX_LEN`] allows. Generations given for which there is no room are
+    /// left out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
         line.extend_from_slice(self.path).ok()?;

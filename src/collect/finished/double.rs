@@ -69,7 +69,7 @@ impl<F> Double<F> {
         }
         let is_same = self.at == self.finished.size && are_two(store, &self.of, path)?;
         if is_same {
-            // It need not be durable: what a power cut brings back is a file too many, not one too few.
+            // It need not be durable: a power cut may bring back one file too many, and takes none.
             store.unlink(path)?;
         }
         Ok(Some(is_same))

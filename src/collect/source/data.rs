@@ -287,6 +287,12 @@ impl<F> Source<F> {
                 }
                 self.update_list(cx);
             }
+            Some(Checked::Read { finished, md5, crc }) => {
+                let crc = Some(crc);
+                self.note_sums(&finished.path, finished.size, CopySums { crc, md5 }, cx);
+            }
+            // It is no copy to be compared, and is shorter than it should be.
+            Some(Checked::Different(finished, _)) if finished.md5.is_none() => {}
             Some(Checked::Different(finished, md5)) if self.is_as_received(&finished, md5, cx) => {
                 self.tell_never_verified(&finished, GONE, cx);
             }

@@ -48,7 +48,8 @@ impl Tokens {
 }
 
 impl<F> Source<F> {
-    /// Adds to a request for the stream the token of the generation held, and what was given before.
+    /// Adds to a request for the stream the token of the generation held, and what was given
+    /// before.
     pub(super) fn tell_given<S: WriteStore<File = F>>(
         &self,
         held: &Generation,
@@ -115,18 +116,23 @@ impl<F> Source<F> {
         sums: CopySums,
         cx: &mut Context<'_, S>,
     ) {
-        let config = self.config.clone();
-        self.change_ledger(cx, |ledger| ledger.set_sums(copy, size, sums, &config));
+        self.change_ledger(cx, |ledger| {
+            ledger.set_sums(copy, size, sums, &self.config);
+        });
     }
 
-    /// Whether a copy with this digest is as it was when it was found to be right: where the server
-    /// has another one now, that is of another file.
+    /// Whether a copy with this digest is as it was received: where the server has another one now
+    /// for a file that it found by content, that is another file.
     pub(super) fn is_as_received<S: WriteStore<File = F>>(
         &self,
         finished: &Finished,
         md5: Option<[u8; 16]>,
         cx: &mut Context<'_, S>,
     ) -> bool {
+        // Classic has changed what it brought.
+        if !finished.by_content || finished.classic {
+            return false;
+        }
         let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
             return false;
         };
@@ -160,8 +166,8 @@ impl<F> Source<F> {
         }
     }
 
-    /// A copy was found to be right. Where the server has sent the same file before, both copies are
-    /// compared.
+    /// A copy was found to be right. Where the server has sent the same file before, both copies
+    /// are compared.
     pub(super) fn suspect_double<S: WriteStore<File = F>>(
         &mut self,
         finished: Finished,
@@ -197,8 +203,8 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
-    /// Changes the ledger, which is written only if that makes it another. Where that fails, less is
-    /// known the next time.
+    /// Changes the ledger, which is written only if that makes it another. Where that fails, less
+    /// is known the next time.
     fn change_ledger<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,

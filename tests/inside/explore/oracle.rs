@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::peer::Generation;
+use super::peer::{Generation, Peer};
 use super::world::{STAMP, Scenario};
 use crate::collect::config::SourceConfig;
 use crate::collect::copy::given::Ledger;
@@ -50,7 +50,7 @@ pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), 
         if let Some(name) = files.strange.iter().find(|name| !is_known(name)) {
             return Err(format!("{name} is left over"));
         }
-        files.check_ledger(&peer.generations, &configs[number])?;
+        files.check_ledger(peer, &configs[number])?;
         let inode = files
             .pointer()?
             .map(|pointer| (pointer.inode.0, pointer.pending));
@@ -138,24 +138,19 @@ impl<'a> Files<'a> {
     }
 
     /// Nothing has to be remembered, but what is has to be true.
-    fn check_ledger(
-        &self,
-        generations: &[Generation],
-        config: &SourceConfig,
-    ) -> Result<(), String> {
+    fn check_ledger(&self, peer: &Peer, config: &SourceConfig) -> Result<(), String> {
         let ledger = Ledger::parse(self.ledger, config).unwrap_or_default();
         for entry in ledger.entries() {
             let is_true = |(at, generation): (usize, &Generation)| {
-                let is_token = entry.token.is_none() || entry.token == generation.token(at);
+                let is_token = entry.token.is_none() || entry.token == peer.token(at);
                 let is_md5 = entry.sums.is_none_or(|sums| sums.md5 == generation.md5());
                 is_token && is_md5 && entry.size == generation.bytes.len() as u64
             };
-            if !generations.iter().enumerate().any(is_true) {
+            if !peer.generations.iter().enumerate().any(is_true) {
                 return Err(format!("nobody was given {entry}"));
             }
         }
-        let live = generations.len().saturating_sub(1);
-        let expected = generations.get(live).and_then(|last| last.token(live));
+        let expected = peer.token(peer.generations.len().saturating_sub(1));
         let held = self.pointer()?.map(|pointer| Held {
             inode: pointer.inode,
             origin: pointer

@@ -49,6 +49,8 @@ pub struct Peer {
     /// So many of them are deleted.
     forgotten: usize,
     boot: u32,
+    /// It tells which file is which.
+    pub gives_tokens: bool,
 }
 
 /// One life of the log.
@@ -96,6 +98,7 @@ impl Peer {
             generations: vec![Generation::new(7 + 100 * number as u64)],
             forgotten: 0,
             boot: BOOT,
+            gives_tokens: false,
         }
     }
 
@@ -207,7 +210,7 @@ impl Peer {
             size: self.generations[at].bytes.len() as u64,
             mtime_ns: mtime_ns(at),
             boot: self.boot,
-            identity: self.generations[at].token(at),
+            identity: self.token(at),
             ..Terms::default()
         }
     }
@@ -402,12 +405,19 @@ impl Peer {
             mtime_ns: mtime_ns(at + 1),
             after_loss: false,
         });
-        let file = self.generations[at + 1].token(at + 1).map(|token| {
+        let file = self.token(at + 1).map(|token| {
             let role = Role::Begins;
             Frame::File { role, token }.to_bytes()
         });
         let file = file.unwrap_or_default();
         [&end.to_bytes()[..], &file, &next.to_bytes()].concat()
+    }
+
+    /// What it calls the `at`-th generation.
+    pub fn token(&self, at: usize) -> Option<Token> {
+        let inode = self.generations.get(at)?.inode;
+        let token = Token::parse(format!("{inode}.{at}/x").as_bytes());
+        token.filter(|_| self.gives_tokens)
     }
 
     /// What an idle connection brings now and then.
@@ -429,11 +439,6 @@ impl Generation {
             bytes: Vec::new(),
             reason: Reason::Rotated,
         }
-    }
-
-    /// What the box calls the `at`-th generation.
-    pub fn token(&self, at: usize) -> Option<Token> {
-        Token::parse(format!("{}.{at}/x", self.inode).as_bytes())
     }
 
     pub fn md5(&self) -> [u8; 16] {

@@ -39,6 +39,7 @@ fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
         rescued: &[],
         loses: false,
         away: 0,
+        gives_tokens: false,
         shares_barriers: false,
         crashes: 2,
         fails: Fails::Each,
@@ -83,6 +84,11 @@ fn rotations(new: New<'_>) -> Vec<Scenario> {
         Scenario {
             rename_new: false,
             ..new("rotation by link", &ROTATION)
+        },
+        Scenario {
+            gives_tokens: true,
+            crashes: 1,
+            ..new("rotations of files that are told apart", &two[..4])
         },
         new("two rotations", &two),
         Scenario {

@@ -149,8 +149,8 @@ impl Ledger {
         Some(with_ending(&config.local, &format!(".{}", old.suffix)))
     }
 
-    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are all
-    /// alike, and are not worth an entry.
+    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
+    /// all alike, and are not worth an entry.
     pub fn add(&mut self, entry: Entry) {
         if entry.size == 0 {
             return;
@@ -168,8 +168,10 @@ impl Ledger {
             return;
         };
         let mut entries = self.entries.iter_mut();
-        match entries.find(|entry| (entry.size, &entry.suffix) == (size, &suffix)) {
-            Some(entry) => entry.sums = Some(sums),
+        match entries.find(|entry| entry.suffix == suffix) {
+            Some(entry) if entry.size == size => entry.sums = Some(sums),
+            // They are of a part of it.
+            Some(_) => {}
             None => self.add(Entry {
                 size,
                 sums: Some(sums),
