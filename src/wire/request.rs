@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write};
 
-use super::frame::SUMS_MAX;
+use super::frame::{DATA_MAX, DATA_MIN, SUMS_MAX};
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Proof};
@@ -43,8 +43,34 @@ pub struct Extension {
     pub no_prefix: bool,
     /// `history=all`: at first contact begin with the oldest rotated file.
     pub history: bool,
+    /// `f`: the most bytes of the file that the client wants in one DATA frame, because its link
+    /// breaks.
+    pub frame_max: Option<FrameMax>,
     /// `op`: what to do with the generation.
     pub op: Op,
+}
+
+/// The most bytes of the file in a DATA frame, from [`DATA_MIN`] to [`DATA_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FrameMax(u16);
+
+impl FrameMax {
+    /// So many bytes, or what comes next to that within the bounds.
+    pub fn new(len: u64) -> FrameMax {
+        FrameMax(len.clamp(DATA_MIN as u64, DATA_MAX as u64) as u16)
+    }
+
+    /// The number of bytes.
+    pub fn len(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Default for FrameMax {
+    /// As much as a frame has room for.
+    fn default() -> FrameMax {
+        FrameMax(DATA_MAX as u16)
+    }
 }
 
 /// The wish of a client of version 2 about a generation.
@@ -171,6 +197,8 @@ impl Extension {
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
+            // Too small or too large is no fault: the server knows better what it can do.
+            b"f" => self.frame_max = Some(FrameMax::new(decimal(value)?)),
             b"op" => self.op = Op::parse(value)?,
             _ => {}
         }
@@ -199,6 +227,9 @@ impl Extension {
             if given {
                 line.write_str(field)?;
             }
+        }
+        if let Some(FrameMax(len)) = self.frame_max {
+            write!(line, " f={len}")?;
         }
         match self.op {
             Op::Stream => Ok(()),
@@ -268,6 +299,11 @@ mod tests {
             "p=1",
             "m=x",
             "b=123",
+            "f",
+            "f=",
+            "f=-1",
+            "f=1k",
+            "f=18446744073709551616",
             "op=dance",
             "op=sums:0:0:1",
             "op=sums:0:1:1025",
@@ -278,6 +314,22 @@ mod tests {
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
         }
         assert!(parse(b"/m 1 1 v2 future=1 odd").is_ok());
+    }
+
+    #[test]
+    fn a_frame_that_is_too_small_or_too_large_is_made_to_fit() {
+        for (asked, len) in [
+            ("0", 64),
+            ("64", 64),
+            ("5000", 5_000),
+            ("65520", 65_520),
+            ("18446744073709551615", 65_520),
+        ] {
+            let line = format!("/m 1 1 v2 f={asked}");
+            let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+            assert_eq!(v2.frame_max.map(FrameMax::len), Some(len), "{asked}");
+        }
+        assert_eq!(FrameMax::default().len(), DATA_MAX);
     }
 
     #[test]
@@ -315,6 +367,7 @@ mod tests {
                 mapped: u.arbitrary()?,
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
+                frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
                 op,
             };
             let v2 = u.arbitrary::<bool>()?.then_some(extension);
@@ -358,6 +411,7 @@ mod tests {
             mapped: true,
             no_prefix: true,
             history: true,
+            frame_max: Some(FrameMax::default()),
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

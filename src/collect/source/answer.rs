@@ -25,6 +25,14 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let inode = reply.inode.inode();
+        if reply.v2.is_none()
+            && asked.purpose == Purpose::Follow
+            && let Some(sound) = self.disk.take_unproved()
+        {
+            // Classic proves nothing.
+            self.take_back(sound, cx)?;
+            return Err(SourceError::AskAgain);
+        }
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
@@ -56,6 +64,7 @@ impl<F> Source<F> {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
                     moved_at: cx.now.mono,
+                    brought_something: false,
                     receiver: Box::new(Receiver::new()),
                 });
                 Ok(())

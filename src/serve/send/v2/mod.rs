@@ -31,6 +31,7 @@ use crate::serve::find::v2::next::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason};
+use crate::wire::request::FrameMax;
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -70,6 +71,8 @@ pub struct V2Stream<F> {
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     keepalive: KeepAlive,
+    /// The most bytes of the file in a DATA frame.
+    most: FrameMax,
 }
 
 /// A generation whose digest is still being computed.
@@ -81,10 +84,11 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found.
+    /// Starts sending what the search found, in DATA frames of at most so many bytes of the file.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
+        most: FrameMax,
         store: &S,
         config: &Config,
         now: Now,
@@ -122,6 +126,7 @@ impl<F> V2Stream<F> {
             search: None,
             proved: None,
             keepalive: KeepAlive::new(now.mono),
+            most,
         };
         // README, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
@@ -309,7 +314,7 @@ impl<F> V2Stream<F> {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
-                .min(DATA_MAX)
+                .min(self.most.len())
                 .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
