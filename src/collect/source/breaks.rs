@@ -92,8 +92,9 @@ impl Breaks {
 /// A frame is to be no larger than such a part of what a connection brings.
 const PARTS: u32 = 8;
 
-/// So many frames are half of what a connection brings.
-const FRAMES_OF_RANGE: u64 = PARTS as u64 / 2;
+/// So many frames come through before a connection breaks, also as one: there is never room for
+/// fewer than four.
+const FRAMES_OF_RANGE: u64 = 3;
 
 /// The length of frame for a link that brings so many bytes.
 fn right_len(brought: u32) -> u32 {

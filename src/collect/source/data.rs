@@ -17,6 +17,7 @@ use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::classic;
+use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::Receiver;
 
 impl<F> Source<F> {
@@ -353,6 +354,25 @@ impl<F> Source<F> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes back what came in no whole frame, but for as much as every proof covers, since the next
+    /// answer may be long in coming: another process would believe it.
+    pub(super) fn shed_unproved<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), FileError> {
+        let (Some(len), Some(copy)) = (
+            self.disk
+                .unproved_len()
+                .checked_sub(BLOCK_LEN_MAX as u64)
+                .filter(|len| *len > 0),
+            self.disk.copy_mut(),
+        ) else {
+            return Ok(());
+        };
+        let mut files = cx.files(&self.config, "");
+        copy.cut(copy.size() - len, &mut files)
     }
 
     /// Turns to a copy that has to be healed: the connection is given up for one that serves the

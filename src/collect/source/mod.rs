@@ -471,6 +471,7 @@ impl<F> Source<F> {
         if good {
             return;
         }
+        let error = (self.shed_unproved(cx).err()).map_or(error, SourceError::Files);
         if let SourceError::Files(error) = &error {
             self.give_up_files(error, cx);
         }
