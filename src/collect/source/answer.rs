@@ -440,7 +440,15 @@ impl<F> Source<F> {
         self.health.recover();
     }
 
-    fn stream<S>(&mut self, frames: Option<Frames>, brought_something: bool, cx: &Context<'_, S>) {
+    fn stream<S>(
+        &mut self,
+        mut frames: Option<Frames>,
+        brought_something: bool,
+        cx: &Context<'_, S>,
+    ) {
+        if let Some(frames) = frames.as_mut().filter(|_| self.link.breaks().is_poor()) {
+            frames.keep_few();
+        }
         self.link.enter(Phase::Streaming {
             since: cx.now.mono,
             heard_at: cx.now.mono,

@@ -13,7 +13,7 @@ use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::frame::{self, End, Frame, Next, Reason};
-use crate::wire::proof::{COVERED_MAX, HEAD_LEN};
+use crate::wire::proof::{COVERED_MAX, HEAD_LEN, START_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 
 /// The receiving end of one connection.
@@ -34,6 +34,8 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// The smallest copy that keeps bytes of a frame whose end did not come.
+    least: u16,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -75,6 +77,8 @@ impl Frames {
             box_size,
             boot,
             refused: false,
+            // A proof of a few bytes is worth little: other generations may begin alike.
+            least: HEAD_LEN as u16,
             remote_size,
         }
     }
@@ -95,6 +99,12 @@ impl Frames {
     /// The size of the server's file as it was told last, if the server serves one.
     pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
+    }
+
+    /// Keeps also few bytes of a frame whose end does not come, as far as they can prove anything:
+    /// the link brings no more at once, and the server may not know shorter frames.
+    pub(super) fn keep_few(&mut self) {
+        self.least = START_LEN as u16;
     }
 
     /// The receiver of the frames.
@@ -172,8 +182,7 @@ impl Frames {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
-        // A proof of a few bytes is worth little: other generations may begin alike.
-        if self.damaged || copy.size() < HEAD_LEN as u64 {
+        if self.damaged || copy.size() < self.least.into() {
             return copy.cut(offset, files).map(|()| None);
         }
         // A proof has room for no more blocks (README, "Order").
