@@ -17,8 +17,8 @@ pub const BLOCKS_MAX: usize = 8;
 /// One page: a server with many clients reads this much for each block of each candidate.
 pub const BLOCK_LEN_MAX: usize = 4096;
 
-/// Most bytes at the end of a copy that one proof covers without a gap: besides, it has to have the
-/// two blocks at the start.
+/// Most bytes at the end of a copy that one proof covers without a gap: besides, it has to have
+/// the two blocks at the start.
 pub const COVERED_MAX: u64 = ((BLOCKS_MAX - 2) * BLOCK_LEN_MAX) as u64;
 
 /// Bytes of the block at the start of a copy.
@@ -98,9 +98,9 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// The places to prove in a copy of `size` bytes: the tail first, then the start, then what the tail
-/// lacks of the last `covered` bytes, at most [`COVERED_MAX`], then places before the tail, then as
-/// many others as there are numbers in `random` and room for. Nothing for an empty copy.
+/// The places to prove in a copy of `size` bytes: the tail first, then the start, then what the
+/// tail lacks of the last `covered` bytes, at most [`COVERED_MAX`], then places before the tail,
+/// then as many others as there are numbers in `random` and room for. Nothing for an empty copy.
 pub fn places(size: u64, covered: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
     let mut add = |start: u64, len: u64| {

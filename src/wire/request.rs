@@ -61,7 +61,7 @@ impl FrameMax {
     }
 
     /// The number of bytes.
-    pub fn len(self) -> usize {
+    pub fn bytes(self) -> usize {
         usize::from(self.0)
     }
 }
@@ -327,9 +327,9 @@ mod tests {
         ] {
             let line = format!("/m 1 1 v2 f={asked}");
             let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
-            assert_eq!(v2.frame_max.map(FrameMax::len), Some(len), "{asked}");
+            assert_eq!(v2.frame_max.map(FrameMax::bytes), Some(len), "{asked}");
         }
-        assert_eq!(FrameMax::default().len(), DATA_MAX);
+        assert_eq!(FrameMax::default().bytes(), DATA_MAX);
     }
 
     #[test]

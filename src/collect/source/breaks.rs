@@ -24,7 +24,7 @@ impl Breaks {
 
     /// The most checksums of blocks to ask for at once. They make a frame as long as those of data.
     pub(super) fn sums_max(&self) -> u16 {
-        let len = self.frame_max.unwrap_or_default().len();
+        let len = self.frame_max.unwrap_or_default().bytes();
         let count = len.saturating_sub(2 * DATA_OFFSET_LEN) / 4;
         count.clamp(SUMS_MIN, SUMS_MAX) as u16
     }
@@ -32,14 +32,15 @@ impl Breaks {
     /// The most bytes to ask for at once of what comes in one answer: also a server that makes one
     /// frame of them gets them through.
     pub(super) fn range_max(&self) -> u64 {
-        let len = |most: FrameMax| most.len() as u64 * FRAMES_OF_RANGE;
+        let len = |most: FrameMax| most.bytes() as u64 * FRAMES_OF_RANGE;
         self.frame_max.map_or(u64::MAX, len)
     }
 
     /// Whether the link is known to bring so little that a request should be short, too.
     pub(super) fn is_poor(&self) -> bool {
-        self.frame_max
-            .is_some_and(|most| most.len() < GROWTH_MIN_LEN as usize / FRAMES_BEFORE_MORE as usize)
+        self.frame_max.is_some_and(|most| {
+            most.bytes() < GROWTH_MIN_LEN as usize / FRAMES_BEFORE_MORE as usize
+        })
     }
 
     /// A connection broke in the middle of a long frame after it had brought so many bytes. Tells
@@ -80,7 +81,7 @@ impl Breaks {
     }
 
     fn len(&self) -> u32 {
-        self.frame_max.unwrap_or_default().len() as u32
+        self.frame_max.unwrap_or_default().bytes() as u32
     }
 
     fn set(&mut self, len: u32) {
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     fn asked(breaks: &Breaks) -> Option<usize> {
-        breaks.frame_max().map(FrameMax::len)
+        breaks.frame_max().map(FrameMax::bytes)
     }
 
     #[test]

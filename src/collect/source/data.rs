@@ -98,8 +98,8 @@ impl<F> Source<F> {
         self.turn_to_heal(cx);
     }
 
-    /// Whether the stream brought so much more than the breaks of the link had let expect that it is
-    /// given up, between two frames, for one of longer frames. Tells it once.
+    /// Whether the stream brought so much more than the breaks of the link had let expect that it
+    /// is given up, between two frames, for one of longer frames. Tells it once.
     fn is_outgrown(&mut self) -> bool {
         let Phase::Streaming {
             frames: Some(frames),
@@ -356,8 +356,8 @@ impl<F> Source<F> {
         }
     }
 
-    /// Takes back what came in no whole frame, but for as much as every proof covers, since the next
-    /// answer may be long in coming: another process would believe it.
+    /// Takes back what came in no whole frame, but for as much as every proof covers, since the
+    /// next answer may be long in coming: another process would believe it.
     pub(super) fn shed_unproved<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,

@@ -498,8 +498,8 @@ impl<F> Source<F> {
     }
 
     /// Whether the connection that ends with this error served its purpose, so that the next one
-    /// need not wait. `is_less` says that the next one is asked for shorter frames, which is another
-    /// question than the one that did not come through.
+    /// need not wait. `is_less` says that the next one is asked for shorter frames, which is
+    /// another question than the one that did not come through.
     fn was_good<S>(&mut self, error: &SourceError, is_less: bool, cx: &Context<'_, S>) -> bool {
         if matches!(error, SourceError::AskAgain) {
             return true;

@@ -304,7 +304,7 @@ impl<F> OpReply<F> {
             } => {
                 // The range may begin behind the end of the file; then one frame without bytes says
                 // so.
-                let wanted = clip(end.saturating_sub(*at), buf.len().min(most.len()));
+                let wanted = clip(end.saturating_sub(*at), buf.len().min(most.bytes()));
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
                 let mut frame = vec![0; HEADER_LEN];
                 frame.extend_from_slice(&at.to_be_bytes());

@@ -49,7 +49,7 @@ fn asked(rig: &mut Rig, from: usize) -> (usize, bool, Option<usize>) {
         blocks.any(|block| (block.start..block.end()).contains(&(byte as u64)))
     };
     let is_proved = (from..ours.len()).all(has);
-    let frame_max = v2.frame_max.map(FrameMax::len);
+    let frame_max = v2.frame_max.map(FrameMax::bytes);
     (request.offset as usize, is_proved, frame_max)
 }
 

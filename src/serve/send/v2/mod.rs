@@ -314,7 +314,7 @@ impl<F> V2Stream<F> {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
-                .min(self.most.len())
+                .min(self.most.bytes())
                 .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
