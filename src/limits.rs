@@ -92,6 +92,10 @@ pub const PEER_LINES_MAX: u32 = 30;
 /// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
+/// What one sending counts at least in a client's share of a turn, in bytes: a short frame takes as
+/// many system calls as a long one.
+pub const SEND_COST_LEN: usize = 1024;
+
 /// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 
