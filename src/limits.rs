@@ -92,6 +92,10 @@ pub const PEER_LINES_MAX: u32 = 30;
 /// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
+/// What one sending counts at least in a client's share of a turn, in bytes: a short frame takes as
+/// many system calls as a long one.
+pub const SEND_COST_LEN: usize = 1024;
+
 /// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 
@@ -189,6 +193,20 @@ pub const RETRY_MAX_MS: u64 = 60_000;
 
 /// The least a collector waits after a connection that brought something; as much again at random.
 pub const RETRY_AT_ONCE_MS: u64 = 50;
+
+/// Bytes of the file in the shortest DATA frames that a collector asks for because its link breaks,
+/// unless not even four of them come through. Their headers are an eighth of that.
+pub const FRAME_MIN_LEN: u32 = 128;
+
+/// So many frames have to come through one connection before it is given up for one with longer
+/// frames.
+pub const FRAMES_BEFORE_MORE: u32 = 32;
+
+/// And so many bytes: to ask again costs some hundred.
+pub const GROWTH_MIN_LEN: u32 = 64 * 1024;
+
+/// Fewest checksums of blocks that are asked for at once, however little the link brings.
+pub const SUMS_MIN: usize = 12;
 
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;

@@ -13,6 +13,8 @@ use super::frame::{
 #[derive(Debug, Default)]
 pub struct Receiver {
     state: State,
+    /// The number of bytes taken; no further than its type goes.
+    taken: u32,
 }
 
 /// Where in a frame the stream stands. A payload that is collected has room of its own, so that a
@@ -80,6 +82,30 @@ impl Receiver {
     /// with the rest until none is left and it takes none: the end of a DATA frame takes no byte,
     /// and is told even then. `Nothing` with none left means that more of the same is needed.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
+        let (taken, piece) = self.step(input);
+        self.taken = self.taken.saturating_add(taken as u32);
+        (taken, piece)
+    }
+
+    /// The number of bytes taken so far; beyond what its type can say, the largest number.
+    pub fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// Whether a frame has begun whose length the client can choose, DATA or SUMS, and not ended.
+    pub fn is_within_long(&self) -> bool {
+        matches!(
+            self.state,
+            State::Offset { .. } | State::Data(_) | State::Sums { .. }
+        )
+    }
+
+    /// Whether everything that came was whole frames.
+    pub fn is_between(&self) -> bool {
+        matches!(&self.state, State::Header(bytes) if bytes.is_empty())
+    }
+
+    fn step<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         match &mut self.state {
             // A header that is cut anywhere waits here for its rest.
             State::Header(bytes) => {
@@ -368,6 +394,41 @@ mod tests {
         }
         let bytewise: Vec<usize> = (0..stream.len()).collect();
         assert_eq!(read(&stream, &bytewise), whole);
+    }
+
+    #[test]
+    fn it_knows_where_in_a_frame_it_stands_and_how_much_came() {
+        let alive = Frame::Alive { size: 10 }.to_bytes();
+        let sums = {
+            let mut frame = vec![0; HEADER_LEN + 20];
+            seal(kind::SUMS, &mut frame);
+            frame
+        };
+        for (frame, is_long) in [
+            (data(5, b"hello"), true),
+            (alive.to_vec(), false),
+            (sums, true),
+        ] {
+            for cut in 0..=frame.len() {
+                let mut receiver = Receiver::new();
+                let mut input = &frame[..cut];
+                loop {
+                    let (taken, piece) = receiver.next(input);
+                    match piece {
+                        Piece::Small => receiver.small(|_| ()).unwrap(),
+                        Piece::Sums => drop(receiver.sums()),
+                        Piece::Nothing if taken == 0 => break,
+                        _ => {}
+                    }
+                    input = &input[taken..];
+                }
+                assert_eq!(receiver.taken() as usize, cut);
+                let is_whole = cut == 0 || cut == frame.len();
+                assert_eq!(receiver.is_between(), is_whole, "{cut}");
+                let is_within = (HEADER_LEN..frame.len()).contains(&cut);
+                assert_eq!(receiver.is_within_long(), is_long && is_within, "{cut}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::fmt::{self, Write};
 
 use super::crc32::Crc32;
-use super::frame::SUMS_MAX;
+use super::frame::{DATA_MAX, DATA_MIN, SUMS_MAX};
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Proof};
@@ -45,6 +45,9 @@ pub struct Extension {
     pub no_prefix: bool,
     /// `history=all`: at first contact begin with the oldest rotated file.
     pub history: bool,
+    /// `f`: the most bytes of the file that the client wants in one DATA frame, because its link
+    /// breaks.
+    pub frame_max: Option<FrameMax>,
     /// `op`: what to do with the generation.
     pub op: Op,
     /// `i`: the token of the generation that the client holds.
@@ -74,6 +77,29 @@ pub struct Given {
 /// The CRC-32 of the bytes of a token's ID, by which a request names it.
 pub fn id_sum(token: &Token) -> u32 {
     Crc32::new().update(token.id().as_bytes()).finish()
+}
+
+/// The most bytes of the file in a DATA frame, from [`DATA_MIN`] to [`DATA_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FrameMax(u16);
+
+impl FrameMax {
+    /// So many bytes, or what comes next to that within the bounds.
+    pub fn new(len: u64) -> FrameMax {
+        FrameMax(len.clamp(DATA_MIN as u64, DATA_MAX as u64) as u16)
+    }
+
+    /// The number of bytes.
+    pub fn bytes(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Default for FrameMax {
+    /// As much as a frame has room for.
+    fn default() -> FrameMax {
+        FrameMax(DATA_MAX as u16)
+    }
 }
 
 /// The wish of a client of version 2 about a generation.
@@ -202,6 +228,8 @@ impl Extension {
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
+            // Too small or too large is no fault: the server knows better what it can do.
+            b"f" => self.frame_max = Some(FrameMax::new(decimal(value)?)),
             b"op" => self.op = Op::parse(value)?,
             b"i" => self.identity = Some(Token::parse(value)?),
             b"g" => self.given = Given::parse_list(value)?,
@@ -232,6 +260,9 @@ impl Extension {
             if given {
                 line.write_str(field)?;
             }
+        }
+        if let Some(FrameMax(len)) = self.frame_max {
+            write!(line, " f={len}")?;
         }
         match self.op {
             Op::Stream => Ok(()),
@@ -362,6 +393,11 @@ mod tests {
             "p=1",
             "m=x",
             "b=123",
+            "f",
+            "f=",
+            "f=-1",
+            "f=1k",
+            "f=18446744073709551616",
             "op=dance",
             "op=sums:0:0:1",
             "op=sums:0:1:1025",
@@ -382,6 +418,22 @@ mod tests {
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
         }
         assert!(parse(b"/m 1 1 v2 future=1 odd").is_ok());
+    }
+
+    #[test]
+    fn a_frame_that_is_too_small_or_too_large_is_made_to_fit() {
+        for (asked, len) in [
+            ("0", 64),
+            ("64", 64),
+            ("5000", 5_000),
+            ("65520", 65_520),
+            ("18446744073709551615", 65_520),
+        ] {
+            let line = format!("/m 1 1 v2 f={asked}");
+            let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+            assert_eq!(v2.frame_max.map(FrameMax::bytes), Some(len), "{asked}");
+        }
+        assert_eq!(FrameMax::default().bytes(), DATA_MAX);
     }
 
     #[test]
@@ -419,6 +471,7 @@ mod tests {
                 mapped: u.arbitrary()?,
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
+                frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
                 op,
                 identity: u
                     .arbitrary::<bool>()?
@@ -475,6 +528,7 @@ mod tests {
             mapped: true,
             no_prefix: true,
             history: true,
+            frame_max: Some(FrameMax::default()),
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

@@ -36,6 +36,14 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let inode = reply.inode.inode();
+        if reply.v2.is_none()
+            && asked.purpose == Purpose::Follow
+            && let Some(sound) = self.disk.take_unproved()
+        {
+            // Classic proves nothing.
+            self.take_back(sound, cx)?;
+            return Err(SourceError::AskAgain);
+        }
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
@@ -71,6 +79,7 @@ impl<F> Source<F> {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
                     moved_at: cx.now.mono,
+                    brought_something: false,
                     receiver: Box::new(Receiver::new()),
                 });
                 Ok(())
@@ -463,7 +472,15 @@ impl<F> Source<F> {
         self.health.recover();
     }
 
-    fn stream<S>(&mut self, frames: Option<Frames>, brought_something: bool, cx: &Context<'_, S>) {
+    fn stream<S>(
+        &mut self,
+        mut frames: Option<Frames>,
+        brought_something: bool,
+        cx: &Context<'_, S>,
+    ) {
+        if let Some(frames) = frames.as_mut().filter(|_| self.link.breaks().is_poor()) {
+            frames.keep_few();
+        }
         self.link.enter(Phase::Streaming {
             since: cx.now.mono,
             heard_at: cx.now.mono,

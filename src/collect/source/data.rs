@@ -18,6 +18,7 @@ use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::classic;
+use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::Receiver;
 
 impl<F> Source<F> {
@@ -57,14 +58,18 @@ impl<F> Source<F> {
             Phase::Inquiring {
                 purpose,
                 moved_at,
+                brought_something,
                 mut receiver,
                 ..
             } => {
+                let asked = self.end.op();
                 let (has_moved, result) = self.take_answer_to(purpose, &mut receiver, data, cx);
+                let is_nearer = purpose == Purpose::EndCheck && self.end.op() != asked;
                 self.link.enter(Phase::Inquiring {
                     purpose,
                     heard_at: now,
                     moved_at: if has_moved { now } else { moved_at },
+                    brought_something: brought_something || has_moved || is_nearer,
                     receiver,
                 });
                 // All that was asked for has come, and the connection has served. It is closed, so
@@ -82,6 +87,9 @@ impl<F> Source<F> {
         if let Err(error) = result {
             return self.fail(error, cx);
         }
+        if self.is_outgrown() {
+            return self.fail(SourceError::AskAgain, cx);
+        }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
         let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
         if is_well && self.health.is_failing() && !self.is_changing() {
@@ -89,6 +97,21 @@ impl<F> Source<F> {
         }
         // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
+    }
+
+    /// Whether the stream brought so much more than the breaks of the link had let expect that it
+    /// is given up, between two frames, for one of longer frames. Tells it once.
+    fn is_outgrown(&mut self) -> bool {
+        let Phase::Streaming {
+            frames: Some(frames),
+            ..
+        } = self.link.phase()
+        else {
+            return false;
+        };
+        let is_between = frames.is_between() && !self.is_changing();
+        let brought = frames.receiver().taken();
+        is_between && self.link.breaks_mut().is_outgrown(brought)
     }
 
     /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
@@ -324,6 +347,7 @@ impl<F> Source<F> {
         match self.link.phase_mut() {
             Phase::Streaming {
                 frames: Some(frames),
+                brought_something,
                 ..
             } => {
                 let Some(copy) = self.disk.copy_mut() else {
@@ -334,8 +358,11 @@ impl<F> Source<F> {
                     self.health.set_server_size(size);
                 }
                 let mut files = cx.files(&self.config, "");
-                let unproved = frames.abandon(copy, &mut files)?;
-                self.disk.set_unproved(unproved);
+                // What an earlier connection left is proved by now, or was refused unseen.
+                if let Some(from) = frames.abandon(copy, &mut files)? {
+                    self.disk.set_unproved(from);
+                    *brought_something = true;
+                }
                 Ok(())
             }
             // A heal that has its whole answer left the connection by itself: this one has failed.
@@ -351,6 +378,25 @@ impl<F> Source<F> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes back what came in no whole frame, but for as much as every proof covers, since the
+    /// next answer may be long in coming: another process would believe it.
+    pub(super) fn shed_unproved<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), FileError> {
+        let (Some(len), Some(copy)) = (
+            self.disk
+                .unproved_len()
+                .checked_sub(BLOCK_LEN_MAX as u64)
+                .filter(|len| *len > 0),
+            self.disk.copy_mut(),
+        ) else {
+            return Ok(());
+        };
+        let mut files = cx.files(&self.config, "");
+        copy.cut(copy.size() - len, &mut files)
     }
 
     /// Turns to a copy that has to be healed: the connection is given up for one that serves the

@@ -87,7 +87,9 @@ impl<F> Source<F> {
         }
         let is_mapped = copy.generation().is_some_and(|held| held.classic);
         let new = || Box::new(EndCheck::new(from, size, is_mapped));
-        self.end.check.get_or_insert_with(new);
+        let breaks = self.link.breaks();
+        let check = self.end.check.get_or_insert_with(new);
+        check.ask_for(breaks.sums_max(), breaks.range_max());
         Some(Asked {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),

@@ -2,6 +2,7 @@
 //! closes without a word, and how long to wait before the next try.
 
 use super::Periods;
+use super::breaks::Breaks;
 use super::v2::Frames;
 use crate::backoff::Backoff;
 use crate::ids::Inode;
@@ -19,6 +20,7 @@ pub(super) struct Link {
     /// Whether the server offered a file that is not the start of our copy: it is not to do that
     /// again.
     no_prefix: bool,
+    breaks: Breaks,
 }
 
 /// The phase that the source is in.
@@ -57,6 +59,8 @@ pub(super) enum Phase {
         heard_at: Mono,
         /// The moment when something came last that was more than a keep-alive.
         moved_at: Mono,
+        /// Whether something came that need not be asked for again.
+        brought_something: bool,
         receiver: Box<Receiver>,
     },
 }
@@ -106,6 +110,7 @@ impl Link {
             doubt: Doubt::Silent(0),
             backoff: Backoff::default(),
             no_prefix: false,
+            breaks: Breaks::default(),
         }
     }
 
@@ -216,6 +221,25 @@ impl Link {
     /// Makes the next failure count as the first, because the connection lasted.
     pub(super) fn reset_backoff(&mut self) {
         self.backoff.reset();
+    }
+
+    /// What the breaks of the link have taught.
+    pub(super) fn breaks(&self) -> &Breaks {
+        &self.breaks
+    }
+
+    /// What the breaks of the link have taught, to learn more.
+    pub(super) fn breaks_mut(&mut self) -> &mut Breaks {
+        &mut self.breaks
+    }
+
+    /// The receiver of the frames that come, if any do.
+    pub(super) fn receiver(&self) -> Option<&Receiver> {
+        match &self.phase {
+            Phase::Streaming { frames, .. } => frames.as_ref().map(|frames| frames.receiver()),
+            Phase::Inquiring { receiver, .. } => Some(receiver),
+            _ => None,
+        }
     }
 
     /// Whether the server is not to offer the start of our copy.

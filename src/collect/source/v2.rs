@@ -14,7 +14,7 @@ use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::frame::{self, End, Frame, Next, Reason, Role};
-use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
+use crate::wire::proof::{COVERED_MAX, HEAD_LEN, START_LEN};
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::token::Token;
 
@@ -38,6 +38,8 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// The smallest copy that keeps bytes of a frame whose end did not come.
+    least: u16,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -46,7 +48,7 @@ pub struct Frames {
 pub enum Received {
     /// Go on.
     On,
-    /// Bytes were appended.
+    /// Bytes were appended, and are sound.
     Grew,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
@@ -84,6 +86,8 @@ impl Frames {
             box_size,
             boot,
             refused: false,
+            // A proof of a few bytes is worth little: other generations may begin alike.
+            least: HEAD_LEN as u16,
             remote_size,
         }
     }
@@ -104,6 +108,23 @@ impl Frames {
     /// The size of the server's file as it was told last, if the server serves one.
     pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
+    }
+
+    /// Keeps also few bytes of a frame whose end does not come, as far as they can prove anything:
+    /// the link brings no more at once, and the server may not know shorter frames.
+    pub(super) fn keep_few(&mut self) {
+        self.least = START_LEN as u16;
+    }
+
+    /// The receiver of the frames.
+    pub(super) fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Whether nothing of what was sent is unfinished: the connection can be given up without
+    /// anything coming twice.
+    pub(super) fn is_between(&self) -> bool {
+        self.receiver.is_between() && self.open_at.is_none() && self.ended.is_none()
     }
 
     /// Takes the time, before bytes are taken.
@@ -133,14 +154,14 @@ impl Frames {
                 // At once, before the checksum of the frame is known: a frame may take long, and
                 // `open_at` tells where to cut if it turns out to be bad.
                 copy.append(bytes, files).map_err(SourceError::Files)?;
-                Received::Grew
+                Received::On
             }
             Piece::DataEnd => {
                 self.open_at = None;
                 // The size was told when the server last said something of it; bytes that came
                 // since say more.
                 self.remote_size = self.remote_size.max(copy.size());
-                Received::On
+                Received::Grew
             }
             Piece::Small => {
                 let step = self
@@ -160,8 +181,8 @@ impl Frames {
     }
 
     /// Takes back what came of a frame whose end did not come, as the connection is over, but for
-    /// as much as the next request proves byte for byte. So a link that breaks again and again gets
-    /// on nevertheless. Tells from where on the copy is still to be proved, if it is.
+    /// as much as the next request can prove byte for byte. So a link that breaks again and again
+    /// gets on nevertheless. Tells from where on the copy is still to be proved, if it is.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
@@ -170,12 +191,11 @@ impl Frames {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
-        // A few bytes prove little: other generations may begin alike.
-        if self.damaged || copy.size() < offset + HEAD_LEN as u64 {
+        if self.damaged || copy.size() < self.least.into() {
             return copy.cut(offset, files).map(|()| None);
         }
-        // The last block of a proof has no more bytes (README, "Order").
-        copy.cut(offset + BLOCK_LEN_MAX as u64, files)?;
+        // A proof has room for no more blocks (README, "Order").
+        copy.cut(offset + COVERED_MAX, files)?;
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 

@@ -141,9 +141,10 @@ fn find<S: ReadStore>(
         // Version 2 asks for nothing that was seen before: what the client proves and the files
         // decide.
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let stream =
-            V2Stream::new(index, choice, &v2.given, store, config, now).map_err(Ending::Unreadable)?;
-        return Ok(Phase::StreamingV2(Box::new(stream)));
+        let stream = V2Stream::new(index, choice, v2, store, config, now);
+        return Ok(Phase::StreamingV2(Box::new(
+            stream.map_err(Ending::Unreadable)?,
+        )));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {
         // To an `op` that is ERROR 6, and not 3: there may well be a live file.

@@ -23,6 +23,11 @@ pub const DATA_OFFSET_LEN: usize = 8;
 /// So one buffer of that size is all that a server needs to make a frame, and one write to send it.
 pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_LEN;
 
+/// Fewest file bytes that a client can make a server bound its DATA frames to.
+///
+/// With fewer most of what goes over the wire would be headers.
+pub const DATA_MIN: usize = 64;
+
 /// Longest payload of any frame but DATA and SUMS.
 ///
 /// The receiver keeps such a payload whole, so this bounds what a hostile server can make it hold.

@@ -28,6 +28,10 @@ pub struct Heal<F> {
     is_short: bool,
     /// Whether the server's file is known to be the one that this is a copy of.
     is_recognised: bool,
+    /// How far what was fetched has ever come.
+    furthest: u64,
+    /// Most bytes to ask for at once.
+    range_max: u64,
 }
 
 /// The step that a heal is at.
@@ -115,15 +119,26 @@ impl<F> Heal<F> {
             step: Step::AskSums(blocks),
             attempts: 0,
             is_short: false,
+            furthest: 0,
+            range_max: u64::MAX,
         }
     }
 
     /// Begins anew, because what was written so far may never reach the disk.
     pub fn restart(&mut self) {
-        let attempts = self.attempts;
+        let (attempts, furthest) = (self.attempts, self.furthest);
         *self = Heal::new(self.finished.clone());
         // A disk that fails at every sync must not make a heal endless.
-        self.attempts = attempts;
+        (self.attempts, self.furthest) = (attempts, furthest);
+    }
+
+    /// Asks from now on for no more than so many checksums, or bytes, at once. To be called between
+    /// two connections.
+    pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
+        self.range_max = range_max;
+        if let Step::AskSums(blocks) = &mut self.step {
+            *blocks = blocks.at_most(sums_max);
+        }
     }
 
     /// The copy and the generation it is about.
@@ -137,7 +152,7 @@ impl<F> Heal<F> {
             Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskRange { at, .. } => Some(Op::Range {
                 start: *at,
-                len: self.finished.size - at,
+                len: (self.finished.size - at).min(self.range_max),
             }),
             _ => None,
         }
@@ -147,6 +162,13 @@ impl<F> Heal<F> {
     pub fn has_failed(&mut self) -> Option<Outcome> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
+        }
+        // A link that breaks again and again gets on nevertheless.
+        if let Step::AskRange { at, .. } = self.step
+            && at > self.furthest
+        {
+            self.furthest = at;
+            return None;
         }
         self.attempts += 1;
         (self.attempts >= HEAL_ATTEMPTS_MAX)

@@ -13,6 +13,7 @@ use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
+mod breaks;
 mod files;
 mod given;
 mod rescue;

@@ -32,7 +32,7 @@ use crate::serve::find::v2::next::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason, Role};
-use crate::wire::request::Given;
+use crate::wire::request::{Extension, FrameMax, Given};
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -78,6 +78,8 @@ pub struct V2Stream<F> {
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     keepalive: KeepAlive,
+    /// The most bytes of the file in a DATA frame.
+    most: FrameMax,
 }
 
 /// Generations that a client was given, the newest first.
@@ -92,11 +94,11 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found.
+    /// Starts sending what the search found, in DATA frames of at most so many bytes of the file.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
-        given: &[Given],
+        v2: &Extension,
         store: &S,
         config: &Config,
         now: Now,
@@ -131,13 +133,14 @@ impl<F> V2Stream<F> {
             before: None,
             generation,
             token_due: false,
-            given: given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
+            given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_loss: false,
             search: None,
             proved: None,
             keepalive: KeepAlive::new(now.mono),
+            most: v2.frame_max.unwrap_or_default(),
         };
         // README, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
@@ -342,7 +345,7 @@ impl<F> V2Stream<F> {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
-                .min(DATA_MAX)
+                .min(self.most.bytes())
                 .min(begun.map_or(DATA_MAX, |begun| begun.len))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };

@@ -28,6 +28,7 @@ struct Rig {
     journal: Journal,
     sightings: Sightings,
     now_ms: u64,
+    work_buf: Vec<u8>,
 }
 
 impl Rig {
@@ -41,6 +42,7 @@ impl Rig {
             journal: Journal::new(1),
             sightings: Sightings::new(),
             now_ms: 1_000,
+            work_buf: vec![0; 64],
         }
     }
 
@@ -70,7 +72,7 @@ impl Rig {
         };
         let result = act(&mut self.session, &mut cx);
         while self.session.has_work() {
-            self.session.work(&mut [0; 64], &mut cx);
+            self.session.work(&mut self.work_buf, &mut cx);
         }
         result
     }
@@ -85,9 +87,16 @@ impl Rig {
 
     /// Everything the session wants to send, taken `step` bytes at a time.
     fn take_by(&mut self, step: usize) -> Vec<u8> {
+        self.take_with(64, step)
+    }
+
+    /// The same, the session having a buffer of so many bytes.
+    fn take_with(&mut self, room: usize, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
-        let mut buf = [0; 64];
+        let mut buf = vec![0; room];
         loop {
+            // An answer goes on to be computed when what was there of it is taken.
+            self.with(|_, _| ());
             let len = self
                 .with(|session, cx| session.output(&mut buf, cx))
                 .min(step);
@@ -584,11 +593,61 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
     );
 }
 
+/// The lengths of the DATA frames behind the answer line, but for their offset.
+fn data_lens(sent: &[u8]) -> Vec<usize> {
+    let line = sent.iter().position(|&byte| byte == b'\n').unwrap();
+    let mut rest = &sent[line + 1..];
+    let mut lens = Vec::new();
+    while let [kind, _, high, low, ..] = *rest {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if kind == kind::DATA {
+            lens.push(len - 8);
+        }
+        rest = &rest[8 + len..];
+    }
+    lens
+}
+
+#[test]
+fn data_frames_are_no_longer_than_the_client_wants_them() {
+    for (asked, lens) in [
+        ("", vec![1_000]),
+        (" f=400", vec![400, 400, 200]),
+        (" f=1", vec![64; 15].into_iter().chain([40]).collect()),
+        (" f=70000", vec![1_000]),
+        (" f=400 op=range:0:900", vec![400, 400, 100]),
+        (" f=0 op=range:10:100", vec![64, 36]),
+        (" op=range:0:900", vec![900]),
+        (" f=400 f=600", vec![600, 400]),
+    ] {
+        for step in [10, 4_096] {
+            let mut rig = Rig::new();
+            rig.disk.write_as("/v/m", 7, &[b'x'; 1_000]);
+            rig.disk.set_writers(7, 1);
+            rig.work_buf = vec![0; 4_096];
+            rig.input(format!("/v/m 7 0 v2{asked}\n").as_bytes());
+            assert_eq!(data_lens(&rig.take_with(4_096, step)), lens, "{asked}");
+        }
+    }
+}
+
+#[test]
+fn a_length_of_frames_that_is_none_is_a_bad_request() {
+    for bad in ["f", "f=", "f=x", "f=-1", "f=0x10"] {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.input(format!("/v/m 7 0 v2 {bad}\n").as_bytes());
+        let sent = rig.take();
+        assert!(sent.starts_with(b"E 0 v2\n"), "{bad}");
+        assert_eq!(frame_kinds(&sent[7..]), [kind::ERROR], "{bad}");
+    }
+}
+
 #[test]
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 528);
+    assert!(size_of::<V2Stream<File>>() <= 536);
     assert!(size_of::<ClassicStream<File>>() <= 152);
 }
 
