@@ -170,6 +170,10 @@ pub const CHECKPOINT_MS: u64 = 60_000;
 /// are good, so they show whether the server's file is ours at all.
 pub const END_OVERLAP_LEN: u64 = 4096;
 
+/// Bytes at the end of a copy that fetchlogs 1.1 left among which zeros are looked for: more than a
+/// log grows in the half minute for which the system keeps what is written to itself.
+pub const NEAR_END_LEN: u64 = 64 * 1024;
+
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
 
 // The collector's connections.

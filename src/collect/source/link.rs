@@ -19,6 +19,18 @@ pub(super) struct Link {
     /// Whether the server offered a file that is not the start of our copy: it is not to do that
     /// again.
     no_prefix: bool,
+    form: Form,
+}
+
+/// The form in which a copy is proved that version 2 alone made, as far as the pointer knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is. Whether a block of the proof holds a byte that classic may have sent for another.
+    Exact { has_masked: bool },
+    /// Mapped, since the server does not know the copy as it is.
+    Mapped,
+    /// As it is, and what the server makes of that is believed: mapped it was not known either.
+    Settled,
 }
 
 /// The phase that the source is in.
@@ -106,6 +118,7 @@ impl Link {
             doubt: Doubt::Silent(0),
             backoff: Backoff::default(),
             no_prefix: false,
+            form: Form::Exact { has_masked: false },
         }
     }
 
@@ -226,6 +239,23 @@ impl Link {
     /// Sets whether the server is not to offer the start of our copy.
     pub(super) fn set_no_prefix(&mut self, no_prefix: bool) {
         self.no_prefix = no_prefix;
+    }
+
+    /// The form in which the copy is proved.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Sets the form in which the copy is proved from now on.
+    pub(super) fn set_form(&mut self, form: Form) {
+        self.form = form;
+    }
+
+    /// Notes whether a block of the proof, as it is, holds a byte that classic may have sent.
+    pub(super) fn note_proof(&mut self, has_masked: bool) {
+        if let Form::Exact { .. } = self.form {
+            self.form = Form::Exact { has_masked };
+        }
     }
 
     /// Notes that the server closed without a word. Only a question that named a place in a

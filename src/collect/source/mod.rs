@@ -18,13 +18,14 @@ pub mod end_check;
 mod failed_syncs;
 mod health;
 mod link;
+mod mapped;
 mod question;
 pub mod v2;
 
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
-use self::link::{Link, Phase};
+use self::link::{Form, Link, Phase};
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
@@ -409,6 +410,7 @@ impl<F> Source<F> {
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
+        self.link.set_form(Form::Exact { has_masked: false });
         Ok(copy)
     }
 
