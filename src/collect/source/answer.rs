@@ -25,6 +25,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let inode = reply.inode.inode();
+        self.link.note_answer(reply.v2.is_some());
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
@@ -416,6 +417,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         self.link.settle_doubt();
+        self.link.note_stream();
         self.link.set_form(Form::Exact { has_masked: false });
         self.stream(frames, brought_something, cx);
         // The end of the copy is not compared yet, or the copy of the next generation is not there

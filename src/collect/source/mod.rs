@@ -20,6 +20,7 @@ mod health;
 mod link;
 mod mapped;
 mod question;
+pub mod siblings;
 pub mod v2;
 
 use self::disk::Disk;
@@ -463,6 +464,7 @@ impl<F> Source<F> {
         // To take something back may fail as well, and then that is the graver error.
         let error = self.abandon(cx).err().map_or(error, SourceError::Files);
         let good = self.was_good(&error, cx);
+        self.link.note_failure(&error);
         let now = cx.now.mono;
         self.link
             .wait_after(good, cx.periods.retry_ms, cx.random, now);
