@@ -27,8 +27,8 @@ impl<F> LocalCopy<F> {
         (self.size() > 0).then_some(pointer.checkpoint)
     }
 
-    /// Whether fetchlogs 1.1 left the copy, and nothing was compared since. Nobody has noted what is
-    /// known to be good of it, and nothing says that anything happened to it either.
+    /// Whether fetchlogs 1.1 left the copy, and nothing was compared since. Nobody has noted what
+    /// is known to be good of it, and nothing says that anything happened to it either.
     pub fn is_taken_over(&self) -> bool {
         let pointer = self.pointer.as_ref().filter(|_| !self.is_believed);
         pointer.is_some_and(|pointer| pointer.is_bare)

@@ -31,8 +31,8 @@ pub(super) struct DoubtfulEnd {
     pub(super) is_classic: bool,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
-    /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it is
-    /// compared.
+    /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
+    /// is compared.
     has_looked: bool,
     /// The place of the first difference, where it may be that classic had a part in the copy and
     /// the pointer does not know: from there on the mapped form is compared.

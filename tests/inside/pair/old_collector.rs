@@ -174,7 +174,8 @@ const MEANWHILE: [Meanwhile; 5] = [
 fn bells_that_1_1_fetched_are_no_loss_and_are_healed_at_the_end() {
     for (what, meanwhile) in MEANWHILE {
         for before in [0, 5, 300] {
-            for part in [BELL, &BELL.repeat(20), &BELL.repeat(2_000)] {
+            let hidden = [BELL, &b"no bell\n".repeat(3_000)].concat();
+            for part in [BELL, &BELL.repeat(20), &BELL.repeat(2_000), &hidden] {
                 let pair = continued_by_1_1(before, part, meanwhile);
                 let report = format!("{what}, {before}, {}: {}", part.len(), pair.report());
                 assert_eq!(pair.count("healed"), 1, "{report}");

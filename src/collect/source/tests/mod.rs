@@ -15,6 +15,7 @@ use crate::wire::md5;
 
 mod files;
 mod rescue;
+mod taken_over;
 mod unverified;
 
 const PERIODS: Periods = Periods {
