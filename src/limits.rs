@@ -184,6 +184,10 @@ pub const CHECKPOINT_MS: u64 = 60_000;
 /// are good, so they show whether the server's file is ours at all.
 pub const END_OVERLAP_LEN: u64 = 4096;
 
+/// Bytes at the end of a copy that fetchlogs 1.1 left among which zeros are looked for: more than a
+/// log grows in the half minute for which the system keeps what is written to itself.
+pub const NEAR_END_LEN: u64 = 64 * 1024;
+
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
 
 // The collector's connections.
@@ -210,6 +214,34 @@ pub const SUMS_MIN: usize = 12;
 
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;
+
+/// After so many tries in a row that a server of 1.1 takes and does not answer, the connections of
+/// its other logs are closed for a moment, which frees it.
+pub const UNANSWERED_MAX: u8 = 2;
+
+/// How often that is done for one server at most: a log that is refused for ever would have it done
+/// again and again.
+pub const RELIEF_EVERY_MS: u64 = 300_000;
+
+/// How long they stay away at most. Who got no answer may have to ask five times to learn that its
+/// log was truncated, while children of the server look at their connections every few seconds.
+pub const RELIEF_MS: u64 = 30_000;
+
+/// The wait between two tries of who got no answer, during that time; more where there are many.
+pub const RELIEF_RETRY_MS: u64 = 500;
+
+/// The least that a connection by classic stays closed that a signal has made anew.
+pub const ANEW_MIN_MS: u64 = 1_000;
+
+/// The time over which connections that are made anew are spread, and for each of them more: a
+/// small box starts a process for each.
+pub const ANEW_SPREAD_MS: u64 = 2_000;
+
+/// What each connection that is made anew adds to the time over which they are spread.
+pub const ANEW_EACH_MS: u64 = 20;
+
+/// The most of that time: then they are the connections of many servers.
+pub const ANEW_SPREAD_MAX_MS: u64 = 20_000;
 
 /// How long a server may take for an answer about a finished copy while it sends nothing but
 /// keep-alives: enough for the digest of some gigabytes on a small box. Meanwhile the log is not

@@ -53,9 +53,11 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
-    /// After a restart of this machine, or after a write failed, the end of the copy was not what
-    /// the server has: it was cut off.
+    /// After a restart of this machine, after a write failed or after fetchlogs 1.1, the end of the
+    /// copy was not what the server has: it was cut off.
     Cut {
+        /// Whether the copy was taken over from fetchlogs 1.1, and nothing else is known.
+        is_taken_over: bool,
         /// The place from which on it differed.
         from: u64,
         /// The number of bytes that were cut off.
@@ -63,9 +65,11 @@ pub enum Event<'a> {
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
-    /// After a restart of this machine, or after a write failed, a copy was finished whose end
-    /// could not be compared.
+    /// After a restart of this machine, after a write failed or after fetchlogs 1.1, a copy was
+    /// finished whose end could not be compared.
     Unchecked {
+        /// Whether the copy was taken over from fetchlogs 1.1, and nothing else is known.
+        is_taken_over: bool,
         /// The name of the copy.
         kept: &'a Path,
     },
@@ -187,11 +191,17 @@ impl fmt::Display for Event<'_> {
                 "the server has forgotten all behind {size}; our bytes from there on are kept as {}",
                 kept.display()
             ),
-            Event::Cut { from, len, kept } => {
-                write!(
-                    f,
-                    "after a restart of this machine or a failure of its disk {len} bytes from {from} on "
-                )?;
+            Event::Cut {
+                is_taken_over,
+                from,
+                len,
+                kept,
+            } => {
+                f.write_str(match is_taken_over {
+                    true => "in the copy taken over from fetchlogs 1.1 ",
+                    false => "after a restart of this machine or a failure of its disk ",
+                })?;
+                write!(f, "{len} bytes from {from} on ")?;
                 match kept {
                     Some(kept) => write!(
                         f,
@@ -201,11 +211,20 @@ impl fmt::Display for Event<'_> {
                     None => f.write_str("were zeros that nobody wrote; they are fetched again"),
                 }
             }
-            Event::Unchecked { kept } => write!(
-                f,
-                "this machine was started again or its disk failed, and the server has nothing to compare the end of {} with: it stays as it is",
-                kept.display()
-            ),
+            Event::Unchecked {
+                is_taken_over,
+                kept,
+            } => {
+                f.write_str(match is_taken_over {
+                    true => "the copy was taken over from fetchlogs 1.1, which notes nothing but an inode",
+                    false => "this machine was started again or its disk failed",
+                })?;
+                write!(
+                    f,
+                    ", and the server has nothing to compare the end of {} with: it stays as it is",
+                    kept.display()
+                )
+            }
             Event::Verified { path, md5, part } => {
                 write!(f, "verified md5={} ", Hex(md5))?;
                 if let Some((size, copy_size)) = part {

@@ -234,6 +234,8 @@ impl<F> LocalCopy<F> {
         let pointer = Pointer {
             checkpoint: held.checkpoint,
             boot: held.boot.clone(),
+            // The record that is written has more, but still nobody has noted what is good.
+            is_bare: held.is_bare,
             ..files.new_pointer(generation)
         };
         files.commit_pointer(&pointer)?;

@@ -2,7 +2,7 @@
 
 use super::change::Afterwards;
 use super::given::Tokens;
-use super::link::{Asked, Phase, Purpose};
+use super::link::{Asked, Form, Phase, Purpose};
 use super::v2::Frames;
 use super::{Context, Source};
 use crate::collect::config::Proto;
@@ -44,6 +44,7 @@ impl<F> Source<F> {
             self.take_back(sound, cx)?;
             return Err(SourceError::AskAgain);
         }
+        self.link.note_answer(reply.v2.is_some());
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
@@ -54,7 +55,7 @@ impl<F> Source<F> {
                 Err(SourceError::AskAgain)
             }
             // The comparison starts over, with what classic can be asked for.
-            None if asked.purpose == Purpose::EndCheck => {
+            None if asked.purpose == Purpose::EndCheck || self.is_look_of_v2(asked) => {
                 self.end.is_classic = true;
                 Err(SourceError::AskAgain)
             }
@@ -105,6 +106,9 @@ impl<F> Source<F> {
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
+        if self.is_baffled(asked, next == held.inode && found && !is_probe) {
+            return Err(self.look_closer());
+        }
         // Told once: from the first classic byte on the pointer says that classic had a part in the
         // copy.
         let is_downgraded =
@@ -189,6 +193,9 @@ impl<F> Source<F> {
             self.take_back(sound, cx)?;
             return Err(SourceError::AskAgain);
         }
+        if let Some(other) = self.asks_otherwise(held, asked, goes_on, cx)? {
+            return Err(other);
+        }
         if mark == Mark::Lost {
             return self.handle_lost(held, next, asked, terms, frames, cx);
         }
@@ -203,7 +210,7 @@ impl<F> Source<F> {
                     ..held
                 })
                 .or(next.origin),
-            classic: held.classic,
+            classic: held.classic || self.tries_mapped(),
         };
         if terms.at == asked.offset {
             self.know_as(held, same, cx)?;
@@ -361,6 +368,7 @@ impl<F> Source<F> {
             size: copy.size(),
             loss,
             is_unchecked: copy.doubtful_from().is_some(),
+            is_taken_over: copy.is_taken_over(),
             ..Afterwards::of_first(next.inode)
         };
         // What was told is about the generation that is left.
@@ -426,7 +434,7 @@ impl<F> Source<F> {
     }
 
     /// Notes in the pointer that the same generation has another name, or comes in another way.
-    fn know_as<S: WriteStore<File = F>>(
+    pub(super) fn know_as<S: WriteStore<File = F>>(
         &mut self,
         held: Generation,
         now: Generation,
@@ -450,6 +458,8 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         self.link.settle_doubt();
+        self.link.note_stream();
+        self.link.set_form(Form::Exact { has_masked: false });
         self.stream(frames, brought_something, cx);
         // The end of the copy is not compared yet, or the copy of the next generation is not there
         // yet.

@@ -34,6 +34,8 @@ pub(super) struct Afterwards {
     pub loss: Option<Loss>,
     /// Whether nobody could tell if the end of what was held is right.
     pub is_unchecked: bool,
+    /// Whether what was held was taken over from fetchlogs 1.1, and not compared since.
+    pub is_taken_over: bool,
     /// The size of the server's file of the generation that was left, if that ends before our copy.
     pub theirs: Option<u64>,
     /// The generation that was left, where there was one.
@@ -208,7 +210,11 @@ impl<F> Source<F> {
         };
         (cx.events)(&self.config, event);
         if left.is_unchecked {
-            (cx.events)(&self.config, Event::Unchecked { kept });
+            let unchecked = Event::Unchecked {
+                is_taken_over: left.is_taken_over,
+                kept,
+            };
+            (cx.events)(&self.config, unchecked);
         }
         let Some(theirs) = left.theirs else {
             return Ok(());
@@ -255,6 +261,7 @@ impl Afterwards {
             reason: Reason::Rotated,
             loss: None,
             is_unchecked: false,
+            is_taken_over: false,
             theirs: None,
             left: None,
             is_whole: false,

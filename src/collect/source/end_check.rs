@@ -63,6 +63,17 @@ pub enum Finding {
     Gone,
 }
 
+impl Finding {
+    /// Whether the byte at `place` is known to be the server's.
+    pub fn is_beyond(self, place: u64) -> bool {
+        match self {
+            Finding::Same => true,
+            Finding::Differs(at) | Finding::Shorter(at) => at > place,
+            Finding::Gone => false,
+        }
+    }
+}
+
 impl EndCheck {
     /// Compares from `from` to the end of a copy of `size` bytes.
     pub fn new(from: u64, size: u64, mapped: bool) -> EndCheck {

@@ -20,13 +20,15 @@ mod failed_syncs;
 mod given;
 mod health;
 mod link;
+mod mapped;
 mod question;
+pub mod siblings;
 pub mod v2;
 
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
-use self::link::{Link, Phase};
+use self::link::{Form, Link, Phase};
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
@@ -413,6 +415,7 @@ impl<F> Source<F> {
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
+        self.link.set_form(Form::Exact { has_masked: false });
         Ok(copy)
     }
 
@@ -466,6 +469,7 @@ impl<F> Source<F> {
         // To take something back may fail as well, and then that is the graver error.
         let error = self.abandon(cx).err().map_or(error, SourceError::Files);
         let good = self.was_good(&error, is_less, cx);
+        self.link.note_failure(&error);
         let now = cx.now.mono;
         self.link
             .wait_after(good, cx.periods.retry_ms, cx.random, now);

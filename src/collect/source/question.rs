@@ -3,13 +3,14 @@
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
 use crate::collect::config::{History, Proto};
-use crate::collect::copy::{Finished, Generation};
+use crate::collect::copy::Finished;
 use crate::collect::error::SourceError;
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
+use crate::wire::classic;
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
 use crate::wire::request::{Extension, FrameMax, Op, Request};
@@ -92,7 +93,7 @@ impl<F> Source<F> {
 
     /// The fields of version 2.
     fn extension<S: WriteStore<File = F>>(
-        &self,
+        &mut self,
         asked: Asked,
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, SourceError> {
@@ -114,16 +115,17 @@ impl<F> Source<F> {
             Purpose::EndCheck => self.end.op(),
             _ => Op::Stream,
         };
+        // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of the
+        // mapped form (README, "Proof").
+        let mapped = generation.is_some_and(|held| held.classic || self.tries_mapped());
         let mut request = Extension {
             proof: match generation {
-                Some(generation) => self.prove(asked.offset, generation.classic, cx)?,
+                Some(_) => self.prove(asked.offset, mapped, cx)?,
                 None => Proof::new(),
             },
             mtime_ns: origin.map(|origin| origin.mtime_ns),
             boot: origin.map(|origin| origin.boot),
-            // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of
-            // the mapped form (README, "Proof").
-            mapped: generation.is_some_and(|Generation { classic, .. }| classic),
+            mapped,
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
             frame_max: self.frame_max(op),
@@ -145,8 +147,9 @@ impl<F> Source<F> {
     }
 
     /// Checksums of some places of the copy; of their masked form if classic had a part in it.
+    /// Whether that may be so is noted.
     fn prove<S: WriteStore<File = F>>(
-        &self,
+        &mut self,
         size: u64,
         mapped: bool,
         cx: &mut Context<'_, S>,
@@ -158,12 +161,17 @@ impl<F> Source<F> {
             false => RANDOM_PLACES,
         };
         let covered = self.disk.unproved_len();
+        let mut has_masked = false;
         for (start, len) in places(size, covered, random_places, cx.random) {
-            if let Some(block) = self.block(start, len, mapped, cx)? {
+            let mut buf = [0; BLOCK_LEN_MAX];
+            if let Some(bytes) = self.bytes_of_block(&mut buf, start, len, cx)? {
+                has_masked |= bytes.contains(&classic::MASKED);
+                let crc = proof::checksum(bytes, mapped);
                 // `places` has no more of them than a proof has room for.
-                let _ = proof.push(block);
+                let _ = proof.push(Block { start, len, crc });
             }
         }
+        self.link.note_proof(has_masked && !mapped);
         Ok(proof)
     }
 
@@ -175,20 +183,32 @@ impl<F> Source<F> {
         mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Option<Block>, SourceError> {
-        let Some(copy) = self.disk.copy() else {
-            return Ok(None);
-        };
-        let mut files = cx.files(&self.config, "");
         let mut buf = [0; BLOCK_LEN_MAX];
-        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
-        let read = copy
-            .read_at(bytes, start, &mut files)
-            .map_err(SourceError::Files)?;
-        Ok((read == bytes.len()).then(|| Block {
+        let bytes = self.bytes_of_block(&mut buf, start, len, cx)?;
+        Ok(bytes.map(|bytes| Block {
             start,
             len,
             crc: proof::checksum(bytes, mapped),
         }))
+    }
+
+    /// The bytes of a block of the copy; `None` where it does not reach so far.
+    fn bytes_of_block<'b, S: WriteStore<File = F>>(
+        &self,
+        buf: &'b mut [u8; BLOCK_LEN_MAX],
+        start: u64,
+        len: u16,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Option<&'b mut [u8]>, SourceError> {
+        let Some(copy) = self.disk.copy() else {
+            return Ok(None);
+        };
+        let mut files = cx.files(&self.config, "");
+        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
+        let read = copy
+            .read_at(bytes, start, &mut files)
+            .map_err(SourceError::Files)?;
+        Ok((read == bytes.len()).then_some(bytes))
     }
 }
 

@@ -9,6 +9,7 @@ mod heal;
 mod identity;
 mod large;
 mod liar;
+mod old_collector;
 mod outage;
 mod scripted;
 mod unverified;

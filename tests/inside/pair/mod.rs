@@ -18,6 +18,7 @@ mod copytruncate;
 mod cuts;
 mod identity;
 mod liar;
+mod old_collector;
 mod outage;
 mod power;
 mod reboot;

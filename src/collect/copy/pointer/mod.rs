@@ -47,6 +47,9 @@ pub struct Pointer {
     pub mtime_ns: Option<u64>,
     /// The copy was begun under the classic protocol, where 0x07 became 0xff.
     pub classic: bool,
+    /// The inode is all there is, as fetchlogs 1.1 leaves it: the copy is taken over, and nobody
+    /// has noted what is known to be good of it.
+    pub is_bare: bool,
     /// A rotation that is decided but may not be finished.
     pub pending: Option<Box<Pending>>,
     /// An end of the local copy that is being set aside. Never there together with a rotation.
@@ -114,6 +117,7 @@ impl Pointer {
             token: None,
             mtime_ns: None,
             classic: false,
+            is_bare: false,
             pending: None,
             rescue: None,
         }
@@ -138,6 +142,7 @@ impl Pointer {
         if let Some(inode) = decimal(word) {
             return Ok(Pointer {
                 classic: true,
+                is_bare: true,
                 ..Pointer::of(Inode(inode))
             });
         }
@@ -465,6 +470,7 @@ impl Fields {
             token: self.token,
             mtime_ns: self.mtime_ns,
             classic: self.classic.unwrap_or(false),
+            is_bare: false,
             pending,
             rescue: self.rescue.map(Box::new),
         })

@@ -17,6 +17,7 @@ mod breaks;
 mod files;
 mod given;
 mod rescue;
+mod taken_over;
 mod unverified;
 
 const PERIODS: Periods = Periods {
