@@ -43,6 +43,8 @@ pub struct Extension {
     pub no_prefix: bool,
     /// `history=all`: at first contact begin with the oldest rotated file.
     pub history: bool,
+    /// `x=holes`: zeros may be told by their number, in HOLE frames.
+    pub holes: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
 }
@@ -166,11 +168,12 @@ impl Extension {
             b"p" => self.proof = proof::parse(value)?,
             b"m" => self.mtime_ns = Some(decimal(value)?),
             b"b" => self.boot = Some(proof::hex32(value)?),
-            // These three have one value that means something; any other is as if they were not
+            // These four have one value that means something; any other is as if they were not
             // there.
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
+            b"x" => self.holes = value == b"holes",
             b"op" => self.op = Op::parse(value)?,
             _ => {}
         }
@@ -193,6 +196,7 @@ impl Extension {
             (self.mapped, " c=1"),
             (self.no_prefix, " prefix=0"),
             (self.history, " history=all"),
+            (self.holes, " x=holes"),
         ] {
             // The switches are written only where they are on: a server that does not know one
             // never sees it.
@@ -315,6 +319,7 @@ mod tests {
                 mapped: u.arbitrary()?,
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
+                holes: u.arbitrary()?,
                 op,
             };
             let v2 = u.arbitrary::<bool>()?.then_some(extension);
@@ -358,6 +363,7 @@ mod tests {
             mapped: true,
             no_prefix: true,
             history: true,
+            holes: true,
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

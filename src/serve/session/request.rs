@@ -132,7 +132,7 @@ fn find<S: ReadStore>(
         // decide.
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
         let stream =
-            V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+            V2Stream::new(index, choice, store, config, v2.holes, now).map_err(Ending::Unreadable)?;
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {

@@ -67,7 +67,7 @@ impl<F> V2Stream<F> {
         };
         // The search began after these very bytes had been read and found none before them.
         if self.proved == Some(begun) {
-            self.sound_size = self.follow.stat().size;
+            self.sound_size = self.follow.known_size();
             return Ok(Some(true));
         }
         self.proved = None;

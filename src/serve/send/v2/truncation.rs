@@ -30,7 +30,7 @@ impl<F> V2Stream<F> {
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
             // A duplicate that goes on in the file's place may be shorter than what was seen.
-            self.sound_size = self.sound_size.max(self.follow.stat().size);
+            self.sound_size = self.sound_size.max(self.follow.known_size());
         }
         Ok(is_there)
     }
@@ -126,6 +126,7 @@ impl<F> V2Stream<F> {
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => {
                     self.follow.start_over(stat);
+                    self.keep_back_zeros(cx.store).ok();
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
@@ -137,7 +138,7 @@ impl<F> V2Stream<F> {
     }
 
     /// Goes on with the duplicate that was made of the generation.
-    pub(super) fn follow_duplicate<S>(
+    pub(super) fn follow_duplicate<S: ReadStore<File = F>>(
         &mut self,
         duplicate: Duplicate<F>,
         offset: u64,
@@ -154,6 +155,7 @@ impl<F> V2Stream<F> {
             grace_ms,
             cx.now,
         );
+        self.keep_back_zeros(cx.store).ok();
         // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);
