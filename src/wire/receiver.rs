@@ -197,7 +197,9 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR | kind::HOLE if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
+            kind::ALIVE..=kind::ERROR | kind::HOLE if len > SMALL_MAX || len == 0 => {
+                Err(BadFrame::Length)
+            }
             kind::ALIVE..=kind::ERROR | kind::HOLE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),

@@ -25,10 +25,7 @@ pub struct Follow<F> {
     look_due: bool,
     /// Whether the next look is to come at once.
     urgent: bool,
-    /// Whether changes of the file are told, so that looks are only a safety net.
-    is_watched: bool,
-    /// Whether it has grown and nobody told.
-    watch_is_unreliable: bool,
+    watch: Watch,
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<Inode>,
@@ -37,6 +34,17 @@ pub struct Follow<F> {
     zeros: Option<Box<Zeros>>,
     /// Whether zeros at the end of the file are kept back.
     pub(super) keeps_back_zeros: bool,
+}
+
+/// Whether changes of the file are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// They are not.
+    Off,
+    /// They are, so that looks are only a safety net.
+    On,
+    /// It has grown and nobody told.
+    Unreliable,
 }
 
 /// What has become of the file's name.
@@ -101,8 +109,7 @@ impl<F> Follow<F> {
             // look.
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
-            is_watched: false,
-            watch_is_unreliable: false,
+            watch: Watch::Off,
             fate,
             successor: None,
             zeros: None,
@@ -198,13 +205,19 @@ impl<F> Follow<F> {
 
     /// Changes of the file are told from now on, or are not.
     pub fn set_watched(&mut self, is_watched: bool) {
-        self.is_watched = is_watched;
+        self.watch = match (self.watch, is_watched) {
+            (Watch::Unreliable, _) => Watch::Unreliable,
+            (_, true) => Watch::On,
+            (_, false) => Watch::Off,
+        };
     }
 
     /// Notes, after a look that nobody asked for, whether the file had grown untold since it had
     /// this size. Then changes are not told, whatever was promised: it may stand on another host.
     pub fn note_missed_growth(&mut self, size: u64) {
-        self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
+        if self.is_live() && self.stat.size > size {
+            self.watch = Watch::Unreliable;
+        }
     }
 
     /// A look was taken, or need not be.
@@ -311,7 +324,7 @@ impl<F> Follow<F> {
         }
         let between_ms = match self.fate {
             // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
-            Fate::Live if self.is_watched && !self.watch_is_unreliable => {
+            Fate::Live if self.watch == Watch::On => {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,

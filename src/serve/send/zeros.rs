@@ -166,7 +166,9 @@ impl<F> Follow<F> {
             State::Within | State::Released => zeros.to.saturating_sub(offset),
             _ => 0,
         };
-        let settled = read.len().min(usize::try_from(settled).unwrap_or(usize::MAX));
+        let settled = read
+            .len()
+            .min(usize::try_from(settled).unwrap_or(usize::MAX));
         let written = read.iter().rposition(|byte| *byte != 0);
         let len = settled.max(written.map_or(0, |last| last + 1));
         if len == 0 {

@@ -131,8 +131,8 @@ fn find<S: ReadStore>(
         // Version 2 asks for nothing that was seen before: what the client proves and the files
         // decide.
         let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let stream =
-            V2Stream::new(index, choice, store, config, v2.holes, now).map_err(Ending::Unreadable)?;
+        let stream = V2Stream::new(index, choice, store, config, v2.holes, now)
+            .map_err(Ending::Unreadable)?;
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {

@@ -454,7 +454,9 @@ impl<'a> Fields<'a> {
 
     fn hole(mut self) -> Result<Frame<'a>, BadFrame> {
         let (offset, len) = (self.u64()?, self.u64()?);
-        let fits = offset.checked_add(len).is_some_and(|end| i64::try_from(end).is_ok());
+        let fits = offset
+            .checked_add(len)
+            .is_some_and(|end| i64::try_from(end).is_ok());
         match fits && (1..=HOLE_MAX).contains(&len) {
             true => self.finish(Frame::Hole { offset, len }),
             false => Err(BadFrame::Field),

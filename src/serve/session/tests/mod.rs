@@ -584,8 +584,8 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 528);
-    assert!(size_of::<ClassicStream<File>>() <= 152);
+    assert!(size_of::<V2Stream<File>>() <= 544);
+    assert!(size_of::<ClassicStream<File>>() <= 160);
 }
 
 /// The kinds of the frames behind the answer line, or from the start if there is none.
