@@ -135,6 +135,8 @@ impl<F> Follow<F> {
             }
             State::Last | State::Released => {}
         }
+        // As long as they are not read.
+        let state = std::mem::replace(&mut zeros.state, State::Unknown);
         // At each look, because what was written within one tick of the clock leaves the same time.
         let read = store.read_at(self.file(), &mut peek[..len], offset)?;
         let is_written = peek[..read].iter().any(|byte| *byte != 0);
@@ -143,7 +145,6 @@ impl<F> Follow<F> {
         };
         let is_due = |since: Mono| now.since_ms(since) >= settle_ms;
         if is_written {
-            zeros.state = State::Unknown;
             zeros.presumed_since.get_or_insert(now);
         } else if size > before.size {
             zeros.search_from(zeros.to);
@@ -151,6 +152,8 @@ impl<F> Follow<F> {
         } else if is_touched || zeros.presumed_since.is_some_and(is_due) {
             zeros.presumed_since = None;
             zeros.search_from(offset);
+        } else {
+            zeros.state = state;
         }
         Ok(())
     }
