@@ -212,6 +212,7 @@ fn a_hole() {
         pair.change(&mut log, away, |log| {
             log.open().set_len(1_000_000).unwrap();
             log.note(vec![0; 1_000_000 - b"before\n".len()]);
+            log.append("behind\n");
         });
         pair.expect_verified("m", &log.written);
         // As a writer without O_APPEND leaves it when the file is truncated behind its back.
