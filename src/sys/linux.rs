@@ -152,8 +152,9 @@ pub fn nobody_writes(file: &File) -> bool {
 }
 
 /// The end of the hole that begins at `offset`, or within which it lies: where the file system
-/// keeps something again (lseek(2), `SEEK_DATA`), or else the end of the file. `offset` itself where
-/// there is none, and where that cannot be told. Room that is allocated and not written is a hole.
+/// keeps something again (lseek(2), `SEEK_DATA`), or else the end of the file. `offset` itself
+/// where there is none, and where that cannot be told. Room that is allocated and not written is a
+/// hole.
 pub fn hole_end(file: &File, offset: u64) -> u64 {
     // SAFETY: the descriptor is open during the call, which takes plain numbers. Nobody minds the
     // place that it moves: what is read by place does not depend on it.
