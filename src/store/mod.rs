@@ -82,6 +82,11 @@ pub trait ReadStore {
     /// behind it.
     fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// The end of the hole that begins at `offset`, or within which it lies: where the file system
+    /// keeps something again, or else the end of the file. `offset` itself where there is none, and
+    /// where that cannot be told.
+    fn hole_end(&self, file: &Self::File, offset: u64) -> u64;
+
     /// Whether it is certain that nobody has the file open for writing any more: a rotated file of
     /// which that is true is complete. `false` where the system cannot tell.
     fn at_rest(&self, file: &Self::File) -> bool;
@@ -140,6 +145,10 @@ pub trait WriteStore {
         }
         Ok(())
     }
+
+    /// Makes the file longer by so many zeros, for which nothing is written where the file system
+    /// can do without. After an error none or some of them may be there; the size tells.
+    fn append_zeros(&mut self, file: &Self::File, len: u64) -> io::Result<()>;
 
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;

@@ -48,6 +48,8 @@ pub struct Extension {
     /// `f`: the most bytes of the file that the client wants in one DATA frame, because its link
     /// breaks.
     pub frame_max: Option<FrameMax>,
+    /// `x=holes`: zeros may be told by their number, in HOLE frames.
+    pub holes: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
     /// `i`: the token of the generation that the client holds.
@@ -223,13 +225,14 @@ impl Extension {
             b"p" => self.proof = proof::parse(value)?,
             b"m" => self.mtime_ns = Some(decimal(value)?),
             b"b" => self.boot = Some(proof::hex32(value)?),
-            // These three have one value that means something; any other is as if they were not
+            // These four have one value that means something; any other is as if they were not
             // there.
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
             // Too small or too large is no fault: the server knows better what it can do.
             b"f" => self.frame_max = Some(FrameMax::new(decimal(value)?)),
+            b"x" => self.holes = value.split(|&byte| byte == b',').any(|word| word == b"holes"),
             b"op" => self.op = Op::parse(value)?,
             b"i" => self.identity = Some(Token::parse(value)?),
             b"g" => self.given = Given::parse_list(value)?,
@@ -254,6 +257,7 @@ impl Extension {
             (self.mapped, " c=1"),
             (self.no_prefix, " prefix=0"),
             (self.history, " history=all"),
+            (self.holes, " x=holes"),
         ] {
             // The switches are written only where they are on: a server that does not know one
             // never sees it.
@@ -472,6 +476,7 @@ mod tests {
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
                 frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
+                holes: u.arbitrary()?,
                 op,
                 identity: u
                     .arbitrary::<bool>()?
@@ -529,6 +534,7 @@ mod tests {
             no_prefix: true,
             history: true,
             frame_max: Some(FrameMax::default()),
+            holes: true,
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

@@ -129,6 +129,7 @@ impl<F> Source<F> {
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
             frame_max: self.frame_max(op),
+            holes: true,
             op,
             ..Extension::default()
         };

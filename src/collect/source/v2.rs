@@ -225,6 +225,13 @@ impl Frames {
                 self.remote_size = size;
                 Ok(Received::On)
             }
+            Step::Hole { offset, len } => {
+                self.start_data(offset, copy)?;
+                self.open_at = None;
+                copy.append_zeros(len, files).map_err(SourceError::Files)?;
+                self.remote_size = self.remote_size.max(copy.size());
+                Ok(Received::Grew)
+            }
             Step::End(end) => {
                 // What was sent has to add up: a copy of another size is not the generation that
                 // ended.
@@ -313,6 +320,7 @@ impl Frames {
 /// A small frame that has left the receiver.
 enum Step {
     Alive(u64),
+    Hole { offset: u64, len: u64 },
     End(End),
     Next(Next),
     Digest(frame::Digest),
@@ -324,6 +332,7 @@ impl Step {
     fn of(frame: Frame<'_>) -> Step {
         match frame {
             Frame::Alive { size } => Step::Alive(size),
+            Frame::Hole { offset, len } => Step::Hole { offset, len },
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),

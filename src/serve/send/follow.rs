@@ -6,6 +6,7 @@
 use std::io;
 
 use super::context::Context;
+use super::zeros::Zeros;
 use crate::ids::{FileId, Inode};
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
@@ -24,13 +25,26 @@ pub struct Follow<F> {
     look_due: bool,
     /// Whether the next look is to come at once.
     urgent: bool,
-    /// Whether changes of the file are told, so that looks are only a safety net.
-    is_watched: bool,
-    /// Whether it has grown and nobody told.
-    watch_is_unreliable: bool,
+    watch: Watch,
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<FileId>,
+    /// The zeros where the next bytes would stand, if the file ends in some. Rarely there, so that
+    /// a client takes little memory.
+    zeros: Option<Box<Zeros>>,
+    /// Whether zeros at the end of the file are kept back.
+    pub(super) keeps_back_zeros: bool,
+}
+
+/// Whether changes of the file are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// They are not.
+    Off,
+    /// They are, so that looks are only a safety net.
+    On,
+    /// It has grown and nobody told.
+    Unreliable,
 }
 
 /// What has become of the file's name.
@@ -95,10 +109,11 @@ impl<F> Follow<F> {
             // look.
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
-            is_watched: false,
-            watch_is_unreliable: false,
+            watch: Watch::Off,
             fate,
             successor: None,
+            zeros: None,
+            keeps_back_zeros: false,
         };
         follow.check_invariants();
         follow
@@ -118,9 +133,10 @@ impl<F> Follow<F> {
                 drained_at,
             } => {
                 debug_assert!(quiet_at <= drained_at, "a writer is waited for too long");
-                debug_assert!(!self.look_due || self.ahead() == 0);
+                debug_assert!(!self.look_due || self.to_send() == 0);
             }
         }
+        self.check_zeros();
     }
 
     /// The open file.
@@ -161,10 +177,30 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
-        // Everything a rotated file had is sent: whether it is complete need not wait for the next
-        // check.
-        self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
+        self.pass_zeros();
+        self.note_all_sent();
         self.check_invariants();
+    }
+
+    /// Notes whether everything a rotated file had is sent: whether it is complete need not wait
+    /// for the next check.
+    pub(super) fn note_all_sent(&mut self) {
+        self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.to_send() == 0;
+    }
+
+    /// What is known of zeros behind the offset.
+    pub(super) fn zeros(&self) -> Option<&Zeros> {
+        self.zeros.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn zeros_mut(&mut self) -> Option<&mut Zeros> {
+        self.zeros.as_deref_mut()
+    }
+
+    /// Sets what is known of zeros behind the offset.
+    pub(super) fn set_zeros(&mut self, zeros: Option<Zeros>) {
+        self.zeros = zeros.map(Box::new);
     }
 
     /// Asks for a look at once.
@@ -174,13 +210,19 @@ impl<F> Follow<F> {
 
     /// Changes of the file are told from now on, or are not.
     pub fn set_watched(&mut self, is_watched: bool) {
-        self.is_watched = is_watched;
+        self.watch = match (self.watch, is_watched) {
+            (Watch::Unreliable, _) => Watch::Unreliable,
+            (_, true) => Watch::On,
+            (_, false) => Watch::Off,
+        };
     }
 
     /// Notes, after a look that nobody asked for, whether the file had grown untold since it had
     /// this size. Then changes are not told, whatever was promised: it may stand on another host.
     pub fn note_missed_growth(&mut self, size: u64) {
-        self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
+        if self.is_live() && self.stat.size > size {
+            self.watch = Watch::Unreliable;
+        }
     }
 
     /// A look was taken, or need not be.
@@ -195,6 +237,7 @@ impl<F> Follow<F> {
     /// sent.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
+        self.zeros = None;
         self.check_invariants();
     }
 
@@ -226,11 +269,13 @@ impl<F> Follow<F> {
         // was sent last is read again with the next bytes.
         if mutation::is_on(Mutation::TruncationIgnored) {
             self.offset = self.offset.min(stat.size);
-        } else if stat.size < self.stat.size {
+        } else if stat.size < self.stat.size && !self.loses_only_zeros(&stat) {
             return Look::Truncated;
         }
-        let grown = stat.size > self.stat.size;
-        self.stat = stat;
+        let is_written = match self.take_in(stat, cx) {
+            Ok(is_written) => is_written,
+            Err(error) => return Look::Unreadable(error),
+        };
         let has_successor = match cx.store.stat_path(&entry.path) {
             // It got its name back, from a rotator that failed half-way, say.
             Ok(named) if named.id == stat.id => {
@@ -258,7 +303,7 @@ impl<F> Follow<F> {
                 quiet_at: now.plus_ms(grace_ms),
                 drained_at: now.plus_ms(grace_ms.max(DRAIN_MAX_MS)),
             },
-            Fate::Superseded { drained_at, .. } if grown => Fate::Superseded {
+            Fate::Superseded { drained_at, .. } if is_written => Fate::Superseded {
                 quiet_at: now.plus_ms(grace_ms).min(drained_at),
                 drained_at,
             },
@@ -266,7 +311,7 @@ impl<F> Follow<F> {
         };
         // A look before the client has everything cannot find it complete, so the one after that
         // must not wait.
-        self.look_due = !sent && self.ahead() == 0;
+        self.look_due = !sent && self.to_send() == 0;
         // While nothing has the live name and the file still has one, its writer has not moved on.
         let may_end = has_successor || stat.links == 0;
         match may_end && sent && self.is_complete(cx) {
@@ -284,7 +329,7 @@ impl<F> Follow<F> {
         }
         let between_ms = match self.fate {
             // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
-            Fate::Live if self.is_watched && !self.watch_is_unreliable => {
+            Fate::Live if self.watch == Watch::On => {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,
@@ -328,10 +373,34 @@ impl<F> Follow<F> {
         // The last writer may have written between the look and its close.
         if let Ok(stat) = cx.store.stat(&self.file)
             && stat.size >= self.stat.size
+            && self.take_in(stat, cx).is_err()
         {
-            self.stat = stat;
+            return false;
         }
-        self.ahead() == 0
+        // They are sent first.
+        !self.release_zeros() && self.ahead() == 0
+    }
+
+    /// Takes in what the file is now. Tells whether it was written to.
+    fn take_in<S: ReadStore<File = F>>(
+        &mut self,
+        stat: Stat,
+        cx: &Context<'_, S>,
+    ) -> io::Result<bool> {
+        let before = std::mem::replace(&mut self.stat, stat);
+        if self.keeps_back_zeros {
+            let settle_ms = cx.config.alive_interval_ms;
+            self.look_at_zeros(&before, cx.store, cx.now.mono, settle_ms)?;
+        }
+        // What is allocated ahead is written to without becoming longer.
+        let is_filled = self.zeros.is_some() && stat.mtime_ns != before.mtime_ns;
+        Ok(stat.size > before.size || is_filled)
+    }
+
+    /// Whether a file that became shorter, as it is now, may have lost nothing but zeros at its end
+    /// that nobody was sent.
+    fn loses_only_zeros(&self, stat: &Stat) -> bool {
+        self.zeros.is_some() && stat.size >= self.offset
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`context`] what each part is handed, and [`ending`] what it answers;
 //! [`keepalive`] and [`digest`], which all need; [`follow`] the place in the file and what has
-//! become of its name; and the three replies: [`classic`], [`v2`], and [`op`] for whoever asks
-//! about a copy.
+//! become of its name, and [`zeros`] that may not be written yet; and the three replies:
+//! [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 pub mod classic;
 pub mod context;
@@ -13,3 +13,4 @@ pub mod follow;
 pub mod keepalive;
 pub mod op;
 pub mod v2;
+mod zeros;

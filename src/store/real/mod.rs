@@ -62,6 +62,10 @@ impl ReadStore for RealRead {
         read_fully_at(file, buf, offset)
     }
 
+    fn hole_end(&self, file: &File, offset: u64) -> u64 {
+        files::hole_end(file, offset)
+    }
+
     fn at_rest(&self, file: &File) -> bool {
         files::nobody_writes(file)
     }
@@ -249,6 +253,12 @@ impl WriteStore for RealWrite {
 
     fn append(&mut self, file: &WriteFile, bytes: &[u8]) -> io::Result<usize> {
         again_if_interrupted(|| (&file.file).write(bytes))
+    }
+
+    fn append_zeros(&mut self, file: &WriteFile, len: u64) -> io::Result<()> {
+        let size = file.file.metadata()?.size();
+        let size = size.checked_add(len).ok_or(ErrorKind::FileTooLarge)?;
+        file.file.set_len(size)
     }
 
     fn read_at(&mut self, file: &WriteFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -27,6 +27,13 @@ pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_
 ///
 /// With fewer most of what goes over the wire would be headers.
 pub const DATA_MIN: usize = 64;
+/// Fewest zeros in one HOLE frame of our server: fewer take hardly longer as DATA.
+pub const HOLE_MIN: u64 = 64 << 10;
+
+/// Most zeros in one HOLE frame.
+///
+/// A disk that cannot do without them takes a while to write them, for which all sources wait.
+pub const HOLE_MAX: u64 = 64 << 20;
 
 /// Longest payload of any frame but DATA and SUMS.
 ///
@@ -58,6 +65,8 @@ pub mod kind {
     pub const SUMS: u8 = 7;
     /// The identity of a generation. Optional.
     pub const FILE: u8 = 8;
+    /// Zeros of the file, with their offset: only to a client that asked for them.
+    pub const HOLE: u8 = 10;
 }
 
 /// A frame that is small enough to be had whole.
@@ -74,6 +83,14 @@ pub enum Frame<'a> {
     Next(Next),
     /// See [`kind::DIGEST`].
     Digest(Digest),
+    /// See [`kind::HOLE`].
+    Hole {
+        /// The place of the first of them.
+        offset: u64,
+        /// Their number, from 1 to [`HOLE_MAX`]. Together with `offset` it fits into 63 bits, as
+        /// every size of a file does.
+        len: u64,
+    },
     /// See [`kind::ERROR`].
     Error {
         /// The sort of error.
@@ -272,6 +289,7 @@ impl<'a> Frame<'a> {
             kind::DIGEST => fields.digest(),
             kind::ERROR => fields.error(),
             kind::FILE => fields.file(),
+            kind::HOLE => fields.hole(),
             _ => return None,
         })
     }
@@ -317,6 +335,11 @@ impl<'a> Frame<'a> {
                 put(&[u8::from(digest.md5.is_some())]);
                 put(&digest.md5.unwrap_or_default());
                 kind::DIGEST
+            }
+            Frame::Hole { offset, len } => {
+                put(&offset.to_be_bytes());
+                put(&len.to_be_bytes());
+                kind::HOLE
             }
             Frame::Error { code, text } => {
                 put(&[code.number()]);
@@ -488,6 +511,17 @@ impl<'a> Fields<'a> {
         let size = self.u64()?;
         let md5 = self.md5()?;
         self.finish(Frame::Digest(Digest { inode, size, md5 }))
+    }
+
+    fn hole(mut self) -> Result<Frame<'a>, BadFrame> {
+        let (offset, len) = (self.u64()?, self.u64()?);
+        let fits = offset
+            .checked_add(len)
+            .is_some_and(|end| i64::try_from(end).is_ok());
+        match fits && (1..=HOLE_MAX).contains(&len) {
+            true => self.finish(Frame::Hole { offset, len }),
+            false => Err(BadFrame::Field),
+        }
     }
 
     fn error(mut self) -> Result<Frame<'a>, BadFrame> {

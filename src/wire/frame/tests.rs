@@ -35,6 +35,10 @@ fn samples() -> Vec<Frame<'static>> {
             size: 3,
             md5: None,
         }),
+        Frame::Hole {
+            offset: 1 << 40,
+            len: HOLE_MAX,
+        },
         Frame::Error {
             code: ErrorCode::NotServed,
             text: b"it is not in %files",
@@ -161,4 +165,17 @@ fn random_payloads_never_panic() {
         Ok(())
     })
     .budget_ms(100);
+}
+
+#[test]
+fn a_hole_is_one_that_a_file_can_have() {
+    let hole = |offset: u64, len: u64| {
+        let bytes = Frame::Hole { offset, len }.to_bytes();
+        parse(&bytes).map(drop)
+    };
+    let most = i64::MAX as u64;
+    assert_eq!(hole(most - 1, 1), Ok(()));
+    for (offset, len) in [(0, 0), (0, HOLE_MAX + 1), (most, 1), (u64::MAX, 1)] {
+        assert_eq!(hole(offset, len), Err(BadFrame::Field), "{offset} {len}");
+    }
 }

@@ -14,6 +14,7 @@ mod outage;
 mod scripted;
 mod unverified;
 mod writers;
+mod zeros;
 
 use crate::common::pair::log::NotedLog;
 use crate::common::pair::{Options, Pair};

@@ -374,8 +374,8 @@ impl Peer {
         match session.mode {
             Mode::Short => Output::Close,
             Mode::Frames if !rest.is_empty() => {
-                let frame = data(session.sent, rest);
-                session.sent += rest.len();
+                let (frame, len) = next_frame(session.sent, rest);
+                session.sent += len;
                 Output::Bytes(frame)
             }
             Mode::Plain if !rest.is_empty() => {
@@ -467,6 +467,21 @@ impl Session {
 fn mtime_ns(at: usize) -> u64 {
     1_000 + at as u64
 }
+
+/// The next frame of what there is from a place on, and how much is in it: a few zeros are a hole.
+fn next_frame(at: usize, rest: &[u8]) -> (Vec<u8>, usize) {
+    let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+    if zeros >= HOLE {
+        let (offset, len) = (at as u64, zeros as u64);
+        return (Frame::Hole { offset, len }.to_bytes().to_vec(), zeros);
+    }
+    let hole = rest.windows(HOLE).position(|bytes| bytes == [0; HOLE]);
+    let len = hole.unwrap_or(rest.len());
+    (data(at, &rest[..len]), len)
+}
+
+/// The fewest zeros that are told by their number.
+const HOLE: usize = 4;
 
 fn data(offset: usize, bytes: &[u8]) -> Vec<u8> {
     let offset = (offset as u64).to_be_bytes();

@@ -56,8 +56,17 @@ fn starts(new: New<'_>) -> Vec<Scenario> {
         ..new(name, steps)
     };
     let appends = small("first contact", &appends);
+    let hole = [
+        Write(0, b"first\0\0\0\0\0\0behind"),
+        Rotate(0),
+        Write(0, b"\0\0\0\0\n"),
+    ];
     match appends.dialect {
-        Dialect::V2 => vec![appends, small("a broken connection", &broken)],
+        Dialect::V2 => vec![
+            appends,
+            small("a broken connection", &broken),
+            new("holes", &hole),
+        ],
         // A connection that ends is nothing new to it, but it makes checkpoints.
         Dialect::Classic => vec![appends, small("checkpoints", &quiet)],
     }

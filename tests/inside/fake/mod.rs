@@ -39,6 +39,8 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// Blocks of zeros are holes.
+    has_holes: bool,
     /// Calls that make something durable.
     syncs: u32,
     /// Those of the whole file system that failed.
@@ -83,6 +85,20 @@ struct Content {
     /// Which of all files it is.
     birth: u32,
     born_ns: u64,
+}
+
+/// Bytes that a file system keeps, or does not keep, together.
+const BLOCK: usize = 4_096;
+
+impl Content {
+    /// The end of the whole blocks of zeros from a place on.
+    fn hole_end(&self, at: usize) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        match rest.iter().position(|byte| *byte != 0) {
+            Some(zeros) => at.max((at + zeros) / BLOCK * BLOCK),
+            None => at.max(self.bytes.len()),
+        }
+    }
 }
 
 impl Fake {
@@ -284,6 +300,11 @@ impl Fake {
         self.0.borrow_mut().no_rename_new = true;
     }
 
+    /// Tells from now on where blocks of zeros are, as a file system that does not keep them.
+    pub fn tell_holes(&self) {
+        self.0.borrow_mut().has_holes = true;
+    }
+
     /// What the read side was asked for since the last time.
     pub fn take_done(&self) -> Done {
         std::mem::take(&mut self.0.borrow_mut().done)
@@ -465,6 +486,13 @@ impl ReadStore for Fake {
         Ok(read)
     }
 
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.step(0);
+        let disk = self.0.borrow();
+        let content = disk.files.get(&file.0).filter(|_| disk.has_holes);
+        content.map_or(offset, |content| content.hole_end(offset as usize) as u64)
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         self.step(0);
         let disk = self.0.borrow();
@@ -551,6 +579,15 @@ impl WriteStore for Fake {
         let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
         content.bytes.extend_from_slice(&bytes[..len]);
         Ok(len)
+    }
+
+    fn append_zeros(&mut self, file: &Handle, len: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        let size = content.bytes.len() + len as usize;
+        content.bytes.resize(size, 0);
+        Ok(())
     }
 
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {

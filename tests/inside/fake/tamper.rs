@@ -36,6 +36,17 @@ impl Fake {
         content.mtime_ns = now_ns;
     }
 
+    /// Writes at a place of a file, which becomes as long as that takes.
+    pub fn write_at(&self, inode: u64, at: usize, bytes: &[u8]) {
+        let mut disk = self.0.borrow_mut();
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        let end = at + bytes.len();
+        content.bytes.resize(end.max(content.bytes.len()), 0);
+        content.bytes[at..end].copy_from_slice(bytes);
+        content.mtime_ns = now_ns;
+    }
+
     /// The last write of a file, as it says itself.
     pub fn mtime_ns(&self, path: &str) -> u64 {
         let inode = self.inode_of(path);

@@ -354,8 +354,14 @@ fn periodic_content_with_rotations_and_outages() {
             pair.log.append(&beat.repeat(11));
             pair.reconnect();
             pair.settle();
-            let sizes: Vec<usize> = pair.copies().iter().map(Vec::len).collect();
-            assert_eq!(sizes, [65, 0, 125, 20, 55], "{}", pair.report());
+            let sizes = |pair: &Pair| pair.copies().iter().map(Vec::len).collect::<Vec<_>>();
+            // Zeros at the end of a live file are not written yet.
+            let live = if beat[0] == 0 { 0 } else { 55 };
+            assert_eq!(sizes(&pair), [65, 0, 125, 20, live], "{}", pair.report());
+            pair.check();
+            pair.log.rotate();
+            pair.settle();
+            assert_eq!(sizes(&pair), [65, 0, 125, 20, 55, 0], "{}", pair.report());
             pair.check();
         }
     }

@@ -25,6 +25,7 @@ mod reboot;
 mod rotation;
 mod view;
 mod walk;
+mod zeros;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -373,6 +374,8 @@ impl Pair {
                 self.with_session(at, |session, cx, buf| session.work(buf, cx));
             }
             moved |= self.send(at);
+            // What was read may be the occasion for a search.
+            moved |= self.sessions[at].session.has_work();
         }
         let present = self.link.conn.as_ref().map(|conn| conn.number);
         let mut ended = false;

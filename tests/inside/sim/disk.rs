@@ -239,6 +239,13 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         self.0.fs.borrow().read_at(&file.file, buf, offset)
     }
 
+    fn hole_end(&self, file: &Self::File, offset: u64) -> u64 {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().hole_end(&file.file, offset),
+            Err(_) => offset,
+        }
+    }
+
     fn at_rest(&self, file: &Self::File) -> bool {
         self.call().is_ok() && self.0.fs.borrow().at_rest(&file.file)
     }
@@ -313,6 +320,11 @@ impl WriteStore for Disk<Model> {
             Err(error) => Err(error),
             Ok(()) => fs.append(&file.file, bytes),
         }
+    }
+
+    fn append_zeros(&mut self, file: &Self::File, len: u64) -> io::Result<()> {
+        self.call_for_room()?;
+        self.0.fs.borrow_mut().append_zeros(&file.file, len)
     }
 
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -311,6 +311,10 @@ impl ReadStore for Rotating<'_> {
         ReadStore::read_at(self.disk, file, buf, offset)
     }
 
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.disk.hole_end(file, offset)
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         self.disk.at_rest(file)
     }
@@ -450,6 +454,10 @@ impl ReadStore for Counted {
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         ReadStore::read_at(&self.0, file, buf, offset)
+    }
+
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.0.hole_end(file, offset)
     }
 
     fn at_rest(&self, file: &Handle) -> bool {

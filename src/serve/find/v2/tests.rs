@@ -59,6 +59,10 @@ impl ReadStore for Flaky {
         ReadStore::read_at(&self.disk, file, buf, offset)
     }
 
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.disk.hole_end(file, offset)
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         self.disk.at_rest(file)
     }

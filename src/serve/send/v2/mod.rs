@@ -5,6 +5,7 @@
 //! settled, so where the file has changed in between, the client notices and comes back.
 
 mod fingerprint;
+mod hole;
 mod invariants;
 mod open_frame;
 mod successor;
@@ -46,6 +47,13 @@ pub struct V2Stream<F> {
     open: Option<OpenFrame>,
     fingerprint: Fingerprint,
     digest: Digest,
+    /// Bytes of the file were changed, perhaps some that were sent already: its digest is that of
+    /// what it is at its end, and not of what was sent.
+    is_changed: bool,
+    /// The client takes zeros by their number.
+    knows_holes: bool,
+    /// The client was told a size with zeros at the end that are not written yet.
+    is_overstated: bool,
     /// The digest waits for the end of the generation: its start was sent over another connection,
     /// or cannot be read.
     digest_waits: bool,
@@ -94,7 +102,7 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found, in DATA frames of at most so many bytes of the file.
+    /// Starts sending what the search found, as the client wants it.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
@@ -124,6 +132,9 @@ impl<F> V2Stream<F> {
             open: None,
             fingerprint,
             digest: Digest::new(),
+            is_changed: false,
+            knows_holes: v2.holes,
+            is_overstated: false,
             digest_waits: offset > 0,
             late: None,
             reason: None,
@@ -142,6 +153,7 @@ impl<F> V2Stream<F> {
             keepalive: KeepAlive::new(now.mono),
             most: v2.frame_max.unwrap_or_default(),
         };
+        stream.keep_back_zeros(store)?;
         // README, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
@@ -183,6 +195,7 @@ impl<F> V2Stream<F> {
             ..*query
         };
         let sent = !self.has_output();
+        let before = *self.follow.stat();
         // What was found rewritten while a frame was made need not be found again, and the file may
         // have its old size.
         let look = match std::mem::take(&mut self.rewritten) {
@@ -195,6 +208,7 @@ impl<F> V2Stream<F> {
         if !self.follow.is_live() {
             cx.journal.look(self.index, &query.entry.path, cx.store);
         }
+        self.note_change(&before);
         let turn = match look {
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
@@ -243,7 +257,7 @@ impl<F> V2Stream<F> {
             Liveness::Fine => {}
             Liveness::Stalled => return Break(Ending::Stalled),
             Liveness::Silent => self.say(Frame::Alive {
-                size: self.follow.stat().size,
+                size: self.follow.known_size(),
             }),
         }
         Continue(())
@@ -264,6 +278,7 @@ impl<F> V2Stream<F> {
     pub fn has_work(&self) -> bool {
         let late = self.late.as_ref();
         self.search.is_some()
+            || self.follow.is_searching_zeros()
             || late.is_some_and(|late| late.digest.done() < late.size)
             || self.is_digest_behind()
     }
@@ -283,6 +298,9 @@ impl<F> V2Stream<F> {
                 ..*query
             };
             return self.search_on(search, cx, query);
+        }
+        if self.follow.is_searching_zeros() {
+            return self.search_zeros(cx.store, buf);
         }
         // The digest of the last generation, then that of this one: the client waits for the first.
         if let Some(late) = &mut self.late
@@ -334,7 +352,7 @@ impl<F> V2Stream<F> {
         // Nothing to send; or what there is may be of another generation, which a look or a search
         // will tell.
         let is_waiting = || self.is_searching_on(|present| matches!(present, Occasion::Begun(_)));
-        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
+        if self.open.is_none() && (self.follow.to_send() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
         // The first frame has what was proved to come first.
@@ -360,11 +378,23 @@ impl<F> V2Stream<F> {
             self.follow.look_soon();
             return Ok(head_len);
         }
+        let mut len = read;
         if self.open.is_none() {
+            len = self.follow.without_zeros(&body[..read]);
+            if len == 0 {
+                self.correct_size();
+                return Ok(self.output_head(buf));
+            }
             // The bytes are in the buffer, so what is checked now was true when they were read. The
             // other way round, the file could be truncated and grow again in between.
-            match self.is_continuation(&body[..read], query)? {
-                Some(true) => {}
+            match self.is_continuation(&body[..len], query)? {
+                Some(true) if self.say_hole(&body[..len], store) => {
+                    return Ok(self.output_head(buf));
+                }
+                Some(true) => {
+                    let end = self.follow.offset() + len as u64;
+                    self.sound_size = self.sound_size.max(end);
+                }
                 Some(false) => {
                     self.rewritten = true;
                     self.follow.look_soon();
@@ -373,8 +403,8 @@ impl<F> V2Stream<F> {
                 None => return Ok(head_len),
             }
         }
-        let whole = &mut whole[..FRAME_START_LEN + read];
-        Ok(head_len + self.make_frame(whole, read))
+        let whole = &mut whole[..FRAME_START_LEN + len];
+        Ok(head_len + self.make_frame(whole, len))
     }
 
     /// The socket took the first `len` bytes of the last output.
@@ -400,7 +430,8 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
-        if self.digest.done() < self.follow.offset() && self.late.is_some() {
+        let has_digest = self.digest.done() == self.follow.offset() && !self.is_changed;
+        if !has_digest && self.late.is_some() {
             // One digest at a time; this generation waits for the one before it.
             return Continue(());
         }
@@ -458,8 +489,10 @@ impl<F> V2Stream<F> {
             Err(refusal) => return self.wait_or_end(refusal, intact),
         };
         let size = self.follow.offset();
-        // END has the digest if it went along with the bytes, else DIGEST follows.
-        let md5 = self.digest.finished(size);
+        // END has the digest if it went along with the bytes, else DIGEST follows. Of bytes that
+        // are there no more, none but what was sent can be told.
+        let is_of_file = !self.is_changed || !intact;
+        let md5 = self.digest.finished(size).filter(|_| is_of_file);
         // More was seen than could be sent: the client needs the size to record what is missing.
         if self.sound_size > size {
             self.has_loss = true;
@@ -544,7 +577,12 @@ impl<F> V2Stream<F> {
         // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
         self.before = Some(before.id());
-        let digest = std::mem::take(&mut self.digest);
+        self.keep_back_zeros(cx.store).ok();
+        self.is_overstated = false;
+        let mut digest = std::mem::take(&mut self.digest);
+        if std::mem::take(&mut self.is_changed) {
+            digest = Digest::new();
+        }
         self.digest_waits = false;
         // DIGEST names the generation as NEXT or the answer did, even if its end came from a
         // duplicate.
@@ -597,7 +635,7 @@ impl<F> V2Stream<F> {
 
     /// Whether there is something the client has not taken yet.
     fn has_output(&self) -> bool {
-        !self.head.is_empty() || self.open.is_some() || self.follow.ahead() > 0
+        !self.head.is_empty() || self.open.is_some() || self.follow.to_send() > 0
     }
 
     fn next_look(&self, config: &Config) -> Mono {

@@ -67,7 +67,7 @@ impl<F> V2Stream<F> {
         };
         // The search began after these very bytes had been read and found none before them.
         if self.proved == Some(begun) {
-            self.sound_size = self.follow.stat().size;
+            self.sound_size = self.follow.known_size();
             return Ok(Some(true));
         }
         self.proved = None;
@@ -82,8 +82,13 @@ impl<F> V2Stream<F> {
         occasion: Occasion,
         query: &Query<'_, S>,
     ) -> bool {
-        // Not written to; or longer, and then the check before the next bytes tells.
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+        // Not written to; or longer, and then the check before the next bytes tells. A file that is
+        // allocated ahead need not become longer before it has something to send.
+        let rest = match self.follow.offset() {
+            0 => self.follow.ahead(),
+            _ => self.follow.to_send(),
+        };
+        if self.follow.stat().mtime_ns == self.sound_ns || rest > 0 {
             return false;
         }
         let is_same = match self.follow.offset() {

@@ -29,7 +29,7 @@ impl<F> V2Stream<F> {
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
             // A duplicate that goes on in the file's place may be shorter than what was seen.
-            self.sound_size = self.sound_size.max(self.follow.stat().size);
+            self.sound_size = self.sound_size.max(self.follow.known_size());
         }
         Ok(is_there)
     }
@@ -140,6 +140,7 @@ impl<F> V2Stream<F> {
                 Ok(stat) => {
                     self.follow.start_over(stat);
                     self.renumber_live(query);
+                    self.keep_back_zeros(cx.store).ok();
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
@@ -170,6 +171,7 @@ impl<F> V2Stream<F> {
             grace_ms,
             cx.now,
         );
+        self.keep_back_zeros(cx.store).ok();
         // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);

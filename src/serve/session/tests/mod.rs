@@ -644,11 +644,69 @@ fn a_length_of_frames_that_is_none_is_a_bad_request() {
 }
 
 #[test]
+fn a_hole_is_told_by_its_length_to_whoever_asks() {
+    let hole = 150_000;
+    let log = [&b"abc"[..], &vec![0; hole], b"behind"].concat();
+    for (field, tells_holes, has_hole) in [
+        (" x=holes", true, true),
+        (" x=holes", false, false),
+        ("", true, false),
+        (" x=other", true, false),
+    ] {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, &log);
+        if tells_holes {
+            rig.disk.tell_holes();
+        }
+        rig.input(format!("/v/m 0 0 v2{field}\n").as_bytes());
+        let kinds = frame_kinds(&rig.take());
+        assert_eq!(kinds.contains(&kind::HOLE), has_hole, "{field}");
+        assert_eq!(kinds.len() < 3_000, has_hole, "{field}: {}", kinds.len());
+    }
+}
+
+#[test]
+fn zeros_at_the_end_wait_until_the_file_is_over() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m", 7, b"abc\0\0\0\0\0\0\0\0\0");
+    rig.disk.set_writers(7, 1);
+    rig.input(b"/v/m 0 0 v2\n");
+    let answer = rig.take();
+    assert_eq!(frame_kinds(&answer), [kind::DATA, kind::ALIVE]);
+    // The answer told 12.
+    assert!(answer.ends_with(&Frame::Alive { size: 3 }.to_bytes()));
+    rig.disk.at_ms(1_001);
+    rig.disk.write_at(7, 3, b"de");
+    rig.hint();
+    let mut data = [&[0; 8][..], &3_u64.to_be_bytes(), b"de"].concat();
+    crate::wire::frame::seal(kind::DATA, &mut data);
+    assert_eq!(rig.take(), data);
+    rig.hint();
+    assert_eq!(rig.take(), b"");
+    rig.wait_ms(60_000);
+    assert_eq!(rig.take(), Frame::Alive { size: 5 }.to_bytes().to_vec());
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    assert_eq!(rig.take(), b"");
+    rig.wait_ms(11_000);
+    let rest = rig.take();
+    rig.wait_ms(1);
+    let end = [rest, rig.take()].concat();
+    // It was written to without becoming longer, so the digest is of the file as it is.
+    let kinds = [kind::DATA, kind::END, kind::NEXT, kind::DIGEST];
+    assert_eq!(frame_kinds(&end), kinds);
+    let mut md5 = crate::wire::md5::Md5::new();
+    md5.update(b"abcde\0\0\0\0\0\0\0");
+    assert!(end.ends_with(&md5.finish()));
+}
+
+#[test]
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 536);
-    assert!(size_of::<ClassicStream<File>>() <= 152);
+    assert!(size_of::<V2Stream<File>>() <= 544);
+    assert!(size_of::<ClassicStream<File>>() <= 160);
 }
 
 /// The kinds of the frames behind the answer line, or from the start if there is none.
