@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::record::{Head, Record, Seq, Standing, State};
 use super::survey::Found;
 use super::trace_of;
-use crate::ids::{Identity, Inode, Sameness};
+use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::limits::{ELDERS_MAX, RECORDS_MAX};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
@@ -28,6 +28,8 @@ pub struct Log {
     seen_ahead: u32,
     /// Something may have come between the last record and the next.
     has_gap: bool,
+    /// What the last look saw: file, size, last write.
+    seen: Option<(FileId, u64, u64)>,
     /// The last file came while the one before had the live name.
     took_over: bool,
 }
@@ -51,6 +53,7 @@ impl Log {
             seen_ahead: 0,
             // What came before the first is not known.
             has_gap: true,
+            seen: None,
             took_over: false,
         }
     }
@@ -81,19 +84,29 @@ impl Log {
             Some(live) if matches!(live.state, State::Live | State::Rotated) => {
                 live.state = State::Live;
                 // Whatever its size is now, it was written anew if it begins with other bytes.
-                let head = head_of(path, &stat, live.head, store);
-                match stat.size < live.size || head == Begins::Otherwise {
+                let begins = begins(path, &stat, live.head, store);
+                match stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
-                    false => (live.size, live.written_ns) = (stat.size, stat.mtime_ns),
+                    false => {
+                        live.written_ns = stat.mtime_ns;
+                        // Zeros at the end may be cut off again.
+                        if !matches!(begins, Begins::With(_, Ends::InZeros)) {
+                            live.size = stat.size;
+                        }
+                    }
                 }
             }
             _ => self.begin(identity, &stat),
         }
         if let Some(live) = self.records.last_mut()
-            && let Begins::With(head) = head_of(path, &stat, live.head, store)
+            && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
         {
+            if live.head.len == 0 && ends == Ends::InZeros {
+                live.size = live.size.min(u64::from(head.len));
+            }
             live.head = head;
         }
+        self.seen = Some((stat.id, stat.size, stat.mtime_ns));
     }
 
     /// Files were given the live name. One that no look has seen there is a generation that came
@@ -288,10 +301,7 @@ impl Log {
     }
 
     fn is_unchanged(&self, stat: &Stat) -> bool {
-        self.live().is_some_and(|live| {
-            live.identity.id == stat.id
-                && (live.size, live.written_ns) == (stat.size, stat.mtime_ns)
-        })
+        self.live().is_some() && self.seen == Some((stat.id, stat.size, stat.mtime_ns))
     }
 
     /// Nothing has the live name now.
@@ -374,21 +384,32 @@ impl Log {
 #[derive(PartialEq, Eq)]
 enum Begins {
     /// With what was seen before, and with these bytes.
-    With(Head),
+    With(Head, Ends),
     /// With others.
     Otherwise,
     /// It could not be read.
     Unread,
 }
 
+/// How a file ends.
+#[derive(PartialEq, Eq)]
+enum Ends {
+    /// In zeros, which may be there ahead of what is to be written in their place.
+    InZeros,
+    /// In bytes that were written.
+    Written,
+}
+
 /// Compares the first bytes of a live file with those that were seen before, and tells as many as
 /// there are now.
-fn head_of<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> Begins {
+fn begins<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> Begins {
     let wanted = usize::try_from(stat.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
     let mut buf = [0; HEAD_LEN];
+    let mut last = [0; 1];
     let read = store.open(path).and_then(|file| {
         let is_it = store.stat(&file)?.id == stat.id;
         let read = store.read_at(&file, &mut buf[..wanted], 0)?;
+        store.read_at(&file, &mut last, stat.size.saturating_sub(1))?;
         Ok(is_it.then_some(read))
     });
     let Ok(Some(len)) = read else {
@@ -402,8 +423,11 @@ fn head_of<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> B
     if !is_same {
         return Begins::Otherwise;
     }
-    // Zeros at the end may be there ahead of what is to be written in their place.
+    let ends = match last == [0] && stat.size > 0 {
+        true => Ends::InZeros,
+        false => Ends::Written,
+    };
     let zeros = buf[..len].iter().rev().take_while(|byte| **byte == 0);
     let len = len - zeros.count();
-    Begins::With(Head::of(&mut buf[..len]))
+    Begins::With(Head::of(&mut buf[..len]), ends)
 }

@@ -87,7 +87,7 @@ impl Rig {
 
     /// Everything the session wants to send, taken `step` bytes at a time.
     fn take_by(&mut self, step: usize) -> Vec<u8> {
-        self.take_with(64, step)
+        self.take_with(256, step)
     }
 
     /// The same, the session having a buffer of so many bytes.
@@ -589,7 +589,7 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
     let next = rig.take();
     assert_eq!(
         frame_kinds(&next),
-        [kind::END, kind::NEXT, kind::DIGEST, kind::DATA]
+        [kind::END, kind::NEXT, kind::DATA, kind::DIGEST]
     );
 }
 
@@ -661,7 +661,7 @@ fn a_hole_is_told_by_its_length_to_whoever_asks() {
         rig.input(format!("/v/m 0 0 v2{field}\n").as_bytes());
         let kinds = frame_kinds(&rig.take());
         assert_eq!(kinds.contains(&kind::HOLE), has_hole, "{field}");
-        assert_eq!(kinds.len() < 3_000, has_hole, "{field}: {}", kinds.len());
+        assert_eq!(kinds.len() < 500, has_hole, "{field}: {}", kinds.len());
     }
 }
 
@@ -705,7 +705,7 @@ fn zeros_at_the_end_wait_until_the_file_is_over() {
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 544);
+    assert!(size_of::<V2Stream<File>>() <= 800);
     assert!(size_of::<ClassicStream<File>>() <= 160);
 }
 
@@ -718,7 +718,10 @@ fn frame_kinds(sent: &[u8]) -> Vec<u8> {
     };
     let mut kinds = Vec::new();
     while let [kind, _, high, low, ..] = *rest {
-        kinds.push(kind);
+        // Where a generation is, is told besides.
+        if kind != kind::FILE {
+            kinds.push(kind);
+        }
         rest = &rest[8 + usize::from(u16::from_be_bytes([high, low]))..];
     }
     kinds

@@ -172,7 +172,8 @@ fn a_backlog_is_digested_once_all_of_it_is_sent() {
         sent.extend_from_slice(&buf[..len]);
         measured.now_ms += 1_000;
     }
-    assert!(sent.starts_with(&end.to_bytes()));
+    let end = end.to_bytes();
+    assert!(sent.windows(end.len()).any(|part| part == end));
 }
 
 #[test]
