@@ -34,6 +34,9 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// Whether the server has told that something is wrong with the log, and not yet that it is
+    /// over.
+    is_troubled: bool,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -59,6 +62,8 @@ pub enum Received {
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
+    /// Something is wrong with the log on the server, which follows it on all the same.
+    Trouble(Box<str>),
 }
 
 impl Frames {
@@ -75,6 +80,7 @@ impl Frames {
             box_size,
             boot,
             refused: false,
+            is_troubled: false,
             remote_size,
         }
     }
@@ -85,6 +91,11 @@ impl Frames {
             refused: true,
             ..Frames::new(0, 0, None)
         }
+    }
+
+    /// Whether something is wrong with the log on the server, as it told last.
+    pub fn is_troubled(&self) -> bool {
+        self.is_troubled
     }
 
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
@@ -190,10 +201,15 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
-            Step::Refused(reason) => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) => {
+                self.is_troubled = true;
+                Ok(Received::Trouble(reason))
+            }
             _ if self.refused => Err(ProtocolError::Order.into()),
             Step::Alive(size) => {
                 self.remote_size = size;
+                self.is_troubled = false;
                 Ok(Received::On)
             }
             Step::End(end) => {
@@ -229,6 +245,7 @@ impl Frames {
         if self.nexts > GENERATIONS_PER_PERIOD_MAX {
             return Err(ProtocolError::Storm.into());
         }
+        self.is_troubled = false;
         let size = copy.size();
         let origin = Origin {
             mtime_ns: next.mtime_ns,

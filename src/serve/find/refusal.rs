@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 
+use super::findings::is_lasting;
 use crate::store::Kind;
+use crate::wire::frame::ErrorCode;
 
 /// Why nothing answers a request. In classic the client sees only that the connection closes.
 #[derive(Debug)]
@@ -18,6 +20,37 @@ pub enum Refusal {
     Unsettled,
     /// That takes longer, and has to be asked again: see [`super::search`].
     Later,
+}
+
+impl Refusal {
+    /// Whether it is the same one for a person who has read the other.
+    pub fn is_like(&self, other: &Refusal) -> bool {
+        match (self, other) {
+            (Refusal::NotRegular(kind), Refusal::NotRegular(before)) => kind == before,
+            (Refusal::Unreadable(error), Refusal::Unreadable(before)) => {
+                error.raw_os_error() == before.raw_os_error()
+            }
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    /// Whether it stays as long as nobody changes a file.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Refusal::Missing | Refusal::NotRegular(_) => true,
+            Refusal::Unreadable(error) => is_lasting(error),
+            Refusal::Unsettled | Refusal::Later => false,
+        }
+    }
+
+    /// What it is called in an ERROR frame.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Missing => ErrorCode::NoSuchFile,
+            Refusal::NotRegular(_) | Refusal::Unreadable(_) => ErrorCode::NotReadable,
+            Refusal::Unsettled | Refusal::Later => ErrorCode::Busy,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -5,12 +5,14 @@
 
 use std::io;
 
+use super::at_path::{AtPath, Own, Step};
 use super::context::Context;
 use crate::ids::Inode;
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::find::place::Place;
+use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
@@ -24,6 +26,8 @@ pub struct Follow<F> {
     look_due: bool,
     /// Whether the next look is to come at once.
     urgent: bool,
+    /// Whether the last look came at once, and nothing was sent since.
+    was_urgent: bool,
     /// Whether changes of the file are told, so that looks are only a safety net.
     is_watched: bool,
     /// Whether it has grown and nobody told.
@@ -31,6 +35,10 @@ pub struct Follow<F> {
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<Inode>,
+    /// Whether a rotated file comes after it.
+    is_older: bool,
+    /// Where neither it nor another regular file is at the path: when that has lasted for `$grace`.
+    astray_at: Option<Mono>,
 }
 
 /// What has become of the file's name.
@@ -51,11 +59,12 @@ pub enum Look {
     Same,
     /// It became shorter.
     Truncated,
-    /// Everything was sent and nothing more is to come: another file has its name.
+    /// Everything was sent and nothing more is to come: another file has its name, or comes after
+    /// it among the rotated ones.
     Rotated,
-    /// Everything was sent and nothing more is to come: it has no name any more, and no other file
-    /// has its old one.
-    Deleted,
+    /// Everything was sent, and since `$grace` no file that could be served has its name, for this
+    /// reason.
+    Astray(Refusal),
     /// The system does not let us look.
     Unreadable(io::Error),
 }
@@ -95,10 +104,13 @@ impl<F> Follow<F> {
             // look.
             look_due: place != Place::Live && offset == stat.size,
             urgent: false,
+            was_urgent: false,
             is_watched: false,
             watch_is_unreliable: false,
             fate,
             successor: None,
+            is_older: place == Place::Older,
+            astray_at: None,
         };
         follow.check_invariants();
         follow
@@ -156,13 +168,16 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
+        self.was_urgent = false;
         // Everything a rotated file had is sent: whether it is complete need not wait for the next
         // check.
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
         self.check_invariants();
     }
 
-    /// Asks for a look at once.
+    /// Asks for a look at once; but for one at the next check if the last came at once, too, and
+    /// led to nothing, so that a file that cannot be read as far as its size says is not looked at
+    /// all the time.
     pub fn look_soon(&mut self) {
         self.urgent = true;
     }
@@ -182,6 +197,7 @@ impl<F> Follow<F> {
     pub fn looked(&mut self, now: Mono) {
         self.looked_at = now;
         self.look_due = false;
+        self.was_urgent = self.urgent;
         self.urgent = false;
         self.check_invariants();
     }
@@ -194,14 +210,15 @@ impl<F> Follow<F> {
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the
-    /// offset.
+    /// offset, `has_next` that a file is known which comes after it.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
-        let look = self.look_now(entry, sent, cx);
+        let look = self.look_now(entry, sent, has_next, cx);
         self.check_invariants();
         look
     }
@@ -210,6 +227,7 @@ impl<F> Follow<F> {
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
         self.looked(cx.now.mono);
@@ -226,24 +244,28 @@ impl<F> Follow<F> {
         }
         let grown = stat.size > self.stat.size;
         self.stat = stat;
-        let has_successor = match cx.store.stat_path(&entry.path) {
+        let at = AtPath::of(cx.store.stat_path(&entry.path), stat.id);
+        match at {
             // It got its name back, from a rotator that failed half-way, say.
-            Ok(named) if named.id == stat.id => {
+            AtPath::Same => {
                 self.fate = Fate::Live;
+                self.astray_at = None;
                 return Look::Same;
             }
-            Ok(named) => {
+            AtPath::Other(inode) => {
                 // The first one counts: with several rotations between two looks this is the
                 // nearest that was seen.
-                self.successor.get_or_insert(named.id.inode);
-                true
+                self.successor.get_or_insert(inode);
+                self.astray_at = None;
             }
-            // Whatever the error is, no other file was seen at the path, so this one is sent on: it
-            // ends only with a successor or without a link, and is live again as soon as a look
-            // finds it at its path. At worst `$grace` began with the error and not with the
-            // renaming.
-            Err(_) => false,
-        };
+            // No other file was seen at the path, so this one is sent on, and is live again as soon
+            // as a look finds it at its path. At worst `$grace` began with an error and not with
+            // the renaming.
+            AtPath::Odd(_) | AtPath::Nothing | AtPath::Unknown(_) => {
+                let astray_at = cx.now.mono.plus_ms(cx.config.grace_ms);
+                self.astray_at.get_or_insert(astray_at);
+            }
+        }
         // From the moment on at which the name is seen to be gone, the writer has `$grace` to
         // notice, and as much again with every write; but not for ever.
         let now = cx.now.mono;
@@ -262,19 +284,23 @@ impl<F> Follow<F> {
         // A look before the client has everything cannot find it complete, so the one after that
         // must not wait.
         self.look_due = !sent && self.ahead() == 0;
-        // While nothing has the live name and the file still has one, its writer has not moved on.
-        let may_end = has_successor || stat.links == 0;
-        match may_end && sent && self.is_complete(cx) {
-            true if has_successor => Look::Rotated,
-            true => Look::Deleted,
-            false => Look::Same,
+        let own = Own {
+            has_name: stat.links > 0,
+            has_next: self.is_older || has_next,
+            is_sent: sent,
+            is_astray: self.astray_at.is_some_and(|at| at <= now),
+        };
+        match at.step(own, || self.is_complete(cx)) {
+            Step::Follow | Step::Wait => Look::Same,
+            Step::End => Look::Rotated,
+            Step::Seek | Step::Tell => Look::Astray(at.into_refusal()),
         }
     }
 
     /// When it is to be looked at next: at every check, or where changes are told with every
     /// keep-alive, and when the time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
-        if self.urgent || (self.look_due && sent) {
+        if (self.urgent && !self.was_urgent) || (self.look_due && sent) {
             return self.looked_at;
         }
         let between_ms = match self.fate {
@@ -285,13 +311,29 @@ impl<F> Follow<F> {
             _ => config.delay_check_ms,
         };
         let check_at = self.looked_at.plus_ms(between_ms);
-        match self.fate {
-            // The end of `$grace` is news only once the client has everything.
-            Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
-                check_at.min(quiet_at)
-            }
-            _ => check_at,
-        }
+        let quiet_at = match self.fate {
+            Fate::Superseded { quiet_at, .. } => Some(quiet_at),
+            Fate::Live => None,
+        };
+        // The end of `$grace` is news only once the client has everything.
+        [quiet_at, self.astray_at]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > self.looked_at && sent)
+            .fold(check_at, Mono::min)
+    }
+
+    /// Whether neither it nor another regular file was at the path, as far as the last look could
+    /// tell.
+    pub fn is_astray(&self) -> bool {
+        self.astray_at.is_some()
+    }
+
+    /// Notes that there is no live file, as was found in another way. Tells whether that has lasted
+    /// for `$grace`.
+    pub fn stray(&mut self, now: Mono, config: &Config) -> bool {
+        let astray_at = now.plus_ms(config.grace_ms);
+        *self.astray_at.get_or_insert(astray_at) <= now
     }
 
     /// The file that was first seen to have taken over the name.
@@ -310,7 +352,7 @@ impl<F> Follow<F> {
     }
 
     /// Whether nothing more is to come.
-    fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
+    pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };

@@ -12,7 +12,7 @@ use self::oldest::{floor_ns, then};
 use self::recognise::{Fit, Held};
 use super::findings::{Candidate, Candidates, Test};
 use super::order::Age;
-use super::place::place_of;
+use super::place::{Place, place_of};
 use super::query::{Choice, Query};
 use super::refusal::Refusal;
 use crate::ids::Inode;
@@ -30,6 +30,7 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
+        let live_is_there = live.is_some();
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
@@ -38,7 +39,7 @@ impl<S: ReadStore> Query<'_, S> {
             return match (oldest, live) {
                 (Some((file, stat)), _) => Ok(self.begin(file, stat, rotated)),
                 (None, Some((file, stat))) => Ok(self.begin(file, stat, rotated)),
-                (None, None) => Err(Refusal::Missing),
+                (None, None) => Err(self.no_live()),
             };
         }
         let held = Held {
@@ -50,7 +51,8 @@ impl<S: ReadStore> Query<'_, S> {
         // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
-                return Ok(self.go_on(file, stat, &held, None, rotated));
+                let choice = self.go_on(file, stat, &held, None, rotated);
+                return self.refuse_the_end(choice, live_is_there);
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => return Ok(self.lose(file, stat, rotated)),
@@ -130,6 +132,23 @@ impl<S: ReadStore> Query<'_, S> {
         choice
     }
 
+    /// Refuses a client that has all there is, where something that is never served has the live
+    /// name: nothing follows then, and it is to know that at once.
+    fn refuse_the_end(
+        &self,
+        choice: Choice<S::File>,
+        live_is_there: bool,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let is_end = choice.place == Place::Latest && choice.offset == choice.stat.size;
+        if !is_end || live_is_there {
+            return Ok(choice);
+        }
+        match self.no_live() {
+            odd @ Refusal::NotRegular(_) => Err(odd),
+            _ => Ok(choice),
+        }
+    }
+
     /// Another generation in place of the client's, which is nowhere, be it that its file was
     /// truncated or deleted. What it got after the client's last byte, nobody has.
     fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
@@ -161,7 +180,7 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(self.lose(file, stat, rotated));
         }
         // Step 9.
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
+        let (file, stat) = live.ok_or_else(|| self.no_live())?;
         Ok(self.lose(file, stat, rotated))
     }
 

@@ -75,7 +75,7 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &is_next)?,
         };
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
+        let (file, stat) = found.or(live).ok_or_else(|| self.no_live())?;
         let is_there = |inode: Inode| {
             Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
         };
