@@ -12,6 +12,9 @@ use crate::wire::frame::ErrorCode;
 pub enum Refusal {
     /// There is no such file now, nor a rotated one that would do.
     Missing,
+    /// The path leads to a file that has no name any more, as where it alone is mounted and was
+    /// deleted elsewhere.
+    Unlinked,
     /// The path holds something that is never served.
     NotRegular(Kind),
     /// The system would not let us.
@@ -37,7 +40,7 @@ impl Refusal {
     /// Whether it stays as long as nobody changes a file.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Refusal::Missing | Refusal::NotRegular(_) => true,
+            Refusal::Missing | Refusal::Unlinked | Refusal::NotRegular(_) => true,
             Refusal::Unreadable(error) => is_lasting(error),
             Refusal::Unsettled | Refusal::Later => false,
         }
@@ -46,7 +49,7 @@ impl Refusal {
     /// What it is called in an ERROR frame.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Refusal::Missing => ErrorCode::NoSuchFile,
+            Refusal::Missing | Refusal::Unlinked => ErrorCode::NoSuchFile,
             Refusal::NotRegular(_) | Refusal::Unreadable(_) => ErrorCode::NotReadable,
             Refusal::Unsettled | Refusal::Later => ErrorCode::Busy,
         }
@@ -57,6 +60,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Missing => f.write_str("there is no such file now"),
+            Refusal::Unlinked => f.write_str(
+                "it is a file that was deleted, mounted here alone; mount its directory",
+            ),
             Refusal::NotRegular(Kind::Link) => f.write_str(
                 "it is a symbolic link; name the file it leads to (links among its directories are fine)",
             ),

@@ -11,6 +11,9 @@ use crate::store::{Kind, Stat};
 pub enum AtPath {
     /// The file that is being sent.
     Same,
+    /// The same, and yet it has no name: it was deleted where it was mounted from. Whoever writes
+    /// the log has another file.
+    Ghost,
     /// Another regular file.
     Other(Inode),
     /// Something that is never served.
@@ -54,6 +57,7 @@ impl AtPath {
     /// What a look at the path has shown, while the file `own` is being sent.
     pub fn of(looked: io::Result<Stat>, own: FileId) -> AtPath {
         match looked {
+            Ok(named) if named.id == own && named.links == 0 => AtPath::Ghost,
             Ok(named) if named.id == own => AtPath::Same,
             Ok(named) if named.kind == Kind::Regular => AtPath::Other(named.id.inode),
             Ok(named) => AtPath::Odd(named.kind),
@@ -87,6 +91,7 @@ impl AtPath {
         match self {
             AtPath::Odd(kind) => Refusal::NotRegular(kind),
             AtPath::Unknown(error) => Refusal::Unreadable(error),
+            AtPath::Ghost => Refusal::Unlinked,
             AtPath::Same | AtPath::Other(_) | AtPath::Nothing => Refusal::Missing,
         }
     }
@@ -102,7 +107,7 @@ mod tests {
     const ENOTDIR: i32 = 20;
     const ELOOP: i32 = 40;
 
-    fn stat(inode: u64, kind: Kind) -> io::Result<Stat> {
+    fn stat(inode: u64, kind: Kind, links: u64) -> io::Result<Stat> {
         let id = FileId {
             device: 1,
             inode: Inode(inode),
@@ -111,7 +116,7 @@ mod tests {
             id,
             size: 0,
             mtime_ns: 0,
-            links: 1,
+            links,
             kind,
         })
     }
@@ -125,14 +130,15 @@ mod tests {
     }
 
     /// All that a look may show, in a word each.
-    fn looks() -> [(&'static str, AtPath); 11] {
+    fn looks() -> [(&'static str, AtPath); 12] {
         let fail = |errno| seen(Err(io::Error::from_raw_os_error(errno)));
         [
-            ("same", seen(stat(1, Kind::Regular))),
-            ("other", seen(stat(2, Kind::Regular))),
-            ("link", seen(stat(2, Kind::Link))),
-            ("directory", seen(stat(2, Kind::Directory))),
-            ("special", seen(stat(2, Kind::Special))),
+            ("same", seen(stat(1, Kind::Regular, 1))),
+            ("ghost", seen(stat(1, Kind::Regular, 0))),
+            ("other", seen(stat(2, Kind::Regular, 1))),
+            ("link", seen(stat(2, Kind::Link, 1))),
+            ("directory", seen(stat(2, Kind::Directory, 2))),
+            ("special", seen(stat(2, Kind::Special, 1))),
             ("nothing", fail(ENOENT)),
             ("not permitted", fail(EACCES)),
             ("i/o", fail(EIO)),
@@ -174,6 +180,7 @@ mod tests {
         for (what, at) in looks() {
             let refusal = at.into_refusal();
             let is_right = match what {
+                "ghost" => matches!(refusal, Refusal::Unlinked),
                 "same" | "other" | "nothing" | "gone above" => matches!(refusal, Refusal::Missing),
                 "link" | "directory" | "special" => matches!(refusal, Refusal::NotRegular(_)),
                 _ => matches!(refusal, Refusal::Unreadable(_)),

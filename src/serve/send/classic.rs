@@ -9,6 +9,7 @@ use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
 use crate::serve::config::Config;
+use crate::serve::find::place::Place;
 use crate::serve::find::query::Choice;
 use crate::serve::find::refusal::Refusal;
 use crate::store::ReadStore;
@@ -23,6 +24,8 @@ pub struct ClassicStream<F> {
     head: Vec<u8>,
     /// A keep-alive is to be sent.
     alive_due: bool,
+    /// A rotated file comes after it.
+    is_older: bool,
     keepalive: KeepAlive,
 }
 
@@ -44,6 +47,7 @@ impl<F> ClassicStream<F> {
             // README, "Data": a keep-alive stands right behind the answer line if there are no
             // data.
             alive_due: offset == stat.size,
+            is_older: place == Place::Older,
             keepalive: KeepAlive::new(now.mono),
         }
     }
@@ -75,7 +79,7 @@ impl<F> ClassicStream<F> {
             return Break(Ending::Withdrawn);
         };
         let sent = !self.has_output();
-        match self.follow.look(entry, sent, false, cx) {
+        match self.follow.look(entry, sent, self.is_older, cx) {
             Look::Same => {}
             Look::Truncated => {
                 // The client comes back with this inode and offset. By then the file may have grown
@@ -88,7 +92,7 @@ impl<F> ClassicStream<F> {
                 self.note_completed(peer, cx);
                 return Break(Ending::Rotated);
             }
-            // There is no other way to tell. While nothing has the live name and the file still has
+            // Where it is deleted that is all there is to tell, too. While nothing has the live name and the file still has
             // one, its writer has not moved on.
             Look::Astray(Refusal::Missing) if self.follow.stat().links > 0 => {}
             Look::Astray(refusal) => {
@@ -97,7 +101,10 @@ impl<F> ClassicStream<F> {
                     if !matches!(refusal, Refusal::Unreadable(_)) {
                         self.note_completed(peer, cx);
                     }
-                    return Break(Ending::Refused(refusal));
+                    return Break(match refusal {
+                        Refusal::Missing => Ending::Rotated,
+                        other => Ending::Refused(other),
+                    });
                 }
             }
             Look::Unreadable(error) => return Break(Ending::Unreadable(error)),

@@ -16,6 +16,9 @@ use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
 
+/// A moment that does not come.
+const NEVER: Mono = Mono::from_ms(u64::MAX);
+
 /// A file and the next byte of it to be sent.
 pub struct Follow<F> {
     file: F,
@@ -24,21 +27,28 @@ pub struct Follow<F> {
     looked_at: Mono,
     /// Whether the next look is to come as soon as everything is sent.
     look_due: bool,
-    /// Whether the next look is to come at once.
-    urgent: bool,
-    /// Whether the last look came at once, and nothing was sent since.
-    was_urgent: bool,
+    urgency: Urgency,
     /// Whether changes of the file are told, so that looks are only a safety net.
     is_watched: bool,
     /// Whether it has grown and nobody told.
     watch_is_unreliable: bool,
     fate: Fate,
-    /// The first other file that was seen at the path.
-    successor: Option<Inode>,
-    /// Whether a rotated file comes after it.
-    is_older: bool,
-    /// Where neither it nor another regular file is at the path: when that has lasted for `$grace`.
-    astray_at: Option<Mono>,
+    /// The first other file that was seen at the path; [`Inode::NONE`] while there is none.
+    successor: Inode,
+    /// Where neither it nor another regular file is at the path: when that has lasted for `$grace`;
+    /// else [`NEVER`].
+    astray_at: Mono,
+}
+
+/// Whether a look is asked for before its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// It is not.
+    None,
+    /// The next is to come at once.
+    AtOnce,
+    /// The last came at once, and nothing was sent since: to ask again would lead to nothing.
+    Futile,
 }
 
 /// What has become of the file's name.
@@ -103,14 +113,12 @@ impl<F> Follow<F> {
             // A client that came back for the end of a rotated file waits for nothing but that
             // look.
             look_due: place != Place::Live && offset == stat.size,
-            urgent: false,
-            was_urgent: false,
+            urgency: Urgency::None,
             is_watched: false,
             watch_is_unreliable: false,
             fate,
-            successor: None,
-            is_older: place == Place::Older,
-            astray_at: None,
+            successor: Inode::NONE,
+            astray_at: NEVER,
         };
         follow.check_invariants();
         follow
@@ -168,7 +176,10 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
-        self.was_urgent = false;
+        self.urgency = match self.urgency {
+            Urgency::Futile => Urgency::None,
+            urgency => urgency,
+        };
         // Everything a rotated file had is sent: whether it is complete need not wait for the next
         // check.
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
@@ -179,7 +190,10 @@ impl<F> Follow<F> {
     /// led to nothing, so that a file that cannot be read as far as its size says is not looked at
     /// all the time.
     pub fn look_soon(&mut self) {
-        self.urgent = true;
+        self.urgency = match self.urgency {
+            Urgency::None => Urgency::AtOnce,
+            urgency => urgency,
+        };
     }
 
     /// Changes of the file are told from now on, or are not.
@@ -197,8 +211,10 @@ impl<F> Follow<F> {
     pub fn looked(&mut self, now: Mono) {
         self.looked_at = now;
         self.look_due = false;
-        self.was_urgent = self.urgent;
-        self.urgent = false;
+        self.urgency = match self.urgency {
+            Urgency::AtOnce => Urgency::Futile,
+            Urgency::None | Urgency::Futile => Urgency::None,
+        };
         self.check_invariants();
     }
 
@@ -249,23 +265,50 @@ impl<F> Follow<F> {
             // It got its name back, from a rotator that failed half-way, say.
             AtPath::Same => {
                 self.fate = Fate::Live;
-                self.astray_at = None;
+                self.astray_at = NEVER;
                 return Look::Same;
+            }
+            // The client may still have to be told; the file itself is as live as can be known.
+            AtPath::Ghost => {
+                self.fate = Fate::Live;
+                self.stray(cx.now.mono, cx.config);
             }
             AtPath::Other(inode) => {
                 // The first one counts: with several rotations between two looks this is the
                 // nearest that was seen.
-                self.successor.get_or_insert(inode);
-                self.astray_at = None;
+                if self.successor == Inode::NONE {
+                    self.successor = inode;
+                }
+                self.astray_at = NEVER;
             }
             // No other file was seen at the path, so this one is sent on, and is live again as soon
             // as a look finds it at its path. At worst `$grace` began with an error and not with
             // the renaming.
             AtPath::Odd(_) | AtPath::Nothing | AtPath::Unknown(_) => {
-                let astray_at = cx.now.mono.plus_ms(cx.config.grace_ms);
-                self.astray_at.get_or_insert(astray_at);
+                self.stray(cx.now.mono, cx.config);
             }
         }
+        if !matches!(at, AtPath::Ghost) {
+            self.supersede(grown, cx);
+            // A look before the client has everything cannot find it complete, so the one after
+            // that must not wait.
+            self.look_due = !sent && self.ahead() == 0;
+        }
+        let own = Own {
+            has_name: stat.links > 0,
+            has_next,
+            is_sent: sent,
+            is_astray: self.astray_at <= cx.now.mono,
+        };
+        match at.step(own, || self.is_complete(cx)) {
+            Step::Follow | Step::Wait => Look::Same,
+            Step::End => Look::Rotated,
+            Step::Seek | Step::Tell => Look::Astray(at.into_refusal()),
+        }
+    }
+
+    /// The file has lost its name, or is without it still; it may have grown.
+    fn supersede<S: ReadStore<File = F>>(&mut self, grown: bool, cx: &Context<'_, S>) {
         // From the moment on at which the name is seen to be gone, the writer has `$grace` to
         // notice, and as much again with every write; but not for ever.
         let now = cx.now.mono;
@@ -281,44 +324,34 @@ impl<F> Follow<F> {
             },
             fate => fate,
         };
-        // A look before the client has everything cannot find it complete, so the one after that
-        // must not wait.
-        self.look_due = !sent && self.ahead() == 0;
-        let own = Own {
-            has_name: stat.links > 0,
-            has_next: self.is_older || has_next,
-            is_sent: sent,
-            is_astray: self.astray_at.is_some_and(|at| at <= now),
-        };
-        match at.step(own, || self.is_complete(cx)) {
-            Step::Follow | Step::Wait => Look::Same,
-            Step::End => Look::Rotated,
-            Step::Seek | Step::Tell => Look::Astray(at.into_refusal()),
-        }
     }
 
     /// When it is to be looked at next: at every check, or where changes are told with every
     /// keep-alive, and when the time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
-        if (self.urgent && !self.was_urgent) || (self.look_due && sent) {
+        if self.urgency == Urgency::AtOnce || (self.look_due && sent) {
             return self.looked_at;
         }
         let between_ms = match self.fate {
             // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
-            Fate::Live if self.is_watched && !self.watch_is_unreliable => {
+            Fate::Live
+                if self.is_watched
+                    && !self.watch_is_unreliable
+                    && !self.is_astray()
+                    && self.urgency != Urgency::Futile =>
+            {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,
         };
         let check_at = self.looked_at.plus_ms(between_ms);
         let quiet_at = match self.fate {
-            Fate::Superseded { quiet_at, .. } => Some(quiet_at),
-            Fate::Live => None,
+            Fate::Superseded { quiet_at, .. } => quiet_at,
+            Fate::Live => NEVER,
         };
         // The end of `$grace` is news only once the client has everything.
         [quiet_at, self.astray_at]
             .into_iter()
-            .flatten()
             .filter(|at| *at > self.looked_at && sent)
             .fold(check_at, Mono::min)
     }
@@ -326,19 +359,21 @@ impl<F> Follow<F> {
     /// Whether neither it nor another regular file was at the path, as far as the last look could
     /// tell.
     pub fn is_astray(&self) -> bool {
-        self.astray_at.is_some()
+        self.astray_at != NEVER
     }
 
     /// Notes that there is no live file, as was found in another way. Tells whether that has lasted
     /// for `$grace`.
     pub fn stray(&mut self, now: Mono, config: &Config) -> bool {
-        let astray_at = now.plus_ms(config.grace_ms);
-        *self.astray_at.get_or_insert(astray_at) <= now
+        if self.astray_at == NEVER {
+            self.astray_at = now.plus_ms(config.grace_ms);
+        }
+        self.astray_at <= now
     }
 
     /// The file that was first seen to have taken over the name.
     pub fn successor(&self) -> Option<Inode> {
-        self.successor
+        Some(self.successor).filter(|inode| *inode != Inode::NONE)
     }
 
     /// Whether it is over only because its writer would go on for ever.

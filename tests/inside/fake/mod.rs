@@ -47,6 +47,9 @@ struct Disk {
     overwritten: BTreeMap<u64, Vec<u8>>,
     boot: u32,
     disguised: BTreeSet<u64>,
+    /// Names of the read side that cannot be looked at, and why.
+    hidden: BTreeMap<PathBuf, i32>,
+    hollow: BTreeSet<u64>,
     done: Done,
 }
 
@@ -383,6 +386,7 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
+        self.is_shown(path)?;
         let disk = self.0.borrow();
         let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
         match disk.names.get(path) {
@@ -406,11 +410,15 @@ impl ReadStore for Fake {
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.step(0);
+        self.is_shown(path)?;
         self.stat_name(path)
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let read = self.read_inode(file.0, buf, offset);
+        let read = match self.0.borrow().hollow.contains(&file.0) {
+            true => 0,
+            false => self.read_inode(file.0, buf, offset),
+        };
         self.step(read);
         Ok(read)
     }

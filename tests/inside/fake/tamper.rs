@@ -1,6 +1,9 @@
 //! What few worlds do to files: other devices and inodes, files that are allocated ahead, times
 //! that are set, permissions that are taken.
 
+use std::io;
+use std::path::Path;
+
 use super::Fake;
 use crate::ids::{FileId, Inode};
 
@@ -52,6 +55,39 @@ impl Fake {
         let inode = self.inode_of(path);
         let mut disk = self.0.borrow_mut();
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
+    }
+
+    /// Lets every look at a path by the read side fail with this error number, or none any more.
+    pub fn hide(&self, path: &str, errno: Option<i32>) {
+        let hidden = &mut self.0.borrow_mut().hidden;
+        match errno {
+            Some(errno) => hidden.insert(path.into(), errno),
+            None => hidden.remove(Path::new(path)),
+        };
+    }
+
+    pub(super) fn is_shown(&self, path: &Path) -> io::Result<()> {
+        match self.0.borrow().hidden.get(path) {
+            Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a file have fewer bytes than its size says: none.
+    pub fn hollow(&self, inode: u64, on: bool) {
+        let hollow = &mut self.0.borrow_mut().hollow;
+        match on {
+            true => hollow.insert(inode),
+            false => hollow.remove(&inode),
+        };
+    }
+
+    /// Lets a file have no name any more, and yet stand at its path, as where it alone is mounted;
+    /// or its name again.
+    pub fn unlink_elsewhere(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().links = u64::from(!on);
     }
 
     /// Lets a file have another inode once it is open, as on a file system made of several; or no

@@ -108,7 +108,7 @@ impl<F> V2Stream<F> {
                 }
             }
             Refusal::Missing if !self.follow.stray(cx.now.mono, cx.config) => {}
-            _ if intact && refusal.is_lasting() => {
+            Refusal::Unreadable(_) | Refusal::NotRegular(_) if intact && refusal.is_lasting() => {
                 self.set_astray(refusal, true, cx, query.entry);
             }
             // The client comes back and is told.

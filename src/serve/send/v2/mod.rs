@@ -316,7 +316,7 @@ impl<F> V2Stream<F> {
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(DATA_MAX)
-                .min(begun.map_or(DATA_MAX, |begun| begun.len))
+                .min(begun.map_or(DATA_MAX, |begun| begun.len as usize))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
         let Some(whole) = rest.get_mut(..FRAME_START_LEN + wanted) else {

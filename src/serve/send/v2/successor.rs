@@ -62,7 +62,7 @@ impl<F> V2Stream<F> {
             return Ok(Some(false));
         }
         let begun = Begun {
-            len: bytes.len(),
+            len: bytes.len() as u32,
             crc: Crc32::new().update(bytes).finish(),
         };
         // The search began after these very bytes had been read and found none before them.

@@ -1,5 +1,6 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
+mod astray;
 mod steps;
 
 use std::net::Ipv4Addr;
@@ -584,7 +585,11 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 528);
+    assert!(
+        size_of::<V2Stream<File>>() <= 528,
+        "{}",
+        size_of::<V2Stream<File>>()
+    );
     assert!(size_of::<ClassicStream<File>>() <= 152);
 }
 
