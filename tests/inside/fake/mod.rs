@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::tamper::id_of;
-pub use self::tamper::on_device;
+pub use self::tamper::{Veil, on_device};
 use crate::ids::{FileId, Inode};
 use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
 
@@ -47,8 +47,8 @@ struct Disk {
     overwritten: BTreeMap<u64, Vec<u8>>,
     boot: u32,
     disguised: BTreeSet<u64>,
-    /// Names of the read side that cannot be looked at, and why.
-    hidden: BTreeMap<PathBuf, i32>,
+    /// What the read side sees in place of a file, or of a directory and all that is in it.
+    veils: BTreeMap<PathBuf, Veil>,
     hollow: BTreeSet<u64>,
     done: Done,
 }
@@ -321,16 +321,7 @@ impl Fake {
         let node = self.0.borrow().names.get(path).copied();
         match node.ok_or(io::ErrorKind::NotFound)? {
             Node::File(inode) => self.stat_inode(inode),
-            Node::Other(kind) => Ok(Stat {
-                id: FileId {
-                    device: 1,
-                    inode: Inode(1),
-                },
-                size: 0,
-                mtime_ns: 0,
-                links: 1,
-                kind,
-            }),
+            Node::Other(kind) => Ok(stat_of_other(kind)),
         }
     }
 
@@ -344,6 +335,20 @@ impl Fake {
         let len = rest.len().min(buf.len());
         buf[..len].copy_from_slice(&rest[..len]);
         len
+    }
+}
+
+/// What is no regular file.
+fn stat_of_other(kind: Kind) -> Stat {
+    Stat {
+        id: FileId {
+            device: 1,
+            inode: Inode(1),
+        },
+        size: 0,
+        mtime_ns: 0,
+        links: 1,
+        kind,
     }
 }
 
@@ -386,7 +391,9 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
-        self.is_shown(path)?;
+        if let Some(veil) = self.veil_of(path) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
         match disk.names.get(path) {
@@ -410,8 +417,11 @@ impl ReadStore for Fake {
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.step(0);
-        self.is_shown(path)?;
-        self.stat_name(path)
+        match self.veil_of(path) {
+            Some(Veil::Kind(kind)) => Ok(stat_of_other(kind)),
+            Some(Veil::Error(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            None => self.stat_name(path),
+        }
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -436,6 +446,9 @@ impl ReadStore for Fake {
     }
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
+        if let Some(veil) = self.veil_of(dir) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
         let names = inside.filter_map(|path| path.file_name());

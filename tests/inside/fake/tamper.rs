@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Fake;
 use crate::ids::{FileId, Inode};
+use crate::store::Kind;
 
 /// Inodes of other devices than the first are numbered from here on, device by device.
 const DEVICE_SHIFT: u32 = 40;
@@ -20,6 +21,25 @@ pub(super) fn id_of(number: u64) -> FileId {
     FileId {
         device: 1 + (number >> DEVICE_SHIFT),
         inode: Inode(number & ((1 << DEVICE_SHIFT) - 1)),
+    }
+}
+
+/// What the read side sees in place of a file or directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Veil {
+    /// Something that is no regular file.
+    Kind(Kind),
+    /// Nothing, for this reason.
+    Error(i32),
+}
+
+impl Veil {
+    /// Why it cannot be opened.
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Veil::Kind(_) => io::ErrorKind::PermissionDenied.into(),
+            Veil::Error(errno) => io::Error::from_raw_os_error(errno),
+        }
     }
 }
 
@@ -57,20 +77,20 @@ impl Fake {
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
-    /// Lets every look at a path by the read side fail with this error number, or none any more.
-    pub fn hide(&self, path: &str, errno: Option<i32>) {
-        let hidden = &mut self.0.borrow_mut().hidden;
-        match errno {
-            Some(errno) => hidden.insert(path.into(), errno),
-            None => hidden.remove(Path::new(path)),
+    /// Lets the read side see something else in place of a file, or of a directory and all that is
+    /// in it; or what there is again.
+    pub fn veil(&self, path: &Path, veil: Option<Veil>) {
+        let veils = &mut self.0.borrow_mut().veils;
+        match veil {
+            Some(veil) => veils.insert(path.into(), veil),
+            None => veils.remove(path),
         };
     }
 
-    pub(super) fn is_shown(&self, path: &Path) -> io::Result<()> {
-        match self.0.borrow().hidden.get(path) {
-            Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
-            None => Ok(()),
-        }
+    pub(super) fn veil_of(&self, path: &Path) -> Option<Veil> {
+        let disk = self.0.borrow();
+        let mut veils = path.ancestors().filter_map(|path| disk.veils.get(path));
+        veils.next().copied()
     }
 
     /// Lets a file have fewer bytes than its size says: none.

@@ -207,9 +207,12 @@ fn what_is_wrong_with_the_log_is_in_the_status_until_the_server_says_otherwise()
     assert_eq!(victim.pair.local(), b"x");
     assert!(victim.pair.source.in_error());
     // The next connection has the last word.
+    let mut victim = Victim::streaming();
+    victim.hear(&error("gone"));
     victim.close();
-    victim.connect();
-    victim.hear(b"O 8 v2 at=1 size=1 m=5 b=00000001\n");
+    assert!(victim.connect().starts_with("/v/m 7 3 v2 "));
+    assert!(victim.pair.source.in_error());
+    victim.hear(b"O 7 v2 at=3 size=3 m=5 b=00000001\n");
     assert!(!victim.pair.source.in_error());
 }
 

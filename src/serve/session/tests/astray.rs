@@ -1,7 +1,10 @@
 //! What may stand at the live path besides the file that is sent: each is quiet, is told, and keeps
 //! nothing back.
 
+use std::path::Path;
+
 use super::*;
+use crate::inside::fake::Veil;
 use crate::limits::CHUNK_LEN;
 use crate::wire::frame::Reason;
 use crate::wire::receiver::{Piece, Receiver};
@@ -65,7 +68,7 @@ impl Fate {
                 disk.remove(LIVE);
                 disk.put_other(LIVE, kind);
             }
-            Fate::Hidden(errno) => disk.hide(LIVE, Some(errno)),
+            Fate::Hidden(errno) => disk.veil(Path::new(LIVE), Some(Veil::Error(errno))),
             Fate::Ghost => disk.unlink_elsewhere(LIVE, true),
             Fate::UnreadableSuccessor => {
                 disk.rename_now(LIVE, "/v/m.1");
@@ -77,7 +80,7 @@ impl Fate {
 
     /// A live file stands there again, and the one before is rotated.
     fn is_mended(self, disk: &Fake) {
-        disk.hide(LIVE, None);
+        disk.veil(Path::new(LIVE), None);
         if self == Fate::Ghost {
             disk.unlink_elsewhere(LIVE, false);
         }
@@ -308,7 +311,7 @@ fn a_name_that_comes_back_ends_the_trouble() {
         let (errors, alives) = (watch.errors.len(), watch.alives);
         match fate {
             Fate::Renamed => continue,
-            Fate::Hidden(_) => watch.rig.disk.hide(LIVE, None),
+            Fate::Hidden(_) => watch.rig.disk.veil(Path::new(LIVE), None),
             Fate::RenamedOutside => watch.rig.disk.rename_now("/v/old", LIVE),
             Fate::Other(_) => watch.rig.disk.rename_now("/v/m.1", LIVE),
             _ => continue,
