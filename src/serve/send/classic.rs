@@ -92,9 +92,10 @@ impl<F> ClassicStream<F> {
                 self.note_completed(peer, cx);
                 return Break(Ending::Rotated);
             }
-            // Where it is deleted that is all there is to tell, too. While nothing has the live name and the file still has
-            // one, its writer has not moved on.
+            // While nothing has the live name and the file still has one, its writer has not moved
+            // on.
             Look::Astray(Refusal::Missing) if self.follow.stat().links > 0 => {}
+            // There is no other way to tell.
             Look::Astray(refusal) => {
                 // As long as it grows, its lines are worth more than that.
                 if self.follow.is_complete(cx) {

@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`context`] what each part is handed, and [`ending`] what it answers;
 //! [`keepalive`] and [`digest`], which all need; [`at_path`] and [`follow`] what has become of the
-//! file's name, and the place in it; and the three replies: [`classic`], [`v2`], and [`op`] for whoever asks
-//! about a copy.
+//! file's name, and the place in it; and the three replies: [`classic`], [`v2`], and [`op`] for
+//! whoever asks about a copy.
 
 pub mod at_path;
 pub mod classic;

@@ -337,7 +337,7 @@ fn every_fate_at_every_step() {
             disk.write_as(LIVE, 7, b"abc");
             disk.at_ms(20_000);
             let mut watch = Watch::ask(disk, "/v/m 0 0 v2 history=all");
-            let mut befall = |n: usize, watch: &mut Watch| {
+            let befall = |n: usize, watch: &mut Watch| {
                 if n == step {
                     fate.befalls(&watch.rig.disk);
                 }
