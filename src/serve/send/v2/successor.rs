@@ -188,7 +188,7 @@ impl<F> V2Stream<F> {
             // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}
             Err(refusal @ Refusal::Unreadable(_)) => {
-                return self.wait_or_end(refusal, true, cx, query);
+                return self.wait_or_end(refusal, false, cx, query);
             }
             Ok(Some(_)) | Err(_) => {
                 self.rewritten = true;
