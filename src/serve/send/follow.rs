@@ -279,6 +279,11 @@ impl<F> Follow<F> {
                 if self.successor == Inode::NONE {
                     self.successor = inode;
                 }
+                // What was renamed while nobody could see it was renamed this moment, perhaps, and
+                // its writer has `$grace` from now on.
+                if self.is_astray() {
+                    self.fate = Fate::Live;
+                }
                 self.astray_at = NEVER;
             }
             // No other file was seen at the path, so this one is sent on, and is live again as soon

@@ -372,6 +372,25 @@ fn every_fate_at_every_step() {
     }
 }
 
+#[test]
+fn a_writer_has_its_grace_from_when_the_new_file_is_seen() {
+    for errno in [EACCES, EIO, ENOTDIR] {
+        let mut watch = Watch::following(1);
+        let disk = watch.rig.disk.clone();
+        disk.veil(Path::new(LIVE), Some(Veil::Error(errno)));
+        watch.hint();
+        watch.pass(2 * ALIVE_MS);
+        disk.rename_now(LIVE, "/v/m.1");
+        disk.write_as(LIVE, 9, b"ninth");
+        disk.veil(Path::new(LIVE), None);
+        watch.hint();
+        watch.pass(GRACE_MS - 1_000);
+        disk.write_inode(7, b"late");
+        watch.pass(ALIVE_MS);
+        assert_eq!(watch.data, b"abclateninth");
+    }
+}
+
 /// What comes first in a generation is searched for before it is sent.
 #[test]
 fn first_bytes_that_come_without_a_live_name() {
