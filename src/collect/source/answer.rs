@@ -474,8 +474,14 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// Notes that all is well, which is told if it was not so before.
+    /// Notes that all is well, which is told if it was not so before. A server that sends on while
+    /// something is wrong with its log says itself when that is over.
     pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
+        if let Phase::Streaming { frames, .. } = self.link.phase()
+            && frames.as_ref().is_some_and(|frames| frames.is_troubled())
+        {
+            return;
+        }
         if self.health.is_failing() {
             self.tell_state(cx);
         }

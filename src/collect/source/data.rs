@@ -181,6 +181,13 @@ impl<F> Source<F> {
             match outcome {
                 Received::On => {}
                 Received::Grew => grew = true,
+                // What is wrong with our own files is the graver error, and stays.
+                Received::Trouble(_) if self.health.is_in_trouble_with_files() => {}
+                Received::Trouble(reason) => {
+                    let error = SourceError::Refused(reason);
+                    self.health
+                        .fail(error, |error| events(config, Event::Error(error)));
+                }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
                 Received::Finished {

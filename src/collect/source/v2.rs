@@ -40,6 +40,9 @@ pub struct Frames {
     refused: bool,
     /// The smallest copy that keeps bytes of a frame whose end did not come.
     least: u16,
+    /// Whether the server has told that something is wrong with the log, and not yet that it is
+    /// over.
+    is_troubled: bool,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -69,6 +72,8 @@ pub enum Received {
     Digest(frame::Digest),
     /// The generation held has another token now.
     Token(Token),
+    /// Something is wrong with the log on the server, which follows it on all the same.
+    Trouble(Box<str>),
 }
 
 impl Frames {
@@ -88,6 +93,7 @@ impl Frames {
             refused: false,
             // A proof of a few bytes is worth little: other generations may begin alike.
             least: HEAD_LEN as u16,
+            is_troubled: false,
             remote_size,
         }
     }
@@ -98,6 +104,11 @@ impl Frames {
             refused: true,
             ..Frames::new(0, 0, None)
         }
+    }
+
+    /// Whether something is wrong with the log on the server, as it told last.
+    pub fn is_troubled(&self) -> bool {
+        self.is_troubled
     }
 
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
@@ -219,10 +230,15 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
-            Step::Refused(reason) => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) => {
+                self.is_troubled = true;
+                Ok(Received::Trouble(reason))
+            }
             _ if self.refused => Err(ProtocolError::Order.into()),
             Step::Alive(size) => {
                 self.remote_size = size;
+                self.is_troubled = false;
                 Ok(Received::On)
             }
             Step::Hole { offset, len } => {
@@ -270,6 +286,7 @@ impl Frames {
         if self.nexts > GENERATIONS_PER_PERIOD_MAX {
             return Err(ProtocolError::Storm.into());
         }
+        self.is_troubled = false;
         let size = copy.size();
         let origin = Origin {
             mtime_ns: next.mtime_ns,

@@ -220,7 +220,7 @@ pub enum Occasion {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Begun {
     /// How many.
-    pub len: usize,
+    pub len: u32,
     /// Their checksum.
     pub crc: u32,
 }

@@ -81,11 +81,13 @@ pub struct Query<'a, S> {
 }
 
 impl<'a, S: ReadStore> Query<'a, S> {
-    /// Opens the live file; `None` if there is none at the moment.
+    /// Opens the live file; `None` if there is none at the moment, and [`no_live`](Self::no_live)
+    /// tells why.
     pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
         match self.open_regular(&self.entry.path) {
             Ok(opened) => Ok(Some(opened)),
-            Err(Refusal::Missing) => Ok(None),
+            // The rotated files can be served nevertheless.
+            Err(Refusal::Missing | Refusal::NotRegular(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
@@ -145,10 +147,31 @@ impl<'a, S: ReadStore> Query<'a, S> {
         (is_known && !mutation::is_on(Mutation::JournalIgnored)).then_some(seq)
     }
 
+    /// Whether there is a live file that can be served.
+    pub fn has_live(&self) -> bool {
+        matches!(self.open_live(), Ok(Some(_)))
+    }
+
+    /// Why there is no live file.
+    pub(super) fn no_live(&self) -> Refusal {
+        let seen = self.store.stat_path(&self.entry.path);
+        match seen.map(|stat| stat.kind) {
+            Ok(kind) if kind != Kind::Regular => Refusal::NotRegular(kind),
+            // One that came this moment is found when the client asks again.
+            _ => Refusal::Missing,
+        }
+    }
+
+    /// Whether a file is one of the rotated ones, as far as there are findings.
+    pub fn is_rotated(&self, id: FileId) -> bool {
+        let path = self.findings.and_then(|findings| findings.path_of(id));
+        path.is_some()
+    }
+
     /// The live file, if there is one.
     pub(super) fn live_id(&self) -> Option<FileId> {
-        let stat = self.store.stat_path(&self.entry.path);
-        stat.ok().map(|stat| stat.id)
+        let stat = self.store.stat_path(&self.entry.path).ok()?;
+        (stat.kind == Kind::Regular).then_some(stat.id)
     }
 
     /// The rotated files, without the live one.

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::at_path::{AtPath, Own, Step};
 use super::context::Context;
 use super::zeros::Zeros;
 use crate::ids::{FileId, Inode};
@@ -12,8 +13,12 @@ use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::find::place::Place;
+use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
+
+/// A moment that does not come.
+const NEVER: Mono = Mono::from_ms(u64::MAX);
 
 /// A file and the next byte of it to be sent.
 pub struct Follow<F> {
@@ -23,12 +28,14 @@ pub struct Follow<F> {
     looked_at: Mono,
     /// Whether the next look is to come as soon as everything is sent.
     look_due: bool,
-    /// Whether the next look is to come at once.
-    urgent: bool,
+    urgency: Urgency,
     watch: Watch,
     fate: Fate,
     /// The first other file that was seen at the path.
     successor: Option<FileId>,
+    /// Where neither it nor another regular file is at the path: when that has lasted for `$grace`;
+    /// else [`NEVER`].
+    astray_at: Mono,
     /// The zeros where the next bytes would stand, if the file ends in some. Rarely there, so that
     /// a client takes little memory.
     zeros: Option<Box<Zeros>>,
@@ -45,6 +52,17 @@ enum Watch {
     On,
     /// It has grown and nobody told.
     Unreliable,
+}
+
+/// Whether a look is asked for before its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// It is not.
+    None,
+    /// The next is to come at once.
+    AtOnce,
+    /// The last came at once, and nothing was sent since: to ask again would lead to nothing.
+    Futile,
 }
 
 /// What has become of the file's name.
@@ -65,11 +83,12 @@ pub enum Look {
     Same,
     /// It became shorter.
     Truncated,
-    /// Everything was sent and nothing more is to come: another file has its name.
+    /// Everything was sent and nothing more is to come: another file has its name, or comes after
+    /// it among the rotated ones.
     Rotated,
-    /// Everything was sent and nothing more is to come: it has no name any more, and no other file
-    /// has its old one.
-    Deleted,
+    /// Everything was sent, and since `$grace` no file that could be served has its name, for this
+    /// reason.
+    Astray(Refusal),
     /// The system does not let us look.
     Unreadable(io::Error),
 }
@@ -108,10 +127,11 @@ impl<F> Follow<F> {
             // A client that came back for the end of a rotated file waits for nothing but that
             // look.
             look_due: place != Place::Live && offset == stat.size,
-            urgent: false,
+            urgency: Urgency::None,
             watch: Watch::Off,
             fate,
             successor: None,
+            astray_at: NEVER,
             zeros: None,
             keeps_back_zeros: false,
         };
@@ -177,6 +197,10 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
+        self.urgency = match self.urgency {
+            Urgency::Futile => Urgency::None,
+            urgency => urgency,
+        };
         self.pass_zeros();
         self.note_all_sent();
         self.check_invariants();
@@ -203,9 +227,14 @@ impl<F> Follow<F> {
         self.zeros = zeros.map(Box::new);
     }
 
-    /// Asks for a look at once.
+    /// Asks for a look at once; but for one at the next check if the last came at once, too, and
+    /// led to nothing, so that a file that cannot be read as far as its size says is not looked at
+    /// all the time.
     pub fn look_soon(&mut self) {
-        self.urgent = true;
+        self.urgency = match self.urgency {
+            Urgency::None => Urgency::AtOnce,
+            urgency => urgency,
+        };
     }
 
     /// Changes of the file are told from now on, or are not.
@@ -229,7 +258,10 @@ impl<F> Follow<F> {
     pub fn looked(&mut self, now: Mono) {
         self.looked_at = now;
         self.look_due = false;
-        self.urgent = false;
+        self.urgency = match self.urgency {
+            Urgency::AtOnce => Urgency::Futile,
+            Urgency::None | Urgency::Futile => Urgency::None,
+        };
         self.check_invariants();
     }
 
@@ -242,14 +274,15 @@ impl<F> Follow<F> {
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the
-    /// offset.
+    /// offset, `has_next` that a file is known which comes after it.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
-        let look = self.look_now(entry, sent, cx);
+        let look = self.look_now(entry, sent, has_next, cx);
         self.check_invariants();
         look
     }
@@ -258,6 +291,7 @@ impl<F> Follow<F> {
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
         self.looked(cx.now.mono);
@@ -272,28 +306,62 @@ impl<F> Follow<F> {
         } else if stat.size < self.stat.size && !self.loses_only_zeros(&stat) {
             return Look::Truncated;
         }
-        let is_written = match self.take_in(stat, cx) {
+        let grown = match self.take_in(stat, cx) {
             Ok(is_written) => is_written,
             Err(error) => return Look::Unreadable(error),
         };
-        let has_successor = match cx.store.stat_path(&entry.path) {
+        let at = AtPath::of(cx.store.stat_path(&entry.path), stat.id);
+        match at {
             // It got its name back, from a rotator that failed half-way, say.
-            Ok(named) if named.id == stat.id => {
+            AtPath::Same => {
                 self.fate = Fate::Live;
+                self.astray_at = NEVER;
                 return Look::Same;
             }
-            Ok(named) => {
+            // The client may still have to be told; the file itself is as live as can be known.
+            AtPath::Ghost => {
+                self.fate = Fate::Live;
+                self.stray(cx.now.mono, cx.config);
+            }
+            AtPath::Other(id) => {
                 // The first one counts: with several rotations between two looks this is the
                 // nearest that was seen.
-                self.successor.get_or_insert(named.id);
-                true
+                self.successor.get_or_insert(id);
+                // What was renamed while nobody could see it was renamed this moment, perhaps, and
+                // its writer has `$grace` from now on.
+                if self.is_astray() {
+                    self.fate = Fate::Live;
+                }
+                self.astray_at = NEVER;
             }
-            // Whatever the error is, no other file was seen at the path, so this one is sent on: it
-            // ends only with a successor or without a link, and is live again as soon as a look
-            // finds it at its path. At worst `$grace` began with the error and not with the
-            // renaming.
-            Err(_) => false,
+            // No other file was seen at the path, so this one is sent on, and is live again as soon
+            // as a look finds it at its path. At worst `$grace` began with an error and not with
+            // the renaming.
+            AtPath::Odd(_) | AtPath::Nothing | AtPath::Unknown(_) => {
+                self.stray(cx.now.mono, cx.config);
+            }
+        }
+        if !matches!(at, AtPath::Ghost) {
+            self.supersede(grown, cx);
+            // A look before the client has everything cannot find it complete, so the one after
+            // that must not wait.
+            self.look_due = !sent && self.to_send() == 0;
+        }
+        let own = Own {
+            has_name: stat.links > 0,
+            has_next,
+            is_sent: sent,
+            is_astray: self.astray_at <= cx.now.mono,
         };
+        match at.step(own, || self.is_complete(cx)) {
+            Step::Follow | Step::Wait => Look::Same,
+            Step::End => Look::Rotated,
+            Step::Seek | Step::Tell => Look::Astray(at.into_refusal()),
+        }
+    }
+
+    /// The file has lost its name, or is without it still; it may have grown.
+    fn supersede<S: ReadStore<File = F>>(&mut self, grown: bool, cx: &Context<'_, S>) {
         // From the moment on at which the name is seen to be gone, the writer has `$grace` to
         // notice, and as much again with every write; but not for ever.
         let now = cx.now.mono;
@@ -303,45 +371,56 @@ impl<F> Follow<F> {
                 quiet_at: now.plus_ms(grace_ms),
                 drained_at: now.plus_ms(grace_ms.max(DRAIN_MAX_MS)),
             },
-            Fate::Superseded { drained_at, .. } if is_written => Fate::Superseded {
+            Fate::Superseded { drained_at, .. } if grown => Fate::Superseded {
                 quiet_at: now.plus_ms(grace_ms).min(drained_at),
                 drained_at,
             },
             fate => fate,
         };
-        // A look before the client has everything cannot find it complete, so the one after that
-        // must not wait.
-        self.look_due = !sent && self.to_send() == 0;
-        // While nothing has the live name and the file still has one, its writer has not moved on.
-        let may_end = has_successor || stat.links == 0;
-        match may_end && sent && self.is_complete(cx) {
-            true if has_successor => Look::Rotated,
-            true => Look::Deleted,
-            false => Look::Same,
-        }
     }
 
     /// When it is to be looked at next: at every check, or where changes are told with every
     /// keep-alive, and when the time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
-        if self.urgent || (self.look_due && sent) {
+        if self.urgency == Urgency::AtOnce || (self.look_due && sent) {
             return self.looked_at;
         }
         let between_ms = match self.fate {
             // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
-            Fate::Live if self.watch == Watch::On => {
+            Fate::Live
+                if self.watch == Watch::On
+                    && !self.is_astray()
+                    && self.urgency != Urgency::Futile =>
+            {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,
         };
         let check_at = self.looked_at.plus_ms(between_ms);
-        match self.fate {
-            // The end of `$grace` is news only once the client has everything.
-            Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
-                check_at.min(quiet_at)
-            }
-            _ => check_at,
+        let quiet_at = match self.fate {
+            Fate::Superseded { quiet_at, .. } => quiet_at,
+            Fate::Live => NEVER,
+        };
+        // The end of `$grace` is news only once the client has everything.
+        [quiet_at, self.astray_at]
+            .into_iter()
+            .filter(|at| *at > self.looked_at && sent)
+            .fold(check_at, Mono::min)
+    }
+
+    /// Whether neither it nor another regular file was at the path, as far as the last look could
+    /// tell.
+    pub fn is_astray(&self) -> bool {
+        self.astray_at != NEVER
+    }
+
+    /// Notes that there is no live file, as was found in another way. Tells whether that has lasted
+    /// for `$grace`.
+    pub fn stray(&mut self, now: Mono, config: &Config) -> bool {
+        if self.astray_at == NEVER {
+            self.astray_at = now.plus_ms(config.grace_ms);
         }
+        self.astray_at <= now
     }
 
     /// The file that was first seen to have taken over the name.
@@ -360,7 +439,7 @@ impl<F> Follow<F> {
     }
 
     /// Whether nothing more is to come.
-    fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
+    pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };

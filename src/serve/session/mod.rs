@@ -126,6 +126,15 @@ impl<F> Session<F> {
         }
     }
 
+    /// What is wrong with the log that is being sent, once each time that it changes: for the
+    /// server's own log.
+    pub fn take_notice(&mut self, config: &Config) -> Option<String> {
+        match &mut self.phase {
+            Phase::StreamingV2(stream) => stream.take_notice(config),
+            _ => None,
+        }
+    }
+
     /// Ends the session from outside.
     pub fn end(&mut self, ending: Ending) {
         self.phase = Phase::Ended(ending);

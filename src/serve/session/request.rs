@@ -201,10 +201,10 @@ fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
 fn code_of(ending: &Ending) -> ErrorCode {
     match ending {
         Ending::NotServed(_) => ErrorCode::NotServed,
-        Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(refusal) => refusal.code(),
         Ending::Gone => ErrorCode::Gone,
-        Ending::Full(_) | Ending::Refused(Refusal::Unsettled | Refusal::Later) => ErrorCode::Busy,
-        Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
+        Ending::Full(_) => ErrorCode::Busy,
+        Ending::Unreadable(_) => ErrorCode::NotReadable,
         _ => ErrorCode::BadRequest,
     }
 }

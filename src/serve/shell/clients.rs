@@ -256,6 +256,10 @@ impl Clients {
         let rest = client.send(&mut cx, &mut shared.buf);
         self.lists.line_up(index, client, rest);
         self.followers.turn(index, watched, client.session.file());
+        if let Some(notice) = client.session.take_notice(&shared.files.config) {
+            let peer = client.session.peer();
+            shared.report.say_of_peer(format_args!("{peer}: {notice}"));
+        }
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&shared.files.config);
             return self.deadlines.set_about(index, at, shared.now.mono);

@@ -1,6 +1,7 @@
 //! What takes version 2: nothing lost, nothing twice, and proof of it, whatever is done to the log, to the two
 //! programs and to the connection between them.
 
+mod astray;
 mod breaks;
 mod classic;
 mod copies;

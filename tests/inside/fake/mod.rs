@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::tamper::id_of;
-pub use self::tamper::on_device;
+pub use self::tamper::{Veil, on_device};
 use crate::ids::{Born, FileId, Inode};
 use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
 
@@ -49,6 +49,9 @@ struct Disk {
     overwritten: BTreeMap<u64, Vec<u8>>,
     boot: u32,
     disguised: BTreeSet<u64>,
+    /// What the read side sees in place of a file, or of a directory and all that is in it.
+    veils: BTreeMap<PathBuf, Veil>,
+    hollow: BTreeSet<u64>,
     done: Done,
     /// Files created so far.
     births: u32,
@@ -346,16 +349,7 @@ impl Fake {
         let node = self.0.borrow().names.get(path).copied();
         match node.ok_or(io::ErrorKind::NotFound)? {
             Node::File(inode) => self.stat_inode(inode),
-            Node::Other(kind) => Ok(Stat {
-                id: FileId {
-                    device: 1,
-                    inode: Inode(1),
-                },
-                size: 0,
-                mtime_ns: 0,
-                links: 1,
-                kind,
-            }),
+            Node::Other(kind) => Ok(stat_of_other(kind)),
         }
     }
 
@@ -369,6 +363,20 @@ impl Fake {
         let len = rest.len().min(buf.len());
         buf[..len].copy_from_slice(&rest[..len]);
         len
+    }
+}
+
+/// What is no regular file.
+fn stat_of_other(kind: Kind) -> Stat {
+    Stat {
+        id: FileId {
+            device: 1,
+            inode: Inode(1),
+        },
+        size: 0,
+        mtime_ns: 0,
+        links: 1,
+        kind,
     }
 }
 
@@ -440,6 +448,9 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
+        if let Some(veil) = self.veil_of(path) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
         match disk.names.get(path) {
@@ -463,7 +474,11 @@ impl ReadStore for Fake {
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.step(0);
-        self.stat_name(path)
+        match self.veil_of(path) {
+            Some(Veil::Kind(kind)) => Ok(stat_of_other(kind)),
+            Some(Veil::Error(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            None => self.stat_name(path),
+        }
     }
 
     fn birth(&self, path: &Path, _: u64) -> Birth {
@@ -481,7 +496,10 @@ impl ReadStore for Fake {
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let read = self.read_inode(file.0, buf, offset);
+        let read = match self.0.borrow().hollow.contains(&file.0) {
+            true => 0,
+            false => self.read_inode(file.0, buf, offset),
+        };
         self.step(read);
         Ok(read)
     }
@@ -506,6 +524,9 @@ impl ReadStore for Fake {
     }
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
+        if let Some(veil) = self.veil_of(dir) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
         let names = inside.filter_map(|path| path.file_name());

@@ -1,10 +1,12 @@
 //! What few worlds do to files: other devices and inodes, files that are allocated ahead, times
 //! that are set, permissions that are taken.
 
+use std::io;
 use std::path::Path;
 
 use super::Fake;
 use crate::ids::{FileId, Inode};
+use crate::store::Kind;
 
 /// Inodes of other devices than the first are numbered from here on, device by device.
 const DEVICE_SHIFT: u32 = 40;
@@ -19,6 +21,25 @@ pub(super) fn id_of(number: u64) -> FileId {
     FileId {
         device: 1 + (number >> DEVICE_SHIFT),
         inode: Inode(number & ((1 << DEVICE_SHIFT) - 1)),
+    }
+}
+
+/// What the read side sees in place of a file or directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Veil {
+    /// Something that is no regular file.
+    Kind(Kind),
+    /// Nothing, for this reason.
+    Error(i32),
+}
+
+impl Veil {
+    /// Why it cannot be opened.
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Veil::Kind(_) => io::ErrorKind::PermissionDenied.into(),
+            Veil::Error(errno) => io::Error::from_raw_os_error(errno),
+        }
     }
 }
 
@@ -78,6 +99,39 @@ impl Fake {
     /// Nothing is told of the birth of a file from now on.
     pub fn hide_births(&self) {
         self.0.borrow_mut().hides_births = true;
+    }
+
+    /// Lets the read side see something else in place of a file, or of a directory and all that is
+    /// in it; or what there is again.
+    pub fn veil(&self, path: &Path, veil: Option<Veil>) {
+        let veils = &mut self.0.borrow_mut().veils;
+        match veil {
+            Some(veil) => veils.insert(path.into(), veil),
+            None => veils.remove(path),
+        };
+    }
+
+    pub(super) fn veil_of(&self, path: &Path) -> Option<Veil> {
+        let disk = self.0.borrow();
+        let mut veils = path.ancestors().filter_map(|path| disk.veils.get(path));
+        veils.next().copied()
+    }
+
+    /// Lets a file have fewer bytes than its size says: none.
+    pub fn hollow(&self, inode: u64, on: bool) {
+        let hollow = &mut self.0.borrow_mut().hollow;
+        match on {
+            true => hollow.insert(inode),
+            false => hollow.remove(&inode),
+        };
+    }
+
+    /// Lets a file have no name any more, and yet stand at its path, as where it alone is mounted;
+    /// or its name again.
+    pub fn unlink_elsewhere(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().links = u64::from(!on);
     }
 
     /// Lets a file have another inode once it is open, as on a file system made of several; or no

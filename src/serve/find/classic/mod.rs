@@ -26,7 +26,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let asked = request.inode.inode();
         if asked == Inode::NONE {
-            let (file, stat) = live.ok_or(Refusal::Missing)?;
+            let (file, stat) = live.ok_or_else(|| self.no_live())?;
             return Ok(first_contact(file, stat, request.offset));
         }
         match live {
@@ -60,8 +60,15 @@ impl<S: ReadStore> Query<'_, S> {
             && request.offset <= stat.size
             && (request.offset < stat.size
                 || !(sightings.is_complete(self.index, asked, request.offset)
-                    || live.is_some() && self.complete(&file, &stat, rotated)))
+                    || self.complete(&file, &stat, live.is_some(), rotated)))
         {
+            // It has all there is, and nothing follows.
+            if request.offset == stat.size
+                && live.is_none()
+                && let odd @ Refusal::NotRegular(_) = self.no_live()
+            {
+                return Err(odd);
+            }
             return Ok(Choice {
                 file,
                 offset: request.offset,
@@ -97,17 +104,20 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(from_start(file, stat, mark, place_of(&stat, rotated)));
         }
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
+        let (file, stat) = live.ok_or_else(|| self.no_live())?;
         Ok(from_start(file, stat, mark, Place::Live))
     }
 
     /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for
     /// long enough. The newest one may have been renamed a moment ago, unnoticed by a writer that
-    /// had nothing to write: it has to be quiet from now on. While there is no live file its writer
-    /// has not moved on, so it stays open.
-    fn complete(&self, file: &S::File, stat: &Stat, rotated: &Candidates) -> bool {
+    /// had nothing to write: it has to be quiet from now on. While there is no live file, either,
+    /// its writer has not moved on, so it stays open.
+    fn complete(&self, file: &S::File, stat: &Stat, has_live: bool, rotated: &Candidates) -> bool {
         let is_quiet = stat.mtime_ns <= self.quiet_since_ns;
-        is_quiet && place_of(stat, rotated) == Place::Older || self.store.at_rest(file)
+        match place_of(stat, rotated) {
+            Place::Older => is_quiet || self.store.at_rest(file),
+            Place::Latest | Place::Live => has_live && self.store.at_rest(file),
+        }
     }
 }
 

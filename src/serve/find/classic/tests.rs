@@ -203,11 +203,15 @@ fn without_a_live_file_a_rotated_one_still_answers() {
     rig.disk.remove("/v/m");
     assert_eq!(
         rig.answer("/v/m 1 1"),
-        says("O 1", 1, 1),
-        "its writer has not moved on"
+        says("O 2", 0, 2),
+        "another one was rotated since"
     );
     assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2));
-    assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
+    assert_eq!(
+        rig.answer("/v/m 2 2"),
+        says("O 2", 2, 2),
+        "its writer has not moved on"
+    );
     assert!(matches!(rig.choose("/v/m 9 9"), Err(Refusal::Missing)));
     assert!(matches!(rig.choose("/v/m"), Err(Refusal::Missing)));
 }
@@ -218,7 +222,11 @@ fn what_is_no_regular_file_is_refused_by_name() {
         let mut rig = Rig::new();
         rig.disk.remove("/v/m");
         rig.disk.put_other("/v/m", kind);
-        assert!(matches!(rig.choose("/v/m 2 1"), Err(Refusal::NotRegular(k)) if k == kind));
+        for line in ["/v/m 0 0", "/v/m 2 2", "/v/m 9 9"] {
+            assert!(matches!(rig.choose(line), Err(Refusal::NotRegular(k)) if k == kind));
+        }
+        assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2), "there is more");
+        assert_eq!(rig.answer("/v/m 1 1"), says("O 2", 0, 2));
     }
 }
 

@@ -13,7 +13,7 @@ use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::{Standing, State};
 use super::order::Age;
-use super::place::place_of;
+use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
 use super::role::Role;
@@ -34,6 +34,7 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
+        let live_is_there = live.is_some();
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
@@ -47,7 +48,7 @@ impl<S: ReadStore> Query<'_, S> {
             return match (self.find_generation(rotated, live.as_ref(), &after)?, live) {
                 (Some(oldest), _) => Ok(self.begin(oldest, rotated)),
                 (None, Some((file, stat))) => Ok(self.begin(self.numbered(file, stat), rotated)),
-                (None, None) => Err(Refusal::Missing),
+                (None, None) => Err(self.no_live()),
             };
         }
         let held = Held {
@@ -60,7 +61,8 @@ impl<S: ReadStore> Query<'_, S> {
         };
         match self.locate(&held, live.as_ref(), rotated)? {
             Located::Here(file, stat) => {
-                return self.go_on(file, stat, &held, None, rotated);
+                let choice = self.go_on(file, stat, &held, None, rotated)?;
+                return self.refuse_the_end(choice, live_is_there);
             }
             Located::Part(file, stat) if !v2.no_prefix => {
                 let block = self.last_block(&file, &stat, held.mapped);
@@ -76,7 +78,8 @@ impl<S: ReadStore> Query<'_, S> {
         // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
-                return self.go_on(file, stat, &held, None, rotated);
+                let choice = self.go_on(file, stat, &held, None, rotated)?;
+                return self.refuse_the_end(choice, live_is_there);
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => {
@@ -174,6 +177,23 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(choice)
     }
 
+    /// Refuses a client that has all there is, where something that is never served has the live
+    /// name: nothing follows then, and it is to know that at once.
+    fn refuse_the_end(
+        &self,
+        choice: Choice<S::File>,
+        live_is_there: bool,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let is_end = choice.place == Place::Latest && choice.offset == choice.stat.size;
+        if !is_end || live_is_there {
+            return Ok(choice);
+        }
+        match self.no_live() {
+            odd @ Refusal::NotRegular(_) => Err(odd),
+            _ => Ok(choice),
+        }
+    }
+
     /// Another generation in place of the client's, which is nowhere, be it that its file was
     /// truncated or deleted. What it got after the client's last byte, nobody has.
     fn lose(
@@ -225,7 +245,7 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(self.lose(found, rotated, held));
         }
         // Step 9.
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
+        let (file, stat) = live.ok_or_else(|| self.no_live())?;
         Ok(self.lose(self.numbered(file, stat), rotated, held))
     }
 

@@ -95,7 +95,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let seq = self.seq_of(identity_of(&file, &stat));
                 Found { file, stat, seq }
             }
-            (None, None) => return Err(Refusal::Missing),
+            (None, None) => return Err(self.no_live()),
         };
         let after_loss = match (after.seq, found.seq) {
             (Some(before), next) if next > before => self.has_loss(before, next),

@@ -4,6 +4,7 @@
 //! What a socket did not take of a frame is made again from the file: its length and checksum are
 //! settled, so where the file has changed in between, the client notices and comes back.
 
+mod astray;
 mod fingerprint;
 mod hole;
 mod invariants;
@@ -14,6 +15,7 @@ mod truncation;
 use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use self::astray::Astray;
 use self::fingerprint::Fingerprint;
 use self::open_frame::{FRAME_START_LEN, OpenFrame};
 use super::context::Context;
@@ -34,6 +36,9 @@ use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason, Role};
 use crate::wire::request::{Extension, FrameMax, Given};
+
+/// Bytes before a DATA frame, at most: an answer line or a few small frames, and an ERROR.
+const HEAD_MAX_LEN: usize = REPLY_MAX_LEN + frame::HEADER_LEN + frame::SMALL_MAX;
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -85,6 +90,8 @@ pub struct V2Stream<F> {
     search: Option<Box<Search>>,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
+    /// Everything was sent and nothing comes next.
+    astray: Option<Box<Astray>>,
     keepalive: KeepAlive,
     /// The most bytes of the file in a DATA frame.
     most: FrameMax,
@@ -150,6 +157,7 @@ impl<F> V2Stream<F> {
             has_loss: false,
             search: None,
             proved: None,
+            astray: None,
             keepalive: KeepAlive::new(now.mono),
             most: v2.frame_max.unwrap_or_default(),
         };
@@ -203,13 +211,17 @@ impl<F> V2Stream<F> {
                 self.follow.looked(cx.now.mono);
                 Look::Truncated
             }
-            false => self.follow.look(query.entry, sent, cx),
+            false => {
+                let has_next = self.then.is_some();
+                self.follow.look(query.entry, sent, has_next, cx)
+            }
         };
         if !self.follow.is_live() {
             cx.journal.look(self.index, &query.entry.path, cx.store);
         }
         self.note_change(&before);
         let turn = match look {
+            look if self.is_still_astray(&look, cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             // A file that was emptied and written anew to its old length looks the same; only its
@@ -218,20 +230,16 @@ impl<F> V2Stream<F> {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            Look::Rotated if sent && self.is_written_over(Occasion::Rotated, query) => {
+            Look::Rotated | Look::Astray(Refusal::Missing | Refusal::NotRegular(_))
+                if sent && self.is_written_over(Occasion::Rotated, query) =>
+            {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            // A file without successor is not over: nothing has come after it yet.
-            Look::Same | Look::Deleted => Continue(()),
+            Look::Same => Continue(()),
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => {
-                let by_name = match self.follow.stat().links {
-                    0 => Reason::Deleted,
-                    _ => Reason::Rotated,
-                };
-                self.finish(self.reason.unwrap_or(by_name), cx, query)
-            }
+            Look::Rotated => self.finish(cx, query),
+            Look::Astray(refusal) => self.stray(refusal, cx, query),
             Look::Unreadable(error) => Break(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
@@ -256,9 +264,7 @@ impl<F> V2Stream<F> {
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}
             Liveness::Stalled => return Break(Ending::Stalled),
-            Liveness::Silent => self.say(Frame::Alive {
-                size: self.follow.known_size(),
-            }),
+            Liveness::Silent => self.say_alive(query.entry),
         }
         Continue(())
     }
@@ -364,7 +370,7 @@ impl<F> V2Stream<F> {
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
                 .min(self.most.bytes())
-                .min(begun.map_or(DATA_MAX, |begun| begun.len))
+                .min(begun.map_or(DATA_MAX, |begun| begun.len as usize))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
         let Some(whole) = rest.get_mut(..FRAME_START_LEN + wanted) else {
@@ -426,7 +432,6 @@ impl<F> V2Stream<F> {
     /// The generation is complete and all of it was sent.
     fn finish<S: ReadStore<File = F>>(
         &mut self,
-        reason: Reason,
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
@@ -443,10 +448,15 @@ impl<F> V2Stream<F> {
                     self.follow_duplicate(duplicate, 0, cx, query);
                     return Continue(());
                 }
-                Err(refusal) => return self.wait_or_end(refusal, true),
+                Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
         let stat = self.follow.stat();
+        let by_name = match stat.links {
+            0 => Reason::Deleted,
+            _ => Reason::Rotated,
+        };
+        let reason = self.reason.unwrap_or(by_name);
         let left = Left {
             id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
@@ -455,18 +465,6 @@ impl<F> V2Stream<F> {
             seq: self.generation.seq,
         };
         self.close(reason, &left, true, cx, query)
-    }
-
-    /// What follows cannot be told now. During a rotation, between two names and while others
-    /// change, that passes: the next look tries again. `intact` says that the file being left still
-    /// holds the whole generation.
-    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> ControlFlow<Ending> {
-        use Refusal::{Later, Missing, Unsettled};
-        if !matches!(refusal, Missing | Unsettled | Later) {
-            return Break(Ending::Refused(refusal));
-        }
-        self.rewritten = !intact;
-        Continue(())
     }
 
     /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says
@@ -486,7 +484,7 @@ impl<F> V2Stream<F> {
         };
         let next = match self.ask(occasion, query, || query.next_after(left)) {
             Ok(next) => next,
-            Err(refusal) => return self.wait_or_end(refusal, intact),
+            Err(refusal) => return self.wait_or_end(refusal, intact, cx, query),
         };
         let size = self.follow.offset();
         // END has the digest if it went along with the bytes, else DIGEST follows. Of bytes that
@@ -599,6 +597,8 @@ impl<F> V2Stream<F> {
         self.fingerprint = Fingerprint::default();
         self.proved = None;
         self.reason = None;
+        // NEXT says that all is well.
+        self.astray = None;
     }
 
     /// Sends the digest of an earlier generation once it is there and no frame is in the way.
@@ -630,7 +630,7 @@ impl<F> V2Stream<F> {
     /// Puts a small frame before the next DATA frame, of which nothing may have been sent yet.
     fn say(&mut self, frame: Frame<'_>) {
         self.head.extend_from_slice(&frame.to_bytes());
-        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
+        debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
     }
 
     /// Whether there is something the client has not taken yet.

@@ -62,7 +62,7 @@ impl<F> V2Stream<F> {
             return Ok(Some(false));
         }
         let begun = Begun {
-            len: bytes.len(),
+            len: bytes.len() as u32,
             crc: Crc32::new().update(bytes).finish(),
         };
         // The search began after these very bytes had been read and found none before them.
@@ -135,7 +135,8 @@ impl<F> V2Stream<F> {
             Ok(next) => self.then = Some(next.unwrap_or(successor)),
             // What is not known now may be at the next look.
             Err(Refusal::Later | Refusal::Unsettled) => return false,
-            Err(_) => {}
+            // To be asked again and again would keep the other questions from their answers.
+            Err(_) => self.then = Some(successor),
         }
         true
     }
@@ -164,7 +165,8 @@ impl<F> V2Stream<F> {
                 // It is not known whether these bytes come first, so they must not be sent; with
                 // the next look the question is put again.
                 self.rewritten |= matches!(occasion, Occasion::Begun(_));
-                return self.wait_or_end(refusal, !self.rewritten);
+                let intact = !self.rewritten;
+                return self.wait_or_end(refusal, intact, cx, query);
             }
         };
         let query = Query {
@@ -172,7 +174,7 @@ impl<F> V2Stream<F> {
             ..*query
         };
         let turn = match occasion {
-            Occasion::Begun(begun) => self.prove(begun, &query),
+            Occasion::Begun(begun) => self.prove(begun, cx, &query),
             _ => self.look(cx, &query),
         };
         // Only some of the files were judged in this part; what was found out about them is kept.
@@ -202,6 +204,7 @@ impl<F> V2Stream<F> {
     fn prove<S: ReadStore<File = F>>(
         &mut self,
         begun: Begun,
+        cx: &Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         match self.first_duplicate(Occasion::Begun(begun), query) {
@@ -211,7 +214,9 @@ impl<F> V2Stream<F> {
             }
             // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}
-            Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),
+            Err(refusal @ Refusal::Unreadable(_)) => {
+                return self.wait_or_end(refusal, false, cx, query);
+            }
             Ok(Some(_)) | Err(_) => {
                 self.rewritten = true;
                 self.follow.look_soon();

@@ -68,7 +68,7 @@ impl<F> V2Stream<F> {
                 Continue(())
             }
             Ok(duplicate) => self.close_truncated(duplicate, cx, query),
-            Err(refusal) => self.wait_or_end(refusal, false),
+            Err(refusal) => self.wait_or_end(refusal, false, cx, query),
         }
     }
 
@@ -146,7 +146,7 @@ impl<F> V2Stream<F> {
                 }
                 Err(error) => return Break(Ending::Unreadable(error)),
             },
-            Err(refusal) => return self.wait_or_end(refusal, false),
+            Err(refusal) => return self.wait_or_end(refusal, false, cx, query),
         }
         Continue(())
     }

@@ -110,6 +110,14 @@ fn without_unkindness_nothing_fails() {
     }
 }
 
+/// What stands at the live path for a while keeps nothing back and costs nothing.
+#[test]
+fn odd_paths_fail_no_seed() {
+    for seed in 0..40 {
+        assert_eq!(failure(seed, &[Dimension::OddPath]), None, "seed {seed}");
+    }
+}
+
 #[test]
 fn two_runs_of_an_unkind_seed_are_the_same() {
     let run = || {
