@@ -169,6 +169,7 @@ impl<S: ReadStore> Query<'_, S> {
         let left = || records.iter().filter(is_left);
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+            && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {
             return Ok(Some(*record));
@@ -185,8 +186,9 @@ impl<S: ReadStore> Query<'_, S> {
         newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
             let mut fits = None;
-            for record in left().filter(|record| !taken.contains(&record.seq)) {
-                if self.can_stand_for(candidate, record)? {
+            let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
+            for record in left().filter(may) {
+                if candidate.size > 0 && self.can_stand_for(candidate, record)? {
                     fits = Some(*record);
                     break;
                 }
@@ -203,11 +205,7 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether a newcomer begins like a generation and has what was seen of it.
     fn can_stand_for(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
-        // What a copy lacks at its end was written while it was made. An empty generation leaves
-        // nothing to be copied.
-        if candidate.size == 0 || record.size == 0 {
-            return Ok(false);
-        }
+        // What a copy lacks at its end was written while it was made.
         let is_moved = !matches!(record.state, State::Truncated);
         // Of one that begins with zeros nothing is remembered but how long it was.
         if (is_moved || record.head.len == 0) && candidate.size < record.size {

@@ -78,6 +78,9 @@ impl Log {
             id: stat.id,
             born: store.birth(path, stat.id.device).born,
         };
+        // What had nothing but zeros has no size that counts, and was emptied all the same.
+        let is_emptied = stat.size == 0
+            && self.seen.is_some_and(|(id, size, _)| id == stat.id && size > 0);
         let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
         match self.records.last_mut().filter(|live| is_same(live)) {
             // It may have been away for a moment, with a rotator that failed half-way.
@@ -85,7 +88,7 @@ impl Log {
                 live.state = State::Live;
                 // Whatever its size is now, it was written anew if it begins with other bytes.
                 let begins = begins(path, &stat, live.head, store);
-                match stat.size < live.size || begins == Begins::Otherwise {
+                match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => {
                         live.written_ns = stat.mtime_ns;
