@@ -72,6 +72,7 @@ impl Log {
             return self.leave_live();
         }
         if self.is_unchanged(&stat) {
+            self.has_gap = false;
             return;
         }
         let identity = Identity {
@@ -86,6 +87,8 @@ impl Log {
             // It may have been away for a moment, with a rotator that failed half-way.
             Some(live) if matches!(live.state, State::Live | State::Rotated) => {
                 live.state = State::Live;
+                // What was missed came before it.
+                self.has_gap = false;
                 // Whatever its size is now, it was written anew if it begins with other bytes.
                 let begins = begins(path, &stat, live.head, store);
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {

@@ -162,9 +162,6 @@ impl<S: ReadStore> Query<'_, S> {
                 found.seq = seq;
             }
         }
-        if found.seq == 0 {
-            found.seq = self.record_held(held).map_or(0, |record| record.seq);
-        }
         let mut choice = self.begin(found, rotated);
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
         if let Some(terms) = &mut choice.reply.v2 {

@@ -36,9 +36,13 @@ use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason, Role};
 use crate::wire::request::{Extension, FrameMax, Given};
+use crate::wire::token::Token;
 
 /// Bytes before a DATA frame, at most: an answer line or a few small frames, and an ERROR.
 const HEAD_MAX_LEN: usize = REPLY_MAX_LEN + frame::HEADER_LEN + frame::SMALL_MAX;
+
+/// Bytes of a frame with a token, at most.
+const TOKEN_FRAME_LEN: usize = frame::HEADER_LEN + 1 + Token::MAX_LEN;
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -342,7 +346,8 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> io::Result<usize> {
         let store = query.store;
-        if self.token_due && self.open.is_none() && self.head.is_empty() {
+        // Before the first byte, so that who comes back with it names the right generation.
+        if self.token_due && self.head.len() + TOKEN_FRAME_LEN <= HEAD_MAX_LEN {
             self.token_due = false;
             self.say_file(Role::Present, self.generation, query);
         }
