@@ -70,6 +70,9 @@ impl<S: ReadStore> Query<'_, S> {
                 let prefix = block.map(|block| (block, true));
                 return self.go_on(file, stat, &held, prefix, rotated);
             }
+            Located::Changed(file, stat) => {
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held));
+            }
             Located::Part(..) | Located::Gone => {
                 return self.lose_held(asked, &held, live, rotated);
             }

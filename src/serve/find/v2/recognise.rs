@@ -61,6 +61,8 @@ pub(super) enum Located<F> {
     Here(F, Stat),
     /// What is left of it is in this file, which is shorter than what is held.
     Part(F, Stat),
+    /// In this file, whose bytes are not those that the client proves: one of the two was changed.
+    Changed(F, Stat),
     /// Nowhere.
     Gone,
     /// No evidence but bytes, times and names tells.
@@ -108,13 +110,8 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// The number of the client's generation, as far as the journal still knows what came after it.
     pub(super) fn seq_held(&self, held: &Held<'_>) -> Option<Seq> {
-        let known = held.known?;
-        if known.epoch == self.journal.epoch() {
-            return self.known_seq(known.seq);
-        }
-        // It may have been over when the first was seen in its file.
-        let record = self.record_held(held)?;
-        self.known_seq(record.seq).map(|seq| seq - 1)
+        let is_own = |known: &Known| known.epoch == self.journal.epoch();
+        self.known_seq(held.known.filter(is_own)?.seq)
     }
 
     /// Finds the client's generation by what the server saw and by the identity of its file.
@@ -156,10 +153,12 @@ impl<S: ReadStore> Query<'_, S> {
         };
         if let Some(own) = rotated.iter().find(is_own) {
             return match self.open_rotated(own.age.id)? {
-                Some((file, stat)) if self.fit(&file, stat.size, held) == Fit::Whole => {
-                    Ok(Located::Here(file, stat))
-                }
-                _ => Ok(Located::Unsure),
+                Some((file, stat)) => match self.fit(&file, stat.size, held) {
+                    Fit::Whole => Ok(Located::Here(file, stat)),
+                    Fit::No if held.same_boot => Ok(Located::Changed(file, stat)),
+                    _ => Ok(Located::Unsure),
+                },
+                None => Ok(Located::Unsure),
             };
         }
         // What stands for it since it was moved or truncated.
@@ -189,9 +188,8 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Located::Here(file, stat));
         }
         // Where not all was seen, any rotated file may be the duplicate of what was truncated.
-        let is_own = held.known.is_some_and(|known| known.epoch == self.journal.epoch());
         match self.seq_held(held) {
-            Some(_) if is_own => self.find_moved(held, live, rotated),
+            Some(_) => self.find_moved(held, live, rotated),
             _ => Ok(Located::Unsure),
         }
     }
