@@ -155,7 +155,8 @@ impl<S: ReadStore> Query<'_, S> {
             return match self.open_rotated(own.age.id)? {
                 Some((file, stat)) => match self.fit(&file, stat.size, held) {
                     Fit::Whole => Ok(Located::Here(file, stat)),
-                    Fit::No if held.same_boot => Ok(Located::Changed(file, stat)),
+                    // Nothing was seen to be cut.
+                    Fit::No if self.seq_held(held).is_some() => Ok(Located::Changed(file, stat)),
                     _ => Ok(Located::Unsure),
                 },
                 None => Ok(Located::Unsure),
