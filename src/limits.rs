@@ -122,7 +122,7 @@ pub const SEARCH_MS: u64 = 2;
 pub const WORK_MS: u64 = 3;
 
 /// Generations of one log of which the server's journal keeps a record.
-pub const RECORDS_MAX: usize = 12;
+pub const RECORDS_MAX: usize = 8;
 
 /// Rotated files of one log from before that of which the journal remembers that they were there.
 /// Of more nothing is known.

@@ -215,7 +215,7 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(false);
         };
         let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
-        Ok(record.head.within(stat.size).is_some_and(begins))
+        Ok(begins(record.head.within(stat.size)))
     }
 
     /// Whether a file has the bytes of a generation that was given, under whatever name.

@@ -56,28 +56,41 @@ pub struct Head {
     pub crc: u32,
     /// The checksum of the first [`GUARD_LEN`] of them, or of all if they are fewer.
     pub start_crc: u32,
+    /// The first of them, and zeros if they are fewer.
+    pub start: [u8; START_KEPT_LEN],
 }
+
+/// First bytes of a generation that are kept as they are: a file that is shorter than what there
+/// are checksums of is known by them.
+pub const START_KEPT_LEN: usize = 16;
 
 impl Head {
     /// That of these bytes.
     pub fn of(bytes: &mut [u8]) -> Head {
         let start_len = bytes.len().min(GUARD_LEN);
+        let mut start = [0; START_KEPT_LEN];
+        let kept = bytes.len().min(START_KEPT_LEN);
+        start[..kept].copy_from_slice(&bytes[..kept]);
         Head {
             len: bytes.len() as u16,
             crc: proof::checksum(bytes, false),
             start_crc: proof::checksum(&mut bytes[..start_len], false),
+            start,
         }
     }
 
-    /// The part of it that a file of `size` bytes can have, as a block; `None` if it is shorter
-    /// than all that is known.
-    pub fn within(&self, size: u64) -> Option<Block> {
+    /// The part of it that a file of `size` bytes can have, as a block.
+    pub fn within(&self, size: u64) -> Block {
         let block = |len, crc| Block { start: 0, len, crc };
         let start_len = self.len.min(GUARD_LEN as u16);
         match size {
-            size if size >= u64::from(self.len) => Some(block(self.len, self.crc)),
-            size if size >= u64::from(start_len) => Some(block(start_len, self.start_crc)),
-            _ => None,
+            size if size >= u64::from(self.len) => block(self.len, self.crc),
+            size if size >= u64::from(start_len) => block(start_len, self.start_crc),
+            size => {
+                let mut start = self.start;
+                let len = start.len().min(usize::try_from(size).unwrap_or(start.len()));
+                block(len as u16, proof::checksum(&mut start[..len], false))
+            }
         }
     }
 }

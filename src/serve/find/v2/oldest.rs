@@ -24,6 +24,11 @@ pub(super) struct After<'a> {
     pub may: &'a dyn Fn(&Candidate) -> bool,
 }
 
+/// The record during whose life a generation came.
+fn record_of(seq: Seq) -> Seq {
+    seq + seq % 2
+}
+
 /// A generation that was found.
 pub(super) struct Found<F> {
     /// The open file.
@@ -40,11 +45,17 @@ impl After<'_> {
         if Some(candidate.age.id) == self.own {
             return false;
         }
+        // What was copied during the life of one record is in the order of the copies.
+        let is_copy = candidate.standing == Standing::Newcomer;
         match (self.seq, role) {
             (_, Role::Given | Role::Duplicate) => false,
+            (Some(own), Role::Generation(seq)) if is_copy && record_of(own) == seq => {
+                own != seq && (self.may)(candidate)
+            }
             (Some(own), Role::Generation(seq)) => seq > own,
-            // Those of one time are in the order of their own times.
-            (Some(own), Role::Stray(seq)) if seq > 0 && seq != own => seq > own,
+            (Some(own), Role::Stray(seq)) if seq > 0 && record_of(seq) != record_of(own) => {
+                seq > own
+            }
             (None, Role::Generation(seq) | Role::Stray(seq)) if seq > 0 => {
                 self.is_before_journal || (self.may)(candidate)
             }
@@ -62,7 +73,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         after: &After<'_>,
     ) -> Result<Option<Found<S::File>>, Refusal> {
-        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = heapless::Vec::new();
+        let mut ages: heapless::Vec<(Age, Seq), CANDIDATES_MAX> = heapless::Vec::new();
         for candidate in rotated {
             let role = match candidate.standing {
                 Standing::Newcomer => self.role(candidate, rotated, live)?,
@@ -71,11 +82,11 @@ impl<S: ReadStore> Query<'_, S> {
             if after.is_before(role, candidate)
                 && let Role::Generation(seq) | Role::Stray(seq) = role
             {
-                let _ = ages.push(candidate.age.numbered(seq));
+                let _ = ages.push((candidate.age.numbered(record_of(seq)), seq));
             }
         }
         ages.sort_unstable();
-        for age in ages {
+        for (age, seq) in ages {
             let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
                 continue;
             };
@@ -83,7 +94,6 @@ impl<S: ReadStore> Query<'_, S> {
             if matches!(role, Role::Generation(_) | Role::Stray(_))
                 && let Some((file, stat)) = self.open_rotated(age.id)?
             {
-                let seq = age.seq;
                 return Ok(Some(Found { file, stat, seq }));
             }
         }

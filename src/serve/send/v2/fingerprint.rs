@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::serve::find::compare::{GUARD_LEN, Sent, is_there};
-use crate::serve::find::journal::record::Head;
+use crate::serve::find::journal::record::{Head, START_KEPT_LEN};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 use crate::wire::proof::{self, Block, HEAD_LEN};
@@ -104,10 +104,14 @@ impl Fingerprint {
 
     /// The first bytes, as the journal remembers them.
     pub(super) fn head(&self) -> Head {
+        let mut start = [0; START_KEPT_LEN];
+        let kept = self.start.len().min(START_KEPT_LEN);
+        start[..kept].copy_from_slice(&self.start[..kept]);
         Head {
             len: self.head_len,
             crc: self.head.finish(),
             start_crc: Crc32::new().update(&self.start).finish(),
+            start,
         }
     }
 
