@@ -106,6 +106,10 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<Role, Refusal> {
+        // A copy of an empty file has nothing that would be missed.
+        if seen.stat.size == 0 {
+            return Ok(Role::Duplicate);
+        }
         if let Some(record) = self.stands_for(seen, rotated)? {
             return Ok(Role::Generation(record.seq));
         }
