@@ -134,17 +134,12 @@ impl<S: ReadStore> Query<'_, S> {
             self.store.birth_of(file, stat.id.device)
         });
         let (own, its) = (seen.candidate.birth.at_ns, live_birth.at_ns);
-        let is_before_live = its.is_some_and(|its| seen.candidate.written_ns < its);
-        // What was created after the live file is no file that had its name before: it was copied,
-        // or a generation of the live file's was copied into it before that was truncated.
+        // What was created before the live file is no copy of that. What was created after it is no
+        // file that had its name before: it was copied, or a generation of the live file's was
+        // copied into it before that was truncated.
+        let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
-        if is_before_live && !is_after_live {
-            return Ok(Role::Generation(seen.candidate.age.seq));
-        }
-        let is_start = match is_after_live {
-            true => self.is_within(seen, live),
-            false => self.is_start_of(seen.file, seen.stat.size, live),
-        };
+        let is_start = !is_before_live && self.is_start_of(seen.file, seen.stat.size, live);
         let is_known = is_after_live && self.has_given_bytes(seen)?;
         match is_start || is_known || self.is_like_another(seen, rotated)? {
             true => Ok(Role::Duplicate),

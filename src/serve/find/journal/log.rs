@@ -28,6 +28,9 @@ pub struct Log {
     seen_ahead: u32,
     /// Something may have come between the last record and the next.
     has_gap: bool,
+    /// Before the generation with this number another had the live name that nobody saw; 0 if
+    /// there was none.
+    unseen_before: Seq,
     /// What the last look saw: file, size, last write.
     seen: Option<(FileId, u64, u64)>,
     /// The last file came while the one before had the live name.
@@ -53,6 +56,7 @@ impl Log {
             seen_ahead: 0,
             // What came before the first is not known.
             has_gap: true,
+            unseen_before: 0,
             seen: None,
             took_over: false,
         }
@@ -128,6 +132,8 @@ impl Log {
         let unseen = arrivals.saturating_sub(self.seen_ahead);
         self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
         if unseen > 0 {
+            let live = self.live().map_or(self.last_seq, |live| live.seq);
+            self.unseen_before = live;
             self.lose_sight();
         }
     }
@@ -235,6 +241,11 @@ impl Log {
         records
             .find(|record| record.identity.id.inode == inode)
             .copied()
+    }
+
+    /// See [`super::Journal::has_missed`].
+    pub fn has_missed(&self, after: Seq, until: Seq) -> bool {
+        after > 0 && after < self.unseen_before && self.unseen_before <= until
     }
 
     /// Whether what came after a generation is known, as far as it has a record.

@@ -69,6 +69,13 @@ impl Journal {
         self.with(index, |log| log.note_arrivals(arrivals, has_departed));
     }
 
+    /// Whether the system told that a file came and went between two generations that no look has
+    /// seen.
+    pub fn has_missed(&self, index: u32, after: Seq, until: Seq) -> bool {
+        self.read(index, |log| log.has_missed(after, until))
+            .unwrap_or(false)
+    }
+
     /// Whether the file of each generation from the one after `after` up to `until` was put in the
     /// place of the one before it, as by rsync: then it may be the same log in another file.
     pub fn is_replaced(&self, index: u32, after: Seq, until: Seq) -> bool {

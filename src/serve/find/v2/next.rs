@@ -99,9 +99,12 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let after_loss = match (after.seq, found.seq) {
             (Some(before), next) if next > before => self.has_loss(before, next),
-            _ => left.then.is_some_and(|id| {
-                Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id)
-            }),
+            (_, next) => {
+                let is_gone =
+                    |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
+                left.then.is_some_and(is_gone)
+                    || self.journal.has_missed(self.index, left.seq, next)
+            }
         };
         let Found { file, stat, seq } = found;
         let place = place_of(&stat, rotated);
