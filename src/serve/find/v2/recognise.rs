@@ -132,8 +132,8 @@ impl<S: ReadStore> Query<'_, S> {
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
             // Where nothing is held, nothing is proved: what was copied first comes first.
-            let knows_order = self.journal.knows_order(self.index);
-            let is_known = match (held.offset, record.filter(|_| knows_order)) {
+            let is_exact = self.seq_held(held).is_some();
+            let is_known = match (held.offset, record.filter(|_| is_exact)) {
                 (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
                 (0, None) => false,
                 _ => self.fit(&file, stat.size, held) == Fit::Whole,
