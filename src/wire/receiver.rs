@@ -197,8 +197,10 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
-            kind::ALIVE..=kind::ERROR => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::NOTE if len > SMALL_MAX || len == 0 => {
+                Err(BadFrame::Length)
+            }
+            kind::ALIVE..=kind::ERROR | kind::NOTE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
@@ -257,6 +259,7 @@ fn fill<const N: usize>(bytes: &mut heapless::Vec<u8, N>, input: &[u8], len: usi
 mod tests {
     use super::*;
     use crate::ids::Inode;
+    use crate::wire::frame::note::{LeftOut, Note};
     use crate::wire::frame::{End, ErrorCode, Next, Reason, seal};
 
     fn data(offset: u64, bytes: &[u8]) -> Vec<u8> {
@@ -323,6 +326,14 @@ mod tests {
             data(5, b"hello"),
             Frame::Alive { size: 10 }.to_bytes().to_vec(),
             optional,
+            Frame::Note(Note {
+                why: LeftOut::Compressed,
+                is_missing: true,
+                size: 3,
+                name: b"messages.1.gz",
+            })
+            .to_bytes()
+            .to_vec(),
             data(10, b""),
             Frame::End(End {
                 size: 10,
@@ -353,7 +364,7 @@ mod tests {
         let stream = sample();
         let whole = read(&stream, &[]);
         assert_eq!(whole[..2], ["5:hello", "sound"]);
-        assert_eq!(whole.len(), 8);
+        assert_eq!(whole.len(), 9);
         for cut in 0..stream.len() {
             assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
         }
@@ -375,6 +386,7 @@ mod tests {
             [kind::DATA, 0, 0, 7],
             [kind::END, 0, 255, 255],
             [kind::ALIVE, 0, 0, 0],
+            [kind::NOTE, frame::OPTIONAL, 1, 1],
         ] {
             let stream = [&header[..], &[0; 4]].concat();
             assert_eq!(read(&stream, &[]).len(), 1);

@@ -43,6 +43,8 @@ pub struct Extension {
     pub no_prefix: bool,
     /// `history=all`: at first contact begin with the oldest rotated file.
     pub history: bool,
+    /// `x`, a list with `notes` in it: the client knows NOTE frames.
+    pub notes: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
 }
@@ -171,6 +173,8 @@ impl Extension {
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
+            // Words that are not known are those of later clients.
+            b"x" => self.notes = value.split(|&b| b == b',').any(|word| word == b"notes"),
             b"op" => self.op = Op::parse(value)?,
             _ => {}
         }
@@ -198,6 +202,14 @@ impl Extension {
             // never sees it.
             if given {
                 line.write_str(field)?;
+            }
+        }
+        // What the client knows beyond the first version: a list.
+        let mut before = " x=";
+        for (known, word) in [(self.notes, "notes")] {
+            if known {
+                write!(line, "{before}{word}")?;
+                before = ",";
             }
         }
         match self.op {
@@ -281,6 +293,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_knows_is_a_set_of_words() {
+        for (field, notes) in [
+            ("x=notes", true),
+            ("x=holes,notes", true),
+            ("x=notes,what-comes-later", true),
+            ("x=", false),
+            ("x", false),
+            ("x=holes", false),
+            ("x=notesx", false),
+            ("x=notes x=holes", false),
+        ] {
+            let line = format!("/m 1 1 v2 {field}");
+            let request = Request::parse(line.as_bytes()).unwrap();
+            assert_eq!(request.v2.unwrap().notes, notes, "{field}");
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_back() {
         arbtest::arbtest(|u| {
             let path = b"/var/log/messages";
@@ -315,6 +345,7 @@ mod tests {
                 mapped: u.arbitrary()?,
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
+                notes: u.arbitrary()?,
                 op,
             };
             let v2 = u.arbitrary::<bool>()?.then_some(extension);
@@ -358,6 +389,7 @@ mod tests {
             mapped: true,
             no_prefix: true,
             history: true,
+            notes: true,
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

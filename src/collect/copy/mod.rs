@@ -9,6 +9,7 @@
 mod error;
 mod files;
 mod gaps;
+pub(crate) mod left_out;
 pub(crate) mod loss;
 pub mod pointer;
 mod rescue;

@@ -157,6 +157,7 @@ impl<F> Source<F> {
             match outcome {
                 Received::On => {}
                 Received::Grew => grew = true,
+                Received::Noted => self.health.flaw(),
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
                 Received::Finished {

@@ -283,7 +283,7 @@ impl EndCheck {
 /// compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
-        Frame::Alive { .. } => Ok(None),
+        Frame::Alive { .. } | Frame::Note(_) => Ok(None),
         Frame::Error {
             code: ErrorCode::NoSuchFile | ErrorCode::Gone,
             ..

@@ -114,6 +114,7 @@ impl<F> Source<F> {
             mapped: generation.is_some_and(|Generation { classic, .. }| classic),
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
+            notes: true,
             op: match asked.purpose {
                 Purpose::EndCheck => self.end.op(),
                 _ => Op::Stream,

@@ -4,6 +4,7 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
+use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
@@ -34,6 +35,8 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// What was told as left out.
+    notes: Notes,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -44,6 +47,8 @@ pub enum Received {
     On,
     /// Bytes were appended.
     Grew,
+    /// Something that may be missing was put on record.
+    Noted,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
         /// The generation that is complete, but for the name of its copy.
@@ -75,6 +80,7 @@ impl Frames {
             box_size,
             boot,
             refused: false,
+            notes: Notes::default(),
             remote_size,
         }
     }
@@ -207,7 +213,27 @@ impl Frames {
             }
             Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
+            Step::Note(note) => self.note(note, files, events),
         }
+    }
+
+    /// Tells what the server leaves out, and puts on record what may be missing.
+    fn note<F, S: WriteStore<File = F>>(
+        &mut self,
+        note: LeftOut,
+        files: &mut LocalFiles<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Received, SourceError> {
+        let Some(note) = self.notes.news(note) else {
+            return Ok(Received::On);
+        };
+        // Told even where it cannot be noted: the error alone would not say what it was about.
+        events(Event::LeftOut(&note));
+        if !note.is_missing {
+            return Ok(Received::On);
+        }
+        files.note_left_out(&note).map_err(SourceError::Files)?;
+        Ok(Received::Noted)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
@@ -281,6 +307,7 @@ enum Step {
     End(End),
     Next(Next),
     Digest(frame::Digest),
+    Note(LeftOut),
     Refused(Box<str>),
 }
 
@@ -291,6 +318,7 @@ impl Step {
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),
+            Frame::Note(note) => Step::Note(LeftOut::of(&note)),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -4,8 +4,11 @@
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
 
+pub mod note;
+
 use crate::ids::Inode;
 
+use self::note::Note;
 use super::crc32::Crc32;
 
 /// Bytes before the payload.
@@ -50,6 +53,8 @@ pub mod kind {
     pub const ERROR: u8 = 6;
     /// Checksums of blocks.
     pub const SUMS: u8 = 7;
+    /// What the server leaves out.
+    pub const NOTE: u8 = 9;
 }
 
 /// A frame that is small enough to be had whole.
@@ -73,6 +78,8 @@ pub enum Frame<'a> {
         /// The reason, for a person.
         text: &'a [u8],
     },
+    /// See [`kind::NOTE`].
+    Note(Note<'a>),
 }
 
 /// The digest of a generation, told by itself.
@@ -214,11 +221,21 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
     };
     debug_assert!(payload.len() <= PAYLOAD_MAX);
     let len = payload.len() as u16;
-    let mut crc = Header::start_crc(kind, 0, len);
+    let flags = flags(kind);
+    let mut crc = Header::start_crc(kind, flags, len);
     crc.update(payload);
     let [high, low] = len.to_be_bytes();
-    header[..4].copy_from_slice(&[kind, 0, high, low]);
+    header[..4].copy_from_slice(&[kind, flags, high, low]);
     header[4..].copy_from_slice(&crc.finish().to_be_bytes());
+}
+
+/// The flags with which a kind is sent.
+fn flags(kind: u8) -> u8 {
+    // Who knows only the first seven skips it.
+    match kind {
+        kind::NOTE => OPTIONAL,
+        _ => 0,
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -234,6 +251,7 @@ impl<'a> Frame<'a> {
             kind::NEXT => fields.next(),
             kind::DIGEST => fields.digest(),
             kind::ERROR => fields.error(),
+            kind::NOTE => Note::read(fields).map(Frame::Note),
             _ => return None,
         })
     }
@@ -285,6 +303,10 @@ impl<'a> Frame<'a> {
                 // A text for a person may as well lack its end.
                 put(text.get(..SMALL_MAX - 1).unwrap_or(text));
                 kind::ERROR
+            }
+            Frame::Note(note) => {
+                note.write(put);
+                kind::NOTE
             }
         }
     }

@@ -195,7 +195,7 @@ impl<F> Heal<F> {
             (Piece::Small, _) => receiver
                 .small(|frame| match frame {
                     // The server is still computing.
-                    Frame::Alive { .. } => Ok(()),
+                    Frame::Alive { .. } | Frame::Note(_) => Ok(()),
                     Frame::Error { text, .. } => {
                         Err(SourceError::Refused(Escaped(text).to_string().into()))
                     }
