@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::order::{self, Age, Series};
 use super::refusal::Refusal;
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
+use crate::limits::JUDGED_AT_ONCE;
 use crate::serve::glob::TooMuch;
 use crate::store::Stat;
 
@@ -19,6 +19,7 @@ pub struct Findings {
     /// The live file when the first look began.
     live: Option<Inode>,
     rotated: Candidates,
+    /// In the order of questions and inodes.
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
@@ -28,7 +29,7 @@ pub struct Findings {
 }
 
 /// A question that is asked of one rotated file after another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Test {
     /// Whether it is a generation of its own, and no duplicate of the live file.
     Own,
@@ -110,6 +111,12 @@ impl Findings {
         found.map(|c| c.path.as_path())
     }
 
+    /// Whether a rotated file was last written at this moment when it was found.
+    pub fn is_as_found(&self, inode: Inode, mtime_ns: u64) -> bool {
+        let found = self.rotated.iter().find(|c| c.age.inode == inode);
+        found.is_some_and(|c| c.written_ns == mtime_ns)
+    }
+
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
     pub(super) fn note_unread(&self, error: io::Error) {
         // The last one only: what is told about it is the same for all.
@@ -131,11 +138,14 @@ impl Findings {
         inode: Inode,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        let is_it =
-            |judgement: &&Judgement| judgement.question == question && judgement.inode == inode;
-        if let Some(known) = self.judgements.borrow().iter().find(is_it) {
-            return Ok(known.score);
-        }
+        let of = |judgement: &Judgement| (judgement.question, judgement.inode);
+        let key = (question, inode);
+        let place = match self.judgements.borrow() {
+            known => match known.binary_search_by_key(&key, of) {
+                Ok(at) => return Ok(known[at].score),
+                Err(at) => at,
+            },
+        };
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
         // farther each time.
@@ -151,11 +161,12 @@ impl Findings {
         if question != Test::Likeness {
             self.all_was_read()?;
         }
-        self.judgements.borrow_mut().push(Judgement {
+        let judgement = Judgement {
             question,
             inode,
             score,
-        });
+        };
+        self.judgements.borrow_mut().insert(place, judgement);
         Ok(score)
     }
 }
@@ -187,7 +198,42 @@ pub struct Begun {
 }
 
 /// The rotated files that may answer.
-pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+#[derive(Default)]
+pub(super) struct Candidates {
+    list: Vec<Candidate>,
+    is_cut: bool,
+}
+
+impl std::ops::Deref for Candidates {
+    type Target = [Candidate];
+
+    fn deref(&self) -> &[Candidate] {
+        &self.list
+    }
+}
+
+impl Candidates {
+    /// Takes one in.
+    pub fn push(&mut self, candidate: Candidate) {
+        self.list.push(candidate);
+    }
+
+    /// Gives one up: there are more than are looked at.
+    pub fn give_up(&mut self, inode: Inode) {
+        self.list.retain(|c| c.age.inode != inode);
+        self.is_cut = true;
+    }
+
+    /// Whether these are not all that there are.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The ages, to be put into the order of the names.
+    pub fn ages_mut(&mut self) -> Vec<&mut Age> {
+        self.list.iter_mut().map(|c| &mut c.age).collect()
+    }
+}
 
 /// A rotated file that may answer.
 #[derive(Clone)]
@@ -206,15 +252,20 @@ pub(super) struct Candidate {
 /// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
 /// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
-    let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
-    series_of(rotated).is_some_and(|series| series.counts) && order::names_decide(&mut ages)
+    if !series_of(rotated).is_some_and(|series| series.counts) {
+        return false;
+    }
+    let mut ages: Vec<Age> = rotated.iter().map(|c| c.age).collect();
+    let mut ages: Vec<&mut Age> = ages.iter_mut().collect();
+    order::names_decide(&mut ages)
 }
 
 /// The series that all rotated files belong to, if it is one.
 pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
     // A single name outside the series, and numbers are no order of all files.
     let series = rotated.first().and_then(|first| first.series);
+    // Nor are they where some files are not looked at.
+    let series = series.filter(|_| !rotated.is_cut());
     series.filter(|_| rotated.iter().all(|c| c.series == series))
 }
 
@@ -249,5 +300,5 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
     let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;
-    before.len() == now.len() && before.iter().zip(now).all(is_same)
+    before.len() == now.len() && before.iter().zip(now.iter()).all(is_same)
 }

@@ -42,7 +42,7 @@ impl<S: ReadStore> Query<'_, S> {
         let of_live = |(file, stat): &(S::File, Stat)| self.likeness(file, stat, asked, &held);
         let mut most = live.as_ref().map_or(0, of_live);
         let mut best = None;
-        for candidate in rotated {
+        for candidate in rotated.iter() {
             let inode = candidate.age.inode;
             let judge = || {
                 let opened = self.open_rotated(inode)?;
@@ -94,6 +94,7 @@ mod tests {
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
+    use crate::serve::find::crowd::Standing;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
 
@@ -135,6 +136,7 @@ mod tests {
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            standing: Standing::default(),
             findings: None,
         };
         let v2 = Extension {

@@ -6,12 +6,13 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
+use super::crowd::Standing;
 use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_same, series_of};
-use super::order::{self, Age};
+use super::order;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, LOOKS_MAX, WALKED_AT_ONCE};
+use crate::limits::{LOOKS_MAX, WALKED_AT_ONCE};
 use crate::serve::glob::{Progress, Walk};
 use crate::store::{Kind, ReadStore};
 
@@ -53,6 +54,17 @@ impl Search {
         self.occasion
     }
 
+    /// What it has found, once the walk is over. Some more files may be judged.
+    pub fn findings(&self) -> Option<&Findings> {
+        match &self.stage {
+            Stage::Walking(_) => None,
+            Stage::Judging(findings) => {
+                findings.resume();
+                Some(findings)
+            }
+        }
+    }
+
     /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
     pub fn advance<S: ReadStore>(&mut self, store: &S) -> Result<Option<&Findings>, Refusal> {
         if let Stage::Walking(scan) = &mut self.stage {
@@ -64,13 +76,7 @@ impl Search {
             // since.
             self.stage = Stage::Judging(Box::new(findings));
         }
-        Ok(match &self.stage {
-            Stage::Walking(_) => None,
-            Stage::Judging(findings) => {
-                findings.resume();
-                Some(findings)
-            }
-        })
+        Ok(self.findings())
     }
 }
 
@@ -78,6 +84,7 @@ impl Search {
 /// looks have to agree: what is overlooked here would never reach the client.
 struct Scan {
     live: Option<Inode>,
+    standing: Standing,
     walk: Walk,
     found: Candidates,
     /// What the look before this one found.
@@ -91,8 +98,9 @@ impl Scan {
             // Before the first look, so that a rotation in the middle of it shows as another live
             // file.
             live: query.live_inode(),
+            standing: query.standing,
             walk: Walk::new(&query.entry.patterns),
-            found: Candidates::new(),
+            found: Candidates::default(),
             before: None,
             looks: 0,
         }
@@ -118,7 +126,7 @@ impl Scan {
     }
 
     /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
-    /// before. Where there are more than [`CANDIDATES_MAX`], the newest are kept.
+    /// before, and is kept if there are too many.
     fn consider<S: ReadStore>(&mut self, store: &S) {
         let path = self.walk.found();
         // It is no log any more; what was in it cannot be compared or sent.
@@ -140,12 +148,7 @@ impl Scan {
             return;
         }
         let candidate = Candidate::new(path, &stat);
-        if let Err(candidate) = self.found.push(candidate)
-            && let Some(oldest) = self.found.iter_mut().min_by_key(|c| c.age)
-            && oldest.age < candidate.age
-        {
-            *oldest = candidate;
-        }
+        self.standing.keep(&mut self.found, candidate);
     }
 
     /// One look is over: tells what it found if the one before has found the same.
@@ -159,11 +162,20 @@ impl Scan {
         let mut found = std::mem::take(&mut self.found);
         // Only when all are there: whether names decide depends on each of them.
         if series_of(&found).is_some() {
-            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
-                found.iter_mut().map(|c| &mut c.age).collect();
-            order::follow_names(&mut ages);
+            order::follow_names(&mut found.ages_mut());
         }
         self.looks += 1;
+        // Of a client that told no more than its inode the file tells what it has still to be
+        // sent. What was kept without knowing that may be too new.
+        if let Some(own) = self.standing.own
+            && self.standing.floor_ns.is_none()
+            && found.is_cut()
+            && let Some(own) = found.iter().find(|c| c.age.inode == own)
+        {
+            self.standing.floor_ns = Some(own.written_ns);
+            self.walk.restart();
+            return Ok(None);
+        }
         if self
             .before
             .as_ref()

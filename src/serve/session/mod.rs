@@ -16,6 +16,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::request::Searching;
 use super::config::Config;
+use super::find::crowd::Standing;
 use super::find::query::Query;
 use super::send::classic::ClassicStream;
 use super::send::context::Context;
@@ -354,6 +355,7 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
         index,
         peer,
         quiet_since_ns: quiet_since_ns(cx),
+        standing: Standing::default(),
         findings: None,
     })
 }

@@ -6,11 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{Context, Ending, Phase, query_about};
+use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
+use crate::serve::find::crowd::Standing;
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
+use crate::serve::find::sightings::Sightings;
 use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;
@@ -86,6 +89,10 @@ impl Searching {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
+            let query = Query {
+                standing: standing(&request, query.index, cx.sightings),
+                ..query
+            };
             // The walk begins in the next part: this one has only looked at the live name.
             self.search = Some(Search::new(Occasion::Request, &query));
             self.tries += 1;
@@ -150,6 +157,17 @@ fn find<S: ReadStore>(
 fn query<'a, S>(peer: IpAddr, request: &Request<'_>, cx: &Context<'a, S>) -> Option<Query<'a, S>> {
     let path = Path::new(OsStr::from_bytes(request.path));
     query_about(cx.config.index_of(path)?, peer, cx)
+}
+
+/// What is known of a client by its request.
+fn standing(request: &Request<'_>, index: u32, sightings: &Sightings) -> Standing {
+    let own = Some(request.inode.inode()).filter(|inode| *inode != Inode::NONE);
+    let floor_ns = match (&request.v2, own) {
+        (Some(v2), None) => v2.history.then_some(0),
+        (Some(v2), Some(_)) => v2.mtime_ns,
+        (None, own) => own.and_then(|own| sightings.last_written(index, own)),
+    };
+    Standing { own, floor_ns }
 }
 
 fn not_served(request: &Request<'_>) -> Ending {

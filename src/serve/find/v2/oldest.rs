@@ -1,7 +1,6 @@
 //! The oldest rotated file that will do, and its neighbours in the order of generations. Pure.
 
 use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
@@ -34,7 +33,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
-        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = some.collect();
+        let mut ages: Vec<Age> = some.collect();
         ages.sort_unstable();
         for age in ages {
             let judge = || {

@@ -10,6 +10,7 @@ use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::serve::config::Config;
+use crate::serve::find::crowd::Standing;
 use crate::store::Names;
 use crate::wire::proof::Proof;
 
@@ -104,6 +105,7 @@ fn never_wrong<T: PartialEq + std::fmt::Debug>(
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            standing: Standing::default(),
             findings: None,
         };
         match (search(&query, |query| ask(query)), &expected) {
@@ -183,6 +185,7 @@ fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>)
         index: 0,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         quiet_since_ns: 0,
+        standing: Standing::default(),
         findings: None,
     };
     let request = Request {

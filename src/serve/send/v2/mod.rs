@@ -6,7 +6,10 @@
 
 mod fingerprint;
 mod invariants;
+mod journey;
 mod open_frame;
+mod pace;
+mod plan;
 mod successor;
 mod truncation;
 
@@ -14,6 +17,7 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::fingerprint::Fingerprint;
+use self::journey::Journey;
 use self::open_frame::{FRAME_START_LEN, OpenFrame};
 use super::context::Context;
 use super::digest::Digest;
@@ -24,6 +28,7 @@ use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
+use crate::serve::find::place::Place;
 use crate::serve::find::query::{Choice, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
@@ -57,8 +62,6 @@ pub struct V2Stream<F> {
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
     then: Option<Inode>,
-    /// The file of the generation before.
-    before: Option<Inode>,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     /// Its size then.
@@ -67,6 +70,10 @@ pub struct V2Stream<F> {
     has_loss: bool,
     /// The search for what has to be known about other files before this one can go on.
     search: Option<Box<Search>>,
+    /// What concerns more than one generation, once one was named.
+    journey: Option<Box<Journey>>,
+    /// The file was rotated, and so was its successor since.
+    is_old: bool,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     keepalive: KeepAlive,
@@ -115,11 +122,12 @@ impl<F> V2Stream<F> {
             rewritten: false,
             floor_ns,
             then,
-            before: None,
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_loss: false,
             search: None,
+            journey: None,
+            is_old: place == Place::Older,
             proved: None,
             keepalive: KeepAlive::new(now.mono),
         };
@@ -159,6 +167,7 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         let sent = !self.has_output();
+        self.looked();
         // What was found rewritten while a frame was made need not be found again, and the file may
         // have its old size.
         let look = match std::mem::take(&mut self.rewritten) {
@@ -368,6 +377,9 @@ impl<F> V2Stream<F> {
             // One digest at a time; this generation waits for the one before it.
             return Continue(());
         }
+        if !self.may_name(cx.now.mono) {
+            return Continue(());
+        }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
             match self.first_duplicate(Occasion::Rotated, query) {
@@ -415,10 +427,21 @@ impl<F> V2Stream<F> {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
         };
-        let next = match self.ask(occasion, query, || query.next_after(left)) {
-            Ok(next) => next,
-            Err(refusal) => return self.wait_or_end(refusal, intact),
+        let planned = match occasion {
+            // A search under way knows more.
+            Occasion::Rotated if self.search.is_none() && query.findings.is_none() => {
+                self.planned(left, query)
+            }
+            _ => None,
         };
+        let next = match planned {
+            Some(next) => next,
+            None => match self.ask(occasion, query, || query.next_after(left)) {
+                Ok(next) => next,
+                Err(refusal) => return self.wait_or_end(refusal, intact),
+            },
+        };
+        self.journey_mut().pace.named(cx.now.mono);
         let size = self.follow.offset();
         // END has the digest if it went along with the bytes, else DIGEST follows.
         let md5 = self.digest.finished(size);
@@ -457,13 +480,14 @@ impl<F> V2Stream<F> {
         } = next;
         self.floor_ns = floor_ns;
         self.then = then;
+        self.is_old = place == Place::Older;
         self.sound_ns = stat.mtime_ns;
         self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         // The file before stays open only while its digest is computed. Its inode is kept, because
         // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
-        self.before = Some(before.inode());
+        self.journey_mut().before = Some(before.inode());
         let digest = std::mem::take(&mut self.digest);
         self.digest_waits = false;
         // DIGEST names the generation as NEXT or the answer did, even if its end came from a
@@ -518,6 +542,7 @@ impl<F> V2Stream<F> {
     }
 
     fn next_look(&self, config: &Config) -> Mono {
-        self.follow.next_look(!self.has_output(), config)
+        let next = self.follow.next_look(!self.has_output(), config);
+        self.waits_until().map_or(next, |at| at.min(next))
     }
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
 use crate::serve::find::compare::{GUARD_LEN, is_there};
+use crate::serve::find::crowd::Standing;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
@@ -31,13 +32,14 @@ impl<F> V2Stream<F> {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
-                    Search::again(findings, query).ok_or(Refusal::Unsettled)?
+                    let again = Search::again(findings, &self.standing_query(query));
+                    again.ok_or(Refusal::Unsettled)?
                 }
                 answer => return answer,
             },
             // The look came again for another reason while the search is under way.
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Search::new(occasion, query),
+            _ => Search::new(occasion, &self.standing_query(query)),
         };
         self.search = Some(Box::new(search));
         Err(Refusal::Later)
@@ -61,6 +63,11 @@ impl<F> V2Stream<F> {
         if !is_there(query.store, self.follow.file(), start, 0)? {
             return Ok(Some(false));
         }
+        // What has a rotated file after it was found to come next among all of them.
+        if self.is_old {
+            self.sound_size = self.follow.stat().size;
+            return Ok(Some(true));
+        }
         let begun = Begun {
             len: bytes.len(),
             crc: Crc32::new().update(bytes).finish(),
@@ -71,7 +78,8 @@ impl<F> V2Stream<F> {
             return Ok(Some(true));
         }
         self.proved = None;
-        self.search = Some(Box::new(Search::new(Occasion::Begun(begun), query)));
+        let search = Search::new(Occasion::Begun(begun), &self.standing_query(query));
+        self.search = Some(Box::new(search));
         Ok(None)
     }
 
@@ -107,7 +115,8 @@ impl<F> V2Stream<F> {
         // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
-        let (before, floor_ns) = (self.before, self.floor_ns);
+        let before = self.journey.as_ref().and_then(|journey| journey.before);
+        let floor_ns = self.floor_ns;
         self.ask(occasion, query, || {
             query.first_duplicate(own, before, floor_ns)
         })
@@ -168,8 +177,21 @@ impl<F> V2Stream<F> {
         // Only some of the files were judged in this part; what was found out about them is kept.
         if findings.is_paused() && self.search.is_none() {
             self.search = Some(search);
+        } else if occasion == Occasion::Rotated && self.search.is_none() {
+            self.keep_plan(search);
         }
         turn
+    }
+
+    /// The query, from where the stream stands.
+    fn standing_query<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
+        Query {
+            standing: Standing {
+                own: Some(self.follow.inode()),
+                floor_ns: Some(self.floor_ns),
+            },
+            ..*query
+        }
     }
 
     /// Nothing was sent, so any bytes would do. If there is a duplicate from the time since the
