@@ -118,6 +118,22 @@ pub const SEARCH_MS: u64 = 2;
 /// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
+/// Tries after which a rotated file that cannot be read is left out; it must not keep those after it
+/// away for ever.
+pub const UNREADABLE_TRIES: u8 = 4;
+
+/// Tries within this time are one.
+pub const UNREADABLE_TRY_MS: u64 = 1_000;
+
+/// Rotated files that cannot be read which the server remembers, over all logs.
+pub const FAILURES_MAX: usize = 16;
+
+/// Files left out of which the server remembers that it has said so in its log.
+pub const LEFT_OUT_MAX: usize = 32;
+
+/// Files left out that one client is told of on one connection.
+pub const NOTES_MAX: usize = 17;
+
 /// Generations whose last write the server remembers, over all files.
 pub const SIGHTINGS_MAX: usize = 64;
 

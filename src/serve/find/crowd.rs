@@ -33,12 +33,13 @@ impl Standing {
         let others = || found.iter().filter(|c| Some(c.age.inode) != self.own);
         let sent = || others().filter(|c| !self.is_unsent(c)).map(|c| c.age);
         // One that was sent stays, as a sign that those after it were not deleted to make room.
-        let given_up = match sent().count() {
-            0 | 1 => others().filter(|c| self.is_unsent(c)).map(|c| c.age).max(),
-            _ => sent().min(),
+        let is_unsent = sent().count() < 2;
+        let given_up = match is_unsent {
+            true => others().filter(|c| self.is_unsent(c)).map(|c| c.age).max(),
+            false => sent().min(),
         };
         if let Some(age) = given_up {
-            found.give_up(age.inode);
+            found.give_up(age.inode, is_unsent);
         }
     }
 }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::order::{self, Age, Series};
 use super::refusal::Refusal;
+use super::troubles::is_about_the_file;
 use crate::ids::Inode;
 use crate::limits::JUDGED_AT_ONCE;
 use crate::serve::glob::TooMuch;
 use crate::store::Stat;
+use crate::wire::frame::note::LeftOut;
 
 /// The findings of a search so far.
 pub struct Findings {
@@ -26,6 +28,14 @@ pub struct Findings {
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
+    /// The bytes were those of the live file.
+    is_live_unread: Cell<bool>,
+    /// The rotated file that could not be read.
+    failed: Cell<Option<Inode>>,
+    /// The files that nobody waits for any more.
+    given_up: RefCell<Vec<Inode>>,
+    /// The files that were left out.
+    left_out: RefCell<Vec<(Inode, LeftOut)>>,
 }
 
 /// A question that is asked of one rotated file after another.
@@ -69,6 +79,10 @@ impl Findings {
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
+            is_live_unread: Cell::default(),
+            failed: Cell::default(),
+            given_up: RefCell::default(),
+            left_out: RefCell::default(),
         }
     }
 
@@ -123,6 +137,59 @@ impl Findings {
         self.unread.set(Some(error));
     }
 
+    /// The bytes were those of the live file.
+    pub(super) fn note_live_unread(&self) {
+        self.is_live_unread.set(true);
+    }
+
+    /// From here on nobody waits for these files.
+    pub fn give_up(&self, inodes: Vec<Inode>) {
+        self.given_up.replace(inodes);
+    }
+
+    /// Whether nobody waits for a file any more, which is left out then.
+    pub(super) fn is_given_up(&self, inode: Inode) -> bool {
+        let is_it = self.given_up.borrow().contains(&inode);
+        if is_it {
+            self.leave_out(inode, LeftOut::Unreadable);
+        }
+        is_it
+    }
+
+    /// Notes that a file is left out.
+    pub(super) fn leave_out(&self, inode: Inode, why: LeftOut) {
+        if self.why_left_out(inode).is_none() {
+            self.left_out.borrow_mut().push((inode, why));
+        }
+    }
+
+    /// Why a file is left out, if it is.
+    pub(super) fn why_left_out(&self, inode: Inode) -> Option<LeftOut> {
+        let left_out = self.left_out.borrow();
+        left_out.iter().find(|(it, _)| *it == inode).map(|it| it.1)
+    }
+
+    /// A rotated file could not be opened or read, if the error is about it.
+    pub(super) fn note_failed(&self, inode: Inode, error: &io::Error) {
+        if is_about_the_file(error) && !self.is_live_unread.take() {
+            self.failed.set(Some(inode));
+        }
+    }
+
+    /// The rotated file that could not be read since this was asked last.
+    pub fn take_failed(&self) -> Option<Inode> {
+        self.failed.take()
+    }
+
+    /// Fails if bytes could not be read since this was asked last: those of this rotated file.
+    pub(super) fn was_read(&self, inode: Inode) -> Result<(), Refusal> {
+        let read = self.all_was_read();
+        if let Err(Refusal::Unreadable(error)) = &read {
+            self.note_failed(inode, error);
+        }
+        read
+    }
+
     /// Fails if that happened since this was asked last.
     pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
         match self.unread.take() {
@@ -159,7 +226,7 @@ impl Findings {
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
         if question != Test::Likeness {
-            self.all_was_read()?;
+            self.was_read(inode)?;
         }
         let judgement = Judgement {
             question,
@@ -202,6 +269,8 @@ pub struct Begun {
 pub(super) struct Candidates {
     list: Vec<Candidate>,
     is_cut: bool,
+    lacks_unsent: bool,
+    lacks_any: bool,
 }
 
 impl std::ops::Deref for Candidates {
@@ -218,10 +287,28 @@ impl Candidates {
         self.list.push(candidate);
     }
 
-    /// Gives one up: there are more than are looked at.
-    pub fn give_up(&mut self, inode: Inode) {
+    /// Gives one up, which may have still to be sent: there are more than are looked at.
+    pub fn give_up(&mut self, inode: Inode, is_unsent: bool) {
         self.list.retain(|c| c.age.inode != inode);
         self.is_cut = true;
+        self.lacks_unsent |= is_unsent;
+    }
+
+    /// Notes that the globs find more than is looked at.
+    pub fn note_too_much(&mut self) {
+        self.is_cut = true;
+        self.lacks_any = true;
+    }
+
+    /// Whether files that may have still to be sent were given up. They come into sight when the
+    /// others are sent.
+    pub fn lacks_unsent(&self) -> bool {
+        self.lacks_unsent
+    }
+
+    /// Whether any files may be missing among them.
+    pub fn lacks_any(&self) -> bool {
+        self.lacks_any
     }
 
     /// Whether these are not all that there are.
@@ -270,6 +357,11 @@ pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
 }
 
 impl Candidate {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose
     /// last write that is: then its name misleads.
     pub fn is_at_floor(&self, floor_ns: u64) -> bool {
@@ -290,7 +382,7 @@ impl Candidate {
 /// Whether an error will be the same at the next try, so that waiting for it to pass would be for
 /// ever.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // README, "Rotation": files that the server may not read do not count.
+    // README, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }

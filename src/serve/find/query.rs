@@ -8,12 +8,14 @@ use std::path::Path;
 
 use super::crowd::Standing;
 use super::findings::{Candidates, Findings, is_lasting};
+use super::left_out::LeftOut;
 use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
 use crate::ids::Inode;
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::frame::note::LeftOut as Why;
 use crate::wire::reply::Reply;
 
 /// A file that answers a request.
@@ -30,6 +32,8 @@ pub struct Choice<F> {
     pub place: Place,
     /// The rotated file that comes after it, as far as somebody wants to know.
     pub then: Option<Inode>,
+    /// Files that would have come before it, or that are the client's own, and are left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// One question to the files of a log.
@@ -90,13 +94,23 @@ impl<'a, S: ReadStore> Query<'a, S> {
     }
 
     /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates);
-    /// `None` if we are not permitted to read it.
+    /// `None` if we are not permitted to read it, or have tried it often enough.
     pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let path = self.findings.and_then(|findings| findings.path_of(inode));
-        match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
+        let findings = self.findings.ok_or(Refusal::Unsettled)?;
+        let path = findings.path_of(inode).ok_or(Refusal::Unsettled)?;
+        if findings.is_given_up(inode) {
+            return Ok(None);
+        }
+        match self.open_regular(path) {
             Ok((file, stat)) if stat.id.inode == inode => Ok(Some((file, stat))),
-            Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
-            Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+            Err(Refusal::Unreadable(error)) if is_lasting(&error) => {
+                findings.leave_out(inode, Why::NotPermitted);
+                Ok(None)
+            }
+            Err(Refusal::Unreadable(error)) => {
+                findings.note_failed(inode, &error);
+                Err(Refusal::Unreadable(error))
+            }
             // It was renamed since it was seen.
             Ok(_) | Err(_) => Err(Refusal::Unsettled),
         }

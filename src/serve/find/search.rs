@@ -153,13 +153,14 @@ impl Scan {
 
     /// One look is over: tells what it found if the one before has found the same.
     fn end_look(&mut self) -> Result<Option<Candidates>, Refusal> {
+        let mut found = std::mem::take(&mut self.found);
         match self.walk.end() {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from
             // half of the files.
             Err(error) if !is_lasting(&error) => return Err(Refusal::Unreadable(error)),
-            _ => {}
+            Err(_) => found.note_too_much(),
+            Ok(()) => {}
         }
-        let mut found = std::mem::take(&mut self.found);
         // Only when all are there: whether names decide depends on each of them.
         if series_of(&found).is_some() {
             order::follow_names(&mut found.ages_mut());

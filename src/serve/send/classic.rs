@@ -8,6 +8,7 @@ use super::context::Context;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
+use crate::ids::Inode;
 use crate::serve::config::Config;
 use crate::serve::find::query::Choice;
 use crate::store::ReadStore;
@@ -50,6 +51,11 @@ impl<F> ClassicStream<F> {
     /// The number of the configured log being served.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<Inode> {
+        (!self.follow.is_live()).then(|| self.follow.inode())
     }
 
     /// Changes of the log are told from now on, or are not: see

@@ -122,14 +122,38 @@ fn find<S: ReadStore>(
     findings: Option<&Findings>,
     cx: &mut Context<'_, S>,
 ) -> Result<Phase<S::File>, Ending> {
-    let (store, config, now) = (cx.store, cx.config, cx.now);
+    let (config, now) = (cx.config, cx.now);
     let query = query(peer, request, cx).ok_or_else(|| not_served(request))?;
     let query = Query { findings, ..query };
+    let index = query.index;
+    let troubles = &mut cx.sightings.troubles;
+    if let Some(findings) = findings {
+        findings.give_up(troubles.given_up(index, config.grace_ms, now.mono));
+    }
+    let found = answer_to(request, &query, cx);
+    let failed = findings.and_then(Findings::take_failed);
+    if let Some(inode) = failed {
+        let troubles = &mut cx.sightings.troubles;
+        troubles.could_not_read(index, inode, now.mono);
+    }
+    found
+}
+
+/// Answers a request by what is found.
+fn answer_to<S: ReadStore>(
+    request: &Request<'_>,
+    query: &Query<'_, S>,
+    cx: &mut Context<'_, S>,
+) -> Result<Phase<S::File>, Ending> {
+    let (store, config, now) = (cx.store, cx.config, cx.now);
     let index = query.index;
     let Some(v2) = &request.v2 else {
         let choice = query
             .choose(request, cx.sightings)
             .map_err(Ending::Refused)?;
+        for left_out in &choice.left_out {
+            cx.sightings.troubles.note(index, left_out);
+        }
         return Ok(Phase::Streaming(Box::new(ClassicStream::new(
             index, choice, config, now,
         ))));
@@ -137,9 +161,12 @@ fn find<S: ReadStore>(
     if v2.op == Op::Stream {
         // Version 2 asks for nothing that was seen before: what the client proves and the files
         // decide.
-        let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let stream =
-            V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+        let mut choice = query.resume(request, v2).map_err(Ending::Refused)?;
+        let left_out = std::mem::take(&mut choice.left_out);
+        let mut stream = V2Stream::new(index, choice, v2.notes, store, config, now)
+            .map_err(Ending::Unreadable)?;
+        // A client that does not know notes is told of a loss by the answer line.
+        stream.tell_left_out(&left_out, cx);
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {

@@ -34,12 +34,17 @@ impl<S: ReadStore> Query<'_, S> {
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
-            let oldest = self.find_generation(rotated, live.as_ref(), &|_| v2.history)?;
-            return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(file, stat, rotated)),
-                (None, None) => Err(Refusal::Missing),
+            let may = |_: &Candidate| v2.history;
+            let oldest = self.find_generation(rotated, live.as_ref(), &may)?;
+            let left_out = match v2.history {
+                true => self.left_out(rotated, &may, oldest.as_ref().map(|(_, stat)| stat)),
+                false => Vec::new(),
             };
+            let (file, stat) = oldest.or(live).ok_or(Refusal::Missing)?;
+            return Ok(Choice {
+                left_out,
+                ..self.begin(file, stat, rotated)
+            });
         }
         let held = Held {
             offset: request.offset,
@@ -151,18 +156,28 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
         let is_newer = |c: &Candidate| held.is_newer(c);
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, rotated));
+        let newer = self.find_generation(rotated, live.as_ref(), &is_newer)?;
+        let mut left_out = self.left_out(rotated, &is_newer, newer.as_ref().map(|(_, stat)| stat));
+        // What the client holds the beginning of may be there and not to be had.
+        if !left_out.iter().any(|it| it.inode == asked) {
+            left_out.extend(self.left_out_itself(rotated, asked));
+        }
+        let lose = |file, stat| Choice {
+            left_out,
+            ..self.lose(file, stat, rotated)
+        };
+        if let Some((file, stat)) = newer {
+            return Ok(lose(file, stat));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
         let is_own = |c: &Candidate| c.age.inode == asked;
         if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
-            return Ok(self.lose(file, stat, rotated));
+            return Ok(lose(file, stat));
         }
         // Step 9.
         let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.lose(file, stat, rotated))
+        Ok(lose(file, stat))
     }
 
     /// A generation from its start.
@@ -185,6 +200,7 @@ impl<S: ReadStore> Query<'_, S> {
             },
             place: place_of(&stat, rotated),
             then: then(&stat, rotated, floor_ns),
+            left_out: Vec::new(),
             stat,
         }
     }

@@ -5,6 +5,7 @@ use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
 use crate::serve::find::query::Query;
@@ -25,6 +26,8 @@ pub struct NextFile<F> {
     pub then: Option<Inode>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// Files that would have come before it and are left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -74,6 +77,7 @@ impl<S: ReadStore> Query<'_, S> {
             true => None,
             false => self.find_generation(rotated, live.as_ref(), &is_next)?,
         };
+        let left_out = self.left_out(rotated, &is_next, found.as_ref().map(|(_, stat)| stat));
         let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
         let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
         let is_there = |inode: Inode| {
@@ -88,6 +92,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
+            left_out,
             after_loss: left.then.is_some_and(|inode| !is_there(inode)),
             floor_ns,
             place,

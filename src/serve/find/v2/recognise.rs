@@ -96,9 +96,12 @@ impl<S: ReadStore> Query<'_, S> {
         // Step 2.
         if own.is_some()
             && let Some((file, stat)) = self.open_rotated(asked)?
-            && fits(&file, &stat)
         {
-            return Ok(Ok((file, stat)));
+            let is_it = fits(&file, &stat);
+            self.findings.map_or(Ok(()), |f| f.was_read(asked))?;
+            if is_it {
+                return Ok(Ok((file, stat)));
+            }
         }
         // Step 4. What is short is taken for the live file's only where the inode says so too: many
         // logs begin with the same few bytes.

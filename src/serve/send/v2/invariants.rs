@@ -1,8 +1,7 @@
 //! The invariants of a version 2 stream: what must be true of it between two calls. Pure.
 
-use super::V2Stream;
 use super::open_frame::FRAME_START_LEN;
-use crate::limits::REPLY_MAX_LEN;
+use super::{HEAD_MAX_LEN, V2Stream};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 
@@ -29,7 +28,7 @@ impl<F> V2Stream<F> {
                 "more was sent than was ever seen"
             );
         }
-        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
+        debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
         if self.reason.is_none() {
             // Only the duplicate of a truncated generation has another inode than the generation.
             debug_assert!(self.client_inode == self.follow.inode());

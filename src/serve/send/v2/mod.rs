@@ -25,7 +25,7 @@ use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
 use crate::ids::Inode;
-use crate::limits::REPLY_MAX_LEN;
+use crate::limits::{NOTES_MAX, REPLY_MAX_LEN};
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::place::Place;
@@ -35,7 +35,7 @@ use crate::serve::find::search::Search;
 use crate::serve::find::v2::next::{Left, NextFile};
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
-use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason};
+use crate::wire::frame::{self, DATA_MAX, End, Frame, HEADER_LEN, Next, Reason, SMALL_MAX};
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -74,10 +74,16 @@ pub struct V2Stream<F> {
     journey: Option<Box<Journey>>,
     /// The file was rotated, and so was its successor since.
     is_old: bool,
+    /// The client knows NOTE frames.
+    knows_notes: bool,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     keepalive: KeepAlive,
 }
+
+/// The most that may stand before a DATA frame: the answer line or some frames of fixed length, and
+/// all that may be told as left out.
+const HEAD_MAX_LEN: usize = REPLY_MAX_LEN + NOTES_MAX * (HEADER_LEN + SMALL_MAX);
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -88,10 +94,12 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found.
+    /// Starts sending what the search found. `knows_notes` says that the client wants to be told
+    /// what is left out.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
+        knows_notes: bool,
         store: &S,
         config: &Config,
         now: Now,
@@ -103,6 +111,7 @@ impl<F> V2Stream<F> {
             reply,
             place,
             then,
+            ..
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
@@ -127,6 +136,7 @@ impl<F> V2Stream<F> {
             has_loss: false,
             search: None,
             journey: None,
+            knows_notes,
             is_old: place == Place::Older,
             proved: None,
             keepalive: KeepAlive::new(now.mono),
@@ -142,6 +152,11 @@ impl<F> V2Stream<F> {
     /// The number of the configured log being served.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<Inode> {
+        (!self.follow.is_live()).then(|| self.follow.inode())
     }
 
     /// Changes of the log are told from now on, or are not: see
@@ -442,6 +457,7 @@ impl<F> V2Stream<F> {
             },
         };
         self.journey_mut().pace.named(cx.now.mono);
+        let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
         // END has the digest if it went along with the bytes, else DIGEST follows.
         let md5 = self.digest.finished(size);
@@ -452,7 +468,7 @@ impl<F> V2Stream<F> {
                 size: self.sound_size,
             });
         }
-        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss;
+        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
         self.say(Frame::End(End { size, reason, md5 }));
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
@@ -533,7 +549,7 @@ impl<F> V2Stream<F> {
     /// Puts a small frame before the next DATA frame, of which nothing may have been sent yet.
     fn say(&mut self, frame: Frame<'_>) {
         self.head.extend_from_slice(&frame.to_bytes());
-        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
+        debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
     }
 
     /// Whether there is something the client has not taken yet.

@@ -166,6 +166,9 @@ impl<F> V2Stream<F> {
                 return self.wait_or_end(refusal, !self.rewritten);
             }
         };
+        let grace_ms = cx.config.grace_ms;
+        let troubles = &cx.sightings.troubles;
+        findings.give_up(troubles.given_up(self.index, grace_ms, cx.now.mono));
         let query = Query {
             findings: Some(findings),
             ..*query
@@ -174,6 +177,10 @@ impl<F> V2Stream<F> {
             Occasion::Begun(begun) => self.prove(begun, &query),
             _ => self.look(cx, &query),
         };
+        if let Some(inode) = findings.take_failed() {
+            let troubles = &mut cx.sightings.troubles;
+            troubles.could_not_read(self.index, inode, cx.now.mono);
+        }
         // Only some of the files were judged in this part; what was found out about them is kept.
         if findings.is_paused() && self.search.is_none() {
             self.search = Some(search);

@@ -2,7 +2,7 @@
 //! little of it.
 
 use super::*;
-use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
+use crate::limits::{CHUNK_LEN, LOOKS_MAX};
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{End, Reason};
 use crate::wire::md5::Md5;
