@@ -72,6 +72,8 @@ struct Content {
     links: u64,
     writers: u32,
     unreadable: bool,
+    /// From here on it cannot be read: a bad sector.
+    unsound_from: Option<u64>,
 }
 
 impl Fake {
@@ -412,7 +414,10 @@ impl ReadStore for Fake {
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.read_inode(file.0, buf, offset);
         self.step(read);
-        Ok(read)
+        match self.is_sound(file.0, offset + read as u64) {
+            true => Ok(read),
+            false => Err(io::Error::from_raw_os_error(5)),
+        }
     }
 
     fn at_rest(&self, file: &Handle) -> bool {

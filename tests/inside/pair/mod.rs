@@ -16,6 +16,7 @@ mod clocks;
 mod copytruncate;
 mod cuts;
 mod identity;
+mod left_out;
 mod liar;
 mod outage;
 mod power;

@@ -21,7 +21,7 @@ pub(super) struct Journey {
     /// What the client was told as left out.
     told: Vec<(Inode, Why)>,
     /// What a search has found, for the generations after the next one.
-    pub plan: Option<Plan>,
+    pub plan: Plan,
 }
 
 impl Journey {
@@ -62,7 +62,7 @@ impl<F> V2Stream<F> {
         let may = journey.pace.allows(now);
         if !may {
             // What was found is too old by then.
-            journey.plan = None;
+            journey.plan.drop();
         }
         may
     }

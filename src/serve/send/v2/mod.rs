@@ -442,20 +442,15 @@ impl<F> V2Stream<F> {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
         };
-        let planned = match occasion {
-            // A search under way knows more.
-            Occasion::Rotated if self.search.is_none() && query.findings.is_none() => {
-                self.planned(left, query)
-            }
-            _ => None,
+        let next = match self.ask(occasion, query, || query.next_after(left)) {
+            Ok(next) => next,
+            Err(refusal) => return self.wait_or_end(refusal, intact),
         };
-        let next = match planned {
-            Some(next) => next,
-            None => match self.ask(occasion, query, || query.next_after(left)) {
-                Ok(next) => next,
-                Err(refusal) => return self.wait_or_end(refusal, intact),
-            },
-        };
+        if self.is_plan_wrong(left, &next, query.findings) {
+            let search = Search::new(occasion, &self.standing_query(query));
+            self.search = Some(Box::new(search));
+            return self.wait_or_end(Refusal::Later, intact);
+        }
         self.journey_mut().pace.named(cx.now.mono);
         let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();

@@ -2,53 +2,84 @@
 //! the generations after the next one, too, as long as they are there as they were. Pure.
 
 use super::V2Stream;
+use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::place::Place;
-use crate::serve::find::query::Query;
 use crate::serve::find::search::Search;
 use crate::serve::find::v2::next::{Left, NextFile};
-use crate::store::ReadStore;
 
 /// What a search has found, for generations to come.
+#[derive(Default)]
 pub(super) struct Plan {
-    search: Box<Search>,
+    search: Option<Box<Search>>,
     /// How many generations it is still good for.
     uses: u8,
+    /// The present search goes by it.
+    is_in_use: bool,
 }
 
 /// A search serves for so many generations: what is written late to those before them, or put among
 /// them, is noticed then.
 const USES: u8 = 32;
 
+impl Plan {
+    /// Nothing is planned any more.
+    pub(super) fn drop(&mut self) {
+        *self = Plan::default();
+    }
+}
+
 impl<F> V2Stream<F> {
-    /// What comes after a generation, by the plan. Only what somebody has moved, written to or
-    /// rotated since is another than the plan says; then there is none.
-    pub(super) fn planned<S: ReadStore<File = F>>(
+    /// What was found for another generation, where that may answer for this one.
+    pub(super) fn take_plan(&mut self, occasion: Occasion) -> Option<Box<Search>> {
+        let plan = &mut self.journey.as_mut()?.plan;
+        let search = match occasion {
+            Occasion::Rotated => plan.search.take(),
+            _ => None,
+        };
+        plan.is_in_use = search.is_some();
+        search
+    }
+
+    /// Whether what was found for another generation does not do for this one: somebody has moved
+    /// or written to one of the two files since, or there is no more behind the next.
+    pub(super) fn is_plan_wrong(
         &mut self,
         left: &Left,
-        query: &Query<'_, S>,
-    ) -> Option<NextFile<F>> {
-        let Plan { search, uses } = self.journey.as_mut()?.plan.take()?;
-        let next = {
-            let findings = search.findings()?;
-            let query = Query {
-                findings: Some(findings),
-                ..*query
-            };
-            let next = query.next_after(left).ok()?;
-            let is_as_found = findings.is_as_found(left.inode, left.mtime_ns)
-                && findings.is_as_found(next.stat.id.inode, next.stat.mtime_ns);
-            (is_as_found && next.place == Place::Older).then_some(next)?
+        next: &NextFile<F>,
+        findings: Option<&Findings>,
+    ) -> bool {
+        let Some(journey) = self.journey.as_mut().filter(|it| it.plan.is_in_use) else {
+            return false;
         };
-        if let Some(uses) = uses.checked_sub(1) {
-            self.journey_mut().plan = Some(Plan { search, uses });
+        let is_as_found = |inode, mtime_ns| {
+            findings.is_some_and(|findings| findings.is_as_found(inode, mtime_ns))
+        };
+        let is_right = next.place == Place::Older
+            && is_as_found(left.inode, left.mtime_ns)
+            && is_as_found(next.stat.id.inode, next.stat.mtime_ns);
+        if !is_right {
+            journey.plan.drop();
         }
-        Some(next)
+        !is_right
     }
 
     /// Keeps what a search has found for the generations to come, if there are more.
     pub(super) fn keep_plan(&mut self, search: Box<Search>) {
-        if self.is_old {
-            self.journey_mut().plan = Some(Plan { search, uses: USES });
-        }
+        let is_old = self.is_old;
+        let Some(journey) = &mut self.journey else {
+            return;
+        };
+        let uses = match journey.plan.is_in_use {
+            true => journey.plan.uses.checked_sub(1),
+            false => Some(USES),
+        };
+        journey.plan = match uses.filter(|_| is_old) {
+            Some(uses) => Plan {
+                search: Some(search),
+                uses,
+                is_in_use: false,
+            },
+            None => Plan::default(),
+        };
     }
 }

@@ -32,16 +32,22 @@ impl<F> V2Stream<F> {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
+                    if let Some(journey) = &mut self.journey {
+                        journey.plan.drop();
+                    }
                     let again = Search::again(findings, &self.standing_query(query));
-                    again.ok_or(Refusal::Unsettled)?
+                    Box::new(again.ok_or(Refusal::Unsettled)?)
                 }
                 answer => return answer,
             },
             // The look came again for another reason while the search is under way.
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Search::new(occasion, &self.standing_query(query)),
+            _ => match self.take_plan(occasion) {
+                Some(search) => search,
+                None => Box::new(Search::new(occasion, &self.standing_query(query))),
+            },
         };
-        self.search = Some(Box::new(search));
+        self.search = Some(search);
         Err(Refusal::Later)
     }
 
@@ -191,7 +197,7 @@ impl<F> V2Stream<F> {
     }
 
     /// The query, from where the stream stands.
-    fn standing_query<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
+    pub(super) fn standing_query<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
         Query {
             standing: Standing {
                 own: Some(self.follow.inode()),

@@ -1,5 +1,6 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
+mod left_out;
 mod steps;
 
 use std::net::Ipv4Addr;

@@ -2,7 +2,7 @@
 //! little of it.
 
 use super::*;
-use crate::limits::{CHUNK_LEN, LOOKS_MAX};
+use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{End, Reason};
 use crate::wire::md5::Md5;
@@ -187,6 +187,44 @@ fn a_search_by_content() {
         assert!(answer.starts_with("O 10"), "{answer}");
         assert!(n == 0 || measured.calls > ALIKE);
     }
+}
+
+/// A backlog as long as what is looked at.
+#[test]
+fn a_backlog() {
+    let disk = Fake::new();
+    for n in 0..CANDIDATES_MAX {
+        disk.at_ms(100 + n as u64);
+        disk.write_as(
+            &format!("/v/m-{}", 20_000_000 + n),
+            1_000 + n as u64,
+            b"x\n",
+        );
+    }
+    disk.at_ms(900_000);
+    disk.write_as("/v/m", 7, b"live");
+    let mut measured = Measured::new(disk);
+    assert!(
+        measured
+            .ask("/v/m 0 0 v2 history=all")
+            .starts_with("O 1000 ")
+    );
+    let mut seconds = 0;
+    while !measured.take().contains("live") {
+        let next = measured.session.poll_timeout(&measured.config);
+        if next.is_none_or(|next| next.ms() > measured.now_ms) {
+            measured.now_ms += 1_000;
+            seconds += 1;
+        }
+        measured.with(|session, cx| session.handle_timeout(cx));
+        // A client that is told more generations at once gives the server up.
+        assert!(seconds < 100, "it stands still");
+    }
+    assert!(seconds > 60, "{seconds}");
+    // A search takes some two calls for each of the files it finds, 16 of them at once. It serves
+    // for more than one generation.
+    let searches = measured.calls / (CANDIDATES_MAX / 4);
+    assert!(searches < 100, "{searches}");
 }
 
 /// A directory of which the globs find every entry, and which holds the generations 5 and 6 besides
