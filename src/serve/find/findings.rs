@@ -207,11 +207,12 @@ impl Findings {
     ) -> Result<u32, Refusal> {
         let of = |judgement: &Judgement| (judgement.question, judgement.inode);
         let key = (question, inode);
-        let place = match self.judgements.borrow() {
-            known => match known.binary_search_by_key(&key, of) {
+        let place = {
+            let known = self.judgements.borrow();
+            match known.binary_search_by_key(&key, of) {
                 Ok(at) => return Ok(known[at].score),
                 Err(at) => at,
-            },
+            }
         };
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
