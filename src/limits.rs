@@ -118,8 +118,8 @@ pub const SEARCH_MS: u64 = 2;
 /// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
 
-/// Tries after which a rotated file that cannot be read is left out; it must not keep those after it
-/// away for ever.
+/// Tries after which a rotated file that cannot be read is left out; it must not keep those after
+/// it away for ever.
 pub const UNREADABLE_TRIES: u8 = 4;
 
 /// Tries within this time are one.

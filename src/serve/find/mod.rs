@@ -3,9 +3,10 @@
 //! In reading order: [`refusal`] why there is none; [`order`] which file is older; [`findings`]
 //! what a search knows of the rotated files; [`place`] which of them one is; [`query`] the query;
 //! [`compare`] whether two files are the same as far as they go; [`search`] the walk through the
-//! globs and what comes of it; [`crowd`] which files are kept if there are too many; [`left_out`] what is left out of an answer,
-//! and [`troubles`] what is remembered of that; [`sightings`] what was seen between two connections; and the three
-//! answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
+//! globs and what comes of it; [`crowd`] which files are kept if there are too many; [`left_out`]
+//! what is left out of an answer, and [`troubles`] what is remembered of that; [`sightings`] what
+//! was seen between two connections; and the three answers: [`classic`], [`v2`], and [`op`] for
+//! whoever asks about a copy.
 
 pub mod classic;
 pub mod compare;

@@ -49,7 +49,8 @@ pub struct Query<'a, S> {
     /// How long a rotated file must have been quiet to count as complete, ending now, as
     /// nanoseconds since 1970: a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
-    /// What is known of the client, which decides which files are looked at where there are too many.
+    /// What is known of the client, which decides which files are looked at where there are too
+    /// many.
     pub standing: Standing,
     /// The rotated files. Without them, what cannot be told without them is [`Refusal::Later`].
     pub findings: Option<&'a Findings>,
