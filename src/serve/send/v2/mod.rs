@@ -392,7 +392,8 @@ impl<F> V2Stream<F> {
             // One digest at a time; this generation waits for the one before it.
             return Continue(());
         }
-        if !self.may_name(cx.now.mono) {
+        // What happens to the live file waits for nobody: it may be gone by then.
+        if self.is_old && !self.may_name(cx.now.mono) {
             return Continue(());
         }
         if self.follow.offset() == 0 {
@@ -451,7 +452,9 @@ impl<F> V2Stream<F> {
             self.search = Some(Box::new(search));
             return self.wait_or_end(Refusal::Later, intact);
         }
-        self.journey_mut().pace.named(cx.now.mono);
+        let journey = self.journey_mut();
+        journey.pace.named(cx.now.mono);
+        journey.plan.is_proved = true;
         let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
         // END has the digest if it went along with the bytes, else DIGEST follows.

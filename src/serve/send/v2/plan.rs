@@ -15,6 +15,8 @@ pub(super) struct Plan {
     uses: u8,
     /// The present search goes by it.
     is_in_use: bool,
+    /// What the present search has found was right: a generation was named by it.
+    pub is_proved: bool,
 }
 
 /// A search serves for so many generations: what is written late to those before them, or put among
@@ -69,15 +71,17 @@ impl<F> V2Stream<F> {
         let Some(journey) = &mut self.journey else {
             return;
         };
+        // What names have overtaken would lead nowhere, again and again.
+        let is_proved = std::mem::take(&mut journey.plan.is_proved);
         let uses = match journey.plan.is_in_use {
             true => journey.plan.uses.checked_sub(1),
             false => Some(USES),
         };
-        journey.plan = match uses.filter(|_| is_old) {
+        journey.plan = match uses.filter(|_| is_old && is_proved) {
             Some(uses) => Plan {
                 search: Some(search),
                 uses,
-                is_in_use: false,
+                ..Plan::default()
             },
             None => Plan::default(),
         };
