@@ -98,8 +98,15 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether two files have the same bytes at the same place.
     fn is_same(&self, file: &S::File, other: &S::File, start: u64, len: u16) -> bool {
-        let sum = self.checksum(file, start, len, false);
-        sum.is_some() && sum == self.checksum(other, start, len, false)
+        let Some(sum) = self.checksum(file, start, len, false) else {
+            return false;
+        };
+        let other = self.checksum(other, start, len, false);
+        if other.is_none() {
+            // The other one is no shorter, so it is not for want of bytes.
+            self.findings.map(Findings::note_other_unread);
+        }
+        other == Some(sum)
     }
 
     /// Whether another file has the last bytes of this one at their place, and they stand nowhere

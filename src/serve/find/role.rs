@@ -7,7 +7,7 @@
 //! a duplicate of what is there or was given. Of what was there before, births, then bytes decide.
 
 use super::compare::Whole;
-use super::findings::{Candidate, Candidates, Test};
+use super::findings::{Candidate, Candidates, Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
@@ -175,13 +175,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Otherwise they were made in the order of the generations.
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let mut newcomers: heapless::Vec<&Candidate, NEWCOMERS_MAX> = heapless::Vec::new();
-        for candidate in rotated
-            .iter()
-            .filter(|c| c.standing == Standing::Newcomer)
-        {
-            let _ = newcomers.push(candidate);
-        }
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        let mut newcomers: Vec<&Candidate> = newcomers.collect();
         newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
             let mut fits = None;
@@ -217,7 +212,16 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(false);
         };
         let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
-        Ok(record.head.within(stat.size).is_some_and(begins))
+        let fits = record.head.within(stat.size).is_some_and(begins);
+        self.were_read(candidate, candidate)?;
+        Ok(fits)
+    }
+
+    /// Fails if bytes of one of two rotated files could not be read: of that one then, and of no
+    /// other, it is noted.
+    fn were_read(&self, one: &Candidate, other: &Candidate) -> Result<(), Refusal> {
+        let were_read = |findings: &Findings| findings.were_read(one.age.id, other.age.id);
+        self.findings.map_or(Ok(()), were_read)
     }
 
     /// Whether a file has the bytes of a generation that was given, under whatever name.
@@ -241,11 +245,14 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
-        if self.is_within(seen, live) {
+        let own = seen.candidate;
+        let is_within = self.is_within(seen, live);
+        // An error of the live file is none of another rotated one.
+        self.findings.map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
+        if is_within {
             return Ok(true);
         }
-        let own = seen.candidate;
-        for other in rotated {
+        for other in rotated.iter() {
             let is_made_before = match other.standing {
                 Standing::Newcomer => {
                     (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age)
@@ -256,7 +263,9 @@ impl<S: ReadStore> Query<'_, S> {
                 continue;
             }
             let opened = self.open_rotated(other.age.id)?;
-            if self.is_within(seen, opened.as_ref()) {
+            let is_within = self.is_within(seen, opened.as_ref());
+            self.were_read(own, other)?;
+            if is_within {
                 return Ok(true);
             }
         }
@@ -274,7 +283,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// name of another kind, and was created when that was complete.
     fn is_like_another(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        for other in rotated {
+        for other in rotated.iter() {
             let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
             let may = other.age.id != own.age.id
                 && other.size == seen.stat.size
@@ -283,17 +292,17 @@ impl<S: ReadStore> Query<'_, S> {
                 && other.birth.at_ns < own.birth.at_ns;
             if may
                 && let Some(opened) = self.open_rotated(other.age.id)?
-                && self.is_within(seen, Some(&opened))
             {
-                return Ok(true);
+                let is_within = self.is_within(seen, Some(&opened));
+                self.were_read(own, other)?;
+                if is_within {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 }
-
-/// Newcomers that are put in order, at most.
-const NEWCOMERS_MAX: usize = 64;
 
 /// A rotated file that is being judged.
 struct Seen<'a, S: ReadStore> {

@@ -39,17 +39,25 @@ impl<S: ReadStore> Query<'_, S> {
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
-            let after = After {
-                seq: None,
-                is_before_journal: v2.history,
-                own: None,
-                may: &|_| v2.history,
+            let mut left_out = Vec::new();
+            let oldest = match v2.history {
+                true => {
+                    let after = After {
+                        seq: None,
+                        is_before_journal: true,
+                        own: None,
+                        may: &|_| true,
+                    };
+                    self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?
+                }
+                false => None,
             };
-            return match (self.find_generation(rotated, live.as_ref(), &after)?, live) {
-                (Some(oldest), _) => Ok(self.begin(oldest, rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(self.numbered(file, stat), rotated)),
-                (None, None) => Err(self.no_live()),
-            };
+            let live = live.map(|(file, stat)| self.numbered(file, stat));
+            let first = oldest.or(live).ok_or_else(|| self.no_live())?;
+            return Ok(Choice {
+                left_out,
+                ..self.begin(first, rotated)
+            });
         }
         let held = Held {
             offset: request.offset,
@@ -202,10 +210,8 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         held: &Held<'_>,
     ) -> Choice<S::File> {
-        let whole = self.record_held(held).is_some_and(|record| {
-            let is_whole = record.state == State::Complete(held.offset);
-            is_whole && !self.has_loss(record.seq, found.seq)
-        });
+        let whole = self.is_whole(held)
+            && self.record_held(held).is_some_and(|record| !self.has_loss(record.seq, found.seq));
         let mut choice = self.begin(found, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
@@ -213,6 +219,12 @@ impl<S: ReadStore> Query<'_, S> {
             terms.whole = whole;
         }
         choice
+    }
+
+    /// Whether the client holds all of its generation, as the journal knows.
+    fn is_whole(&self, held: &Held<'_>) -> bool {
+        let record = self.record_held(held);
+        record.is_some_and(|record| record.state == State::Complete(held.offset))
     }
 
     /// The first generation after the client's, which is nowhere.
@@ -230,8 +242,22 @@ impl<S: ReadStore> Query<'_, S> {
             own: None,
             may: &|c| held.is_newer(c),
         };
-        if let Some(found) = self.find_generation(rotated, live.as_ref(), &after)? {
-            return Ok(self.lose(found, rotated, held));
+        let mut left_out = Vec::new();
+        let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;
+        // What the client holds the beginning of may be there and not to be had.
+        let is_own = |c: &&Candidate| c.age.id.inode == asked && held.may_be(c.identity());
+        if !self.is_whole(held)
+            && let Some(own) = rotated.iter().find(is_own)
+            && !left_out.iter().any(|it| it.id == Some(own.age.id))
+        {
+            left_out.extend(self.left_out_itself(own));
+        }
+        let lose = |found| Choice {
+            left_out,
+            ..self.lose(found, rotated, held)
+        };
+        if let Some(found) = newer {
+            return Ok(lose(found));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
@@ -239,14 +265,14 @@ impl<S: ReadStore> Query<'_, S> {
             seq: None,
             is_before_journal: false,
             own: None,
-            may: &|c| c.age.id.inode == asked && held.may_be(c.identity()),
+            may: &|c| is_own(&c),
         };
-        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own)? {
-            return Ok(self.lose(found, rotated, held));
+        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own, &mut Vec::new())? {
+            return Ok(lose(found));
         }
         // Step 9.
         let (file, stat) = live.ok_or_else(|| self.no_live())?;
-        Ok(self.lose(self.numbered(file, stat), rotated, held))
+        Ok(lose(self.numbered(file, stat)))
     }
 
     /// A file with the number that the journal has for it.
@@ -278,6 +304,7 @@ impl<S: ReadStore> Query<'_, S> {
             },
             place: place_of(&stat, rotated),
             then: then(&stat, rotated, floor_ns),
+            left_out: Vec::new(),
             stat,
             generation: Generation { identity, seq },
         }

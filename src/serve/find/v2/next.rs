@@ -6,6 +6,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
 use crate::serve::find::query::{Generation, Query};
@@ -30,6 +31,8 @@ pub struct NextFile<F> {
     pub after_loss: bool,
     /// The generation in it.
     pub generation: Generation,
+    /// Files that would have come before it and are left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -83,9 +86,10 @@ impl<S: ReadStore> Query<'_, S> {
             own: left.id,
             may: &is_next,
         };
+        let mut left_out = Vec::new();
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
-            false => self.find_generation(rotated, live.as_ref(), &after)?,
+            false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
@@ -114,6 +118,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
                 seq,
@@ -158,7 +163,8 @@ impl<S: ReadStore> Query<'_, S> {
             own: Some(own.age.id),
             may: &|c| c.inferred_age() > own.inferred_age() && !c.is_at_floor(floor_ns),
         };
-        let found = self.find_generation(rotated, live.as_ref(), &after)?;
+        // It is told when its turn comes.
+        let found = self.find_generation(rotated, live.as_ref(), &after, &mut Vec::new())?;
         Ok(found.map(|found| found.stat.id))
     }
 

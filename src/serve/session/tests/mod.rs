@@ -1,6 +1,7 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
 mod astray;
+mod left_out;
 mod steps;
 
 use std::net::Ipv4Addr;
