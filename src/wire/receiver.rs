@@ -397,7 +397,7 @@ mod tests {
         let stream = sample();
         let whole = read(&stream, &[]);
         assert_eq!(whole[..2], ["5:hello", "sound"]);
-        assert_eq!(whole.len(), 9);
+        assert_eq!(whole.len(), 10);
         for cut in 0..stream.len() {
             assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
         }

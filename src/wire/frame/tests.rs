@@ -91,9 +91,9 @@ fn every_frame_reads_back() {
 }
 
 #[test]
-fn who_does_not_know_an_identity_may_skip_it() {
+fn who_knows_only_the_first_kinds_may_skip_some_others() {
     for frame in samples() {
-        let is_new = matches!(frame, Frame::File { .. });
+        let is_new = matches!(frame, Frame::File { .. } | Frame::Note(_));
         assert_eq!(frame.to_bytes()[1], u8::from(is_new));
     }
 }

@@ -36,10 +36,15 @@ fn sent(others: u64, known: &str) -> (Rig, Vec<u8>) {
 
 /// Whether the NEXT of a stream tells of a loss.
 fn next_is_after_loss(sent: &[u8]) -> bool {
-    let inode = [0, 0, 0, 0, 0, 0, 0, 8];
-    let at = sent.windows(8).position(|bytes| bytes == inode).unwrap();
-    // The length in the header before it.
-    sent[at - HEADER_LEN + 3] == 17
+    let line = sent.iter().position(|&byte| byte == b'\n').unwrap();
+    let mut rest = &sent[line + 1..];
+    loop {
+        let len = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+        if rest[0] == kind::NEXT {
+            return len == 17;
+        }
+        rest = &rest[HEADER_LEN + len..];
+    }
 }
 
 #[test]

@@ -708,7 +708,7 @@ fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
     assert!(size_of::<V2Stream<File>>() <= 800);
-    assert!(size_of::<ClassicStream<File>>() <= 160);
+    assert!(size_of::<ClassicStream<File>>() <= 176);
 }
 
 /// The kinds of the frames behind the answer line, or from the start if there is none.
