@@ -80,7 +80,13 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether another file has the first `size` bytes of this one, which are all it has, as far as
     /// its first 1024 and its last 4096 bytes tell.
-    pub(super) fn has_ends(&self, file: &S::File, other: &S::File, size: u64, whole: Whole) -> bool {
+    pub(super) fn has_ends(
+        &self,
+        file: &S::File,
+        other: &S::File,
+        size: u64,
+        whole: Whole,
+    ) -> bool {
         // README, "How the server decides": these decide.
         let head_len = size.min(HEAD_LEN as u64) as u16;
         let end_len = size.min(BLOCK_LEN_MAX as u64);

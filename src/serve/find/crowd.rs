@@ -70,7 +70,10 @@ mod tests {
                 links: 1,
                 kind: Kind::Regular,
             };
-            reached.keep(&mut found, Candidate::new(Path::new("/v/m"), &stat, Birth::default()));
+            reached.keep(
+                &mut found,
+                Candidate::new(Path::new("/v/m"), &stat, Birth::default()),
+            );
         }
         assert_eq!(found.is_cut(), files > MAX);
         let mut inodes: Vec<u64> = found.iter().map(|c| c.age.id.inode.0).collect();

@@ -152,7 +152,9 @@ impl Findings {
         };
         let mut buf = [0; DIGESTED_LEN];
         for _ in 0..DIGESTED_AT_ONCE {
-            let wanted = usize::try_from(size - *done).unwrap_or(buf.len()).min(buf.len());
+            let wanted = usize::try_from(size - *done)
+                .unwrap_or(buf.len())
+                .min(buf.len());
             if wanted == 0 {
                 let [a, b, c, d, ..] = md5.finish();
                 *kept = None;

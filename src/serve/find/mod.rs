@@ -23,6 +23,6 @@ pub mod refusal;
 mod role;
 pub mod search;
 pub mod sightings;
-pub mod troubles;
 pub mod token;
+pub mod troubles;
 pub mod v2;

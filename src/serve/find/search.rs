@@ -150,7 +150,10 @@ impl Scan {
     fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
         let path = self.walk.found();
         // What another log is written to is none of this one, whatever the glob finds.
-        if files.iter().any(|other| other.path == path && other.path != entry.path) {
+        if files
+            .iter()
+            .any(|other| other.path == path && other.path != entry.path)
+        {
             return;
         }
         // It is no log any more; what was in it cannot be compared or sent.

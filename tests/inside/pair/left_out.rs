@@ -51,7 +51,13 @@ fn a_generation_that_may_not_be_read_is_told_and_the_rest_arrives() {
             pair.settle();
         }
         assert_eq!(pair.copies().len(), 4, "{}", pair.report());
-        assert_eq!(record(&pair).lines().count(), 1, "{begins_anew} {} {}", record(&pair), pair.report());
+        assert_eq!(
+            record(&pair).lines().count(),
+            1,
+            "{begins_anew} {} {}",
+            record(&pair),
+            pair.report()
+        );
     }
 }
 

@@ -67,7 +67,10 @@ fn generations_are_numbered_as_they_come() {
     assert_eq!(rig.standing("/v/m.2"), Standing::Generation(4));
     assert_eq!(rig.standing(LOG), Standing::Generation(6));
     assert!(rig.journal.is_gapless(0, 2, 6));
-    assert!(!rig.journal.is_gapless(0, 0, 2), "nobody saw what was before");
+    assert!(
+        !rig.journal.is_gapless(0, 0, 2),
+        "nobody saw what was before"
+    );
 }
 
 #[test]

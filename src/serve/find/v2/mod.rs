@@ -211,7 +211,9 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
     ) -> Choice<S::File> {
         let whole = self.is_whole(held)
-            && self.record_held(held).is_some_and(|record| !self.has_loss(record.seq, found.seq));
+            && self
+                .record_held(held)
+                .is_some_and(|record| !self.has_loss(record.seq, found.seq));
         let mut choice = self.begin(found, rotated);
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {

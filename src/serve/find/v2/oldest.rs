@@ -2,8 +2,8 @@
 
 use crate::ids::FileId;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
-use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::journal::record::{Seq, Standing};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;

@@ -562,7 +562,12 @@ impl<F> V2Stream<F> {
     }
 
     /// Tells the client which file a generation is in.
-    pub(super) fn say_file<S: ReadStore>(&mut self, role: Role, generation: Generation, query: &Query<'_, S>) {
+    pub(super) fn say_file<S: ReadStore>(
+        &mut self,
+        role: Role,
+        generation: Generation,
+        query: &Query<'_, S>,
+    ) {
         if let Some(token) = query.token(generation) {
             self.say(Frame::File { role, token });
         }

@@ -49,8 +49,8 @@ impl<F> V2Stream<F> {
         search
     }
 
-    /// Whether the present search goes by what was found for another generation, and the journal has
-    /// seen one begin since.
+    /// Whether the present search goes by what was found for another generation, and the journal
+    /// has seen one begin since.
     pub(super) fn is_plan_outdated<S: ReadStore<File = F>>(
         &self,
         search: &Search,

@@ -2,6 +2,7 @@
 
 mod astray;
 mod left_out;
+mod plan;
 mod steps;
 
 use std::net::Ipv4Addr;
@@ -9,8 +10,8 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
-use crate::serve::find::refusal::Refusal;
 use crate::serve::find::journal::Journal;
+use crate::serve::find::refusal::Refusal;
 use crate::serve::find::sightings::Sightings;
 use crate::store::Kind;
 use crate::time::{Now, Wall};
