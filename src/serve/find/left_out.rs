@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::findings::{Candidate, Candidates};
+use super::journal::record::Seq;
 use super::place::candidate_of;
 use super::query::Query;
 use crate::ids::FileId;
@@ -19,6 +20,8 @@ pub struct LeftOut {
     pub id: Option<FileId>,
     /// The reason.
     pub why: Why,
+    /// The number of the generation in it, as far as that is known; else 0.
+    pub(super) seq: Seq,
     size: u64,
     path: PathBuf,
 }
@@ -28,9 +31,15 @@ impl LeftOut {
         LeftOut {
             id: Some(candidate.age.id),
             why,
+            seq: candidate.age.seq,
             size: candidate.size,
             path: candidate.path().to_path_buf(),
         }
+    }
+
+    /// The same with the number of the generation in it.
+    pub(super) fn numbered(self, seq: Seq) -> LeftOut {
+        LeftOut { seq, ..self }
     }
 
     /// There are files of this log that were not even looked at.
@@ -38,6 +47,7 @@ impl LeftOut {
         LeftOut {
             id: None,
             why: Why::TooMany,
+            seq: 0,
             size: 0,
             path: log.to_path_buf(),
         }

@@ -71,7 +71,7 @@ impl<S: ReadStore> Query<'_, S> {
         let judge = || {
             let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
                 // What may not be read is told of where it is left out.
-                return Ok(Role::Generation(candidate.age.seq).code());
+                return Ok(self.role_of_unreadable(candidate, rotated).code());
             };
             let seen = Seen {
                 candidate,
@@ -119,6 +119,18 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq - 1)))
     }
 
+    /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
+    /// have, and else times and names alone where it belongs.
+    fn role_of_unreadable(&self, candidate: &Candidate, rotated: &Candidates) -> Role {
+        if candidate.standing != Standing::Newcomer {
+            return Role::Generation(candidate.age.seq);
+        }
+        let records = self.journal.records(self.index);
+        let mut left = records.iter().filter(|record| is_left(record, rotated));
+        let made_of = left.find(|record| record.was_when(candidate.birth.at_ns));
+        made_of.map_or(Role::Stray(0), |record| Role::Generation(record.seq))
+    }
+
     /// What was there before, or came when nobody looked.
     fn role_of_elder(
         &self,
@@ -156,17 +168,7 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
-        let is_there = |seq| {
-            rotated
-                .iter()
-                .any(|c| c.standing == Standing::Generation(seq))
-        };
-        let is_left = |record: &&Record| match record.state {
-            State::Live => false,
-            State::Truncated => true,
-            State::Rotated | State::Complete(_) => !is_there(record.seq),
-        };
-        let left = || records.iter().filter(is_left);
+        let left = || records.iter().filter(|record| is_left(record, rotated));
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
             && self.can_stand_for(seen.candidate, record)?
@@ -301,6 +303,16 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(false)
+    }
+}
+
+/// Whether a generation is over and in none of the files that were seen live.
+fn is_left(record: &Record, rotated: &Candidates) -> bool {
+    let is_it = |c: &Candidate| c.standing == Standing::Generation(record.seq);
+    match record.state {
+        State::Live => false,
+        State::Truncated => true,
+        State::Rotated | State::Complete(_) => !rotated.iter().any(is_it),
     }
 }
 

@@ -168,3 +168,85 @@ fn a_backlog_longer_than_what_is_looked_at_arrives() {
     }
     arrives(&mut pair, generations);
 }
+
+/// A collector that was away while the log was copied and truncated three times, which the server
+/// saw: the second of these generations is in m.2.
+fn away_from_copies() -> (Pair, Vec<Vec<u8>>) {
+    let mut pair = Pair::following();
+    pair.go_away();
+    for _ in 0..3 {
+        pair.run_ms(10_000);
+        pair.log.copytruncate();
+        pair.run_ms(10_000);
+        pair.log.lines(3);
+    }
+    pair.run_ms(10_000);
+    let all = pair.log.generations().iter();
+    let all = all.map(|generation| generation.bytes.clone()).collect();
+    (pair, all)
+}
+
+#[test]
+fn a_copy_that_cannot_be_had_does_not_keep_the_others_away() {
+    for may_be_read in [false, true] {
+        let (mut pair, all) = away_from_copies();
+        match may_be_read {
+            false => pair.log.disk.set_readable("/v/m.2", false),
+            true => pair.log.disk.set_sound("/v/m.2", false),
+        }
+        pair.link.line = super::Line::Up;
+        for _ in 0..3 {
+            pair.settle();
+        }
+        let copies = pair.copies();
+        assert_eq!(copies, [&all[0][..], &all[2], &all[3]], "{}", pair.report());
+        let text = record(&pair);
+        assert!(text.contains("left out m.2, "), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_generation_that_was_seen_and_cannot_be_had_is_told_once() {
+    for may_be_read in [false, true] {
+        let mut pair = Pair::following();
+        pair.go_away();
+        for _ in 0..3 {
+            pair.run_ms(10_000);
+            pair.log.rotate();
+            pair.log.lines(3);
+        }
+        match may_be_read {
+            false => pair.log.disk.set_readable("/v/m.2", false),
+            true => pair.log.disk.set_sound("/v/m.2", false),
+        }
+        pair.link.line = super::Line::Up;
+        for _ in 0..3 {
+            pair.settle();
+        }
+        assert_eq!(pair.copies().len(), 3, "{}", pair.report());
+        let text = record(&pair);
+        assert!(text.contains("left out m.2, "), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn what_was_given_is_not_told_as_left_out() {
+    let mut pair = Pair::following();
+    for _ in 0..3 {
+        pair.log.rotate();
+        pair.log.lines(3);
+        pair.settle();
+    }
+    for name in ["/v/m.1", "/v/m.2", "/v/m.3"] {
+        pair.log.disk.set_readable(name, false);
+    }
+    pair.go_away();
+    pair.log.rotate();
+    pair.log.lines(3);
+    pair.reconnect();
+    pair.settle();
+    pair.check();
+    assert_eq!(record(&pair), "");
+}

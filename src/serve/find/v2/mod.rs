@@ -12,6 +12,7 @@ use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::{Standing, State};
+use super::left_out::LeftOut;
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
@@ -91,7 +92,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => {
-                return Ok(self.lose(self.numbered(file, stat), rotated, &held));
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
             }
             // Step 3, "but step 8 at once": neither is it known which of the newer ones came first.
             Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
@@ -209,12 +210,14 @@ impl<S: ReadStore> Query<'_, S> {
         found: Found<S::File>,
         rotated: &Candidates,
         held: &Held<'_>,
+        left_out: Vec<LeftOut>,
     ) -> Choice<S::File> {
         let whole = self.is_whole(held)
             && self
                 .record_held(held)
-                .is_some_and(|record| !self.has_loss(record.seq, found.seq));
+                .is_some_and(|record| !self.has_loss(record.seq, found.seq, &left_out));
         let mut choice = self.begin(found, rotated);
+        choice.left_out = left_out;
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
             terms.lost = !whole;
@@ -254,12 +257,8 @@ impl<S: ReadStore> Query<'_, S> {
         {
             left_out.extend(self.left_out_itself(own));
         }
-        let lose = |found| Choice {
-            left_out,
-            ..self.lose(found, rotated, held)
-        };
         if let Some(found) = newer {
-            return Ok(lose(found));
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
@@ -270,11 +269,11 @@ impl<S: ReadStore> Query<'_, S> {
             may: &|c| is_own(&c),
         };
         if let Some(found) = self.find_generation(rotated, live.as_ref(), &own, &mut Vec::new())? {
-            return Ok(lose(found));
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 9.
         let (file, stat) = live.ok_or_else(|| self.no_live())?;
-        Ok(lose(self.numbered(file, stat)))
+        Ok(self.lose(self.numbered(file, stat), rotated, held, left_out))
     }
 
     /// A file with the number that the journal has for it.

@@ -102,7 +102,7 @@ impl<S: ReadStore> Query<'_, S> {
             (None, None) => return Err(self.no_live()),
         };
         let after_loss = match (after.seq, found.seq) {
-            (Some(before), next) if next > before => self.has_loss(before, next),
+            (Some(before), next) if next > before => self.has_loss(before, next, &left_out),
             _ => left.then.is_some_and(|id| {
                 Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id)
             }),
@@ -130,11 +130,15 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// Whether one that came between two generations of the journal is gone, or may have come.
-    pub(super) fn has_loss(&self, before: Seq, next: Seq) -> bool {
+    /// Whether one that came between two generations of the journal is gone, or may have come. What
+    /// is told as left out is none of these.
+    pub(super) fn has_loss(&self, before: Seq, next: Seq, left_out: &[LeftOut]) -> bool {
         let between = |seq: Seq| before < seq && seq < next;
         let records = self.journal.records(self.index);
-        let mut skipped = records.iter().filter(|record| between(record.seq));
+        let is_told = |record: &Record| left_out.iter().any(|it| it.seq == record.seq);
+        let mut skipped = records
+            .iter()
+            .filter(|record| between(record.seq) && !is_told(record));
         // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
         // the client was given already.
         let is_missed = |record: &Record| {

@@ -90,7 +90,11 @@ impl<S: ReadStore> Query<'_, S> {
                     left_out.extend(self.unseen(rotated, true));
                     return Ok(Some(Found { file, stat, seq }));
                 }
-                None => left_out.extend(self.left_out_itself(candidate)),
+                None => {
+                    let seq = age.seq;
+                    let itself = self.left_out_itself(candidate);
+                    left_out.extend(itself.map(|itself| itself.numbered(seq)));
+                }
             }
         }
         left_out.extend(self.unseen(rotated, false));
