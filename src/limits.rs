@@ -101,8 +101,9 @@ pub const SEND_MS: u64 = 3;
 
 // The server's search for files.
 
-/// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
-pub const CANDIDATES_MAX: usize = 64;
+/// Most rotated files of one log that are looked at at once; the others come into sight when the
+/// oldest of them are sent. Hourly ones of six weeks, and some 250 KiB while they are searched.
+pub const CANDIDATES_MAX: usize = 1_000;
 
 /// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before
 /// that.
@@ -130,6 +131,21 @@ pub const ELDERS_MAX: usize = 128;
 
 /// Generations that a session remembers as given, so that none is sent twice.
 pub const SESSION_GIVEN_MAX: usize = 8;
+/// Tries after which a rotated file that cannot be read is left out; it must not keep those after
+/// it away for ever.
+pub const UNREADABLE_TRIES: u8 = 4;
+
+/// Tries within this time are one.
+pub const UNREADABLE_TRY_MS: u64 = 1_000;
+
+/// Rotated files that cannot be read which the server remembers, over all logs.
+pub const FAILURES_MAX: usize = 16;
+
+/// Files left out of which the server remembers that it has said so in its log.
+pub const LEFT_OUT_MAX: usize = 32;
+
+/// Files left out that one client is told of on one connection.
+pub const NOTES_MAX: usize = 17;
 
 /// Generations whose last write the server remembers, over all files.
 pub const SIGHTINGS_MAX: usize = 64;
@@ -249,9 +265,9 @@ pub const ANEW_SPREAD_MAX_MS: u64 = 20_000;
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
 /// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them
-/// or not. Each costs some syncs, for which all other sources wait; a server that has kept all it
-/// looks at stays within.
-pub const GENERATIONS_PER_PERIOD_MAX: u16 = 2 * CANDIDATES_MAX as u16;
+/// or not. Each costs some syncs, for which all other sources wait. A server with a backlog keeps
+/// to it.
+pub const GENERATIONS_PER_PERIOD_MAX: u16 = 128;
 
 /// How long the generations that a server names are counted together.
 pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
@@ -265,7 +281,7 @@ pub const LOOKUP_NEWS_MS: u64 = 50;
 /// Longest host name in a configuration: the most that the domain name system can carry.
 pub const HOST_NAME_MAX_LEN: usize = 253;
 
-const _: () = assert!(GENERATIONS_PER_PERIOD_MAX as usize > CANDIDATES_MAX);
+const _: () = assert!(GENERATIONS_PER_PERIOD_MAX > 0);
 
 // The collector's finished copies.
 
@@ -290,8 +306,8 @@ pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
 
-// All the rotated files of a server may be finished at once.
-const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
+// All that a server names in one period may be finished at once.
+const _: () = assert!(CHECKS_WAITING_MAX >= GENERATIONS_PER_PERIOD_MAX as usize);
 
 // The collector's status files.
 

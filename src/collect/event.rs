@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::copy::Found;
+use super::copy::left_out::LeftOut;
 use super::copy::loss::Loss;
 use super::error::SourceError;
 use crate::ids::Inode;
@@ -37,6 +38,8 @@ pub enum Event<'a> {
     },
     /// Something that the server had will never be here.
     Lost(Loss),
+    /// The server leaves out a file.
+    LeftOut(&'a LeftOut),
     /// The server's copy of the complete generation ends before ours, which is kept whole.
     KeptMore {
         /// The size of our copy.
@@ -151,7 +154,13 @@ impl Event<'_> {
     pub fn is_grave(&self) -> bool {
         matches!(
             self,
-            Event::Lost(_) | Event::Found(Found::Lost(_)) | Event::Differs { .. }
+            Event::Lost(_)
+                | Event::Found(Found::Lost(_))
+                | Event::Differs { .. }
+                | Event::LeftOut(LeftOut {
+                    is_missing: true,
+                    ..
+                })
         )
     }
 }
@@ -181,6 +190,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{what}; {size} bytes kept as {}", kept.display())
             }
             Event::Lost(loss) => loss.fmt(f),
+            Event::LeftOut(note) => note.fmt(f),
             Event::KeptMore { ours, theirs, kept } => write!(
                 f,
                 "the server kept {theirs} of {ours} bytes; ours are all in {}",

@@ -223,10 +223,10 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR | kind::FILE | kind::HOLE if len > SMALL_MAX || len == 0 => {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE if len > SMALL_MAX || len == 0 => {
                 Err(BadFrame::Length)
             }
-            kind::ALIVE..=kind::ERROR | kind::FILE | kind::HOLE => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
@@ -285,6 +285,7 @@ fn fill<const N: usize>(bytes: &mut heapless::Vec<u8, N>, input: &[u8], len: usi
 mod tests {
     use super::*;
     use crate::ids::Inode;
+    use crate::wire::frame::note::{LeftOut, Note};
     use crate::wire::frame::{End, ErrorCode, Next, Reason, seal};
     use crate::wire::token::Token;
 
@@ -352,6 +353,14 @@ mod tests {
             data(5, b"hello"),
             Frame::Alive { size: 10 }.to_bytes().to_vec(),
             optional,
+            Frame::Note(Note {
+                why: LeftOut::Compressed,
+                is_missing: true,
+                size: 3,
+                name: b"messages.1.gz",
+            })
+            .to_bytes()
+            .to_vec(),
             data(10, b""),
             Frame::End(End {
                 size: 10,
@@ -388,7 +397,7 @@ mod tests {
         let stream = sample();
         let whole = read(&stream, &[]);
         assert_eq!(whole[..2], ["5:hello", "sound"]);
-        assert_eq!(whole.len(), 9);
+        assert_eq!(whole.len(), 10);
         for cut in 0..stream.len() {
             assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
         }
@@ -447,6 +456,7 @@ mod tests {
             [kind::ALIVE, 0, 0, 0],
             [kind::FILE, frame::OPTIONAL, 0, 0],
             [kind::FILE, frame::OPTIONAL, 2, 0],
+            [kind::NOTE, frame::OPTIONAL, 1, 1],
         ] {
             let stream = [&header[..], &[0; 4]].concat();
             assert_eq!(read(&stream, &[]).len(), 1);

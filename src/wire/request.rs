@@ -48,8 +48,10 @@ pub struct Extension {
     /// `f`: the most bytes of the file that the client wants in one DATA frame, because its link
     /// breaks.
     pub frame_max: Option<FrameMax>,
-    /// `x=holes`: zeros may be told by their number, in HOLE frames.
+    /// `x`, a list with `holes` in it: zeros may be told by their number, in HOLE frames.
     pub holes: bool,
+    /// `x`, a list with `notes` in it: the client knows NOTE frames.
+    pub notes: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
     /// `i`: the token of the generation that the client holds.
@@ -232,7 +234,12 @@ impl Extension {
             b"history" => self.history = value == b"all",
             // Too small or too large is no fault: the server knows better what it can do.
             b"f" => self.frame_max = Some(FrameMax::new(decimal(value)?)),
-            b"x" => self.holes = value.split(|&byte| byte == b',').any(|word| word == b"holes"),
+            b"x" => {
+                // Words that are not known are those of later clients.
+                let has = |known: &[u8]| value.split(|&b| b == b',').any(|word| word == known);
+                self.holes = has(b"holes");
+                self.notes = has(b"notes");
+            }
             b"op" => self.op = Op::parse(value)?,
             b"i" => self.identity = Some(Token::parse(value)?),
             b"g" => self.given = Given::parse_list(value)?,
@@ -257,12 +264,19 @@ impl Extension {
             (self.mapped, " c=1"),
             (self.no_prefix, " prefix=0"),
             (self.history, " history=all"),
-            (self.holes, " x=holes"),
         ] {
             // The switches are written only where they are on: a server that does not know one
             // never sees it.
             if given {
                 line.write_str(field)?;
+            }
+        }
+        // What the client knows beyond the first version: a list.
+        let mut before = " x=";
+        for (known, word) in [(self.holes, "holes"), (self.notes, "notes")] {
+            if known {
+                write!(line, "{before}{word}")?;
+                before = ",";
             }
         }
         if let Some(FrameMax(len)) = self.frame_max {
@@ -441,6 +455,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_knows_is_a_set_of_words() {
+        for (field, holes, notes) in [
+            ("x=notes", false, true),
+            ("x=holes,notes", true, true),
+            ("x=notes,holes", true, true),
+            ("x=notes,what-comes-later", false, true),
+            ("x=", false, false),
+            ("x", false, false),
+            ("x=holes", true, false),
+            ("x=notesx", false, false),
+            ("x=notes x=holes", true, false),
+        ] {
+            let line = format!("/m 1 1 v2 {field}");
+            let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+            assert_eq!((v2.holes, v2.notes), (holes, notes), "{field}");
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_back() {
         arbtest::arbtest(|u| {
             let path = b"/var/log/messages";
@@ -477,6 +510,7 @@ mod tests {
                 history: u.arbitrary()?,
                 frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
                 holes: u.arbitrary()?,
+                notes: u.arbitrary()?,
                 op,
                 identity: u
                     .arbitrary::<bool>()?
@@ -535,6 +569,7 @@ mod tests {
             history: true,
             frame_max: Some(FrameMax::default()),
             holes: true,
+            notes: true,
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,

@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod gaps;
 pub mod given;
+pub(crate) mod left_out;
 pub(crate) mod loss;
 pub mod pointer;
 mod rescue;

@@ -188,6 +188,7 @@ impl<F> Source<F> {
                     self.health
                         .fail(error, |error| events(config, Event::Error(error)));
                 }
+                Received::Noted => self.health.flaw(),
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
                 Received::Finished {

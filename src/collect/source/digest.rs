@@ -135,7 +135,7 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), SourceE
         Piece::Small => receiver
             .small(|frame| match frame {
                 // The server is still computing.
-                Frame::Alive { .. } | Frame::File { .. } => Ok(Heard::Nothing),
+                Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(Heard::Nothing),
                 Frame::Digest(frame::Digest { size, md5, .. }) => Ok(Heard::Digest(size, md5)),
                 Frame::Error { code, .. } => Ok(match code {
                     // Only these say that it will never be different: ERROR 3 and 6 (README, "What

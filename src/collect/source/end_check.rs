@@ -306,7 +306,7 @@ impl EndCheck {
 /// compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
-        Frame::Alive { .. } | Frame::File { .. } => Ok(None),
+        Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(None),
         Frame::Error {
             code: ErrorCode::NoSuchFile | ErrorCode::Gone,
             ..

@@ -130,6 +130,7 @@ impl<F> Source<F> {
             history: self.config.history == History::All,
             frame_max: self.frame_max(op),
             holes: true,
+            notes: true,
             op,
             ..Extension::default()
         };

@@ -5,6 +5,7 @@
 //! frame is taken back.
 
 use super::given::Tokens;
+use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
@@ -43,6 +44,8 @@ pub struct Frames {
     /// Whether the server has told that something is wrong with the log, and not yet that it is
     /// over.
     is_troubled: bool,
+    /// What was told as left out.
+    notes: Notes,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -53,6 +56,8 @@ pub enum Received {
     On,
     /// Bytes were appended, and are sound.
     Grew,
+    /// Something that may be missing was put on record.
+    Noted,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
         /// The generation that is complete, but for the name of its copy.
@@ -94,6 +99,7 @@ impl Frames {
             // A proof of a few bytes is worth little: other generations may begin alike.
             least: HEAD_LEN as u16,
             is_troubled: false,
+            notes: Notes::default(),
             remote_size,
         }
     }
@@ -264,7 +270,27 @@ impl Frames {
                 self.tokens.get_or_insert_default().take(role, token);
                 Ok(Received::On)
             }
+            Step::Note(note) => self.note(note, files, events),
         }
+    }
+
+    /// Tells what the server leaves out, and puts on record what may be missing.
+    fn note<F, S: WriteStore<File = F>>(
+        &mut self,
+        note: LeftOut,
+        files: &mut LocalFiles<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Received, SourceError> {
+        let Some(note) = self.notes.news(note) else {
+            return Ok(Received::On);
+        };
+        // Told even where it cannot be noted: the error alone would not say what it was about.
+        events(Event::LeftOut(&note));
+        if !note.is_missing {
+            return Ok(Received::On);
+        }
+        files.note_left_out(&note).map_err(SourceError::Files)?;
+        Ok(Received::Noted)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
@@ -342,6 +368,7 @@ enum Step {
     Next(Next),
     Digest(frame::Digest),
     File(Role, Token),
+    Note(LeftOut),
     Refused(Box<str>),
 }
 
@@ -354,6 +381,7 @@ impl Step {
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),
             Frame::File { role, token } => Step::File(role, token),
+            Frame::Note(note) => Step::Note(LeftOut::of(&note)),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -80,7 +80,13 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether another file has the first `size` bytes of this one, which are all it has, as far as
     /// its first 1024 and its last 4096 bytes tell.
-    pub(super) fn has_ends(&self, file: &S::File, other: &S::File, size: u64, whole: Whole) -> bool {
+    pub(super) fn has_ends(
+        &self,
+        file: &S::File,
+        other: &S::File,
+        size: u64,
+        whole: Whole,
+    ) -> bool {
         // README, "How the server decides": these decide.
         let head_len = size.min(HEAD_LEN as u64) as u16;
         let end_len = size.min(BLOCK_LEN_MAX as u64);
@@ -98,8 +104,15 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether two files have the same bytes at the same place.
     fn is_same(&self, file: &S::File, other: &S::File, start: u64, len: u16) -> bool {
-        let sum = self.checksum(file, start, len, false);
-        sum.is_some() && sum == self.checksum(other, start, len, false)
+        let Some(sum) = self.checksum(file, start, len, false) else {
+            return false;
+        };
+        let other = self.checksum(other, start, len, false);
+        if other.is_none() {
+            // The other one is no shorter, so it is not for want of bytes.
+            self.findings.map(Findings::note_other_unread);
+        }
+        other == Some(sum)
     }
 
     /// Whether another file has the last bytes of this one at their place, and they stand nowhere

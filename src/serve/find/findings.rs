@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use super::journal::record::Standing;
 use super::order::{self, Age, Series};
 use super::refusal::Refusal;
+use super::troubles::is_about_the_file;
 use crate::ids::{FileId, Identity};
-use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
+use crate::limits::JUDGED_AT_ONCE;
 use crate::serve::glob::TooMuch;
 use crate::store::{Birth, ReadStore, Stat};
+use crate::wire::frame::note::LeftOut;
 use crate::wire::md5::Md5;
 
 /// The findings of a search so far.
@@ -21,18 +23,27 @@ pub struct Findings {
     /// The live file when the first look began.
     live: Option<FileId>,
     rotated: Candidates,
+    /// In the order of questions and inodes.
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
+    /// The bytes were those of the other one of two files that were compared.
+    is_other_unread: Cell<bool>,
+    /// The rotated file that could not be read.
+    failed: Cell<Option<FileId>>,
+    /// The files that nobody waits for any more.
+    given_up: RefCell<Vec<FileId>>,
+    /// The files that were left out.
+    left_out: RefCell<Vec<(FileId, LeftOut)>>,
     /// The digest that is being computed of a file, and how far it is.
     md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
 }
 
 /// A question that is asked of one rotated file after another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Test {
     /// What it is: see [`super::role`].
     Role,
@@ -72,6 +83,10 @@ impl Findings {
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
+            is_other_unread: Cell::default(),
+            failed: Cell::default(),
+            given_up: RefCell::default(),
+            left_out: RefCell::default(),
             md5: RefCell::default(),
         }
     }
@@ -115,6 +130,12 @@ impl Findings {
         found.map(|c| c.path.as_path())
     }
 
+    /// Whether a rotated file was last written at this moment when it was found.
+    pub fn is_as_found(&self, id: FileId, mtime_ns: u64) -> bool {
+        let found = self.rotated.iter().find(|c| c.age.id == id);
+        found.is_some_and(|c| c.written_ns == mtime_ns)
+    }
+
     /// The first four bytes of the MD5 of a file's first `size` bytes, a part at a time; `None` if
     /// it has fewer.
     pub(super) fn start_of_md5<S: ReadStore>(
@@ -131,13 +152,16 @@ impl Findings {
         };
         let mut buf = [0; DIGESTED_LEN];
         for _ in 0..DIGESTED_AT_ONCE {
-            let wanted = usize::try_from(size - *done).unwrap_or(buf.len()).min(buf.len());
+            let wanted = usize::try_from(size - *done)
+                .unwrap_or(buf.len())
+                .min(buf.len());
             if wanted == 0 {
                 let [a, b, c, d, ..] = md5.finish();
                 *kept = None;
                 return Ok(Some(u32::from_be_bytes([a, b, c, d])));
             }
-            let read = store.read_at(file, &mut buf[..wanted], *done)?;
+            let read = store.read_at(file, &mut buf[..wanted], *done);
+            let read = read.inspect_err(|error| self.note_failed(id, error))?;
             if read == 0 {
                 *kept = None;
                 return Ok(None);
@@ -155,6 +179,71 @@ impl Findings {
         self.unread.set(Some(error));
     }
 
+    /// The bytes were those of the other one of two files that were compared.
+    pub(super) fn note_other_unread(&self) {
+        // It may have had fewer bytes than were wanted, and no error.
+        let error = self.unread.take();
+        self.is_other_unread.set(error.is_some());
+        self.unread.set(error);
+    }
+
+    /// From here on nobody waits for these files.
+    pub fn give_up(&self, files: Vec<FileId>) {
+        self.given_up.replace(files);
+    }
+
+    /// Whether nobody waits for a file any more, which is left out then.
+    pub(super) fn is_given_up(&self, id: FileId) -> bool {
+        let is_it = self.given_up.borrow().contains(&id);
+        if is_it {
+            self.leave_out(id, LeftOut::Unreadable);
+        }
+        is_it
+    }
+
+    /// Notes that a file is left out.
+    pub(super) fn leave_out(&self, id: FileId, why: LeftOut) {
+        if self.why_left_out(id).is_none() {
+            self.left_out.borrow_mut().push((id, why));
+        }
+    }
+
+    /// Why a file is left out, if it is.
+    pub(super) fn why_left_out(&self, id: FileId) -> Option<LeftOut> {
+        let left_out = self.left_out.borrow();
+        left_out.iter().find(|(it, _)| *it == id).map(|it| it.1)
+    }
+
+    /// A rotated file could not be opened or read, if the error is about it.
+    pub(super) fn note_failed(&self, id: FileId, error: &io::Error) {
+        if is_about_the_file(error) && !self.is_other_unread.take() {
+            self.failed.set(Some(id));
+        }
+    }
+
+    /// The rotated file that could not be read since this was asked last.
+    pub fn take_failed(&self) -> Option<FileId> {
+        self.failed.take()
+    }
+
+    /// Fails if bytes could not be read since this was asked last: those of this rotated file.
+    pub(super) fn was_read(&self, id: FileId) -> Result<(), Refusal> {
+        let read = self.all_was_read();
+        if let Err(Refusal::Unreadable(error)) = &read {
+            self.note_failed(id, error);
+        }
+        read
+    }
+
+    /// The same where this rotated file was compared with another one.
+    pub(super) fn were_read(&self, id: FileId, other: FileId) -> Result<(), Refusal> {
+        let failed = match self.is_other_unread.take() {
+            true => other,
+            false => id,
+        };
+        self.was_read(failed)
+    }
+
     /// Fails if that happened since this was asked last.
     pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
         match self.unread.take() {
@@ -170,10 +259,10 @@ impl Findings {
         id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        let is_it =
-            |judgement: &&Judgement| judgement.question == question && judgement.id == id;
-        if let Some(known) = self.judgements.borrow().iter().find(is_it) {
-            return Ok(known.score);
+        let of = |judgement: &Judgement| (judgement.question, judgement.id);
+        let key = (question, id);
+        if let Ok(at) = self.judgements.borrow().binary_search_by_key(&key, of) {
+            return Ok(self.judgements.borrow()[at].score);
         }
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
@@ -188,13 +277,18 @@ impl Findings {
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
         if question != Test::Likeness {
-            self.all_was_read()?;
+            self.was_read(id)?;
         }
-        self.judgements.borrow_mut().push(Judgement {
+        let judgement = Judgement {
             question,
             id,
             score,
-        });
+        };
+        // Only now: to judge it, another question may have been asked.
+        let mut judgements = self.judgements.borrow_mut();
+        if let Err(place) = judgements.binary_search_by_key(&key, of) {
+            judgements.insert(place, judgement);
+        }
         Ok(score)
     }
 }
@@ -230,7 +324,68 @@ const DIGESTED_LEN: usize = 4096;
 const DIGESTED_AT_ONCE: usize = 14;
 
 /// The rotated files that may answer.
-pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+#[derive(Default)]
+pub(super) struct Candidates {
+    list: Vec<Candidate>,
+    is_cut: bool,
+    lacks_unsent: bool,
+    lacks_any: bool,
+}
+
+impl std::ops::DerefMut for Candidates {
+    fn deref_mut(&mut self) -> &mut [Candidate] {
+        &mut self.list
+    }
+}
+
+impl std::ops::Deref for Candidates {
+    type Target = [Candidate];
+
+    fn deref(&self) -> &[Candidate] {
+        &self.list
+    }
+}
+
+impl Candidates {
+    /// Takes one in.
+    pub fn push(&mut self, candidate: Candidate) {
+        self.list.push(candidate);
+    }
+
+    /// Gives one up, which may have still to be sent: there are more than are looked at.
+    pub fn give_up(&mut self, id: FileId, is_unsent: bool) {
+        self.list.retain(|c| c.age.id != id);
+        self.is_cut = true;
+        self.lacks_unsent |= is_unsent;
+    }
+
+    /// Notes that the globs find more than is looked at.
+    pub fn note_too_much(&mut self) {
+        self.is_cut = true;
+        self.lacks_any = true;
+    }
+
+    /// Whether files that may have still to be sent were given up. They come into sight when the
+    /// others are sent.
+    pub fn lacks_unsent(&self) -> bool {
+        self.lacks_unsent
+    }
+
+    /// Whether any files may be missing among them.
+    pub fn lacks_any(&self) -> bool {
+        self.lacks_any
+    }
+
+    /// Whether these are not all that there are.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The ages, to be put into the order of the names.
+    pub fn ages_mut(&mut self) -> Vec<&mut Age> {
+        self.list.iter_mut().map(|c| &mut c.age).collect()
+    }
+}
 
 /// A rotated file that may answer.
 #[derive(Clone)]
@@ -253,19 +408,29 @@ pub(super) struct Candidate {
 /// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
 /// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
-    let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
-    series_of(rotated).is_some_and(|series| series.counts) && order::names_decide(&mut ages)
+    if !series_of(rotated).is_some_and(|series| series.counts) {
+        return false;
+    }
+    let mut ages: Vec<Age> = rotated.iter().map(|c| c.age).collect();
+    let mut ages: Vec<&mut Age> = ages.iter_mut().collect();
+    order::names_decide(&mut ages)
 }
 
 /// The series that all rotated files belong to, if it is one.
 pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
     // A single name outside the series, and numbers are no order of all files.
     let series = rotated.first().and_then(|first| first.series);
+    // Nor are they where some files are not looked at.
+    let series = series.filter(|_| !rotated.is_cut());
     series.filter(|_| rotated.iter().all(|c| c.series == series))
 }
 
 impl Candidate {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose
     /// last write that is: then its name misleads.
     pub fn is_at_floor(&self, floor_ns: u64) -> bool {
@@ -312,7 +477,7 @@ impl Candidate {
 /// Whether an error will be the same at the next try, so that waiting for it to pass would be for
 /// ever.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // README, "Rotation": files that the server may not read do not count.
+    // README, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
@@ -322,5 +487,5 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
     let is_same = |(a, b): (&Candidate, &Candidate)| a.age.id == b.age.id && a.path == b.path;
-    before.len() == now.len() && before.iter().zip(now).all(is_same)
+    before.len() == now.len() && before.iter().zip(now.iter()).all(is_same)
 }

@@ -44,7 +44,7 @@ impl<S: ReadStore> Query<'_, S> {
         let of_live = |(file, stat): &(S::File, Stat)| self.likeness(file, stat, asked, &held);
         let mut most = live.as_ref().map_or(0, of_live);
         let mut best = None;
-        for candidate in rotated {
+        for candidate in rotated.iter() {
             let id = candidate.age.id;
             let judge = || {
                 let opened = self.open_rotated(id)?;
@@ -96,6 +96,7 @@ mod tests {
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
+    use crate::serve::find::crowd::Reached;
     use crate::serve::find::journal::Journal;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
@@ -141,6 +142,7 @@ mod tests {
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            reached: Reached::default(),
             findings: None,
         };
         let v2 = Extension {

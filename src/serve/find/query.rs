@@ -6,9 +6,11 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::crowd::Reached;
 use super::findings::{Candidates, Findings, is_lasting};
 use super::journal::Journal;
 use super::journal::record::{Seq, Standing, is_stray};
+use super::left_out::LeftOut;
 use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
@@ -16,6 +18,7 @@ use crate::ids::{Born, FileId, Identity};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::frame::note::LeftOut as Why;
 use crate::wire::reply::Reply;
 use crate::wire::request::Given;
 
@@ -35,6 +38,8 @@ pub struct Choice<F> {
     pub then: Option<FileId>,
     /// The generation in it.
     pub generation: Generation,
+    /// Files that would have come before it, or that are the client's own, and are left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A generation: the file that holds it, and its number in the journal.
@@ -76,6 +81,9 @@ pub struct Query<'a, S> {
     /// How long a rotated file must have been quiet to count as complete, ending now, as
     /// nanoseconds since 1970: a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
+    /// How far the client has come, which decides which files are looked at where there are too
+    /// many.
+    pub reached: Reached,
     /// The rotated files. Without them, what cannot be told without them is [`Refusal::Later`].
     pub findings: Option<&'a Findings>,
 }
@@ -120,8 +128,11 @@ impl<'a, S: ReadStore> Query<'a, S> {
                 candidate.age.seq = seq;
             }
         }
-        let mut present = rotated.iter().map(|c| c.identity());
-        self.journal.forget_all_but(self.index, &mut present);
+        // What was not looked at may be there.
+        if !rotated.is_cut() {
+            let mut present = rotated.iter().map(|c| c.identity());
+            self.journal.forget_all_but(self.index, &mut present);
+        }
     }
 
     /// What identifies an open file.
@@ -136,6 +147,12 @@ impl<'a, S: ReadStore> Query<'a, S> {
     pub fn seq_of(&self, identity: Identity) -> Seq {
         let record = self.journal.record_of(self.index, identity);
         record.map_or(0, |record| record.seq)
+    }
+
+    /// The number of the newest generation that the journal knows; 0 if it knows none.
+    pub(super) fn newest_seq(&self) -> Seq {
+        let records = self.journal.records(self.index);
+        records.last().map_or(0, |record| record.seq)
     }
 
     /// The number of a generation, if the journal still has it: then it knows what came after.
@@ -179,14 +196,24 @@ impl<'a, S: ReadStore> Query<'a, S> {
         self.findings.ok_or(Refusal::Later)?.rotated(live)
     }
 
-    /// Opens this rotated file, one of the [`candidates`](Self::candidates);
-    /// `None` if we are not permitted to read it.
+    /// Opens this rotated file, one of the [`candidates`](Self::candidates); `None` if we are not
+    /// permitted to read it, or have tried it often enough: then it is noted as left out.
     pub(super) fn open_rotated(&self, id: FileId) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let path = self.findings.and_then(|findings| findings.path_of(id));
-        match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
+        let findings = self.findings.ok_or(Refusal::Unsettled)?;
+        let path = findings.path_of(id).ok_or(Refusal::Unsettled)?;
+        if findings.is_given_up(id) {
+            return Ok(None);
+        }
+        match self.open_regular(path) {
             Ok((file, stat)) if stat.id == id => Ok(Some((file, stat))),
-            Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
-            Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+            Err(Refusal::Unreadable(error)) if is_lasting(&error) => {
+                findings.leave_out(id, Why::NotPermitted);
+                Ok(None)
+            }
+            Err(Refusal::Unreadable(error)) => {
+                findings.note_failed(id, &error);
+                Err(Refusal::Unreadable(error))
+            }
             // It was renamed since it was seen.
             Ok(_) | Err(_) => Err(Refusal::Unsettled),
         }

@@ -7,7 +7,7 @@
 //! a duplicate of what is there or was given. Of what was there before, births, then bytes decide.
 
 use super::compare::Whole;
-use super::findings::{Candidate, Candidates, Test};
+use super::findings::{Candidate, Candidates, Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
@@ -71,7 +71,7 @@ impl<S: ReadStore> Query<'_, S> {
         let judge = || {
             let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
                 // What may not be read is told of where it is left out.
-                return Ok(Role::Generation(candidate.age.seq).code());
+                return Ok(self.role_of_unreadable(candidate, rotated).code());
             };
             let seen = Seen {
                 candidate,
@@ -123,6 +123,18 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq - 1)))
     }
 
+    /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
+    /// have, and else times and names alone where it belongs.
+    fn role_of_unreadable(&self, candidate: &Candidate, rotated: &Candidates) -> Role {
+        if candidate.standing != Standing::Newcomer {
+            return Role::Generation(candidate.age.seq);
+        }
+        let records = self.journal.records(self.index);
+        let mut left = records.iter().filter(|record| is_left(record, rotated));
+        let made_of = left.find(|record| record.was_when(candidate.birth.at_ns));
+        made_of.map_or(Role::Stray(0), |record| Role::Generation(record.seq))
+    }
+
     /// What was there before, or came when nobody looked.
     fn role_of_elder(
         &self,
@@ -155,17 +167,7 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
-        let is_there = |seq| {
-            rotated
-                .iter()
-                .any(|c| c.standing == Standing::Generation(seq))
-        };
-        let is_left = |record: &&Record| match record.state {
-            State::Live => false,
-            State::Truncated => true,
-            State::Rotated | State::Complete(_) => !is_there(record.seq),
-        };
-        let left = || records.iter().filter(is_left);
+        let left = || records.iter().filter(|record| is_left(record, rotated));
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
             && seen.candidate.size > 0
@@ -175,13 +177,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Otherwise they were made in the order of the generations.
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let mut newcomers: heapless::Vec<&Candidate, NEWCOMERS_MAX> = heapless::Vec::new();
-        for candidate in rotated
-            .iter()
-            .filter(|c| c.standing == Standing::Newcomer)
-        {
-            let _ = newcomers.push(candidate);
-        }
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        let mut newcomers: Vec<&Candidate> = newcomers.collect();
         newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
             let mut fits = None;
@@ -214,7 +211,16 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(false);
         };
         let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
-        Ok(begins(record.head.within(stat.size)))
+        let fits = begins(record.head.within(stat.size));
+        self.were_read(candidate, candidate)?;
+        Ok(fits)
+    }
+
+    /// Fails if bytes of one of two rotated files could not be read: of that one then, and of no
+    /// other, it is noted.
+    fn were_read(&self, one: &Candidate, other: &Candidate) -> Result<(), Refusal> {
+        let were_read = |findings: &Findings| findings.were_read(one.age.id, other.age.id);
+        self.findings.map_or(Ok(()), were_read)
     }
 
     /// Whether a file has the bytes of a generation that was given, under whatever name.
@@ -238,11 +244,14 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
-        if self.is_within(seen, live) {
+        let own = seen.candidate;
+        let is_within = self.is_within(seen, live);
+        // An error of the live file is none of another rotated one.
+        self.findings.map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
+        if is_within {
             return Ok(true);
         }
-        let own = seen.candidate;
-        for other in rotated {
+        for other in rotated.iter() {
             let is_made_before = match other.standing {
                 Standing::Newcomer => {
                     (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age)
@@ -253,7 +262,9 @@ impl<S: ReadStore> Query<'_, S> {
                 continue;
             }
             let opened = self.open_rotated(other.age.id)?;
-            if self.is_within(seen, opened.as_ref()) {
+            let is_within = self.is_within(seen, opened.as_ref());
+            self.were_read(own, other)?;
+            if is_within {
                 return Ok(true);
             }
         }
@@ -271,7 +282,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// name of another kind, and was created when that was complete.
     fn is_like_another(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        for other in rotated {
+        for other in rotated.iter() {
             let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
             let may = other.age.id != own.age.id
                 && other.size == seen.stat.size
@@ -280,17 +291,27 @@ impl<S: ReadStore> Query<'_, S> {
                 && other.birth.at_ns < own.birth.at_ns;
             if may
                 && let Some(opened) = self.open_rotated(other.age.id)?
-                && self.is_within(seen, Some(&opened))
             {
-                return Ok(true);
+                let is_within = self.is_within(seen, Some(&opened));
+                self.were_read(own, other)?;
+                if is_within {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 }
 
-/// Newcomers that are put in order, at most.
-const NEWCOMERS_MAX: usize = 64;
+/// Whether a generation is over and in none of the files that were seen live.
+fn is_left(record: &Record, rotated: &Candidates) -> bool {
+    let is_it = |c: &Candidate| c.standing == Standing::Generation(record.seq);
+    match record.state {
+        State::Live => false,
+        State::Truncated => true,
+        State::Rotated | State::Complete(_) => !rotated.iter().any(is_it),
+    }
+}
 
 /// A rotated file that is being judged.
 struct Seen<'a, S: ReadStore> {

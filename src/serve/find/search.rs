@@ -6,12 +6,14 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
+use super::crowd::Reached;
 use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_same, series_of};
-use super::order::{self, Age};
+use super::journal::record::Seq;
+use super::order;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::ids::FileId;
-use crate::limits::{CANDIDATES_MAX, LOOKS_MAX, WALKED_AT_ONCE};
+use crate::limits::{LOOKS_MAX, WALKED_AT_ONCE};
 use crate::serve::config::FileEntry;
 use crate::serve::glob::{Patterns, Progress, Walk};
 use crate::store::{Kind, ReadStore};
@@ -21,6 +23,8 @@ pub struct Search {
     occasion: Occasion,
     /// How often it began before.
     repeats: usize,
+    /// The newest generation that the journal knew when it began.
+    newest_seq: Seq,
     stage: Stage,
 }
 
@@ -32,12 +36,14 @@ enum Stage {
 impl Search {
     /// Begins. Whatever happens to the names from here on is noticed.
     pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Search {
+        // Before the first look, so that a rotation in the middle of it shows as another live file.
+        let live = query.live_id();
+        let scan = Scan::new(&query.entry.patterns, live, query.reached);
         Search {
             occasion,
             repeats: 0,
-            // Before the first look, so that a rotation in the middle of it shows as another live
-            // file.
-            stage: Stage::Walking(Box::new(Scan::new(&query.entry.patterns, query.live_id()))),
+            newest_seq: query.newest_seq(),
+            stage: Stage::Walking(Box::new(scan)),
         }
     }
 
@@ -56,6 +62,23 @@ impl Search {
         self.occasion
     }
 
+    /// Whether the journal has seen no other generation begin since: what was copied before that is
+    /// not among what was found.
+    pub fn is_up_to_date<S: ReadStore>(&self, query: &Query<'_, S>) -> bool {
+        self.newest_seq == query.newest_seq()
+    }
+
+    /// What it has found, once the walk is over. Some more files may be judged.
+    pub fn findings(&self) -> Option<&Findings> {
+        match &self.stage {
+            Stage::Walking(_) => None,
+            Stage::Judging(findings) => {
+                findings.resume();
+                Some(findings)
+            }
+        }
+    }
+
     /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
     pub fn advance<S: ReadStore>(
         &mut self,
@@ -72,13 +95,7 @@ impl Search {
             // since.
             self.stage = Stage::Judging(Box::new(findings));
         }
-        Ok(match &self.stage {
-            Stage::Walking(_) => None,
-            Stage::Judging(findings) => {
-                findings.resume();
-                Some(findings)
-            }
-        })
+        Ok(self.findings())
     }
 }
 
@@ -86,6 +103,7 @@ impl Search {
 /// looks have to agree: what is overlooked here would never reach the client.
 pub(super) struct Scan {
     live: Option<FileId>,
+    reached: Reached,
     walk: Walk,
     found: Candidates,
     /// What the look before this one found.
@@ -94,12 +112,13 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Begins, while `live` is the live file.
-    pub(super) fn new(patterns: &Patterns, live: Option<FileId>) -> Scan {
+    /// Begins, while `live` is the live file, for a client that has come so far.
+    pub(super) fn new(patterns: &Patterns, live: Option<FileId>, reached: Reached) -> Scan {
         Scan {
             live,
+            reached,
             walk: Walk::new(patterns),
-            found: Candidates::new(),
+            found: Candidates::default(),
             before: None,
             looks: 0,
         }
@@ -127,11 +146,14 @@ impl Scan {
     }
 
     /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
-    /// before. Where there are more than [`CANDIDATES_MAX`], the newest are kept.
+    /// before, and is kept if there are too many.
     fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
         let path = self.walk.found();
         // What another log is written to is none of this one, whatever the glob finds.
-        if files.iter().any(|other| other.path == path && other.path != entry.path) {
+        if files
+            .iter()
+            .any(|other| other.path == path && other.path != entry.path)
+        {
             return;
         }
         // It is no log any more; what was in it cannot be compared or sent.
@@ -151,32 +173,36 @@ impl Scan {
         if stat.kind != Kind::Regular || Some(stat.id) == self.live || is_known() {
             return;
         }
-        let birth = store.birth(path, stat.id.device);
-        let candidate = Candidate::new(path, &stat, birth);
-        if let Err(candidate) = self.found.push(candidate)
-            && let Some(oldest) = self.found.iter_mut().min_by_key(|c| c.age)
-            && oldest.age < candidate.age
-        {
-            *oldest = candidate;
-        }
+        let candidate = Candidate::new(path, &stat, store.birth(path, stat.id.device));
+        self.reached.keep(&mut self.found, candidate);
     }
 
     /// One look is over: tells what it found if the one before has found the same.
     fn end_look(&mut self) -> Result<Option<Candidates>, Refusal> {
+        let mut found = std::mem::take(&mut self.found);
         match self.walk.end() {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from
             // half of the files.
             Err(error) if !is_lasting(&error) => return Err(Refusal::Unreadable(error)),
-            _ => {}
+            Err(_) => found.note_too_much(),
+            Ok(()) => {}
         }
-        let mut found = std::mem::take(&mut self.found);
         // Only when all are there: whether names decide depends on each of them.
         if series_of(&found).is_some() {
-            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
-                found.iter_mut().map(|c| &mut c.age).collect();
-            order::follow_names(&mut ages);
+            order::follow_names(&mut found.ages_mut());
         }
         self.looks += 1;
+        // Of a client that told no more than its inode the file tells what it has still to be
+        // sent. What was kept without knowing that may be too new.
+        if let Some(own) = self.reached.own
+            && self.reached.floor_ns.is_none()
+            && found.is_cut()
+            && let Some(own) = found.iter().find(|c| c.age.id.inode == own)
+        {
+            self.reached.floor_ns = Some(own.written_ns);
+            self.walk.restart();
+            return Ok(None);
+        }
         if self
             .before
             .as_ref()

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
+use crate::ids::FileId;
 use crate::serve::config::Config;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::Choice;
@@ -55,6 +56,11 @@ impl<F> ClassicStream<F> {
     /// The number of the configured log being served.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<FileId> {
+        (!self.follow.is_live()).then(|| self.follow.id())
     }
 
     /// Changes of the log are told from now on, or are not: see

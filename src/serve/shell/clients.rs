@@ -254,6 +254,9 @@ impl Clients {
             client.watch(watches, &mut cx, &mut shared.report);
         }
         let rest = client.send(&mut cx, &mut shared.buf);
+        for line in shared.files.sightings.troubles.take_lines() {
+            shared.report.say_of_peer(format_args!("{line}"));
+        }
         self.lists.line_up(index, client, rest);
         self.followers.turn(index, watched, client.session.file());
         if let Some(notice) = client.session.take_notice(&shared.files.config) {

@@ -4,8 +4,11 @@
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
 
+pub mod note;
+
 use crate::ids::Inode;
 
+use self::note::Note;
 use super::crc32::Crc32;
 use super::token::Token;
 
@@ -65,6 +68,8 @@ pub mod kind {
     pub const SUMS: u8 = 7;
     /// The identity of a generation. Optional.
     pub const FILE: u8 = 8;
+    /// What the server leaves out. Optional.
+    pub const NOTE: u8 = 9;
     /// Zeros of the file, with their offset: only to a client that asked for them.
     pub const HOLE: u8 = 10;
 }
@@ -105,6 +110,8 @@ pub enum Frame<'a> {
         /// Its token.
         token: Token,
     },
+    /// See [`kind::NOTE`].
+    Note(Note<'a>),
 }
 
 /// The generation that an identity token is told of.
@@ -258,7 +265,7 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
     };
     debug_assert!(payload.len() <= PAYLOAD_MAX);
     let len = payload.len() as u16;
-    let flags = flags_of(kind);
+    let flags = flags(kind);
     let mut crc = Header::start_crc(kind, flags, len);
     crc.update(payload);
     let [high, low] = len.to_be_bytes();
@@ -266,11 +273,11 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
     header[4..].copy_from_slice(&crc.finish().to_be_bytes());
 }
 
-/// The flags of a frame that is written here.
-fn flags_of(kind: u8) -> u8 {
+/// The flags with which a kind is sent.
+fn flags(kind: u8) -> u8 {
     match kind {
-        // It came later than the first clients, which can do without.
-        kind::FILE => OPTIONAL,
+        // They came later than the first clients, which can do without.
+        kind::FILE | kind::NOTE => OPTIONAL,
         _ => 0,
     }
 }
@@ -289,6 +296,7 @@ impl<'a> Frame<'a> {
             kind::DIGEST => fields.digest(),
             kind::ERROR => fields.error(),
             kind::FILE => fields.file(),
+            kind::NOTE => Note::read(fields).map(Frame::Note),
             kind::HOLE => fields.hole(),
             _ => return None,
         })
@@ -351,6 +359,10 @@ impl<'a> Frame<'a> {
                 put(&[role.number()]);
                 put(token.as_bytes());
                 kind::FILE
+            }
+            Frame::Note(note) => {
+                note.write(put);
+                kind::NOTE
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Frames out and in again.
 
+use super::note::{LeftOut, NAME_MAX};
 use super::*;
 
 fn samples() -> Vec<Frame<'static>> {
@@ -55,6 +56,18 @@ fn samples() -> Vec<Frame<'static>> {
             role: Role::Ended,
             token: Token::parse(&[b'z'; Token::MAX_LEN]).unwrap(),
         },
+        Frame::Note(Note {
+            why: LeftOut::NotPermitted,
+            is_missing: true,
+            size: 1 << 40,
+            name: b"messages.1",
+        }),
+        Frame::Note(Note {
+            why: LeftOut::Other(200),
+            is_missing: false,
+            size: 0,
+            name: &[0xff; NAME_MAX],
+        }),
     ]
 }
 
@@ -78,9 +91,9 @@ fn every_frame_reads_back() {
 }
 
 #[test]
-fn who_does_not_know_an_identity_may_skip_it() {
+fn who_knows_only_the_first_kinds_may_skip_some_others() {
     for frame in samples() {
-        let is_new = matches!(frame, Frame::File { .. });
+        let is_new = matches!(frame, Frame::File { .. } | Frame::Note(_));
         assert_eq!(frame.to_bytes()[1], u8::from(is_new));
     }
 }
@@ -107,7 +120,7 @@ fn wrong_lengths_and_fields_have_their_names() {
         let bytes = frame.to_bytes();
         let (kind, payload) = (bytes[0], &bytes[HEADER_LEN..]);
         // What these end with has any length.
-        if [kind::ERROR, kind::FILE].contains(&kind) {
+        if [kind::ERROR, kind::FILE, kind::NOTE].contains(&kind) {
             continue;
         }
         // The last byte of that one may be left out.
@@ -143,6 +156,35 @@ fn wrong_lengths_and_fields_have_their_names() {
         assert_eq!(Frame::parse(kind::FILE, payload), Some(Err(bad)));
     }
     assert_eq!(Frame::parse(99, b""), None);
+}
+
+#[test]
+fn a_note_has_a_name_and_may_have_any_reason() {
+    let bytes = |why, flags, name: &[u8]| [&[why, flags][..], &[0; 8], name].concat();
+    let note = |payload: &[u8]| match Frame::parse(kind::NOTE, payload) {
+        Some(Ok(Frame::Note(note))) => Ok((note.why, note.is_missing, note.name.len())),
+        other => Err(other.map(|frame| frame.is_err())),
+    };
+    for len in 0..=10 {
+        assert!(note(&bytes(1, 1, b"")[..len]).is_err(), "{len}");
+    }
+    assert!(note(&bytes(1, 1, &[b'x'; NAME_MAX + 1])).is_err());
+    let longest = bytes(2, 1, &[b'x'; NAME_MAX]);
+    assert_eq!(note(&longest), Ok((LeftOut::Unreadable, true, NAME_MAX)));
+    assert_eq!(note(&bytes(0, 2, b"m")), Ok((LeftOut::Other(0), false, 1)));
+    // A longer name is cut when it is sent, and every reason has its number.
+    for number in 0..=255 {
+        let sent = Frame::Note(Note {
+            why: note(&bytes(number, 0, b"m")).unwrap().0,
+            is_missing: false,
+            size: 0,
+            name: &[b'y'; 2 * NAME_MAX],
+        });
+        let sent = sent.to_bytes();
+        assert_eq!(sent[..2], [kind::NOTE, OPTIONAL]);
+        assert_eq!(sent[HEADER_LEN], number);
+        assert!(parse(&sent).is_ok());
+    }
 }
 
 #[test]

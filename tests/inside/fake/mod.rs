@@ -85,6 +85,8 @@ struct Content {
     links: u64,
     writers: u32,
     unreadable: bool,
+    /// From here on it cannot be read: a bad sector.
+    unsound_from: Option<u64>,
     /// Which of all files it is.
     birth: u32,
     born_ns: u64,
@@ -501,7 +503,10 @@ impl ReadStore for Fake {
             false => self.read_inode(file.0, buf, offset),
         };
         self.step(read);
-        Ok(read)
+        match self.is_sound(file.0, offset + read as u64) {
+            true => Ok(read),
+            false => Err(io::Error::from_raw_os_error(5)),
+        }
     }
 
     fn hole_end(&self, file: &Handle, offset: u64) -> u64 {

@@ -134,6 +134,28 @@ impl Fake {
         disk.files.get_mut(&inode).unwrap().links = u64::from(!on);
     }
 
+    /// Lets a file be read, or not: its sectors are bad.
+    pub fn set_sound(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        let unsound_from = (!on).then_some(0);
+        disk.files.get_mut(&inode).unwrap().unsound_from = unsound_from;
+    }
+
+    /// Lets a file be read so far and no further.
+    pub fn set_sound_up_to(&self, path: &str, len: u64) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().unsound_from = Some(len);
+    }
+
+    /// Whether so many bytes of a file can be read.
+    pub(super) fn is_sound(&self, inode: u64, len: u64) -> bool {
+        let disk = self.0.borrow();
+        let unsound_from = disk.files.get(&inode).and_then(|file| file.unsound_from);
+        unsound_from.is_none_or(|from| len <= from && from > 0)
+    }
+
     /// Lets a file have another inode once it is open, as on a file system made of several; or no
     /// more.
     pub fn disguise(&self, inode: u64, on: bool) {

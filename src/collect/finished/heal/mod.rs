@@ -232,7 +232,7 @@ impl<F> Heal<F> {
             (Piece::Small, _) => receiver
                 .small(|frame| match frame {
                     // The server is still computing.
-                    Frame::Alive { .. } | Frame::File { .. } => Ok(()),
+                    Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(()),
                     Frame::Error { text, .. } => {
                         Err(SourceError::Refused(Escaped(text).to_string().into()))
                     }

@@ -57,7 +57,7 @@ impl Rig {
     /// One that holds "abc" of a generation with a token.
     fn with_token() -> Rig {
         let mut rig = Rig::offering();
-        assert_eq!(rig.connect(), "/var/log/m 0 0 v2\n");
+        assert_eq!(rig.connect(), "/var/log/m 0 0 v2 x=holes,notes\n");
         rig.begins(7, "8:3/1");
         rig.data(b"abc");
         rig
@@ -180,7 +180,7 @@ fn a_first_contact_begins_anew() {
     assert!(rig.disk.exists(GIVEN));
     rig.disk.remove("/p/m");
     rig.restart();
-    assert_eq!(rig.connect(), "/var/log/m 0 0 v2\n");
+    assert_eq!(rig.connect(), "/var/log/m 0 0 v2 x=holes,notes\n");
     rig.receive(b"O 8 v2 at=0 size=0 m=1 b=00000001\n");
     assert!(!rig.disk.exists(GIVEN));
 }

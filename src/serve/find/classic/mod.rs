@@ -1,7 +1,7 @@
 //! The decision on a classic request: the live file or one of the rotated ones, and from where.
 //! Pure.
 
-use super::findings::Candidates;
+use super::findings::{Candidate, Candidates};
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
@@ -77,6 +77,7 @@ impl<S: ReadStore> Query<'_, S> {
                 generation: Generation::unnumbered(&stat),
                 stat,
                 then: None,
+                left_out: Vec::new(),
             });
         }
         // The client has all of its generation, or it is gone: the next one.
@@ -99,13 +100,27 @@ impl<S: ReadStore> Query<'_, S> {
                 (mark, last_written.map(at))
             }
         };
-        if let Some(after) = newer_than
-            && let Some((file, stat)) = self.open_newer(rotated, after)?
-        {
-            return Ok(from_start(file, stat, mark, place_of(&stat, rotated)));
-        }
-        let (file, stat) = live.ok_or_else(|| self.no_live())?;
-        Ok(from_start(file, stat, mark, Place::Live))
+        let newer = match newer_than {
+            Some(after) => self.open_newer(rotated, after)?,
+            None => None,
+        };
+        let is_newer = |c: &Candidate| newer_than.is_some_and(|after| c.age > after);
+        let mut left_out = self.left_out(rotated, &is_newer, newer.as_ref().map(|(_, stat)| stat));
+        let own = rotated.iter().find(|c| c.age.id.inode == asked);
+        left_out.extend(own.and_then(|own| self.left_out_itself(own)));
+        // All that classic can say of it.
+        let mark = match left_out.is_empty() {
+            true => mark,
+            false => Mark::Lost,
+        };
+        let choice = match newer {
+            Some((file, stat)) => from_start(file, stat, mark, place_of(&stat, rotated)),
+            None => {
+                let (file, stat) = live.ok_or_else(|| self.no_live())?;
+                from_start(file, stat, mark, Place::Live)
+            }
+        };
+        Ok(Choice { left_out, ..choice })
     }
 
     /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for
@@ -149,6 +164,7 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
         reply: Reply::classic(mark, inode),
         place: Place::Live,
         then: None,
+        left_out: Vec::new(),
     }
 }
 
@@ -162,6 +178,7 @@ fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         place,
         then: None,
+        left_out: Vec::new(),
     }
 }
 

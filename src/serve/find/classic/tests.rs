@@ -10,6 +10,7 @@ use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::journal::Journal;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::v2::next::Left;
@@ -47,6 +48,7 @@ impl Rig {
     }
 
     fn choose(&mut self, line: &str) -> Result<Choice<Handle>, Refusal> {
+        let request = Request::parse(line.as_bytes()).unwrap();
         let query = Query {
             store: &self.disk,
             entry: &self.config.files[0],
@@ -56,9 +58,12 @@ impl Rig {
             index: 0,
             peer: PEER,
             quiet_since_ns: self.quiet_since_ms * 1_000_000,
+            reached: Reached {
+                own: Some(request.inode.inode()),
+                floor_ns: None,
+            },
             findings: None,
         };
-        let request = Request::parse(line.as_bytes()).unwrap();
         search(&query, |query| query.choose(&request, &mut self.sightings))
     }
 
@@ -239,19 +244,23 @@ fn compressed_and_special_files_are_no_candidates() {
 }
 
 #[test]
-fn more_rotated_files_than_fit_leave_the_newest() {
+fn more_rotated_files_than_fit_come_one_after_the_other() {
     let mut rig = Rig::new();
     rig.disk.remove("/v/m.1");
     rig.disk.remove("/v/m.2");
-    for n in 0..2 * CANDIDATES_MAX as u64 {
+    let files = 2 * CANDIDATES_MAX as u64;
+    for n in 0..files {
         rig.disk.at_ms(10_000 + n);
-        rig.disk
-            .write_as(&format!("/v/m.{}", 500 - n), 100 + n, b"x");
+        let path = format!("/v/m.{}", 5_000 - n);
+        rig.disk.write_as(&path, 1_000 + n, b"x");
     }
     rig.quiet_since_ms = 100_000;
-    let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;
-    assert_eq!(rig.answer(&format!("/v/m {} 1", newest - 1)).2, newest);
-    assert_eq!(rig.answer(&format!("/v/m {newest} 1")).2, 3);
+    // A 1.1 client tells no more than the inode; the file tells the rest.
+    for n in [0, 1, files / 2 - 1, files / 2, files - 2] {
+        let line = format!("/v/m {} 1", 1_000 + n);
+        assert_eq!(rig.answer(&line).2, 1_001 + n);
+    }
+    assert_eq!(rig.answer(&format!("/v/m {} 1", 999 + files)).2, 3);
 }
 
 #[test]
@@ -358,6 +367,7 @@ fn expect_through_rotation(
             index: 0,
             peer: PEER,
             quiet_since_ns: u64::MAX,
+            reached: Reached::default(),
             findings: None,
         };
         let answer = search(&query, |query| ask(query, &mut rig.sightings)).unwrap();
@@ -414,6 +424,7 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
         index: 0,
         peer: PEER,
         quiet_since_ns: 0,
+        reached: Reached::default(),
         findings: None,
     };
     let before = Left {
@@ -502,6 +513,7 @@ fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
                 index: 0,
                 peer: PEER,
                 quiet_since_ns: 0,
+                reached: Reached::default(),
                 findings: None,
             };
             let line = format!("/v/m 9 5 v2 p=0:4:00000000{op}");

@@ -26,6 +26,8 @@ pub struct Log {
     is_watched: bool,
     /// Files that were seen at the live path before the system told of them.
     seen_ahead: u32,
+    /// The last file came since the system told last.
+    is_new: bool,
     /// Something may have come between the last record and the next.
     has_gap: bool,
     /// Before the generation with this number another had the live name that nobody saw; 0 if
@@ -54,6 +56,7 @@ impl Log {
             survey: Wanted::Yes,
             is_watched: false,
             seen_ahead: 0,
+            is_new: false,
             // What came before the first is not known.
             has_gap: true,
             unseen_before: 0,
@@ -130,11 +133,14 @@ impl Log {
             live.replaces = true;
         }
         let unseen = arrivals.saturating_sub(self.seen_ahead);
+        // All came before the last look, which met the last of them.
+        let is_live_last = std::mem::take(&mut self.is_new) && self.live().is_some();
         self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
         if unseen > 0 {
             let live = self.live().map_or(self.last_seq, |live| live.seq);
             self.unseen_before = live;
             self.lose_sight();
+            self.has_gap = !is_live_last;
         }
     }
 
@@ -335,6 +341,7 @@ impl Log {
         self.took_over = self.live().is_some();
         self.leave_live();
         self.seen_ahead += 1;
+        self.is_new = true;
         if !self.is_watched {
             // Between two looks others may have had the name.
             self.lose_sight();

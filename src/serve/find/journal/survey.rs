@@ -2,6 +2,7 @@
 
 use crate::ids::Identity;
 use crate::serve::config::{Config, FileEntry};
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::search::Scan;
 use crate::store::ReadStore;
 
@@ -21,7 +22,7 @@ impl Survey {
         let live = store.stat_path(&entry.path).ok().map(|stat| stat.id);
         Some(Survey {
             index,
-            scan: Box::new(Scan::new(&entry.patterns, live)),
+            scan: Box::new(Scan::new(&entry.patterns, live, Reached::default())),
         })
     }
 

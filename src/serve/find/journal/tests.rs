@@ -67,7 +67,28 @@ fn generations_are_numbered_as_they_come() {
     assert_eq!(rig.standing("/v/m.2"), Standing::Generation(4));
     assert_eq!(rig.standing(LOG), Standing::Generation(6));
     assert!(rig.journal.is_gapless(0, 2, 6));
-    assert!(!rig.journal.is_gapless(0, 0, 2), "nobody saw what was before");
+    assert!(
+        !rig.journal.is_gapless(0, 0, 2),
+        "nobody saw what was before"
+    );
+}
+
+#[test]
+fn what_goes_unseen_between_two_looks_is_missing_there_and_nowhere_else() {
+    let rig = Rig::new();
+    rig.disk.write(LOG, b"one");
+    rig.look();
+    rig.rotate("/v/m.1", b"two");
+    rig.rotate("/v/m.2", b"three");
+    rig.look();
+    rig.rotate("/v/m.3", b"four");
+    rig.look();
+    let seqs: Vec<u32> = rig.journal.records(0).iter().map(|it| it.seq).collect();
+    let [.., three, four] = seqs[..] else {
+        panic!("{seqs:?}");
+    };
+    assert!(rig.journal.is_gapless(0, three, four));
+    assert!(!rig.journal.is_gapless(0, three - 2, three));
 }
 
 #[test]

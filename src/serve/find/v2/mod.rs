@@ -12,6 +12,7 @@ use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::{Standing, State};
+use super::left_out::LeftOut;
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
@@ -39,17 +40,25 @@ impl<S: ReadStore> Query<'_, S> {
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
-            let after = After {
-                seq: None,
-                is_before_journal: v2.history,
-                own: None,
-                may: &|_| v2.history,
+            let mut left_out = Vec::new();
+            let oldest = match v2.history {
+                true => {
+                    let after = After {
+                        seq: None,
+                        is_before_journal: true,
+                        own: None,
+                        may: &|_| true,
+                    };
+                    self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?
+                }
+                false => None,
             };
-            return match (self.find_generation(rotated, live.as_ref(), &after)?, live) {
-                (Some(oldest), _) => Ok(self.begin(oldest, rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(self.numbered(file, stat), rotated)),
-                (None, None) => Err(self.no_live()),
-            };
+            let live = live.map(|(file, stat)| self.numbered(file, stat));
+            let first = oldest.or(live).ok_or_else(|| self.no_live())?;
+            return Ok(Choice {
+                left_out,
+                ..self.begin(first, rotated)
+            });
         }
         let held = Held {
             offset: request.offset,
@@ -71,7 +80,7 @@ impl<S: ReadStore> Query<'_, S> {
                 return self.go_on(file, stat, &held, prefix, rotated);
             }
             Located::Changed(file, stat) => {
-                return Ok(self.lose(self.numbered(file, stat), rotated, &held));
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
             }
             Located::Part(..) | Located::Gone => {
                 return self.lose_held(asked, &held, live, rotated);
@@ -86,7 +95,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
             Ok((file, stat)) if held.offset == 0 => {
-                return Ok(self.lose(self.numbered(file, stat), rotated, &held));
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
             }
             // Step 3, "but step 8 at once": neither is it known which of the newer ones came first.
             Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
@@ -201,18 +210,26 @@ impl<S: ReadStore> Query<'_, S> {
         found: Found<S::File>,
         rotated: &Candidates,
         held: &Held<'_>,
+        left_out: Vec<LeftOut>,
     ) -> Choice<S::File> {
-        let whole = self.record_held(held).is_some_and(|record| {
-            let is_whole = record.state == State::Complete(held.offset);
-            is_whole && !self.has_loss(record.seq, found.seq)
-        });
+        let whole = self.is_whole(held)
+            && self
+                .record_held(held)
+                .is_some_and(|record| !self.has_loss(record.seq, found.seq, &left_out));
         let mut choice = self.begin(found, rotated);
+        choice.left_out = left_out;
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
             terms.lost = !whole;
             terms.whole = whole;
         }
         choice
+    }
+
+    /// Whether the client holds all of its generation, as the journal knows.
+    fn is_whole(&self, held: &Held<'_>) -> bool {
+        let record = self.record_held(held);
+        record.is_some_and(|record| record.state == State::Complete(held.offset))
     }
 
     /// The first generation after the client's, which is nowhere.
@@ -230,8 +247,18 @@ impl<S: ReadStore> Query<'_, S> {
             own: None,
             may: &|c| held.is_newer(c),
         };
-        if let Some(found) = self.find_generation(rotated, live.as_ref(), &after)? {
-            return Ok(self.lose(found, rotated, held));
+        let mut left_out = Vec::new();
+        let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;
+        // What the client holds the beginning of may be there and not to be had.
+        let is_own = |c: &&Candidate| c.age.id.inode == asked && held.may_be(c.identity());
+        if !self.is_whole(held)
+            && let Some(own) = rotated.iter().find(is_own)
+            && !left_out.iter().any(|it| it.id == Some(own.age.id))
+        {
+            left_out.extend(self.left_out_itself(own));
+        }
+        if let Some(found) = newer {
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
@@ -239,14 +266,14 @@ impl<S: ReadStore> Query<'_, S> {
             seq: None,
             is_before_journal: false,
             own: None,
-            may: &|c| c.age.id.inode == asked && held.may_be(c.identity()),
+            may: &|c| is_own(&c),
         };
-        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own)? {
-            return Ok(self.lose(found, rotated, held));
+        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own, &mut Vec::new())? {
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 9.
         let (file, stat) = live.ok_or_else(|| self.no_live())?;
-        Ok(self.lose(self.numbered(file, stat), rotated, held))
+        Ok(self.lose(self.numbered(file, stat), rotated, held, left_out))
     }
 
     /// A file with the number that the journal has for it.
@@ -278,6 +305,7 @@ impl<S: ReadStore> Query<'_, S> {
             },
             place: place_of(&stat, rotated),
             then: then(&stat, rotated, floor_ns),
+            left_out: Vec::new(),
             stat,
             generation: Generation { identity, seq },
         }

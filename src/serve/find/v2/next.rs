@@ -6,6 +6,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, place_of};
 use crate::serve::find::query::{Generation, Query};
@@ -30,6 +31,8 @@ pub struct NextFile<F> {
     pub after_loss: bool,
     /// The generation in it.
     pub generation: Generation,
+    /// Files that would have come before it and are left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -83,9 +86,10 @@ impl<S: ReadStore> Query<'_, S> {
             own: left.id,
             may: &is_next,
         };
+        let mut left_out = Vec::new();
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
-            false => self.find_generation(rotated, live.as_ref(), &after)?,
+            false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
@@ -98,7 +102,7 @@ impl<S: ReadStore> Query<'_, S> {
             (None, None) => return Err(self.no_live()),
         };
         let after_loss = match (after.seq, found.seq) {
-            (Some(before), next) if next > before => self.has_loss(before, next),
+            (Some(before), next) if next > before => self.has_loss(before, next, &left_out),
             (_, next) => {
                 let is_gone =
                     |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
@@ -117,6 +121,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
                 seq,
@@ -128,11 +133,15 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// Whether one that came between two generations of the journal is gone, or may have come.
-    pub(super) fn has_loss(&self, before: Seq, next: Seq) -> bool {
+    /// Whether one that came between two generations of the journal is gone, or may have come. What
+    /// is told as left out is none of these.
+    pub(super) fn has_loss(&self, before: Seq, next: Seq, left_out: &[LeftOut]) -> bool {
         let between = |seq: Seq| before < seq && seq < next;
         let records = self.journal.records(self.index);
-        let mut skipped = records.iter().filter(|record| between(record.seq));
+        let is_told = |record: &Record| left_out.iter().any(|it| it.seq == record.seq);
+        let mut skipped = records
+            .iter()
+            .filter(|record| between(record.seq) && !is_told(record));
         // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
         // the client was given already.
         let is_missed = |record: &Record| {
@@ -161,7 +170,8 @@ impl<S: ReadStore> Query<'_, S> {
             own: Some(own.age.id),
             may: &|c| c.inferred_age() > own.inferred_age() && !c.is_at_floor(floor_ns),
         };
-        let found = self.find_generation(rotated, live.as_ref(), &after)?;
+        // It is told when its turn comes.
+        let found = self.find_generation(rotated, live.as_ref(), &after, &mut Vec::new())?;
         Ok(found.map(|found| found.stat.id))
     }
 

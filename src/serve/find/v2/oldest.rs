@@ -1,9 +1,9 @@
 //! The oldest rotated file that will do, and its neighbours in the order of generations. Pure.
 
 use crate::ids::FileId;
-use crate::limits::CANDIDATES_MAX;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::journal::record::{Seq, Standing};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
@@ -66,15 +66,16 @@ impl After<'_> {
 
 impl<S: ReadStore> Query<'_, S> {
     /// The oldest generation among the rotated files that comes after another one and was not given
-    /// before.
+    /// before. What comes between the two and cannot be had is `left_out`.
     pub(super) fn find_generation(
         &self,
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
         after: &After<'_>,
+        left_out: &mut Vec<LeftOut>,
     ) -> Result<Option<Found<S::File>>, Refusal> {
-        let mut ages: heapless::Vec<(Age, Seq), CANDIDATES_MAX> = heapless::Vec::new();
-        for candidate in rotated {
+        let mut ages: Vec<(Age, Seq)> = Vec::new();
+        for candidate in rotated.iter() {
             let role = match candidate.standing {
                 Standing::Newcomer => self.role(candidate, rotated, live)?,
                 _ => Role::Generation(candidate.age.seq),
@@ -82,7 +83,7 @@ impl<S: ReadStore> Query<'_, S> {
             if after.is_before(role, candidate)
                 && let Role::Generation(seq) | Role::Stray(seq) = role
             {
-                let _ = ages.push((candidate.age.numbered(record_of(seq)), seq));
+                ages.push((candidate.age.numbered(record_of(seq)), seq));
             }
         }
         ages.sort_unstable();
@@ -91,12 +92,21 @@ impl<S: ReadStore> Query<'_, S> {
                 continue;
             };
             let role = self.role(candidate, rotated, live)?;
-            if matches!(role, Role::Generation(_) | Role::Stray(_))
-                && let Some((file, stat)) = self.open_rotated(age.id)?
-            {
-                return Ok(Some(Found { file, stat, seq }));
+            if !matches!(role, Role::Generation(_) | Role::Stray(_)) {
+                continue;
+            }
+            match self.open_rotated(age.id)? {
+                Some((file, stat)) => {
+                    left_out.extend(self.unseen(rotated, true));
+                    return Ok(Some(Found { file, stat, seq }));
+                }
+                None => {
+                    let itself = self.left_out_itself(candidate);
+                    left_out.extend(itself.map(|itself| itself.numbered(seq)));
+                }
             }
         }
+        left_out.extend(self.unseen(rotated, false));
         Ok(None)
     }
 
@@ -111,7 +121,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
-        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = some.collect();
+        let mut ages: Vec<Age> = some.collect();
         ages.sort_unstable();
         for age in ages {
             let judge = || {

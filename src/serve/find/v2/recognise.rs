@@ -2,7 +2,7 @@
 
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
-use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing};
 use crate::serve::find::order::Age;
 use crate::serve::find::compare::Whole;
@@ -138,6 +138,7 @@ impl<S: ReadStore> Query<'_, S> {
                 (0, None) => false,
                 _ => self.fit(&file, stat.size, held) == Fit::Whole,
             };
+            self.all_was_read()?;
             if !is_known {
                 return Ok(Located::Unsure);
             }
@@ -153,7 +154,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         if let Some(own) = rotated.iter().find(is_own) {
             return match self.open_rotated(own.age.id)? {
-                Some((file, stat)) => match self.fit(&file, stat.size, held) {
+                Some((file, stat)) => match self.fit_of(own, &file, &stat, held)? {
                     Fit::Whole => Ok(Located::Here(file, stat)),
                     // Nothing was seen to be cut.
                     Fit::No if self.seq_held(held).is_some() => Ok(Located::Changed(file, stat)),
@@ -170,7 +171,7 @@ impl<S: ReadStore> Query<'_, S> {
                     continue;
                 }
                 if let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
-                    match self.fit(&file, stat.size, held) {
+                    match self.fit_of(candidate, &file, &stat, held)? {
                         Fit::Whole => return Ok(Located::Here(file, stat)),
                         Fit::Prefix => return Ok(Located::Part(file, stat)),
                         Fit::No => {}
@@ -188,6 +189,7 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(Located::Here(file, stat));
         }
+        self.all_was_read()?;
         // Where not all was seen, any rotated file may be the duplicate of what was truncated.
         match self.seq_held(held) {
             Some(_) => self.find_moved(held, live, rotated),
@@ -330,7 +332,7 @@ impl<S: ReadStore> Query<'_, S> {
         // Step 2.
         if let Some(own) = own
             && let Some((file, stat)) = self.open_rotated(own.age.id)?
-            && fits(&file, &stat)
+            && self.fit_of(own, &file, &stat, held)? == Fit::Whole
         {
             return Ok(Ok((file, stat)));
         }
@@ -405,6 +407,21 @@ impl<S: ReadStore> Query<'_, S> {
         let same = |block: &&Block| self.has_block(file, **block, held.mapped);
         let last = blocks.iter().take_while(same).last()?;
         (last.end() >= held.offset / 2).then_some(*last)
+    }
+
+    /// Compares a rotated file with what the client proves. That it cannot be read is noted of it,
+    /// and of no other.
+    fn fit_of(
+        &self,
+        candidate: &Candidate,
+        file: &S::File,
+        stat: &Stat,
+        held: &Held<'_>,
+    ) -> Result<Fit, Refusal> {
+        let fit = self.fit(file, stat.size, held);
+        let was_read = |findings: &Findings| findings.was_read(candidate.age.id);
+        self.findings.map_or(Ok(()), was_read)?;
+        Ok(fit)
     }
 
     /// Compares a file with what the client proves.

@@ -11,6 +11,7 @@ use crate::ids::FileId;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::serve::config::Config;
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::journal::Journal;
 use crate::store::Names;
 use crate::wire::proof::Proof;
@@ -113,6 +114,7 @@ fn never_wrong<T: PartialEq + std::fmt::Debug>(
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            reached: Reached::default(),
             findings: None,
         };
         match (search(&query, |query| ask(query)), &expected) {
@@ -199,6 +201,7 @@ fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>)
         index: 0,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         quiet_since_ns: 0,
+        reached: Reached::default(),
         findings: None,
     };
     let request = Request {

@@ -8,7 +8,10 @@ mod astray;
 mod fingerprint;
 mod hole;
 mod invariants;
+mod journey;
 mod open_frame;
+mod pace;
+mod plan;
 mod successor;
 mod truncation;
 
@@ -17,6 +20,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::astray::Astray;
 use self::fingerprint::Fingerprint;
+use self::journey::Journey;
 use self::open_frame::{FRAME_START_LEN, OpenFrame};
 use super::context::Context;
 use super::digest::Digest;
@@ -24,9 +28,10 @@ use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
 use crate::ids::{FileId, Inode};
-use crate::limits::{SESSION_GIVEN_MAX, REPLY_MAX_LEN};
+use crate::limits::{NOTES_MAX, REPLY_MAX_LEN, SESSION_GIVEN_MAX};
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
+use crate::serve::find::place::Place;
 use crate::serve::find::query::{Choice, Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
@@ -38,8 +43,10 @@ use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason, Role};
 use crate::wire::request::{Extension, FrameMax, Given};
 use crate::wire::token::Token;
 
-/// Bytes before a DATA frame, at most: an answer line or a few small frames, and an ERROR.
-const HEAD_MAX_LEN: usize = REPLY_MAX_LEN + frame::HEADER_LEN + frame::SMALL_MAX;
+/// Bytes before a DATA frame, at most: an answer line or a few small frames, an ERROR, and all that
+/// may be told as left out.
+const HEAD_MAX_LEN: usize =
+    REPLY_MAX_LEN + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX);
 
 /// Bytes of a frame with a token, at most.
 const TOKEN_FRAME_LEN: usize = frame::HEADER_LEN + 1 + Token::MAX_LEN;
@@ -76,8 +83,6 @@ pub struct V2Stream<F> {
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
     then: Option<FileId>,
-    /// The file of the generation before.
-    before: Option<FileId>,
     /// The generation being sent.
     generation: Generation,
     /// The client has another token for it, and nothing of it yet.
@@ -92,6 +97,12 @@ pub struct V2Stream<F> {
     has_loss: bool,
     /// The search for what has to be known about other files before this one can go on.
     search: Option<Box<Search>>,
+    /// What concerns more than one generation, once one was named.
+    journey: Option<Box<Journey>>,
+    /// The file was rotated, and so was its successor since.
+    is_old: bool,
+    /// The client knows NOTE frames.
+    knows_notes: bool,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     /// Everything was sent and nothing comes next.
@@ -113,7 +124,8 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found, as the client wants it.
+    /// Starts sending what the search found, as the client wants it. What is left out is told by
+    /// [`tell_left_out`](Self::tell_left_out).
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
@@ -130,6 +142,7 @@ impl<F> V2Stream<F> {
             place,
             then,
             generation,
+            ..
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
@@ -152,7 +165,6 @@ impl<F> V2Stream<F> {
             rewritten: false,
             floor_ns,
             then,
-            before: None,
             generation,
             token_due: false,
             given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
@@ -160,6 +172,9 @@ impl<F> V2Stream<F> {
             sound_size: offset,
             has_loss: false,
             search: None,
+            journey: None,
+            knows_notes: v2.notes,
+            is_old: place == Place::Older,
             proved: None,
             astray: None,
             keepalive: KeepAlive::new(now.mono),
@@ -179,6 +194,11 @@ impl<F> V2Stream<F> {
         self.index
     }
 
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<FileId> {
+        (!self.follow.is_live()).then(|| self.follow.id())
+    }
+
     /// Changes of the log are told from now on, or are not: see
     /// [`Session::set_watched`](crate::serve::session::Session::set_watched).
     pub fn set_watched(&mut self, is_watched: bool) {
@@ -188,6 +208,9 @@ impl<F> V2Stream<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
+        if let Some(journey) = &mut self.journey {
+            journey.plan.drop();
+        }
         if self.search.take().is_some() {
             // Its rotated files may be others now.
             self.follow.look_soon();
@@ -208,6 +231,7 @@ impl<F> V2Stream<F> {
         };
         let sent = !self.has_output();
         let before = *self.follow.stat();
+        self.looked();
         // What was found rewritten while a frame was made need not be found again, and the file may
         // have its old size.
         let look = match std::mem::take(&mut self.rewritten) {
@@ -445,6 +469,10 @@ impl<F> V2Stream<F> {
             // One digest at a time; this generation waits for the one before it.
             return Continue(());
         }
+        // What happens to the live file waits for nobody: it may be gone by then.
+        if self.is_old && !self.may_name(cx.now.mono) {
+            return Continue(());
+        }
         if self.follow.offset() == 0 {
             // An empty file may have been emptied.
             match self.first_duplicate(Occasion::Rotated, query) {
@@ -491,6 +519,15 @@ impl<F> V2Stream<F> {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact, cx, query),
         };
+        if self.is_plan_wrong(left, &next, query) {
+            let search = Search::new(occasion, &self.query_from_here(query));
+            self.search = Some(Box::new(search));
+            return self.wait_or_end(Refusal::Later, intact, cx, query);
+        }
+        let journey = self.journey_mut();
+        journey.pace.named(cx.now.mono);
+        journey.plan.is_proved = true;
+        let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
         // END has the digest if it went along with the bytes, else DIGEST follows. Of bytes that
         // are there no more, none but what was sent can be told.
@@ -503,7 +540,7 @@ impl<F> V2Stream<F> {
                 size: self.sound_size,
             });
         }
-        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss;
+        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
         self.tell_journal(size, intact, cx);
         self.say_file(Role::Ended, self.generation, query);
         self.say(Frame::End(End { size, reason, md5 }));
@@ -530,7 +567,12 @@ impl<F> V2Stream<F> {
     }
 
     /// Tells the client which file a generation is in.
-    pub(super) fn say_file<S: ReadStore>(&mut self, role: Role, generation: Generation, query: &Query<'_, S>) {
+    pub(super) fn say_file<S: ReadStore>(
+        &mut self,
+        role: Role,
+        generation: Generation,
+        query: &Query<'_, S>,
+    ) {
         if let Some(token) = query.token(generation) {
             self.say(Frame::File { role, token });
         }
@@ -573,13 +615,14 @@ impl<F> V2Stream<F> {
         self.token_due = false;
         self.floor_ns = floor_ns;
         self.then = then;
+        self.is_old = place == Place::Older;
         self.sound_ns = stat.mtime_ns;
         self.sound_size = 0;
         let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
         // The file before stays open only while its digest is computed. Its inode is kept, because
         // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
-        self.before = Some(before.id());
+        self.journey_mut().before = Some(before.id());
         self.keep_back_zeros(cx.store).ok();
         self.is_overstated = false;
         let mut digest = std::mem::take(&mut self.digest);
@@ -644,7 +687,8 @@ impl<F> V2Stream<F> {
     }
 
     fn next_look(&self, config: &Config) -> Mono {
-        self.follow.next_look(!self.has_output(), config)
+        let next = self.follow.next_look(!self.has_output(), config);
+        self.waits_until().map_or(next, |at| at.min(next))
     }
 }
 

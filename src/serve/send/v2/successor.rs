@@ -6,6 +6,7 @@ use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
 use crate::serve::find::compare::{GUARD_LEN, is_there};
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
@@ -31,15 +32,22 @@ impl<F> V2Stream<F> {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
-                    Search::again(findings, query).ok_or(Refusal::Unsettled)?
+                    if let Some(journey) = &mut self.journey {
+                        journey.plan.drop();
+                    }
+                    let again = Search::again(findings, &self.query_from_here(query));
+                    Box::new(again.ok_or(Refusal::Unsettled)?)
                 }
                 answer => return answer,
             },
             // The look came again for another reason while the search is under way.
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Search::new(occasion, query),
+            _ => match self.take_plan(occasion, query) {
+                Some(search) => search,
+                None => Box::new(Search::new(occasion, &self.query_from_here(query))),
+            },
         };
-        self.search = Some(Box::new(search));
+        self.search = Some(search);
         Err(Refusal::Later)
     }
 
@@ -61,6 +69,11 @@ impl<F> V2Stream<F> {
         if !is_there(query.store, self.follow.file(), start, 0)? {
             return Ok(Some(false));
         }
+        // What has a rotated file after it was found to come next among all of them.
+        if self.is_old {
+            self.sound_size = self.follow.stat().size;
+            return Ok(Some(true));
+        }
         let begun = Begun {
             len: bytes.len() as u32,
             crc: Crc32::new().update(bytes).finish(),
@@ -71,7 +84,8 @@ impl<F> V2Stream<F> {
             return Ok(Some(true));
         }
         self.proved = None;
-        self.search = Some(Box::new(Search::new(Occasion::Begun(begun), query)));
+        let search = Search::new(Occasion::Begun(begun), &self.query_from_here(query));
+        self.search = Some(Box::new(search));
         Ok(None)
     }
 
@@ -112,7 +126,8 @@ impl<F> V2Stream<F> {
         // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
-        let (before, floor_ns) = (self.before, self.floor_ns);
+        let before = self.journey.as_ref().and_then(|journey| journey.before);
+        let floor_ns = self.floor_ns;
         let seq = self.generation.seq;
         self.ask(occasion, query, || {
             query.first_duplicate(own, before, floor_ns, seq)
@@ -155,6 +170,12 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         let occasion = search.occasion();
+        if self.is_plan_outdated(&search, query) {
+            if let Some(journey) = &mut self.journey {
+                journey.plan.drop();
+            }
+            *search = Search::new(occasion, &self.query_from_here(query));
+        }
         let findings = match search.advance(query) {
             Ok(Some(findings)) => findings,
             Ok(None) => {
@@ -169,6 +190,9 @@ impl<F> V2Stream<F> {
                 return self.wait_or_end(refusal, intact, cx, query);
             }
         };
+        let grace_ms = cx.config.grace_ms;
+        let troubles = &cx.sightings.troubles;
+        findings.give_up(troubles.given_up(self.index, grace_ms, cx.now.mono));
         let query = Query {
             findings: Some(findings),
             ..*query
@@ -177,11 +201,28 @@ impl<F> V2Stream<F> {
             Occasion::Begun(begun) => self.prove(begun, cx, &query),
             _ => self.look(cx, &query),
         };
+        if let Some(id) = findings.take_failed() {
+            let troubles = &mut cx.sightings.troubles;
+            troubles.could_not_read(self.index, id, cx.now.mono);
+        }
         // Only some of the files were judged in this part; what was found out about them is kept.
         if findings.is_paused() && self.search.is_none() {
             self.search = Some(search);
+        } else if occasion == Occasion::Rotated && self.search.is_none() {
+            self.keep_plan(search);
         }
         turn
+    }
+
+    /// The query, from where the stream stands.
+    pub(super) fn query_from_here<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
+        Query {
+            reached: Reached {
+                own: Some(self.follow.id().inode),
+                floor_ns: Some(self.floor_ns),
+            },
+            ..*query
+        }
     }
 
     /// Nothing was sent of the live file, and it may have been emptied and written anew since it

@@ -1,6 +1,8 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
 mod astray;
+mod left_out;
+mod plan;
 mod steps;
 
 use std::net::Ipv4Addr;
@@ -8,8 +10,8 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
-use crate::serve::find::refusal::Refusal;
 use crate::serve::find::journal::Journal;
+use crate::serve::find::refusal::Refusal;
 use crate::serve::find::sightings::Sightings;
 use crate::store::Kind;
 use crate::time::{Now, Wall};
@@ -707,7 +709,7 @@ fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
     assert!(size_of::<V2Stream<File>>() <= 800);
-    assert!(size_of::<ClassicStream<File>>() <= 160);
+    assert!(size_of::<ClassicStream<File>>() <= 176);
 }
 
 /// The kinds of the frames behind the answer line, or from the start if there is none.
