@@ -37,6 +37,11 @@ impl LeftOut {
         }
     }
 
+    /// It was written to after it had been given whole.
+    pub(super) fn written_later(candidate: &Candidate) -> LeftOut {
+        LeftOut::new(candidate, Why::WrittenLater)
+    }
+
     /// The same with the number of the generation in it.
     pub(super) fn numbered(self, seq: Seq) -> LeftOut {
         LeftOut { seq, ..self }
@@ -73,6 +78,7 @@ impl fmt::Display for LeftOut {
         f.write_str(match self.why {
             Why::NotPermitted => ": no permission to read it",
             Why::Unreadable => ": it could not be read again and again",
+            Why::WrittenLater => " in part: it was written to after it was complete",
             Why::TooMany => " in part: its globs find more than is looked at",
             _ => "",
         })

@@ -12,9 +12,11 @@ use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
+use crate::ids::Born;
 use crate::mutation::{self, Mutation};
 use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::proof::Block;
+use crate::wire::request::Given;
 
 /// What a rotated file is in the history of its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,8 @@ pub enum Role {
     Stray(Seq),
     /// The client was given all of it.
     Given,
+    /// The client was given all of it, and then it was written to.
+    Late,
     /// Somebody copied a generation that is there or was given.
     Duplicate,
 }
@@ -34,7 +38,7 @@ impl Role {
     fn code(self) -> u32 {
         match self {
             Role::Duplicate => 0,
-            Role::Given => 1,
+            Role::Given | Role::Late => 1,
             Role::Generation(seq) => seq.saturating_mul(2).saturating_add(2),
             Role::Stray(seq) => seq.saturating_mul(2).saturating_add(3),
         }
@@ -58,8 +62,10 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<Role, Refusal> {
-        if self.was_given(candidate) {
-            return Ok(Role::Given);
+        match self.size_given(candidate) {
+            Some(size) if size == candidate.size => return Ok(Role::Given),
+            Some(size) if size < candidate.size => return Ok(Role::Late),
+            _ => {}
         }
         if mutation::is_on(Mutation::DuplicateSent) {
             return Ok(Role::Generation(candidate.age.seq));
@@ -89,14 +95,22 @@ impl<S: ReadStore> Query<'_, S> {
             .map(Role::of_code)
     }
 
-    /// Whether the client has all of this very file.
-    fn was_given(&self, candidate: &Candidate) -> bool {
-        let id = given_id(candidate.identity());
-        let is_it = |size, known: Option<u32>| {
-            known.is_some() && known == id && size == candidate.size && size > 0
-        };
-        !mutation::is_on(Mutation::GivenIgnored)
-            && self.given.iter().any(|given| is_it(given.size, given.id))
+    /// Whether this very file was written to after the client was given all of it.
+    pub(super) fn is_late(&self, candidate: &Candidate) -> bool {
+        let size = self.size_given(candidate);
+        size.is_some_and(|size| size < candidate.size)
+    }
+
+    /// How long this very file was when the client was given all of it.
+    fn size_given(&self, candidate: &Candidate) -> Option<u64> {
+        // An inode alone may be another file's by now.
+        let is_sure = candidate.birth.born != Born::Unknown;
+        if !is_sure || mutation::is_on(Mutation::GivenIgnored) {
+            return None;
+        }
+        let id = given_id(candidate.identity())?;
+        let is_it = |given: &&Given| given.id == Some(id);
+        self.given.iter().filter(is_it).map(|given| given.size).max()
     }
 
     /// What came under our eyes and was never live.

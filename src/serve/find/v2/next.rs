@@ -213,7 +213,7 @@ impl<S: ReadStore> Query<'_, S> {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,
                 Role::Generation(_) => true,
                 Role::Stray(of) => is_live && (of + 1 == seq || of == 0) && candidate.inferred_age() > floor,
-                Role::Given | Role::Duplicate => false,
+                Role::Given | Role::Late | Role::Duplicate => false,
             };
             if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
                 return Ok(Some(Duplicate { file, stat }));
@@ -258,7 +258,7 @@ impl<S: ReadStore> Query<'_, S> {
                     match role {
                         Role::Generation(of) => is_sure && of != seq,
                         Role::Stray(_) => is_sure,
-                        Role::Given => true,
+                        Role::Given | Role::Late => true,
                         // Bytes that were given before may have been written again.
                         Role::Duplicate => is_sure,
                     }

@@ -48,7 +48,7 @@ impl After<'_> {
         // What was copied during the life of one record is in the order of the copies.
         let is_copy = candidate.standing == Standing::Newcomer;
         match (self.seq, role) {
-            (_, Role::Given | Role::Duplicate) => false,
+            (_, Role::Given | Role::Late | Role::Duplicate) => false,
             (Some(own), Role::Generation(seq)) if is_copy && record_of(own) == seq => {
                 own != seq && (self.may)(candidate)
             }
@@ -78,8 +78,12 @@ impl<S: ReadStore> Query<'_, S> {
         for candidate in rotated.iter() {
             let role = match candidate.standing {
                 Standing::Newcomer => self.role(candidate, rotated, live)?,
+                _ if self.is_late(candidate) => Role::Late,
                 _ => Role::Generation(candidate.age.seq),
             };
+            if role == Role::Late {
+                left_out.push(LeftOut::written_later(candidate));
+            }
             if after.is_before(role, candidate)
                 && let Role::Generation(seq) | Role::Stray(seq) = role
             {

@@ -542,9 +542,12 @@ impl<F> V2Stream<F> {
         }
         let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
         self.tell_journal(size, intact, cx);
-        self.say_file(Role::Ended, self.generation, query);
+        // What was truncated is in that file no more.
+        if intact {
+            self.say_file(Role::Ended, self.generation, query);
+        }
         self.say(Frame::End(End { size, reason, md5 }));
-        self.note_given(size, md5);
+        self.note_given(size, md5, intact);
         self.say_file(Role::Begins, next.generation, query);
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
@@ -579,7 +582,7 @@ impl<F> V2Stream<F> {
     }
 
     /// The client has all of a generation.
-    fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>) {
+    fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>, intact: bool) {
         if size == 0 {
             return;
         }
@@ -590,7 +593,7 @@ impl<F> V2Stream<F> {
         let given = Given {
             size,
             md5: md5.map(start_of),
-            id: given_id(self.generation.identity),
+            id: given_id(self.generation.identity).filter(|_| intact),
         };
         let _ = self.given.insert(0, given);
     }
