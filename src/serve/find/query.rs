@@ -9,7 +9,7 @@ use std::path::Path;
 use super::crowd::Reached;
 use super::findings::{Candidates, Findings, is_lasting};
 use super::journal::Journal;
-use super::journal::record::{Seq, Standing, is_stray};
+use super::journal::record::{Head, Seq, Standing, is_stray};
 use super::left_out::LeftOut;
 use super::order::{self, Age};
 use super::place::Place;
@@ -126,6 +126,9 @@ impl<'a, S: ReadStore> Query<'a, S> {
             candidate.standing = self.journal.standing(self.index, candidate.identity());
             if let Standing::Generation(seq) = candidate.standing {
                 candidate.age.seq = seq;
+                let (size, written_ns) = (candidate.size, candidate.written_ns);
+                self.journal
+                    .note_seen(self.index, seq, size, written_ns, Head::default());
             }
         }
         // What was not looked at may be there.

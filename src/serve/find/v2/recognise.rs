@@ -3,7 +3,7 @@
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
-use crate::serve::find::journal::record::{Record, Seq, Standing};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
 use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
@@ -173,8 +173,11 @@ impl<S: ReadStore> Query<'_, S> {
                 if let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
                     match self.fit_of(candidate, &file, &stat, held)? {
                         Fit::Whole => return Ok(Located::Here(file, stat)),
-                        Fit::Prefix => return Ok(Located::Part(file, stat)),
-                        Fit::No => {}
+                        // What a copy lacks of a file that was cut after it is nowhere.
+                        Fit::Prefix if record.state == State::Truncated => {
+                            return Ok(Located::Part(file, stat));
+                        }
+                        Fit::Prefix | Fit::No => {}
                     }
                 }
             }
