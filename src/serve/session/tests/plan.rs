@@ -6,8 +6,8 @@ use crate::wire::frame::HEADER_LEN;
 /// Files of a backlog.
 const FILES: u64 = 8;
 
-/// The bytes of all DATA frames that a client gets that asks for all there is, where `happens` after
-/// some generations were named.
+/// The bytes of all DATA frames that a client gets that asks for all there is, where something
+/// `happens` after some generations were named.
 fn bytes_where(happens: &dyn Fn(&Fake), after: usize) -> String {
     let mut rig = Rig::new();
     for n in 0..FILES {
