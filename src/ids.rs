@@ -75,8 +75,7 @@ impl Identity {
             (Born::Handle(a), Born::Handle(b)) | (Born::Time(a), Born::Time(b)) if a != b => {
                 Sameness::Other
             }
-            (Born::Handle(_), Born::Handle(_))
-            | (Born::Time(_), Born::Time(_)) => Sameness::Same,
+            (Born::Handle(_), Born::Handle(_)) | (Born::Time(_), Born::Time(_)) => Sameness::Same,
             (Born::Faint(a), Born::Faint(b)) if a == b => Sameness::Same,
             // One kind says nothing about another: a file may be seen once with a handle and once
             // without.

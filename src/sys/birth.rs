@@ -10,7 +10,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::cvt;
-use crate::wire::crc32::Crc32;
 
 /// A file by its path or by its descriptor, for a system call.
 pub struct Place {
@@ -40,8 +39,8 @@ impl Place {
     }
 }
 
-/// The CRC-32 of the file's handle: name_to_handle_at(2), which needs no privilege.
-pub fn handle(place: &Place) -> Option<u32> {
+/// The type and the bytes of the file's handle: name_to_handle_at(2), which needs no privilege.
+pub fn handle(place: &Place) -> Option<Handle> {
     // struct file_handle: room for the handle (u32), its type (i32), the handle.
     let mut handle = [0u32; 2 + HANDLE_WORDS];
     handle[0] = (HANDLE_WORDS * 4) as u32;
@@ -59,14 +58,12 @@ pub fn handle(place: &Place) -> Option<u32> {
         )
     })
     .ok()?;
-    let len = usize::try_from(handle[0]).ok()?;
-    let mut crc = Crc32::new();
-    crc.update(&handle[1].to_ne_bytes());
-    for word in handle[2..].iter().take(len.div_ceil(4)) {
-        crc.update(&word.to_ne_bytes());
-    }
-    Some(crc.finish())
+    let words = usize::try_from(handle[0]).ok()?.div_ceil(4);
+    handle.get(1..2 + words)?.try_into().ok()
 }
+
+/// Type and bytes of a handle, as words in the processor's byte order.
+pub type Handle = heapless::Vec<u32, { 1 + HANDLE_WORDS }>;
 
 /// The longest handle there is: `MAX_HANDLE_SZ` of the kernel.
 const HANDLE_WORDS: usize = 128 / 4;

@@ -5,6 +5,7 @@ pub mod classic;
 pub mod crc32;
 pub mod escape;
 pub mod frame;
+pub mod given;
 pub mod line;
 pub mod md5;
 pub mod number;

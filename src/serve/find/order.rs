@@ -179,8 +179,7 @@ fn counts_upwards(ages: &[&mut Age]) -> bool {
 /// The oldest of those that are newer than `after`.
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     // The file itself may have been written to since, and would else come after itself.
-    ages.filter(|age| *age > after && age.id != after.id)
-        .min()
+    ages.filter(|age| *age > after && age.id != after.id).min()
 }
 
 /// Whether a name says that the file is compressed, and so not a plain log any more.

@@ -110,7 +110,11 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let id = given_id(candidate.identity())?;
         let is_it = |given: &&Given| given.id == Some(id);
-        self.given.iter().filter(is_it).map(|given| given.size).max()
+        self.given
+            .iter()
+            .filter(is_it)
+            .map(|given| given.size)
+            .max()
     }
 
     /// What came under our eyes and was never live.
@@ -133,8 +137,12 @@ impl<S: ReadStore> Query<'_, S> {
         // Nothing else has these bytes: they are of a generation that came and went between two
         // looks, or of one from elsewhere.
         let records = self.journal.records(self.index);
-        let mut then = records.iter().filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        Ok(Role::Stray(then.next_back().map_or(0, |record| record.seq - 1)))
+        let mut then = records
+            .iter()
+            .filter(|record| record.was_when(seen.candidate.birth.at_ns));
+        Ok(Role::Stray(
+            then.next_back().map_or(0, |record| record.seq - 1),
+        ))
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
@@ -261,15 +269,14 @@ impl<S: ReadStore> Query<'_, S> {
         let own = seen.candidate;
         let is_within = self.is_within(seen, live);
         // An error of the live file is none of another rotated one.
-        self.findings.map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
+        self.findings
+            .map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
         if is_within {
             return Ok(true);
         }
         for other in rotated.iter() {
             let is_made_before = match other.standing {
-                Standing::Newcomer => {
-                    (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age)
-                }
+                Standing::Newcomer => (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age),
                 _ => true,
             };
             if other.age.id == own.age.id || other.size < seen.stat.size || !is_made_before {
@@ -303,9 +310,7 @@ impl<S: ReadStore> Query<'_, S> {
                 && !other.is_of_series(own)
                 && is_made_after
                 && other.birth.at_ns < own.birth.at_ns;
-            if may
-                && let Some(opened) = self.open_rotated(other.age.id)?
-            {
+            if may && let Some(opened) = self.open_rotated(other.age.id)? {
                 let is_within = self.is_within(seen, Some(&opened));
                 self.were_read(own, other)?;
                 if is_within {

@@ -125,12 +125,24 @@ mod tests {
             epoch: u32::MAX,
             seq: u32::MAX,
         };
-        assert_eq!(known.token().and_then(|token| Known::of(&token)), Some(known));
+        assert_eq!(
+            known.token().and_then(|token| Known::of(&token)),
+            Some(known)
+        );
     }
 
     #[test]
     fn what_another_server_made_says_nothing() {
-        for text in ["8:3", "8:3/17", "98h/1.2.3", "98n0/1.2.3", "98n/1.2", "98n/1.2.3.4", "n/1.2.3", "98é"] {
+        for text in [
+            "8:3",
+            "8:3/17",
+            "98h/1.2.3",
+            "98n0/1.2.3",
+            "98n/1.2",
+            "98n/1.2.3.4",
+            "n/1.2.3",
+            "98é",
+        ] {
             let token = Token::parse(text.as_bytes());
             assert_eq!(token.and_then(|token| Known::of(&token)), None, "{text}");
         }

@@ -98,7 +98,9 @@ impl Watches {
         let dir = files.get(file as usize)?.path.parent()?;
         self.states.resize(files.len(), State::NEW);
         let is_new = self.watch(file, dir, Watch::Directory, report);
-        let watches = self.by_file.between([file, DIRECTORY, 0], [file, DIRECTORY, u32::MAX]);
+        let watches = self
+            .by_file
+            .between([file, DIRECTORY, 0], [file, DIRECTORY, u32::MAX]);
         (!watches.is_empty()).then_some(!is_new)
     }
 
@@ -185,7 +187,10 @@ impl Watches {
         let result = inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {
                 // Too much happened to be told in single events.
-                by_file.all().iter().for_each(|row| note(row[0], What::Unsure));
+                by_file
+                    .all()
+                    .iter()
+                    .for_each(|row| note(row[0], What::Unsure));
                 return;
             };
             let about = by_watch.of(id.number());
@@ -201,7 +206,10 @@ impl Watches {
         });
         if let Err(error) = result {
             report.say(format_args!("cannot read what has changed: {error}"));
-            by_file.all().iter().for_each(|row| note(row[0], What::Unsure));
+            by_file
+                .all()
+                .iter()
+                .for_each(|row| note(row[0], What::Unsure));
         }
         for at in 0..self.changed.len() {
             let file = self.changed[at];
@@ -276,7 +284,8 @@ enum What {
     Unsure,
 }
 
-/// Calls `note` with each file that an event concerns, and what it says of it. `about` are the rows of the watch. A name in a directory is that of one log, or else
+/// Calls `note` with each file that an event concerns, and what it says of it. `about` are the rows
+/// of the watch. A name in a directory is that of one log, or else
 /// begins with it as names of rotated files mostly do, or else may be of any.
 fn concerned(
     about: &[Row],

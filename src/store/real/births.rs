@@ -42,7 +42,13 @@ mod linux {
 
         fn of(&self, place: &Place, device: u64) -> Birth {
             let at_ns = birth::created_ns(place);
-            let handle = birth::handle(place);
+            let handle = birth::handle(place).map(|handle| {
+                let mut crc = Crc32::new();
+                for word in &handle {
+                    crc.update(&word.to_ne_bytes());
+                }
+                crc.finish()
+            });
             let crc_of_time = |ns: u64| Crc32::new().update(&ns.to_be_bytes()).finish();
             let born = match (self.is_lasting(place, device), handle, at_ns) {
                 (true, Some(handle), _) => Born::Handle(handle),

@@ -296,8 +296,7 @@ impl Pair {
     fn keep_journal(&mut self, epoch: u32) {
         self.journal = Journal::new(epoch);
         self.journal.take_up(&self.serve_config);
-        self.journal
-            .set_attended(0, self.hints.then_some(false));
+        self.journal.set_attended(0, self.hints.then_some(false));
         self.look();
     }
 

@@ -100,7 +100,9 @@ impl Site {
         };
         server.journal.take_up(&server.config);
         for (index, entry) in (0..).zip(&server.config.files) {
-            let _ = self.disk.with(|fs| fs.take_arrivals(&entry.path.display().to_string()));
+            let _ = self
+                .disk
+                .with(|fs| fs.take_arrivals(&entry.path.display().to_string()));
             let is_attended = self.hints.then_some(false);
             server.journal.set_attended(index, is_attended);
             server.journal.look(index, &entry.path, &self.disk);

@@ -652,7 +652,10 @@ fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
     let asked = rig.connect();
     let start = format!("/var/log/m 7 5 v2 p=0:5:{masked:08x}");
     assert!(asked.starts_with(&start), "{asked}");
-    assert!(asked.ends_with(" m=1 b=00000001 c=1 x=holes,notes\n"), "{asked}");
+    assert!(
+        asked.ends_with(" m=1 b=00000001 c=1 x=holes,notes\n"),
+        "{asked}"
+    );
 }
 
 #[test]

@@ -435,7 +435,7 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
         mtime_ns: 1_000_000_000,
         floor_ns: 0,
         then: None,
-            seq: 0,
+        seq: 0,
     };
     let next = search(&query, |query| query.next_after(&before)).unwrap();
     assert_eq!(next.stat.id.inode, Inode(3));
@@ -444,10 +444,15 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     disk.truncate_to("/v/m", 0);
     disk.write("/v/m", b"the one after, and it is longer than all others\n");
     let copy = search(&query, |query| {
-        query.first_duplicate(next.stat, Some(FileId {
-            device: 1,
-            inode: Inode(1),
-        }), next.floor_ns, 0)
+        query.first_duplicate(
+            next.stat,
+            Some(FileId {
+                device: 1,
+                inode: Inode(1),
+            }),
+            next.floor_ns,
+            0,
+        )
     });
     let copy = copy.unwrap();
     assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));

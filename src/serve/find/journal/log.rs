@@ -33,6 +33,8 @@ pub struct Log {
     /// Before the generation with this number another had the live name that nobody saw; 0 if
     /// there was none.
     unseen_before: Seq,
+    /// There was a look since changes are told.
+    has_looked: bool,
     /// What the last look saw: file, size, last write.
     seen: Option<(FileId, u64, u64)>,
     /// The last file came while the one before had the live name.
@@ -60,6 +62,7 @@ impl Log {
             // What came before the first is not known.
             has_gap: true,
             unseen_before: 0,
+            has_looked: false,
             seen: None,
             took_over: false,
         }
@@ -72,6 +75,11 @@ impl Log {
 
     /// Looks at the live path: another file there is another generation, a shorter one too.
     pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        self.look_now(path, store);
+        self.has_looked = true;
+    }
+
+    fn look_now<S: ReadStore>(&mut self, path: &Path, store: &S) {
         let Ok(stat) = store.stat_path(path) else {
             return self.leave_live();
         };
@@ -88,7 +96,9 @@ impl Log {
         };
         // What had nothing but zeros has no size that counts, and was emptied all the same.
         let is_emptied = stat.size == 0
-            && self.seen.is_some_and(|(id, size, _)| id == stat.id && size > 0);
+            && self
+                .seen
+                .is_some_and(|(id, size, _)| id == stat.id && size > 0);
         let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
         match self.records.last_mut().filter(|live| is_same(live)) {
             // It may have been away for a moment, with a rotator that failed half-way.
@@ -162,6 +172,7 @@ impl Log {
     pub fn set_attended(&mut self, is_attended: Option<bool>) {
         if is_attended != Some(true) {
             self.lose_sight();
+            (self.seen_ahead, self.has_looked) = (0, false);
         }
         self.is_watched = is_attended.is_some();
     }
@@ -340,7 +351,8 @@ impl Log {
     fn begin(&mut self, identity: Identity, stat: &Stat) {
         self.took_over = self.live().is_some();
         self.leave_live();
-        self.seen_ahead += 1;
+        // What was there at the first look has come before there was anybody to be told.
+        self.seen_ahead += u32::from(self.has_looked);
         self.is_new = true;
         if !self.is_watched {
             // Between two looks others may have had the name.

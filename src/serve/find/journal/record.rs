@@ -88,7 +88,9 @@ impl Head {
             size if size >= u64::from(start_len) => block(start_len, self.start_crc),
             size => {
                 let mut start = self.start;
-                let len = start.len().min(usize::try_from(size).unwrap_or(start.len()));
+                let len = start
+                    .len()
+                    .min(usize::try_from(size).unwrap_or(start.len()));
                 block(len as u16, proof::checksum(&mut start[..len], false))
             }
         }

@@ -82,7 +82,9 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let after = After {
             seq: self.known_seq(left.seq),
-            is_before_journal: rotated.iter().any(|c| Some(c.age.id) == left.id && c.is_elder()),
+            is_before_journal: rotated
+                .iter()
+                .any(|c| Some(c.age.id) == left.id && c.is_elder()),
             own: left.id,
             may: &is_next,
         };
@@ -104,8 +106,7 @@ impl<S: ReadStore> Query<'_, S> {
         let after_loss = match (after.seq, found.seq) {
             (Some(before), next) if next > before => self.has_loss(before, next, &left_out),
             (_, next) => {
-                let is_gone =
-                    |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
+                let is_gone = |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
                 left.then.is_some_and(is_gone)
                     || self.journal.has_missed(self.index, left.seq, next)
             }
@@ -152,8 +153,7 @@ impl<S: ReadStore> Query<'_, S> {
             };
             record.size > 0 && !matches!(record.state, State::Complete(all) if is_given(all))
         };
-        skipped.any(is_missed)
-            || !self.journal.is_gapless(self.index, before, next)
+        skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
     }
 
     /// The rotated generation that comes right after that in the file `own`, which began after
@@ -212,7 +212,9 @@ impl<S: ReadStore> Query<'_, S> {
             let is_it = match role {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,
                 Role::Generation(_) => true,
-                Role::Stray(of) => is_live && (of + 1 == seq || of == 0) && candidate.inferred_age() > floor,
+                Role::Stray(of) => {
+                    is_live && (of + 1 == seq || of == 0) && candidate.inferred_age() > floor
+                }
                 Role::Given | Role::Late | Role::Duplicate => false,
             };
             if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {

@@ -11,6 +11,9 @@ use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
 use crate::store::{ReadStore, Stat};
 
+/// Whether a file fits by what is in it.
+pub(super) type Fits<'a, F> = &'a dyn Fn(&F, &Stat) -> Result<bool, Refusal>;
+
 /// The generation that others are to come after.
 pub(super) struct After<'a> {
     /// Its number in the journal, if it has one: then what has a greater number is newer.
@@ -121,7 +124,7 @@ impl<S: ReadStore> Query<'_, S> {
         question: Test,
         rotated: &Candidates,
         may: &dyn Fn(&Candidate) -> bool,
-        fits: &dyn Fn(&S::File, &Stat) -> Result<bool, Refusal>,
+        fits: Fits<'_, S::File>,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);

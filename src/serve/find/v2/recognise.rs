@@ -2,10 +2,10 @@
 
 use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
+use crate::serve::find::compare::Whole;
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
-use crate::serve::find::compare::Whole;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
@@ -43,15 +43,17 @@ pub(in crate::serve::find) struct Held<'a> {
 impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
     pub(super) fn is_newer(&self, rotated: &Candidate) -> bool {
-        self.floor
-            .is_some_and(|floor| rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns()))
+        self.floor.is_some_and(|floor| {
+            rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns())
+        })
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that
     /// is still there, or there never was one.
     pub(super) fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
-        self.floor
-            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.inferred_age() <= floor))
+        self.floor.is_some_and(|floor| {
+            floor.mtime_ns() == 0 || rotated.iter().any(|c| c.inferred_age() <= floor)
+        })
     }
 }
 
@@ -82,7 +84,8 @@ impl Held<'_> {
     /// Whether the client's generation, of which the journal has no record, is older than all of
     /// which it has one. `epoch` is that of the journal.
     pub(super) fn is_before_journal(&self, epoch: u32) -> bool {
-        self.known.is_some_and(|known| known.epoch != epoch || known.seq > 0)
+        self.known
+            .is_some_and(|known| known.epoch != epoch || known.seq > 0)
     }
 
     /// Whether nothing says that a file with the client's inode is another one.
@@ -186,7 +189,11 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(record) = record
             && let Some((file, stat)) = live
             && held.offset > 0
-            && self.journal.is_replaced(self.index, record.seq, self.seq_of(self.identity(file, stat)))
+            && self.journal.is_replaced(
+                self.index,
+                record.seq,
+                self.seq_of(self.identity(file, stat)),
+            )
             && self.fit(file, stat.size, held) == Fit::Whole
             && let Some((file, stat)) = self.open_live()?
         {
@@ -208,10 +215,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
-        for candidate in rotated
-            .iter()
-            .filter(|c| c.standing == Standing::Newcomer)
-        {
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
             if self.role(candidate, rotated, live)? == Role::Stray(seq - 1) {
                 return Ok(true);
             }
@@ -352,9 +356,8 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may = |c: &Candidate| {
-            !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held)
-        };
+        let may =
+            |c: &Candidate| !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held);
         let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(fits(file, stat))
         })?;

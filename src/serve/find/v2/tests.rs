@@ -175,7 +175,7 @@ fn nor_overlooked_as_the_next_one() {
         mtime_ns: 1_000_000_000,
         floor_ns: 500_000_000,
         then: None,
-            seq: 0,
+        seq: 0,
     };
     never_wrong(|query| {
         let next = query.next_after(&left)?;

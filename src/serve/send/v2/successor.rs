@@ -231,7 +231,9 @@ impl<F> V2Stream<F> {
         if !self.follow.is_live() {
             return;
         }
-        query.journal.look(self.index, &query.entry.path, query.store);
+        query
+            .journal
+            .look(self.index, &query.entry.path, query.store);
         let seq = query.seq_of(self.generation.identity);
         if seq != self.generation.seq {
             self.generation.seq = seq;

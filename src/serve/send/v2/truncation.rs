@@ -106,8 +106,7 @@ impl<F> V2Stream<F> {
             true => Reason::Truncated,
             false => Reason::Rewritten,
         };
-        let duplicate =
-            duplicate.map(|duplicate| (duplicate.stat.id, duplicate.stat.mtime_ns));
+        let duplicate = duplicate.map(|duplicate| (duplicate.stat.id, duplicate.stat.mtime_ns));
         // The duplicate stands for the generation among the rotated files; without one, all that is
         // known of its place there is when it was last seen whole.
         let (id, mtime_ns) = duplicate.map_or((None, self.sound_ns), |(id, ns)| (Some(id), ns));
