@@ -64,7 +64,7 @@ impl Journal {
     }
 
     /// The system told that so many files were given the live name since it told last, and whether
-    /// it was taken from what had it before: if not, that was overwritten. A look has to come first.
+    /// it was taken from what had it before: if not, that was overwritten. A look comes first.
     pub fn note_arrivals(&self, index: u32, arrivals: u32, has_departed: bool) {
         self.with(index, |log| log.note_arrivals(arrivals, has_departed));
     }
