@@ -181,10 +181,11 @@ pub trait WriteStore {
 
     /// Renames to a name that nothing has: `AlreadyExists` otherwise. `Unsupported` where the
     /// system cannot do that in one step; the caller then links, makes the directory durable, and
-    /// unlinks.
+    /// unlinks; or, where there are no links either, looks that the name is free and renames.
     fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Gives a file a second name; `AlreadyExists` if it is taken.
+    /// Gives a file a second name; `AlreadyExists` if it is taken. Where the file system knows no
+    /// links the error is `Unsupported`, `PermissionDenied`, `TooManyLinks` or `InvalidInput`.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Takes a name away.

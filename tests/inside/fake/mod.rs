@@ -39,6 +39,8 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// A file can have one name only.
+    no_link: bool,
     /// Blocks of zeros are holes.
     has_holes: bool,
     /// Calls that make something durable.
@@ -303,6 +305,12 @@ impl Fake {
     /// Makes the one-step rename to a new name unsupported.
     pub fn forbid_rename_new(&self) {
         self.0.borrow_mut().no_rename_new = true;
+    }
+
+    /// Makes second names unsupported as well, as a file system without hard links.
+    pub fn forbid_link(&self) {
+        self.forbid_rename_new();
+        self.0.borrow_mut().no_link = true;
     }
 
     /// Tells from now on where blocks of zeros are, as a file system that does not keep them.
@@ -691,6 +699,10 @@ impl WriteStore for Fake {
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.call()?;
         let mut disk = self.0.borrow_mut();
+        if disk.no_link {
+            // link(2): EPERM.
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if disk.names.contains_key(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
