@@ -30,6 +30,9 @@ pub(super) struct DoubtfulEnd {
     pub(super) again_at: Option<u64>,
     /// Whether the server speaks classic.
     pub(super) is_classic: bool,
+    /// The end of what is asked with: behind it are zeros that a power cut may have left. `None`
+    /// where all of the copy counts.
+    sound: Option<u64>,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
     /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
@@ -83,6 +86,51 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
+    /// Finds the zeros that stand behind the checkpoint and are not known to be good: before that is
+    /// settled they are not held. They would prove any file of the box that has zeros there.
+    pub(super) fn find_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        // In classic they are compared with what comes, and a copy of fetchlogs 1.1 is not known to
+        // be spoiled before the look at its end.
+        let counts = self.end.is_classic || self.config.proto == Proto::Classic;
+        let zeros = match counts || self.looks_at_end() {
+            true => 0,
+            false => self.doubtful_zeros(cx)?,
+        };
+        self.end.sound = (zeros > 0).then(|| self.disk.size() - zeros);
+        Ok(())
+    }
+
+    /// The size of the copy as the server is told it.
+    pub(super) fn asked_size(&self) -> u64 {
+        self.end.sound.unwrap_or_else(|| self.disk.size())
+    }
+
+    /// Whether this question left out zeros at the end of the copy.
+    pub(super) fn left_out_zeros(&self, asked: Asked) -> bool {
+        asked.purpose == Purpose::Follow && self.end.sound.is_some()
+    }
+
+    /// Cuts off the zeros that the question left out, since the server goes on before them.
+    pub(super) fn drop_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        match self.end.sound.take() {
+            Some(sound) => self.cut_end(sound, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// The server speaks classic: the comparison starts over, with what that can be asked for.
+    pub(super) fn compare_in_classic(&mut self) -> SourceError {
+        self.end.is_classic = true;
+        self.end.is_examined &= self.end.sound.is_none();
+        SourceError::AskAgain
+    }
+
     /// The question to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_end(&mut self) -> Option<Asked> {
         let from = self.compared_from().filter(|_| !self.end.is_examined)?;
@@ -107,8 +155,8 @@ impl<F> Source<F> {
         Some(Asked {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
-            // so those of a spoiled end do no harm.
-            offset: size,
+            // so those of a spoiled end do no harm. Zeros would, where another file has them.
+            offset: self.asked_size(),
             purpose: Purpose::EndCheck,
         })
     }
@@ -174,8 +222,7 @@ impl<F> Source<F> {
 
     /// Whether this question makes a classic server send again what we hold.
     pub(super) fn asks_again(&self, asked: Asked) -> bool {
-        let size = self.disk.size();
-        asked.purpose == Purpose::Follow && asked.offset < size
+        asked.purpose == Purpose::Follow && asked.offset < self.asked_size()
     }
 
     /// Takes the answer of a server of version 2.
