@@ -72,7 +72,9 @@ impl<F> Source<F> {
                     Purpose::EndCheck | Purpose::Digest | Purpose::Heal
                 ) =>
             {
-                self.end.take_size(terms.size);
+                let is_other = asked.purpose == Purpose::EndCheck
+                    && self.is_other_than_held(inode, terms.identity, cx);
+                self.end.take_file(terms.size, is_other);
                 if asked.purpose == Purpose::Heal && self.is_other_file(terms.identity, cx) {
                     self.give_up_heal(cx);
                     return Err(SourceError::AskAgain);

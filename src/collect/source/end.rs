@@ -30,6 +30,8 @@ pub(super) struct DoubtfulEnd {
     pub(super) again_at: Option<u64>,
     /// Whether the server speaks classic.
     pub(super) is_classic: bool,
+    /// Whether the file that the server compares with need not be that of the generation held.
+    is_other: bool,
     /// The end of what is asked with: behind it are zeros that a power cut may have left. `None`
     /// where all of the copy counts.
     sound: Option<u64>,
@@ -61,8 +63,10 @@ impl DoubtfulEnd {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
 
-    /// Takes the size of the server's file, which comes with the answer.
-    pub(super) fn take_size(&mut self, size: u64) {
+    /// Takes the size of the server's file, which comes with the answer, and whether that is
+    /// another file than the one of the generation held.
+    pub(super) fn take_file(&mut self, size: u64, is_other: bool) {
+        self.is_other = is_other;
         if let Some(check) = &mut self.check {
             check.take_size(size);
         }
@@ -285,6 +289,17 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         self.end.check = None;
         let mapped_from = self.end.mapped_from.take();
+        // Two generations may begin with the same header, and the server answers from the file that
+        // is most like the copy. Whether that is ours it tells when it is asked for what follows.
+        let is_sure = match finding {
+            // Where another file has zeros, too, that does not make them ours.
+            Finding::Same => self.end.sound.is_none_or(|sound| sound > END_OVERLAP_LEN),
+            finding => finding.is_beyond(END_OVERLAP_LEN),
+        };
+        if self.end.is_other && !is_sure {
+            self.end.is_examined = true;
+            return Ok(());
+        }
         if mapped_from.is_none() && self.compare_mapped(finding, cx)? {
             return Ok(());
         }
