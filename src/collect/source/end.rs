@@ -90,8 +90,8 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
-    /// Finds the zeros that stand behind the checkpoint and are not known to be good. Before that is
-    /// settled they are not held: they would prove any file of the box that has zeros there.
+    /// Finds the zeros that stand behind the checkpoint and are not known to be good. Before that
+    /// is settled they are not held: they would prove any file of the box that has zeros there.
     pub(super) fn find_zeros<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
