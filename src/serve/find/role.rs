@@ -140,9 +140,14 @@ impl<S: ReadStore> Query<'_, S> {
         let mut then = records
             .iter()
             .filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        Ok(Role::Stray(
-            then.next_back().map_or(0, |record| record.seq - 1),
-        ))
+        // Once bytes of that one were seen, other bytes are of what came after it.
+        let seq = then.next().map_or(0, |record| match record.state {
+            State::Rotated | State::Complete(_) | State::Truncated if record.size > 0 => {
+                record.seq + 1
+            }
+            _ => record.seq - 1,
+        });
+        Ok(Role::Stray(seq))
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
