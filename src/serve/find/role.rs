@@ -197,6 +197,7 @@ impl<S: ReadStore> Query<'_, S> {
         let left = || records.iter().filter(|record| is_left(record, rotated));
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+            && record.size > 0
             && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {

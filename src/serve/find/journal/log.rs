@@ -100,13 +100,6 @@ impl Log {
                 .seen
                 .is_some_and(|(id, size, _)| id == stat.id && size > 0);
         let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
-        // Others may have come and gone since the one before was seen to be cut.
-        let is_first_sight = match self.records.as_slice() {
-            [.., before, live] => {
-                before.state == State::Truncated && before.size > 0 && live.size == 0
-            }
-            _ => false,
-        };
         match self.records.last_mut().filter(|live| is_same(live)) {
             // It may have been away for a moment, with a rotator that failed half-way.
             Some(live) if matches!(live.state, State::Live | State::Rotated) => {
@@ -118,7 +111,8 @@ impl Log {
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => {
-                        if is_first_sight {
+                        // Others may have come and gone in it before its first bytes were seen.
+                        if live.size == 0 {
                             live.begun_ns = stat.mtime_ns;
                         }
                         live.written_ns = stat.mtime_ns;
