@@ -193,6 +193,8 @@ impl Log {
         }
         self.records[at].state = State::Truncated;
         if at + 1 == self.records.len() {
+            // The next look must not find the same once more.
+            self.seen = None;
             let (identity, written_ns) = {
                 let record = &self.records[at];
                 (record.identity, record.written_ns)
