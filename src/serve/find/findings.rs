@@ -3,9 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::order::{self, Age, Series};
+use super::order::{self, Age, Evidence, Placed};
 use super::refusal::Refusal;
 use crate::ids::Inode;
 use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
@@ -198,24 +199,42 @@ pub(super) struct Candidate {
     pub written_ns: u64,
     /// Its size.
     pub size: u64,
-    /// See [`order::series`].
-    series: Option<Series>,
+    /// How certain that place is.
+    placed: Placed,
     path: PathBuf,
 }
 
 /// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
 /// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = rotated.iter().map(|c| c.age).collect();
-    let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> = ages.iter_mut().collect();
-    series_of(rotated).is_some_and(|series| series.counts) && order::names_decide(&mut ages)
+    rotated.first().is_some_and(|first| first.placed.is_counted)
 }
 
-/// The series that all rotated files belong to, if it is one.
-pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
-    // A single name outside the series, and numbers are no order of all files.
-    let series = rotated.first().and_then(|first| first.series);
-    series.filter(|_| rotated.iter().all(|c| c.series == series))
+/// The file that comes after another one for whoever can neither say when that began nor be told of
+/// a doubt: what names say counts then.
+pub(super) fn next_by_names<'a>(rotated: &'a Candidates, own: &Candidate) -> Option<&'a Candidate> {
+    let key = |c: &Candidate| c.placed.by_names();
+    let newer = rotated.iter().filter(|c| key(c) > key(own));
+    newer.min_by_key(|c| key(c))
+}
+
+/// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
+/// decide depends on each of them.
+pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
+    let placed = {
+        let all: heapless::Vec<Evidence<'_>, CANDIDATES_MAX> =
+            rotated.iter().map(Candidate::evidence).collect();
+        order::arrange(name_of(live), &all)
+    };
+    for (candidate, placed) in rotated.iter_mut().zip(placed) {
+        candidate.age = placed.age;
+        candidate.placed = placed;
+    }
+}
+
+/// A file's name alone: a number in the name of a directory is the same for all files in it.
+fn name_of(path: &Path) -> &[u8] {
+    path.file_name().map_or(&b""[..], OsStrExt::as_bytes)
 }
 
 impl Candidate {
@@ -225,12 +244,33 @@ impl Candidate {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
 
+    /// Whether it is not certain which of two files is newer: names and times contradict each
+    /// other, or say nothing.
+    pub fn is_doubtful_beside(&self, other: &Candidate) -> bool {
+        self.placed.is_doubtful_beside(&other.placed)
+    }
+
+    /// Whether it is older than another file if the likely order is not the right one.
+    pub fn may_come_before(&self, other: &Candidate) -> bool {
+        self.placed.may_come_before(&other.placed)
+    }
+
+    /// What tells its place.
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            name: name_of(&self.path),
+            mtime_ns: self.written_ns,
+            inode: self.age.inode,
+        }
+    }
+
     pub(super) fn new(path: &Path, stat: &Stat) -> Candidate {
+        let age = Age::of(stat.mtime_ns, stat.id.inode);
         Candidate {
-            age: Age::of(path, stat),
+            age,
             written_ns: stat.mtime_ns,
             size: stat.size,
-            series: order::series(path),
+            placed: Placed::alone(age),
             path: path.to_path_buf(),
         }
     }

@@ -6,12 +6,14 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
-use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_same, series_of};
-use super::order::{self, Age};
+use std::path::PathBuf;
+
+use super::findings::{Candidate, Candidates, Findings, Occasion, arrange, is_lasting, is_same};
+use super::order;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, LOOKS_MAX, WALKED_AT_ONCE};
+use crate::limits::{LOOKS_MAX, WALKED_AT_ONCE};
 use crate::serve::glob::{Progress, Walk};
 use crate::store::{Kind, ReadStore};
 
@@ -78,6 +80,8 @@ impl Search {
 /// looks have to agree: what is overlooked here would never reach the client.
 struct Scan {
     live: Option<Inode>,
+    /// Where the live file is.
+    path: PathBuf,
     walk: Walk,
     found: Candidates,
     /// What the look before this one found.
@@ -91,6 +95,7 @@ impl Scan {
             // Before the first look, so that a rotation in the middle of it shows as another live
             // file.
             live: query.live_inode(),
+            path: query.entry.path.clone(),
             walk: Walk::new(&query.entry.patterns),
             found: Candidates::new(),
             before: None,
@@ -118,7 +123,7 @@ impl Scan {
     }
 
     /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
-    /// before. Where there are more than [`CANDIDATES_MAX`], the newest are kept.
+    /// before. Where there are more than [`crate::limits::CANDIDATES_MAX`], the newest are kept.
     fn consider<S: ReadStore>(&mut self, store: &S) {
         let path = self.walk.found();
         // It is no log any more; what was in it cannot be compared or sent.
@@ -157,12 +162,7 @@ impl Scan {
             _ => {}
         }
         let mut found = std::mem::take(&mut self.found);
-        // Only when all are there: whether names decide depends on each of them.
-        if series_of(&found).is_some() {
-            let mut ages: heapless::Vec<&mut Age, CANDIDATES_MAX> =
-                found.iter_mut().map(|c| &mut c.age).collect();
-            order::follow_names(&mut ages);
-        }
+        arrange(&self.path, &mut found);
         self.looks += 1;
         if self
             .before

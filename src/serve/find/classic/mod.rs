@@ -1,7 +1,7 @@
 //! The decision on a classic request: the live file or one of the rotated ones, and from where.
 //! Pure.
 
-use super::findings::Candidates;
+use super::findings::{Candidates, next_by_names};
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Query};
@@ -72,8 +72,22 @@ impl<S: ReadStore> Query<'_, S> {
             });
         }
         // The client has all of its generation, or it is gone: the next one.
+        if let Some(held) = held {
+            let mut before = held;
+            while let Some(next) = next_by_names(rotated, before) {
+                if let Some((file, stat)) = self.open_rotated(next.age.inode)? {
+                    return Ok(from_start(
+                        file,
+                        stat,
+                        Mark::Found,
+                        place_of(&stat, rotated),
+                    ));
+                }
+                before = next;
+            }
+        }
         let (mark, newer_than) = match held {
-            Some(held) => (Mark::Found, Some(held.age)),
+            Some(_) => (Mark::Found, None),
             None => {
                 let mark = match sightings.is_complete(self.index, asked, request.offset) {
                     true => Mark::Found,

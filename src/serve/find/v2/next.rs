@@ -6,7 +6,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::order::Age;
-use crate::serve::find::place::{Place, place_of};
+use crate::serve::find::place::{Place, candidate_of, place_of};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
@@ -60,14 +60,35 @@ impl Left {
     }
 }
 
+/// Whether the order is not certain in which the client gets what `may` come next: the next one is
+/// newer than its `own` by times only, or another one may have to come first.
+fn is_doubtful_next(
+    next: &Stat,
+    own: Option<&Candidate>,
+    rotated: &Candidates,
+    may: &dyn Fn(&Candidate) -> bool,
+) -> bool {
+    candidate_of(next, rotated).is_some_and(|next| {
+        let is_against_names =
+            own.is_some_and(|own| next.age > own.age && next.may_come_before(own));
+        let mut others = rotated.iter().filter(|c| may(c));
+        is_against_names || others.any(|c| c.is_doubtful_beside(next))
+    })
+}
+
 impl<S: ReadStore> Query<'_, S> {
     /// What comes after a generation that is over.
     pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
         let after = left.age(rotated);
+        let own = rotated.iter().find(|c| c.age.inode == left.inode);
         let is_next = |c: &Candidate| {
-            let is_newer = c.age > after && !c.is_at_floor(left.floor_ns);
+            let is_newer = match own.is_some_and(|own| own.is_doubtful_beside(c)) {
+                // What was seen counts more.
+                true => left.then.is_none() && c.written_ns > left.floor_ns,
+                false => c.age > after && !c.is_at_floor(left.floor_ns),
+            };
             (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
         };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
@@ -80,15 +101,20 @@ impl<S: ReadStore> Query<'_, S> {
             Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
         };
         let place = place_of(&stat, rotated);
+        // Whatever does not come after it was there before.
+        let is_before = |c: &&Candidate| !is_next(c) && c.age.inode != stat.id.inode;
+        let before = rotated.iter().filter(is_before).map(|c| c.written_ns);
+        let before_ns = before.max().unwrap_or(0).max(after.mtime_ns());
         let floor_ns = match place {
             // What is newer than the generation being left is a duplicate of this one, and not
             // older than it.
-            Place::Live => after.mtime_ns(),
-            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(after.mtime_ns()),
+            Place::Live => before_ns,
+            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(before_ns),
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
-            after_loss: left.then.is_some_and(|inode| !is_there(inode)),
+            after_loss: left.then.is_some_and(|inode| !is_there(inode))
+                || left.then.is_none() && is_doubtful_next(&stat, own, rotated, &is_next),
             floor_ns,
             place,
             file,
@@ -104,7 +130,9 @@ impl<S: ReadStore> Query<'_, S> {
         let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
             return Ok(None);
         };
-        let is_newer = |c: &Candidate| c.age > own.age && !c.is_at_floor(floor_ns);
+        let is_newer = |c: &Candidate| {
+            c.age > own.age && !c.is_at_floor(floor_ns) && !c.is_doubtful_beside(own)
+        };
         let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
         Ok(found.map(|(_, stat)| stat.id.inode))
     }

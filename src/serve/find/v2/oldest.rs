@@ -59,9 +59,13 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
     older.map(Age::mtime_ns).max().unwrap_or(0)
 }
 
-/// The rotated file that comes after another one.
+/// The rotated file that comes after another one, as far as that is certain.
 pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
-    let own = candidate_of(stat, rotated)?.age;
+    let own = candidate_of(stat, rotated)?;
     let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
-    order::next_newer(others.map(|c| c.age), own).map(|age| age.inode)
+    let next = order::next_newer(others.map(|c| c.age), own.age)?;
+    let next = rotated.iter().find(|c| c.age == next)?;
+    let is_doubtful = |c: &Candidate| c.is_doubtful_beside(own) || c.is_doubtful_beside(next);
+    let mut newer = rotated.iter().filter(|c| c.written_ns > floor_ns);
+    (!next.is_doubtful_beside(own) && !newer.any(is_doubtful)).then_some(next.age.inode)
 }

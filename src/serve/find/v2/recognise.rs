@@ -4,6 +4,7 @@ use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::order::Age;
+use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
@@ -128,6 +129,14 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
+        let own = rotated.iter().find(|c| c.age.inode == asked);
+        let is_doubtful = own
+            .zip(candidate_of(found, rotated))
+            .is_some_and(|(own, found)| own.is_doubtful_beside(found));
+        // Nothing but the order says that one of which nothing is held came first.
+        if held.offset == 0 && is_doubtful {
+            return Ok(false);
+        }
         if found.id.inode == asked || held.none_after_is_gone(rotated) {
             return Ok(true);
         }
