@@ -29,6 +29,61 @@ pub struct FileId {
     pub inode: Inode,
 }
 
+/// The birth of a file: what tells it from an earlier or later file that has the same inode number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Born {
+    /// The system does not tell.
+    #[default]
+    Unknown,
+    /// The CRC-32 of its handle, on a file system whose handles last: name_to_handle_at(2).
+    Handle(u32),
+    /// The CRC-32 of its birth time, on such a file system that gives no handles: statx(2).
+    Time(u32),
+    /// The same where neither is known to last: that it is equal says something, that it differs
+    /// says nothing.
+    Faint(u32),
+}
+
+/// Whether two files are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sameness {
+    /// They are.
+    Same,
+    /// They are not.
+    Other,
+    /// They have the same inode number, and nothing else is known.
+    Unknown,
+}
+
+/// What identifies a file for good, as far as the system tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Identity {
+    /// Device and inode.
+    pub id: FileId,
+    /// Its birth.
+    pub born: Born,
+}
+
+impl Identity {
+    /// Whether it is the same file as another. Devices are numbered anew with each boot of the box,
+    /// so they count only where `same_boot`.
+    pub fn compare(self, other: Identity, same_boot: bool) -> Sameness {
+        if self.id.inode != other.id.inode || (same_boot && self.id.device != other.id.device) {
+            return Sameness::Other;
+        }
+        match (self.born, other.born) {
+            (Born::Handle(a), Born::Handle(b)) | (Born::Time(a), Born::Time(b)) if a != b => {
+                Sameness::Other
+            }
+            (Born::Handle(_), Born::Handle(_)) | (Born::Time(_), Born::Time(_)) => Sameness::Same,
+            (Born::Faint(a), Born::Faint(b)) if a == b => Sameness::Same,
+            // One kind says nothing about another: a file may be seen once with a handle and once
+            // without.
+            _ => Sameness::Unknown,
+        }
+    }
+}
+
 impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.device, self.inode)

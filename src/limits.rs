@@ -92,13 +92,18 @@ pub const PEER_LINES_MAX: u32 = 30;
 /// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
 
+/// What one sending counts at least in a client's share of a turn, in bytes: a short frame takes as
+/// many system calls as a long one.
+pub const SEND_COST_LEN: usize = 1024;
+
 /// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 
 // The server's search for files.
 
-/// Most rotated files of one log that are looked at; more than any rotator in the field keeps.
-pub const CANDIDATES_MAX: usize = 64;
+/// Most rotated files of one log that are looked at at once; the others come into sight when the
+/// oldest of them are sent. Hourly ones of six weeks, and some 250 KiB while they are searched.
+pub const CANDIDATES_MAX: usize = 1_000;
 
 /// Looks at the rotated files of a log until two agree; a rotator has renamed its files long before
 /// that.
@@ -116,6 +121,31 @@ pub const SEARCH_MS: u64 = 2;
 /// How long the server may search and compute together in one turn of its loop. The part that is
 /// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;
+
+/// Generations of one log of which the server's journal keeps a record.
+pub const RECORDS_MAX: usize = 8;
+
+/// Rotated files of one log from before that of which the journal remembers that they were there.
+/// Of more nothing is known.
+pub const ELDERS_MAX: usize = 128;
+
+/// Generations that a session remembers as given, so that none is sent twice.
+pub const SESSION_GIVEN_MAX: usize = 8;
+/// Tries after which a rotated file that cannot be read is left out; it must not keep those after
+/// it away for ever.
+pub const UNREADABLE_TRIES: u8 = 4;
+
+/// Tries within this time are one.
+pub const UNREADABLE_TRY_MS: u64 = 1_000;
+
+/// Rotated files that cannot be read which the server remembers, over all logs.
+pub const FAILURES_MAX: usize = 16;
+
+/// Files left out of which the server remembers that it has said so in its log.
+pub const LEFT_OUT_MAX: usize = 32;
+
+/// Files left out that one client is told of on one connection.
+pub const NOTES_MAX: usize = 17;
 
 /// Generations whose last write the server remembers, over all files.
 pub const SIGHTINGS_MAX: usize = 64;
@@ -170,6 +200,10 @@ pub const CHECKPOINT_MS: u64 = 60_000;
 /// are good, so they show whether the server's file is ours at all.
 pub const END_OVERLAP_LEN: u64 = 4096;
 
+/// Bytes at the end of a copy that fetchlogs 1.1 left among which zeros are looked for: more than a
+/// log grows in the half minute for which the system keeps what is written to itself.
+pub const NEAR_END_LEN: u64 = 64 * 1024;
+
 const _: () = assert!(LOCAL_NAME_MAX_LEN + 55 <= 255 && LOCAL_PATH_MAX_LEN + 96 <= 4096);
 
 // The collector's connections.
@@ -180,8 +214,50 @@ pub const RETRY_MAX_MS: u64 = 60_000;
 /// The least a collector waits after a connection that brought something; as much again at random.
 pub const RETRY_AT_ONCE_MS: u64 = 50;
 
+/// Bytes of the file in the shortest DATA frames that a collector asks for because its link breaks,
+/// unless not even four of them come through. Their headers are an eighth of that.
+pub const FRAME_MIN_LEN: u32 = 128;
+
+/// So many frames have to come through one connection before it is given up for one with longer
+/// frames.
+pub const FRAMES_BEFORE_MORE: u32 = 32;
+
+/// And so many bytes: to ask again costs some hundred.
+pub const GROWTH_MIN_LEN: u32 = 64 * 1024;
+
+/// Fewest checksums of blocks that are asked for at once, however little the link brings.
+pub const SUMS_MIN: usize = 12;
+
 /// After so many silent closes in a row the collector asks with inode 0 to learn why.
 pub const SILENT_CLOSES_MAX: u8 = 2;
+
+/// After so many tries in a row that a server of 1.1 takes and does not answer, the connections of
+/// its other logs are closed for a moment, which frees it.
+pub const UNANSWERED_MAX: u8 = 2;
+
+/// How often that is done for one server at most: a log that is refused for ever would have it done
+/// again and again.
+pub const RELIEF_EVERY_MS: u64 = 300_000;
+
+/// How long they stay away at most. Who got no answer may have to ask five times to learn that its
+/// log was truncated, while children of the server look at their connections every few seconds.
+pub const RELIEF_MS: u64 = 30_000;
+
+/// The wait between two tries of who got no answer, during that time; more where there are many.
+pub const RELIEF_RETRY_MS: u64 = 500;
+
+/// The least that a connection by classic stays closed that a signal has made anew.
+pub const ANEW_MIN_MS: u64 = 1_000;
+
+/// The time over which connections that are made anew are spread, and for each of them more: a
+/// small box starts a process for each.
+pub const ANEW_SPREAD_MS: u64 = 2_000;
+
+/// What each connection that is made anew adds to the time over which they are spread.
+pub const ANEW_EACH_MS: u64 = 20;
+
+/// The most of that time: then they are the connections of many servers.
+pub const ANEW_SPREAD_MAX_MS: u64 = 20_000;
 
 /// How long a server may take for an answer about a finished copy while it sends nothing but
 /// keep-alives: enough for the digest of some gigabytes on a small box. Meanwhile the log is not
@@ -189,9 +265,9 @@ pub const SILENT_CLOSES_MAX: u8 = 2;
 pub const ANSWER_MAX_MS: u64 = 600_000;
 
 /// Generations that a server may name within [`GENERATIONS_PERIOD_MS`], be there bytes between them
-/// or not. Each costs some syncs, for which all other sources wait; a server that has kept all it
-/// looks at stays within.
-pub const GENERATIONS_PER_PERIOD_MAX: u16 = 2 * CANDIDATES_MAX as u16;
+/// or not. Each costs some syncs, for which all other sources wait. A server with a backlog keeps
+/// to it.
+pub const GENERATIONS_PER_PERIOD_MAX: u16 = 128;
 
 /// How long the generations that a server names are counted together.
 pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
@@ -205,13 +281,16 @@ pub const LOOKUP_NEWS_MS: u64 = 50;
 /// Longest host name in a configuration: the most that the domain name system can carry.
 pub const HOST_NAME_MAX_LEN: usize = 253;
 
-const _: () = assert!(GENERATIONS_PER_PERIOD_MAX as usize > CANDIDATES_MAX);
+const _: () = assert!(GENERATIONS_PER_PERIOD_MAX > 0);
 
 // The collector's finished copies.
 
 /// Finished copies of one source that may wait for their check, or for the digest that it needs.
 /// With more the oldest is given up.
 pub const CHECKS_WAITING_MAX: usize = 128;
+
+/// Finished copies of one source that its ledger has; the oldest is forgotten.
+pub const GIVEN_KEPT_MAX: usize = 64;
 
 /// After so long a finished copy is opened again for its check, if there was no descriptor or
 /// memory for it.
@@ -227,8 +306,8 @@ pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 /// Bytes of the smallest block that is compared by itself when a copy is healed.
 pub const HEAL_BLOCK_LEN: u64 = 4096;
 
-// All the rotated files of a server may be finished at once.
-const _: () = assert!(CHECKS_WAITING_MAX >= 2 * CANDIDATES_MAX);
+// All that a server names in one period may be finished at once.
+const _: () = assert!(CHECKS_WAITING_MAX >= GENERATIONS_PER_PERIOD_MAX as usize);
 
 // The collector's status files.
 

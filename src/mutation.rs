@@ -37,6 +37,14 @@ pub(crate) enum Mutation {
     FailedSyncIgnored,
     /// That a write failed is not marked in the pointer as it stands.
     DoubtNotMarked,
+    /// A file is known by its inode number alone, whatever its device and its birth are.
+    IncarnationIgnored,
+    /// What somebody copied on the box is sent as a generation.
+    DuplicateSent,
+    /// What the client was given is given again.
+    GivenIgnored,
+    /// The order that the server saw does not count.
+    JournalIgnored,
     /// An end that is being set aside is not announced in the pointer.
     RescueNotAnnounced,
 }

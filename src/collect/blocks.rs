@@ -37,16 +37,25 @@ impl Blocks {
         }
     }
 
-    /// Blocks that are whole only, so that the server's file may go on behind the last; `None`
-    /// where there is room for one at the most.
-    pub fn whole(start: u64, end: u64) -> Option<Blocks> {
+    /// At most `most` blocks that are whole only, so that the server's file may go on behind the
+    /// last; `None` where there is room for one of the smallest at the most.
+    pub fn whole(start: u64, end: u64, most: u16) -> Option<Blocks> {
         let left = end - start;
-        let len = smallest(left, HEAL_BLOCK_LEN);
+        let len = left.div_ceil(most.max(1).into()).max(HEAL_BLOCK_LEN);
         (left > HEAL_BLOCK_LEN).then(|| Blocks {
             start,
             len,
             end: end - left % len,
         })
+    }
+
+    /// The same part in at most `most` blocks, longer ones if need be.
+    pub fn at_most(self, most: u16) -> Blocks {
+        let len = (self.end - self.start).div_ceil(most.max(1).into());
+        Blocks {
+            len: self.len.max(len),
+            ..self
+        }
     }
 
     /// The start of the first block.
@@ -328,10 +337,10 @@ mod tests {
 
     #[test]
     fn whole_blocks_leave_the_rest_to_the_next_question() {
-        assert_eq!(Blocks::whole(5, 5), None);
-        assert_eq!(Blocks::whole(5, 4096 + 5), None);
+        assert_eq!(Blocks::whole(5, 5, 1024), None);
+        assert_eq!(Blocks::whole(5, 4096 + 5, 1024), None);
         for size in [4097, 8191, 8192, 8193, 5 * 1024 * 1024 + 17, 1 << 40] {
-            let blocks = Blocks::whole(7, size + 7).unwrap();
+            let blocks = Blocks::whole(7, size + 7, 1024).unwrap();
             let Op::Sums { start, len, count } = blocks.question() else {
                 panic!("no question for checksums");
             };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::copy::Found;
+use super::copy::left_out::LeftOut;
 use super::copy::loss::Loss;
 use super::error::SourceError;
 use crate::ids::Inode;
@@ -37,6 +38,8 @@ pub enum Event<'a> {
     },
     /// Something that the server had will never be here.
     Lost(Loss),
+    /// The server leaves out a file.
+    LeftOut(&'a LeftOut),
     /// The server's copy of the complete generation ends before ours, which is kept whole.
     KeptMore {
         /// The size of our copy.
@@ -53,9 +56,11 @@ pub enum Event<'a> {
         /// The file.
         kept: &'a Path,
     },
-    /// After a restart of this machine, or after a write failed, the end of the copy was not what
-    /// the server has: it was cut off.
+    /// After a restart of this machine, after a write failed or after fetchlogs 1.1, the end of the
+    /// copy was not what the server has: it was cut off.
     Cut {
+        /// Whether the copy was taken over from fetchlogs 1.1, and nothing else is known.
+        is_taken_over: bool,
         /// The place from which on it differed.
         from: u64,
         /// The number of bytes that were cut off.
@@ -63,9 +68,11 @@ pub enum Event<'a> {
         /// The file that has them now; `None` if they were zeros, as a power cut leaves them.
         kept: Option<&'a Path>,
     },
-    /// After a restart of this machine, or after a write failed, a copy was finished whose end
-    /// could not be compared.
+    /// After a restart of this machine, after a write failed or after fetchlogs 1.1, a copy was
+    /// finished whose end could not be compared.
     Unchecked {
+        /// Whether the copy was taken over from fetchlogs 1.1, and nothing else is known.
+        is_taken_over: bool,
         /// The name of the copy.
         kept: &'a Path,
     },
@@ -103,6 +110,15 @@ pub enum Event<'a> {
         /// The reason.
         why: &'a str,
     },
+    /// The server has sent a file twice.
+    GivenTwice {
+        /// The second copy.
+        path: &'a Path,
+        /// The first.
+        of: &'a Path,
+        /// Whether the second was the same, byte for byte, and is not kept.
+        is_gone: bool,
+    },
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -138,7 +154,13 @@ impl Event<'_> {
     pub fn is_grave(&self) -> bool {
         matches!(
             self,
-            Event::Lost(_) | Event::Found(Found::Lost(_)) | Event::Differs { .. }
+            Event::Lost(_)
+                | Event::Found(Found::Lost(_))
+                | Event::Differs { .. }
+                | Event::LeftOut(LeftOut {
+                    is_missing: true,
+                    ..
+                })
         )
     }
 }
@@ -168,6 +190,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{what}; {size} bytes kept as {}", kept.display())
             }
             Event::Lost(loss) => loss.fmt(f),
+            Event::LeftOut(note) => note.fmt(f),
             Event::KeptMore { ours, theirs, kept } => write!(
                 f,
                 "the server kept {theirs} of {ours} bytes; ours are all in {}",
@@ -178,11 +201,17 @@ impl fmt::Display for Event<'_> {
                 "the server has forgotten all behind {size}; our bytes from there on are kept as {}",
                 kept.display()
             ),
-            Event::Cut { from, len, kept } => {
-                write!(
-                    f,
-                    "after a restart of this machine or a failure of its disk {len} bytes from {from} on "
-                )?;
+            Event::Cut {
+                is_taken_over,
+                from,
+                len,
+                kept,
+            } => {
+                f.write_str(match is_taken_over {
+                    true => "in the copy taken over from fetchlogs 1.1 ",
+                    false => "after a restart of this machine or a failure of its disk ",
+                })?;
+                write!(f, "{len} bytes from {from} on ")?;
                 match kept {
                     Some(kept) => write!(
                         f,
@@ -192,11 +221,20 @@ impl fmt::Display for Event<'_> {
                     None => f.write_str("were zeros that nobody wrote; they are fetched again"),
                 }
             }
-            Event::Unchecked { kept } => write!(
-                f,
-                "this machine was started again or its disk failed, and the server has nothing to compare the end of {} with: it stays as it is",
-                kept.display()
-            ),
+            Event::Unchecked {
+                is_taken_over,
+                kept,
+            } => {
+                f.write_str(match is_taken_over {
+                    true => "the copy was taken over from fetchlogs 1.1, which notes nothing but an inode",
+                    false => "this machine was started again or its disk failed",
+                })?;
+                write!(
+                    f,
+                    ", and the server has nothing to compare the end of {} with: it stays as it is",
+                    kept.display()
+                )
+            }
             Event::Verified { path, md5, part } => {
                 write!(f, "verified md5={} ", Hex(md5))?;
                 if let Some((size, copy_size)) = part {
@@ -219,6 +257,14 @@ impl fmt::Display for Event<'_> {
                     "{} differs from the server's file: {why}",
                     path.display()
                 )
+            }
+            Event::GivenTwice { path, of, is_gone } => {
+                let (path, of) = (path.display(), of.display());
+                write!(f, "given twice: {path} is the double of {of}")?;
+                f.write_str(match is_gone {
+                    true => " and is not kept",
+                    false => ", which cannot be compared with it now; it stays",
+                })
             }
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",

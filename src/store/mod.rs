@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::ids::FileId;
+use crate::ids::{Born, FileId};
 
 /// The facts that `stat` tells of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,15 @@ pub struct Stat {
     pub links: u64,
     /// The sort of file.
     pub kind: Kind,
+}
+
+/// What the system tells of the birth of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Birth {
+    /// What tells it from other files with the same inode number.
+    pub born: Born,
+    /// When it was created, in nanoseconds since 1970; `None` where that is not known.
+    pub at_ns: Option<u64>,
 }
 
 /// The sorts of file that make a difference here.
@@ -58,9 +67,25 @@ pub trait ReadStore {
     /// Tells what stands at `path` now, not following a link in the last component.
     fn stat_path(&self, path: &Path) -> io::Result<Stat>;
 
+    /// Tells of the birth of what stands at `path` now, which is on `device`, not following a link
+    /// in the last component. What cannot be told is unknown.
+    fn birth(&self, _path: &Path, _device: u64) -> Birth {
+        Birth::default()
+    }
+
+    /// Tells of the birth of an open file, which is on `device`.
+    fn birth_of(&self, _file: &Self::File, _device: u64) -> Birth {
+        Birth::default()
+    }
+
     /// Reads at `offset` into `buf`; fewer bytes than asked for only at the end of the file, 0
     /// behind it.
     fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The end of the hole that begins at `offset`, or within which it lies: where the file system
+    /// keeps something again, or else the end of the file. `offset` itself where there is none, and
+    /// where that cannot be told.
+    fn hole_end(&self, file: &Self::File, offset: u64) -> u64;
 
     /// Whether it is certain that nobody has the file open for writing any more: a rotated file of
     /// which that is true is complete. `false` where the system cannot tell.
@@ -121,6 +146,10 @@ pub trait WriteStore {
         Ok(())
     }
 
+    /// Makes the file longer by so many zeros, for which nothing is written where the file system
+    /// can do without. After an error none or some of them may be there; the size tells.
+    fn append_zeros(&mut self, file: &Self::File, len: u64) -> io::Result<()>;
+
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
@@ -152,10 +181,11 @@ pub trait WriteStore {
 
     /// Renames to a name that nothing has: `AlreadyExists` otherwise. `Unsupported` where the
     /// system cannot do that in one step; the caller then links, makes the directory durable, and
-    /// unlinks.
+    /// unlinks; or, where there are no links either, looks that the name is free and renames.
     fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Gives a file a second name; `AlreadyExists` if it is taken.
+    /// Gives a file a second name; `AlreadyExists` if it is taken. Where the file system knows no
+    /// links the error is `Unsupported`, `PermissionDenied`, `TooManyLinks` or `InvalidInput`.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Takes a name away.

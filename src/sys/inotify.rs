@@ -39,6 +39,10 @@ pub struct Event<'a> {
     pub id: Option<WatchId>,
     /// Which name in the directory; empty where the watch is on a file.
     pub name: &'a [u8],
+    /// The name was given to something: created, or moved here.
+    pub arrived: bool,
+    /// The name was taken from what had it: moved away, or deleted.
+    pub departed: bool,
     /// The watch is over and its number means nothing any more: removed, deleted, or its file
     /// system unmounted.
     pub gone: bool,

@@ -151,6 +151,27 @@ pub fn nobody_writes(file: &File) -> bool {
     granted
 }
 
+/// The end of the hole that begins at `offset`, or within which it lies: where the file system
+/// keeps something again (lseek(2), `SEEK_DATA`), or else the end of the file. `offset` itself
+/// where there is none, and where that cannot be told. Room that is allocated and not written is a
+/// hole.
+pub fn hole_end(file: &File, offset: u64) -> u64 {
+    // SAFETY: the descriptor is open during the call, which takes plain numbers. Nobody minds the
+    // place that it moves: what is read by place does not depend on it.
+    let seek = |at, whence| unsafe { libc::lseek64(file.as_raw_fd(), at, whence) };
+    let Ok(at) = i64::try_from(offset) else {
+        return offset;
+    };
+    let found = match seek(at, libc::SEEK_DATA) {
+        // Nothing is kept from there on.
+        -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO) => {
+            seek(0, libc::SEEK_END)
+        }
+        found => found,
+    };
+    u64::try_from(found).map_or(offset, |found| found.max(offset))
+}
+
 /// Lets a socket count as writable as soon as fewer than `bytes` wait unsent in the kernel, and not
 /// only when a good part of its buffer is free (tcp(7), `TCP_NOTSENT_LOWAT`).
 pub fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
@@ -408,6 +429,8 @@ fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
     Event {
         id: (!overflow).then_some(WatchId(watch)),
         name,
+        arrived: mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0,
+        departed: mask & (libc::IN_MOVED_FROM | libc::IN_DELETE) != 0,
         gone: mask & libc::IN_IGNORED != 0,
     }
 }

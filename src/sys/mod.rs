@@ -6,6 +6,8 @@
 //! here keeps state but the signal pipe, which a handler has to find without being handed it.
 #![allow(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+pub mod birth;
 pub mod clock;
 pub mod cpu;
 pub mod files;

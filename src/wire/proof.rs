@@ -17,6 +17,10 @@ pub const BLOCKS_MAX: usize = 8;
 /// One page: a server with many clients reads this much for each block of each candidate.
 pub const BLOCK_LEN_MAX: usize = 4096;
 
+/// Most bytes at the end of a copy that one proof covers without a gap: besides, it has to have
+/// the two blocks at the start.
+pub const COVERED_MAX: u64 = ((BLOCKS_MAX - 2) * BLOCK_LEN_MAX) as u64;
+
 /// Bytes of the block at the start of a copy.
 pub const HEAD_LEN: usize = 1024;
 
@@ -94,10 +98,10 @@ pub fn write(proof: &Proof, out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// The places to prove in a copy of `size` bytes: the tail first, then the start, then places
-/// before the tail, then as many others as there are numbers in `random` and room for. Nothing for
-/// an empty copy.
-pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
+/// The places to prove in a copy of `size` bytes: the tail first, then the start, then what the
+/// tail lacks of the last `covered` bytes, at most [`COVERED_MAX`], then places before the tail,
+/// then as many others as there are numbers in `random` and room for. Nothing for an empty copy.
+pub fn places(size: u64, covered: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut places = heapless::Vec::new();
     let mut add = |start: u64, len: u64| {
         // There is room for eight; whatever more random numbers a caller has is left out.
@@ -115,6 +119,14 @@ pub fn places(size: u64, random: &[u64]) -> heapless::Vec<(u64, u16), BLOCKS_MAX
         if len > 0 {
             add(0, len);
         }
+    }
+    // What came in no whole frame has to be proved byte for byte, and is worth more than what
+    // follows, which may find no room then.
+    let mut proved = tail;
+    while proved < covered.min(size) {
+        let len = (covered.min(size) - proved).min(BLOCK_LEN_MAX as u64);
+        proved += len;
+        add(size - proved, len);
     }
     let len = (size / 2).min(MIDDLE_LEN as u64);
     if len > 0 {
@@ -205,9 +217,15 @@ mod tests {
     #[test]
     fn places_lie_within_the_copy() {
         arbtest::arbtest(|u| {
-            let size = u.int_in_range(0..=20_000)?;
+            let size = u.int_in_range(0..=40_000)?;
             let random: [u64; 3] = u.arbitrary()?;
-            let places = places(size, &random);
+            let covered = u.int_in_range(0..=COVERED_MAX)?;
+            let places = places(size, covered, &random);
+            for byte in size.saturating_sub(covered)..size {
+                let has =
+                    |(start, len): &(u64, u16)| (*start..start + u64::from(*len)).contains(&byte);
+                assert!(places.iter().any(has), "{byte} of {size} is not proved");
+            }
             assert_eq!(places.is_empty(), size == 0);
             for (start, len) in &places {
                 assert!(*len > 0 && start + u64::from(*len) <= size);
@@ -230,7 +248,7 @@ mod tests {
             (1 << 40, 1 << 33),
         ] {
             let whole = |(start, len): &(u64, u16)| start + u64::from(*len) <= size - lost;
-            let kept = places(size, &[])
+            let kept = places(size, 0, &[])
                 .iter()
                 .filter(|place| whole(place))
                 .map(|p| p.0)

@@ -13,6 +13,8 @@ use super::frame::{
 #[derive(Debug, Default)]
 pub struct Receiver {
     state: State,
+    /// The number of bytes taken; no further than its type goes.
+    taken: u32,
 }
 
 /// Where in a frame the stream stands. A payload that is collected has room of its own, so that a
@@ -80,6 +82,30 @@ impl Receiver {
     /// with the rest until none is left and it takes none: the end of a DATA frame takes no byte,
     /// and is told even then. `Nothing` with none left means that more of the same is needed.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
+        let (taken, piece) = self.step(input);
+        self.taken = self.taken.saturating_add(taken as u32);
+        (taken, piece)
+    }
+
+    /// The number of bytes taken so far; beyond what its type can say, the largest number.
+    pub fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// Whether a frame has begun whose length the client can choose, DATA or SUMS, and not ended.
+    pub fn is_within_long(&self) -> bool {
+        matches!(
+            self.state,
+            State::Offset { .. } | State::Data(_) | State::Sums { .. }
+        )
+    }
+
+    /// Whether everything that came was whole frames.
+    pub fn is_between(&self) -> bool {
+        matches!(&self.state, State::Header(bytes) if bytes.is_empty())
+    }
+
+    fn step<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         match &mut self.state {
             // A header that is cut anywhere waits here for its rest.
             State::Header(bytes) => {
@@ -197,8 +223,10 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR if len > SMALL_MAX || len == 0 => Err(BadFrame::Length),
-            kind::ALIVE..=kind::ERROR => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE if len > SMALL_MAX || len == 0 => {
+                Err(BadFrame::Length)
+            }
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
@@ -257,7 +285,9 @@ fn fill<const N: usize>(bytes: &mut heapless::Vec<u8, N>, input: &[u8], len: usi
 mod tests {
     use super::*;
     use crate::ids::Inode;
+    use crate::wire::frame::note::{LeftOut, Note};
     use crate::wire::frame::{End, ErrorCode, Next, Reason, seal};
+    use crate::wire::token::Token;
 
     fn data(offset: u64, bytes: &[u8]) -> Vec<u8> {
         let mut frame = [&[0; HEADER_LEN][..], &offset.to_be_bytes(), bytes].concat();
@@ -323,6 +353,14 @@ mod tests {
             data(5, b"hello"),
             Frame::Alive { size: 10 }.to_bytes().to_vec(),
             optional,
+            Frame::Note(Note {
+                why: LeftOut::Compressed,
+                is_missing: true,
+                size: 3,
+                name: b"messages.1.gz",
+            })
+            .to_bytes()
+            .to_vec(),
             data(10, b""),
             Frame::End(End {
                 size: 10,
@@ -344,6 +382,12 @@ mod tests {
             }
             .to_bytes()
             .to_vec(),
+            Frame::File {
+                role: frame::Role::Begins,
+                token: Token::parse(b"8:3/1").unwrap(),
+            }
+            .to_bytes()
+            .to_vec(),
         ]
         .concat()
     }
@@ -353,12 +397,47 @@ mod tests {
         let stream = sample();
         let whole = read(&stream, &[]);
         assert_eq!(whole[..2], ["5:hello", "sound"]);
-        assert_eq!(whole.len(), 8);
+        assert_eq!(whole.len(), 10);
         for cut in 0..stream.len() {
             assert_eq!(read(&stream, &[cut]), whole, "cut at {cut}");
         }
         let bytewise: Vec<usize> = (0..stream.len()).collect();
         assert_eq!(read(&stream, &bytewise), whole);
+    }
+
+    #[test]
+    fn it_knows_where_in_a_frame_it_stands_and_how_much_came() {
+        let alive = Frame::Alive { size: 10 }.to_bytes();
+        let sums = {
+            let mut frame = vec![0; HEADER_LEN + 20];
+            seal(kind::SUMS, &mut frame);
+            frame
+        };
+        for (frame, is_long) in [
+            (data(5, b"hello"), true),
+            (alive.to_vec(), false),
+            (sums, true),
+        ] {
+            for cut in 0..=frame.len() {
+                let mut receiver = Receiver::new();
+                let mut input = &frame[..cut];
+                loop {
+                    let (taken, piece) = receiver.next(input);
+                    match piece {
+                        Piece::Small => receiver.small(|_| ()).unwrap(),
+                        Piece::Sums => drop(receiver.sums()),
+                        Piece::Nothing if taken == 0 => break,
+                        _ => {}
+                    }
+                    input = &input[taken..];
+                }
+                assert_eq!(receiver.taken() as usize, cut);
+                let is_whole = cut == 0 || cut == frame.len();
+                assert_eq!(receiver.is_between(), is_whole, "{cut}");
+                let is_within = (HEADER_LEN..frame.len()).contains(&cut);
+                assert_eq!(receiver.is_within_long(), is_long && is_within, "{cut}");
+            }
+        }
     }
 
     #[test]
@@ -375,6 +454,9 @@ mod tests {
             [kind::DATA, 0, 0, 7],
             [kind::END, 0, 255, 255],
             [kind::ALIVE, 0, 0, 0],
+            [kind::FILE, frame::OPTIONAL, 0, 0],
+            [kind::FILE, frame::OPTIONAL, 2, 0],
+            [kind::NOTE, frame::OPTIONAL, 1, 1],
         ] {
             let stream = [&header[..], &[0; 4]].concat();
             assert_eq!(read(&stream, &[]).len(), 1);

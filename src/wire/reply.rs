@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Block};
+use super::token::Token;
 use crate::ids::Inode;
 use crate::limits::REPLY_MAX_LEN;
 
@@ -45,6 +46,11 @@ pub struct Terms {
     /// `lost=1`: with [`Mark::Lost`], the client's generation was not merely truncated: what the
     /// client lacks of it, and maybe some that came after it, cannot be had any more.
     pub lost: bool,
+    /// `whole=1`: with [`Mark::Lost`], the client holds all of its generation although the file is
+    /// gone: nothing of it is lost.
+    pub whole: bool,
+    /// `i`: the token of the generation named.
+    pub identity: Option<Token>,
 }
 
 /// A server's answer.
@@ -137,9 +143,12 @@ impl Terms {
                 b"m" => terms.mtime_ns = decimal(value)?,
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
-                // Another value of these two is as if they were not there (README, "Negotiation").
+                b"i" => terms.identity = Some(Token::parse(value)?),
+                // Another value of these three is as if they were not there (README,
+                // "Negotiation").
                 b"end" => terms.ended = value == b"1",
                 b"lost" => terms.lost = value == b"1",
+                b"whole" => terms.whole = value == b"1",
                 _ => {}
             }
         }
@@ -165,6 +174,12 @@ impl Terms {
         }
         if self.lost {
             line.write_str(" lost=1")?;
+        }
+        if self.whole {
+            line.write_str(" whole=1")?;
+        }
+        if let Some(token) = &self.identity {
+            write!(line, " i={token}")?;
         }
         Ok(())
     }
@@ -210,6 +225,8 @@ mod tests {
                 prefix,
                 ended: prefix.is_some(),
                 lost: prefix.is_some(),
+                whole: prefix.is_some(),
+                identity: prefix.and(Token::parse(&[b'Z'; Token::MAX_LEN])),
             };
             let inode = InodeWord::parse(b"000000000000000018446744073709551615").unwrap();
             let reply = Reply {
@@ -229,6 +246,8 @@ mod tests {
             b"O 1 v2 at=x",
             b"O 1 v2 b=1",
             b"O 1 v2 prefix=1:2",
+            b"O 1 v2 i=",
+            b"O 1 v2 i=/a",
         ] {
             assert_eq!(Reply::parse(bad), Err(BadReply));
         }

@@ -6,10 +6,12 @@
 
 use std::fmt::{self, Write};
 
-use super::frame::SUMS_MAX;
+use super::frame::{DATA_MAX, DATA_MIN, SUMS_MAX};
+pub use super::given::{GIVEN_MAX, Given, GivenList, id_sum};
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Proof};
+use super::token::Token;
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 
@@ -43,8 +45,42 @@ pub struct Extension {
     pub no_prefix: bool,
     /// `history=all`: at first contact begin with the oldest rotated file.
     pub history: bool,
+    /// `f`: the most bytes of the file that the client wants in one DATA frame, because its link
+    /// breaks.
+    pub frame_max: Option<FrameMax>,
+    /// `x`, a list with `holes` in it: zeros may be told by their number, in HOLE frames.
+    pub holes: bool,
+    /// `x`, a list with `notes` in it: the client knows NOTE frames.
+    pub notes: bool,
     /// `op`: what to do with the generation.
     pub op: Op,
+    /// `i`: the token of the generation that the client holds.
+    pub identity: Option<Token>,
+    /// `g`: the last generations that the client was given whole, newest first.
+    pub given: GivenList,
+}
+
+/// The most bytes of the file in a DATA frame, from [`DATA_MIN`] to [`DATA_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FrameMax(u16);
+
+impl FrameMax {
+    /// So many bytes, or what comes next to that within the bounds.
+    pub fn new(len: u64) -> FrameMax {
+        FrameMax(len.clamp(DATA_MIN as u64, DATA_MAX as u64) as u16)
+    }
+
+    /// The number of bytes.
+    pub fn bytes(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Default for FrameMax {
+    /// As much as a frame has room for.
+    fn default() -> FrameMax {
+        FrameMax(DATA_MAX as u16)
+    }
 }
 
 /// The wish of a client of version 2 about a generation.
@@ -126,13 +162,15 @@ impl<'a> Request<'a> {
     }
 
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
-    /// [`crate::limits::PATH_MAX_LEN`] allows.
+    /// [`crate::limits::PATH_MAX_LEN`] allows. Generations given for which there is no room are
+    /// left out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
         line.extend_from_slice(self.path).ok()?;
         write!(line, " {} {}", self.inode, self.offset).ok()?;
         if let Some(v2) = &self.v2 {
             v2.write(&mut line).ok()?;
+            v2.write_identity(&mut line);
         }
         line.push(b'\n').ok()?;
         Some(line)
@@ -166,12 +204,22 @@ impl Extension {
             b"p" => self.proof = proof::parse(value)?,
             b"m" => self.mtime_ns = Some(decimal(value)?),
             b"b" => self.boot = Some(proof::hex32(value)?),
-            // These three have one value that means something; any other is as if they were not
+            // These four have one value that means something; any other is as if they were not
             // there.
             b"c" => self.mapped = value == b"1",
             b"prefix" => self.no_prefix = value == b"0",
             b"history" => self.history = value == b"all",
+            // Too small or too large is no fault: the server knows better what it can do.
+            b"f" => self.frame_max = Some(FrameMax::new(decimal(value)?)),
+            b"x" => {
+                // Words that are not known are those of later clients.
+                let has = |known: &[u8]| value.split(|&b| b == b',').any(|word| word == known);
+                self.holes = has(b"holes");
+                self.notes = has(b"notes");
+            }
             b"op" => self.op = Op::parse(value)?,
+            b"i" => self.identity = Some(Token::parse(value)?),
+            b"g" => self.given = Given::parse_list(value)?,
             _ => {}
         }
         Some(())
@@ -200,6 +248,17 @@ impl Extension {
                 line.write_str(field)?;
             }
         }
+        // What the client knows beyond the first version: a list.
+        let mut before = " x=";
+        for (known, word) in [(self.holes, "holes"), (self.notes, "notes")] {
+            if known {
+                write!(line, "{before}{word}")?;
+                before = ",";
+            }
+        }
+        if let Some(FrameMax(len)) = self.frame_max {
+            write!(line, " f={len}")?;
+        }
         match self.op {
             Op::Stream => Ok(()),
             Op::Digest => line.write_str(" op=digest"),
@@ -207,6 +266,32 @@ impl Extension {
             Op::Range { start, len } => write!(line, " op=range:{start}:{len}"),
         }
     }
+
+    /// Appends what there is room for of the token and the generations given.
+    fn write_identity(&self, line: &mut heapless::Vec<u8, REQUEST_MAX_LEN>) {
+        if let Some(token) = &self.identity
+            && !write_if_room(line, format_args!(" i={token}"))
+        {
+            return;
+        }
+        let mut before = " g=";
+        for given in self.given.iter() {
+            if !write_if_room(line, format_args!("{before}{given}")) {
+                return;
+            }
+            before = ",";
+        }
+    }
+}
+
+/// Appends a part of a line, if there is room for all of it and a newline. Tells whether there was.
+fn write_if_room(line: &mut heapless::Vec<u8, REQUEST_MAX_LEN>, part: fmt::Arguments<'_>) -> bool {
+    let len = line.len();
+    let is_whole = line.write_fmt(part).is_ok() && !line.is_full();
+    if !is_whole {
+        line.truncate(len);
+    }
+    is_whole
 }
 
 impl Op {
@@ -268,16 +353,66 @@ mod tests {
             "p=1",
             "m=x",
             "b=123",
+            "f",
+            "f=",
+            "f=-1",
+            "f=1k",
+            "f=18446744073709551616",
             "op=dance",
             "op=sums:0:0:1",
             "op=sums:0:1:1025",
             "op=range:1",
             "op=digest:1",
+            "i=",
+            "i=/a",
+            "i=a_b",
+            "g=",
+            "g=1:-",
+            "g=1:-:-:-",
+            "g=0:-:-",
+            "g=1:-:-,",
+            "g=1:123:-",
+            "g=x:-:-",
         ] {
             let line = format!("/m 1 1 v2 {bad}");
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
         }
         assert!(parse(b"/m 1 1 v2 future=1 odd").is_ok());
+    }
+
+    #[test]
+    fn a_frame_that_is_too_small_or_too_large_is_made_to_fit() {
+        for (asked, len) in [
+            ("0", 64),
+            ("64", 64),
+            ("5000", 5_000),
+            ("65520", 65_520),
+            ("18446744073709551615", 65_520),
+        ] {
+            let line = format!("/m 1 1 v2 f={asked}");
+            let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+            assert_eq!(v2.frame_max.map(FrameMax::bytes), Some(len), "{asked}");
+        }
+        assert_eq!(FrameMax::default().bytes(), DATA_MAX);
+    }
+
+    #[test]
+    fn what_a_client_knows_is_a_set_of_words() {
+        for (field, holes, notes) in [
+            ("x=notes", false, true),
+            ("x=holes,notes", true, true),
+            ("x=notes,holes", true, true),
+            ("x=notes,what-comes-later", false, true),
+            ("x=", false, false),
+            ("x", false, false),
+            ("x=holes", true, false),
+            ("x=notesx", false, false),
+            ("x=notes x=holes", true, false),
+        ] {
+            let line = format!("/m 1 1 v2 {field}");
+            let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+            assert_eq!((v2.holes, v2.notes), (holes, notes), "{field}");
+        }
     }
 
     #[test]
@@ -315,7 +450,23 @@ mod tests {
                 mapped: u.arbitrary()?,
                 no_prefix: u.arbitrary()?,
                 history: u.arbitrary()?,
+                frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
+                holes: u.arbitrary()?,
+                notes: u.arbitrary()?,
                 op,
+                identity: u
+                    .arbitrary::<bool>()?
+                    .then(|| Token::parse(b"8:3/17").unwrap()),
+                given: (0..u.int_in_range(0..=5)?)
+                    .map(|_| {
+                        Ok(Given {
+                            size: u.int_in_range(1..=u64::MAX)?,
+                            md5: u.arbitrary()?,
+                            id: u.arbitrary()?,
+                        })
+                    })
+                    .collect::<Result<heapless::Vec<_, _>, _>>()?
+                    .into(),
             };
             let v2 = u.arbitrary::<bool>()?.then_some(extension);
             let request = Request {
@@ -358,11 +509,15 @@ mod tests {
             mapped: true,
             no_prefix: true,
             history: true,
+            frame_max: Some(FrameMax::default()),
+            holes: true,
+            notes: true,
             op: Op::Sums {
                 start: u64::MAX / 2,
                 len: u64::MAX / 4096,
                 count: 1024,
             },
+            ..Extension::default()
         };
         let mut request = Request {
             path: &path,
@@ -374,5 +529,68 @@ mod tests {
         let path = [b'a'; REQUEST_MAX_LEN];
         request.path = &path;
         assert!(request.to_line().is_none());
+    }
+
+    fn given(size: u64) -> Given {
+        Given {
+            size,
+            md5: Some(0xa0b),
+            id: None,
+        }
+    }
+
+    #[test]
+    fn a_client_tells_what_it_holds_and_what_it_was_given() {
+        let request = Request {
+            path: b"/m",
+            inode: InodeWord::plain(Inode(1)),
+            offset: 2,
+            v2: Some(Extension {
+                identity: Token::parse(b"8:3/17"),
+                given: Box::new([given(5), given(6)].into_iter().collect()),
+                ..Extension::default()
+            }),
+        };
+        assert_eq!(
+            request.to_line().unwrap(),
+            b"/m 1 2 v2 i=8:3/17 g=5:00000a0b:-,6:00000a0b:-\n"
+        );
+        let many = ["1:-:-"; GIVEN_MAX + 1].join(",");
+        let line = format!("/m 1 1 v2 g={many}");
+        assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension));
+        let line = &line[..line.len() - ",1:-:-".len()];
+        let v2 = Request::parse(line.as_bytes()).unwrap().v2.unwrap();
+        assert_eq!(v2.given.len(), GIVEN_MAX);
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_from_behind() {
+        let token = Token::parse(&[b'a'; Token::MAX_LEN]).unwrap();
+        let v2 = Extension {
+            identity: Some(token),
+            given: Box::new([given(1 << 60); GIVEN_MAX].into_iter().collect()),
+            ..Extension::default()
+        };
+        let mut fewer = [GIVEN_MAX, 1];
+        for len in 0..REQUEST_MAX_LEN {
+            let path = vec![b'a'; len + 1];
+            let request = Request {
+                path: &path,
+                inode: InodeWord::plain(Inode(1)),
+                offset: 2,
+                v2: Some(v2.clone()),
+            };
+            let Some(line) = request.to_line() else {
+                assert!(len > REQUEST_MAX_LEN - 20, "{len}");
+                break;
+            };
+            let read = Request::parse(&line[..line.len() - 1]).unwrap().v2.unwrap();
+            let now = [read.given.len(), usize::from(read.identity.is_some())];
+            assert!(v2.given.starts_with(&read.given));
+            assert!(now[0] <= fewer[0] && now[1] <= fewer[1], "{len}");
+            assert!(now[0] == 0 || now[1] == 1, "the token goes last");
+            fewer = now;
+        }
+        assert_eq!(fewer, [0, 0]);
     }
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod files;
 mod names;
 mod network;
+mod old_server;
 mod resume;
 mod rotation;
 mod signals;

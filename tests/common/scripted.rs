@@ -109,6 +109,15 @@ impl Scripted {
         address
     }
 
+    /// A connection if one is there, before its request is read.
+    pub fn try_call(&self) -> Option<Call> {
+        let stream = self.try_accept()?;
+        Some(Call {
+            stream,
+            request: String::new(),
+        })
+    }
+
     fn try_accept(&self) -> Option<TcpStream> {
         match self.listener.accept() {
             Ok((stream, _)) => {
@@ -159,7 +168,8 @@ impl Call {
         assert!(self.try_read_request(), "a request: {:?}", self.request);
     }
 
-    fn try_read_request(&mut self) -> bool {
+    /// Reads the request line. Tells whether there was one.
+    pub fn try_read_request(&mut self) -> bool {
         let mut byte = [0];
         while self.stream.read_exact(&mut byte).is_ok() {
             if byte == *b"\n" {

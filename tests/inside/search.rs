@@ -15,7 +15,7 @@ pub(crate) fn search<S: ReadStore, T>(
     let mut search = Search::new(Occasion::Request, query);
     let mut tries = 1;
     loop {
-        let Some(findings) = search.advance(query.store)? else {
+        let Some(findings) = search.advance(query)? else {
             continue;
         };
         let query = Query {

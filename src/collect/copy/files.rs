@@ -292,19 +292,35 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Renames the local copy to a name that nothing has, durably.
     pub(super) fn rename_local(&mut self, rotated: &Path) -> Result<(), FileError> {
-        let paths = self.paths;
-        match self.store.rename_new(paths.local, rotated) {
-            // A plain rename would overwrite a file that came to have the name. The copy has two
-            // names for a moment, and both are durable before the old one goes.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                self.store
-                    .link(paths.local, rotated)
-                    .map_err(|error| system("link the local copy to", rotated, error))?;
-                self.sync_dir(paths.local_dir())?;
-                self.unlink_local()
-            }
-            Err(error) => Err(system("rename the local copy to", rotated, error)),
-            Ok(()) => self.sync_dir(paths.local_dir()),
+        let has_both = self
+            .name_local(rotated)
+            .map_err(|error| system("rename the local copy to", rotated, error))?;
+        // Both names are durable before the old one goes.
+        self.sync_dir(self.paths.local_dir())?;
+        match has_both {
+            true => self.unlink_local(),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the local copy a name that nothing has: `AlreadyExists` otherwise. Tells whether the
+    /// old one is still there and has to go, once both are durable.
+    pub(super) fn name_local(&mut self, rotated: &Path) -> io::Result<bool> {
+        let local = self.paths.local;
+        match self.store.rename_new(local, rotated) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+            done => return done.map(|()| false),
+        }
+        // A plain rename would overwrite a file that came to have the name.
+        match self.store.link(local, rotated) {
+            Err(error) if knows_no_links(&error) => {}
+            done => return done.map(|()| true),
+        }
+        // Such a file system leaves no way but to look. Only what takes the name in this moment is
+        // overwritten, and to stand still would lose more.
+        match self.store.stat_path(rotated)? {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => self.store.rename(local, rotated).map(|()| false),
         }
     }
 
@@ -461,6 +477,18 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             Syncs::Barrier => Ok(()),
         }
     }
+}
+
+/// Whether a link may have failed because the file system has none. Other reasons for the same
+/// errors keep a rename from being done, too.
+fn knows_no_links(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::TooManyLinks
+            | io::ErrorKind::InvalidInput
+    )
 }
 
 /// Tells of a loss. Only when the rotation is finished: a step that fails again and again does not

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use super::error::{FileError, system};
 use super::files::LocalFiles;
+use super::left_out::LeftOut;
+use crate::limits::GAPS_MAX_LEN;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
@@ -32,6 +34,30 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.note(self.paths.kept(), what)
     }
 
+    /// Puts on record that the server leaves out a file, once for all connections: what stands
+    /// there is not said again, nor is anything added to a record that is longer than is shown.
+    pub fn note_left_out(&mut self, what: &LeftOut) -> Result<(), FileError> {
+        let path = self.paths.gaps();
+        let failed = |error| system("read", &path, error);
+        if let Some(file) = self.store.open_append(&path).map_err(failed)? {
+            let text = self.text_of(what);
+            if self.store.stat(&file).map_err(failed)?.size > GAPS_MAX_LEN as u64 {
+                return Ok(());
+            }
+            if has_line(text.as_bytes(), &file, self.store).map_err(failed)? {
+                // The run that wrote it may have died before this.
+                self.store.sync_file(&file).map_err(failed)?;
+                return self.sync_dir(self.paths.local_dir());
+            }
+        }
+        self.note_gap(what)
+    }
+
+    /// What follows the time in a line of a record.
+    fn text_of(&self, what: &dyn Display) -> String {
+        OneLine(&format!("{} {what}", Escaped(self.paths.remote))).to_string()
+    }
+
     fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = match self.store.open_append(&path).map_err(failed)? {
@@ -43,8 +69,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             let shared = "it has another name, too; move it away";
             return Err(failed(io::Error::new(ErrorKind::InvalidInput, shared)));
         }
-        let text = format!("{} {} {what}", self.stamp, Escaped(self.paths.remote));
-        let line = format!("{}\n", OneLine(&text));
+        let line = format!("{} {}\n", self.stamp, self.text_of(what));
         if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
             self.store
                 .append_all(&file, line.as_bytes())
@@ -73,6 +98,16 @@ fn is_last_line<S: WriteStore>(
     Ok(time.iter().all(u8::is_ascii_digit) && line.get(time_len..) == Some(what))
 }
 
+/// Whether one of the lines of a file, which is no longer than [`GAPS_MAX_LEN`], says this behind
+/// its time.
+fn has_line<S: WriteStore>(text: &[u8], file: &S::File, store: &mut S) -> io::Result<bool> {
+    let mut bytes = vec![0; GAPS_MAX_LEN];
+    let len = store.read_at(file, &mut bytes, 0)?;
+    let mut lines = bytes[..len].split(|&byte| byte == b'\n');
+    // The time is the first word.
+    Ok(lines.any(|line| line.splitn(2, |&byte| byte == b' ').nth(1) == Some(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -80,6 +115,7 @@ mod tests {
     use super::*;
     use crate::collect::copy::Paths;
     use crate::inside::model::{Model, PowerCut};
+    use crate::wire::frame::note::Note;
 
     fn note(disk: &mut Model, what: &str) -> Result<(), FileError> {
         note_at("20261122132956", disk, what)
@@ -120,6 +156,55 @@ mod tests {
             let is_first_noted = held.contains("lost 7:3\n");
             assert!(is_first_noted || first.is_err(), "{failing}");
         }
+    }
+
+    fn leave_out(disk: &mut Model, name: &str) -> Result<(), FileError> {
+        let note = LeftOut::of(&Note {
+            why: crate::wire::frame::note::LeftOut::NotPermitted,
+            is_missing: true,
+            size: 7,
+            name: name.as_bytes(),
+        });
+        let paths = Paths {
+            remote: b"/var/log/m",
+            local: Path::new("/l/m"),
+            pointer: Path::new("/p/m"),
+        };
+        let mut files = LocalFiles {
+            store: disk,
+            paths,
+            boot: None,
+            stamp: "20261122132956",
+        };
+        files.note_left_out(&note)
+    }
+
+    #[test]
+    fn what_is_left_out_is_noted_once_whatever_else_is_on_record() {
+        let mut disk = Model::new();
+        for name in ["m.1", "m.1", "m.2"] {
+            leave_out(&mut disk, name).unwrap();
+            note(&mut disk, "lost 7:3").unwrap();
+            note(&mut disk, "lost 8:4").unwrap();
+        }
+        leave_out(&mut disk, "m.1").unwrap();
+        let held = String::from_utf8(disk.read("/l/m.gaps").unwrap()).unwrap();
+        assert_eq!(held.matches("left out m.1, 7 bytes").count(), 1, "{held}");
+        assert_eq!(held.matches("left out m.2, 7 bytes").count(), 1, "{held}");
+        // Somebody has taken note of it: from then on it is news again.
+        disk.remove("/l/m.gaps");
+        leave_out(&mut disk, "m.1").unwrap();
+        assert!(disk.read("/l/m.gaps").is_some());
+    }
+
+    #[test]
+    fn a_record_does_not_grow_for_ever_by_what_is_left_out() {
+        let mut disk = Model::new();
+        for n in 0..2_000 {
+            leave_out(&mut disk, &format!("m.{n}")).unwrap();
+        }
+        let len = disk.read("/l/m.gaps").unwrap().len();
+        assert!((GAPS_MAX_LEN..GAPS_MAX_LEN + 300).contains(&len), "{len}");
     }
 
     #[test]

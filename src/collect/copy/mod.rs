@@ -9,6 +9,8 @@
 mod error;
 mod files;
 mod gaps;
+pub mod given;
+pub(crate) mod left_out;
 pub(crate) mod loss;
 pub mod pointer;
 mod rescue;
@@ -218,6 +220,24 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
+    /// Appends so many zeros, as [`append`](Self::append) appends bytes, without writing them where
+    /// the disk can do without.
+    pub fn append_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        len: u64,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<(), FileError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        files
+            .store
+            .append_zeros(&open.file, len)
+            .map_err(|error| system("append to", files.paths.local, error))?;
+        open.size += len;
+        Ok(())
+    }
+
     /// The server knows the same generation under another name now, or tells it in another way:
     /// only the pointer changes.
     pub fn rename_generation<S: WriteStore<File = F>>(
@@ -233,6 +253,8 @@ impl<F> LocalCopy<F> {
         let pointer = Pointer {
             checkpoint: held.checkpoint,
             boot: held.boot.clone(),
+            // The record that is written has more, but still nobody has noted what is good.
+            is_bare: held.is_bare,
             ..files.new_pointer(generation)
         };
         files.commit_pointer(&pointer)?;

@@ -215,14 +215,9 @@ impl<F> LocalCopy<F> {
             return Ok(Some(Stage::Finish));
         };
         let local = files.paths.local;
-        let mut done = files.store.rename_new(local, kept);
-        let is_in_parts = matches!(&done, Err(error) if error.kind() == io::ErrorKind::Unsupported);
-        // On such a system the copy has both names until the directory is durable.
-        if is_in_parts {
-            done = files.store.link(local, kept);
-        }
-        match done {
-            Ok(()) => {}
+        // With both names it waits until the directory is durable.
+        let has_both = match files.name_local(kept) {
+            Ok(has_both) => has_both,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // Bounded, so that somebody who takes every name in turn cannot keep us here.
                 change.taken += 1;
@@ -232,11 +227,11 @@ impl<F> LocalCopy<F> {
                 };
             }
             Err(error) => return Err(system("rename the local copy to", kept, error)),
-        }
+        };
         files.sync_local_dir(syncs)?;
         // The next pointer is written here and not in the last step, so that the same barrier
         // serves it and the new name.
-        match is_in_parts {
+        match has_both {
             true => Ok(Some(Stage::Part)),
             false => change.write_next(syncs, files).map(Some),
         }

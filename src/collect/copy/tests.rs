@@ -226,6 +226,28 @@ fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
 }
 
 #[test]
+fn rotation_works_on_a_file_system_without_links_and_overwrites_nothing() {
+    let (fixture, mut copy) = Fixture::streaming(7, b"abc");
+    fixture.disk.forbid_link();
+    fixture.with(|files| {
+        copy.start_change(classic(8), None, false, files);
+        // Between the announcement and the rename somebody takes the name.
+        for _ in 0..2 {
+            let progress = copy.step_change(Syncs::Own, files).unwrap();
+            assert!(matches!(progress, Progress::More));
+        }
+    });
+    fixture.disk.write("/l/m.20261122132956", b"another's");
+    fixture.with(|files| copy.make_change(files)).unwrap();
+    assert_eq!(
+        fixture.disk.read("/l/m.20261122132956").unwrap(),
+        b"another's"
+    );
+    assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"abc");
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"");
+}
+
+#[test]
 fn a_full_disk_keeps_what_fitted_and_goes_on_when_there_is_room() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"");
     fixture.disk.set_room(Some(2));
@@ -326,7 +348,12 @@ fn run_to_the_end(fixture: &mut Fixture, change: Change) -> Result<(), FileError
 
 #[test]
 fn a_kill_before_any_call_loses_and_repeats_nothing() {
-    for prepare in [(|_: &Fake| ()) as fn(&Fake), Fake::forbid_rename_new] {
+    let surroundings = [
+        (|_: &Fake| ()) as fn(&Fake),
+        Fake::forbid_rename_new,
+        Fake::forbid_link,
+    ];
+    for prepare in surroundings {
         for change in [alone as Change, together] {
             let mut nth = 1;
             while survive(nth, 1, prepare, change) {

@@ -11,9 +11,12 @@ use std::path::PathBuf;
 use super::error::{FileError, system};
 use super::pointer::{self, BootId, Pointer};
 use super::{COPY_LEN, LocalCopy, LocalFiles};
-use crate::limits::POINTER_MAX_LEN;
+use crate::limits::{NEAR_END_LEN, POINTER_MAX_LEN};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
+
+/// The bytes of a block of zeros that is no part of a log: no file system cuts finer.
+const ZEROS_LEN: usize = 512;
 
 impl<F> LocalCopy<F> {
     /// The place from which on the copy has to be compared with the server's file before its size
@@ -22,6 +25,13 @@ impl<F> LocalCopy<F> {
         let pointer = self.pointer.as_ref().filter(|_| !self.is_believed)?;
         // In an empty copy there is nothing to compare.
         (self.size() > 0).then_some(pointer.checkpoint)
+    }
+
+    /// Whether fetchlogs 1.1 left the copy, and nothing was compared since. Nobody has noted what
+    /// is known to be good of it, and nothing says that anything happened to it either.
+    pub fn is_taken_over(&self) -> bool {
+        let pointer = self.pointer.as_ref().filter(|_| !self.is_believed);
+        pointer.is_some_and(|pointer| pointer.is_bare)
     }
 
     /// Whether the size of the copy counts.
@@ -65,6 +75,7 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         pointer.boot = BootId::none_vouches();
+        pointer.is_bare = false;
         // Durable before anything else is done: a collector that is killed now leaves its doubt to
         // the next.
         files.commit_pointer(pointer)?;
@@ -128,6 +139,7 @@ impl<F> LocalCopy<F> {
         let next = Pointer {
             boot: files.boot.cloned(),
             checkpoint: open.size,
+            is_bare: false,
             ..pointer.clone()
         };
         files.commit_pointer(&next)?;
@@ -190,6 +202,28 @@ impl<F> LocalCopy<F> {
             }
         }
         Ok(self.size() - end)
+    }
+
+    /// Whether a block of nothing but zeros stands near the end, as a power cut leaves them where
+    /// something was appended since.
+    pub fn has_zeros_near_end<S: WriteStore<File = F>>(
+        &self,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<bool, FileError> {
+        let mut buf = [0; COPY_LEN];
+        let from = self.size().saturating_sub(NEAR_END_LEN);
+        let mut at = from - from % COPY_LEN as u64;
+        loop {
+            let read = self.read_at(&mut buf, at, files)?;
+            if read == 0 {
+                return Ok(false);
+            }
+            let mut blocks = buf[..read].chunks(ZEROS_LEN);
+            if blocks.any(|block| block.iter().all(|&byte| byte == 0)) {
+                return Ok(true);
+            }
+            at += read as u64;
+        }
     }
 
     /// Whether nothing but zeros stands from `offset` on.

@@ -140,13 +140,7 @@ struct Line<'a> {
 impl Line<'_> {
     /// `None` if the copy has no name that a rotated copy of `local` gets.
     fn of<'a>(finished: &'a Finished, local: &Path) -> Option<Line<'a>> {
-        let suffix = finished
-            .path
-            .as_os_str()
-            .as_encoded_bytes()
-            .strip_prefix(local.as_os_str().as_encoded_bytes())?
-            .strip_prefix(b".")?;
-        let suffix = RotatedSuffix::parse(str::from_utf8(suffix).ok()?)?;
+        let suffix = RotatedSuffix::of(&finished.path, local)?;
         Some(Line { suffix, finished })
     }
 }
@@ -190,7 +184,8 @@ fn read_line(line: &[u8], local: &Path) -> Option<Finished> {
     })
 }
 
-fn md5_of(hex: &str) -> Option<[u8; 16]> {
+/// Reads an MD5 from its digits.
+pub(super) fn md5_of(hex: &str) -> Option<[u8; 16]> {
     let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
         return None;
     };

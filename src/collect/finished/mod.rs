@@ -1,9 +1,11 @@
 //! The finished copies of a source: each is compared with the server's digest, and healed where it
 //! differs. Pure.
 
+pub mod double;
 pub mod heal;
 pub mod queue;
 
+use self::double::Double;
 use self::heal::Heal;
 use self::queue::Queue;
 use super::copy::Finished;
@@ -14,6 +16,8 @@ pub struct FinishedCopies<F> {
     queue: Queue<F>,
     /// The copy that turned out to differ. While there is one, no other is compared.
     heal: Option<Box<Heal<F>>>,
+    /// The copy that is right and seems to be here twice.
+    double: Option<Box<Double<F>>>,
 }
 
 impl<F> FinishedCopies<F> {
@@ -22,6 +26,7 @@ impl<F> FinishedCopies<F> {
         FinishedCopies {
             queue: Queue::default(),
             heal: None,
+            double: None,
         }
     }
 
@@ -56,10 +61,26 @@ impl<F> FinishedCopies<F> {
         self.heal = None;
     }
 
+    /// The copy that is compared with an older one.
+    pub fn double_mut(&mut self) -> Option<&mut Double<F>> {
+        self.double.as_deref_mut()
+    }
+
+    /// Begins to compare a copy with an older one.
+    pub fn begin_double(&mut self, double: Double<F>) {
+        self.double = Some(Box::new(double));
+    }
+
+    /// Ends the comparison with an older copy. Returns it.
+    pub fn end_double(&mut self) -> Option<Box<Double<F>>> {
+        self.double.take()
+    }
+
     /// All copies that are not known to be right yet, as the list on the disk has them.
     pub fn all(&self) -> impl Iterator<Item = &Finished> {
         let in_heal = self.heal.iter().map(|heal| heal.finished());
-        self.queue.all().chain(in_heal)
+        let in_double = self.double.iter().map(|double| double.finished());
+        self.queue.all().chain(in_heal).chain(in_double)
     }
 
     /// Whether there is something to do that needs no server.
@@ -67,7 +88,7 @@ impl<F> FinishedCopies<F> {
         match &self.heal {
             // The other comparisons wait, even while the server is asked.
             Some(heal) => heal.is_answered(),
-            None => self.queue.has_work(),
+            None => self.double.is_some() || self.queue.has_work(),
         }
     }
 }

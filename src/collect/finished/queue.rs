@@ -11,6 +11,7 @@ use crate::collect::copy::{Finished, is_shortage};
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
+use crate::wire::crc32::Crc32;
 use crate::wire::frame;
 use crate::wire::md5::Md5;
 
@@ -33,6 +34,9 @@ struct Copies<F> {
     waiting: VecDeque<Finished>,
     /// The copies that could not be compared or healed for a reason that passes.
     later: VecDeque<Finished>,
+    /// The copies that are read at once, without a digest to compare with, so that it is known what
+    /// they were when they were received. They are among the others as well.
+    unread: VecDeque<Finished>,
     /// The moment at which the postponed copies are tried again.
     again_at: Option<Mono>,
     running: Option<Check<F>>,
@@ -43,6 +47,7 @@ struct Check<F> {
     finished: Finished,
     file: F,
     md5: Md5,
+    crc: Crc32,
     done: u64,
 }
 
@@ -50,17 +55,25 @@ struct Check<F> {
 pub enum Checked {
     /// The copy has the digest.
     Same {
-        /// The name of the copy.
-        path: PathBuf,
-        /// The digest.
+        /// The copy.
+        finished: Finished,
+        /// The digest, and the CRC-32 of as many bytes.
         md5: [u8; 16],
-        /// The number of bytes that the digest is of, from the start of the copy.
-        size: u64,
+        crc: u32,
         /// The number of bytes that the copy has.
         copy_size: u64,
     },
-    /// The copy has another digest.
-    Different(Finished),
+    /// The copy was read, and there is nothing to compare it with yet.
+    Read {
+        /// The copy.
+        finished: Finished,
+        /// Its MD5.
+        md5: [u8; 16],
+        /// Its CRC-32.
+        crc: u32,
+    },
+    /// The copy has another digest: this, if there are as many bytes.
+    Different(Finished, Option<[u8; 16]>),
     /// The copy could not be read.
     Unreadable(PathBuf, io::Error),
 }
@@ -81,7 +94,10 @@ impl<F> Queue<F> {
         let copies = self.copies.get_or_insert_default();
         match finished.md5 {
             Some(_) => copies.waiting.push_back(finished),
-            None => copies.expecting.push_back(finished),
+            None => {
+                copies.unread.push_back(finished.clone());
+                copies.expecting.push_back(finished);
+            }
         }
         copies.shed()
     }
@@ -197,7 +213,9 @@ impl<F> Queue<F> {
     /// Whether [`work`](Self::work) has something to do.
     pub fn has_work(&self) -> bool {
         let copies = self.copies.as_ref();
-        copies.is_some_and(|copies| copies.running.is_some() || !copies.waiting.is_empty())
+        copies.is_some_and(|copies| {
+            copies.running.is_some() || !copies.waiting.is_empty() || !copies.unread.is_empty()
+        })
     }
 
     /// Compares one more slice, with `buf` to read into.
@@ -209,7 +227,7 @@ impl<F> Queue<F> {
     ) -> Option<Checked> {
         let copies = self.copies.as_mut()?;
         let verdict = copies.work(buf, store, now);
-        if copies.all().next().is_none() {
+        if copies.all().next().is_none() && copies.unread.is_empty() && copies.running.is_none() {
             self.copies = None;
         }
         verdict
@@ -223,6 +241,7 @@ impl<F> Default for Copies<F> {
             to_ask: VecDeque::new(),
             waiting: VecDeque::new(),
             later: VecDeque::new(),
+            unread: VecDeque::new(),
             again_at: None,
             running: None,
         }
@@ -234,7 +253,7 @@ impl<F> Copies<F> {
         self.to_ask
             .iter()
             .chain(&self.expecting)
-            .chain(self.running.iter().map(|check| &check.finished))
+            .chain(self.running.iter().filter_map(Check::compared))
             .chain(&self.waiting)
             .chain(&self.later)
     }
@@ -266,14 +285,18 @@ impl<F> Copies<F> {
         let check = match self.running.take() {
             Some(check) => check,
             None => {
-                let finished = self.waiting.pop_front()?;
+                let next = self.waiting.pop_front();
+                let finished = next.or_else(|| self.unread.pop_front())?;
                 match open(&finished, store) {
                     Ok(file) => Check {
                         finished,
                         file,
                         md5: Md5::new(),
+                        crc: Crc32::new(),
                         done: 0,
                     },
+                    // It will be read when it is compared.
+                    Err(_) if finished.md5.is_none() => return None,
                     // Without a free descriptor nothing is known of the copy, and one may be free
                     // in a moment.
                     Err(error) if is_shortage(&error) => {
@@ -295,6 +318,11 @@ impl<F> Copies<F> {
 }
 
 impl<F> Check<F> {
+    /// The copy, if it is compared and not merely read.
+    fn compared(&self) -> Option<&Finished> {
+        Some(&self.finished).filter(|finished| finished.md5.is_some())
+    }
+
     /// Takes in one buffer full. Tells the result once all was seen.
     fn slice<S: WriteStore<File = F>>(
         mut self,
@@ -306,25 +334,39 @@ impl<F> Check<F> {
         let slice = &mut buf[..wanted];
         let read = match store.read_at(&self.file, slice, self.done) {
             Ok(read) => read,
+            // Whoever compares it will tell.
+            Err(_) if self.compared().is_none() => {
+                return Err(Checked::Different(self.finished, None));
+            }
             Err(error) => return Err(Checked::Unreadable(self.finished.path, error)),
         };
         self.md5.update(&slice[..read]);
+        self.crc.update(&slice[..read]);
         self.done += read as u64;
         // The end of a copy that is shorter than it should be ends the comparison, too.
         if self.done < self.finished.size && read > 0 {
             return Ok(self);
         }
         let md5 = self.md5.finish();
-        if self.done != self.finished.size || self.finished.md5 != Some(md5) {
-            return Err(Checked::Different(self.finished));
+        let is_long_enough = self.done == self.finished.size;
+        if self.finished.md5.is_none() && is_long_enough {
+            return Err(Checked::Read {
+                crc: self.crc.finish(),
+                finished: self.finished,
+                md5,
+            });
+        }
+        if !is_long_enough || self.finished.md5 != Some(md5) {
+            let md5 = is_long_enough.then_some(md5);
+            return Err(Checked::Different(self.finished, md5));
         }
         // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
         // (README, "A part of the copy").
         Err(match store.stat(&self.file) {
             Ok(stat) => Checked::Same {
-                path: self.finished.path,
+                finished: self.finished,
                 md5,
-                size: self.finished.size,
+                crc: self.crc.finish(),
                 copy_size: stat.size,
             },
             Err(error) => Checked::Unreadable(self.finished.path, error),

@@ -6,6 +6,7 @@
 mod group_commit;
 mod journal;
 mod resolver;
+mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
@@ -20,6 +21,7 @@ use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
 use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
+use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use crate::limits::CHUNK_LEN;
 use crate::random::Random;
@@ -56,6 +58,9 @@ pub struct Collector {
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
     changing: ReadyList,
+    /// Sources that get no answer, or got through because others made room.
+    relieving: ReadyList,
+    relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
     store: RealWrite,
@@ -95,6 +100,8 @@ impl Collector {
             resolver: Resolver::default(),
             ready: ReadyList::new(),
             changing: ReadyList::new(),
+            relieving: ReadyList::new(),
+            relief: Relief::default(),
             store: RealWrite::default(),
             random: Random::new(sys::random_seed()),
             boot: sys::boot_id().and_then(|id| BootId::new(&id)),
@@ -137,6 +144,7 @@ impl Collector {
                 self.turn_over_deadlines(looked_at);
             }
             self.make_changes();
+            self.relieve();
             self.check_failed_syncs();
         }
     }
@@ -240,6 +248,7 @@ impl Collector {
         slot.tell_status(&mut self.statuses);
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
+        self.look_for_relief(index);
     }
 
     /// A sync of a whole file system that failed concerns all sources that have files there, those
@@ -313,6 +322,7 @@ impl Collector {
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
+        self.connect_anew();
     }
 
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
@@ -321,7 +331,10 @@ impl Collector {
         let path = self.options.config_path.clone();
         let base_dir = &self.options.base_dir;
         match config_file::read(&path, |text| Config::parse_in(base_dir, text)) {
-            Ok(config) => self.apply(config),
+            Ok(config) => {
+                self.apply(config);
+                self.connect_anew();
+            }
             Err(unusable) => {
                 self.journal.complain(&unusable);
                 self.journal

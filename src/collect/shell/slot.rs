@@ -8,6 +8,7 @@ use mio::Registry;
 
 use super::statuses::Statuses;
 use crate::collect::config::SourceConfig;
+use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::limits::TURN_BYTES_MAX;
@@ -119,6 +120,50 @@ impl Slot {
     pub fn reopen(&mut self, cx: &mut Cx<'_>) -> Rest {
         self.source.reopen(cx);
         self.source.tell_state(cx);
+        Rest::None
+    }
+
+    /// The address of its server, and its contact with it.
+    pub fn contact(&self) -> Option<(SocketAddr, Contact)> {
+        Some((self.address()?, self.source.contact()))
+    }
+
+    /// The address of its server, if that takes connections and answers none.
+    pub fn unanswered_by(&self) -> Option<SocketAddr> {
+        self.address().filter(|_| self.source.is_unanswered())
+    }
+
+    /// The address of its server, if that answers again for which others have made room.
+    pub fn take_through(&mut self) -> Option<SocketAddr> {
+        let is_through = self.source.take_through();
+        self.address().filter(|_| is_through)
+    }
+
+    /// The address of its server, if it has no answer from that.
+    pub fn wanted_of(&self) -> Option<SocketAddr> {
+        self.address().filter(|_| self.source.is_wanting())
+    }
+
+    /// Whether others make room for it.
+    pub fn is_hurried(&self, now: Mono) -> bool {
+        self.source.is_hurried(now)
+    }
+
+    /// SIGHUP or SIGUSR1: makes a connection by classic anew.
+    pub fn connect_anew(&mut self, spread_ms: u64, cx: &mut Cx<'_>) -> Rest {
+        self.source.connect_anew(spread_ms, cx);
+        Rest::None
+    }
+
+    /// Makes room for others of its server, or hurries.
+    pub fn make_room(&mut self, spread_ms: u64, cx: &mut Cx<'_>) -> Rest {
+        self.source.make_room(spread_ms, cx);
+        Rest::None
+    }
+
+    /// Comes back if it has made room for others.
+    pub fn come_back(&mut self, spread_ms: u64, cx: &mut Cx<'_>) -> Rest {
+        self.source.come_back(spread_ms, cx);
         Rest::None
     }
 

@@ -1,7 +1,8 @@
 //! The answer line, and what a source makes of it.
 
 use super::change::Afterwards;
-use super::link::{Asked, Phase, Purpose};
+use super::given::Tokens;
+use super::link::{Asked, Form, Phase, Purpose};
 use super::v2::Frames;
 use super::{Context, Source};
 use crate::collect::config::Proto;
@@ -14,6 +15,16 @@ use crate::store::WriteStore;
 use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
+use crate::wire::token::Token;
+
+/// What an answer says of a generation that is left, and of the next one.
+#[derive(Default)]
+pub(super) struct Left {
+    /// All of it is held, though its file is gone.
+    is_whole: bool,
+    /// The token of the next one.
+    next_token: Option<Token>,
+}
 
 impl<F> Source<F> {
     /// Does what the answer line says. Afterwards what follows it belongs at the end of the local
@@ -25,6 +36,15 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let inode = reply.inode.inode();
+        if reply.v2.is_none()
+            && asked.purpose == Purpose::Follow
+            && let Some(sound) = self.disk.take_unproved()
+        {
+            // Classic proves nothing.
+            self.take_back(sound, cx)?;
+            return Err(SourceError::AskAgain);
+        }
+        self.link.note_answer(reply.v2.is_some());
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
@@ -35,7 +55,7 @@ impl<F> Source<F> {
                 Err(SourceError::AskAgain)
             }
             // The comparison starts over, with what classic can be asked for.
-            None if asked.purpose == Purpose::EndCheck => {
+            None if asked.purpose == Purpose::EndCheck || self.is_look_of_v2(asked) => {
                 self.end.is_classic = true;
                 Err(SourceError::AskAgain)
             }
@@ -52,10 +72,15 @@ impl<F> Source<F> {
                 ) =>
             {
                 self.end.take_size(terms.size);
+                if asked.purpose == Purpose::Heal && self.is_other_file(terms.identity, cx) {
+                    self.give_up_heal(cx);
+                    return Err(SourceError::AskAgain);
+                }
                 self.link.enter(Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
                     moved_at: cx.now.mono,
+                    brought_something: false,
                     receiver: Box::new(Receiver::new()),
                 });
                 Ok(())
@@ -77,10 +102,13 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let Some(held) = self.disk.generation() else {
-            return self.begin(Generation::classic(next), None, cx);
+            return self.begin(Generation::classic(next), None, None, cx);
         };
         let found = mark == Mark::Found;
         let is_probe = asked.purpose == Purpose::Probe;
+        if self.is_baffled(asked, next == held.inode && found && !is_probe) {
+            return Err(self.look_closer());
+        }
         // Told once: from the first classic byte on the pointer says that classic had a part in the
         // copy.
         let is_downgraded =
@@ -118,7 +146,7 @@ impl<F> Source<F> {
             true => Some(self.loss(cx)?),
             false => None,
         };
-        self.leave(Generation::classic(next), loss, cx)?;
+        self.leave(Generation::classic(next), loss, Left::default(), cx)?;
         // One empty generation after the other is nothing to be in a hurry about.
         self.follow(None, asked.offset > 0, cx)
     }
@@ -147,7 +175,7 @@ impl<F> Source<F> {
             if terms.at != 0 {
                 return Err(ProtocolError::Terms.into());
             }
-            return self.begin(next, Some(frames), cx);
+            return self.begin(next, terms.identity, Some(frames), cx);
         };
         if asked.purpose == Purpose::Probe {
             // Whoever speaks version 2 says why it refuses; there is nothing to find out.
@@ -165,6 +193,9 @@ impl<F> Source<F> {
             self.take_back(sound, cx)?;
             return Err(SourceError::AskAgain);
         }
+        if let Some(other) = self.asks_otherwise(held, asked, goes_on, cx)? {
+            return Err(other);
+        }
         if mark == Mark::Lost {
             return self.handle_lost(held, next, asked, terms, frames, cx);
         }
@@ -179,10 +210,11 @@ impl<F> Source<F> {
                     ..held
                 })
                 .or(next.origin),
-            classic: held.classic,
+            classic: held.classic || self.tries_mapped(),
         };
         if terms.at == asked.offset {
             self.know_as(held, same, cx)?;
+            self.note_token(terms.identity, cx);
             return self.follow(Some(frames), false, cx);
         }
         self.handle_prefix(held, same, asked, terms, cx)
@@ -200,8 +232,11 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // README, "Negotiation": `lost` and another inode are a loss, and so is a size that was
         // told beyond what we hold.
-        let is_lost =
-            terms.lost || next.inode != held.inode || self.health.server_size() > asked.offset;
+        let was_longer = self.health.server_size() > asked.offset;
+        // Whatever else is `lost` then, was others after it.
+        let is_whole = terms.whole && !was_longer;
+        let is_gone = next.inode != held.inode && !is_whole;
+        let is_lost = terms.lost || was_longer || is_gone;
         let loss = match is_lost {
             true => Some(Loss {
                 // A copy whose end is in doubt need not be what the server sent, so a proof
@@ -219,7 +254,11 @@ impl<F> Source<F> {
         if let Some(loss) = loss {
             self.note_loss(loss, cx)?;
         }
-        self.leave(next, loss, cx)?;
+        let left = Left {
+            is_whole,
+            next_token: terms.identity,
+        };
+        self.leave(next, loss, left, cx)?;
         self.follow(Some(frames), asked.offset > 0, cx)
     }
 
@@ -264,6 +303,7 @@ impl<F> Source<F> {
         // Only now: that the box was in another boot is what makes it a loss and no truncation,
         // should this be asked once more.
         self.know_as(held, same, cx)?;
+        self.note_token(terms.identity, cx);
         let frames = Frames::new(terms.boot, terms.size, box_size);
         self.follow(Some(frames), true, cx)
     }
@@ -285,10 +325,14 @@ impl<F> Source<F> {
     fn begin<S: WriteStore<File = F>>(
         &mut self,
         generation: Generation,
+        token: Option<Token>,
         frames: Option<Frames>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        let afterwards = Afterwards::of_first(generation.inode);
+        let afterwards = Afterwards {
+            tokens: Tokens::of_next(token),
+            ..Afterwards::of_first(generation.inode)
+        };
         self.change(generation, None, afterwards, cx)?;
         self.follow(frames, false, cx)
     }
@@ -299,6 +343,7 @@ impl<F> Source<F> {
         &mut self,
         next: Generation,
         loss: Option<Loss>,
+        left: Left,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         // The last chance to tell of them: in a rotated copy nobody will know these zeros from the
@@ -313,13 +358,17 @@ impl<F> Source<F> {
         let held = copy.inode().unwrap_or(Inode::NONE);
         let afterwards = Afterwards {
             held,
-            reason: match next.inode == held {
+            reason: match next.inode == held && !left.is_whole {
                 true => Reason::Truncated,
                 false => Reason::Rotated,
             },
+            // What could not be compared after a restart is not known to be all of it.
+            is_whole: left.is_whole && copy.doubtful_from().is_none(),
+            tokens: Tokens::of_next(left.next_token),
             size: copy.size(),
             loss,
             is_unchecked: copy.doubtful_from().is_some(),
+            is_taken_over: copy.is_taken_over(),
             ..Afterwards::of_first(next.inode)
         };
         // What was told is about the generation that is left.
@@ -385,7 +434,7 @@ impl<F> Source<F> {
     }
 
     /// Notes in the pointer that the same generation has another name, or comes in another way.
-    fn know_as<S: WriteStore<File = F>>(
+    pub(super) fn know_as<S: WriteStore<File = F>>(
         &mut self,
         held: Generation,
         now: Generation,
@@ -409,6 +458,8 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         self.link.settle_doubt();
+        self.link.note_stream();
+        self.link.set_form(Form::Exact { has_masked: false });
         self.stream(frames, brought_something, cx);
         // The end of the copy is not compared yet, or the copy of the next generation is not there
         // yet.
@@ -423,15 +474,29 @@ impl<F> Source<F> {
         Ok(())
     }
 
-    /// Notes that all is well, which is told if it was not so before.
+    /// Notes that all is well, which is told if it was not so before. A server that sends on while
+    /// something is wrong with its log says itself when that is over.
     pub(super) fn recover<S>(&mut self, cx: &mut Context<'_, S>) {
+        if let Phase::Streaming { frames, .. } = self.link.phase()
+            && frames.as_ref().is_some_and(|frames| frames.is_troubled())
+        {
+            return;
+        }
         if self.health.is_failing() {
             self.tell_state(cx);
         }
         self.health.recover();
     }
 
-    fn stream<S>(&mut self, frames: Option<Frames>, brought_something: bool, cx: &Context<'_, S>) {
+    fn stream<S>(
+        &mut self,
+        mut frames: Option<Frames>,
+        brought_something: bool,
+        cx: &Context<'_, S>,
+    ) {
+        if let Some(frames) = frames.as_mut().filter(|_| self.link.breaks().is_poor()) {
+            frames.keep_few();
+        }
         self.link.enter(Phase::Streaming {
             since: cx.now.mono,
             heard_at: cx.now.mono,

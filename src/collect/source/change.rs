@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::digest::TOO_MANY;
+use super::given::Tokens;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{
@@ -33,8 +34,16 @@ pub(super) struct Afterwards {
     pub loss: Option<Loss>,
     /// Whether nobody could tell if the end of what was held is right.
     pub is_unchecked: bool,
+    /// Whether what was held was taken over from fetchlogs 1.1, and not compared since.
+    pub is_taken_over: bool,
     /// The size of the server's file of the generation that was left, if that ends before our copy.
     pub theirs: Option<u64>,
+    /// The generation that was left, where there was one.
+    pub left: Option<Generation>,
+    /// Whether all of that is held.
+    pub is_whole: bool,
+    /// The tokens that came for both.
+    pub tokens: Option<Box<Tokens>>,
     /// The bytes that came while the change was under way, which belong to the next generation.
     pub input: Vec<u8>,
 }
@@ -105,7 +114,7 @@ impl<F> Source<F> {
         &mut self,
         next: Generation,
         finished: Option<Finished>,
-        afterwards: Afterwards,
+        mut afterwards: Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
@@ -117,6 +126,7 @@ impl<F> Source<F> {
             Ok(())
         });
         started.map_err(SourceError::Files)?;
+        afterwards.left = self.disk.generation();
         self.disk.begin_change(afterwards);
         match self.disk.shares_barriers() {
             true => Ok(()),
@@ -160,6 +170,7 @@ impl<F> Source<F> {
         let Some(afterwards) = self.disk.end_change() else {
             return Ok(Vec::new());
         };
+        self.note_change(&afterwards, changed.kept.as_deref(), cx);
         // The events of the generation that is over come before anything of the next one.
         if let Some(kept) = &changed.kept {
             self.tell_left(&afterwards, kept, cx)?;
@@ -199,7 +210,11 @@ impl<F> Source<F> {
         };
         (cx.events)(&self.config, event);
         if left.is_unchecked {
-            (cx.events)(&self.config, Event::Unchecked { kept });
+            let unchecked = Event::Unchecked {
+                is_taken_over: left.is_taken_over,
+                kept,
+            };
+            (cx.events)(&self.config, unchecked);
         }
         let Some(theirs) = left.theirs else {
             return Ok(());
@@ -246,7 +261,11 @@ impl Afterwards {
             reason: Reason::Rotated,
             loss: None,
             is_unchecked: false,
+            is_taken_over: false,
             theirs: None,
+            left: None,
+            is_whole: false,
+            tokens: None,
             input: Vec::new(),
         }
     }

@@ -4,19 +4,21 @@ use std::fmt;
 use std::path::Path;
 
 use super::change::Afterwards;
-use super::digest::{GONE, UNKNOWN_KIND};
+use super::digest::{GONE, OTHER, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
+use crate::collect::copy::given::CopySums;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
-use crate::collect::finished::heal;
+use crate::collect::finished::heal::{self, Heal};
 use crate::collect::finished::queue::Checked;
 use crate::limits::HEAL_AGAIN_MS;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::classic;
+use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::Receiver;
 
 impl<F> Source<F> {
@@ -56,14 +58,18 @@ impl<F> Source<F> {
             Phase::Inquiring {
                 purpose,
                 moved_at,
+                brought_something,
                 mut receiver,
                 ..
             } => {
+                let asked = self.end.op();
                 let (has_moved, result) = self.take_answer_to(purpose, &mut receiver, data, cx);
+                let is_nearer = purpose == Purpose::EndCheck && self.end.op() != asked;
                 self.link.enter(Phase::Inquiring {
                     purpose,
                     heard_at: now,
                     moved_at: if has_moved { now } else { moved_at },
+                    brought_something: brought_something || has_moved || is_nearer,
                     receiver,
                 });
                 // All that was asked for has come, and the connection has served. It is closed, so
@@ -81,6 +87,9 @@ impl<F> Source<F> {
         if let Err(error) = result {
             return self.fail(error, cx);
         }
+        if self.is_outgrown() {
+            return self.fail(SourceError::AskAgain, cx);
+        }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
         let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
         if is_well && self.health.is_failing() && !self.is_changing() {
@@ -88,6 +97,21 @@ impl<F> Source<F> {
         }
         // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
+    }
+
+    /// Whether the stream brought so much more than the breaks of the link had let expect that it
+    /// is given up, between two frames, for one of longer frames. Tells it once.
+    fn is_outgrown(&mut self) -> bool {
+        let Phase::Streaming {
+            frames: Some(frames),
+            ..
+        } = self.link.phase()
+        else {
+            return false;
+        };
+        let is_between = frames.is_between() && !self.is_changing();
+        let brought = frames.receiver().taken();
+        is_between && self.link.breaks_mut().is_outgrown(brought)
     }
 
     /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
@@ -157,6 +181,14 @@ impl<F> Source<F> {
             match outcome {
                 Received::On => {}
                 Received::Grew => grew = true,
+                // What is wrong with our own files is the graver error, and stays.
+                Received::Trouble(_) if self.health.is_in_trouble_with_files() => {}
+                Received::Trouble(reason) => {
+                    let error = SourceError::Refused(reason);
+                    self.health
+                        .fail(error, |error| events(config, Event::Error(error)));
+                }
+                Received::Noted => self.health.flaw(),
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
                 Received::Finished {
@@ -164,6 +196,7 @@ impl<F> Source<F> {
                     reason,
                     theirs,
                     next,
+                    tokens,
                     before_loss,
                 } => {
                     grew = true;
@@ -175,6 +208,8 @@ impl<F> Source<F> {
                         size: copy.size(),
                         reason,
                         theirs,
+                        is_whole: true,
+                        tokens,
                         ..Afterwards::of_first(next.inode)
                     };
                     self.change(next, Some(finished), afterwards, cx)?;
@@ -185,6 +220,7 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
+                Received::Token(token) => self.note_token(Some(token), cx),
                 Received::Digest(digest) => {
                     if let Some(finished) = self.finished.queue_mut().add_digest(digest) {
                         self.tell_never_verified(&finished, UNKNOWN_KIND, cx);
@@ -256,23 +292,42 @@ impl<F> Source<F> {
             }
             return;
         }
+        if self.finished.double_mut().is_some() {
+            return self.work_on_double(buf, cx);
+        }
         match self.finished.queue_mut().work(buf, cx.store, cx.now.mono) {
             None => {}
             Some(Checked::Same {
-                path,
+                finished,
                 md5,
-                size,
+                crc,
                 copy_size,
             }) => {
+                let (path, size) = (&finished.path, finished.size);
                 let verified = Event::Verified {
-                    path: &path,
+                    path,
                     md5,
                     part: (size < copy_size).then_some((size, copy_size)),
                 };
                 (cx.events)(&self.config, verified);
+                // Of a longer copy only a part was read.
+                if size == copy_size {
+                    let crc = Some(crc);
+                    self.note_sums(path, size, CopySums { crc, md5 }, cx);
+                    self.suspect_double(finished, cx);
+                }
                 self.update_list(cx);
             }
-            Some(Checked::Different(finished)) => {
+            Some(Checked::Read { finished, md5, crc }) => {
+                let crc = Some(crc);
+                self.note_sums(&finished.path, finished.size, CopySums { crc, md5 }, cx);
+            }
+            // It is no copy to be compared, and is shorter than it should be.
+            Some(Checked::Different(finished, _)) if finished.md5.is_none() => {}
+            Some(Checked::Different(finished, md5)) if self.is_as_received(&finished, md5, cx) => {
+                self.tell_never_verified(&finished, GONE, cx);
+            }
+            Some(Checked::Different(finished, _)) => {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
@@ -300,6 +355,7 @@ impl<F> Source<F> {
         match self.link.phase_mut() {
             Phase::Streaming {
                 frames: Some(frames),
+                brought_something,
                 ..
             } => {
                 let Some(copy) = self.disk.copy_mut() else {
@@ -310,8 +366,11 @@ impl<F> Source<F> {
                     self.health.set_server_size(size);
                 }
                 let mut files = cx.files(&self.config, "");
-                let unproved = frames.abandon(copy, &mut files)?;
-                self.disk.set_unproved(unproved);
+                // What an earlier connection left is proved by now, or was refused unseen.
+                if let Some(from) = frames.abandon(copy, &mut files)? {
+                    self.disk.set_unproved(from);
+                    *brought_something = true;
+                }
                 Ok(())
             }
             // A heal that has its whole answer left the connection by itself: this one has failed.
@@ -327,6 +386,25 @@ impl<F> Source<F> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes back what came in no whole frame, but for as much as every proof covers, since the
+    /// next answer may be long in coming: another process would believe it.
+    pub(super) fn shed_unproved<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), FileError> {
+        let (Some(len), Some(copy)) = (
+            self.disk
+                .unproved_len()
+                .checked_sub(BLOCK_LEN_MAX as u64)
+                .filter(|len| *len > 0),
+            self.disk.copy_mut(),
+        ) else {
+            return Ok(());
+        };
+        let mut files = cx.files(&self.config, "");
+        copy.cut(copy.size() - len, &mut files)
     }
 
     /// Turns to a copy that has to be healed: the connection is given up for one that serves the
@@ -372,11 +450,19 @@ impl<F> Source<F> {
         }
     }
 
+    /// Ends a heal for which the server no longer has the file.
+    pub(super) fn give_up_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if let Some(outcome) = self.finished.heal().map(Heal::without_file) {
+            self.end_heal(outcome, cx);
+        }
+    }
+
     fn end_heal<S: WriteStore<File = F>>(
         &mut self,
         outcome: heal::Outcome,
         cx: &mut Context<'_, S>,
     ) {
+        let size = self.finished.heal().map_or(0, |heal| heal.finished().size);
         self.finished.end_heal();
         self.link.end_work(cx.now.mono);
         match outcome {
@@ -402,6 +488,7 @@ impl<F> Source<F> {
                     part: None,
                 };
                 (cx.events)(&self.config, verified);
+                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
@@ -415,7 +502,7 @@ impl<F> Source<F> {
             }
             // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
-                let (path, why) = (&path, GONE);
+                let (path, why) = (&path, OTHER);
                 (cx.events)(&self.config, Event::NeverVerified { path, why });
             }
         }

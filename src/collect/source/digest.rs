@@ -118,6 +118,9 @@ impl<F> Source<F> {
 /// The reason for a copy that nothing can be compared with any more.
 pub(super) const GONE: &str = "the server no longer has it";
 
+/// The reason for a copy that is like a file of the server's in too little.
+pub(super) const OTHER: &str = "the server has only another file that begins alike";
+
 /// The reason for a digest that cannot be compared with.
 pub(super) const UNKNOWN_KIND: &str = "the server's digest is of a kind that is not known here";
 
@@ -132,7 +135,7 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), SourceE
         Piece::Small => receiver
             .small(|frame| match frame {
                 // The server is still computing.
-                Frame::Alive { .. } => Ok(Heard::Nothing),
+                Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(Heard::Nothing),
                 Frame::Digest(frame::Digest { size, md5, .. }) => Ok(Heard::Digest(size, md5)),
                 Frame::Error { code, .. } => Ok(match code {
                     // Only these say that it will never be different: ERROR 3 and 6 (README, "What

@@ -96,9 +96,15 @@ impl<F> Disk<F> {
         std::mem::replace(&mut self.failed_syncs, failed) != failed
     }
 
-    /// Sets the place behind which the copy is still to be proved, if there is one.
-    pub(super) fn set_unproved(&mut self, from: Option<u64>) {
-        self.unproved_from = from;
+    /// Sets the place behind which the copy is still to be proved.
+    pub(super) fn set_unproved(&mut self, from: u64) {
+        self.unproved_from = Some(from);
+    }
+
+    /// The number of bytes at the end of the copy that are still to be proved.
+    pub(super) fn unproved_len(&self) -> u64 {
+        let from = self.unproved_from.unwrap_or(u64::MAX);
+        self.size().saturating_sub(from)
     }
 
     /// The place where what is still to be proved begins. It counts as settled from now on.

@@ -5,6 +5,7 @@
 //! asked for the file from a little before the last checkpoint on: what it sends is compared as
 //! long as we hold something, then appended.
 
+use super::answer::Left;
 use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
@@ -15,6 +16,7 @@ use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::END_OVERLAP_LEN;
 use crate::store::WriteStore;
+use crate::wire::classic;
 use crate::wire::proof::START_LEN;
 use crate::wire::receiver::Receiver;
 use crate::wire::request::Op;
@@ -30,6 +32,12 @@ pub(super) struct DoubtfulEnd {
     pub(super) is_classic: bool,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
+    /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
+    /// is compared.
+    has_looked: bool,
+    /// The place of the first difference, where it may be that classic had a part in the copy and
+    /// the pointer does not know: from there on the mapped form is compared.
+    mapped_from: Option<u64>,
 }
 
 impl DoubtfulEnd {
@@ -38,6 +46,11 @@ impl DoubtfulEnd {
         self.check
             .as_ref()
             .map_or(Op::Digest, |check| check.question())
+    }
+
+    /// Whether the mapped form is compared, of a copy that need not have one.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.mapped_from.is_some()
     }
 
     /// Whether there is something to do that needs no server.
@@ -72,11 +85,9 @@ impl DoubtfulEnd {
 impl<F> Source<F> {
     /// The question to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_end(&mut self) -> Option<Asked> {
+        let from = self.compared_from().filter(|_| !self.end.is_examined)?;
         let copy = self.disk.copy()?;
-        let good = copy.doubtful_from().filter(|_| !self.end.is_examined)?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
-        // Some bytes that are known to be good are compared, too: another file is known by them.
-        let from = good.saturating_sub(END_OVERLAP_LEN).min(size);
         if self.end.is_classic || self.config.proto == Proto::Classic {
             return Some(Asked {
                 inode,
@@ -84,9 +95,15 @@ impl<F> Source<F> {
                 purpose: Purpose::Follow,
             });
         }
+        // The proof that goes with the question for what follows is such a look.
+        if self.looks_at_end() {
+            return None;
+        }
         let is_mapped = copy.generation().is_some_and(|held| held.classic);
         let new = || Box::new(EndCheck::new(from, size, is_mapped));
-        self.end.check.get_or_insert_with(new);
+        let breaks = self.link.breaks();
+        let check = self.end.check.get_or_insert_with(new);
+        check.ask_for(breaks.sums_max(), breaks.range_max());
         Some(Asked {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
@@ -94,6 +111,65 @@ impl<F> Source<F> {
             offset: size,
             purpose: Purpose::EndCheck,
         })
+    }
+
+    /// The place from which on the copy is compared, if it has to be.
+    fn compared_from(&self) -> Option<u64> {
+        let copy = self.disk.copy()?;
+        let good = copy.doubtful_from()?;
+        let good = match self.looks_at_end() {
+            true => copy.size(),
+            false => good,
+        };
+        // Some bytes that are known to be good are compared, too: another file is known by them.
+        Some(good.saturating_sub(END_OVERLAP_LEN).min(copy.size()))
+    }
+
+    /// Whether a look at the end is to settle whether the copy can be believed: nothing is known of
+    /// it, good or bad, as fetchlogs 1.1 left it. What a power cut spoils is always the end.
+    pub(super) fn looks_at_end(&self) -> bool {
+        let copy = self.disk.copy().filter(|copy| copy.is_taken_over());
+        copy.is_some_and(|copy| copy.size() > 0) && !self.end.has_looked
+    }
+
+    /// Whether more of the copy can be compared than a look at its end did, or is going to.
+    fn may_look_closer(&self) -> bool {
+        self.looks_at_end() && self.compared_from().is_some_and(|from| from > 0)
+    }
+
+    /// Whether the server answers a look at the end in a way that settles nothing.
+    pub(super) fn is_baffled(&self, asked: Asked, goes_on: bool) -> bool {
+        let is_about_it = matches!(asked.purpose, Purpose::Follow | Purpose::Probe);
+        let is_empty_handed = asked.purpose == Purpose::Follow && asked.offset == 0;
+        !goes_on && is_about_it && !is_empty_handed && self.looks_at_end()
+    }
+
+    /// Whether a server of version 2 was to look at the end, and this one speaks classic.
+    pub(super) fn is_look_of_v2(&self, asked: Asked) -> bool {
+        let is_about_it = asked.purpose == Purpose::Follow && asked.offset > 0;
+        let speaks_classic = self.end.is_classic || self.config.proto == Proto::Classic;
+        is_about_it && !speaks_classic && self.looks_at_end()
+    }
+
+    /// Has all of the copy compared next, as the look at its end has settled nothing.
+    pub(super) fn look_closer(&mut self) -> SourceError {
+        self.end.has_looked = true;
+        self.link.settle_doubt();
+        SourceError::AskAgain
+    }
+
+    /// Whether the copy may be spoiled although a look at its end has found that to be the same: a
+    /// power cut leaves zeros, and what was appended since hides them.
+    pub(super) fn may_be_spoiled<S: WriteStore<File = F>>(
+        &self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
+        let Some(copy) = self.disk.copy().filter(|_| self.looks_at_end()) else {
+            return Ok(false);
+        };
+        let mut files = cx.files(&self.config, "");
+        copy.has_zeros_near_end(&mut files)
+            .map_err(SourceError::Files)
     }
 
     /// Whether this question makes a classic server send again what we hold.
@@ -161,6 +237,13 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         self.end.check = None;
+        let mapped_from = self.end.mapped_from.take();
+        if mapped_from.is_none() && self.compare_mapped(finding, cx)? {
+            return Ok(());
+        }
+        if mapped_from.is_some_and(|from| finding.is_beyond(from)) {
+            self.know_as_classic(cx)?;
+        }
         let is_settled = match finding {
             Finding::Same => true,
             Finding::Differs(at) => self.cut_different(at, cx)?,
@@ -174,6 +257,25 @@ impl<F> Source<F> {
             false => self.end.is_examined = true,
         }
         Ok(())
+    }
+
+    /// Has the mapped form compared from the first difference on, where that may be a byte that
+    /// classic sent in place of the file's. Tells whether it is.
+    fn compare_mapped<S: WriteStore<File = F>>(
+        &mut self,
+        finding: Finding,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
+        let Finding::Differs(at) = finding else {
+            return Ok(false);
+        };
+        let is_exact = (self.disk.generation()).is_some_and(|held| !held.classic);
+        let may_be = is_exact && self.byte_at(at, cx)? == Some(classic::MASKED);
+        if may_be {
+            self.end.mapped_from = Some(at);
+            self.end.check = Some(Box::new(EndCheck::new(at, self.disk.size(), true)));
+        }
+        Ok(may_be)
     }
 
     /// Compares what a classic server sends again with what we hold. Tells how much of it that was;
@@ -195,7 +297,12 @@ impl<F> Source<F> {
         let same = equal_bytes(again, at, true, copy, &mut files)?;
         let at = at + same;
         self.end.again_at = Some(at);
-        let is_settled = if at == copy.size() {
+        let is_all_the_same = at == copy.size();
+        let is_over = is_all_the_same || is_end || same < again.len() as u64;
+        if is_over && self.may_look_closer() && (!is_all_the_same || self.may_be_spoiled(cx)?) {
+            return Err(self.look_closer());
+        }
+        let is_settled = if is_all_the_same {
             true
         } else if same < again.len() as u64 {
             self.cut_different(at, cx)? || self.give_up_generation(cx)?
@@ -219,7 +326,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         if let Some(inode) = self.disk.inode() {
-            self.leave(Generation::classic(inode), None, cx)?;
+            self.leave(Generation::classic(inode), None, Left::default(), cx)?;
             // The connection ends with this, so nothing can wait for others.
             self.finish_change(cx)?;
         }
@@ -299,8 +406,10 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let mut files = cx.files(&self.config, &stamp);
         let len = copy.size().saturating_sub(at);
+        let is_taken_over = copy.is_taken_over();
         let kept = copy.drop_end(at, &mut files).map_err(SourceError::Files)?;
         let cut = Event::Cut {
+            is_taken_over,
             from: at,
             len,
             kept: kept.as_deref(),

@@ -10,7 +10,7 @@ use crate::collect::error::{ProtocolError, SourceError};
 use crate::store::WriteStore;
 use crate::wire::classic;
 use crate::wire::escape::Escaped;
-use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::frame::{ErrorCode, Frame, SUMS_MAX};
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
 
@@ -26,6 +26,10 @@ pub struct EndCheck {
     their_size: u64,
     /// Whether classic had a part in the copy: 0xff may stand for 0x07.
     mapped: bool,
+    /// Most checksums to ask for at once.
+    sums_max: u16,
+    /// Most bytes to ask for at once.
+    range_max: u64,
     step: Step,
 }
 
@@ -59,6 +63,17 @@ pub enum Finding {
     Gone,
 }
 
+impl Finding {
+    /// Whether the byte at `place` is known to be the server's.
+    pub fn is_beyond(self, place: u64) -> bool {
+        match self {
+            Finding::Same => true,
+            Finding::Differs(at) | Finding::Shorter(at) => at > place,
+            Finding::Gone => false,
+        }
+    }
+}
+
 impl EndCheck {
     /// Compares from `from` to the end of a copy of `size` bytes.
     pub fn new(from: u64, size: u64, mapped: bool) -> EndCheck {
@@ -68,8 +83,16 @@ impl EndCheck {
             size,
             their_size: 0,
             mapped,
+            sums_max: SUMS_MAX as u16,
+            range_max: u64::MAX,
             step: Step::Ask,
         }
+    }
+
+    /// Asks from now on for no more than so many checksums, or bytes, at once. To be called between
+    /// two connections.
+    pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
+        (self.sums_max, self.range_max) = (sums_max, range_max);
     }
 
     /// The question for the server.
@@ -77,7 +100,7 @@ impl EndCheck {
         match self.blocks() {
             None => Op::Range {
                 start: self.from,
-                len: self.end - self.from,
+                len: (self.end - self.from).min(self.range_max),
             },
             Some(blocks) => blocks.question(),
         }
@@ -215,7 +238,7 @@ impl EndCheck {
     /// The blocks to ask for; `None` where so little is left that its bytes are asked for.
     fn blocks(&self) -> Option<Blocks> {
         // The server computes no checksums of the mapped form but in a proof.
-        Blocks::whole(self.from, self.end).filter(|_| !self.mapped)
+        Blocks::whole(self.from, self.end, self.sums_max).filter(|_| !self.mapped)
     }
 
     fn start_comparing(&mut self, payload: Vec<u8>) -> Result<(), SourceError> {
@@ -283,7 +306,7 @@ impl EndCheck {
 /// compare with.
 fn refusal(frame: Frame<'_>) -> Result<Option<Finding>, SourceError> {
     match frame {
-        Frame::Alive { .. } => Ok(None),
+        Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(None),
         Frame::Error {
             code: ErrorCode::NoSuchFile | ErrorCode::Gone,
             ..

@@ -2,8 +2,10 @@
 //! closes without a word, and how long to wait before the next try.
 
 use super::Periods;
+use super::breaks::Breaks;
 use super::v2::Frames;
 use crate::backoff::Backoff;
+use crate::collect::error::SourceError;
 use crate::ids::Inode;
 use crate::limits::{ANSWER_MAX_MS, REPLY_MAX_LEN, REQUEST_MAX_LEN, SILENT_CLOSES_MAX};
 use crate::random::Random;
@@ -19,6 +21,29 @@ pub(super) struct Link {
     /// Whether the server offered a file that is not the start of our copy: it is not to do that
     /// again.
     no_prefix: bool,
+    breaks: Breaks,
+    form: Form,
+    /// Whether the server spoke version 2 when it answered last.
+    speaks_v2: bool,
+    /// The number of tries since then that it took and did not answer.
+    unanswered: u8,
+    /// The end of the time in which a server that came free is tried often, and about how often.
+    hurry: Option<(Mono, u64)>,
+    /// Whether there was an answer in that time.
+    is_through: bool,
+    /// Whether the wait is for the sake of others.
+    is_paused: bool,
+}
+
+/// The form in which a copy is proved that version 2 alone made, as far as the pointer knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is. Whether a block of the proof holds a byte that classic may have sent for another.
+    Exact { has_masked: bool },
+    /// Mapped, since the server does not know the copy as it is.
+    Mapped,
+    /// As it is, and what the server makes of that is believed: mapped it was not known either.
+    Settled,
 }
 
 /// The phase that the source is in.
@@ -57,6 +82,8 @@ pub(super) enum Phase {
         heard_at: Mono,
         /// The moment when something came last that was more than a keep-alive.
         moved_at: Mono,
+        /// Whether something came that need not be asked for again.
+        brought_something: bool,
         receiver: Box<Receiver>,
     },
 }
@@ -106,6 +133,13 @@ impl Link {
             doubt: Doubt::Silent(0),
             backoff: Backoff::default(),
             no_prefix: false,
+            breaks: Breaks::default(),
+            form: Form::Exact { has_masked: false },
+            speaks_v2: false,
+            unanswered: 0,
+            hurry: None,
+            is_through: false,
+            is_paused: false,
         }
     }
 
@@ -204,9 +238,10 @@ impl Link {
 
     /// Waits after a connection for as long as is right after one that was good, or was not.
     pub(super) fn wait_after(&mut self, good: bool, retry_ms: u64, random: &mut Random, now: Mono) {
-        let wait_ms = match good {
-            true => self.backoff.after_success_ms(random),
-            false => self.backoff.after_failure_ms(retry_ms, random),
+        let wait_ms = match (good, self.hurry.filter(|(until, _)| *until > now)) {
+            (true, _) => self.backoff.after_success_ms(random),
+            (false, Some((_, wait_ms))) => wait_ms / 2 + random.below(wait_ms),
+            (false, None) => self.backoff.after_failure_ms(retry_ms, random),
         };
         self.phase = Phase::Waiting {
             until: now.plus_ms(wait_ms),
@@ -216,6 +251,25 @@ impl Link {
     /// Makes the next failure count as the first, because the connection lasted.
     pub(super) fn reset_backoff(&mut self) {
         self.backoff.reset();
+    }
+
+    /// What the breaks of the link have taught.
+    pub(super) fn breaks(&self) -> &Breaks {
+        &self.breaks
+    }
+
+    /// What the breaks of the link have taught, to learn more.
+    pub(super) fn breaks_mut(&mut self) -> &mut Breaks {
+        &mut self.breaks
+    }
+
+    /// The receiver of the frames that come, if any do.
+    pub(super) fn receiver(&self) -> Option<&Receiver> {
+        match &self.phase {
+            Phase::Streaming { frames, .. } => frames.as_ref().map(|frames| frames.receiver()),
+            Phase::Inquiring { receiver, .. } => Some(receiver),
+            _ => None,
+        }
     }
 
     /// Whether the server is not to offer the start of our copy.
@@ -228,6 +282,100 @@ impl Link {
         self.no_prefix = no_prefix;
     }
 
+    /// Notes that the server answers, and how.
+    pub(super) fn note_answer(&mut self, speaks_v2: bool) {
+        self.speaks_v2 = speaks_v2;
+        self.unanswered = 0;
+    }
+
+    /// Notes how a try ended that came to nothing.
+    pub(super) fn note_failure(&mut self, error: &SourceError) {
+        match error {
+            // A server of version 2 has nobody wait for others.
+            SourceError::AnswerTimeout if !self.speaks_v2 => {
+                self.unanswered = self.unanswered.saturating_add(1);
+            }
+            // Where others wait for an answer this long, there may be no room among them.
+            SourceError::AnswerTimeout | SourceError::ConnectTimeout => {}
+            // The server is not busy, it is not there.
+            SourceError::NotConnected(_) | SourceError::NoAddress => {
+                self.unanswered = 0;
+                self.end_hurry();
+            }
+            _ => self.unanswered = 0,
+        }
+    }
+
+    /// Whether the server spoke version 2 when it answered last.
+    pub(super) fn speaks_v2(&self) -> bool {
+        self.speaks_v2
+    }
+
+    /// The number of tries in a row that the server took and did not answer.
+    pub(super) fn unanswered(&self) -> u8 {
+        self.unanswered
+    }
+
+    /// Closes the connection, with which all is well, until the moment comes.
+    pub(super) fn pause(&mut self, until: Mono) {
+        self.backoff.reset();
+        self.is_paused = true;
+        self.phase = Phase::Waiting { until };
+    }
+
+    /// Comes back at `at` the latest, if the connection was closed for the sake of others.
+    pub(super) fn end_pause(&mut self, at: Mono) {
+        if let (true, Phase::Waiting { until }) = (self.is_paused, &mut self.phase) {
+            *until = at.min(*until);
+        }
+    }
+
+    /// Has the server tried soon, and about every `wait_ms` until the moment comes.
+    pub(super) fn hurry(&mut self, until: Mono, wait_ms: u64, random: &mut Random, now: Mono) {
+        self.hurry = Some((until, wait_ms));
+        if let Phase::Waiting { until } = &mut self.phase {
+            let at = now.plus_ms(wait_ms / 2 + random.below(wait_ms));
+            *until = at.min(*until);
+        }
+    }
+
+    /// Whether the server is tried often now.
+    pub(super) fn is_hurried(&self, now: Mono) -> bool {
+        self.hurry.is_some_and(|(until, _)| until > now)
+    }
+
+    /// Notes that the log is followed.
+    pub(super) fn note_stream(&mut self) {
+        self.end_hurry();
+        self.is_paused = false;
+    }
+
+    fn end_hurry(&mut self) {
+        self.is_through |= self.hurry.take().is_some();
+    }
+
+    /// Whether a server that was tried often has said all it has to say since this was asked last.
+    pub(super) fn take_through(&mut self) -> bool {
+        std::mem::take(&mut self.is_through)
+    }
+
+    /// The form in which the copy is proved.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Sets the form in which the copy is proved from now on.
+    pub(super) fn set_form(&mut self, form: Form) {
+        self.form = form;
+    }
+
+    /// Notes whether a block of the proof, as it is, holds a byte that classic may have sent.
+    pub(super) fn note_proof(&mut self, has_masked: bool) {
+        if let Form::Exact { .. } = self.form {
+            self.form = Form::Exact { has_masked };
+        }
+    }
+
     /// Notes that the server closed without a word. Only a question that named a place in a
     /// generation can be wrong about it.
     pub(super) fn note_silent_close(&mut self, asked: Asked) {
@@ -235,6 +383,8 @@ impl Link {
         // README, "The probe": at offset 0 nothing can lie behind the end of a file, so the silence
         // has other reasons.
         if !names_a_place || asked.offset == 0 {
+            // Nor is there more to find out in a hurry.
+            self.end_hurry();
             return self.settle_doubt();
         }
         match &mut self.doubt {

@@ -8,6 +8,7 @@
 //! [`Source::poll_timeout`].
 
 mod answer;
+mod breaks;
 mod change;
 mod checkpoint;
 mod data;
@@ -16,15 +17,18 @@ mod disk;
 mod end;
 pub mod end_check;
 mod failed_syncs;
+mod given;
 mod health;
 mod link;
+mod mapped;
 mod question;
+pub mod siblings;
 pub mod v2;
 
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
-use self::link::{Link, Phase};
+use self::link::{Form, Link, Phase};
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
@@ -397,6 +401,8 @@ impl<F> Source<F> {
             self.disk.set_suspect(false);
         }
         let mut list = files.read_list()?;
+        // It is on the list, too, and begins anew.
+        self.finished.end_double();
         self.health.set_unrecorded(false);
         // The list has the copy that is being healed, too, and what was fetched for it is still
         // wanted. What a killed run left of other heals is not.
@@ -409,6 +415,7 @@ impl<F> Source<F> {
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();
+        self.link.set_form(Form::Exact { has_masked: false });
         Ok(copy)
     }
 
@@ -454,13 +461,15 @@ impl<F> Source<F> {
     /// until the next try fails.
     fn fail<S: WriteStore<File = F>>(&mut self, error: SourceError, cx: &mut Context<'_, S>) {
         // All of this looks at the phase, which is left below.
+        let is_less = self.note_end_of_connection(&error);
         if !matches!(error, SourceError::AskAgain) {
             self.note_unanswered();
         }
         self.disk.end_change();
         // To take something back may fail as well, and then that is the graver error.
         let error = self.abandon(cx).err().map_or(error, SourceError::Files);
-        let good = self.was_good(&error, cx);
+        let good = self.was_good(&error, is_less, cx);
+        self.link.note_failure(&error);
         let now = cx.now.mono;
         self.link
             .wait_after(good, cx.periods.retry_ms, cx.random, now);
@@ -469,6 +478,7 @@ impl<F> Source<F> {
         if good {
             return;
         }
+        let error = (self.shed_unproved(cx).err()).map_or(error, SourceError::Files);
         if let SourceError::Files(error) = &error {
             self.give_up_files(error, cx);
         }
@@ -477,26 +487,47 @@ impl<F> Source<F> {
             .fail(error, |error| (cx.events)(config, Event::Error(error)));
     }
 
+    /// Takes what the end of a connection by this error teaches of the link. Tells whether it is a
+    /// reason to ask for shorter frames.
+    fn note_end_of_connection(&mut self, error: &SourceError) -> bool {
+        let Some(receiver) = self.link.receiver() else {
+            return false;
+        };
+        let (brought, is_within) = (receiver.taken(), receiver.is_within_long());
+        // A link that falls silent has as much broken as one that is reset.
+        let is_broken = error.is_ordinary() || matches!(error, SourceError::Silence);
+        match (is_broken, is_within) {
+            (true, true) => return self.link.breaks_mut().note_break(brought),
+            (true, false) => self.link.breaks_mut().note_end(brought),
+            (false, _) => {}
+        }
+        false
+    }
+
     /// Whether the connection that ends with this error served its purpose, so that the next one
-    /// need not wait.
-    fn was_good<S>(&mut self, error: &SourceError, cx: &Context<'_, S>) -> bool {
+    /// need not wait. `is_less` says that the next one is asked for shorter frames, which is
+    /// another question than the one that did not come through.
+    fn was_good<S>(&mut self, error: &SourceError, is_less: bool, cx: &Context<'_, S>) -> bool {
         if matches!(error, SourceError::AskAgain) {
             return true;
         }
-        let Phase::Streaming {
-            since,
-            brought_something,
-            ..
-        } = *self.link.phase()
-        else {
-            return false;
+        let (since, brought_something) = match *self.link.phase() {
+            Phase::Streaming {
+                since,
+                brought_something,
+                ..
+            } => (since, brought_something),
+            Phase::Inquiring {
+                brought_something, ..
+            } => return error.is_ordinary() && (brought_something || is_less),
+            _ => return false,
         };
         // A server that answers and closes at once is not to be asked ten times a second.
         let lasted = cx.now.mono.since_ms(since) >= cx.periods.retry_ms;
         if lasted {
             self.link.reset_backoff();
         }
-        error.is_ordinary() && (brought_something || lasted)
+        error.is_ordinary() && (brought_something || is_less || lasted)
     }
 
     /// Gives up the local files, with which something is wrong: what they hold now is found out

@@ -3,16 +3,17 @@
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
 use crate::collect::config::{History, Proto};
-use crate::collect::copy::{Finished, Generation};
+use crate::collect::copy::Finished;
 use crate::collect::error::SourceError;
 use crate::ids::Inode;
 use crate::limits::REQUEST_MAX_LEN;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
+use crate::wire::classic;
 use crate::wire::number::InodeWord;
 use crate::wire::proof::{self, BLOCK_LEN_MAX, BLOCKS_MAX, Block, Proof};
-use crate::wire::request::{Extension, Op, Request};
+use crate::wire::request::{Extension, FrameMax, Op, Request};
 
 /// The number of random places that a request proves besides the start and the end.
 const RANDOM_PLACES: usize = 3;
@@ -47,7 +48,12 @@ impl<F> Source<F> {
     fn next_question(&mut self) -> Asked {
         // A copy that is wrong comes first: the box may rotate its file away any day. Then copies
         // without a digest, for the same reason, then the log.
-        if let Some(heal) = self.finished.heal() {
+        let (sums_max, range_max) = (
+            self.link.breaks().sums_max(),
+            self.link.breaks().range_max(),
+        );
+        if let Some(heal) = self.finished.heal_mut() {
+            heal.ask_for(sums_max, range_max);
             return Asked {
                 inode: match heal.finished() {
                     finished if finished.by_content => Inode::NONE,
@@ -87,13 +93,16 @@ impl<F> Source<F> {
 
     /// The fields of version 2.
     fn extension<S: WriteStore<File = F>>(
-        &self,
+        &mut self,
         asked: Asked,
         cx: &mut Context<'_, S>,
     ) -> Result<Extension, SourceError> {
         if let (Purpose::Heal, Some(heal)) = (asked.purpose, self.finished.heal()) {
             let op = heal.question().unwrap_or(Op::Digest);
-            return Ok(question_about(heal.finished(), op, cx));
+            return Ok(Extension {
+                frame_max: self.frame_max(op),
+                ..question_about(heal.finished(), op, cx)
+            });
         }
         if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.finished.queue().to_ask()) {
             return Ok(question_about(finished, Op::Digest, cx));
@@ -102,39 +111,69 @@ impl<F> Source<F> {
         // A probe is about the live log alone, whatever is held.
         let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
         let origin = generation.and_then(|generation| generation.origin);
-        Ok(Extension {
+        let op = match asked.purpose {
+            Purpose::EndCheck => self.end.op(),
+            _ => Op::Stream,
+        };
+        // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of the
+        // mapped form (README, "Proof").
+        let mapped = generation.is_some_and(|held| held.classic || self.tries_mapped());
+        let mut request = Extension {
             proof: match generation {
-                Some(generation) => self.prove(asked.offset, generation.classic, cx)?,
+                Some(_) => self.prove(asked.offset, mapped, cx)?,
                 None => Proof::new(),
             },
             mtime_ns: origin.map(|origin| origin.mtime_ns),
             boot: origin.map(|origin| origin.boot),
-            // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of
-            // the mapped form (README, "Proof").
-            mapped: generation.is_some_and(|Generation { classic, .. }| classic),
+            mapped,
             no_prefix: self.link.no_prefix(),
             history: self.config.history == History::All,
-            op: match asked.purpose {
-                Purpose::EndCheck => self.end.op(),
-                _ => Op::Stream,
-            },
-        })
+            frame_max: self.frame_max(op),
+            holes: true,
+            notes: true,
+            op,
+            ..Extension::default()
+        };
+        if let (Purpose::Follow, Some(held)) = (asked.purpose, &generation) {
+            self.tell_given(held, &mut request, cx);
+        }
+        Ok(request)
+    }
+
+    /// The longest DATA frames to ask for, if there will be any and the link cannot do with all.
+    fn frame_max(&self, op: Op) -> Option<FrameMax> {
+        match op {
+            Op::Stream | Op::Range { .. } => self.link.breaks().frame_max(),
+            Op::Digest | Op::Sums { .. } => None,
+        }
     }
 
     /// Checksums of some places of the copy; of their masked form if classic had a part in it.
+    /// Whether that may be so is noted.
     fn prove<S: WriteStore<File = F>>(
-        &self,
+        &mut self,
         size: u64,
         mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Proof, SourceError> {
         let mut proof = Proof::new();
-        for (start, len) in places(size, cx.random) {
-            if let Some(block) = self.block(start, len, mapped, cx)? {
+        // Where every byte counts, what is not needed to know the file again is left out.
+        let random_places = match self.link.breaks().is_poor() {
+            true => 1,
+            false => RANDOM_PLACES,
+        };
+        let covered = self.disk.unproved_len();
+        let mut has_masked = false;
+        for (start, len) in places(size, covered, random_places, cx.random) {
+            let mut buf = [0; BLOCK_LEN_MAX];
+            if let Some(bytes) = self.bytes_of_block(&mut buf, start, len, cx)? {
+                has_masked |= bytes.contains(&classic::MASKED);
+                let crc = proof::checksum(bytes, mapped);
                 // `places` has no more of them than a proof has room for.
-                let _ = proof.push(block);
+                let _ = proof.push(Block { start, len, crc });
             }
         }
+        self.link.note_proof(has_masked && !mapped);
         Ok(proof)
     }
 
@@ -146,20 +185,32 @@ impl<F> Source<F> {
         mapped: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<Option<Block>, SourceError> {
-        let Some(copy) = self.disk.copy() else {
-            return Ok(None);
-        };
-        let mut files = cx.files(&self.config, "");
         let mut buf = [0; BLOCK_LEN_MAX];
-        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
-        let read = copy
-            .read_at(bytes, start, &mut files)
-            .map_err(SourceError::Files)?;
-        Ok((read == bytes.len()).then(|| Block {
+        let bytes = self.bytes_of_block(&mut buf, start, len, cx)?;
+        Ok(bytes.map(|bytes| Block {
             start,
             len,
             crc: proof::checksum(bytes, mapped),
         }))
+    }
+
+    /// The bytes of a block of the copy; `None` where it does not reach so far.
+    fn bytes_of_block<'b, S: WriteStore<File = F>>(
+        &self,
+        buf: &'b mut [u8; BLOCK_LEN_MAX],
+        start: u64,
+        len: u16,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Option<&'b mut [u8]>, SourceError> {
+        let Some(copy) = self.disk.copy() else {
+            return Ok(None);
+        };
+        let mut files = cx.files(&self.config, "");
+        let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
+        let read = copy
+            .read_at(bytes, start, &mut files)
+            .map_err(SourceError::Files)?;
+        Ok((read == bytes.len()).then_some(bytes))
     }
 }
 
@@ -172,7 +223,7 @@ fn question_about<S: WriteStore>(
 ) -> Extension {
     let file = cx.store.open_append(&finished.path).ok().flatten();
     let mut proof = Proof::new();
-    for (start, len) in places(finished.size, cx.random) {
+    for (start, len) in places(finished.size, 0, RANDOM_PLACES, cx.random) {
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = file
@@ -192,11 +243,16 @@ fn question_about<S: WriteStore>(
     }
 }
 
-/// The places to prove of so many bytes, some of them at random.
-fn places(size: u64, random: &mut Random) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
+/// The places to prove of so many bytes, among them all of the last `covered` and some at random.
+fn places(
+    size: u64,
+    covered: u64,
+    random_places: usize,
+    random: &mut Random,
+) -> heapless::Vec<(u64, u16), BLOCKS_MAX> {
     let mut numbers = [0; RANDOM_PLACES];
     for number in &mut numbers {
         *number = random.below(1 << 32) << 20 | random.below(1 << 20);
     }
-    proof::places(size, &numbers)
+    proof::places(size, covered, &numbers[..random_places.min(RANDOM_PLACES)])
 }

@@ -4,6 +4,8 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
+use super::given::Tokens;
+use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
@@ -12,9 +14,10 @@ use crate::limits::{GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
-use crate::wire::frame::{self, End, Frame, Next, Reason};
-use crate::wire::proof::{BLOCK_LEN_MAX, HEAD_LEN};
+use crate::wire::frame::{self, End, Frame, Next, Reason, Role};
+use crate::wire::proof::{COVERED_MAX, HEAD_LEN, START_LEN};
 use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::token::Token;
 
 /// The receiving end of one connection.
 pub struct Frames {
@@ -25,6 +28,8 @@ pub struct Frames {
     damaged: bool,
     /// The END of the generation that is complete, while the next is to be named.
     ended: Option<End>,
+    /// The tokens that came for its end and for the next one.
+    tokens: Option<Box<Tokens>>,
     /// The number of generations named since `nexts_since`.
     nexts: u16,
     nexts_since: Mono,
@@ -34,6 +39,13 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// The smallest copy that keeps bytes of a frame whose end did not come.
+    least: u16,
+    /// Whether the server has told that something is wrong with the log, and not yet that it is
+    /// over.
+    is_troubled: bool,
+    /// What was told as left out.
+    notes: Notes,
     /// The size of the file on the server, as last told.
     pub remote_size: u64,
 }
@@ -42,8 +54,10 @@ pub struct Frames {
 pub enum Received {
     /// Go on.
     On,
-    /// Bytes were appended.
+    /// Bytes were appended, and are sound.
     Grew,
+    /// Something that may be missing was put on record.
+    Noted,
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
         /// The generation that is complete, but for the name of its copy.
@@ -54,11 +68,17 @@ pub enum Received {
         theirs: Option<u64>,
         /// The next one.
         next: Generation,
+        /// The tokens that came for both.
+        tokens: Option<Box<Tokens>>,
         /// Whether what came right after it went before the server could send it.
         before_loss: bool,
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
+    /// The generation held has another token now.
+    Token(Token),
+    /// Something is wrong with the log on the server, which follows it on all the same.
+    Trouble(Box<str>),
 }
 
 impl Frames {
@@ -70,11 +90,16 @@ impl Frames {
             open_at: None,
             damaged: false,
             ended: None,
+            tokens: None,
             nexts: 0,
             nexts_since: Mono::default(),
             box_size,
             boot,
             refused: false,
+            // A proof of a few bytes is worth little: other generations may begin alike.
+            least: HEAD_LEN as u16,
+            is_troubled: false,
+            notes: Notes::default(),
             remote_size,
         }
     }
@@ -87,6 +112,11 @@ impl Frames {
         }
     }
 
+    /// Whether something is wrong with the log on the server, as it told last.
+    pub fn is_troubled(&self) -> bool {
+        self.is_troubled
+    }
+
     /// Whether the size on the server is known to be beyond what we hold, and by how much.
     pub fn behind(&self, held: u64) -> u64 {
         self.remote_size.saturating_sub(held)
@@ -95,6 +125,23 @@ impl Frames {
     /// The size of the server's file as it was told last, if the server serves one.
     pub fn server_size(&self) -> Option<u64> {
         (!self.refused).then_some(self.remote_size)
+    }
+
+    /// Keeps also few bytes of a frame whose end does not come, as far as they can prove anything:
+    /// the link brings no more at once, and the server may not know shorter frames.
+    pub(super) fn keep_few(&mut self) {
+        self.least = START_LEN as u16;
+    }
+
+    /// The receiver of the frames.
+    pub(super) fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Whether nothing of what was sent is unfinished: the connection can be given up without
+    /// anything coming twice.
+    pub(super) fn is_between(&self) -> bool {
+        self.receiver.is_between() && self.open_at.is_none() && self.ended.is_none()
     }
 
     /// Takes the time, before bytes are taken.
@@ -124,14 +171,14 @@ impl Frames {
                 // At once, before the checksum of the frame is known: a frame may take long, and
                 // `open_at` tells where to cut if it turns out to be bad.
                 copy.append(bytes, files).map_err(SourceError::Files)?;
-                Received::Grew
+                Received::On
             }
             Piece::DataEnd => {
                 self.open_at = None;
                 // The size was told when the server last said something of it; bytes that came
                 // since say more.
                 self.remote_size = self.remote_size.max(copy.size());
-                Received::On
+                Received::Grew
             }
             Piece::Small => {
                 let step = self
@@ -151,8 +198,8 @@ impl Frames {
     }
 
     /// Takes back what came of a frame whose end did not come, as the connection is over, but for
-    /// as much as the next request proves byte for byte. So a link that breaks again and again gets
-    /// on nevertheless. Tells from where on the copy is still to be proved, if it is.
+    /// as much as the next request can prove byte for byte. So a link that breaks again and again
+    /// gets on nevertheless. Tells from where on the copy is still to be proved, if it is.
     pub fn abandon<F, S: WriteStore<File = F>>(
         &mut self,
         copy: &mut LocalCopy<F>,
@@ -161,12 +208,11 @@ impl Frames {
         let Some(offset) = self.open_at.take() else {
             return Ok(None);
         };
-        // A few bytes prove little: other generations may begin alike.
-        if self.damaged || copy.size() < offset + HEAD_LEN as u64 {
+        if self.damaged || copy.size() < self.least.into() {
             return copy.cut(offset, files).map(|()| None);
         }
-        // The last block of a proof has no more bytes (README, "Order").
-        copy.cut(offset + BLOCK_LEN_MAX as u64, files)?;
+        // A proof has room for no more blocks (README, "Order").
+        copy.cut(offset + COVERED_MAX, files)?;
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }
 
@@ -190,11 +236,23 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
-            Step::Refused(reason) => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
+            Step::Refused(reason) => {
+                self.is_troubled = true;
+                Ok(Received::Trouble(reason))
+            }
             _ if self.refused => Err(ProtocolError::Order.into()),
             Step::Alive(size) => {
                 self.remote_size = size;
+                self.is_troubled = false;
                 Ok(Received::On)
+            }
+            Step::Hole { offset, len } => {
+                self.start_data(offset, copy)?;
+                self.open_at = None;
+                copy.append_zeros(len, files).map_err(SourceError::Files)?;
+                self.remote_size = self.remote_size.max(copy.size());
+                Ok(Received::Grew)
             }
             Step::End(end) => {
                 // What was sent has to add up: a copy of another size is not the generation that
@@ -207,7 +265,32 @@ impl Frames {
             }
             Step::Next(next) => self.next(next, copy, files, events),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
+            Step::File(Role::Present, token) => Ok(Received::Token(token)),
+            Step::File(role, token) => {
+                self.tokens.get_or_insert_default().take(role, token);
+                Ok(Received::On)
+            }
+            Step::Note(note) => self.note(note, files, events),
         }
+    }
+
+    /// Tells what the server leaves out, and puts on record what may be missing.
+    fn note<F, S: WriteStore<File = F>>(
+        &mut self,
+        note: LeftOut,
+        files: &mut LocalFiles<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Received, SourceError> {
+        let Some(note) = self.notes.news(note) else {
+            return Ok(Received::On);
+        };
+        // Told even where it cannot be noted: the error alone would not say what it was about.
+        events(Event::LeftOut(&note));
+        if !note.is_missing {
+            return Ok(Received::On);
+        }
+        files.note_left_out(&note).map_err(SourceError::Files)?;
+        Ok(Received::Noted)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
@@ -229,6 +312,7 @@ impl Frames {
         if self.nexts > GENERATIONS_PER_PERIOD_MAX {
             return Err(ProtocolError::Storm.into());
         }
+        self.is_troubled = false;
         let size = copy.size();
         let origin = Origin {
             mtime_ns: next.mtime_ns,
@@ -271,6 +355,7 @@ impl Frames {
             theirs,
             before_loss: next.after_loss,
             next: generation,
+            tokens: self.tokens.take(),
         })
     }
 }
@@ -278,9 +363,12 @@ impl Frames {
 /// A small frame that has left the receiver.
 enum Step {
     Alive(u64),
+    Hole { offset: u64, len: u64 },
     End(End),
     Next(Next),
     Digest(frame::Digest),
+    File(Role, Token),
+    Note(LeftOut),
     Refused(Box<str>),
 }
 
@@ -288,9 +376,12 @@ impl Step {
     fn of(frame: Frame<'_>) -> Step {
         match frame {
             Frame::Alive { size } => Step::Alive(size),
+            Frame::Hole { offset, len } => Step::Hole { offset, len },
             Frame::End(end) => Step::End(end),
             Frame::Next(next) => Step::Next(next),
             Frame::Digest(digest) => Step::Digest(digest),
+            Frame::File { role, token } => Step::File(role, token),
+            Frame::Note(note) => Step::Note(LeftOut::of(&note)),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -240,7 +240,7 @@ impl Receiving {
         let heard = self.receiver.small(|frame| match frame {
             Frame::Error { code, text } => Err(refusal(code, text)),
             _ if refused => Err(broken(ProtocolError::Order)),
-            Frame::Alive { .. } => Ok(Heard::Nothing),
+            Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(Heard::Nothing),
             Frame::Digest(frame::Digest { inode, size, md5 }) if op == Op::Digest => {
                 // README, "Frames": any algorithm but MD5 means that there is no digest to compare
                 // with.

@@ -22,6 +22,15 @@ pub struct Sent<'a> {
     pub floor_ns: u64,
 }
 
+/// Whether bytes that repeat themselves say that two files are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// They say nothing: in a log of equal lines every part looks like every other.
+    Telling,
+    /// It is known already that one of the two was copied, and the question is of what.
+    Repeated,
+}
+
 /// Bytes before the offset that are read again with new ones.
 pub const GUARD_LEN: usize = 64;
 
@@ -66,15 +75,44 @@ impl<S: ReadStore> Query<'_, S> {
         let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
             return false;
         };
-        // README, "How the server decides": its first 1024 and its last 4096 bytes decide.
+        self.has_ends(file, live, size, Whole::Telling)
+    }
+
+    /// Whether another file has the first `size` bytes of this one, which are all it has, as far as
+    /// its first 1024 and its last 4096 bytes tell.
+    pub(super) fn has_ends(
+        &self,
+        file: &S::File,
+        other: &S::File,
+        size: u64,
+        whole: Whole,
+    ) -> bool {
+        // README, "How the server decides": these decide.
         let head_len = size.min(HEAD_LEN as u64) as u16;
-        self.is_same(file, live, 0, head_len) && self.is_same_end(file, live, size)
+        let end_len = size.min(BLOCK_LEN_MAX as u64);
+        self.is_same(file, other, 0, head_len)
+            && match whole {
+                Whole::Telling => self.is_same_end(file, other, size),
+                Whole::Repeated => self.is_same(file, other, size - end_len, end_len as u16),
+            }
+    }
+
+    /// Whether the last bytes before a place, at most 4096, do not repeat themselves.
+    pub(super) fn is_telling(&self, file: &S::File, offset: u64) -> bool {
+        self.is_same_end(file, file, offset)
     }
 
     /// Whether two files have the same bytes at the same place.
     fn is_same(&self, file: &S::File, other: &S::File, start: u64, len: u16) -> bool {
-        let sum = self.checksum(file, start, len, false);
-        sum.is_some() && sum == self.checksum(other, start, len, false)
+        let Some(sum) = self.checksum(file, start, len, false) else {
+            return false;
+        };
+        let other = self.checksum(other, start, len, false);
+        if other.is_none() {
+            // The other one is no shorter, so it is not for want of bytes.
+            self.findings.map(Findings::note_other_unread);
+        }
+        other == Some(sum)
     }
 
     /// Whether another file has the last bytes of this one at their place, and they stand nowhere

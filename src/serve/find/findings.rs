@@ -6,33 +6,48 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::order::{self, Age, Evidence, Placed};
+use super::journal::record::{Seq, Standing};
+use super::order::{self, Age, Beside, Evidence, Placed};
 use super::refusal::Refusal;
-use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, JUDGED_AT_ONCE};
+use super::troubles::is_about_the_file;
+use crate::ids::{FileId, Identity};
+use crate::limits::JUDGED_AT_ONCE;
 use crate::serve::glob::TooMuch;
-use crate::store::Stat;
+use crate::store::{Birth, ReadStore, Stat};
+use crate::wire::frame::note::LeftOut;
+use crate::wire::md5::Md5;
 
 /// The findings of a search so far.
 pub struct Findings {
     occasion: Occasion,
     repeats: usize,
     /// The live file when the first look began.
-    live: Option<Inode>,
+    live: Option<FileId>,
     rotated: Candidates,
+    /// In the order of questions and inodes.
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
+    /// The bytes were those of the other one of two files that were compared.
+    is_other_unread: Cell<bool>,
+    /// The rotated file that could not be read.
+    failed: Cell<Option<FileId>>,
+    /// The files that nobody waits for any more.
+    given_up: RefCell<Vec<FileId>>,
+    /// The files that were left out.
+    left_out: RefCell<Vec<(FileId, LeftOut)>>,
+    /// The digest that is being computed of a file, and how far it is.
+    md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
 }
 
 /// A question that is asked of one rotated file after another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Test {
-    /// Whether it is a generation of its own, and no duplicate of the live file.
-    Own,
+    /// What it is: see [`super::role`].
+    Role,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
@@ -47,7 +62,7 @@ pub(super) enum Test {
 
 struct Judgement {
     question: Test,
-    inode: Inode,
+    id: FileId,
     score: u32,
 }
 
@@ -57,7 +72,7 @@ impl Findings {
     pub(super) fn new(
         occasion: Occasion,
         repeats: usize,
-        live: Option<Inode>,
+        live: Option<FileId>,
         rotated: Candidates,
     ) -> Findings {
         Findings {
@@ -69,6 +84,11 @@ impl Findings {
             credit: Cell::new(JUDGED_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
+            is_other_unread: Cell::default(),
+            failed: Cell::default(),
+            given_up: RefCell::default(),
+            left_out: RefCell::default(),
+            md5: RefCell::default(),
         }
     }
 
@@ -96,7 +116,7 @@ impl Findings {
 
     /// The rotated files, while `live` is the live one. If it is another now, they may have changed
     /// their names since.
-    pub(super) fn rotated(&self, live: Option<Inode>) -> Result<&Candidates, Refusal> {
+    pub(super) fn rotated(&self, live: Option<FileId>) -> Result<&Candidates, Refusal> {
         // While the log rotates a file may be missed, having no longer its old name and not yet its
         // new one.
         match self.live == live {
@@ -106,15 +126,123 @@ impl Findings {
     }
 
     /// Where a rotated file is.
-    pub(super) fn path_of(&self, inode: Inode) -> Option<&Path> {
-        let found = self.rotated.iter().find(|c| c.age.inode == inode);
+    pub(super) fn path_of(&self, id: FileId) -> Option<&Path> {
+        let found = self.rotated.iter().find(|c| c.age.id == id);
         found.map(|c| c.path.as_path())
+    }
+
+    /// Whether a rotated file was last written at this moment when it was found.
+    pub fn is_as_found(&self, id: FileId, mtime_ns: u64) -> bool {
+        let found = self.rotated.iter().find(|c| c.age.id == id);
+        found.is_some_and(|c| c.written_ns == mtime_ns)
+    }
+
+    /// The first four bytes of the MD5 of a file's first `size` bytes, a part at a time; `None` if
+    /// it has fewer.
+    pub(super) fn start_of_md5<S: ReadStore>(
+        &self,
+        store: &S,
+        id: FileId,
+        file: &S::File,
+        size: u64,
+    ) -> Result<Option<u32>, Refusal> {
+        let mut kept = self.md5.borrow_mut();
+        let (_, done, md5) = match &mut *kept {
+            Some(digest) if digest.0 == id => digest,
+            other => other.insert((id, 0, Box::new(Md5::new()))),
+        };
+        let mut buf = [0; DIGESTED_LEN];
+        for _ in 0..DIGESTED_AT_ONCE {
+            let wanted = usize::try_from(size - *done)
+                .unwrap_or(buf.len())
+                .min(buf.len());
+            if wanted == 0 {
+                let [a, b, c, d, ..] = md5.finish();
+                *kept = None;
+                return Ok(Some(u32::from_be_bytes([a, b, c, d])));
+            }
+            let read = store.read_at(file, &mut buf[..wanted], *done);
+            let read = read.inspect_err(|error| self.note_failed(id, error))?;
+            if read == 0 {
+                *kept = None;
+                return Ok(None);
+            }
+            md5.update(&buf[..read]);
+            *done += read as u64;
+        }
+        self.is_paused.set(true);
+        Err(Refusal::Later)
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
     pub(super) fn note_unread(&self, error: io::Error) {
         // The last one only: what is told about it is the same for all.
         self.unread.set(Some(error));
+    }
+
+    /// The bytes were those of the other one of two files that were compared.
+    pub(super) fn note_other_unread(&self) {
+        // It may have had fewer bytes than were wanted, and no error.
+        let error = self.unread.take();
+        self.is_other_unread.set(error.is_some());
+        self.unread.set(error);
+    }
+
+    /// From here on nobody waits for these files.
+    pub fn give_up(&self, files: Vec<FileId>) {
+        self.given_up.replace(files);
+    }
+
+    /// Whether nobody waits for a file any more, which is left out then.
+    pub(super) fn is_given_up(&self, id: FileId) -> bool {
+        let is_it = self.given_up.borrow().contains(&id);
+        if is_it {
+            self.leave_out(id, LeftOut::Unreadable);
+        }
+        is_it
+    }
+
+    /// Notes that a file is left out.
+    pub(super) fn leave_out(&self, id: FileId, why: LeftOut) {
+        if self.why_left_out(id).is_none() {
+            self.left_out.borrow_mut().push((id, why));
+        }
+    }
+
+    /// Why a file is left out, if it is.
+    pub(super) fn why_left_out(&self, id: FileId) -> Option<LeftOut> {
+        let left_out = self.left_out.borrow();
+        left_out.iter().find(|(it, _)| *it == id).map(|it| it.1)
+    }
+
+    /// A rotated file could not be opened or read, if the error is about it.
+    pub(super) fn note_failed(&self, id: FileId, error: &io::Error) {
+        if is_about_the_file(error) && !self.is_other_unread.take() {
+            self.failed.set(Some(id));
+        }
+    }
+
+    /// The rotated file that could not be read since this was asked last.
+    pub fn take_failed(&self) -> Option<FileId> {
+        self.failed.take()
+    }
+
+    /// Fails if bytes could not be read since this was asked last: those of this rotated file.
+    pub(super) fn was_read(&self, id: FileId) -> Result<(), Refusal> {
+        let read = self.all_was_read();
+        if let Err(Refusal::Unreadable(error)) = &read {
+            self.note_failed(id, error);
+        }
+        read
+    }
+
+    /// The same where this rotated file was compared with another one.
+    pub(super) fn were_read(&self, id: FileId, other: FileId) -> Result<(), Refusal> {
+        let failed = match self.is_other_unread.take() {
+            true => other,
+            false => id,
+        };
+        self.was_read(failed)
     }
 
     /// Fails if that happened since this was asked last.
@@ -129,13 +257,13 @@ impl Findings {
     pub(super) fn score(
         &self,
         question: Test,
-        inode: Inode,
+        id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        let is_it =
-            |judgement: &&Judgement| judgement.question == question && judgement.inode == inode;
-        if let Some(known) = self.judgements.borrow().iter().find(is_it) {
-            return Ok(known.score);
+        let of = |judgement: &Judgement| (judgement.question, judgement.id);
+        let key = (question, id);
+        if let Ok(at) = self.judgements.borrow().binary_search_by_key(&key, of) {
+            return Ok(self.judgements.borrow()[at].score);
         }
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
@@ -150,13 +278,18 @@ impl Findings {
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
         if question != Test::Likeness {
-            self.all_was_read()?;
+            self.was_read(id)?;
         }
-        self.judgements.borrow_mut().push(Judgement {
+        let judgement = Judgement {
             question,
-            inode,
+            id,
             score,
-        });
+        };
+        // Only now: to judge it, another question may have been asked.
+        let mut judgements = self.judgements.borrow_mut();
+        if let Err(place) = judgements.binary_search_by_key(&key, of) {
+            judgements.insert(place, judgement);
+        }
         Ok(score)
     }
 }
@@ -182,13 +315,73 @@ pub enum Occasion {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Begun {
     /// How many.
-    pub len: usize,
+    pub len: u32,
     /// Their checksum.
     pub crc: u32,
 }
 
+/// Bytes that are read at once for a digest, and how often in one part.
+const DIGESTED_LEN: usize = 4096;
+const DIGESTED_AT_ONCE: usize = 14;
+
 /// The rotated files that may answer.
-pub(super) type Candidates = heapless::Vec<Candidate, CANDIDATES_MAX>;
+#[derive(Default)]
+pub(super) struct Candidates {
+    list: Vec<Candidate>,
+    is_cut: bool,
+    lacks_unsent: bool,
+    lacks_any: bool,
+}
+
+impl std::ops::DerefMut for Candidates {
+    fn deref_mut(&mut self) -> &mut [Candidate] {
+        &mut self.list
+    }
+}
+
+impl std::ops::Deref for Candidates {
+    type Target = [Candidate];
+
+    fn deref(&self) -> &[Candidate] {
+        &self.list
+    }
+}
+
+impl Candidates {
+    /// Takes one in.
+    pub fn push(&mut self, candidate: Candidate) {
+        self.list.push(candidate);
+    }
+
+    /// Gives one up, which may have still to be sent: there are more than are looked at.
+    pub fn give_up(&mut self, id: FileId, is_unsent: bool) {
+        self.list.retain(|c| c.age.id != id);
+        self.is_cut = true;
+        self.lacks_unsent |= is_unsent;
+    }
+
+    /// Notes that the globs find more than is looked at.
+    pub fn note_too_much(&mut self) {
+        self.is_cut = true;
+        self.lacks_any = true;
+    }
+
+    /// Whether files that may have still to be sent were given up. They come into sight when the
+    /// others are sent.
+    pub fn lacks_unsent(&self) -> bool {
+        self.lacks_unsent
+    }
+
+    /// Whether any files may be missing among them.
+    pub fn lacks_any(&self) -> bool {
+        self.lacks_any
+    }
+
+    /// Whether these are not all that there are.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+}
 
 /// A rotated file that may answer.
 #[derive(Clone)]
@@ -199,36 +392,31 @@ pub(super) struct Candidate {
     pub written_ns: u64,
     /// Its size.
     pub size: u64,
-    /// How certain that place is.
-    placed: Placed,
+    /// Its birth.
+    pub birth: Birth,
+    /// What the journal knows of it.
+    pub standing: Standing,
+    /// What its name says of it beside its age.
+    beside: Beside,
     path: PathBuf,
 }
 
 /// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
 /// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    rotated.first().is_some_and(|first| first.placed.is_counted)
-}
-
-/// The file that comes after another one for whoever can neither say when that began nor be told of
-/// a doubt: what names say counts then.
-pub(super) fn next_by_names<'a>(rotated: &'a Candidates, own: &Candidate) -> Option<&'a Candidate> {
-    let key = |c: &Candidate| c.placed.by_names();
-    let newer = rotated.iter().filter(|c| key(c) > key(own));
-    newer.min_by_key(|c| key(c))
+    rotated.first().is_some_and(|first| first.beside.is_counted)
 }
 
 /// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
 /// decide depends on each of them.
 pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
-    let placed = {
-        let all: heapless::Vec<Evidence<'_>, CANDIDATES_MAX> =
-            rotated.iter().map(Candidate::evidence).collect();
-        order::arrange(name_of(live), &all)
+    let evidence: Vec<Evidence<'_>> = rotated.iter().map(Candidate::evidence).collect();
+    let placed = match rotated.is_cut() {
+        true => order::arrange_some(name_of(live), &evidence),
+        false => order::arrange(name_of(live), &evidence),
     };
     for (candidate, placed) in rotated.iter_mut().zip(placed) {
-        candidate.age = placed.age;
-        candidate.placed = placed;
+        (candidate.age, candidate.beside) = (placed.age, placed.beside);
     }
 }
 
@@ -238,39 +426,90 @@ fn name_of(path: &Path) -> &[u8] {
 }
 
 impl Candidate {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose
     /// last write that is: then its name misleads.
     pub fn is_at_floor(&self, floor_ns: u64) -> bool {
         self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
     }
 
+    /// Whether it was there before the journal began.
+    pub fn is_elder(&self) -> bool {
+        self.standing == Standing::Elder
+    }
+
+    /// Its place among the others by what its times and its name say alone, for comparison with
+    /// what has no number.
+    pub fn inferred_age(&self) -> Age {
+        self.age.numbered(0)
+    }
+
+    /// Whether the names of both are of one kind.
+    pub fn is_of_series(&self, other: &Candidate) -> bool {
+        self.beside.kind == other.beside.kind
+    }
+
+    /// Its place for whoever can neither say when a generation began nor be told of a doubt: what
+    /// names say counts then, unless the journal knows. The newer one has the greater.
+    pub fn by_names(&self) -> (Seq, u16, Age) {
+        let (second, age) = self.placed().by_names();
+        (self.age.seq, second, age)
+    }
+
     /// Whether it is not certain which of two files is newer: names and times contradict each
-    /// other, or say nothing.
+    /// other, or say nothing, and the journal does not know.
     pub fn is_doubtful_beside(&self, other: &Candidate) -> bool {
-        self.placed.is_doubtful_beside(&other.placed)
+        let is_told = match (self.standing, other.standing) {
+            (Standing::Generation(one), Standing::Generation(two)) => one != two,
+            (Standing::Generation(_), Standing::Elder) => true,
+            (Standing::Elder, Standing::Generation(_)) => true,
+            _ => false,
+        };
+        !is_told && self.placed().is_doubtful_beside(&other.placed())
     }
 
     /// Whether it is older than another file if the likely order is not the right one.
     pub fn may_come_before(&self, other: &Candidate) -> bool {
-        self.placed.may_come_before(&other.placed)
+        self.placed().may_come_before(&other.placed())
     }
 
-    /// What tells its place.
+    /// Its place by what names and times say alone.
+    fn placed(&self) -> Placed {
+        Placed {
+            age: self.inferred_age(),
+            beside: self.beside,
+        }
+    }
+
+    /// What tells that place.
     fn evidence(&self) -> Evidence<'_> {
         Evidence {
             name: name_of(&self.path),
             mtime_ns: self.written_ns,
-            inode: self.age.inode,
+            id: self.age.id,
         }
     }
 
-    pub(super) fn new(path: &Path, stat: &Stat) -> Candidate {
-        let age = Age::of(stat.mtime_ns, stat.id.inode);
+    /// What identifies the file.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            id: self.age.id,
+            born: self.birth.born,
+        }
+    }
+
+    pub(super) fn new(path: &Path, stat: &Stat, birth: Birth) -> Candidate {
         Candidate {
-            age,
+            age: Age::of(stat.mtime_ns, stat.id),
             written_ns: stat.mtime_ns,
             size: stat.size,
-            placed: Placed::alone(age),
+            birth,
+            standing: Standing::Unknown,
+            beside: Beside::default(),
             path: path.to_path_buf(),
         }
     }
@@ -279,7 +518,7 @@ impl Candidate {
 /// Whether an error will be the same at the next try, so that waiting for it to pass would be for
 /// ever.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // README, "Rotation": files that the server may not read do not count.
+    // README, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }
@@ -288,6 +527,6 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
 /// in between.
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
-    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.inode == b.age.inode && a.path == b.path;
-    before.len() == now.len() && before.iter().zip(now).all(is_same)
+    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.id == b.age.id && a.path == b.path;
+    before.len() == now.len() && before.iter().zip(now.iter()).all(is_same)
 }

@@ -3,17 +3,26 @@
 //! In reading order: [`refusal`] why there is none; [`order`] which file is older; [`findings`]
 //! what a search knows of the rotated files; [`place`] which of them one is; [`query`] the query;
 //! [`compare`] whether two files are the same as far as they go; [`search`] the walk through the
-//! globs and what comes of it; [`sightings`] what was seen between two connections; and the three
+//! globs and what comes of it; [`crowd`] which files are kept if there are too many; [`journal`]
+//! what the server saw itself, [`token`] what a client keeps of that, [`role`] what a rotated file
+//! is therefore; [`left_out`] what is left out of an answer, and [`troubles`] what is remembered of
+//! that; [`sightings`] what was seen between two connections of a classic client; and the three
 //! answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 pub mod classic;
 pub mod compare;
+pub mod crowd;
 pub mod findings;
+pub mod journal;
+pub mod left_out;
 pub mod op;
 pub mod order;
 pub mod place;
 pub mod query;
 pub mod refusal;
+mod role;
 pub mod search;
 pub mod sightings;
+pub mod token;
+pub mod troubles;
 pub mod v2;

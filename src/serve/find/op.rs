@@ -20,13 +20,15 @@ impl<S: ReadStore> Query<'_, S> {
         // Kept open from here on: what is judged is what is answered from, whatever happens to its
         // name.
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let asked = request.inode.inode();
         let held = Held {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: None,
+            known: None,
+            same_boot: false,
         };
         // Steps 1 to 3 go by the inode; who names none wants to be found by content alone.
         let live = if asked == Inode::NONE {
@@ -42,22 +44,22 @@ impl<S: ReadStore> Query<'_, S> {
         let of_live = |(file, stat): &(S::File, Stat)| self.likeness(file, stat, asked, &held);
         let mut most = live.as_ref().map_or(0, of_live);
         let mut best = None;
-        for candidate in rotated {
-            let inode = candidate.age.inode;
+        for candidate in rotated.iter() {
+            let id = candidate.age.id;
             let judge = || {
-                let opened = self.open_rotated(inode)?;
+                let opened = self.open_rotated(id)?;
                 Ok(opened.map_or(0, |(file, stat)| self.likeness(&file, &stat, asked, &held)))
             };
-            let likeness = findings.score(Test::Likeness, inode, judge)?;
+            let likeness = findings.score(Test::Likeness, id, judge)?;
             // Of two that are equally like it the first one stays: the live file, then as they were
             // found.
             if likeness > most {
                 most = likeness;
-                best = Some(inode);
+                best = Some(id);
             }
         }
         let found = match best {
-            Some(inode) => self.open_rotated(inode)?,
+            Some(id) => self.open_rotated(id)?,
             None => live.filter(|_| most > 0),
         };
         found.ok_or(Refusal::Missing)
@@ -94,6 +96,8 @@ mod tests {
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
+    use crate::serve::find::crowd::Reached;
+    use crate::serve::find::journal::Journal;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
 
@@ -132,9 +136,13 @@ mod tests {
         let query = Query {
             store: disk,
             entry: &config.files[0],
+            files: &config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            reached: Reached::default(),
             findings: None,
         };
         let v2 = Extension {

@@ -26,5 +26,5 @@ pub(super) fn place_of(stat: &Stat, rotated: &Candidates) -> Place {
 
 /// The rotated file that an open file is; `None` if it is not among them.
 pub(super) fn candidate_of<'a>(stat: &Stat, rotated: &'a Candidates) -> Option<&'a Candidate> {
-    rotated.iter().find(|c| c.age.inode == stat.id.inode)
+    rotated.iter().find(|c| c.age.id == stat.id)
 }

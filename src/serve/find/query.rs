@@ -6,14 +6,20 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::findings::{Candidates, Findings, is_lasting};
-use super::order::{self, Age};
+use super::crowd::Reached;
+use super::findings::{Candidate, Candidates, Findings, is_lasting};
+use super::journal::Journal;
+use super::journal::record::{Head, Seq, Standing, is_stray};
+use super::left_out::LeftOut;
 use super::place::Place;
 use super::refusal::Refusal;
-use crate::ids::Inode;
+use crate::ids::{Born, FileId, Identity};
+use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::frame::note::LeftOut as Why;
 use crate::wire::reply::Reply;
+use crate::wire::request::Given;
 
 /// A file that answers a request.
 pub struct Choice<F> {
@@ -28,7 +34,31 @@ pub struct Choice<F> {
     /// Whether it is the live file or a rotated one.
     pub place: Place,
     /// The rotated file that comes after it, as far as somebody wants to know.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
+    /// The generation in it.
+    pub generation: Generation,
+    /// Files that would have come before it, or that are the client's own, and are left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A generation: the file that holds it, and its number in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation {
+    /// What identifies the file.
+    pub identity: Identity,
+    /// Its number; 0 for none.
+    pub seq: Seq,
+}
+
+impl Generation {
+    /// One of which only its file is known, for a classic client, which is told nothing of it.
+    pub(super) fn unnumbered(stat: &Stat) -> Generation {
+        let (id, born) = (stat.id, Born::Unknown);
+        Generation {
+            identity: Identity { id, born },
+            seq: 0,
+        }
+    }
 }
 
 /// One question to the files of a log.
@@ -37,23 +67,34 @@ pub struct Query<'a, S> {
     pub store: &'a S,
     /// The configured log that the request's path names.
     pub entry: &'a FileEntry,
-    /// The number of that entry in the configuration, under which `sightings` knows it.
+    /// All configured logs.
+    pub files: &'a [FileEntry],
+    /// The number of that entry among them, under which journal and sightings know it.
     pub index: u32,
+    /// What the server saw of the generations.
+    pub journal: &'a Journal,
+    /// What the client was given before.
+    pub given: &'a [Given],
     /// Who asks.
     pub peer: IpAddr,
     /// How long a rotated file must have been quiet to count as complete, ending now, as
     /// nanoseconds since 1970: a rotated file written later than this may still be written to.
     pub quiet_since_ns: u64,
+    /// How far the client has come, which decides which files are looked at where there are too
+    /// many.
+    pub reached: Reached,
     /// The rotated files. Without them, what cannot be told without them is [`Refusal::Later`].
     pub findings: Option<&'a Findings>,
 }
 
 impl<'a, S: ReadStore> Query<'a, S> {
-    /// Opens the live file; `None` if there is none at the moment.
+    /// Opens the live file; `None` if there is none at the moment, and [`no_live`](Self::no_live)
+    /// tells why.
     pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
         match self.open_regular(&self.entry.path) {
             Ok(opened) => Ok(Some(opened)),
-            Err(Refusal::Missing) => Ok(None),
+            // The rotated files can be served nevertheless.
+            Err(Refusal::Missing | Refusal::NotRegular(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
@@ -75,46 +116,130 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// The inode of the live file, if there is one.
-    pub(super) fn live_inode(&self) -> Option<Inode> {
-        let stat = self.store.stat_path(&self.entry.path);
-        stat.ok().map(|stat| stat.id.inode)
+    /// Gives the rotated files that were found what the journal knows of them.
+    pub(super) fn take_in(&self, rotated: &mut Candidates) {
+        if mutation::is_on(Mutation::JournalIgnored) {
+            return;
+        }
+        for candidate in rotated.iter_mut() {
+            candidate.standing = self.journal.standing(self.index, candidate.identity());
+            if let Standing::Generation(seq) = candidate.standing {
+                candidate.age.seq = seq;
+                let (size, written_ns) = (candidate.size, candidate.written_ns);
+                self.journal
+                    .note_seen(self.index, seq, size, written_ns, Head::default());
+            }
+        }
+        // What was not looked at may be there.
+        if !rotated.is_cut() {
+            let mut present = rotated.iter().map(|c| c.identity());
+            self.journal.forget_all_but(self.index, &mut present);
+        }
+    }
+
+    /// What identifies an open file.
+    pub fn identity(&self, file: &S::File, stat: &Stat) -> Identity {
+        Identity {
+            id: stat.id,
+            born: self.store.birth_of(file, stat.id.device).born,
+        }
+    }
+
+    /// The number of the generation that a file holds; 0 if it has none.
+    pub fn seq_of(&self, identity: Identity) -> Seq {
+        let record = self.journal.record_of(self.index, identity);
+        record.map_or(0, |record| record.seq)
+    }
+
+    /// The number of the newest generation that the journal knows; 0 if it knows none.
+    pub(super) fn newest_seq(&self) -> Seq {
+        let records = self.journal.records(self.index);
+        records.last().map_or(0, |record| record.seq)
+    }
+
+    /// The number of a generation, if the journal still has it: then it knows what came after.
+    pub fn known_seq(&self, seq: Seq) -> Option<Seq> {
+        let record = if is_stray(seq) { seq + 1 } else { seq };
+        let is_known = seq > 0
+            && self.journal.knows_order(self.index)
+            && self.journal.record(self.index, record).is_some();
+        (is_known && !mutation::is_on(Mutation::JournalIgnored)).then_some(seq)
+    }
+
+    /// Whether there is a live file that can be served.
+    pub fn has_live(&self) -> bool {
+        matches!(self.open_live(), Ok(Some(_)))
+    }
+
+    /// Why there is no live file.
+    pub(super) fn no_live(&self) -> Refusal {
+        let seen = self.store.stat_path(&self.entry.path);
+        match seen.map(|stat| stat.kind) {
+            Ok(kind) if kind != Kind::Regular => Refusal::NotRegular(kind),
+            // One that came this moment is found when the client asks again.
+            _ => Refusal::Missing,
+        }
+    }
+
+    /// Whether a file is one of the rotated ones, as far as there are findings.
+    pub fn is_rotated(&self, id: FileId) -> bool {
+        let path = self.findings.and_then(|findings| findings.path_of(id));
+        path.is_some()
+    }
+
+    /// The live file, if there is one.
+    pub(super) fn live_id(&self) -> Option<FileId> {
+        let stat = self.store.stat_path(&self.entry.path).ok()?;
+        (stat.kind == Kind::Regular).then_some(stat.id)
     }
 
     /// The rotated files, without the live one.
-    pub(super) fn candidates(&self, live: Option<Inode>) -> Result<&'a Candidates, Refusal> {
+    pub(super) fn candidates(&self, live: Option<FileId>) -> Result<&'a Candidates, Refusal> {
         self.findings.ok_or(Refusal::Later)?.rotated(live)
     }
 
-    /// Opens the rotated file that has this inode, one of the [`candidates`](Self::candidates);
-    /// `None` if we are not permitted to read it.
-    pub(super) fn open_rotated(&self, inode: Inode) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let path = self.findings.and_then(|findings| findings.path_of(inode));
-        match self.open_regular(path.ok_or(Refusal::Unsettled)?) {
-            Ok((file, stat)) if stat.id.inode == inode => Ok(Some((file, stat))),
-            Err(Refusal::Unreadable(error)) if is_lasting(&error) => Ok(None),
-            Err(Refusal::Unreadable(error)) => Err(Refusal::Unreadable(error)),
+    /// Opens this rotated file, one of the [`candidates`](Self::candidates); `None` if we are not
+    /// permitted to read it, or have tried it often enough: then it is noted as left out.
+    pub(super) fn open_rotated(&self, id: FileId) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Unsettled)?;
+        let path = findings.path_of(id).ok_or(Refusal::Unsettled)?;
+        if findings.is_given_up(id) {
+            return Ok(None);
+        }
+        match self.open_regular(path) {
+            Ok((file, stat)) if stat.id == id => Ok(Some((file, stat))),
+            Err(Refusal::Unreadable(error)) if is_lasting(&error) => {
+                findings.leave_out(id, Why::NotPermitted);
+                Ok(None)
+            }
+            Err(Refusal::Unreadable(error)) => {
+                findings.note_failed(id, &error);
+                Err(Refusal::Unreadable(error))
+            }
             // It was renamed since it was seen.
             Ok(_) | Err(_) => Err(Refusal::Unsettled),
         }
     }
 
-    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted
-    /// to read.
-    pub(super) fn open_newer(
+    /// Opens the oldest of the rotated files that are newer than `after` in an order and that we are
+    /// permitted to read.
+    pub(super) fn open_newer<T: Ord + Copy>(
         &self,
         rotated: &Candidates,
-        after: Age,
+        order: impl Fn(&Candidate) -> T,
+        after: T,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let newer_than = |age| order::next_newer(rotated.iter().map(|c| c.age), age);
-        let mut next = newer_than(after);
-        while let Some(age) = next {
-            let opened = self.open_rotated(age.inode)?;
+        let mut after = after;
+        loop {
+            let newer = rotated.iter().filter(|c| order(c) > after);
+            let Some(next) = newer.min_by_key(|c| order(c)) else {
+                return Ok(None);
+            };
+            let opened = self.open_rotated(next.age.id)?;
             if opened.is_some() {
                 return Ok(opened);
             }
-            next = newer_than(age);
+            after = order(next);
         }
-        Ok(None)
     }
 }

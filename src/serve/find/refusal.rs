@@ -3,13 +3,18 @@
 use std::fmt;
 use std::io;
 
+use super::findings::is_lasting;
 use crate::store::Kind;
+use crate::wire::frame::ErrorCode;
 
 /// Why nothing answers a request. In classic the client sees only that the connection closes.
 #[derive(Debug)]
 pub enum Refusal {
     /// There is no such file now, nor a rotated one that would do.
     Missing,
+    /// The path leads to a file that has no name any more, as where it alone is mounted and was
+    /// deleted elsewhere.
+    Unlinked,
     /// The path holds something that is never served.
     NotRegular(Kind),
     /// The system would not let us.
@@ -20,10 +25,44 @@ pub enum Refusal {
     Later,
 }
 
+impl Refusal {
+    /// Whether it is the same one for a person who has read the other.
+    pub fn is_like(&self, other: &Refusal) -> bool {
+        match (self, other) {
+            (Refusal::NotRegular(kind), Refusal::NotRegular(before)) => kind == before,
+            (Refusal::Unreadable(error), Refusal::Unreadable(before)) => {
+                error.raw_os_error() == before.raw_os_error()
+            }
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    /// Whether it stays as long as nobody changes a file.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Refusal::Missing | Refusal::Unlinked | Refusal::NotRegular(_) => true,
+            Refusal::Unreadable(error) => is_lasting(error),
+            Refusal::Unsettled | Refusal::Later => false,
+        }
+    }
+
+    /// What it is called in an ERROR frame.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Missing | Refusal::Unlinked => ErrorCode::NoSuchFile,
+            Refusal::NotRegular(_) | Refusal::Unreadable(_) => ErrorCode::NotReadable,
+            Refusal::Unsettled | Refusal::Later => ErrorCode::Busy,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Missing => f.write_str("there is no such file now"),
+            Refusal::Unlinked => f.write_str(
+                "it is a file that was deleted, mounted here alone; mount its directory",
+            ),
             Refusal::NotRegular(Kind::Link) => f.write_str(
                 "it is a symbolic link; name the file it leads to (links among its directories are fine)",
             ),

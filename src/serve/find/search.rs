@@ -6,15 +6,16 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
-use std::path::PathBuf;
-
+use super::crowd::Reached;
 use super::findings::{Candidate, Candidates, Findings, Occasion, arrange, is_lasting, is_same};
+use super::journal::record::Seq;
 use super::order;
 use super::query::Query;
 use super::refusal::Refusal;
-use crate::ids::Inode;
+use crate::ids::FileId;
 use crate::limits::{LOOKS_MAX, WALKED_AT_ONCE};
-use crate::serve::glob::{Progress, Walk};
+use crate::serve::config::FileEntry;
+use crate::serve::glob::{Patterns, Progress, Walk};
 use crate::store::{Kind, ReadStore};
 
 /// A search under way.
@@ -22,6 +23,8 @@ pub struct Search {
     occasion: Occasion,
     /// How often it began before.
     repeats: usize,
+    /// The newest generation that the journal knew when it began.
+    newest_seq: Seq,
     stage: Stage,
 }
 
@@ -33,10 +36,14 @@ enum Stage {
 impl Search {
     /// Begins. Whatever happens to the names from here on is noticed.
     pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Search {
+        // Before the first look, so that a rotation in the middle of it shows as another live file.
+        let live = query.live_id();
+        let scan = Scan::new(&query.entry.patterns, live, query.reached);
         Search {
             occasion,
             repeats: 0,
-            stage: Stage::Walking(Box::new(Scan::new(query))),
+            newest_seq: query.newest_seq(),
+            stage: Stage::Walking(Box::new(scan)),
         }
     }
 
@@ -55,33 +62,48 @@ impl Search {
         self.occasion
     }
 
-    /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
-    pub fn advance<S: ReadStore>(&mut self, store: &S) -> Result<Option<&Findings>, Refusal> {
-        if let Stage::Walking(scan) = &mut self.stage {
-            let Some((live, rotated)) = scan.advance(store)? else {
-                return Ok(None);
-            };
-            let findings = Findings::new(self.occasion, self.repeats, live, rotated);
-            // No pause between the two: the sooner the files are judged, the less has changed
-            // since.
-            self.stage = Stage::Judging(Box::new(findings));
-        }
-        Ok(match &self.stage {
+    /// Whether the journal has seen no other generation begin since: what was copied before that is
+    /// not among what was found.
+    pub fn is_up_to_date<S: ReadStore>(&self, query: &Query<'_, S>) -> bool {
+        self.newest_seq == query.newest_seq()
+    }
+
+    /// What it has found, once the walk is over. Some more files may be judged.
+    pub fn findings(&self) -> Option<&Findings> {
+        match &self.stage {
             Stage::Walking(_) => None,
             Stage::Judging(findings) => {
                 findings.resume();
                 Some(findings)
             }
-        })
+        }
+    }
+
+    /// Does a part of the walk, if that is not over, or lets the findings judge some more files.
+    pub fn advance<S: ReadStore>(
+        &mut self,
+        query: &Query<'_, S>,
+    ) -> Result<Option<&Findings>, Refusal> {
+        if let Stage::Walking(scan) = &mut self.stage {
+            let Some((live, mut rotated)) = scan.advance(query.entry, query.files, query.store)?
+            else {
+                return Ok(None);
+            };
+            query.take_in(&mut rotated);
+            let findings = Findings::new(self.occasion, self.repeats, live, rotated);
+            // No pause between the two: the sooner the files are judged, the less has changed
+            // since.
+            self.stage = Stage::Judging(Box::new(findings));
+        }
+        Ok(self.findings())
     }
 }
 
 /// Finds the rotated files. One that is renamed while they are looked at can be missed, so two
 /// looks have to agree: what is overlooked here would never reach the client.
-struct Scan {
-    live: Option<Inode>,
-    /// Where the live file is.
-    path: PathBuf,
+pub(super) struct Scan {
+    live: Option<FileId>,
+    reached: Reached,
     walk: Walk,
     found: Candidates,
     /// What the look before this one found.
@@ -90,31 +112,32 @@ struct Scan {
 }
 
 impl Scan {
-    fn new<S: ReadStore>(query: &Query<'_, S>) -> Scan {
+    /// Begins, while `live` is the live file, for a client that has come so far.
+    pub(super) fn new(patterns: &Patterns, live: Option<FileId>, reached: Reached) -> Scan {
         Scan {
-            // Before the first look, so that a rotation in the middle of it shows as another live
-            // file.
-            live: query.live_inode(),
-            path: query.entry.path.clone(),
-            walk: Walk::new(&query.entry.patterns),
-            found: Candidates::new(),
+            live,
+            reached,
+            walk: Walk::new(patterns),
+            found: Candidates::default(),
             before: None,
             looks: 0,
         }
     }
 
-    /// Takes some steps. Tells the live file's inode and the rotated files once that is settled.
+    /// Takes some steps. Tells the live file and the rotated files once that is settled.
     #[allow(clippy::type_complexity)]
-    fn advance<S: ReadStore>(
+    pub(super) fn advance<S: ReadStore>(
         &mut self,
+        entry: &FileEntry,
+        files: &[FileEntry],
         store: &S,
-    ) -> Result<Option<(Option<Inode>, Candidates)>, Refusal> {
+    ) -> Result<Option<(Option<FileId>, Candidates)>, Refusal> {
         for _ in 0..WALKED_AT_ONCE {
             match self.walk.advance(store) {
                 Progress::On => {}
-                Progress::Found => self.consider(store),
+                Progress::Found => self.consider(entry, files, store),
                 Progress::Over => {
-                    let agreed = self.end_look()?;
+                    let agreed = self.end_look(entry)?;
                     return Ok(agreed.map(|rotated| (self.live, rotated)));
                 }
             }
@@ -123,9 +146,16 @@ impl Scan {
     }
 
     /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
-    /// before. Where there are more than [`crate::limits::CANDIDATES_MAX`], the newest are kept.
-    fn consider<S: ReadStore>(&mut self, store: &S) {
+    /// before, and is kept if there are too many.
+    fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
         let path = self.walk.found();
+        // What another log is written to is none of this one, whatever the glob finds.
+        if files
+            .iter()
+            .any(|other| other.path == path && other.path != entry.path)
+        {
+            return;
+        }
         // It is no log any more; what was in it cannot be compared or sent.
         if order::is_compressed(path) {
             return;
@@ -137,33 +167,39 @@ impl Scan {
                 return;
             }
         };
-        let inode = stat.id.inode;
         // Several patterns, or a hard link, may lead to the same file.
-        let is_known = || self.found.iter().any(|c| c.age.inode == inode);
+        let is_known = || self.found.iter().any(|c| c.age.id == stat.id);
         // A glob such as `/var/log/messages*` finds the live file as well.
-        if stat.kind != Kind::Regular || Some(inode) == self.live || is_known() {
+        if stat.kind != Kind::Regular || Some(stat.id) == self.live || is_known() {
             return;
         }
-        let candidate = Candidate::new(path, &stat);
-        if let Err(candidate) = self.found.push(candidate)
-            && let Some(oldest) = self.found.iter_mut().min_by_key(|c| c.age)
-            && oldest.age < candidate.age
-        {
-            *oldest = candidate;
-        }
+        let candidate = Candidate::new(path, &stat, store.birth(path, stat.id.device));
+        self.reached.keep(&mut self.found, candidate);
     }
 
     /// One look is over: tells what it found if the one before has found the same.
-    fn end_look(&mut self) -> Result<Option<Candidates>, Refusal> {
+    fn end_look(&mut self, entry: &FileEntry) -> Result<Option<Candidates>, Refusal> {
+        let mut found = std::mem::take(&mut self.found);
         match self.walk.end() {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from
             // half of the files.
             Err(error) if !is_lasting(&error) => return Err(Refusal::Unreadable(error)),
-            _ => {}
+            Err(_) => found.note_too_much(),
+            Ok(()) => {}
         }
-        let mut found = std::mem::take(&mut self.found);
-        arrange(&self.path, &mut found);
+        arrange(&entry.path, &mut found);
         self.looks += 1;
+        // Of a client that told no more than its inode the file tells what it has still to be
+        // sent. What was kept without knowing that may be too new.
+        if let Some(own) = self.reached.own
+            && self.reached.floor_ns.is_none()
+            && found.is_cut()
+            && let Some(own) = found.iter().find(|c| c.age.id.inode == own)
+        {
+            self.reached.floor_ns = Some(own.written_ns);
+            self.walk.restart();
+            return Ok(None);
+        }
         if self
             .before
             .as_ref()

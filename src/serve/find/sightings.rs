@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use heapless::Deque;
 
+use super::troubles::Troubles;
 use crate::ids::Inode;
 use crate::limits::{SIGHTINGS_MAX, TRUNCATIONS_MAX};
 
@@ -19,6 +20,8 @@ use crate::limits::{SIGHTINGS_MAX, TRUNCATIONS_MAX};
 pub struct Sightings {
     sightings: Deque<Sighting, SIGHTINGS_MAX>,
     truncations: Deque<Truncation, TRUNCATIONS_MAX>,
+    /// The files that could not be given to clients.
+    pub troubles: Troubles,
 }
 
 /// A generation as it was when it was last looked at while live.
@@ -47,6 +50,7 @@ impl Sightings {
         Sightings {
             sightings: Deque::new(),
             truncations: Deque::new(),
+            troubles: Troubles::new(),
         }
     }
 

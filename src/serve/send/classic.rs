@@ -8,8 +8,11 @@ use super::context::Context;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
+use crate::ids::FileId;
 use crate::serve::config::Config;
+use crate::serve::find::place::Place;
 use crate::serve::find::query::Choice;
+use crate::serve::find::refusal::Refusal;
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::classic;
@@ -22,6 +25,8 @@ pub struct ClassicStream<F> {
     head: Vec<u8>,
     /// A keep-alive is to be sent.
     alive_due: bool,
+    /// A rotated file comes after it.
+    is_older: bool,
     keepalive: KeepAlive,
 }
 
@@ -43,6 +48,7 @@ impl<F> ClassicStream<F> {
             // README, "Data": a keep-alive stands right behind the answer line if there are no
             // data.
             alive_due: offset == stat.size,
+            is_older: place == Place::Older,
             keepalive: KeepAlive::new(now.mono),
         }
     }
@@ -50,6 +56,11 @@ impl<F> ClassicStream<F> {
     /// The number of the configured log being served.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<FileId> {
+        (!self.follow.is_live()).then(|| self.follow.id())
     }
 
     /// Changes of the log are told from now on, or are not: see
@@ -74,7 +85,7 @@ impl<F> ClassicStream<F> {
             return Break(Ending::Withdrawn);
         };
         let sent = !self.has_output();
-        match self.follow.look(entry, sent, cx) {
+        match self.follow.look(entry, sent, self.is_older, cx) {
             Look::Same => {}
             Look::Truncated => {
                 // The client comes back with this inode and offset. By then the file may have grown
@@ -83,24 +94,25 @@ impl<F> ClassicStream<F> {
                 cx.sightings.was_truncated(peer, self.index, inode, offset);
                 return Break(Ending::Truncated);
             }
-            Look::Rotated | Look::Deleted => {
-                let (stat, size) = (*self.follow.stat(), self.follow.offset());
-                let inode = stat.id.inode;
-                // The client comes back with all of it and must be given the next generation, even
-                // where this file is still written to, or is gone.
-                if self.follow.is_left_behind(cx.now.mono) {
-                    cx.sightings
-                        .was_left_behind(self.index, inode, stat.mtime_ns, size);
-                } else {
-                    cx.sightings
-                        .was_completed(self.index, inode, stat.mtime_ns, size);
-                }
-                if stat.links == 0 {
-                    // Once we close it, the next file may be given its inode, and must not be taken
-                    // for the same.
-                    cx.sightings.was_truncated(peer, self.index, inode, size);
-                }
+            Look::Rotated => {
+                self.note_completed(peer, cx);
                 return Break(Ending::Rotated);
+            }
+            // While nothing has the live name and the file still has one, its writer has not moved
+            // on.
+            Look::Astray(Refusal::Missing) if self.follow.stat().links > 0 => {}
+            // There is no other way to tell.
+            Look::Astray(refusal) => {
+                // As long as it grows, its lines are worth more than that.
+                if self.follow.is_complete(cx) {
+                    if !matches!(refusal, Refusal::Unreadable(_)) {
+                        self.note_completed(peer, cx);
+                    }
+                    return Break(match refusal {
+                        Refusal::Missing => Ending::Rotated,
+                        other => Ending::Refused(other),
+                    });
+                }
             }
             Look::Unreadable(error) => return Break(Ending::Unreadable(error)),
         }
@@ -198,6 +210,25 @@ impl<F> ClassicStream<F> {
     /// Whether there is something the client has not taken yet.
     fn has_output(&self) -> bool {
         !self.head.is_empty() || self.follow.ahead() > 0 || self.alive_due
+    }
+
+    /// The client comes back with all of the file and must be given the next generation, even where
+    /// this one is still written to, or is gone.
+    fn note_completed<S>(&self, peer: IpAddr, cx: &mut Context<'_, S>) {
+        let (stat, size) = (*self.follow.stat(), self.follow.offset());
+        let inode = stat.id.inode;
+        if self.follow.is_left_behind(cx.now.mono) {
+            cx.sightings
+                .was_left_behind(self.index, inode, stat.mtime_ns, size);
+        } else {
+            cx.sightings
+                .was_completed(self.index, inode, stat.mtime_ns, size);
+        }
+        if stat.links == 0 {
+            // Once we close it, the next file may be given its inode, and must not be taken for the
+            // same.
+            cx.sightings.was_truncated(peer, self.index, inode, size);
+        }
     }
 
     fn next_look(&self, config: &Config) -> Mono {

@@ -56,6 +56,13 @@ impl Digest {
         if wanted == 0 {
             return Ok(());
         }
+        // A hole is not read: that would only drive what others need out of the memory.
+        let hole_len = store.hole_end(file, self.done).saturating_sub(self.done);
+        if hole_len >= wanted as u64 {
+            buf[..wanted].fill(0);
+            self.note(self.done, &buf[..wanted]);
+            return Ok(());
+        }
         let read = store.read_at(file, &mut buf[..wanted], self.done)?;
         if read == 0 {
             // Without this a file that became shorter would be read for ever.

@@ -5,14 +5,20 @@
 
 use std::io;
 
+use super::at_path::{AtPath, Own, Step};
 use super::context::Context;
-use crate::ids::Inode;
+use super::zeros::Zeros;
+use crate::ids::{FileId, Inode};
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::find::place::Place;
+use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::time::{Mono, Now};
+
+/// A moment that does not come.
+const NEVER: Mono = Mono::from_ms(u64::MAX);
 
 /// A file and the next byte of it to be sent.
 pub struct Follow<F> {
@@ -22,15 +28,41 @@ pub struct Follow<F> {
     looked_at: Mono,
     /// Whether the next look is to come as soon as everything is sent.
     look_due: bool,
-    /// Whether the next look is to come at once.
-    urgent: bool,
-    /// Whether changes of the file are told, so that looks are only a safety net.
-    is_watched: bool,
-    /// Whether it has grown and nobody told.
-    watch_is_unreliable: bool,
+    urgency: Urgency,
+    watch: Watch,
     fate: Fate,
     /// The first other file that was seen at the path.
-    successor: Option<Inode>,
+    successor: Option<FileId>,
+    /// Where neither it nor another regular file is at the path: when that has lasted for `$grace`;
+    /// else [`NEVER`].
+    astray_at: Mono,
+    /// The zeros where the next bytes would stand, if the file ends in some. Rarely there, so that
+    /// a client takes little memory.
+    zeros: Option<Box<Zeros>>,
+    /// Whether zeros at the end of the file are kept back.
+    pub(super) keeps_back_zeros: bool,
+}
+
+/// Whether changes of the file are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// They are not.
+    Off,
+    /// They are, so that looks are only a safety net.
+    On,
+    /// It has grown and nobody told.
+    Unreliable,
+}
+
+/// Whether a look is asked for before its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// It is not.
+    None,
+    /// The next is to come at once.
+    AtOnce,
+    /// The last came at once, and nothing was sent since: to ask again would lead to nothing.
+    Futile,
 }
 
 /// What has become of the file's name.
@@ -51,11 +83,12 @@ pub enum Look {
     Same,
     /// It became shorter.
     Truncated,
-    /// Everything was sent and nothing more is to come: another file has its name.
+    /// Everything was sent and nothing more is to come: another file has its name, or comes after
+    /// it among the rotated ones.
     Rotated,
-    /// Everything was sent and nothing more is to come: it has no name any more, and no other file
-    /// has its old one.
-    Deleted,
+    /// Everything was sent, and since `$grace` no file that could be served has its name, for this
+    /// reason.
+    Astray(Refusal),
     /// The system does not let us look.
     Unreadable(io::Error),
 }
@@ -94,11 +127,13 @@ impl<F> Follow<F> {
             // A client that came back for the end of a rotated file waits for nothing but that
             // look.
             look_due: place != Place::Live && offset == stat.size,
-            urgent: false,
-            is_watched: false,
-            watch_is_unreliable: false,
+            urgency: Urgency::None,
+            watch: Watch::Off,
             fate,
             successor: None,
+            astray_at: NEVER,
+            zeros: None,
+            keeps_back_zeros: false,
         };
         follow.check_invariants();
         follow
@@ -118,9 +153,10 @@ impl<F> Follow<F> {
                 drained_at,
             } => {
                 debug_assert!(quiet_at <= drained_at, "a writer is waited for too long");
-                debug_assert!(!self.look_due || self.ahead() == 0);
+                debug_assert!(!self.look_due || self.to_send() == 0);
             }
         }
+        self.check_zeros();
     }
 
     /// The open file.
@@ -136,6 +172,11 @@ impl<F> Follow<F> {
     /// The file's inode.
     pub fn inode(&self) -> Inode {
         self.stat.id.inode
+    }
+
+    /// The file's device and inode.
+    pub fn id(&self) -> FileId {
+        self.stat.id
     }
 
     /// What the file was at the last look.
@@ -156,33 +197,71 @@ impl<F> Follow<F> {
     /// So many more bytes were sent.
     pub fn advance(&mut self, len: u64) {
         self.offset = self.stat.size.min(self.offset + len);
-        // Everything a rotated file had is sent: whether it is complete need not wait for the next
-        // check.
-        self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.ahead() == 0;
+        self.urgency = match self.urgency {
+            Urgency::Futile => Urgency::None,
+            urgency => urgency,
+        };
+        self.pass_zeros();
+        self.note_all_sent();
         self.check_invariants();
     }
 
-    /// Asks for a look at once.
+    /// Notes whether everything a rotated file had is sent: whether it is complete need not wait
+    /// for the next check.
+    pub(super) fn note_all_sent(&mut self) {
+        self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.to_send() == 0;
+    }
+
+    /// What is known of zeros behind the offset.
+    pub(super) fn zeros(&self) -> Option<&Zeros> {
+        self.zeros.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn zeros_mut(&mut self) -> Option<&mut Zeros> {
+        self.zeros.as_deref_mut()
+    }
+
+    /// Sets what is known of zeros behind the offset.
+    pub(super) fn set_zeros(&mut self, zeros: Option<Zeros>) {
+        self.zeros = zeros.map(Box::new);
+    }
+
+    /// Asks for a look at once; but for one at the next check if the last came at once, too, and
+    /// led to nothing, so that a file that cannot be read as far as its size says is not looked at
+    /// all the time.
     pub fn look_soon(&mut self) {
-        self.urgent = true;
+        self.urgency = match self.urgency {
+            Urgency::None => Urgency::AtOnce,
+            urgency => urgency,
+        };
     }
 
     /// Changes of the file are told from now on, or are not.
     pub fn set_watched(&mut self, is_watched: bool) {
-        self.is_watched = is_watched;
+        self.watch = match (self.watch, is_watched) {
+            (Watch::Unreliable, _) => Watch::Unreliable,
+            (_, true) => Watch::On,
+            (_, false) => Watch::Off,
+        };
     }
 
     /// Notes, after a look that nobody asked for, whether the file had grown untold since it had
     /// this size. Then changes are not told, whatever was promised: it may stand on another host.
     pub fn note_missed_growth(&mut self, size: u64) {
-        self.watch_is_unreliable |= self.is_live() && self.stat.size > size;
+        if self.is_live() && self.stat.size > size {
+            self.watch = Watch::Unreliable;
+        }
     }
 
     /// A look was taken, or need not be.
     pub fn looked(&mut self, now: Mono) {
         self.looked_at = now;
         self.look_due = false;
-        self.urgent = false;
+        self.urgency = match self.urgency {
+            Urgency::AtOnce => Urgency::Futile,
+            Urgency::None | Urgency::Futile => Urgency::None,
+        };
         self.check_invariants();
     }
 
@@ -190,18 +269,20 @@ impl<F> Follow<F> {
     /// sent.
     pub fn start_over(&mut self, stat: Stat) {
         self.stat = stat;
+        self.zeros = None;
         self.check_invariants();
     }
 
     /// Looks at the file and at its name. `sent` says that the client has everything up to the
-    /// offset.
+    /// offset, `has_next` that a file is known which comes after it.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
-        let look = self.look_now(entry, sent, cx);
+        let look = self.look_now(entry, sent, has_next, cx);
         self.check_invariants();
         look
     }
@@ -210,6 +291,7 @@ impl<F> Follow<F> {
         &mut self,
         entry: &FileEntry,
         sent: bool,
+        has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
         self.looked(cx.now.mono);
@@ -221,29 +303,65 @@ impl<F> Follow<F> {
         // was sent last is read again with the next bytes.
         if mutation::is_on(Mutation::TruncationIgnored) {
             self.offset = self.offset.min(stat.size);
-        } else if stat.size < self.stat.size {
+        } else if stat.size < self.stat.size && !self.loses_only_zeros(&stat) {
             return Look::Truncated;
         }
-        let grown = stat.size > self.stat.size;
-        self.stat = stat;
-        let has_successor = match cx.store.stat_path(&entry.path) {
+        let grown = match self.take_in(stat, cx) {
+            Ok(is_written) => is_written,
+            Err(error) => return Look::Unreadable(error),
+        };
+        let at = AtPath::of(cx.store.stat_path(&entry.path), stat.id);
+        match at {
             // It got its name back, from a rotator that failed half-way, say.
-            Ok(named) if named.id == stat.id => {
+            AtPath::Same => {
                 self.fate = Fate::Live;
+                self.astray_at = NEVER;
                 return Look::Same;
             }
-            Ok(named) => {
+            // The client may still have to be told; the file itself is as live as can be known.
+            AtPath::Ghost => {
+                self.fate = Fate::Live;
+                self.stray(cx.now.mono, cx.config);
+            }
+            AtPath::Other(id) => {
                 // The first one counts: with several rotations between two looks this is the
                 // nearest that was seen.
-                self.successor.get_or_insert(named.id.inode);
-                true
+                self.successor.get_or_insert(id);
+                // What was renamed while nobody could see it was renamed this moment, perhaps, and
+                // its writer has `$grace` from now on.
+                if self.is_astray() {
+                    self.fate = Fate::Live;
+                }
+                self.astray_at = NEVER;
             }
-            // Whatever the error is, no other file was seen at the path, so this one is sent on: it
-            // ends only with a successor or without a link, and is live again as soon as a look
-            // finds it at its path. At worst `$grace` began with the error and not with the
-            // renaming.
-            Err(_) => false,
+            // No other file was seen at the path, so this one is sent on, and is live again as soon
+            // as a look finds it at its path. At worst `$grace` began with an error and not with
+            // the renaming.
+            AtPath::Odd(_) | AtPath::Nothing | AtPath::Unknown(_) => {
+                self.stray(cx.now.mono, cx.config);
+            }
+        }
+        if !matches!(at, AtPath::Ghost) {
+            self.supersede(grown, cx);
+            // A look before the client has everything cannot find it complete, so the one after
+            // that must not wait.
+            self.look_due = !sent && self.to_send() == 0;
+        }
+        let own = Own {
+            has_name: stat.links > 0,
+            has_next,
+            is_sent: sent,
+            is_astray: self.astray_at <= cx.now.mono,
         };
+        match at.step(own, || self.is_complete(cx)) {
+            Step::Follow | Step::Wait => Look::Same,
+            Step::End => Look::Rotated,
+            Step::Seek | Step::Tell => Look::Astray(at.into_refusal()),
+        }
+    }
+
+    /// The file has lost its name, or is without it still; it may have grown.
+    fn supersede<S: ReadStore<File = F>>(&mut self, grown: bool, cx: &Context<'_, S>) {
         // From the moment on at which the name is seen to be gone, the writer has `$grace` to
         // notice, and as much again with every write; but not for ever.
         let now = cx.now.mono;
@@ -259,43 +377,54 @@ impl<F> Follow<F> {
             },
             fate => fate,
         };
-        // A look before the client has everything cannot find it complete, so the one after that
-        // must not wait.
-        self.look_due = !sent && self.ahead() == 0;
-        // While nothing has the live name and the file still has one, its writer has not moved on.
-        let may_end = has_successor || stat.links == 0;
-        match may_end && sent && self.is_complete(cx) {
-            true if has_successor => Look::Rotated,
-            true => Look::Deleted,
-            false => Look::Same,
-        }
     }
 
     /// When it is to be looked at next: at every check, or where changes are told with every
     /// keep-alive, and when the time of quiet is over.
     pub fn next_look(&self, sent: bool, config: &Config) -> Mono {
-        if self.urgent || (self.look_due && sent) {
+        if self.urgency == Urgency::AtOnce || (self.look_due && sent) {
             return self.looked_at;
         }
         let between_ms = match self.fate {
             // A keep-alive needs a turn anyway, so that such a look costs no wake-up of its own.
-            Fate::Live if self.is_watched && !self.watch_is_unreliable => {
+            Fate::Live
+                if self.watch == Watch::On
+                    && !self.is_astray()
+                    && self.urgency != Urgency::Futile =>
+            {
                 config.delay_check_ms.max(config.alive_interval_ms)
             }
             _ => config.delay_check_ms,
         };
         let check_at = self.looked_at.plus_ms(between_ms);
-        match self.fate {
-            // The end of `$grace` is news only once the client has everything.
-            Fate::Superseded { quiet_at, .. } if quiet_at > self.looked_at && sent => {
-                check_at.min(quiet_at)
-            }
-            _ => check_at,
+        let quiet_at = match self.fate {
+            Fate::Superseded { quiet_at, .. } => quiet_at,
+            Fate::Live => NEVER,
+        };
+        // The end of `$grace` is news only once the client has everything.
+        [quiet_at, self.astray_at]
+            .into_iter()
+            .filter(|at| *at > self.looked_at && sent)
+            .fold(check_at, Mono::min)
+    }
+
+    /// Whether neither it nor another regular file was at the path, as far as the last look could
+    /// tell.
+    pub fn is_astray(&self) -> bool {
+        self.astray_at != NEVER
+    }
+
+    /// Notes that there is no live file, as was found in another way. Tells whether that has lasted
+    /// for `$grace`.
+    pub fn stray(&mut self, now: Mono, config: &Config) -> bool {
+        if self.astray_at == NEVER {
+            self.astray_at = now.plus_ms(config.grace_ms);
         }
+        self.astray_at <= now
     }
 
     /// The file that was first seen to have taken over the name.
-    pub fn successor(&self) -> Option<Inode> {
+    pub fn successor(&self) -> Option<FileId> {
         self.successor
     }
 
@@ -310,7 +439,7 @@ impl<F> Follow<F> {
     }
 
     /// Whether nothing more is to come.
-    fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
+    pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
@@ -323,10 +452,34 @@ impl<F> Follow<F> {
         // The last writer may have written between the look and its close.
         if let Ok(stat) = cx.store.stat(&self.file)
             && stat.size >= self.stat.size
+            && self.take_in(stat, cx).is_err()
         {
-            self.stat = stat;
+            return false;
         }
-        self.ahead() == 0
+        // They are sent first.
+        !self.release_zeros() && self.ahead() == 0
+    }
+
+    /// Takes in what the file is now. Tells whether it was written to.
+    fn take_in<S: ReadStore<File = F>>(
+        &mut self,
+        stat: Stat,
+        cx: &Context<'_, S>,
+    ) -> io::Result<bool> {
+        let before = std::mem::replace(&mut self.stat, stat);
+        if self.keeps_back_zeros {
+            let settle_ms = cx.config.alive_interval_ms;
+            self.look_at_zeros(&before, cx.store, cx.now.mono, settle_ms)?;
+        }
+        // What is allocated ahead is written to without becoming longer.
+        let is_filled = self.zeros.is_some() && stat.mtime_ns != before.mtime_ns;
+        Ok(stat.size > before.size || is_filled)
+    }
+
+    /// Whether a file that became shorter, as it is now, may have lost nothing but zeros at its end
+    /// that nobody was sent.
+    fn loses_only_zeros(&self, stat: &Stat) -> bool {
+        self.zeros.is_some() && stat.size >= self.offset
     }
 }
 

@@ -14,10 +14,10 @@ use crate::serve::config::Config;
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
 use crate::wire::crc32::Crc32;
-use crate::wire::frame::{self, DATA_MAX, ErrorCode, Frame, HEADER_LEN, kind};
+use crate::wire::frame::{self, ErrorCode, Frame, HEADER_LEN, kind};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply, Terms};
-use crate::wire::request::{Op, Request};
+use crate::wire::request::{FrameMax, Op, Request};
 
 /// One answer in the making.
 pub struct OpReply<F> {
@@ -54,7 +54,13 @@ enum Task<F> {
         sums: Vec<u8>,
     },
     /// Bytes of the file, up to `end`.
-    Range { file: F, at: u64, end: u64 },
+    Range {
+        file: F,
+        at: u64,
+        end: u64,
+        /// The most of them in a frame.
+        most: FrameMax,
+    },
 }
 
 impl<F> OpReply<F> {
@@ -119,6 +125,11 @@ impl<F> OpReply<F> {
                 file,
                 at: start,
                 end: (start + len).min(stat.size),
+                most: request
+                    .v2
+                    .as_ref()
+                    .and_then(|v2| v2.frame_max)
+                    .unwrap_or_default(),
             },
         };
         let terms = Terms {
@@ -285,10 +296,15 @@ impl<F> OpReply<F> {
                 }
                 Ok(at_end)
             }
-            Task::Range { file, at, end } => {
+            Task::Range {
+                file,
+                at,
+                end,
+                most,
+            } => {
                 // The range may begin behind the end of the file; then one frame without bytes says
                 // so.
-                let wanted = clip(end.saturating_sub(*at), buf.len().min(DATA_MAX));
+                let wanted = clip(end.saturating_sub(*at), buf.len().min(most.bytes()));
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
                 let mut frame = vec![0; HEADER_LEN];
                 frame.extend_from_slice(&at.to_be_bytes());

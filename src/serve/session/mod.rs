@@ -11,12 +11,15 @@
 
 mod request;
 
+use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use self::request::Searching;
 use super::config::Config;
+use super::find::crowd::Reached;
 use super::find::query::Query;
+use super::find::troubles::is_about_the_file;
 use super::send::classic::ClassicStream;
 use super::send::context::Context;
 use super::send::ending::Ending;
@@ -122,6 +125,15 @@ impl<F> Session<F> {
     pub fn ending(&self) -> Option<&Ending> {
         match &self.phase {
             Phase::Ended(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with the log that is being sent, once each time that it changes: for the
+    /// server's own log.
+    pub fn take_notice(&mut self, config: &Config) -> Option<String> {
+        match &mut self.phase {
+            Phase::StreamingV2(stream) => stream.take_notice(config),
             _ => None,
         }
     }
@@ -267,6 +279,7 @@ impl<F> Session<F> {
             _ => Ok(0),
         };
         let len = result.unwrap_or_else(|error| {
+            self.note_unreadable(&error, cx);
             self.end(Ending::Unreadable(error));
             0
         });
@@ -298,6 +311,21 @@ impl<F> Session<F> {
             Phase::Answering(reply) => Some(reply.poll_timeout(config)),
             // There is always something to do until that is over.
             Phase::Searching(_) | Phase::Ended(_) => None,
+        }
+    }
+
+    /// A rotated file that cannot be read must not keep those after it away for ever.
+    fn note_unreadable<S: ReadStore<File = F>>(&self, error: &io::Error, cx: &mut Context<'_, S>) {
+        let rotated = match &self.phase {
+            Phase::Streaming(stream) => stream.rotated(),
+            Phase::StreamingV2(stream) => stream.rotated(),
+            _ => None,
+        };
+        if let (Some(id), Some(file)) = (rotated, self.file())
+            && is_about_the_file(error)
+        {
+            let troubles = &mut cx.sightings.troubles;
+            troubles.could_not_read(file, id, cx.now.mono);
         }
     }
 
@@ -351,9 +379,13 @@ fn query_about<'a, S>(index: u32, peer: IpAddr, cx: &Context<'a, S>) -> Option<Q
     Some(Query {
         store,
         entry: config.files.get(index as usize)?,
+        files: &config.files,
         index,
+        journal: cx.journal,
+        given: &[],
         peer,
         quiet_since_ns: quiet_since_ns(cx),
+        reached: Reached::default(),
         findings: None,
     })
 }

@@ -6,11 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{Context, Ending, Phase, query_about};
+use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
+use crate::serve::find::sightings::Sightings;
 use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;
@@ -19,6 +22,7 @@ use crate::time::Mono;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::ErrorCode;
 use crate::wire::line::LineBuf;
+use crate::wire::reply::Mark;
 use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
 
 /// A request whose answer takes long.
@@ -86,12 +90,19 @@ impl Searching {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
+            let query = Query {
+                reached: reached(&request, query.index, cx.sightings),
+                ..query
+            };
             // The walk begins in the next part: this one has only looked at the live name.
             self.search = Some(Search::new(Occasion::Request, &query));
             self.tries += 1;
             return None;
         };
-        let findings = match search.advance(cx.store) {
+        let Some(query) = query(peer, &request, cx) else {
+            return settle(Err(not_served(&request)), cx.now.mono);
+        };
+        let findings = match search.advance(&query) {
             Ok(Some(findings)) => findings,
             Ok(None) => return None,
             Err(refusal) => return settle(Err(Ending::Refused(refusal)), cx.now.mono),
@@ -115,14 +126,45 @@ fn find<S: ReadStore>(
     findings: Option<&Findings>,
     cx: &mut Context<'_, S>,
 ) -> Result<Phase<S::File>, Ending> {
-    let (store, config, now) = (cx.store, cx.config, cx.now);
+    let (config, now) = (cx.config, cx.now);
     let query = query(peer, request, cx).ok_or_else(|| not_served(request))?;
-    let query = Query { findings, ..query };
+    let given = request.v2.as_ref().map_or(&[][..], |v2| &v2.given);
+    let query = Query {
+        findings,
+        given,
+        ..query
+    };
+    let index = query.index;
+    // What is answered has to be no older than what the journal knows.
+    cx.journal.look(index, &query.entry.path, cx.store);
+    let troubles = &mut cx.sightings.troubles;
+    if let Some(findings) = findings {
+        findings.give_up(troubles.given_up(index, config.grace_ms, now.mono));
+    }
+    let found = answer_to(request, &query, cx);
+    let failed = findings.and_then(Findings::take_failed);
+    if let Some(id) = failed {
+        let troubles = &mut cx.sightings.troubles;
+        troubles.could_not_read(index, id, now.mono);
+    }
+    found
+}
+
+/// Answers a request by what is found.
+fn answer_to<S: ReadStore>(
+    request: &Request<'_>,
+    query: &Query<'_, S>,
+    cx: &mut Context<'_, S>,
+) -> Result<Phase<S::File>, Ending> {
+    let (store, config, now) = (cx.store, cx.config, cx.now);
     let index = query.index;
     let Some(v2) = &request.v2 else {
         let choice = query
             .choose(request, cx.sightings)
             .map_err(Ending::Refused)?;
+        for left_out in &choice.left_out {
+            cx.sightings.troubles.note(index, left_out);
+        }
         return Ok(Phase::Streaming(Box::new(ClassicStream::new(
             index, choice, config, now,
         ))));
@@ -130,9 +172,17 @@ fn find<S: ReadStore>(
     if v2.op == Op::Stream {
         // Version 2 asks for nothing that was seen before: what the client proves and the files
         // decide.
-        let choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let stream =
-            V2Stream::new(index, choice, store, config, now).map_err(Ending::Unreadable)?;
+        let mut choice = query.resume(request, v2).map_err(Ending::Refused)?;
+        let left_out = std::mem::take(&mut choice.left_out);
+        if let (false, Some(terms)) = (left_out.is_empty() || v2.notes, &mut choice.reply.v2)
+            && choice.reply.mark == Mark::Lost
+        {
+            // It is not told by NOTE.
+            (terms.lost, terms.whole) = (true, false);
+        }
+        let stream = V2Stream::new(index, choice, v2, store, config, now);
+        let mut stream = stream.map_err(Ending::Unreadable)?;
+        stream.tell_left_out(&left_out, cx);
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }
     let (file, stat) = query.held(request, v2).map_err(|refusal| match refusal {
@@ -150,6 +200,17 @@ fn find<S: ReadStore>(
 fn query<'a, S>(peer: IpAddr, request: &Request<'_>, cx: &Context<'a, S>) -> Option<Query<'a, S>> {
     let path = Path::new(OsStr::from_bytes(request.path));
     query_about(cx.config.index_of(path)?, peer, cx)
+}
+
+/// How far a client has come, by its request.
+fn reached(request: &Request<'_>, index: u32, sightings: &Sightings) -> Reached {
+    let own = Some(request.inode.inode()).filter(|inode| *inode != Inode::NONE);
+    let floor_ns = match (&request.v2, own) {
+        (Some(v2), None) => v2.history.then_some(0),
+        (Some(v2), Some(_)) => v2.mtime_ns,
+        (None, own) => own.and_then(|own| sightings.last_written(index, own)),
+    };
+    Reached { own, floor_ns }
 }
 
 fn not_served(request: &Request<'_>) -> Ending {
@@ -190,10 +251,10 @@ fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
 fn code_of(ending: &Ending) -> ErrorCode {
     match ending {
         Ending::NotServed(_) => ErrorCode::NotServed,
-        Ending::Refused(Refusal::Missing) => ErrorCode::NoSuchFile,
+        Ending::Refused(refusal) => refusal.code(),
         Ending::Gone => ErrorCode::Gone,
-        Ending::Full(_) | Ending::Refused(Refusal::Unsettled | Refusal::Later) => ErrorCode::Busy,
-        Ending::Refused(_) | Ending::Unreadable(_) => ErrorCode::NotReadable,
+        Ending::Full(_) => ErrorCode::Busy,
+        Ending::Unreadable(_) => ErrorCode::NotReadable,
         _ => ErrorCode::BadRequest,
     }
 }

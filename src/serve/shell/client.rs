@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::watches::Watches;
-use crate::limits::CHUNK_LEN;
+use crate::limits::{CHUNK_LEN, SEND_COST_LEN};
 use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended};
 use crate::report::Report;
@@ -72,7 +72,7 @@ impl Client {
             if taken == 0 {
                 break;
             }
-            sent += taken;
+            sent += taken.max(SEND_COST_LEN);
             self.session.consume_output(output, taken, cx.now.mono);
         }
         Ok(Rest::None)

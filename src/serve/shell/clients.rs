@@ -9,7 +9,8 @@ use mio::net::TcpStream;
 use super::admission::{ClientCounts, TurnedAway};
 use super::client::Client;
 use super::followers::Followers;
-use super::{CLIENT, Shared};
+use super::watches::Name;
+use super::{CLIENT, Files, Shared};
 use crate::limits::{DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::deadlines::Deadlines;
@@ -144,6 +145,10 @@ impl Clients {
         for file in changed {
             concerned.extend(self.followers.of(*file));
         }
+        let changed = changed.to_vec();
+        for file in changed {
+            note_name(file, watches.name_of(file), &shared.files);
+        }
         for index in concerned.drain(..) {
             self.note_whether_told(index, shared);
             self.drive(index, shared, &mut |client, cx, _| {
@@ -249,8 +254,15 @@ impl Clients {
             client.watch(watches, &mut cx, &mut shared.report);
         }
         let rest = client.send(&mut cx, &mut shared.buf);
+        for line in shared.files.sightings.troubles.take_lines() {
+            shared.report.say_of_peer(format_args!("{line}"));
+        }
         self.lists.line_up(index, client, rest);
         self.followers.turn(index, watched, client.session.file());
+        if let Some(notice) = client.session.take_notice(&shared.files.config) {
+            let peer = client.session.peer();
+            shared.report.say_of_peer(format_args!("{peer}: {notice}"));
+        }
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&shared.files.config);
             return self.deadlines.set_about(index, at, shared.now.mono);
@@ -281,6 +293,28 @@ impl Clients {
             && let Some(watches) = &shared.watches
         {
             client.session.set_watched(watches.tells(file));
+        }
+    }
+}
+
+/// Tells the journal what the system told of the name of a log.
+fn note_name(file: u32, name: Name, files: &Files) {
+    let (journal, store) = (&files.journal, &files.store);
+    let Some(entry) = files.config.files.get(file as usize) else {
+        return;
+    };
+    match name {
+        Name::Kept => {}
+        Name::Given {
+            times,
+            has_departed,
+        } => {
+            journal.look(file, &entry.path, store);
+            journal.note_arrivals(file, times, has_departed);
+        }
+        Name::Unsure => {
+            journal.lose_sight(file);
+            journal.look(file, &entry.path, store);
         }
     }
 }

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use self::clients::Clients;
 use self::watches::Watches;
 use super::config::Config;
+use super::find::journal::Journal;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
 use crate::limits::CHUNK_LEN;
@@ -28,6 +29,7 @@ use crate::reactor::{Event, Reactor};
 use crate::report::Report;
 use crate::store::config_file;
 use crate::store::real::RealRead;
+use crate::sys;
 use crate::sys::clock;
 use crate::sys::rlimit::raise_descriptor_limit;
 use crate::sys::signals::Signal;
@@ -45,6 +47,8 @@ pub struct Server {
     listener: Listener,
     clients: Clients,
     shared: Shared,
+    /// When all logs are looked at next, whatever was told of them.
+    look_at: Mono,
 }
 
 /// What every client is served with.
@@ -60,6 +64,7 @@ struct Shared {
 struct Files {
     store: RealRead,
     config: Config,
+    journal: Journal,
     sightings: Sightings,
 }
 
@@ -90,6 +95,7 @@ impl Server {
                 files: Files {
                     store: RealRead::new(),
                     config,
+                    journal: Journal::new(sys::random_seed() as u32),
                     sightings: Sightings::new(),
                 },
                 watches,
@@ -97,8 +103,10 @@ impl Server {
                 buf: vec![0; CHUNK_LEN].into_boxed_slice(),
                 now: clock::now(),
             },
+            look_at: clock::now().mono,
         };
         server.check_config();
+        server.keep_journal();
         Ok(server)
     }
 
@@ -119,11 +127,17 @@ impl Server {
             }
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
+            self.work_on_journal();
         }
     }
 
     fn next_deadline(&self) -> Option<Mono> {
+        let journal_at = match self.shared.files.journal.has_work() {
+            true => self.shared.now.mono,
+            false => self.look_at,
+        };
         let deadlines = [
+            Some(journal_at),
             self.clients.poll_timeout(self.shared.now.mono),
             self.listener.poll_timeout(),
             self.shared.report.poll_timeout(),
@@ -189,9 +203,51 @@ impl Server {
         self.shared.files.sightings = Sightings::new();
         self.clients.reload(&before, &mut self.shared);
         self.check_config();
+        self.keep_journal();
         self.shared
             .report
             .say(format_args!("read the configuration again"));
+    }
+
+    /// Takes the configured logs into the journal.
+    fn keep_journal(&mut self) {
+        let files = &self.shared.files;
+        files.journal.take_up(&files.config);
+        self.look_at_all();
+    }
+
+    /// Looks at all logs, and makes sure that their directories are watched.
+    fn look_at_all(&mut self) {
+        let Shared {
+            files,
+            watches,
+            report,
+            now,
+            ..
+        } = &mut self.shared;
+        let Files {
+            store,
+            config,
+            journal,
+            ..
+        } = files;
+        for (index, entry) in (0..).zip(&config.files) {
+            let is_attended = watches
+                .as_mut()
+                .and_then(|watches| watches.attend(index, &config.files, report));
+            journal.set_attended(index, is_attended);
+            journal.look(index, &entry.path, store);
+        }
+        self.look_at = now.mono.plus_ms(config.alive_interval_ms);
+    }
+
+    /// Looks at all logs now and then, and does a part of what the journal still has to find out.
+    fn work_on_journal(&mut self) {
+        if self.look_at <= self.shared.now.mono {
+            self.look_at_all();
+        }
+        let files = &self.shared.files;
+        files.journal.work(&files.config, &files.store);
     }
 
     /// Moves the listening socket. The old one is closed first, for both may want the same port;
@@ -236,6 +292,7 @@ impl Files {
         Context {
             store: &self.store,
             config: &self.config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now,
         }

@@ -17,7 +17,7 @@ use crate::limits::WATCHES_PER_FILE_MAX;
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
-use crate::sys::inotify::{Inotify, Watch, WatchId};
+use crate::sys::inotify::{Event, Inotify, Watch, WatchId};
 
 /// All watches of the server.
 pub struct Watches {
@@ -32,7 +32,7 @@ pub struct Watches {
 }
 
 /// What is known of a file.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct State {
     /// A watch could not be had: changes may go untold.
     deaf: bool,
@@ -40,6 +40,36 @@ struct State {
     changed: bool,
     /// Something else may have its name since then.
     renamed: bool,
+    /// How often the name was given to something since then; `None` where that is not known.
+    arrivals: Option<u32>,
+    /// It was taken from something since then.
+    has_departed: bool,
+}
+
+impl State {
+    const NEW: State = State {
+        deaf: false,
+        changed: false,
+        renamed: false,
+        arrivals: Some(0),
+        has_departed: false,
+    };
+}
+
+/// What the last drain told of the name of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Name {
+    /// Nothing.
+    Kept,
+    /// It was given to something so often.
+    Given {
+        /// How often.
+        times: u32,
+        /// It was taken from what had it before; if not, that was overwritten.
+        has_departed: bool,
+    },
+    /// Not all was told.
+    Unsure,
 }
 
 impl Watches {
@@ -62,6 +92,35 @@ impl Watches {
         })
     }
 
+    /// Watches the directory that a file is in. `None` if that cannot be had; else whether all that
+    /// happened there was told since this was asked before.
+    pub fn attend(&mut self, file: u32, files: &[FileEntry], report: &mut Report) -> Option<bool> {
+        let dir = files.get(file as usize)?.path.parent()?;
+        self.states.resize(files.len(), State::NEW);
+        let is_new = self.watch(file, dir, Watch::Directory, report);
+        let watches = self
+            .by_file
+            .between([file, DIRECTORY, 0], [file, DIRECTORY, u32::MAX]);
+        (!watches.is_empty()).then_some(!is_new)
+    }
+
+    /// What the last drain told of the name of a file.
+    pub fn name_of(&self, file: u32) -> Name {
+        match self.states.get(file as usize) {
+            Some(state) if !state.changed => Name::Kept,
+            Some(State { arrivals: None, .. }) | None => Name::Unsure,
+            Some(State { renamed: false, .. }) => Name::Kept,
+            Some(State {
+                arrivals: Some(times),
+                has_departed,
+                ..
+            }) => Name::Given {
+                times: *times,
+                has_departed: *has_departed,
+            },
+        }
+    }
+
     /// Watches what stands at a file's path now, and the directory it is in; either may be another
     /// than last time, for instance where a link on the way was turned elsewhere. Tells whether
     /// anything of it was not watched already.
@@ -69,7 +128,7 @@ impl Watches {
         let Some(entry) = files.get(file as usize) else {
             return false;
         };
-        self.states.resize(files.len(), State::default());
+        self.states.resize(files.len(), State::NEW);
         self.states[file as usize].deaf = false;
         let dir_is_new = entry
             .path
@@ -100,9 +159,10 @@ impl Watches {
         for file in self.changed.drain(..) {
             if let Some(state) = self.states.get_mut(file as usize) {
                 (state.changed, state.renamed) = (false, false);
+                (state.arrivals, state.has_departed) = (Some(0), false);
             }
         }
-        self.states.resize(files.len(), State::default());
+        self.states.resize(files.len(), State::NEW);
         let Watches {
             inotify,
             by_watch,
@@ -110,23 +170,34 @@ impl Watches {
             states,
             changed,
         } = self;
-        let mut note = |file: u32, renamed: bool| {
+        let mut note = |file: u32, what: What| {
             if let Some(state) = states.get_mut(file as usize) {
                 if !std::mem::replace(&mut state.changed, true) {
                     changed.push(file);
                 }
-                state.renamed |= renamed;
+                state.renamed |= what != What::Changed;
+                match what {
+                    What::Arrived => state.arrivals = state.arrivals.map(|times| times + 1),
+                    What::Unsure => state.arrivals = None,
+                    What::Departed => state.has_departed = true,
+                    What::Changed | What::Renamed => {}
+                }
             }
         };
         let result = inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {
                 // Too much happened to be told in single events.
-                by_file.all().iter().for_each(|row| note(row[0], true));
+                by_file
+                    .all()
+                    .iter()
+                    .for_each(|row| note(row[0], What::Unsure));
                 return;
             };
             let about = by_watch.of(id.number());
-            concerned(about, event.name, files, &mut note);
+            concerned(about, &event, files, &mut note);
             if event.gone {
+                let dirs = about.iter().filter(|row| row[2] == DIRECTORY);
+                dirs.for_each(|row| note(row[1], What::Unsure));
                 while let Some(&[watch, file, what]) = by_watch.of(id.number()).first() {
                     by_watch.remove([watch, file, what]);
                     by_file.remove([file, what, watch]);
@@ -135,7 +206,10 @@ impl Watches {
         });
         if let Err(error) = result {
             report.say(format_args!("cannot read what has changed: {error}"));
-            by_file.all().iter().for_each(|row| note(row[0], true));
+            by_file
+                .all()
+                .iter()
+                .for_each(|row| note(row[0], What::Unsure));
         }
         for at in 0..self.changed.len() {
             let file = self.changed[at];
@@ -195,10 +269,31 @@ const fn number_of(what: Watch) -> u32 {
     what as u32
 }
 
-/// Calls `note` with each file that an event concerns, and whether something else may have its
-/// name. `about` are the rows of the watch. A name in a directory is that of one log, or else
+/// What an event says of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// It may have changed.
+    Changed,
+    /// Something else may have its name, or nothing.
+    Renamed,
+    /// Its name was taken from what had it.
+    Departed,
+    /// Its name was given to something.
+    Arrived,
+    /// What happened was not told.
+    Unsure,
+}
+
+/// Calls `note` with each file that an event concerns, and what it says of it. `about` are the rows
+/// of the watch. A name in a directory is that of one log, or else
 /// begins with it as names of rotated files mostly do, or else may be of any.
-fn concerned(about: &[Row], name: &[u8], files: &[FileEntry], note: &mut dyn FnMut(u32, bool)) {
+fn concerned(
+    about: &[Row],
+    event: &Event<'_>,
+    files: &[FileEntry],
+    note: &mut dyn FnMut(u32, What),
+) {
+    let name = event.name;
     let live_name = |file: u32| {
         let path = files.get(file as usize)?.path.as_os_str().as_bytes();
         path.rsplit(|byte| *byte == b'/').next()
@@ -215,7 +310,15 @@ fn concerned(about: &[Row], name: &[u8], files: &[FileEntry], note: &mut dyn FnM
             _ => true,
         };
         if is_it {
-            note(file, what == DIRECTORY && (any_named || name.is_empty()));
+            note(
+                file,
+                match what {
+                    DIRECTORY if any_named && event.arrived => What::Arrived,
+                    DIRECTORY if any_named && event.departed => What::Departed,
+                    DIRECTORY if any_named || name.is_empty() => What::Renamed,
+                    _ => What::Changed,
+                },
+            );
         }
     }
 }
@@ -227,7 +330,7 @@ mod tests {
     use super::*;
     use crate::serve::glob::Patterns;
 
-    fn told(rows: &[Row], names: &[&str], name: &str) -> Vec<(u32, bool)> {
+    fn told(rows: &[Row], names: &[&str], name: &str) -> Vec<(u32, What)> {
         let files: Vec<FileEntry> = names
             .iter()
             .map(|name| FileEntry {
@@ -236,8 +339,15 @@ mod tests {
             })
             .collect();
         let mut told = Vec::new();
-        let mut note = |file, renamed| told.push((file, renamed));
-        concerned(rows, name.as_bytes(), &files, &mut note);
+        let mut note = |file, what| told.push((file, what));
+        let event = Event {
+            id: None,
+            name: name.as_bytes(),
+            arrived: true,
+            departed: false,
+            gone: false,
+        };
+        concerned(rows, &event, &files, &mut note);
         told
     }
 
@@ -245,15 +355,15 @@ mod tests {
     fn a_name_concerns_the_logs_that_it_may_be_of() {
         let rows = [0, 1, 2].map(|file| [1, file, DIRECTORY]);
         let told = |name: &str| told(&rows, &["m", "m1", "x"], name);
-        assert_eq!(told("m1"), [(1, true)]);
-        assert_eq!(told("m.1"), [(0, false)]);
-        assert_eq!(told("m1.1"), [(0, false), (1, false)]);
-        assert_eq!(told("@4000.s"), [(0, false), (1, false), (2, false)]);
+        assert_eq!(told("m1"), [(1, What::Arrived)]);
+        assert_eq!(told("m.1"), [(0, What::Changed)]);
+        assert_eq!(told("m1.1"), [(0, What::Changed), (1, What::Changed)]);
+        assert_eq!(told("@4000.s"), [0, 1, 2].map(|file| (file, What::Changed)));
     }
 
     #[test]
     fn a_change_of_a_file_concerns_that_file() {
         let rows = [[1, 1, number_of(Watch::File)]];
-        assert_eq!(told(&rows, &["m", "m1"], ""), [(1, false)]);
+        assert_eq!(told(&rows, &["m", "m1"], ""), [(1, What::Changed)]);
     }
 }

@@ -11,12 +11,15 @@ use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Kind, Names, ReadStore, Stat, WriteStore};
+use super::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
+
+mod births;
 
 /// The server's side of the real file system.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct RealRead {
     boot: u32,
+    births: births::Births,
 }
 
 impl RealRead {
@@ -25,7 +28,10 @@ impl RealRead {
         let boot =
             // README, "Negotiation": `b` is the CRC-32 of the 36 characters.
             crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
-        RealRead { boot }
+        RealRead {
+            boot,
+            births: births::Births::default(),
+        }
     }
 }
 
@@ -44,8 +50,20 @@ impl ReadStore for RealRead {
         Ok(stat_of(&fs::symlink_metadata(path)?))
     }
 
+    fn birth(&self, path: &Path, device: u64) -> Birth {
+        self.births.of_path(path, device)
+    }
+
+    fn birth_of(&self, file: &File, device: u64) -> Birth {
+        self.births.of_file(file, device)
+    }
+
     fn read_at(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         read_fully_at(file, buf, offset)
+    }
+
+    fn hole_end(&self, file: &File, offset: u64) -> u64 {
+        files::hole_end(file, offset)
     }
 
     fn at_rest(&self, file: &File) -> bool {
@@ -235,6 +253,12 @@ impl WriteStore for RealWrite {
 
     fn append(&mut self, file: &WriteFile, bytes: &[u8]) -> io::Result<usize> {
         again_if_interrupted(|| (&file.file).write(bytes))
+    }
+
+    fn append_zeros(&mut self, file: &WriteFile, len: u64) -> io::Result<()> {
+        let size = file.file.metadata()?.size();
+        let size = size.checked_add(len).ok_or(ErrorKind::FileTooLarge)?;
+        file.file.set_len(size)
     }
 
     fn read_at(&mut self, file: &WriteFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -451,3 +451,29 @@ fn a_scratch_file_with_a_second_name_is_left_alone() {
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert_eq!(fs::read(&path).unwrap(), b"new");
 }
+
+#[test]
+fn a_hole_is_told_and_made_where_there_can_be_one() {
+    let scene = Scene::new();
+    let mut store = RealWrite::default();
+    let copy = store.open_append(&scene.at("log")).unwrap().unwrap();
+    store.append_zeros(&copy, 1 << 20).unwrap();
+    store.append_all(&copy, b"behind").unwrap();
+    let size = WriteStore::stat(&mut store, &copy).unwrap().size;
+    assert_eq!(size, 10 + (1 << 20) + 6);
+    let read = RealRead::new();
+    let file = read.open(&scene.at("log")).unwrap();
+    let mut bytes = vec![1; size as usize];
+    read.read_at(&file, &mut bytes, 0).unwrap();
+    let expected = [&b"0123456789"[..], &[0; 1 << 20], b"behind"].concat();
+    assert!(bytes == expected);
+    // Whatever this file system keeps, nothing but zeros is left out, and nothing behind the end.
+    for at in [0, 10, 100_000, 10 + (1 << 20), size, size + 1] {
+        let end = read.hole_end(&file, at);
+        assert!(end >= at);
+        assert!(end <= size.max(at), "{at} to {end}");
+        let left_out = bytes.get(at as usize..end as usize).unwrap_or_default();
+        assert!(left_out.iter().all(|byte| *byte == 0), "{at} to {end}");
+    }
+    assert!(store.append_zeros(&copy, u64::MAX).is_err());
+}

@@ -4,9 +4,13 @@
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
 
+pub mod note;
+
 use crate::ids::Inode;
 
+use self::note::Note;
 use super::crc32::Crc32;
+use super::token::Token;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 8;
@@ -21,6 +25,18 @@ pub const DATA_OFFSET_LEN: usize = 8;
 ///
 /// So one buffer of that size is all that a server needs to make a frame, and one write to send it.
 pub const DATA_MAX: usize = crate::limits::CHUNK_LEN - HEADER_LEN - DATA_OFFSET_LEN;
+
+/// Fewest file bytes that a client can make a server bound its DATA frames to.
+///
+/// With fewer most of what goes over the wire would be headers.
+pub const DATA_MIN: usize = 64;
+/// Fewest zeros in one HOLE frame of our server: fewer take hardly longer as DATA.
+pub const HOLE_MIN: u64 = 64 << 10;
+
+/// Most zeros in one HOLE frame.
+///
+/// A disk that cannot do without them takes a while to write them, for which all sources wait.
+pub const HOLE_MAX: u64 = 64 << 20;
 
 /// Longest payload of any frame but DATA and SUMS.
 ///
@@ -50,6 +66,12 @@ pub mod kind {
     pub const ERROR: u8 = 6;
     /// Checksums of blocks.
     pub const SUMS: u8 = 7;
+    /// The identity of a generation. Optional.
+    pub const FILE: u8 = 8;
+    /// What the server leaves out. Optional.
+    pub const NOTE: u8 = 9;
+    /// Zeros of the file, with their offset: only to a client that asked for them.
+    pub const HOLE: u8 = 10;
 }
 
 /// A frame that is small enough to be had whole.
@@ -66,6 +88,14 @@ pub enum Frame<'a> {
     Next(Next),
     /// See [`kind::DIGEST`].
     Digest(Digest),
+    /// See [`kind::HOLE`].
+    Hole {
+        /// The place of the first of them.
+        offset: u64,
+        /// Their number, from 1 to [`HOLE_MAX`]. Together with `offset` it fits into 63 bits, as
+        /// every size of a file does.
+        len: u64,
+    },
     /// See [`kind::ERROR`].
     Error {
         /// The sort of error.
@@ -73,6 +103,27 @@ pub enum Frame<'a> {
         /// The reason, for a person.
         text: &'a [u8],
     },
+    /// See [`kind::FILE`].
+    File {
+        /// The generation that is meant.
+        role: Role,
+        /// Its token.
+        token: Token,
+    },
+    /// See [`kind::NOTE`].
+    Note(Note<'a>),
+}
+
+/// The generation that an identity token is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The one that the NEXT which follows begins.
+    Begins,
+    /// The one that the END which follows, or has just come, closes: its bytes are in this file
+    /// now.
+    Ended,
+    /// The present one, of which nothing was sent yet: its file holds another than when it began.
+    Present,
 }
 
 /// The digest of a generation, told by itself.
@@ -214,11 +265,21 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
     };
     debug_assert!(payload.len() <= PAYLOAD_MAX);
     let len = payload.len() as u16;
-    let mut crc = Header::start_crc(kind, 0, len);
+    let flags = flags(kind);
+    let mut crc = Header::start_crc(kind, flags, len);
     crc.update(payload);
     let [high, low] = len.to_be_bytes();
-    header[..4].copy_from_slice(&[kind, 0, high, low]);
+    header[..4].copy_from_slice(&[kind, flags, high, low]);
     header[4..].copy_from_slice(&crc.finish().to_be_bytes());
+}
+
+/// The flags with which a kind is sent.
+fn flags(kind: u8) -> u8 {
+    match kind {
+        // They came later than the first clients, which can do without.
+        kind::FILE | kind::NOTE => OPTIONAL,
+        _ => 0,
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -234,6 +295,9 @@ impl<'a> Frame<'a> {
             kind::NEXT => fields.next(),
             kind::DIGEST => fields.digest(),
             kind::ERROR => fields.error(),
+            kind::FILE => fields.file(),
+            kind::NOTE => Note::read(fields).map(Frame::Note),
+            kind::HOLE => fields.hole(),
             _ => return None,
         })
     }
@@ -280,11 +344,25 @@ impl<'a> Frame<'a> {
                 put(&digest.md5.unwrap_or_default());
                 kind::DIGEST
             }
+            Frame::Hole { offset, len } => {
+                put(&offset.to_be_bytes());
+                put(&len.to_be_bytes());
+                kind::HOLE
+            }
             Frame::Error { code, text } => {
                 put(&[code.number()]);
                 // A text for a person may as well lack its end.
                 put(text.get(..SMALL_MAX - 1).unwrap_or(text));
                 kind::ERROR
+            }
+            Frame::File { role, token } => {
+                put(&[role.number()]);
+                put(token.as_bytes());
+                kind::FILE
+            }
+            Frame::Note(note) => {
+                note.write(put);
+                kind::NOTE
             }
         }
     }
@@ -318,6 +396,25 @@ impl std::fmt::Display for Reason {
             Reason::Truncated => "truncated",
             Reason::Deleted => "deleted",
             Reason::Rewritten => "rewritten",
+        })
+    }
+}
+
+impl Role {
+    fn number(self) -> u8 {
+        match self {
+            Role::Begins => 0,
+            Role::Ended => 1,
+            Role::Present => 2,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Role> {
+        Some(match number {
+            0 => Role::Begins,
+            1 => Role::Ended,
+            2 => Role::Present,
+            _ => return None,
         })
     }
 }
@@ -428,10 +525,30 @@ impl<'a> Fields<'a> {
         self.finish(Frame::Digest(Digest { inode, size, md5 }))
     }
 
+    fn hole(mut self) -> Result<Frame<'a>, BadFrame> {
+        let (offset, len) = (self.u64()?, self.u64()?);
+        let fits = offset
+            .checked_add(len)
+            .is_some_and(|end| i64::try_from(end).is_ok());
+        match fits && (1..=HOLE_MAX).contains(&len) {
+            true => self.finish(Frame::Hole { offset, len }),
+            false => Err(BadFrame::Field),
+        }
+    }
+
     fn error(mut self) -> Result<Frame<'a>, BadFrame> {
         let code = ErrorCode::from_number(self.u8()?);
         // The text is kept as it came; whoever shows it escapes it.
         Ok(Frame::Error { code, text: self.0 })
+    }
+
+    fn file(mut self) -> Result<Frame<'a>, BadFrame> {
+        let role = Role::from_number(self.u8()?).ok_or(BadFrame::Field)?;
+        if !(1..=Token::MAX_LEN).contains(&self.0.len()) {
+            return Err(BadFrame::Length);
+        }
+        let token = Token::parse(self.0).ok_or(BadFrame::Field)?;
+        Ok(Frame::File { role, token })
     }
 }
 

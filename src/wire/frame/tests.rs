@@ -1,5 +1,6 @@
 //! Frames out and in again.
 
+use super::note::{LeftOut, NAME_MAX};
 use super::*;
 
 fn samples() -> Vec<Frame<'static>> {
@@ -35,6 +36,10 @@ fn samples() -> Vec<Frame<'static>> {
             size: 3,
             md5: None,
         }),
+        Frame::Hole {
+            offset: 1 << 40,
+            len: HOLE_MAX,
+        },
         Frame::Error {
             code: ErrorCode::NotServed,
             text: b"it is not in %files",
@@ -43,6 +48,26 @@ fn samples() -> Vec<Frame<'static>> {
             code: ErrorCode::Other(99),
             text: b"",
         },
+        Frame::File {
+            role: Role::Begins,
+            token: Token::parse(b"8:3/1").unwrap(),
+        },
+        Frame::File {
+            role: Role::Ended,
+            token: Token::parse(&[b'z'; Token::MAX_LEN]).unwrap(),
+        },
+        Frame::Note(Note {
+            why: LeftOut::NotPermitted,
+            is_missing: true,
+            size: 1 << 40,
+            name: b"messages.1",
+        }),
+        Frame::Note(Note {
+            why: LeftOut::Other(200),
+            is_missing: false,
+            size: 0,
+            name: &[0xff; NAME_MAX],
+        }),
     ]
 }
 
@@ -62,6 +87,14 @@ fn parse(bytes: &[u8]) -> Result<Frame<'_>, BadFrame> {
 fn every_frame_reads_back() {
     for frame in samples() {
         assert_eq!(parse(&frame.to_bytes()), Ok(frame));
+    }
+}
+
+#[test]
+fn who_knows_only_the_first_kinds_may_skip_some_others() {
+    for frame in samples() {
+        let is_new = matches!(frame, Frame::File { .. } | Frame::Note(_));
+        assert_eq!(frame.to_bytes()[1], u8::from(is_new));
     }
 }
 
@@ -86,7 +119,8 @@ fn wrong_lengths_and_fields_have_their_names() {
     for frame in samples() {
         let bytes = frame.to_bytes();
         let (kind, payload) = (bytes[0], &bytes[HEADER_LEN..]);
-        if kind == kind::ERROR {
+        // What these end with has any length.
+        if [kind::ERROR, kind::FILE, kind::NOTE].contains(&kind) {
             continue;
         }
         // The last byte of that one may be left out.
@@ -111,7 +145,46 @@ fn wrong_lengths_and_fields_have_their_names() {
         Some(Err(BadFrame::Field)),
         "reason 0"
     );
+    for (payload, bad) in [
+        (&b""[..], BadFrame::Length),
+        (&[0], BadFrame::Length),
+        (&[0; Token::MAX_LEN + 2], BadFrame::Length),
+        (b"\x03a", BadFrame::Field),
+        (b"\x00a b", BadFrame::Field),
+        (b"\x01/a", BadFrame::Field),
+    ] {
+        assert_eq!(Frame::parse(kind::FILE, payload), Some(Err(bad)));
+    }
     assert_eq!(Frame::parse(99, b""), None);
+}
+
+#[test]
+fn a_note_has_a_name_and_may_have_any_reason() {
+    let bytes = |why, flags, name: &[u8]| [&[why, flags][..], &[0; 8], name].concat();
+    let note = |payload: &[u8]| match Frame::parse(kind::NOTE, payload) {
+        Some(Ok(Frame::Note(note))) => Ok((note.why, note.is_missing, note.name.len())),
+        other => Err(other.map(|frame| frame.is_err())),
+    };
+    for len in 0..=10 {
+        assert!(note(&bytes(1, 1, b"")[..len]).is_err(), "{len}");
+    }
+    assert!(note(&bytes(1, 1, &[b'x'; NAME_MAX + 1])).is_err());
+    let longest = bytes(2, 1, &[b'x'; NAME_MAX]);
+    assert_eq!(note(&longest), Ok((LeftOut::Unreadable, true, NAME_MAX)));
+    assert_eq!(note(&bytes(0, 2, b"m")), Ok((LeftOut::Other(0), false, 1)));
+    // A longer name is cut when it is sent, and every reason has its number.
+    for number in 0..=255 {
+        let sent = Frame::Note(Note {
+            why: note(&bytes(number, 0, b"m")).unwrap().0,
+            is_missing: false,
+            size: 0,
+            name: &[b'y'; 2 * NAME_MAX],
+        });
+        let sent = sent.to_bytes();
+        assert_eq!(sent[..2], [kind::NOTE, OPTIONAL]);
+        assert_eq!(sent[HEADER_LEN], number);
+        assert!(parse(&sent).is_ok());
+    }
 }
 
 #[test]
@@ -134,4 +207,17 @@ fn random_payloads_never_panic() {
         Ok(())
     })
     .budget_ms(100);
+}
+
+#[test]
+fn a_hole_is_one_that_a_file_can_have() {
+    let hole = |offset: u64, len: u64| {
+        let bytes = Frame::Hole { offset, len }.to_bytes();
+        parse(&bytes).map(drop)
+    };
+    let most = i64::MAX as u64;
+    assert_eq!(hole(most - 1, 1), Ok(()));
+    for (offset, len) in [(0, 0), (0, HOLE_MAX + 1), (most, 1), (u64::MAX, 1)] {
+        assert_eq!(hole(offset, len), Err(BadFrame::Field), "{offset} {len}");
+    }
 }

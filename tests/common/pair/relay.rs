@@ -34,6 +34,7 @@ struct Shared {
     usual: Mutex<Usual>,
     open: Mutex<Vec<TcpStream>>,
     ended: AtomicUsize,
+    brought: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -49,6 +50,7 @@ impl Relay {
                 usual: Mutex::new(Box::new(|| None)),
                 open: Mutex::default(),
                 ended: AtomicUsize::new(0),
+                brought: AtomicUsize::new(0),
                 over: AtomicBool::new(false),
             }),
         };
@@ -87,6 +89,11 @@ impl Relay {
     /// How many connections have ended.
     pub fn ended(&self) -> usize {
         self.shared.ended.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of the server the connections have brought that have ended.
+    pub fn brought(&self) -> usize {
+        self.shared.brought.load(Ordering::SeqCst)
     }
 }
 
@@ -137,7 +144,8 @@ impl Shared {
             }
             None => u64::MAX,
         };
-        hand_on(server, client, most);
+        let brought = hand_on(server, client, most);
+        self.brought.fetch_add(brought as usize, Ordering::SeqCst);
         self.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -154,10 +162,11 @@ fn dribble(from: &mut TcpStream, to: &mut TcpStream, len: usize) {
     }
 }
 
-/// Hands on what comes, and ends both connections when no more does.
-fn hand_on(from: TcpStream, mut to: TcpStream, most: u64) {
-    let _ = std::io::copy(&mut (&from).take(most), &mut to);
+/// Hands on what comes, and ends both connections when no more does. Tells how much it was.
+fn hand_on(from: TcpStream, mut to: TcpStream, most: u64) -> u64 {
+    let len = std::io::copy(&mut (&from).take(most), &mut to);
     for stream in [from, to] {
         let _ = stream.shutdown(Shutdown::Both);
     }
+    len.unwrap_or(0)
 }

@@ -61,7 +61,7 @@ fn bytes_are_bytes() {
     let log = pair.log("m");
     let every_value: Vec<u8> = (0..=255).collect();
     let pieces = [
-        &b"\0\0\0\n\0"[..],
+        &b"\0\0\0\n\0\n"[..],
         &every_value,
         b"\r\n\n\r\xff\xfe not UTF-8\n",
         &[b'x'; 300_000],

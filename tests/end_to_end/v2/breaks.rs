@@ -162,3 +162,43 @@ fn cut_in_the_middle_of_frames() {
     let held = [" differs ", " damaged "].map(|word| pair.events().contains(word));
     assert_eq!(held, [false; 2]);
 }
+
+/// What a link that breaks each so many bytes has brought of a file of so many, in hundredths of it.
+fn sent_over(fields: &'static str, quota: usize, len: usize) -> usize {
+    let (mut pair, mut log) = prepare(Options {
+        relayed: true,
+        fields,
+        ..Options::brisk()
+    });
+    // Without 0x07, so that classic brings the same.
+    log.append(lines(0..len as u64 / 25));
+    let size = log.written[0].len();
+    pair.start_server();
+    pair.relay().set_usual(move || Some(Fate::CutAfter(quota)));
+    pair.start_collector();
+    pair.expect("m", &log.written);
+    pair.expect_status("OK\n");
+    pair.relay().cut();
+    pair.until(|pair| match pair.relay().brought() >= size {
+        true => Ok(()),
+        false => Err("the last connection has not ended".into()),
+    });
+    assert!(!pair.events().contains("connection"), "{}", pair.events());
+    pair.relay().brought() * 100 / size
+}
+
+/// The table in README, "Connections that break".
+#[test]
+fn what_is_sent_over_a_link_that_breaks_each_so_many_bytes() {
+    for (quota, len, most) in [
+        (100_000, 800_000, 115),
+        (40_000, 800_000, 115),
+        (10_000, 200_000, 115),
+        (800, 50_000, 140),
+    ] {
+        let sent = sent_over("", quota, len);
+        let classic = sent_over("proto=classic", quota, len);
+        println!("breaks each {quota} bytes: {sent} % of the file sent, classic {classic} %");
+        assert!(sent <= most && classic <= 105, "{quota}: {sent} {classic}");
+    }
+}

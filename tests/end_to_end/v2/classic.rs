@@ -13,7 +13,7 @@ fn every_byte_there_is() {
     let (mut pair, mut log) = start(Options::brisk());
     let all: Vec<u8> = (0..=255).collect();
     log.append(all.repeat(300));
-    log.append([7, 0].repeat(100_000));
+    log.append([0, 7].repeat(100_000));
     pair.expect_verified("m", &log.written);
     log.rotate();
     log.append([0, 7, 7, 0xff, 7]);

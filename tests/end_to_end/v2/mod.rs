@@ -1,17 +1,21 @@
 //! What takes version 2: nothing lost, nothing twice, and proof of it, whatever is done to the log, to the two
 //! programs and to the connection between them.
 
+mod astray;
 mod breaks;
 mod classic;
 mod copies;
+mod given;
 mod heal;
 mod identity;
 mod large;
 mod liar;
+mod old_collector;
 mod outage;
 mod scripted;
 mod unverified;
 mod writers;
+mod zeros;
 
 use crate::common::pair::log::NotedLog;
 use crate::common::pair::{Options, Pair};

@@ -53,6 +53,27 @@ fn rotated_to_dates() {
     outages_with_up_to(9, Names::Dates, "m-*[0-9]");
 }
 
+/// Hourly rotations over a long weekend.
+#[test]
+fn a_hundred_rotations() {
+    for names in [Names::From(1), Names::Dates] {
+        let (mut pair, mut log) = start(Options {
+            logs: vec![("m".into(), "m.*[0-9] m-*[0-9]".into())],
+            ..Options::brisk()
+        });
+        log.append(lines(0..10));
+        pair.expect_verified("m", &log.written);
+        pair.kill_collector();
+        for number in 1..=100 {
+            log.rotate_to(names);
+            log.append(lines(number * 100..number * 100 + 5));
+        }
+        pair.start_collector();
+        pair.expect_verified("m", &log.written);
+        pair.assert_no_losses();
+    }
+}
+
 #[test]
 fn rotated_to_one_old_file() {
     outages_with_up_to(1, Names::Old, "m.old");

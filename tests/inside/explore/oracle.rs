@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use super::peer::Generation;
+use super::peer::{Generation, Peer};
 use super::world::{STAMP, Scenario};
+use crate::collect::config::SourceConfig;
+use crate::collect::copy::given::Ledger;
 use crate::collect::copy::pointer::Pointer;
+use crate::collect::copy::{Generation as Held, Origin};
 use crate::inside::model::Disk;
 
 /// The local files of one source.
@@ -15,6 +18,8 @@ struct Files<'a> {
     pointer: Option<&'a [u8]>,
     /// The ends that were set aside.
     rescued: Vec<&'a [u8]>,
+    /// What was given, as it is remembered.
+    ledger: &'a [u8],
     /// Names that no rule knows.
     strange: Vec<String>,
 }
@@ -24,6 +29,7 @@ struct Files<'a> {
 /// next start.
 pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), String> {
     let peers = scenario.peers(scenario.steps.len());
+    let configs = scenario.configs();
     for (number, peer) in peers.iter().enumerate() {
         let files = Files::of(disk, number);
         files.expect(
@@ -44,6 +50,7 @@ pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), 
         if let Some(name) = files.strange.iter().find(|name| !is_known(name)) {
             return Err(format!("{name} is left over"));
         }
+        files.check_ledger(peer, &configs[number])?;
         let inode = files
             .pointer()?
             .map(|pointer| (pointer.inode.0, pointer.pending));
@@ -94,6 +101,7 @@ impl<'a> Files<'a> {
         let mut kept = Vec::new();
         let mut rescued = Vec::new();
         let mut strange = Vec::new();
+        let mut ledger: &[u8] = &[];
         for name in disk.names().filter_map(Path::to_str) {
             let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
                 continue;
@@ -102,7 +110,8 @@ impl<'a> Files<'a> {
                 .strip_prefix('.')
                 .map(|ending| (ending, attempt(ending)))
             {
-                None | Some(("tmp" | "unverified.tmp", _)) => {}
+                None | Some(("tmp" | "unverified.tmp" | "given.tmp", _)) => {}
+                Some(("given", _)) => ledger = disk.read(name).unwrap_or_default(),
                 Some((_, Some(attempt))) => {
                     kept.push((attempt, disk.read(name).unwrap_or_default()))
                 }
@@ -118,6 +127,7 @@ impl<'a> Files<'a> {
             live: disk.read(&local),
             pointer: disk.read(&pointer),
             rescued,
+            ledger,
             strange,
         }
     }
@@ -125,6 +135,33 @@ impl<'a> Files<'a> {
     fn pointer(&self) -> Result<Option<Pointer>, String> {
         let parse = |text| Pointer::parse(text).map_err(|fault| fault.to_string());
         self.pointer.map(parse).transpose()
+    }
+
+    /// Nothing has to be remembered, but what is has to be true.
+    fn check_ledger(&self, peer: &Peer, config: &SourceConfig) -> Result<(), String> {
+        let ledger = Ledger::parse(self.ledger, config).unwrap_or_default();
+        for entry in ledger.entries() {
+            let is_true = |(at, generation): (usize, &Generation)| {
+                let is_token = entry.token.is_none() || entry.token == peer.token(at);
+                let is_md5 = entry.sums.is_none_or(|sums| sums.md5 == generation.md5());
+                is_token && is_md5 && entry.size == generation.bytes.len() as u64
+            };
+            if !peer.generations.iter().enumerate().any(is_true) {
+                return Err(format!("nobody was given {entry}"));
+            }
+        }
+        let expected = peer.token(peer.generations.len().saturating_sub(1));
+        let held = self.pointer()?.map(|pointer| Held {
+            inode: pointer.inode,
+            origin: pointer
+                .mtime_ns
+                .map(|mtime_ns| Origin { mtime_ns, boot: 0 }),
+            classic: pointer.classic,
+        });
+        match held.and_then(|held| ledger.token_of(&held)) {
+            token if token.is_none() || token == expected => Ok(()),
+            token => Err(format!("{token:?} is taken for the live file's")),
+        }
     }
 
     /// The copies, the live one last, are these.

@@ -2,12 +2,13 @@
 
 use crate::ids::Inode;
 use crate::wire::classic;
-use crate::wire::frame::{self, End, ErrorCode, Frame, Next, Reason};
+use crate::wire::frame::{self, End, ErrorCode, Frame, Next, Reason, Role};
 use crate::wire::md5::Md5;
 use crate::wire::number::InodeWord;
 use crate::wire::proof;
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Op, Request};
+use crate::wire::token::Token;
 
 /// What happens on the boxes once the collector has everything.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub struct Peer {
     /// So many of them are deleted.
     forgotten: usize,
     boot: u32,
+    /// It tells which file is which.
+    pub gives_tokens: bool,
 }
 
 /// One life of the log.
@@ -95,6 +98,7 @@ impl Peer {
             generations: vec![Generation::new(7 + 100 * number as u64)],
             forgotten: 0,
             boot: BOOT,
+            gives_tokens: false,
         }
     }
 
@@ -206,6 +210,7 @@ impl Peer {
             size: self.generations[at].bytes.len() as u64,
             mtime_ns: mtime_ns(at),
             boot: self.boot,
+            identity: self.token(at),
             ..Terms::default()
         }
     }
@@ -369,8 +374,8 @@ impl Peer {
         match session.mode {
             Mode::Short => Output::Close,
             Mode::Frames if !rest.is_empty() => {
-                let frame = data(session.sent, rest);
-                session.sent += rest.len();
+                let (frame, len) = next_frame(session.sent, rest);
+                session.sent += len;
                 Output::Bytes(frame)
             }
             Mode::Plain if !rest.is_empty() => {
@@ -400,7 +405,19 @@ impl Peer {
             mtime_ns: mtime_ns(at + 1),
             after_loss: false,
         });
-        [&end.to_bytes()[..], &next.to_bytes()].concat()
+        let file = self.token(at + 1).map(|token| {
+            let role = Role::Begins;
+            Frame::File { role, token }.to_bytes()
+        });
+        let file = file.unwrap_or_default();
+        [&end.to_bytes()[..], &file, &next.to_bytes()].concat()
+    }
+
+    /// What it calls the `at`-th generation.
+    pub fn token(&self, at: usize) -> Option<Token> {
+        let inode = self.generations.get(at)?.inode;
+        let token = Token::parse(format!("{inode}.{at}/x").as_bytes());
+        token.filter(|_| self.gives_tokens)
     }
 
     /// What an idle connection brings now and then.
@@ -424,7 +441,7 @@ impl Generation {
         }
     }
 
-    fn md5(&self) -> [u8; 16] {
+    pub fn md5(&self) -> [u8; 16] {
         let mut md5 = Md5::new();
         md5.update(&self.bytes);
         md5.finish()
@@ -450,6 +467,21 @@ impl Session {
 fn mtime_ns(at: usize) -> u64 {
     1_000 + at as u64
 }
+
+/// The next frame of what there is from a place on, and how much is in it: a few zeros are a hole.
+fn next_frame(at: usize, rest: &[u8]) -> (Vec<u8>, usize) {
+    let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+    if zeros >= HOLE {
+        let (offset, len) = (at as u64, zeros as u64);
+        return (Frame::Hole { offset, len }.to_bytes().to_vec(), zeros);
+    }
+    let hole = rest.windows(HOLE).position(|bytes| bytes == [0; HOLE]);
+    let len = hole.unwrap_or(rest.len());
+    (data(at, &rest[..len]), len)
+}
+
+/// The fewest zeros that are told by their number.
+const HOLE: usize = 4;
 
 fn data(offset: usize, bytes: &[u8]) -> Vec<u8> {
     let offset = (offset as u64).to_be_bytes();

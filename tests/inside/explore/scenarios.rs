@@ -39,6 +39,7 @@ fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
         rescued: &[],
         loses: false,
         away: 0,
+        gives_tokens: false,
         shares_barriers: false,
         crashes: 2,
         fails: Fails::Each,
@@ -55,8 +56,17 @@ fn starts(new: New<'_>) -> Vec<Scenario> {
         ..new(name, steps)
     };
     let appends = small("first contact", &appends);
+    let hole = [
+        Write(0, b"first\0\0\0\0\0\0behind"),
+        Rotate(0),
+        Write(0, b"\0\0\0\0\n"),
+    ];
     match appends.dialect {
-        Dialect::V2 => vec![appends, small("a broken connection", &broken)],
+        Dialect::V2 => vec![
+            appends,
+            small("a broken connection", &broken),
+            new("holes", &hole),
+        ],
         // A connection that ends is nothing new to it, but it makes checkpoints.
         Dialect::Classic => vec![appends, small("checkpoints", &quiet)],
     }
@@ -83,6 +93,11 @@ fn rotations(new: New<'_>) -> Vec<Scenario> {
         Scenario {
             rename_new: false,
             ..new("rotation by link", &ROTATION)
+        },
+        Scenario {
+            gives_tokens: true,
+            crashes: 1,
+            ..new("rotations of files that are told apart", &two[..4])
         },
         new("two rotations", &two),
         Scenario {

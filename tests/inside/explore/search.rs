@@ -348,6 +348,7 @@ fn failures(op: Op) -> &'static [Verdict] {
     const EIO: i32 = 5;
     const EMFILE: i32 = 24;
     match op {
+        Op::AppendZeros => &[Verdict::Fail(ENOSPC)],
         Op::Append | Op::Overwrite => &[Verdict::Fail(ENOSPC), Verdict::Short(1)],
         Op::CreateNew | Op::CreateScratch | Op::Rename | Op::RenameNew | Op::Link => {
             &[Verdict::Fail(ENOSPC), Verdict::Fail(EIO)]
@@ -363,7 +364,10 @@ fn failures(op: Op) -> &'static [Verdict] {
 impl FileError {
     /// Whether a call finds the disk full because of it, after so many others did.
     fn is_full(self, call: &Call<'_>, refused: u32) -> bool {
-        let needs_room = matches!(call.op, Op::CreateNew | Op::CreateScratch | Op::Append);
+        let needs_room = matches!(
+            call.op,
+            Op::CreateNew | Op::CreateScratch | Op::Append | Op::AppendZeros
+        );
         self.then_full && call.number > self.call && needs_room && refused < FULL_CALLS
     }
 }

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub loses: bool,
     /// Steps that the boxes may be ahead when the collector comes back.
     pub away: usize,
+    /// The boxes tell which file is which.
+    pub gives_tokens: bool,
     /// Sources that rotate in one moment share their barriers.
     pub shares_barriers: bool,
     /// Crashes in a row that a test has the time for.
@@ -140,7 +142,11 @@ impl Scenario {
 
     /// The boxes after some steps.
     pub fn peers(&self, pos: usize) -> Vec<Peer> {
-        let new = |number| Peer::new(self.dialect, number);
+        let new = |number| {
+            let mut peer = Peer::new(self.dialect, number);
+            peer.gives_tokens = self.gives_tokens;
+            peer
+        };
         let mut peers: Vec<Peer> = (0..self.sources).map(new).collect();
         for step in &self.steps[..pos] {
             play(*step, &mut peers);

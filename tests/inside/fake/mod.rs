@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::tamper::id_of;
-pub use self::tamper::on_device;
-use crate::ids::{FileId, Inode};
-use crate::store::{Kind, Names, ReadStore, Stat, WriteStore};
+pub use self::tamper::{Veil, on_device};
+use crate::ids::{Born, FileId, Inode};
+use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]
@@ -39,6 +39,10 @@ struct Disk {
     room: Option<usize>,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
+    /// A file can have one name only.
+    no_link: bool,
+    /// Blocks of zeros are holes.
+    has_holes: bool,
     /// Calls that make something durable.
     syncs: u32,
     /// Those of the whole file system that failed.
@@ -47,7 +51,18 @@ struct Disk {
     overwritten: BTreeMap<u64, Vec<u8>>,
     boot: u32,
     disguised: BTreeSet<u64>,
+    /// What the read side sees in place of a file, or of a directory and all that is in it.
+    veils: BTreeMap<PathBuf, Veil>,
+    hollow: BTreeSet<u64>,
     done: Done,
+    /// Files created so far.
+    births: u32,
+    /// Nothing is told of the birth of a file.
+    hides_births: bool,
+    /// How often each name was given to something.
+    arrivals: BTreeMap<PathBuf, u32>,
+    /// The names that were taken from something.
+    departed: BTreeSet<PathBuf>,
 }
 
 /// What the read side was asked for.
@@ -72,6 +87,25 @@ struct Content {
     links: u64,
     writers: u32,
     unreadable: bool,
+    /// From here on it cannot be read: a bad sector.
+    unsound_from: Option<u64>,
+    /// Which of all files it is.
+    birth: u32,
+    born_ns: u64,
+}
+
+/// Bytes that a file system keeps, or does not keep, together.
+const BLOCK: usize = 4_096;
+
+impl Content {
+    /// The end of the whole blocks of zeros from a place on.
+    fn hole_end(&self, at: usize) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        match rest.iter().position(|byte| *byte != 0) {
+            Some(zeros) => at.max((at + zeros) / BLOCK * BLOCK),
+            None => at.max(self.bytes.len()),
+        }
+    }
 }
 
 impl Fake {
@@ -111,12 +145,10 @@ impl Fake {
         let mut disk = self.0.borrow_mut();
         let content = Content {
             bytes: bytes.to_vec(),
-            mtime_ns: disk.now_ns,
-            links: 1,
-            ..Content::default()
+            ..disk.newborn()
         };
         disk.files.insert(inode, content);
-        disk.names.insert(path.into(), Node::File(inode));
+        disk.name(Path::new(path), Node::File(inode));
     }
 
     /// Appends to a file by its inode, as a writer does that did not notice a rotation.
@@ -160,10 +192,8 @@ impl Fake {
 
     /// Puts something that is no regular file at a path.
     pub fn put_other(&self, path: &str, kind: Kind) {
-        self.0
-            .borrow_mut()
-            .names
-            .insert(path.into(), Node::Other(kind));
+        let mut disk = self.0.borrow_mut();
+        disk.name(Path::new(path), Node::Other(kind));
     }
 
     pub fn rename_now(&self, from: &str, to: &str) {
@@ -277,6 +307,17 @@ impl Fake {
         self.0.borrow_mut().no_rename_new = true;
     }
 
+    /// Makes second names unsupported as well, as a file system without hard links.
+    pub fn forbid_link(&self) {
+        self.forbid_rename_new();
+        self.0.borrow_mut().no_link = true;
+    }
+
+    /// Tells from now on where blocks of zeros are, as a file system that does not keep them.
+    pub fn tell_holes(&self) {
+        self.0.borrow_mut().has_holes = true;
+    }
+
     /// What the read side was asked for since the last time.
     pub fn take_done(&self) -> Done {
         std::mem::take(&mut self.0.borrow_mut().done)
@@ -318,16 +359,7 @@ impl Fake {
         let node = self.0.borrow().names.get(path).copied();
         match node.ok_or(io::ErrorKind::NotFound)? {
             Node::File(inode) => self.stat_inode(inode),
-            Node::Other(kind) => Ok(Stat {
-                id: FileId {
-                    device: 1,
-                    inode: Inode(1),
-                },
-                size: 0,
-                mtime_ns: 0,
-                links: 1,
-                kind,
-            }),
+            Node::Other(kind) => Ok(stat_of_other(kind)),
         }
     }
 
@@ -344,21 +376,58 @@ impl Fake {
     }
 }
 
+/// What is no regular file.
+fn stat_of_other(kind: Kind) -> Stat {
+    Stat {
+        id: FileId {
+            device: 1,
+            inode: Inode(1),
+        },
+        size: 0,
+        mtime_ns: 0,
+        links: 1,
+        kind,
+    }
+}
+
 impl Disk {
-    fn create(&mut self, path: &Path) -> u64 {
-        self.last_inode += 1;
-        let content = Content {
+    fn newborn(&mut self) -> Content {
+        self.births += 1;
+        Content {
             mtime_ns: self.now_ns,
             links: 1,
+            birth: self.births,
+            born_ns: self.now_ns,
             ..Content::default()
-        };
+        }
+    }
+
+    fn name(&mut self, path: &Path, node: Node) {
+        self.names.insert(path.into(), node);
+        *self.arrivals.entry(path.into()).or_default() += 1;
+    }
+
+    fn birth(&self, inode: u64) -> Birth {
+        match self.files.get(&inode) {
+            Some(content) if !self.hides_births => Birth {
+                born: Born::Handle(content.birth),
+                at_ns: Some(content.born_ns),
+            },
+            _ => Birth::default(),
+        }
+    }
+
+    fn create(&mut self, path: &Path) -> u64 {
+        self.last_inode += 1;
+        let content = self.newborn();
         self.files.insert(self.last_inode, content);
-        self.names.insert(path.into(), Node::File(self.last_inode));
+        self.name(path, Node::File(self.last_inode));
         self.last_inode
     }
 
     fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let node = self.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        self.departed.insert(path.into());
         if let Node::File(inode) = node
             && let Some(content) = self.files.get_mut(&inode)
         {
@@ -370,10 +439,16 @@ impl Disk {
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let node = *self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         if self.names.contains_key(to) {
+            let had_departed = self.departed.contains(to);
             self.unlink(to)?;
+            // That it was overwritten is not told.
+            if !had_departed {
+                self.departed.remove(to);
+            }
         }
         self.names.remove(from);
-        self.names.insert(to.into(), node);
+        self.departed.insert(from.into());
+        self.name(to, node);
         Ok(())
     }
 }
@@ -383,6 +458,9 @@ impl ReadStore for Fake {
 
     fn open(&self, path: &Path) -> io::Result<Handle> {
         self.step(0);
+        if let Some(veil) = self.veil_of(path) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
         match disk.names.get(path) {
@@ -406,13 +484,44 @@ impl ReadStore for Fake {
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
         self.step(0);
-        self.stat_name(path)
+        match self.veil_of(path) {
+            Some(Veil::Kind(kind)) => Ok(stat_of_other(kind)),
+            Some(Veil::Error(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            None => self.stat_name(path),
+        }
+    }
+
+    fn birth(&self, path: &Path, _: u64) -> Birth {
+        self.step(0);
+        let disk = self.0.borrow();
+        match disk.names.get(path) {
+            Some(Node::File(inode)) => disk.birth(*inode),
+            _ => Birth::default(),
+        }
+    }
+
+    fn birth_of(&self, file: &Handle, _: u64) -> Birth {
+        self.step(0);
+        self.0.borrow().birth(file.0)
     }
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let read = self.read_inode(file.0, buf, offset);
+        let read = match self.0.borrow().hollow.contains(&file.0) {
+            true => 0,
+            false => self.read_inode(file.0, buf, offset),
+        };
         self.step(read);
-        Ok(read)
+        match self.is_sound(file.0, offset + read as u64) {
+            true => Ok(read),
+            false => Err(io::Error::from_raw_os_error(5)),
+        }
+    }
+
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.step(0);
+        let disk = self.0.borrow();
+        let content = disk.files.get(&file.0).filter(|_| disk.has_holes);
+        content.map_or(offset, |content| content.hole_end(offset as usize) as u64)
     }
 
     fn at_rest(&self, file: &Handle) -> bool {
@@ -428,6 +537,9 @@ impl ReadStore for Fake {
     }
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
+        if let Some(veil) = self.veil_of(dir) {
+            return Err(veil.error());
+        }
         let disk = self.0.borrow();
         let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
         let names = inside.filter_map(|path| path.file_name());
@@ -501,6 +613,15 @@ impl WriteStore for Fake {
         let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
         content.bytes.extend_from_slice(&bytes[..len]);
         Ok(len)
+    }
+
+    fn append_zeros(&mut self, file: &Handle, len: u64) -> io::Result<()> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
+        let size = content.bytes.len() + len as usize;
+        content.bytes.resize(size, 0);
+        Ok(())
     }
 
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -578,6 +699,10 @@ impl WriteStore for Fake {
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.call()?;
         let mut disk = self.0.borrow_mut();
+        if disk.no_link {
+            // link(2): EPERM.
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if disk.names.contains_key(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }

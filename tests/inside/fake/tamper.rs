@@ -1,8 +1,12 @@
 //! What few worlds do to files: other devices and inodes, files that are allocated ahead, times
 //! that are set, permissions that are taken.
 
+use std::io;
+use std::path::Path;
+
 use super::Fake;
 use crate::ids::{FileId, Inode};
+use crate::store::Kind;
 
 /// Inodes of other devices than the first are numbered from here on, device by device.
 const DEVICE_SHIFT: u32 = 40;
@@ -20,6 +24,25 @@ pub(super) fn id_of(number: u64) -> FileId {
     }
 }
 
+/// What the read side sees in place of a file or directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Veil {
+    /// Something that is no regular file.
+    Kind(Kind),
+    /// Nothing, for this reason.
+    Error(i32),
+}
+
+impl Veil {
+    /// Why it cannot be opened.
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Veil::Kind(_) => io::ErrorKind::PermissionDenied.into(),
+            Veil::Error(errno) => io::Error::from_raw_os_error(errno),
+        }
+    }
+}
+
 impl Fake {
     /// Writes at a place of a file that is allocated ahead: it reaches on in zeros up to the next
     /// multiple of `chunk`.
@@ -30,6 +53,17 @@ impl Fake {
         let end = at + bytes.len();
         let size = (end / chunk + 1) * chunk;
         content.bytes.resize(size.max(content.bytes.len()), 0);
+        content.bytes[at..end].copy_from_slice(bytes);
+        content.mtime_ns = now_ns;
+    }
+
+    /// Writes at a place of a file, which becomes as long as that takes.
+    pub fn write_at(&self, inode: u64, at: usize, bytes: &[u8]) {
+        let mut disk = self.0.borrow_mut();
+        let now_ns = disk.now_ns;
+        let content = disk.files.get_mut(&inode).unwrap();
+        let end = at + bytes.len();
+        content.bytes.resize(end.max(content.bytes.len()), 0);
         content.bytes[at..end].copy_from_slice(bytes);
         content.mtime_ns = now_ns;
     }
@@ -52,6 +86,74 @@ impl Fake {
         let inode = self.inode_of(path);
         let mut disk = self.0.borrow_mut();
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
+    }
+
+    /// How often a name was given to something since this was asked last, and whether it was taken
+    /// from something, as the kernel tells.
+    pub fn take_arrivals(&self, path: &str) -> (u32, bool) {
+        let mut disk = self.0.borrow_mut();
+        let times = disk.arrivals.remove(Path::new(path)).unwrap_or_default();
+        (times, disk.departed.remove(Path::new(path)))
+    }
+
+    /// Nothing is told of the birth of a file from now on.
+    pub fn hide_births(&self) {
+        self.0.borrow_mut().hides_births = true;
+    }
+
+    /// Lets the read side see something else in place of a file, or of a directory and all that is
+    /// in it; or what there is again.
+    pub fn veil(&self, path: &Path, veil: Option<Veil>) {
+        let veils = &mut self.0.borrow_mut().veils;
+        match veil {
+            Some(veil) => veils.insert(path.into(), veil),
+            None => veils.remove(path),
+        };
+    }
+
+    pub(super) fn veil_of(&self, path: &Path) -> Option<Veil> {
+        let disk = self.0.borrow();
+        let mut veils = path.ancestors().filter_map(|path| disk.veils.get(path));
+        veils.next().copied()
+    }
+
+    /// Lets a file have fewer bytes than its size says: none.
+    pub fn hollow(&self, inode: u64, on: bool) {
+        let hollow = &mut self.0.borrow_mut().hollow;
+        match on {
+            true => hollow.insert(inode),
+            false => hollow.remove(&inode),
+        };
+    }
+
+    /// Lets a file have no name any more, and yet stand at its path, as where it alone is mounted;
+    /// or its name again.
+    pub fn unlink_elsewhere(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().links = u64::from(!on);
+    }
+
+    /// Lets a file be read, or not: its sectors are bad.
+    pub fn set_sound(&self, path: &str, on: bool) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        let unsound_from = (!on).then_some(0);
+        disk.files.get_mut(&inode).unwrap().unsound_from = unsound_from;
+    }
+
+    /// Lets a file be read so far and no further.
+    pub fn set_sound_up_to(&self, path: &str, len: u64) {
+        let inode = self.inode_of(path);
+        let mut disk = self.0.borrow_mut();
+        disk.files.get_mut(&inode).unwrap().unsound_from = Some(len);
+    }
+
+    /// Whether so many bytes of a file can be read.
+    pub(super) fn is_sound(&self, inode: u64, len: u64) -> bool {
+        let disk = self.0.borrow();
+        let unsound_from = disk.files.get(&inode).and_then(|file| file.unsound_from);
+        unsound_from.is_none_or(|from| len <= from && from > 0)
     }
 
     /// Lets a file have another inode once it is open, as on a file system made of several; or no

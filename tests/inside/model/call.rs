@@ -25,6 +25,7 @@ pub enum Op {
     Stat,
     StatPath,
     Append,
+    AppendZeros,
     ReadAt,
     Overwrite,
     Truncate,

@@ -33,6 +33,10 @@ impl ReadStore for Model {
         Ok(shared.disk.read_at(file.key, buf, offset))
     }
 
+    fn hole_end(&self, _: &Handle, offset: u64) -> u64 {
+        offset
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         let disk = self.disk();
         disk.file(file.key)
@@ -118,6 +122,13 @@ impl WriteStore for Model {
         };
         shared.append(file.key, &bytes[..len]);
         Ok(len)
+    }
+
+    fn append_zeros(&mut self, file: &Handle, len: u64) -> io::Result<()> {
+        self.call_on(Op::AppendZeros, file)?;
+        let mut shared = self.shared.borrow_mut();
+        shared.append(file.key, &vec![0; len as usize]);
+        Ok(())
     }
 
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {

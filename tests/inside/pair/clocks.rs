@@ -25,7 +25,7 @@ fn a_jump_while_connected() {
         for rotate in ROTATIONS {
             for hints in [true, false] {
                 let mut pair = Pair::following();
-                pair.hints = hints;
+                pair.set_hints(hints);
                 pair.log.lines(2);
                 rotate(&mut pair.log);
                 pair.log.lines(2);

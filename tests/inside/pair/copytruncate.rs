@@ -10,7 +10,7 @@ use crate::random::Random;
 fn a_truncation_after_a_copy_is_followed() {
     for hints in [true, false] {
         let mut pair = Pair::following();
-        pair.hints = hints;
+        pair.set_hints(hints);
         for _ in 0..3 {
             pair.log.lines(3);
             pair.log.copytruncate();
@@ -55,7 +55,7 @@ fn a_resumed_generation_is_verified_at_its_truncation_too() {
         let mut pair = Pair::following();
         pair.cut();
         pair.reconnect();
-        pair.hints = false;
+        pair.set_hints(false);
         pair.log.lines(unsent);
         pair.log.copytruncate();
         pair.log.lines(1);
@@ -68,7 +68,7 @@ fn a_resumed_generation_is_verified_at_its_truncation_too() {
 fn a_truncation_without_a_copy_keeps_what_we_have() {
     for (hints, lines) in [(true, 1), (false, 1), (false, 5), (false, 9)] {
         let mut pair = Pair::following();
-        pair.hints = hints;
+        pair.set_hints(hints);
         pair.log.truncate();
         pair.log.lines(lines);
         pair.settle();
@@ -92,7 +92,7 @@ fn truncated_and_grown_to_the_same_length_between_two_looks() {
 /// A hundred truncations in the middle of the writing, wherever they fall.
 fn at_full_speed(seed: u64, hints: bool, window: usize) {
     let mut pair = Pair::following();
-    pair.hints = hints;
+    pair.set_hints(hints);
     pair.link.window = window;
     let mut random = Random::new(seed);
     let mut truncations = 0;
@@ -149,7 +149,7 @@ fn a_hundred_truncations_with_a_narrow_window() {
 fn truncated_again_and_again_before_a_reader_that_stands_still() {
     for (window, hints) in [(0, true), (0, false), (30, true), (100, true)] {
         let mut pair = Pair::following();
-        pair.hints = hints;
+        pair.set_hints(hints);
         pair.link.window = window;
         pair.link.delay_ms = 50_000;
         for _ in 0..12 {
@@ -174,7 +174,7 @@ fn truncated_while_there_is_more_to_send_and_then_deleted() {
         let mut pair = Pair::following();
         pair.link.window = 0;
         pair.log.lines(30);
-        pair.hints = hints;
+        pair.set_hints(hints);
         pair.run_ms(6_000);
         pair.log.truncate();
         pair.log.lines(40);
@@ -366,7 +366,7 @@ fn a_live_file_that_outgrew_our_copy_is_not_joined_to_it() {
 fn a_heartbeat_is_told_apart_by_size_while_connected() {
     for hints in [true, false] {
         let mut pair = Pair::following();
-        pair.hints = hints;
+        pair.set_hints(hints);
         for _ in 0..5 {
             for _ in 0..20 {
                 pair.log.append(b"beat\n");
@@ -404,9 +404,16 @@ fn a_heartbeat_truncated_during_an_outage() {
             pair.log.append(&beat.repeat(after));
             pair.reconnect();
             pair.settle();
-            let sizes: Vec<usize> = pair.copies().iter().map(Vec::len).collect();
-            let expected = [(before + between) * 5, after * 5];
-            assert_eq!(sizes, expected, "{}", pair.report());
+            let sizes = |pair: &Pair| pair.copies().iter().map(Vec::len).collect::<Vec<_>>();
+            // Zeros at the end of a live file are not written yet.
+            let live = if nul { 0 } else { after * 5 };
+            let expected = [(before + between) * 5, live];
+            assert_eq!(sizes(&pair), expected, "{}", pair.report());
+            pair.check();
+            pair.log.rotate();
+            pair.settle();
+            let expected = [(before + between) * 5, after * 5, 0];
+            assert_eq!(sizes(&pair), expected, "{}", pair.report());
             pair.check();
         }
     }

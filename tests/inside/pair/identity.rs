@@ -101,7 +101,7 @@ fn deleted_and_created_again() {
     for away in [false, true] {
         for hints in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             if away {
                 pair.go_away();
             }
@@ -318,7 +318,7 @@ fn a_hole_where_lines_were_is_another_generation() {
     for hints in [true, false] {
         for away in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             if away {
                 pair.go_away();
             }
@@ -354,8 +354,14 @@ fn periodic_content_with_rotations_and_outages() {
             pair.log.append(&beat.repeat(11));
             pair.reconnect();
             pair.settle();
-            let sizes: Vec<usize> = pair.copies().iter().map(Vec::len).collect();
-            assert_eq!(sizes, [65, 0, 125, 20, 55], "{}", pair.report());
+            let sizes = |pair: &Pair| pair.copies().iter().map(Vec::len).collect::<Vec<_>>();
+            // Zeros at the end of a live file are not written yet.
+            let live = if beat[0] == 0 { 0 } else { 55 };
+            assert_eq!(sizes(&pair), [65, 0, 125, 20, live], "{}", pair.report());
+            pair.check();
+            pair.log.rotate();
+            pair.settle();
+            assert_eq!(sizes(&pair), [65, 0, 125, 20, 55, 0], "{}", pair.report());
             pair.check();
         }
     }

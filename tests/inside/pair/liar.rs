@@ -4,7 +4,7 @@
 use super::Pair;
 use crate::collect::source::Closed;
 use crate::ids::Inode;
-use crate::limits::{CANDIDATES_MAX, GENERATIONS_PER_PERIOD_MAX};
+use crate::limits::GENERATIONS_PER_PERIOD_MAX;
 use crate::wire::frame::{
     DATA_MAX, Digest, End, ErrorCode, Frame, HEADER_LEN, Next, OPTIONAL, Reason, kind, seal,
 };
@@ -121,7 +121,7 @@ fn md5(bytes: &[u8]) -> [u8; 16] {
 
 #[test]
 fn frames_that_do_not_belong() {
-    let cases: [(Vec<u8>, &str); 18] = [
+    let cases: [(Vec<u8>, &str); 17] = [
         (data(4, b"x"), "data that do not belong here"),
         (data(2, b"x"), "data that do not belong here"),
         (data(u64::MAX, b"x"), "data that do not belong here"),
@@ -155,15 +155,6 @@ fn frames_that_do_not_belong() {
             ),
             "meaningless field",
         ),
-        (
-            Frame::Error {
-                code: ErrorCode::Busy,
-                text: b"go away\n\x1b",
-            }
-            .to_bytes()
-            .to_vec(),
-            "the server refuses: go away",
-        ),
     ];
     for (frames, words) in cases {
         // Whole, and byte by byte.
@@ -183,6 +174,58 @@ fn frames_that_do_not_belong() {
         assert_eq!(victim.pair.local(), b"abcdef");
         assert!(!victim.pair.source.in_error());
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_log_is_in_the_status_until_the_server_says_otherwise() {
+    let error = |text: &str| {
+        let text = text.as_bytes();
+        let code = ErrorCode::NoSuchFile;
+        Frame::Error { code, text }.to_bytes().to_vec()
+    };
+    let alive = Frame::Alive { size: 3 }.to_bytes().to_vec();
+    let mut victim = Victim::streaming();
+    let said = |victim: &Victim| victim.pair.report().matches("refuses: gone").count();
+    victim.hear(&error("gone\n\x1b"));
+    assert!(victim.pair.source.in_error());
+    assert!(victim.pair.source.wants_connection(), "it is followed on");
+    victim.hear(&error("gone\n\x1b"));
+    victim.hear(&data(3, b"def"));
+    assert_eq!(victim.pair.local(), b"abcdef");
+    assert!(victim.pair.source.in_error(), "bytes do not end it");
+    assert_eq!(said(&victim), 1, "{}", victim.pair.report());
+    victim.hear(&alive);
+    assert!(!victim.pair.source.in_error());
+    // The next generation ends it, too, and what is told of that begins anew.
+    victim.hear(&error("gone"));
+    assert!(victim.pair.source.in_error());
+    victim.hear(&[end(6, None), next(8)].concat());
+    assert!(!victim.pair.source.in_error());
+    victim.hear(&error("gone"));
+    assert!(victim.pair.source.in_error());
+    victim.hear(&data(0, b"x"));
+    assert_eq!(victim.pair.local(), b"x");
+    assert!(victim.pair.source.in_error());
+    // The next connection has the last word.
+    let mut victim = Victim::streaming();
+    victim.hear(&error("gone"));
+    victim.close();
+    assert!(victim.connect().starts_with("/v/m 7 3 v2 "));
+    assert!(victim.pair.source.in_error());
+    victim.hear(b"O 7 v2 at=3 size=3 m=5 b=00000001\n");
+    assert!(!victim.pair.source.in_error());
+}
+
+#[test]
+fn an_error_between_two_generations_outlasts_the_change() {
+    let mut victim = Victim::streaming();
+    let error = Frame::Error {
+        code: ErrorCode::NoSuchFile,
+        text: b"gone",
+    };
+    victim.hear(&[end(3, None), next(8), error.to_bytes().to_vec()].concat());
+    assert!(victim.pair.source.in_error());
+    assert!(victim.pair.source.wants_connection());
 }
 
 #[test]
@@ -263,11 +306,14 @@ fn a_storm_of_generations_is_stopped() {
     );
 }
 
+/// Generations that come in one piece.
+const AT_ONCE: usize = 64;
+
 #[test]
 fn many_small_generations_at_once_are_all_verified() {
     let mut victim = Victim::streaming();
     let mut all = Vec::new();
-    for number in 0..=CANDIDATES_MAX as u64 {
+    for number in 0..=AT_ONCE as u64 {
         let bytes = [b'a' + (number % 26) as u8];
         let held: &[u8] = if number == 0 { GOOD } else { &bytes };
         if number > 0 {
@@ -286,7 +332,7 @@ fn many_small_generations_at_once_are_all_verified() {
     }
     assert_eq!(
         victim.pair.kept().len(),
-        CANDIDATES_MAX + 1,
+        AT_ONCE + 1,
         "{}",
         victim.pair.report()
     );
@@ -296,7 +342,7 @@ fn many_small_generations_at_once_are_all_verified() {
         said.iter()
             .filter(|line| line.starts_with("verified"))
             .count(),
-        CANDIDATES_MAX + 1
+        AT_ONCE + 1
     );
 }
 

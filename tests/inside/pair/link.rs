@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::random::Random;
+
 /// The way between box and log host.
 pub struct Link {
     pub line: Line,
@@ -14,6 +16,10 @@ pub struct Link {
     pub delay_ms: u64,
     /// After so many more bytes towards the collector the connection breaks.
     pub cut_after: Option<(usize, End)>,
+    /// How many bytes a connection brings before it breaks.
+    pub quota: Quota,
+    /// The server is one that does not know the field `f`.
+    pub knows_no_f: bool,
     /// The server is one that knows only the classic protocol: it does not read behind the third
     /// word.
     pub classic: bool,
@@ -29,6 +35,26 @@ pub enum Line {
     Refused,
     /// Nothing comes through and nobody is told.
     Dark,
+}
+
+/// How many bytes a connection brings before it breaks.
+pub enum Quota {
+    None,
+    Always(usize),
+    /// Anything from the first to the second.
+    Any(usize, usize, Random),
+}
+
+impl Quota {
+    fn next(&mut self) -> Option<usize> {
+        match self {
+            Quota::None => None,
+            Quota::Always(len) => Some(*len),
+            Quota::Any(from, to, random) => {
+                Some(*from + random.below((*to - *from + 1) as u64) as usize)
+            }
+        }
+    }
 }
 
 /// One connection.
@@ -62,6 +88,8 @@ impl Link {
             window: 256 * 1024,
             delay_ms: 0,
             cut_after: None,
+            quota: Quota::None,
+            knows_no_f: false,
             classic: false,
             carried: 0,
             opened: 0,
@@ -75,6 +103,13 @@ impl Link {
 
     pub fn open(&mut self) -> u32 {
         self.opened += 1;
+        if let Some(len) = self.quota.next() {
+            let end = match self.opened % 2 {
+                0 => End::Fin,
+                _ => End::Reset,
+            };
+            self.cut_after = Some((len, end));
+        }
         self.conn = Some(Conn {
             number: self.opened,
             on_the_way: VecDeque::new(),
@@ -88,6 +123,10 @@ impl Link {
     pub fn up(&self, bytes: &[u8]) -> Vec<u8> {
         match (self.classic, find(bytes, b" v2")) {
             (true, Some(at)) => [&bytes[..at], b"\n"].concat(),
+            (false, Some(_)) if self.knows_no_f => {
+                let line = String::from_utf8_lossy(bytes);
+                line.replace(" f=", " later=").into_bytes()
+            }
             _ => bytes.to_vec(),
         }
     }

@@ -122,6 +122,33 @@ impl Log {
         self.append_to(self.generations.len() - 1, bytes);
     }
 
+    /// Writes at a place of the live file, which becomes as long as that takes.
+    pub fn write_at(&mut self, at: usize, bytes: &[u8]) {
+        self.write_at_of(self.generations.len() - 1, at, bytes);
+    }
+
+    /// The same in any generation.
+    pub fn write_at_of(&mut self, number: usize, at: usize, bytes: &[u8]) {
+        let generation = &mut self.generations[number];
+        self.disk.write_at(generation.inode, at, bytes);
+        let end = at + bytes.len();
+        generation.bytes.resize(end.max(generation.bytes.len()), 0);
+        generation.bytes[at..end].copy_from_slice(bytes);
+        generation.must = generation.bytes.len();
+        generation.traced = generation.must;
+        self.changed = true;
+    }
+
+    /// The live file is cut behind what was written to it.
+    pub fn cut_zeros(&mut self, size: usize) {
+        self.disk.truncate_to("/v/m", size);
+        let generation = self.generations.last_mut().unwrap();
+        generation.bytes.truncate(size);
+        generation.must = size;
+        generation.traced = size;
+        self.changed = true;
+    }
+
     /// Appends a line to the generation before the live one, as a writer does that has not noticed.
     pub fn late_line(&mut self) {
         let line = self.line();
@@ -212,6 +239,10 @@ impl Log {
     /// Takes the live file away.
     pub fn delete(&mut self) {
         self.disk.remove("/v/m");
+        self.note_deleted();
+    }
+
+    fn note_deleted(&mut self) {
         let generation = self.generations.last_mut().unwrap();
         generation.must = 0;
         generation.traced = 0;
@@ -292,7 +323,7 @@ impl Log {
     /// Another file takes the place of the live one, as `rename` does it.
     pub fn replace(&mut self, bytes: &[u8]) {
         self.disk.write("/v/new", bytes);
-        self.delete();
+        self.note_deleted();
         self.disk.rename_now("/v/new", "/v/m");
         let inode = self.disk.inode_of("/v/m");
         self.begin(inode);

@@ -10,19 +10,23 @@ mod link;
 mod log;
 mod oracle;
 
+mod breaks;
 mod change;
 mod classic;
 mod clocks;
 mod copytruncate;
 mod cuts;
 mod identity;
+mod left_out;
 mod liar;
+mod old_collector;
 mod outage;
 mod power;
 mod reboot;
 mod rotation;
 mod view;
 mod walk;
+mod zeros;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,6 +42,7 @@ use crate::collect::source::{self, Closed, Periods, Source};
 use crate::limits::CHUNK_LEN;
 use crate::random::Random;
 use crate::serve::config::Config as ServeConfig;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::sightings::Sightings;
 use crate::serve::send::context;
 use crate::serve::session::Session;
@@ -76,6 +81,7 @@ struct Pair {
     /// last.
     sessions: Vec<Served>,
     serve_config: ServeConfig,
+    journal: Journal,
     sightings: Sightings,
     source_config: &'static str,
     host_boot: BootId,
@@ -85,6 +91,8 @@ struct Pair {
     host_wall_ms: i64,
     /// Whether the server learns of changed files at once, or only at its checks.
     hints: bool,
+    /// The server's process is another one from the next connection on.
+    starts_server: bool,
     /// A broken connection kills the collector, too.
     kill_at_cut: bool,
     /// After a broken connection none can be made.
@@ -115,7 +123,7 @@ impl Pair {
         let host = Fake::new();
         let mono_ms = 1_000;
         let source = new_source(options, mono_ms);
-        let pair = Pair {
+        let mut pair = Pair {
             log: Log::new(),
             host,
             link: Link::new(),
@@ -126,6 +134,7 @@ impl Pair {
                   $timeout_write = 60; $grace = 10;",
             )
             .unwrap(),
+            journal: Journal::new(1),
             sightings: Sightings::new(),
             source_config: options,
             host_boot: reboot::boot(1),
@@ -134,6 +143,7 @@ impl Pair {
             box_wall_ms: START_MS as i64,
             host_wall_ms: START_MS as i64,
             hints: true,
+            starts_server: false,
             kill_at_cut: false,
             away_after_cut: false,
             said: RefCell::default(),
@@ -143,6 +153,7 @@ impl Pair {
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
+        pair.keep_journal(1);
         pair
     }
 
@@ -157,8 +168,14 @@ impl Pair {
     }
 
     fn without_hints(mut self) -> Pair {
-        self.hints = false;
+        self.set_hints(false);
         self
+    }
+
+    /// Whether the server learns of changed files at once, from now on.
+    fn set_hints(&mut self, hints: bool) {
+        self.hints = hints;
+        self.keep_journal(self.journal.epoch() + 1);
     }
 
     fn seed(&mut self, seed: u64) {
@@ -170,9 +187,14 @@ impl Pair {
     /// Lets time pass, from deadline to deadline.
     fn run_ms(&mut self, ms: u64) {
         let until = self.mono_ms + ms;
-        let mut timeouts = 0;
+        let (mut timeouts, mut finished) = (0, 0);
         loop {
             self.pump();
+            // Each generation of a backlog takes a deadline, and many take no time.
+            if self.kept.borrow().len() > finished {
+                finished = self.kept.borrow().len();
+                timeouts = 0;
+            }
             let next = self.next_deadline();
             if next > until {
                 break;
@@ -247,6 +269,7 @@ impl Pair {
     /// Moves everything that can move at this moment.
     fn pump(&mut self) {
         if self.log.take_changed() && self.hints {
+            self.look();
             self.hint();
         }
         let mut rounds = 0;
@@ -254,6 +277,27 @@ impl Pair {
             rounds += 1;
             assert!(rounds < ROUNDS_MAX, "no end of moving\n{}", self.report());
         }
+    }
+
+    /// Lets the server's journal look, as its shell does.
+    fn look(&mut self) {
+        let disk = &self.log.disk;
+        let (arrivals, has_departed) = disk.take_arrivals("/v/m");
+        self.journal.look(0, "/v/m".as_ref(), disk);
+        if self.hints {
+            self.journal.note_arrivals(0, arrivals, has_departed);
+        }
+        while self.journal.has_work() {
+            self.journal.work(&self.serve_config, disk);
+        }
+    }
+
+    /// The server's journal begins, or begins anew.
+    fn keep_journal(&mut self, epoch: u32) {
+        self.journal = Journal::new(epoch);
+        self.journal.take_up(&self.serve_config);
+        self.journal.set_attended(0, self.hints.then_some(false));
+        self.look();
     }
 
     /// Tells every session that its files may have changed.
@@ -294,6 +338,9 @@ impl Pair {
                 self.link.open();
             }
             Line::Up => {
+                if std::mem::take(&mut self.starts_server) {
+                    self.keep_journal(self.mono_ms as u32);
+                }
                 let conn = self.link.open();
                 let session = Session::new(PEER, Mono::from_ms(self.mono_ms));
                 self.sessions.push(Served { session, conn });
@@ -332,6 +379,8 @@ impl Pair {
                 self.with_session(at, |session, cx, buf| session.work(buf, cx));
             }
             moved |= self.send(at);
+            // What was read may be the occasion for a search.
+            moved |= self.sessions[at].session.has_work();
         }
         let present = self.link.conn.as_ref().map(|conn| conn.number);
         let mut ended = false;
@@ -471,6 +520,8 @@ impl Pair {
             conn.cut(End::Reset);
         }
         self.log.disk.reboot();
+        // The server starts when the disk has become what the power cut made of it.
+        self.starts_server = true;
         self.pump();
     }
 
@@ -484,6 +535,7 @@ impl Pair {
         let mut cx = context::Context {
             store: &self.log.disk,
             config: &self.serve_config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.mono_ms),

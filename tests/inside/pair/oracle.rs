@@ -119,6 +119,18 @@ impl Pair {
     fn compare(&self, settled: bool) -> Result<Vec<Laid>, String> {
         let generations = self.log.generations();
         let mut laid = Vec::new();
+        // Zeros at the end of a generation that is not over are not written yet.
+        let must = |number: usize| match number + 1 == generations.len() {
+            true => {
+                let last = generations[number]
+                    .bytes
+                    .iter()
+                    .rposition(|byte| *byte != 0);
+                last.map_or(0, |last| last + 1)
+                    .min(generations[number].must)
+            }
+            false => generations[number].must,
+        };
         let mut next = 0;
         let copies = self.copies();
         for (number, copy) in copies.iter().enumerate() {
@@ -126,15 +138,11 @@ impl Pair {
                 continue;
             }
             let is_live = number + 1 == copies.len();
-            let is_copy = |generation: &Generation| {
-                let is_whole = copy.len() >= generation.must || (is_live && !settled);
-                is_whole && generation.bytes.starts_with(copy)
+            let is_copy = |number: &usize| {
+                let is_whole = copy.len() >= must(*number) || (is_live && !settled);
+                is_whole && generations[*number].bytes.starts_with(copy)
             };
-            let found = generations[next..]
-                .iter()
-                .position(is_copy)
-                .map(|place| next + place);
-            let Some(found) = found else {
+            let Some(found) = (next..generations.len()).find(is_copy) else {
                 let near = generations[next.saturating_sub(2)..].iter().take(4);
                 let near: Vec<String> = near.map(Generation::describe).collect();
                 let before = number
@@ -147,8 +155,8 @@ impl Pair {
                     near.concat()
                 ));
             };
-            if let Some(skipped) = generations[next..found].iter().position(|g| g.must > 0) {
-                return Err(format!("generation {} was skipped", next + skipped));
+            if let Some(skipped) = (next..found).find(|number| must(*number) > 0) {
+                return Err(format!("generation {skipped} was skipped"));
             }
             laid.push(Laid {
                 copy: number,
@@ -157,11 +165,8 @@ impl Pair {
             });
             next = found + 1;
         }
-        match generations[next..]
-            .iter()
-            .position(|g| g.must > 0 && settled)
-        {
-            Some(left) => Err(format!("generation {} was not fetched", next + left)),
+        match (next..generations.len()).find(|number| must(*number) > 0 && settled) {
+            Some(left) => Err(format!("generation {left} was not fetched")),
             None => Ok(laid),
         }
     }

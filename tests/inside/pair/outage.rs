@@ -211,6 +211,7 @@ fn a_server_started_anew_goes_on() {
         pair.run_ms(1_000);
         pair.cut();
         pair.sightings = crate::serve::find::sightings::Sightings::new();
+        pair.keep_journal(pair.mono_ms as u32);
         pair.log.lines(1);
         pair.log.rotate();
         pair.log.lines(2);

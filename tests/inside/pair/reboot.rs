@@ -7,7 +7,7 @@ use crate::mutation::{self, Mutation};
 
 /// What a file system makes of the last bytes of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Spoiled {
+pub enum Spoiled {
     Nothing,
     Short,
     Zeros,
@@ -25,7 +25,7 @@ pub fn boot(number: u32) -> BootId {
 impl Pair {
     /// The collector's machine is started again, and the last `len` bytes of the copy are not what
     /// was written.
-    fn reboot_host(&mut self, number: u32, spoiled: Spoiled, len: usize) {
+    pub fn reboot_host(&mut self, number: u32, spoiled: Spoiled, len: usize) {
         self.host_boot = boot(number);
         self.restart_collector();
         let mut bytes = self.local();
@@ -64,11 +64,11 @@ impl Pair {
         );
     }
 
-    fn pointer(&self) -> Pointer {
+    pub fn pointer(&self) -> Pointer {
         Pointer::parse(&self.host.read("/p/m").unwrap()).unwrap()
     }
 
-    fn rescued(&self) -> Option<Vec<u8>> {
+    pub fn rescued(&self) -> Option<Vec<u8>> {
         let names = self.host.names();
         let name = names.iter().find(|name| name.contains("rescued"))?;
         self.host.read(name)
@@ -76,14 +76,14 @@ impl Pair {
 }
 
 /// Version 2, and the two ways of speaking classic.
-fn pairs() -> [Pair; 3] {
+pub fn pairs() -> [Pair; 3] {
     let mut old_server = Pair::new();
     old_server.link.classic = true;
     [Pair::new(), Pair::with("proto=classic"), old_server]
 }
 
 /// Every protocol, log and damage that `run` is to try.
-fn everywhere(run: impl Fn(&mut Pair, Spoiled, usize)) {
+pub fn everywhere(run: impl Fn(&mut Pair, Spoiled, usize)) {
     for spoiled in [Nothing, Short, Zeros, Hole, Garbage] {
         for (lines, len) in [(5, 4), (5, 60), (300, 60), (300, 9_000)] {
             for mut pair in pairs() {

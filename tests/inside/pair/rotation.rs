@@ -12,7 +12,7 @@ fn a_rotation_is_followed_over_the_same_connection() {
     for style in STYLES {
         for hints in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             pair.log.style = style;
             for _ in 0..3 {
                 pair.log.rotate();
@@ -50,7 +50,7 @@ fn late_lines_of_a_writer_that_keeps_its_descriptor_come_before_the_end() {
     for tells_writers in [true, false] {
         for hints in [true, false] {
             let mut pair = Pair::following();
-            pair.hints = hints;
+            pair.set_hints(hints);
             pair.log.tells_writers = tells_writers;
             pair.log.rename();
             pair.log.create();

@@ -87,7 +87,7 @@ impl Walk {
         pair.seed(seed + 1);
         let rotators = [Rotator::Rename, Rotator::CopyTruncate, Rotator::Mixed];
         let rotator = pick(&rotators, &mut random);
-        pair.hints = random.below(3) > 0;
+        pair.set_hints(random.below(3) > 0);
         pair.log.tells_writers = random.below(3) > 0;
         pair.log.style = pick(&[Style::FromOne, Style::FromZero, Style::Date], &mut random);
         pair.link.window = pick(&[50, 1_000, 256 * 1024, 256 * 1024], &mut random);

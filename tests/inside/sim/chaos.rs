@@ -385,6 +385,7 @@ impl Chaos {
             Act::Hints => {
                 let site = &mut world.sites[number];
                 site.hints = !site.hints;
+                site.keep_journal();
             }
             Act::KillCollector => self.kill_collector(world),
             Act::ReplaceSource => self.replace_source(world, number),

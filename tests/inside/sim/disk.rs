@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
-use crate::store::{Names, ReadStore, Stat, WriteStore};
+use crate::store::{Birth, Names, ReadStore, Stat, WriteStore};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -220,9 +220,30 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         self.0.fs.borrow().stat_path(path)
     }
 
+    fn birth(&self, path: &Path, device: u64) -> Birth {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().birth(path, device),
+            Err(_) => Birth::default(),
+        }
+    }
+
+    fn birth_of(&self, file: &Self::File, device: u64) -> Birth {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().birth_of(&file.file, device),
+            Err(_) => Birth::default(),
+        }
+    }
+
     fn read_at(&self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
         self.0.fs.borrow().read_at(&file.file, buf, offset)
+    }
+
+    fn hole_end(&self, file: &Self::File, offset: u64) -> u64 {
+        match self.call() {
+            Ok(()) => self.0.fs.borrow().hole_end(&file.file, offset),
+            Err(_) => offset,
+        }
     }
 
     fn at_rest(&self, file: &Self::File) -> bool {
@@ -299,6 +320,11 @@ impl WriteStore for Disk<Model> {
             Err(error) => Err(error),
             Ok(()) => fs.append(&file.file, bytes),
         }
+    }
+
+    fn append_zeros(&mut self, file: &Self::File, len: u64) -> io::Result<()> {
+        self.call_for_room()?;
+        self.0.fs.borrow_mut().append_zeros(&file.file, len)
     }
 
     fn read_at(&mut self, file: &Self::File, buf: &mut [u8], offset: u64) -> io::Result<usize> {

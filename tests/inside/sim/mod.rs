@@ -266,6 +266,7 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
         set_back: false,
         powered: true,
         epoch: 0,
+        runs: 0,
         hints: random.below(3) > 0,
         tmpfs,
         classic,
@@ -275,6 +276,10 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
             [random.below(pace.delay_checks_ms.len() as u64) as usize],
         reversed: false,
     };
+    // Some file systems tell nothing of births.
+    if number % 4 == 3 {
+        site.disk.with(|fs| fs.hide_births());
+    }
     for log in 0..1 + random.below(3) as usize {
         let rotator = rotator_for(classic, random);
         let habits = match &mut world.unkind {

@@ -61,6 +61,11 @@ impl World {
                 false => copies.push(copy),
             }
         }
+        // Zeros at the end of a generation that is not over are not written yet.
+        let must = |n: usize| match n + 1 == generations.len() {
+            true => written_len(&generations[n].bytes).min(generations[n].must),
+            false => generations[n].must,
+        };
         let is_set_back = self.sites[feed.site].set_back;
         let is_unsure = log.unsure || (is_set_back && !rotten.is_empty());
         let is_excused = |n: usize| {
@@ -70,7 +75,7 @@ impl World {
             let is_torn = n > 0 && generations[n - 1].torn;
             let is_within = |copy: &Copy| copy.2.starts_with(&generation.bytes[..generation.kept]);
             let is_last = n + 1 == generations.len();
-            generation.must == 0
+            must(n) == 0
                 || (is_unsure && !is_last)
                 || rotten.iter().any(|copy| is_spoilt(copy, generation))
                 || (is_torn && copies.iter().any(is_within))
@@ -78,8 +83,11 @@ impl World {
         let mut held = vec![0; generations.len()];
         let mut next = 0;
         for (path, _, bytes) in copies.iter().filter(|copy| !copy.2.is_empty()) {
-            let is_copy = |g: &&Generation| bytes.len() >= g.must && g.bytes.starts_with(bytes);
-            let Some(place) = generations[next..].iter().position(is_copy) else {
+            let is_copy = |n: &usize| {
+                let generation = generations.get(*n).filter(|_| bytes.len() >= must(*n));
+                generation.is_some_and(|generation| generation.bytes.starts_with(bytes))
+            };
+            let Some(mut found) = (next..generations.len()).find(is_copy) else {
                 return Err(format!(
                     "{} ({}) is no generation from {next} on, or not whole; it is like {}",
                     path.display(),
@@ -87,8 +95,7 @@ impl World {
                     nearest(bytes, &generations)
                 ));
             };
-            let mut found = next + place;
-            while generations[found].torn && generations.get(found + 1).is_some_and(is_copy) {
+            while generations[found].torn && is_copy(&(found + 1)) {
                 found += 1;
             }
             if let Some(skipped) = (next..found).find(|&n| !is_excused(n)) {
@@ -546,6 +553,12 @@ fn nearest(bytes: &[u8], generations: &[&Generation]) -> String {
         "{n} up to {at} of {}: {ours:?}, not {theirs:?}",
         generations[n].bytes.len()
     )
+}
+
+/// How many bytes there are but for zeros at the end.
+pub(super) fn written_len(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rposition(|byte| *byte != 0);
+    last.map_or(0, |last| last + 1)
 }
 
 /// Whether a copy is one of this generation but for some bytes that the disk has spoilt.

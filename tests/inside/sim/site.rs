@@ -5,6 +5,7 @@ use super::disk::{Disk, Open};
 use super::log::Log;
 use crate::inside::fake::{Fake, Handle};
 use crate::serve::config::Config;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::sightings::Sightings;
 use crate::serve::session::Session;
 
@@ -20,6 +21,8 @@ pub struct Site {
     pub set_back: bool,
     /// Without power nothing answers, not even the kernel.
     pub powered: bool,
+    /// Counts the starts of the server.
+    pub runs: u32,
     /// Counts the starts of the machine; what was planned before is void.
     pub epoch: u32,
     /// The kernel tells of changed files at once.
@@ -39,8 +42,11 @@ pub struct Site {
 /// The server's process.
 pub struct Server {
     pub config: Config,
+    pub journal: Journal,
     pub sightings: Sightings,
     pub sessions: Vec<Served>,
+    /// When all logs are looked at next.
+    pub look_at_ms: u64,
 }
 
 /// A session and the connection it belongs to.
@@ -76,11 +82,58 @@ impl Site {
 
     pub fn start_server(&mut self) {
         self.disk.revive();
+        self.runs += 1;
         self.server = Some(Server {
             config: self.config(),
+            journal: Journal::new(self.runs),
             sightings: Sightings::new(),
             sessions: Vec::new(),
+            look_at_ms: 0,
         });
+        self.keep_journal();
+    }
+
+    /// The server takes up its logs, as the shell does it.
+    pub fn keep_journal(&self) {
+        let Some(server) = &self.server else {
+            return;
+        };
+        server.journal.take_up(&server.config);
+        for (index, entry) in (0..).zip(&server.config.files) {
+            let _ = self
+                .disk
+                .with(|fs| fs.take_arrivals(&entry.path.display().to_string()));
+            let is_attended = self.hints.then_some(false);
+            server.journal.set_attended(index, is_attended);
+            server.journal.look(index, &entry.path, &self.disk);
+        }
+    }
+
+    /// Whether it is time to look at all logs, whatever was told of them.
+    pub fn take_look_due(&mut self, now_ms: u64) -> bool {
+        let alive_ms = self.pace.alive_s * 1_000;
+        let Some(server) = &mut self.server else {
+            return false;
+        };
+        let is_due = server.look_at_ms <= now_ms;
+        if is_due {
+            server.look_at_ms = now_ms + alive_ms;
+        }
+        is_due
+    }
+
+    /// The kernel told that something happened around a log, or it is time to look.
+    pub fn look(&self, path: &str) {
+        let (arrivals, has_departed) = self.disk.with(|fs| fs.take_arrivals(path));
+        let Some(server) = &self.server else {
+            return;
+        };
+        if let Some(index) = server.config.index_of(path.as_ref()) {
+            server.journal.look(index, path.as_ref(), &self.disk);
+            if self.hints {
+                server.journal.note_arrivals(index, arrivals, has_departed);
+            }
+        }
     }
 
     /// SIGHUP, as the shell does it.
@@ -102,6 +155,7 @@ impl Site {
             served.session.renumber(file);
             served.ready = true;
         }
+        self.keep_journal();
     }
 
     /// Sets the time that writes leave on files: that of the kernel's last tick.

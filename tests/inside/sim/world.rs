@@ -179,7 +179,8 @@ impl World {
         let arrived = self.arrive();
         let served = self.serve();
         let worked = self.work();
-        heeded || settled || arrived || served || worked
+        let kept = self.keep_journals();
+        kept || heeded || settled || arrived || served || worked
     }
 
     // The servers.
@@ -199,6 +200,10 @@ impl World {
                 }
                 let path = log.path.clone();
                 self.sites[site].purge();
+                if self.sites[site].hints {
+                    self.sites[site].look(&path);
+                    self.notice_death(site);
+                }
                 for at in 0..self.sessions(site) {
                     let Some(server) = self.sites[site]
                         .server
@@ -213,6 +218,35 @@ impl World {
                     }
                 }
             }
+        }
+    }
+
+    /// Lets the journals find out what was there before them, and look now and then.
+    fn keep_journals(&mut self) -> bool {
+        let mut moved = false;
+        for site in 0..self.sites.len() {
+            let due = self.sites[site].take_look_due(self.now_ms);
+            if due {
+                for log in 0..self.sites[site].logs.len() {
+                    let path = self.sites[site].logs[log].path.clone();
+                    self.sites[site].look(&path);
+                }
+            }
+            if let Some(server) = &self.sites[site].server
+                && server.journal.has_work()
+            {
+                server.journal.work(&server.config, &self.sites[site].disk);
+                moved = true;
+            }
+            self.notice_death(site);
+        }
+        moved
+    }
+
+    /// The process may have been killed in the middle of that.
+    fn notice_death(&mut self, site: usize) {
+        if self.sites[site].server.is_some() && self.sites[site].disk.is_dead() {
+            self.kill_server(site);
         }
     }
 
@@ -336,6 +370,7 @@ impl World {
         let mut cx = Context {
             store: &*disk,
             config: &server.config,
+            journal: &server.journal,
             sightings: &mut server.sightings,
             now,
         };

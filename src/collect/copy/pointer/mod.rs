@@ -24,6 +24,7 @@
 //! for the doubt.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use crate::ids::{FileId, Inode};
 use crate::limits;
@@ -46,6 +47,9 @@ pub struct Pointer {
     pub mtime_ns: Option<u64>,
     /// The copy was begun under the classic protocol, where 0x07 became 0xff.
     pub classic: bool,
+    /// The inode is all there is, as fetchlogs 1.1 leaves it: the copy is taken over, and nobody
+    /// has noted what is known to be good of it.
+    pub is_bare: bool,
     /// A rotation that is decided but may not be finished.
     pub pending: Option<Box<Pending>>,
     /// An end of the local copy that is being set aside. Never there together with a rotation.
@@ -113,6 +117,7 @@ impl Pointer {
             token: None,
             mtime_ns: None,
             classic: false,
+            is_bare: false,
             pending: None,
             rescue: None,
         }
@@ -137,6 +142,7 @@ impl Pointer {
         if let Some(inode) = decimal(word) {
             return Ok(Pointer {
                 classic: true,
+                is_bare: true,
                 ..Pointer::of(Inode(inode))
             });
         }
@@ -335,6 +341,16 @@ impl RotatedSuffix {
         Some(RotatedSuffix(suffix))
     }
 
+    /// The suffix of a rotated copy of `local`; `None` if it has no name that such a copy gets.
+    pub fn of(copy: &Path, local: &Path) -> Option<RotatedSuffix> {
+        let suffix = copy
+            .as_os_str()
+            .as_encoded_bytes()
+            .strip_prefix(local.as_os_str().as_encoded_bytes())?
+            .strip_prefix(b".")?;
+        RotatedSuffix::parse(str::from_utf8(suffix).ok()?)
+    }
+
     /// Reads a suffix exactly as [`RotatedSuffix::new`] makes them.
     pub fn parse(text: &str) -> Option<RotatedSuffix> {
         let (stamp, attempt) = match text.split_once('.') {
@@ -454,6 +470,7 @@ impl Fields {
             token: self.token,
             mtime_ns: self.mtime_ns,
             classic: self.classic.unwrap_or(false),
+            is_bare: false,
             pending,
             rescue: self.rescue.map(Box::new),
         })

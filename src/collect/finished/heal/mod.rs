@@ -28,6 +28,10 @@ pub struct Heal<F> {
     is_short: bool,
     /// Whether the server's file is known to be the one that this is a copy of.
     is_recognised: bool,
+    /// How far what was fetched has ever come.
+    furthest: u64,
+    /// Most bytes to ask for at once.
+    range_max: u64,
 }
 
 /// The step that a heal is at.
@@ -66,7 +70,8 @@ enum Step<F> {
 /// The result of the comparison of blocks so far.
 #[derive(Default)]
 struct Tally {
-    same: u64,
+    /// The blocks behind the first difference that are the same.
+    same_behind: u64,
     different: u64,
     /// The start of the first block that differs.
     first: Option<u64>,
@@ -114,15 +119,26 @@ impl<F> Heal<F> {
             step: Step::AskSums(blocks),
             attempts: 0,
             is_short: false,
+            furthest: 0,
+            range_max: u64::MAX,
         }
     }
 
     /// Begins anew, because what was written so far may never reach the disk.
     pub fn restart(&mut self) {
-        let attempts = self.attempts;
+        let (attempts, furthest) = (self.attempts, self.furthest);
         *self = Heal::new(self.finished.clone());
         // A disk that fails at every sync must not make a heal endless.
-        self.attempts = attempts;
+        (self.attempts, self.furthest) = (attempts, furthest);
+    }
+
+    /// Asks from now on for no more than so many checksums, or bytes, at once. To be called between
+    /// two connections.
+    pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
+        self.range_max = range_max;
+        if let Step::AskSums(blocks) = &mut self.step {
+            *blocks = blocks.at_most(sums_max);
+        }
     }
 
     /// The copy and the generation it is about.
@@ -136,7 +152,7 @@ impl<F> Heal<F> {
             Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskRange { at, .. } => Some(Op::Range {
                 start: *at,
-                len: self.finished.size - at,
+                len: (self.finished.size - at).min(self.range_max),
             }),
             _ => None,
         }
@@ -147,9 +163,30 @@ impl<F> Heal<F> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
         }
+        // A link that breaks again and again gets on nevertheless.
+        if let Step::AskRange { at, .. } = self.step
+            && at > self.furthest
+        {
+            self.furthest = at;
+            return None;
+        }
         self.attempts += 1;
         (self.attempts >= HEAL_ATTEMPTS_MAX)
             .then(|| self.hopeless("the server does not send it again"))
+    }
+
+    /// The server's file is known to be the one that this is a copy of.
+    pub fn recognise(&mut self) {
+        self.is_recognised = true;
+    }
+
+    /// The outcome where the server has only another file.
+    pub fn without_file(&self) -> Outcome {
+        match self.finished.by_content {
+            // The digest that differs is that of the other file.
+            true => Outcome::Foreign(self.finished.path.clone()),
+            false => self.hopeless("the server no longer has its file"),
+        }
     }
 
     /// Whether everything that was asked for has come.
@@ -195,7 +232,7 @@ impl<F> Heal<F> {
             (Piece::Small, _) => receiver
                 .small(|frame| match frame {
                     // The server is still computing.
-                    Frame::Alive { .. } => Ok(()),
+                    Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(()),
                     Frame::Error { text, .. } => {
                         Err(SourceError::Refused(Escaped(text).to_string().into()))
                     }
@@ -282,9 +319,10 @@ impl<F> Heal<F> {
         if !at_end && (tally.first.is_none() || !self.is_recognised) {
             return Ok(None);
         }
-        // Files that are not related may have a few lines in common, such as a header.
-        if !self.is_recognised && tally.same < tally.different {
-            return Ok(Some(Outcome::Foreign(self.finished.path.clone())));
+        // Logs begin alike, with a header that may be most of them. What is the same before the
+        // first difference therefore says nothing.
+        if !self.is_recognised && tally.same_behind < tally.different {
+            return Ok(Some(self.without_file()));
         }
         self.is_recognised = true;
         let len = comparison.blocks().len();
@@ -491,7 +529,7 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
 impl Tally {
     fn note(&mut self, compared: Compared) {
         match compared.is_same {
-            true => self.same += 1,
+            true => self.same_behind += u64::from(self.first.is_some()),
             false => {
                 self.different += 1;
                 self.first.get_or_insert(compared.start);

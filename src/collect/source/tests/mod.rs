@@ -13,8 +13,12 @@ use crate::wire::crc32::Crc32;
 use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
+mod breaks;
 mod files;
+mod given;
+mod left_out;
 mod rescue;
+mod taken_over;
 mod unverified;
 
 const PERIODS: Periods = Periods {
@@ -611,6 +615,28 @@ fn data_frame(offset: u64, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A HOLE frame.
+fn hole_frame(offset: u64, len: u64) -> Vec<u8> {
+    Frame::Hole { offset, len }.to_bytes().to_vec()
+}
+
+#[test]
+fn a_hole_is_appended_as_bytes_are() {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=100008 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"ab"));
+    rig.receive(&hole_frame(2, 100_000));
+    rig.receive(&data_frame(100_002, b"behind"));
+    let expected = [&b"ab"[..], &[0; 100_000], b"behind"].concat();
+    assert!(rig.local() == expected);
+    assert!(!rig.source.in_error());
+    // Nowhere but at the end.
+    rig.receive(&hole_frame(2, 100_000));
+    assert!(rig.source.in_error());
+    assert!(rig.local() == expected);
+}
+
 #[test]
 fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
     let mut rig = Rig::offering();
@@ -626,7 +652,10 @@ fn a_copy_that_classic_had_a_part_in_is_proved_masked() {
     let asked = rig.connect();
     let start = format!("/var/log/m 7 5 v2 p=0:5:{masked:08x}");
     assert!(asked.starts_with(&start), "{asked}");
-    assert!(asked.ends_with(" m=1 b=00000001 c=1\n"), "{asked}");
+    assert!(
+        asked.ends_with(" m=1 b=00000001 c=1 x=holes,notes\n"),
+        "{asked}"
+    );
 }
 
 #[test]

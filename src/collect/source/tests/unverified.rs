@@ -42,7 +42,7 @@ impl Rig {
     }
 
     /// The collector is killed and started again on the same disk.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let config = self.source.config().clone();
         self.disk.revive();
         self.source = Source::new(config, Mono::from_ms(self.now_ms));
@@ -395,7 +395,7 @@ fn a_file_that_merely_begins_alike_heals_nothing() {
     rig.receive(ANSWERS_7);
     rig.receive(&sums(&theirs));
     rig.work();
-    let told = format!("not verified {COPY}: the server no longer has it");
+    let told = format!("not verified {COPY}: the server has only another file that begins alike");
     assert!(rig.said().contains(&told));
     assert_eq!(rig.rotated(), ours);
     assert!(!rig.is_on_list());

@@ -1,13 +1,13 @@
 //! The decision on a classic request: the live file or one of the rotated ones, and from where.
 //! Pure.
 
-use super::findings::{Candidates, next_by_names};
+use super::findings::{Candidate, Candidates};
 use super::order::Age;
 use super::place::{Place, place_of};
-use super::query::{Choice, Query};
+use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
 use super::sightings::Sightings;
-use crate::ids::Inode;
+use crate::ids::{FileId, Inode};
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply};
@@ -26,7 +26,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let asked = request.inode.inode();
         if asked == Inode::NONE {
-            let (file, stat) = live.ok_or(Refusal::Missing)?;
+            let (file, stat) = live.ok_or_else(|| self.no_live())?;
             return Ok(first_contact(file, stat, request.offset));
         }
         match live {
@@ -49,45 +49,40 @@ impl<S: ReadStore> Query<'_, S> {
         sightings: &Sightings,
     ) -> Result<Choice<S::File>, Refusal> {
         let asked = request.inode.inode();
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let held = rotated
             .iter()
-            .find(|c| c.age.inode == asked && request.offset <= c.size);
+            .find(|c| c.age.id.inode == asked && request.offset <= c.size);
         // The client's own file is sent on while it may grow: it has more, or is not complete yet.
-        if held.is_some()
+        if let Some(held) = held
             && !sightings.is_left_behind(self.index, asked, request.offset)
-            && let Some((file, stat)) = self.open_rotated(asked)?
+            && let Some((file, stat)) = self.open_rotated(held.age.id)?
             && request.offset <= stat.size
             && (request.offset < stat.size
                 || !(sightings.is_complete(self.index, asked, request.offset)
-                    || live.is_some() && self.complete(&file, &stat, rotated)))
+                    || self.complete(&file, &stat, live.is_some(), rotated)))
         {
+            // It has all there is, and nothing follows.
+            if request.offset == stat.size
+                && live.is_none()
+                && let odd @ Refusal::NotRegular(_) = self.no_live()
+            {
+                return Err(odd);
+            }
             return Ok(Choice {
                 file,
                 offset: request.offset,
                 reply: Reply::classic(Mark::Found, request.inode),
                 place: place_of(&stat, rotated),
+                generation: Generation::unnumbered(&stat),
                 stat,
                 then: None,
+                left_out: Vec::new(),
             });
         }
         // The client has all of its generation, or it is gone: the next one.
-        if let Some(held) = held {
-            let mut before = held;
-            while let Some(next) = next_by_names(rotated, before) {
-                if let Some((file, stat)) = self.open_rotated(next.age.inode)? {
-                    return Ok(from_start(
-                        file,
-                        stat,
-                        Mark::Found,
-                        place_of(&stat, rotated),
-                    ));
-                }
-                before = next;
-            }
-        }
         let (mark, newer_than) = match held {
-            Some(_) => (Mark::Found, None),
+            Some(held) => (Mark::Found, Some(held.by_names())),
             None => {
                 let mark = match sightings.is_complete(self.index, asked, request.offset) {
                     true => Mark::Found,
@@ -95,25 +90,53 @@ impl<S: ReadStore> Query<'_, S> {
                 };
                 // Without knowing when it was written, no rotated file can be said to be newer.
                 let last_written = sightings.last_written(self.index, asked);
-                (mark, last_written.map(|mtime_ns| Age::at(mtime_ns, asked)))
+                let id = FileId {
+                    device: 0,
+                    inode: asked,
+                };
+                let record = self.journal.record_of_inode(self.index, asked);
+                let seq = record.map_or(0, |record| record.seq);
+                let at = |mtime_ns| (seq, 0, Age::at(mtime_ns, id));
+                (mark, last_written.map(at))
             }
         };
-        if let Some(after) = newer_than
-            && let Some((file, stat)) = self.open_newer(rotated, after)?
-        {
-            return Ok(from_start(file, stat, mark, place_of(&stat, rotated)));
-        }
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(from_start(file, stat, mark, Place::Live))
+        let order = |c: &Candidate| match held {
+            Some(_) => c.by_names(),
+            None => (c.age.seq, 0, c.inferred_age()),
+        };
+        let newer = match newer_than {
+            Some(after) => self.open_newer(rotated, order, after)?,
+            None => None,
+        };
+        let is_newer = |c: &Candidate| newer_than.is_some_and(|after| order(c) > after);
+        let mut left_out = self.left_out(rotated, &is_newer, newer.as_ref().map(|(_, stat)| stat));
+        let own = rotated.iter().find(|c| c.age.id.inode == asked);
+        left_out.extend(own.and_then(|own| self.left_out_itself(own)));
+        // All that classic can say of it.
+        let mark = match left_out.is_empty() {
+            true => mark,
+            false => Mark::Lost,
+        };
+        let choice = match newer {
+            Some((file, stat)) => from_start(file, stat, mark, place_of(&stat, rotated)),
+            None => {
+                let (file, stat) = live.ok_or_else(|| self.no_live())?;
+                from_start(file, stat, mark, Place::Live)
+            }
+        };
+        Ok(Choice { left_out, ..choice })
     }
 
     /// Whether a rotated file may be taken as complete: nobody writes to it, or it was quiet for
     /// long enough. The newest one may have been renamed a moment ago, unnoticed by a writer that
-    /// had nothing to write: it has to be quiet from now on. While there is no live file its writer
-    /// has not moved on, so it stays open.
-    fn complete(&self, file: &S::File, stat: &Stat, rotated: &Candidates) -> bool {
+    /// had nothing to write: it has to be quiet from now on. While there is no live file, either,
+    /// its writer has not moved on, so it stays open.
+    fn complete(&self, file: &S::File, stat: &Stat, has_live: bool, rotated: &Candidates) -> bool {
         let is_quiet = stat.mtime_ns <= self.quiet_since_ns;
-        is_quiet && place_of(stat, rotated) == Place::Older || self.store.at_rest(file)
+        match place_of(stat, rotated) {
+            Place::Older => is_quiet || self.store.at_rest(file),
+            Place::Latest | Place::Live => has_live && self.store.at_rest(file),
+        }
     }
 }
 
@@ -139,11 +162,13 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
     };
     Choice {
         file,
+        generation: Generation::unnumbered(&stat),
         stat,
         offset,
         reply: Reply::classic(mark, inode),
         place: Place::Live,
         then: None,
+        left_out: Vec::new(),
     }
 }
 
@@ -151,11 +176,13 @@ fn same_inode<F>(file: F, stat: Stat, request: &Request<'_>, dropped: bool) -> C
 fn from_start<F>(file: F, stat: Stat, mark: Mark, place: Place) -> Choice<F> {
     Choice {
         file,
+        generation: Generation::unnumbered(&stat),
         stat,
         offset: 0,
         reply: Reply::classic(mark, InodeWord::plain(stat.id.inode)),
         place,
         then: None,
+        left_out: Vec::new(),
     }
 }
 

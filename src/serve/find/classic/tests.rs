@@ -10,6 +10,8 @@ use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
+use crate::serve::find::crowd::Reached;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::v2::next::Left;
 use crate::store::{Kind, Names};
@@ -46,15 +48,22 @@ impl Rig {
     }
 
     fn choose(&mut self, line: &str) -> Result<Choice<Handle>, Refusal> {
+        let request = Request::parse(line.as_bytes()).unwrap();
         let query = Query {
             store: &self.disk,
             entry: &self.config.files[0],
+            files: &self.config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: PEER,
             quiet_since_ns: self.quiet_since_ms * 1_000_000,
+            reached: Reached {
+                own: Some(request.inode.inode()),
+                floor_ns: None,
+            },
             findings: None,
         };
-        let request = Request::parse(line.as_bytes()).unwrap();
         search(&query, |query| query.choose(&request, &mut self.sightings))
     }
 
@@ -199,11 +208,15 @@ fn without_a_live_file_a_rotated_one_still_answers() {
     rig.disk.remove("/v/m");
     assert_eq!(
         rig.answer("/v/m 1 1"),
-        says("O 1", 1, 1),
-        "its writer has not moved on"
+        says("O 2", 0, 2),
+        "another one was rotated since"
     );
     assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2));
-    assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
+    assert_eq!(
+        rig.answer("/v/m 2 2"),
+        says("O 2", 2, 2),
+        "its writer has not moved on"
+    );
     assert!(matches!(rig.choose("/v/m 9 9"), Err(Refusal::Missing)));
     assert!(matches!(rig.choose("/v/m"), Err(Refusal::Missing)));
 }
@@ -214,7 +227,11 @@ fn what_is_no_regular_file_is_refused_by_name() {
         let mut rig = Rig::new();
         rig.disk.remove("/v/m");
         rig.disk.put_other("/v/m", kind);
-        assert!(matches!(rig.choose("/v/m 2 1"), Err(Refusal::NotRegular(k)) if k == kind));
+        for line in ["/v/m 0 0", "/v/m 2 2", "/v/m 9 9"] {
+            assert!(matches!(rig.choose(line), Err(Refusal::NotRegular(k)) if k == kind));
+        }
+        assert_eq!(rig.answer("/v/m 2 1"), says("O 2", 1, 2), "there is more");
+        assert_eq!(rig.answer("/v/m 1 1"), says("O 2", 0, 2));
     }
 }
 
@@ -227,19 +244,23 @@ fn compressed_and_special_files_are_no_candidates() {
 }
 
 #[test]
-fn more_rotated_files_than_fit_leave_the_newest() {
+fn more_rotated_files_than_fit_come_one_after_the_other() {
     let mut rig = Rig::new();
     rig.disk.remove("/v/m.1");
     rig.disk.remove("/v/m.2");
-    for n in 0..2 * CANDIDATES_MAX as u64 {
+    let files = 2 * CANDIDATES_MAX as u64;
+    for n in 0..files {
         rig.disk.at_ms(10_000 + n);
-        rig.disk
-            .write_as(&format!("/v/m.{}", 500 - n), 100 + n, b"x");
+        let path = format!("/v/m.{}", 5_000 - n);
+        rig.disk.write_as(&path, 1_000 + n, b"x");
     }
     rig.quiet_since_ms = 100_000;
-    let newest = 100 + 2 * CANDIDATES_MAX as u64 - 1;
-    assert_eq!(rig.answer(&format!("/v/m {} 1", newest - 1)).2, newest);
-    assert_eq!(rig.answer(&format!("/v/m {newest} 1")).2, 3);
+    // A 1.1 client tells no more than the inode; the file tells the rest.
+    for n in [0, 1, files / 2 - 1, files / 2, files - 2] {
+        let line = format!("/v/m {} 1", 1_000 + n);
+        assert_eq!(rig.answer(&line).2, 1_001 + n);
+    }
+    assert_eq!(rig.answer(&format!("/v/m {} 1", 999 + files)).2, 3);
 }
 
 #[test]
@@ -307,6 +328,10 @@ impl ReadStore for Rotating<'_> {
         ReadStore::read_at(self.disk, file, buf, offset)
     }
 
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.disk.hole_end(file, offset)
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         self.disk.at_rest(file)
     }
@@ -336,9 +361,13 @@ fn expect_through_rotation(
         let query = Query {
             store: &store,
             entry: &rig.config.files[0],
+            files: &rig.config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: PEER,
             quiet_since_ns: u64::MAX,
+            reached: Reached::default(),
             findings: None,
         };
         let answer = search(&query, |query| ask(query, &mut rig.sightings)).unwrap();
@@ -364,10 +393,11 @@ fn a_rotation_in_the_middle_of_a_look_hides_no_generation() {
 fn a_rotation_in_the_middle_of_a_look_hides_nothing_from_version_2_either() {
     expect_through_rotation("1", |query, _| {
         let before_all = Left {
-            inode: Inode::NONE,
+            id: None,
             mtime_ns: 500_000_000,
             floor_ns: 0,
             then: None,
+            seq: 0,
         };
         Ok(query.next_after(&before_all)?.stat.id.inode.to_string())
     });
@@ -388,16 +418,24 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     let query = Query {
         store: &disk,
         entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
         index: 0,
         peer: PEER,
         quiet_since_ns: 0,
+        reached: Reached::default(),
         findings: None,
     };
     let before = Left {
-        inode: Inode(1),
+        id: Some(FileId {
+            device: 1,
+            inode: Inode(1),
+        }),
         mtime_ns: 1_000_000_000,
         floor_ns: 0,
         then: None,
+        seq: 0,
     };
     let next = search(&query, |query| query.next_after(&before)).unwrap();
     assert_eq!(next.stat.id.inode, Inode(3));
@@ -406,7 +444,15 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
     disk.truncate_to("/v/m", 0);
     disk.write("/v/m", b"the one after, and it is longer than all others\n");
     let copy = search(&query, |query| {
-        query.first_duplicate(next.stat, Some(Inode(1)), next.floor_ns)
+        query.first_duplicate(
+            next.stat,
+            Some(FileId {
+                device: 1,
+                inode: Inode(1),
+            }),
+            next.floor_ns,
+            0,
+        )
     });
     let copy = copy.unwrap();
     assert_eq!(copy.map(|copy| copy.stat.id.inode), Some(Inode(2)));
@@ -432,6 +478,10 @@ impl ReadStore for Counted {
 
     fn read_at(&self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         ReadStore::read_at(&self.0, file, buf, offset)
+    }
+
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.0.hole_end(file, offset)
     }
 
     fn at_rest(&self, file: &Handle) -> bool {
@@ -462,9 +512,13 @@ fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
             let query = Query {
                 store: &counted,
                 entry: &config.files[0],
+                files: &config.files,
+                journal: &Journal::new(1),
+                given: &[],
                 index: 0,
                 peer: PEER,
                 quiet_since_ns: 0,
+                reached: Reached::default(),
                 findings: None,
             };
             let line = format!("/v/m 9 5 v2 p=0:4:00000000{op}");

@@ -2,6 +2,11 @@
 
 use super::*;
 
+fn id(inode: u64) -> FileId {
+    let inode = Inode(inode);
+    FileId { device: 1, inode }
+}
+
 /// The log's name, the names of its rotated files with their times, oldest first as they have to
 /// come out, and why. A `?` stands where it is not certain that the next one is newer.
 #[rustfmt::skip]
@@ -209,7 +214,7 @@ fn arranged(live: &str, files: &[(&str, u64)], inode: impl Fn(usize) -> u64) -> 
         .map(|(at, &(name, mtime_ns))| Evidence {
             name: name.as_bytes(),
             mtime_ns,
-            inode: Inode(inode(at)),
+            id: id(inode(at)),
         })
         .collect();
     let placed = arrange(live.as_bytes(), &all);
@@ -258,11 +263,11 @@ fn the_table() {
 
 #[test]
 fn next_newer_steps_through_all_of_them() {
-    let all = [(1, 30), (1, 31), (7, 10)].map(|(time, inode)| Age::of(time, Inode(inode)));
-    let mut at = Age::at(0, Inode(99));
+    let all = [(1, 30), (1, 31), (7, 10)].map(|(time, inode)| Age::of(time, id(inode)));
+    let mut at = Age::at(0, id(99));
     let mut seen = Vec::new();
     while let Some(next) = next_newer(all.iter().copied(), at) {
-        seen.push(next.inode.0);
+        seen.push(next.id.inode.0);
         at = next;
     }
     assert_eq!(seen, [30, 31, 10]);
@@ -270,9 +275,9 @@ fn next_newer_steps_through_all_of_them() {
 
 #[test]
 fn a_remembered_generation_is_not_its_own_successor() {
-    let all = [Age::of(7, Inode(10))];
-    assert_eq!(next_newer(all.into_iter(), Age::at(7, Inode(10))), None);
-    let next = next_newer(all.into_iter(), Age::at(7, Inode(11)));
+    let all = [Age::of(7, id(10))];
+    assert_eq!(next_newer(all.into_iter(), Age::at(7, id(10))), None);
+    let next = next_newer(all.into_iter(), Age::at(7, id(11)));
     assert_eq!(next, Some(all[0]));
 }
 

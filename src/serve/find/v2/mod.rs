@@ -8,19 +8,24 @@ pub mod next;
 mod oldest;
 pub mod recognise;
 
-use self::oldest::{floor_ns, then};
-use self::recognise::{Fit, Held};
+use self::oldest::{After, Found, floor_ns, then};
+use self::recognise::{Fit, Held, Located};
 use super::findings::{Candidate, Candidates, Test};
+use super::journal::record::{Standing, State};
+use super::left_out::LeftOut;
 use super::order::Age;
-use super::place::place_of;
-use super::query::{Choice, Query};
+use super::place::{Place, place_of};
+use super::query::{Choice, Generation, Query};
 use super::refusal::Refusal;
+use super::role::Role;
+use super::token::Known;
 use crate::ids::Inode;
 use crate::store::{ReadStore, Stat};
 use crate::wire::number::InodeWord;
 use crate::wire::proof::Block;
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{Extension, Request};
+use crate::wire::token::Token;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Answers a request of version 2.
@@ -30,30 +35,68 @@ impl<S: ReadStore> Query<'_, S> {
         v2: &Extension,
     ) -> Result<Choice<S::File>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let live_is_there = live.is_some();
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let asked = request.inode.inode();
         // First contact: INODE 0 names no generation, so nothing has to be found again.
         if asked == Inode::NONE {
-            let oldest = self.find_generation(rotated, live.as_ref(), &|_| v2.history)?;
-            return match (oldest, live) {
-                (Some((file, stat)), _) => Ok(self.begin(file, stat, rotated)),
-                (None, Some((file, stat))) => Ok(self.begin(file, stat, rotated)),
-                (None, None) => Err(Refusal::Missing),
+            let mut left_out = Vec::new();
+            let oldest = match v2.history {
+                true => {
+                    let after = After {
+                        seq: None,
+                        is_before_journal: true,
+                        own: None,
+                        may: &|_| true,
+                    };
+                    self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?
+                }
+                false => None,
             };
+            let live = live.map(|(file, stat)| self.numbered(file, stat));
+            let first = oldest.or(live).ok_or_else(|| self.no_live())?;
+            return Ok(Choice {
+                left_out,
+                ..self.begin(first, rotated)
+            });
         }
         let held = Held {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
+            known: v2.identity.as_ref().and_then(Known::of),
+            same_boot: v2.boot == Some(self.store.boot()),
         };
+        match self.locate(&held, live.as_ref(), rotated)? {
+            Located::Here(file, stat) => {
+                let choice = self.go_on(file, stat, &held, None, rotated)?;
+                return self.refuse_the_end(choice, live_is_there);
+            }
+            Located::Part(file, stat) if !v2.no_prefix => {
+                let block = self.last_block(&file, &stat, held.mapped);
+                self.all_was_read()?;
+                let prefix = block.map(|block| (block, true));
+                return self.go_on(file, stat, &held, prefix, rotated);
+            }
+            Located::Changed(file, stat) => {
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
+            }
+            Located::Part(..) | Located::Gone => {
+                return self.lose_held(asked, &held, live, rotated);
+            }
+            Located::Unsure => {}
+        }
         // Steps 1 to 5.
         let live = match self.find_whole(asked, &held, live, rotated)? {
             Ok((file, stat)) if self.is_sure(&stat, asked, &held, rotated)? => {
-                return Ok(self.go_on(file, stat, &held, None, rotated));
+                let choice = self.go_on(file, stat, &held, None, rotated)?;
+                return self.refuse_the_end(choice, live_is_there);
             }
             // Step 1 with `L`: where to go on is known, but perhaps not from where.
-            Ok((file, stat)) if held.offset == 0 => return Ok(self.lose(file, stat, rotated)),
+            Ok((file, stat)) if held.offset == 0 => {
+                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
+            }
             // Step 3, "but step 8 at once": neither is it known which of the newer ones came first.
             Ok(_) => return self.lose_held(asked, &held, self.open_live()?, rotated),
             Err(live) => live,
@@ -90,8 +133,8 @@ impl<S: ReadStore> Query<'_, S> {
         self.all_was_read()?;
         if let Some(block) = left {
             let live = self.open_live()?;
-            return Ok(live
-                .map(|(file, stat)| self.go_on(file, stat, held, Some((block, false)), rotated)));
+            let go_on = |(file, stat)| self.go_on(file, stat, held, Some((block, false)), rotated);
+            return live.map(go_on).transpose();
         }
         if v2.no_prefix {
             return Ok(None);
@@ -100,12 +143,15 @@ impl<S: ReadStore> Query<'_, S> {
         // ever.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
-        let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &is_prefix)?;
+        let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &|file, stat| {
+            Ok(is_prefix(file, stat))
+        })?;
         let choice = shorter.and_then(|(file, stat)| {
             let block = self.last_block(&file, &stat, held.mapped)?;
             Some(self.go_on(file, stat, held, Some((block, true)), rotated))
         });
-        self.all_was_read().map(|()| choice)
+        self.all_was_read()?;
+        choice.transpose()
     }
 
     /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
@@ -117,8 +163,18 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         prefix: Option<(Block, bool)>,
         rotated: &Candidates,
-    ) -> Choice<S::File> {
-        let mut choice = self.begin(file, stat, rotated);
+    ) -> Result<Choice<S::File>, Refusal> {
+        let mut found = self.numbered(file, stat);
+        // A duplicate has no number of its own.
+        let is_own = |c: &&Candidate| c.age.id == stat.id && c.standing == Standing::Newcomer;
+        if let Some(candidate) = rotated.iter().find(is_own) {
+            let live = self.open_live()?;
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            if let Role::Generation(seq) | Role::Stray(seq) = role {
+                found.seq = seq;
+            }
+        }
+        let mut choice = self.begin(found, rotated);
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;
@@ -127,18 +183,53 @@ impl<S: ReadStore> Query<'_, S> {
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
-        choice
+        Ok(choice)
+    }
+
+    /// Refuses a client that has all there is, where something that is never served has the live
+    /// name: nothing follows then, and it is to know that at once.
+    fn refuse_the_end(
+        &self,
+        choice: Choice<S::File>,
+        live_is_there: bool,
+    ) -> Result<Choice<S::File>, Refusal> {
+        let is_end = choice.place == Place::Latest && choice.offset == choice.stat.size;
+        if !is_end || live_is_there {
+            return Ok(choice);
+        }
+        match self.no_live() {
+            odd @ Refusal::NotRegular(_) => Err(odd),
+            _ => Ok(choice),
+        }
     }
 
     /// Another generation in place of the client's, which is nowhere, be it that its file was
     /// truncated or deleted. What it got after the client's last byte, nobody has.
-    fn lose(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
-        let mut choice = self.begin(file, stat, rotated);
+    fn lose(
+        &self,
+        found: Found<S::File>,
+        rotated: &Candidates,
+        held: &Held<'_>,
+        left_out: Vec<LeftOut>,
+    ) -> Choice<S::File> {
+        let whole = self.is_whole(held)
+            && self
+                .record_held(held)
+                .is_some_and(|record| !self.has_loss(record.seq, found.seq, &left_out));
+        let mut choice = self.begin(found, rotated);
+        choice.left_out = left_out;
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
-            terms.lost = true;
+            terms.lost = !whole;
+            terms.whole = whole;
         }
         choice
+    }
+
+    /// Whether the client holds all of its generation, as the journal knows.
+    fn is_whole(&self, held: &Held<'_>) -> bool {
+        let record = self.record_held(held);
+        record.is_some_and(|record| record.state == State::Complete(held.offset))
     }
 
     /// The first generation after the client's, which is nowhere.
@@ -150,28 +241,64 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
-        let is_newer = |c: &Candidate| held.is_newer(c);
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_newer)? {
-            return Ok(self.lose(file, stat, rotated));
+        let after = After {
+            seq: self.seq_held(held),
+            is_before_journal: held.is_before_journal(self.journal.epoch()),
+            own: None,
+            may: &|c| held.is_newer(c),
+        };
+        let mut left_out = Vec::new();
+        let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;
+        // What the client holds the beginning of may be there and not to be had.
+        let is_own = |c: &&Candidate| c.age.id.inode == asked && held.may_be(c.identity());
+        if !self.is_whole(held)
+            && let Some(own) = rotated.iter().find(is_own)
+            && !left_out.iter().any(|it| it.id == Some(own.age.id))
+        {
+            left_out.extend(self.left_out_itself(own));
+        }
+        if let Some(found) = newer {
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 8, where none is newer: of a clock that was set back no file tells that it is. What
         // is left of the client's own is where to begin.
-        let is_own = |c: &Candidate| c.age.inode == asked;
-        if let Some((file, stat)) = self.find_generation(rotated, live.as_ref(), &is_own)? {
-            return Ok(self.lose(file, stat, rotated));
+        let own = After {
+            seq: None,
+            is_before_journal: false,
+            own: None,
+            may: &|c| is_own(&c),
+        };
+        if let Some(found) = self.find_generation(rotated, live.as_ref(), &own, &mut Vec::new())? {
+            return Ok(self.lose(found, rotated, held, left_out));
         }
         // Step 9.
-        let (file, stat) = live.ok_or(Refusal::Missing)?;
-        Ok(self.lose(file, stat, rotated))
+        let (file, stat) = live.ok_or_else(|| self.no_live())?;
+        Ok(self.lose(self.numbered(file, stat), rotated, held, left_out))
+    }
+
+    /// A file with the number that the journal has for it.
+    fn numbered(&self, file: S::File, stat: Stat) -> Found<S::File> {
+        let seq = self.seq_of(self.identity(&file, &stat));
+        Found {
+            file,
+            stat,
+            seq,
+            is_doubtful: false,
+        }
     }
 
     /// A generation from its start.
-    fn begin(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Choice<S::File> {
+    fn begin(&self, found: Found<S::File>, rotated: &Candidates) -> Choice<S::File> {
+        let Found {
+            file, stat, seq, ..
+        } = found;
+        let identity = self.identity(&file, &stat);
         let floor_ns = floor_ns(&stat, rotated);
         let terms = Terms {
             size: stat.size,
             mtime_ns: floor_ns,
             boot: self.store.boot(),
+            identity: self.token(Generation { identity, seq }),
             ..Terms::default()
         };
         let inode = InodeWord::plain(stat.id.inode);
@@ -185,8 +312,22 @@ impl<S: ReadStore> Query<'_, S> {
             },
             place: place_of(&stat, rotated),
             then: then(&stat, rotated, floor_ns),
+            left_out: Vec::new(),
             stat,
+            generation: Generation { identity, seq },
         }
+    }
+
+    /// What a client is to keep of a generation's identity.
+    pub fn token(&self, generation: Generation) -> Option<Token> {
+        let Generation { identity, seq } = generation;
+        let epoch = self.journal.epoch();
+        let known = Known {
+            identity,
+            epoch,
+            seq,
+        };
+        known.token()
     }
 }
 

@@ -1,14 +1,18 @@
 //! Which generation comes after one that is over, and which file somebody copied it into. Pure.
 
-use super::oldest::{floor_ns, then};
-use crate::ids::Inode;
+use super::oldest::{After, Found, floor_ns, then};
+use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, candidate_of, place_of};
-use crate::serve::find::query::Query;
+use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
+use crate::serve::find::token::given_id;
 use crate::store::{ReadStore, Stat};
 
 /// A generation to be sent from its start.
@@ -22,9 +26,23 @@ pub struct NextFile<F> {
     /// Every older generation was last written no later.
     pub floor_ns: u64,
     /// The rotated file that comes after it, if there is one already.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The generation in it.
+    pub generation: Generation,
+    /// Files that would have come before it and are left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What comes right after a generation.
+pub enum Following {
+    /// The one in this rotated file.
+    Rotated(FileId),
+    /// None that is rotated.
+    Live,
+    /// That is not certain.
+    Doubtful,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -37,42 +55,46 @@ pub struct Duplicate<F> {
 
 /// A generation that is over.
 pub struct Left {
-    /// The file that holds it, or its duplicate; [`Inode::NONE`] if there is none.
-    pub inode: Inode,
+    /// The file that holds it, or its duplicate; `None` if there is none.
+    pub id: Option<FileId>,
     /// Its last write, as far as that was seen.
     pub mtime_ns: u64,
     /// Every older generation was last written no later.
     pub floor_ns: u64,
     /// The file that was seen to come after it, which counts more than times do.
-    pub then: Option<Inode>,
+    pub then: Option<FileId>,
+    /// The number of the generation in the journal; 0 for none.
+    pub seq: Seq,
 }
 
 impl Left {
     /// Its place among the rotated files, or behind all that was written before it. Unless names
     /// tell, nothing that is older than it counts as newer because a clock was set back.
     fn age(&self, rotated: &Candidates) -> Age {
-        let found = rotated.iter().find(|c| c.age.inode == self.inode);
+        let found = rotated.iter().find(|c| Some(c.age.id) == self.id);
         let is_counted = are_numbered(rotated);
-        match found.map(|c| c.age) {
+        match found.map(Candidate::inferred_age) {
             Some(age) if age.mtime_ns() >= self.floor_ns || is_counted => age,
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
     }
 }
 
-/// Whether the order is not certain in which the client gets what `may` come next: the next one is
-/// newer than its `own` by times only, or another one may have to come first.
-fn is_doubtful_next(
-    next: &Stat,
-    own: Option<&Candidate>,
-    rotated: &Candidates,
-    may: &dyn Fn(&Candidate) -> bool,
-) -> bool {
-    candidate_of(next, rotated).is_some_and(|next| {
-        let is_against_names =
-            own.is_some_and(|own| next.age > own.age && next.may_come_before(own));
-        let mut others = rotated.iter().filter(|c| may(c));
-        is_against_names || others.any(|c| c.is_doubtful_beside(next))
+/// Whether a rotated file comes after the generation of this `age`, which is in the file `own` and
+/// began after `floor_ns`, as far as names and times tell.
+fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: u64) -> bool {
+    let is_likely = candidate.inferred_age() > age && !candidate.is_at_floor(floor_ns);
+    let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
+    // Better once more than never.
+    is_likely || is_doubtful && candidate.written_ns > floor_ns
+}
+
+/// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
+fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
+    let next = candidate_of(next, rotated);
+    own.zip(next).is_some_and(|(own, next)| {
+        let is_newer = next.inferred_age() > own.inferred_age();
+        is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
     })
 }
 
@@ -80,31 +102,59 @@ impl<S: ReadStore> Query<'_, S> {
     /// What comes after a generation that is over.
     pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let after = left.age(rotated);
-        let own = rotated.iter().find(|c| c.age.inode == left.inode);
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        let age = left.age(rotated);
+        let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
+        let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
         let is_next = |c: &Candidate| {
-            let is_newer = match own.is_some_and(|own| own.is_doubtful_beside(c)) {
-                // What was seen counts more.
-                true => left.then.is_none() && c.written_ns > left.floor_ns,
-                false => c.age > after && !c.is_at_floor(left.floor_ns),
-            };
-            (is_newer || Some(c.age.inode) == left.then) && c.age.inode != left.inode
+            // What was seen counts more.
+            let may_be = left.then.is_none() || !is_doubtful(c);
+            may_be && is_after(c, age, own, left.floor_ns) || Some(c.age.id) == left.then
         };
+        let after = After {
+            seq: self.known_seq(left.seq),
+            is_before_journal: own.is_some_and(Candidate::is_elder),
+            own: left.id,
+            may: &is_next,
+        };
+        let mut left_out = Vec::new();
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
-            false => self.find_generation(rotated, live.as_ref(), &is_next)?,
+            false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
-        let live_inode = live.as_ref().map(|(_, stat)| stat.id.inode);
-        let (file, stat) = found.or(live).ok_or(Refusal::Missing)?;
-        let is_there = |inode: Inode| {
-            Some(inode) == live_inode || rotated.iter().any(|c| c.age.inode == inode)
+        let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
+        let found = match (found, live) {
+            (Some(found), _) => found,
+            (None, Some((file, stat))) => {
+                let seq = self.seq_of(identity_of(&file, &stat));
+                Found {
+                    file,
+                    stat,
+                    seq,
+                    is_doubtful: false,
+                }
+            }
+            (None, None) => return Err(self.no_live()),
         };
+        let after_loss = match (after.seq, found.seq) {
+            (Some(before), next) if next > before => self.has_loss(before, next, &left_out),
+            (_, next) => {
+                let is_gone = |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
+                left.then.is_some_and(is_gone)
+                    || self.journal.has_missed(self.index, left.seq, next)
+                    || left.then.is_none()
+                        && (found.is_doubtful || is_against_names(own, &found.stat, rotated))
+            }
+        };
+        let Found {
+            file, stat, seq, ..
+        } = found;
         let place = place_of(&stat, rotated);
-        // Whatever does not come after it was there before.
-        let is_before = |c: &&Candidate| !is_next(c) && c.age.inode != stat.id.inode;
+        // What is taken for older in doubt is not to be taken for newer the next time.
+        let is_before = |c: &&Candidate| is_doubtful(c) && !is_next(c) && c.age.id != stat.id;
         let before = rotated.iter().filter(is_before).map(|c| c.written_ns);
-        let before_ns = before.max().unwrap_or(0).max(after.mtime_ns());
+        let before_ns = before.max().unwrap_or(0).max(age.mtime_ns());
         let floor_ns = match place {
             // What is newer than the generation being left is a duplicate of this one, and not
             // older than it.
@@ -113,8 +163,12 @@ impl<S: ReadStore> Query<'_, S> {
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
-            after_loss: left.then.is_some_and(|inode| !is_there(inode))
-                || left.then.is_none() && is_doubtful_next(&stat, own, rotated, &is_next),
+            after_loss,
+            left_out,
+            generation: Generation {
+                identity: identity_of(&file, &stat),
+                seq,
+            },
             floor_ns,
             place,
             file,
@@ -122,19 +176,50 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// The rotated generation that comes right after that in the file `own`, which began after
-    /// `floor_ns`, if that is rotated and not the newest.
-    pub fn first_after(&self, own: Inode, floor_ns: u64) -> Result<Option<Inode>, Refusal> {
+    /// Whether one that came between two generations of the journal is gone, or may have come. What
+    /// is told as left out is none of these.
+    pub(super) fn has_loss(&self, before: Seq, next: Seq, left_out: &[LeftOut]) -> bool {
+        let between = |seq: Seq| before < seq && seq < next;
+        let records = self.journal.records(self.index);
+        let is_told = |record: &Record| left_out.iter().any(|it| it.seq == record.seq);
+        let mut skipped = records
+            .iter()
+            .filter(|record| between(record.seq) && !is_told(record));
+        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
+        // the client was given already.
+        let is_missed = |record: &Record| {
+            let id = given_id(record.identity);
+            let is_given = |all: u64| {
+                let mut given = self.given.iter();
+                given.any(|given| given.size == all && given.id.is_some() && given.id == id)
+            };
+            record.size > 0 && !matches!(record.state, State::Complete(all) if is_given(all))
+        };
+        skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
+    }
+
+    /// What comes right after the generation in the file `own`, which began after `floor_ns`.
+    pub fn first_after(&self, own: FileId, floor_ns: u64) -> Result<Following, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
-        let Some(own) = rotated.iter().find(|c| c.age.inode == own) else {
-            return Ok(None);
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        let Some(own) = rotated.iter().find(|c| c.age.id == own) else {
+            return Ok(Following::Live);
         };
-        let is_newer = |c: &Candidate| {
-            c.age > own.age && !c.is_at_floor(floor_ns) && !c.is_doubtful_beside(own)
+        let after = After {
+            seq: self.known_seq(own.age.seq),
+            is_before_journal: own.is_elder(),
+            own: Some(own.age.id),
+            may: &|c| is_after(c, own.inferred_age(), Some(own), floor_ns),
         };
-        let found = self.find_generation(rotated, live.as_ref(), &is_newer)?;
-        Ok(found.map(|(_, stat)| stat.id.inode))
+        // It is told when its turn comes.
+        let found = self.find_generation(rotated, live.as_ref(), &after, &mut Vec::new())?;
+        let is_beside =
+            |stat| candidate_of(stat, rotated).is_some_and(|c| c.is_doubtful_beside(own));
+        Ok(match found {
+            None => Following::Live,
+            Some(found) if found.is_doubtful || is_beside(&found.stat) => Following::Doubtful,
+            Some(found) => Following::Rotated(found.stat.id),
+        })
     }
 
     /// A duplicate of the generation that began in the open file `own` after `floor_ns`, if there
@@ -143,30 +228,47 @@ impl<S: ReadStore> Query<'_, S> {
     pub fn first_duplicate(
         &self,
         own: Stat,
-        before: Option<Inode>,
+        before: Option<FileId>,
         floor_ns: u64,
+        seq: Seq,
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let live = self.open_live()?;
-        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id.inode))?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let floor = Age::floor(floor_ns);
-        let is_live = live
-            .as_ref()
-            .is_some_and(|(_, stat)| stat.id.inode == own.id.inode);
-        let limit = match rotated.iter().find(|c| c.age.inode == own.id.inode) {
-            Some(own) => Some(own.age),
+        let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id == own.id);
+        let limit = match rotated.iter().find(|c| c.age.id == own.id) {
+            Some(own) => Some(own.inferred_age()),
             None if is_live => None,
             // It has no name any more. What was written later is in other files because that is
             // where it belongs.
             None => Some(Age::floor(own.mtime_ns)),
         };
-        let may = |c: &Candidate| {
-            let comes_first = limit.is_none_or(|limit| c.age < limit);
-            comes_first && c.age > floor && c.size > 0 && Some(c.age.inode) != before
+        let may = |c: &Candidate| match c.standing {
+            // It was live itself, and holds what it held then.
+            Standing::Generation(_) => false,
+            Standing::Newcomer => c.size > 0 && c.age.id != own.id,
+            // A generation that began under our eyes is in none that was there before.
+            Standing::Elder if seq > 2 => false,
+            Standing::Elder | Standing::Unknown => {
+                let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
+                comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
+            }
         };
-        let is_duplicate =
-            |file: &S::File, stat: &Stat| !self.is_start_of(file, stat.size, live.as_ref());
-        let found = self.find_rotated(Test::Own, rotated, &may, &is_duplicate)?;
-        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
+        for candidate in rotated.iter().filter(|c| may(c)) {
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            let is_it = match role {
+                Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,
+                Role::Generation(_) => true,
+                Role::Stray(of) => {
+                    is_live && (of + 1 == seq || of == 0) && candidate.inferred_age() > floor
+                }
+                Role::Given | Role::Late | Role::Duplicate => false,
+            };
+            if is_it && let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
+                return Ok(Some(Duplicate { file, stat }));
+            }
+        }
+        Ok(None)
     }
 
     /// The duplicate that was made of a generation before it was truncated.
@@ -177,16 +279,47 @@ impl<S: ReadStore> Query<'_, S> {
     pub fn duplicate_of(
         &self,
         sent: &Sent<'_>,
-        own: Inode,
+        own: FileId,
+        seq: Seq,
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
-        let rotated = self.candidates(self.live_inode())?;
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         // A clock that was set back since must not hide the duplicate, nor may a truncation that
         // came long after it.
         let is_since = |mtime_ns| mtime_ns > sent.floor_ns || mtime_ns >= self.quiet_since_ns;
-        let may = |c: &Candidate| c.age.inode != own && c.size > 0 && is_since(c.age.mtime_ns());
-        let is_duplicate =
-            |file: &S::File, stat: &Stat| self.is_duplicate_of_sent(file, stat.size, sent);
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &is_duplicate)?;
+        let mut is_sure = false;
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            is_sure |= role == Role::Generation(seq) && seq > 0;
+        }
+        let may = |c: &Candidate| {
+            let may_be = match c.standing {
+                Standing::Generation(_) => false,
+                Standing::Newcomer => true,
+                Standing::Elder | Standing::Unknown => !is_sure && is_since(c.age.mtime_ns()),
+            };
+            may_be && c.age.id != own && c.size > 0
+        };
+        let is_duplicate = |candidate: &Candidate, file: &S::File, stat: &Stat| {
+            let is_of_another = match candidate.standing {
+                Standing::Newcomer => {
+                    let role = self.role(candidate, rotated, live.as_ref())?;
+                    match role {
+                        Role::Generation(of) => is_sure && of != seq,
+                        Role::Stray(_) => is_sure,
+                        Role::Given | Role::Late => true,
+                        // Bytes that were given before may have been written again.
+                        Role::Duplicate => is_sure,
+                    }
+                }
+                _ => false,
+            };
+            Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
+        };
+        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+            let candidate = rotated.iter().find(|c| c.age.id == stat.id);
+            candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
+        })?;
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

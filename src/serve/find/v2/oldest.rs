@@ -1,26 +1,155 @@
 //! The oldest rotated file that will do, and its neighbours in the order of generations. Pure.
 
-use crate::ids::Inode;
-use crate::limits::CANDIDATES_MAX;
+use crate::ids::FileId;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::journal::record::{Seq, Standing};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::{self, Age};
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
 use crate::store::{ReadStore, Stat};
 
+/// Whether a file fits by what is in it.
+pub(super) type Fits<'a, F> = &'a dyn Fn(&F, &Stat) -> Result<bool, Refusal>;
+
+/// The generation that others are to come after.
+pub(super) struct After<'a> {
+    /// Its number in the journal, if it has one: then what has a greater number is newer.
+    pub seq: Option<Seq>,
+    /// It is known which file it was in, and the journal has none of it: it is older than whatever
+    /// has a number.
+    pub is_before_journal: bool,
+    /// The file that holds it, which does not come after itself.
+    pub own: Option<FileId>,
+    /// Whether a file is newer than it as far as names and times tell.
+    pub may: &'a dyn Fn(&Candidate) -> bool,
+}
+
+/// The record during whose life a generation came.
+fn record_of(seq: Seq) -> Seq {
+    seq + seq % 2
+}
+
+/// A generation that was found.
+pub(super) struct Found<F> {
+    /// The open file.
+    pub file: F,
+    /// What it is.
+    pub stat: Stat,
+    /// Its number in the journal; 0 for none.
+    pub seq: Seq,
+    /// Another one of those that were found may have to come first.
+    pub is_doubtful: bool,
+}
+
+impl After<'_> {
+    /// Whether a file comes after it that has this number.
+    fn is_before(&self, role: Role, candidate: &Candidate) -> bool {
+        if Some(candidate.age.id) == self.own {
+            return false;
+        }
+        // What was copied during the life of one record is in the order of the copies.
+        let is_copy = candidate.standing == Standing::Newcomer;
+        match (self.seq, role) {
+            (_, Role::Given | Role::Late | Role::Duplicate) => false,
+            (Some(own), Role::Generation(seq)) if is_copy && record_of(own) == seq => {
+                own != seq && (self.may)(candidate)
+            }
+            (Some(own), Role::Generation(seq)) => seq > own,
+            (Some(own), Role::Stray(seq)) if seq > 0 && record_of(seq) != record_of(own) => {
+                seq > own
+            }
+            (None, Role::Generation(seq) | Role::Stray(seq)) if seq > 0 => {
+                self.is_before_journal || (self.may)(candidate)
+            }
+            _ => (self.may)(candidate),
+        }
+    }
+}
+
 impl<S: ReadStore> Query<'_, S> {
-    /// The oldest generation among the rotated files that `may` be it. A copy of the live file is
-    /// none of its own.
+    /// The oldest generation among the rotated files that comes after another one and was not given
+    /// before. What comes between the two and cannot be had is `left_out`.
     pub(super) fn find_generation(
         &self,
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
-        may: &dyn Fn(&Candidate) -> bool,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        self.find_rotated(Test::Own, rotated, may, &|file, stat| {
-            !self.is_start_of(file, stat.size, live)
-        })
+        after: &After<'_>,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<Option<Found<S::File>>, Refusal> {
+        let mut ages: Vec<(Age, Seq)> = Vec::new();
+        for candidate in rotated.iter() {
+            let role = match candidate.standing {
+                Standing::Newcomer => self.role(candidate, rotated, live)?,
+                _ if self.is_late(candidate) => Role::Late,
+                _ => Role::Generation(candidate.age.seq),
+            };
+            if role == Role::Late {
+                left_out.push(LeftOut::written_later(candidate));
+            }
+            if after.is_before(role, candidate)
+                && let Role::Generation(seq) | Role::Stray(seq) = role
+            {
+                ages.push((candidate.age.numbered(record_of(seq)), seq));
+            }
+        }
+        ages.sort_unstable();
+        for (place, &(age, seq)) in ages.iter().enumerate() {
+            let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
+                continue;
+            };
+            if !self.is_generation(candidate, rotated, live)? {
+                continue;
+            }
+            match self.open_rotated(age.id)? {
+                Some((file, stat)) => {
+                    left_out.extend(self.unseen(rotated, true));
+                    let later = ages.get(place + 1..).unwrap_or(&[]);
+                    return Ok(Some(Found {
+                        file,
+                        stat,
+                        seq,
+                        is_doubtful: self.is_doubtful(candidate, later, rotated, live)?,
+                    }));
+                }
+                None => {
+                    let itself = self.left_out_itself(candidate);
+                    left_out.extend(itself.map(|itself| itself.numbered(seq)));
+                }
+            }
+        }
+        left_out.extend(self.unseen(rotated, false));
+        Ok(None)
+    }
+
+    /// Whether a rotated file is a generation that the client was not given before.
+    fn is_generation(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let role = self.role(candidate, rotated, live)?;
+        Ok(matches!(role, Role::Generation(_) | Role::Stray(_)))
+    }
+
+    /// Whether it is not certain that a generation comes before all of the later ones.
+    fn is_doubtful(
+        &self,
+        first: &Candidate,
+        later: &[(Age, Seq)],
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        for other in rotated.iter().filter(|c| c.is_doubtful_beside(first)) {
+            let is_later = later.iter().any(|(age, _)| age.id == other.age.id);
+            if is_later && self.is_generation(other, rotated, live)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what
@@ -30,21 +159,21 @@ impl<S: ReadStore> Query<'_, S> {
         question: Test,
         rotated: &Candidates,
         may: &dyn Fn(&Candidate) -> bool,
-        fits: &dyn Fn(&S::File, &Stat) -> bool,
+        fits: Fits<'_, S::File>,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
-        let mut ages: heapless::Vec<Age, CANDIDATES_MAX> = some.collect();
+        let mut ages: Vec<Age> = some.collect();
         ages.sort_unstable();
         for age in ages {
             let judge = || {
-                let opened = self.open_rotated(age.inode)?;
-                Ok(u32::from(
-                    opened.is_some_and(|(file, stat)| fits(&file, &stat)),
-                ))
+                let Some((file, stat)) = self.open_rotated(age.id)? else {
+                    return Ok(0);
+                };
+                fits(&file, &stat).map(u32::from)
             };
-            if findings.score(question, age.inode, judge)? > 0 {
-                return self.open_rotated(age.inode);
+            if findings.score(question, age.id, judge)? > 0 {
+                return self.open_rotated(age.id);
             }
         }
         Ok(None)
@@ -60,12 +189,12 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
 }
 
 /// The rotated file that comes after another one, as far as that is certain.
-pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<Inode> {
+pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<FileId> {
     let own = candidate_of(stat, rotated)?;
     let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
     let next = order::next_newer(others.map(|c| c.age), own.age)?;
     let next = rotated.iter().find(|c| c.age == next)?;
     let is_doubtful = |c: &Candidate| c.is_doubtful_beside(own) || c.is_doubtful_beside(next);
     let mut newer = rotated.iter().filter(|c| c.written_ns > floor_ns);
-    (!next.is_doubtful_beside(own) && !newer.any(is_doubtful)).then_some(next.age.inode)
+    (!next.is_doubtful_beside(own) && !newer.any(is_doubtful)).then_some(next.age.id)
 }

@@ -1,14 +1,18 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
-use crate::ids::Inode;
+use crate::ids::{Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
-use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::compare::Whole;
+use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
+use crate::serve::find::role::Role;
+use crate::serve::find::token::Known;
 use crate::store::{ReadStore, Stat};
-use crate::wire::proof::{Block, Proof, START_LEN};
+use crate::wire::proof::{BLOCK_LEN_MAX, Block, Proof, START_LEN};
 
 /// How well a file fits what a client holds.
 #[derive(PartialEq, Eq)]
@@ -31,24 +35,261 @@ pub(in crate::serve::find) struct Held<'a> {
     pub(in crate::serve::find) mapped: bool,
     /// What is older than the client's generation was last written no later.
     pub(in crate::serve::find) floor: Option<Age>,
+    /// What the client keeps of the identity of its generation.
+    pub(in crate::serve::find) known: Option<Known>,
+    /// The box was not started again since that was told.
+    pub(in crate::serve::find) same_boot: bool,
 }
 
 impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
     pub(super) fn is_newer(&self, rotated: &Candidate) -> bool {
-        self.floor
-            .is_some_and(|floor| rotated.age > floor && !rotated.is_at_floor(floor.mtime_ns()))
+        self.floor.is_some_and(|floor| {
+            rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns())
+        })
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that
     /// is still there, or there never was one.
     pub(super) fn none_after_is_gone(&self, rotated: &Candidates) -> bool {
-        self.floor
-            .is_some_and(|floor| floor.mtime_ns() == 0 || rotated.iter().any(|c| c.age <= floor))
+        self.floor.is_some_and(|floor| {
+            floor.mtime_ns() == 0 || rotated.iter().any(|c| c.inferred_age() <= floor)
+        })
+    }
+}
+
+/// Where the client's generation is.
+pub(super) enum Located<F> {
+    /// In this file.
+    Here(F, Stat),
+    /// What is left of it is in this file, which is shorter than what is held.
+    Part(F, Stat),
+    /// In this file, whose bytes are not those that the client proves: one of the two was changed.
+    Changed(F, Stat),
+    /// Nowhere.
+    Gone,
+    /// No evidence but bytes, times and names tells.
+    Unsure,
+}
+
+impl Held<'_> {
+    /// The same file as the client's, as far as its token tells.
+    pub(super) fn compare(&self, identity: Identity) -> Sameness {
+        match self.known {
+            _ if mutation::is_on(Mutation::IncarnationIgnored) => Sameness::Unknown,
+            Some(known) => known.identity.compare(identity, self.same_boot),
+            None => Sameness::Unknown,
+        }
+    }
+
+    /// Whether the client's generation, of which the journal has no record, is older than all of
+    /// which it has one. `epoch` is that of the journal.
+    pub(super) fn is_before_journal(&self, epoch: u32) -> bool {
+        self.known
+            .is_some_and(|known| known.epoch != epoch || known.seq > 0)
+    }
+
+    /// Whether nothing says that a file with the client's inode is another one.
+    pub(super) fn may_be(&self, identity: Identity) -> bool {
+        self.compare(identity) != Sameness::Other
     }
 }
 
 impl<S: ReadStore> Query<'_, S> {
+    /// The journal's record of the client's generation.
+    pub(super) fn record_held(&self, held: &Held<'_>) -> Option<Record> {
+        if mutation::is_on(Mutation::JournalIgnored) {
+            return None;
+        }
+        let known = held.known?;
+        if known.epoch == self.journal.epoch() && known.seq > 0 {
+            return self.journal.record(self.index, known.seq);
+        }
+        // Another run of the server gave it. If this one has met its file, then as the first of
+        // those that it saw in it, or it was over by then.
+        let records = self.journal.records(self.index);
+        let is_same = |record: &Record| held.compare(record.identity) == Sameness::Same;
+        records.into_iter().find(is_same)
+    }
+
+    /// The number of the client's generation, as far as the journal still knows what came after it.
+    pub(super) fn seq_held(&self, held: &Held<'_>) -> Option<Seq> {
+        let is_own = |known: &Known| known.epoch == self.journal.epoch();
+        self.known_seq(held.known.filter(is_own)?.seq)
+    }
+
+    /// Finds the client's generation by what the server saw and by the identity of its file.
+    pub(super) fn locate(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Located<S::File>, Refusal> {
+        let record = self.record_held(held);
+        // Its own file.
+        let is_live = live.is_some_and(|(file, stat)| {
+            let identity = self.identity(file, stat);
+            match record {
+                Some(record) => self.seq_of(identity) == record.seq,
+                None => held.compare(identity) == Sameness::Same,
+            }
+        });
+        if is_live && let Some((file, stat)) = self.open_live()? {
+            // Where nothing is held, nothing is proved: what was copied first comes first.
+            let is_exact = self.seq_held(held).is_some();
+            let is_known = match (held.offset, record.filter(|_| is_exact)) {
+                (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
+                (0, None) => false,
+                _ => self.fit(&file, stat.size, held) == Fit::Whole,
+            };
+            self.all_was_read()?;
+            if !is_known {
+                return Ok(Located::Unsure);
+            }
+            // It may have been emptied and written anew while nobody looked.
+            return match self.first_life_of(held, &file, &stat, rotated)? {
+                Some((file, stat)) => Ok(Located::Here(file, stat)),
+                None => Ok(Located::Here(file, stat)),
+            };
+        }
+        let is_own = |c: &&Candidate| match record {
+            Some(record) => c.standing == Standing::Generation(record.seq),
+            None => held.compare(c.identity()) == Sameness::Same,
+        };
+        if let Some(own) = rotated.iter().find(is_own) {
+            return match self.open_rotated(own.age.id)? {
+                Some((file, stat)) => match self.fit_of(own, &file, &stat, held)? {
+                    Fit::Whole => Ok(Located::Here(file, stat)),
+                    // Nothing was seen to be cut.
+                    Fit::No if self.seq_held(held).is_some() => Ok(Located::Changed(file, stat)),
+                    _ => Ok(Located::Unsure),
+                },
+                None => Ok(Located::Unsure),
+            };
+        }
+        // What stands for it since it was moved or truncated.
+        if let Some(record) = record {
+            for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+                let role = self.role(candidate, rotated, live)?;
+                if role != Role::Generation(record.seq) {
+                    continue;
+                }
+                if let Some((file, stat)) = self.open_rotated(candidate.age.id)? {
+                    match self.fit_of(candidate, &file, &stat, held)? {
+                        Fit::Whole => return Ok(Located::Here(file, stat)),
+                        // What a copy lacks of a file that was cut after it is nowhere.
+                        Fit::Prefix if record.state == State::Truncated => {
+                            return Ok(Located::Part(file, stat));
+                        }
+                        Fit::Prefix | Fit::No => {}
+                    }
+                }
+            }
+        }
+        // The file may have been replaced by one that holds all of it, and more.
+        if let Some(record) = record
+            && let Some((file, stat)) = live
+            && held.offset > 0
+            && self.journal.is_replaced(
+                self.index,
+                record.seq,
+                self.seq_of(self.identity(file, stat)),
+            )
+            && self.fit(file, stat.size, held) == Fit::Whole
+            && let Some((file, stat)) = self.open_live()?
+        {
+            return Ok(Located::Here(file, stat));
+        }
+        self.all_was_read()?;
+        // Where not all was seen, any rotated file may be the duplicate of what was truncated.
+        match self.seq_held(held) {
+            Some(_) => self.find_moved(held, live, rotated),
+            _ => Ok(Located::Unsure),
+        }
+    }
+
+    /// Whether a generation came and went during the life of a record, unseen but for the duplicate
+    /// that somebody made of it.
+    fn has_stray(
+        &self,
+        seq: Seq,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            if self.role(candidate, rotated, live)? == Role::Stray(seq - 1) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A duplicate of what the client holds that was made of the live file before that was emptied
+    /// and grew again: it was created later than the live file and is no duplicate of what that
+    /// holds now.
+    fn first_life_of(
+        &self,
+        held: &Held<'_>,
+        file: &S::File,
+        stat: &Stat,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        if held.offset == 0 {
+            return Ok(None);
+        }
+        let Some(born_ns) = self.store.birth_of(file, stat.id.device).at_ns else {
+            return Ok(None);
+        };
+        let may = |c: &Candidate| {
+            let is_later = c.birth.at_ns.is_some_and(|at| at > born_ns);
+            let is_generation = matches!(c.standing, Standing::Generation(_));
+            is_later && !is_generation && c.size >= held.offset && held.is_newer(c)
+        };
+        self.find_rotated(Test::Since, rotated, &may, &|other, other_stat| {
+            let is_within = other_stat.size <= stat.size
+                && self.has_ends(other, file, other_stat.size, Whole::Repeated);
+            Ok(!is_within && self.fit(other, other_stat.size, held) == Fit::Whole)
+        })
+    }
+
+    /// The client's file is gone. What it held may have been moved to another file system, or put
+    /// back: then the bytes have to be sure.
+    fn find_moved(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Located<S::File>, Refusal> {
+        let is_sure = |file: &S::File, stat: &Stat| {
+            held.offset >= BLOCK_LEN_MAX as u64
+                && self.fit(file, stat.size, held) == Fit::Whole
+                && self.is_telling(file, held.offset)
+        };
+        let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
+        let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(is_sure(file, stat))
+        })?;
+        if let Some((file, stat)) = moved {
+            return Ok(Located::Here(file, stat));
+        }
+        let is_live = live.is_some_and(|(file, stat)| is_sure(file, stat));
+        self.all_was_read()?;
+        match self.open_live()? {
+            Some((file, stat)) if is_live => Ok(Located::Here(file, stat)),
+            _ => Ok(Located::Gone),
+        }
+    }
+
+    /// Whether a rotated file may hold the client's generation, as far as the journal knows: one
+    /// that it saw live holds its own.
+    fn is_open_to(&self, candidate: &Candidate, held: &Held<'_>) -> bool {
+        match (candidate.standing, self.record_held(held)) {
+            (Standing::Generation(seq), Some(record)) => seq == record.seq,
+            (Standing::Generation(_), None) => held.known.is_none(),
+            _ => true,
+        }
+    }
+
     /// Finds the file that holds what the client proves.
     ///
     /// The inode alone does not tell: the live file keeps it where it is truncated after a copy was
@@ -66,7 +307,9 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let own = rotated.iter().find(|c| c.age.inode == asked);
+        let own = rotated
+            .iter()
+            .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
@@ -82,22 +325,22 @@ impl<S: ReadStore> Query<'_, S> {
                 is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
             };
             let is_it = |file: &S::File, stat: &Stat| {
-                fits(file, stat)
+                Ok(fits(file, stat)
                     && (stat.id.inode == asked
-                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref()))
+                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref())))
             };
             let may = |c: &Candidate| {
-                let comes_first = own.is_none_or(|own| c.age <= own.age);
-                held.is_newer(c) && c.size >= held.offset && comes_first
+                let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
+                held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
             }
         }
         // Step 2.
-        if own.is_some()
-            && let Some((file, stat)) = self.open_rotated(asked)?
-            && fits(&file, &stat)
+        if let Some(own) = own
+            && let Some((file, stat)) = self.open_rotated(own.age.id)?
+            && self.fit_of(own, &file, &stat, held)? == Fit::Whole
         {
             return Ok(Ok((file, stat)));
         }
@@ -114,8 +357,11 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may = |c: &Candidate| !held.is_newer(c) && c.size >= held.offset;
-        let older = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
+        let may =
+            |c: &Candidate| !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held);
+        let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(fits(file, stat))
+        })?;
         Ok(older.ok_or(live))
     }
 
@@ -129,7 +375,7 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
-        let own = rotated.iter().find(|c| c.age.inode == asked);
+        let own = rotated.iter().find(|c| c.age.id.inode == asked);
         let is_doubtful = own
             .zip(candidate_of(found, rotated))
             .is_some_and(|(own, found)| own.is_doubtful_beside(found));
@@ -155,12 +401,14 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let fits = |file: &S::File, stat: &Stat| {
-            stat.id.inode != found.id.inode && self.fit(file, stat.size, held) == Fit::Whole
+            stat.id != found.id && self.fit(file, stat.size, held) == Fit::Whole
         };
         let live = self.open_live()?;
         let is_live = live.is_some_and(|(file, stat)| fits(&file, &stat));
-        let may = |c: &Candidate| c.age.inode != found.id.inode && c.size >= held.offset;
-        let other = self.find_rotated(Test::Whole, rotated, &may, &fits)?;
+        let may = |c: &Candidate| c.age.id != found.id && c.size >= held.offset;
+        let other = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
+            Ok(fits(file, stat))
+        })?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
     }
@@ -174,6 +422,21 @@ impl<S: ReadStore> Query<'_, S> {
         let same = |block: &&Block| self.has_block(file, **block, held.mapped);
         let last = blocks.iter().take_while(same).last()?;
         (last.end() >= held.offset / 2).then_some(*last)
+    }
+
+    /// Compares a rotated file with what the client proves. That it cannot be read is noted of it,
+    /// and of no other.
+    fn fit_of(
+        &self,
+        candidate: &Candidate,
+        file: &S::File,
+        stat: &Stat,
+        held: &Held<'_>,
+    ) -> Result<Fit, Refusal> {
+        let fit = self.fit(file, stat.size, held);
+        let was_read = |findings: &Findings| findings.was_read(candidate.age.id);
+        self.findings.map_or(Ok(()), was_read)?;
+        Ok(fit)
     }
 
     /// Compares a file with what the client proves.

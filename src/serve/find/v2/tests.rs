@@ -7,9 +7,12 @@ use std::path::Path;
 
 use super::next::Left;
 use super::*;
+use crate::ids::FileId;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::search::search;
 use crate::serve::config::Config;
+use crate::serve::find::crowd::Reached;
+use crate::serve::find::journal::Journal;
 use crate::store::Names;
 use crate::wire::proof::Proof;
 
@@ -57,6 +60,10 @@ impl ReadStore for Flaky {
         ReadStore::read_at(&self.disk, file, buf, offset)
     }
 
+    fn hole_end(&self, file: &Handle, offset: u64) -> u64 {
+        self.disk.hole_end(file, offset)
+    }
+
     fn at_rest(&self, file: &Handle) -> bool {
         self.disk.at_rest(file)
     }
@@ -101,9 +108,13 @@ fn never_wrong<T: PartialEq + std::fmt::Debug>(
         let query = Query {
             store: &store,
             entry: &config.files[0],
+            files: &config.files,
+            journal: &Journal::new(1),
+            given: &[],
             index: 0,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             quiet_since_ns: 0,
+            reached: Reached::default(),
             findings: None,
         };
         match (search(&query, |query| ask(query)), &expected) {
@@ -157,10 +168,14 @@ fn what_cannot_be_read_for_once_is_not_taken_for_another_file() {
 #[test]
 fn nor_overlooked_as_the_next_one() {
     let left = Left {
-        inode: Inode(1),
+        id: Some(FileId {
+            device: 1,
+            inode: Inode(1),
+        }),
         mtime_ns: 1_000_000_000,
         floor_ns: 500_000_000,
         then: None,
+        seq: 0,
     };
     never_wrong(|query| {
         let next = query.next_after(&left)?;
@@ -168,7 +183,7 @@ fn nor_overlooked_as_the_next_one() {
     });
     never_wrong(|query| {
         let (_, own) = query.open_live()?.ok_or(Refusal::Missing)?;
-        let copy = query.first_duplicate(own, None, 2_500_000_000)?;
+        let copy = query.first_duplicate(own, None, 2_500_000_000, 0)?;
         Ok(copy.map(|copy| copy.stat.id))
     });
 }
@@ -180,9 +195,13 @@ fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>)
     let query = Query {
         store,
         entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
         index: 0,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         quiet_since_ns: 0,
+        reached: Reached::default(),
         findings: None,
     };
     let request = Request {
@@ -225,22 +244,33 @@ fn of_what_came_after_a_short_lost_copy_nothing_is_passed_over() {
     assert_eq!(resumed(&disk, copy, 500_000_000), (8, 0, Some(true)));
 }
 
+/// The file with this inode.
+fn id(inode: u64) -> FileId {
+    let inode = Inode(inode);
+    FileId { device: 1, inode }
+}
+
 /// What comes after a generation in a file with this inode, and whether a loss is told.
 fn next_of(store: &Fake, inode: u64, floor_ms: u64, then: Option<u64>) -> (u64, bool) {
     let config = Config::parse(b"$files{'/v/m'} = '/v/m.*';").unwrap();
     let query = Query {
         store,
         entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
         index: 0,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         quiet_since_ns: 0,
+        reached: Reached::default(),
         findings: None,
     };
     let left = Left {
-        inode: Inode(inode),
+        id: Some(id(inode)),
         mtime_ns: 0,
         floor_ns: floor_ms * 1_000_000,
-        then: then.map(Inode),
+        then: then.map(id),
+        seq: 0,
     };
     let next = search(&query, |query| query.next_after(&left)).unwrap();
     (next.stat.id.inode.0, next.after_loss)

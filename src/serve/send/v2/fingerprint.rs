@@ -3,9 +3,10 @@
 use std::io;
 
 use crate::serve::find::compare::{GUARD_LEN, Sent, is_there};
+use crate::serve::find::journal::record::{Head, START_KEPT_LEN};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
-use crate::wire::proof::{Block, HEAD_LEN};
+use crate::wire::proof::{self, Block, HEAD_LEN};
 
 /// The start and the end of what was sent of a generation.
 #[derive(Clone, Default)]
@@ -76,7 +77,18 @@ impl Fingerprint {
         offset: u64,
     ) -> io::Result<bool> {
         let start = offset.saturating_sub(self.guard.len() as u64);
-        is_there(store, file, &self.guard, start)
+        // The end may stand there again in a file that was written anew: many programs end with the
+        // same words.
+        Ok(is_there(store, file, &self.guard, start)? && self.begins(store, file)?)
+    }
+
+    /// Whether a file begins with what was sent first.
+    fn begins<S: ReadStore>(&self, store: &S, file: &S::File) -> io::Result<bool> {
+        let mut buf = [0; HEAD_LEN];
+        let head = &mut buf[..usize::from(self.head_len)];
+        let read = store.read_at(file, head, 0)?;
+        let is_whole = read == head.len();
+        Ok(is_whole && proof::checksum(head, false) == self.head.finish())
     }
 
     /// What a duplicate is known by that somebody made of the generation.
@@ -87,6 +99,19 @@ impl Fingerprint {
             head: self.head_block(),
             guard: &self.guard,
             floor_ns,
+        }
+    }
+
+    /// The first bytes, as the journal remembers them.
+    pub(super) fn head(&self) -> Head {
+        let mut start = [0; START_KEPT_LEN];
+        let kept = self.start.len().min(START_KEPT_LEN);
+        start[..kept].copy_from_slice(&self.start[..kept]);
+        Head {
+            len: self.head_len,
+            crc: self.head.finish(),
+            start_crc: Crc32::new().update(&self.start).finish(),
+            start,
         }
     }
 

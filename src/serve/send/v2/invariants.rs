@@ -1,8 +1,7 @@
 //! The invariants of a version 2 stream: what must be true of it between two calls. Pure.
 
-use super::V2Stream;
 use super::open_frame::FRAME_START_LEN;
-use crate::limits::REPLY_MAX_LEN;
+use super::{HEAD_MAX_LEN, V2Stream};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 
@@ -29,7 +28,7 @@ impl<F> V2Stream<F> {
                 "more was sent than was ever seen"
             );
         }
-        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
+        debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
         if self.reason.is_none() {
             // Only the duplicate of a truncated generation has another inode than the generation.
             debug_assert!(self.client_inode == self.follow.inode());
@@ -70,10 +69,10 @@ impl<F> V2Stream<F> {
             Occasion::Emptied => debug_assert!(self.follow.offset() == 0),
             // Until the search is over nothing may be sent of the file, which holds something else.
             Occasion::Truncated => debug_assert!(self.rewritten),
-            // Either needs another file under the name that this one had.
-            Occasion::Superseded | Occasion::Rotated => {
-                debug_assert!(self.follow.successor().is_some());
-            }
+            // It needs another file under the name that this one had.
+            Occasion::Superseded => debug_assert!(self.follow.successor().is_some()),
+            // The same, or a rotated file that may come next.
+            Occasion::Rotated => debug_assert!(!self.follow.is_live()),
             Occasion::Request => debug_assert!(false, "the request was answered"),
         }
     }

@@ -4,33 +4,53 @@
 //! What a socket did not take of a frame is made again from the file: its length and checksum are
 //! settled, so where the file has changed in between, the client notices and comes back.
 
+mod astray;
 mod fingerprint;
+mod handover;
+mod hole;
 mod invariants;
+mod journey;
 mod open_frame;
+mod pace;
+mod plan;
 mod successor;
 mod truncation;
 
 use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use self::astray::Astray;
 use self::fingerprint::Fingerprint;
+use self::handover::start_of;
+use self::journey::Journey;
 use self::open_frame::{FRAME_START_LEN, OpenFrame};
 use super::context::Context;
 use super::digest::Digest;
 use super::ending::Ending;
 use super::follow::{Follow, Look};
 use super::keepalive::{KeepAlive, Liveness};
-use crate::ids::Inode;
-use crate::limits::REPLY_MAX_LEN;
+use crate::ids::{FileId, Inode};
+use crate::limits::{NOTES_MAX, REPLY_MAX_LEN, SESSION_GIVEN_MAX};
 use crate::serve::config::Config;
 use crate::serve::find::findings::{Begun, Occasion};
-use crate::serve::find::query::{Choice, Query};
+use crate::serve::find::place::Place;
+use crate::serve::find::query::{Choice, Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
-use crate::serve::find::v2::next::{Left, NextFile};
+
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
-use crate::wire::frame::{self, DATA_MAX, End, Frame, Next, Reason};
+use crate::wire::frame::{self, DATA_MAX, Frame, Reason, Role};
+use crate::wire::request::{Extension, FrameMax, Given};
+use crate::wire::token::Token;
+
+/// Bytes before a DATA frame, at most: an answer line or a few small frames, an ERROR, and all that
+/// may be told as left out.
+const HEAD_MAX_LEN: usize =
+    REPLY_MAX_LEN + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX);
+
+/// Bytes of a frame with a token, at most.
+const TOKEN_FRAME_LEN: usize = frame::HEADER_LEN + 1 + Token::MAX_LEN;
 
 /// A log on its way to a client of version 2.
 pub struct V2Stream<F> {
@@ -44,6 +64,13 @@ pub struct V2Stream<F> {
     open: Option<OpenFrame>,
     fingerprint: Fingerprint,
     digest: Digest,
+    /// Bytes of the file were changed, perhaps some that were sent already: its digest is that of
+    /// what it is at its end, and not of what was sent.
+    is_changed: bool,
+    /// The client takes zeros by their number.
+    knows_holes: bool,
+    /// The client was told a size with zeros at the end that are not written yet.
+    is_overstated: bool,
     /// The digest waits for the end of the generation: its start was sent over another connection,
     /// or cannot be read.
     digest_waits: bool,
@@ -56,9 +83,15 @@ pub struct V2Stream<F> {
     /// Every generation older than this one was last written no later.
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
-    then: Option<Inode>,
-    /// The file of the generation before.
-    before: Option<Inode>,
+    then: Option<FileId>,
+    /// Names and times contradict each other about what comes after it, and nothing was seen.
+    is_in_doubt: bool,
+    /// The generation being sent.
+    generation: Generation,
+    /// The client has another token for it, and nothing of it yet.
+    token_due: bool,
+    /// The last generations that the client was given.
+    given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
     sound_ns: u64,
     /// Its size then.
@@ -67,10 +100,23 @@ pub struct V2Stream<F> {
     has_loss: bool,
     /// The search for what has to be known about other files before this one can go on.
     search: Option<Box<Search>>,
+    /// What concerns more than one generation, once one was named.
+    journey: Option<Box<Journey>>,
+    /// The file was rotated, and so was its successor since.
+    is_old: bool,
+    /// The client knows NOTE frames.
+    knows_notes: bool,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
+    /// Everything was sent and nothing comes next.
+    astray: Option<Box<Astray>>,
     keepalive: KeepAlive,
+    /// The most bytes of the file in a DATA frame.
+    most: FrameMax,
 }
+
+/// Generations that a client was given, the newest first.
+type GivenBefore = heapless::Vec<Given, SESSION_GIVEN_MAX>;
 
 /// A generation whose digest is still being computed.
 struct Late<F> {
@@ -81,10 +127,12 @@ struct Late<F> {
 }
 
 impl<F> V2Stream<F> {
-    /// Starts sending what the search found.
+    /// Starts sending what the search found, as the client wants it. What is left out is told by
+    /// [`tell_left_out`](Self::tell_left_out).
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
+        v2: &Extension,
         store: &S,
         config: &Config,
         now: Now,
@@ -96,6 +144,8 @@ impl<F> V2Stream<F> {
             reply,
             place,
             then,
+            generation,
+            ..
         } = choice;
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
@@ -109,20 +159,32 @@ impl<F> V2Stream<F> {
             open: None,
             fingerprint,
             digest: Digest::new(),
+            is_changed: false,
+            knows_holes: v2.holes,
+            is_overstated: false,
             digest_waits: offset > 0,
             late: None,
             reason: None,
             rewritten: false,
             floor_ns,
             then,
-            before: None,
+            is_in_doubt: false,
+            generation,
+            token_due: false,
+            given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
             has_loss: false,
             search: None,
+            journey: None,
+            knows_notes: v2.notes,
+            is_old: place == Place::Older,
             proved: None,
+            astray: None,
             keepalive: KeepAlive::new(now.mono),
+            most: v2.frame_max.unwrap_or_default(),
         };
+        stream.keep_back_zeros(store)?;
         // README, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
@@ -136,6 +198,11 @@ impl<F> V2Stream<F> {
         self.index
     }
 
+    /// The file that is being sent, if it is rotated.
+    pub fn rotated(&self) -> Option<FileId> {
+        (!self.follow.is_live()).then(|| self.follow.id())
+    }
+
     /// Changes of the log are told from now on, or are not: see
     /// [`Session::set_watched`](crate::serve::session::Session::set_watched).
     pub fn set_watched(&mut self, is_watched: bool) {
@@ -145,6 +212,9 @@ impl<F> V2Stream<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
+        if let Some(journey) = &mut self.journey {
+            journey.plan.drop();
+        }
         if self.search.take().is_some() {
             // Its rotated files may be others now.
             self.follow.look_soon();
@@ -158,7 +228,14 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
+        let given = self.given.clone();
+        let query = &Query {
+            given: &given,
+            ..*query
+        };
         let sent = !self.has_output();
+        let before = *self.follow.stat();
+        self.looked();
         // What was found rewritten while a frame was made need not be found again, and the file may
         // have its old size.
         let look = match std::mem::take(&mut self.rewritten) {
@@ -166,9 +243,17 @@ impl<F> V2Stream<F> {
                 self.follow.looked(cx.now.mono);
                 Look::Truncated
             }
-            false => self.follow.look(query.entry, sent, cx),
+            false => {
+                let has_next = self.then.is_some() || self.is_in_doubt;
+                self.follow.look(query.entry, sent, has_next, cx)
+            }
         };
+        if !self.follow.is_live() {
+            cx.journal.look(self.index, &query.entry.path, cx.store);
+        }
+        self.note_change(&before);
         let turn = match look {
+            look if self.is_still_astray(&look, cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             // A file that was emptied and written anew to its old length looks the same; only its
@@ -177,20 +262,16 @@ impl<F> V2Stream<F> {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            Look::Rotated if sent && self.is_written_over(Occasion::Rotated, query) => {
+            Look::Rotated | Look::Astray(Refusal::Missing | Refusal::NotRegular(_))
+                if sent && self.is_written_over(Occasion::Rotated, query) =>
+            {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            // A file without successor is not over: nothing has come after it yet.
-            Look::Same | Look::Deleted => Continue(()),
+            Look::Same => Continue(()),
             Look::Truncated => self.leave_truncated(cx, query),
-            Look::Rotated => {
-                let by_name = match self.follow.stat().links {
-                    0 => Reason::Deleted,
-                    _ => Reason::Rotated,
-                };
-                self.finish(self.reason.unwrap_or(by_name), cx, query)
-            }
+            Look::Rotated => self.finish(cx, query),
+            Look::Astray(refusal) => self.stray(refusal, cx, query),
             Look::Unreadable(error) => Break(Ending::Unreadable(error)),
         };
         if sent && self.has_output() {
@@ -215,9 +296,7 @@ impl<F> V2Stream<F> {
         match self.keepalive.check(self.has_output(), cx.config, now) {
             Liveness::Fine => {}
             Liveness::Stalled => return Break(Ending::Stalled),
-            Liveness::Silent => self.say(Frame::Alive {
-                size: self.follow.stat().size,
-            }),
+            Liveness::Silent => self.say_alive(query.entry),
         }
         Continue(())
     }
@@ -237,6 +316,7 @@ impl<F> V2Stream<F> {
     pub fn has_work(&self) -> bool {
         let late = self.late.as_ref();
         self.search.is_some()
+            || self.follow.is_searching_zeros()
             || late.is_some_and(|late| late.digest.done() < late.size)
             || self.is_digest_behind()
     }
@@ -250,7 +330,15 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         if let Some(search) = self.search.take() {
+            let given = self.given.clone();
+            let query = &Query {
+                given: &given,
+                ..*query
+            };
             return self.search_on(search, cx, query);
+        }
+        if self.follow.is_searching_zeros() {
+            return self.search_zeros(cx.store, buf);
         }
         // The digest of the last generation, then that of this one: the client waits for the first.
         if let Some(late) = &mut self.late
@@ -286,6 +374,11 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> io::Result<usize> {
         let store = query.store;
+        // Before the first byte, so that who comes back with it names the right generation.
+        if self.token_due && self.head.len() + TOKEN_FRAME_LEN <= HEAD_MAX_LEN {
+            self.token_due = false;
+            self.say_file(Role::Present, self.generation, query);
+        }
         let head_len = self.head.len();
         let Some((head, rest)) = buf.split_at_mut_checked(head_len) else {
             return Ok(0);
@@ -298,7 +391,7 @@ impl<F> V2Stream<F> {
         // Nothing to send; or what there is may be of another generation, which a look or a search
         // will tell.
         let is_waiting = || self.is_searching_on(|present| matches!(present, Occasion::Begun(_)));
-        if self.open.is_none() && (self.follow.ahead() == 0 || self.rewritten || is_waiting()) {
+        if self.open.is_none() && (self.follow.to_send() == 0 || self.rewritten || is_waiting()) {
             return Ok(head_len);
         }
         // The first frame has what was proved to come first.
@@ -309,8 +402,8 @@ impl<F> V2Stream<F> {
             Some(open) => open.len,
             None => usize::try_from(self.follow.ahead())
                 .unwrap_or(usize::MAX)
-                .min(DATA_MAX)
-                .min(begun.map_or(DATA_MAX, |begun| begun.len))
+                .min(self.most.bytes())
+                .min(begun.map_or(DATA_MAX, |begun| begun.len as usize))
                 .min(rest.len().saturating_sub(FRAME_START_LEN)),
         };
         let Some(whole) = rest.get_mut(..FRAME_START_LEN + wanted) else {
@@ -324,11 +417,23 @@ impl<F> V2Stream<F> {
             self.follow.look_soon();
             return Ok(head_len);
         }
+        let mut len = read;
         if self.open.is_none() {
+            len = self.follow.without_zeros(&body[..read]);
+            if len == 0 {
+                self.correct_size();
+                return Ok(self.output_head(buf));
+            }
             // The bytes are in the buffer, so what is checked now was true when they were read. The
             // other way round, the file could be truncated and grow again in between.
-            match self.is_continuation(&body[..read], query)? {
-                Some(true) => {}
+            match self.is_continuation(&body[..len], query)? {
+                Some(true) if self.say_hole(&body[..len], store) => {
+                    return Ok(self.output_head(buf));
+                }
+                Some(true) => {
+                    let end = self.follow.offset() + len as u64;
+                    self.sound_size = self.sound_size.max(end);
+                }
                 Some(false) => {
                     self.rewritten = true;
                     self.follow.look_soon();
@@ -337,8 +442,8 @@ impl<F> V2Stream<F> {
                 None => return Ok(head_len),
             }
         }
-        let whole = &mut whole[..FRAME_START_LEN + read];
-        Ok(head_len + self.make_frame(whole, read))
+        let whole = &mut whole[..FRAME_START_LEN + len];
+        Ok(head_len + self.make_frame(whole, len))
     }
 
     /// The socket took the first `len` bytes of the last output.
@@ -357,132 +462,6 @@ impl<F> V2Stream<F> {
         self.tell_late_digest();
     }
 
-    /// The generation is complete and all of it was sent.
-    fn finish<S: ReadStore<File = F>>(
-        &mut self,
-        reason: Reason,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> ControlFlow<Ending> {
-        if self.digest.done() < self.follow.offset() && self.late.is_some() {
-            // One digest at a time; this generation waits for the one before it.
-            return Continue(());
-        }
-        if self.follow.offset() == 0 {
-            // An empty file may have been emptied.
-            match self.first_duplicate(Occasion::Rotated, query) {
-                Ok(None) => {}
-                Ok(Some(duplicate)) => {
-                    self.follow_duplicate(duplicate, 0, cx);
-                    return Continue(());
-                }
-                Err(refusal) => return self.wait_or_end(refusal, true),
-            }
-        }
-        let stat = self.follow.stat();
-        let left = Left {
-            inode: stat.id.inode,
-            mtime_ns: stat.mtime_ns,
-            floor_ns: self.floor_ns,
-            then: self.then.or(self.follow.successor()),
-        };
-        self.close(reason, &left, true, cx, query)
-    }
-
-    /// What follows cannot be told now. During a rotation, between two names and while others
-    /// change, that passes: the next look tries again. `intact` says that the file being left still
-    /// holds the whole generation.
-    fn wait_or_end(&mut self, refusal: Refusal, intact: bool) -> ControlFlow<Ending> {
-        use Refusal::{Later, Missing, Unsettled};
-        if !matches!(refusal, Missing | Unsettled | Later) {
-            return Break(Ending::Refused(refusal));
-        }
-        self.rewritten = !intact;
-        Continue(())
-    }
-
-    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says
-    /// that the file still being open holds all of the one being left.
-    fn close<S: ReadStore<File = F>>(
-        &mut self,
-        reason: Reason,
-        left: &Left,
-        intact: bool,
-        cx: &mut Context<'_, S>,
-        query: &Query<'_, S>,
-    ) -> ControlFlow<Ending> {
-        let occasion = match intact {
-            true => Occasion::Rotated,
-            false => Occasion::Truncated,
-        };
-        let next = match self.ask(occasion, query, || query.next_after(left)) {
-            Ok(next) => next,
-            Err(refusal) => return self.wait_or_end(refusal, intact),
-        };
-        let size = self.follow.offset();
-        // END has the digest if it went along with the bytes, else DIGEST follows.
-        let md5 = self.digest.finished(size);
-        // More was seen than could be sent: the client needs the size to record what is missing.
-        if self.sound_size > size {
-            self.has_loss = true;
-            self.say(Frame::Alive {
-                size: self.sound_size,
-            });
-        }
-        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss;
-        self.say(Frame::End(End { size, reason, md5 }));
-        self.say(Frame::Next(Next {
-            inode: next.stat.id.inode,
-            mtime_ns: next.floor_ns,
-            after_loss,
-        }));
-        self.begin(next, intact && md5.is_none(), cx);
-        Continue(())
-    }
-
-    /// Follows the next generation from its start. The one before may still need its digest.
-    fn begin<S: ReadStore<File = F>>(
-        &mut self,
-        next: NextFile<F>,
-        late: bool,
-        cx: &Context<'_, S>,
-    ) {
-        let NextFile {
-            file,
-            stat,
-            place,
-            floor_ns,
-            then,
-            ..
-        } = next;
-        self.floor_ns = floor_ns;
-        self.then = then;
-        self.sound_ns = stat.mtime_ns;
-        self.sound_size = 0;
-        let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
-        // The file before stays open only while its digest is computed. Its inode is kept, because
-        // a late writer makes that file look like a duplicate of what comes next.
-        let before = std::mem::replace(&mut self.follow, follow);
-        self.before = Some(before.inode());
-        let digest = std::mem::take(&mut self.digest);
-        self.digest_waits = false;
-        // DIGEST names the generation as NEXT or the answer did, even if its end came from a
-        // duplicate.
-        let client_inode = std::mem::replace(&mut self.client_inode, self.follow.inode());
-        if late {
-            let size = before.offset();
-            self.late = Some(Box::new(Late {
-                file: before.into_file(),
-                inode: client_inode,
-                size,
-                digest,
-            }));
-        }
-        self.fingerprint = Fingerprint::default();
-        self.proved = None;
-        self.reason = None;
-    }
-
     /// Sends the digest of an earlier generation once it is there and no frame is in the way.
     fn tell_late_digest(&mut self) {
         let Some(md5) = self
@@ -498,6 +477,9 @@ impl<F> V2Stream<F> {
             && self.head.is_empty()
             && let Some(late) = self.late.take()
         {
+            if let Some(given) = self.given.iter_mut().find(|given| given.size == late.size) {
+                given.md5.get_or_insert(start_of(md5));
+            }
             self.say(Frame::Digest(frame::Digest {
                 inode: late.inode,
                 size: late.size,
@@ -509,15 +491,16 @@ impl<F> V2Stream<F> {
     /// Puts a small frame before the next DATA frame, of which nothing may have been sent yet.
     fn say(&mut self, frame: Frame<'_>) {
         self.head.extend_from_slice(&frame.to_bytes());
-        debug_assert!(self.head.len() <= REPLY_MAX_LEN, "small frames pile up");
+        debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
     }
 
     /// Whether there is something the client has not taken yet.
     fn has_output(&self) -> bool {
-        !self.head.is_empty() || self.open.is_some() || self.follow.ahead() > 0
+        !self.head.is_empty() || self.open.is_some() || self.follow.to_send() > 0
     }
 
     fn next_look(&self, config: &Config) -> Mono {
-        self.follow.next_look(!self.has_output(), config)
+        let next = self.follow.next_look(!self.has_output(), config);
+        self.waits_until().map_or(next, |at| at.min(next))
     }
 }

@@ -6,11 +6,12 @@ use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
 use crate::serve::find::compare::{GUARD_LEN, is_there};
+use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
-use crate::serve::find::v2::next::Duplicate;
+use crate::serve::find::v2::next::{Duplicate, Following};
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::store::ReadStore;
@@ -31,15 +32,22 @@ impl<F> V2Stream<F> {
             Some(findings) if findings.occasion() == occasion => match question() {
                 Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
                 Err(Refusal::Later | Refusal::Unsettled) => {
-                    Search::again(findings, query).ok_or(Refusal::Unsettled)?
+                    if let Some(journey) = &mut self.journey {
+                        journey.plan.drop();
+                    }
+                    let again = Search::again(findings, &self.query_from_here(query));
+                    Box::new(again.ok_or(Refusal::Unsettled)?)
                 }
                 answer => return answer,
             },
             // The look came again for another reason while the search is under way.
             _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => Search::new(occasion, query),
+            _ => match self.take_plan(occasion, query) {
+                Some(search) => search,
+                None => Box::new(Search::new(occasion, &self.query_from_here(query))),
+            },
         };
-        self.search = Some(Box::new(search));
+        self.search = Some(search);
         Err(Refusal::Later)
     }
 
@@ -61,17 +69,23 @@ impl<F> V2Stream<F> {
         if !is_there(query.store, self.follow.file(), start, 0)? {
             return Ok(Some(false));
         }
+        // What has a rotated file after it was found to come next among all of them.
+        if self.is_old {
+            self.sound_size = self.follow.stat().size;
+            return Ok(Some(true));
+        }
         let begun = Begun {
-            len: bytes.len(),
+            len: bytes.len() as u32,
             crc: Crc32::new().update(bytes).finish(),
         };
         // The search began after these very bytes had been read and found none before them.
         if self.proved == Some(begun) {
-            self.sound_size = self.follow.stat().size;
+            self.sound_size = self.follow.known_size();
             return Ok(Some(true));
         }
         self.proved = None;
-        self.search = Some(Box::new(Search::new(Occasion::Begun(begun), query)));
+        let search = Search::new(Occasion::Begun(begun), &self.query_from_here(query));
+        self.search = Some(Box::new(search));
         Ok(None)
     }
 
@@ -82,8 +96,13 @@ impl<F> V2Stream<F> {
         occasion: Occasion,
         query: &Query<'_, S>,
     ) -> bool {
-        // Not written to; or longer, and then the check before the next bytes tells.
-        if self.follow.stat().mtime_ns == self.sound_ns || self.follow.ahead() > 0 {
+        // Not written to; or longer, and then the check before the next bytes tells. A file that is
+        // allocated ahead need not become longer before it has something to send.
+        let rest = match self.follow.offset() {
+            0 => self.follow.ahead(),
+            _ => self.follow.to_send(),
+        };
+        if self.follow.stat().mtime_ns == self.sound_ns || rest > 0 {
             return false;
         }
         let is_same = match self.follow.offset() {
@@ -107,25 +126,36 @@ impl<F> V2Stream<F> {
         // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
         let own = own.map_err(Refusal::Unreadable)?;
-        let (before, floor_ns) = (self.before, self.floor_ns);
+        let before = self.journey.as_ref().and_then(|journey| journey.before);
+        let floor_ns = self.floor_ns;
+        let seq = self.generation.seq;
         self.ask(occasion, query, || {
-            query.first_duplicate(own, before, floor_ns)
+            query.first_duplicate(own, before, floor_ns, seq)
         })
     }
 
     /// Whether it is known which generation comes next, where that can be known already: what has
     /// the name now need not be the first that had it since, and what was first may be gone soon.
     pub(super) fn knows_successor<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
-        let (None, Some(successor)) = (self.then, self.follow.successor()) else {
+        let (None, Some(successor), false) = (self.then, self.follow.successor(), self.is_in_doubt)
+        else {
             return true;
         };
-        let (own, floor_ns) = (self.follow.inode(), self.floor_ns);
+        // The journal has seen it come, too, and will not forget it.
+        if query.known_seq(self.generation.seq).is_some() {
+            return true;
+        }
+        let (own, floor_ns) = (self.follow.id(), self.floor_ns);
         let ask = || query.first_after(own, floor_ns);
         match self.ask(Occasion::Superseded, query, ask) {
-            Ok(next) => self.then = Some(next.unwrap_or(successor)),
+            Ok(Following::Rotated(next)) => self.then = Some(next),
+            Ok(Following::Live) => self.then = Some(successor),
+            // Whatever has the name now need not be the first that had it since.
+            Ok(Following::Doubtful) => self.is_in_doubt = true,
             // What is not known now may be at the next look.
             Err(Refusal::Later | Refusal::Unsettled) => return false,
-            Err(_) => {}
+            // To be asked again and again would keep the other questions from their answers.
+            Err(_) => self.then = Some(successor),
         }
         true
     }
@@ -144,7 +174,13 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         let occasion = search.occasion();
-        let findings = match search.advance(cx.store) {
+        if self.is_plan_outdated(&search, query) {
+            if let Some(journey) = &mut self.journey {
+                journey.plan.drop();
+            }
+            *search = Search::new(occasion, &self.query_from_here(query));
+        }
+        let findings = match search.advance(query) {
             Ok(Some(findings)) => findings,
             Ok(None) => {
                 self.search = Some(search);
@@ -154,22 +190,59 @@ impl<F> V2Stream<F> {
                 // It is not known whether these bytes come first, so they must not be sent; with
                 // the next look the question is put again.
                 self.rewritten |= matches!(occasion, Occasion::Begun(_));
-                return self.wait_or_end(refusal, !self.rewritten);
+                let intact = !self.rewritten;
+                return self.wait_or_end(refusal, intact, cx, query);
             }
         };
+        let grace_ms = cx.config.grace_ms;
+        let troubles = &cx.sightings.troubles;
+        findings.give_up(troubles.given_up(self.index, grace_ms, cx.now.mono));
         let query = Query {
             findings: Some(findings),
             ..*query
         };
         let turn = match occasion {
-            Occasion::Begun(begun) => self.prove(begun, &query),
+            Occasion::Begun(begun) => self.prove(begun, cx, &query),
             _ => self.look(cx, &query),
         };
+        if let Some(id) = findings.take_failed() {
+            let troubles = &mut cx.sightings.troubles;
+            troubles.could_not_read(self.index, id, cx.now.mono);
+        }
         // Only some of the files were judged in this part; what was found out about them is kept.
         if findings.is_paused() && self.search.is_none() {
             self.search = Some(search);
+        } else if occasion == Occasion::Rotated && self.search.is_none() {
+            self.keep_plan(search);
         }
         turn
+    }
+
+    /// The query, from where the stream stands.
+    pub(super) fn query_from_here<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
+        Query {
+            reached: Reached {
+                own: Some(self.follow.id().inode),
+                floor_ns: Some(self.floor_ns),
+            },
+            ..*query
+        }
+    }
+
+    /// Nothing was sent of the live file, and it may have been emptied and written anew since it
+    /// got its number.
+    pub(super) fn renumber_live<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) {
+        if !self.follow.is_live() {
+            return;
+        }
+        query
+            .journal
+            .look(self.index, &query.entry.path, query.store);
+        let seq = query.seq_of(self.generation.identity);
+        if seq != self.generation.seq {
+            self.generation.seq = seq;
+            self.token_due = true;
+        }
     }
 
     /// Nothing was sent, so any bytes would do. If there is a duplicate from the time since the
@@ -178,13 +251,19 @@ impl<F> V2Stream<F> {
     fn prove<S: ReadStore<File = F>>(
         &mut self,
         begun: Begun,
+        cx: &Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         match self.first_duplicate(Occasion::Begun(begun), query) {
-            Ok(None) => self.proved = Some(begun),
+            Ok(None) => {
+                self.proved = Some(begun);
+                self.renumber_live(query);
+            }
             // Other files are judged in the next part, or the search has begun anew.
             Err(Refusal::Later) => {}
-            Err(refusal @ Refusal::Unreadable(_)) => return self.wait_or_end(refusal, true),
+            Err(refusal @ Refusal::Unreadable(_)) => {
+                return self.wait_or_end(refusal, false, cx, query);
+            }
             Ok(Some(_)) | Err(_) => {
                 self.rewritten = true;
                 self.follow.look_soon();

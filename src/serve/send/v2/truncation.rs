@@ -4,7 +4,6 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::V2Stream;
-use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
@@ -30,7 +29,7 @@ impl<F> V2Stream<F> {
         if is_there {
             self.sound_ns = self.follow.stat().mtime_ns;
             // A duplicate that goes on in the file's place may be shorter than what was seen.
-            self.sound_size = self.sound_size.max(self.follow.stat().size);
+            self.sound_size = self.sound_size.max(self.follow.known_size());
         }
         Ok(is_there)
     }
@@ -53,20 +52,33 @@ impl<F> V2Stream<F> {
         if self.follow.offset() == 0 {
             return self.start_over(cx, query);
         }
-        let (offset, own) = (self.follow.offset(), self.follow.inode());
+        let (offset, own) = (self.follow.offset(), self.follow.id());
+        let seq = self.generation.seq;
+        if self.follow.is_live() {
+            self.tell_truncation(cx);
+        }
         let fingerprint = self.fingerprint.clone();
         let sent = fingerprint.sent(offset, self.no_copy_until_ns(cx.now.wall));
-        let ask = || query.duplicate_of(&sent, own);
+        let ask = || query.duplicate_of(&sent, own, seq);
         match self.ask(Occasion::Truncated, query, ask) {
             // `copytruncate`: what was written between our last byte and the cut is in the
             // duplicate, if anywhere.
             Ok(Some(duplicate)) if duplicate.stat.size >= offset => {
-                self.follow_duplicate(duplicate, offset, cx);
+                self.follow_duplicate(duplicate, offset, cx, query);
                 Continue(())
             }
             Ok(duplicate) => self.close_truncated(duplicate, cx, query),
-            Err(refusal) => self.wait_or_end(refusal, false),
+            Err(refusal) => self.wait_or_end(refusal, false, cx, query),
         }
+    }
+
+    /// Tells the journal what was seen of the generation, and that its file holds it no more.
+    fn tell_truncation<S>(&self, cx: &Context<'_, S>) {
+        let head = self.fingerprint.head();
+        let (seq, size) = (self.generation.seq, self.sound_size);
+        cx.journal
+            .note_seen(self.index, seq, size, self.sound_ns, head);
+        cx.journal.note_truncated(self.index, seq);
     }
 
     /// No duplicate of what was sent was written before that. A beginning that is still to come was
@@ -94,17 +106,17 @@ impl<F> V2Stream<F> {
             true => Reason::Truncated,
             false => Reason::Rewritten,
         };
-        let duplicate =
-            duplicate.map(|duplicate| (duplicate.stat.id.inode, duplicate.stat.mtime_ns));
+        let duplicate = duplicate.map(|duplicate| (duplicate.stat.id, duplicate.stat.mtime_ns));
         // The duplicate stands for the generation among the rotated files; without one, all that is
         // known of its place there is when it was last seen whole.
-        let (inode, mtime_ns) = duplicate.unwrap_or((Inode::NONE, self.sound_ns));
+        let (id, mtime_ns) = duplicate.map_or((None, self.sound_ns), |(id, ns)| (Some(id), ns));
         let left = Left {
-            inode,
+            id,
             mtime_ns,
             floor_ns: self.floor_ns,
             // The file itself holds the next generation, whatever its name is now.
-            then: Some(self.follow.inode()),
+            then: Some(self.follow.id()),
+            seq: self.generation.seq,
         };
         self.close(reason, &left, false, cx, query)
     }
@@ -117,7 +129,7 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         match self.first_duplicate(Occasion::Truncated, query) {
-            Ok(Some(duplicate)) => self.follow_duplicate(duplicate, 0, cx),
+            Ok(Some(duplicate)) => self.follow_duplicate(duplicate, 0, cx, query),
             // Bytes were seen and are gone before any was sent: the client is told END of an empty
             // generation with the size that was seen, which it reports as a loss.
             Ok(None) if self.sound_size > 0 && self.head.is_empty() => {
@@ -126,26 +138,30 @@ impl<F> V2Stream<F> {
             Ok(None) => match cx.store.stat(self.follow.file()) {
                 Ok(stat) => {
                     self.follow.start_over(stat);
+                    self.renumber_live(query);
+                    self.keep_back_zeros(cx.store).ok();
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
                 Err(error) => return Break(Ending::Unreadable(error)),
             },
-            Err(refusal) => return self.wait_or_end(refusal, false),
+            Err(refusal) => return self.wait_or_end(refusal, false, cx, query),
         }
         Continue(())
     }
 
     /// Goes on with the duplicate that was made of the generation.
-    pub(super) fn follow_duplicate<S>(
+    pub(super) fn follow_duplicate<S: ReadStore<File = F>>(
         &mut self,
         duplicate: Duplicate<F>,
         offset: u64,
         cx: &Context<'_, S>,
+        query: &Query<'_, S>,
     ) {
+        self.generation.identity = query.identity(&duplicate.file, &duplicate.stat);
         let grace_ms = cx.config.grace_ms;
         // The file that was copied has the next generation.
-        self.then = Some(self.follow.inode());
+        self.then = Some(self.follow.id());
         self.follow = Follow::new(
             duplicate.file,
             duplicate.stat,
@@ -154,6 +170,7 @@ impl<F> V2Stream<F> {
             grace_ms,
             cx.now,
         );
+        self.keep_back_zeros(cx.store).ok();
         // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);

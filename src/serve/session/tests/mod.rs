@@ -1,5 +1,8 @@
 //! A session driven by hand through every state, in virtual time, over a file system in memory.
 
+mod astray;
+mod left_out;
+mod plan;
 mod steps;
 
 use std::net::Ipv4Addr;
@@ -7,6 +10,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::inside::fake::{Fake, Handle};
 use crate::limits::DRAIN_MAX_MS;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::sightings::Sightings;
 use crate::store::Kind;
@@ -24,8 +28,10 @@ struct Rig {
     session: Session<Handle>,
     disk: Fake,
     config: Config,
+    journal: Journal,
     sightings: Sightings,
     now_ms: u64,
+    work_buf: Vec<u8>,
 }
 
 impl Rig {
@@ -36,8 +42,10 @@ impl Rig {
             session: Session::new(PEER, Mono::from_ms(1_000)),
             disk,
             config: Config::parse(CONFIG).unwrap(),
+            journal: Journal::new(1),
             sightings: Sightings::new(),
             now_ms: 1_000,
+            work_buf: vec![0; 64],
         }
     }
 
@@ -58,6 +66,7 @@ impl Rig {
         let mut cx = Context {
             store: &self.disk,
             config: &self.config,
+            journal: &self.journal,
             sightings: &mut self.sightings,
             now: Now {
                 mono: Mono::from_ms(self.now_ms),
@@ -66,7 +75,7 @@ impl Rig {
         };
         let result = act(&mut self.session, &mut cx);
         while self.session.has_work() {
-            self.session.work(&mut [0; 64], &mut cx);
+            self.session.work(&mut self.work_buf, &mut cx);
         }
         result
     }
@@ -81,9 +90,16 @@ impl Rig {
 
     /// Everything the session wants to send, taken `step` bytes at a time.
     fn take_by(&mut self, step: usize) -> Vec<u8> {
+        self.take_with(256, step)
+    }
+
+    /// The same, the session having a buffer of so many bytes.
+    fn take_with(&mut self, room: usize, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
-        let mut buf = [0; 64];
+        let mut buf = vec![0; room];
         loop {
+            // An answer goes on to be computed when what was there of it is taken.
+            self.with(|_, _| ());
             let len = self
                 .with(|session, cx| session.output(&mut buf, cx))
                 .min(step);
@@ -576,16 +592,124 @@ fn a_hint_before_the_answer_is_taken_does_not_put_the_end_off() {
     let next = rig.take();
     assert_eq!(
         frame_kinds(&next),
-        [kind::END, kind::NEXT, kind::DIGEST, kind::DATA]
+        [kind::END, kind::NEXT, kind::DATA, kind::DIGEST]
     );
+}
+
+/// The lengths of the DATA frames behind the answer line, but for their offset.
+fn data_lens(sent: &[u8]) -> Vec<usize> {
+    let line = sent.iter().position(|&byte| byte == b'\n').unwrap();
+    let mut rest = &sent[line + 1..];
+    let mut lens = Vec::new();
+    while let [kind, _, high, low, ..] = *rest {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if kind == kind::DATA {
+            lens.push(len - 8);
+        }
+        rest = &rest[8 + len..];
+    }
+    lens
+}
+
+#[test]
+fn data_frames_are_no_longer_than_the_client_wants_them() {
+    for (asked, lens) in [
+        ("", vec![1_000]),
+        (" f=400", vec![400, 400, 200]),
+        (" f=1", vec![64; 15].into_iter().chain([40]).collect()),
+        (" f=70000", vec![1_000]),
+        (" f=400 op=range:0:900", vec![400, 400, 100]),
+        (" f=0 op=range:10:100", vec![64, 36]),
+        (" op=range:0:900", vec![900]),
+        (" f=400 f=600", vec![600, 400]),
+    ] {
+        for step in [10, 4_096] {
+            let mut rig = Rig::new();
+            rig.disk.write_as("/v/m", 7, &[b'x'; 1_000]);
+            rig.disk.set_writers(7, 1);
+            rig.work_buf = vec![0; 4_096];
+            rig.input(format!("/v/m 7 0 v2{asked}\n").as_bytes());
+            assert_eq!(data_lens(&rig.take_with(4_096, step)), lens, "{asked}");
+        }
+    }
+}
+
+#[test]
+fn a_length_of_frames_that_is_none_is_a_bad_request() {
+    for bad in ["f", "f=", "f=x", "f=-1", "f=0x10"] {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, b"abc");
+        rig.input(format!("/v/m 7 0 v2 {bad}\n").as_bytes());
+        let sent = rig.take();
+        assert!(sent.starts_with(b"E 0 v2\n"), "{bad}");
+        assert_eq!(frame_kinds(&sent[7..]), [kind::ERROR], "{bad}");
+    }
+}
+
+#[test]
+fn a_hole_is_told_by_its_length_to_whoever_asks() {
+    let hole = 150_000;
+    let log = [&b"abc"[..], &vec![0; hole], b"behind"].concat();
+    for (field, tells_holes, has_hole) in [
+        (" x=holes", true, true),
+        (" x=holes", false, false),
+        ("", true, false),
+        (" x=other", true, false),
+    ] {
+        let mut rig = Rig::new();
+        rig.disk.write_as("/v/m", 7, &log);
+        if tells_holes {
+            rig.disk.tell_holes();
+        }
+        rig.input(format!("/v/m 0 0 v2{field}\n").as_bytes());
+        let kinds = frame_kinds(&rig.take());
+        assert_eq!(kinds.contains(&kind::HOLE), has_hole, "{field}");
+        assert_eq!(kinds.len() < 500, has_hole, "{field}: {}", kinds.len());
+    }
+}
+
+#[test]
+fn zeros_at_the_end_wait_until_the_file_is_over() {
+    let mut rig = Rig::new();
+    rig.disk.write_as("/v/m", 7, b"abc\0\0\0\0\0\0\0\0\0");
+    rig.disk.set_writers(7, 1);
+    rig.input(b"/v/m 0 0 v2\n");
+    let answer = rig.take();
+    assert_eq!(frame_kinds(&answer), [kind::DATA, kind::ALIVE]);
+    // The answer told 12.
+    assert!(answer.ends_with(&Frame::Alive { size: 3 }.to_bytes()));
+    rig.disk.at_ms(1_001);
+    rig.disk.write_at(7, 3, b"de");
+    rig.hint();
+    let mut data = [&[0; 8][..], &3_u64.to_be_bytes(), b"de"].concat();
+    crate::wire::frame::seal(kind::DATA, &mut data);
+    assert_eq!(rig.take(), data);
+    rig.hint();
+    assert_eq!(rig.take(), b"");
+    rig.wait_ms(60_000);
+    assert_eq!(rig.take(), Frame::Alive { size: 5 }.to_bytes().to_vec());
+    rig.disk.rename_now("/v/m", "/v/m.1");
+    rig.disk.write_as("/v/m", 8, b"");
+    rig.hint();
+    assert_eq!(rig.take(), b"");
+    rig.wait_ms(11_000);
+    let rest = rig.take();
+    rig.wait_ms(1);
+    let end = [rest, rig.take()].concat();
+    // It was written to without becoming longer, so the digest is of the file as it is.
+    let kinds = [kind::DATA, kind::END, kind::NEXT, kind::DIGEST];
+    assert_eq!(frame_kinds(&end), kinds);
+    let mut md5 = crate::wire::md5::Md5::new();
+    md5.update(b"abcde\0\0\0\0\0\0\0");
+    assert!(end.ends_with(&md5.finish()));
 }
 
 #[test]
 fn a_client_takes_little_memory() {
     use std::fs::File;
     assert!(size_of::<Session<File>>() <= 48);
-    assert!(size_of::<V2Stream<File>>() <= 528);
-    assert!(size_of::<ClassicStream<File>>() <= 152);
+    assert!(size_of::<V2Stream<File>>() <= 800);
+    assert!(size_of::<ClassicStream<File>>() <= 176);
 }
 
 /// The kinds of the frames behind the answer line, or from the start if there is none.
@@ -597,7 +721,10 @@ fn frame_kinds(sent: &[u8]) -> Vec<u8> {
     };
     let mut kinds = Vec::new();
     while let [kind, _, high, low, ..] = *rest {
-        kinds.push(kind);
+        // Where a generation is, is told besides.
+        if kind != kind::FILE {
+            kinds.push(kind);
+        }
         rest = &rest[8 + usize::from(u16::from_be_bytes([high, low]))..];
     }
     kinds

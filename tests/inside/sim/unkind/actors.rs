@@ -1,14 +1,20 @@
 //! Who else has to do with log files: somebody who copies, touches, restores, or takes a right
 //! away; rotations that come in one moment; a clock that is set between two.
 
+use std::path::{Path, PathBuf};
+
 use super::Dimension;
-use crate::inside::fake::Fake;
+use crate::inside::fake::{Fake, Veil};
 use crate::inside::sim::chaos::{Act, Chaos, Planned, note_destroyed};
 use crate::inside::sim::disk::Disk;
 use crate::inside::sim::log::Log;
 use crate::inside::sim::rotator::Naming;
 use crate::inside::sim::world::World;
 use crate::random::Random;
+use crate::store::Kind;
+
+const ENOENT: i32 = 2;
+const EACCES: i32 = 13;
 
 /// A day.
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -60,10 +66,32 @@ pub fn act(chaos: &mut Chaos, world: &mut World, site: usize, log: usize, index:
                 site_ref.tell_time();
             }
         }
+        Some(Dimension::OddPath) => {
+            let (path, veil) = odd(log_ref, random);
+            site_ref.disk.with(|fs| fs.veil(&path, Some(veil)));
+            log_ref.changed = true;
+            let at_ms = world.now_ms + 1_000 + random.below(200_000);
+            chaos.plan(at_ms, Planned::Once(Act::Permit, index));
+        }
         Some(Dimension::EqualTimes) => burst(world, site, log, random),
         _ => {}
     }
     world.unkind = Some(unkind);
+}
+
+/// Something in place of the live file: a link, a directory, a FIFO; or in place of the directory
+/// nothing, or what cannot be looked into.
+fn odd(log: &Log, random: &mut Random) -> (PathBuf, Veil) {
+    let path = Path::new(&log.path);
+    let dir = path.parent().unwrap_or(path);
+    let (path, veil) = match random.below(5) {
+        0 => (path, Veil::Kind(Kind::Link)),
+        1 => (path, Veil::Kind(Kind::Directory)),
+        2 => (path, Veil::Kind(Kind::Special)),
+        3 => (dir, Veil::Error(ENOENT)),
+        _ => (dir, Veil::Error(EACCES)),
+    };
+    (path.into(), veil)
 }
 
 /// Lets everybody read all files of a log again.
@@ -71,6 +99,10 @@ pub fn permit(world: &mut World, site: usize, log: usize) {
     let site = &mut world.sites[site];
     for name in site.logs[log].plain_names() {
         site.disk.with(|fs| fs.set_readable(&name, true));
+    }
+    let path = PathBuf::from(&site.logs[log].path);
+    for place in path.ancestors() {
+        site.disk.with(|fs| fs.veil(place, None));
     }
     site.logs[log].changed = true;
 }

@@ -54,11 +54,13 @@ pub enum Dimension {
     ClockStep,
     /// Rotated files are on another device, with the same inode numbers.
     OtherDevice,
+    /// Something that is no log stands at the live path for a while, or its directory is gone.
+    OddPath,
 }
 
 impl Dimension {
     /// All there are, by name.
-    pub const ALL: [(&'static str, Dimension); 14] = [
+    pub const ALL: [(&'static str, Dimension); 15] = [
         ("header", Dimension::Header),
         ("repeated", Dimension::Repeated),
         ("equal", Dimension::Equal),
@@ -73,6 +75,7 @@ impl Dimension {
         ("equal-times", Dimension::EqualTimes),
         ("clock-step", Dimension::ClockStep),
         ("other-device", Dimension::OtherDevice),
+        ("odd-path", Dimension::OddPath),
     ];
 
     /// The dimensions that a name stands for: one, `all`, or `none` for the milder world alone.
@@ -97,6 +100,7 @@ impl Dimension {
                 | Dimension::Restored
                 | Dimension::EqualTimes
                 | Dimension::ClockStep
+                | Dimension::OddPath
         )
     }
 }
@@ -176,7 +180,7 @@ fn every_dimension_has_a_name() {
     for (name, dimension) in Dimension::ALL {
         assert_eq!(Dimension::named(name), Some(vec![dimension]));
     }
-    assert_eq!(Dimension::named("all").map(|all| all.len()), Some(14));
+    assert_eq!(Dimension::named("all").map(|all| all.len()), Some(15));
     assert_eq!(Dimension::named("none"), Some(Vec::new()));
     assert_eq!(Dimension::named("kind"), None);
 }

@@ -4,6 +4,7 @@ use super::Dimension;
 use super::explain::{Held, Truth, Wrong, certain, judge};
 use crate::inside::sim::host::Feed;
 use crate::inside::sim::log::Log;
+use crate::inside::sim::oracle::written_len;
 use crate::inside::sim::rotator::Rotator;
 use crate::inside::sim::world::World;
 use crate::wire::frame::DATA_MAX;
@@ -96,9 +97,14 @@ fn truths(log: &Log) -> Vec<Truth<'_>> {
         // same may be taken for it.
         let is_given_out_again =
             (0..=n).any(|first| all[n + 1..].iter().any(|g| g.inode == all[first].inode));
+        // Zeros at the end of a generation that is not over are not written yet.
+        let is_over = n + 1 < all.len();
         Truth {
             bytes: &all[n].bytes,
-            must: all[n].must,
+            must: match is_over {
+                true => all[n].must,
+                false => written_len(&all[n].bytes).min(all[n].must),
+            },
             traced: match is_given_out_again || is_copied {
                 true => 0,
                 false => all[n].traced,

@@ -1,0 +1,329 @@
+//! The ledger of what a source was given: the token of the present generation, and the last
+//! generations that were finished. It stands beside the pointer file, and nothing of it is kept in
+//! memory.
+//!
+//! ```text
+//! "v1" [ INODE M TOKEN ]                           the present generation, M the `m` of its pointer
+//! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N]             a copy that was finished, the newest first
+//! "c=" CRC32                                       of the source's name and all lines before
+//! ```
+//!
+//! Nothing depends on it: with less of it the server is told less, and that is all. So it is not
+//! made durable, and whatever is no ledger of this source to its last byte counts as an empty one.
+
+use std::fmt::{self, Write};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::is_shortage;
+use super::pointer::RotatedSuffix;
+use super::unverified::md5_of;
+use super::{Generation, Origin};
+use crate::collect::config::{SourceConfig, scratch_of, with_ending};
+use crate::ids::Inode;
+use crate::limits::GIVEN_KEPT_MAX;
+use crate::store::WriteStore;
+use crate::wire::crc32::Crc32;
+use crate::wire::md5::Hex;
+use crate::wire::proof::hex32;
+use crate::wire::token::Token;
+
+/// The ledger of one source.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Ledger {
+    begun: Option<Begun>,
+    /// The newest first.
+    entries: Vec<Entry>,
+}
+
+/// The token of a generation that was begun. Inode and `m` tell which one that is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Begun {
+    inode: Inode,
+    mtime_ns: u64,
+    token: Token,
+}
+
+/// A generation that was given whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The size of the copy.
+    pub size: u64,
+    /// Checksums of all of the copy, once it was compared.
+    pub sums: Option<CopySums>,
+    /// The token of the file that the server had all of it in.
+    pub token: Option<Token>,
+    /// The end of the copy's name.
+    pub suffix: RotatedSuffix,
+}
+
+/// Checksums of all of a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CopySums {
+    /// The CRC-32, if it was computed.
+    pub crc: Option<u32>,
+    /// The MD5.
+    pub md5: [u8; 16],
+}
+
+impl Ledger {
+    /// Reads the ledger of a source. What is none counts as empty. The error is a shortage here,
+    /// with which nothing is known about what stands there.
+    pub fn read<S: WriteStore>(config: &SourceConfig, store: &mut S) -> io::Result<Ledger> {
+        let mut text = vec![0; LEDGER_MAX_LEN + 1];
+        let len = match store.read_small(&path_of(config), &mut text) {
+            Ok(len) => len.unwrap_or(0),
+            Err(error) if is_shortage(&error) => return Err(error),
+            // A link, a directory, somebody else's: the next rotation puts a ledger in its place,
+            // if it can.
+            Err(_) => 0,
+        };
+        let ledger = Ledger::parse(text.get(..len).unwrap_or_default(), config);
+        Ok(ledger.unwrap_or_default())
+    }
+
+    /// Replaces the ledger of a source. What cannot be written is not remembered.
+    pub fn write<S: WriteStore>(&self, config: &SourceConfig, store: &mut S) -> io::Result<()> {
+        let path = path_of(config);
+        if *self == Ledger::default() {
+            // A source with nothing to remember has one file less.
+            return match store.stat_path(&path)? {
+                Some(_) => store.unlink(&path),
+                None => Ok(()),
+            };
+        }
+        let scratch_path = scratch_of(&path);
+        let scratch = store.create_scratch(&scratch_path)?;
+        // No sync before the rename: a power cut may leave anything under the name, and then it is
+        // seen to be no ledger.
+        let written = store
+            .append_all(&scratch, self.text(config).as_bytes())
+            .and_then(|()| store.rename(&scratch_path, &path));
+        if written.is_err() {
+            // On a full disk others need the room.
+            let _ = store.unlink(&scratch_path);
+        }
+        written
+    }
+
+    /// The token of this generation, if it is the present one and its token is known.
+    pub fn token_of(&self, generation: &Generation) -> Option<Token> {
+        let begun = self.begun.as_ref()?;
+        let is_it = (begun.inode, Some(begun.mtime_ns)) == key_of(generation);
+        is_it.then_some(begun.token)
+    }
+
+    /// Notes the token of the present generation; `None` where it has none.
+    pub fn set_token(&mut self, generation: &Generation, token: Option<Token>) {
+        let (inode, mtime_ns) = key_of(generation);
+        self.begun = mtime_ns.zip(token).map(|(mtime_ns, token)| Begun {
+            inode,
+            mtime_ns,
+            token,
+        });
+    }
+
+    /// The generations that were given, the newest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry of a copy.
+    pub fn entry_of(&self, copy: &Path, config: &SourceConfig) -> Option<&Entry> {
+        let suffix = RotatedSuffix::of(copy, &config.local)?;
+        self.entries.iter().find(|entry| entry.suffix == suffix)
+    }
+
+    /// The copy of a file that the server has sent before: size, MD5 and the token's ID are the
+    /// same, and known. The oldest, if there are several.
+    pub fn double_of(&self, copy: &Path, config: &SourceConfig) -> Option<PathBuf> {
+        let new = self.entry_of(copy, config)?;
+        let what_of = |entry: &Entry| {
+            let token = entry.token.as_ref()?;
+            Some((entry.size, entry.sums?.md5, token.id().to_owned()))
+        };
+        let what = what_of(new)?;
+        let is_double =
+            |old: &&Entry| old.suffix != new.suffix && what_of(old).as_ref() == Some(&what);
+        let old = self.entries.iter().rfind(is_double)?;
+        Some(with_ending(&config.local, &format!(".{}", old.suffix)))
+    }
+
+    /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
+    /// all alike, and are not worth an entry.
+    pub fn add(&mut self, entry: Entry) {
+        if entry.size == 0 {
+            return;
+        }
+        // A name that comes again has another copy now.
+        self.entries.retain(|older| older.suffix != entry.suffix);
+        self.entries.insert(0, entry);
+        self.entries.truncate(GIVEN_KEPT_MAX);
+    }
+
+    /// Notes the checksums of a copy of `size` bytes. One that is not here gets an entry: whoever
+    /// rotated it was killed before this was noted.
+    pub fn set_sums(&mut self, copy: &Path, size: u64, sums: CopySums, config: &SourceConfig) {
+        let Some(suffix) = RotatedSuffix::of(copy, &config.local) else {
+            return;
+        };
+        let mut entries = self.entries.iter_mut();
+        match entries.find(|entry| entry.suffix == suffix) {
+            Some(entry) if entry.size == size => entry.sums = Some(sums),
+            // They are of a part of it.
+            Some(_) => {}
+            None => self.add(Entry {
+                size,
+                sums: Some(sums),
+                token: None,
+                suffix,
+            }),
+        }
+    }
+
+    /// Forgets a copy.
+    pub fn forget(&mut self, copy: &Path, config: &SourceConfig) {
+        if let Some(suffix) = RotatedSuffix::of(copy, &config.local) {
+            self.entries.retain(|entry| entry.suffix != suffix);
+        }
+    }
+
+    /// Reads the text of a ledger. `None` if it is none of this source.
+    pub(crate) fn parse(text: &[u8], config: &SourceConfig) -> Option<Ledger> {
+        let (lines, seal) = str::from_utf8(text).ok()?.split_at_checked(
+            // The last line has one length.
+            text.len().checked_sub(SEAL_LEN)?,
+        )?;
+        let sum = hex32(seal.strip_prefix("c=")?.strip_suffix('\n')?.as_bytes())?;
+        if sum != sum_of(lines, config) {
+            return None;
+        }
+        let mut lines = lines.lines();
+        let begun = Begun::parse(lines.next()?.strip_prefix("v1")?)?;
+        let entries: Option<Vec<Entry>> = lines.map(Entry::parse).collect();
+        let entries = entries.filter(|entries| entries.len() <= GIVEN_KEPT_MAX)?;
+        Some(Ledger { begun, entries })
+    }
+
+    fn text(&self, config: &SourceConfig) -> String {
+        let mut text = String::from("v1");
+        // A string takes whatever there is memory for.
+        let _ = self.write_lines(&mut text);
+        let sum = sum_of(&text, config);
+        let _ = writeln!(text, "c={sum:08x}");
+        text
+    }
+
+    fn write_lines(&self, text: &mut String) -> fmt::Result {
+        if let Some(begun) = &self.begun {
+            let Begun {
+                inode,
+                mtime_ns,
+                token,
+            } = begun;
+            write!(text, " {inode} {mtime_ns} {token}")?;
+        }
+        text.push('\n');
+        for entry in &self.entries {
+            writeln!(text, "{entry}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Begun {
+    /// Reads what stands behind the version. The outer `None` is an error.
+    fn parse(text: &str) -> Option<Option<Begun>> {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let mut words = text.strip_prefix(' ')?.split(' ');
+        let begun = Begun {
+            inode: Inode(words.next()?.parse().ok()?),
+            mtime_ns: words.next()?.parse().ok()?,
+            token: Token::parse(words.next()?.as_bytes())?,
+        };
+        words.next().is_none().then_some(Some(begun))
+    }
+}
+
+impl Entry {
+    fn parse(line: &str) -> Option<Entry> {
+        let mut words = line.split(' ');
+        let size = words.next()?.parse().ok()?;
+        let crc = known(words.next()?, |text| hex32(text.as_bytes()))?;
+        let md5 = known(words.next()?, md5_of)?;
+        let entry = Entry {
+            size,
+            sums: md5.map(|md5| CopySums { crc, md5 }),
+            token: known(words.next()?, |text| Token::parse(text.as_bytes()))?,
+            suffix: RotatedSuffix::parse(words.next()?)?,
+        };
+        words.next().is_none().then_some(entry)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.size)?;
+        match self.sums.and_then(|sums| sums.crc) {
+            Some(crc) => write!(f, "{crc:08x} ")?,
+            None => f.write_str("- ")?,
+        }
+        match self.sums {
+            Some(sums) => write!(f, "{} ", Hex(&sums.md5))?,
+            None => f.write_str("- ")?,
+        }
+        match &self.token {
+            Some(token) => write!(f, "{token}")?,
+            None => f.write_str("-")?,
+        }
+        write!(f, " {}", self.suffix)
+    }
+}
+
+/// Reads a word that is `-` where something is not known. The outer `None` is an error.
+fn known<T>(word: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    match word {
+        "-" => Some(None),
+        word => parse(word).map(Some),
+    }
+}
+
+/// What tells a generation from others of the source.
+fn key_of(generation: &Generation) -> (Inode, Option<u64>) {
+    let mtime_ns = generation.origin.map(|Origin { mtime_ns, .. }| mtime_ns);
+    (generation.inode, mtime_ns)
+}
+
+/// The checksum of the lines in the ledger of this source: that of another source is none.
+fn sum_of(lines: &str, config: &SourceConfig) -> u32 {
+    let mut crc = Crc32::new();
+    let server = format!("{} {} ", config.address, config.port);
+    for part in [server.as_bytes(), &config.remote, b"\n", lines.as_bytes()] {
+        crc.update(part);
+    }
+    crc.finish()
+}
+
+fn path_of(config: &SourceConfig) -> PathBuf {
+    with_ending(&config.pointer, ".given")
+}
+
+/// Bytes of the last line.
+const SEAL_LEN: usize = "c=01234567\n".len();
+
+/// Digits of the largest number.
+const NUMBER_LEN: usize = 20;
+
+/// Longest line: that of a copy, which is longer than the first.
+const LINE_MAX_LEN: usize =
+    NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 1;
+
+/// Longest ledger.
+const LEDGER_MAX_LEN: usize = (GIVEN_KEPT_MAX + 1) * LINE_MAX_LEN + SEAL_LEN;
+
+const _: () = assert!("v1".len() + 3 + 2 * NUMBER_LEN + Token::MAX_LEN < LINE_MAX_LEN);
+
+#[cfg(test)]
+mod tests;

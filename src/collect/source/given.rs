@@ -1,0 +1,252 @@
+//! What a source remembers of what it was given, and tells its server: read from the ledger when it
+//! is needed, which is rare.
+
+use std::path::Path;
+
+use super::change::Afterwards;
+use super::{Context, Source};
+use crate::collect::config::Proto;
+use crate::collect::copy::given::{CopySums, Entry, Ledger};
+use crate::collect::copy::pointer::RotatedSuffix;
+use crate::collect::copy::{Finished, Generation};
+use crate::collect::event::Event;
+use crate::collect::finished::double::Double;
+use crate::ids::Inode;
+use crate::store::WriteStore;
+use crate::wire::frame::{Reason, Role};
+use crate::wire::request::{Extension, Given, GivenList, id_sum};
+use crate::wire::token::Token;
+
+/// The tokens that came for the end of a generation and the begin of the next.
+#[derive(Default)]
+pub struct Tokens {
+    /// That of the generation that begins.
+    pub begins: Option<Token>,
+    /// That of the file which has all of the generation that ends.
+    pub ended: Option<Token>,
+}
+
+impl Tokens {
+    /// The token of the generation that begins, where nothing is known of an end.
+    pub fn of_next(begins: Option<Token>) -> Option<Box<Tokens>> {
+        let tokens = Tokens {
+            begins,
+            ended: None,
+        };
+        begins.map(|_| Box::new(tokens))
+    }
+
+    /// Takes in the token of a FILE frame; a later one counts.
+    pub fn take(&mut self, role: Role, token: Token) {
+        match role {
+            Role::Begins => self.begins = Some(token),
+            Role::Ended => self.ended = Some(token),
+            // It is noted at once.
+            Role::Present => {}
+        }
+    }
+}
+
+impl<F> Source<F> {
+    /// Adds to a request for the stream the token of the generation held, and what was given
+    /// before.
+    pub(super) fn tell_given<S: WriteStore<File = F>>(
+        &self,
+        held: &Generation,
+        request: &mut Extension,
+        cx: &mut Context<'_, S>,
+    ) {
+        // What cannot be read now is not told.
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return;
+        };
+        request.identity = ledger.token_of(held);
+        request.given = list_of(&ledger);
+    }
+
+    /// Notes the token that the server gives the generation held. Most answers change nothing.
+    pub(super) fn note_token<S: WriteStore<File = F>>(
+        &mut self,
+        token: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(held) = self.disk.generation().filter(|_| token.is_some()) else {
+            return;
+        };
+        self.change_ledger(cx, |ledger| ledger.set_token(&held, token));
+    }
+
+    /// Notes the generation that was left, if it is whole, and the token of the one that begins.
+    /// Before that no generation was held at a first contact, which begins anew.
+    pub(super) fn note_change<S: WriteStore<File = F>>(
+        &mut self,
+        change: &Afterwards,
+        kept: Option<&Path>,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.config.proto == Proto::Classic {
+            return;
+        }
+        let Some(begun) = self.disk.generation() else {
+            return;
+        };
+        let suffix = kept.and_then(|kept| RotatedSuffix::of(kept, &self.config.local));
+        self.change_ledger(cx, |ledger| {
+            if change.held == Inode::NONE {
+                *ledger = Ledger::default();
+            }
+            if let Some(suffix) = suffix.filter(|_| change.is_whole) {
+                ledger.add(Entry {
+                    size: change.size,
+                    sums: None,
+                    token: token_at_end(change, ledger),
+                    suffix,
+                });
+            }
+            let tokens = change.tokens.as_ref();
+            ledger.set_token(&begun, tokens.and_then(|tokens| tokens.begins));
+        });
+    }
+
+    /// Notes the checksums of a copy that was compared.
+    pub(super) fn note_sums<S: WriteStore<File = F>>(
+        &mut self,
+        copy: &Path,
+        size: u64,
+        sums: CopySums,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.change_ledger(cx, |ledger| {
+            ledger.set_sums(copy, size, sums, &self.config);
+        });
+    }
+
+    /// Whether a copy with this digest is as it was received: where the server has another one now
+    /// for a file that it found by content, that is another file.
+    pub(super) fn is_as_received<S: WriteStore<File = F>>(
+        &self,
+        finished: &Finished,
+        md5: Option<[u8; 16]>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        // Classic has changed what it brought.
+        if !finished.by_content || finished.classic {
+            return false;
+        }
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return false;
+        };
+        let entry = ledger.entry_of(&finished.path, &self.config);
+        entry.is_some_and(|entry| {
+            let noted = entry.sums.map(|sums| sums.md5);
+            entry.size == finished.size && noted.is_some() && noted == md5
+        })
+    }
+
+    /// Takes in the token of the file with which the server answers a heal. Tells whether that is
+    /// another file than the one that was finished.
+    pub(super) fn is_other_file<S: WriteStore<File = F>>(
+        &mut self,
+        theirs: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let (Some(heal), Some(theirs)) = (self.finished.heal_mut(), theirs) else {
+            return false;
+        };
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return false;
+        };
+        let entry = ledger.entry_of(&heal.finished().path, &self.config);
+        match entry.and_then(|entry| entry.token) {
+            Some(ours) if ours.id() == theirs.id() => {
+                heal.recognise();
+                false
+            }
+            ours => ours.is_some(),
+        }
+    }
+
+    /// A copy was found to be right. Where the server has sent the same file before, both copies
+    /// are compared.
+    pub(super) fn suspect_double<S: WriteStore<File = F>>(
+        &mut self,
+        finished: Finished,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+            return;
+        };
+        if let Some(of) = ledger.double_of(&finished.path, &self.config) {
+            self.finished.begin_double(Double::new(finished, of));
+        }
+    }
+
+    /// Compares one more slice of two copies.
+    pub(super) fn work_on_double<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) {
+        let double = self.finished.double_mut();
+        let Some(is_gone) = double.and_then(|double| double.work(buf, cx.store)) else {
+            return;
+        };
+        let Some(double) = self.finished.end_double() else {
+            return;
+        };
+        let (path, of) = (&*double.finished().path, double.of());
+        let twice = Event::GivenTwice { path, of, is_gone };
+        (cx.events)(&self.config, twice);
+        if is_gone {
+            self.change_ledger(cx, |ledger| ledger.forget(path, &self.config));
+        }
+        self.update_list(cx);
+    }
+
+    /// Changes the ledger, which is written only if that makes it another. Where that fails, less
+    /// is known the next time.
+    fn change_ledger<S: WriteStore<File = F>>(
+        &self,
+        cx: &mut Context<'_, S>,
+        change: impl FnOnce(&mut Ledger),
+    ) {
+        // What cannot be read for want of something must not be replaced.
+        let Ok(before) = Ledger::read(&self.config, cx.store) else {
+            return;
+        };
+        let mut ledger = before.clone();
+        change(&mut ledger);
+        if ledger != before {
+            let _ = ledger.write(&self.config, cx.store);
+        }
+    }
+}
+
+/// The token of the file that has all of the generation that was left.
+fn token_at_end(change: &Afterwards, ledger: &Ledger) -> Option<Token> {
+    // A file that was cut or written anew has another generation by now.
+    let is_moved = matches!(change.reason, Reason::Truncated | Reason::Rewritten);
+    let ended = change.tokens.as_ref().and_then(|tokens| tokens.ended);
+    ended.or_else(|| {
+        let left = change.left.as_ref().filter(|_| !is_moved)?;
+        ledger.token_of(left)
+    })
+}
+
+/// The generations that were given, as a request tells them.
+fn list_of(ledger: &Ledger) -> GivenList {
+    let told = ledger.entries().iter().map(|entry| Given {
+        size: entry.size,
+        md5: entry.sums.map(|sums| start_of(&sums.md5)),
+        id: entry.token.as_ref().map(id_sum),
+    });
+    let mut list = GivenList::default();
+    // The newest, as many as there is room for.
+    told.map_while(|given| list.push(given).ok()).for_each(drop);
+    list
+}
+
+fn start_of(md5: &[u8; 16]) -> u32 {
+    let [a, b, c, d, ..] = *md5;
+    u32::from_be_bytes([a, b, c, d])
+}

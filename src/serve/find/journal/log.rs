@@ -1,0 +1,469 @@
+//! The journal of one log. Pure.
+
+use std::path::{Path, PathBuf};
+
+use super::record::{Head, Record, Seq, Standing, State};
+use super::survey::Found;
+use super::trace_of;
+use crate::ids::{FileId, Identity, Inode, Sameness};
+use crate::limits::{ELDERS_MAX, RECORDS_MAX};
+use crate::mutation::{self, Mutation};
+use crate::serve::config::FileEntry;
+use crate::store::{Kind, ReadStore, Stat};
+use crate::wire::proof::{self, HEAD_LEN};
+
+/// What was seen of the generations of one log.
+pub struct Log {
+    path: PathBuf,
+    /// Oldest first; what is live stands last.
+    records: Vec<Record>,
+    last_seq: Seq,
+    /// What was there before the records, in order; `None` where that is not known.
+    elders: Option<Vec<u32>>,
+    /// The elders are to be found out, or were asked for in vain.
+    survey: Wanted,
+    /// Each change of the directory is told.
+    is_watched: bool,
+    /// Files that were seen at the live path before the system told of them.
+    seen_ahead: u32,
+    /// The last file came since the system told last.
+    is_new: bool,
+    /// Something may have come between the last record and the next.
+    has_gap: bool,
+    /// Before the generation with this number another had the live name that nobody saw; 0 if
+    /// there was none.
+    unseen_before: Seq,
+    /// There was a look since changes are told.
+    has_looked: bool,
+    /// What the last look saw: file, size, last write.
+    seen: Option<(FileId, u64, u64)>,
+    /// The last file came while the one before had the live name.
+    took_over: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    No,
+}
+
+impl Log {
+    /// Nothing was seen yet.
+    pub fn new(entry: &FileEntry) -> Log {
+        Log {
+            path: entry.path.clone(),
+            records: Vec::new(),
+            last_seq: 0,
+            elders: None,
+            survey: Wanted::Yes,
+            is_watched: false,
+            seen_ahead: 0,
+            is_new: false,
+            // What came before the first is not known.
+            has_gap: true,
+            unseen_before: 0,
+            has_looked: false,
+            seen: None,
+            took_over: false,
+        }
+    }
+
+    /// Whether it is that of a configured log.
+    pub fn is_of(&self, entry: &FileEntry) -> bool {
+        self.path == entry.path
+    }
+
+    /// Looks at the live path: another file there is another generation, a shorter one too.
+    pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        self.look_now(path, store);
+        self.has_looked = true;
+    }
+
+    fn look_now<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        let Ok(stat) = store.stat_path(path) else {
+            return self.leave_live();
+        };
+        if stat.kind != Kind::Regular {
+            return self.leave_live();
+        }
+        if self.is_unchanged(&stat) {
+            self.has_gap = false;
+            return;
+        }
+        let identity = Identity {
+            id: stat.id,
+            born: store.birth(path, stat.id.device).born,
+        };
+        // What had nothing but zeros has no size that counts, and was emptied all the same.
+        let is_emptied = stat.size == 0
+            && self
+                .seen
+                .is_some_and(|(id, size, _)| id == stat.id && size > 0);
+        let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
+        match self.records.last_mut().filter(|live| is_same(live)) {
+            // It may have been away for a moment, with a rotator that failed half-way.
+            Some(live) if matches!(live.state, State::Live | State::Rotated) => {
+                live.state = State::Live;
+                // What was missed came before it.
+                self.has_gap = false;
+                // Whatever its size is now, it was written anew if it begins with other bytes.
+                let begins = begins(path, &stat, live.head, store);
+                match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
+                    true => self.begin_in_place(&stat),
+                    false => {
+                        live.written_ns = stat.mtime_ns;
+                        // Zeros at the end may be cut off again.
+                        if !matches!(begins, Begins::With(_, Ends::InZeros)) {
+                            live.size = stat.size;
+                        }
+                    }
+                }
+            }
+            _ => self.begin(identity, &stat),
+        }
+        if let Some(live) = self.records.last_mut()
+            && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
+        {
+            if live.head.len == 0 && ends == Ends::InZeros {
+                live.size = live.size.min(u64::from(head.len));
+            }
+            live.head = head;
+        }
+        self.seen = Some((stat.id, stat.size, stat.mtime_ns));
+    }
+
+    /// Files were given the live name. One that no look has seen there is a generation that came
+    /// and went.
+    pub fn note_arrivals(&mut self, arrivals: u32, has_departed: bool) {
+        if arrivals == 1
+            && !has_departed
+            && self.took_over
+            && let [_, .., live] = self.records.as_mut_slice()
+        {
+            live.replaces = true;
+        }
+        let unseen = arrivals.saturating_sub(self.seen_ahead);
+        // All came before the last look, which met the last of them.
+        let is_live_last = std::mem::take(&mut self.is_new) && self.live().is_some();
+        self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
+        if unseen > 0 {
+            let live = self.live().map_or(self.last_seq, |live| live.seq);
+            self.unseen_before = live;
+            self.lose_sight();
+            self.has_gap = !is_live_last;
+        }
+    }
+
+    /// Something may have happened that was not seen: what is there now and has no record may be
+    /// anything.
+    pub fn lose_sight(&mut self) {
+        self.has_gap = true;
+        self.elders = None;
+        self.survey = Wanted::Yes;
+        // What came between the records cannot be told, so their order says nothing about what has
+        // none. Only the live file is still the newest.
+        self.records.retain(|record| record.state == State::Live);
+        if let Some(live) = self.records.last_mut() {
+            live.is_next = false;
+        }
+    }
+
+    /// See [`super::Journal::set_attended`].
+    pub fn set_attended(&mut self, is_attended: Option<bool>) {
+        if is_attended != Some(true) {
+            self.lose_sight();
+            (self.seen_ahead, self.has_looked) = (0, false);
+        }
+        self.is_watched = is_attended.is_some();
+    }
+
+    /// See [`super::Journal::note_truncated`].
+    pub fn note_truncated(&mut self, seq: Seq) {
+        let Some(at) = self.records.iter().position(|record| record.seq == seq) else {
+            return;
+        };
+        // Whoever came first has begun the next one.
+        if self.records[at].state == State::Truncated {
+            return;
+        }
+        self.records[at].state = State::Truncated;
+        if at + 1 == self.records.len() {
+            let (identity, written_ns) = {
+                let record = &self.records[at];
+                (record.identity, record.written_ns)
+            };
+            self.push(Record {
+                seq: 0,
+                identity,
+                size: 0,
+                begun_ns: written_ns,
+                over_ns: None,
+                written_ns,
+                head: Head::default(),
+                state: State::Live,
+                is_next: true,
+                replaces: false,
+            });
+        }
+    }
+
+    /// See [`super::Journal::note_seen`].
+    pub fn note_seen(&mut self, seq: Seq, size: u64, written_ns: u64, head: Head) {
+        if let Some(record) = self.records.iter_mut().find(|record| record.seq == seq) {
+            record.size = record.size.max(size);
+            record.written_ns = record.written_ns.max(written_ns);
+            if head.len > record.head.len {
+                record.head = head;
+            }
+        }
+    }
+
+    /// See [`super::Journal::note_complete`].
+    pub fn note_complete(&mut self, seq: Seq, size: u64) {
+        let record = self.records.iter_mut().find(|record| record.seq == seq);
+        if let Some(record) = record.filter(|record| record.state == State::Rotated) {
+            record.state = State::Complete(size);
+        }
+    }
+
+    /// Whether the files that are there already are still to be found out.
+    pub fn wants_survey(&self) -> bool {
+        self.is_watched && self.survey == Wanted::Yes
+    }
+
+    /// What was found is there already.
+    pub fn note_survey(&mut self, found: Found) {
+        self.survey = Wanted::No;
+        self.elders = found.and_then(|found| {
+            let is_old = |identity: &Identity| self.record_of(*identity).is_none();
+            let mut elders: Vec<u32> = found.into_iter().filter(is_old).map(trace_of).collect();
+            elders.sort_unstable();
+            elders.shrink_to_fit();
+            (elders.len() <= ELDERS_MAX).then_some(elders)
+        });
+    }
+
+    /// The record of the generation that a file holds now.
+    pub fn record_of(&self, identity: Identity) -> Option<Record> {
+        let is_it = |record: &&Record| match mutation::is_on(Mutation::IncarnationIgnored) {
+            true => record.identity.id == identity.id,
+            false => record.identity.compare(identity, true) != Sameness::Other,
+        };
+        self.records.iter().rev().find(is_it).copied()
+    }
+
+    /// The newest record with this inode.
+    pub fn record_of_inode(&self, inode: Inode) -> Option<Record> {
+        let mut records = self.records.iter().rev();
+        records
+            .find(|record| record.identity.id.inode == inode)
+            .copied()
+    }
+
+    /// See [`super::Journal::has_missed`].
+    pub fn has_missed(&self, after: Seq, until: Seq) -> bool {
+        after > 0 && after < self.unseen_before && self.unseen_before <= until
+    }
+
+    /// Whether what came after a generation is known, as far as it has a record.
+    pub fn knows_order(&self) -> bool {
+        self.is_watched
+    }
+
+    /// A record by its number.
+    pub fn record(&self, seq: Seq) -> Option<Record> {
+        self.records
+            .iter()
+            .find(|record| record.seq == seq)
+            .copied()
+    }
+
+    /// All records, oldest first.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// What is known of a rotated file.
+    pub fn standing(&self, identity: Identity) -> Standing {
+        if let Some(record) = self.record_of(identity) {
+            return Standing::Generation(record.seq);
+        }
+        match &self.elders {
+            _ if !self.is_watched => Standing::Unknown,
+            None => Standing::Unknown,
+            Some(elders) if elders.binary_search(&trace_of(identity)).is_ok() => Standing::Elder,
+            Some(_) => Standing::Newcomer,
+        }
+    }
+
+    /// Whether nothing can have come between two records unseen.
+    pub fn is_gapless(&self, after: Seq, until: Seq) -> bool {
+        let between = self
+            .records
+            .iter()
+            .filter(|record| after < record.seq && record.seq <= until);
+        between.clone().count() as u32 == (until / 2).saturating_sub(after / 2)
+            // A stray came when the record after it had begun.
+            && between
+                .clone()
+                .all(|record| record.is_next || record.seq == after + 1)
+    }
+
+    /// See [`super::Journal::is_replaced`].
+    pub fn is_replaced(&self, after: Seq, until: Seq) -> bool {
+        let mut between = self
+            .records
+            .iter()
+            .filter(|record| after < record.seq && record.seq <= until);
+        until > after && self.is_gapless(after, until) && between.all(|record| record.replaces)
+    }
+
+    /// The live file as it was seen last.
+    fn live(&self) -> Option<Record> {
+        let live = self.records.last();
+        live.filter(|record| record.state == State::Live).copied()
+    }
+
+    /// Forgets elders that are gone.
+    pub fn forget_all_but(&mut self, present: &mut dyn Iterator<Item = Identity>) {
+        let Some(elders) = self.elders.as_mut().filter(|elders| !elders.is_empty()) else {
+            return;
+        };
+        let mut left: Vec<u32> = present.map(trace_of).collect();
+        left.sort_unstable();
+        elders.retain(|elder| left.binary_search(elder).is_ok());
+    }
+
+    fn is_unchanged(&self, stat: &Stat) -> bool {
+        self.live().is_some() && self.seen == Some((stat.id, stat.size, stat.mtime_ns))
+    }
+
+    /// Nothing has the live name now.
+    fn leave_live(&mut self) {
+        if let Some(live) = self.records.last_mut()
+            && live.state == State::Live
+        {
+            live.state = State::Rotated;
+        }
+    }
+
+    /// Another file has the live name.
+    fn begin(&mut self, identity: Identity, stat: &Stat) {
+        self.took_over = self.live().is_some();
+        self.leave_live();
+        // What was there at the first look has come before there was anybody to be told.
+        self.seen_ahead += u32::from(self.has_looked);
+        self.is_new = true;
+        if !self.is_watched {
+            // Between two looks others may have had the name.
+            self.lose_sight();
+        }
+        let is_next = !std::mem::take(&mut self.has_gap);
+        self.push(Record {
+            seq: 0,
+            identity,
+            size: stat.size,
+            begun_ns: stat.mtime_ns,
+            over_ns: None,
+            written_ns: stat.mtime_ns,
+            head: Head::default(),
+            state: State::Live,
+            is_next,
+            replaces: false,
+        });
+    }
+
+    /// The live file became shorter.
+    fn begin_in_place(&mut self, stat: &Stat) {
+        if let Some(live) = self.records.last().copied() {
+            self.note_truncated(live.seq);
+        }
+        if let Some(live) = self.records.last_mut() {
+            (live.size, live.written_ns) = (stat.size, stat.mtime_ns);
+            live.begun_ns = stat.mtime_ns;
+        }
+        self.end_before_last();
+    }
+
+    /// Says when the one before the last was over.
+    fn end_before_last(&mut self) {
+        if let [.., before, last] = self.records.as_mut_slice() {
+            before.over_ns = Some(last.begun_ns);
+        }
+    }
+
+    fn push(&mut self, record: Record) {
+        if self.records.len() >= RECORDS_MAX {
+            let oldest = self.records.remove(0);
+            // What is forgotten is remembered to be no newcomer.
+            if let Some(elders) = &mut self.elders {
+                let trace = trace_of(oldest.identity);
+                if let Err(at) = elders.binary_search(&trace) {
+                    elders.insert(at, trace);
+                }
+                if elders.len() > ELDERS_MAX {
+                    self.elders = None;
+                    self.survey = Wanted::Yes;
+                }
+            }
+        }
+        self.last_seq += 2;
+        self.records.push(Record {
+            seq: self.last_seq,
+            ..record
+        });
+        self.end_before_last();
+    }
+}
+
+/// How a file begins.
+#[derive(PartialEq, Eq)]
+enum Begins {
+    /// With what was seen before, and with these bytes.
+    With(Head, Ends),
+    /// With others.
+    Otherwise,
+    /// It could not be read.
+    Unread,
+}
+
+/// How a file ends.
+#[derive(PartialEq, Eq)]
+enum Ends {
+    /// In zeros, which may be there ahead of what is to be written in their place.
+    InZeros,
+    /// In bytes that were written.
+    Written,
+}
+
+/// Compares the first bytes of a live file with those that were seen before, and tells as many as
+/// there are now.
+fn begins<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> Begins {
+    let wanted = usize::try_from(stat.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+    let mut buf = [0; HEAD_LEN];
+    let mut last = [0; 1];
+    let read = store.open(path).and_then(|file| {
+        let is_it = store.stat(&file)?.id == stat.id;
+        let read = store.read_at(&file, &mut buf[..wanted], 0)?;
+        store.read_at(&file, &mut last, stat.size.saturating_sub(1))?;
+        Ok(is_it.then_some(read))
+    });
+    let Ok(Some(len)) = read else {
+        return Begins::Unread;
+    };
+    let seen = usize::from(before.len);
+    let is_same = seen == 0
+        || buf[..len]
+            .get_mut(..seen)
+            .is_some_and(|head| proof::checksum(head, false) == before.crc);
+    if !is_same {
+        return Begins::Otherwise;
+    }
+    let ends = match last == [0] && stat.size > 0 {
+        true => Ends::InZeros,
+        false => Ends::Written,
+    };
+    let zeros = buf[..len].iter().rev().take_while(|byte| **byte == 0);
+    let len = len - zeros.count();
+    Begins::With(Head::of(&mut buf[..len]), ends)
+}

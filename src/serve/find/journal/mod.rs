@@ -1,0 +1,212 @@
+//! The journal of a server: which generations each log had since the server began to look. Pure.
+//!
+//! What the server saw itself counts more than any inference from names, times or bytes. For each
+//! configured log the journal has a record of each generation that was seen at the live path, in
+//! their order, and remembers which rotated files were there before. So it knows of a file whether
+//! it is a generation, which one, and whether it was never more than somebody's copy.
+//!
+//! Nothing of it is kept when the server ends: another journal has another [`Journal::epoch`].
+
+mod log;
+pub mod record;
+pub mod survey;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use self::log::Log;
+use self::record::{Head, Record, Seq, Standing};
+use self::survey::Survey;
+use crate::ids::{FileId, Identity, Inode};
+use crate::serve::config::Config;
+use crate::store::ReadStore;
+
+/// What the server saw of the generations of all logs. It is shared by all sessions.
+pub struct Journal {
+    epoch: u32,
+    logs: RefCell<Vec<Log>>,
+    survey: RefCell<Option<Survey>>,
+}
+
+impl Journal {
+    /// Nothing was seen yet. `epoch` tells one run of the server from another.
+    pub fn new(epoch: u32) -> Journal {
+        Journal {
+            epoch,
+            logs: RefCell::default(),
+            survey: RefCell::default(),
+        }
+    }
+
+    /// The number of this run of the server.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Takes up a configuration: logs that it keeps keep their records.
+    pub fn take_up(&self, config: &Config) {
+        let mut logs = self.logs.borrow_mut();
+        let mut before = std::mem::take(&mut *logs);
+        for entry in &config.files {
+            let known = before.iter().position(|log| log.is_of(entry));
+            logs.push(match known {
+                Some(at) => before.swap_remove(at),
+                None => Log::new(entry),
+            });
+        }
+        // The number of the log that was being looked through may be another's now.
+        *self.survey.borrow_mut() = None;
+    }
+
+    /// Looks at what stands at the path of a log.
+    pub fn look<S: ReadStore>(&self, index: u32, path: &Path, store: &S) {
+        self.with(index, |log| log.look(path, store));
+    }
+
+    /// The system told that so many files were given the live name since it told last, and whether
+    /// it was taken from what had it before: if not, that was overwritten. A look comes first.
+    pub fn note_arrivals(&self, index: u32, arrivals: u32, has_departed: bool) {
+        self.with(index, |log| log.note_arrivals(arrivals, has_departed));
+    }
+
+    /// Whether the system told that a file came and went between two generations that no look has
+    /// seen.
+    pub fn has_missed(&self, index: u32, after: Seq, until: Seq) -> bool {
+        self.read(index, |log| log.has_missed(after, until))
+            .unwrap_or(false)
+    }
+
+    /// Whether the file of each generation from the one after `after` up to `until` was put in the
+    /// place of the one before it, as by rsync: then it may be the same log in another file.
+    pub fn is_replaced(&self, index: u32, after: Seq, until: Seq) -> bool {
+        self.read(index, |log| log.is_replaced(after, until))
+            .unwrap_or(false)
+    }
+
+    /// Something may have happened to a log that nobody was told of.
+    pub fn lose_sight(&self, index: u32) {
+        self.with(index, Log::lose_sight);
+    }
+
+    /// Whether each change of a log's directory was told since this was said last, and will be:
+    /// `Some(false)` where it will be from now on only, `None` where it will not.
+    pub fn set_attended(&self, index: u32, is_attended: Option<bool>) {
+        self.with(index, |log| log.set_attended(is_attended));
+    }
+
+    /// The bytes of a generation are gone from its file, which holds the next one now. Who notices
+    /// it second changes nothing.
+    pub fn note_truncated(&self, index: u32, seq: Seq) {
+        self.with(index, |log| log.note_truncated(seq));
+    }
+
+    /// So much was seen of a generation by who sends it.
+    pub fn note_seen(&self, index: u32, seq: Seq, size: u64, written_ns: u64, head: Head) {
+        self.with(index, |log| log.note_seen(seq, size, written_ns, head));
+    }
+
+    /// All of a generation was sent to somebody, so many bytes.
+    pub fn note_complete(&self, index: u32, seq: Seq, size: u64) {
+        self.with(index, |log| log.note_complete(seq, size));
+    }
+
+    /// Whether [`work`](Self::work) has something to do.
+    pub fn has_work(&self) -> bool {
+        self.survey.borrow().is_some() || self.logs.borrow().iter().any(Log::wants_survey)
+    }
+
+    /// Does a part of the survey of which rotated files are there already.
+    pub fn work<S: ReadStore>(&self, config: &Config, store: &S) {
+        let mut survey = self.survey.borrow_mut();
+        if survey.is_none() {
+            let wanting = self.logs.borrow().iter().position(Log::wants_survey);
+            *survey = wanting.and_then(|index| Survey::new(index as u32, config, store));
+        }
+        let Some(under_way) = &mut *survey else {
+            return;
+        };
+        let index = under_way.index();
+        let Some(entry) = config.files.get(index as usize) else {
+            *survey = None;
+            return;
+        };
+        if let Some(found) = under_way.advance(entry, config, store) {
+            self.with(index, |log| log.note_survey(found));
+            *survey = None;
+        }
+    }
+
+    /// The record of the generation that a file holds now, if it was ever seen at the live path.
+    pub fn record_of(&self, index: u32, identity: Identity) -> Option<Record> {
+        self.read(index, |log| log.record_of(identity)).flatten()
+    }
+
+    /// The newest record with this inode, whatever else its identity is.
+    pub fn record_of_inode(&self, index: u32, inode: Inode) -> Option<Record> {
+        self.read(index, |log| log.record_of_inode(inode)).flatten()
+    }
+
+    /// A record by its number, unless it was forgotten.
+    pub fn record(&self, index: u32, seq: Seq) -> Option<Record> {
+        self.read(index, |log| log.record(seq)).flatten()
+    }
+
+    /// Whether the order of a log's records is that of its generations, none of which is left out.
+    pub fn knows_order(&self, index: u32) -> bool {
+        self.read(index, Log::knows_order).unwrap_or(false)
+    }
+
+    /// All records of a log, oldest first.
+    pub fn records(&self, index: u32) -> Vec<Record> {
+        self.read(index, |log| log.records().to_vec())
+            .unwrap_or_default()
+    }
+
+    /// What the journal knows of a rotated file.
+    pub fn standing(&self, index: u32, identity: Identity) -> Standing {
+        self.read(index, |log| log.standing(identity))
+            .unwrap_or(Standing::Unknown)
+    }
+
+    /// Whether nothing can have come between two records and gone unseen.
+    pub fn is_gapless(&self, index: u32, after: Seq, until: Seq) -> bool {
+        self.read(index, |log| log.is_gapless(after, until))
+            .unwrap_or(false)
+    }
+
+    /// Of the rotated files that the journal remembers, only these are there.
+    pub fn forget_all_but(&self, index: u32, present: &mut dyn Iterator<Item = Identity>) {
+        self.with(index, |log| log.forget_all_but(present));
+    }
+
+    fn with(&self, index: u32, act: impl FnOnce(&mut Log)) {
+        if let Some(log) = self.logs.borrow_mut().get_mut(index as usize) {
+            act(log);
+        }
+    }
+
+    fn read<T>(&self, index: u32, ask: impl FnOnce(&Log) -> T) -> Option<T> {
+        self.logs.borrow().get(index as usize).map(ask)
+    }
+}
+
+/// A file as the journal remembers it where it keeps no record.
+fn trace_of(identity: Identity) -> u32 {
+    use crate::ids::Born;
+    use crate::wire::crc32::Crc32;
+    let FileId { device, inode } = identity.id;
+    let (kind, born) = match identity.born {
+        Born::Unknown => (0, 0),
+        Born::Handle(born) => (1, born),
+        Born::Time(born) => (2, born),
+        Born::Faint(born) => (3, born),
+    };
+    let mut crc = Crc32::new();
+    crc.update(&device.to_be_bytes());
+    crc.update(&inode.0.to_be_bytes());
+    crc.update(&[kind]);
+    crc.update(&u32::to_be_bytes(born)).finish()
+}
+
+#[cfg(test)]
+mod tests;

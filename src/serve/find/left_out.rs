@@ -1,0 +1,122 @@
+//! Files that are left out of an answer although a client may lack what is in them. Pure.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::findings::{Candidate, Candidates};
+use super::journal::record::Seq;
+use super::place::candidate_of;
+use super::query::Query;
+use crate::ids::FileId;
+use crate::store::{ReadStore, Stat};
+use crate::wire::frame::note::{LeftOut as Why, Note};
+
+/// A file that is left out, so that its bytes may be missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeftOut {
+    /// The file; `None` if it is not known which.
+    pub id: Option<FileId>,
+    /// The reason.
+    pub why: Why,
+    /// The number of the generation in it, as far as that is known; else 0.
+    pub(super) seq: Seq,
+    size: u64,
+    path: PathBuf,
+}
+
+impl LeftOut {
+    fn new(candidate: &Candidate, why: Why) -> LeftOut {
+        LeftOut {
+            id: Some(candidate.age.id),
+            why,
+            seq: candidate.age.seq,
+            size: candidate.size,
+            path: candidate.path().to_path_buf(),
+        }
+    }
+
+    /// It was written to after it had been given whole.
+    pub(super) fn written_later(candidate: &Candidate) -> LeftOut {
+        LeftOut::new(candidate, Why::WrittenLater)
+    }
+
+    /// The same with the number of the generation in it.
+    pub(super) fn numbered(self, seq: Seq) -> LeftOut {
+        LeftOut { seq, ..self }
+    }
+
+    /// There are files of this log that were not even looked at.
+    fn too_many(log: &Path) -> LeftOut {
+        LeftOut {
+            id: None,
+            why: Why::TooMany,
+            seq: 0,
+            size: 0,
+            path: log.to_path_buf(),
+        }
+    }
+
+    /// What a client is told of it.
+    pub fn note(&self) -> Note<'_> {
+        // A path of the configuration or of a glob always has a last part.
+        let name = self.path.file_name().unwrap_or(OsStr::new("?"));
+        Note {
+            why: self.why,
+            is_missing: true,
+            size: self.size,
+            name: name.as_bytes(),
+        }
+    }
+}
+
+/// The words of the server's own log.
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is left out", self.path.display())?;
+        f.write_str(match self.why {
+            Why::NotPermitted => ": no permission to read it",
+            Why::Unreadable => ": it could not be read again and again",
+            Why::WrittenLater => " in part: it was written to after it was complete",
+            Why::TooMany => " in part: its globs find more than is looked at",
+            _ => "",
+        })
+    }
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// The files that were left out on the way to the one that was found, among those that `may`
+    /// be it. `None` stands for the live file, which comes after all of them.
+    pub(super) fn left_out(
+        &self,
+        rotated: &Candidates,
+        may: &dyn Fn(&Candidate) -> bool,
+        found: Option<&Stat>,
+    ) -> Vec<LeftOut> {
+        let Some(findings) = self.findings else {
+            return Vec::new();
+        };
+        let found = found.and_then(|stat| candidate_of(stat, rotated));
+        let passed = rotated.iter().filter(|c| may(c));
+        let passed = passed.filter(|c| found.is_none_or(|found| c.age < found.age));
+        let why = |c: &Candidate| findings.why_left_out(c.age.id);
+        let mut left_out: Vec<LeftOut> = passed
+            .filter_map(|c| Some(LeftOut::new(c, why(c)?)))
+            .collect();
+        left_out.extend(self.unseen(rotated, found.is_some()));
+        left_out
+    }
+
+    /// What was not even looked at and would have come before what was found, if anything was.
+    pub(super) fn unseen(&self, rotated: &Candidates, is_found: bool) -> Option<LeftOut> {
+        let is_lacking = rotated.lacks_any() || (!is_found && rotated.lacks_unsent());
+        is_lacking.then(|| LeftOut::too_many(&self.entry.path))
+    }
+
+    /// The same for one rotated file.
+    pub(super) fn left_out_itself(&self, candidate: &Candidate) -> Option<LeftOut> {
+        let why = self.findings?.why_left_out(candidate.age.id)?;
+        Some(LeftOut::new(candidate, why))
+    }
+}

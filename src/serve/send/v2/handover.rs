@@ -1,0 +1,223 @@
+//! The handover from one generation to the next: END, NEXT and what is told with them. Pure.
+
+use std::ops::ControlFlow::{self, Continue};
+
+use super::fingerprint::Fingerprint;
+use super::{Late, V2Stream};
+use crate::serve::find::findings::Occasion;
+use crate::serve::find::place::Place;
+use crate::serve::find::query::{Generation, Query};
+use crate::serve::find::refusal::Refusal;
+use crate::serve::find::search::Search;
+use crate::serve::find::token::given_id;
+use crate::serve::find::v2::next::{Left, NextFile};
+use crate::serve::send::context::Context;
+use crate::serve::send::digest::Digest;
+use crate::serve::send::ending::Ending;
+use crate::serve::send::follow::Follow;
+use crate::store::ReadStore;
+use crate::wire::frame::{End, Frame, Next, Reason, Role};
+use crate::wire::request::Given;
+
+impl<F> V2Stream<F> {
+    /// The generation is complete and all of it was sent.
+    pub(super) fn finish<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> ControlFlow<Ending> {
+        let has_digest = self.digest.done() == self.follow.offset() && !self.is_changed;
+        if !has_digest && self.late.is_some() {
+            // One digest at a time; this generation waits for the one before it.
+            return Continue(());
+        }
+        // What happens to the live file waits for nobody: it may be gone by then.
+        if self.is_old && !self.may_name(cx.now.mono) {
+            return Continue(());
+        }
+        if self.follow.offset() == 0 {
+            // An empty file may have been emptied.
+            match self.first_duplicate(Occasion::Rotated, query) {
+                Ok(None) => {}
+                Ok(Some(duplicate)) => {
+                    self.follow_duplicate(duplicate, 0, cx, query);
+                    return Continue(());
+                }
+                Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
+            }
+        }
+        let stat = self.follow.stat();
+        let by_name = match stat.links {
+            0 => Reason::Deleted,
+            _ => Reason::Rotated,
+        };
+        let reason = self.reason.unwrap_or(by_name);
+        let seen = self.follow.successor().filter(|_| !self.is_in_doubt);
+        let left = Left {
+            id: Some(stat.id),
+            mtime_ns: stat.mtime_ns,
+            floor_ns: self.floor_ns,
+            then: self.then.or(seen),
+            seq: self.generation.seq,
+        };
+        self.close(reason, &left, true, cx, query)
+    }
+
+    /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says
+    /// that the file still being open holds all of the one being left.
+    pub(super) fn close<S: ReadStore<File = F>>(
+        &mut self,
+        reason: Reason,
+        left: &Left,
+        intact: bool,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> ControlFlow<Ending> {
+        cx.journal.look(self.index, &query.entry.path, cx.store);
+        let occasion = match intact {
+            true => Occasion::Rotated,
+            false => Occasion::Truncated,
+        };
+        let next = match self.ask(occasion, query, || query.next_after(left)) {
+            Ok(next) => next,
+            Err(refusal) => return self.wait_or_end(refusal, intact, cx, query),
+        };
+        if self.is_plan_wrong(left, &next, query) {
+            let search = Search::new(occasion, &self.query_from_here(query));
+            self.search = Some(Box::new(search));
+            return self.wait_or_end(Refusal::Later, intact, cx, query);
+        }
+        let journey = self.journey_mut();
+        journey.pace.named(cx.now.mono);
+        journey.plan.is_proved = true;
+        let is_lossy = self.tell_left_out(&next.left_out, cx);
+        let size = self.follow.offset();
+        // END has the digest if it went along with the bytes, else DIGEST follows. Of bytes that
+        // are there no more, none but what was sent can be told.
+        let is_of_file = !self.is_changed || !intact;
+        let md5 = self.digest.finished(size).filter(|_| is_of_file);
+        // More was seen than could be sent: the client needs the size to record what is missing.
+        if self.sound_size > size {
+            self.has_loss = true;
+            self.say(Frame::Alive {
+                size: self.sound_size,
+            });
+        }
+        let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
+        self.tell_journal(size, intact, cx);
+        // What was truncated is in that file no more.
+        if intact {
+            self.say_file(Role::Ended, self.generation, query);
+        }
+        self.say(Frame::End(End { size, reason, md5 }));
+        self.note_given(size, md5, intact);
+        self.say_file(Role::Begins, next.generation, query);
+        self.say(Frame::Next(Next {
+            inode: next.stat.id.inode,
+            mtime_ns: next.floor_ns,
+            after_loss,
+        }));
+        self.begin(next, intact && md5.is_none(), cx);
+        Continue(())
+    }
+
+    /// Tells the journal what was seen of a generation that is over.
+    pub(super) fn tell_journal<S>(&self, size: u64, intact: bool, cx: &Context<'_, S>) {
+        let (index, seq) = (self.index, self.generation.seq);
+        if intact && self.reason.is_none() {
+            let head = self.fingerprint.head();
+            let written_ns = self.follow.stat().mtime_ns;
+            cx.journal.note_seen(index, seq, size, written_ns, head);
+            cx.journal.note_complete(index, seq, size);
+        }
+    }
+
+    /// Tells the client which file a generation is in.
+    pub(super) fn say_file<S: ReadStore>(
+        &mut self,
+        role: Role,
+        generation: Generation,
+        query: &Query<'_, S>,
+    ) {
+        if let Some(token) = query.token(generation) {
+            self.say(Frame::File { role, token });
+        }
+    }
+
+    /// The client has all of a generation.
+    pub(super) fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>, intact: bool) {
+        if size == 0 {
+            return;
+        }
+        if self.given.is_full() {
+            // The client names the newest first, and what is given here is newer.
+            self.given.pop();
+        }
+        let given = Given {
+            size,
+            md5: md5.map(start_of),
+            id: given_id(self.generation.identity).filter(|_| intact),
+        };
+        let _ = self.given.insert(0, given);
+    }
+
+    /// Follows the next generation from its start. The one before may still need its digest.
+    pub(super) fn begin<S: ReadStore<File = F>>(
+        &mut self,
+        next: NextFile<F>,
+        late: bool,
+        cx: &Context<'_, S>,
+    ) {
+        let NextFile {
+            file,
+            stat,
+            place,
+            floor_ns,
+            then,
+            generation,
+            ..
+        } = next;
+        self.generation = generation;
+        self.token_due = false;
+        self.floor_ns = floor_ns;
+        self.then = then;
+        self.is_in_doubt = false;
+        self.is_old = place == Place::Older;
+        self.sound_ns = stat.mtime_ns;
+        self.sound_size = 0;
+        let follow = Follow::new(file, stat, 0, place, cx.config.grace_ms, cx.now);
+        // The file before stays open only while its digest is computed. Its inode is kept, because
+        // a late writer makes that file look like a duplicate of what comes next.
+        let before = std::mem::replace(&mut self.follow, follow);
+        self.journey_mut().before = Some(before.id());
+        self.keep_back_zeros(cx.store).ok();
+        self.is_overstated = false;
+        let mut digest = std::mem::take(&mut self.digest);
+        if std::mem::take(&mut self.is_changed) {
+            digest = Digest::new();
+        }
+        self.digest_waits = false;
+        // DIGEST names the generation as NEXT or the answer did, even if its end came from a
+        // duplicate.
+        let client_inode = std::mem::replace(&mut self.client_inode, self.follow.inode());
+        if late {
+            let size = before.offset();
+            self.late = Some(Box::new(Late {
+                file: before.into_file(),
+                inode: client_inode,
+                size,
+                digest,
+            }));
+        }
+        self.fingerprint = Fingerprint::default();
+        self.proved = None;
+        self.reason = None;
+        // NEXT says that all is well.
+        self.astray = None;
+    }
+}
+
+/// The part of a digest by which a generation that was given is known.
+pub(super) fn start_of([a, b, c, d, ..]: [u8; 16]) -> u32 {
+    u32::from_be_bytes([a, b, c, d])
+}

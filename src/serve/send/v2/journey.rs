@@ -1,0 +1,82 @@
+//! What a stream keeps beyond the generation that it sends. Most streams send one for a day, and
+//! have none of it. Pure.
+
+use super::V2Stream;
+use super::pace::Pace;
+use super::plan::Plan;
+use crate::ids::FileId;
+use crate::limits::NOTES_MAX;
+use crate::serve::find::left_out::LeftOut;
+use crate::serve::send::context::Context;
+use crate::time::Mono;
+use crate::wire::frame::Frame;
+use crate::wire::frame::note::LeftOut as Why;
+
+/// What concerns more than one generation.
+#[derive(Default)]
+pub(super) struct Journey {
+    /// The file of the generation before.
+    pub before: Option<FileId>,
+    pub pace: Pace,
+    /// What the client was told as left out.
+    told: Vec<(Option<FileId>, Why)>,
+    /// What a search has found, for the generations after the next one.
+    pub plan: Plan,
+}
+
+impl Journey {
+    /// Whether the client was not told of a file yet, and is to be told. A log with more than that
+    /// has told enough.
+    fn is_news(&mut self, file: &LeftOut) -> bool {
+        let key = (file.id, file.why);
+        let is_news = self.told.len() < NOTES_MAX && !self.told.contains(&key);
+        if is_news {
+            self.told.push(key);
+        }
+        is_news
+    }
+}
+
+impl<F> V2Stream<F> {
+    pub(super) fn journey_mut(&mut self) -> &mut Journey {
+        self.journey.get_or_insert_default()
+    }
+
+    /// Tells what is left out: to the client, each file once if it knows how, and to the server's
+    /// log. Returns whether the client has to be told of a loss in its place.
+    pub fn tell_left_out<S>(&mut self, left_out: &[LeftOut], cx: &mut Context<'_, S>) -> bool {
+        for file in left_out {
+            cx.sightings.troubles.note(self.index, file);
+            if self.knows_notes && self.journey_mut().is_news(file) {
+                self.say(Frame::Note(file.note()));
+            }
+        }
+        !self.knows_notes && !left_out.is_empty()
+    }
+
+    /// Whether the next generation may be named now.
+    pub(super) fn may_name(&mut self, now: Mono) -> bool {
+        let Some(journey) = &mut self.journey else {
+            return true;
+        };
+        let may = journey.pace.allows(now);
+        if !may {
+            // What was found is too old by then.
+            journey.plan.drop();
+        }
+        may
+    }
+
+    /// The stream looks anew at what there is to do.
+    pub(super) fn looked(&mut self) {
+        if let Some(journey) = &mut self.journey {
+            journey.pace.looked();
+        }
+    }
+
+    /// When the next generation may be named, if one waits for that.
+    pub(super) fn waits_until(&self) -> Option<Mono> {
+        let journey = self.journey.as_ref()?;
+        journey.pace.waits_until()
+    }
+}
