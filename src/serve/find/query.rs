@@ -221,8 +221,8 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// Opens the oldest of the rotated files that are newer than `after` in an order and that we are
-    /// permitted to read.
+    /// Opens the oldest of the rotated files that are newer than `after` in an order and that we
+    /// are permitted to read.
     pub(super) fn open_newer<T: Ord + Copy>(
         &self,
         rotated: &Candidates,

@@ -185,8 +185,8 @@ impl<S: ReadStore> Query<'_, S> {
         let mut skipped = records
             .iter()
             .filter(|record| between(record.seq) && !is_told(record));
-        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
-        // the client was given already.
+        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one
+        // that the client was given already.
         let is_missed = |record: &Record| {
             let id = given_id(record.identity);
             let is_given = |all: u64| {
