@@ -448,6 +448,13 @@ impl Candidate {
         self.age.numbered(0)
     }
 
+    /// When it was copied, if it is certain that somebody did that; what was copied under our eyes
+    /// is newer than what was there before.
+    pub fn copied_ns(&self) -> Option<u64> {
+        let is_copy = self.standing == Standing::Newcomer;
+        is_copy.then_some(self.birth.at_ns).flatten()
+    }
+
     /// Whether the names of both are of one kind.
     pub fn is_of_series(&self, other: &Candidate) -> bool {
         self.beside.kind == other.beside.kind

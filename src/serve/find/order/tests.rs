@@ -84,6 +84,8 @@ const TABLE: &[(&str, &str, &str)] = &[
         "Weekdays from 0."),
     ("m", "m.3=10 m.4=20 m.5=30 m.6=40 m.7=50 m.1=60 m.2=70",
         "Weekdays, Monday being 1."),
+    ("m", "m.0=10 ? m.1=20 ? m.2=31 ? m.3=30 ? m.4=40",
+        "Weekdays, and somebody wrote late to one of them."),
     ("m", "m.0=10 m.3=20 m.6=30",
         "Every third hour."),
     ("m", "m.1230=10 m.1231=20 m.0101=30 m.0102=40",
