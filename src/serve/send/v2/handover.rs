@@ -46,6 +46,9 @@ impl<F> V2Stream<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
+        if self.take_replacement(cx, query) {
+            return Continue(());
+        }
         let stat = self.follow.stat();
         let by_name = match stat.links {
             0 => Reason::Deleted,
@@ -178,6 +181,7 @@ impl<F> V2Stream<F> {
         } = next;
         self.generation = generation;
         self.token_due = false;
+        self.is_elsewhere = false;
         self.floor_ns = floor_ns;
         self.then = then;
         self.is_old = place == Place::Older;

@@ -13,6 +13,7 @@ mod journey;
 mod open_frame;
 mod pace;
 mod plan;
+mod replaced;
 mod successor;
 mod truncation;
 
@@ -88,6 +89,8 @@ pub struct V2Stream<F> {
     generation: Generation,
     /// The client has another token for it, and nothing of it yet.
     token_due: bool,
+    /// The generation went on in another file than the one the client was told of.
+    is_elsewhere: bool,
     /// The last generations that the client was given.
     given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
@@ -168,6 +171,7 @@ impl<F> V2Stream<F> {
             then,
             generation,
             token_due: false,
+            is_elsewhere: false,
             given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
