@@ -116,6 +116,8 @@ pub enum Event<'a> {
         path: &'a Path,
         /// The first.
         of: &'a Path,
+        /// The second is only known to have the beginning of the first, or all of it.
+        is_part: bool,
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
@@ -258,9 +260,18 @@ impl fmt::Display for Event<'_> {
                     path.display()
                 )
             }
-            Event::GivenTwice { path, of, is_gone } => {
+            Event::GivenTwice {
+                path,
+                of,
+                is_part,
+                is_gone,
+            } => {
                 let (path, of) = (path.display(), of.display());
-                write!(f, "given twice: {path} is the double of {of}")?;
+                let what = match is_part {
+                    true => "was copied on the box, and is the double or the beginning of",
+                    false => "is the double of",
+                };
+                write!(f, "given twice: {path} {what} {of}")?;
                 f.write_str(match is_gone {
                     true => " and is not kept",
                     false => ", which cannot be compared with it now; it stays",

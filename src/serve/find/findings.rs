@@ -47,6 +47,8 @@ pub struct Findings {
 pub(super) enum Test {
     /// What it is: see [`super::role`].
     Role,
+    /// Whether its bytes were given.
+    Given,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
@@ -451,6 +453,11 @@ impl Candidate {
     /// Whether the names of both belong to one series.
     pub fn is_of_series(&self, other: &Candidate) -> bool {
         self.series == other.series
+    }
+
+    /// Whether both names are of one series, and are not without any number.
+    pub fn is_called_like(&self, other: &Candidate) -> bool {
+        self.series.is_some() && self.series == other.series
     }
 
     /// What identifies the file.

@@ -182,6 +182,31 @@ pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     ages.filter(|age| *age > after && age.id != after.id).min()
 }
 
+/// Whether the name of a rotated file is that of the live one with a number, a date, a time or `old`
+/// and nothing else, as rotators give it.
+pub fn is_plain(path: &Path, live: &Path) -> bool {
+    let name = |path: &'_ Path| path.file_name().map_or(Vec::new(), |name| name.as_bytes().into());
+    let (name, live): (Vec<u8>, Vec<u8>) = (name(path), name(live));
+    let dot = live.iter().rposition(|byte| *byte == b'.');
+    let (stem, ending) = live.split_at(dot.unwrap_or(live.len()));
+    let within = || name.strip_prefix(stem)?.strip_suffix(ending);
+    let added = [
+        name.strip_prefix(&*live),
+        name.strip_suffix(&*live),
+        within(),
+    ];
+    let mut added = added.into_iter().flatten();
+    tai64n_nanos(&name).is_some() || added.any(is_plain_ending)
+}
+
+/// Whether that is all that a rotator adds to a name.
+fn is_plain_ending(added: &[u8]) -> bool {
+    let is_mark = |byte: &u8| b".-_:+@TZ".contains(byte);
+    let mut words = added.split(is_mark).filter(|word| !word.is_empty());
+    let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+    words.all(|word| is_number(word) || word == b"old")
+}
+
 /// Whether a name says that the file is compressed, and so not a plain log any more.
 pub fn is_compressed(path: &Path) -> bool {
     const ENDINGS: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
@@ -421,6 +446,29 @@ mod tests {
             next_newer(all.into_iter(), Age::at(7, id(11))),
             Some(all[0])
         );
+    }
+
+    #[test]
+    fn plain_names_are_those_that_rotators_give() {
+        for (name, live, expected) in [
+            ("/v/m.1", "/v/m", true),
+            ("/v/m.old", "/v/m", true),
+            ("/old/m-20261122", "/v/m", true),
+            ("/v/m-2026-11-22T13:29:56+0100", "/v/m", true),
+            ("/v/20261122-m", "/v/m", true),
+            ("/v/m.1.log", "/v/m.log", true),
+            ("/v/m.log.1", "/v/m.log", true),
+            ("/v/m-20261122.log", "/v/m.log", true),
+            ("/v/@4000000068f0a1b21d8e3f2c.s", "/v/current", true),
+            ("/v/m.bak1", "/v/m", false),
+            ("/v/m.1.save", "/v/m", false),
+            ("/v/m-copy", "/v/m", false),
+            ("/v/m2.1", "/v/m", false),
+            ("/v/@bak0.s", "/v/current", false),
+            ("/v/n.1", "/v/m", false),
+        ] {
+            assert_eq!(is_plain(Path::new(name), Path::new(live)), expected, "{name}");
+        }
     }
 
     #[test]

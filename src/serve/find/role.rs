@@ -95,6 +95,27 @@ impl<S: ReadStore> Query<'_, S> {
             .map(Role::of_code)
     }
 
+    /// Whether the client was given all that is in a rotated file.
+    pub(super) fn was_given(&self, candidate: &Candidate) -> Result<bool, Refusal> {
+        if self.size_given(candidate) == Some(candidate.size) {
+            return Ok(true);
+        }
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let judge = || {
+            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                return Ok(0);
+            };
+            let seen = Seen {
+                candidate,
+                file: &file,
+                stat: &stat,
+            };
+            self.has_given_bytes(&seen).map(u32::from)
+        };
+        let was_given = findings.score(Test::Given, candidate.age.id, judge)?;
+        Ok(was_given > 0)
+    }
+
     /// Whether this very file was written to after the client was given all of it.
     pub(super) fn is_late(&self, candidate: &Candidate) -> bool {
         let size = self.size_given(candidate);
@@ -128,7 +149,13 @@ impl<S: ReadStore> Query<'_, S> {
         if seen.stat.size == 0 {
             return Ok(Role::Duplicate);
         }
-        if let Some(record) = self.stands_for(seen, rotated)? {
+        let is_suspect = self.is_suspect(seen.candidate, rotated, live);
+        if is_suspect && self.is_of_given(seen)? {
+            return Ok(Role::Duplicate);
+        }
+        if let Some(record) = self.stands_for(seen, rotated)?
+            && !(is_suspect && self.has_better(seen, &record, rotated, live)?)
+        {
             return Ok(Role::Generation(record.seq));
         }
         if self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)? {
@@ -143,6 +170,46 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(Role::Stray(
             then.next_back().map_or(0, |record| record.seq - 1),
         ))
+    }
+
+    /// Whether it was made during the life of a generation that the client was given, and begins
+    /// like that.
+    fn is_of_given(&self, seen: &Seen<'_, S>) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        for record in self.journal.records(self.index) {
+            let State::Complete(size) = record.state else {
+                continue;
+            };
+            let is_then = own.size <= size && record.was_when(own.birth.at_ns);
+            let id = given_id(record.identity);
+            let is_given = |given: &Given| given.size == size && given.id.is_some_and(|it| Some(it) == id);
+            let may = is_then && self.given.iter().any(is_given);
+            if may && record.head.len > 0 && self.begins_like(own, &record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether there is a file that stands for the same generation, and is no copy that somebody
+    /// made, or a longer one.
+    fn has_better(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        for other in newcomers.filter(|c| c.age.id != own.age.id) {
+            let is_better = !self.is_suspect(other, rotated, live) || other.is_fuller(own);
+            let may = is_better && record.was_when(other.birth.at_ns);
+            if may && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
@@ -173,9 +240,16 @@ impl<S: ReadStore> Query<'_, S> {
         // copied into it before that was truncated.
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
-        let is_start = !is_before_live && self.is_start_of(seen.file, seen.stat.size, live);
-        let is_known = is_after_live && self.has_given_bytes(seen)?;
-        match is_start || is_known || self.is_like_another(seen, rotated)? {
+        let is_suspect = self.is_suspect(seen.candidate, rotated, live);
+        let is_copy = match is_suspect {
+            _ if !is_before_live && self.is_start_of(seen.file, seen.stat.size, live) => true,
+            _ if is_after_live && self.has_given_bytes(seen)? => true,
+            // A copy of an empty file has nothing that would be missed.
+            true if seen.stat.size == 0 => true,
+            true => self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)?,
+            false => self.is_like_another(seen, rotated)?,
+        };
+        match is_copy {
             true => Ok(Role::Duplicate),
             false => Ok(Role::Generation(seen.candidate.age.seq)),
         }
@@ -229,6 +303,11 @@ impl<S: ReadStore> Query<'_, S> {
         if (is_moved || record.head.len == 0) && candidate.size < record.size {
             return Ok(false);
         }
+        self.begins_like(candidate, record)
+    }
+
+    /// Whether a file begins like a generation, as far as it goes.
+    fn begins_like(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
             return Ok(false);
         };
@@ -274,12 +353,18 @@ impl<S: ReadStore> Query<'_, S> {
         if is_within {
             return Ok(true);
         }
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live);
+        let is_own_suspect = is_suspect(own);
         for other in rotated.iter() {
-            let is_made_before = match other.standing {
-                Standing::Newcomer => (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age),
-                _ => true,
+            let may_be_it = match (is_own_suspect, is_suspect(other)) {
+                (true, true) => other.is_fuller(own),
+                (true, false) => true,
+                // What has a sign of a generation is no copy of what has none.
+                (false, true) => false,
+                (false, false) if other.standing == Standing::Newcomer => other.is_made_before(own),
+                (false, false) => true,
             };
-            if other.age.id == own.age.id || other.size < seen.stat.size || !is_made_before {
+            if other.age.id == own.age.id || other.size < seen.stat.size || !may_be_it {
                 continue;
             }
             let opened = self.open_rotated(other.age.id)?;
@@ -319,6 +404,19 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(false)
+    }
+}
+
+impl Candidate {
+    /// Whether it was created before another one.
+    fn is_made_before(&self, other: &Candidate) -> bool {
+        (self.birth.at_ns, self.age) < (other.birth.at_ns, other.age)
+    }
+
+    /// Of two copies of one file: whether it has more than the other one, or the same and was made
+    /// before.
+    fn is_fuller(&self, other: &Candidate) -> bool {
+        self.size > other.size || (self.size == other.size && self.is_made_before(other))
     }
 }
 

@@ -29,6 +29,8 @@ pub struct NextFile<F> {
     pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The one before it is in a file that somebody may have copied of another one.
+    pub left_is_suspect: bool,
     /// The generation in it.
     pub generation: Generation,
     /// Files that would have come before it and are left out.
@@ -94,6 +96,10 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let is_suspect = |c: &Candidate| {
+            Some(c.age.id) == left.id && self.is_suspect(c, rotated, live.as_ref())
+        };
+        let left_is_suspect = rotated.iter().any(is_suspect);
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
@@ -122,6 +128,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_is_suspect,
             left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
@@ -269,10 +276,22 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+        let fits = |file: &S::File, stat: &Stat| {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
-        })?;
+        };
+        // That of the rotator, if there is one; of others the fullest, which is the last.
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
+        let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
+        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
+        let mut others: Vec<&Candidate> = rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
+        others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
+        for other in others {
+            if found.is_none() {
+                let is_it = |c: &Candidate| c.age.id == other.age.id;
+                found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+            }
+        }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

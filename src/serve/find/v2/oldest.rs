@@ -117,6 +117,21 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(None)
     }
 
+    /// The rotated files that somebody copied of others, or of what was given.
+    pub(super) fn duplicates(
+        &self,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let mut duplicates = Vec::new();
+        for candidate in rotated.iter().filter(|c| self.is_suspect(c, rotated, live)) {
+            if self.role(candidate, rotated, live)? == Role::Duplicate {
+                duplicates.push(candidate.age.id);
+            }
+        }
+        Ok(duplicates)
+    }
+
     /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what
     /// is in them, which is what the question is about.
     pub(super) fn find_rotated(

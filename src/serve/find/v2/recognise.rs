@@ -259,12 +259,16 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
+        let duplicates = self.duplicates(rotated, live)?;
         let is_sure = |file: &S::File, stat: &Stat| {
             held.offset >= BLOCK_LEN_MAX as u64
                 && self.fit(file, stat.size, held) == Fit::Whole
                 && self.is_telling(file, held.offset)
         };
-        let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_copy = duplicates.contains(&c.age.id);
+            !is_copy && c.size >= held.offset && self.is_open_to(c, held)
+        };
         let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(is_sure(file, stat))
         })?;
@@ -306,15 +310,17 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let own = rotated
-            .iter()
-            .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
+        // What others have whole, or was given whole, is continued nowhere but in those.
+        let duplicates = self.duplicates(rotated, live.as_ref())?;
+        let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
+        let own = self.own_of(asked, held, rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
         // Step 1 without a proof, step 3 with one: the same search, up to the file with this inode
         // if that is rotated.
-        if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
+        let is_there = rotated.iter().any(|c| c.age.id.inode == asked);
+        if is_proved || (held.offset == 0 && (is_live || is_there)) {
             // Where nothing is held, nothing is proved, but what comes first is known. While
             // nothing is written to the client's file and nobody rotates it, its writer may still
             // write to the one before.
@@ -330,7 +336,8 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
-                held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
+                let is_open = !is_copy(c) && self.is_open_to(c, held);
+                held.is_newer(c) && c.size >= held.offset && comes_first && is_open
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
@@ -356,12 +363,31 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may =
-            |c: &Candidate| !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_open = !is_copy(c) && self.is_open_to(c, held);
+            !held.is_newer(c) && c.size >= held.offset && is_open
+        };
         let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(fits(file, stat))
         })?;
         Ok(older.ok_or(live))
+    }
+
+    /// The rotated file with the client's inode. Where nothing is held of it, one that was written
+    /// before the client's generation began, and that the client was given, has that number on
+    /// another device, or by chance.
+    fn own_of<'c>(
+        &self,
+        asked: Inode,
+        held: &Held<'_>,
+        rotated: &'c Candidates,
+    ) -> Result<Option<&'c Candidate>, Refusal> {
+        let mut of_inode = rotated.iter().filter(|c| c.age.id.inode == asked);
+        let Some(own) = of_inode.find(|c| held.may_be(c.identity())) else {
+            return Ok(None);
+        };
+        let is_given = held.offset == 0 && !held.is_newer(own) && self.was_given(own)?;
+        Ok((!is_given).then_some(own))
     }
 
     /// Whether a file that has what the client holds is the client's, and not a later one: it has
