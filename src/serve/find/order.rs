@@ -185,7 +185,10 @@ pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
 /// Whether the name of a rotated file is that of the live one with a number, a date, a time or `old`
 /// and nothing else, as rotators give it.
 pub fn is_plain(path: &Path, live: &Path) -> bool {
-    let name = |path: &'_ Path| path.file_name().map_or(Vec::new(), |name| name.as_bytes().into());
+    let name = |path: &'_ Path| {
+        path.file_name()
+            .map_or(Vec::new(), |name| name.as_bytes().into())
+    };
     let (name, live): (Vec<u8>, Vec<u8>) = (name(path), name(live));
     let dot = live.iter().rposition(|byte| *byte == b'.');
     let (stem, ending) = live.split_at(dot.unwrap_or(live.len()));
@@ -467,7 +470,11 @@ mod tests {
             ("/v/@bak0.s", "/v/current", false),
             ("/v/n.1", "/v/m", false),
         ] {
-            assert_eq!(is_plain(Path::new(name), Path::new(live)), expected, "{name}");
+            assert_eq!(
+                is_plain(Path::new(name), Path::new(live)),
+                expected,
+                "{name}"
+            );
         }
     }
 

@@ -96,7 +96,12 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether the client was given all that is in a rotated file.
-    pub(super) fn was_given(&self, candidate: &Candidate) -> Result<bool, Refusal> {
+    pub(super) fn was_given(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
         if self.size_given(candidate) == Some(candidate.size) {
             return Ok(true);
         }
@@ -110,7 +115,7 @@ impl<S: ReadStore> Query<'_, S> {
                 file: &file,
                 stat: &stat,
             };
-            self.has_given_bytes(&seen).map(u32::from)
+            self.has_given_bytes(&seen, rotated, live).map(u32::from)
         };
         let was_given = findings.score(Test::Given, candidate.age.id, judge)?;
         Ok(was_given > 0)
@@ -158,7 +163,9 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(Role::Generation(record.seq));
         }
-        if self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)? {
+        if self.has_given_bytes(seen, rotated, live)?
+            || self.is_within_another(seen, rotated, live)?
+        {
             return Ok(Role::Duplicate);
         }
         // Nothing else has these bytes: they are of a generation that came and went between two
@@ -182,7 +189,8 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let is_then = own.size <= size && record.was_when(own.birth.at_ns);
             let id = given_id(record.identity);
-            let is_given = |given: &Given| given.size == size && given.id.is_some_and(|it| Some(it) == id);
+            let is_given =
+                |given: &Given| given.size == size && given.id.is_some_and(|it| Some(it) == id);
             let may = is_then && self.given.iter().any(is_given);
             if may && record.head.len > 0 && self.begins_like(own, &record)? {
                 return Ok(true);
@@ -243,10 +251,13 @@ impl<S: ReadStore> Query<'_, S> {
         let is_suspect = self.is_suspect(seen.candidate, rotated, live);
         let is_copy = match is_suspect {
             _ if !is_before_live && self.is_start_of(seen.file, seen.stat.size, live) => true,
-            _ if is_after_live && self.has_given_bytes(seen)? => true,
+            _ if is_after_live && self.has_given_bytes(seen, rotated, live)? => true,
             // A copy of an empty file has nothing that would be missed.
             true if seen.stat.size == 0 => true,
-            true => self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)?,
+            true => {
+                self.has_given_bytes(seen, rotated, live)?
+                    || self.is_within_another(seen, rotated, live)?
+            }
             false => self.is_like_another(seen, rotated)?,
         };
         match is_copy {
@@ -324,17 +335,33 @@ impl<S: ReadStore> Query<'_, S> {
         self.findings.map_or(Ok(()), were_read)
     }
 
-    /// Whether a file has the bytes of a generation that was given, under whatever name.
-    fn has_given_bytes(&self, seen: &Seen<'_, S>) -> Result<bool, Refusal> {
-        let size = seen.stat.size;
-        let mut alike = self.given.iter().filter(|given| given.size == size);
-        if mutation::is_on(Mutation::GivenIgnored) || alike.clone().all(|given| given.md5.is_none())
-        {
+    /// Whether a file has the bytes of a generation that was given, under whatever name. Where that
+    /// is still in a file of its own, only a suspect is a copy of it: generations may be equal.
+    fn has_given_bytes(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let (own, size) = (seen.candidate, seen.stat.size);
+        let is_suspect = self.is_suspect(own, rotated, live);
+        let is_in = |id: u32, c: &Candidate| {
+            c.age.id != own.age.id
+                && given_id(c.identity()) == Some(id)
+                && !self.is_suspect(c, rotated, live)
+        };
+        let is_there = |id: u32| rotated.iter().any(|c| is_in(id, c));
+        let may_be_it = |given: &&Given| {
+            let is_alike = given.size == size && given.md5.is_some();
+            is_alike && (is_suspect || !given.id.is_some_and(is_there))
+        };
+        let alike: Vec<Option<u32>> = self.given.iter().filter(may_be_it).map(|g| g.md5).collect();
+        if mutation::is_on(Mutation::GivenIgnored) || alike.is_empty() {
             return Ok(false);
         }
         let findings = self.findings.ok_or(Refusal::Later)?;
-        let md5 = findings.start_of_md5(self.store, seen.candidate.age.id, seen.file, size)?;
-        Ok(alike.any(|given| given.md5.is_some() && given.md5 == md5))
+        let md5 = findings.start_of_md5(self.store, own.age.id, seen.file, size)?;
+        Ok(md5.is_some() && alike.contains(&md5))
     }
 
     /// Whether all bytes of a file stand at the beginning of the live file or of another rotated

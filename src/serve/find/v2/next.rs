@@ -96,9 +96,8 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
-        let is_suspect = |c: &Candidate| {
-            Some(c.age.id) == left.id && self.is_suspect(c, rotated, live.as_ref())
-        };
+        let is_suspect =
+            |c: &Candidate| Some(c.age.id) == left.id && self.is_suspect(c, rotated, live.as_ref());
         let left_is_suspect = rotated.iter().any(is_suspect);
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
@@ -284,7 +283,8 @@ impl<S: ReadStore> Query<'_, S> {
         let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
         let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
         let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
-        let mut others: Vec<&Candidate> = rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
+        let mut others: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
         others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
         for other in others {
             if found.is_none() {

@@ -313,7 +313,7 @@ impl<S: ReadStore> Query<'_, S> {
         // What others have whole, or was given whole, is continued nowhere but in those.
         let duplicates = self.duplicates(rotated, live.as_ref())?;
         let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
-        let own = self.own_of(asked, held, rotated)?;
+        let own = self.own_of(asked, held, live.as_ref(), rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
@@ -380,13 +380,15 @@ impl<S: ReadStore> Query<'_, S> {
         &self,
         asked: Inode,
         held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
         rotated: &'c Candidates,
     ) -> Result<Option<&'c Candidate>, Refusal> {
         let mut of_inode = rotated.iter().filter(|c| c.age.id.inode == asked);
         let Some(own) = of_inode.find(|c| held.may_be(c.identity())) else {
             return Ok(None);
         };
-        let is_given = held.offset == 0 && !held.is_newer(own) && self.was_given(own)?;
+        let may_be_given = held.offset == 0 && !held.is_newer(own);
+        let is_given = may_be_given && self.was_given(own, rotated, live)?;
         Ok((!is_given).then_some(own))
     }
 
