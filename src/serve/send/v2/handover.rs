@@ -46,9 +46,6 @@ impl<F> V2Stream<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
-        if self.take_replacement(cx, query) {
-            return Continue(());
-        }
         let stat = self.follow.stat();
         let by_name = match stat.links {
             0 => Reason::Deleted,

@@ -255,6 +255,7 @@ impl<F> V2Stream<F> {
         self.note_change(&before);
         let turn = match look {
             look if self.is_still_astray(&look, cx, query) => Continue(()),
+            Look::Same | Look::Rotated if sent && self.take_replacement(cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             // A file that was emptied and written anew to its old length looks the same; only its
