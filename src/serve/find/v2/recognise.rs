@@ -313,14 +313,16 @@ impl<S: ReadStore> Query<'_, S> {
         // What others have whole, or was given whole, is continued nowhere but in those.
         let duplicates = self.duplicates(rotated, live.as_ref())?;
         let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
-        let own = self.own_of(asked, held, live.as_ref(), rotated)?;
+        let of_inode = rotated
+            .iter()
+            .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
+        let own = self.unless_given(of_inode, held, live.as_ref(), rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
         // Step 1 without a proof, step 3 with one: the same search, up to the file with this inode
         // if that is rotated.
-        let is_there = rotated.iter().any(|c| c.age.id.inode == asked);
-        if is_proved || (held.offset == 0 && (is_live || is_there)) {
+        if is_proved || (held.offset == 0 && (is_live || of_inode.is_some())) {
             // Where nothing is held, nothing is proved, but what comes first is known. While
             // nothing is written to the client's file and nobody rotates it, its writer may still
             // write to the one before.
@@ -376,20 +378,19 @@ impl<S: ReadStore> Query<'_, S> {
     /// The rotated file with the client's inode. Where nothing is held of it, one that was written
     /// before the client's generation began, and that the client was given, has that number on
     /// another device, or by chance.
-    fn own_of<'c>(
+    fn unless_given<'c>(
         &self,
-        asked: Inode,
+        own: Option<&'c Candidate>,
         held: &Held<'_>,
         live: Option<&(S::File, Stat)>,
-        rotated: &'c Candidates,
+        rotated: &Candidates,
     ) -> Result<Option<&'c Candidate>, Refusal> {
-        let mut of_inode = rotated.iter().filter(|c| c.age.id.inode == asked);
-        let Some(own) = of_inode.find(|c| held.may_be(c.identity())) else {
-            return Ok(None);
+        let may_be_given = |own: &&Candidate| held.offset == 0 && !held.is_newer(own);
+        let is_given = match own.filter(may_be_given) {
+            Some(own) => self.was_given(own, rotated, live)?,
+            None => false,
         };
-        let may_be_given = held.offset == 0 && !held.is_newer(own);
-        let is_given = may_be_given && self.was_given(own, rotated, live)?;
-        Ok((!is_given).then_some(own))
+        Ok(own.filter(|_| !is_given))
     }
 
     /// Whether a file that has what the client holds is the client's, and not a later one: it has
