@@ -121,6 +121,9 @@ pub enum Event<'a> {
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
+    /// A copy is of what somebody copied on the box of a generation that is gone there, and of which
+    /// nothing is here.
+    Remains(&'a Path),
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -277,6 +280,12 @@ impl fmt::Display for Event<'_> {
                     false => ", which cannot be compared with it now; it stays",
                 })
             }
+            Event::Remains(path) => write!(
+                f,
+                "{} was copied on the box by somebody, and what it was copied from is gone: where it \
+                 belongs, and whether it is whole, is not certain",
+                path.display()
+            ),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",
             ),

@@ -77,13 +77,16 @@ impl<F> Double<F> {
         buf: &mut [u8],
         store: &mut S,
     ) -> Option<Outcome> {
+        if self.of.is_empty() {
+            return Some(Outcome::IsNone);
+        }
         match self.slice(buf, store) {
             Ok(None) => None,
             Ok(Some(true)) => Some(Outcome::IsGone),
             Ok(Some(false)) | Err(_) if self.is_within => {
                 self.of.pop();
                 (self.files, self.at) = (None, 0);
-                self.of.is_empty().then_some(Outcome::IsNone)
+                None
             }
             Ok(Some(false)) | Err(_) => Some(Outcome::Stays),
         }

@@ -9,6 +9,7 @@ use crate::collect::config::Proto;
 use crate::collect::copy::given::{CopySums, Entry, Ledger};
 use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{Finished, Generation};
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::double::{Double, Outcome};
 use crate::ids::Inode;
@@ -205,8 +206,9 @@ impl<F> Source<F> {
             self.finished.begin_double(Double::new(finished, of));
             return;
         }
-        let older = ledger.copied_of(&finished.path, &self.config);
-        if !older.is_empty() {
+        let entry = ledger.entry_of(&finished.path, &self.config);
+        if entry.is_some_and(|entry| entry.is_suspect) {
+            let older = ledger.longer_before(&finished.path, &self.config);
             self.finished.begin_double(Double::within(finished, older));
         }
     }
@@ -235,6 +237,14 @@ impl<F> Source<F> {
                 is_gone,
             };
             (cx.events)(&self.config, twice);
+        }
+        if outcome == Outcome::IsNone {
+            let remains = Event::Remains(path);
+            let noted = self.put_on_record(&remains, cx);
+            (cx.events)(&self.config, remains);
+            if let Err(error) = noted {
+                (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
+            }
         }
         if outcome == Outcome::IsGone {
             self.change_ledger(cx, |ledger| ledger.forget(path, &self.config));

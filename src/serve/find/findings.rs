@@ -1,7 +1,8 @@
 //! The findings of a search among the rotated files of a log: which files there are, and what is
 //! known of each so far. Pure.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,10 @@ pub struct Findings {
     left_out: RefCell<Vec<(FileId, LeftOut)>>,
     /// The digest that is being computed of a file, and how far it is.
     md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
+    /// The file that is being compared with all others, and with how many it was.
+    compared: Cell<Option<(FileId, usize)>>,
+    /// The files that may be copies which somebody made, once that was asked.
+    suspects: OnceCell<BTreeSet<FileId>>,
 }
 
 /// A question that is asked of one rotated file after another.
@@ -49,6 +54,8 @@ pub(super) enum Test {
     Role,
     /// Whether its bytes were given.
     Given,
+    /// Whether what the client holds begins with it.
+    Held,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
@@ -90,6 +97,8 @@ impl Findings {
             given_up: RefCell::default(),
             left_out: RefCell::default(),
             md5: RefCell::default(),
+            compared: Cell::default(),
+            suspects: OnceCell::new(),
         }
     }
 
@@ -173,6 +182,29 @@ impl Findings {
         }
         self.is_paused.set(true);
         Err(Refusal::Later)
+    }
+
+    /// The files that may be copies which somebody made, found out once.
+    pub(super) fn suspects(&self, all: impl FnOnce() -> BTreeSet<FileId>) -> &BTreeSet<FileId> {
+        self.suspects.get_or_init(all)
+    }
+
+    /// With how many of the other files this one was compared before.
+    pub(super) fn compared(&self, id: FileId) -> usize {
+        let compared = self.compared.get().filter(|(own, _)| *own == id);
+        compared.map_or(0, |(_, count)| count)
+    }
+
+    /// Notes with how many of the others a file was compared.
+    pub(super) fn note_compared(&self, id: FileId, count: usize) {
+        self.compared.set(Some((id, count)));
+    }
+
+    /// The same, and that this is enough for the moment.
+    pub(super) fn pause_comparing(&self, id: FileId, count: usize) -> Refusal {
+        self.note_compared(id, count);
+        self.is_paused.set(true);
+        Refusal::Later
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.

@@ -185,29 +185,26 @@ pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
 /// Whether the name of a rotated file is that of the live one with a number, a date, a time or `old`
 /// and nothing else, as rotators give it.
 pub fn is_plain(path: &Path, live: &Path) -> bool {
-    let name = |path: &'_ Path| {
-        path.file_name()
-            .map_or(Vec::new(), |name| name.as_bytes().into())
+    let (Some(name), Some(live)) = (path.file_name(), live.file_name()) else {
+        return false;
     };
-    let (name, live): (Vec<u8>, Vec<u8>) = (name(path), name(live));
+    let (name, live) = (name.as_bytes(), live.as_bytes());
     let dot = live.iter().rposition(|byte| *byte == b'.');
     let (stem, ending) = live.split_at(dot.unwrap_or(live.len()));
     let within = || name.strip_prefix(stem)?.strip_suffix(ending);
-    let added = [
-        name.strip_prefix(&*live),
-        name.strip_suffix(&*live),
-        within(),
-    ];
-    let mut added = added.into_iter().flatten();
-    tai64n_nanos(&name).is_some() || added.any(is_plain_ending)
+    let added = [name.strip_prefix(live), name.strip_suffix(live), within()];
+    tai64n_nanos(name).is_some() || added.into_iter().flatten().any(is_plain_addition)
 }
 
 /// Whether that is all that a rotator adds to a name.
-fn is_plain_ending(added: &[u8]) -> bool {
+fn is_plain_addition(added: &[u8]) -> bool {
     let is_mark = |byte: &u8| b".-_:+@TZ".contains(byte);
-    let mut words = added.split(is_mark).filter(|word| !word.is_empty());
     let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
-    words.all(|word| is_number(word) || word == b"old")
+    let mut words = added.split(is_mark).filter(|word| !word.is_empty());
+    // Digits right beside the name may belong to it.
+    let is_apart = added.first().is_some_and(is_mark) || added.last().is_some_and(is_mark);
+    let is_stamp = added.len() >= STAMP_LEN_MIN;
+    (is_apart || is_stamp) && words.all(|word| is_number(word) || word == b"old")
 }
 
 /// Whether a name says that the file is compressed, and so not a plain log any more.

@@ -18,6 +18,9 @@ use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::proof::Block;
 use crate::wire::request::Given;
 
+/// Other files that one is compared with in one part, each some ten system calls.
+const COMPARED_AT_ONCE: usize = 2;
+
 /// What a rotated file is in the history of its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -163,8 +166,8 @@ impl<S: ReadStore> Query<'_, S> {
         {
             return Ok(Role::Generation(record.seq));
         }
-        if self.has_given_bytes(seen, rotated, live)?
-            || self.is_within_another(seen, rotated, live)?
+        if self.is_within_another(seen, rotated, live)?
+            || self.has_given_bytes(seen, rotated, live)?
         {
             return Ok(Role::Duplicate);
         }
@@ -249,16 +252,19 @@ impl<S: ReadStore> Query<'_, S> {
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
         let is_suspect = self.is_suspect(seen.candidate, rotated, live);
+        let is_start = !is_before_live && self.is_start_of(seen.file, seen.stat.size, live);
         let is_copy = match is_suspect {
-            _ if !is_before_live && self.is_start_of(seen.file, seen.stat.size, live) => true,
-            _ if is_after_live && self.has_given_bytes(seen, rotated, live)? => true,
+            _ if is_start => true,
             // A copy of an empty file has nothing that would be missed.
             true if seen.stat.size == 0 => true,
             true => {
-                self.has_given_bytes(seen, rotated, live)?
-                    || self.is_within_another(seen, rotated, live)?
+                self.is_within_another(seen, rotated, live)?
+                    || self.has_given_bytes(seen, rotated, live)?
             }
-            false => self.is_like_another(seen, rotated)?,
+            false => {
+                (is_after_live && self.has_given_bytes(seen, rotated, live)?)
+                    || self.is_like_another(seen, rotated, live)?
+            }
         };
         match is_copy {
             true => Ok(Role::Duplicate),
@@ -373,27 +379,33 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        let is_within = self.is_within(seen, live);
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let done = findings.compared(own.age.id);
+        let is_within = done == 0 && self.is_within(seen, live);
         // An error of the live file is none of another rotated one.
-        self.findings
-            .map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
+        findings.was_read(own.age.id)?;
         if is_within {
             return Ok(true);
         }
         let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live);
         let is_own_suspect = is_suspect(own);
-        for other in rotated.iter() {
-            let may_be_it = match (is_own_suspect, is_suspect(other)) {
-                (true, true) => other.is_fuller(own),
-                (true, false) => true,
-                // What has a sign of a generation is no copy of what has none.
-                (false, true) => false,
-                (false, false) if other.standing == Standing::Newcomer => other.is_made_before(own),
-                (false, false) => true,
-            };
-            if other.age.id == own.age.id || other.size < seen.stat.size || !may_be_it {
-                continue;
+        let may_be_it = |other: &Candidate| match (is_own_suspect, is_suspect(other)) {
+            (true, true) => other.is_fuller(own),
+            (true, false) => true,
+            // What has a sign of a generation is no copy of what has none.
+            (false, true) => false,
+            (false, false) if other.standing == Standing::Newcomer => other.is_made_before(own),
+            (false, false) => true,
+        };
+        let may =
+            |c: &Candidate| c.age.id != own.age.id && c.size >= seen.stat.size && may_be_it(c);
+        let mut left = COMPARED_AT_ONCE;
+        let others = rotated.iter().enumerate().skip(done);
+        for (at, other) in others.filter(|(_, c)| may(c)) {
+            if left == 0 {
+                return Err(findings.pause_comparing(own.age.id, at));
             }
+            left -= 1;
             let opened = self.open_rotated(other.age.id)?;
             let is_within = self.is_within(seen, opened.as_ref());
             self.were_read(own, other)?;
@@ -401,6 +413,8 @@ impl<S: ReadStore> Query<'_, S> {
                 return Ok(true);
             }
         }
+        // What is asked next may take several parts.
+        findings.note_compared(own.age.id, rotated.len());
         Ok(false)
     }
 
@@ -413,7 +427,12 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether a file from before is a duplicate of another such one: it has the same bytes and a
     /// name of another kind, and was created when that was complete.
-    fn is_like_another(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<bool, Refusal> {
+    fn is_like_another(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
         let own = seen.candidate;
         for other in rotated.iter() {
             let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
@@ -421,7 +440,8 @@ impl<S: ReadStore> Query<'_, S> {
                 && other.size == seen.stat.size
                 && !other.is_of_series(own)
                 && is_made_after
-                && other.birth.at_ns < own.birth.at_ns;
+                && other.birth.at_ns < own.birth.at_ns
+                && !self.is_suspect(other, rotated, live);
             if may && let Some(opened) = self.open_rotated(other.age.id)? {
                 let is_within = self.is_within(seen, Some(&opened));
                 self.were_read(own, other)?;

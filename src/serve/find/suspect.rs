@@ -8,10 +8,14 @@
 //! That a file may be a copy is no proof that it is one: what is in it has to be in another file,
 //! or to have been given.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::findings::{Candidate, Candidates};
 use super::journal::record::Standing;
 use super::order;
 use super::query::Query;
+use crate::ids::FileId;
 use crate::store::{ReadStore, Stat};
 
 /// How a file came to have its bytes.
@@ -72,21 +76,43 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
-        let live_ns = live.and_then(|(file, stat)| {
-            let birth = self.store.birth_of(file, stat.id.device);
-            birth.at_ns
-        });
-        let traits = |c: &Candidate, has_kin| Traits {
-            was_live: matches!(c.standing, Standing::Generation(_)),
-            making: c.making(),
-            is_after_live: live_ns.is_some_and(|live| c.birth.at_ns.is_some_and(|at| at > live)),
-            is_plain: order::is_plain(c.path(), &self.entry.path),
-            has_kin,
+        let path = &self.entry.path;
+        let all = || match rotated.iter().all(|c| order::is_plain(c.path(), path)) {
+            true => BTreeSet::new(),
+            false => {
+                let birth = |(file, stat): &(S::File, Stat)| {
+                    let birth = self.store.birth_of(file, stat.id.device);
+                    birth.at_ns
+                };
+                suspects(rotated, path, live.and_then(birth))
+            }
         };
-        let is_kin = |c: &Candidate| c.is_called_like(candidate) && traits(c, false).has_lived();
-        let alone = traits(candidate, false);
-        alone.is_suspect() && !rotated.iter().any(is_kin)
+        let findings = self.findings;
+        findings.is_some_and(|findings| findings.suspects(all).contains(&candidate.age.id))
     }
+}
+
+/// The files that may be copies, for a live file at this path that was created then.
+fn suspects(rotated: &Candidates, path: &Path, live_ns: Option<u64>) -> BTreeSet<FileId> {
+    let traits = |c: &Candidate, has_kin| Traits {
+        was_live: matches!(c.standing, Standing::Generation(_)),
+        making: c.making(),
+        is_after_live: live_ns.is_some_and(|live| c.birth.at_ns.is_some_and(|at| at > live)),
+        is_plain: order::is_plain(c.path(), path),
+        has_kin,
+    };
+    // One for each name that a rotator gives.
+    let mut kin: Vec<&Candidate> = Vec::new();
+    for candidate in rotated.iter().filter(|c| traits(c, false).has_lived()) {
+        if !kin.iter().any(|known| known.is_called_like(candidate)) {
+            kin.push(candidate);
+        }
+    }
+    let has_kin = |c: &Candidate| kin.iter().any(|known| known.is_called_like(c));
+    let suspects = rotated
+        .iter()
+        .filter(|c| traits(c, has_kin(c)).is_suspect());
+    suspects.map(|c| c.age.id).collect()
 }
 
 /// A copy takes no longer than this, and this for each byte: even a slow disk takes 10 MB/s.

@@ -152,10 +152,9 @@ impl Ledger {
         Some(path_of_copy(old, config))
     }
 
-    /// The older copies that one of a file may be the double or the beginning of which somebody may
-    /// have copied; the newest of them last. None if that is no question.
-    pub fn copied_of(&self, copy: &Path, config: &SourceConfig) -> Vec<PathBuf> {
-        let Some(new) = self.entry_of(copy, config).filter(|new| new.is_suspect) else {
+    /// The copies before this one that are no shorter, the newest of them last.
+    pub fn longer_before(&self, copy: &Path, config: &SourceConfig) -> Vec<PathBuf> {
+        let Some(new) = self.entry_of(copy, config) else {
             return Vec::new();
         };
         let older = self.entries.iter().rev();

@@ -96,9 +96,7 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
-        let is_suspect =
-            |c: &Candidate| Some(c.age.id) == left.id && self.is_suspect(c, rotated, live.as_ref());
-        let left_is_suspect = rotated.iter().any(is_suspect);
+        let left_is_suspect = self.is_copied(left.id, rotated, live.as_ref())?;
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
@@ -138,6 +136,22 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Whether the file of a generation that is over may be a copy that somebody made of another
+    /// one. What was seen to be truncated is in no other.
+    fn is_copied(
+        &self,
+        id: Option<FileId>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let is_it = |c: &&Candidate| Some(c.age.id) == id && self.is_suspect(c, rotated, live);
+        let Some(own) = rotated.iter().find(is_it) else {
+            return Ok(false);
+        };
+        let role = self.role(own, rotated, live)?;
+        Ok(!matches!(role, Role::Generation(seq) if seq > 0))
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What

@@ -1,6 +1,6 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
-use crate::ids::{Identity, Inode, Sameness};
+use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Whole;
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
@@ -431,6 +431,33 @@ impl<S: ReadStore> Query<'_, S> {
         })?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
+    }
+
+    /// The files that somebody copied of what the client holds, when there was less of it.
+    pub(super) fn copies_of_held(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let may = |c: &Candidate| {
+            let is_part = c.size > 0 && c.size <= held.offset;
+            is_part && held.is_newer(c) && self.is_suspect(c, rotated, live)
+        };
+        let mut copies = Vec::new();
+        for candidate in rotated.iter().filter(|c| may(c)) {
+            let judge = || {
+                let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                    return Ok(0);
+                };
+                Ok(u32::from(self.fit(&file, stat.size, held) != Fit::No))
+            };
+            if findings.score(Test::Held, candidate.age.id, judge)? > 0 {
+                copies.push(candidate.age.id);
+            }
+        }
+        Ok(copies)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is

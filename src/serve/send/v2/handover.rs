@@ -110,8 +110,8 @@ impl<F> V2Stream<F> {
         self.tell_journal(size, intact, cx);
         // What was truncated is in that file no more.
         if intact {
-            // What was begun in another file was not copied from elsewhere.
-            let role = match next.left_is_suspect && self.reason.is_none() {
+            // What was begun in another file is a copy of that.
+            let role = match next.left_is_suspect && !self.is_joined {
                 true => Role::EndedInCopy,
                 false => Role::Ended,
             };
@@ -220,7 +220,7 @@ impl<F> V2Stream<F> {
         }
         self.fingerprint = Fingerprint::default();
         self.proved = None;
-        self.reason = None;
+        (self.reason, self.is_joined) = (None, false);
         // NEXT says that all is well.
         self.astray = None;
     }
