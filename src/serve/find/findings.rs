@@ -442,10 +442,24 @@ pub(super) fn are_numbered(rotated: &Candidates) -> bool {
 }
 
 /// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
-/// decide depends on each of them.
+/// decide depends on each of them. Names that no rotator gives say nothing where others are there:
+/// what somebody copied moves no generation.
 pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
-    let evidence: Vec<Evidence<'_>> = rotated.iter().map(Candidate::evidence).collect();
-    let placed = match rotated.is_cut() {
+    let is_cut = rotated.is_cut();
+    let is_plain = |c: &&mut Candidate| order::is_plain(c.path(), live);
+    let (mut plain, mut odd): (Vec<_>, Vec<_>) = rotated.iter_mut().partition(is_plain);
+    let is_mixed = !plain.is_empty() && !odd.is_empty();
+    arrange_alike(live, &mut plain, is_cut);
+    arrange_alike(live, &mut odd, is_cut || is_mixed);
+    for candidate in rotated.iter_mut().filter(|_| is_mixed) {
+        candidate.beside.is_counted = false;
+    }
+}
+
+/// The same for some of them, whose names decide if these are all.
+fn arrange_alike(live: &Path, rotated: &mut [&mut Candidate], are_some: bool) {
+    let evidence: Vec<Evidence<'_>> = rotated.iter().map(|c| c.evidence()).collect();
+    let placed = match are_some {
         true => order::arrange_some(name_of(live), &evidence),
         false => order::arrange(name_of(live), &evidence),
     };
