@@ -121,8 +121,8 @@ pub enum Event<'a> {
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
-    /// A copy is of what somebody copied on the box of a generation that is gone there, and of which
-    /// nothing is here.
+    /// A copy is of what somebody copied on the box of a generation that is gone there, and of
+    /// which nothing is here.
     Remains(&'a Path),
     /// The server used to speak version 2 and does not any more.
     Downgraded,
@@ -162,6 +162,7 @@ impl Event<'_> {
             Event::Lost(_)
                 | Event::Found(Found::Lost(_))
                 | Event::Differs { .. }
+                | Event::Remains(_)
                 | Event::LeftOut(LeftOut {
                     is_missing: true,
                     ..
@@ -282,8 +283,8 @@ impl fmt::Display for Event<'_> {
             }
             Event::Remains(path) => write!(
                 f,
-                "{} was copied on the box by somebody, and what it was copied from is gone: where it \
-                 belongs, and whether it is whole, is not certain",
+                "{} may be what somebody copied on the box of a file that is gone: where it belongs, \
+                 and whether it is whole, is not certain",
                 path.display()
             ),
             Event::Downgraded => f.write_str(

@@ -1,6 +1,6 @@
-//! A finished copy that seems to be one that is here already: the server has sent one file twice, or
-//! what somebody on the box copied of another. Both are compared byte for byte, and the second goes
-//! if they are the same, or if it is the beginning of the first. Pure.
+//! A finished copy that seems to be one that is here already: the server has sent one file twice,
+//! or what somebody on the box copied of another. Both are compared byte for byte, and the second
+//! goes if they are the same, or if it is the beginning of the first. Pure.
 //!
 //! The rotation knows nothing of this, so a crash leaves what it always leaves. The second copy
 //! stays on the list of copies to be compared until this is over, and is compared once more by the
@@ -21,17 +21,6 @@ pub struct Double<F> {
     is_within: bool,
     files: Option<(F, F)>,
     at: u64,
-}
-
-/// What came of a comparison.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was a double, and is gone.
-    IsGone,
-    /// It may be a double, and stays.
-    Stays,
-    /// It is none.
-    IsNone,
 }
 
 impl<F> Double<F> {
@@ -60,7 +49,7 @@ impl<F> Double<F> {
         &self.finished
     }
 
-    /// The first copy, unless there is none.
+    /// The first copy, unless it turned out that there is none.
     pub fn of(&self) -> Option<&Path> {
         self.of.last().map(PathBuf::as_path)
     }
@@ -70,25 +59,15 @@ impl<F> Double<F> {
         self.is_within
     }
 
-    /// Compares one slice, with `buf` to read into. Tells at the end what came of it. Whatever is
-    /// in doubt stays.
-    pub fn work<S: WriteStore<File = F>>(
-        &mut self,
-        buf: &mut [u8],
-        store: &mut S,
-    ) -> Option<Outcome> {
-        if self.of.is_empty() {
-            return Some(Outcome::IsNone);
-        }
+    /// Compares one slice, with `buf` to read into. Tells at the end whether the second copy was
+    /// the same, or the beginning, and is gone. Whatever is in doubt stays.
+    pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], store: &mut S) -> Option<bool> {
         match self.slice(buf, store) {
-            Ok(None) => None,
-            Ok(Some(true)) => Some(Outcome::IsGone),
-            Ok(Some(false)) | Err(_) if self.is_within => {
-                self.of.pop();
+            Ok(Some(false)) | Err(_) if self.is_within && self.of.pop().is_some() => {
                 (self.files, self.at) = (None, 0);
                 None
             }
-            Ok(Some(false)) | Err(_) => Some(Outcome::Stays),
+            result => result.unwrap_or(Some(false)),
         }
     }
 
@@ -163,23 +142,22 @@ mod tests {
         let mut double = Double::new(second(size), FIRST.into());
         let mut buf = [0; 8];
         loop {
-            if let Some(outcome) = double.work(&mut buf, disk) {
-                let is_gone = outcome == Outcome::IsGone;
+            if let Some(is_gone) = double.work(&mut buf, disk) {
                 assert_eq!(disk.exists(SECOND), !is_gone);
                 return is_gone;
             }
         }
     }
 
-    /// The same where the second may be the beginning of one of these.
-    fn run_within(disk: &mut Fake, size: u64, of: &[&str]) -> (Outcome, Option<PathBuf>) {
+    /// The same where the second may be the beginning of one of these; also tells of which.
+    fn run_within(disk: &mut Fake, size: u64, of: &[&str]) -> (bool, Option<PathBuf>) {
         let of = of.iter().map(PathBuf::from).collect();
         let mut double = Double::within(second(size), of);
         let mut buf = [0; 8];
         loop {
-            if let Some(outcome) = double.work(&mut buf, disk) {
-                assert_eq!(disk.exists(SECOND), outcome != Outcome::IsGone);
-                return (outcome, double.of().map(Path::to_path_buf));
+            if let Some(is_gone) = double.work(&mut buf, disk) {
+                assert_eq!(disk.exists(SECOND), !is_gone);
+                return (is_gone, double.of().map(Path::to_path_buf));
             }
         }
     }
@@ -187,21 +165,19 @@ mod tests {
     #[test]
     fn the_beginning_of_an_older_copy_goes() {
         let of = ["/l/m.0", FIRST, "/l/gone"];
-        for (bytes, outcome) in [
-            (&b"0123456789"[..], Outcome::IsGone),
-            (b"01234", Outcome::IsGone),
-            (b"0123456789a", Outcome::IsNone),
-            (b"012345678a", Outcome::IsNone),
+        for (bytes, is_gone) in [
+            (&b"0123456789"[..], true),
+            (b"01234", true),
+            (b"0123456789a", false),
+            (b"012345678a", false),
         ] {
             let mut disk = Fake::new();
             disk.write("/l/m.0", b"9");
             disk.write(FIRST, b"0123456789");
             disk.write(SECOND, bytes);
-            let double = (outcome == Outcome::IsGone).then(|| FIRST.into());
-            assert_eq!(
-                run_within(&mut disk, bytes.len() as u64, &of),
-                (outcome, double)
-            );
+            let first = is_gone.then(|| FIRST.into());
+            let result = run_within(&mut disk, bytes.len() as u64, &of);
+            assert_eq!(result, (is_gone, first));
         }
     }
 

@@ -9,9 +9,8 @@ use crate::collect::config::Proto;
 use crate::collect::copy::given::{CopySums, Entry, Ledger};
 use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{Finished, Generation};
-use crate::collect::error::SourceError;
 use crate::collect::event::Event;
-use crate::collect::finished::double::{Double, Outcome};
+use crate::collect::finished::double::Double;
 use crate::ids::Inode;
 use crate::store::WriteStore;
 use crate::wire::frame::{Reason, Role};
@@ -220,33 +219,27 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let double = self.finished.double_mut();
-        let Some(outcome) = double.and_then(|double| double.work(buf, cx.store)) else {
+        let Some(is_gone) = double.and_then(|double| double.work(buf, cx.store)) else {
             return;
         };
         let Some(double) = self.finished.end_double() else {
             return;
         };
         let path = &*double.finished().path;
-        if let Some(of) = double.of().filter(|_| outcome != Outcome::IsNone) {
-            let is_gone = outcome == Outcome::IsGone;
-            let is_part = double.is_within();
-            let twice = Event::GivenTwice {
-                path,
-                of,
-                is_part,
-                is_gone,
-            };
-            (cx.events)(&self.config, twice);
-        }
-        if outcome == Outcome::IsNone {
-            let remains = Event::Remains(path);
-            let noted = self.put_on_record(&remains, cx);
-            (cx.events)(&self.config, remains);
-            if let Err(error) = noted {
-                (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
+        match double.of() {
+            Some(of) => {
+                let is_part = double.is_within();
+                let twice = Event::GivenTwice {
+                    path,
+                    of,
+                    is_part,
+                    is_gone,
+                };
+                (cx.events)(&self.config, twice);
             }
+            None => self.note_flaw(Event::Remains(path), cx),
         }
-        if outcome == Outcome::IsGone {
+        if is_gone {
             self.change_ledger(cx, |ledger| ledger.forget(path, &self.config));
         }
         self.update_list(cx);

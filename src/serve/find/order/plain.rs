@@ -3,8 +3,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether the name of a rotated file is that of the live one with a number, a date, a time or `old`
-/// and nothing else, as rotators give it.
+/// Whether the name of a rotated file is that of the live one with a number, a date, a time or
+/// `old` and nothing else, as rotators give it.
 pub fn is_plain(path: &Path, live: &Path) -> bool {
     let (Some(name), Some(live)) = (path.file_name(), live.file_name()) else {
         return false;
