@@ -29,6 +29,8 @@ pub struct NextFile<F> {
     pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The one before it is in a file that somebody may have copied of another one.
+    pub left_is_suspect: bool,
     /// The generation in it.
     pub generation: Generation,
     /// Files that would have come before it and are left out.
@@ -123,6 +125,7 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let left_is_suspect = self.is_copied(left.id, rotated, live.as_ref())?;
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
@@ -164,6 +167,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_is_suspect,
             left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
@@ -174,6 +178,22 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Whether the file of a generation that is over may be a copy that somebody made of another
+    /// one. What was seen to be truncated is in no other.
+    fn is_copied(
+        &self,
+        id: Option<FileId>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let is_it = |c: &&Candidate| Some(c.age.id) == id && self.is_suspect(c, rotated, live);
+        let Some(own) = rotated.iter().find(is_it) else {
+            return Ok(false);
+        };
+        let role = self.role(own, rotated, live)?;
+        Ok(!matches!(role, Role::Generation(seq) if seq > 0))
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What
@@ -319,10 +339,23 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+        let fits = |file: &S::File, stat: &Stat| {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
-        })?;
+        };
+        // That of the rotator, if there is one; of others the fullest, which is the last.
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
+        let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
+        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
+        let mut others: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
+        others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
+        for other in others {
+            if found.is_none() {
+                let is_it = |c: &Candidate| c.age.id == other.age.id;
+                found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+            }
+        }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }
