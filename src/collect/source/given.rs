@@ -114,6 +114,24 @@ impl<F> Source<F> {
         });
     }
 
+    /// Notes what whoever was killed behind a rotation had not noted. `held` is the inode of the
+    /// present generation.
+    pub(super) fn note_unnoted<S: WriteStore<File = F>>(
+        &self,
+        list: &[Finished],
+        held: Inode,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.config.proto == Proto::Classic || list.is_empty() {
+            return;
+        }
+        self.change_ledger(cx, |ledger| {
+            for finished in list {
+                ledger.catch_up(finished, held, &self.config);
+            }
+        });
+    }
+
     /// Notes the checksums of a copy that was compared.
     pub(super) fn note_sums<S: WriteStore<File = F>>(
         &mut self,

@@ -36,6 +36,7 @@ use super::error::SourceError;
 use super::event::{Event, State};
 use super::finished::FinishedCopies;
 use super::finished::heal::clear_away;
+use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
@@ -410,6 +411,8 @@ impl<F> Source<F> {
             Some(heal) => list.retain(|finished| finished.path != heal.finished().path),
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
+        let held = copy.generation().map_or(Inode::NONE, |held| held.inode);
+        self.note_unnoted(&list, held, cx);
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);
         }

@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, u64, &str); 8] = [
+const FOUND: [(Dimension, u64, &str); 11] = [
     (
         Dimension::Copies,
         77,
@@ -57,6 +57,21 @@ const FOUND: [(Dimension, u64, &str); 8] = [
         Dimension::OtherDevice,
         56,
         "the number of the inode is that of an older file on the other device",
+    ),
+    (
+        Dimension::Touched,
+        9,
+        "whoever was killed before a rotation was noted had the token of the one before",
+    ),
+    (
+        Dimension::Touched,
+        96,
+        "all rotated files were touched, and counted as numbered upwards",
+    ),
+    (
+        Dimension::Touched,
+        132,
+        "the file of a rotation that was not noted did not count as given",
     ),
     (
         Dimension::Zeros,
