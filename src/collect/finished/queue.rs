@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::collect::copy::{Finished, is_shortage};
+use crate::ids::Inode;
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
@@ -121,6 +122,25 @@ impl<F> Queue<F> {
             shed.extend(copies.shed());
         }
         shed
+    }
+
+    /// Adds a copy of which the server has more now: it is asked for the digest of all of that.
+    /// Returns the copy that is given up because too many wait.
+    #[must_use]
+    pub fn add_late(&mut self, finished: Finished) -> Option<Finished> {
+        let copies = self.copies.get_or_insert_default();
+        copies.to_ask.push_back(finished);
+        copies.shed()
+    }
+
+    /// A generation came to its end: the server is asked again for what it has more of a copy, if it
+    /// was asked in vain.
+    pub fn ask_again(&mut self) {
+        let is_late = |finished: &Finished| finished.inode == Inode::NONE;
+        let copies = self.copies.as_ref();
+        if copies.is_some_and(|copies| copies.to_ask.iter().any(is_late)) {
+            self.asked_in_vain = false;
+        }
     }
 
     /// Adds the digest of a copy that was finished without one. Returns the copy if it is no digest

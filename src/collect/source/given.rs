@@ -24,6 +24,8 @@ pub struct Tokens {
     pub begins: Option<Token>,
     /// That of the file which has all of the generation that ends.
     pub ended: Option<Token>,
+    /// That of a file that was written to after it had been given.
+    pub late: Option<Token>,
 }
 
 impl Tokens {
@@ -31,7 +33,7 @@ impl Tokens {
     pub fn of_next(begins: Option<Token>) -> Option<Box<Tokens>> {
         let tokens = Tokens {
             begins,
-            ended: None,
+            ..Tokens::default()
         };
         begins.map(|_| Box::new(tokens))
     }
@@ -41,6 +43,7 @@ impl Tokens {
         match role {
             Role::Begins => self.begins = Some(token),
             Role::Ended => self.ended = Some(token),
+            Role::Late => self.late = Some(token),
             // It is noted at once.
             Role::Present => {}
         }

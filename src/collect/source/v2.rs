@@ -58,6 +58,8 @@ pub enum Received {
     Grew,
     /// Something that may be missing was put on record.
     Noted,
+    /// The file with this token was written to after it had been given whole.
+    Late(Box<(LeftOut, Token)>),
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
         /// The generation that is complete, but for the name of its copy.
@@ -274,23 +276,21 @@ impl Frames {
         }
     }
 
-    /// Tells what the server leaves out, and puts on record what may be missing.
+    /// Tells what the server leaves out, once, but for what may be had all the same.
     fn note<F, S: WriteStore<File = F>>(
         &mut self,
         note: LeftOut,
         files: &mut LocalFiles<'_, S>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
+        let late = self.tokens.as_mut().and_then(|tokens| tokens.late.take());
         let Some(note) = self.notes.news(note) else {
             return Ok(Received::On);
         };
-        // Told even where it cannot be noted: the error alone would not say what it was about.
-        events(Event::LeftOut(&note));
-        if !note.is_missing {
-            return Ok(Received::On);
+        if let Some(token) = late.filter(|_| note.late_size().is_some()) {
+            return Ok(Received::Late(Box::new((note, token))));
         }
-        files.note_left_out(&note).map_err(SourceError::Files)?;
-        Ok(Received::Noted)
+        tell_left_out(&note, files, events)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
@@ -358,6 +358,21 @@ impl Frames {
             tokens: self.tokens.take(),
         })
     }
+}
+
+/// Tells what the server leaves out, and puts on record what may be missing.
+pub fn tell_left_out<S: WriteStore>(
+    note: &LeftOut,
+    files: &mut LocalFiles<'_, S>,
+    events: &mut dyn FnMut(Event<'_>),
+) -> Result<Received, SourceError> {
+    // Told even where it cannot be noted: the error alone would not say what it was about.
+    events(Event::LeftOut(note));
+    if !note.is_missing {
+        return Ok(Received::On);
+    }
+    files.note_left_out(note).map_err(SourceError::Files)?;
+    Ok(Received::Noted)
 }
 
 /// A small frame that has left the receiver.

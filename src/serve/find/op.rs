@@ -4,18 +4,19 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
-use super::findings::Test;
+use super::findings::{Candidates, Test};
 use super::query::Query;
 use super::refusal::Refusal;
+use super::token::Known;
 use super::v2::recognise::Held;
-use crate::ids::Inode;
+use crate::ids::{Inode, Sameness};
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};
 
 impl<S: ReadStore> Query<'_, S> {
     /// The file of the generation that a client asks something about: the one it proves, else the
     /// one of which it proves most, else the one with its inode. With inode 0 only what is proved
-    /// counts.
+    /// counts. But the file whose token the client has is the one.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
         // Kept open from here on: what is judged is what is answered from, whatever happens to its
         // name.
@@ -27,9 +28,12 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: None,
-            known: None,
+            known: v2.identity.as_ref().and_then(Known::of),
             same_boot: false,
         };
+        if let Some(opened) = self.of_token(&held, live.as_ref(), rotated)? {
+            return Ok(opened);
+        }
         // Steps 1 to 3 go by the inode; who names none wants to be found by content alone.
         let live = if asked == Inode::NONE {
             live
@@ -63,6 +67,23 @@ impl<S: ReadStore> Query<'_, S> {
             None => live.filter(|_| most > 0),
         };
         found.ok_or(Refusal::Missing)
+    }
+
+    /// The file whose token the client has.
+    fn of_token(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let is_it = |identity| held.compare(identity) == Sameness::Same;
+        if let Some(own) = rotated.iter().find(|c| is_it(c.identity())) {
+            return self.open_rotated(own.age.id);
+        }
+        match live {
+            Some((file, stat)) if is_it(self.identity(file, stat)) => self.open_live(),
+            _ => Ok(None),
+        }
     }
 
     /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first

@@ -124,6 +124,8 @@ pub enum Role {
     Ended,
     /// The present one, of which nothing was sent yet: its file holds another than when it began.
     Present,
+    /// One that was given before, of which the NOTE that follows tells that it was written to since.
+    Late,
 }
 
 /// The digest of a generation, told by itself.
@@ -406,6 +408,7 @@ impl Role {
             Role::Begins => 0,
             Role::Ended => 1,
             Role::Present => 2,
+            Role::Late => 3,
         }
     }
 
@@ -414,6 +417,7 @@ impl Role {
             0 => Role::Begins,
             1 => Role::Ended,
             2 => Role::Present,
+            3 => Role::Late,
             _ => return None,
         })
     }

@@ -17,6 +17,7 @@ mod clocks;
 mod copytruncate;
 mod cuts;
 mod identity;
+mod late;
 mod left_out;
 mod liar;
 mod old_collector;

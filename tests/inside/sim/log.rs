@@ -9,7 +9,7 @@ use super::rotator::{Naming, Rotator};
 use super::unkind::habits::Habits;
 use super::unkind::names::{WEEK, dashes};
 use crate::inside::fake::Fake;
-use crate::store::ReadStore;
+use crate::store::{ReadStore, Writers};
 use crate::time::Civil;
 
 pub struct Log {
@@ -233,7 +233,7 @@ impl Log {
         {
             disk.with(|fs| {
                 if fs.has_inode(old) {
-                    fs.set_writers(old, 0);
+                    fs.set_writers(old, Writers::Nobody);
                 }
             });
         }
@@ -269,7 +269,11 @@ impl Log {
     }
 
     fn begin(&mut self, disk: &Disk<Fake>, inode: u64, now_ms: u64) {
-        disk.with(|fs| fs.set_writers(inode, 1));
+        let writers = match self.tells_writers {
+            true => Writers::Somebody,
+            false => Writers::Unknown,
+        };
+        disk.with(|fs| fs.set_writers(inode, writers));
         if self.habits.content.chunk().is_some() {
             self.habits.content.put(disk, inode, 0, b"");
         }

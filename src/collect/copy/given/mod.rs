@@ -149,6 +149,17 @@ impl Ledger {
         Some(with_ending(&config.local, &format!(".{}", old.suffix)))
     }
 
+    /// The longest copy of the file with a token.
+    pub fn entry_of_token(&self, token: &Token) -> Option<&Entry> {
+        let is_it = |entry: &&Entry| entry.token.is_some_and(|own| own.id() == token.id());
+        self.entries.iter().filter(is_it).max_by_key(|entry| entry.size)
+    }
+
+    /// The name of the copy of an entry.
+    pub fn path_of(entry: &Entry, config: &SourceConfig) -> PathBuf {
+        with_ending(&config.local, &format!(".{}", entry.suffix))
+    }
+
     /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
     /// all alike, and are not worth an entry.
     pub fn add(&mut self, entry: Entry) {
@@ -169,7 +180,10 @@ impl Ledger {
         };
         let mut entries = self.entries.iter_mut();
         match entries.find(|entry| entry.suffix == suffix) {
-            Some(entry) if entry.size == size => entry.sums = Some(sums),
+            // It may have got what the server had of it later.
+            Some(entry) if entry.size <= size => {
+                (entry.size, entry.sums) = (size, Some(sums));
+            }
             // They are of a part of it.
             Some(_) => {}
             None => self.add(Entry {

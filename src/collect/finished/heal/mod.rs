@@ -90,6 +90,15 @@ pub enum Outcome {
         /// The digest it has now, which is the server's.
         md5: [u8; 16],
     },
+    /// The copy was the beginning of what it is now.
+    Completed {
+        /// The copy.
+        path: PathBuf,
+        /// Its size before.
+        from: u64,
+        /// The digest it has now, which is the server's.
+        md5: [u8; 16],
+    },
     /// The copy cannot be made right.
     Hopeless {
         /// The copy.
@@ -395,7 +404,23 @@ impl<F> Heal<F> {
         // Before the new file gets the copy's name: with the other order a power cut could
         // leave the name with half a file.
         store.sync_file(healed)?;
-        self.replace(from, md5, store).map(Some)
+        match beginning_of(&self.finished.path, healed, from, buf, store)? {
+            Some(len) if len < self.finished.size => self.complete(len, md5, store).map(Some),
+            _ => self.replace(from, md5, store).map(Some),
+        }
+    }
+
+    /// Puts the new file in the copy's place, which is the beginning of it.
+    fn complete<S: WriteStore<File = F>>(
+        &mut self,
+        from: u64,
+        md5: [u8; 16],
+        store: &mut S,
+    ) -> io::Result<Outcome> {
+        let path = self.finished.path.clone();
+        store.rename(&scratch(&path), &path)?;
+        store.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Outcome::Completed { path, from, md5 })
     }
 
     /// Begins to compare the copy with the checksums that have come.
@@ -553,6 +578,28 @@ fn read<S: WriteStore>(
 ) -> io::Result<usize> {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
     store.read_at(file, &mut buf[..wanted], at)
+}
+
+/// The size of a copy, if all of it stands at the beginning of the new file, as is known up to
+/// `from` and is found out for what comes behind that, if that is not much.
+fn beginning_of<S: WriteStore>(
+    path: &Path,
+    healed: &S::File,
+    from: u64,
+    buf: &mut [u8],
+    store: &mut S,
+) -> io::Result<Option<u64>> {
+    let copy = open(store, path)?;
+    let size = store.stat(&copy)?.size;
+    let (ours, theirs) = buf.split_at_mut(buf.len() / 2);
+    let len = size.checked_sub(from).and_then(|len| usize::try_from(len).ok());
+    let Some(len) = len.filter(|len| *len <= ours.len().min(theirs.len())) else {
+        return Ok(None);
+    };
+    let (ours, theirs) = (&mut ours[..len], &mut theirs[..len]);
+    let is_read = store.read_at(&copy, ours, from)? == len
+        && store.read_at(healed, theirs, from)? == len;
+    Ok((is_read && ours == theirs).then_some(size))
 }
 
 /// Gives what a copy was before a name of its own. A run that was killed right after that has given

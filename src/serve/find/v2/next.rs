@@ -68,6 +68,13 @@ impl Left {
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
     }
+
+    /// Whether a file comes after it as far as names and times tell, `age` being its place.
+    fn is_before(&self, candidate: &Candidate, age: Age) -> bool {
+        let is_newer =
+            candidate.inferred_age() > age && !candidate.is_at_floor(self.floor_ns);
+        is_newer || Some(candidate.age.id) == self.then
+    }
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -76,18 +83,8 @@ impl<S: ReadStore> Query<'_, S> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let age = left.age(rotated);
-        let is_next = |c: &Candidate| {
-            let is_newer = c.inferred_age() > age && !c.is_at_floor(left.floor_ns);
-            is_newer || Some(c.age.id) == left.then
-        };
-        let after = After {
-            seq: self.known_seq(left.seq),
-            is_before_journal: rotated
-                .iter()
-                .any(|c| Some(c.age.id) == left.id && c.is_elder()),
-            own: left.id,
-            may: &is_next,
-        };
+        let is_next = |c: &Candidate| left.is_before(c, age);
+        let after = self.after(left, rotated, &is_next);
         let mut left_out = Vec::new();
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
@@ -132,6 +129,46 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Whether there is a generation after one that is over for all that is seen, and nothing was
+    /// written to any.
+    pub fn is_empty_after(&self, left: &Left) -> Result<bool, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        if live.as_ref().is_some_and(|(_, stat)| stat.size > 0) {
+            return Ok(false);
+        }
+        let age = left.age(rotated);
+        let is_next = |c: &Candidate| left.is_before(c, age);
+        let after = self.after(left, rotated, &is_next);
+        let mut is_any = live.is_some();
+        for candidate in rotated.iter() {
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            if after.is_before(role, candidate) {
+                is_any = true;
+                if candidate.size > 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// The generation that others are to come after, of which names and times tell that they `may`.
+    fn after<'b>(
+        &self,
+        left: &Left,
+        rotated: &Candidates,
+        may: &'b dyn Fn(&Candidate) -> bool,
+    ) -> After<'b> {
+        let is_own = |c: &&Candidate| Some(c.age.id) == left.id;
+        After {
+            seq: self.known_seq(left.seq),
+            is_before_journal: rotated.iter().find(is_own).is_some_and(Candidate::is_elder),
+            own: left.id,
+            may,
+        }
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What

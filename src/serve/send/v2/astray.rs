@@ -63,7 +63,7 @@ impl<F> V2Stream<F> {
             // What has the name cannot be read, and to search would not change that.
             Look::Rotated => is_early || !is_astray,
             Look::Astray(refusal) => is_early && astray.refusal.is_like(refusal),
-            Look::Same | Look::Truncated | Look::Unreadable(_) => false,
+            Look::Same | Look::Quiet | Look::Truncated | Look::Unreadable(_) => false,
         }
     }
 
@@ -76,7 +76,8 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         // Where nobody can look, the file may well be the live one.
-        if !matches!(refusal, Refusal::Unreadable(_)) && self.follow.is_complete(cx) {
+        let is_gone = !matches!(refusal, Refusal::Unreadable(_));
+        if is_gone && self.follow.is_complete(cx) && !self.is_awaited(cx, query) {
             return self.finish(cx, query);
         }
         // A file that still has a name and grows has a writer that has not moved on.

@@ -46,20 +46,27 @@ impl<F> V2Stream<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
-        let stat = self.follow.stat();
-        let by_name = match stat.links {
+        if self.follow.is_unaskable() && self.reason.is_none() {
+            cx.sightings.troubles.note_unaskable(&query.entry.path);
+        }
+        let by_name = match self.follow.stat().links {
             0 => Reason::Deleted,
             _ => Reason::Rotated,
         };
         let reason = self.reason.unwrap_or(by_name);
-        let left = Left {
+        self.close(reason, &self.left(), true, cx, query)
+    }
+
+    /// The generation being sent, as one that is over, in its file still.
+    pub(super) fn left(&self) -> Left {
+        let stat = self.follow.stat();
+        Left {
             id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
             then: self.then.or(self.follow.successor()),
             seq: self.generation.seq,
-        };
-        self.close(reason, &left, true, cx, query)
+        }
     }
 
     /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says

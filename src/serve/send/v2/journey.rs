@@ -9,7 +9,7 @@ use crate::limits::NOTES_MAX;
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::send::context::Context;
 use crate::time::Mono;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, Role};
 use crate::wire::frame::note::LeftOut as Why;
 
 /// What concerns more than one generation.
@@ -18,6 +18,9 @@ pub(super) struct Journey {
     /// The file of the generation before.
     pub before: Option<FileId>,
     pub pace: Pace,
+    /// Nothing was written to any file after the present one when this one had the live name, and so
+    /// long that is believed.
+    pub calm: Option<(Option<FileId>, Mono)>,
     /// What the client was told as left out.
     told: Vec<(Option<FileId>, Why)>,
     /// What a search has found, for the generations after the next one.
@@ -48,6 +51,10 @@ impl<F> V2Stream<F> {
         for file in left_out {
             cx.sightings.troubles.note(self.index, file);
             if self.knows_notes && self.journey_mut().is_news(file) {
+                if let Some(token) = file.token() {
+                    let role = Role::Late;
+                    self.say(Frame::File { role, token });
+                }
                 self.say(Frame::Note(file.note()));
             }
         }

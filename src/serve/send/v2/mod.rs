@@ -45,9 +45,10 @@ use crate::wire::request::{Extension, FrameMax, Given};
 use crate::wire::token::Token;
 
 /// Bytes before a DATA frame, at most: an answer line or a few small frames, an ERROR, and all that
-/// may be told as left out.
-const HEAD_MAX_LEN: usize =
-    REPLY_MAX_LEN + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX);
+/// may be told as left out, each with a token.
+const HEAD_MAX_LEN: usize = REPLY_MAX_LEN
+    + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX)
+    + NOTES_MAX * TOKEN_FRAME_LEN;
 
 /// Bytes of a frame with a token, at most.
 const TOKEN_FRAME_LEN: usize = frame::HEADER_LEN + 1 + Token::MAX_LEN;
@@ -249,6 +250,10 @@ impl<F> V2Stream<F> {
             cx.journal.look(self.index, &query.entry.path, cx.store);
         }
         self.note_change(&before);
+        let look = match look {
+            Look::Quiet => self.look_at_quiet(cx, query),
+            look => look,
+        };
         let turn = match look {
             look if self.is_still_astray(&look, cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
@@ -265,7 +270,7 @@ impl<F> V2Stream<F> {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            Look::Same => Continue(()),
+            Look::Same | Look::Quiet => Continue(()),
             Look::Truncated => self.leave_truncated(cx, query),
             Look::Rotated => self.finish(cx, query),
             Look::Astray(refusal) => self.stray(refusal, cx, query),
