@@ -124,19 +124,23 @@ impl<F> Queue<F> {
         shed
     }
 
-    /// Adds a copy of which the server has more now: it is asked for the digest of all of that.
-    /// Returns the copy that is given up because too many wait.
+    /// Adds a copy of which the server has more now: it is to be asked for the digest of all of
+    /// that, not before [`ask_for_late`](Self::ask_for_late). Returns the copy that is given up
+    /// because too many wait.
     #[must_use]
     pub fn add_late(&mut self, finished: Finished) -> Option<Finished> {
         let copies = self.copies.get_or_insert_default();
+        let is_older = |old: &Finished| is_late(old) && old.path == finished.path;
+        copies.to_ask.retain(|old| !is_older(old));
         copies.to_ask.push_back(finished);
+        // Who writes to the file may go on and on. The log is followed first.
+        self.asked_in_vain = true;
         copies.shed()
     }
 
-    /// A generation came to its end: the server is asked again for what it has more of a copy, if it
-    /// was asked in vain.
-    pub fn ask_again(&mut self) {
-        let is_late = |finished: &Finished| finished.inode == Inode::NONE;
+    /// A generation came to its end, which is the time to ask for what the server has more of
+    /// others.
+    pub fn ask_for_late(&mut self) {
         let copies = self.copies.as_ref();
         if copies.is_some_and(|copies| copies.to_ask.iter().any(is_late)) {
             self.asked_in_vain = false;
@@ -392,6 +396,11 @@ impl<F> Check<F> {
             Err(error) => Checked::Unreadable(self.finished.path, error),
         })
     }
+}
+
+/// Whether the server had more of a copy than it gave: its token tells which file is meant.
+fn is_late(finished: &Finished) -> bool {
+    finished.inode == Inode::NONE
 }
 
 fn open<S: WriteStore>(finished: &Finished, store: &mut S) -> io::Result<S::File> {

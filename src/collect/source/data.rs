@@ -192,7 +192,15 @@ impl<F> Source<F> {
                 Received::Noted => self.health.flaw(),
                 Received::Late(late) => {
                     let (note, token) = *late;
-                    self.take_late(&note, &token, &stamp, cx)?;
+                    if !self.take_late(&note, &token, cx) {
+                        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
+                        let config = &self.config;
+                        let mut tell = |event: Event<'_>| events(config, event);
+                        let told = frames.tell_left_out(note, &mut files, &mut tell)?;
+                        if matches!(told, Received::Noted) {
+                            self.health.flaw();
+                        }
+                    }
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
@@ -205,7 +213,7 @@ impl<F> Source<F> {
                     before_loss,
                 } => {
                     grew = true;
-                    self.finished.queue_mut().ask_again();
+                    self.finished.queue_mut().ask_for_late();
                     if before_loss {
                         self.health.flaw();
                     }

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use super::digest::TOO_MANY;
 use super::link::Phase;
-use super::v2::{Received, tell_left_out};
 use super::{Context, Source};
 use crate::collect::copy::Finished;
 use crate::collect::copy::given::Ledger;
@@ -16,36 +16,24 @@ use crate::ids::Inode;
 use crate::store::{Kind, WriteStore};
 use crate::wire::token::Token;
 
-use super::digest::TOO_MANY;
-
 impl<F> Source<F> {
-    /// The server has more of the file with this token than it gave. The copy is to get the rest;
-    /// where there is none, that is told.
+    /// The server has more of the file with this token than it gave. Tells whether its copy is to
+    /// get the rest.
     pub(super) fn take_late<S: WriteStore<File = F>>(
         &mut self,
         note: &LeftOut,
         token: &Token,
-        stamp: &str,
         cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
+    ) -> bool {
         let size = note.late_size().unwrap_or(0);
-        if let Some(finished) = self.copy_to_complete(token, size, cx) {
-            let is_known = |known: &Finished| known.path == finished.path && known.size == size;
-            if !self.finished.all().any(is_known) {
-                if let Some(given_up) = self.finished.queue_mut().add_late(finished) {
-                    self.tell_never_verified(&given_up, TOO_MANY, cx);
-                }
-                self.update_list(cx);
-            }
-            return Ok(());
+        let Some(finished) = self.copy_to_complete(token, size, cx) else {
+            return false;
+        };
+        if let Some(given_up) = self.finished.queue_mut().add_late(finished) {
+            self.tell_never_verified(&given_up, TOO_MANY, cx);
         }
-        let (mut files, events) = cx.files_and_events(&self.config, stamp);
-        let config = &self.config;
-        let told = tell_left_out(note, &mut files, &mut |event| events(config, event))?;
-        if matches!(told, Received::Noted) {
-            self.health.flaw();
-        }
-        Ok(())
+        self.update_list(cx);
+        true
     }
 
     /// The copy of the file with this token, if it is here as it was finished.
@@ -59,7 +47,8 @@ impl<F> Source<F> {
         let entry = ledger.entry_of_token(token)?;
         let path = Ledger::path_of(entry, &self.config);
         let stat = cx.store.stat_path(&path).ok()??;
-        let is_it = stat.kind == Kind::Regular && stat.size == entry.size && entry.size < size;
+        // It may have got the rest, of which a killed process could note nothing.
+        let is_it = stat.kind == Kind::Regular && stat.size >= entry.size && entry.size < size;
         is_it.then_some(Finished {
             path,
             // Its token tells which file is meant.
@@ -73,7 +62,8 @@ impl<F> Source<F> {
 
     /// Leaves the stream for the question about a copy that is to get the rest.
     pub(super) fn turn_to_late<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        // Only such a copy comes to be asked for while the log is followed.
+        // Only such a copy comes to be asked for while the log is followed, by the end of a
+        // generation.
         let is_due = matches!(self.link.phase(), Phase::Streaming { .. })
             && self.finished.queue().to_ask().is_some();
         if !is_due || self.is_changing() || !self.wants_connection() {

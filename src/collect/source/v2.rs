@@ -276,7 +276,7 @@ impl Frames {
         }
     }
 
-    /// Tells what the server leaves out, once, but for what may be had all the same.
+    /// Tells what the server leaves out, but for what may be had all the same.
     fn note<F, S: WriteStore<File = F>>(
         &mut self,
         note: LeftOut,
@@ -284,13 +284,29 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         let late = self.tokens.as_mut().and_then(|tokens| tokens.late.take());
+        match late.filter(|_| note.late_size().is_some()) {
+            Some(token) => Ok(Received::Late(Box::new((note, token)))),
+            None => self.tell_left_out(note, files, events),
+        }
+    }
+
+    /// Tells what the server leaves out, once, and puts on record what may be missing.
+    pub fn tell_left_out<F, S: WriteStore<File = F>>(
+        &mut self,
+        note: LeftOut,
+        files: &mut LocalFiles<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Received, SourceError> {
         let Some(note) = self.notes.news(note) else {
             return Ok(Received::On);
         };
-        if let Some(token) = late.filter(|_| note.late_size().is_some()) {
-            return Ok(Received::Late(Box::new((note, token))));
+        // Told even where it cannot be noted: the error alone would not say what it was about.
+        events(Event::LeftOut(&note));
+        if !note.is_missing {
+            return Ok(Received::On);
         }
-        tell_left_out(&note, files, events)
+        files.note_left_out(&note).map_err(SourceError::Files)?;
+        Ok(Received::Noted)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
@@ -358,21 +374,6 @@ impl Frames {
             tokens: self.tokens.take(),
         })
     }
-}
-
-/// Tells what the server leaves out, and puts on record what may be missing.
-pub fn tell_left_out<S: WriteStore>(
-    note: &LeftOut,
-    files: &mut LocalFiles<'_, S>,
-    events: &mut dyn FnMut(Event<'_>),
-) -> Result<Received, SourceError> {
-    // Told even where it cannot be noted: the error alone would not say what it was about.
-    events(Event::LeftOut(note));
-    if !note.is_missing {
-        return Ok(Received::On);
-    }
-    files.note_left_out(note).map_err(SourceError::Files)?;
-    Ok(Received::Noted)
 }
 
 /// A small frame that has left the receiver.

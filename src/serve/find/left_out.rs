@@ -95,13 +95,13 @@ impl LeftOut {
 /// The words of the server's own log.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is left out", self.path.display())?;
+        write!(f, "{}", self.path.display())?;
         f.write_str(match self.why {
-            Why::NotPermitted => ": no permission to read it",
-            Why::Unreadable => ": it could not be read again and again",
-            Why::WrittenLater => " in part: it was written to after it was complete",
-            Why::TooMany => " in part: its globs find more than is looked at",
-            _ => "",
+            Why::NotPermitted => " is left out: no permission to read it",
+            Why::Unreadable => " is left out: it could not be read again and again",
+            Why::WrittenLater => " was written to after it was complete",
+            Why::TooMany => " is left out in part: its globs find more than is looked at",
+            _ => " is left out",
         })
     }
 }

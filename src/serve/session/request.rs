@@ -192,7 +192,9 @@ fn answer_to<S: ReadStore>(
     })?;
     // Who knows a token is told that of the file which was found.
     let identity = query.identity(&file, &stat);
-    let token = v2.identity.and(query.token(Generation { identity, seq: 0 }));
+    let token = v2
+        .identity
+        .and(query.token(Generation { identity, seq: 0 }));
     let reply = OpReply::new(file, stat, request, v2.op, (store.boot(), token), now.mono);
     reply
         .map(|reply| Phase::Answering(Box::new(reply)))

@@ -109,6 +109,18 @@ fn what_is_written_late_gets_into_the_copy_that_there_is() {
         assert_eq!(files.len(), pair.kept().len(), "{round}: {files:?}");
         pair.log.append_to(0, b"once more\n");
     }
+    // A file that is written to all the time is fetched once a generation.
+    let connections = pair.link.opened();
+    pair.log.append_to(0, b"and on\n");
+    pair.cut();
+    for _ in 0..100 {
+        pair.run_ms(100);
+        pair.log.append_to(0, b"and on\n");
+    }
+    pair.settle();
+    assert!(pair.link.opened() < connections + 3, "{}", pair.report());
+    rotate_and_settle(&mut pair);
+    pair.check();
     // Where nothing is new, nobody asks.
     rotate_and_settle(&mut pair);
     let connections = pair.link.opened();

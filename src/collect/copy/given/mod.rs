@@ -152,7 +152,10 @@ impl Ledger {
     /// The longest copy of the file with a token.
     pub fn entry_of_token(&self, token: &Token) -> Option<&Entry> {
         let is_it = |entry: &&Entry| entry.token.is_some_and(|own| own.id() == token.id());
-        self.entries.iter().filter(is_it).max_by_key(|entry| entry.size)
+        self.entries
+            .iter()
+            .filter(is_it)
+            .max_by_key(|entry| entry.size)
     }
 
     /// The name of the copy of an entry.
@@ -178,11 +181,15 @@ impl Ledger {
         let Some(suffix) = RotatedSuffix::of(copy, &config.local) else {
             return;
         };
-        let mut entries = self.entries.iter_mut();
-        match entries.find(|entry| entry.suffix == suffix) {
-            // It may have got what the server had of it later.
-            Some(entry) if entry.size <= size => {
+        let place = self.entries.iter().position(|entry| entry.suffix == suffix);
+        match place.map(|place| (place, self.entries[place].size)) {
+            Some((place, known)) if known == size => self.entries[place].sums = Some(sums),
+            // It got what the server had of it later. That may go on, so it is the first to be told
+            // of again.
+            Some((place, known)) if known < size => {
+                let mut entry = self.entries.remove(place);
                 (entry.size, entry.sums) = (size, Some(sums));
+                self.entries.insert(0, entry);
             }
             // They are of a part of it.
             Some(_) => {}

@@ -592,13 +592,15 @@ fn beginning_of<S: WriteStore>(
     let copy = open(store, path)?;
     let size = store.stat(&copy)?.size;
     let (ours, theirs) = buf.split_at_mut(buf.len() / 2);
-    let len = size.checked_sub(from).and_then(|len| usize::try_from(len).ok());
+    let len = size
+        .checked_sub(from)
+        .and_then(|len| usize::try_from(len).ok());
     let Some(len) = len.filter(|len| *len <= ours.len().min(theirs.len())) else {
         return Ok(None);
     };
     let (ours, theirs) = (&mut ours[..len], &mut theirs[..len]);
-    let is_read = store.read_at(&copy, ours, from)? == len
-        && store.read_at(healed, theirs, from)? == len;
+    let is_read =
+        store.read_at(&copy, ours, from)? == len && store.read_at(healed, theirs, from)? == len;
     Ok((is_read && ours == theirs).then_some(size))
 }
 

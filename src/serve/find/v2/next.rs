@@ -71,8 +71,7 @@ impl Left {
 
     /// Whether a file comes after it as far as names and times tell, `age` being its place.
     fn is_before(&self, candidate: &Candidate, age: Age) -> bool {
-        let is_newer =
-            candidate.inferred_age() > age && !candidate.is_at_floor(self.floor_ns);
+        let is_newer = candidate.inferred_age() > age && !candidate.is_at_floor(self.floor_ns);
         is_newer || Some(candidate.age.id) == self.then
     }
 }

@@ -47,7 +47,7 @@ use crate::wire::token::Token;
 /// Bytes before a DATA frame, at most: an answer line or a few small frames, an ERROR, and all that
 /// may be told as left out, each with a token.
 const HEAD_MAX_LEN: usize = REPLY_MAX_LEN
-    + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX)
+    + (1 + 2 * NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX)
     + NOTES_MAX * TOKEN_FRAME_LEN;
 
 /// Bytes of a frame with a token, at most.

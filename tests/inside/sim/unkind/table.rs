@@ -72,7 +72,11 @@ fn row(name: &str, seeds: u64) -> String {
         let seeds: Vec<String> = of_class.map(|(seed, _)| seed.to_string()).collect();
         let _ = match seeds.len() {
             0 => write!(text, " |"),
-            count => write!(text, " {count}: {} |", seeds[..count.min(shown())].join(", ")),
+            count => write!(
+                text,
+                " {count}: {} |",
+                seeds[..count.min(shown())].join(", ")
+            ),
         };
     }
     if let Some((seed, (_, line))) = failed.first_key_value() {
