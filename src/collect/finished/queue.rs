@@ -8,7 +8,6 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::collect::copy::{Finished, is_shortage};
-use crate::ids::Inode;
 use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
@@ -130,7 +129,7 @@ impl<F> Queue<F> {
     #[must_use]
     pub fn add_late(&mut self, finished: Finished) -> Option<Finished> {
         let copies = self.copies.get_or_insert_default();
-        let is_older = |old: &Finished| is_late(old) && old.path == finished.path;
+        let is_older = |old: &Finished| old.is_late() && old.path == finished.path;
         copies.to_ask.retain(|old| !is_older(old));
         copies.to_ask.push_back(finished);
         // Who writes to the file may go on and on. The log is followed first.
@@ -142,7 +141,7 @@ impl<F> Queue<F> {
     /// others.
     pub fn ask_for_late(&mut self) {
         let copies = self.copies.as_ref();
-        if copies.is_some_and(|copies| copies.to_ask.iter().any(is_late)) {
+        if copies.is_some_and(|copies| copies.to_ask.iter().any(Finished::is_late)) {
             self.asked_in_vain = false;
         }
     }
@@ -396,11 +395,6 @@ impl<F> Check<F> {
             Err(error) => Checked::Unreadable(self.finished.path, error),
         })
     }
-}
-
-/// Whether the server had more of a copy than it gave: its token tells which file is meant.
-fn is_late(finished: &Finished) -> bool {
-    finished.inode == Inode::NONE
 }
 
 fn open<S: WriteStore>(finished: &Finished, store: &mut S) -> io::Result<S::File> {

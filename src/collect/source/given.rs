@@ -111,6 +111,19 @@ impl<F> Source<F> {
         });
     }
 
+    /// Notes the generation that a killed process has left and could not note.
+    pub(super) fn note_unnoted<S: WriteStore<File = F>>(
+        &self,
+        present: Option<Generation>,
+        list: &[Finished],
+        cx: &mut Context<'_, S>,
+    ) {
+        if let Some(present) = present.filter(|_| !list.is_empty()) {
+            let config = &self.config;
+            self.change_ledger(cx, |ledger| ledger.add_unnoted(&present, list, config));
+        }
+    }
+
     /// Notes the checksums of a copy that was compared.
     pub(super) fn note_sums<S: WriteStore<File = F>>(
         &mut self,

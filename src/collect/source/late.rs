@@ -81,7 +81,7 @@ impl<F> Source<F> {
         finished: &Finished,
         cx: &mut Context<'_, S>,
     ) -> Option<Token> {
-        if finished.inode != Inode::NONE {
+        if !finished.is_late() {
             return None;
         }
         let ledger = Ledger::read(&self.config, cx.store).ok()?;

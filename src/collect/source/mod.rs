@@ -405,6 +405,7 @@ impl<F> Source<F> {
         // It is on the list, too, and begins anew.
         self.finished.end_double();
         self.health.set_unrecorded(false);
+        self.note_unnoted(copy.generation(), &list, cx);
         // The list has the copy that is being healed, too, and what was fetched for it is still
         // wanted. What a killed run left of other heals is not.
         match self.finished.heal() {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use super::error::is_shortage;
 use super::pointer::RotatedSuffix;
 use super::unverified::md5_of;
-use super::{Generation, Origin};
+use super::{Finished, Generation, Origin};
 use crate::collect::config::{SourceConfig, scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::GIVEN_KEPT_MAX;
@@ -173,6 +173,28 @@ impl Ledger {
         self.entries.retain(|older| older.suffix != entry.suffix);
         self.entries.insert(0, entry);
         self.entries.truncate(GIVEN_KEPT_MAX);
+    }
+
+    /// Adds the generation before the present one, if whoever finished it was killed before it could
+    /// be noted: it is on the list of finished copies.
+    pub fn add_unnoted(&mut self, present: &Generation, list: &[Finished], config: &SourceConfig) {
+        // A file that was cut holds another generation by now.
+        let Some(begun) = self.begun.as_ref().filter(|it| it.inode != present.inode) else {
+            return;
+        };
+        let token = Some(begun.token);
+        let finished = list.iter().rfind(|finished| finished.inode == begun.inode);
+        let Some(finished) = finished.filter(|it| self.entry_of(&it.path, config).is_none()) else {
+            return;
+        };
+        if let Some(suffix) = RotatedSuffix::of(&finished.path, &config.local) {
+            self.add(Entry {
+                size: finished.size,
+                sums: None,
+                token,
+                suffix,
+            });
+        }
     }
 
     /// Notes the checksums of a copy of `size` bytes. One that is not here gets an entry: whoever

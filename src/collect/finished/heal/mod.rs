@@ -32,6 +32,11 @@ pub struct Heal<F> {
     furthest: u64,
     /// Most bytes to ask for at once.
     range_max: u64,
+    /// Up to here was asked for last.
+    asked_until: u64,
+    /// How many times in a row all that was asked for has come, and how many of them count.
+    streak: u32,
+    streak_max: u32,
 }
 
 /// The step that a heal is at.
@@ -66,6 +71,9 @@ enum Step<F> {
         md5: Md5,
     },
 }
+
+/// A link that broke is trusted with so many times twice as much.
+const RANGE_DOUBLINGS_MAX: u32 = 20;
 
 /// The result of the comparison of blocks so far.
 #[derive(Default)]
@@ -130,6 +138,9 @@ impl<F> Heal<F> {
             is_short: false,
             furthest: 0,
             range_max: u64::MAX,
+            asked_until: 0,
+            streak: 0,
+            streak_max: RANGE_DOUBLINGS_MAX,
         }
     }
 
@@ -141,10 +152,17 @@ impl<F> Heal<F> {
         (self.attempts, self.furthest) = (attempts, furthest);
     }
 
-    /// Asks from now on for no more than so many checksums, or bytes, at once. To be called between
-    /// two connections.
+    /// Asks from now on for no more than so many checksums, or bytes, at once; for twice as many
+    /// bytes each time that all have come. To be called between two connections.
     pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
-        self.range_max = range_max;
+        if let Step::AskRange { at, .. } = self.step {
+            if at > 0 && at == self.asked_until {
+                self.streak = (self.streak + 1).min(self.streak_max);
+            }
+            self.range_max = range_max.saturating_mul(1 << self.streak);
+            let left = self.finished.size.saturating_sub(at);
+            self.asked_until = at + left.min(self.range_max);
+        }
         if let Step::AskSums(blocks) = &mut self.step {
             *blocks = blocks.at_most(sums_max);
         }
@@ -171,6 +189,13 @@ impl<F> Heal<F> {
     pub fn has_failed(&mut self) -> Option<Outcome> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
+        }
+        let has_come = matches!(self.step, Step::AskRange { at, .. } if at == self.asked_until);
+        if !has_come && self.streak > 0 {
+            // It was trusted with too much.
+            self.streak_max = self.streak - 1;
+            self.streak = 0;
+            return None;
         }
         // A link that breaks again and again gets on nevertheless.
         if let Step::AskRange { at, .. } = self.step
@@ -406,6 +431,8 @@ impl<F> Heal<F> {
         store.sync_file(healed)?;
         match beginning_of(&self.finished.path, healed, from, buf, store)? {
             Some(len) if len < self.finished.size => self.complete(len, md5, store).map(Some),
+            // What was written later stands behind what was there.
+            _ if self.finished.is_late() => Ok(Some(Outcome::Foreign(self.finished.path.clone()))),
             _ => self.replace(from, md5, store).map(Some),
         }
     }

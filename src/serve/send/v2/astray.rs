@@ -77,8 +77,12 @@ impl<F> V2Stream<F> {
     ) -> ControlFlow<Ending> {
         // Where nobody can look, the file may well be the live one.
         let is_gone = !matches!(refusal, Refusal::Unreadable(_));
-        if is_gone && self.follow.is_complete(cx) && !self.is_awaited(cx, query) {
-            return self.finish(cx, query);
+        if is_gone && self.follow.is_complete(cx) {
+            match self.is_awaited(cx, query) {
+                Some(true) => {}
+                Some(false) => return self.finish(cx, query),
+                None => return Continue(()),
+            }
         }
         // A file that still has a name and grows has a writer that has not moved on.
         if !matches!(refusal, Refusal::Missing) || self.follow.stat().links == 0 {

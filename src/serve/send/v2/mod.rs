@@ -251,7 +251,10 @@ impl<F> V2Stream<F> {
         }
         self.note_change(&before);
         let look = match look {
-            Look::Quiet => self.look_at_quiet(cx, query),
+            Look::Quiet => match self.look_at_quiet(cx, query) {
+                Some(look) => look,
+                None => return Continue(()),
+            },
             look => look,
         };
         let turn = match look {
