@@ -54,10 +54,11 @@ impl<F> Source<F> {
                 self.finished.queue_mut().ask_later();
                 Err(SourceError::AskAgain)
             }
-            // The comparison starts over, with what classic can be asked for.
-            None if asked.purpose == Purpose::EndCheck || self.is_look_of_v2(asked) => {
-                self.end.is_classic = true;
-                Err(SourceError::AskAgain)
+            None if asked.purpose == Purpose::EndCheck
+                || self.is_look_of_v2(asked)
+                || self.left_out_zeros(asked) =>
+            {
+                Err(self.compare_in_classic())
             }
             None => self.handle_classic(asked, reply.mark, inode, cx),
             // Version 2 was not offered in these questions.
@@ -71,7 +72,9 @@ impl<F> Source<F> {
                     Purpose::EndCheck | Purpose::Digest | Purpose::Heal
                 ) =>
             {
-                self.end.take_size(terms.size);
+                let is_other = asked.purpose == Purpose::EndCheck
+                    && self.is_other_than_held(inode, terms.identity, cx);
+                self.end.take_file(terms.size, is_other);
                 if asked.purpose == Purpose::Heal && self.is_other_file(terms.identity, cx) {
                     self.give_up_heal(cx);
                     return Err(SourceError::AskAgain);
@@ -213,6 +216,7 @@ impl<F> Source<F> {
             classic: held.classic || self.tries_mapped(),
         };
         if terms.at == asked.offset {
+            self.drop_zeros(cx)?;
             self.know_as(held, same, cx)?;
             self.note_token(terms.identity, cx);
             return self.follow(Some(frames), false, cx);
@@ -424,7 +428,7 @@ impl<F> Source<F> {
     }
 
     /// The number of zeros at the end of the copy that may stand where a power cut took something.
-    fn doubtful_zeros<S: WriteStore<File = F>>(
+    pub(super) fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
     ) -> Result<u64, SourceError> {

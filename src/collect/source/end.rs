@@ -30,6 +30,11 @@ pub(super) struct DoubtfulEnd {
     pub(super) again_at: Option<u64>,
     /// Whether the server speaks classic.
     pub(super) is_classic: bool,
+    /// Whether the file that the server compares with need not be that of the generation held.
+    is_other: bool,
+    /// The end of what is asked with: behind it are zeros that a power cut may have left. `None`
+    /// where all of the copy counts.
+    sound: Option<u64>,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
     /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
@@ -58,8 +63,10 @@ impl DoubtfulEnd {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
 
-    /// Takes the size of the server's file, which comes with the answer.
-    pub(super) fn take_size(&mut self, size: u64) {
+    /// Takes the size of the server's file, which comes with the answer, and whether that is
+    /// another file than the one of the generation held.
+    pub(super) fn take_file(&mut self, size: u64, is_other: bool) {
+        self.is_other = is_other;
         if let Some(check) = &mut self.check {
             check.take_size(size);
         }
@@ -83,6 +90,51 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
+    /// Finds the zeros that stand behind the checkpoint and are not known to be good. Before that
+    /// is settled they are not held: they would prove any file of the box that has zeros there.
+    pub(super) fn find_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        // In classic they are compared with what comes, and a copy of fetchlogs 1.1 is not known to
+        // be spoiled before the look at its end.
+        let counts = self.end.is_classic || self.config.proto == Proto::Classic;
+        let zeros = match counts || self.looks_at_end() {
+            true => 0,
+            false => self.doubtful_zeros(cx)?,
+        };
+        self.end.sound = (zeros > 0).then(|| self.disk.size() - zeros);
+        Ok(())
+    }
+
+    /// The size of the copy as the server is told it.
+    pub(super) fn asked_size(&self) -> u64 {
+        self.end.sound.unwrap_or_else(|| self.disk.size())
+    }
+
+    /// Whether this question left out zeros at the end of the copy.
+    pub(super) fn left_out_zeros(&self, asked: Asked) -> bool {
+        asked.purpose == Purpose::Follow && self.end.sound.is_some()
+    }
+
+    /// Cuts off the zeros that the question left out, since the server goes on before them.
+    pub(super) fn drop_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        match self.end.sound.take() {
+            Some(sound) => self.cut_end(sound, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// The server speaks classic: the comparison starts over, with what that can be asked for.
+    pub(super) fn compare_in_classic(&mut self) -> SourceError {
+        self.end.is_classic = true;
+        self.end.is_examined &= self.end.sound.is_none();
+        SourceError::AskAgain
+    }
+
     /// The question to ask first where the end of the copy cannot be believed.
     pub(super) fn question_of_end(&mut self) -> Option<Asked> {
         let from = self.compared_from().filter(|_| !self.end.is_examined)?;
@@ -107,8 +159,8 @@ impl<F> Source<F> {
         Some(Asked {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
-            // so those of a spoiled end do no harm.
-            offset: size,
+            // so those of a spoiled end do no harm. Zeros would, where another file has them.
+            offset: self.asked_size(),
             purpose: Purpose::EndCheck,
         })
     }
@@ -174,8 +226,7 @@ impl<F> Source<F> {
 
     /// Whether this question makes a classic server send again what we hold.
     pub(super) fn asks_again(&self, asked: Asked) -> bool {
-        let size = self.disk.size();
-        asked.purpose == Purpose::Follow && asked.offset < size
+        asked.purpose == Purpose::Follow && asked.offset < self.asked_size()
     }
 
     /// Takes the answer of a server of version 2.
@@ -238,6 +289,17 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         self.end.check = None;
         let mapped_from = self.end.mapped_from.take();
+        // Two generations may begin with the same header, and the server answers from the file that
+        // is most like the copy. Whether that is ours it tells when it is asked for what follows.
+        let is_sure = match finding {
+            // Where another file has zeros, too, that does not make them ours.
+            Finding::Same => self.end.sound.is_none_or(|sound| sound > END_OVERLAP_LEN),
+            finding => finding.is_beyond(END_OVERLAP_LEN),
+        };
+        if self.end.is_other && !is_sure {
+            self.end.is_examined = true;
+            return Ok(());
+        }
         if mapped_from.is_none() && self.compare_mapped(finding, cx)? {
             return Ok(());
         }

@@ -182,6 +182,25 @@ impl<F> Source<F> {
         }
     }
 
+    /// Whether the file with which the server answers is another one than that of the generation
+    /// held, as far as the tokens tell, else the inodes. It may hold the same bytes: a duplicate
+    /// that was made before the log was truncated.
+    pub(super) fn is_other_than_held<S: WriteStore<File = F>>(
+        &self,
+        inode: Inode,
+        theirs: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let Some(held) = self.disk.generation() else {
+            return false;
+        };
+        let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+        match ledger.token_of(&held).zip(theirs) {
+            Some((ours, theirs)) => ours.id() != theirs.id(),
+            None => inode != held.inode,
+        }
+    }
+
     /// A copy was found to be right. Where the server has sent the same file before, both copies
     /// are compared.
     pub(super) fn suspect_double<S: WriteStore<File = F>>(

@@ -26,6 +26,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(Asked, Line), SourceError> {
+        self.find_zeros(cx)?;
         let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
@@ -80,7 +81,7 @@ impl<F> Source<F> {
             },
             inode => self.question_of_end().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
-                offset: self.disk.size() + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
+                offset: self.asked_size() + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
                 purpose: Purpose::Follow,
             }),
         }

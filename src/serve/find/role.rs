@@ -149,9 +149,14 @@ impl<S: ReadStore> Query<'_, S> {
         let mut then = records
             .iter()
             .filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        Ok(Role::Stray(
-            then.next_back().map_or(0, |record| record.seq - 1),
-        ))
+        // Once bytes of that one were seen, other bytes are of what came after it.
+        let seq = then.next().map_or(0, |record| match record.state {
+            State::Rotated | State::Complete(_) | State::Truncated if record.size > 0 => {
+                record.seq + 1
+            }
+            _ => record.seq - 1,
+        });
+        Ok(Role::Stray(seq))
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
@@ -201,6 +206,7 @@ impl<S: ReadStore> Query<'_, S> {
         let left = || records.iter().filter(|record| is_left(record, rotated));
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+            && record.size > 0
             && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {

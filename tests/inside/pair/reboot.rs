@@ -166,6 +166,106 @@ fn a_log_that_was_truncated_meanwhile_is_another_one() {
 }
 
 #[test]
+fn another_generation_with_the_same_header_takes_nothing_from_the_copy() {
+    for spoiled in [Nothing, Zeros, Garbage] {
+        let header = "time,temperature,humidity,pressure,wind,rain,uv,battery,signal,comment\n";
+        let mut pair = Pair::new();
+        pair.log.create();
+        pair.log.append(header.as_bytes());
+        pair.log.lines(5);
+        pair.run_ms(1_000);
+        pair.go_away();
+        pair.reboot_host(2, spoiled, 60);
+        let held = pair.local();
+        pair.log.lines(1);
+        pair.log.rotate();
+        pair.log.append(header.as_bytes());
+        pair.log.lines(20);
+        pair.run_ms(20_000);
+        // It was compressed, or is deleted.
+        pair.log.retain(0);
+        pair.reconnect();
+        pair.settle();
+        let copies = pair.copies();
+        assert_eq!(copies, [held, pair.log.live_bytes()], "{}", pair.report());
+        assert_eq!(pair.rescued(), None, "{}", pair.report());
+        let record = pair.host.read("/l/m.gaps").unwrap_or_default();
+        let record = String::from_utf8(record).unwrap();
+        assert!(record.contains(" lost "), "{record}, {}", pair.report());
+    }
+}
+
+#[test]
+fn the_end_is_compared_with_a_duplicate_of_the_truncated_log() {
+    for (lines, spoiled) in [(5, Nothing), (5, Zeros), (300, Zeros), (300, Garbage)] {
+        let mut pair = Pair::new();
+        pair.log.create();
+        pair.log.lines(lines);
+        pair.run_ms(1_000);
+        pair.go_away();
+        pair.reboot_host(2, spoiled, 60);
+        pair.log.lines(2);
+        pair.log.copytruncate();
+        pair.log.lines(3);
+        pair.reconnect();
+        pair.settle();
+        pair.check_bytes();
+        pair.check_status();
+    }
+}
+
+#[test]
+fn zeros_that_a_power_cut_left_prove_no_file_that_has_zeros() {
+    for start in [&b""[..], b"time,temperature,humidity\n"] {
+        for meanwhile in [0, 3] {
+            let mut pair = Pair::new();
+            pair.log.create();
+            // The box had a power cut, too.
+            pair.log.append(start);
+            pair.log.append(&[0; 5_000]);
+            pair.log.lines(2);
+            pair.run_ms(1_000);
+            pair.log.rotate();
+            pair.log.append(start);
+            pair.log.lines(6);
+            pair.run_ms(20_000);
+            let len = pair.log.live_bytes().len() - start.len();
+            pair.go_away();
+            pair.reboot_host(2, Zeros, len);
+            pair.log.lines(meanwhile);
+            pair.reconnect();
+            assert_eq!(pair.local(), pair.log.live_bytes(), "{}", pair.report());
+            assert_eq!(pair.kept().len(), 1, "{}", pair.report());
+            pair.log.rotate();
+            pair.log.lines(1);
+            pair.settle();
+            pair.check_bytes();
+            pair.check_status();
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_nothing_but_zeros_whose_generation_is_gone_stays_as_it_is() {
+    let mut pair = Pair::new();
+    pair.log.create();
+    pair.log.lines(6);
+    pair.run_ms(1_000);
+    let len = pair.log.live_bytes().len();
+    pair.go_away();
+    pair.reboot_host(2, Zeros, len);
+    pair.log.rotate();
+    pair.log.lines(3);
+    pair.run_ms(20_000);
+    pair.log.retain(0);
+    pair.reconnect();
+    pair.settle();
+    let copies = pair.copies();
+    assert_eq!(copies, [vec![0; len], pair.log.live_bytes()]);
+    pair.check_word(Zeros, len);
+}
+
+#[test]
 fn a_second_power_cut_before_the_comparison_makes_no_difference() {
     everywhere(|pair, spoiled, len| {
         pair.reboot_host(2, spoiled, len);

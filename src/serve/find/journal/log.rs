@@ -111,6 +111,10 @@ impl Log {
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => {
+                        // Others may have come and gone in it before its first bytes were seen.
+                        if live.size == 0 {
+                            live.begun_ns = stat.mtime_ns;
+                        }
                         live.written_ns = stat.mtime_ns;
                         // Zeros at the end may be cut off again.
                         if !matches!(begins, Begins::With(_, Ends::InZeros)) {
@@ -121,6 +125,7 @@ impl Log {
             }
             _ => self.begin(identity, &stat),
         }
+        self.end_before_last();
         if let Some(live) = self.records.last_mut()
             && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
         {
@@ -188,6 +193,8 @@ impl Log {
         }
         self.records[at].state = State::Truncated;
         if at + 1 == self.records.len() {
+            // The next look must not find the same once more.
+            self.seen = None;
             let (identity, written_ns) = {
                 let record = &self.records[at];
                 (record.identity, record.written_ns)

@@ -7,6 +7,7 @@
 pub mod next;
 mod oldest;
 pub mod recognise;
+pub mod replaced;
 
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};

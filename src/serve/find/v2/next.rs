@@ -243,7 +243,9 @@ impl<S: ReadStore> Query<'_, S> {
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
             }
         };
-        for candidate in rotated.iter().filter(|c| may(c)) {
+        let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        candidates.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
+        for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,

@@ -185,6 +185,7 @@ impl<F> V2Stream<F> {
         } = next;
         self.generation = generation;
         self.token_due = false;
+        self.is_elsewhere = false;
         self.floor_ns = floor_ns;
         self.then = then;
         self.is_old = place == Place::Older;

@@ -13,6 +13,7 @@ mod journey;
 mod open_frame;
 mod pace;
 mod plan;
+mod replaced;
 mod successor;
 mod truncation;
 
@@ -89,6 +90,8 @@ pub struct V2Stream<F> {
     generation: Generation,
     /// The client has another token for it, and nothing of it yet.
     token_due: bool,
+    /// The generation went on in another file than the one the client was told of.
+    is_elsewhere: bool,
     /// The last generations that the client was given.
     given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
@@ -169,6 +172,7 @@ impl<F> V2Stream<F> {
             then,
             generation,
             token_due: false,
+            is_elsewhere: false,
             given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
@@ -259,6 +263,7 @@ impl<F> V2Stream<F> {
         };
         let turn = match look {
             look if self.is_still_astray(&look, cx, query) => Continue(()),
+            Look::Same | Look::Rotated if sent && self.take_replacement(cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             // A file that was emptied and written anew to its old length looks the same; only its
