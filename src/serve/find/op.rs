@@ -114,6 +114,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::ids::Identity;
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
@@ -153,6 +154,14 @@ mod tests {
     }
 
     fn found_by(disk: &Fake, inode: u64, offset: u64, proof: Proof) -> Option<u64> {
+        let v2 = Extension {
+            proof,
+            ..Extension::default()
+        };
+        found_with(disk, inode, offset, v2)
+    }
+
+    fn found_with(disk: &Fake, inode: u64, offset: u64, v2: Extension) -> Option<u64> {
         let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
         let query = Query {
             store: disk,
@@ -165,10 +174,6 @@ mod tests {
             quiet_since_ns: 0,
             reached: Reached::default(),
             findings: None,
-        };
-        let v2 = Extension {
-            proof,
-            ..Extension::default()
         };
         let request = Request {
             path: b"/v/m",
@@ -233,6 +238,38 @@ mod tests {
         assert_eq!(found(&disk, 1, b"another file"), Some(1));
         assert_eq!(found_by(&disk, 2, 99, Proof::new()), Some(2));
         assert_eq!(found(&disk, 77, b"another file"), None);
+    }
+
+    #[test]
+    fn the_file_of_a_token_is_meant_whatever_is_proved() {
+        let disk = disk();
+        let token = |path: &str| {
+            let stat = disk.stat_path(path.as_ref()).unwrap();
+            let born = disk.birth(path.as_ref(), stat.id.device).born;
+            let (identity, epoch, seq) = (Identity { id: stat.id, born }, 9, 0);
+            let known = Known {
+                identity,
+                epoch,
+                seq,
+            };
+            known.token()
+        };
+        let found = |token, copy: &[u8]| {
+            let v2 = Extension {
+                proof: proof_of(copy),
+                identity: token,
+                ..Extension::default()
+            };
+            found_with(&disk, 0, copy.len() as u64, v2)
+        };
+        for (path, inode) in [("/v/m.2", 1), ("/v/m.1", 2), ("/v/m", 3)] {
+            assert_eq!(found(token(path), b"two "), Some(inode));
+            assert_eq!(found(token(path), b""), Some(inode));
+        }
+        let gone = token("/v/m.1");
+        disk.remove("/v/m.1");
+        assert_eq!(found(gone, b"one "), Some(1), "then what is proved counts");
+        assert_eq!(found(gone, b"two "), None);
     }
 
     #[test]

@@ -164,3 +164,48 @@ fn what_was_written_late_and_cannot_be_had_is_on_record() {
     assert!(text.contains("left out m.2, 210 bytes, which"), "{text}");
     assert!(pair.source.in_error());
 }
+
+#[test]
+fn a_copy_is_not_made_another_file_by_what_was_written_late() {
+    let mut pair = late();
+    let copy = pair.copies()[0].clone();
+    let inode = pair.log.generations()[0].inode;
+    pair.log.disk.write_at(inode, 10, b"changed");
+    rotate_and_settle(&mut pair);
+    assert_eq!(pair.copies()[0], copy, "{}", pair.report());
+    let text = record(&pair);
+    assert!(text.contains(":205, at least 5 bytes: they were"), "{text}");
+    assert!(pair.source.in_error());
+}
+
+#[test]
+fn where_nobody_can_ask_who_writes_the_server_says_so_once() {
+    for tells_writers in [true, false] {
+        let mut pair = stubborn(tells_writers);
+        pair.log.lines(1);
+        pair.settle();
+        pair.log.rotate();
+        pair.log.lines(1);
+        pair.settle();
+        let lines = pair.sightings.troubles.take_lines();
+        let is_told = |line: &&String| line.contains("for want of CAP_LEASE");
+        let told = lines.iter().filter(is_told).count();
+        assert_eq!(told, usize::from(!tells_writers), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_is_written_late_to_a_file_that_was_empty_is_on_record() {
+    let mut pair = Pair::new();
+    pair.log.create();
+    pair.run_ms(1_000);
+    pair.log.rename();
+    pair.log.create();
+    pair.log.lines(1);
+    pair.run_ms(60_000);
+    assert_eq!(pair.kept().len(), 1);
+    pair.log.append_to(0, b"late\n");
+    rotate_and_settle(&mut pair);
+    let text = record(&pair);
+    assert!(text.contains("left out m.2, 5 bytes, which"), "{text}");
+}

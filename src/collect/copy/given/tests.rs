@@ -208,3 +208,54 @@ fn whatever_stands_in_its_place_stops_nothing() {
         assert_eq!(read(&mut disk), sample());
     }
 }
+
+#[test]
+fn a_copy_that_has_grown_is_the_first_again() {
+    let mut ledger = sample();
+    let sums = CopySums {
+        crc: None,
+        md5: [1; 16],
+    };
+    let copy = Path::new("/l/m.20261122132956");
+    ledger.set_sums(copy, 2, sums, &source());
+    assert_eq!(ledger, sample(), "they are of a part of it");
+    ledger.set_sums(copy, 9, sums, &source());
+    let grown = Entry {
+        size: 9,
+        sums: Some(sums),
+        ..entry("20261122132956")
+    };
+    assert_eq!(ledger.entries().first(), Some(&grown));
+    assert_eq!(ledger.entries().len(), 2);
+    let token = Token::parse(b"8:3/77").unwrap();
+    assert_eq!(ledger.entry_of_token(&token), Some(&grown));
+}
+
+#[test]
+fn what_a_killed_process_could_not_note_is_noted_by_the_next() {
+    let finished = |inode| Finished {
+        path: "/l/m.20261122132957".into(),
+        inode: Inode(inode),
+        size: 5,
+        md5: None,
+        by_content: false,
+        classic: false,
+    };
+    let added = Entry {
+        size: 5,
+        sums: None,
+        token: Token::parse(b"8:4/2"),
+        ..entry("20261122132957")
+    };
+    // The present generation, the file of the finished copy, and whether that is the one whose
+    // token is known.
+    for (present, held, is_added) in [(8, 7, true), (7, 7, false), (8, 6, false)] {
+        let mut ledger = sample();
+        for _ in 0..2 {
+            ledger.add_unnoted(&generation(present, 10), &[finished(held)], &source());
+        }
+        let entries = ledger.entries();
+        assert_eq!(entries.contains(&added), is_added);
+        assert_eq!(entries.len(), 2 + usize::from(is_added));
+    }
+}

@@ -116,7 +116,10 @@ impl<F> V2Stream<F> {
             self.say_file(Role::Ended, self.generation, query);
         }
         self.say(Frame::End(End { size, reason, md5 }));
-        self.note_given(size, md5, intact);
+        // Of nothing there is nothing to be sent twice, but somebody may write to it yet.
+        if size > 0 || intact && !self.follow.is_at_rest(cx.store) {
+            self.note_given(size, md5, intact);
+        }
         self.say_file(Role::Begins, next.generation, query);
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
@@ -152,9 +155,6 @@ impl<F> V2Stream<F> {
 
     /// The client has all of a generation.
     pub(super) fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>, intact: bool) {
-        if size == 0 {
-            return;
-        }
         if self.given.is_full() {
             // The client names the newest first, and what is given here is newer.
             self.given.pop();
