@@ -15,7 +15,6 @@ use super::token::given_id;
 use crate::ids::Born;
 use crate::mutation::{self, Mutation};
 use crate::store::{Birth, ReadStore, Stat};
-use crate::wire::proof::Block;
 use crate::wire::request::Given;
 
 /// What a rotated file is in the history of its log.
@@ -145,16 +144,16 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Nothing else has these bytes: they are of a generation that came and went between two
         // looks, or of one from elsewhere.
-        let records = self.journal.records(self.index);
-        let mut then = records
-            .iter()
-            .filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        // Once bytes of that one were seen, other bytes are of what came after it.
-        let seq = then.next().map_or(0, |record| match record.state {
-            State::Rotated | State::Complete(_) | State::Truncated if record.size > 0 => {
-                record.seq + 1
+        let (records, at) = (self.journal.records(self.index), seen.candidate.birth.at_ns);
+        let then = records.iter().find(|record| record.was_when(at));
+        let seq = then.map_or(0, |record| {
+            // Once bytes of that one were seen, other bytes are of what came after it.
+            let is_after =
+                record.state != State::Live && record.size > 0 && at > Some(record.begun_ns);
+            match is_after {
+                true => record.seq + 1,
+                false => record.seq - 1,
             }
-            _ => record.seq - 1,
         });
         Ok(Role::Stray(seq))
     }
@@ -206,7 +205,6 @@ impl<S: ReadStore> Query<'_, S> {
         let left = || records.iter().filter(|record| is_left(record, rotated));
         // The time at which it was made tells which one it was made of.
         if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
-            && record.size > 0
             && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {
@@ -247,8 +245,10 @@ impl<S: ReadStore> Query<'_, S> {
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
             return Ok(false);
         };
-        let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
-        let fits = begins(record.head.within(stat.size));
+        let fits = match record.head.len {
+            0 => self.has_bytes(&file, &[0], 0),
+            _ => self.has_block(&file, record.head.within(stat.size), false),
+        };
         self.were_read(candidate, candidate)?;
         Ok(fits)
     }

@@ -274,7 +274,13 @@ impl Log {
 
     /// Whether what came after a generation is known, as far as it has a record.
     pub fn knows_order(&self) -> bool {
-        self.is_watched
+        self.is_watched && !self.is_blind()
+    }
+
+    /// Whether what had the live name last is gone from there, and others may have come since and
+    /// gone unseen: what has no record may be newer than what has one.
+    fn is_blind(&self) -> bool {
+        (self.has_gap || !self.is_watched) && self.live().is_none()
     }
 
     /// A record by its number.
@@ -293,7 +299,10 @@ impl Log {
     /// What is known of a rotated file.
     pub fn standing(&self, identity: Identity) -> Standing {
         if let Some(record) = self.record_of(identity) {
-            return Standing::Generation(record.seq);
+            return match self.is_blind() {
+                true => Standing::Unknown,
+                false => Standing::Generation(record.seq),
+            };
         }
         match &self.elders {
             _ if !self.is_watched => Standing::Unknown,
@@ -361,8 +370,8 @@ impl Log {
         // What was there at the first look has come before there was anybody to be told.
         self.seen_ahead += u32::from(self.has_looked);
         self.is_new = true;
-        if !self.is_watched {
-            // Between two looks others may have had the name.
+        if !self.is_watched || self.has_gap {
+            // Others may have had the name since the last look.
             self.lose_sight();
         }
         let is_next = !std::mem::take(&mut self.has_gap);

@@ -60,11 +60,12 @@ impl<F> V2Stream<F> {
     /// The generation being sent, as one that is over, in its file still.
     pub(super) fn left(&self) -> Left {
         let stat = self.follow.stat();
+        let seen = self.follow.successor().filter(|_| !self.is_in_doubt);
         Left {
             id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
-            then: self.then.or(self.follow.successor()),
+            then: self.then.or(seen),
             seq: self.generation.seq,
         }
     }
@@ -188,6 +189,7 @@ impl<F> V2Stream<F> {
         self.is_elsewhere = false;
         self.floor_ns = floor_ns;
         self.then = then;
+        self.is_in_doubt = false;
         self.is_old = place == Place::Older;
         self.sound_ns = stat.mtime_ns;
         self.sound_size = 0;

@@ -86,6 +86,8 @@ pub struct V2Stream<F> {
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
     then: Option<FileId>,
+    /// Names and times contradict each other about what comes after it, and nothing was seen.
+    is_in_doubt: bool,
     /// The generation being sent.
     generation: Generation,
     /// The client has another token for it, and nothing of it yet.
@@ -170,6 +172,7 @@ impl<F> V2Stream<F> {
             rewritten: false,
             floor_ns,
             then,
+            is_in_doubt: false,
             generation,
             token_due: false,
             is_elsewhere: false,
@@ -246,7 +249,7 @@ impl<F> V2Stream<F> {
                 Look::Truncated
             }
             false => {
-                let has_next = self.then.is_some();
+                let has_next = self.then.is_some() || self.is_in_doubt;
                 self.follow.look(query.entry, sent, has_next, cx)
             }
         };

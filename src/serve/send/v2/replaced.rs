@@ -36,6 +36,7 @@ impl<F> V2Stream<F> {
         // Who comes back asks for the new file.
         self.token_due = true;
         self.then = None;
+        self.is_in_doubt = false;
         self.is_old = false;
         self.sound_ns = stat.mtime_ns;
         // Only the ends were compared.
