@@ -6,9 +6,10 @@
 //! STAMP[.N] INODE SIZE MD5|- [x]
 //! ```
 //!
-//! One line a copy: what its name has behind the local file's, its inode and size on the server (the
-//! inode 0 if it is to get what was written later, up to that size), the server's digest if that is known, and `x` if classic had a part in it. A line that is none
-//! comes of a power cut in the middle of a write, before the copy it was about got its name.
+//! One line a copy: what its name has behind the local file's, its inode and size on the server
+//! (the inode 0 if it is to get what was written later, up to that size), the server's digest if
+//! that is known, and `x` if classic had a part in it. A line that is none comes of a power cut in
+//! the middle of a write, before the copy it was about got its name.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -490,6 +490,7 @@ impl Candidate {
         Evidence {
             name: name_of(&self.path),
             mtime_ns: self.written_ns,
+            is_empty: self.size == 0,
             id: self.age.id,
         }
     }

@@ -96,8 +96,8 @@ impl Troubles {
         }
     }
 
-    /// Notes that rotated files of a log count as complete although nobody could ask whether somebody
-    /// writes to them still, to be said once, of whichever log.
+    /// Notes that rotated files of a log count as complete although nobody could ask whether
+    /// somebody writes to them still, to be said once, of whichever log.
     pub fn note_unaskable(&mut self, log: &Path) {
         if std::mem::replace(&mut self.is_unaskable_said, true) {
             return;

@@ -91,8 +91,8 @@ pub enum Look {
     /// Everything was sent and nothing more is to come: another file has its name, or comes after
     /// it among the rotated ones.
     Rotated,
-    /// The same as far as a writer can be waited for that keeps something back. But there is no live
-    /// file, or nothing was written to it, and somebody may write to this one still.
+    /// The same as far as a writer can be waited for that keeps something back. But there is no
+    /// live file, or nothing was written to it, and somebody may write to this one still.
     Quiet,
     /// Everything was sent, and since `$grace` no file that could be served has its name, for this
     /// reason.

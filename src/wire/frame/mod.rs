@@ -124,7 +124,8 @@ pub enum Role {
     Ended,
     /// The present one, of which nothing was sent yet: its file holds another than when it began.
     Present,
-    /// One that was given before, of which the NOTE that follows tells that it was written to since.
+    /// One that was given before, of which the NOTE that follows tells that it was written to
+    /// since.
     Late,
 }
 

@@ -183,7 +183,7 @@ impl Log {
             return;
         }
         // The other writer has its turn now and then.
-        let number = match self.is_shared() && self.lines % 3 == 0 {
+        let number = match self.is_shared() && self.lines.is_multiple_of(3) {
             true => self.newest(),
             false => self.writes_to,
         };

@@ -175,8 +175,8 @@ impl Ledger {
         self.entries.truncate(GIVEN_KEPT_MAX);
     }
 
-    /// Adds the generation before the present one, if whoever finished it was killed before it could
-    /// be noted: it is on the list of finished copies.
+    /// Adds the generation before the present one, if whoever finished it was killed before it
+    /// could be noted: it is on the list of finished copies.
     pub fn add_unnoted(&mut self, present: &Generation, list: &[Finished], config: &SourceConfig) {
         // A file that was cut holds another generation by now.
         let Some(begun) = self.begun.as_ref().filter(|it| it.inode != present.inode) else {

@@ -4,11 +4,15 @@
 //!
 //! What the copy was before is never deleted: it keeps a name of its own.
 
+mod files;
+mod reach;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::files::{beginning_of, open, read, scratch, second_name};
+use self::reach::Reach;
 use crate::collect::blocks::{Blocks, Compared, Comparison};
-use crate::collect::config::with_ending;
 use crate::collect::copy::{Finished, is_shortage};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
@@ -30,13 +34,7 @@ pub struct Heal<F> {
     is_recognised: bool,
     /// How far what was fetched has ever come.
     furthest: u64,
-    /// Most bytes to ask for at once.
-    range_max: u64,
-    /// Up to here was asked for last.
-    asked_until: u64,
-    /// How many times in a row all that was asked for has come, and how many of them count.
-    streak: u32,
-    streak_max: u32,
+    reach: Reach,
 }
 
 /// The step that a heal is at.
@@ -71,9 +69,6 @@ enum Step<F> {
         md5: Md5,
     },
 }
-
-/// A link that broke is trusted with so many times twice as much.
-const RANGE_DOUBLINGS_MAX: u32 = 20;
 
 /// The result of the comparison of blocks so far.
 #[derive(Default)]
@@ -137,10 +132,7 @@ impl<F> Heal<F> {
             attempts: 0,
             is_short: false,
             furthest: 0,
-            range_max: u64::MAX,
-            asked_until: 0,
-            streak: 0,
-            streak_max: RANGE_DOUBLINGS_MAX,
+            reach: Reach::new(),
         }
     }
 
@@ -156,12 +148,7 @@ impl<F> Heal<F> {
     /// bytes each time that all have come. To be called between two connections.
     pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
         if let Step::AskRange { at, .. } = self.step {
-            if at > 0 && at == self.asked_until {
-                self.streak = (self.streak + 1).min(self.streak_max);
-            }
-            self.range_max = range_max.saturating_mul(1 << self.streak);
-            let left = self.finished.size.saturating_sub(at);
-            self.asked_until = at + left.min(self.range_max);
+            self.reach.set(range_max, at, self.finished.size);
         }
         if let Step::AskSums(blocks) = &mut self.step {
             *blocks = blocks.at_most(sums_max);
@@ -179,7 +166,7 @@ impl<F> Heal<F> {
             Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskRange { at, .. } => Some(Op::Range {
                 start: *at,
-                len: (self.finished.size - at).min(self.range_max),
+                len: self.reach.len(*at, self.finished.size),
             }),
             _ => None,
         }
@@ -190,17 +177,15 @@ impl<F> Heal<F> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
         }
-        let has_come = matches!(self.step, Step::AskRange { at, .. } if at == self.asked_until);
-        if !has_come && self.streak > 0 {
-            // It was trusted with too much.
-            self.streak_max = self.streak - 1;
-            self.streak = 0;
+        let at = match self.step {
+            Step::AskRange { at, .. } => Some(at),
+            _ => None,
+        };
+        // A link that breaks again and again gets on nevertheless.
+        if self.reach.shrink(at) {
             return None;
         }
-        // A link that breaks again and again gets on nevertheless.
-        if let Step::AskRange { at, .. } = self.step
-            && at > self.furthest
-        {
+        if let Some(at) = at.filter(|at| *at > self.furthest) {
             self.furthest = at;
             return None;
         }
@@ -588,72 +573,6 @@ impl Tally {
             }
         }
     }
-}
-
-fn open<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<S::File> {
-    store
-        .open_append(path)?
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
-}
-
-fn read<S: WriteStore>(
-    store: &mut S,
-    file: &S::File,
-    buf: &mut [u8],
-    at: u64,
-    wanted: u64,
-) -> io::Result<usize> {
-    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
-    store.read_at(file, &mut buf[..wanted], at)
-}
-
-/// The size of a copy, if all of it stands at the beginning of the new file, as is known up to
-/// `from` and is found out for what comes behind that, if that is not much.
-fn beginning_of<S: WriteStore>(
-    path: &Path,
-    healed: &S::File,
-    from: u64,
-    buf: &mut [u8],
-    store: &mut S,
-) -> io::Result<Option<u64>> {
-    let copy = open(store, path)?;
-    let size = store.stat(&copy)?.size;
-    let (ours, theirs) = buf.split_at_mut(buf.len() / 2);
-    let len = size
-        .checked_sub(from)
-        .and_then(|len| usize::try_from(len).ok());
-    let Some(len) = len.filter(|len| *len <= ours.len().min(theirs.len())) else {
-        return Ok(None);
-    };
-    let (ours, theirs) = (&mut ours[..len], &mut theirs[..len]);
-    let is_read =
-        store.read_at(&copy, ours, from)? == len && store.read_at(healed, theirs, from)? == len;
-    Ok((is_read && ours == theirs).then_some(size))
-}
-
-/// Gives what a copy was before a name of its own. A run that was killed right after that has given
-/// it one already.
-fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
-    let id = store.stat_path(path)?.map(|stat| stat.id);
-    // README, "Set aside": `.damaged`, `.damaged.1` up to 99.
-    for attempt in 0..100 {
-        let ending = match attempt {
-            0 => ".damaged".to_owned(),
-            n => format!(".damaged.{n}"),
-        };
-        let name = with_ending(path, &ending);
-        match store.stat_path(&name)? {
-            None => return store.link(path, &name).map(|()| name),
-            Some(stat) if Some(stat.id) == id => return Ok(name),
-            Some(_) => {}
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// The name under which the healed copy grows.
-fn scratch(path: &Path) -> PathBuf {
-    with_ending(path, ".healing")
 }
 
 #[cfg(test)]

@@ -76,6 +76,9 @@ pub struct Evidence<'a> {
     pub name: &'a [u8],
     /// Its last write.
     pub mtime_ns: u64,
+    /// Nothing was ever written to it: that is when it was created, and may be before the last
+    /// write to the file before it.
+    pub is_empty: bool,
     /// Which file it is.
     pub id: FileId,
 }

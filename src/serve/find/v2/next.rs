@@ -79,8 +79,8 @@ impl Left {
         }
     }
 
-    /// Whether a file comes after it as far as names and times tell, `age` being its place and `own`
-    /// its file, if that is rotated.
+    /// Whether a file comes after it as far as names and times tell, `age` being its place and
+    /// `own` its file, if that is rotated.
     fn is_before(&self, candidate: &Candidate, age: Age, own: Option<&Candidate>) -> bool {
         let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
         // What was seen counts more.
@@ -101,7 +101,8 @@ fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: 
 
 /// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
 fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
-    let next = candidate_of(next, rotated);
+    // The time of an empty one is only that of its creation.
+    let next = candidate_of(next, rotated).filter(|next| next.size > 0);
     own.zip(next).is_some_and(|(own, next)| {
         let is_newer = next.inferred_age() > own.inferred_age();
         is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
@@ -202,8 +203,8 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(is_any)
     }
 
-    /// The generation that others are to come after, which is in the rotated file `own`, if it is in
-    /// one. Names and times tell of which files it `may` be.
+    /// The generation that others are to come after, which is in the rotated file `own`, if it is
+    /// in one. Names and times tell of which files it `may` be.
     fn after<'b>(
         &self,
         left: &Left,

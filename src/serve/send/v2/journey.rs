@@ -18,8 +18,8 @@ pub(super) struct Journey {
     /// The file of the generation before.
     pub before: Option<FileId>,
     pub pace: Pace,
-    /// Nothing was written to any file after the present one when this one had the live name, and so
-    /// long that is believed.
+    /// Nothing was written to any file after the present one when this one had the live name, and
+    /// so long that is believed.
     pub calm: Option<(Option<FileId>, Mono)>,
     /// What the client was told as left out.
     told: Vec<(Option<FileId>, Why)>,
@@ -46,7 +46,8 @@ impl<F> V2Stream<F> {
     }
 
     /// Tells what is left out: to the client, each file once if it knows how, and to the server's
-    /// log. What was written to later is told again, since that may go on. Returns whether the client has to be told of a loss in its place.
+    /// log. What was written to later is told again, since that may go on. Returns whether the
+    /// client has to be told of a loss in its place.
     pub fn tell_left_out<S>(&mut self, left_out: &[LeftOut], cx: &mut Context<'_, S>) -> bool {
         let mut late = 0;
         for file in left_out {

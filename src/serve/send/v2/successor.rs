@@ -161,8 +161,8 @@ impl<F> V2Stream<F> {
         true
     }
 
-    /// What follows from a look at a file that is quiet, and that somebody may write to still; `None`
-    /// while that is searched for.
+    /// What follows from a look at a file that is quiet, and that somebody may write to still;
+    /// `None` while that is searched for.
     pub(super) fn look_at_quiet<S: ReadStore<File = F>>(
         &mut self,
         cx: &Context<'_, S>,
@@ -176,10 +176,10 @@ impl<F> V2Stream<F> {
         })
     }
 
-    /// Whether a writer that may still have the file open is waited for, since there are files after
-    /// this one, which the client has all of, and nothing was written to any of them. So its writer
-    /// keeps nothing back, and may have noticed nothing. `None` while that is searched for: other
-    /// questions must not take the place of that search.
+    /// Whether a writer that may still have the file open is waited for, since there are files
+    /// after this one, which the client has all of, and nothing was written to any of them. So its
+    /// writer keeps nothing back, and may have noticed nothing. `None` while that is searched for:
+    /// other questions must not take the place of that search.
     pub(super) fn is_awaited<S: ReadStore<File = F>>(
         &mut self,
         cx: &Context<'_, S>,
