@@ -28,6 +28,7 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: None,
+            given: None,
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: false,
         };

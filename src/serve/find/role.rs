@@ -100,6 +100,18 @@ impl<S: ReadStore> Query<'_, S> {
         size.is_some_and(|size| size < candidate.size)
     }
 
+    /// The newest of the files that were last written at this moment and that the client was given:
+    /// of several of one moment it tells which are older.
+    pub(super) fn newest_given<'c>(
+        &self,
+        mtime_ns: u64,
+        rotated: &'c Candidates,
+    ) -> Option<&'c Candidate> {
+        let is_it = |c: &&Candidate| c.written_ns == mtime_ns && self.size_given(c).is_some();
+        let given = rotated.iter().filter(is_it);
+        given.max_by_key(|c| c.inferred_age())
+    }
+
     /// How long this very file was when the client was given all of it.
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
         if mutation::is_on(Mutation::GivenIgnored) {

@@ -66,6 +66,7 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
+            given: v2.mtime_ns.and_then(|ns| self.newest_given(ns, rotated)),
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: v2.boot == Some(self.store.boot()),
         };

@@ -298,6 +298,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         };
         let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        // The oldest of those that were copied under our eyes.
         candidates.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;

@@ -35,6 +35,8 @@ pub(in crate::serve::find) struct Held<'a> {
     pub(in crate::serve::find) mapped: bool,
     /// What is older than the client's generation was last written no later.
     pub(in crate::serve::find) floor: Option<Age>,
+    /// The newest of the files that were last written at that moment and that it was given.
+    pub(in crate::serve::find) given: Option<&'a Candidate>,
     /// What the client keeps of the identity of its generation.
     pub(in crate::serve::find) known: Option<Known>,
     /// The box was not started again since that was told.
@@ -46,7 +48,17 @@ impl Held<'_> {
     pub(super) fn is_newer(&self, rotated: &Candidate) -> bool {
         self.floor.is_some_and(|floor| {
             rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns())
-        })
+        }) || self.is_of_floor(rotated)
+    }
+
+    /// Whether a rotated file was last written at the very moment up to which all is older, and
+    /// is newer by its name than what was given of that moment: it may be either.
+    fn is_of_floor(&self, rotated: &Candidate) -> bool {
+        let is_then = |floor: Age| floor.mtime_ns() == rotated.written_ns;
+        let is_newer = |given: &Candidate| {
+            rotated.inferred_age() > given.inferred_age() && rotated.is_of_series(given)
+        };
+        self.floor.is_some_and(is_then) && self.given.is_some_and(is_newer)
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that
@@ -376,9 +388,9 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let own = rotated.iter().find(|c| c.age.id.inode == asked);
-        let is_doubtful = own
-            .zip(candidate_of(found, rotated))
-            .is_some_and(|(own, found)| own.is_doubtful_beside(found));
+        let is_doubtful = candidate_of(found, rotated).is_some_and(|found| {
+            own.is_some_and(|own| own.is_doubtful_beside(found)) || held.is_of_floor(found)
+        });
         // Nothing but the order says that one of which nothing is held came first.
         if held.offset == 0 && is_doubtful {
             return Ok(false);
