@@ -45,6 +45,24 @@ pub(crate) enum Mutation {
     GivenIgnored,
     /// The order that the server saw does not count.
     JournalIgnored,
+    /// The device says nothing about a file.
+    DeviceIgnored,
+    /// A file that somebody may have copied is taken for a generation.
+    SuspectBelieved,
+    /// What was there before the server began to look counts as new.
+    EldersForgotten,
+    /// Files that had the live name between two looks are not counted.
+    ArrivalsIgnored,
+    /// What was written to a rotated file after it was sent is not looked for.
+    LateIgnored,
+    /// A file that cannot be read is left out without a word.
+    LeftOutNotTold,
+    /// A generation that the journal knows to be gone is not missed.
+    GapNotTold,
+    /// A doubt about what comes next is not told.
+    DoubtNotTold,
+    /// Zeros at the end of a file that is written to are sent.
+    ZerosSent,
     /// An end that is being set aside is not announced in the pointer.
     RescueNotAnnounced,
 }

@@ -66,7 +66,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Role, Refusal> {
         match self.size_given(candidate) {
             Some(size) if size == candidate.size => return Ok(Role::Given),
-            Some(size) if size < candidate.size => return Ok(Role::Late),
+            Some(_) if self.is_late(candidate) => return Ok(Role::Late),
             _ => {}
         }
         if mutation::is_on(Mutation::DuplicateSent) {
@@ -126,7 +126,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// Whether this very file was written to after the client was given all of it.
     pub(super) fn is_late(&self, candidate: &Candidate) -> bool {
         let size = self.size_given(candidate);
-        size.is_some_and(|size| size < candidate.size)
+        size.is_some_and(|size| size < candidate.size) && !mutation::is_on(Mutation::LateIgnored)
     }
 
     /// The newest of the files that were last written at this moment and that the client was given:

@@ -16,6 +16,7 @@ use super::journal::record::Standing;
 use super::order;
 use super::query::Query;
 use crate::ids::FileId;
+use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 
 /// How a file came to have its bytes.
@@ -76,6 +77,9 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
+        if mutation::is_on(Mutation::SuspectBelieved) {
+            return false;
+        }
         let path = &self.entry.path;
         let all = || match rotated.iter().all(|c| order::is_plain(c.path(), path)) {
             true => BTreeSet::new(),

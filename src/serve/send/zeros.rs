@@ -5,6 +5,7 @@
 use std::io;
 
 use super::follow::Follow;
+use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
 
@@ -87,6 +88,9 @@ impl<F> Follow<F> {
 
     /// Keeps back zeros at the end of the file from now on.
     pub fn keep_back_zeros<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<()> {
+        if mutation::is_on(Mutation::ZerosSent) {
+            return Ok(());
+        }
         self.keeps_back_zeros = true;
         self.look_at_end(store)
     }

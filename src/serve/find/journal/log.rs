@@ -147,7 +147,10 @@ impl Log {
         {
             live.replaces = true;
         }
-        let unseen = arrivals.saturating_sub(self.seen_ahead);
+        let unseen = match mutation::is_on(Mutation::ArrivalsIgnored) {
+            true => 0,
+            false => arrivals.saturating_sub(self.seen_ahead),
+        };
         // All came before the last look, which met the last of them.
         let is_live_last = std::mem::take(&mut self.is_new) && self.live().is_some();
         self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
@@ -307,6 +310,7 @@ impl Log {
         match &self.elders {
             _ if !self.is_watched => Standing::Unknown,
             None => Standing::Unknown,
+            Some(_) if mutation::is_on(Mutation::EldersForgotten) => Standing::Newcomer,
             Some(elders) if elders.binary_search(&trace_of(identity)).is_ok() => Standing::Elder,
             Some(_) => Standing::Newcomer,
         }

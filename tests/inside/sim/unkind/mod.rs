@@ -12,6 +12,7 @@ pub mod actors;
 pub mod content;
 pub mod explain;
 pub mod habits;
+mod mutations;
 pub mod names;
 mod oracle;
 mod table;

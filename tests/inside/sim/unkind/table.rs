@@ -86,7 +86,7 @@ fn shown() -> usize {
 }
 
 /// What becomes of one seed: the kind of failure, and what is said of it first.
-fn failure(seed: u64, dimensions: &[Dimension]) -> Option<(&'static str, String)> {
+pub fn failure(seed: u64, dimensions: &[Dimension]) -> Option<(&'static str, String)> {
     let run = catch_unwind(AssertUnwindSafe(|| {
         Sim::unkind(seed, dimensions.to_vec(), false).run_unkind()
     }));
