@@ -53,6 +53,16 @@ pub(super) enum Test {
     Since,
     /// Whether it holds what the client proves.
     Whole,
+    /// Whether it holds that in bytes that are most unlikely to be another's.
+    Sure,
+    /// Whether it holds that, and nothing that the live file has not.
+    Within,
+    /// Whether it begins with the same bytes.
+    Alike,
+    /// The checksum of its first bytes.
+    Start,
+    /// Whether the live file begins with all of it.
+    StartOfLive,
     /// Whether it is the start of what the client holds.
     Prefix,
     /// How much it is like what the client holds.
@@ -319,6 +329,9 @@ pub struct Begun {
     pub crc: u32,
 }
 
+/// File systems keep the time of the last write in units of no more than this.
+const TIMES_GRAIN_NS: u64 = 2_000_000_000;
+
 /// Bytes that are read at once for a digest, and how often in one part.
 const DIGESTED_LEN: usize = 4096;
 const DIGESTED_AT_ONCE: usize = 14;
@@ -451,6 +464,13 @@ impl Candidate {
     /// Whether the names of both belong to one series.
     pub fn is_of_series(&self, other: &Candidate) -> bool {
         self.series == other.series
+    }
+
+    /// Whether it shows that it was copied: it was created after its last write, as the times are
+    /// that came with its bytes.
+    pub fn is_copied(&self) -> bool {
+        let copied_from = self.written_ns.saturating_add(TIMES_GRAIN_NS);
+        self.birth.at_ns.is_some_and(|at| at > copied_from)
     }
 
     /// What identifies the file.

@@ -101,6 +101,11 @@ impl<S: ReadStore> Query<'_, S> {
         size.is_some_and(|size| size < candidate.size)
     }
 
+    /// Whether the client was given this very file, or a beginning of it.
+    pub(super) fn was_given(&self, candidate: &Candidate) -> bool {
+        self.size_given(candidate).is_some()
+    }
+
     /// How long this very file was when the client was given all of it.
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
         // An inode alone may be another file's by now.

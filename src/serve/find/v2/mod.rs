@@ -73,6 +73,12 @@ impl<S: ReadStore> Query<'_, S> {
                 let choice = self.go_on(file, stat, &held, None, rotated)?;
                 return self.refuse_the_end(choice, live_is_there);
             }
+            Located::Likely(file, stat) => {
+                let doubt = LeftOut::uncertain(&stat, rotated, &self.entry.path);
+                let mut choice = self.go_on(file, stat, &held, None, rotated)?;
+                choice.left_out.push(doubt);
+                return self.refuse_the_end(choice, live_is_there);
+            }
             Located::Part(file, stat) if !v2.no_prefix => {
                 let block = self.last_block(&file, &stat, held.mapped);
                 self.all_was_read()?;
@@ -142,7 +148,14 @@ impl<S: ReadStore> Query<'_, S> {
         // Step 7. What `cp` had missed when the log was truncated is missing in such a copy for
         // ever.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
-        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
+        // Of what begins alike, and is little, nothing tells that it is the client's.
+        let is_much = |size: u64| size >= held.offset.div_ceil(2);
+        let is_shorter = |c: &Candidate| {
+            c.size > 0 && c.size < held.offset && is_much(c.size) && is_newer(c.age)
+        };
+        if !self.is_there(asked, held, live, rotated) {
+            return Ok(None);
+        }
         let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &|file, stat| {
             Ok(is_prefix(file, stat))
         })?;
@@ -152,6 +165,21 @@ impl<S: ReadStore> Query<'_, S> {
         });
         self.all_was_read()?;
         choice.transpose()
+    }
+
+    /// Whether there is a file that may be the one that the client names.
+    fn is_there(
+        &self,
+        asked: Inode,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> bool {
+        let is_live = live.is_some_and(|(file, stat)| {
+            stat.id.inode == asked && held.may_be(self.identity(file, stat))
+        });
+        let mut rotated = rotated.iter();
+        is_live || rotated.any(|c| c.age.id.inode == asked && held.may_be(c.identity()))
     }
 
     /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
@@ -182,6 +210,12 @@ impl<S: ReadStore> Query<'_, S> {
             choice.then = then(&choice.stat, rotated, terms.mtime_ns);
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
+        }
+        // Of what the journal saw, nothing came in between.
+        if let Some(floor) = held.floor.filter(|_| self.seq_held(held).is_none()) {
+            let live = self.open_live()?;
+            let own = (&choice.file, &choice.stat);
+            choice.left_out = self.passed_over(own, floor, (rotated, live.as_ref()))?;
         }
         Ok(choice)
     }

@@ -88,7 +88,10 @@ impl<S: ReadStore> Query<'_, S> {
             own: left.id,
             may: &is_next,
         };
-        let mut left_out = Vec::new();
+        let mut left_out = match left.id.filter(|_| after.seq.is_none()) {
+            Some(id) => self.passed_over_before(id, left, (rotated, live.as_ref()))?,
+            None => Vec::new(),
+        };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
@@ -132,6 +135,23 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// What was passed over before a generation that is over, as far as its file is among the
+    /// rotated ones.
+    fn passed_over_before(
+        &self,
+        id: FileId,
+        left: &Left,
+        (rotated, live): (&Candidates, Option<&(S::File, Stat)>),
+    ) -> Result<Vec<LeftOut>, Refusal> {
+        if !rotated.iter().any(|c| c.age.id == id) {
+            return Ok(Vec::new());
+        }
+        let Some((file, stat)) = self.open_rotated(id)? else {
+            return Ok(Vec::new());
+        };
+        self.passed_over((&file, &stat), Age::floor(left.floor_ns), (rotated, live))
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What

@@ -100,6 +100,12 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let role = self.role(candidate, rotated, live)?;
             if !matches!(role, Role::Generation(_) | Role::Stray(_)) {
+                left_out.extend(self.doubt_of_duplicate(
+                    candidate,
+                    role,
+                    (rotated, live),
+                    after.may,
+                )?);
                 continue;
             }
             match self.open_rotated(age.id)? {
