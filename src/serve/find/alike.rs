@@ -7,7 +7,6 @@ use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::Standing;
 use super::left_out::LeftOut;
 use super::order::Age;
-use super::place::candidate_of;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::role::Role;
@@ -16,6 +15,14 @@ use crate::wire::proof;
 
 /// The first bytes of an open file, at most [`GUARD_LEN`].
 pub(super) type Start = heapless::Vec<u8, GUARD_LEN, u8>;
+
+/// The file that holds a generation.
+pub(super) enum Own<'a, S: ReadStore> {
+    /// It is open.
+    Open(&'a S::File, &'a Stat),
+    /// It is a rotated one.
+    Rotated(&'a Candidate),
+}
 
 impl<S: ReadStore> Query<'_, S> {
     /// The rotated file that is passed over as a duplicate of the live one or of one that was given,
@@ -51,34 +58,42 @@ impl<S: ReadStore> Query<'_, S> {
     /// which nobody has seen that they came first.
     pub(super) fn passed_over(
         &self,
-        own: (&S::File, &Stat),
+        own: Own<'_, S>,
         floor: Age,
         (rotated, live): (&Candidates, Option<&(S::File, Stat)>),
     ) -> Result<Vec<LeftOut>, Refusal> {
-        let (file, stat) = own;
-        let own_age = candidate_of(stat, rotated).map(Candidate::inferred_age);
+        let own_id = match own {
+            Own::Open(_, stat) => stat.id,
+            Own::Rotated(own) => own.age.id,
+        };
+        let own_age = rotated.iter().find(|c| c.age.id == own_id);
+        let own_age = own_age.map(Candidate::inferred_age);
         let is_between = |c: &Candidate| {
-            c.age.id != stat.id
+            c.age.id != own_id
                 && c.inferred_age() > floor
                 && own_age.is_none_or(|own| c.inferred_age() < own)
                 && !c.is_at_floor(floor.mtime_ns())
         };
         let may = |c: &Candidate| is_between(c) && self.may_be_generation(c);
-        let mut left_out = Vec::new();
         if !rotated.iter().any(may) {
-            return Ok(left_out);
+            return Ok(Vec::new());
         }
-        let start = self.start_of(file)?;
-        let mut is_common = match live.filter(|(_, live)| live.id != stat.id && live.size > 0) {
+        let start = match own {
+            Own::Open(file, _) => self.start_of(file)?,
+            Own::Rotated(own) => match self.open_rotated(own.age.id)? {
+                Some((file, _)) => self.start_of(&file)?,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let mut is_common = match live.filter(|(_, live)| live.id != own_id && live.size > 0) {
             Some((live, _)) => is_like(&self.start_of(live)?, &start),
             None => false,
         };
-        for other in rotated
-            .iter()
-            .filter(|c| c.age.id != stat.id && !is_between(c))
-        {
+        let is_other = |c: &&Candidate| c.age.id != own_id && !is_between(c);
+        for other in rotated.iter().filter(is_other) {
             is_common = is_common || self.begins_with(other, &start)?;
         }
+        let mut left_out = Vec::new();
         for candidate in rotated.iter().filter(|c| is_common && may(c)) {
             if self.begins_with(candidate, &start)? {
                 left_out.push(LeftOut::duplicate(candidate));

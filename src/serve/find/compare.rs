@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::findings::Findings;
+use super::findings::{Findings, TIMES_GRAIN_NS};
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
@@ -64,18 +64,29 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether a rotated file is a duplicate of the start of the live one: somebody has copied it,
-    /// and may be about to truncate it. Content that repeats itself proves nothing.
+    /// and may be about to truncate it. Content that repeats itself proves nothing, and what is
+    /// older than the live file was never copied from it.
     pub(super) fn is_start_of(
         &self,
         file: &S::File,
-        size: u64,
+        stat: &Stat,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
+        let size = stat.size;
         // An empty file is a generation without lines, and no duplicate of anything.
-        let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
+        let Some((live, live_stat)) = live.filter(|(_, live)| size > 0 && live.size >= size) else {
             return false;
         };
         self.has_ends(file, live, size, Whole::Telling)
+            && !self.is_from_before((file, stat), (live, live_stat))
+    }
+
+    /// Whether a file was created before another one; where that is not told, whether it was last
+    /// written before.
+    fn is_from_before(&self, one: (&S::File, &Stat), other: (&S::File, &Stat)) -> bool {
+        let birth = |(file, stat): (&S::File, &Stat)| self.store.birth_of(file, stat.id.device);
+        let (own, its) = (birth(one).at_ns, birth(other).at_ns);
+        its.is_some_and(|its| own.unwrap_or(one.1.mtime_ns.saturating_add(TIMES_GRAIN_NS)) < its)
     }
 
     /// Whether another file has the first `size` bytes of this one, which are all it has, as far as

@@ -49,6 +49,8 @@ pub(super) enum Test {
     Role,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
+    /// Whether it is one of the start of that.
+    ShortDuplicate,
     /// Whether it holds what the client proves and was written since.
     Since,
     /// Whether it holds what the client proves.
@@ -330,7 +332,7 @@ pub struct Begun {
 }
 
 /// File systems keep the time of the last write in units of no more than this.
-const TIMES_GRAIN_NS: u64 = 2_000_000_000;
+pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
 
 /// Bytes that are read at once for a digest, and how often in one part.
 const DIGESTED_LEN: usize = 4096;

@@ -10,6 +10,7 @@ pub mod recognise;
 
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
+use super::alike::Own;
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::{Standing, State};
 use super::left_out::LeftOut;
@@ -212,9 +213,9 @@ impl<S: ReadStore> Query<'_, S> {
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
         }
         // Of what the journal saw, nothing came in between.
-        if let Some(floor) = held.floor.filter(|_| self.seq_held(held).is_none()) {
+        if let Some(floor) = held.floor.filter(|_| !self.saw_begin(held)) {
             let live = self.open_live()?;
-            let own = (&choice.file, &choice.stat);
+            let own = Own::Open(&choice.file, &choice.stat);
             choice.left_out = self.passed_over(own, floor, (rotated, live.as_ref()))?;
         }
         Ok(choice)

@@ -3,6 +3,7 @@
 use super::oldest::{After, Found, floor_ns, then};
 use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
+use crate::serve::find::alike::Own;
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
@@ -88,8 +89,13 @@ impl<S: ReadStore> Query<'_, S> {
             own: left.id,
             may: &is_next,
         };
-        let mut left_out = match left.id.filter(|_| after.seq.is_none()) {
-            Some(id) => self.passed_over_before(id, left, (rotated, live.as_ref()))?,
+        let saw_begin = after.seq.is_some_and(|seq| self.knows_begin(seq));
+        let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
+        let mut left_out = match own.filter(|_| !saw_begin) {
+            Some(own) => {
+                let floor = Age::floor(left.floor_ns);
+                self.passed_over(Own::Rotated(own), floor, (rotated, live.as_ref()))?
+            }
             None => Vec::new(),
         };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
@@ -135,23 +141,6 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
-    }
-
-    /// What was passed over before a generation that is over, as far as its file is among the
-    /// rotated ones.
-    fn passed_over_before(
-        &self,
-        id: FileId,
-        left: &Left,
-        (rotated, live): (&Candidates, Option<&(S::File, Stat)>),
-    ) -> Result<Vec<LeftOut>, Refusal> {
-        if !rotated.iter().any(|c| c.age.id == id) {
-            return Ok(Vec::new());
-        }
-        let Some((file, stat)) = self.open_rotated(id)? else {
-            return Ok(Vec::new());
-        };
-        self.passed_over((&file, &stat), Age::floor(left.floor_ns), (rotated, live))
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What
@@ -289,10 +278,18 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+        let fits = |file: &S::File, stat: &Stat| {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
-        })?;
+        };
+        let is_full = |c: &Candidate| may(c) && c.size >= sent.offset;
+        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_full, &fits)?;
+        if found.is_none() {
+            // Little of what was sent may be the beginning of any generation.
+            let is_much = |c: &Candidate| c.size >= sent.offset.div_ceil(2) || is_sure;
+            let is_start = |c: &Candidate| may(c) && c.size < sent.offset && is_much(c);
+            found = self.find_rotated(Test::ShortDuplicate, rotated, &is_start, &fits)?;
+        }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

@@ -141,6 +141,11 @@ impl<S: ReadStore> Query<'_, S> {
         self.known_seq(held.known.filter(is_own)?.seq)
     }
 
+    /// Whether the server saw the client's generation begin, and knows what came after it.
+    pub(super) fn saw_begin(&self, held: &Held<'_>) -> bool {
+        self.seq_held(held).is_some_and(|seq| self.knows_begin(seq))
+    }
+
     /// Finds the client's generation by what the server saw and by the identity of its file.
     pub(super) fn locate(
         &self,
@@ -159,8 +164,7 @@ impl<S: ReadStore> Query<'_, S> {
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
             // Where nothing is held, nothing is proved: what was copied first comes first.
-            let is_exact = self.seq_held(held).is_some();
-            let is_known = match (held.offset, record.filter(|_| is_exact)) {
+            let is_known = match (held.offset, record.filter(|_| self.saw_begin(held))) {
                 (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
                 (0, None) => false,
                 _ => self.fit(&file, stat.size, held) == Fit::Whole,
@@ -459,7 +463,7 @@ impl<S: ReadStore> Query<'_, S> {
             let is_it = |file: &S::File, stat: &Stat| {
                 Ok(fits(file, stat)
                     && (stat.id.inode == asked
-                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref())))
+                        || is_over(file) && !self.is_start_of(file, stat, live.as_ref())))
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
