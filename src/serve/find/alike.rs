@@ -78,13 +78,17 @@ impl<S: ReadStore> Query<'_, S> {
         if !rotated.iter().any(may) {
             return Ok(Vec::new());
         }
-        let start = match own {
+        let mut start = match own {
             Own::Open(file, _) => self.start_of(file)?,
             Own::Rotated(own) => match self.open_rotated(own.age.id)? {
                 Some((file, _)) => self.start_of(&file)?,
                 None => return Ok(Vec::new()),
             },
         };
+        // Before an empty one duplicates of the live file are passed over.
+        if let Some((live, _)) = live.filter(|_| start.is_empty()) {
+            start = self.start_of(live)?;
+        }
         let mut is_common = match live.filter(|(_, live)| live.id != own_id && live.size > 0) {
             Some((live, _)) => is_like(&self.start_of(live)?, &start),
             None => false,

@@ -124,6 +124,7 @@ impl Log {
         if let Some(live) = self.records.last_mut()
             && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
         {
+            live.has_zeros |= ends == Ends::InZeros;
             if live.head.len == 0 && ends == Ends::InZeros {
                 live.size = live.size.min(u64::from(head.len));
             }
@@ -201,6 +202,7 @@ impl Log {
                 written_ns,
                 head: Head::default(),
                 state: State::Live,
+                has_zeros: false,
                 is_next: true,
                 replaces: false,
             });
@@ -368,6 +370,7 @@ impl Log {
             written_ns: stat.mtime_ns,
             head: Head::default(),
             state: State::Live,
+            has_zeros: false,
             is_next,
             replaces: false,
         });

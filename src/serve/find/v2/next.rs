@@ -160,7 +160,8 @@ impl<S: ReadStore> Query<'_, S> {
                 let mut given = self.given.iter();
                 given.any(|given| given.size == all && given.id.is_some() && given.id == id)
             };
-            record.size > 0 && !matches!(record.state, State::Complete(all) if is_given(all))
+            (record.size > 0 || record.has_zeros)
+                && !matches!(record.state, State::Complete(all) if is_given(all))
         };
         skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
     }
@@ -216,7 +217,9 @@ impl<S: ReadStore> Query<'_, S> {
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
             }
         };
-        for candidate in rotated.iter().filter(|c| may(c)) {
+        let mut first: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        first.sort_unstable_by_key(|c| c.inferred_age());
+        for candidate in first {
             let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,

@@ -460,14 +460,25 @@ impl<S: ReadStore> Query<'_, S> {
             let is_over = |file: &S::File| {
                 is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
             };
-            let is_it = |file: &S::File, stat: &Stat| {
-                Ok(fits(file, stat)
-                    && (stat.id.inode == asked
-                        || is_over(file) && !self.is_start_of(file, stat, live.as_ref())))
-            };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
                 held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
+            };
+            // Of the rest the proof tells what it is.
+            let mut copies = Vec::new();
+            for candidate in rotated.iter().filter(|c| held.offset == 0 && may(c)) {
+                let role = self.role(candidate, rotated, live.as_ref())?;
+                if !matches!(role, Role::Generation(_) | Role::Stray(_)) {
+                    copies.push(candidate.age.id);
+                }
+            }
+            let is_copy = |file: &S::File, stat: &Stat| {
+                copies.contains(&stat.id)
+                    || held.offset > 0 && self.is_start_of(file, stat, live.as_ref())
+            };
+            let is_it = |file: &S::File, stat: &Stat| {
+                let is_own = stat.id.inode == asked;
+                Ok(fits(file, stat) && (is_own || is_over(file) && !is_copy(file, stat)))
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
