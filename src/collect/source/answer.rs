@@ -76,6 +76,9 @@ impl<F> Source<F> {
                     self.give_up_heal(cx);
                     return Err(SourceError::AskAgain);
                 }
+                if asked.purpose == Purpose::EndCheck && self.takes_other_file(terms.identity, cx) {
+                    return Err(SourceError::AskAgain);
+                }
                 self.link.enter(Phase::Inquiring {
                     purpose: asked.purpose,
                     heard_at: cx.now.mono,
@@ -126,7 +129,7 @@ impl<F> Source<F> {
             self.know_as(held, mixed, cx)?;
             // We asked from before the end of a copy that is not believed; what comes is compared
             // first.
-            if self.asks_again(asked) {
+            if self.asks_from_before(asked) {
                 self.end.again_at = Some(asked.offset);
             }
             return self.follow(None, false, cx);
@@ -213,6 +216,7 @@ impl<F> Source<F> {
             classic: held.classic || self.tries_mapped(),
         };
         if terms.at == asked.offset {
+            self.cut_doubtful_zeros(asked, cx)?;
             self.know_as(held, same, cx)?;
             self.note_token(terms.identity, cx);
             return self.follow(Some(frames), false, cx);
@@ -424,7 +428,7 @@ impl<F> Source<F> {
     }
 
     /// The number of zeros at the end of the copy that may stand where a power cut took something.
-    fn doubtful_zeros<S: WriteStore<File = F>>(
+    pub(super) fn doubtful_zeros<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
     ) -> Result<u64, SourceError> {

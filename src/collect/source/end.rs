@@ -20,6 +20,7 @@ use crate::wire::classic;
 use crate::wire::proof::START_LEN;
 use crate::wire::receiver::Receiver;
 use crate::wire::request::Op;
+use crate::wire::token::Token;
 
 /// The comparison of an end that cannot be believed, as far as it is.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(super) struct DoubtfulEnd {
     pub(super) is_classic: bool,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
+    /// Whether the file that the copy is compared with is known to be that of the generation held.
+    is_recognised: bool,
     /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
     /// is compared.
     has_looked: bool,
@@ -83,8 +86,9 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
-    /// The question to ask first where the end of the copy cannot be believed.
-    pub(super) fn question_of_end(&mut self) -> Option<Asked> {
+    /// The question to ask first where the end of the copy cannot be believed; what stands behind
+    /// the first `sound` bytes are zeros that a power cut may have left, and prove nothing.
+    pub(super) fn question_of_end(&mut self, sound: u64) -> Option<Asked> {
         let from = self.compared_from().filter(|_| !self.end.is_examined)?;
         let copy = self.disk.copy()?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
@@ -108,7 +112,7 @@ impl<F> Source<F> {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
             // so those of a spoiled end do no harm.
-            offset: size,
+            offset: sound,
             purpose: Purpose::EndCheck,
         })
     }
@@ -147,8 +151,7 @@ impl<F> Source<F> {
     /// Whether a server of version 2 was to look at the end, and this one speaks classic.
     pub(super) fn is_look_of_v2(&self, asked: Asked) -> bool {
         let is_about_it = asked.purpose == Purpose::Follow && asked.offset > 0;
-        let speaks_classic = self.end.is_classic || self.config.proto == Proto::Classic;
-        is_about_it && !speaks_classic && self.looks_at_end()
+        is_about_it && !self.speaks_classic() && self.looks_at_end()
     }
 
     /// Has all of the copy compared next, as the look at its end has settled nothing.
@@ -174,8 +177,42 @@ impl<F> Source<F> {
 
     /// Whether this question makes a classic server send again what we hold.
     pub(super) fn asks_again(&self, asked: Asked) -> bool {
-        let size = self.disk.size();
-        asked.purpose == Purpose::Follow && asked.offset < size
+        self.speaks_classic() && self.asks_from_before(asked)
+    }
+
+    fn speaks_classic(&self) -> bool {
+        self.end.is_classic || self.config.proto == Proto::Classic
+    }
+
+    /// Whether this question is about the log from before the end of what we hold.
+    pub(super) fn asks_from_before(&self, asked: Asked) -> bool {
+        asked.purpose == Purpose::Follow && asked.offset < self.disk.size()
+    }
+
+    /// Takes the token of the file that a server of version 2 compares the copy with. Tells whether
+    /// it is another file than that of the generation held.
+    pub(super) fn takes_other_file<S: WriteStore<File = F>>(
+        &mut self,
+        theirs: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let is_same = self.is_same_file(theirs, cx);
+        self.end.is_recognised = is_same == Some(true);
+        // Nothing is compared with that: what the server makes of our proof decides.
+        self.end.is_examined |= is_same == Some(false);
+        is_same == Some(false)
+    }
+
+    /// Cuts off zeros that a power cut left, once the server sends what stands in their place.
+    pub(super) fn cut_doubtful_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        asked: Asked,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        match self.asks_from_before(asked) {
+            true => self.cut_end(asked.offset, cx),
+            false => Ok(()),
+        }
     }
 
     /// Takes the answer of a server of version 2.
@@ -341,9 +378,15 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations
-        // begin alike: a few bytes that are the same prove nothing.
-        let is_ours = self.is_behind_checkpoint(at)
-            && (at >= START_LEN as u64 || self.byte_at(at, cx)? == Some(0));
+        // begin alike: a few bytes that are the same prove nothing, and of a file that is not known
+        // by its token neither does less than half.
+        let is_known = self.end.is_recognised || self.speaks_classic();
+        let least = match is_known {
+            true => START_LEN as u64,
+            false => (self.disk.size() / 2).max(START_LEN as u64),
+        };
+        let is_ours =
+            self.is_behind_checkpoint(at) && (at >= least || self.byte_at(at, cx)? == Some(0));
         if is_ours {
             self.cut_end(at, cx)?;
         }

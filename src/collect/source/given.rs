@@ -166,6 +166,18 @@ impl<F> Source<F> {
         }
     }
 
+    /// Whether a file is that of the generation held, by its token; `None` if one of the two has
+    /// none.
+    pub(super) fn is_same_file<S: WriteStore<File = F>>(
+        &self,
+        theirs: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) -> Option<bool> {
+        let ledger = Ledger::read(&self.config, cx.store).ok()?;
+        let ours = ledger.token_of(&self.disk.generation()?)?;
+        Some(ours.id() == theirs?.id())
+    }
+
     /// A copy was found to be right. Where the server has sent the same file before, both copies
     /// are compared.
     pub(super) fn suspect_double<S: WriteStore<File = F>>(

@@ -26,7 +26,12 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(Asked, Line), SourceError> {
-        let asked = self.next_question();
+        let zeros = match self.config.proto {
+            // Classic goes by no proof.
+            Proto::Classic => 0,
+            Proto::Auto | Proto::V2 => self.doubtful_zeros(cx)?,
+        };
+        let asked = self.next_question(zeros);
         let v2 = match self.config.proto {
             Proto::Classic => None,
             // A server of version 2 would check the proof and send frames; what is wanted here is
@@ -45,7 +50,8 @@ impl<F> Source<F> {
         Ok((asked, line))
     }
 
-    fn next_question(&mut self) -> Asked {
+    /// The next question; the last `zeros` bytes of the copy may be none of the server's.
+    fn next_question(&mut self, zeros: u64) -> Asked {
         // A copy that is wrong comes first: the box may rotate its file away any day. Then copies
         // without a digest, for the same reason, then the log.
         let (sums_max, range_max) = (
@@ -72,15 +78,16 @@ impl<F> Source<F> {
             };
         }
         let inode = self.disk.inode();
+        let sound = self.disk.size() - zeros;
         match inode {
             Some(_) if self.link.is_doubtful() => Asked {
                 inode: Inode::NONE,
                 offset: 0,
                 purpose: Purpose::Probe,
             },
-            inode => self.question_of_end().unwrap_or_else(|| Asked {
+            inode => self.question_of_end(sound).unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
-                offset: self.disk.size() + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
+                offset: sound + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
                 purpose: Purpose::Follow,
             }),
         }

@@ -60,7 +60,7 @@ impl<S: ReadStore> Query<'_, S> {
         &self,
         own: Own<'_, S>,
         floor: Age,
-        (rotated, live): (&Candidates, Option<&(S::File, Stat)>),
+        rotated: &Candidates,
     ) -> Result<Vec<LeftOut>, Refusal> {
         let own_id = match own {
             Own::Open(_, stat) => stat.id,
@@ -85,12 +85,13 @@ impl<S: ReadStore> Query<'_, S> {
                 None => return Ok(Vec::new()),
             },
         };
+        let live = self.open_live()?;
         // Before an empty one duplicates of the live file are passed over.
-        if let Some((live, _)) = live.filter(|_| start.is_empty()) {
+        if let Some((live, _)) = live.as_ref().filter(|_| start.is_empty()) {
             start = self.start_of(live)?;
         }
         let mut is_common = match live.filter(|(_, live)| live.id != own_id && live.size > 0) {
-            Some((live, _)) => is_like(&self.start_of(live)?, &start),
+            Some((live, _)) => is_like(&self.start_of(&live)?, &start),
             None => false,
         };
         let is_other = |c: &&Candidate| c.age.id != own_id && !is_between(c);

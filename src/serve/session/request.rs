@@ -190,7 +190,9 @@ fn answer_to<S: ReadStore>(
         Refusal::Missing => Ending::Gone,
         other => Ending::Refused(other),
     })?;
-    let reply = OpReply::new(file, stat, request, v2.op, store.boot(), now.mono);
+    // So that the client can tell whether it is the file it means.
+    let token = query.token_of(&file, &stat);
+    let reply = OpReply::new(file, stat, request, v2.op, (store.boot(), token), now.mono);
     reply
         .map(|reply| Phase::Answering(Box::new(reply)))
         .ok_or(Ending::BadRequest(BadRequest::Extension))

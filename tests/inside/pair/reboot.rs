@@ -166,6 +166,80 @@ fn a_log_that_was_truncated_meanwhile_is_another_one() {
 }
 
 #[test]
+fn zeros_that_a_power_cut_left_prove_no_other_generation() {
+    for starts_server in [false, true] {
+        // The box has had such a power cut, too.
+        let first = [&[0; 500][..], b"after a power cut of the box\n"].concat();
+        let mut pair = Pair::new();
+        pair.log.create();
+        pair.log.append(&first);
+        pair.run_ms(1_000);
+        pair.log.rotate();
+        pair.log.lines(9);
+        pair.run_ms(30_000);
+        let held = pair.local();
+        assert_eq!(held, pair.log.live_bytes());
+        pair.go_away();
+        pair.reboot_host(2, Zeros, held.len());
+        pair.starts_server = starts_server;
+        pair.log.lines(3);
+        pair.reconnect();
+        pair.settle_without_loss();
+        assert_eq!(pair.copies(), [first, pair.log.live_bytes()]);
+    }
+}
+
+#[test]
+fn zeros_are_no_part_of_what_is_asked_about_what_is_gone() {
+    let mut pair = Pair::following();
+    pair.go_away();
+    pair.reboot_host(2, Zeros, 100);
+    let held = pair.local();
+    pair.log.rotate();
+    // It begins with the very bytes that stand before the zeros, and goes on in zeros.
+    let alike = [&held[..], b"more"].concat();
+    pair.log.append(&alike);
+    pair.run_ms(20_000);
+    pair.log.retain(0);
+    pair.reconnect();
+    pair.settle();
+    assert_eq!(pair.copies(), [held, alike], "{}", pair.report());
+    assert!(pair.says("lost "), "{}", pair.report());
+}
+
+#[test]
+fn an_end_is_not_compared_with_a_generation_that_begins_alike() {
+    let header =
+        b"time,temperature,humidity,pressure,wind,rain,uv,battery,signal,comment,operator\n";
+    for spoiled in [Nothing, Garbage] {
+        let mut pair = Pair::new();
+        pair.log.create();
+        pair.log.append(header);
+        pair.log.lines(9);
+        pair.run_ms(1_000);
+        pair.go_away();
+        pair.reboot_host(2, spoiled, 60);
+        let held = pair.local();
+        pair.log.append(b"never fetched\n");
+        pair.log.rotate();
+        pair.log.append(header);
+        pair.log.lines(30);
+        pair.run_ms(20_000);
+        pair.log.retain(0);
+        pair.reconnect();
+        pair.settle();
+        assert_eq!(
+            pair.copies(),
+            [held, pair.log.live_bytes()],
+            "{}",
+            pair.report()
+        );
+        assert_eq!(pair.rescued(), None);
+        assert!(pair.says("lost "), "{}", pair.report());
+    }
+}
+
+#[test]
 fn a_second_power_cut_before_the_comparison_makes_no_difference() {
     everywhere(|pair, spoiled, len| {
         pair.reboot_host(2, spoiled, len);

@@ -214,9 +214,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Of what the journal saw, nothing came in between.
         if let Some(floor) = held.floor.filter(|_| !self.saw_begin(held)) {
-            let live = self.open_live()?;
             let own = Own::Open(&choice.file, &choice.stat);
-            choice.left_out = self.passed_over(own, floor, (rotated, live.as_ref()))?;
+            choice.left_out = self.passed_over(own, floor, rotated)?;
         }
         Ok(choice)
     }
@@ -344,6 +343,13 @@ impl<S: ReadStore> Query<'_, S> {
             stat,
             generation: Generation { identity, seq },
         }
+    }
+
+    /// What a client is to know of an open file's identity.
+    pub fn token_of(&self, file: &S::File, stat: &Stat) -> Option<Token> {
+        let identity = self.identity(file, stat);
+        let seq = self.seq_of(identity);
+        self.token(Generation { identity, seq })
     }
 
     /// What a client is to keep of a generation's identity.

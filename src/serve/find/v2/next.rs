@@ -94,7 +94,7 @@ impl<S: ReadStore> Query<'_, S> {
         let mut left_out = match own.filter(|_| !saw_begin) {
             Some(own) => {
                 let floor = Age::floor(left.floor_ns);
-                self.passed_over(Own::Rotated(own), floor, (rotated, live.as_ref()))?
+                self.passed_over(Own::Rotated(own), floor, rotated)?
             }
             None => Vec::new(),
         };
