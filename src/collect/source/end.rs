@@ -378,9 +378,10 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations
-        // begin alike: a few bytes that are the same prove nothing, and of a file that is not known
-        // by its token neither does less than half.
-        let is_known = self.end.is_recognised || self.speaks_classic();
+        // begin alike: a few bytes that are the same prove nothing, and of a file that is known by
+        // neither token nor inode neither does less than half.
+        let is_bare = self.disk.copy().is_some_and(LocalCopy::is_taken_over);
+        let is_known = self.end.is_recognised || is_bare || self.speaks_classic();
         let least = match is_known {
             true => START_LEN as u64,
             false => (self.disk.size() / 2).max(START_LEN as u64),

@@ -64,21 +64,32 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether a rotated file is a duplicate of the start of the live one: somebody has copied it,
-    /// and may be about to truncate it. Content that repeats itself proves nothing, and what is
-    /// older than the live file was never copied from it.
+    /// and may be about to truncate it. What is older than the live file was never copied from it.
     pub(super) fn is_start_of(
         &self,
         file: &S::File,
         stat: &Stat,
         live: Option<&(S::File, Stat)>,
     ) -> bool {
-        let size = stat.size;
+        let is_from_before = |(live, live_stat): &(S::File, Stat)| {
+            self.is_from_before((file, stat), (live, live_stat))
+        };
+        self.has_start_of(file, stat.size, live) && !live.is_some_and(is_from_before)
+    }
+
+    /// Whether the live file begins with all bytes of a rotated one. Content that repeats itself
+    /// proves nothing.
+    pub(super) fn has_start_of(
+        &self,
+        file: &S::File,
+        size: u64,
+        live: Option<&(S::File, Stat)>,
+    ) -> bool {
         // An empty file is a generation without lines, and no duplicate of anything.
-        let Some((live, live_stat)) = live.filter(|(_, live)| size > 0 && live.size >= size) else {
+        let Some((live, _)) = live.filter(|(_, stat)| size > 0 && stat.size >= size) else {
             return false;
         };
         self.has_ends(file, live, size, Whole::Telling)
-            && !self.is_from_before((file, stat), (live, live_stat))
     }
 
     /// Whether a file was created before another one; where that is not told, whether it was last

@@ -173,10 +173,12 @@ impl<S: ReadStore> Query<'_, S> {
             self.store.birth_of(file, stat.id.device)
         });
         let (own, its) = (seen.candidate.birth.at_ns, live_birth.at_ns);
-        // What was created after the live file is no file that had its name before: it was copied,
-        // or a generation of the live file's was copied into it before that was truncated.
+        // What was created before the live file is no copy of that. What was created after it is no
+        // file that had its name before: it was copied, or a generation of the live file's was
+        // copied into it before that was truncated.
+        let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
-        let is_start = self.is_start_of(seen.file, seen.stat, live);
+        let is_start = !is_before_live && self.has_start_of(seen.file, seen.stat.size, live);
         let is_known = is_after_live && self.has_given_bytes(seen)?;
         match is_start || is_known || self.is_like_another(seen, rotated)? {
             true => Ok(Role::Duplicate),

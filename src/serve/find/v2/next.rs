@@ -211,7 +211,7 @@ impl<S: ReadStore> Query<'_, S> {
             Standing::Generation(_) => false,
             Standing::Newcomer => c.size > 0 && c.age.id != own.id,
             // A generation that began under our eyes is in none that was there before.
-            Standing::Elder if seq > 2 => false,
+            Standing::Elder if self.knows_begin(seq) => false,
             Standing::Elder | Standing::Unknown => {
                 let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
