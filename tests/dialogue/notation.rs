@@ -4,7 +4,9 @@ const README: &str = include_str!("../../README.md");
 const HEADING: &str = "### A dialogue";
 
 /// The names of the kinds of frame, from number 1 on.
-const KINDS: [&str; 7] = ["DATA", "ALIVE", "END", "NEXT", "DIGEST", "ERROR", "SUMS"];
+const KINDS: [&str; 8] = [
+    "DATA", "ALIVE", "END", "NEXT", "DIGEST", "ERROR", "SUMS", "FILE",
+];
 
 /// One line of the dialogue.
 pub enum Step {
@@ -100,7 +102,9 @@ impl Line {
                 Part::Differs(told) => {
                     let end = rest.find(' ').unwrap_or(rest.len());
                     let (value, behind) = rest.split_at(end);
-                    let is_alike = value.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    let is_alike = value
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
                     values.push((told.clone(), value.to_owned()));
                     rest = Some(behind).filter(|_| is_alike && !value.is_empty())?;
                 }

@@ -54,10 +54,11 @@ impl<F> Source<F> {
                 self.finished.queue_mut().ask_later();
                 Err(SourceError::AskAgain)
             }
-            // The comparison starts over, with what classic can be asked for.
-            None if asked.purpose == Purpose::EndCheck || self.is_look_of_v2(asked) => {
-                self.end.is_classic = true;
-                Err(SourceError::AskAgain)
+            None if asked.purpose == Purpose::EndCheck
+                || self.is_look_of_v2(asked)
+                || self.left_out_zeros(asked) =>
+            {
+                Err(self.compare_in_classic())
             }
             None => self.handle_classic(asked, reply.mark, inode, cx),
             // Version 2 was not offered in these questions.
@@ -71,12 +72,11 @@ impl<F> Source<F> {
                     Purpose::EndCheck | Purpose::Digest | Purpose::Heal
                 ) =>
             {
-                self.end.take_size(terms.size);
+                let is_other = asked.purpose == Purpose::EndCheck
+                    && self.is_other_than_held(inode, terms.identity, cx);
+                self.end.take_file(terms.size, is_other);
                 if asked.purpose == Purpose::Heal && self.is_other_file(terms.identity, cx) {
                     self.give_up_heal(cx);
-                    return Err(SourceError::AskAgain);
-                }
-                if asked.purpose == Purpose::EndCheck && self.takes_other_file(terms.identity, cx) {
                     return Err(SourceError::AskAgain);
                 }
                 self.link.enter(Phase::Inquiring {
@@ -129,7 +129,7 @@ impl<F> Source<F> {
             self.know_as(held, mixed, cx)?;
             // We asked from before the end of a copy that is not believed; what comes is compared
             // first.
-            if self.asks_from_before(asked) {
+            if self.asks_again(asked) {
                 self.end.again_at = Some(asked.offset);
             }
             return self.follow(None, false, cx);
@@ -216,7 +216,7 @@ impl<F> Source<F> {
             classic: held.classic || self.tries_mapped(),
         };
         if terms.at == asked.offset {
-            self.cut_doubtful_zeros(asked, cx)?;
+            self.drop_zeros(cx)?;
             self.know_as(held, same, cx)?;
             self.note_token(terms.identity, cx);
             return self.follow(Some(frames), false, cx);

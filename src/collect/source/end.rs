@@ -20,7 +20,6 @@ use crate::wire::classic;
 use crate::wire::proof::START_LEN;
 use crate::wire::receiver::Receiver;
 use crate::wire::request::Op;
-use crate::wire::token::Token;
 
 /// The comparison of an end that cannot be believed, as far as it is.
 #[derive(Default)]
@@ -31,10 +30,13 @@ pub(super) struct DoubtfulEnd {
     pub(super) again_at: Option<u64>,
     /// Whether the server speaks classic.
     pub(super) is_classic: bool,
+    /// Whether the file that the server compares with need not be that of the generation held.
+    is_other: bool,
+    /// The end of what is asked with: behind it are zeros that a power cut may have left. `None`
+    /// where all of the copy counts.
+    sound: Option<u64>,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
-    /// Whether the file that the copy is compared with is known to be that of the generation held.
-    is_recognised: bool,
     /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
     /// is compared.
     has_looked: bool,
@@ -61,8 +63,10 @@ impl DoubtfulEnd {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
 
-    /// Takes the size of the server's file, which comes with the answer.
-    pub(super) fn take_size(&mut self, size: u64) {
+    /// Takes the size of the server's file, which comes with the answer, and whether that is
+    /// another file than the one of the generation held.
+    pub(super) fn take_file(&mut self, size: u64, is_other: bool) {
+        self.is_other = is_other;
         if let Some(check) = &mut self.check {
             check.take_size(size);
         }
@@ -86,9 +90,53 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
-    /// The question to ask first where the end of the copy cannot be believed; what stands behind
-    /// the first `sound` bytes are zeros that a power cut may have left, and prove nothing.
-    pub(super) fn question_of_end(&mut self, sound: u64) -> Option<Asked> {
+    /// Finds the zeros that stand behind the checkpoint and are not known to be good. Before that
+    /// is settled they are not held: they would prove any file of the box that has zeros there.
+    pub(super) fn find_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        // In classic they are compared with what comes, and a copy of fetchlogs 1.1 is not known to
+        // be spoiled before the look at its end.
+        let counts = self.end.is_classic || self.config.proto == Proto::Classic;
+        let zeros = match counts || self.looks_at_end() {
+            true => 0,
+            false => self.doubtful_zeros(cx)?,
+        };
+        self.end.sound = (zeros > 0).then(|| self.disk.size() - zeros);
+        Ok(())
+    }
+
+    /// The size of the copy as the server is told it.
+    pub(super) fn asked_size(&self) -> u64 {
+        self.end.sound.unwrap_or_else(|| self.disk.size())
+    }
+
+    /// Whether this question left out zeros at the end of the copy.
+    pub(super) fn left_out_zeros(&self, asked: Asked) -> bool {
+        asked.purpose == Purpose::Follow && self.end.sound.is_some()
+    }
+
+    /// Cuts off the zeros that the question left out, since the server goes on before them.
+    pub(super) fn drop_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        match self.end.sound.take() {
+            Some(sound) => self.cut_end(sound, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// The server speaks classic: the comparison starts over, with what that can be asked for.
+    pub(super) fn compare_in_classic(&mut self) -> SourceError {
+        self.end.is_classic = true;
+        self.end.is_examined &= self.end.sound.is_none();
+        SourceError::AskAgain
+    }
+
+    /// The question to ask first where the end of the copy cannot be believed.
+    pub(super) fn question_of_end(&mut self) -> Option<Asked> {
         let from = self.compared_from().filter(|_| !self.end.is_examined)?;
         let copy = self.disk.copy()?;
         let (inode, size) = (copy.inode().unwrap_or(Inode::NONE), copy.size());
@@ -111,8 +159,8 @@ impl<F> Source<F> {
         Some(Asked {
             inode,
             // The server finds the file by most of the blocks of the proof (README, "Questions"),
-            // so those of a spoiled end do no harm.
-            offset: sound,
+            // so those of a spoiled end do no harm. Zeros would, where another file has them.
+            offset: self.asked_size(),
             purpose: Purpose::EndCheck,
         })
     }
@@ -151,7 +199,8 @@ impl<F> Source<F> {
     /// Whether a server of version 2 was to look at the end, and this one speaks classic.
     pub(super) fn is_look_of_v2(&self, asked: Asked) -> bool {
         let is_about_it = asked.purpose == Purpose::Follow && asked.offset > 0;
-        is_about_it && !self.speaks_classic() && self.looks_at_end()
+        let speaks_classic = self.end.is_classic || self.config.proto == Proto::Classic;
+        is_about_it && !speaks_classic && self.looks_at_end()
     }
 
     /// Has all of the copy compared next, as the look at its end has settled nothing.
@@ -177,42 +226,7 @@ impl<F> Source<F> {
 
     /// Whether this question makes a classic server send again what we hold.
     pub(super) fn asks_again(&self, asked: Asked) -> bool {
-        self.speaks_classic() && self.asks_from_before(asked)
-    }
-
-    fn speaks_classic(&self) -> bool {
-        self.end.is_classic || self.config.proto == Proto::Classic
-    }
-
-    /// Whether this question is about the log from before the end of what we hold.
-    pub(super) fn asks_from_before(&self, asked: Asked) -> bool {
-        asked.purpose == Purpose::Follow && asked.offset < self.disk.size()
-    }
-
-    /// Takes the token of the file that a server of version 2 compares the copy with. Tells whether
-    /// it is another file than that of the generation held.
-    pub(super) fn takes_other_file<S: WriteStore<File = F>>(
-        &mut self,
-        theirs: Option<Token>,
-        cx: &mut Context<'_, S>,
-    ) -> bool {
-        let is_same = self.is_same_file(theirs, cx);
-        self.end.is_recognised = is_same == Some(true);
-        // Nothing is compared with that: what the server makes of our proof decides.
-        self.end.is_examined |= is_same == Some(false);
-        is_same == Some(false)
-    }
-
-    /// Cuts off zeros that a power cut left, once the server sends what stands in their place.
-    pub(super) fn cut_doubtful_zeros<S: WriteStore<File = F>>(
-        &mut self,
-        asked: Asked,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        match self.asks_from_before(asked) {
-            true => self.cut_end(asked.offset, cx),
-            false => Ok(()),
-        }
+        asked.purpose == Purpose::Follow && asked.offset < self.asked_size()
     }
 
     /// Takes the answer of a server of version 2.
@@ -275,6 +289,17 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         self.end.check = None;
         let mapped_from = self.end.mapped_from.take();
+        // Two generations may begin with the same header, and the server answers from the file that
+        // is most like the copy. Whether that is ours it tells when it is asked for what follows.
+        let is_sure = match finding {
+            // Where another file has zeros, too, that does not make them ours.
+            Finding::Same => self.end.sound.is_none_or(|sound| sound > END_OVERLAP_LEN),
+            finding => finding.is_beyond(END_OVERLAP_LEN),
+        };
+        if self.end.is_other && !is_sure {
+            self.end.is_examined = true;
+            return Ok(());
+        }
         if mapped_from.is_none() && self.compare_mapped(finding, cx)? {
             return Ok(());
         }
@@ -378,16 +403,9 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         // What a power cut spoils lies behind the checkpoint, and zeros are its sign. Generations
-        // begin alike: a few bytes that are the same prove nothing, and of a file that is known by
-        // neither token nor inode neither does less than half.
-        let is_bare = self.disk.copy().is_some_and(LocalCopy::is_taken_over);
-        let is_known = self.end.is_recognised || is_bare || self.speaks_classic();
-        let least = match is_known {
-            true => START_LEN as u64,
-            false => (self.disk.size() / 2).max(START_LEN as u64),
-        };
-        let is_ours =
-            self.is_behind_checkpoint(at) && (at >= least || self.byte_at(at, cx)? == Some(0));
+        // begin alike: a few bytes that are the same prove nothing.
+        let is_ours = self.is_behind_checkpoint(at)
+            && (at >= START_LEN as u64 || self.byte_at(at, cx)? == Some(0));
         if is_ours {
             self.cut_end(at, cx)?;
         }

@@ -166,16 +166,23 @@ impl<F> Source<F> {
         }
     }
 
-    /// Whether a file is that of the generation held, by its token; `None` if one of the two has
-    /// none.
-    pub(super) fn is_same_file<S: WriteStore<File = F>>(
+    /// Whether the file with which the server answers is another one than that of the generation
+    /// held, as far as the tokens tell, else the inodes. It may hold the same bytes: a duplicate
+    /// that was made before the log was truncated.
+    pub(super) fn is_other_than_held<S: WriteStore<File = F>>(
         &self,
+        inode: Inode,
         theirs: Option<Token>,
         cx: &mut Context<'_, S>,
-    ) -> Option<bool> {
-        let ledger = Ledger::read(&self.config, cx.store).ok()?;
-        let ours = ledger.token_of(&self.disk.generation()?)?;
-        Some(ours.id() == theirs?.id())
+    ) -> bool {
+        let Some(held) = self.disk.generation() else {
+            return false;
+        };
+        let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+        match ledger.token_of(&held).zip(theirs) {
+            Some((ours, theirs)) => ours.id() != theirs.id(),
+            None => inode != held.inode,
+        }
     }
 
     /// A copy was found to be right. Where the server has sent the same file before, both copies

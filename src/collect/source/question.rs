@@ -26,12 +26,8 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(Asked, Line), SourceError> {
-        let zeros = match self.config.proto {
-            // Classic goes by no proof.
-            Proto::Classic => 0,
-            Proto::Auto | Proto::V2 => self.doubtful_zeros(cx)?,
-        };
-        let asked = self.next_question(zeros);
+        self.find_zeros(cx)?;
+        let asked = self.next_question();
         let v2 = match self.config.proto {
             Proto::Classic => None,
             // A server of version 2 would check the proof and send frames; what is wanted here is
@@ -50,8 +46,7 @@ impl<F> Source<F> {
         Ok((asked, line))
     }
 
-    /// The next question; the last `zeros` bytes of the copy may be none of the server's.
-    fn next_question(&mut self, zeros: u64) -> Asked {
+    fn next_question(&mut self) -> Asked {
         // A copy that is wrong comes first: the box may rotate its file away any day. Then copies
         // without a digest, for the same reason, then the log.
         let (sums_max, range_max) = (
@@ -78,16 +73,15 @@ impl<F> Source<F> {
             };
         }
         let inode = self.disk.inode();
-        let sound = self.disk.size() - zeros;
         match inode {
             Some(_) if self.link.is_doubtful() => Asked {
                 inode: Inode::NONE,
                 offset: 0,
                 purpose: Purpose::Probe,
             },
-            inode => self.question_of_end(sound).unwrap_or_else(|| Asked {
+            inode => self.question_of_end().unwrap_or_else(|| Asked {
                 inode: inode.unwrap_or(Inode::NONE),
-                offset: sound + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
+                offset: self.asked_size() + u64::from(mutation::is_on(Mutation::OffsetOffByOne)),
                 purpose: Purpose::Follow,
             }),
         }

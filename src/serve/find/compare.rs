@@ -157,7 +157,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether a file has at most [`GUARD_LEN`] bytes at their place.
-    fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
+    pub(super) fn has_bytes(&self, file: &S::File, bytes: &[u8], start: u64) -> bool {
         self.noted(is_there(self.store, file, bytes, start)) == Some(true)
     }
 

@@ -3,10 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::journal::record::Standing;
-use super::order::{self, Age, Series};
+use super::journal::record::{Seq, Standing};
+use super::order::{self, Age, Beside, Evidence, Placed};
 use super::refusal::Refusal;
 use super::troubles::is_about_the_file;
 use crate::ids::{FileId, Identity};
@@ -395,11 +396,6 @@ impl Candidates {
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
-
-    /// The ages, to be put into the order of the names.
-    pub fn ages_mut(&mut self) -> Vec<&mut Age> {
-        self.list.iter_mut().map(|c| &mut c.age).collect()
-    }
 }
 
 /// A rotated file that may answer.
@@ -415,29 +411,33 @@ pub(super) struct Candidate {
     pub birth: Birth,
     /// What the journal knows of it.
     pub standing: Standing,
-    /// See [`order::series`].
-    series: Option<Series>,
+    /// What its name says of it beside its age.
+    beside: Beside,
     path: PathBuf,
 }
 
 /// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
 /// times say.
 pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    if !series_of(rotated).is_some_and(|series| series.counts) {
-        return false;
-    }
-    let mut ages: Vec<Age> = rotated.iter().map(|c| c.age).collect();
-    let mut ages: Vec<&mut Age> = ages.iter_mut().collect();
-    order::names_decide(&mut ages)
+    rotated.first().is_some_and(|first| first.beside.is_counted)
 }
 
-/// The series that all rotated files belong to, if it is one.
-pub(super) fn series_of(rotated: &Candidates) -> Option<Series> {
-    // A single name outside the series, and numbers are no order of all files.
-    let series = rotated.first().and_then(|first| first.series);
-    // Nor are they where some files are not looked at.
-    let series = series.filter(|_| !rotated.is_cut());
-    series.filter(|_| rotated.iter().all(|c| c.series == series))
+/// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
+/// decide depends on each of them.
+pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
+    let evidence: Vec<Evidence<'_>> = rotated.iter().map(Candidate::evidence).collect();
+    let placed = match rotated.is_cut() {
+        true => order::arrange_some(name_of(live), &evidence),
+        false => order::arrange(name_of(live), &evidence),
+    };
+    for (candidate, placed) in rotated.iter_mut().zip(placed) {
+        (candidate.age, candidate.beside) = (placed.age, placed.beside);
+    }
+}
+
+/// A file's name alone: a number in the name of a directory is the same for all files in it.
+fn name_of(path: &Path) -> &[u8] {
+    path.file_name().map_or(&b""[..], OsStrExt::as_bytes)
 }
 
 impl Candidate {
@@ -463,9 +463,50 @@ impl Candidate {
         self.age.numbered(0)
     }
 
-    /// Whether the names of both belong to one series.
+    /// Whether the names of both are of one kind.
     pub fn is_of_series(&self, other: &Candidate) -> bool {
-        self.series == other.series
+        self.beside.kind == other.beside.kind
+    }
+
+    /// Its place for whoever can neither say when a generation began nor be told of a doubt: what
+    /// names say counts then, unless the journal knows. The newer one has the greater.
+    pub fn by_names(&self) -> (Seq, u16, Age) {
+        let (second, age) = self.placed().by_names();
+        (self.age.seq, second, age)
+    }
+
+    /// Whether it is not certain which of two files is newer: names and times contradict each
+    /// other, or say nothing, and the journal does not know.
+    pub fn is_doubtful_beside(&self, other: &Candidate) -> bool {
+        let is_told = match (self.standing, other.standing) {
+            (Standing::Generation(one), Standing::Generation(two)) => one != two,
+            (Standing::Generation(_), Standing::Elder) => true,
+            (Standing::Elder, Standing::Generation(_)) => true,
+            _ => false,
+        };
+        !is_told && self.placed().is_doubtful_beside(&other.placed())
+    }
+
+    /// Whether it is older than another file if the likely order is not the right one.
+    pub fn may_come_before(&self, other: &Candidate) -> bool {
+        self.placed().may_come_before(&other.placed())
+    }
+
+    /// Its place by what names and times say alone.
+    fn placed(&self) -> Placed {
+        Placed {
+            age: self.inferred_age(),
+            beside: self.beside,
+        }
+    }
+
+    /// What tells that place.
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            name: name_of(&self.path),
+            mtime_ns: self.written_ns,
+            id: self.age.id,
+        }
     }
 
     /// Whether it shows that it was copied: it was created after its last write, as the times are
@@ -485,12 +526,12 @@ impl Candidate {
 
     pub(super) fn new(path: &Path, stat: &Stat, birth: Birth) -> Candidate {
         Candidate {
-            age: Age::of(path, stat),
+            age: Age::of(stat.mtime_ns, stat.id),
             written_ns: stat.mtime_ns,
             size: stat.size,
             birth,
             standing: Standing::Unknown,
-            series: order::series(path),
+            beside: Beside::default(),
             path: path.to_path_buf(),
         }
     }

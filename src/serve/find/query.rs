@@ -7,11 +7,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::crowd::Reached;
-use super::findings::{Candidates, Findings, is_lasting};
+use super::findings::{Candidate, Candidates, Findings, is_lasting};
 use super::journal::Journal;
 use super::journal::record::{Head, Seq, Standing, is_stray};
 use super::left_out::LeftOut;
-use super::order::{self, Age};
 use super::place::Place;
 use super::refusal::Refusal;
 use crate::ids::{Born, FileId, Identity};
@@ -229,22 +228,25 @@ impl<'a, S: ReadStore> Query<'a, S> {
         }
     }
 
-    /// Opens the oldest of the rotated files that are newer than `after` and that we are permitted
-    /// to read.
-    pub(super) fn open_newer(
+    /// Opens the oldest of the rotated files that are newer than `after` in an order and that we
+    /// are permitted to read.
+    pub(super) fn open_newer<T: Ord + Copy>(
         &self,
         rotated: &Candidates,
-        after: Age,
+        order: impl Fn(&Candidate) -> T,
+        after: T,
     ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let newer_than = |age| order::next_newer(rotated.iter().map(|c| c.age), age);
-        let mut next = newer_than(after);
-        while let Some(age) = next {
-            let opened = self.open_rotated(age.id)?;
+        let mut after = after;
+        loop {
+            let newer = rotated.iter().filter(|c| order(c) > after);
+            let Some(next) = newer.min_by_key(|c| order(c)) else {
+                return Ok(None);
+            };
+            let opened = self.open_rotated(next.age.id)?;
             if opened.is_some() {
                 return Ok(opened);
             }
-            next = newer_than(age);
+            after = order(next);
         }
-        Ok(None)
     }
 }

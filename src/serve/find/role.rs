@@ -15,7 +15,6 @@ use super::token::given_id;
 use crate::ids::Born;
 use crate::mutation::{self, Mutation};
 use crate::store::{Birth, ReadStore, Stat};
-use crate::wire::proof::Block;
 use crate::wire::request::Given;
 
 /// What a rotated file is in the history of its log.
@@ -141,13 +140,18 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // Nothing else has these bytes: they are of a generation that came and went between two
         // looks, or of one from elsewhere.
-        let records = self.journal.records(self.index);
-        let mut then = records
-            .iter()
-            .filter(|record| record.was_when(seen.candidate.birth.at_ns));
-        Ok(Role::Stray(
-            then.next_back().map_or(0, |record| record.seq - 1),
-        ))
+        let (records, at) = (self.journal.records(self.index), seen.candidate.birth.at_ns);
+        let then = records.iter().find(|record| record.was_when(at));
+        let seq = then.map_or(0, |record| {
+            // Once bytes of that one were seen, other bytes are of what came after it.
+            let is_after =
+                record.state != State::Live && record.size > 0 && at > Some(record.begun_ns);
+            match is_after {
+                true => record.seq + 1,
+                false => record.seq - 1,
+            }
+        });
+        Ok(Role::Stray(seq))
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
@@ -237,8 +241,10 @@ impl<S: ReadStore> Query<'_, S> {
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
             return Ok(false);
         };
-        let begins = |head: Block| head.len == 0 || self.has_block(&file, head, false);
-        let fits = begins(record.head.within(stat.size));
+        let fits = match record.head.len {
+            0 => self.has_bytes(&file, &[0], 0),
+            _ => self.has_block(&file, record.head.within(stat.size), false),
+        };
         self.were_read(candidate, candidate)?;
         Ok(fits)
     }

@@ -7,7 +7,7 @@
 //! it has found out by then is kept.
 
 use super::crowd::Reached;
-use super::findings::{Candidate, Candidates, Findings, Occasion, is_lasting, is_same, series_of};
+use super::findings::{Candidate, Candidates, Findings, Occasion, arrange, is_lasting, is_same};
 use super::journal::record::Seq;
 use super::order;
 use super::query::Query;
@@ -137,7 +137,7 @@ impl Scan {
                 Progress::On => {}
                 Progress::Found => self.consider(entry, files, store),
                 Progress::Over => {
-                    let agreed = self.end_look()?;
+                    let agreed = self.end_look(entry)?;
                     return Ok(agreed.map(|rotated| (self.live, rotated)));
                 }
             }
@@ -178,7 +178,7 @@ impl Scan {
     }
 
     /// One look is over: tells what it found if the one before has found the same.
-    fn end_look(&mut self) -> Result<Option<Candidates>, Refusal> {
+    fn end_look(&mut self, entry: &FileEntry) -> Result<Option<Candidates>, Refusal> {
         let mut found = std::mem::take(&mut self.found);
         match self.walk.end() {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from
@@ -187,10 +187,7 @@ impl Scan {
             Err(_) => found.note_too_much(),
             Ok(()) => {}
         }
-        // Only when all are there: whether names decide depends on each of them.
-        if series_of(&found).is_some() {
-            order::follow_names(&mut found.ages_mut());
-        }
+        arrange(&entry.path, &mut found);
         self.looks += 1;
         // Of a client that told no more than its inode the file tells what it has still to be
         // sent. What was kept without knowing that may be too new.

@@ -86,6 +86,13 @@ impl<F> ClassicStream<F> {
         };
         let sent = !self.has_output();
         match self.follow.look(entry, sent, self.is_older, cx) {
+            // Nobody can write to it any more, and no other file is there to be waited for.
+            Look::Same
+                if sent && self.follow.is_deleted(entry, cx) && self.follow.is_complete(cx) =>
+            {
+                self.note_completed(peer, cx);
+                return Break(Ending::Rotated);
+            }
             Look::Same => {}
             Look::Truncated => {
                 // The client comes back with this inode and offset. By then the file may have grown

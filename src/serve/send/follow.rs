@@ -414,6 +414,12 @@ impl<F> Follow<F> {
         self.astray_at != NEVER
     }
 
+    /// Whether it has lost its last name, and nothing has the one it had.
+    pub fn is_deleted<S: ReadStore>(&self, entry: &FileEntry, cx: &Context<'_, S>) -> bool {
+        let at = || AtPath::of(cx.store.stat_path(&entry.path), self.stat.id);
+        self.is_astray() && self.stat.links == 0 && matches!(at(), AtPath::Nothing)
+    }
+
     /// Notes that there is no live file, as was found in another way. Tells whether that has lasted
     /// for `$grace`.
     pub fn stray(&mut self, now: Mono, config: &Config) -> bool {

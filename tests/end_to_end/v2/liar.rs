@@ -87,11 +87,21 @@ fn about_kinds_lengths_and_fields() {
 #[test]
 fn about_errors_that_hold_control_characters() {
     let (code, text) = (ErrorCode::Busy, b"no \x1b[2J\n2026 rotated to 7".as_slice());
-    let frame = Frame::Error { code, text };
-    lie(
-        frame.to_bytes().to_vec(),
-        "the server refuses: no \\x1b[2J\\x0a2026 rotated to 7\n",
-    );
+    let frame = Frame::Error { code, text }.to_bytes().to_vec();
+    // An error in the stream ends nothing: the connection is left by the server.
+    let server = Scripted::start(move |mut call| match call.number {
+        0 => {
+            call.send(&found(FIRST, 0));
+            call.send(&data(0, b"good\n"));
+            call.send(&frame);
+        }
+        _ => call.go_on(b"more\n"),
+    });
+    let mut pair = server.pair(Options::brisk());
+    pair.expect_event("the server refuses: no \\x1b[2J\\x0a2026 rotated to 7\n");
+    pair.expect_verified("m", &["good\nmore\n"]);
+    pair.expect_status("OK\n");
+    pair.assert_no_losses();
 }
 
 #[test]

@@ -184,6 +184,47 @@ fn replaced_by_a_longer_file_that_begins_with_all_we_hold() {
 }
 
 #[test]
+fn brought_whole_again_and_again() {
+    let mut pair = Pair::following();
+    for round in 1..8 {
+        let more: String = (0..200).map(|n| format!("{round} and {n}\n")).collect();
+        let longer = [pair.log.live_bytes(), more.into_bytes()].concat();
+        pair.log.replace(&longer);
+        pair.log.excuse(pair.log.generations().len() - 2);
+        pair.run_ms(3_000);
+        assert!(pair.local() == longer, "round {round}: {}", pair.report());
+        if round == 4 {
+            pair.reconnect();
+        }
+    }
+    pair.log.lines(3);
+    pair.log.rotate();
+    pair.log.lines(2);
+    pair.settle();
+    pair.check();
+    assert_eq!(pair.kept().len(), 1);
+    assert!(!pair.says("lost"), "{}", pair.report());
+}
+
+#[test]
+fn brought_whole_with_another_middle() {
+    let mut pair = Pair::following();
+    pair.log.append(&noise(9_000, 1));
+    pair.run_ms(1_000);
+    let mut other = [pair.log.live_bytes(), noise(3_000, 2)].concat();
+    other[3_000] ^= 1;
+    pair.log.replace(&other);
+    pair.log.excuse(0);
+    pair.run_ms(3_000);
+    assert_eq!(pair.local().len(), other.len());
+    pair.log.rotate();
+    pair.log.lines(2);
+    pair.settle();
+    pair.check();
+    assert!(pair.copies()[0] == other, "{}", pair.report());
+}
+
+#[test]
 fn replaced_by_a_longer_file_of_which_little_is_different() {
     // Of what we hold: the start, the end, and the place where the first kilobyte ends.
     for place in [0, 1_000, 8_999] {

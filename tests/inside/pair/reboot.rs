@@ -166,77 +166,103 @@ fn a_log_that_was_truncated_meanwhile_is_another_one() {
 }
 
 #[test]
-fn zeros_that_a_power_cut_left_prove_no_other_generation() {
-    for starts_server in [false, true] {
-        // The box has had such a power cut, too.
-        let first = [&[0; 500][..], b"after a power cut of the box\n"].concat();
+fn another_generation_with_the_same_header_takes_nothing_from_the_copy() {
+    for spoiled in [Nothing, Zeros, Garbage] {
+        let header = "time,temperature,humidity,pressure,wind,rain,uv,battery,signal,comment\n";
         let mut pair = Pair::new();
         pair.log.create();
-        pair.log.append(&first);
-        pair.run_ms(1_000);
-        pair.log.rotate();
-        pair.log.lines(9);
-        pair.run_ms(30_000);
-        let held = pair.local();
-        assert_eq!(held, pair.log.live_bytes());
-        pair.go_away();
-        pair.reboot_host(2, Zeros, held.len());
-        pair.starts_server = starts_server;
-        pair.log.lines(3);
-        pair.reconnect();
-        pair.settle_without_loss();
-        assert_eq!(pair.copies(), [first, pair.log.live_bytes()]);
-    }
-}
-
-#[test]
-fn zeros_are_no_part_of_what_is_asked_about_what_is_gone() {
-    let mut pair = Pair::following();
-    pair.go_away();
-    pair.reboot_host(2, Zeros, 100);
-    let held = pair.local();
-    pair.log.rotate();
-    // It begins with the very bytes that stand before the zeros, and goes on in zeros.
-    let alike = [&held[..], b"more"].concat();
-    pair.log.append(&alike);
-    pair.run_ms(20_000);
-    pair.log.retain(0);
-    pair.reconnect();
-    pair.settle();
-    assert_eq!(pair.copies(), [held, alike], "{}", pair.report());
-    assert!(pair.says("lost "), "{}", pair.report());
-}
-
-#[test]
-fn an_end_is_not_compared_with_a_generation_that_begins_alike() {
-    let header =
-        b"time,temperature,humidity,pressure,wind,rain,uv,battery,signal,comment,operator\n";
-    for spoiled in [Nothing, Garbage] {
-        let mut pair = Pair::new();
-        pair.log.create();
-        pair.log.append(header);
-        pair.log.lines(9);
+        pair.log.append(header.as_bytes());
+        pair.log.lines(5);
         pair.run_ms(1_000);
         pair.go_away();
         pair.reboot_host(2, spoiled, 60);
         let held = pair.local();
-        pair.log.append(b"never fetched\n");
+        pair.log.lines(1);
         pair.log.rotate();
-        pair.log.append(header);
-        pair.log.lines(30);
+        pair.log.append(header.as_bytes());
+        pair.log.lines(20);
         pair.run_ms(20_000);
+        // It was compressed, or is deleted.
         pair.log.retain(0);
         pair.reconnect();
         pair.settle();
-        assert_eq!(
-            pair.copies(),
-            [held, pair.log.live_bytes()],
-            "{}",
-            pair.report()
-        );
-        assert_eq!(pair.rescued(), None);
-        assert!(pair.says("lost "), "{}", pair.report());
+        let copies = pair.copies();
+        assert_eq!(copies, [held, pair.log.live_bytes()], "{}", pair.report());
+        assert_eq!(pair.rescued(), None, "{}", pair.report());
+        let record = pair.host.read("/l/m.gaps").unwrap_or_default();
+        let record = String::from_utf8(record).unwrap();
+        assert!(record.contains(" lost "), "{record}, {}", pair.report());
     }
+}
+
+#[test]
+fn the_end_is_compared_with_a_duplicate_of_the_truncated_log() {
+    for (lines, spoiled) in [(5, Nothing), (5, Zeros), (300, Zeros), (300, Garbage)] {
+        let mut pair = Pair::new();
+        pair.log.create();
+        pair.log.lines(lines);
+        pair.run_ms(1_000);
+        pair.go_away();
+        pair.reboot_host(2, spoiled, 60);
+        pair.log.lines(2);
+        pair.log.copytruncate();
+        pair.log.lines(3);
+        pair.reconnect();
+        pair.settle();
+        pair.check_bytes();
+        pair.check_status();
+    }
+}
+
+#[test]
+fn zeros_that_a_power_cut_left_prove_no_file_that_has_zeros() {
+    for start in [&b""[..], b"time,temperature,humidity\n"] {
+        for meanwhile in [0, 3] {
+            let mut pair = Pair::new();
+            pair.log.create();
+            // The box had a power cut, too.
+            pair.log.append(start);
+            pair.log.append(&[0; 5_000]);
+            pair.log.lines(2);
+            pair.run_ms(1_000);
+            pair.log.rotate();
+            pair.log.append(start);
+            pair.log.lines(6);
+            pair.run_ms(20_000);
+            let len = pair.log.live_bytes().len() - start.len();
+            pair.go_away();
+            pair.reboot_host(2, Zeros, len);
+            pair.log.lines(meanwhile);
+            pair.reconnect();
+            assert_eq!(pair.local(), pair.log.live_bytes(), "{}", pair.report());
+            assert_eq!(pair.kept().len(), 1, "{}", pair.report());
+            pair.log.rotate();
+            pair.log.lines(1);
+            pair.settle();
+            pair.check_bytes();
+            pair.check_status();
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_nothing_but_zeros_whose_generation_is_gone_stays_as_it_is() {
+    let mut pair = Pair::new();
+    pair.log.create();
+    pair.log.lines(6);
+    pair.run_ms(1_000);
+    let len = pair.log.live_bytes().len();
+    pair.go_away();
+    pair.reboot_host(2, Zeros, len);
+    pair.log.rotate();
+    pair.log.lines(3);
+    pair.run_ms(20_000);
+    pair.log.retain(0);
+    pair.reconnect();
+    pair.settle();
+    let copies = pair.copies();
+    assert_eq!(copies, [vec![0; len], pair.log.live_bytes()]);
+    pair.check_word(Zeros, len);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // The client has all of its generation, or it is gone: the next one.
         let (mark, newer_than) = match held {
-            Some(held) => (Mark::Found, Some(held.age)),
+            Some(held) => (Mark::Found, Some(held.by_names())),
             None => {
                 let mark = match sightings.is_complete(self.index, asked, request.offset) {
                     true => Mark::Found,
@@ -96,15 +96,19 @@ impl<S: ReadStore> Query<'_, S> {
                 };
                 let record = self.journal.record_of_inode(self.index, asked);
                 let seq = record.map_or(0, |record| record.seq);
-                let at = |mtime_ns| Age::at(mtime_ns, id).numbered(seq);
+                let at = |mtime_ns| (seq, 0, Age::at(mtime_ns, id));
                 (mark, last_written.map(at))
             }
         };
+        let order = |c: &Candidate| match held {
+            Some(_) => c.by_names(),
+            None => (c.age.seq, 0, c.inferred_age()),
+        };
         let newer = match newer_than {
-            Some(after) => self.open_newer(rotated, after)?,
+            Some(after) => self.open_newer(rotated, order, after)?,
             None => None,
         };
-        let is_newer = |c: &Candidate| newer_than.is_some_and(|after| c.age > after);
+        let is_newer = |c: &Candidate| newer_than.is_some_and(|after| order(c) > after);
         let mut left_out = self.left_out(rotated, &is_newer, newer.as_ref().map(|(_, stat)| stat));
         let own = rotated.iter().find(|c| c.age.id.inode == asked);
         left_out.extend(own.and_then(|own| self.left_out_itself(own)));

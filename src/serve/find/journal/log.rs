@@ -111,6 +111,10 @@ impl Log {
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => {
+                        // Others may have come and gone in it before its first bytes were seen.
+                        if live.size == 0 {
+                            live.begun_ns = stat.mtime_ns;
+                        }
                         live.written_ns = stat.mtime_ns;
                         // Zeros at the end may be cut off again.
                         if !matches!(begins, Begins::With(_, Ends::InZeros)) {
@@ -121,6 +125,7 @@ impl Log {
             }
             _ => self.begin(identity, &stat),
         }
+        self.end_before_last();
         if let Some(live) = self.records.last_mut()
             && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
         {
@@ -189,6 +194,8 @@ impl Log {
         }
         self.records[at].state = State::Truncated;
         if at + 1 == self.records.len() {
+            // The next look must not find the same once more.
+            self.seen = None;
             let (identity, written_ns) = {
                 let record = &self.records[at];
                 (record.identity, record.written_ns)
@@ -269,7 +276,13 @@ impl Log {
 
     /// Whether what came after a generation is known, as far as it has a record.
     pub fn knows_order(&self) -> bool {
-        self.is_watched
+        self.is_watched && !self.is_blind()
+    }
+
+    /// Whether what had the live name last is gone from there, and others may have come since and
+    /// gone unseen: what has no record may be newer than what has one.
+    fn is_blind(&self) -> bool {
+        (self.has_gap || !self.is_watched) && self.live().is_none()
     }
 
     /// A record by its number.
@@ -288,7 +301,10 @@ impl Log {
     /// What is known of a rotated file.
     pub fn standing(&self, identity: Identity) -> Standing {
         if let Some(record) = self.record_of(identity) {
-            return Standing::Generation(record.seq);
+            return match self.is_blind() {
+                true => Standing::Unknown,
+                false => Standing::Generation(record.seq),
+            };
         }
         match &self.elders {
             _ if !self.is_watched => Standing::Unknown,
@@ -356,8 +372,8 @@ impl Log {
         // What was there at the first look has come before there was anybody to be told.
         self.seen_ahead += u32::from(self.has_looked);
         self.is_new = true;
-        if !self.is_watched {
-            // Between two looks others may have had the name.
+        if !self.is_watched || self.has_gap {
+            // Others may have had the name since the last look.
             self.lose_sight();
         }
         let is_next = !std::mem::take(&mut self.has_gap);

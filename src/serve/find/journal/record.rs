@@ -23,7 +23,7 @@ pub struct Record {
     pub identity: Identity,
     /// The most bytes that it was seen to have.
     pub size: u64,
-    /// The last write of its file when it was first seen.
+    /// The last write of its file when the first of its bytes were seen, or it had none.
     pub begun_ns: u64,
     /// The same of the generation after it; `None` while there is none.
     pub over_ns: Option<u64>,

@@ -116,6 +116,25 @@ fn a_name_that_was_given_twice_between_two_looks_leaves_a_doubt() {
 }
 
 #[test]
+fn what_came_while_nobody_could_look_may_be_newer_than_the_last_that_was_seen() {
+    let rig = Rig::new();
+    rig.disk.write(LOG, b"one");
+    rig.look();
+    // The directory is closed, and the word of what happens in it with it.
+    rig.journal.set_attended(0, Some(false));
+    rig.disk.rename_now(LOG, "/v/m.2");
+    rig.look();
+    rig.disk.write("/v/m.1", b"two");
+    assert!(!rig.journal.knows_order(0));
+    assert_eq!(rig.standing("/v/m.2"), Standing::Unknown);
+    // Nor does the next one tell which of the two was first.
+    rig.disk.write(LOG, b"three");
+    rig.look();
+    assert_eq!(rig.standing("/v/m.2"), rig.standing("/v/m.1"));
+    assert!(rig.journal.knows_order(0));
+}
+
+#[test]
 fn a_file_that_becomes_shorter_holds_another_generation() {
     let rig = Rig::new();
     rig.disk.write(LOG, b"one one one");

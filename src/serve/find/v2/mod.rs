@@ -7,6 +7,7 @@
 pub mod next;
 mod oldest;
 pub mod recognise;
+pub mod replaced;
 
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
@@ -313,12 +314,19 @@ impl<S: ReadStore> Query<'_, S> {
     /// A file with the number that the journal has for it.
     fn numbered(&self, file: S::File, stat: Stat) -> Found<S::File> {
         let seq = self.seq_of(self.identity(&file, &stat));
-        Found { file, stat, seq }
+        Found {
+            file,
+            stat,
+            seq,
+            is_doubtful: false,
+        }
     }
 
     /// A generation from its start.
     fn begin(&self, found: Found<S::File>, rotated: &Candidates) -> Choice<S::File> {
-        let Found { file, stat, seq } = found;
+        let Found {
+            file, stat, seq, ..
+        } = found;
         let identity = self.identity(&file, &stat);
         let floor_ns = floor_ns(&stat, rotated);
         let terms = Terms {

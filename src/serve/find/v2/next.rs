@@ -9,7 +9,7 @@ use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
-use crate::serve::find::place::{Place, place_of};
+use crate::serve::find::place::{Place, candidate_of, place_of};
 use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
@@ -34,6 +34,16 @@ pub struct NextFile<F> {
     pub generation: Generation,
     /// Files that would have come before it and are left out.
     pub left_out: Vec<LeftOut>,
+}
+
+/// What comes right after a generation.
+pub enum Following {
+    /// The one in this rotated file.
+    Rotated(FileId),
+    /// None that is rotated.
+    Live,
+    /// That is not certain.
+    Doubtful,
 }
 
 /// A duplicate that somebody made of a generation before truncating it.
@@ -71,26 +81,44 @@ impl Left {
     }
 }
 
+/// Whether a rotated file comes after the generation of this `age`, which is in the file `own` and
+/// began after `floor_ns`, as far as names and times tell.
+fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: u64) -> bool {
+    let is_likely = candidate.inferred_age() > age && !candidate.is_at_floor(floor_ns);
+    let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
+    // Better once more than never.
+    is_likely || is_doubtful && candidate.written_ns > floor_ns
+}
+
+/// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
+fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
+    let next = candidate_of(next, rotated);
+    own.zip(next).is_some_and(|(own, next)| {
+        let is_newer = next.inferred_age() > own.inferred_age();
+        is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
+    })
+}
+
 impl<S: ReadStore> Query<'_, S> {
     /// What comes after a generation that is over.
     pub fn next_after(&self, left: &Left) -> Result<NextFile<S::File>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let age = left.age(rotated);
+        let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
+        let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
         let is_next = |c: &Candidate| {
-            let is_newer = c.inferred_age() > age && !c.is_at_floor(left.floor_ns);
-            is_newer || Some(c.age.id) == left.then
+            // What was seen counts more.
+            let may_be = left.then.is_none() || !is_doubtful(c);
+            may_be && is_after(c, age, own, left.floor_ns) || Some(c.age.id) == left.then
         };
         let after = After {
             seq: self.known_seq(left.seq),
-            is_before_journal: rotated
-                .iter()
-                .any(|c| Some(c.age.id) == left.id && c.is_elder()),
+            is_before_journal: own.is_some_and(Candidate::is_elder),
             own: left.id,
             may: &is_next,
         };
         let saw_begin = after.seq.is_some_and(|seq| self.knows_begin(seq));
-        let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
         let mut left_out = match own.filter(|_| !saw_begin) {
             Some(own) => {
                 let floor = Age::floor(left.floor_ns);
@@ -108,7 +136,12 @@ impl<S: ReadStore> Query<'_, S> {
             (Some(found), _) => found,
             (None, Some((file, stat))) => {
                 let seq = self.seq_of(identity_of(&file, &stat));
-                Found { file, stat, seq }
+                Found {
+                    file,
+                    stat,
+                    seq,
+                    is_doubtful: false,
+                }
             }
             (None, None) => return Err(self.no_live()),
         };
@@ -118,15 +151,23 @@ impl<S: ReadStore> Query<'_, S> {
                 let is_gone = |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
                 left.then.is_some_and(is_gone)
                     || self.journal.has_missed(self.index, left.seq, next)
+                    || left.then.is_none()
+                        && (found.is_doubtful || is_against_names(own, &found.stat, rotated))
             }
         };
-        let Found { file, stat, seq } = found;
+        let Found {
+            file, stat, seq, ..
+        } = found;
         let place = place_of(&stat, rotated);
+        // What is taken for older in doubt is not to be taken for newer the next time.
+        let is_before = |c: &&Candidate| is_doubtful(c) && !is_next(c) && c.age.id != stat.id;
+        let before = rotated.iter().filter(is_before).map(|c| c.written_ns);
+        let before_ns = before.max().unwrap_or(0).max(age.mtime_ns());
         let floor_ns = match place {
             // What is newer than the generation being left is a duplicate of this one, and not
             // older than it.
-            Place::Live => age.mtime_ns(),
-            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(age.mtime_ns()),
+            Place::Live => before_ns,
+            Place::Latest | Place::Older => floor_ns(&stat, rotated).max(before_ns),
         };
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
@@ -152,8 +193,8 @@ impl<S: ReadStore> Query<'_, S> {
         let mut skipped = records
             .iter()
             .filter(|record| between(record.seq) && !is_told(record));
-        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one that
-        // the client was given already.
+        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one
+        // that the client was given already.
         let is_missed = |record: &Record| {
             let id = given_id(record.identity);
             let is_given = |all: u64| {
@@ -166,23 +207,28 @@ impl<S: ReadStore> Query<'_, S> {
         skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
     }
 
-    /// The rotated generation that comes right after that in the file `own`, which began after
-    /// `floor_ns`, if that is rotated and not the newest.
-    pub fn first_after(&self, own: FileId, floor_ns: u64) -> Result<Option<FileId>, Refusal> {
+    /// What comes right after the generation in the file `own`, which began after `floor_ns`.
+    pub fn first_after(&self, own: FileId, floor_ns: u64) -> Result<Following, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
         let Some(own) = rotated.iter().find(|c| c.age.id == own) else {
-            return Ok(None);
+            return Ok(Following::Live);
         };
         let after = After {
             seq: self.known_seq(own.age.seq),
             is_before_journal: own.is_elder(),
             own: Some(own.age.id),
-            may: &|c| c.inferred_age() > own.inferred_age() && !c.is_at_floor(floor_ns),
+            may: &|c| is_after(c, own.inferred_age(), Some(own), floor_ns),
         };
         // It is told when its turn comes.
         let found = self.find_generation(rotated, live.as_ref(), &after, &mut Vec::new())?;
-        Ok(found.map(|found| found.stat.id))
+        let is_beside =
+            |stat| candidate_of(stat, rotated).is_some_and(|c| c.is_doubtful_beside(own));
+        Ok(match found {
+            None => Following::Live,
+            Some(found) if found.is_doubtful || is_beside(&found.stat) => Following::Doubtful,
+            Some(found) => Following::Rotated(found.stat.id),
+        })
     }
 
     /// A duplicate of the generation that began in the open file `own` after `floor_ns`, if there
@@ -217,9 +263,9 @@ impl<S: ReadStore> Query<'_, S> {
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
             }
         };
-        let mut first: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
-        first.sort_unstable_by_key(|c| c.inferred_age());
-        for candidate in first {
+        let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        candidates.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
+        for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
                 Role::Generation(of) if candidate.standing == Standing::Newcomer => of == seq,

@@ -40,6 +40,8 @@ pub(super) struct Found<F> {
     pub stat: Stat,
     /// Its number in the journal; 0 for none.
     pub seq: Seq,
+    /// Another one of those that were found may have to come first.
+    pub is_doubtful: bool,
 }
 
 impl After<'_> {
@@ -94,7 +96,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         ages.sort_unstable();
-        for (age, seq) in ages {
+        for (place, &(age, seq)) in ages.iter().enumerate() {
             let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
                 continue;
             };
@@ -111,7 +113,13 @@ impl<S: ReadStore> Query<'_, S> {
             match self.open_rotated(age.id)? {
                 Some((file, stat)) => {
                     left_out.extend(self.unseen(rotated, true));
-                    return Ok(Some(Found { file, stat, seq }));
+                    let later = ages.get(place + 1..).unwrap_or(&[]);
+                    return Ok(Some(Found {
+                        file,
+                        stat,
+                        seq,
+                        is_doubtful: self.is_doubtful(candidate, later, rotated, live)?,
+                    }));
                 }
                 None => {
                     let itself = self.left_out_itself(candidate);
@@ -121,6 +129,34 @@ impl<S: ReadStore> Query<'_, S> {
         }
         left_out.extend(self.unseen(rotated, false));
         Ok(None)
+    }
+
+    /// Whether a rotated file is a generation that the client was not given before.
+    fn is_generation(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let role = self.role(candidate, rotated, live)?;
+        Ok(matches!(role, Role::Generation(_) | Role::Stray(_)))
+    }
+
+    /// Whether it is not certain that a generation comes before all of the later ones.
+    fn is_doubtful(
+        &self,
+        first: &Candidate,
+        later: &[(Age, Seq)],
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        for other in rotated.iter().filter(|c| c.is_doubtful_beside(first)) {
+            let is_later = later.iter().any(|(age, _)| age.id == other.age.id);
+            if is_later && self.is_generation(other, rotated, live)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The oldest of the rotated files that `may` be it by what is known of them and `fits` by what
@@ -159,9 +195,13 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
     older.map(Age::mtime_ns).max().unwrap_or(0)
 }
 
-/// The rotated file that comes after another one.
+/// The rotated file that comes after another one, as far as that is certain.
 pub(super) fn then(stat: &Stat, rotated: &Candidates, floor_ns: u64) -> Option<FileId> {
-    let own = candidate_of(stat, rotated)?.age;
+    let own = candidate_of(stat, rotated)?;
     let others = rotated.iter().filter(|c| !c.is_at_floor(floor_ns));
-    order::next_newer(others.map(|c| c.age), own).map(|age| age.id)
+    let next = order::next_newer(others.map(|c| c.age), own.age)?;
+    let next = rotated.iter().find(|c| c.age == next)?;
+    let is_doubtful = |c: &Candidate| c.is_doubtful_beside(own) || c.is_doubtful_beside(next);
+    let mut newer = rotated.iter().filter(|c| c.written_ns > floor_ns);
+    (!next.is_doubtful_beside(own) && !newer.any(is_doubtful)).then_some(next.age.id)
 }

@@ -522,6 +522,14 @@ impl<S: ReadStore> Query<'_, S> {
         held: &Held<'_>,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
+        let own = rotated.iter().find(|c| c.age.id.inode == asked);
+        let is_doubtful = own
+            .zip(candidate_of(found, rotated))
+            .is_some_and(|(own, found)| own.is_doubtful_beside(found));
+        // Nothing but the order says that one of which nothing is held came first.
+        if held.offset == 0 && is_doubtful {
+            return Ok(false);
+        }
         if found.id.inode == asked || held.none_after_is_gone(rotated) {
             return Ok(true);
         }

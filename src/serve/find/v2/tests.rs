@@ -243,3 +243,78 @@ fn of_what_came_after_a_short_lost_copy_nothing_is_passed_over() {
     let copy = b"begin of the";
     assert_eq!(resumed(&disk, copy, 500_000_000), (8, 0, Some(true)));
 }
+
+/// The file with this inode.
+fn id(inode: u64) -> FileId {
+    let inode = Inode(inode);
+    FileId { device: 1, inode }
+}
+
+/// What comes after a generation in a file with this inode, and whether a loss is told.
+fn next_of(store: &Fake, inode: u64, floor_ms: u64, then: Option<u64>) -> (u64, bool) {
+    let config = Config::parse(b"$files{'/v/m'} = '/v/m.*';").unwrap();
+    let query = Query {
+        store,
+        entry: &config.files[0],
+        files: &config.files,
+        journal: &Journal::new(1),
+        given: &[],
+        index: 0,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        quiet_since_ns: 0,
+        reached: Reached::default(),
+        findings: None,
+    };
+    let left = Left {
+        id: Some(id(inode)),
+        mtime_ns: 0,
+        floor_ns: floor_ms * 1_000_000,
+        then: then.map(id),
+        seq: 0,
+    };
+    let next = search(&query, |query| query.next_after(&left)).unwrap();
+    (next.stat.id.inode.0, next.after_loss)
+}
+
+/// Rotated files with inodes from 1 on, and a live one with inode 9.
+fn rotated(files: &[(&str, u64)]) -> Fake {
+    let disk = Fake::new();
+    for (inode, (path, at_ms)) in (1..).zip(files) {
+        disk.at_ms(*at_ms);
+        disk.write_as(path, inode, path.as_bytes());
+    }
+    disk.at_ms(9_000);
+    disk.write_as("/v/m", 9, b"another line");
+    disk
+}
+
+#[test]
+fn two_numbers_that_times_contradict_are_a_doubt_that_is_told() {
+    let disk = rotated(&[("/v/m.1", 1_000), ("/v/m.2", 2_000)]);
+    // It may be the older one, that somebody touched.
+    assert_eq!(next_of(&disk, 1, 500, None), (2, true));
+    // It was there when that began.
+    assert_eq!(next_of(&disk, 1, 2_000, None), (9, false));
+    // It was seen that another one came next.
+    assert_eq!(next_of(&disk, 1, 500, Some(9)), (9, false));
+    // All is sent, and nothing is told once more.
+    assert_eq!(next_of(&disk, 2, 1_000, None), (9, false));
+    // Numbers and the time at which it began say the same.
+    assert_eq!(next_of(&disk, 2, 500, None), (1, false));
+}
+
+#[test]
+fn of_equal_times_without_a_name_that_tells_a_doubt_is_told() {
+    let disk = rotated(&[("/v/m.a", 1_000), ("/v/m.b", 2_000), ("/v/m.c", 2_000)]);
+    assert_eq!(next_of(&disk, 1, 500, None), (2, true));
+    // What was not there when the last one began comes after it.
+    assert_eq!(next_of(&disk, 2, 1_000, None), (3, false));
+    assert_eq!(next_of(&disk, 3, 2_000, None), (9, false));
+}
+
+#[test]
+fn where_names_and_times_agree_nothing_is_told() {
+    let disk = rotated(&[("/v/m.2", 1_000), ("/v/m.1", 2_000)]);
+    assert_eq!(next_of(&disk, 1, 500, None), (2, false));
+    assert_eq!(next_of(&disk, 2, 1_000, None), (9, false));
+}

@@ -52,11 +52,12 @@ impl<F> V2Stream<F> {
             _ => Reason::Rotated,
         };
         let reason = self.reason.unwrap_or(by_name);
+        let seen = self.follow.successor().filter(|_| !self.is_in_doubt);
         let left = Left {
             id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
-            then: self.then.or(self.follow.successor()),
+            then: self.then.or(seen),
             seq: self.generation.seq,
         };
         self.close(reason, &left, true, cx, query)
@@ -178,8 +179,10 @@ impl<F> V2Stream<F> {
         } = next;
         self.generation = generation;
         self.token_due = false;
+        self.is_elsewhere = false;
         self.floor_ns = floor_ns;
         self.then = then;
+        self.is_in_doubt = false;
         self.is_old = place == Place::Older;
         self.sound_ns = stat.mtime_ns;
         self.sound_size = 0;

@@ -29,8 +29,9 @@ impl<F> V2Stream<F> {
             );
         }
         debug_assert!(self.head.len() <= HEAD_MAX_LEN, "small frames pile up");
-        if self.reason.is_none() {
-            // Only the duplicate of a truncated generation has another inode than the generation.
+        if self.reason.is_none() && !self.is_elsewhere {
+            // Besides, only the duplicate of a truncated generation has another inode than the
+            // generation.
             debug_assert!(self.client_inode == self.follow.inode());
         }
         if let Some(late) = &self.late {

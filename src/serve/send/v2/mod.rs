@@ -13,6 +13,7 @@ mod journey;
 mod open_frame;
 mod pace;
 mod plan;
+mod replaced;
 mod successor;
 mod truncation;
 
@@ -84,10 +85,14 @@ pub struct V2Stream<F> {
     floor_ns: u64,
     /// The file that was seen to come after it before it was its turn.
     then: Option<FileId>,
+    /// Names and times contradict each other about what comes after it, and nothing was seen.
+    is_in_doubt: bool,
     /// The generation being sent.
     generation: Generation,
     /// The client has another token for it, and nothing of it yet.
     token_due: bool,
+    /// The generation went on in another file than the one the client was told of.
+    is_elsewhere: bool,
     /// The last generations that the client was given.
     given: GivenBefore,
     /// The last write of the file when it certainly still held what was sent of it.
@@ -166,8 +171,10 @@ impl<F> V2Stream<F> {
             rewritten: false,
             floor_ns,
             then,
+            is_in_doubt: false,
             generation,
             token_due: false,
+            is_elsewhere: false,
             given: v2.given.iter().take(SESSION_GIVEN_MAX).copied().collect(),
             sound_ns: stat.mtime_ns,
             sound_size: offset,
@@ -241,7 +248,7 @@ impl<F> V2Stream<F> {
                 Look::Truncated
             }
             false => {
-                let has_next = self.then.is_some();
+                let has_next = self.then.is_some() || self.is_in_doubt;
                 self.follow.look(query.entry, sent, has_next, cx)
             }
         };
@@ -251,6 +258,7 @@ impl<F> V2Stream<F> {
         self.note_change(&before);
         let turn = match look {
             look if self.is_still_astray(&look, cx, query) => Continue(()),
+            Look::Same | Look::Rotated if sent && self.take_replacement(cx, query) => Continue(()),
             // First which file comes next, while it is still there; the search leads back here.
             Look::Same | Look::Rotated if !self.knows_successor(query) => Continue(()),
             // A file that was emptied and written anew to its old length looks the same; only its

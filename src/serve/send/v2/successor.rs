@@ -11,7 +11,7 @@ use crate::serve::find::findings::{Begun, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
-use crate::serve::find::v2::next::Duplicate;
+use crate::serve::find::v2::next::{Duplicate, Following};
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::store::ReadStore;
@@ -140,7 +140,8 @@ impl<F> V2Stream<F> {
     /// Whether it is known which generation comes next, where that can be known already: what has
     /// the name now need not be the first that had it since, and what was first may be gone soon.
     pub(super) fn knows_successor<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) -> bool {
-        let (None, Some(successor)) = (self.then, self.follow.successor()) else {
+        let (None, Some(successor), false) = (self.then, self.follow.successor(), self.is_in_doubt)
+        else {
             return true;
         };
         // The journal has seen it come, too, and will not forget it.
@@ -150,7 +151,10 @@ impl<F> V2Stream<F> {
         let (own, floor_ns) = (self.follow.id(), self.floor_ns);
         let ask = || query.first_after(own, floor_ns);
         match self.ask(Occasion::Superseded, query, ask) {
-            Ok(next) => self.then = Some(next.unwrap_or(successor)),
+            Ok(Following::Rotated(next)) => self.then = Some(next),
+            Ok(Following::Live) => self.then = Some(successor),
+            // Whatever has the name now need not be the first that had it since.
+            Ok(Following::Doubtful) => self.is_in_doubt = true,
             // What is not known now may be at the next look.
             Err(Refusal::Later | Refusal::Unsettled) => return false,
             // To be asked again and again would keep the other questions from their answers.

@@ -200,7 +200,7 @@ fn a_backlog() {
     for n in 0..CANDIDATES_MAX {
         disk.at_ms(100 + n as u64);
         disk.write_as(
-            &format!("/v/m-{}", 20_000_000 + n),
+            &format!("/v/m-{}", 20_010_101 + n),
             1_000 + n as u64,
             b"x\n",
         );

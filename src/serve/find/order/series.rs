@@ -1,0 +1,193 @@
+//! The order of the files of one series, whose names differ in their numbers only. Pure.
+
+use super::name::Says;
+use super::{All, Order};
+
+/// What comes of it.
+pub(super) struct Verdict {
+    /// The likely order, oldest first.
+    pub first: Order,
+    /// The order if the other explanation is right; the same, if there is none.
+    pub second: Order,
+    /// Numbers that say how many rotations ago decide.
+    pub is_counted: bool,
+    /// Different numbers tell the order of files whose times are equal.
+    pub tells: bool,
+}
+
+impl Verdict {
+    fn sure(order: Order) -> Verdict {
+        Verdict {
+            second: order.clone(),
+            first: order,
+            is_counted: false,
+            tells: false,
+        }
+    }
+}
+
+/// Judges the files of one series, which are given in the order of their times.
+pub(super) fn judge(all: &All<'_>, members: &[u16]) -> Verdict {
+    match members.first().map(|&at| all.name(at).says) {
+        Some(Says::Count) => Verdict {
+            tells: may_count_since(all, members),
+            ..by_count(all, members)
+        },
+        Some(Says::Stamp) => Verdict {
+            tells: true,
+            ..by_stamp(all, members)
+        },
+        Some(Says::Nothing) | None => Verdict::sure(members.to_vec()),
+    }
+}
+
+/// Whether the numbers of a series can be those of a rotator that begins with 0 or 1 and leaves out
+/// none; one may be missing while it renames.
+fn may_count_since(all: &All<'_>, members: &[u16]) -> bool {
+    let numbers = || members.iter().map(|&at| all.name(at).number[0]);
+    let (Some(least), Some(greatest)) = (numbers().min(), numbers().max()) else {
+        return false;
+    };
+    // How many names there are from the first that the rotator gives up to the greatest one.
+    greatest.saturating_add(u64::from(least == 0)) <= members.len() as u64 + 1
+}
+
+/// Numbers that count: how many rotations ago, or upwards, or upwards and from the least again.
+fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
+    let number = |at: &u16| all.name(*at).number[0];
+    let mut upwards = members.to_vec();
+    upwards.sort_unstable_by_key(|at| (number(at), all.file(*at).id));
+    // `m.1` beside `m.01`: names that say the same do not tell which is newer.
+    if upwards
+        .windows(2)
+        .any(|pair| number(&pair[0]) == number(&pair[1]))
+    {
+        return Verdict::sure(members.to_vec());
+    }
+    let mut since = upwards.clone();
+    since.reverse();
+    let Some((&least, &greatest)) = upwards.first().zip(upwards.last()) else {
+        return Verdict::sure(since);
+    };
+    let span = number(&greatest) - number(&least);
+    let count = members.len();
+    let mut anew = upwards.clone();
+    // A few numbers with a gap do not begin anew.
+    if count >= 5 || count >= 3 && span < count as u64 {
+        let is_oldest = |at: &u16| members.first() == Some(at);
+        anew.rotate_left(upwards.iter().position(is_oldest).unwrap_or(0));
+    }
+    let wrong_of = |order: &Order| wrong(all, order);
+    let (wrong_up, wrong_anew) = (wrong_of(&upwards), wrong_of(&anew));
+    let (ring, wrong_ring) = match wrong_up <= wrong_anew {
+        true => (upwards, wrong_up),
+        false => (anew, wrong_anew),
+    };
+    if !may_count_since(all, members) {
+        return rising(all, members, ring, wrong_ring, span);
+    }
+    // Every single file has to say so: some may be touched, or written by another clock.
+    let wrong_since = wrong_of(&since);
+    if wrong_ring > 0 || wrong_since == 0 {
+        return Verdict {
+            second: if wrong_ring < wrong_since {
+                ring
+            } else {
+                since.clone()
+            },
+            first: since,
+            is_counted: true,
+            tells: false,
+        };
+    }
+    // A file or two that were touched, or a clock that was set, could be the reason too; but no
+    // rotator that counts since has two files and neither 0 nor 1.
+    let is_doubtful = match count {
+        2 => number(&least) < 2,
+        3 | 4 => wrong_up > 0,
+        _ => false,
+    };
+    Verdict {
+        second: if is_doubtful { since } else { ring.clone() },
+        first: ring,
+        is_counted: false,
+        tells: false,
+    }
+}
+
+/// Numbers that cannot count rotations since: hours, processes, days of the month; or they count
+/// upwards for ever. Those have no gaps.
+fn rising(all: &All<'_>, members: &[u16], ring: Order, wrong: usize, span: u64) -> Verdict {
+    let count = members.len();
+    let is_whole = span <= count as u64;
+    match wrong {
+        0 => Verdict::sure(ring),
+        1 if is_whole && count >= 4 => Verdict::sure(ring),
+        1 if is_whole => Verdict {
+            second: ring,
+            ..Verdict::sure(members.to_vec())
+        },
+        _ => {
+            // Of those with one time the numbers tell nothing either; but some order there is.
+            let mut order = members.to_vec();
+            order.sort_unstable_by_key(|&at| (all.time(at), all.name(at).number));
+            Verdict::sure(order)
+        }
+    }
+}
+
+/// Stamps: by the clock, and among equal ones by what is counted within, mostly upwards.
+fn by_stamp(all: &All<'_>, members: &[u16]) -> Verdict {
+    let number = |at: &u16| all.name(*at).number;
+    let mut order = members.to_vec();
+    // Of equal names the times tell, as those are given.
+    order.sort_by_key(number);
+    let is_step = |pair: &&[u16]| number(&pair[0])[..2] != number(&pair[1])[..2];
+    let goes_back = |pair: &&[u16]| all.time(pair[1]) < all.time(pair[0]);
+    // Dates that are contradicted at every step are none.
+    if order.len() > 2
+        && order
+            .windows(2)
+            .all(|pair| is_step(&pair) && goes_back(&pair))
+    {
+        return Verdict {
+            second: order,
+            ..Verdict::sure(members.to_vec())
+        };
+    }
+    let within = || order.windows(2).filter(|pair| !is_step(pair));
+    let back = within().filter(goes_back).count();
+    let forth = within()
+        .filter(|pair| all.time(pair[1]) > all.time(pair[0]))
+        .count();
+    if back <= forth {
+        return Verdict::sure(order);
+    }
+    // What is counted within a stamp is counted since.
+    let mut since = members.to_vec();
+    since.sort_by_key(|at| {
+        let [date, time, one, two] = number(at);
+        (date, time, u64::MAX - one, u64::MAX - two)
+    });
+    Verdict {
+        second: if back < 2 { order } else { since.clone() },
+        first: since,
+        is_counted: false,
+        tells: false,
+    }
+}
+
+/// How many of the times must be wrong, if the order of their files is right: all but the most that
+/// do not go back from one to the next.
+fn wrong(all: &All<'_>, order: &[u16]) -> usize {
+    // The least time with which a choice of each length can end.
+    let mut ends: Vec<u64> = Vec::new();
+    for time in order.iter().map(|&at| all.time(at)) {
+        let longest = ends.partition_point(|end| *end <= time);
+        match ends.get_mut(longest) {
+            Some(end) => *end = time,
+            None => ends.push(time),
+        }
+    }
+    order.len() - ends.len()
+}
