@@ -386,11 +386,15 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let (mut files, events) = cx.files_and_events(&self.config, &stamp);
         let config = &self.config;
+        let was_rotating = files.is_rotating()?;
         let mut copy = LocalCopy::open(&mut files, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         if files.has_gaps()? {
             self.health.flaw();
+        }
+        if was_rotating {
+            self.forget_token(cx);
         }
         // Syncs that failed before this source had its files open are its business as well: they
         // are told to one process once.

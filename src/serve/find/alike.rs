@@ -25,8 +25,9 @@ pub(super) enum Own<'a, S: ReadStore> {
 }
 
 impl<S: ReadStore> Query<'_, S> {
-    /// The rotated file that is passed over as a duplicate of the live one or of one that was given,
-    /// if it may be a generation. `is_next` says which files come after what the client holds.
+    /// The rotated file that is passed over as a duplicate of the live one or of one that was
+    /// given, if it may be a generation. `is_next` says which files come after what the client
+    /// holds.
     pub(super) fn doubt_of_duplicate(
         &self,
         candidate: &Candidate,

@@ -52,8 +52,8 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
 }
 
 /// What a test that everybody runs has the time for. In small scenarios that is three crashes in a
-/// row, in a rotation two, in others one; and one before or after a call that fails. `FETCHLOGS_EXPLORE_CRASHES` asks
-/// for another number of crashes.
+/// row, in a rotation two, in others one; and one before or after a call that fails.
+/// `FETCHLOGS_EXPLORE_CRASHES` asks for another number of crashes.
 fn tasks() -> Vec<(Scenario, Limits)> {
     let asked = std::env::var("FETCHLOGS_EXPLORE_CRASHES");
     let asked = asked.ok().map(|number| number.parse().unwrap());

@@ -123,6 +123,11 @@ impl Ledger {
         });
     }
 
+    /// Forgets the token of the present generation.
+    pub fn forget_token(&mut self) {
+        self.begun = None;
+    }
+
     /// The generations that were given, the newest first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -4,6 +4,7 @@
 //! The inode is where the search begins; what the client proves of its copy decides. The steps in
 //! the comments are those of the README, "How the server decides".
 
+mod moved;
 pub mod next;
 mod oldest;
 pub mod recognise;
