@@ -35,7 +35,8 @@ impl<S: ReadStore> Query<'_, S> {
         (rotated, live): (&Candidates, Option<&(S::File, Stat)>),
         is_next: &dyn Fn(&Candidate) -> bool,
     ) -> Result<Option<LeftOut>, Refusal> {
-        if role != Role::Duplicate || !self.may_be_generation(candidate) {
+        let is_doubtful = role == Role::Duplicate && self.may_be_generation(candidate);
+        if !is_doubtful || self.is_suspect(candidate, rotated, live) {
             return Ok(None);
         }
         let Some((file, _)) = self.open_rotated(candidate.age.id)? else {
@@ -79,6 +80,8 @@ impl<S: ReadStore> Query<'_, S> {
         if !rotated.iter().any(may) {
             return Ok(Vec::new());
         }
+        let live = self.open_live()?;
+        let may = |c: &Candidate| may(c) && !self.is_suspect(c, rotated, live.as_ref());
         let mut start = match own {
             Own::Open(file, _) => self.start_of(file)?,
             Own::Rotated(own) => match self.open_rotated(own.age.id)? {
@@ -86,13 +89,14 @@ impl<S: ReadStore> Query<'_, S> {
                 None => return Ok(Vec::new()),
             },
         };
-        let live = self.open_live()?;
         // Before an empty one duplicates of the live file are passed over.
         if let Some((live, _)) = live.as_ref().filter(|_| start.is_empty()) {
             start = self.start_of(live)?;
         }
-        let mut is_common = match live.filter(|(_, live)| live.id != own_id && live.size > 0) {
-            Some((live, _)) => is_like(&self.start_of(&live)?, &start),
+        let other_live = live.as_ref();
+        let mut is_common = match other_live.filter(|(_, live)| live.id != own_id && live.size > 0)
+        {
+            Some((live, _)) => is_like(&self.start_of(live)?, &start),
             None => false,
         };
         let is_other = |c: &&Candidate| c.age.id != own_id && !is_between(c);
@@ -118,7 +122,7 @@ impl<S: ReadStore> Query<'_, S> {
         candidate.size > 0
             && !is_known
             && !candidate.is_copied()
-            && !self.was_given(candidate)
+            && !self.was_given_some(candidate)
             && candidate.written_ns < self.quiet_since_ns
     }
 

@@ -27,6 +27,7 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: None,
+            given: None,
             known: None,
             same_boot: false,
         };

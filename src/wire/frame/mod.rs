@@ -124,6 +124,8 @@ pub enum Role {
     Ended,
     /// The present one, of which nothing was sent yet: its file holds another than when it began.
     Present,
+    /// Like [`Role::Ended`], and the file may be a copy of another generation, which somebody made.
+    EndedInCopy,
 }
 
 /// The digest of a generation, told by itself.
@@ -406,6 +408,7 @@ impl Role {
             Role::Begins => 0,
             Role::Ended => 1,
             Role::Present => 2,
+            Role::EndedInCopy => 3,
         }
     }
 
@@ -414,6 +417,7 @@ impl Role {
             0 => Role::Begins,
             1 => Role::Ended,
             2 => Role::Present,
+            3 => Role::EndedInCopy,
             _ => return None,
         })
     }

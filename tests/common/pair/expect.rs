@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::classic::Client;
 use super::super::wait::attempt;
 use super::Pair;
 
@@ -51,6 +52,16 @@ impl Pair {
     /// Waits until every rotated copy of a log was verified, and with the digest that it has.
     pub fn expect_all_verified(&mut self, name: &str) {
         self.until(|pair| pair.copies(name).all_verified(&pair.events()));
+    }
+
+    /// Waits until the server knows what happened to a log so far.
+    pub fn until_server_has_seen(&mut self, path: &Path) {
+        // What it answers second it answers in another turn of its loop than the first.
+        for _ in 0..2 {
+            let mut client = Client::connect(self.address());
+            client.send(format!("{} 0 0\n", path.display()));
+            client.reply();
+        }
     }
 
     /// Waits until the server has a file open no more.

@@ -15,6 +15,7 @@ mod breaks;
 mod change;
 mod classic;
 mod clocks;
+mod copied;
 mod copytruncate;
 mod cuts;
 mod identity;

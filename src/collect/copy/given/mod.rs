@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! "v1" [ INODE M TOKEN ]                           the present generation, M the `m` of its pointer
-//! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N]             a copy that was finished, the newest first
+//! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N] [x]         a copy that was finished, the newest first; with
+//!                                                  x one of a file that may be somebody's copy
 //! "c=" CRC32                                       of the source's name and all lines before
 //! ```
 //!
@@ -55,6 +56,8 @@ pub struct Entry {
     pub token: Option<Token>,
     /// The end of the copy's name.
     pub suffix: RotatedSuffix,
+    /// That file may be a copy that somebody made of another generation.
+    pub is_suspect: bool,
 }
 
 /// Checksums of all of a copy.
@@ -151,7 +154,18 @@ impl Ledger {
         let is_double =
             |old: &&Entry| old.suffix != new.suffix && what_of(old).as_ref() == Some(&what);
         let old = self.entries.iter().rfind(is_double)?;
-        Some(with_ending(&config.local, &format!(".{}", old.suffix)))
+        Some(path_of_copy(old, config))
+    }
+
+    /// The copies before this one that are no shorter, the newest of them last.
+    pub fn longer_before(&self, copy: &Path, config: &SourceConfig) -> Vec<PathBuf> {
+        let Some(new) = self.entry_of(copy, config) else {
+            return Vec::new();
+        };
+        let older = self.entries.iter().rev();
+        let older = older.take_while(|old| old.suffix != new.suffix);
+        let may = older.filter(|old| old.size >= new.size);
+        may.map(|old| path_of_copy(old, config)).collect()
     }
 
     /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
@@ -182,6 +196,7 @@ impl Ledger {
                 sums: Some(sums),
                 token: None,
                 suffix,
+                is_suspect: false,
             }),
         }
     }
@@ -263,6 +278,11 @@ impl Entry {
             sums: md5.map(|md5| CopySums { crc, md5 }),
             token: known(words.next()?, |text| Token::parse(text.as_bytes()))?,
             suffix: RotatedSuffix::parse(words.next()?)?,
+            is_suspect: match words.next() {
+                None => false,
+                Some("x") => true,
+                Some(_) => return None,
+            },
         };
         words.next().is_none().then_some(entry)
     }
@@ -283,7 +303,8 @@ impl fmt::Display for Entry {
             Some(token) => write!(f, "{token}")?,
             None => f.write_str("-")?,
         }
-        write!(f, " {}", self.suffix)
+        write!(f, " {}", self.suffix)?;
+        f.write_str(if self.is_suspect { " x" } else { "" })
     }
 }
 
@@ -311,6 +332,10 @@ fn sum_of(lines: &str, config: &SourceConfig) -> u32 {
     crc.finish()
 }
 
+fn path_of_copy(entry: &Entry, config: &SourceConfig) -> PathBuf {
+    with_ending(&config.local, &format!(".{}", entry.suffix))
+}
+
 fn path_of(config: &SourceConfig) -> PathBuf {
     with_ending(&config.pointer, ".given")
 }
@@ -323,7 +348,7 @@ const NUMBER_LEN: usize = 20;
 
 /// Longest line: that of a copy, which is longer than the first.
 const LINE_MAX_LEN: usize =
-    NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 1;
+    NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 2 + 1;
 
 /// Longest ledger.
 const LEDGER_MAX_LEN: usize = (GIVEN_KEPT_MAX + 1) * LINE_MAX_LEN + SEAL_LEN;

@@ -31,6 +31,7 @@ fn entry(suffix: &str) -> Entry {
         }),
         token: Token::parse(b"8:3/1"),
         suffix: RotatedSuffix::parse(suffix).unwrap(),
+        is_suspect: false,
     }
 }
 

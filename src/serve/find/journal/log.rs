@@ -112,7 +112,7 @@ impl Log {
                     true => self.begin_in_place(&stat),
                     false => {
                         // Others may have come and gone in it before its first bytes were seen.
-                        if live.size == 0 {
+                        if live.size == 0 && !live.has_zeros {
                             live.begun_ns = stat.mtime_ns;
                         }
                         live.written_ns = stat.mtime_ns;

@@ -7,11 +7,13 @@
 //! a second place too: that which they have if the other explanation is right.
 
 mod name;
+mod plain;
 mod series;
 
 use std::path::Path;
 
 use self::name::{Name, Says};
+pub use self::plain::is_plain;
 use crate::ids::{FileId, Inode};
 
 /// The age of a generation: the newer one is the greater.

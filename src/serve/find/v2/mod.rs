@@ -68,6 +68,7 @@ impl<S: ReadStore> Query<'_, S> {
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
+            given: v2.mtime_ns.and_then(|ns| self.newest_given(ns, rotated)),
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: v2.boot == Some(self.store.boot()),
         };
@@ -149,12 +150,12 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(None);
         }
         // Step 7. What `cp` had missed when the log was truncated is missing in such a copy for
-        // ever.
+        // ever. In one that somebody made there may be as much as there was then.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
         // Of what begins alike, and is little, nothing tells that it is the client's.
-        let is_much = |size: u64| size >= held.offset.div_ceil(2);
         let is_shorter = |c: &Candidate| {
-            c.size > 0 && c.size < held.offset && is_much(c.size) && is_newer(c.age)
+            let is_part = c.size < held.offset && c.size >= held.offset.div_ceil(2);
+            is_part && is_newer(c.age) && !self.is_suspect(c, rotated, live)
         };
         if !self.is_there(asked, held, live, rotated) {
             return Ok(None);
@@ -277,11 +278,12 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
+        let copies = self.copies_of_held(held, live.as_ref(), rotated)?;
         let after = After {
             seq: self.seq_held(held),
             is_before_journal: held.is_before_journal(self.journal.epoch()),
             own: None,
-            may: &|c| held.is_newer(c),
+            may: &|c| held.is_newer(c) && !copies.contains(&c.age.id),
         };
         let mut left_out = Vec::new();
         let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;

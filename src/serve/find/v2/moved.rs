@@ -99,12 +99,16 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
+        let duplicates = self.duplicates(rotated, live)?;
         let is_sure = |file: &S::File, stat: &Stat| {
             held.offset >= BLOCK_LEN_MAX as u64
                 && self.fit(file, stat.size, held) == Fit::Whole
                 && self.is_telling(file, held.offset)
         };
-        let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_copy = duplicates.contains(&c.age.id);
+            !is_copy && c.size >= held.offset && self.is_open_to(c, held)
+        };
         // The first that was written since the client's generation began is that, if it is there.
         // Of what the journal saw, it knows into which file it was moved.
         let has_record = self.seq_held(held).is_some();

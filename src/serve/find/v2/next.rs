@@ -1,5 +1,7 @@
 //! Which generation comes after one that is over, and which file somebody copied it into. Pure.
 
+use std::cmp::Reverse;
+
 use super::oldest::{After, Found, floor_ns, then};
 use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
@@ -30,6 +32,8 @@ pub struct NextFile<F> {
     pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The one before it is in a file that somebody may have copied of another one.
+    pub left_is_suspect: bool,
     /// The generation in it.
     pub generation: Generation,
     /// Files that would have come before it and are left out.
@@ -131,6 +135,7 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let left_is_suspect = self.is_copied(left.id, rotated, live.as_ref())?;
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
@@ -172,6 +177,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_is_suspect,
             left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
@@ -182,6 +188,22 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Whether the file of a generation that is over may be a copy that somebody made of another
+    /// one. What was seen to be truncated is in no other.
+    fn is_copied(
+        &self,
+        id: Option<FileId>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let is_it = |c: &&Candidate| Some(c.age.id) == id && self.is_suspect(c, rotated, live);
+        let Some(own) = rotated.iter().find(is_it) else {
+            return Ok(false);
+        };
+        let role = self.role(own, rotated, live)?;
+        Ok(!matches!(role, Role::Generation(seq) if seq > 0))
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What
@@ -264,6 +286,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         };
         let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        // The oldest of those that were copied under our eyes.
         candidates.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;
@@ -331,13 +354,25 @@ impl<S: ReadStore> Query<'_, S> {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
         };
-        let is_full = |c: &Candidate| may(c) && c.size >= sent.offset;
-        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_full, &fits)?;
-        if found.is_none() {
-            // Little of what was sent may be the beginning of any generation.
-            let is_much = |c: &Candidate| c.size >= sent.offset.div_ceil(2) || is_sure;
-            let is_start = |c: &Candidate| may(c) && c.size < sent.offset && is_much(c);
-            found = self.find_rotated(Test::ShortDuplicate, rotated, &is_start, &fits)?;
+        // That of the rotator, if there is one, and one that is as long as what was sent; of others
+        // the fullest, which is the last.
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
+        let is_short = |c: &Candidate| c.size < sent.offset;
+        // Little of what was sent may be the beginning of any generation.
+        let is_much = |c: &Candidate| is_sure || c.size >= sent.offset.div_ceil(2);
+        let mut ordered: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_much(c)).collect();
+        ordered.sort_unstable_by_key(|c| match is_suspect(c) {
+            false => (false, is_short(c), Reverse(0), c.age),
+            true => (true, false, Reverse(c.size), c.age),
+        });
+        let mut found = None;
+        for candidate in ordered {
+            let is_it = |c: &Candidate| c.age.id == candidate.age.id;
+            found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+            if found.is_some() {
+                break;
+            }
         }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }

@@ -79,13 +79,18 @@ impl<S: ReadStore> Query<'_, S> {
         after: &After<'_>,
         left_out: &mut Vec<LeftOut>,
     ) -> Result<Option<Found<S::File>>, Refusal> {
-        let mut ages: Vec<(Age, Seq)> = Vec::new();
+        let mut roles: Vec<(&Candidate, Role)> = Vec::with_capacity(rotated.len());
         for candidate in rotated.iter() {
             let role = match candidate.standing {
                 Standing::Newcomer => self.role(candidate, rotated, live)?,
                 _ if self.is_late(candidate) => Role::Late,
                 _ => Role::Generation(candidate.age.seq),
             };
+            roles.push((candidate, role));
+        }
+        follow_copies(&mut roles);
+        let mut ages: Vec<(Age, Seq)> = Vec::new();
+        for (candidate, role) in roles {
             if role == Role::Late {
                 left_out.push(LeftOut::written_later(candidate));
             }
@@ -129,6 +134,21 @@ impl<S: ReadStore> Query<'_, S> {
         }
         left_out.extend(self.unseen(rotated, false));
         Ok(None)
+    }
+
+    /// The rotated files that somebody copied of others, or of what was given.
+    pub(super) fn duplicates(
+        &self,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let mut duplicates = Vec::new();
+        for candidate in rotated.iter().filter(|c| self.is_suspect(c, rotated, live)) {
+            if self.role(candidate, rotated, live)? == Role::Duplicate {
+                duplicates.push(candidate.age.id);
+            }
+        }
+        Ok(duplicates)
     }
 
     /// Whether a rotated file is a generation that the client was not given before.
@@ -184,6 +204,23 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Brings strays into the order in which they were copied, where the moment of that is that of
+/// several generations: what was copied before one was is no newer.
+fn follow_copies(roles: &mut [(&Candidate, Role)]) {
+    let is_copy =
+        |(candidate, _): &&mut (&Candidate, Role)| candidate.standing == Standing::Newcomer;
+    let mut copies: Vec<&mut (&Candidate, Role)> = roles.iter_mut().filter(is_copy).collect();
+    copies.sort_unstable_by_key(|(candidate, _)| (candidate.birth.at_ns, candidate.inferred_age()));
+    let mut limit = Seq::MAX;
+    for (_, role) in copies.into_iter().rev() {
+        match role {
+            Role::Generation(seq) => limit = limit.min(*seq),
+            Role::Stray(seq) if *seq > limit => *seq = limit.saturating_sub(1),
+            _ => {}
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
-use crate::ids::{Identity, Inode, Sameness};
+use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
@@ -34,6 +34,8 @@ pub(in crate::serve::find) struct Held<'a> {
     pub(in crate::serve::find) mapped: bool,
     /// What is older than the client's generation was last written no later.
     pub(in crate::serve::find) floor: Option<Age>,
+    /// The newest of the files that were last written at that moment and that it was given.
+    pub(in crate::serve::find) given: Option<&'a Candidate>,
     /// What the client keeps of the identity of its generation.
     pub(in crate::serve::find) known: Option<Known>,
     /// The box was not started again since that was told.
@@ -45,7 +47,17 @@ impl Held<'_> {
     pub(super) fn is_newer(&self, rotated: &Candidate) -> bool {
         self.floor.is_some_and(|floor| {
             rotated.inferred_age() > floor && !rotated.is_at_floor(floor.mtime_ns())
-        })
+        }) || self.is_of_floor(rotated)
+    }
+
+    /// Whether a rotated file was last written at the very moment up to which all is older, and
+    /// is newer by its name than what was given of that moment: it may be either.
+    fn is_of_floor(&self, rotated: &Candidate) -> bool {
+        let is_then = |floor: Age| floor.mtime_ns() == rotated.written_ns;
+        let is_newer = |given: &Candidate| {
+            rotated.inferred_age() > given.inferred_age() && rotated.is_of_series(given)
+        };
+        self.floor.is_some_and(is_then) && self.given.is_some_and(is_newer)
     }
 
     /// Whether no generation after the client's has been deleted to make room: one older than that
@@ -270,15 +282,19 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let own = rotated
+        // What others have whole, or was given whole, is continued nowhere but in those.
+        let duplicates = self.duplicates(rotated, live.as_ref())?;
+        let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
+        let of_inode = rotated
             .iter()
             .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
+        let own = self.unless_given(of_inode, held, live.as_ref(), rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
         // Step 1 without a proof, step 3 with one: the same search, up to the file with this inode
         // if that is rotated.
-        if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
+        if is_proved || (held.offset == 0 && (is_live || of_inode.is_some())) {
             // Where nothing is held, nothing is proved, but what comes first is known. While
             // nothing is written to the client's file and nobody rotates it, its writer may still
             // write to the one before.
@@ -289,10 +305,11 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
-                held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
+                let is_open = !is_copy(c) && self.is_open_to(c, held);
+                held.is_newer(c) && c.size >= held.offset && comes_first && is_open
             };
-            // Of the rest the proof tells what it is.
-            let mut copies = Vec::new();
+            // Where nothing is held, nothing but its role tells that a file is another one's.
+            let mut others = Vec::new();
             for candidate in rotated.iter().filter(|c| held.offset == 0 && may(c)) {
                 let may_be = match self.role(candidate, rotated, live.as_ref())? {
                     Role::Generation(seq) => {
@@ -302,16 +319,16 @@ impl<S: ReadStore> Query<'_, S> {
                     Role::Given | Role::Late | Role::Duplicate => false,
                 };
                 if !may_be {
-                    copies.push(candidate.age.id);
+                    others.push(candidate.age.id);
                 }
             }
-            let is_copy = |file: &S::File, stat: &Stat| {
-                copies.contains(&stat.id)
-                    || held.offset > 0 && self.is_start_of(file, stat, live.as_ref())
-            };
             let is_it = |file: &S::File, stat: &Stat| {
                 let is_own = stat.id.inode == asked;
-                Ok(fits(file, stat) && (is_own || is_over(file) && !is_copy(file, stat)))
+                let is_other = match held.offset {
+                    0 => others.contains(&stat.id),
+                    _ => self.is_start_of(file, stat, live.as_ref()),
+                };
+                Ok(fits(file, stat) && (is_own || is_over(file) && !is_other))
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
@@ -337,12 +354,32 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may =
-            |c: &Candidate| !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_open = !is_copy(c) && self.is_open_to(c, held);
+            !held.is_newer(c) && c.size >= held.offset && is_open
+        };
         let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(fits(file, stat))
         })?;
         Ok(older.ok_or(live))
+    }
+
+    /// The rotated file with the client's inode. Where nothing is held of it, one that was written
+    /// before the client's generation began, and that the client was given, has that number on
+    /// another device, or by chance.
+    fn unless_given<'c>(
+        &self,
+        own: Option<&'c Candidate>,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<&'c Candidate>, Refusal> {
+        let may_be_given = |own: &&Candidate| held.offset == 0 && !held.is_newer(own);
+        let is_given = match own.filter(may_be_given) {
+            Some(own) => self.was_given(own, rotated, live)?,
+            None => false,
+        };
+        Ok(own.filter(|_| !is_given))
     }
 
     /// Whether a file that has what the client holds is the client's, and not a later one: it has
@@ -356,9 +393,9 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let own = rotated.iter().find(|c| c.age.id.inode == asked);
-        let is_doubtful = own
-            .zip(candidate_of(found, rotated))
-            .is_some_and(|(own, found)| own.is_doubtful_beside(found));
+        let is_doubtful = candidate_of(found, rotated).is_some_and(|found| {
+            own.is_some_and(|own| own.is_doubtful_beside(found)) || held.is_of_floor(found)
+        });
         // Nothing but the order says that one of which nothing is held came first.
         if held.offset == 0 && is_doubtful {
             return Ok(false);
@@ -391,6 +428,33 @@ impl<S: ReadStore> Query<'_, S> {
         })?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
+    }
+
+    /// The files that somebody copied of what the client holds, when there was less of it.
+    pub(super) fn copies_of_held(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let may = |c: &Candidate| {
+            let is_part = c.size > 0 && c.size <= held.offset;
+            is_part && held.is_newer(c) && self.is_suspect(c, rotated, live)
+        };
+        let mut copies = Vec::new();
+        for candidate in rotated.iter().filter(|c| may(c)) {
+            let judge = || {
+                let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                    return Ok(0);
+                };
+                Ok(u32::from(self.fit(&file, stat.size, held) != Fit::No))
+            };
+            if findings.score(Test::Held, candidate.age.id, judge)? > 0 {
+                copies.push(candidate.age.id);
+            }
+        }
+        Ok(copies)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is
