@@ -141,12 +141,6 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         })
     }
 
-    /// Whether the last run stopped in the middle of a rotation.
-    pub fn is_rotating(&mut self) -> Result<bool, FileError> {
-        let pointer = self.read_pointer()?;
-        Ok(pointer.is_some_and(|pointer| pointer.pending.is_some()))
-    }
-
     /// Opens files with a pointer that announces a rotation: finds out how far that came and does
     /// the rest.
     pub(super) fn finish_rotation(

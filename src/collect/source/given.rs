@@ -81,13 +81,6 @@ impl<F> Source<F> {
         self.change_ledger(cx, |ledger| ledger.set_token(&held, token));
     }
 
-    /// Forgets the token that was noted last: the run that changed to the present generation was
-    /// killed before it noted the token of that. The old one is told apart by inode and time alone,
-    /// and both may be the same.
-    pub(super) fn forget_token<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) {
-        self.change_ledger(cx, Ledger::forget_token);
-    }
-
     /// Notes the generation that was left, if it is whole, and the token of the one that begins.
     /// Before that no generation was held at a first contact, which begins anew.
     pub(super) fn note_change<S: WriteStore<File = F>>(
@@ -118,6 +111,24 @@ impl<F> Source<F> {
             }
             let tokens = change.tokens.as_ref();
             ledger.set_token(&begun, tokens.and_then(|tokens| tokens.begins));
+        });
+    }
+
+    /// Notes what whoever was killed behind a rotation had not noted. `held` is the inode of the
+    /// present generation.
+    pub(super) fn note_unnoted<S: WriteStore<File = F>>(
+        &self,
+        list: &[Finished],
+        held: Inode,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.config.proto == Proto::Classic || list.is_empty() {
+            return;
+        }
+        self.change_ledger(cx, |ledger| {
+            for finished in list {
+                ledger.catch_up(finished, held, &self.config);
+            }
         });
     }
 

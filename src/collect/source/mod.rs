@@ -36,6 +36,7 @@ use super::error::SourceError;
 use super::event::{Event, State};
 use super::finished::FinishedCopies;
 use super::finished::heal::clear_away;
+use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
@@ -386,15 +387,11 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)();
         let (mut files, events) = cx.files_and_events(&self.config, &stamp);
         let config = &self.config;
-        let was_rotating = files.is_rotating()?;
         let mut copy = LocalCopy::open(&mut files, &mut |found: Found| {
             events(config, Event::Found(&found));
         })?;
         if files.has_gaps()? {
             self.health.flaw();
-        }
-        if was_rotating {
-            self.forget_token(cx);
         }
         // Syncs that failed before this source had its files open are its business as well: they
         // are told to one process once.
@@ -414,6 +411,8 @@ impl<F> Source<F> {
             Some(heal) => list.retain(|finished| finished.path != heal.finished().path),
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
+        let held = copy.generation().map_or(Inode::NONE, |held| held.inode);
+        self.note_unnoted(&list, held, cx);
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);
         }

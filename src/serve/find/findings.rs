@@ -551,6 +551,7 @@ impl Candidate {
         Evidence {
             name: name_of(&self.path),
             mtime_ns: self.written_ns,
+            born_ns: self.birth.at_ns,
             id: self.age.id,
         }
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use super::error::is_shortage;
 use super::pointer::RotatedSuffix;
 use super::unverified::md5_of;
-use super::{Generation, Origin};
+use super::{Finished, Generation, Origin};
 use crate::collect::config::{SourceConfig, scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::GIVEN_KEPT_MAX;
@@ -126,11 +126,6 @@ impl Ledger {
         });
     }
 
-    /// Forgets the token of the present generation.
-    pub fn forget_token(&mut self) {
-        self.begun = None;
-    }
-
     /// The generations that were given, the newest first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -178,6 +173,27 @@ impl Ledger {
         self.entries.retain(|older| older.suffix != entry.suffix);
         self.entries.insert(0, entry);
         self.entries.truncate(GIVEN_KEPT_MAX);
+    }
+
+    /// Adds a copy that was finished, unless it is here: then the token is still that of its
+    /// generation. `held` is the inode of the present one.
+    pub fn catch_up(&mut self, finished: &Finished, held: Inode, config: &SourceConfig) {
+        let Some(suffix) = RotatedSuffix::of(&finished.path, &config.local) else {
+            return;
+        };
+        if finished.size == 0 || self.entry_of(&finished.path, config).is_some() {
+            return;
+        }
+        // A file that was truncated has another generation by now.
+        let is_its = |begun: &Begun| begun.inode == finished.inode && begun.inode != held;
+        let begun = self.begun.take().filter(is_its);
+        self.add(Entry {
+            size: finished.size,
+            sums: None,
+            token: begun.map(|begun| begun.token),
+            suffix,
+            is_suspect: false,
+        });
     }
 
     /// Notes the checksums of a copy of `size` bytes. One that is not here gets an entry: whoever

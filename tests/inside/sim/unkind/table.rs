@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 15] = [
+const FOUND: [(Dimension, &[u64], &str); 18] = [
     (
         Dimension::Copies,
         &[77],
@@ -59,6 +59,21 @@ const FOUND: [(Dimension, &[u64], &str); 15] = [
         "the number of the inode is that of an older file on the other device",
     ),
     (
+        Dimension::Touched,
+        &[9],
+        "whoever was killed before a rotation was noted had the token of the one before",
+    ),
+    (
+        Dimension::Touched,
+        &[96],
+        "all rotated files were touched, and counted as numbered upwards",
+    ),
+    (
+        Dimension::Touched,
+        &[132],
+        "the file of a rotation that was not noted did not count as given",
+    ),
+    (
         Dimension::Zeros,
         &[52],
         "a file with the inode number of one that is gone hid that it is gone",
@@ -85,7 +100,7 @@ const FOUND: [(Dimension, &[u64], &str); 15] = [
     ),
     (
         Dimension::Zeros,
-        &[15, 64, 1343],
+        &[15, 64, 478, 1343],
         "zeros that were emptied passed for zeros that were cut off",
     ),
     (
@@ -94,9 +109,9 @@ const FOUND: [(Dimension, &[u64], &str); 15] = [
         "what had zeros only was nothing to miss",
     ),
     (
-        Dimension::Touched,
-        &[9],
-        "the token of a generation passed for that of the next one in its file after a crash",
+        Dimension::Zeros,
+        &[38, 148],
+        "as long as there were zeros only, what was copied of them came before them",
     ),
 ];
 
