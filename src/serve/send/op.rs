@@ -92,7 +92,8 @@ impl<F> OpReply<F> {
         }
     }
 
-    /// Answers what `op` asks of a file; `None` if it asks for the stream.
+    /// Answers what `op` asks of a file; `None` if it asks for the stream. `ids` are the boot and,
+    /// if it is to be told, the token of the file.
     pub fn new(
         file: F,
         stat: Stat,

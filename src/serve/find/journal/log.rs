@@ -111,8 +111,8 @@ impl Log {
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
                     true => self.begin_in_place(&stat),
                     false => {
-                        // Others may have come and gone in it before its first bytes were seen. What
-                        // has nothing but zeros has begun with them.
+                        // Others may have come and gone in it before its first bytes were seen.
+                        // What has nothing but zeros has begun with them.
                         let is_zeros = live.has_zeros && live.head.len == 0;
                         if live.size == 0 && !is_zeros {
                             live.begun_ns = stat.mtime_ns;

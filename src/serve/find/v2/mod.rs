@@ -207,6 +207,8 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         let mut choice = self.begin(found, rotated);
+        let late = rotated.iter().filter(|c| self.is_late(c));
+        choice.left_out = late.map(LeftOut::written_later).collect();
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;
@@ -354,13 +356,6 @@ impl<S: ReadStore> Query<'_, S> {
             stat,
             generation: Generation { identity, seq },
         }
-    }
-
-    /// What a client is to know of an open file's identity.
-    pub fn token_of(&self, file: &S::File, stat: &Stat) -> Option<Token> {
-        let identity = self.identity(file, stat);
-        let seq = self.seq_of(identity);
-        self.token(Generation { identity, seq })
     }
 
     /// What a client is to keep of a generation's identity.
