@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::findings::Findings;
+use super::findings::{Findings, TIMES_GRAIN_NS};
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
@@ -64,8 +64,22 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether a rotated file is a duplicate of the start of the live one: somebody has copied it,
-    /// and may be about to truncate it. Content that repeats itself proves nothing.
+    /// and may be about to truncate it. What is older than the live file was never copied from it.
     pub(super) fn is_start_of(
+        &self,
+        file: &S::File,
+        stat: &Stat,
+        live: Option<&(S::File, Stat)>,
+    ) -> bool {
+        let is_from_before = |(live, live_stat): &(S::File, Stat)| {
+            self.is_from_before((file, stat), (live, live_stat))
+        };
+        self.has_start_of(file, stat.size, live) && !live.is_some_and(is_from_before)
+    }
+
+    /// Whether the live file begins with all bytes of a rotated one. Content that repeats itself
+    /// proves nothing.
+    pub(super) fn has_start_of(
         &self,
         file: &S::File,
         size: u64,
@@ -76,6 +90,14 @@ impl<S: ReadStore> Query<'_, S> {
             return false;
         };
         self.has_ends(file, live, size, Whole::Telling)
+    }
+
+    /// Whether a file was created before another one; where that is not told, whether it was last
+    /// written before.
+    fn is_from_before(&self, one: (&S::File, &Stat), other: (&S::File, &Stat)) -> bool {
+        let birth = |(file, stat): (&S::File, &Stat)| self.store.birth_of(file, stat.id.device);
+        let (own, its) = (birth(one).at_ns, birth(other).at_ns);
+        its.is_some_and(|its| own.unwrap_or(one.1.mtime_ns.saturating_add(TIMES_GRAIN_NS)) < its)
     }
 
     /// Whether another file has the first `size` bytes of this one, which are all it has, as far as

@@ -63,6 +63,16 @@ pub(super) enum Test {
     Since,
     /// Whether it holds what the client proves.
     Whole,
+    /// Whether it holds that in bytes that are most unlikely to be another's.
+    Sure,
+    /// Whether it holds that, and nothing that the live file has not.
+    Within,
+    /// Whether it begins with the same bytes.
+    Alike,
+    /// The checksum of its first bytes.
+    Start,
+    /// Whether the live file begins with all of it.
+    StartOfLive,
     /// Whether it is the start of what the client holds.
     Prefix,
     /// How much it is like what the client holds.
@@ -353,6 +363,9 @@ pub struct Begun {
     /// Their checksum.
     pub crc: u32,
 }
+
+/// File systems keep the time of the last write in units of no more than this.
+pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
 
 /// Bytes that are read at once for a digest, and how often in one part.
 const DIGESTED_LEN: usize = 4096;

@@ -68,6 +68,26 @@ impl LeftOut {
         LeftOut { seq, ..self }
     }
 
+    /// It is taken for a duplicate, where nothing but its bytes says so: generations may be equal,
+    /// or begin alike.
+    pub(super) fn duplicate(candidate: &Candidate) -> LeftOut {
+        LeftOut::new(candidate, Why::Duplicate)
+    }
+
+    /// It is taken for the client's generation, or for the next, and may be neither. `log` is the
+    /// path of the live one.
+    pub(super) fn uncertain(stat: &Stat, rotated: &Candidates, log: &Path) -> LeftOut {
+        let found = candidate_of(stat, rotated);
+        LeftOut {
+            id: Some(stat.id),
+            why: Why::OrderUncertain,
+            seq: 0,
+            size: stat.size,
+            path: found.map_or(log, Candidate::path).to_path_buf(),
+            given: None,
+        }
+    }
+
     /// There are files of this log that were not even looked at.
     fn too_many(log: &Path) -> LeftOut {
         LeftOut {
@@ -101,6 +121,8 @@ impl fmt::Display for LeftOut {
             Why::NotPermitted => " is left out: no permission to read it",
             Why::Unreadable => " is left out: it could not be read again and again",
             Why::WrittenLater => " was written to after it was complete",
+            Why::Duplicate => " is left out: it is taken for a copy of another one",
+            Why::OrderUncertain => " is left out or in its place: that is not certain",
             Why::TooMany => " is left out in part: its globs find more than is looked at",
             _ => " is left out",
         })

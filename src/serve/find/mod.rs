@@ -5,11 +5,12 @@
 //! [`compare`] whether two files are the same as far as they go; [`search`] the walk through the
 //! globs and what comes of it; [`crowd`] which files are kept if there are too many; [`journal`]
 //! what the server saw itself, [`token`] what a client keeps of that, [`role`] what a rotated file
-//! is therefore, and [`suspect`] which may be copies that somebody made; [`left_out`] what is left
-//! out of an answer, and [`troubles`] what is remembered of that; [`sightings`] what was seen
-//! between two connections of a classic client; and the three answers: [`classic`], [`v2`], and
-//! [`op`] for whoever asks about a copy.
+//! is therefore, [`suspect`] which may be copies that somebody made, and [`alike`] where that is in
+//! doubt; [`left_out`] what is left out of an answer, and [`troubles`] what is remembered of that;
+//! [`sightings`] what was seen between two connections of a classic client; and the three answers:
+//! [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
+mod alike;
 pub mod classic;
 pub mod compare;
 pub mod crowd;

@@ -166,6 +166,13 @@ impl<'a, S: ReadStore> Query<'a, S> {
         (is_known && !mutation::is_on(Mutation::JournalIgnored)).then_some(seq)
     }
 
+    /// Whether nothing can have come between the generation with this number and the one before,
+    /// nor anything of its own have gone, that nobody saw.
+    pub(super) fn knows_begin(&self, seq: Seq) -> bool {
+        let record = self.journal.record(self.index, seq);
+        record.is_some_and(|record| record.is_next)
+    }
+
     /// Whether there is a live file that can be served.
     pub fn has_live(&self) -> bool {
         matches!(self.open_live(), Ok(Some(_)))

@@ -129,6 +129,11 @@ impl<S: ReadStore> Query<'_, S> {
         size.is_some_and(|size| size < candidate.size) && !mutation::is_on(Mutation::LateIgnored)
     }
 
+    /// Whether the client was given this very file, or a beginning of it.
+    pub(super) fn was_given_some(&self, candidate: &Candidate) -> bool {
+        self.size_given(candidate).is_some()
+    }
+
     /// The newest of the files that were last written at this moment and that the client was given:
     /// of several of one moment it tells which are older.
     pub(super) fn newest_given<'c>(
@@ -277,7 +282,7 @@ impl<S: ReadStore> Query<'_, S> {
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
         let is_suspect = self.is_suspect(seen.candidate, rotated, live);
-        let is_start = !is_before_live && self.is_start_of(seen.file, seen.stat.size, live);
+        let is_start = !is_before_live && self.has_start_of(seen.file, seen.stat.size, live);
         let is_copy = match is_suspect {
             _ if is_start => true,
             // A copy of an empty file has nothing that would be missed.

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::findings::{Candidate, Candidates};
+use super::findings::{Candidate, Candidates, TIMES_GRAIN_NS};
 use super::journal::record::Standing;
 use super::order;
 use super::query::Query;
@@ -57,6 +57,13 @@ impl Traits {
 }
 
 impl Candidate {
+    /// Whether it shows that it was copied: it was created after its last write, as the times are
+    /// that came with its bytes.
+    pub fn is_copied(&self) -> bool {
+        let copied_from = self.written_ns.saturating_add(TIMES_GRAIN_NS);
+        self.birth.at_ns.is_some_and(|at| at > copied_from)
+    }
+
     fn making(&self) -> Making {
         let Some(born_ns) = self.birth.at_ns else {
             return Making::Unknown;

@@ -538,7 +538,9 @@ impl<F> Follow<F> {
         let before = std::mem::replace(&mut self.stat, stat);
         if self.keeps_back_zeros {
             let settle_ms = cx.config.alive_interval_ms;
-            self.look_at_zeros(&before, cx.store, cx.now.mono, settle_ms)?;
+            let looked = self.look_at_zeros(&before, cx.store, cx.now.mono, settle_ms);
+            // What is known of the zeros is about the file as it was.
+            looked.inspect_err(|_| self.stat = before)?;
         }
         // What is allocated ahead is written to without becoming longer.
         let is_filled = self.zeros.is_some() && stat.mtime_ns != before.mtime_ns;
@@ -546,9 +548,9 @@ impl<F> Follow<F> {
     }
 
     /// Whether a file that became shorter, as it is now, may have lost nothing but zeros at its end
-    /// that nobody was sent.
+    /// that nobody was sent. One of which nothing was sent may have been emptied as well.
     fn loses_only_zeros(&self, stat: &Stat) -> bool {
-        self.zeros.is_some() && stat.size >= self.offset
+        self.zeros.is_some() && stat.size >= self.offset && self.offset > 0
     }
 }
 

@@ -10,6 +10,7 @@ mod link;
 mod log;
 mod oracle;
 
+mod alike;
 mod breaks;
 mod change;
 mod classic;

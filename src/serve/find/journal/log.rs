@@ -112,7 +112,9 @@ impl Log {
                     true => self.begin_in_place(&stat),
                     false => {
                         // Others may have come and gone in it before its first bytes were seen.
-                        if live.size == 0 {
+                        // What has nothing but zeros has begun with them.
+                        let is_zeros = live.has_zeros && live.head.len == 0;
+                        if live.size == 0 && !is_zeros {
                             live.begun_ns = stat.mtime_ns;
                         }
                         live.written_ns = stat.mtime_ns;
@@ -129,6 +131,7 @@ impl Log {
         if let Some(live) = self.records.last_mut()
             && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
         {
+            live.has_zeros |= ends == Ends::InZeros;
             if live.head.len == 0 && ends == Ends::InZeros {
                 live.size = live.size.min(u64::from(head.len));
             }
@@ -211,6 +214,7 @@ impl Log {
                 written_ns,
                 head: Head::default(),
                 state: State::Live,
+                has_zeros: false,
                 is_next: true,
                 replaces: false,
             });
@@ -388,6 +392,7 @@ impl Log {
             written_ns: stat.mtime_ns,
             head: Head::default(),
             state: State::Live,
+            has_zeros: false,
             is_next,
             replaces: false,
         });

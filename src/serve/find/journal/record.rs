@@ -33,6 +33,9 @@ pub struct Record {
     pub head: Head,
     /// What became of it.
     pub state: State,
+    /// There were zeros in it, which may have been there ahead of what was to be written: they are
+    /// no part of its size.
+    pub has_zeros: bool,
     /// Nothing can have come between the generation before and this one and gone unseen.
     pub is_next: bool,
     /// Its file was put in the place of the one before, which had no other name.

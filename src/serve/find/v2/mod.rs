@@ -4,6 +4,7 @@
 //! The inode is where the search begins; what the client proves of its copy decides. The steps in
 //! the comments are those of the README, "How the server decides".
 
+mod moved;
 pub mod next;
 mod oldest;
 pub mod recognise;
@@ -11,6 +12,7 @@ pub mod replaced;
 
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
+use super::alike::Own;
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::{Standing, State};
 use super::left_out::LeftOut;
@@ -73,6 +75,12 @@ impl<S: ReadStore> Query<'_, S> {
         match self.locate(&held, live.as_ref(), rotated)? {
             Located::Here(file, stat) => {
                 let choice = self.go_on(file, stat, &held, None, rotated)?;
+                return self.refuse_the_end(choice, live_is_there);
+            }
+            Located::Likely(file, stat) => {
+                let doubt = LeftOut::uncertain(&stat, rotated, &self.entry.path);
+                let mut choice = self.go_on(file, stat, &held, None, rotated)?;
+                choice.left_out.push(doubt);
                 return self.refuse_the_end(choice, live_is_there);
             }
             Located::Part(file, stat) if !v2.no_prefix => {
@@ -144,10 +152,14 @@ impl<S: ReadStore> Query<'_, S> {
         // Step 7. What `cp` had missed when the log was truncated is missing in such a copy for
         // ever. In one that somebody made there may be as much as there was then.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
+        // Of what begins alike, and is little, nothing tells that it is the client's.
         let is_shorter = |c: &Candidate| {
-            let is_part = c.size > 0 && c.size < held.offset;
+            let is_part = c.size < held.offset && c.size >= held.offset.div_ceil(2);
             is_part && is_newer(c.age) && !self.is_suspect(c, rotated, live)
         };
+        if !self.is_there(asked, held, live, rotated) {
+            return Ok(None);
+        }
         let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &|file, stat| {
             Ok(is_prefix(file, stat))
         })?;
@@ -157,6 +169,21 @@ impl<S: ReadStore> Query<'_, S> {
         });
         self.all_was_read()?;
         choice.transpose()
+    }
+
+    /// Whether there is a file that may be the one that the client names.
+    fn is_there(
+        &self,
+        asked: Inode,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> bool {
+        let is_live = live.is_some_and(|(file, stat)| {
+            stat.id.inode == asked && held.may_be(self.identity(file, stat))
+        });
+        let mut rotated = rotated.iter();
+        is_live || rotated.any(|c| c.age.id.inode == asked && held.may_be(c.identity()))
     }
 
     /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
@@ -189,6 +216,11 @@ impl<S: ReadStore> Query<'_, S> {
             choice.then = then(&choice.stat, rotated, terms.mtime_ns);
             terms.prefix = prefix.map(|(block, _)| block);
             terms.ended = prefix.is_some_and(|(_, ended)| ended);
+        }
+        // Of what the journal saw, nothing came in between.
+        if let Some(floor) = held.floor.filter(|_| !self.saw_begin(held)) {
+            let own = Own::Open(&choice.file, &choice.stat);
+            choice.left_out = self.passed_over(own, floor, rotated)?;
         }
         Ok(choice)
     }

@@ -1,8 +1,11 @@
 //! Which generation comes after one that is over, and which file somebody copied it into. Pure.
 
+use std::cmp::Reverse;
+
 use super::oldest::{After, Found, floor_ns, then};
 use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
+use crate::serve::find::alike::Own;
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
@@ -121,7 +124,14 @@ impl<S: ReadStore> Query<'_, S> {
         let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
         let is_next = |c: &Candidate| left.is_before(c, age, own);
         let after = self.after(left, own, &is_next);
-        let mut left_out = Vec::new();
+        let saw_begin = after.seq.is_some_and(|seq| self.knows_begin(seq));
+        let mut left_out = match own.filter(|_| !saw_begin) {
+            Some(own) => {
+                let floor = Age::floor(left.floor_ns);
+                self.passed_over(Own::Rotated(own), floor, rotated)?
+            }
+            None => Vec::new(),
+        };
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
@@ -260,7 +270,8 @@ impl<S: ReadStore> Query<'_, S> {
                 let mut given = self.given.iter();
                 given.any(|given| given.size == all && given.id.is_some() && given.id == id)
             };
-            record.size > 0 && !matches!(record.state, State::Complete(all) if is_given(all))
+            (record.size > 0 || record.has_zeros)
+                && !matches!(record.state, State::Complete(all) if is_given(all))
         };
         skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
     }
@@ -315,7 +326,7 @@ impl<S: ReadStore> Query<'_, S> {
             Standing::Generation(_) => false,
             Standing::Newcomer => c.size > 0 && c.age.id != own.id,
             // A generation that began under our eyes is in none that was there before.
-            Standing::Elder if seq > 2 => false,
+            Standing::Elder if self.knows_begin(seq) => false,
             Standing::Elder | Standing::Unknown => {
                 let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
@@ -390,17 +401,24 @@ impl<S: ReadStore> Query<'_, S> {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
         };
-        // That of the rotator, if there is one; of others the fullest, which is the last.
+        // That of the rotator, if there is one, and one that is as long as what was sent; of others
+        // the fullest, which is the last.
         let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
-        let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
-        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
-        let mut others: Vec<&Candidate> =
-            rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
-        others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
-        for other in others {
-            if found.is_none() {
-                let is_it = |c: &Candidate| c.age.id == other.age.id;
-                found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+        let is_short = |c: &Candidate| c.size < sent.offset;
+        // Little of what was sent may be the beginning of any generation.
+        let is_much = |c: &Candidate| is_sure || c.size >= sent.offset.div_ceil(2);
+        let mut ordered: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_much(c)).collect();
+        ordered.sort_unstable_by_key(|c| match is_suspect(c) {
+            false => (false, is_short(c), Reverse(0), c.age),
+            true => (true, false, Reverse(c.size), c.age),
+        });
+        let mut found = None;
+        for candidate in ordered {
+            let is_it = |c: &Candidate| c.age.id == candidate.age.id;
+            found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+            if found.is_some() {
+                break;
             }
         }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))

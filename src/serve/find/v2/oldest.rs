@@ -105,7 +105,14 @@ impl<S: ReadStore> Query<'_, S> {
             let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
                 continue;
             };
-            if !self.is_generation(candidate, rotated, live)? {
+            let role = self.role(candidate, rotated, live)?;
+            if !matches!(role, Role::Generation(_) | Role::Stray(_)) {
+                left_out.extend(self.doubt_of_duplicate(
+                    candidate,
+                    role,
+                    (rotated, live),
+                    after.may,
+                )?);
                 continue;
             }
             match self.open_rotated(age.id)? {

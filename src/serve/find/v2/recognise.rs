@@ -2,7 +2,6 @@
 
 use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
-use crate::serve::find::compare::Whole;
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::order::Age;
@@ -12,7 +11,7 @@ use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
 use crate::serve::find::token::Known;
 use crate::store::{ReadStore, Stat};
-use crate::wire::proof::{BLOCK_LEN_MAX, Block, Proof, START_LEN};
+use crate::wire::proof::{Block, Proof, START_LEN};
 
 /// How well a file fits what a client holds.
 #[derive(PartialEq, Eq)]
@@ -78,6 +77,9 @@ pub(super) enum Located<F> {
     Part(F, Stat),
     /// In this file, whose bytes are not those that the client proves: one of the two was changed.
     Changed(F, Stat),
+    /// Most likely in this file; but it has another one's identity, and that may be a generation
+    /// with the same bytes.
+    Likely(F, Stat),
     /// Nowhere.
     Gone,
     /// No evidence but bytes, times and names tells.
@@ -130,6 +132,11 @@ impl<S: ReadStore> Query<'_, S> {
         self.known_seq(held.known.filter(is_own)?.seq)
     }
 
+    /// Whether the server saw the client's generation begin, and knows what came after it.
+    pub(super) fn saw_begin(&self, held: &Held<'_>) -> bool {
+        self.seq_held(held).is_some_and(|seq| self.knows_begin(seq))
+    }
+
     /// Finds the client's generation by what the server saw and by the identity of its file.
     pub(super) fn locate(
         &self,
@@ -148,8 +155,7 @@ impl<S: ReadStore> Query<'_, S> {
         });
         if is_live && let Some((file, stat)) = self.open_live()? {
             // Where nothing is held, nothing is proved: what was copied first comes first.
-            let is_exact = self.seq_held(held).is_some();
-            let is_known = match (held.offset, record.filter(|_| is_exact)) {
+            let is_known = match (held.offset, record.filter(|_| self.saw_begin(held))) {
                 (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
                 (0, None) => false,
                 _ => self.fit(&file, stat.size, held) == Fit::Whole,
@@ -159,10 +165,7 @@ impl<S: ReadStore> Query<'_, S> {
                 return Ok(Located::Unsure);
             }
             // It may have been emptied and written anew while nobody looked.
-            return match self.first_life_of(held, &file, &stat, rotated)? {
-                Some((file, stat)) => Ok(Located::Here(file, stat)),
-                None => Ok(Located::Here(file, stat)),
-            };
+            return self.life_held(held, (file, stat), rotated);
         }
         let is_own = |c: &&Candidate| match record {
             Some(record) => c.standing == Standing::Generation(record.seq),
@@ -213,11 +216,27 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Located::Here(file, stat));
         }
         self.all_was_read()?;
-        // Where not all was seen, any rotated file may be the duplicate of what was truncated.
+        // Where not all was seen, any rotated file may be the duplicate of what was truncated; but
+        // not of what is in no file any more.
         match self.seq_held(held) {
             Some(_) => self.find_moved(held, live, rotated),
-            _ => Ok(Located::Unsure),
+            None if self.is_nowhere(held, live, rotated) => self.find_moved(held, live, rotated),
+            None => Ok(Located::Unsure),
         }
+    }
+
+    /// Whether none of the files is the client's, as their identities tell.
+    fn is_nowhere(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> bool {
+        let is_other = |identity| held.compare(identity) == Sameness::Other;
+        held.known.is_some()
+            && !rotated.is_cut()
+            && live.is_none_or(|(file, stat)| is_other(self.identity(file, stat)))
+            && rotated.iter().all(|c| is_other(c.identity()))
     }
 
     /// Whether a generation came and went during the life of a record, unseen but for the duplicate
@@ -236,69 +255,9 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(false)
     }
 
-    /// A duplicate of what the client holds that was made of the live file before that was emptied
-    /// and grew again: it was created later than the live file and is no duplicate of what that
-    /// holds now.
-    fn first_life_of(
-        &self,
-        held: &Held<'_>,
-        file: &S::File,
-        stat: &Stat,
-        rotated: &Candidates,
-    ) -> Result<Option<(S::File, Stat)>, Refusal> {
-        if held.offset == 0 {
-            return Ok(None);
-        }
-        let Some(born_ns) = self.store.birth_of(file, stat.id.device).at_ns else {
-            return Ok(None);
-        };
-        let may = |c: &Candidate| {
-            let is_later = c.birth.at_ns.is_some_and(|at| at > born_ns);
-            let is_generation = matches!(c.standing, Standing::Generation(_));
-            is_later && !is_generation && c.size >= held.offset && held.is_newer(c)
-        };
-        self.find_rotated(Test::Since, rotated, &may, &|other, other_stat| {
-            let is_within = other_stat.size <= stat.size
-                && self.has_ends(other, file, other_stat.size, Whole::Repeated);
-            Ok(!is_within && self.fit(other, other_stat.size, held) == Fit::Whole)
-        })
-    }
-
-    /// The client's file is gone. What it held may have been moved to another file system, or put
-    /// back: then the bytes have to be sure.
-    fn find_moved(
-        &self,
-        held: &Held<'_>,
-        live: Option<&(S::File, Stat)>,
-        rotated: &Candidates,
-    ) -> Result<Located<S::File>, Refusal> {
-        let duplicates = self.duplicates(rotated, live)?;
-        let is_sure = |file: &S::File, stat: &Stat| {
-            held.offset >= BLOCK_LEN_MAX as u64
-                && self.fit(file, stat.size, held) == Fit::Whole
-                && self.is_telling(file, held.offset)
-        };
-        let may = |c: &Candidate| {
-            let is_copy = duplicates.contains(&c.age.id);
-            !is_copy && c.size >= held.offset && self.is_open_to(c, held)
-        };
-        let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
-            Ok(is_sure(file, stat))
-        })?;
-        if let Some((file, stat)) = moved {
-            return Ok(Located::Here(file, stat));
-        }
-        let is_live = live.is_some_and(|(file, stat)| is_sure(file, stat));
-        self.all_was_read()?;
-        match self.open_live()? {
-            Some((file, stat)) if is_live => Ok(Located::Here(file, stat)),
-            _ => Ok(Located::Gone),
-        }
-    }
-
     /// Whether a rotated file may hold the client's generation, as far as the journal knows: one
     /// that it saw live holds its own.
-    fn is_open_to(&self, candidate: &Candidate, held: &Held<'_>) -> bool {
+    pub(super) fn is_open_to(&self, candidate: &Candidate, held: &Held<'_>) -> bool {
         match (candidate.standing, self.record_held(held)) {
             (Standing::Generation(seq), Some(record)) => seq == record.seq,
             (Standing::Generation(_), None) => held.known.is_none(),
@@ -344,15 +303,32 @@ impl<S: ReadStore> Query<'_, S> {
             let is_over = |file: &S::File| {
                 is_proved || own.is_some() || has_moved_on || self.store.at_rest(file)
             };
-            let is_it = |file: &S::File, stat: &Stat| {
-                Ok(fits(file, stat)
-                    && (stat.id.inode == asked
-                        || is_over(file) && !self.is_start_of(file, stat.size, live.as_ref())))
-            };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
                 let is_open = !is_copy(c) && self.is_open_to(c, held);
                 held.is_newer(c) && c.size >= held.offset && comes_first && is_open
+            };
+            // Where nothing is held, nothing but its role tells that a file is another one's.
+            let mut others = Vec::new();
+            for candidate in rotated.iter().filter(|c| held.offset == 0 && may(c)) {
+                let may_be = match self.role(candidate, rotated, live.as_ref())? {
+                    Role::Generation(seq) => {
+                        seq == 0 || self.seq_held(held).is_none_or(|own| seq >= own)
+                    }
+                    Role::Stray(_) => true,
+                    Role::Given | Role::Late | Role::Duplicate => false,
+                };
+                if !may_be {
+                    others.push(candidate.age.id);
+                }
+            }
+            let is_it = |file: &S::File, stat: &Stat| {
+                let is_own = stat.id.inode == asked;
+                let is_other = match held.offset {
+                    0 => others.contains(&stat.id),
+                    _ => self.is_start_of(file, stat, live.as_ref()),
+                };
+                Ok(fits(file, stat) && (is_own || is_over(file) && !is_other))
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));

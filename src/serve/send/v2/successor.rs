@@ -98,19 +98,22 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> bool {
         // Not written to; or longer, and then the check before the next bytes tells. A file that is
-        // allocated ahead need not become longer before it has something to send.
-        let rest = match self.follow.offset() {
-            0 => self.follow.ahead(),
-            _ => self.follow.to_send(),
-        };
-        if self.follow.stat().mtime_ns == self.sound_ns || rest > 0 {
+        // allocated ahead need not become longer before it has something to send, and zeros may be
+        // all that a log has.
+        let mtime_ns = self.follow.stat().mtime_ns;
+        if mtime_ns == self.sound_ns || self.follow.to_send() > 0 {
             return false;
         }
         let is_same = match self.follow.offset() {
             // Of nothing there is no fingerprint: only a duplicate tells that there was something.
             0 => {
                 let duplicate = self.first_duplicate(occasion, query);
-                duplicate.map(|duplicate| duplicate.is_none()).ok()
+                let is_none = duplicate.map(|duplicate| duplicate.is_none()).ok();
+                // What is emptied after this has another time.
+                if is_none == Some(true) {
+                    self.sound_ns = mtime_ns;
+                }
+                is_none
             }
             _ => self.is_sound(query.store).ok(),
         };
