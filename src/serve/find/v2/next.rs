@@ -1,5 +1,7 @@
 //! Which generation comes after one that is over, and which file somebody copied it into. Pure.
 
+use std::cmp::Reverse;
+
 use super::oldest::{After, Found, floor_ns, then};
 use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
@@ -339,23 +341,27 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let fits = |file: &S::File, stat: &Stat| {
-            let candidate = rotated.iter().find(|c| c.age.id == stat.id);
-            candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
+        let records = self.journal.records(self.index);
+        let record = records.iter().find(|record| record.seq == seq);
+        // That of the rotator before those of others, of which the fullest is the last; and what
+        // was made while this generation was live before what was not.
+        let rank = |c: &&Candidate| {
+            let is_suspect = self.is_suspect(c, rotated, live.as_ref());
+            let is_then = record.is_some_and(|record| record.was_when(c.birth.at_ns));
+            let size = if is_suspect { c.size } else { 0 };
+            (is_suspect, !is_then, Reverse(size), c.age)
         };
-        // That of the rotator, if there is one; of others the fullest, which is the last.
-        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
-        let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
-        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
-        let mut others: Vec<&Candidate> =
-            rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
-        others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
-        for other in others {
-            if found.is_none() {
-                let is_it = |c: &Candidate| c.age.id == other.age.id;
-                found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+        let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
+        candidates.sort_by_cached_key(rank);
+        for candidate in candidates {
+            let is_it = |c: &Candidate| c.age.id == candidate.age.id;
+            let found = self.find_rotated(Test::Duplicate, rotated, &is_it, &|file, stat| {
+                is_duplicate(candidate, file, stat)
+            })?;
+            if let Some((file, stat)) = found {
+                return Ok(Some(Duplicate { file, stat }));
             }
         }
-        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
+        Ok(None)
     }
 }
