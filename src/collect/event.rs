@@ -103,6 +103,25 @@ pub enum Event<'a> {
         /// The name of what it was before.
         kept: &'a Path,
     },
+    /// A complete copy was the beginning of what the server has of the generation, and is all of it
+    /// now.
+    Completed {
+        /// The copy's name.
+        path: &'a Path,
+        /// Its size before.
+        from: u64,
+        /// Its size.
+        size: u64,
+    },
+    /// The server had more of a generation that it had given whole, and that cannot be had.
+    LostLate {
+        /// The name of the copy.
+        path: &'a Path,
+        /// Its size.
+        from: u64,
+        /// The size of the server's file.
+        size: u64,
+    },
     /// A complete copy is not the same as the server's file, and cannot be made so.
     Differs {
         /// The copy's name.
@@ -160,6 +179,7 @@ impl Event<'_> {
         matches!(
             self,
             Event::Lost(_)
+                | Event::LostLate { .. }
                 | Event::Found(Found::Lost(_))
                 | Event::Differs { .. }
                 | Event::Remains(_)
@@ -256,6 +276,17 @@ impl fmt::Display for Event<'_> {
                 "healed {} from {from}; what it was before is kept as {}",
                 path.display(),
                 kept.display()
+            ),
+            Event::Completed { path, from, size } => write!(
+                f,
+                "completed {} from {from} on: the server has {size} bytes of it",
+                path.display()
+            ),
+            Event::LostLate { path, from, size } => write!(
+                f,
+                "lost {}:{from}, at least {} bytes: they were written after it was complete, and the server does not give them",
+                path.display(),
+                size - from
             ),
             Event::Differs { path, why } => {
                 write!(

@@ -87,9 +87,14 @@ pub trait ReadStore {
     /// where that cannot be told.
     fn hole_end(&self, file: &Self::File, offset: u64) -> u64;
 
+    /// Who has the file open for writing.
+    fn writers(&self, file: &Self::File) -> Writers;
+
     /// Whether it is certain that nobody has the file open for writing any more: a rotated file of
-    /// which that is true is complete. `false` where the system cannot tell.
-    fn at_rest(&self, file: &Self::File) -> bool;
+    /// which that is true is complete.
+    fn at_rest(&self, file: &Self::File) -> bool {
+        self.writers(file) == Writers::Nobody
+    }
 
     /// A number that differs from one start of this host to the next; 0 where that cannot be
     /// told.
@@ -98,6 +103,17 @@ pub trait ReadStore {
     /// Opens `dir` and gives the names of its entries but `.` and `..`, one by one, so that a large
     /// directory can be read in parts.
     fn names(&self, dir: &Path) -> io::Result<Names>;
+}
+
+/// Who has a file open for writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writers {
+    /// Nobody.
+    Nobody,
+    /// Somebody.
+    Somebody,
+    /// The system does not say: we may not ask, or it cannot tell.
+    Unknown,
 }
 
 /// The names in a directory that is being read. Dropping it closes the directory.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::cvt;
 
-pub use super::platform::{Names, hole_end, nobody_writes, rename_noreplace, sync_fs};
+pub use super::platform::{Names, hole_end, rename_noreplace, somebody_writes, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
 /// terminal as ours.

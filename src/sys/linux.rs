@@ -133,22 +133,24 @@ fn first_name(entries: &[u8]) -> Option<(&[u8], usize)> {
     Some((name, len))
 }
 
-/// Whether it is certain that nobody has the file, which must be open for reading only, open for
-/// writing: only then does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is
-/// given back at once. `false` where that is not known, as on a file of somebody else's without the
-/// privilege.
+/// Whether somebody has the file, which must be open for reading only, open for writing: only if
+/// nobody has does the kernel grant a lease for reading (fcntl(2), `F_SETLEASE`). It is given back
+/// at once. `None` where that is not known, as on a file of somebody else's without the privilege.
 ///
 /// Whoever opens the file for writing in that instant has the kernel send us a SIGIO, which must be
 /// ignored.
-pub fn nobody_writes(file: &File) -> bool {
+pub fn somebody_writes(file: &File) -> Option<bool> {
     let fd = file.as_raw_fd();
     // SAFETY: the descriptor is open during the call, and both commands take a plain number.
-    let set = |lease: libc::c_int| cvt(unsafe { libc::fcntl(fd, libc::F_SETLEASE, lease) }).is_ok();
-    let granted = set(libc::F_RDLCK);
-    if granted {
-        set(libc::F_UNLCK);
+    let set = |lease: libc::c_int| cvt(unsafe { libc::fcntl(fd, libc::F_SETLEASE, lease) });
+    match set(libc::F_RDLCK) {
+        Ok(_) => {
+            let _ = set(libc::F_UNLCK);
+            Some(false)
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Some(true),
+        Err(_) => None,
     }
-    granted
 }
 
 /// The end of the hole that begins at `offset`, or within which it lies: where the file system

@@ -41,6 +41,11 @@ impl LeftOut {
             name: note.name.into(),
         }
     }
+
+    /// The size of the file, if it was written to after it had been given whole.
+    pub fn late_size(&self) -> Option<u64> {
+        (self.why == Why::WrittenLater && self.is_missing).then_some(self.size)
+    }
 }
 
 impl Notes {

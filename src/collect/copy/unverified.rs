@@ -6,9 +6,10 @@
 //! STAMP[.N] INODE SIZE MD5|- [x]
 //! ```
 //!
-//! One line a copy: what its name has behind the local file's, its inode and size on the server,
-//! the server's digest if that is known, and `x` if classic had a part in it. A line that is none
-//! comes of a power cut in the middle of a write, before the copy it was about got its name.
+//! One line a copy: what its name has behind the local file's, its inode and size on the server
+//! (the inode 0 if it is to get what was written later, up to that size), the server's digest if
+//! that is known, and `x` if classic had a part in it. A line that is none comes of a power cut in
+//! the middle of a write, before the copy it was about got its name.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,14 @@ pub struct Finished {
     pub by_content: bool,
     /// Classic had a part in the copy.
     pub classic: bool,
+}
+
+impl Finished {
+    /// Whether the server had more of the generation than it gave, and the copy is to get that: its
+    /// token tells which file is meant, and so there is no inode.
+    pub fn is_late(&self) -> bool {
+        self.inode == Inode::NONE
+    }
 }
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {

@@ -123,6 +123,29 @@ impl<F> Queue<F> {
         shed
     }
 
+    /// Adds a copy of which the server has more now: it is to be asked for the digest of all of
+    /// that, not before [`ask_for_late`](Self::ask_for_late). Returns the copy that is given up
+    /// because too many wait.
+    #[must_use]
+    pub fn add_late(&mut self, finished: Finished) -> Option<Finished> {
+        let copies = self.copies.get_or_insert_default();
+        let is_older = |old: &Finished| old.is_late() && old.path == finished.path;
+        copies.to_ask.retain(|old| !is_older(old));
+        copies.to_ask.push_back(finished);
+        // Who writes to the file may go on and on. The log is followed first.
+        self.asked_in_vain = true;
+        copies.shed()
+    }
+
+    /// A generation came to its end, which is the time to ask for what the server has more of
+    /// others.
+    pub fn ask_for_late(&mut self) {
+        let copies = self.copies.as_ref();
+        if copies.is_some_and(|copies| copies.to_ask.iter().any(Finished::is_late)) {
+            self.asked_in_vain = false;
+        }
+    }
+
     /// Adds the digest of a copy that was finished without one. Returns the copy if it is no digest
     /// to compare with.
     #[must_use]

@@ -96,6 +96,7 @@ impl<F> Source<F> {
         }
         // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
+        self.turn_to_late(cx);
     }
 
     /// Whether the stream brought so much more than the breaks of the link had let expect that it
@@ -188,6 +189,18 @@ impl<F> Source<F> {
                         .fail(error, |error| events(config, Event::Error(error)));
                 }
                 Received::Noted => self.health.flaw(),
+                Received::Late(late) => {
+                    let (note, token) = *late;
+                    if !self.take_late(&note, &token, cx) {
+                        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
+                        let config = &self.config;
+                        let mut tell = |event: Event<'_>| events(config, event);
+                        let told = frames.tell_left_out(note, &mut files, &mut tell)?;
+                        if matches!(told, Received::Noted) {
+                            self.health.flaw();
+                        }
+                    }
+                }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
                 Received::Finished {
@@ -199,6 +212,7 @@ impl<F> Source<F> {
                     before_loss,
                 } => {
                     grew = true;
+                    self.finished.queue_mut().ask_for_late();
                     if before_loss {
                         self.health.flaw();
                     }
@@ -445,7 +459,7 @@ impl<F> Source<F> {
     }
 
     /// Leaves the stream: takes back what came of an unfinished frame.
-    fn leave_stream<S: WriteStore<File = F>>(
+    pub(super) fn leave_stream<S: WriteStore<File = F>>(
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<(), FileError> {
@@ -495,6 +509,24 @@ impl<F> Source<F> {
                 (cx.events)(&self.config, verified);
                 self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
             }
+            heal::Outcome::Completed { path, from, md5 } => {
+                let completed = Event::Completed {
+                    path: &path,
+                    from,
+                    size,
+                };
+                (cx.events)(&self.config, completed);
+                if self.health.is_in_trouble_with_files() {
+                    self.health.forget_error();
+                }
+                let verified = Event::Verified {
+                    path: &path,
+                    md5,
+                    part: None,
+                };
+                (cx.events)(&self.config, verified);
+                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
+            }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
                 self.note_flaw(Event::Differs { path: &path, why }, cx);
@@ -507,6 +539,7 @@ impl<F> Source<F> {
             }
             // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
+                self.tell_if_late(&path, size, cx);
                 let (path, why) = (&path, OTHER);
                 (cx.events)(&self.config, Event::NeverVerified { path, why });
             }

@@ -85,6 +85,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         let path = &finished.path;
+        self.tell_if_late(path, finished.size, cx);
         (cx.events)(&self.config, Event::NeverVerified { path, why });
         self.update_list(cx);
     }

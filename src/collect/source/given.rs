@@ -26,6 +26,8 @@ pub struct Tokens {
     pub ended: Option<Token>,
     /// That file may be a copy that somebody made of another generation.
     pub is_suspect: bool,
+    /// That of a file that was written to after it had been given.
+    pub late: Option<Token>,
 }
 
 impl Tokens {
@@ -46,6 +48,7 @@ impl Tokens {
                 self.ended = Some(token);
                 self.is_suspect = role == Role::EndedInCopy;
             }
+            Role::Late => self.late = Some(token),
             // It is noted at once.
             Role::Present => {}
         }

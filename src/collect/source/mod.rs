@@ -19,6 +19,7 @@ pub mod end_check;
 mod failed_syncs;
 mod given;
 mod health;
+mod late;
 mod link;
 mod mapped;
 mod question;

@@ -102,11 +102,15 @@ impl<F> Source<F> {
             let op = heal.question().unwrap_or(Op::Digest);
             return Ok(Extension {
                 frame_max: self.frame_max(op),
+                identity: self.token_of_late(heal.finished(), cx),
                 ..question_about(heal.finished(), op, cx)
             });
         }
         if let (Purpose::Digest, Some(finished)) = (asked.purpose, self.finished.queue().to_ask()) {
-            return Ok(question_about(finished, Op::Digest, cx));
+            return Ok(Extension {
+                identity: self.token_of_late(finished, cx),
+                ..question_about(finished, Op::Digest, cx)
+            });
         }
         let generation = self.disk.generation();
         // A probe is about the live log alone, whatever is held.
@@ -224,7 +228,10 @@ fn question_about<S: WriteStore>(
 ) -> Extension {
     let file = cx.store.open_append(&finished.path).ok().flatten();
     let mut proof = Proof::new();
-    for (start, len) in places(finished.size, 0, RANDOM_PLACES, cx.random) {
+    // The server may have more of it by now.
+    let held = file.as_ref().and_then(|file| cx.store.stat(file).ok());
+    let held = held.map_or(finished.size, |stat| stat.size.min(finished.size));
+    for (start, len) in places(held, 0, RANDOM_PLACES, cx.random) {
         let mut buf = [0; BLOCK_LEN_MAX];
         let bytes = &mut buf[..usize::from(len).min(BLOCK_LEN_MAX)];
         let read = file

@@ -58,6 +58,8 @@ pub enum Received {
     Grew,
     /// Something that may be missing was put on record.
     Noted,
+    /// The file with this token was written to after it had been given whole.
+    Late(Box<(LeftOut, Token)>),
     /// A generation is complete: its copy is to get a name, and the next one begins.
     Finished {
         /// The generation that is complete, but for the name of its copy.
@@ -274,8 +276,22 @@ impl Frames {
         }
     }
 
-    /// Tells what the server leaves out, and puts on record what may be missing.
+    /// Tells what the server leaves out, but for what may be had all the same.
     fn note<F, S: WriteStore<File = F>>(
+        &mut self,
+        note: LeftOut,
+        files: &mut LocalFiles<'_, S>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Received, SourceError> {
+        let late = self.tokens.as_mut().and_then(|tokens| tokens.late.take());
+        match late.filter(|_| note.late_size().is_some()) {
+            Some(token) => Ok(Received::Late(Box::new((note, token)))),
+            None => self.tell_left_out(note, files, events),
+        }
+    }
+
+    /// Tells what the server leaves out, once, and puts on record what may be missing.
+    pub fn tell_left_out<F, S: WriteStore<File = F>>(
         &mut self,
         note: LeftOut,
         files: &mut LocalFiles<'_, S>,

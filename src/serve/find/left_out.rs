@@ -9,9 +9,11 @@ use super::findings::{Candidate, Candidates};
 use super::journal::record::Seq;
 use super::place::candidate_of;
 use super::query::Query;
-use crate::ids::FileId;
+use super::token::Known;
+use crate::ids::{FileId, Identity};
 use crate::store::{ReadStore, Stat};
 use crate::wire::frame::note::{LeftOut as Why, Note};
+use crate::wire::token::Token;
 
 /// A file that is left out, so that its bytes may be missing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +26,8 @@ pub struct LeftOut {
     pub(super) seq: Seq,
     size: u64,
     path: PathBuf,
+    /// The identity of the file, if the client was given what it had before.
+    given: Option<Identity>,
 }
 
 impl LeftOut {
@@ -34,12 +38,28 @@ impl LeftOut {
             seq: candidate.age.seq,
             size: candidate.size,
             path: candidate.path().to_path_buf(),
+            given: None,
         }
     }
 
     /// It was written to after it had been given whole.
     pub(super) fn written_later(candidate: &Candidate) -> LeftOut {
-        LeftOut::new(candidate, Why::WrittenLater)
+        LeftOut {
+            given: Some(candidate.identity()),
+            ..LeftOut::new(candidate, Why::WrittenLater)
+        }
+    }
+
+    /// The token by which the client knows the copy that it was given of the file.
+    pub fn token(&self) -> Option<Token> {
+        let identity = self.given?;
+        let (epoch, seq) = (0, 0);
+        let known = Known {
+            identity,
+            epoch,
+            seq,
+        };
+        known.token()
     }
 
     /// The same with the number of the generation in it.
@@ -55,6 +75,7 @@ impl LeftOut {
             seq: 0,
             size: 0,
             path: log.to_path_buf(),
+            given: None,
         }
     }
 
@@ -74,13 +95,13 @@ impl LeftOut {
 /// The words of the server's own log.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is left out", self.path.display())?;
+        write!(f, "{}", self.path.display())?;
         f.write_str(match self.why {
-            Why::NotPermitted => ": no permission to read it",
-            Why::Unreadable => ": it could not be read again and again",
-            Why::WrittenLater => " in part: it was written to after it was complete",
-            Why::TooMany => " in part: its globs find more than is looked at",
-            _ => "",
+            Why::NotPermitted => " is left out: no permission to read it",
+            Why::Unreadable => " is left out: it could not be read again and again",
+            Why::WrittenLater => " was written to after it was complete",
+            Why::TooMany => " is left out in part: its globs find more than is looked at",
+            _ => " is left out",
         })
     }
 }

@@ -4,18 +4,19 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
-use super::findings::Test;
+use super::findings::{Candidates, Test};
 use super::query::Query;
 use super::refusal::Refusal;
+use super::token::Known;
 use super::v2::recognise::Held;
-use crate::ids::Inode;
+use crate::ids::{Inode, Sameness};
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::{Extension, Request};
 
 impl<S: ReadStore> Query<'_, S> {
     /// The file of the generation that a client asks something about: the one it proves, else the
     /// one of which it proves most, else the one with its inode. With inode 0 only what is proved
-    /// counts.
+    /// counts. But the file whose token the client has is the one.
     pub fn held(&self, request: &Request<'_>, v2: &Extension) -> Result<(S::File, Stat), Refusal> {
         // Kept open from here on: what is judged is what is answered from, whatever happens to its
         // name.
@@ -28,9 +29,12 @@ impl<S: ReadStore> Query<'_, S> {
             mapped: v2.mapped,
             floor: None,
             given: None,
-            known: None,
+            known: v2.identity.as_ref().and_then(Known::of),
             same_boot: false,
         };
+        if let Some(opened) = self.of_token(&held, live.as_ref(), rotated)? {
+            return Ok(opened);
+        }
         // Steps 1 to 3 go by the inode; who names none wants to be found by content alone.
         let live = if asked == Inode::NONE {
             live
@@ -66,6 +70,23 @@ impl<S: ReadStore> Query<'_, S> {
         found.ok_or(Refusal::Missing)
     }
 
+    /// The file whose token the client has.
+    fn of_token(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
+        let is_it = |identity| held.compare(identity) == Sameness::Same;
+        if let Some(own) = rotated.iter().find(|c| is_it(c.identity())) {
+            return self.open_rotated(own.age.id);
+        }
+        match live {
+            Some((file, stat)) if is_it(self.identity(file, stat)) => self.open_live(),
+            _ => Ok(None),
+        }
+    }
+
     /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first
     /// counts most: blocks of the proof that it has, the inode that the client names, the size of
     /// the copy, being no shorter than that.
@@ -94,6 +115,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::ids::Identity;
     use crate::inside::fake::Fake;
     use crate::inside::search::search;
     use crate::serve::config::Config;
@@ -133,6 +155,14 @@ mod tests {
     }
 
     fn found_by(disk: &Fake, inode: u64, offset: u64, proof: Proof) -> Option<u64> {
+        let v2 = Extension {
+            proof,
+            ..Extension::default()
+        };
+        found_with(disk, inode, offset, v2)
+    }
+
+    fn found_with(disk: &Fake, inode: u64, offset: u64, v2: Extension) -> Option<u64> {
         let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
         let query = Query {
             store: disk,
@@ -145,10 +175,6 @@ mod tests {
             quiet_since_ns: 0,
             reached: Reached::default(),
             findings: None,
-        };
-        let v2 = Extension {
-            proof,
-            ..Extension::default()
         };
         let request = Request {
             path: b"/v/m",
@@ -213,6 +239,38 @@ mod tests {
         assert_eq!(found(&disk, 1, b"another file"), Some(1));
         assert_eq!(found_by(&disk, 2, 99, Proof::new()), Some(2));
         assert_eq!(found(&disk, 77, b"another file"), None);
+    }
+
+    #[test]
+    fn the_file_of_a_token_is_meant_whatever_is_proved() {
+        let disk = disk();
+        let token = |path: &str| {
+            let stat = disk.stat_path(path.as_ref()).unwrap();
+            let born = disk.birth(path.as_ref(), stat.id.device).born;
+            let (identity, epoch, seq) = (Identity { id: stat.id, born }, 9, 0);
+            let known = Known {
+                identity,
+                epoch,
+                seq,
+            };
+            known.token()
+        };
+        let found = |token, copy: &[u8]| {
+            let v2 = Extension {
+                proof: proof_of(copy),
+                identity: token,
+                ..Extension::default()
+            };
+            found_with(&disk, 0, copy.len() as u64, v2)
+        };
+        for (path, inode) in [("/v/m.2", 1), ("/v/m.1", 2), ("/v/m", 3)] {
+            assert_eq!(found(token(path), b"two "), Some(inode));
+            assert_eq!(found(token(path), b""), Some(inode));
+        }
+        let gone = token("/v/m.1");
+        disk.remove("/v/m.1");
+        assert_eq!(found(gone, b"one "), Some(1), "then what is proved counts");
+        assert_eq!(found(gone, b"two "), None);
     }
 
     #[test]

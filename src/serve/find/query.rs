@@ -188,7 +188,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
     }
 
     /// The live file, if there is one.
-    pub(super) fn live_id(&self) -> Option<FileId> {
+    pub fn live_id(&self) -> Option<FileId> {
         let stat = self.store.stat_path(&self.entry.path).ok()?;
         (stat.kind == Kind::Regular).then_some(stat.id)
     }

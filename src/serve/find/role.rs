@@ -143,13 +143,22 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// How long this very file was when the client was given all of it.
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
-        // An inode alone may be another file's by now.
-        let is_sure = candidate.birth.born != Born::Unknown;
-        if !is_sure || mutation::is_on(Mutation::GivenIgnored) {
+        if mutation::is_on(Mutation::GivenIgnored) {
             return None;
         }
         let id = given_id(candidate.identity())?;
-        let is_it = |given: &&Given| given.id == Some(id);
+        // An inode alone may be another file's by now, unless it was seen that this one held what
+        // was given.
+        let seen = match candidate.standing {
+            Standing::Generation(seq) => self.journal.record(self.index, seq),
+            _ => None,
+        };
+        let is_sure = |given: &Given| {
+            let is_seen =
+                |record: Record| matches!(record.state, State::Complete(all) if all <= given.size);
+            candidate.birth.born != Born::Unknown || seen.is_some_and(is_seen)
+        };
+        let is_it = |given: &&Given| given.id == Some(id) && is_sure(given);
         self.given
             .iter()
             .filter(is_it)

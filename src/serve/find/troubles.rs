@@ -2,6 +2,7 @@
 //! what it has said of them. Pure.
 
 use std::io;
+use std::path::Path;
 
 use super::left_out::LeftOut;
 use crate::ids::FileId;
@@ -17,6 +18,8 @@ pub struct Troubles {
     said: Vec<(u32, Option<FileId>, Why)>,
     /// What is still to be said there.
     lines: Vec<String>,
+    /// That nobody can ask who writes to a file was said.
+    is_unaskable_said: bool,
 }
 
 /// A rotated file of which something could not be read.
@@ -41,6 +44,7 @@ impl Troubles {
             failures: Vec::new(),
             said: Vec::new(),
             lines: Vec::new(),
+            is_unaskable_said: false,
         }
     }
 
@@ -90,6 +94,18 @@ impl Troubles {
             push_out(&mut self.said, LEFT_OUT_MAX, key);
             push_out(&mut self.lines, LEFT_OUT_MAX, left_out.to_string());
         }
+    }
+
+    /// Notes that rotated files of a log count as complete although nobody could ask whether
+    /// somebody writes to them still, to be said once, of whichever log.
+    pub fn note_unaskable(&mut self, log: &Path) {
+        if std::mem::replace(&mut self.is_unaskable_said, true) {
+            return;
+        }
+        self.lines.push(format!(
+            "whether somebody still writes to a rotated file of {} cannot be asked, for want of CAP_LEASE; it counts as complete once it is quiet",
+            log.display()
+        ));
     }
 
     /// What is to be said in the server's log, once.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::*;
 use crate::ids::{FileId, Inode};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
-use crate::store::{Kind, Names, ReadStore, Stat};
+use crate::store::{Kind, Names, ReadStore, Stat, Writers};
 
 // One component.
 
@@ -446,7 +446,7 @@ impl ReadStore for Tree {
         unreachable!("a glob opens nothing")
     }
 
-    fn at_rest(&self, (): &()) -> bool {
+    fn writers(&self, (): &()) -> Writers {
         unreachable!("a glob opens nothing")
     }
 

@@ -101,7 +101,8 @@ impl<F> ClassicStream<F> {
                 cx.sightings.was_truncated(peer, self.index, inode, offset);
                 return Break(Ending::Truncated);
             }
-            Look::Rotated => {
+            Look::Quiet if !self.follow.is_complete(cx) => {}
+            Look::Rotated | Look::Quiet => {
                 self.note_completed(peer, cx);
                 return Break(Ending::Rotated);
             }

@@ -14,7 +14,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::find::place::Place;
 use crate::serve::find::refusal::Refusal;
-use crate::store::{ReadStore, Stat};
+use crate::store::{ReadStore, Stat, Writers};
 use crate::time::{Mono, Now};
 
 /// A moment that does not come.
@@ -74,7 +74,12 @@ enum Fate {
     /// noticed; it is complete when it was quiet until `quiet_at`, and earlier if nobody writes to
     /// it any more. A writer that never moves on must not keep the next generation away for ever:
     /// at `drained_at` it is left behind.
-    Superseded { quiet_at: Mono, drained_at: Mono },
+    Superseded {
+        quiet_at: Mono,
+        drained_at: Mono,
+        /// The system, asked last, did not say who writes to it.
+        is_unaskable: bool,
+    },
 }
 
 /// What a look at the file shows.
@@ -86,6 +91,9 @@ pub enum Look {
     /// Everything was sent and nothing more is to come: another file has its name, or comes after
     /// it among the rotated ones.
     Rotated,
+    /// The same as far as a writer can be waited for that keeps something back. But there is no
+    /// live file, or nothing was written to it, and somebody may write to this one still.
+    Quiet,
     /// Everything was sent, and since `$grace` no file that could be served has its name, for this
     /// reason.
     Astray(Refusal),
@@ -111,12 +119,14 @@ impl<F> Follow<F> {
             Place::Latest => Fate::Superseded {
                 quiet_at: now.mono.plus_ms(grace_ms),
                 drained_at,
+                is_unaskable: false,
             },
             // It is not the newest of the rotated files, so its own last write tells how long it is
             // quiet.
             Place::Older => Fate::Superseded {
                 quiet_at: quiet_at(&stat, grace_ms, now),
                 drained_at,
+                is_unaskable: false,
             },
         };
         let follow = Follow {
@@ -151,6 +161,7 @@ impl<F> Follow<F> {
             Fate::Superseded {
                 quiet_at,
                 drained_at,
+                ..
             } => {
                 debug_assert!(quiet_at <= drained_at, "a writer is waited for too long");
                 debug_assert!(!self.look_due || self.to_send() == 0);
@@ -310,7 +321,9 @@ impl<F> Follow<F> {
             Ok(is_written) => is_written,
             Err(error) => return Look::Unreadable(error),
         };
-        let at = AtPath::of(cx.store.stat_path(&entry.path), stat.id);
+        let named = cx.store.stat_path(&entry.path);
+        let is_empty = named.as_ref().is_ok_and(|named| named.size == 0);
+        let at = AtPath::of(named, stat.id);
         match at {
             // It got its name back, from a rotator that failed half-way, say.
             AtPath::Same => {
@@ -353,6 +366,18 @@ impl<F> Follow<F> {
             is_sent: sent,
             is_astray: self.astray_at <= cx.now.mono,
         };
+        let keeps_nothing_back = match at {
+            AtPath::Other(_) => is_empty,
+            // A rotator has its moment.
+            AtPath::Nothing => has_next && stat.links > 0,
+            _ => false,
+        };
+        if keeps_nothing_back && sent && !self.is_at_rest(cx.store) {
+            return match self.is_quiet(cx.now.mono) {
+                true => Look::Quiet,
+                false => Look::Same,
+            };
+        }
         match at.step(own, || self.is_complete(cx)) {
             Step::Follow | Step::Wait => Look::Same,
             Step::End => Look::Rotated,
@@ -370,10 +395,16 @@ impl<F> Follow<F> {
             Fate::Live => Fate::Superseded {
                 quiet_at: now.plus_ms(grace_ms),
                 drained_at: now.plus_ms(grace_ms.max(DRAIN_MAX_MS)),
+                is_unaskable: false,
             },
-            Fate::Superseded { drained_at, .. } if grown => Fate::Superseded {
+            Fate::Superseded {
+                drained_at,
+                is_unaskable,
+                ..
+            } if grown => Fate::Superseded {
                 quiet_at: now.plus_ms(grace_ms).min(drained_at),
                 drained_at,
+                is_unaskable,
             },
             fate => fate,
         };
@@ -444,6 +475,38 @@ impl<F> Follow<F> {
         matches!(self.fate, Fate::Live)
     }
 
+    /// Whether it was quiet for long enough, or its writer goes on for ever.
+    fn is_quiet(&self, now: Mono) -> bool {
+        matches!(self.fate, Fate::Superseded { quiet_at, .. } if quiet_at <= now)
+    }
+
+    /// Whether it is certain that nobody writes to it any more.
+    pub fn is_at_rest<S: ReadStore<File = F>>(&mut self, store: &S) -> bool {
+        let writers = store.writers(&self.file);
+        if let Fate::Superseded { is_unaskable, .. } = &mut self.fate {
+            *is_unaskable = writers == Writers::Unknown;
+        }
+        writers == Writers::Nobody
+    }
+
+    /// Whether the system, when it was asked last, did not say who writes to it.
+    pub fn is_unaskable(&self) -> bool {
+        matches!(
+            self.fate,
+            Fate::Superseded {
+                is_unaskable: true,
+                ..
+            }
+        )
+    }
+
+    /// Nothing is kept back by its writer, whoever that is: it has all the time again.
+    pub fn stay(&mut self, now: Mono, config: &Config) {
+        if let Fate::Superseded { drained_at, .. } = &mut self.fate {
+            *drained_at = now.plus_ms(config.grace_ms.max(DRAIN_MAX_MS));
+        }
+    }
+
     /// Whether nothing more is to come.
     pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
@@ -452,7 +515,7 @@ impl<F> Follow<F> {
         // Root and the owner of the file need not wait: the kernel tells them that nobody has it
         // open for writing.
         let is_waited_for = quiet_at > cx.now.mono && !mutation::is_on(Mutation::NoGrace);
-        if is_waited_for && !cx.store.at_rest(&self.file) {
+        if is_waited_for && !self.is_at_rest(cx.store) {
             return false;
         }
         // The last writer may have written between the look and its close.

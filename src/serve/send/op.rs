@@ -18,6 +18,7 @@ use crate::wire::frame::{self, ErrorCode, Frame, HEADER_LEN, kind};
 use crate::wire::number::InodeWord;
 use crate::wire::reply::{Mark, Reply, Terms};
 use crate::wire::request::{FrameMax, Op, Request};
+use crate::wire::token::Token;
 
 /// One answer in the making.
 pub struct OpReply<F> {
@@ -91,13 +92,14 @@ impl<F> OpReply<F> {
         }
     }
 
-    /// Answers what `op` asks of a file; `None` if it asks for the stream.
+    /// Answers what `op` asks of a file; `None` if it asks for the stream. `ids` are the boot and,
+    /// if it is to be told, the token of the file.
     pub fn new(
         file: F,
         stat: Stat,
         request: &Request<'_>,
         op: Op,
-        boot: u32,
+        (boot, identity): (u32, Option<Token>),
         now: Mono,
     ) -> Option<OpReply<F>> {
         let task = match op {
@@ -136,6 +138,7 @@ impl<F> OpReply<F> {
             size: stat.size,
             mtime_ns: stat.mtime_ns,
             boot,
+            identity,
             ..Terms::default()
         };
         let inode = InodeWord::plain(stat.id.inode);
@@ -352,7 +355,7 @@ mod tests {
             v2: Some(Extension::default()),
         };
         let mut now = Mono::from_ms(1_000);
-        let mut reply = OpReply::new(file, stat, &request, Op::Digest, 0, now).unwrap();
+        let mut reply = OpReply::new(file, stat, &request, Op::Digest, (0, None), now).unwrap();
         assert_eq!(take(&mut reply, now).0.last(), Some(&b'\n'));
         for _ in 0..3 {
             assert!(reply.work(&mut [0; 64], &disk).is_continue());

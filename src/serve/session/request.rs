@@ -10,7 +10,7 @@ use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
-use crate::serve::find::query::Query;
+use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
 use crate::serve::find::sightings::Sightings;
@@ -190,7 +190,12 @@ fn answer_to<S: ReadStore>(
         Refusal::Missing => Ending::Gone,
         other => Ending::Refused(other),
     })?;
-    let reply = OpReply::new(file, stat, request, v2.op, store.boot(), now.mono);
+    // Who knows a token is told that of the file which was found.
+    let identity = query.identity(&file, &stat);
+    let token = v2
+        .identity
+        .and(query.token(Generation { identity, seq: 0 }));
+    let reply = OpReply::new(file, stat, request, v2.op, (store.boot(), token), now.mono);
     reply
         .map(|reply| Phase::Answering(Box::new(reply)))
         .ok_or(Ending::BadRequest(BadRequest::Extension))

@@ -11,7 +11,7 @@ use crate::ids::{FileId, Inode};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
+use super::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};
 
 mod births;
 
@@ -66,8 +66,12 @@ impl ReadStore for RealRead {
         files::hole_end(file, offset)
     }
 
-    fn at_rest(&self, file: &File) -> bool {
-        files::nobody_writes(file)
+    fn writers(&self, file: &File) -> Writers {
+        match files::somebody_writes(file) {
+            Some(true) => Writers::Somebody,
+            Some(false) => Writers::Nobody,
+            None => Writers::Unknown,
+        }
     }
 
     fn boot(&self) -> u32 {

@@ -126,6 +126,9 @@ pub enum Role {
     Present,
     /// Like [`Role::Ended`], and the file may be a copy of another generation, which somebody made.
     EndedInCopy,
+    /// One that was given before, of which the NOTE that follows tells that it was written to
+    /// since.
+    Late,
 }
 
 /// The digest of a generation, told by itself.
@@ -409,6 +412,7 @@ impl Role {
             Role::Ended => 1,
             Role::Present => 2,
             Role::EndedInCopy => 3,
+            Role::Late => 4,
         }
     }
 
@@ -418,6 +422,7 @@ impl Role {
             1 => Role::Ended,
             2 => Role::Present,
             3 => Role::EndedInCopy,
+            4 => Role::Late,
             _ => return None,
         })
     }

@@ -153,7 +153,7 @@ fn wrong_lengths_and_fields_have_their_names() {
         (&b""[..], BadFrame::Length),
         (&[0], BadFrame::Length),
         (&[0; Token::MAX_LEN + 2], BadFrame::Length),
-        (b"\x04a", BadFrame::Field),
+        (b"\x05a", BadFrame::Field),
         (b"\x00a b", BadFrame::Field),
         (b"\x01/a", BadFrame::Field),
     ] {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use self::tamper::id_of;
 pub use self::tamper::{Veil, on_device};
 use crate::ids::{Born, FileId, Inode};
-use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore};
+use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]
@@ -85,7 +85,8 @@ struct Content {
     bytes: Vec<u8>,
     mtime_ns: u64,
     links: u64,
-    writers: u32,
+    /// Nobody, where nothing else was said.
+    writers: Option<Writers>,
     unreadable: bool,
     /// From here on it cannot be read: a bad sector.
     unsound_from: Option<u64>,
@@ -160,9 +161,9 @@ impl Fake {
         content.mtime_ns = now_ns;
     }
 
-    /// Says how many processes have the file open for writing.
-    pub fn set_writers(&self, inode: u64, writers: u32) {
-        self.0.borrow_mut().files.get_mut(&inode).unwrap().writers = writers;
+    /// Says who has the file open for writing.
+    pub fn set_writers(&self, inode: u64, writers: Writers) {
+        self.0.borrow_mut().files.get_mut(&inode).unwrap().writers = Some(writers);
     }
 
     /// Whether a file with this inode exists, under whatever name or none.
@@ -524,12 +525,12 @@ impl ReadStore for Fake {
         content.map_or(offset, |content| content.hole_end(offset as usize) as u64)
     }
 
-    fn at_rest(&self, file: &Handle) -> bool {
+    fn writers(&self, file: &Handle) -> Writers {
         self.step(0);
-        let disk = self.0.borrow();
-        disk.files
-            .get(&file.0)
-            .is_some_and(|content| content.writers == 0)
+        match self.0.borrow().files.get(&file.0) {
+            Some(content) => content.writers.unwrap_or(Writers::Nobody),
+            None => Writers::Unknown,
+        }
     }
 
     fn boot(&self) -> u32 {

@@ -7,7 +7,7 @@ use super::call::{Call, Op, Verdict};
 use super::content::Content;
 use super::disk::{Disk, Key, Node};
 use super::{Handle, Model, Shared};
-use crate::store::{Names, ReadStore, Stat, WriteStore};
+use crate::store::{Names, ReadStore, Stat, WriteStore, Writers};
 
 impl ReadStore for Model {
     type File = Handle;
@@ -37,10 +37,12 @@ impl ReadStore for Model {
         offset
     }
 
-    fn at_rest(&self, file: &Handle) -> bool {
-        let disk = self.disk();
-        disk.file(file.key)
-            .is_some_and(|content| content.writers == 0)
+    fn writers(&self, file: &Handle) -> Writers {
+        match self.disk().file(file.key).map(|content| content.writers) {
+            Some(0) => Writers::Nobody,
+            Some(_) => Writers::Somebody,
+            None => Writers::Unknown,
+        }
     }
 
     fn boot(&self) -> u32 {

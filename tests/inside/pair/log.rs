@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::inside::fake::Fake;
-use crate::store::ReadStore;
+use crate::store::{ReadStore, Writers};
 
 /// What is gone sooner than this may come and go between two looks of the server.
 const LOOK_MS: u64 = 5_000;
@@ -95,7 +95,7 @@ impl Log {
     }
 
     fn begin(&mut self, inode: u64) {
-        self.disk.set_writers(inode, 1);
+        self.disk.set_writers(inode, Writers::Somebody);
         self.generations.push(Generation {
             inode,
             ..Generation::default()
@@ -188,14 +188,16 @@ impl Log {
 
     /// The writer closes every file but the live one.
     pub fn reopen(&mut self) {
-        if self.tells_writers {
-            let last = self.generations.len() - 1;
-            for generation in &self.generations[..last] {
-                if self.disk.has_inode(generation.inode)
-                    && generation.inode != self.generations[last].inode
-                {
-                    self.disk.set_writers(generation.inode, 0);
-                }
+        let writers = match self.tells_writers {
+            true => Writers::Nobody,
+            false => Writers::Unknown,
+        };
+        let last = self.generations.len() - 1;
+        for generation in &self.generations[..last] {
+            if self.disk.has_inode(generation.inode)
+                && generation.inode != self.generations[last].inode
+            {
+                self.disk.set_writers(generation.inode, writers);
             }
         }
         self.changed = true;

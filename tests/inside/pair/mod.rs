@@ -18,6 +18,7 @@ mod copied;
 mod copytruncate;
 mod cuts;
 mod identity;
+mod late;
 mod left_out;
 mod liar;
 mod old_collector;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
-use crate::store::{Birth, Names, ReadStore, Stat, WriteStore};
+use crate::store::{Birth, Names, ReadStore, Stat, WriteStore, Writers};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -246,8 +246,11 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         }
     }
 
-    fn at_rest(&self, file: &Self::File) -> bool {
-        self.call().is_ok() && self.0.fs.borrow().at_rest(&file.file)
+    fn writers(&self, file: &Self::File) -> Writers {
+        match self.call() {
+            Ok(_) => self.0.fs.borrow().writers(&file.file),
+            Err(_) => Writers::Unknown,
+        }
     }
 
     fn boot(&self) -> u32 {

@@ -69,6 +69,13 @@ pub struct CopySums {
     pub md5: [u8; 16],
 }
 
+impl Entry {
+    /// The name of its copy.
+    pub fn path(&self, config: &SourceConfig) -> PathBuf {
+        with_ending(&config.local, &format!(".{}", self.suffix))
+    }
+}
+
 impl Ledger {
     /// Reads the ledger of a source. What is none counts as empty. The error is a shortage here,
     /// with which nothing is known about what stands there.
@@ -149,7 +156,7 @@ impl Ledger {
         let is_double =
             |old: &&Entry| old.suffix != new.suffix && what_of(old).as_ref() == Some(&what);
         let old = self.entries.iter().rfind(is_double)?;
-        Some(path_of_copy(old, config))
+        Some(old.path(config))
     }
 
     /// The copies before this one that are no shorter, the newest of them last.
@@ -160,7 +167,16 @@ impl Ledger {
         let older = self.entries.iter().rev();
         let older = older.take_while(|old| old.suffix != new.suffix);
         let may = older.filter(|old| old.size >= new.size);
-        may.map(|old| path_of_copy(old, config)).collect()
+        may.map(|old| old.path(config)).collect()
+    }
+
+    /// The longest copy of the file with a token.
+    pub fn entry_of_token(&self, token: &Token) -> Option<&Entry> {
+        let is_it = |entry: &&Entry| entry.token.is_some_and(|own| own.id() == token.id());
+        self.entries
+            .iter()
+            .filter(is_it)
+            .max_by_key(|entry| entry.size)
     }
 
     /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
@@ -202,9 +218,16 @@ impl Ledger {
         let Some(suffix) = RotatedSuffix::of(copy, &config.local) else {
             return;
         };
-        let mut entries = self.entries.iter_mut();
-        match entries.find(|entry| entry.suffix == suffix) {
-            Some(entry) if entry.size == size => entry.sums = Some(sums),
+        let place = self.entries.iter().position(|entry| entry.suffix == suffix);
+        match place.map(|place| (place, self.entries[place].size)) {
+            Some((place, known)) if known == size => self.entries[place].sums = Some(sums),
+            // It got what the server had of it later. That may go on, so it is the first to be told
+            // of again.
+            Some((place, known)) if known < size => {
+                let mut entry = self.entries.remove(place);
+                (entry.size, entry.sums) = (size, Some(sums));
+                self.entries.insert(0, entry);
+            }
             // They are of a part of it.
             Some(_) => {}
             None => self.add(Entry {
@@ -346,10 +369,6 @@ fn sum_of(lines: &str, config: &SourceConfig) -> u32 {
         crc.update(part);
     }
     crc.finish()
-}
-
-fn path_of_copy(entry: &Entry, config: &SourceConfig) -> PathBuf {
-    with_ending(&config.local, &format!(".{}", entry.suffix))
 }
 
 fn path_of(config: &SourceConfig) -> PathBuf {

@@ -242,3 +242,25 @@ fn whatever_stands_in_its_place_stops_nothing() {
         assert_eq!(read(&mut disk), sample());
     }
 }
+
+#[test]
+fn a_copy_that_has_grown_is_the_first_again() {
+    let mut ledger = sample();
+    let sums = CopySums {
+        crc: None,
+        md5: [1; 16],
+    };
+    let copy = Path::new("/l/m.20261122132956");
+    ledger.set_sums(copy, 2, sums, &source());
+    assert_eq!(ledger, sample(), "they are of a part of it");
+    ledger.set_sums(copy, 9, sums, &source());
+    let grown = Entry {
+        size: 9,
+        sums: Some(sums),
+        ..entry("20261122132956")
+    };
+    assert_eq!(ledger.entries().first(), Some(&grown));
+    assert_eq!(ledger.entries().len(), 2);
+    let token = Token::parse(b"8:3/77").unwrap();
+    assert_eq!(ledger.entry_of_token(&token), Some(&grown));
+}

@@ -4,11 +4,15 @@
 //!
 //! What the copy was before is never deleted: it keeps a name of its own.
 
+mod files;
+mod reach;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::files::{beginning_of, open, read, scratch, second_name};
+use self::reach::Reach;
 use crate::collect::blocks::{Blocks, Compared, Comparison};
-use crate::collect::config::with_ending;
 use crate::collect::copy::{Finished, is_shortage};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
@@ -30,8 +34,7 @@ pub struct Heal<F> {
     is_recognised: bool,
     /// How far what was fetched has ever come.
     furthest: u64,
-    /// Most bytes to ask for at once.
-    range_max: u64,
+    reach: Reach,
 }
 
 /// The step that a heal is at.
@@ -90,6 +93,15 @@ pub enum Outcome {
         /// The digest it has now, which is the server's.
         md5: [u8; 16],
     },
+    /// The copy was the beginning of what it is now.
+    Completed {
+        /// The copy.
+        path: PathBuf,
+        /// Its size before.
+        from: u64,
+        /// The digest it has now, which is the server's.
+        md5: [u8; 16],
+    },
     /// The copy cannot be made right.
     Hopeless {
         /// The copy.
@@ -120,7 +132,7 @@ impl<F> Heal<F> {
             attempts: 0,
             is_short: false,
             furthest: 0,
-            range_max: u64::MAX,
+            reach: Reach::new(),
         }
     }
 
@@ -132,10 +144,12 @@ impl<F> Heal<F> {
         (self.attempts, self.furthest) = (attempts, furthest);
     }
 
-    /// Asks from now on for no more than so many checksums, or bytes, at once. To be called between
-    /// two connections.
+    /// Asks from now on for no more than so many checksums, or bytes, at once; for twice as many
+    /// bytes each time that all have come. To be called between two connections.
     pub fn ask_for(&mut self, sums_max: u16, range_max: u64) {
-        self.range_max = range_max;
+        if let Step::AskRange { at, .. } = self.step {
+            self.reach.set(range_max, at, self.finished.size);
+        }
         if let Step::AskSums(blocks) = &mut self.step {
             *blocks = blocks.at_most(sums_max);
         }
@@ -152,7 +166,7 @@ impl<F> Heal<F> {
             Step::AskSums(blocks) => Some(blocks.question()),
             Step::AskRange { at, .. } => Some(Op::Range {
                 start: *at,
-                len: (self.finished.size - at).min(self.range_max),
+                len: self.reach.len(*at, self.finished.size),
             }),
             _ => None,
         }
@@ -163,10 +177,15 @@ impl<F> Heal<F> {
         if self.is_short {
             return Some(Outcome::Postponed(self.finished.clone()));
         }
+        let at = match self.step {
+            Step::AskRange { at, .. } => Some(at),
+            _ => None,
+        };
         // A link that breaks again and again gets on nevertheless.
-        if let Step::AskRange { at, .. } = self.step
-            && at > self.furthest
-        {
+        if self.reach.shrink(at) {
+            return None;
+        }
+        if let Some(at) = at.filter(|at| *at > self.furthest) {
             self.furthest = at;
             return None;
         }
@@ -395,7 +414,25 @@ impl<F> Heal<F> {
         // Before the new file gets the copy's name: with the other order a power cut could
         // leave the name with half a file.
         store.sync_file(healed)?;
-        self.replace(from, md5, store).map(Some)
+        match beginning_of(&self.finished.path, healed, from, buf, store)? {
+            Some(len) if len < self.finished.size => self.complete(len, md5, store).map(Some),
+            // What was written later stands behind what was there.
+            _ if self.finished.is_late() => Ok(Some(Outcome::Foreign(self.finished.path.clone()))),
+            _ => self.replace(from, md5, store).map(Some),
+        }
+    }
+
+    /// Puts the new file in the copy's place, which is the beginning of it.
+    fn complete<S: WriteStore<File = F>>(
+        &mut self,
+        from: u64,
+        md5: [u8; 16],
+        store: &mut S,
+    ) -> io::Result<Outcome> {
+        let path = self.finished.path.clone();
+        store.rename(&scratch(&path), &path)?;
+        store.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Outcome::Completed { path, from, md5 })
     }
 
     /// Begins to compare the copy with the checksums that have come.
@@ -536,48 +573,6 @@ impl Tally {
             }
         }
     }
-}
-
-fn open<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<S::File> {
-    store
-        .open_append(path)?
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
-}
-
-fn read<S: WriteStore>(
-    store: &mut S,
-    file: &S::File,
-    buf: &mut [u8],
-    at: u64,
-    wanted: u64,
-) -> io::Result<usize> {
-    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buf.len());
-    store.read_at(file, &mut buf[..wanted], at)
-}
-
-/// Gives what a copy was before a name of its own. A run that was killed right after that has given
-/// it one already.
-fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
-    let id = store.stat_path(path)?.map(|stat| stat.id);
-    // README, "Set aside": `.damaged`, `.damaged.1` up to 99.
-    for attempt in 0..100 {
-        let ending = match attempt {
-            0 => ".damaged".to_owned(),
-            n => format!(".damaged.{n}"),
-        };
-        let name = with_ending(path, &ending);
-        match store.stat_path(&name)? {
-            None => return store.link(path, &name).map(|()| name),
-            Some(stat) if Some(stat.id) == id => return Ok(name),
-            Some(_) => {}
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// The name under which the healed copy grows.
-fn scratch(path: &Path) -> PathBuf {
-    with_ending(path, ".healing")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::serve::find::crowd::Reached;
 use crate::serve::find::journal::Journal;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::v2::next::Left;
-use crate::store::{Kind, Names};
+use crate::store::{Kind, Names, Writers};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -136,9 +136,9 @@ fn a_finished_one_is_followed_by_the_next_newer() {
 fn one_that_may_still_be_written_to_is_not_finished() {
     let mut rig = Rig::new();
     rig.quiet_since_ms = 1_500;
-    rig.disk.set_writers(2, 1);
+    rig.disk.set_writers(2, Writers::Somebody);
     assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
-    rig.disk.set_writers(2, 0);
+    rig.disk.set_writers(2, Writers::Nobody);
     assert_eq!(rig.answer("/v/m 2 2"), says("O 3", 0, 3));
 }
 
@@ -146,7 +146,7 @@ fn one_that_may_still_be_written_to_is_not_finished() {
 fn the_newest_one_is_not_finished_because_it_was_quiet_before_it_was_renamed() {
     let mut rig = Rig::new();
     for inode in [1, 2] {
-        rig.disk.set_writers(inode, 1);
+        rig.disk.set_writers(inode, Writers::Somebody);
     }
     assert_eq!(rig.answer("/v/m 1 1"), says("O 2", 0, 2));
     assert_eq!(rig.answer("/v/m 2 2"), says("O 2", 2, 2));
@@ -332,8 +332,8 @@ impl ReadStore for Rotating<'_> {
         self.disk.hole_end(file, offset)
     }
 
-    fn at_rest(&self, file: &Handle) -> bool {
-        self.disk.at_rest(file)
+    fn writers(&self, file: &Handle) -> Writers {
+        self.disk.writers(file)
     }
 
     fn boot(&self) -> u32 {
@@ -484,8 +484,8 @@ impl ReadStore for Counted {
         self.0.hole_end(file, offset)
     }
 
-    fn at_rest(&self, file: &Handle) -> bool {
-        self.0.at_rest(file)
+    fn writers(&self, file: &Handle) -> Writers {
+        self.0.writers(file)
     }
 
     fn boot(&self) -> u32 {

@@ -180,6 +180,8 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         let mut choice = self.begin(found, rotated);
+        let late = rotated.iter().filter(|c| self.is_late(c));
+        choice.left_out = late.map(LeftOut::written_later).collect();
         choice.offset = prefix.map_or(held.offset, |(block, _)| block.end());
         if let Some(terms) = &mut choice.reply.v2 {
             terms.at = choice.offset;

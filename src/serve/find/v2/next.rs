@@ -82,6 +82,16 @@ impl Left {
             _ => Age::floor(self.floor_ns.max(self.mtime_ns)),
         }
     }
+
+    /// Whether a file comes after it as far as names and times tell, `age` being its place and
+    /// `own` its file, if that is rotated.
+    fn is_before(&self, candidate: &Candidate, age: Age, own: Option<&Candidate>) -> bool {
+        let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
+        // What was seen counts more.
+        let may_be = self.then.is_none() || !is_doubtful;
+        may_be && is_after(candidate, age, own, self.floor_ns)
+            || Some(candidate.age.id) == self.then
+    }
 }
 
 /// Whether a rotated file comes after the generation of this `age`, which is in the file `own` and
@@ -95,7 +105,8 @@ fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: 
 
 /// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
 fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
-    let next = candidate_of(next, rotated);
+    // The time of an empty one is only that of its creation.
+    let next = candidate_of(next, rotated).filter(|next| next.size > 0);
     own.zip(next).is_some_and(|(own, next)| {
         let is_newer = next.inferred_age() > own.inferred_age();
         is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
@@ -110,17 +121,8 @@ impl<S: ReadStore> Query<'_, S> {
         let age = left.age(rotated);
         let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
         let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
-        let is_next = |c: &Candidate| {
-            // What was seen counts more.
-            let may_be = left.then.is_none() || !is_doubtful(c);
-            may_be && is_after(c, age, own, left.floor_ns) || Some(c.age.id) == left.then
-        };
-        let after = After {
-            seq: self.known_seq(left.seq),
-            is_before_journal: own.is_some_and(Candidate::is_elder),
-            own: left.id,
-            may: &is_next,
-        };
+        let is_next = |c: &Candidate| left.is_before(c, age, own);
+        let after = self.after(left, own, &is_next);
         let mut left_out = Vec::new();
         let found = match mutation::is_on(Mutation::MiddleSkipped) {
             true => None,
@@ -196,6 +198,47 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let role = self.role(own, rotated, live)?;
         Ok(!matches!(role, Role::Generation(seq) if seq > 0))
+    }
+
+    /// Whether there is a generation after one that is over for all that is seen, and nothing was
+    /// written to any.
+    pub fn is_empty_after(&self, left: &Left) -> Result<bool, Refusal> {
+        let live = self.open_live()?;
+        let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
+        if live.as_ref().is_some_and(|(_, stat)| stat.size > 0) {
+            return Ok(false);
+        }
+        let age = left.age(rotated);
+        let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
+        let is_next = |c: &Candidate| left.is_before(c, age, own);
+        let after = self.after(left, own, &is_next);
+        let mut is_any = live.is_some();
+        for candidate in rotated.iter() {
+            let role = self.role(candidate, rotated, live.as_ref())?;
+            if after.is_before(role, candidate) {
+                is_any = true;
+                if candidate.size > 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// The generation that others are to come after, which is in the rotated file `own`, if it is
+    /// in one. Names and times tell of which files it `may` be.
+    fn after<'b>(
+        &self,
+        left: &Left,
+        own: Option<&Candidate>,
+        may: &'b dyn Fn(&Candidate) -> bool,
+    ) -> After<'b> {
+        After {
+            seq: self.known_seq(left.seq),
+            is_before_journal: own.is_some_and(Candidate::is_elder),
+            own: left.id,
+            may,
+        }
     }
 
     /// Whether one that came between two generations of the journal is gone, or may have come. What

@@ -46,7 +46,7 @@ pub(super) struct Found<F> {
 
 impl After<'_> {
     /// Whether a file comes after it that has this number.
-    fn is_before(&self, role: Role, candidate: &Candidate) -> bool {
+    pub(super) fn is_before(&self, role: Role, candidate: &Candidate) -> bool {
         if Some(candidate.age.id) == self.own {
             return false;
         }

@@ -86,7 +86,7 @@ pub(super) enum Located<F> {
 
 impl Held<'_> {
     /// The same file as the client's, as far as its token tells.
-    pub(super) fn compare(&self, identity: Identity) -> Sameness {
+    pub(in crate::serve::find) fn compare(&self, identity: Identity) -> Sameness {
         match self.known {
             _ if mutation::is_on(Mutation::IncarnationIgnored) => Sameness::Unknown,
             Some(known) => known.identity.compare(identity, self.same_boot),

@@ -13,7 +13,7 @@ use crate::inside::search::search;
 use crate::serve::config::Config;
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::journal::Journal;
-use crate::store::Names;
+use crate::store::{Names, Writers};
 use crate::wire::proof::Proof;
 
 /// A file system of which one call fails.
@@ -64,8 +64,8 @@ impl ReadStore for Flaky {
         self.disk.hole_end(file, offset)
     }
 
-    fn at_rest(&self, file: &Handle) -> bool {
-        self.disk.at_rest(file)
+    fn writers(&self, file: &Handle) -> Writers {
+        self.disk.writers(file)
     }
 
     fn boot(&self) -> u32 {

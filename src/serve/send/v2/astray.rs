@@ -63,7 +63,7 @@ impl<F> V2Stream<F> {
             // What has the name cannot be read, and to search would not change that.
             Look::Rotated => is_early || !is_astray,
             Look::Astray(refusal) => is_early && astray.refusal.is_like(refusal),
-            Look::Same | Look::Truncated | Look::Unreadable(_) => false,
+            Look::Same | Look::Quiet | Look::Truncated | Look::Unreadable(_) => false,
         }
     }
 
@@ -76,8 +76,13 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         // Where nobody can look, the file may well be the live one.
-        if !matches!(refusal, Refusal::Unreadable(_)) && self.follow.is_complete(cx) {
-            return self.finish(cx, query);
+        let is_gone = !matches!(refusal, Refusal::Unreadable(_));
+        if is_gone && self.follow.is_complete(cx) {
+            match self.is_awaited(cx, query) {
+                Some(true) => {}
+                Some(false) => return self.finish(cx, query),
+                None => return Continue(()),
+            }
         }
         // A file that still has a name and grows has a writer that has not moved on.
         if !matches!(refusal, Refusal::Missing) || self.follow.stat().links == 0 {

@@ -46,21 +46,28 @@ impl<F> V2Stream<F> {
                 Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
-        let stat = self.follow.stat();
-        let by_name = match stat.links {
+        if self.follow.is_unaskable() && self.reason.is_none() {
+            cx.sightings.troubles.note_unaskable(&query.entry.path);
+        }
+        let by_name = match self.follow.stat().links {
             0 => Reason::Deleted,
             _ => Reason::Rotated,
         };
         let reason = self.reason.unwrap_or(by_name);
+        self.close(reason, &self.left(), true, cx, query)
+    }
+
+    /// The generation being sent, as one that is over, in its file still.
+    pub(super) fn left(&self) -> Left {
+        let stat = self.follow.stat();
         let seen = self.follow.successor().filter(|_| !self.is_in_doubt);
-        let left = Left {
+        Left {
             id: Some(stat.id),
             mtime_ns: stat.mtime_ns,
             floor_ns: self.floor_ns,
             then: self.then.or(seen),
             seq: self.generation.seq,
-        };
-        self.close(reason, &left, true, cx, query)
+        }
     }
 
     /// Tells END and NEXT and goes on with the next generation, if it can be opened. `intact` says
@@ -80,7 +87,9 @@ impl<F> V2Stream<F> {
         };
         // What is sent next is no copy of this generation either.
         let mut given = self.given.clone();
-        push_given(&mut given, self.given_now(intact));
+        if self.follow.offset() > 0 {
+            push_given(&mut given, self.given_now(intact));
+        }
         let query = &Query {
             given: &given,
             ..*query
@@ -119,8 +128,11 @@ impl<F> V2Stream<F> {
             self.say_file(role, self.generation, query);
         }
         self.say(Frame::End(End { size, reason, md5 }));
-        let given = self.given_now(intact);
-        push_given(&mut self.given, given);
+        // Of nothing there is nothing to be sent twice, but somebody may write to it yet.
+        if size > 0 || intact && !self.follow.is_at_rest(cx.store) {
+            let given = self.given_now(intact);
+            push_given(&mut self.given, given);
+        }
         self.say_file(Role::Begins, next.generation, query);
         self.say(Frame::Next(Next {
             inode: next.stat.id.inode,
@@ -230,9 +242,6 @@ impl<F> V2Stream<F> {
 
 /// Notes that the client has all of a generation.
 fn push_given(all: &mut GivenBefore, given: Given) {
-    if given.size == 0 {
-        return;
-    }
     if all.is_full() {
         // The client names the newest first, and what is given here is newer.
         all.pop();

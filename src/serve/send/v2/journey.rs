@@ -9,8 +9,8 @@ use crate::limits::NOTES_MAX;
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::send::context::Context;
 use crate::time::Mono;
-use crate::wire::frame::Frame;
 use crate::wire::frame::note::LeftOut as Why;
+use crate::wire::frame::{Frame, Role};
 
 /// What concerns more than one generation.
 #[derive(Default)]
@@ -18,6 +18,9 @@ pub(super) struct Journey {
     /// The file of the generation before.
     pub before: Option<FileId>,
     pub pace: Pace,
+    /// Nothing was written to any file after the present one when this one had the live name, and
+    /// so long that is believed.
+    pub calm: Option<(Option<FileId>, Mono)>,
     /// What the client was told as left out.
     told: Vec<(Option<FileId>, Why)>,
     /// What a search has found, for the generations after the next one.
@@ -43,12 +46,25 @@ impl<F> V2Stream<F> {
     }
 
     /// Tells what is left out: to the client, each file once if it knows how, and to the server's
-    /// log. Returns whether the client has to be told of a loss in its place.
+    /// log. What was written to later is told again, since that may go on. Returns whether the
+    /// client has to be told of a loss in its place.
     pub fn tell_left_out<S>(&mut self, left_out: &[LeftOut], cx: &mut Context<'_, S>) -> bool {
+        let mut late = 0;
         for file in left_out {
             cx.sightings.troubles.note(self.index, file);
-            if self.knows_notes && self.journey_mut().is_news(file) {
-                self.say(Frame::Note(file.note()));
+            if !self.knows_notes {
+                continue;
+            }
+            match file.token() {
+                Some(token) if late < NOTES_MAX => {
+                    late += 1;
+                    let role = Role::Late;
+                    self.say(Frame::File { role, token });
+                    self.say(Frame::Note(file.note()));
+                }
+                Some(_) => {}
+                None if self.journey_mut().is_news(file) => self.say(Frame::Note(file.note())),
+                None => {}
             }
         }
         !self.knows_notes && !left_out.is_empty()

@@ -46,9 +46,10 @@ use crate::wire::request::{Extension, FrameMax, Given};
 use crate::wire::token::Token;
 
 /// Bytes before a DATA frame, at most: an answer line or a few small frames, an ERROR, and all that
-/// may be told as left out.
-const HEAD_MAX_LEN: usize =
-    REPLY_MAX_LEN + (1 + NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX);
+/// may be told as left out, each with a token.
+const HEAD_MAX_LEN: usize = REPLY_MAX_LEN
+    + (1 + 2 * NOTES_MAX) * (frame::HEADER_LEN + frame::SMALL_MAX)
+    + NOTES_MAX * TOKEN_FRAME_LEN;
 
 /// Bytes of a frame with a token, at most.
 const TOKEN_FRAME_LEN: usize = frame::HEADER_LEN + 1 + Token::MAX_LEN;
@@ -259,6 +260,13 @@ impl<F> V2Stream<F> {
             cx.journal.look(self.index, &query.entry.path, cx.store);
         }
         self.note_change(&before);
+        let look = match look {
+            Look::Quiet => match self.look_at_quiet(cx, query) {
+                Some(look) => look,
+                None => return Continue(()),
+            },
+            look => look,
+        };
         let turn = match look {
             look if self.is_still_astray(&look, cx, query) => Continue(()),
             Look::Same | Look::Rotated if sent && self.take_replacement(cx, query) => Continue(()),
@@ -276,7 +284,7 @@ impl<F> V2Stream<F> {
                 self.rewritten = false;
                 self.leave_truncated(cx, query)
             }
-            Look::Same => Continue(()),
+            Look::Same | Look::Quiet => Continue(()),
             Look::Truncated => self.leave_truncated(cx, query),
             Look::Rotated => self.finish(cx, query),
             Look::Astray(refusal) => self.stray(refusal, cx, query),

@@ -14,6 +14,7 @@ use crate::serve::find::search::Search;
 use crate::serve::find::v2::next::{Duplicate, Following};
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
+use crate::serve::send::follow::Look;
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;
 
@@ -158,6 +159,58 @@ impl<F> V2Stream<F> {
             Err(_) => self.then = Some(successor),
         }
         true
+    }
+
+    /// What follows from a look at a file that is quiet, and that somebody may write to still;
+    /// `None` while that is searched for.
+    pub(super) fn look_at_quiet<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Option<Look> {
+        // Zeros at its end come in any case: there is no telling when the next file is written to.
+        let is_over = self.follow.zeros().is_some() || !self.is_awaited(cx, query)?;
+        Some(match is_over && self.follow.is_complete(cx) {
+            true => Look::Rotated,
+            false => Look::Same,
+        })
+    }
+
+    /// Whether a writer that may still have the file open is waited for, since there are files
+    /// after this one, which the client has all of, and nothing was written to any of them. So its
+    /// writer keeps nothing back, and may have noticed nothing. `None` while that is searched for:
+    /// other questions must not take the place of that search.
+    pub(super) fn is_awaited<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> Option<bool> {
+        // Nobody writes to a duplicate.
+        if self.reason.is_some() || self.follow.is_live() || self.follow.is_at_rest(cx.store) {
+            return Some(false);
+        }
+        let (live, now) = (query.live_id(), cx.now.mono);
+        let calm = self.journey.as_ref().and_then(|journey| journey.calm);
+        // Between two searches the live file alone tells.
+        let is_known = calm.is_some_and(|(id, until)| id == live && now < until);
+        // What is searched for already has its answer first.
+        let is_other = |occasion| occasion != Occasion::Rotated;
+        let is_busy = self.is_searching_on(is_other)
+            || query.findings.is_some_and(|it| is_other(it.occasion()));
+        if !is_known && !is_busy {
+            let left = self.left();
+            match self.ask(Occasion::Rotated, query, || query.is_empty_after(&left)) {
+                Ok(true) => {
+                    let until = now.plus_ms(cx.config.alive_interval_ms);
+                    self.journey_mut().calm = Some((live, until));
+                }
+                Err(Refusal::Later) => return None,
+                // It is told where the next one is named.
+                Ok(false) | Err(_) => return Some(false),
+            }
+        }
+        self.follow.stay(now, cx.config);
+        Some(true)
     }
 
     /// Whether a search is under way on such an occasion.

@@ -141,7 +141,7 @@ impl Watch {
     }
 
     /// One that is sent "abc" of inode 7, with an open writer or without.
-    fn following(writers: u32) -> Watch {
+    fn following(writers: Writers) -> Watch {
         let disk = Fake::new();
         disk.at_ms(1_000);
         disk.write_as(LIVE, 7, b"abc");
@@ -242,7 +242,13 @@ impl Watch {
 #[test]
 fn whatever_stands_at_the_path_is_told_and_costs_little() {
     for fate in FATES {
-        for (writers, watched) in [(0, false), (1, false), (0, true), (1, true)] {
+        use Writers::{Nobody, Somebody};
+        for (writers, watched) in [
+            (Nobody, false),
+            (Somebody, false),
+            (Nobody, true),
+            (Somebody, true),
+        ] {
             let mut watch = Watch::following(writers);
             watch.rig.session.set_watched(watched);
             fate.befalls(&watch.rig.disk);
@@ -258,7 +264,7 @@ fn whatever_stands_at_the_path_is_told_and_costs_little() {
             let expected: Vec<_> = fate.code().into_iter().collect();
             let mut told = watch.errors.clone();
             told.dedup();
-            assert_eq!(told, expected, "{fate:?}, {writers} writers");
+            assert_eq!(told, expected, "{fate:?}, {writers:?} writes");
             assert_eq!(watch.notices.len(), expected.len(), "{fate:?}");
             let lines = watch.errors.len();
             watch.pass(10 * ALIVE_MS);
@@ -284,7 +290,7 @@ fn whatever_stands_at_the_path_is_told_and_costs_little() {
 #[test]
 fn a_file_without_a_live_name_is_sent_on() {
     for fate in FATES {
-        let mut watch = Watch::following(1);
+        let mut watch = Watch::following(Writers::Somebody);
         fate.befalls(&watch.rig.disk);
         for n in 0..20 {
             watch.rig.disk.write_inode(7, b"x");
@@ -305,7 +311,7 @@ fn a_file_without_a_live_name_is_sent_on() {
 #[test]
 fn a_name_that_comes_back_ends_the_trouble() {
     for fate in FATES {
-        let mut watch = Watch::following(1);
+        let mut watch = Watch::following(Writers::Somebody);
         fate.befalls(&watch.rig.disk);
         watch.pass(ALIVE_MS + GRACE_MS);
         let (errors, alives) = (watch.errors.len(), watch.alives);
@@ -375,7 +381,7 @@ fn every_fate_at_every_step() {
 #[test]
 fn a_writer_has_its_grace_from_when_the_new_file_is_seen() {
     for errno in [EACCES, EIO, ENOTDIR] {
-        let mut watch = Watch::following(1);
+        let mut watch = Watch::following(Writers::Somebody);
         let disk = watch.rig.disk.clone();
         disk.veil(Path::new(LIVE), Some(Veil::Error(errno)));
         watch.hint();
@@ -400,7 +406,7 @@ fn first_bytes_that_come_without_a_live_name() {
         disk.write_as("/v/m.2", 5, b"fifth");
         disk.at_ms(1_000);
         disk.write_as(LIVE, 7, b"");
-        disk.set_writers(7, 1);
+        disk.set_writers(7, Writers::Somebody);
         let mut watch = Watch::ask(disk, "/v/m 0 0 v2");
         fate.befalls(&watch.rig.disk);
         watch.hint();
@@ -446,7 +452,7 @@ fn a_file_that_has_fewer_bytes_than_its_size_says_is_not_read_all_the_time() {
 fn classic_is_closed_where_nothing_follows() {
     for fate in FATES {
         let mut rig = Rig::streaming();
-        rig.disk.set_writers(7, 0);
+        rig.disk.set_writers(7, Writers::Nobody);
         fate.befalls(&rig.disk);
         rig.hint();
         rig.disk.take_done();
