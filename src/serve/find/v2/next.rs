@@ -397,30 +397,30 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let fits = |file: &S::File, stat: &Stat| {
-            let candidate = rotated.iter().find(|c| c.age.id == stat.id);
-            candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
+        let records = self.journal.records(self.index);
+        let record = records.iter().find(|record| record.seq == seq);
+        // That of the rotator before those of others, of which the fullest is the last; what was
+        // made while this generation was live before what was not; and one that is as long as what
+        // was sent.
+        let rank = |c: &&Candidate| {
+            let is_suspect = self.is_suspect(c, rotated, live.as_ref());
+            let is_then = record.is_some_and(|record| record.was_when(c.birth.at_ns));
+            let size = if is_suspect { c.size } else { c.size.min(sent.offset) };
+            (is_suspect, !is_then, Reverse(size), c.age)
         };
-        // That of the rotator, if there is one, and one that is as long as what was sent; of others
-        // the fullest, which is the last.
-        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
-        let is_short = |c: &Candidate| c.size < sent.offset;
         // Little of what was sent may be the beginning of any generation.
         let is_much = |c: &Candidate| is_sure || c.size >= sent.offset.div_ceil(2);
-        let mut ordered: Vec<&Candidate> =
-            rotated.iter().filter(|c| may(c) && is_much(c)).collect();
-        ordered.sort_unstable_by_key(|c| match is_suspect(c) {
-            false => (false, is_short(c), Reverse(0), c.age),
-            true => (true, false, Reverse(c.size), c.age),
-        });
-        let mut found = None;
-        for candidate in ordered {
+        let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c) && is_much(c)).collect();
+        candidates.sort_by_cached_key(rank);
+        for candidate in candidates {
             let is_it = |c: &Candidate| c.age.id == candidate.age.id;
-            found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
-            if found.is_some() {
-                break;
+            let found = self.find_rotated(Test::Duplicate, rotated, &is_it, &|file, stat| {
+                is_duplicate(candidate, file, stat)
+            })?;
+            if let Some((file, stat)) = found {
+                return Ok(Some(Duplicate { file, stat }));
             }
         }
-        Ok(found.map(|(file, stat)| Duplicate { file, stat }))
+        Ok(None)
     }
 }

@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 18] = [
+const FOUND: [(Dimension, &[u64], &str); 19] = [
     (
         Dimension::Copies,
         &[77],
@@ -72,6 +72,11 @@ const FOUND: [(Dimension, &[u64], &str); 18] = [
         Dimension::Touched,
         &[132],
         "the file of a rotation that was not noted did not count as given",
+    ),
+    (
+        Dimension::Header,
+        &[98],
+        "of copies that begin alike one of an older generation counted as that of what was truncated",
     ),
     (
         Dimension::Zeros,
