@@ -343,7 +343,9 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
-                held.is_newer(c) && c.size >= held.offset && comes_first && self.is_open_to(c, held)
+                // Nor is it one that was written to after it had been given.
+                let is_open = self.is_open_to(c, held) && (is_proved || !self.is_given(c));
+                held.is_newer(c) && c.size >= held.offset && comes_first && is_open
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
                 return Ok(Ok((file, stat)));
