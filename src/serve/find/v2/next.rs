@@ -79,14 +79,20 @@ impl Left {
         }
     }
 
+    /// Whether a file with the time of its last write was created no earlier than that.
+    fn is_born_after(&self, candidate: &Candidate) -> bool {
+        candidate.written_ns == self.mtime_ns && candidate.birth.at_ns >= Some(self.mtime_ns)
+    }
+
     /// Whether a file comes after it as far as names and times tell, `age` being its place and
     /// `own` its file, if that is rotated.
     fn is_before(&self, candidate: &Candidate, age: Age, own: Option<&Candidate>) -> bool {
         let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
         // What was seen counts more.
         let may_be = self.then.is_none() || !is_doubtful;
-        may_be && is_after(candidate, age, own, self.floor_ns)
-            || Some(candidate.age.id) == self.then
+        let is_later = is_after(candidate, age, own, self.floor_ns)
+            || own.is_none() && self.is_born_after(candidate);
+        may_be && is_later || Some(candidate.age.id) == self.then
     }
 }
 
