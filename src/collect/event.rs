@@ -135,9 +135,14 @@ pub enum Event<'a> {
         path: &'a Path,
         /// The first.
         of: &'a Path,
+        /// The second is only known to have the beginning of the first, or all of it.
+        is_part: bool,
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
+    /// A copy is of what somebody copied on the box of a generation that is gone there, and of
+    /// which nothing is here.
+    Remains(&'a Path),
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -177,6 +182,7 @@ impl Event<'_> {
                 | Event::LostLate { .. }
                 | Event::Found(Found::Lost(_))
                 | Event::Differs { .. }
+                | Event::Remains(_)
                 | Event::LeftOut(LeftOut {
                     is_missing: true,
                     ..
@@ -289,14 +295,29 @@ impl fmt::Display for Event<'_> {
                     path.display()
                 )
             }
-            Event::GivenTwice { path, of, is_gone } => {
+            Event::GivenTwice {
+                path,
+                of,
+                is_part,
+                is_gone,
+            } => {
                 let (path, of) = (path.display(), of.display());
-                write!(f, "given twice: {path} is the double of {of}")?;
+                let what = match is_part {
+                    true => "was copied on the box, and is the double or the beginning of",
+                    false => "is the double of",
+                };
+                write!(f, "given twice: {path} {what} {of}")?;
                 f.write_str(match is_gone {
                     true => " and is not kept",
                     false => ", which cannot be compared with it now; it stays",
                 })
             }
+            Event::Remains(path) => write!(
+                f,
+                "{} may be what somebody copied on the box of a file that is gone: where it belongs, \
+                 and whether it is whole, is not certain",
+                path.display()
+            ),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",
             ),

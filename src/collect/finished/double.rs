@@ -1,5 +1,6 @@
-//! A finished copy that seems to be one that is here already: the server has sent one file twice.
-//! Both are compared byte for byte, and the second goes if they are the same. Pure.
+//! A finished copy that seems to be one that is here already: the server has sent one file twice,
+//! or what somebody on the box copied of another. Both are compared byte for byte, and the second
+//! goes if they are the same, or if it is the beginning of the first. Pure.
 //!
 //! The rotation knows nothing of this, so a crash leaves what it always leaves. The second copy
 //! stays on the list of copies to be compared until this is over, and is compared once more by the
@@ -11,22 +12,35 @@ use std::path::{Path, PathBuf};
 use crate::collect::copy::Finished;
 use crate::store::{Kind, WriteStore};
 
-/// A comparison of two copies.
+/// A comparison of a copy with older ones.
 pub struct Double<F> {
     finished: Finished,
-    of: PathBuf,
+    /// The copies that it may be the double of; it is compared with the last.
+    of: Vec<PathBuf>,
+    /// It may be the beginning of one.
+    is_within: bool,
     files: Option<(F, F)>,
     at: u64,
 }
 
 impl<F> Double<F> {
-    /// A copy that is to be compared with an older one.
+    /// A copy that is the double of an older one, unless their bytes say otherwise.
     pub fn new(finished: Finished, of: PathBuf) -> Double<F> {
         Double {
             finished,
-            of,
+            of: vec![of],
+            is_within: false,
             files: None,
             at: 0,
+        }
+    }
+
+    /// A copy that is the double or the beginning of one of these, if their bytes say so.
+    pub fn within(finished: Finished, of: Vec<PathBuf>) -> Double<F> {
+        Double {
+            of,
+            is_within: true,
+            ..Double::new(finished, PathBuf::new())
         }
     }
 
@@ -35,15 +49,26 @@ impl<F> Double<F> {
         &self.finished
     }
 
-    /// The first copy.
-    pub fn of(&self) -> &Path {
-        &self.of
+    /// The first copy, unless it turned out that there is none.
+    pub fn of(&self) -> Option<&Path> {
+        self.of.last().map(PathBuf::as_path)
+    }
+
+    /// Whether it may be the beginning of the first.
+    pub fn is_within(&self) -> bool {
+        self.is_within
     }
 
     /// Compares one slice, with `buf` to read into. Tells at the end whether the second copy was
-    /// the same and is gone. Whatever is in doubt stays.
+    /// the same, or the beginning, and is gone. Whatever is in doubt stays.
     pub fn work<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], store: &mut S) -> Option<bool> {
-        self.slice(buf, store).unwrap_or(Some(false))
+        match self.slice(buf, store) {
+            Ok(Some(false)) | Err(_) if self.is_within && self.of.pop().is_some() => {
+                (self.files, self.at) = (None, 0);
+                None
+            }
+            result => result.unwrap_or(Some(false)),
+        }
     }
 
     fn slice<S: WriteStore<File = F>>(
@@ -52,14 +77,17 @@ impl<F> Double<F> {
         store: &mut S,
     ) -> io::Result<Option<bool>> {
         let path = &self.finished.path;
+        let of = self.of.last().ok_or(io::ErrorKind::NotFound)?;
         let (first, second) = match self.files.take() {
             Some(files) => files,
-            None => (open(store, &self.of)?, open(store, path)?),
+            None => (open(store, of)?, open(store, path)?),
         };
         let (ours, theirs) = buf.split_at_mut(buf.len() / 2);
         let theirs = &mut theirs[..ours.len()];
-        let read = store.read_at(&first, ours, self.at)?;
-        if read != store.read_at(&second, theirs, self.at)? || ours[..read] != theirs[..read] {
+        let read = store.read_at(&second, theirs, self.at)?;
+        let found = store.read_at(&first, ours, self.at)?;
+        let is_long_enough = found == read || (self.is_within && found > read);
+        if !is_long_enough || ours[..read] != theirs[..read] {
             return Ok(Some(false));
         }
         self.at += read as u64;
@@ -67,7 +95,7 @@ impl<F> Double<F> {
             self.files = Some((first, second));
             return Ok(None);
         }
-        let is_same = self.at == self.finished.size && are_two(store, &self.of, path)?;
+        let is_same = self.at == self.finished.size && are_two(store, of, path)?;
         if is_same {
             // It need not be durable: a power cut may bring back one file too many, and takes none.
             store.unlink(path)?;
@@ -99,22 +127,57 @@ mod tests {
     const FIRST: &str = "/l/m.1";
     const SECOND: &str = "/l/m.2";
 
-    fn run(disk: &mut Fake, size: u64) -> bool {
-        let finished = Finished {
+    fn second(size: u64) -> Finished {
+        Finished {
             path: SECOND.into(),
             inode: Inode(7),
             size,
             md5: None,
             by_content: false,
             classic: false,
-        };
-        let mut double = Double::new(finished, FIRST.into());
+        }
+    }
+
+    fn run(disk: &mut Fake, size: u64) -> bool {
+        let mut double = Double::new(second(size), FIRST.into());
         let mut buf = [0; 8];
         loop {
             if let Some(is_gone) = double.work(&mut buf, disk) {
                 assert_eq!(disk.exists(SECOND), !is_gone);
                 return is_gone;
             }
+        }
+    }
+
+    /// The same where the second may be the beginning of one of these; also tells of which.
+    fn run_within(disk: &mut Fake, size: u64, of: &[&str]) -> (bool, Option<PathBuf>) {
+        let of = of.iter().map(PathBuf::from).collect();
+        let mut double = Double::within(second(size), of);
+        let mut buf = [0; 8];
+        loop {
+            if let Some(is_gone) = double.work(&mut buf, disk) {
+                assert_eq!(disk.exists(SECOND), !is_gone);
+                return (is_gone, double.of().map(Path::to_path_buf));
+            }
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_an_older_copy_goes() {
+        let of = ["/l/m.0", FIRST, "/l/gone"];
+        for (bytes, is_gone) in [
+            (&b"0123456789"[..], true),
+            (b"01234", true),
+            (b"0123456789a", false),
+            (b"012345678a", false),
+        ] {
+            let mut disk = Fake::new();
+            disk.write("/l/m.0", b"9");
+            disk.write(FIRST, b"0123456789");
+            disk.write(SECOND, bytes);
+            let first = is_gone.then(|| FIRST.into());
+            let result = run_within(&mut disk, bytes.len() as u64, &of);
+            assert_eq!(result, (is_gone, first));
         }
     }
 

@@ -1,7 +1,6 @@
 //! The data behind the answer line, as a source takes them, and the work on finished copies.
 
 use std::fmt;
-use std::path::Path;
 
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, UNKNOWN_KIND};
@@ -347,7 +346,13 @@ impl<F> Source<F> {
             }
             Some(Checked::Unreadable(path, error)) => {
                 let why = format!("it cannot be read: {error}");
-                self.note_difference(&path, &why, cx);
+                self.note_flaw(
+                    Event::Differs {
+                        path: &path,
+                        why: &why,
+                    },
+                    cx,
+                );
                 self.update_list(cx);
             }
         }
@@ -524,7 +529,7 @@ impl<F> Source<F> {
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
-                self.note_difference(&path, why, cx);
+                self.note_flaw(Event::Differs { path: &path, why }, cx);
             }
             // Room that the half of a healed copy takes may be just what is missing.
             heal::Outcome::Postponed(finished) => {
@@ -542,17 +547,14 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
-    /// Notes that a finished copy is not what the server has, and stays so: the status has to show
-    /// that.
-    fn note_difference<S: WriteStore<File = F>>(
+    /// Notes what is wrong with a finished copy, and stays so: the status has to show that.
+    pub(super) fn note_flaw<S: WriteStore<File = F>>(
         &mut self,
-        path: &Path,
-        why: &str,
+        flaw: Event<'_>,
         cx: &mut Context<'_, S>,
     ) {
-        let differs = Event::Differs { path, why };
-        let result = self.put_on_record(&differs, cx);
-        (cx.events)(&self.config, differs);
+        let result = self.put_on_record(&flaw, cx);
+        (cx.events)(&self.config, flaw);
         self.health.flaw();
         if let Err(error) = result {
             (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));

@@ -24,6 +24,8 @@ pub struct Tokens {
     pub begins: Option<Token>,
     /// That of the file which has all of the generation that ends.
     pub ended: Option<Token>,
+    /// That file may be a copy that somebody made of another generation.
+    pub is_suspect: bool,
     /// That of a file that was written to after it had been given.
     pub late: Option<Token>,
 }
@@ -42,7 +44,10 @@ impl Tokens {
     pub fn take(&mut self, role: Role, token: Token) {
         match role {
             Role::Begins => self.begins = Some(token),
-            Role::Ended => self.ended = Some(token),
+            Role::Ended | Role::EndedInCopy => {
+                self.ended = Some(token);
+                self.is_suspect = role == Role::EndedInCopy;
+            }
             Role::Late => self.late = Some(token),
             // It is noted at once.
             Role::Present => {}
@@ -104,6 +109,7 @@ impl<F> Source<F> {
                     sums: None,
                     token: token_at_end(change, ledger),
                     suffix,
+                    is_suspect: change.tokens.as_ref().is_some_and(|it| it.is_suspect),
                 });
             }
             let tokens = change.tokens.as_ref();
@@ -111,17 +117,22 @@ impl<F> Source<F> {
         });
     }
 
-    /// Notes the generation that a killed process has left and could not note.
+    /// Notes what whoever was killed behind a rotation had not noted. `held` is the inode of the
+    /// present generation.
     pub(super) fn note_unnoted<S: WriteStore<File = F>>(
         &self,
-        present: Option<Generation>,
         list: &[Finished],
+        held: Inode,
         cx: &mut Context<'_, S>,
     ) {
-        if let Some(present) = present.filter(|_| !list.is_empty()) {
-            let config = &self.config;
-            self.change_ledger(cx, |ledger| ledger.add_unnoted(&present, list, config));
+        if self.config.proto == Proto::Classic || list.is_empty() {
+            return;
         }
+        self.change_ledger(cx, |ledger| {
+            for finished in list {
+                ledger.catch_up(finished, held, &self.config);
+            }
+        });
     }
 
     /// Notes the checksums of a copy that was compared.
@@ -202,7 +213,7 @@ impl<F> Source<F> {
     }
 
     /// A copy was found to be right. Where the server has sent the same file before, both copies
-    /// are compared.
+    /// are compared; and with all older ones where the file may be a copy of another generation.
     pub(super) fn suspect_double<S: WriteStore<File = F>>(
         &mut self,
         finished: Finished,
@@ -213,6 +224,12 @@ impl<F> Source<F> {
         };
         if let Some(of) = ledger.double_of(&finished.path, &self.config) {
             self.finished.begin_double(Double::new(finished, of));
+            return;
+        }
+        let entry = ledger.entry_of(&finished.path, &self.config);
+        if entry.is_some_and(|entry| entry.is_suspect) {
+            let older = ledger.longer_before(&finished.path, &self.config);
+            self.finished.begin_double(Double::within(finished, older));
         }
     }
 
@@ -229,9 +246,20 @@ impl<F> Source<F> {
         let Some(double) = self.finished.end_double() else {
             return;
         };
-        let (path, of) = (&*double.finished().path, double.of());
-        let twice = Event::GivenTwice { path, of, is_gone };
-        (cx.events)(&self.config, twice);
+        let path = &*double.finished().path;
+        match double.of() {
+            Some(of) => {
+                let is_part = double.is_within();
+                let twice = Event::GivenTwice {
+                    path,
+                    of,
+                    is_part,
+                    is_gone,
+                };
+                (cx.events)(&self.config, twice);
+            }
+            None => self.note_flaw(Event::Remains(path), cx),
+        }
         if is_gone {
             self.change_ledger(cx, |ledger| ledger.forget(path, &self.config));
         }

@@ -45,7 +45,7 @@ impl<F> Source<F> {
     ) -> Option<Finished> {
         let ledger = Ledger::read(&self.config, cx.store).ok()?;
         let entry = ledger.entry_of_token(token)?;
-        let path = Ledger::path_of(entry, &self.config);
+        let path = entry.path(&self.config);
         let stat = cx.store.stat_path(&path).ok()??;
         // It may have got the rest, of which a killed process could note nothing.
         let is_it = stat.kind == Kind::Regular && stat.size >= entry.size && entry.size < size;

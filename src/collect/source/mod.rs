@@ -37,6 +37,7 @@ use super::error::SourceError;
 use super::event::{Event, State};
 use super::finished::FinishedCopies;
 use super::finished::heal::clear_away;
+use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
@@ -405,13 +406,14 @@ impl<F> Source<F> {
         // It is on the list, too, and begins anew.
         self.finished.end_double();
         self.health.set_unrecorded(false);
-        self.note_unnoted(copy.generation(), &list, cx);
         // The list has the copy that is being healed, too, and what was fetched for it is still
         // wanted. What a killed run left of other heals is not.
         match self.finished.heal() {
             Some(heal) => list.retain(|finished| finished.path != heal.finished().path),
             None => (list.iter()).for_each(|finished| clear_away(&finished.path, cx.store)),
         }
+        let held = copy.generation().map_or(Inode::NONE, |held| held.inode);
+        self.note_unnoted(&list, held, cx);
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);
         }

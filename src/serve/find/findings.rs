@@ -1,7 +1,8 @@
 //! The findings of a search among the rotated files of a log: which files there are, and what is
 //! known of each so far. Pure.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,10 @@ pub struct Findings {
     left_out: RefCell<Vec<(FileId, LeftOut)>>,
     /// The digest that is being computed of a file, and how far it is.
     md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
+    /// The file that is being compared with all others, and with how many it was.
+    compared: Cell<Option<(FileId, usize)>>,
+    /// The files that may be copies which somebody made, once that was asked.
+    suspects: OnceCell<BTreeSet<FileId>>,
 }
 
 /// A question that is asked of one rotated file after another.
@@ -48,6 +53,10 @@ pub struct Findings {
 pub(super) enum Test {
     /// What it is: see [`super::role`].
     Role,
+    /// Whether its bytes were given.
+    Given,
+    /// Whether what the client holds begins with it.
+    Held,
     /// Whether it is a duplicate of what was sent.
     Duplicate,
     /// Whether it holds what the client proves and was written since.
@@ -89,6 +98,8 @@ impl Findings {
             given_up: RefCell::default(),
             left_out: RefCell::default(),
             md5: RefCell::default(),
+            compared: Cell::default(),
+            suspects: OnceCell::new(),
         }
     }
 
@@ -172,6 +183,29 @@ impl Findings {
         }
         self.is_paused.set(true);
         Err(Refusal::Later)
+    }
+
+    /// The files that may be copies which somebody made, found out once.
+    pub(super) fn suspects(&self, all: impl FnOnce() -> BTreeSet<FileId>) -> &BTreeSet<FileId> {
+        self.suspects.get_or_init(all)
+    }
+
+    /// With how many of the other files this one was compared before.
+    pub(super) fn compared(&self, id: FileId) -> usize {
+        let compared = self.compared.get().filter(|(own, _)| *own == id);
+        compared.map_or(0, |(_, count)| count)
+    }
+
+    /// Notes with how many of the others a file was compared.
+    pub(super) fn note_compared(&self, id: FileId, count: usize) {
+        self.compared.set(Some((id, count)));
+    }
+
+    /// The same, and that this is enough for the moment.
+    pub(super) fn pause_comparing(&self, id: FileId, count: usize) -> Refusal {
+        self.note_compared(id, count);
+        self.is_paused.set(true);
+        Refusal::Later
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
@@ -408,10 +442,24 @@ pub(super) fn are_numbered(rotated: &Candidates) -> bool {
 }
 
 /// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
-/// decide depends on each of them.
+/// decide depends on each of them. Names that no rotator gives say nothing where others are there:
+/// what somebody copied moves no generation.
 pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
-    let evidence: Vec<Evidence<'_>> = rotated.iter().map(Candidate::evidence).collect();
-    let placed = match rotated.is_cut() {
+    let is_cut = rotated.is_cut();
+    let is_plain = |c: &&mut Candidate| order::is_plain(c.path(), live);
+    let (mut plain, mut odd): (Vec<_>, Vec<_>) = rotated.iter_mut().partition(is_plain);
+    let is_mixed = !plain.is_empty() && !odd.is_empty();
+    arrange_alike(live, &mut plain, is_cut);
+    arrange_alike(live, &mut odd, is_cut || is_mixed);
+    for candidate in rotated.iter_mut().filter(|_| is_mixed) {
+        candidate.beside.is_counted = false;
+    }
+}
+
+/// The same for some of them, whose names decide if these are all.
+fn arrange_alike(live: &Path, rotated: &mut [&mut Candidate], are_some: bool) {
+    let evidence: Vec<Evidence<'_>> = rotated.iter().map(|c| c.evidence()).collect();
+    let placed = match are_some {
         true => order::arrange_some(name_of(live), &evidence),
         false => order::arrange(name_of(live), &evidence),
     };
@@ -490,9 +538,15 @@ impl Candidate {
         Evidence {
             name: name_of(&self.path),
             mtime_ns: self.written_ns,
+            born_ns: self.birth.at_ns,
             is_empty: self.size == 0,
             id: self.age.id,
         }
+    }
+
+    /// Whether both names are of one series, and are not without any number.
+    pub fn is_called_like(&self, other: &Candidate) -> bool {
+        self.beside.kind.is_some() && self.beside.kind == other.beside.kind
     }
 
     /// What identifies the file.

@@ -5,9 +5,10 @@
 //! [`compare`] whether two files are the same as far as they go; [`search`] the walk through the
 //! globs and what comes of it; [`crowd`] which files are kept if there are too many; [`journal`]
 //! what the server saw itself, [`token`] what a client keeps of that, [`role`] what a rotated file
-//! is therefore; [`left_out`] what is left out of an answer, and [`troubles`] what is remembered of
-//! that; [`sightings`] what was seen between two connections of a classic client; and the three
-//! answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
+//! is therefore, and [`suspect`] which may be copies that somebody made; [`left_out`] what is left
+//! out of an answer, and [`troubles`] what is remembered of that; [`sightings`] what was seen
+//! between two connections of a classic client; and the three answers: [`classic`], [`v2`], and
+//! [`op`] for whoever asks about a copy.
 
 pub mod classic;
 pub mod compare;
@@ -23,6 +24,7 @@ pub mod refusal;
 mod role;
 pub mod search;
 pub mod sightings;
+mod suspect;
 pub mod token;
 pub mod troubles;
 pub mod v2;

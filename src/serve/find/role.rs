@@ -17,6 +17,9 @@ use crate::mutation::{self, Mutation};
 use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::request::Given;
 
+/// Other files that one is compared with in one part, each some ten system calls.
+const COMPARED_AT_ONCE: usize = 2;
+
 /// What a rotated file is in the history of its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -94,6 +97,32 @@ impl<S: ReadStore> Query<'_, S> {
             .map(Role::of_code)
     }
 
+    /// Whether the client was given all that is in a rotated file.
+    pub(super) fn was_given(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        if self.size_given(candidate) == Some(candidate.size) {
+            return Ok(true);
+        }
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let judge = || {
+            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                return Ok(0);
+            };
+            let seen = Seen {
+                candidate,
+                file: &file,
+                stat: &stat,
+            };
+            self.has_given_bytes(&seen, rotated, live).map(u32::from)
+        };
+        let was_given = findings.score(Test::Given, candidate.age.id, judge)?;
+        Ok(was_given > 0)
+    }
+
     /// Whether this very file was written to after the client was given all of it.
     pub(super) fn is_late(&self, candidate: &Candidate) -> bool {
         let size = self.size_given(candidate);
@@ -153,10 +182,18 @@ impl<S: ReadStore> Query<'_, S> {
         if seen.stat.size == 0 {
             return Ok(Role::Duplicate);
         }
-        if let Some(record) = self.stands_for(seen, rotated)? {
+        let is_suspect = self.is_suspect(seen.candidate, rotated, live);
+        if is_suspect && self.is_of_given(seen)? {
+            return Ok(Role::Duplicate);
+        }
+        if let Some(record) = self.stands_for(seen, rotated)?
+            && !(is_suspect && self.has_better(seen, &record, rotated, live)?)
+        {
             return Ok(Role::Generation(record.seq));
         }
-        if self.has_given_bytes(seen)? || self.is_within_another(seen, rotated, live)? {
+        if self.is_within_another(seen, rotated, live)?
+            || self.has_given_bytes(seen, rotated, live)?
+        {
             return Ok(Role::Duplicate);
         }
         // Nothing else has these bytes: they are of a generation that came and went between two
@@ -173,6 +210,47 @@ impl<S: ReadStore> Query<'_, S> {
             }
         });
         Ok(Role::Stray(seq))
+    }
+
+    /// Whether it was made during the life of a generation that the client was given, and begins
+    /// like that.
+    fn is_of_given(&self, seen: &Seen<'_, S>) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        for record in self.journal.records(self.index) {
+            let State::Complete(size) = record.state else {
+                continue;
+            };
+            let is_then = own.size <= size && record.was_when(own.birth.at_ns);
+            let id = given_id(record.identity);
+            let is_given =
+                |given: &Given| given.size == size && given.id.is_some_and(|it| Some(it) == id);
+            let may = is_then && self.given.iter().any(is_given);
+            if may && record.head.len > 0 && self.begins_like(own, &record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether there is a file that stands for the same generation, and is no copy that somebody
+    /// made, or a longer one.
+    fn has_better(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        for other in newcomers.filter(|c| c.age.id != own.age.id) {
+            let is_better = !self.is_suspect(other, rotated, live) || other.is_fuller(own);
+            let may = is_better && record.was_when(other.birth.at_ns);
+            if may && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What cannot be read may be anything. The time at which it was made tells whose bytes it may
@@ -203,9 +281,22 @@ impl<S: ReadStore> Query<'_, S> {
         // copied into it before that was truncated.
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
         let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
+        let is_suspect = self.is_suspect(seen.candidate, rotated, live);
         let is_start = !is_before_live && self.is_start_of(seen.file, seen.stat.size, live);
-        let is_known = is_after_live && self.has_given_bytes(seen)?;
-        match is_start || is_known || self.is_like_another(seen, rotated)? {
+        let is_copy = match is_suspect {
+            _ if is_start => true,
+            // A copy of an empty file has nothing that would be missed.
+            true if seen.stat.size == 0 => true,
+            true => {
+                self.is_within_another(seen, rotated, live)?
+                    || self.has_given_bytes(seen, rotated, live)?
+            }
+            false => {
+                (is_after_live && self.has_given_bytes(seen, rotated, live)?)
+                    || self.is_like_another(seen, rotated, live)?
+            }
+        };
+        match is_copy {
             true => Ok(Role::Duplicate),
             false => Ok(Role::Generation(seen.candidate.age.seq)),
         }
@@ -259,6 +350,11 @@ impl<S: ReadStore> Query<'_, S> {
         if (is_moved || record.head.len == 0) && candidate.size < record.size {
             return Ok(false);
         }
+        self.begins_like(candidate, record)
+    }
+
+    /// Whether a file begins like a generation, as far as it goes.
+    fn begins_like(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
         let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
             return Ok(false);
         };
@@ -277,17 +373,33 @@ impl<S: ReadStore> Query<'_, S> {
         self.findings.map_or(Ok(()), were_read)
     }
 
-    /// Whether a file has the bytes of a generation that was given, under whatever name.
-    fn has_given_bytes(&self, seen: &Seen<'_, S>) -> Result<bool, Refusal> {
-        let size = seen.stat.size;
-        let mut alike = self.given.iter().filter(|given| given.size == size);
-        if mutation::is_on(Mutation::GivenIgnored) || alike.clone().all(|given| given.md5.is_none())
-        {
+    /// Whether a file has the bytes of a generation that was given, under whatever name. Where that
+    /// is still in a file of its own, only a suspect is a copy of it: generations may be equal.
+    fn has_given_bytes(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let (own, size) = (seen.candidate, seen.stat.size);
+        let is_suspect = self.is_suspect(own, rotated, live);
+        let is_in = |id: u32, c: &Candidate| {
+            c.age.id != own.age.id
+                && given_id(c.identity()) == Some(id)
+                && !self.is_suspect(c, rotated, live)
+        };
+        let is_there = |id: u32| rotated.iter().any(|c| is_in(id, c));
+        let may_be_it = |given: &&Given| {
+            let is_alike = given.size == size && given.md5.is_some();
+            is_alike && (is_suspect || !given.id.is_some_and(is_there))
+        };
+        let alike: Vec<Option<u32>> = self.given.iter().filter(may_be_it).map(|g| g.md5).collect();
+        if mutation::is_on(Mutation::GivenIgnored) || alike.is_empty() {
             return Ok(false);
         }
         let findings = self.findings.ok_or(Refusal::Later)?;
-        let md5 = findings.start_of_md5(self.store, seen.candidate.age.id, seen.file, size)?;
-        Ok(alike.any(|given| given.md5.is_some() && given.md5 == md5))
+        let md5 = findings.start_of_md5(self.store, own.age.id, seen.file, size)?;
+        Ok(md5.is_some() && alike.contains(&md5))
     }
 
     /// Whether all bytes of a file stand at the beginning of the live file or of another rotated
@@ -299,21 +411,33 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        let is_within = self.is_within(seen, live);
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let done = findings.compared(own.age.id);
+        let is_within = done == 0 && self.is_within(seen, live);
         // An error of the live file is none of another rotated one.
-        self.findings
-            .map_or(Ok(()), |findings| findings.was_read(own.age.id))?;
+        findings.was_read(own.age.id)?;
         if is_within {
             return Ok(true);
         }
-        for other in rotated.iter() {
-            let is_made_before = match other.standing {
-                Standing::Newcomer => (other.birth.at_ns, other.age) < (own.birth.at_ns, own.age),
-                _ => true,
-            };
-            if other.age.id == own.age.id || other.size < seen.stat.size || !is_made_before {
-                continue;
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live);
+        let is_own_suspect = is_suspect(own);
+        let may_be_it = |other: &Candidate| match (is_own_suspect, is_suspect(other)) {
+            (true, true) => other.is_fuller(own),
+            (true, false) => true,
+            // What has a sign of a generation is no copy of what has none.
+            (false, true) => false,
+            (false, false) if other.standing == Standing::Newcomer => other.is_made_before(own),
+            (false, false) => true,
+        };
+        let may =
+            |c: &Candidate| c.age.id != own.age.id && c.size >= seen.stat.size && may_be_it(c);
+        let mut left = COMPARED_AT_ONCE;
+        let others = rotated.iter().enumerate().skip(done);
+        for (at, other) in others.filter(|(_, c)| may(c)) {
+            if left == 0 {
+                return Err(findings.pause_comparing(own.age.id, at));
             }
+            left -= 1;
             let opened = self.open_rotated(other.age.id)?;
             let is_within = self.is_within(seen, opened.as_ref());
             self.were_read(own, other)?;
@@ -321,6 +445,8 @@ impl<S: ReadStore> Query<'_, S> {
                 return Ok(true);
             }
         }
+        // What is asked next may take several parts.
+        findings.note_compared(own.age.id, rotated.len());
         Ok(false)
     }
 
@@ -333,7 +459,12 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// Whether a file from before is a duplicate of another such one: it has the same bytes and a
     /// name of another kind, and was created when that was complete.
-    fn is_like_another(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<bool, Refusal> {
+    fn is_like_another(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
         let own = seen.candidate;
         for other in rotated.iter() {
             let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
@@ -341,7 +472,8 @@ impl<S: ReadStore> Query<'_, S> {
                 && other.size == seen.stat.size
                 && !other.is_of_series(own)
                 && is_made_after
-                && other.birth.at_ns < own.birth.at_ns;
+                && other.birth.at_ns < own.birth.at_ns
+                && !self.is_suspect(other, rotated, live);
             if may && let Some(opened) = self.open_rotated(other.age.id)? {
                 let is_within = self.is_within(seen, Some(&opened));
                 self.were_read(own, other)?;
@@ -351,6 +483,19 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(false)
+    }
+}
+
+impl Candidate {
+    /// Whether it was created before another one.
+    fn is_made_before(&self, other: &Candidate) -> bool {
+        (self.birth.at_ns, self.age) < (other.birth.at_ns, other.age)
+    }
+
+    /// Of two copies of one file: whether it has more than the other one, or the same and was made
+    /// before.
+    fn is_fuller(&self, other: &Candidate) -> bool {
+        self.size > other.size || (self.size == other.size && self.is_made_before(other))
     }
 }
 

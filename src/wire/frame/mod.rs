@@ -124,6 +124,8 @@ pub enum Role {
     Ended,
     /// The present one, of which nothing was sent yet: its file holds another than when it began.
     Present,
+    /// Like [`Role::Ended`], and the file may be a copy of another generation, which somebody made.
+    EndedInCopy,
     /// One that was given before, of which the NOTE that follows tells that it was written to
     /// since.
     Late,
@@ -409,7 +411,8 @@ impl Role {
             Role::Begins => 0,
             Role::Ended => 1,
             Role::Present => 2,
-            Role::Late => 3,
+            Role::EndedInCopy => 3,
+            Role::Late => 4,
         }
     }
 
@@ -418,7 +421,8 @@ impl Role {
             0 => Role::Begins,
             1 => Role::Ended,
             2 => Role::Present,
-            3 => Role::Late,
+            3 => Role::EndedInCopy,
+            4 => Role::Late,
             _ => return None,
         })
     }

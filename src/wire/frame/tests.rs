@@ -56,6 +56,10 @@ fn samples() -> Vec<Frame<'static>> {
             role: Role::Ended,
             token: Token::parse(&[b'z'; Token::MAX_LEN]).unwrap(),
         },
+        Frame::File {
+            role: Role::EndedInCopy,
+            token: Token::parse(b"8:3").unwrap(),
+        },
         Frame::Note(Note {
             why: LeftOut::NotPermitted,
             is_missing: true,
@@ -149,7 +153,7 @@ fn wrong_lengths_and_fields_have_their_names() {
         (&b""[..], BadFrame::Length),
         (&[0], BadFrame::Length),
         (&[0; Token::MAX_LEN + 2], BadFrame::Length),
-        (b"\x04a", BadFrame::Field),
+        (b"\x05a", BadFrame::Field),
         (b"\x00a b", BadFrame::Field),
         (b"\x01/a", BadFrame::Field),
     ] {

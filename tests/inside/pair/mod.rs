@@ -14,6 +14,7 @@ mod breaks;
 mod change;
 mod classic;
 mod clocks;
+mod copied;
 mod copytruncate;
 mod cuts;
 mod identity;

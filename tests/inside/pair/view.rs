@@ -10,7 +10,13 @@ impl Pair {
     }
 
     pub fn kept(&self) -> Vec<PathBuf> {
-        self.kept.borrow().clone()
+        let mut kept: Vec<PathBuf> = Vec::new();
+        for path in self.kept.borrow().iter() {
+            // The name of a copy that was not kept is given once more.
+            kept.retain(|known| known != path);
+            kept.push(path.clone());
+        }
+        kept
     }
 
     /// What the finished copies hold, oldest first, and then the live copy.

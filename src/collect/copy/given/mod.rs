@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! "v1" [ INODE M TOKEN ]                           the present generation, M the `m` of its pointer
-//! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N]             a copy that was finished, the newest first
+//! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N] [x]         a copy that was finished, the newest first; with
+//!                                                  x one of a file that may be somebody's copy
 //! "c=" CRC32                                       of the source's name and all lines before
 //! ```
 //!
@@ -55,6 +56,8 @@ pub struct Entry {
     pub token: Option<Token>,
     /// The end of the copy's name.
     pub suffix: RotatedSuffix,
+    /// That file may be a copy that somebody made of another generation.
+    pub is_suspect: bool,
 }
 
 /// Checksums of all of a copy.
@@ -64,6 +67,13 @@ pub struct CopySums {
     pub crc: Option<u32>,
     /// The MD5.
     pub md5: [u8; 16],
+}
+
+impl Entry {
+    /// The name of its copy.
+    pub fn path(&self, config: &SourceConfig) -> PathBuf {
+        with_ending(&config.local, &format!(".{}", self.suffix))
+    }
 }
 
 impl Ledger {
@@ -146,7 +156,18 @@ impl Ledger {
         let is_double =
             |old: &&Entry| old.suffix != new.suffix && what_of(old).as_ref() == Some(&what);
         let old = self.entries.iter().rfind(is_double)?;
-        Some(with_ending(&config.local, &format!(".{}", old.suffix)))
+        Some(old.path(config))
+    }
+
+    /// The copies before this one that are no shorter, the newest of them last.
+    pub fn longer_before(&self, copy: &Path, config: &SourceConfig) -> Vec<PathBuf> {
+        let Some(new) = self.entry_of(copy, config) else {
+            return Vec::new();
+        };
+        let older = self.entries.iter().rev();
+        let older = older.take_while(|old| old.suffix != new.suffix);
+        let may = older.filter(|old| old.size >= new.size);
+        may.map(|old| old.path(config)).collect()
     }
 
     /// The longest copy of the file with a token.
@@ -156,11 +177,6 @@ impl Ledger {
             .iter()
             .filter(is_it)
             .max_by_key(|entry| entry.size)
-    }
-
-    /// The name of the copy of an entry.
-    pub fn path_of(entry: &Entry, config: &SourceConfig) -> PathBuf {
-        with_ending(&config.local, &format!(".{}", entry.suffix))
     }
 
     /// Adds a generation that was given. The oldest goes where there are too many. Empty ones are
@@ -175,26 +191,25 @@ impl Ledger {
         self.entries.truncate(GIVEN_KEPT_MAX);
     }
 
-    /// Adds the generation before the present one, if whoever finished it was killed before it
-    /// could be noted: it is on the list of finished copies.
-    pub fn add_unnoted(&mut self, present: &Generation, list: &[Finished], config: &SourceConfig) {
-        // A file that was cut holds another generation by now.
-        let Some(begun) = self.begun.as_ref().filter(|it| it.inode != present.inode) else {
+    /// Adds a copy that was finished, unless it is here: then the token is still that of its
+    /// generation. `held` is the inode of the present one.
+    pub fn catch_up(&mut self, finished: &Finished, held: Inode, config: &SourceConfig) {
+        let Some(suffix) = RotatedSuffix::of(&finished.path, &config.local) else {
             return;
         };
-        let token = Some(begun.token);
-        let finished = list.iter().rfind(|finished| finished.inode == begun.inode);
-        let Some(finished) = finished.filter(|it| self.entry_of(&it.path, config).is_none()) else {
+        if finished.size == 0 || self.entry_of(&finished.path, config).is_some() {
             return;
-        };
-        if let Some(suffix) = RotatedSuffix::of(&finished.path, &config.local) {
-            self.add(Entry {
-                size: finished.size,
-                sums: None,
-                token,
-                suffix,
-            });
         }
+        // A file that was truncated has another generation by now.
+        let is_its = |begun: &Begun| begun.inode == finished.inode && begun.inode != held;
+        let begun = self.begun.take().filter(is_its);
+        self.add(Entry {
+            size: finished.size,
+            sums: None,
+            token: begun.map(|begun| begun.token),
+            suffix,
+            is_suspect: false,
+        });
     }
 
     /// Notes the checksums of a copy of `size` bytes. One that is not here gets an entry: whoever
@@ -220,6 +235,7 @@ impl Ledger {
                 sums: Some(sums),
                 token: None,
                 suffix,
+                is_suspect: false,
             }),
         }
     }
@@ -301,6 +317,11 @@ impl Entry {
             sums: md5.map(|md5| CopySums { crc, md5 }),
             token: known(words.next()?, |text| Token::parse(text.as_bytes()))?,
             suffix: RotatedSuffix::parse(words.next()?)?,
+            is_suspect: match words.next() {
+                None => false,
+                Some("x") => true,
+                Some(_) => return None,
+            },
         };
         words.next().is_none().then_some(entry)
     }
@@ -321,7 +342,8 @@ impl fmt::Display for Entry {
             Some(token) => write!(f, "{token}")?,
             None => f.write_str("-")?,
         }
-        write!(f, " {}", self.suffix)
+        write!(f, " {}", self.suffix)?;
+        f.write_str(if self.is_suspect { " x" } else { "" })
     }
 }
 
@@ -361,7 +383,7 @@ const NUMBER_LEN: usize = 20;
 
 /// Longest line: that of a copy, which is longer than the first.
 const LINE_MAX_LEN: usize =
-    NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 1;
+    NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 2 + 1;
 
 /// Longest ledger.
 const LEDGER_MAX_LEN: usize = (GIVEN_KEPT_MAX + 1) * LINE_MAX_LEN + SEAL_LEN;

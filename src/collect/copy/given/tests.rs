@@ -31,6 +31,7 @@ fn entry(suffix: &str) -> Entry {
         }),
         token: Token::parse(b"8:3/1"),
         suffix: RotatedSuffix::parse(suffix).unwrap(),
+        is_suspect: false,
     }
 }
 
@@ -169,6 +170,39 @@ fn the_token_is_that_of_one_generation() {
 }
 
 #[test]
+fn a_rotation_that_was_not_noted_takes_the_token_with_it() {
+    let token = Token::parse(b"8:4/2");
+    for (name, size, inode, held, added, left) in [
+        // It was renamed.
+        ("/l/m.20261122132959", 5, 7, 8, Some(token.clone()), None),
+        // It was truncated.
+        ("/l/m.20261122132959", 5, 7, 7, Some(None), None),
+        // The token is of another one yet.
+        ("/l/m.20261122132959", 5, 6, 8, Some(None), None),
+        // It was noted.
+        ("/l/m.20261122132956", 3, 7, 7, None, token.clone()),
+        // Nothing was held of it.
+        ("/l/m.20261122132959", 0, 7, 7, None, token.clone()),
+    ] {
+        let mut ledger = sample();
+        let count = ledger.entries().len();
+        let finished = Finished {
+            path: name.into(),
+            inode: Inode(inode),
+            size,
+            md5: None,
+            by_content: false,
+            classic: false,
+        };
+        ledger.catch_up(&finished, Inode(held), &source());
+        let new = ledger.entries().len() - count;
+        let newest = ledger.entries()[0].token.clone();
+        assert_eq!((new > 0).then_some(newest), added, "{name} {inode} {held}");
+        assert_eq!(ledger.token_of(&generation(7, 9)), left);
+    }
+}
+
+#[test]
 fn checksums_find_their_copy() {
     let mut ledger = sample();
     let sums = CopySums {
@@ -229,33 +263,4 @@ fn a_copy_that_has_grown_is_the_first_again() {
     assert_eq!(ledger.entries().len(), 2);
     let token = Token::parse(b"8:3/77").unwrap();
     assert_eq!(ledger.entry_of_token(&token), Some(&grown));
-}
-
-#[test]
-fn what_a_killed_process_could_not_note_is_noted_by_the_next() {
-    let finished = |inode| Finished {
-        path: "/l/m.20261122132957".into(),
-        inode: Inode(inode),
-        size: 5,
-        md5: None,
-        by_content: false,
-        classic: false,
-    };
-    let added = Entry {
-        size: 5,
-        sums: None,
-        token: Token::parse(b"8:4/2"),
-        ..entry("20261122132957")
-    };
-    // The present generation, the file of the finished copy, and whether that is the one whose
-    // token is known.
-    for (present, held, is_added) in [(8, 7, true), (7, 7, false), (8, 6, false)] {
-        let mut ledger = sample();
-        for _ in 0..2 {
-            ledger.add_unnoted(&generation(present, 10), &[finished(held)], &source());
-        }
-        let entries = ledger.entries();
-        assert_eq!(entries.contains(&added), is_added);
-        assert_eq!(entries.len(), 2 + usize::from(is_added));
-    }
 }

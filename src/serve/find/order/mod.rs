@@ -3,15 +3,18 @@
 //!
 //! [`arrange`] weighs both. Names of one series know better than a clock that was set or a file
 //! that was touched; but numbers may count either way, and where times say that a rotator counts
-//! upwards, or that numbers begin anew, they decide. Where that is no more than likely, files have
-//! a second place too: that which they have if the other explanation is right.
+//! upwards, or that numbers begin anew, they decide, unless the births of all files say that it
+//! does not. Where that is no more than likely, files have a second place too: that which they have
+//! if the other explanation is right.
 
 mod name;
+mod plain;
 mod series;
 
 use std::path::Path;
 
 use self::name::{Name, Says};
+pub use self::plain::is_plain;
 use crate::ids::{FileId, Inode};
 
 /// The age of a generation: the newer one is the greater.
@@ -76,6 +79,8 @@ pub struct Evidence<'a> {
     pub name: &'a [u8],
     /// Its last write.
     pub mtime_ns: u64,
+    /// When it was created, if that is known.
+    pub born_ns: Option<u64>,
     /// Nothing was ever written to it: that is when it was created, and may be before the last
     /// write to the file before it.
     pub is_empty: bool,
@@ -216,6 +221,16 @@ impl<'a> All<'a> {
 
     fn time(&self, at: u16) -> u64 {
         self.file(at).mtime_ns
+    }
+
+    /// Whether each of these files is known to have been created after the one before it.
+    fn are_born_in(&self, order: &[u16]) -> bool {
+        let born_ns = |at: u16| self.file(at).born_ns;
+        let is_after = |pair: &[u16]| {
+            let births = born_ns(pair[0]).zip(born_ns(pair[1]));
+            births.is_some_and(|(before, after)| before < after)
+        };
+        order.len() > 1 && order.windows(2).all(is_after)
     }
 
     /// Whether nothing tells which of two files is newer.

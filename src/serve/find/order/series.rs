@@ -86,6 +86,13 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
     if !may_count_since(all, members) {
         return rising(all, members, ring, wrong_ring, span);
     }
+    // Whoever touches a file does not change its birth.
+    if all.are_born_in(&since) {
+        return Verdict {
+            is_counted: true,
+            ..Verdict::sure(since)
+        };
+    }
     // Every single file has to say so: some may be touched, or written by another clock.
     let wrong_since = wrong_of(&since);
     let is_written = |at: &u16| !all.file(*at).is_empty;

@@ -218,6 +218,7 @@ fn arranged(live: &str, files: &[(&str, u64)], inode: impl Fn(usize) -> u64) -> 
         .map(|(at, &(name, mtime_ns))| Evidence {
             name: name.as_bytes(),
             mtime_ns,
+            born_ns: None,
             is_empty: mtime_ns == 0,
             id: id(inode(at)),
         })
@@ -264,6 +265,33 @@ fn the_table() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn births_and_numbers_know_better_than_times() {
+    for (files, expected) in [
+        // All were touched.
+        ([("m.2", 20, Some(1)), ("m.1", 10, Some(2))], "m.2 m.1"),
+        // It counts upwards.
+        ([("m.1", 10, Some(1)), ("m.2", 20, Some(2))], "m.1 m.2"),
+        // Somebody copied both to here in the order of their names.
+        ([("m.2", 10, Some(6)), ("m.1", 20, Some(5))], "m.2 m.1"),
+        // Of one of them the birth is not known.
+        ([("m.1", 10, None), ("m.2", 20, Some(2))], "m.1 m.2"),
+    ] {
+        let evidence = files.map(|(name, mtime_ns, born_ns)| Evidence {
+            name: name.as_bytes(),
+            mtime_ns,
+            born_ns,
+            is_empty: false,
+            id: id(7),
+        });
+        let placed = arrange(b"m", &evidence);
+        let mut order = [0, 1];
+        order.sort_by_key(|&at| placed[at].age);
+        let names = order.map(|at| files[at].0);
+        assert_eq!(names.join(" "), expected, "{files:?}");
+    }
 }
 
 #[test]

@@ -142,9 +142,12 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(None);
         }
         // Step 7. What `cp` had missed when the log was truncated is missing in such a copy for
-        // ever.
+        // ever. In one that somebody made there may be as much as there was then.
         let is_newer = |age: Age| v2.mtime_ns.is_none_or(|floor| age.mtime_ns() > floor);
-        let is_shorter = |c: &Candidate| c.size > 0 && c.size < held.offset && is_newer(c.age);
+        let is_shorter = |c: &Candidate| {
+            let is_part = c.size > 0 && c.size < held.offset;
+            is_part && is_newer(c.age) && !self.is_suspect(c, rotated, live)
+        };
         let shorter = self.find_rotated(Test::Prefix, rotated, &is_shorter, &|file, stat| {
             Ok(is_prefix(file, stat))
         })?;
@@ -245,11 +248,12 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
+        let copies = self.copies_of_held(held, live.as_ref(), rotated)?;
         let after = After {
             seq: self.seq_held(held),
             is_before_journal: held.is_before_journal(self.journal.epoch()),
             own: None,
-            may: &|c| held.is_newer(c),
+            may: &|c| held.is_newer(c) && !copies.contains(&c.age.id),
         };
         let mut left_out = Vec::new();
         let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;

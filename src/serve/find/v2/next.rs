@@ -29,6 +29,8 @@ pub struct NextFile<F> {
     pub then: Option<FileId>,
     /// There was another before it, which is gone.
     pub after_loss: bool,
+    /// The one before it is in a file that somebody may have copied of another one.
+    pub left_is_suspect: bool,
     /// The generation in it.
     pub generation: Generation,
     /// Files that would have come before it and are left out.
@@ -79,20 +81,14 @@ impl Left {
         }
     }
 
-    /// Whether a file with the time of its last write was created no earlier than that.
-    fn is_born_after(&self, candidate: &Candidate) -> bool {
-        candidate.written_ns == self.mtime_ns && candidate.birth.at_ns >= Some(self.mtime_ns)
-    }
-
     /// Whether a file comes after it as far as names and times tell, `age` being its place and
     /// `own` its file, if that is rotated.
     fn is_before(&self, candidate: &Candidate, age: Age, own: Option<&Candidate>) -> bool {
         let is_doubtful = own.is_some_and(|own| own.is_doubtful_beside(candidate));
         // What was seen counts more.
         let may_be = self.then.is_none() || !is_doubtful;
-        let is_later = is_after(candidate, age, own, self.floor_ns)
-            || own.is_none() && self.is_born_after(candidate);
-        may_be && is_later || Some(candidate.age.id) == self.then
+        may_be && is_after(candidate, age, own, self.floor_ns)
+            || Some(candidate.age.id) == self.then
     }
 }
 
@@ -131,6 +127,7 @@ impl<S: ReadStore> Query<'_, S> {
             false => self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?,
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
+        let left_is_suspect = self.is_copied(left.id, rotated, live.as_ref())?;
         let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
@@ -172,6 +169,7 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(NextFile {
             then: then(&stat, rotated, floor_ns),
             after_loss,
+            left_is_suspect,
             left_out,
             generation: Generation {
                 identity: identity_of(&file, &stat),
@@ -182,6 +180,22 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Whether the file of a generation that is over may be a copy that somebody made of another
+    /// one. What was seen to be truncated is in no other.
+    fn is_copied(
+        &self,
+        id: Option<FileId>,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<bool, Refusal> {
+        let is_it = |c: &&Candidate| Some(c.age.id) == id && self.is_suspect(c, rotated, live);
+        let Some(own) = rotated.iter().find(is_it) else {
+            return Ok(false);
+        };
+        let role = self.role(own, rotated, live)?;
+        Ok(!matches!(role, Role::Generation(seq) if seq > 0))
     }
 
     /// Whether there is a generation after one that is over for all that is seen, and nothing was
@@ -368,10 +382,23 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let found = self.find_rotated(Test::Duplicate, rotated, &may, &|file, stat| {
+        let fits = |file: &S::File, stat: &Stat| {
             let candidate = rotated.iter().find(|c| c.age.id == stat.id);
             candidate.map_or(Ok(false), |candidate| is_duplicate(candidate, file, stat))
-        })?;
+        };
+        // That of the rotator, if there is one; of others the fullest, which is the last.
+        let is_suspect = |c: &Candidate| self.is_suspect(c, rotated, live.as_ref());
+        let is_rotators = |c: &Candidate| may(c) && !is_suspect(c);
+        let mut found = self.find_rotated(Test::Duplicate, rotated, &is_rotators, &fits)?;
+        let mut others: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_suspect(c)).collect();
+        others.sort_unstable_by_key(|c| (std::cmp::Reverse(c.size), c.age));
+        for other in others {
+            if found.is_none() {
+                let is_it = |c: &Candidate| c.age.id == other.age.id;
+                found = self.find_rotated(Test::Duplicate, rotated, &is_it, &fits)?;
+            }
+        }
         Ok(found.map(|(file, stat)| Duplicate { file, stat }))
     }
 }

@@ -129,6 +129,21 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(None)
     }
 
+    /// The rotated files that somebody copied of others, or of what was given.
+    pub(super) fn duplicates(
+        &self,
+        rotated: &Candidates,
+        live: Option<&(S::File, Stat)>,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let mut duplicates = Vec::new();
+        for candidate in rotated.iter().filter(|c| self.is_suspect(c, rotated, live)) {
+            if self.role(candidate, rotated, live)? == Role::Duplicate {
+                duplicates.push(candidate.age.id);
+            }
+        }
+        Ok(duplicates)
+    }
+
     /// Whether a rotated file is a generation that the client was not given before.
     fn is_generation(
         &self,

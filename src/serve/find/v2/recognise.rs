@@ -1,6 +1,6 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
-use crate::ids::{Identity, Inode, Sameness};
+use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::compare::Whole;
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
@@ -272,12 +272,16 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
+        let duplicates = self.duplicates(rotated, live)?;
         let is_sure = |file: &S::File, stat: &Stat| {
             held.offset >= BLOCK_LEN_MAX as u64
                 && self.fit(file, stat.size, held) == Fit::Whole
                 && self.is_telling(file, held.offset)
         };
-        let may = |c: &Candidate| c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_copy = duplicates.contains(&c.age.id);
+            !is_copy && c.size >= held.offset && self.is_open_to(c, held)
+        };
         let moved = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(is_sure(file, stat))
         })?;
@@ -319,15 +323,19 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
-        let own = rotated
+        // What others have whole, or was given whole, is continued nowhere but in those.
+        let duplicates = self.duplicates(rotated, live.as_ref())?;
+        let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
+        let of_inode = rotated
             .iter()
             .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
+        let own = self.unless_given(of_inode, held, live.as_ref(), rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.
         let is_strong = is_proved && held.offset >= START_LEN as u64;
         // Step 1 without a proof, step 3 with one: the same search, up to the file with this inode
         // if that is rotated.
-        if is_proved || (held.offset == 0 && (is_live || own.is_some())) {
+        if is_proved || (held.offset == 0 && (is_live || of_inode.is_some())) {
             // Where nothing is held, nothing is proved, but what comes first is known. While
             // nothing is written to the client's file and nobody rotates it, its writer may still
             // write to the one before.
@@ -343,8 +351,9 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
-                // Nor is it one that was written to after it had been given.
-                let is_open = self.is_open_to(c, held) && (is_proved || !self.is_given(c));
+                // Of what was given, something is held.
+                let is_other = is_copy(c) || !is_proved && self.is_given(c);
+                let is_open = !is_other && self.is_open_to(c, held);
                 held.is_newer(c) && c.size >= held.offset && comes_first && is_open
             };
             if let Some((file, stat)) = self.find_rotated(Test::Since, rotated, &may, &is_it)? {
@@ -371,12 +380,32 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Err(live));
         }
         // Step 5. The client's own file can look no newer than its `m` after a clock was set back.
-        let may =
-            |c: &Candidate| !held.is_newer(c) && c.size >= held.offset && self.is_open_to(c, held);
+        let may = |c: &Candidate| {
+            let is_open = !is_copy(c) && self.is_open_to(c, held);
+            !held.is_newer(c) && c.size >= held.offset && is_open
+        };
         let older = self.find_rotated(Test::Whole, rotated, &may, &|file, stat| {
             Ok(fits(file, stat))
         })?;
         Ok(older.ok_or(live))
+    }
+
+    /// The rotated file with the client's inode. Where nothing is held of it, one that was written
+    /// before the client's generation began, and that the client was given, has that number on
+    /// another device, or by chance.
+    fn unless_given<'c>(
+        &self,
+        own: Option<&'c Candidate>,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Option<&'c Candidate>, Refusal> {
+        let may_be_given = |own: &&Candidate| held.offset == 0 && !held.is_newer(own);
+        let is_given = match own.filter(may_be_given) {
+            Some(own) => self.was_given(own, rotated, live)?,
+            None => false,
+        };
+        Ok(own.filter(|_| !is_given))
     }
 
     /// Whether a file that has what the client holds is the client's, and not a later one: it has
@@ -425,6 +454,33 @@ impl<S: ReadStore> Query<'_, S> {
         })?;
         self.all_was_read()?;
         Ok(!is_live && other.is_none())
+    }
+
+    /// The files that somebody copied of what the client holds, when there was less of it.
+    pub(super) fn copies_of_held(
+        &self,
+        held: &Held<'_>,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let may = |c: &Candidate| {
+            let is_part = c.size > 0 && c.size <= held.offset;
+            is_part && held.is_newer(c) && self.is_suspect(c, rotated, live)
+        };
+        let mut copies = Vec::new();
+        for candidate in rotated.iter().filter(|c| may(c)) {
+            let judge = || {
+                let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                    return Ok(0);
+                };
+                Ok(u32::from(self.fit(&file, stat.size, held) != Fit::No))
+            };
+            if findings.score(Test::Held, candidate.age.id, judge)? > 0 {
+                copies.push(candidate.age.id);
+            }
+        }
+        Ok(copies)
     }
 
     /// The last block of what the client holds before which the file is the same, as far as that is

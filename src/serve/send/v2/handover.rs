@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{self, Continue};
 
 use super::fingerprint::Fingerprint;
-use super::{Late, V2Stream};
+use super::{GivenBefore, Late, V2Stream};
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::{Generation, Query};
@@ -85,6 +85,15 @@ impl<F> V2Stream<F> {
             true => Occasion::Rotated,
             false => Occasion::Truncated,
         };
+        // What is sent next is no copy of this generation either.
+        let mut given = self.given.clone();
+        if self.follow.offset() > 0 {
+            push_given(&mut given, self.given_now(intact));
+        }
+        let query = &Query {
+            given: &given,
+            ..*query
+        };
         let next = match self.ask(occasion, query, || query.next_after(left)) {
             Ok(next) => next,
             Err(refusal) => return self.wait_or_end(refusal, intact, cx, query),
@@ -99,10 +108,7 @@ impl<F> V2Stream<F> {
         journey.plan.is_proved = true;
         let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
-        // END has the digest if it went along with the bytes, else DIGEST follows. Of bytes that
-        // are there no more, none but what was sent can be told.
-        let is_of_file = !self.is_changed || !intact;
-        let md5 = self.digest.finished(size).filter(|_| is_of_file);
+        let md5 = self.md5_now(intact);
         // More was seen than could be sent: the client needs the size to record what is missing.
         if self.sound_size > size {
             self.has_loss = true;
@@ -114,12 +120,18 @@ impl<F> V2Stream<F> {
         self.tell_journal(size, intact, cx);
         // What was truncated is in that file no more.
         if intact {
-            self.say_file(Role::Ended, self.generation, query);
+            // What was begun in another file is a copy of that.
+            let role = match next.left_is_suspect && !self.is_joined {
+                true => Role::EndedInCopy,
+                false => Role::Ended,
+            };
+            self.say_file(role, self.generation, query);
         }
         self.say(Frame::End(End { size, reason, md5 }));
         // Of nothing there is nothing to be sent twice, but somebody may write to it yet.
         if size > 0 || intact && !self.follow.is_at_rest(cx.store) {
-            self.note_given(size, md5, intact);
+            let given = self.given_now(intact);
+            push_given(&mut self.given, given);
         }
         self.say_file(Role::Begins, next.generation, query);
         self.say(Frame::Next(Next {
@@ -154,18 +166,21 @@ impl<F> V2Stream<F> {
         }
     }
 
-    /// The client has all of a generation.
-    pub(super) fn note_given(&mut self, size: u64, md5: Option<[u8; 16]>, intact: bool) {
-        if self.given.is_full() {
-            // The client names the newest first, and what is given here is newer.
-            self.given.pop();
-        }
-        let given = Given {
-            size,
-            md5: md5.map(start_of),
+    /// The digest of what was sent, if it went along with the bytes; else DIGEST follows. Of bytes
+    /// that are there no more, none but what was sent can be told.
+    fn md5_now(&self, intact: bool) -> Option<[u8; 16]> {
+        let is_of_file = !self.is_changed || !intact;
+        let md5 = self.digest.finished(self.follow.offset());
+        md5.filter(|_| is_of_file)
+    }
+
+    /// The generation of which all is sent, as one that the client has.
+    fn given_now(&self, intact: bool) -> Given {
+        Given {
+            size: self.follow.offset(),
+            md5: self.md5_now(intact).map(start_of),
             id: given_id(self.generation.identity).filter(|_| intact),
-        };
-        let _ = self.given.insert(0, given);
+        }
     }
 
     /// Follows the next generation from its start. The one before may still need its digest.
@@ -219,10 +234,19 @@ impl<F> V2Stream<F> {
         }
         self.fingerprint = Fingerprint::default();
         self.proved = None;
-        self.reason = None;
+        (self.reason, self.is_joined) = (None, false);
         // NEXT says that all is well.
         self.astray = None;
     }
+}
+
+/// Notes that the client has all of a generation.
+fn push_given(all: &mut GivenBefore, given: Given) {
+    if all.is_full() {
+        // The client names the newest first, and what is given here is newer.
+        all.pop();
+    }
+    let _ = all.insert(0, given);
 }
 
 /// The part of a digest by which a generation that was given is known.

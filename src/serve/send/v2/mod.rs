@@ -80,6 +80,8 @@ pub struct V2Stream<F> {
     late: Option<Box<Late<F>>>,
     /// Why the file being sent is the last of its generation, if it is not for its name.
     reason: Option<Reason>,
+    /// Some of it was sent of another file, of which this one is a duplicate.
+    is_joined: bool,
     /// The bytes before the offset are no longer what was sent.
     rewritten: bool,
     /// Every generation older than this one was last written no later.
@@ -169,6 +171,7 @@ impl<F> V2Stream<F> {
             digest_waits: offset > 0,
             late: None,
             reason: None,
+            is_joined: false,
             rewritten: false,
             floor_ns,
             then,

@@ -174,5 +174,6 @@ impl<F> V2Stream<F> {
         // It may be complete already, and then nothing else would ask for a look.
         self.follow.look_soon();
         self.reason = Some(Reason::Truncated);
+        self.is_joined = offset > 0;
     }
 }

@@ -21,6 +21,70 @@ const CLASSES: [&str; 7] = [
     "panic",
 ];
 
+/// Seeds that found something, and what: it is found again if it comes back.
+const FOUND: [(Dimension, u64, &str); 12] = [
+    (
+        Dimension::NeverReopens,
+        11,
+        "where nothing was held, what had been given and was written to since came once more",
+    ),
+    (
+        Dimension::Copies,
+        77,
+        "a part that was copied by somebody counted as the copy of a rotator",
+    ),
+    (
+        Dimension::Copies,
+        61,
+        "where nothing was held, somebody's copy came before the file itself",
+    ),
+    (
+        Dimension::Copies,
+        57,
+        "the beginning of what is compressed was sent after all of it",
+    ),
+    (
+        Dimension::Copies,
+        503,
+        "what a rotator copied was taken for a copy of somebody's copy of it",
+    ),
+    (
+        Dimension::Restored,
+        240,
+        "what was put back counted as written and truncated before the live file",
+    ),
+    (
+        Dimension::Restored,
+        164,
+        "more was given than a session remembers",
+    ),
+    (
+        Dimension::OtherDevice,
+        56,
+        "the number of the inode is that of an older file on the other device",
+    ),
+    (
+        Dimension::Touched,
+        9,
+        "whoever was killed before a rotation was noted had the token of the one before",
+    ),
+    (
+        Dimension::Touched,
+        96,
+        "all rotated files were touched, and counted as numbered upwards",
+    ),
+    (
+        Dimension::Touched,
+        132,
+        "the file of a rotation that was not noted did not count as given",
+    ),
+    (
+        Dimension::Zeros,
+        52,
+        "a file with the inode number of one that is gone hid that it is gone",
+    ),
+];
+
 /// So many seeds of a kind are named, unless the environment says otherwise.
 fn shown() -> usize {
     from_env("FETCHLOGS_SIM_SHOWN", 2) as usize
@@ -121,6 +185,29 @@ fn how_many_seeds_fail() {
 fn without_unkindness_nothing_fails() {
     for seed in 0..40 {
         assert_eq!(failure(seed, &[]), None, "seed {seed}");
+    }
+}
+
+/// What somebody copies, puts back or moves to another device is sent once.
+#[test]
+fn copies_fail_no_seed() {
+    let worlds = [
+        Dimension::Copies,
+        Dimension::Restored,
+        Dimension::OtherDevice,
+    ];
+    for dimension in worlds {
+        for seed in 0..30 {
+            assert_eq!(failure(seed, &[dimension]), None, "{dimension:?} {seed}");
+        }
+    }
+}
+
+/// Seeds that found something that the first ones do not find.
+#[test]
+fn seeds_that_found_something_find_it_no_more() {
+    for (dimension, seed, found) in FOUND {
+        assert_eq!(failure(seed, &[dimension]), None, "seed {seed}: {found}");
     }
 }
 
