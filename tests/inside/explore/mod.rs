@@ -51,8 +51,8 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
     total.into_inner().unwrap()
 }
 
-/// What a test that everybody runs has the time for: in small scenarios three crashes in a row, in a
-/// rotation two, in others one; and where few steps are made, one before or after a call that
+/// What a test that everybody runs has the time for: in small scenarios three crashes in a row, in
+/// a rotation two, in others one; and where few steps are made, one before or after a call that
 /// fails. `FETCHLOGS_EXPLORE_CRASHES` asks for so many crashes everywhere, and for failing calls in
 /// all scenarios.
 fn tasks() -> Vec<(Scenario, Limits)> {

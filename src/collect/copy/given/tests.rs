@@ -174,15 +174,15 @@ fn a_rotation_that_was_not_noted_takes_the_token_with_it() {
     let token = Token::parse(b"8:4/2");
     for (name, size, inode, held, added, left) in [
         // It was renamed.
-        ("/l/m.20261122132959", 5, 7, 8, Some(token.clone()), None),
+        ("/l/m.20261122132959", 5, 7, 8, Some(token), None),
         // It was truncated.
         ("/l/m.20261122132959", 5, 7, 7, Some(None), None),
         // The token is of another one yet.
         ("/l/m.20261122132959", 5, 6, 8, Some(None), None),
         // It was noted.
-        ("/l/m.20261122132956", 3, 7, 7, None, token.clone()),
+        ("/l/m.20261122132956", 3, 7, 7, None, token),
         // Nothing was held of it.
-        ("/l/m.20261122132959", 0, 7, 7, None, token.clone()),
+        ("/l/m.20261122132959", 0, 7, 7, None, token),
     ] {
         let mut ledger = sample();
         let count = ledger.entries().len();
@@ -196,7 +196,7 @@ fn a_rotation_that_was_not_noted_takes_the_token_with_it() {
         };
         ledger.catch_up(&finished, Inode(held), &source());
         let new = ledger.entries().len() - count;
-        let newest = ledger.entries()[0].token.clone();
+        let newest = ledger.entries()[0].token;
         assert_eq!((new > 0).then_some(newest), added, "{name} {inode} {held}");
         assert_eq!(ledger.token_of(&generation(7, 9)), left);
     }
