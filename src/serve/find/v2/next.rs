@@ -103,8 +103,7 @@ fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: 
 
 /// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
 fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
-    // The time of an empty one is only that of its creation.
-    let next = candidate_of(next, rotated).filter(|next| next.size > 0);
+    let next = candidate_of(next, rotated);
     own.zip(next).is_some_and(|(own, next)| {
         let is_newer = next.inferred_age() > own.inferred_age();
         is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
