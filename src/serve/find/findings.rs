@@ -552,7 +552,6 @@ impl Candidate {
             name: name_of(&self.path),
             mtime_ns: self.written_ns,
             born_ns: self.birth.at_ns,
-            is_empty: self.size == 0,
             id: self.age.id,
         }
     }

@@ -134,6 +134,11 @@ impl<S: ReadStore> Query<'_, S> {
         self.size_given(candidate).is_some()
     }
 
+    /// Whether the client was given this very file whole, whatever was written to it since.
+    pub(super) fn is_given(&self, candidate: &Candidate) -> bool {
+        self.size_given(candidate).is_some()
+    }
+
     /// The newest of the files that were last written at this moment and that the client was given:
     /// of several of one moment it tells which are older.
     pub(super) fn newest_given<'c>(
@@ -141,7 +146,7 @@ impl<S: ReadStore> Query<'_, S> {
         mtime_ns: u64,
         rotated: &'c Candidates,
     ) -> Option<&'c Candidate> {
-        let is_it = |c: &&Candidate| c.written_ns == mtime_ns && self.size_given(c).is_some();
+        let is_it = |c: &&Candidate| c.written_ns == mtime_ns && self.is_given(c);
         let given = rotated.iter().filter(is_it);
         given.max_by_key(|c| c.inferred_age())
     }

@@ -81,9 +81,6 @@ pub struct Evidence<'a> {
     pub mtime_ns: u64,
     /// When it was created, if that is known.
     pub born_ns: Option<u64>,
-    /// Nothing was ever written to it: that is when it was created, and may be before the last
-    /// write to the file before it.
-    pub is_empty: bool,
     /// Which file it is.
     pub id: FileId,
 }

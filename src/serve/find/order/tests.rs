@@ -8,8 +8,7 @@ fn id(inode: u64) -> FileId {
 }
 
 /// The log's name, the names of its rotated files with their times, oldest first as they have to
-/// come out, and why. At the time 0 they are empty. A `?` stands where it is not certain that the
-/// next one is newer.
+/// come out, and why. A `?` stands where it is not certain that the next one is newer.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, &str)] = &[
     // Numbers that say how many rotations ago.
@@ -57,9 +56,6 @@ const TABLE: &[(&str, &str, &str)] = &[
         "Nor is one in the log's name."),
     ("x", "app2.log.3=9 app2.log.2=1 app2.log.1=5",
         "Not even in a name that has nothing of the log's."),
-    // An empty file has the time at which it was created.
-    ("m", "m.2=20 ? m.1=0",
-        "Somebody wrote to the older one later, and nothing to the newer one."),
     // Numbers and times of equal weight.
     ("m", "m.1=10 ? m.2=20",
         "The first days of a week, or one of two was touched: times decide."),
@@ -219,7 +215,6 @@ fn arranged(live: &str, files: &[(&str, u64)], inode: impl Fn(usize) -> u64) -> 
             name: name.as_bytes(),
             mtime_ns,
             born_ns: None,
-            is_empty: mtime_ns == 0,
             id: id(inode(at)),
         })
         .collect();
@@ -283,7 +278,6 @@ fn births_and_numbers_know_better_than_times() {
             name: name.as_bytes(),
             mtime_ns,
             born_ns,
-            is_empty: false,
             id: id(7),
         });
         let placed = arrange(b"m", &evidence);

@@ -106,8 +106,7 @@ fn is_after(candidate: &Candidate, age: Age, own: Option<&Candidate>, floor_ns: 
 
 /// Whether the next one is newer than the client's `own` by times only, and names say otherwise.
 fn is_against_names(own: Option<&Candidate>, next: &Stat, rotated: &Candidates) -> bool {
-    // The time of an empty one is only that of its creation.
-    let next = candidate_of(next, rotated).filter(|next| next.size > 0);
+    let next = candidate_of(next, rotated);
     own.zip(next).is_some_and(|(own, next)| {
         let is_newer = next.inferred_age() > own.inferred_age();
         is_newer && next.is_doubtful_beside(own) && next.may_come_before(own)
@@ -405,12 +404,17 @@ impl<S: ReadStore> Query<'_, S> {
         let rank = |c: &&Candidate| {
             let is_suspect = self.is_suspect(c, rotated, live.as_ref());
             let is_then = record.is_some_and(|record| record.was_when(c.birth.at_ns));
-            let size = if is_suspect { c.size } else { c.size.min(sent.offset) };
+            let size = if is_suspect {
+                c.size
+            } else {
+                c.size.min(sent.offset)
+            };
             (is_suspect, !is_then, Reverse(size), c.age)
         };
         // Little of what was sent may be the beginning of any generation.
         let is_much = |c: &Candidate| is_sure || c.size >= sent.offset.div_ceil(2);
-        let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c) && is_much(c)).collect();
+        let mut candidates: Vec<&Candidate> =
+            rotated.iter().filter(|c| may(c) && is_much(c)).collect();
         candidates.sort_by_cached_key(rank);
         for candidate in candidates {
             let is_it = |c: &Candidate| c.age.id == candidate.age.id;

@@ -305,7 +305,9 @@ impl<S: ReadStore> Query<'_, S> {
             };
             let may = |c: &Candidate| {
                 let comes_first = own.is_none_or(|own| c.inferred_age() <= own.inferred_age());
-                let is_open = !is_copy(c) && self.is_open_to(c, held);
+                // Of what was given, something is held.
+                let is_other = is_copy(c) || !is_proved && self.is_given(c);
+                let is_open = !is_other && self.is_open_to(c, held);
                 held.is_newer(c) && c.size >= held.offset && comes_first && is_open
             };
             // Where nothing is held, nothing but its role tells that a file is another one's.

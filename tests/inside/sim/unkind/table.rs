@@ -22,7 +22,12 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 19] = [
+const FOUND: [(Dimension, &[u64], &str); 20] = [
+    (
+        Dimension::NeverReopens,
+        &[11],
+        "where nothing was held, what had been given and was written to since came once more",
+    ),
     (
         Dimension::Copies,
         &[77],
