@@ -1,6 +1,5 @@
 //! Identities of files: the numbers that protocol, pointer and catalog must never mix up.
 
-use crate::mutation::{self, Mutation};
 use std::fmt;
 
 /// A file's inode number as the protocol carries it. Zero means "none": no file system gives it
@@ -69,11 +68,7 @@ impl Identity {
     /// Whether it is the same file as another. Devices are numbered anew with each boot of the box,
     /// so they count only where `same_boot`.
     pub fn compare(self, other: Identity, same_boot: bool) -> Sameness {
-        if self.id.inode != other.id.inode
-            || (same_boot
-                && self.id.device != other.id.device
-                && !mutation::is_on(Mutation::DeviceIgnored))
-        {
+        if self.id.inode != other.id.inode || (same_boot && self.id.device != other.id.device) {
             return Sameness::Other;
         }
         match (self.born, other.born) {

@@ -261,7 +261,10 @@ impl Log {
     pub fn record_of(&self, identity: Identity) -> Option<Record> {
         let is_it = |record: &&Record| match mutation::is_on(Mutation::IncarnationIgnored) {
             true => record.identity.id == identity.id,
-            false => record.identity.compare(identity, true) != Sameness::Other,
+            false => {
+                let is_device_known = !mutation::is_on(Mutation::DeviceIgnored);
+                record.identity.compare(identity, is_device_known) != Sameness::Other
+            }
         };
         self.records.iter().rev().find(is_it).copied()
     }

@@ -91,7 +91,10 @@ impl Held<'_> {
     pub(in crate::serve::find) fn compare(&self, identity: Identity) -> Sameness {
         match self.known {
             _ if mutation::is_on(Mutation::IncarnationIgnored) => Sameness::Unknown,
-            Some(known) => known.identity.compare(identity, self.same_boot),
+            Some(known) => {
+                let is_device_known = self.same_boot && !mutation::is_on(Mutation::DeviceIgnored);
+                known.identity.compare(identity, is_device_known)
+            }
             None => Sameness::Unknown,
         }
     }
