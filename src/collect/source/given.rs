@@ -84,6 +84,15 @@ impl<F> Source<F> {
         self.change_ledger(cx, |ledger| ledger.set_token(&held, token));
     }
 
+    /// Nothing says that the token that is noted is that of the generation held.
+    pub(super) fn forget_token<S: WriteStore<File = F>>(
+        &self,
+        held: &Generation,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.change_ledger(cx, |ledger| ledger.set_token(held, None));
+    }
+
     /// Notes the generation that was left, if it is whole, and the token of the one that begins.
     /// Before that no generation was held at a first contact, which begins anew.
     pub(super) fn note_change<S: WriteStore<File = F>>(

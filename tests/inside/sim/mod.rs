@@ -44,7 +44,11 @@ use crate::random::Random;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 13] = [
+const PINNED: [(u64, &str); 18] = [
+    (
+        257,
+        "a generation whose copy was spoilt here was passed over, because the journal knew that it was had",
+    ),
     (
         507,
         "what a box that lost its end had left was passed over, because its clock was set back",
@@ -57,6 +61,10 @@ const PINNED: [(u64, &str); 13] = [
     (
         875,
         "a few bytes of a deleted file were taken for those of a later one, as all begin with the same line",
+    ),
+    (
+        1639,
+        "after a power cut the ledger had the token of the generation before",
     ),
     (
         1864,
@@ -90,6 +98,15 @@ const PINNED: [(u64, &str); 13] = [
     (
         9837,
         "a loss that could not be noted, and was none when there was room again, kept the status at ERR",
+    ),
+    (
+        11_077,
+        "what comes after a loss was passed over, because the clock was set back since",
+    ),
+    (12_839, "the same where nothing of the next one was held"),
+    (
+        21_995,
+        "zeros that a power cut had left at the end of a copy proved another file",
     ),
 ];
 

@@ -14,7 +14,7 @@ use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::alike::Own;
 use super::findings::{Candidate, Candidates, Test};
-use super::journal::record::{Standing, State};
+use super::journal::record::{Seq, Standing, State};
 use super::left_out::LeftOut;
 use super::order::Age;
 use super::place::{Place, place_of};
@@ -281,8 +281,10 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Choice<S::File>, Refusal> {
         // Step 8: what is left that was written later.
         let copies = self.copies_of_held(held, live.as_ref(), rotated)?;
+        // What is the client's own, and does not have what it holds, is not left out.
+        let before = |seq: Seq| seq - u32::from(!self.is_whole(held));
         let after = After {
-            seq: self.seq_held(held),
+            seq: self.seq_held(held).filter(|seq| *seq > 0).map(before),
             is_before_journal: held.is_before_journal(self.journal.epoch()),
             own: None,
             may: &|c| held.is_newer(c) && !copies.contains(&c.age.id),

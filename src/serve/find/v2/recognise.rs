@@ -1,5 +1,7 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
+use std::cmp::Ordering;
+
 use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
@@ -50,10 +52,16 @@ impl Held<'_> {
         }) || self.is_of_floor(rotated)
     }
 
-    /// Whether a rotated file was last written at the very moment up to which all is older, and
-    /// is newer by its name than what was given of that moment: it may be either.
+    /// Whether a rotated file was last written at the very moment up to which all is older, or
+    /// before that by a clock that was set back, and is newer by its name than what was given of
+    /// that moment: it may be either.
     fn is_of_floor(&self, rotated: &Candidate) -> bool {
-        let is_then = |floor: Age| floor.mtime_ns() == rotated.written_ns;
+        let is_then = |floor: Age| match floor.mtime_ns().cmp(&rotated.written_ns) {
+            Ordering::Less => false,
+            Ordering::Equal => true,
+            // Where nothing is held it may be what came right before that.
+            Ordering::Greater => self.offset > 0,
+        };
         let is_newer = |given: &Candidate| {
             rotated.inferred_age() > given.inferred_age() && rotated.is_of_series(given)
         };
