@@ -73,6 +73,11 @@ impl LeftOut {
         LeftOut::new(candidate, Why::Duplicate)
     }
 
+    /// It is taken for older than the client's generation, and may be that, or a newer one.
+    pub(super) fn doubtful(candidate: &Candidate) -> LeftOut {
+        LeftOut::new(candidate, Why::OrderUncertain)
+    }
+
     /// It is taken for the client's generation, or for the next, and may be neither. `log` is the
     /// path of the live one.
     pub(super) fn uncertain(stat: &Stat, rotated: &Candidates, log: &Path) -> LeftOut {

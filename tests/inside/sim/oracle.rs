@@ -173,7 +173,8 @@ impl World {
     fn check_losses(&self, at: usize) -> Result<(), String> {
         let feed = &self.host.feeds[at];
         let log = &self.sites[feed.site].logs[feed.log];
-        let may = log.may_lose || !feed.rotten.is_empty();
+        // Where nobody can know which generation is held, that is to be said.
+        let may = log.may_lose || log.unsure || !feed.rotten.is_empty();
         match (feed.says("lost ") || self.is_on_record(feed)) && !may {
             true => Err("a false alarm".to_owned()),
             false => Ok(()),

@@ -95,6 +95,14 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
     }
     // Every single file has to say so: some may be touched, or written by another clock.
     let wrong_since = wrong_of(&since);
+    let born = born_ring(all, &ring);
+    // What is copied in the order of its names is born in that too, whichever way those count.
+    if count >= 5
+        && let Some(born) = &born
+        && wrong_of(born) < wrong_since
+    {
+        return Verdict::sure(born.clone());
+    }
     if wrong_ring > 0 || wrong_since == 0 {
         return Verdict {
             second: if wrong_ring < wrong_since {
@@ -111,7 +119,7 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
     // rotator that counts since has two files and neither 0 nor 1.
     let is_doubtful = match count {
         2 => number(&least) < 2,
-        3 | 4 => wrong_up > 0,
+        3 | 4 => wrong_up > 0 || born.is_none() && has_births(all, members),
         _ => false,
     };
     Verdict {
@@ -120,6 +128,20 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
         is_counted: false,
         tells: false,
     }
+}
+
+/// The ring that begins with the file that was created first, if all others were created in its
+/// order too.
+fn born_ring(all: &All<'_>, ring: &Order) -> Option<Order> {
+    let first = (0..ring.len()).min_by_key(|&n| all.file(ring[n]).born_ns)?;
+    let mut ring = ring.clone();
+    ring.rotate_left(first);
+    all.are_born_in(&ring).then_some(ring)
+}
+
+/// Whether it is known of each file when it was created.
+fn has_births(all: &All<'_>, members: &[u16]) -> bool {
+    members.iter().all(|&at| all.file(at).born_ns.is_some())
 }
 
 /// Numbers that cannot count rotations since: hours, processes, days of the month; or they count

@@ -221,8 +221,30 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(floor) = held.floor.filter(|_| !self.saw_begin(held)) {
             let own = Own::Open(&choice.file, &choice.stat);
             choice.left_out = self.passed_over(own, floor, rotated)?;
+            if held.offset == 0 {
+                let set_back = self.set_back(&choice.stat, floor, rotated)?;
+                choice.left_out.extend(set_back);
+            }
         }
         Ok(choice)
+    }
+
+    /// The rotated files that were created after the client's generation had begun, and look older:
+    /// somebody set their times, or put them back; or all that look older, where that moment is
+    /// wrong. Where nothing is held, no byte tells which of them is the client's.
+    fn set_back(
+        &self,
+        found: &Stat,
+        floor: Age,
+        rotated: &Candidates,
+    ) -> Result<Vec<LeftOut>, Refusal> {
+        let floor_ns = floor.mtime_ns();
+        // What began after a moment was not last written before it.
+        let is_wrong = found.size > 0 && found.mtime_ns < floor_ns;
+        let is_later =
+            |c: &Candidate| c.written_ns < floor_ns && (is_wrong || c.birth.at_ns > Some(floor_ns));
+        let may = |c: &&Candidate| c.age.id != found.id && is_later(c);
+        self.lacking(rotated.iter().filter(may), rotated)
     }
 
     /// Refuses a client that has all there is, where something that is never served has the live

@@ -93,6 +93,16 @@ impl Left {
         may_be && is_after(candidate, age, own, self.floor_ns)
             || Some(candidate.age.id) == self.then
     }
+
+    /// Whether neither time nor name tells that a file is older: its last write is of the same
+    /// moment, as that is kept, and the file `own` that was there is gone.
+    fn may_be_at_once(&self, candidate: &Candidate, own: Option<&Candidate>) -> bool {
+        let is_gone = self.id.is_some() && own.is_none();
+        is_gone
+            && candidate.standing == Standing::Unknown
+            && candidate.size > 0
+            && candidate.written_ns == self.mtime_ns
+    }
 }
 
 /// Whether a rotated file comes after the generation of this `age`, which is in the file `own` and
@@ -121,7 +131,13 @@ impl<S: ReadStore> Query<'_, S> {
         let age = left.age(rotated);
         let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
         let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
-        let is_next = |c: &Candidate| left.is_before(c, age, own);
+        let at_once = self.lacking(
+            rotated.iter().filter(|c| left.may_be_at_once(c, own)),
+            rotated,
+        )?;
+        // Better once more than never.
+        let is_at_once = |id: FileId| at_once.iter().any(|it| it.id == Some(id));
+        let is_next = |c: &Candidate| left.is_before(c, age, own) || is_at_once(c.age.id);
         let after = self.after(left, own, &is_next);
         let saw_begin = after.seq.is_some_and(|seq| self.knows_begin(seq));
         let mut left_out = match own.filter(|_| !saw_begin) {
@@ -156,7 +172,8 @@ impl<S: ReadStore> Query<'_, S> {
             _ if mutation::is_on(Mutation::DoubtNotTold) => false,
             (_, next) => {
                 let is_gone = |id| Some(id) != live_id && !rotated.iter().any(|c| c.age.id == id);
-                left.then.is_some_and(is_gone)
+                is_at_once(found.stat.id)
+                    || left.then.is_some_and(is_gone)
                     || self.journal.has_missed(self.index, left.seq, next)
                     || left.then.is_none()
                         && (found.is_doubtful || is_against_names(own, &found.stat, rotated))
@@ -170,6 +187,15 @@ impl<S: ReadStore> Query<'_, S> {
         let is_before = |c: &&Candidate| is_doubtful(c) && !is_next(c) && c.age.id != stat.id;
         let before = rotated.iter().filter(is_before).map(|c| c.written_ns);
         let before_ns = before.max().unwrap_or(0).max(age.mtime_ns());
+        // Nor is it to be passed over unsaid, or what is older only because of what its clock said.
+        if after.seq.is_none() {
+            let is_later =
+                |c: &Candidate| own.is_some_and(|own| c.inferred_age() > own.inferred_age());
+            let may = |c: &&Candidate| {
+                (is_doubtful(c) || is_later(c)) && !is_next(c) && c.age.id != stat.id
+            };
+            left_out.extend(self.lacking(rotated.iter().filter(may), rotated)?);
+        }
         let floor_ns = match place {
             // What is newer than the generation being left is a duplicate of this one, and not
             // older than it.
@@ -190,6 +216,31 @@ impl<S: ReadStore> Query<'_, S> {
             file,
             stat,
         })
+    }
+
+    /// Of these files, those that may be generations which the client lacks.
+    pub(super) fn lacking<'c>(
+        &self,
+        doubtful: impl Iterator<Item = &'c Candidate>,
+        rotated: &Candidates,
+    ) -> Result<Vec<LeftOut>, Refusal> {
+        let is_known = |c: &Candidate| matches!(c.standing, Standing::Generation(_));
+        let mut doubtful = doubtful.filter(|c| c.size > 0 && !is_known(c)).peekable();
+        let mut left_out = Vec::new();
+        if doubtful.peek().is_none() {
+            return Ok(left_out);
+        }
+        let live = self.open_live()?;
+        // Of the last one the digest may be still to come.
+        let last = self.given.first().filter(|given| given.md5.is_none());
+        for candidate in doubtful {
+            let is_given = last.is_some_and(|last| last.size == candidate.size)
+                || self.was_given(candidate, rotated, live.as_ref())?;
+            if !is_given && !self.is_suspect(candidate, rotated, live.as_ref()) {
+                left_out.push(LeftOut::doubtful(candidate));
+            }
+        }
+        Ok(left_out)
     }
 
     /// Whether the file of a generation that is over may be a copy that somebody made of another

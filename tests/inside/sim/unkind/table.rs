@@ -22,7 +22,27 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 20] = [
+const FOUND: [(Dimension, &[u64], &str); 24] = [
+    (
+        Dimension::Touched,
+        &[15],
+        "what was copied after the client's generation began and looks older was passed over unsaid",
+    ),
+    (
+        Dimension::Names,
+        &[92],
+        "a late line made the order of a ring that begins anew look like that of numbers since",
+    ),
+    (
+        Dimension::EqualTimes,
+        &[21, 42, 117],
+        "what was written at the last moment of a deleted generation counted as older",
+    ),
+    (
+        Dimension::ClockStep,
+        &[87],
+        "three files counted as numbered upwards by the times of a clock that was set back",
+    ),
     (
         Dimension::NeverReopens,
         &[11],
