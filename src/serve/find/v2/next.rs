@@ -98,10 +98,7 @@ impl Left {
     /// moment, as that is kept, and the file `own` that was there is gone.
     fn may_be_at_once(&self, candidate: &Candidate, own: Option<&Candidate>) -> bool {
         let is_gone = self.id.is_some() && own.is_none();
-        is_gone
-            && candidate.standing == Standing::Unknown
-            && candidate.size > 0
-            && candidate.written_ns == self.mtime_ns
+        is_gone && candidate.size > 0 && candidate.written_ns == self.mtime_ns
     }
 }
 
@@ -131,10 +128,12 @@ impl<S: ReadStore> Query<'_, S> {
         let age = left.age(rotated);
         let own = rotated.iter().find(|c| Some(c.age.id) == left.id);
         let is_doubtful = |c: &Candidate| own.is_some_and(|own| own.is_doubtful_beside(c));
-        let at_once = self.lacking(
-            rotated.iter().filter(|c| left.may_be_at_once(c, own)),
-            rotated,
-        )?;
+        // What was there before the journal is older only than what that knows.
+        let is_known = self.known_seq(left.seq).is_some();
+        let may_be_at_once = |c: &&Candidate| {
+            left.may_be_at_once(c, own) && (!is_known || c.standing == Standing::Unknown)
+        };
+        let at_once = self.lacking(rotated.iter().filter(may_be_at_once), rotated)?;
         // Better once more than never.
         let is_at_once = |id: FileId| at_once.iter().any(|it| it.id == Some(id));
         let is_next = |c: &Candidate| left.is_before(c, age, own) || is_at_once(c.age.id);

@@ -273,6 +273,16 @@ fn seeds_that_found_something_find_it_no_more() {
     }
 }
 
+/// Seeds of all dimensions together that lost something unsaid: what was taken for older because of
+/// its time, or because sight of the live file was lost.
+#[test]
+fn seeds_of_all_that_found_something_find_it_no_more() {
+    let all = Dimension::named("all").unwrap();
+    for seed in [6, 38, 77, 114, 182] {
+        assert_eq!(failure(seed, &all), None, "seed {seed}");
+    }
+}
+
 /// What stands at the live path for a while keeps nothing back and costs nothing.
 #[test]
 fn odd_paths_fail_no_seed() {
