@@ -9,6 +9,7 @@
 use super::compare::Whole;
 use super::findings::{Candidate, Candidates, Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
+use super::order::Age;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
@@ -316,8 +317,14 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
         let left = || records.iter().filter(|record| is_left(record, rotated));
-        // The time at which it was made tells which one it was made of.
-        if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+        // The time at which it was made tells which one it was made of. What was moved at the very
+        // moment at which another one began is any of both.
+        let at_ns = seen.candidate.birth.at_ns;
+        let is_then = |record: &&Record| {
+            let is_end = at_ns.is_some() && record.over_ns == at_ns;
+            record.was_when(at_ns) && (!is_end || record.state == State::Truncated)
+        };
+        if let Some(record) = left().find(is_then)
             && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {
@@ -327,7 +334,7 @@ impl<S: ReadStore> Query<'_, S> {
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
         let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
         let mut newcomers: Vec<&Candidate> = newcomers.collect();
-        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
+        newcomers.sort_unstable_by_key(|c| c.place_among_copies());
         for candidate in newcomers {
             let mut fits = None;
             let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
@@ -492,6 +499,14 @@ impl<S: ReadStore> Query<'_, S> {
 }
 
 impl Candidate {
+    /// Its place among newcomers: they were made in the order of the generations, but for those
+    /// that came with an older time of their last write.
+    pub(super) fn place_among_copies(&self) -> (u64, Age) {
+        let written_ns = self.written_ns;
+        let born_ns = self.birth.at_ns.unwrap_or(written_ns);
+        (born_ns.min(written_ns), self.inferred_age())
+    }
+
     /// Whether it was created before another one.
     fn is_made_before(&self, other: &Candidate) -> bool {
         (self.birth.at_ns, self.age) < (other.birth.at_ns, other.age)

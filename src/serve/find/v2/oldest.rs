@@ -213,7 +213,7 @@ fn follow_copies(roles: &mut [(&Candidate, Role)]) {
     let is_copy =
         |(candidate, _): &&mut (&Candidate, Role)| candidate.standing == Standing::Newcomer;
     let mut copies: Vec<&mut (&Candidate, Role)> = roles.iter_mut().filter(is_copy).collect();
-    copies.sort_unstable_by_key(|(candidate, _)| (candidate.birth.at_ns, candidate.inferred_age()));
+    copies.sort_unstable_by_key(|(candidate, _)| candidate.place_among_copies());
     let mut limit = Seq::MAX;
     for (_, role) in copies.into_iter().rev() {
         match role {
