@@ -9,7 +9,6 @@
 use super::compare::Whole;
 use super::findings::{Candidate, Candidates, Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
-use super::order::Age;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
@@ -298,7 +297,7 @@ impl<S: ReadStore> Query<'_, S> {
                     || self.has_given_bytes(seen, rotated, live)?
             }
             false => {
-                (is_after_live && self.has_given_bytes(seen, rotated, live)?)
+                (own.is_some() && own >= its && self.has_given_bytes(seen, rotated, live)?)
                     || self.is_like_another(seen, rotated, live)?
             }
         };
@@ -317,24 +316,27 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
         let left = || records.iter().filter(|record| is_left(record, rotated));
-        // The time at which it was made tells which one it was made of. What was moved at the very
-        // moment at which another one began is any of both.
-        let at_ns = seen.candidate.birth.at_ns;
-        let is_then = |record: &&Record| {
-            let is_end = at_ns.is_some() && record.over_ns == at_ns;
-            record.was_when(at_ns) && (!is_end || record.state == State::Truncated)
-        };
-        if let Some(record) = left().find(is_then)
+        // The time at which it was made tells which one it was made of.
+        if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
             && seen.candidate.size > 0
             && self.can_stand_for(seen.candidate, record)?
         {
             return Ok(Some(*record));
         }
-        // Otherwise they were made in the order of the generations.
+        // So does its last write, if it came with the time of that.
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
-        let mut newcomers: Vec<&Candidate> = newcomers.collect();
-        newcomers.sort_unstable_by_key(|c| c.place_among_copies());
+        let mut newcomers: Vec<&Candidate> = Vec::new();
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            match self.written_as(candidate, left().rev())? {
+                found @ Some(_) if candidate.age.id == seen.candidate.age.id => return Ok(found),
+                Some(record) => {
+                    let _ = taken.push(record.seq);
+                }
+                None => newcomers.push(candidate),
+            }
+        }
+        // Otherwise they were made in the order of the generations.
+        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
             let mut fits = None;
             let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
@@ -349,6 +351,20 @@ impl<S: ReadStore> Query<'_, S> {
             }
             if let Some(record) = fits {
                 let _ = taken.push(record.seq);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of some generations that a newcomer was written as.
+    fn written_as<'r>(
+        &self,
+        candidate: &Candidate,
+        records: impl Iterator<Item = &'r Record>,
+    ) -> Result<Option<Record>, Refusal> {
+        for record in records.filter(|record| candidate.was_written_as(record)) {
+            if self.can_stand_for(candidate, record)? {
+                return Ok(Some(*record));
             }
         }
         Ok(None)
@@ -499,12 +515,16 @@ impl<S: ReadStore> Query<'_, S> {
 }
 
 impl Candidate {
-    /// Its place among newcomers: they were made in the order of the generations, but for those
-    /// that came with an older time of their last write.
-    pub(super) fn place_among_copies(&self) -> (u64, Age) {
+    /// Whether it was created after its last write, as the times are that came with its bytes.
+    pub(super) fn has_kept_time(&self) -> bool {
+        self.birth.at_ns.is_some_and(|at| self.written_ns < at)
+    }
+
+    /// Whether it came with the time of a last write that was one to this generation.
+    fn was_written_as(&self, record: &Record) -> bool {
         let written_ns = self.written_ns;
-        let born_ns = self.birth.at_ns.unwrap_or(written_ns);
-        (born_ns.min(written_ns), self.inferred_age())
+        let is_before_over = record.over_ns.is_some_and(|over| written_ns <= over);
+        self.has_kept_time() && written_ns >= record.written_ns && is_before_over
     }
 
     /// Whether it was created before another one.

@@ -189,7 +189,11 @@ fn what_was_replaced_by_its_copy_is_not_lost_however_often_the_server_looked() {
             }
             pair.reconnect();
             pair.settle();
-            let is_lost = pair.said.borrow().iter().any(|said| said.starts_with("lost "));
+            let is_lost = pair
+                .said
+                .borrow()
+                .iter()
+                .any(|said| said.starts_with("lost "));
             assert!(!is_lost, "{looks:b} {tick_ms}: {}", pair.report());
             pair.check_bytes();
         }

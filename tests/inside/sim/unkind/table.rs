@@ -126,10 +126,20 @@ const FOUND: [(Dimension, &[u64], &str); 20] = [
 ];
 
 /// The same in the world that is unkind in all ways.
-const FOUND_IN_ALL: [(&[u64], &str); 1] = [(
-    &[22, 35, 144, 183],
-    "zeros at the end of a live file that was away for a while passed for the end of a generation",
-)];
+const FOUND_IN_ALL: [(&[u64], &str); 3] = [
+    (
+        &[22, 35, 144, 183],
+        "zeros at the end of a live file that was away for a while passed for the end of a generation",
+    ),
+    (
+        &[19],
+        "what was moved to another device came again where no digest of it was known",
+    ),
+    (
+        &[30, 64],
+        "what somebody copied with its times stood for another generation",
+    ),
+];
 
 /// So many seeds of a kind are named, unless the environment says otherwise.
 fn shown() -> usize {
