@@ -55,8 +55,6 @@ pub(crate) enum Mutation {
     ArrivalsIgnored,
     /// What was written to a rotated file after it was sent is not looked for.
     LateIgnored,
-    /// A file that cannot be read is left out without a word.
-    LeftOutNotTold,
     /// A generation that the journal knows to be gone is not missed.
     GapNotTold,
     /// A doubt about what comes next is not told.

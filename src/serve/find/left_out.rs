@@ -11,7 +11,6 @@ use super::place::candidate_of;
 use super::query::Query;
 use super::token::Known;
 use crate::ids::{FileId, Identity};
-use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::token::Token;
@@ -141,9 +140,6 @@ impl<S: ReadStore> Query<'_, S> {
         let Some(findings) = self.findings else {
             return Vec::new();
         };
-        if mutation::is_on(Mutation::LeftOutNotTold) {
-            return Vec::new();
-        }
         let found = found.and_then(|stat| candidate_of(stat, rotated));
         let passed = rotated.iter().filter(|c| may(c));
         let passed = passed.filter(|c| found.is_none_or(|found| c.age < found.age));

@@ -99,8 +99,8 @@ impl Log {
             && self
                 .seen
                 .is_some_and(|(id, size, _)| id == stat.id && size > 0);
-        let is_same = |live: &Record| live.identity.compare(identity, true) != Sameness::Other;
-        match self.records.last_mut().filter(|live| is_same(live)) {
+        let is_same = |live: &&mut Record| is_of(live.identity, identity);
+        match self.records.last_mut().filter(is_same) {
             // It may have been away for a moment, with a rotator that failed half-way.
             Some(live) if matches!(live.state, State::Live | State::Rotated) => {
                 live.state = State::Live;
@@ -259,14 +259,10 @@ impl Log {
 
     /// The record of the generation that a file holds now.
     pub fn record_of(&self, identity: Identity) -> Option<Record> {
-        let is_it = |record: &&Record| match mutation::is_on(Mutation::IncarnationIgnored) {
-            true => record.identity.id == identity.id,
-            false => {
-                let is_device_known = !mutation::is_on(Mutation::DeviceIgnored);
-                record.identity.compare(identity, is_device_known) != Sameness::Other
-            }
-        };
-        self.records.iter().rev().find(is_it).copied()
+        let mut records = self.records.iter().rev();
+        records
+            .find(|record| is_of(record.identity, identity))
+            .copied()
     }
 
     /// The newest record with this inode.
@@ -442,6 +438,15 @@ impl Log {
         });
         self.end_before_last();
     }
+}
+
+/// Whether it may be the same file.
+fn is_of(identity: Identity, other: Identity) -> bool {
+    if mutation::is_on(Mutation::IncarnationIgnored) {
+        return identity.id == other.id;
+    }
+    let is_device_known = !mutation::is_on(Mutation::DeviceIgnored);
+    identity.compare(other, is_device_known) != Sameness::Other
 }
 
 /// How a file begins.
