@@ -285,7 +285,7 @@ impl<S: ReadStore> Query<'_, S> {
         // file that had its name before: it was copied, or a generation of the live file's was
         // copied into it before that was truncated.
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
-        let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
+        let is_after_live = own.is_some() && its.is_some() && own >= its;
         let is_suspect = self.is_suspect(seen.candidate, rotated, live);
         let is_start = !is_before_live && self.has_start_of(seen.file, seen.stat.size, live);
         let is_copy = match is_suspect {
@@ -297,7 +297,7 @@ impl<S: ReadStore> Query<'_, S> {
                     || self.has_given_bytes(seen, rotated, live)?
             }
             false => {
-                (own.is_some() && own >= its && self.has_given_bytes(seen, rotated, live)?)
+                (is_after_live && self.has_given_bytes(seen, rotated, live)?)
                     || self.is_like_another(seen, rotated, live)?
             }
         };
@@ -316,9 +316,19 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
         let left = || records.iter().filter(|record| is_left(record, rotated));
-        // The time at which it was made tells which one it was made of.
-        if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+        // The time at which it was made tells which one it was made of; but of several that came
+        // at the very moment at which that was over, it is only one.
+        let at_ns = seen.candidate.birth.at_ns;
+        let is_one_of_several = |record: &Record| {
+            let is_then = |c: &&Candidate| {
+                c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
+            };
+            let is_end = record.over_ns == at_ns && record.state != State::Truncated;
+            is_end && rotated.iter().filter(is_then).count() > 1
+        };
+        if let Some(record) = left().find(|record| record.was_when(at_ns))
             && seen.candidate.size > 0
+            && !is_one_of_several(record)
             && self.can_stand_for(seen.candidate, record)?
         {
             return Ok(Some(*record));
