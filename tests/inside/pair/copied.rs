@@ -189,14 +189,14 @@ fn what_was_replaced_by_its_copy_is_not_lost_however_often_the_server_looked() {
             }
             pair.reconnect();
             pair.settle();
-            let is_lost = pair
-                .said
-                .borrow()
-                .iter()
-                .any(|said| said.starts_with("lost "));
-            let is_all_there = pair.copies().len() == 3 && !is_lost;
-            assert!(is_all_there, "{looks:b} {tick_ms}: {}", pair.report());
-            pair.check_bytes();
+            assert!(!pair.says("lost"), "{looks:b} {tick_ms}: {}", pair.report());
+            assert_eq!(
+                pair.copies().len(),
+                3,
+                "{looks:b} {tick_ms}: {}",
+                pair.report()
+            );
+            pair.check();
         }
     }
 }
