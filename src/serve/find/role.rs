@@ -285,7 +285,7 @@ impl<S: ReadStore> Query<'_, S> {
         // file that had its name before: it was copied, or a generation of the live file's was
         // copied into it before that was truncated.
         let is_before_live = matches!((own, its), (Some(own), Some(its)) if own < its);
-        let is_after_live = matches!((own, its), (Some(own), Some(its)) if own > its);
+        let is_after_live = own.is_some() && its.is_some() && own >= its;
         let is_suspect = self.is_suspect(seen.candidate, rotated, live);
         let is_start = !is_before_live && self.has_start_of(seen.file, seen.stat.size, live);
         let is_copy = match is_suspect {
@@ -316,17 +316,36 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Record>, Refusal> {
         let records = self.journal.records(self.index);
         let left = || records.iter().filter(|record| is_left(record, rotated));
-        // The time at which it was made tells which one it was made of.
-        if let Some(record) = left().find(|record| record.was_when(seen.candidate.birth.at_ns))
+        // The time at which it was made tells which one it was made of; but of several that came
+        // at the very moment at which that was over, it is only one.
+        let at_ns = seen.candidate.birth.at_ns;
+        let is_one_of_several = |record: &Record| {
+            let is_then = |c: &&Candidate| {
+                c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
+            };
+            let is_end = record.over_ns == at_ns && record.state != State::Truncated;
+            is_end && rotated.iter().filter(is_then).count() > 1
+        };
+        if let Some(record) = left().find(|record| record.was_when(at_ns))
             && seen.candidate.size > 0
+            && !is_one_of_several(record)
             && self.can_stand_for(seen.candidate, record)?
         {
             return Ok(Some(*record));
         }
-        // Otherwise they were made in the order of the generations.
+        // So does its last write, if it came with the time of that.
         let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
-        let mut newcomers: Vec<&Candidate> = newcomers.collect();
+        let mut newcomers: Vec<&Candidate> = Vec::new();
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            match self.written_as(candidate, left().rev())? {
+                found @ Some(_) if candidate.age.id == seen.candidate.age.id => return Ok(found),
+                Some(record) => {
+                    let _ = taken.push(record.seq);
+                }
+                None => newcomers.push(candidate),
+            }
+        }
+        // Otherwise they were made in the order of the generations.
         newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
         for candidate in newcomers {
             let mut fits = None;
@@ -342,6 +361,20 @@ impl<S: ReadStore> Query<'_, S> {
             }
             if let Some(record) = fits {
                 let _ = taken.push(record.seq);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of some generations that a newcomer was written as.
+    fn written_as<'r>(
+        &self,
+        candidate: &Candidate,
+        records: impl Iterator<Item = &'r Record>,
+    ) -> Result<Option<Record>, Refusal> {
+        for record in records.filter(|record| candidate.was_written_as(record)) {
+            if self.can_stand_for(candidate, record)? {
+                return Ok(Some(*record));
             }
         }
         Ok(None)
@@ -492,6 +525,18 @@ impl<S: ReadStore> Query<'_, S> {
 }
 
 impl Candidate {
+    /// Whether it was created after its last write, as the times are that came with its bytes.
+    pub(super) fn has_kept_time(&self) -> bool {
+        self.birth.at_ns.is_some_and(|at| self.written_ns < at)
+    }
+
+    /// Whether it came with the time of a last write that was one to this generation.
+    fn was_written_as(&self, record: &Record) -> bool {
+        let written_ns = self.written_ns;
+        let is_before_over = record.over_ns.is_some_and(|over| written_ns <= over);
+        self.has_kept_time() && written_ns >= record.written_ns && is_before_over
+    }
+
     /// Whether it was created before another one.
     fn is_made_before(&self, other: &Candidate) -> bool {
         (self.birth.at_ns, self.age) < (other.birth.at_ns, other.age)

@@ -509,6 +509,12 @@ impl<F> Follow<F> {
 
     /// Whether nothing more is to come.
     pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
+        // They are sent first.
+        self.is_over(cx) && !self.release_zeros() && self.ahead() == 0
+    }
+
+    /// Whether nobody writes to it any more, be it that it ends in zeros which were not sent yet.
+    pub fn is_over<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         let Fate::Superseded { quiet_at, .. } = self.fate else {
             return false;
         };
@@ -519,14 +525,9 @@ impl<F> Follow<F> {
             return false;
         }
         // The last writer may have written between the look and its close.
-        if let Ok(stat) = cx.store.stat(&self.file)
-            && stat.size >= self.stat.size
-            && self.take_in(stat, cx).is_err()
-        {
-            return false;
-        }
-        // They are sent first.
-        !self.release_zeros() && self.ahead() == 0
+        let stat = cx.store.stat(&self.file);
+        let grown = stat.ok().filter(|stat| stat.size >= self.stat.size);
+        grown.is_none_or(|stat| self.take_in(stat, cx).is_ok())
     }
 
     /// Takes in what the file is now. Tells whether it was written to.

@@ -144,3 +144,59 @@ fn a_copy_of_a_part_is_no_end_of_what_is_gone() {
     assert!(pair.says("lost "), "{}", pair.report());
     assert_eq!(pair.kept().len(), 1, "{}", pair.report());
 }
+
+/// Replaces a rotated file by a copy of itself, as `cp -p FILE COPY && mv COPY FILE` does.
+const REPLACE: [fn(&mut Pair, &str); 2] = [
+    |pair, name| copy(pair, name, "/v/m.copy", true),
+    |pair, name| pair.log.disk.rename_now("/v/m.copy", name),
+];
+
+#[test]
+fn what_was_replaced_by_its_copy_is_not_lost_however_often_the_server_looked() {
+    let header = super::identity::noise(1_500, 7);
+    for looks in 0..256 {
+        for tick_ms in [0, 1, 3_000] {
+            let mut pair = Pair::new();
+            pair.log.create();
+            pair.log.append(&header);
+            pair.log.lines(20);
+            pair.run_ms(1_000);
+            pair.go_away();
+            let mut step = 0;
+            let mut act = |pair: &mut Pair, act: &dyn Fn(&mut Pair)| {
+                act(pair);
+                pair.advance_to(pair.mono_ms + tick_ms);
+                if looks & (1 << step) > 0 {
+                    pair.look();
+                }
+                step += 1;
+            };
+            pair.log.lines(5);
+            act(&mut pair, &|pair| pair.log.rotate());
+            act(&mut pair, &|pair| {
+                pair.log.append(&header);
+                pair.log.lines(100);
+            });
+            act(&mut pair, &|pair| pair.log.rotate());
+            act(&mut pair, &|pair| {
+                pair.log.append(&header);
+                pair.log.lines(25);
+            });
+            for name in ["/v/m.1", "/v/m.2"] {
+                for replace in REPLACE {
+                    act(&mut pair, &|pair| replace(pair, name));
+                }
+            }
+            pair.reconnect();
+            pair.settle();
+            assert!(!pair.says("lost"), "{looks:b} {tick_ms}: {}", pair.report());
+            assert_eq!(
+                pair.copies().len(),
+                3,
+                "{looks:b} {tick_ms}: {}",
+                pair.report()
+            );
+            pair.check();
+        }
+    }
+}

@@ -265,7 +265,7 @@ fn restored_from_a_backup() {
 // The content misleads.
 
 /// So many bytes that never repeat.
-fn noise(len: usize, seed: u32) -> Vec<u8> {
+pub fn noise(len: usize, seed: u32) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
         state ^= state << 13;

@@ -202,8 +202,11 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(candidate) = rotated.iter().find(is_own) {
             let live = self.open_live()?;
             let role = self.role(candidate, rotated, live.as_ref())?;
-            if let Role::Generation(seq) | Role::Stray(seq) = role {
-                found.seq = seq;
+            match role {
+                Role::Generation(seq) => found.seq = seq,
+                // When it came says nothing of what the journal does not know any more.
+                Role::Stray(seq) if self.seq_held(held).is_some() => found.seq = seq,
+                _ => {}
             }
         }
         let mut choice = self.begin(found, rotated);

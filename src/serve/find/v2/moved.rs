@@ -161,8 +161,9 @@ impl<S: ReadStore> Query<'_, S> {
         })
     }
 
-    /// Whether there are files besides some, and none of them begins like what the client holds:
-    /// then the generations of this log do not begin alike.
+    /// Whether there are files besides some, and none of them is like what the client holds as far
+    /// as it goes: then the generations of this log do not begin alike, or the client holds more
+    /// than what they have in common.
     fn is_alone(
         &self,
         some: &[FileId],
@@ -175,13 +176,18 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(false);
         };
         let is_other = |id: FileId, size: u64| !some.contains(&id) && size >= start.end();
-        let is_alike = |file: &S::File| self.has_block(file, *start, held.mapped);
+        // What they have in common ends within what is held, if they differ from that.
+        let is_alike = |file: &S::File, stat: &Stat| {
+            self.has_block(file, *start, held.mapped) && self.fit(file, stat.size, held) != Fit::No
+        };
         let live = live.filter(|(_, stat)| is_other(stat.id, stat.size));
-        if live.is_some_and(|(file, _)| is_alike(file)) {
+        if live.is_some_and(|(file, stat)| is_alike(file, stat)) {
             return Ok(false);
         }
         let may = |c: &Candidate| is_other(c.age.id, c.size);
-        let alike = self.find_rotated(Test::Alike, rotated, &may, &|file, _| Ok(is_alike(file)))?;
+        let alike = self.find_rotated(Test::Alike, rotated, &may, &|file, stat| {
+            Ok(is_alike(file, stat))
+        })?;
         self.all_was_read()?;
         Ok(alike.is_none() && (live.is_some() || rotated.iter().any(may)))
     }

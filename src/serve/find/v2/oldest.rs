@@ -214,11 +214,13 @@ fn follow_copies(roles: &mut [(&Candidate, Role)]) {
         |(candidate, _): &&mut (&Candidate, Role)| candidate.standing == Standing::Newcomer;
     let mut copies: Vec<&mut (&Candidate, Role)> = roles.iter_mut().filter(is_copy).collect();
     copies.sort_unstable_by_key(|(candidate, _)| (candidate.birth.at_ns, candidate.inferred_age()));
-    let mut limit = Seq::MAX;
-    for (_, role) in copies.into_iter().rev() {
+    let mut limit = (Seq::MAX, u64::MAX);
+    for (candidate, role) in copies.into_iter().rev() {
+        // What came with its times may have been copied in any order.
+        let is_later = candidate.has_kept_time() && candidate.written_ns > limit.1;
         match role {
-            Role::Generation(seq) => limit = limit.min(*seq),
-            Role::Stray(seq) if *seq > limit => *seq = limit.saturating_sub(1),
+            Role::Generation(seq) => limit = limit.min((*seq, candidate.written_ns)),
+            Role::Stray(seq) if *seq > limit.0 && !is_later => *seq = limit.0.saturating_sub(1),
             _ => {}
         }
     }

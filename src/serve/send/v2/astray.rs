@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::V2Stream;
 use crate::serve::config::{Config, FileEntry};
+use crate::serve::find::findings::Occasion;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::send::context::Context;
@@ -77,10 +78,10 @@ impl<F> V2Stream<F> {
     ) -> ControlFlow<Ending> {
         // Where nobody can look, the file may well be the live one.
         let is_gone = !matches!(refusal, Refusal::Unreadable(_));
-        if is_gone && self.follow.is_complete(cx) {
+        if is_gone && self.follow.is_over(cx) {
             match self.is_awaited(cx, query) {
                 Some(true) => {}
-                Some(false) => return self.finish(cx, query),
+                Some(false) => return self.finish_astray(cx, query),
                 None => return Continue(()),
             }
         }
@@ -89,6 +90,26 @@ impl<F> V2Stream<F> {
             self.set_astray(refusal, true, cx, query.entry);
         }
         Continue(())
+    }
+
+    /// The same where nothing keeps back its end. Without a next one it may come back to its path,
+    /// and zeros at its end may be written over.
+    fn finish_astray<S: ReadStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        query: &Query<'_, S>,
+    ) -> ControlFlow<Ending> {
+        if self.follow.may_end_in_zeros() {
+            let left = self.left();
+            let next = self.ask(Occasion::Rotated, query, || query.next_after(&left));
+            if let Err(refusal) = next {
+                return self.wait_or_end(refusal, true, cx, query);
+            }
+        }
+        match self.follow.is_complete(cx) {
+            true => self.finish(cx, query),
+            false => Continue(()),
+        }
     }
 
     /// What follows cannot be told now. During a rotation, between two names and while others

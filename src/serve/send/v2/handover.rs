@@ -103,6 +103,9 @@ impl<F> V2Stream<F> {
             self.search = Some(Box::new(search));
             return self.wait_or_end(Refusal::Later, intact, cx, query);
         }
+        if intact && self.needs_digest_before(&next) {
+            return Continue(());
+        }
         let journey = self.journey_mut();
         journey.pace.named(cx.now.mono);
         journey.plan.is_proved = true;
@@ -174,6 +177,20 @@ impl<F> V2Stream<F> {
         md5.filter(|_| is_of_file)
     }
 
+    /// Whether the digest of what was sent is to be computed before the next one is named, which
+    /// may be the same file, moved to another file system: nothing else tells that it was given.
+    fn needs_digest_before(&mut self, next: &NextFile<F>) -> bool {
+        let size = self.follow.offset();
+        let may_be_same = next.place != Place::Live && next.stat.size == size;
+        if !may_be_same || self.follow.stat().links > 0 || self.digest.done() == size {
+            return false;
+        }
+        // Once: whatever it takes in fails where the file cannot be read.
+        let is_due = std::mem::replace(&mut self.journey_mut().has_digest_due, true);
+        self.digest_waits &= is_due;
+        !self.digest_waits
+    }
+
     /// The generation of which all is sent, as one that the client has.
     fn given_now(&self, intact: bool) -> Given {
         Given {
@@ -212,7 +229,8 @@ impl<F> V2Stream<F> {
         // The file before stays open only while its digest is computed. Its inode is kept, because
         // a late writer makes that file look like a duplicate of what comes next.
         let before = std::mem::replace(&mut self.follow, follow);
-        self.journey_mut().before = Some(before.id());
+        let journey = self.journey_mut();
+        (journey.before, journey.has_digest_due) = (Some(before.id()), false);
         self.keep_back_zeros(cx.store).ok();
         self.is_overstated = false;
         let mut digest = std::mem::take(&mut self.digest);

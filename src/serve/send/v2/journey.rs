@@ -21,6 +21,8 @@ pub(super) struct Journey {
     /// Nothing was written to any file after the present one when this one had the live name, and
     /// so long that is believed.
     pub calm: Option<(Option<FileId>, Mono)>,
+    /// The digest of the present one is computed, which nobody would wait for otherwise.
+    pub has_digest_due: bool,
     /// What the client was told as left out.
     told: Vec<(Option<FileId>, Why)>,
     /// What a search has found, for the generations after the next one.

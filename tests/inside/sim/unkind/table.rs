@@ -145,6 +145,22 @@ const FOUND: [(Dimension, &[u64], &str); 24] = [
     ),
 ];
 
+/// The same in the world that is unkind in all ways.
+const FOUND_IN_ALL: [(&[u64], &str); 3] = [
+    (
+        &[22, 35, 144, 183],
+        "zeros at the end of a live file that was away for a while passed for the end of a generation",
+    ),
+    (
+        &[19],
+        "what was moved to another device came again where no digest of it was known",
+    ),
+    (
+        &[30, 64],
+        "what somebody copied with its times stood for another generation",
+    ),
+];
+
 /// So many seeds of a kind are named, unless the environment says otherwise.
 fn shown() -> usize {
     from_env("FETCHLOGS_SIM_SHOWN", 2) as usize
@@ -269,6 +285,12 @@ fn seeds_that_found_something_find_it_no_more() {
     for (dimension, seeds, found) in FOUND {
         for seed in seeds {
             assert_eq!(failure(*seed, &[dimension]), None, "seed {seed}: {found}");
+        }
+    }
+    let all = Dimension::named("all").unwrap();
+    for (seeds, found) in FOUND_IN_ALL {
+        for seed in seeds {
+            assert_eq!(failure(*seed, &all), None, "seed {seed}: {found}");
         }
     }
 }
