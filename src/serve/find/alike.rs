@@ -6,7 +6,7 @@ use super::compare::{GUARD_LEN, Whole};
 use super::findings::{Candidate, Candidates, Test};
 use super::journal::record::Standing;
 use super::left_out::LeftOut;
-use super::order::Age;
+use super::order::{self, Age};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::role::Role;
@@ -38,6 +38,9 @@ impl<S: ReadStore> Query<'_, S> {
         let is_doubtful = role == Role::Duplicate && self.may_be_generation(candidate);
         if !is_doubtful || self.is_suspect(candidate, rotated, live) {
             return Ok(None);
+        }
+        if self.is_one_more(candidate, rotated, live)? {
+            return Ok(Some(LeftOut::duplicate(candidate)));
         }
         let Some((file, _)) = self.open_rotated(candidate.age.id)? else {
             return Ok(None);
@@ -119,9 +122,12 @@ impl<S: ReadStore> Query<'_, S> {
             candidate.standing,
             Standing::Newcomer | Standing::Generation(_)
         );
+        // Rotators move files to another file system, too.
+        let is_moved = order::is_plain(candidate.path(), &self.entry.path)
+            && candidate.birth.at_ns < Some(self.quiet_since_ns);
         candidate.size > 0
             && !is_known
-            && !candidate.is_copied()
+            && (!candidate.is_copied() || is_moved)
             && !self.was_given_some(candidate)
             && candidate.written_ns < self.quiet_since_ns
     }

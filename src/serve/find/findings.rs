@@ -55,6 +55,8 @@ pub(super) enum Test {
     Role,
     /// Whether its bytes were given.
     Given,
+    /// The beginning of the MD5 of its bytes.
+    Digest,
     /// Whether what the client holds begins with it.
     Held,
     /// Whether it is a duplicate of what was sent.
@@ -582,8 +584,7 @@ impl Candidate {
     }
 }
 
-/// Whether an error will be the same at the next try, so that waiting for it to pass would be for
-/// ever.
+/// Whether an error will be the same at the next try: waiting for it to pass would be in vain.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
     // README, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied

@@ -14,6 +14,7 @@ mod alike;
 pub mod classic;
 pub mod compare;
 pub mod crowd;
+mod equals;
 pub mod findings;
 pub mod journal;
 pub mod left_out;

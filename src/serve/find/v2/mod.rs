@@ -63,12 +63,22 @@ impl<S: ReadStore> Query<'_, S> {
                 ..self.begin(first, rotated)
             });
         }
+        // What is held says itself of which file it is.
+        let given = match v2.mtime_ns {
+            Some(ns) => match self.newest_given(ns, rotated) {
+                None if request.offset == 0 => {
+                    self.newest_copy_given(ns, rotated, live.as_ref())?
+                }
+                given => given,
+            },
+            None => None,
+        };
         let held = Held {
             offset: request.offset,
             proof: &v2.proof,
             mapped: v2.mapped,
             floor: v2.mtime_ns.map(Age::floor),
-            given: v2.mtime_ns.and_then(|ns| self.newest_given(ns, rotated)),
+            given,
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: v2.boot == Some(self.store.boot()),
         };
@@ -227,6 +237,8 @@ impl<S: ReadStore> Query<'_, S> {
             if held.offset == 0 {
                 let set_back = self.set_back(&choice.stat, floor, rotated)?;
                 choice.left_out.extend(set_back);
+                let at_floor = self.passed_at_floor(&choice.stat, held, rotated)?;
+                choice.left_out.extend(at_floor);
             }
         }
         Ok(choice)
@@ -248,6 +260,28 @@ impl<S: ReadStore> Query<'_, S> {
             |c: &Candidate| c.written_ns < floor_ns && (is_wrong || c.birth.at_ns > Some(floor_ns));
         let may = |c: &&Candidate| c.age.id != found.id && is_later(c);
         self.lacking(rotated.iter().filter(may), rotated)
+    }
+
+    /// The rotated files that were last written when the client's generation began, and are newer
+    /// than what it was given of that moment, but for their bytes, which were given: generations
+    /// may be equal.
+    fn passed_at_floor(
+        &self,
+        found: &Stat,
+        held: &Held<'_>,
+        rotated: &Candidates,
+    ) -> Result<Vec<LeftOut>, Refusal> {
+        let mut passed = Vec::new();
+        let live = self.open_live()?;
+        for candidate in rotated.iter().filter(|c| held.is_at_floor(c)) {
+            if candidate.age.id != found.id
+                && !self.is_suspect(candidate, rotated, live.as_ref())
+                && self.is_one_more(candidate, rotated, live.as_ref())?
+            {
+                passed.push(LeftOut::duplicate(candidate));
+            }
+        }
+        Ok(passed)
     }
 
     /// Refuses a client that has all there is, where something that is never served has the live

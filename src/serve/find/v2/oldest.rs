@@ -94,6 +94,16 @@ impl<S: ReadStore> Query<'_, S> {
             if role == Role::Late {
                 left_out.push(LeftOut::written_later(candidate));
             }
+            // Generations that came and went in one moment may be equal.
+            let is_passed = role == Role::Duplicate && candidate.size > 0;
+            if is_passed
+                && Some(candidate.age.id) != after.own
+                && (after.may)(candidate)
+                && !self.is_suspect(candidate, rotated, live)
+                && self.is_one_more(candidate, rotated, live)?
+            {
+                left_out.push(LeftOut::duplicate(candidate));
+            }
             if after.is_before(role, candidate)
                 && let Role::Generation(seq) | Role::Stray(seq) = role
             {

@@ -68,6 +68,12 @@ impl Held<'_> {
         self.floor.is_some_and(is_then) && self.given.is_some_and(is_newer)
     }
 
+    /// Whether a rotated file was last written at that very moment, and may be newer.
+    pub(super) fn is_at_floor(&self, rotated: &Candidate) -> bool {
+        let is_then = |floor: Age| floor.mtime_ns() == rotated.written_ns;
+        self.floor.is_some_and(is_then) && rotated.size > 0 && self.is_of_floor(rotated)
+    }
+
     /// Whether no generation after the client's has been deleted to make room: one older than that
     /// is still there, or there never was one.
     pub(super) fn none_after_is_gone(&self, rotated: &Candidates) -> bool {

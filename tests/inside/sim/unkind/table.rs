@@ -305,6 +305,17 @@ fn seeds_of_all_that_found_something_find_it_no_more() {
     }
 }
 
+/// Seeds that lost something unsaid that was equal to what was given, or was last written at the
+/// same moment, or was moved to another device.
+#[test]
+fn seeds_with_equals_of_what_was_given_tell_them() {
+    let all = Dimension::named("all").unwrap();
+    assert_eq!(failure(72, &[Dimension::EqualTimes]), None);
+    for seed in [36, 72, 74] {
+        assert_eq!(failure(seed, &all), None, "seed {seed}");
+    }
+}
+
 /// What stands at the live path for a while keeps nothing back and costs nothing.
 #[test]
 fn odd_paths_fail_no_seed() {
