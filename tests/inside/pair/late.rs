@@ -129,6 +129,26 @@ fn what_is_written_late_gets_into_the_copy_that_there_is() {
 }
 
 #[test]
+fn what_was_written_long_after_is_told_by_a_server_that_was_started_again() {
+    let mut pair = Pair::following();
+    for _ in 0..12 {
+        pair.log.rotate();
+        pair.log.lines(3);
+        pair.settle();
+    }
+    pair.go_away();
+    pair.log.append_to(0, b"late\n");
+    pair.run_ms(20_000);
+    pair.starts_server = true;
+    pair.reconnect();
+    pair.settle();
+    rotate_and_settle(&mut pair);
+    let is_whole = pair.copies()[0] == pair.log.generations()[0].bytes;
+    assert!(is_whole, "{}", pair.report());
+    pair.check();
+}
+
+#[test]
 fn a_copy_gets_what_was_written_late_whatever_breaks() {
     for kill in [false, true] {
         for after in 0..40 {

@@ -233,7 +233,8 @@ impl<S: ReadStore> Query<'_, S> {
         // Of what the journal saw, nothing came in between.
         if let Some(floor) = held.floor.filter(|_| !self.saw_begin(held)) {
             let own = Own::Open(&choice.file, &choice.stat);
-            choice.left_out = self.passed_over(own, floor, rotated)?;
+            let passed = self.passed_over(own, floor, rotated)?;
+            choice.left_out.extend(passed);
             if held.offset == 0 {
                 let set_back = self.set_back(&choice.stat, floor, rotated)?;
                 choice.left_out.extend(set_back);
