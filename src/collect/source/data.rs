@@ -1,6 +1,7 @@
 //! The data behind the answer line, as a source takes them, and the work on finished copies.
 
 use std::fmt;
+use std::path::Path;
 
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, UNKNOWN_KIND};
@@ -497,17 +498,7 @@ impl<F> Source<F> {
                     kept: &kept,
                 };
                 (cx.events)(&self.config, healed);
-                // There is room again, if that was missing.
-                if self.health.is_in_trouble_with_files() {
-                    self.health.forget_error();
-                }
-                let verified = Event::Verified {
-                    path: &path,
-                    md5,
-                    part: None,
-                };
-                (cx.events)(&self.config, verified);
-                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
+                self.tell_whole(&path, size, md5, cx);
             }
             heal::Outcome::Completed { path, from, md5 } => {
                 let completed = Event::Completed {
@@ -516,16 +507,7 @@ impl<F> Source<F> {
                     size,
                 };
                 (cx.events)(&self.config, completed);
-                if self.health.is_in_trouble_with_files() {
-                    self.health.forget_error();
-                }
-                let verified = Event::Verified {
-                    path: &path,
-                    md5,
-                    part: None,
-                };
-                (cx.events)(&self.config, verified);
-                self.note_sums(&path, size, CopySums { crc: None, md5 }, cx);
+                self.tell_whole(&path, size, md5, cx);
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
@@ -545,6 +527,23 @@ impl<F> Source<F> {
             }
         }
         self.update_list(cx);
+    }
+
+    /// Tells of a copy that was made whole, and notes its digest.
+    fn tell_whole<S: WriteStore<File = F>>(
+        &mut self,
+        path: &Path,
+        size: u64,
+        md5: [u8; 16],
+        cx: &mut Context<'_, S>,
+    ) {
+        // There is room again, if that was missing.
+        if self.health.is_in_trouble_with_files() {
+            self.health.forget_error();
+        }
+        let part = None;
+        (cx.events)(&self.config, Event::Verified { path, md5, part });
+        self.note_sums(path, size, CopySums { crc: None, md5 }, cx);
     }
 
     /// Notes what is wrong with a finished copy, and stays so: the status has to show that.

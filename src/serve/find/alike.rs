@@ -128,7 +128,7 @@ impl<S: ReadStore> Query<'_, S> {
         candidate.size > 0
             && !is_known
             && (!candidate.is_copied() || is_moved)
-            && !self.was_given_some(candidate)
+            && !self.is_given(candidate)
             && candidate.written_ns < self.quiet_since_ns
     }
 

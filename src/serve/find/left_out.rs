@@ -34,10 +34,20 @@ impl LeftOut {
     fn new(candidate: &Candidate, why: Why) -> LeftOut {
         LeftOut {
             id: Some(candidate.age.id),
-            why,
             seq: candidate.age.seq,
             size: candidate.size,
-            path: candidate.path().to_path_buf(),
+            ..LeftOut::unknown(candidate.path(), why)
+        }
+    }
+
+    /// Of which nothing is known but a path.
+    fn unknown(path: &Path, why: Why) -> LeftOut {
+        LeftOut {
+            id: None,
+            why,
+            seq: 0,
+            size: 0,
+            path: path.to_path_buf(),
             given: None,
         }
     }
@@ -81,27 +91,17 @@ impl LeftOut {
     /// It is taken for the client's generation, or for the next, and may be neither. `log` is the
     /// path of the live one.
     pub(super) fn uncertain(stat: &Stat, rotated: &Candidates, log: &Path) -> LeftOut {
-        let found = candidate_of(stat, rotated);
+        let path = candidate_of(stat, rotated).map_or(log, Candidate::path);
         LeftOut {
             id: Some(stat.id),
-            why: Why::OrderUncertain,
-            seq: 0,
             size: stat.size,
-            path: found.map_or(log, Candidate::path).to_path_buf(),
-            given: None,
+            ..LeftOut::unknown(path, Why::OrderUncertain)
         }
     }
 
     /// There are files of this log that were not even looked at.
     fn too_many(log: &Path) -> LeftOut {
-        LeftOut {
-            id: None,
-            why: Why::TooMany,
-            seq: 0,
-            size: 0,
-            path: log.to_path_buf(),
-            given: None,
-        }
+        LeftOut::unknown(log, Why::TooMany)
     }
 
     /// What a client is told of it.

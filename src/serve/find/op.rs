@@ -112,14 +112,11 @@ impl<S: ReadStore> Query<'_, S> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
     use crate::ids::Identity;
     use crate::inside::fake::Fake;
-    use crate::inside::search::search;
+    use crate::inside::search::{query_of, search};
     use crate::serve::config::Config;
-    use crate::serve::find::crowd::Reached;
     use crate::serve::find::journal::Journal;
     use crate::wire::number::InodeWord;
     use crate::wire::proof::{self, Block, Proof};
@@ -164,18 +161,8 @@ mod tests {
 
     fn found_with(disk: &Fake, inode: u64, offset: u64, v2: Extension) -> Option<u64> {
         let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
-        let query = Query {
-            store: disk,
-            entry: &config.files[0],
-            files: &config.files,
-            journal: &Journal::new(1),
-            given: &[],
-            index: 0,
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            quiet_since_ns: 0,
-            reached: Reached::default(),
-            findings: None,
-        };
+        let journal = Journal::new(1);
+        let query = query_of(disk, &config, &journal);
         let request = Request {
             path: b"/v/m",
             inode: InodeWord::plain(Inode(inode)),

@@ -9,6 +9,7 @@
 use super::compare::Whole;
 use super::findings::{Candidate, Candidates, Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
+use super::order::Age;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
@@ -66,7 +67,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Role, Refusal> {
         match self.size_given(candidate) {
             Some(size) if size == candidate.size => return Ok(Role::Given),
-            Some(_) if self.is_late(candidate) => return Ok(Role::Late),
+            Some(size) if candidate.has_outgrown(size) => return Ok(Role::Late),
             _ => {}
         }
         if mutation::is_on(Mutation::DuplicateSent) {
@@ -126,12 +127,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// Whether this very file was written to after the client was given all of it.
     pub(super) fn is_late(&self, candidate: &Candidate) -> bool {
         let size = self.size_given(candidate);
-        size.is_some_and(|size| size < candidate.size) && !mutation::is_on(Mutation::LateIgnored)
-    }
-
-    /// Whether the client was given this very file, or a beginning of it.
-    pub(super) fn was_given_some(&self, candidate: &Candidate) -> bool {
-        self.size_given(candidate).is_some()
+        size.is_some_and(|size| candidate.has_outgrown(size))
     }
 
     /// Whether the client was given this very file whole, whatever was written to it since.
@@ -346,7 +342,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         // Otherwise they were made in the order of the generations.
-        newcomers.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
+        newcomers.sort_unstable_by_key(|c| c.copy_order());
         for candidate in newcomers {
             let mut fits = None;
             let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
@@ -525,6 +521,16 @@ impl<S: ReadStore> Query<'_, S> {
 }
 
 impl Candidate {
+    /// Whether it is longer than what was given of it.
+    fn has_outgrown(&self, given: u64) -> bool {
+        given < self.size && !mutation::is_on(Mutation::LateIgnored)
+    }
+
+    /// Its place among copies that were made under our eyes, the first one being the least.
+    pub(super) fn copy_order(&self) -> (Option<u64>, Age) {
+        (self.birth.at_ns, self.inferred_age())
+    }
+
     /// Whether it was created after its last write, as the times are that came with its bytes.
     pub(super) fn has_kept_time(&self) -> bool {
         self.birth.at_ns.is_some_and(|at| self.written_ns < at)

@@ -32,6 +32,14 @@ impl Pair {
     }
 }
 
+/// The collector comes back: all arrives, or it is told what may be missing.
+fn expect_all_or_told(pair: &mut Pair) {
+    pair.reconnect();
+    pair.settle();
+    let is_told = pair.says("which may be lost") || pair.says("lost 1");
+    assert!(is_told || pair.copies() == pair.all(), "{}", pair.report());
+}
+
 #[test]
 fn what_is_equal_to_a_lost_generation_or_its_beginning_is_another_one() {
     for starts_server in [false, true] {
@@ -114,10 +122,7 @@ fn equal_generations_that_were_copied_and_truncated_unseen_arrive_or_are_told() 
             pair.log.append(&steps(50));
             pair.run_ms(20_000);
             pair.starts_server = starts_server;
-            pair.reconnect();
-            pair.settle();
-            let is_told = pair.says("which may be lost") || pair.says("lost 1");
-            assert!(is_told || pair.copies() == pair.all(), "{}", pair.report());
+            expect_all_or_told(&mut pair);
         }
     }
 }
@@ -136,10 +141,7 @@ fn a_generation_that_has_nothing_but_the_common_header_is_one_or_is_told() {
         pair.log.append(&steps(12));
         pair.run_ms(20_000);
         pair.starts_server = true;
-        pair.reconnect();
-        pair.settle();
-        let is_told = pair.says("which may be lost") || pair.says("lost 1");
-        assert!(is_told || pair.copies() == pair.all(), "{}", pair.report());
+        expect_all_or_told(&mut pair);
     }
 }
 

@@ -32,6 +32,24 @@ fn come_back(pair: &mut Pair, is_new: bool) {
     pair.settle();
 }
 
+/// The bytes of a generation of so many lines that was given before the collector went away.
+fn given_before_an_outage(pair: &mut Pair, lines: u32) -> Vec<u8> {
+    pair.log.lines(lines);
+    let bytes = pair.log.live_bytes();
+    pair.log.rotate();
+    pair.log.lines(1);
+    pair.settle();
+    pair.go_away();
+    pair.run_ms(20_000);
+    bytes
+}
+
+/// All is as it was written, in so many finished copies.
+fn expect_kept(pair: &Pair, count: usize) {
+    pair.check();
+    assert_eq!(pair.kept().len(), count, "{}", pair.report());
+}
+
 #[test]
 fn copies_of_live_and_rotated_files_are_not_sent() {
     for keeps_time in [true, false] {
@@ -53,8 +71,7 @@ fn copies_of_live_and_rotated_files_are_not_sent() {
                 copy(pair, "/v/m.1", &name("old"), keeps_time);
             }
             come_back(pair, is_new);
-            pair.check();
-            assert_eq!(pair.kept().len(), 3, "{}", pair.report());
+            expect_kept(pair, 3);
         });
     }
 }
@@ -73,21 +90,14 @@ fn of_a_truncated_log_the_copy_of_the_rotator_counts() {
         pair.log.copytruncate();
         pair.log.lines(2);
         come_back(pair, is_new);
-        pair.check();
-        assert_eq!(pair.kept().len(), 1, "{}", pair.report());
+        expect_kept(pair, 1);
     });
 }
 
 #[test]
 fn what_was_put_back_is_not_sent_again() {
     each_server(|pair, is_new| {
-        pair.log.lines(5);
-        let bytes = pair.log.live_bytes();
-        pair.log.rotate();
-        pair.log.lines(1);
-        pair.settle();
-        pair.go_away();
-        pair.run_ms(20_000);
+        let bytes = given_before_an_outage(pair, 5);
         pair.log.rotate();
         pair.log.lines(2);
         pair.log.retain(1);
@@ -96,21 +106,14 @@ fn what_was_put_back_is_not_sent_again() {
         pair.log.rotate();
         pair.log.lines(2);
         come_back(pair, is_new);
-        pair.check();
-        assert_eq!(pair.kept().len(), 3, "{}", pair.report());
+        expect_kept(pair, 3);
     });
 }
 
 #[test]
 fn the_collector_knows_the_beginning_of_what_the_box_has_no_more() {
     each_server(|pair, is_new| {
-        pair.log.lines(9);
-        let bytes = pair.log.live_bytes();
-        pair.log.rotate();
-        pair.log.lines(1);
-        pair.settle();
-        pair.go_away();
-        pair.run_ms(20_000);
+        let bytes = given_before_an_outage(pair, 9);
         pair.log.disk.write("/v/m.part", &bytes[..bytes.len() / 2]);
         pair.run_ms(20_000);
         pair.log.rotate();
@@ -120,8 +123,7 @@ fn the_collector_knows_the_beginning_of_what_the_box_has_no_more() {
         pair.log.rotate();
         pair.log.lines(2);
         come_back(pair, is_new);
-        pair.check();
-        assert_eq!(pair.kept().len(), 3, "{}", pair.report());
+        expect_kept(pair, 3);
     });
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::inside::fake::{Fake, Handle};
-use crate::inside::search::search;
+use crate::inside::search::{query_of, search};
 use crate::limits::CANDIDATES_MAX;
 use crate::serve::config::Config;
 use crate::serve::find::crowd::Reached;
@@ -49,20 +49,14 @@ impl Rig {
 
     fn choose(&mut self, line: &str) -> Result<Choice<Handle>, Refusal> {
         let request = Request::parse(line.as_bytes()).unwrap();
+        let journal = Journal::new(1);
         let query = Query {
-            store: &self.disk,
-            entry: &self.config.files[0],
-            files: &self.config.files,
-            journal: &Journal::new(1),
-            given: &[],
-            index: 0,
-            peer: PEER,
             quiet_since_ns: self.quiet_since_ms * 1_000_000,
             reached: Reached {
                 own: Some(request.inode.inode()),
                 floor_ns: None,
             },
-            findings: None,
+            ..query_of(&self.disk, &self.config, &journal)
         };
         search(&query, |query| query.choose(&request, &mut self.sightings))
     }
@@ -358,17 +352,10 @@ fn expect_through_rotation(
             disk: &rig.disk,
             calls_left: Cell::new(call),
         };
+        let journal = Journal::new(1);
         let query = Query {
-            store: &store,
-            entry: &rig.config.files[0],
-            files: &rig.config.files,
-            journal: &Journal::new(1),
-            given: &[],
-            index: 0,
-            peer: PEER,
             quiet_since_ns: u64::MAX,
-            reached: Reached::default(),
-            findings: None,
+            ..query_of(&store, &rig.config, &journal)
         };
         let answer = search(&query, |query| ask(query, &mut rig.sightings)).unwrap();
         assert_eq!(answer, expected, "with a rotation before call {call}");
@@ -415,18 +402,8 @@ fn a_copy_of_the_live_file_counts_as_no_older_than_it() {
         disk.write_as(path, inode, bytes);
     }
     let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
-    let query = Query {
-        store: &disk,
-        entry: &config.files[0],
-        files: &config.files,
-        journal: &Journal::new(1),
-        given: &[],
-        index: 0,
-        peer: PEER,
-        quiet_since_ns: 0,
-        reached: Reached::default(),
-        findings: None,
-    };
+    let journal = Journal::new(1);
+    let query = query_of(&disk, &config, &journal);
     let before = Left {
         id: Some(FileId {
             device: 1,
@@ -509,18 +486,8 @@ fn a_search_by_content_lists_a_directory_no_oftener_for_more_files() {
                 disk.write_as(&format!("/v/m.{number}"), 10 + number as u64, b"rotated");
             }
             let counted = Counted(disk, Cell::new(0));
-            let query = Query {
-                store: &counted,
-                entry: &config.files[0],
-                files: &config.files,
-                journal: &Journal::new(1),
-                given: &[],
-                index: 0,
-                peer: PEER,
-                quiet_since_ns: 0,
-                reached: Reached::default(),
-                findings: None,
-            };
+            let journal = Journal::new(1);
+            let query = query_of(&counted, &config, &journal);
             let line = format!("/v/m 9 5 v2 p=0:4:00000000{op}");
             let request = Request::parse(line.as_bytes()).unwrap();
             let v2 = request.v2.as_ref().unwrap();

@@ -192,8 +192,7 @@ impl<S: ReadStore> Query<'_, S> {
         let is_live = live.is_some_and(|(file, stat)| {
             stat.id.inode == asked && held.may_be(self.identity(file, stat))
         });
-        let mut rotated = rotated.iter();
-        is_live || rotated.any(|c| c.age.id.inode == asked && held.may_be(c.identity()))
+        is_live || rotated.iter().any(|c| held.may_be_own(asked, c))
     }
 
     /// The client's own generation, from where it stands, or from where a `prefix` of what it holds
@@ -352,9 +351,9 @@ impl<S: ReadStore> Query<'_, S> {
         let mut left_out = Vec::new();
         let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;
         // What the client holds the beginning of may be there and not to be had.
-        let is_own = |c: &&Candidate| c.age.id.inode == asked && held.may_be(c.identity());
+        let is_own = |c: &Candidate| held.may_be_own(asked, c);
         if !self.is_whole(held)
-            && let Some(own) = rotated.iter().find(is_own)
+            && let Some(own) = rotated.iter().find(|c| is_own(c))
             && !left_out.iter().any(|it| it.id == Some(own.age.id))
         {
             left_out.extend(self.left_out_itself(own));
@@ -368,7 +367,7 @@ impl<S: ReadStore> Query<'_, S> {
             seq: None,
             is_before_journal: false,
             own: None,
-            may: &|c| is_own(&c),
+            may: &is_own,
         };
         if let Some(found) = self.find_generation(rotated, live.as_ref(), &own, &mut Vec::new())? {
             return Ok(self.lose(found, rotated, held, left_out));

@@ -152,18 +152,9 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let live_id = live.as_ref().map(|(_, stat)| stat.id);
         let left_is_suspect = self.is_copied(left.id, rotated, live.as_ref())?;
-        let identity_of = |file: &S::File, stat: &Stat| self.identity(file, stat);
         let found = match (found, live) {
             (Some(found), _) => found,
-            (None, Some((file, stat))) => {
-                let seq = self.seq_of(identity_of(&file, &stat));
-                Found {
-                    file,
-                    stat,
-                    seq,
-                    is_doubtful: false,
-                }
-            }
+            (None, Some((file, stat))) => self.numbered(file, stat),
             (None, None) => return Err(self.no_live()),
         };
         let after_loss = match (after.seq, found.seq) {
@@ -207,7 +198,7 @@ impl<S: ReadStore> Query<'_, S> {
             left_is_suspect,
             left_out,
             generation: Generation {
-                identity: identity_of(&file, &stat),
+                identity: self.identity(&file, &stat),
                 seq,
             },
             floor_ns,
@@ -383,7 +374,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
         // The oldest of those that were copied under our eyes.
-        candidates.sort_unstable_by_key(|c| (c.birth.at_ns, c.inferred_age()));
+        candidates.sort_unstable_by_key(|c| c.copy_order());
         for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
@@ -446,8 +437,7 @@ impl<S: ReadStore> Query<'_, S> {
             };
             Ok(!is_of_another && self.is_duplicate_of_sent(file, stat.size, sent))
         };
-        let records = self.journal.records(self.index);
-        let record = records.iter().find(|record| record.seq == seq);
+        let record = self.journal.record(self.index, seq);
         // That of the rotator before those of others, of which the fullest is the last; what was
         // made while this generation was live before what was not; and one that is as long as what
         // was sent.

@@ -223,7 +223,7 @@ fn follow_copies(roles: &mut [(&Candidate, Role)]) {
     let is_copy =
         |(candidate, _): &&mut (&Candidate, Role)| candidate.standing == Standing::Newcomer;
     let mut copies: Vec<&mut (&Candidate, Role)> = roles.iter_mut().filter(is_copy).collect();
-    copies.sort_unstable_by_key(|(candidate, _)| (candidate.birth.at_ns, candidate.inferred_age()));
+    copies.sort_unstable_by_key(|(candidate, _)| candidate.copy_order());
     let mut limit = (Seq::MAX, u64::MAX);
     for (candidate, role) in copies.into_iter().rev() {
         // What came with its times may have been copied in any order.

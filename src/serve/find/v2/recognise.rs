@@ -124,6 +124,11 @@ impl Held<'_> {
     pub(super) fn may_be(&self, identity: Identity) -> bool {
         self.compare(identity) != Sameness::Other
     }
+
+    /// Whether a rotated file has the inode that the client asks for, and may be the client's.
+    pub(super) fn may_be_own(&self, asked: Inode, rotated: &Candidate) -> bool {
+        rotated.age.id.inode == asked && self.may_be(rotated.identity())
+    }
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -302,9 +307,7 @@ impl<S: ReadStore> Query<'_, S> {
         // What others have whole, or was given whole, is continued nowhere but in those.
         let duplicates = self.duplicates(rotated, live.as_ref())?;
         let is_copy = |c: &Candidate| duplicates.contains(&c.age.id);
-        let of_inode = rotated
-            .iter()
-            .find(|c| c.age.id.inode == asked && held.may_be(c.identity()));
+        let of_inode = rotated.iter().find(|c| held.may_be_own(asked, c));
         let own = self.unless_given(of_inode, held, live.as_ref(), rotated)?;
         let is_proved = held.offset > 0 && !held.proof.is_empty();
         // Many logs begin with the same few bytes.

@@ -2,16 +2,14 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use super::next::Left;
 use super::*;
 use crate::ids::FileId;
 use crate::inside::fake::{Fake, Handle};
-use crate::inside::search::search;
+use crate::inside::search::{query_of, search};
 use crate::serve::config::Config;
-use crate::serve::find::crowd::Reached;
 use crate::serve::find::journal::Journal;
 use crate::store::{Names, Writers};
 use crate::wire::proof::Proof;
@@ -105,18 +103,8 @@ fn never_wrong<T: PartialEq + std::fmt::Debug>(
             disk: disk(),
             left: Cell::new(left),
         };
-        let query = Query {
-            store: &store,
-            entry: &config.files[0],
-            files: &config.files,
-            journal: &Journal::new(1),
-            given: &[],
-            index: 0,
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            quiet_since_ns: 0,
-            reached: Reached::default(),
-            findings: None,
-        };
+        let journal = Journal::new(1);
+        let query = query_of(&store, &config, &journal);
         match (search(&query, |query| ask(query)), &expected) {
             (Ok(answer), None) if !store.has_failed() => expected = Some(answer),
             (Ok(answer), Some(expected)) => assert_eq!(answer, *expected, "call {left}"),
@@ -192,18 +180,8 @@ fn nor_overlooked_as_the_next_one() {
 /// that is told as lost.
 fn resumed(store: &Fake, copy: &[u8], floor_ns: u64) -> (u64, u64, Option<bool>) {
     let config = Config::parse(b"$files{'/v/m'} = '/v/m.*[0-9]';").unwrap();
-    let query = Query {
-        store,
-        entry: &config.files[0],
-        files: &config.files,
-        journal: &Journal::new(1),
-        given: &[],
-        index: 0,
-        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        quiet_since_ns: 0,
-        reached: Reached::default(),
-        findings: None,
-    };
+    let journal = Journal::new(1);
+    let query = query_of(store, &config, &journal);
     let request = Request {
         path: b"/v/m",
         inode: InodeWord::plain(Inode(77)),
@@ -253,18 +231,8 @@ fn id(inode: u64) -> FileId {
 /// What comes after a generation in a file with this inode, and whether a loss is told.
 fn next_of(store: &Fake, inode: u64, floor_ms: u64, then: Option<u64>) -> (u64, bool) {
     let config = Config::parse(b"$files{'/v/m'} = '/v/m.*';").unwrap();
-    let query = Query {
-        store,
-        entry: &config.files[0],
-        files: &config.files,
-        journal: &Journal::new(1),
-        given: &[],
-        index: 0,
-        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        quiet_since_ns: 0,
-        reached: Reached::default(),
-        findings: None,
-    };
+    let journal = Journal::new(1);
+    let query = query_of(store, &config, &journal);
     let left = Left {
         id: Some(id(inode)),
         mtime_ns: 0,
