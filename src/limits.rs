@@ -162,6 +162,10 @@ const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
 /// Generations of one file that are watched for late writers, the live one included.
 pub const WATCHES_PER_FILE_MAX: usize = 4;
 
+/// How often a server looks anew at files that are renamed while it looks, before it gives up to
+/// find out which of them came when.
+pub const LISTENS_MAX: usize = 8;
+
 /// How long a rotated file is drained while somebody goes on writing to it, unless `$grace` is
 /// longer: a writer that never opens the new file must not keep it away for ever.
 pub const DRAIN_MAX_MS: u64 = 600_000;

@@ -43,6 +43,8 @@ pub struct Event<'a> {
     pub arrived: bool,
     /// The name was taken from what had it: moved away, or deleted.
     pub departed: bool,
+    /// Two events with the same number, which is not 0, are the two ends of one move.
+    pub cookie: u32,
     /// The watch is over and its number means nothing any more: removed, deleted, or its file
     /// system unmounted.
     pub gone: bool,

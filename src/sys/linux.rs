@@ -409,13 +409,13 @@ const fn mask_of(what: Watch) -> u32 {
 /// mask (u32), cookie (u32), length of the name (u32), name. Stops at the first that is not whole.
 fn parse_events(mut bytes: &[u8], each: &mut dyn FnMut(Event<'_>)) {
     while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
-        let [watch, mask, _cookie, name_len] = words_of(head);
+        let [watch, mask, cookie, name_len] = words_of(head);
         let name_len = usize::try_from(u32::from_ne_bytes(name_len)).unwrap_or(usize::MAX);
         let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
         // The kernel fills the name up with NULs, so that the next event is aligned.
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let (watch, mask) = (i32::from_ne_bytes(watch), u32::from_ne_bytes(mask));
-        each(event_of(watch, mask, name));
+        each(event_of(watch, mask, u32::from_ne_bytes(cookie), name));
         bytes = rest;
     }
 }
@@ -425,7 +425,7 @@ fn words_of(bytes: &[u8; 16]) -> [[u8; 4]; 4] {
     [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
 }
 
-fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
+fn event_of(watch: i32, mask: u32, cookie: u32, name: &[u8]) -> Event<'_> {
     // inotify(7): the event that says so has the watch -1.
     let overflow = mask & libc::IN_Q_OVERFLOW != 0 || watch < 0;
     Event {
@@ -433,6 +433,7 @@ fn event_of(watch: i32, mask: u32, name: &[u8]) -> Event<'_> {
         name,
         arrived: mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0,
         departed: mask & (libc::IN_MOVED_FROM | libc::IN_DELETE) != 0,
+        cookie,
         gone: mask & libc::IN_IGNORED != 0,
     }
 }

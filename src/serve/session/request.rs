@@ -136,7 +136,9 @@ fn find<S: ReadStore>(
     };
     let index = query.index;
     // What is answered has to be no older than what the journal knows.
-    cx.journal.look(index, &query.entry.path, cx.store);
+    if !cx.journal.look(index, &query.entry.path, cx.store) {
+        return Err(Ending::Refused(Refusal::Later));
+    }
     let troubles = &mut cx.sightings.troubles;
     if let Some(findings) = findings {
         findings.give_up(troubles.given_up(index, config.grace_ms, now.mono));

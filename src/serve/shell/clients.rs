@@ -9,8 +9,7 @@ use mio::net::TcpStream;
 use super::admission::{ClientCounts, TurnedAway};
 use super::client::Client;
 use super::followers::Followers;
-use super::watches::Name;
-use super::{CLIENT, Files, Shared};
+use super::{CLIENT, Shared, listening};
 use crate::limits::{DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::deadlines::Deadlines;
@@ -134,20 +133,12 @@ impl Clients {
         }
     }
 
-    /// Files or directories have changed: whoever follows one of them looks at once.
+    /// Files or directories have changed, or the journal is behind: whoever follows one of them
+    /// looks at once.
     pub fn handle_changes(&mut self, shared: &mut Shared) {
-        let Some(watches) = &mut shared.watches else {
-            return;
-        };
-        let files = &shared.files.config.files;
-        let changed = watches.drain(files, &mut shared.report, &mut shared.buf);
         let mut concerned = std::mem::take(&mut self.concerned);
-        for file in changed {
-            concerned.extend(self.followers.of(*file));
-        }
-        let changed = changed.to_vec();
-        for file in changed {
-            note_name(file, watches.name_of(file), &shared.files);
+        for file in listening::listen(shared) {
+            concerned.extend(self.followers.of(file));
         }
         for index in concerned.drain(..) {
             self.note_whether_told(index, shared);
@@ -293,28 +284,6 @@ impl Clients {
             && let Some(watches) = &shared.watches
         {
             client.session.set_watched(watches.tells(file));
-        }
-    }
-}
-
-/// Tells the journal what the system told of the name of a log.
-fn note_name(file: u32, name: Name, files: &Files) {
-    let (journal, store) = (&files.journal, &files.store);
-    let Some(entry) = files.config.files.get(file as usize) else {
-        return;
-    };
-    match name {
-        Name::Kept => {}
-        Name::Given {
-            times,
-            has_departed,
-        } => {
-            journal.look(file, &entry.path, store);
-            journal.note_arrivals(file, times, has_departed);
-        }
-        Name::Unsure => {
-            journal.lose_sight(file);
-            journal.look(file, &entry.path, store);
         }
     }
 }

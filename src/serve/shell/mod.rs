@@ -8,6 +8,7 @@ mod admission;
 mod client;
 mod clients;
 mod followers;
+mod listening;
 mod rows;
 mod watches;
 
@@ -128,6 +129,9 @@ impl Server {
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
             self.work_on_journal();
+            if self.shared.files.journal.is_behind() {
+                self.clients.handle_changes(&mut self.shared);
+            }
         }
     }
 
@@ -236,7 +240,8 @@ impl Server {
                 .as_mut()
                 .and_then(|watches| watches.attend(index, &config.files, report));
             journal.set_attended(index, is_attended);
-            journal.look(index, &entry.path, store);
+            // Where it is behind, it catches up before the next turn.
+            let _ = journal.look(index, &entry.path, store);
         }
         self.look_at = now.mono.plus_ms(config.alive_interval_ms);
     }

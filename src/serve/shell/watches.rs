@@ -17,6 +17,7 @@ use crate::limits::WATCHES_PER_FILE_MAX;
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
+use crate::serve::find::journal::arrivals::Trail;
 use crate::sys::inotify::{Event, Inotify, Watch, WatchId};
 
 /// All watches of the server.
@@ -29,6 +30,8 @@ pub struct Watches {
     states: Vec<State>,
     /// What the last drain told of.
     changed: Vec<u32>,
+    /// The same of names, in order: for each file whose name was given to something or taken.
+    trails: Vec<(u32, Trail)>,
 }
 
 /// What is known of a file.
@@ -40,10 +43,8 @@ struct State {
     changed: bool,
     /// Something else may have its name since then.
     renamed: bool,
-    /// How often the name was given to something since then; `None` where that is not known.
-    arrivals: Option<u32>,
-    /// It was taken from something since then.
-    has_departed: bool,
+    /// What happened to the name since then was not told.
+    unsure: bool,
 }
 
 impl State {
@@ -51,23 +52,16 @@ impl State {
         deaf: false,
         changed: false,
         renamed: false,
-        arrivals: Some(0),
-        has_departed: false,
+        unsure: false,
     };
 }
 
 /// What the last drain told of the name of a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Name {
+pub enum Name<'a> {
     /// Nothing.
     Kept,
-    /// It was given to something so often.
-    Given {
-        /// How often.
-        times: u32,
-        /// It was taken from what had it before; if not, that was overwritten.
-        has_departed: bool,
-    },
+    /// It was given to something, or taken.
+    Given(&'a Trail),
     /// Not all was told.
     Unsure,
 }
@@ -89,6 +83,7 @@ impl Watches {
             by_file: Rows::default(),
             states: Vec::new(),
             changed: Vec::new(),
+            trails: Vec::new(),
         })
     }
 
@@ -104,20 +99,15 @@ impl Watches {
         (!watches.is_empty()).then_some(!is_new)
     }
 
-    /// What the last drain told of the name of a file.
-    pub fn name_of(&self, file: u32) -> Name {
-        match self.states.get(file as usize) {
-            Some(state) if !state.changed => Name::Kept,
-            Some(State { arrivals: None, .. }) | None => Name::Unsure,
-            Some(State { renamed: false, .. }) => Name::Kept,
-            Some(State {
-                arrivals: Some(times),
-                has_departed,
-                ..
-            }) => Name::Given {
-                times: *times,
-                has_departed: *has_departed,
-            },
+    /// What was told of the name of a file since [`forget`](Self::forget).
+    pub fn name_of(&self, file: u32) -> Name<'_> {
+        let is_unsure = |state: &State| state.unsure;
+        if self.states.get(file as usize).is_none_or(is_unsure) {
+            return Name::Unsure;
+        }
+        match self.trails.iter().find(|(of, _)| *of == file) {
+            Some((_, trail)) => Name::Given(trail),
+            None => Name::Kept,
         }
     }
 
@@ -151,17 +141,27 @@ impl Watches {
         self.by_file.clear();
         self.states.clear();
         self.changed.clear();
+        self.trails.clear();
     }
 
-    /// Takes in all that was told since the last call, and tells which files it is about, each
-    /// once.
-    pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> &[u32] {
+    /// Forgets what was told so far.
+    pub fn forget(&mut self) {
         for file in self.changed.drain(..) {
             if let Some(state) = self.states.get_mut(file as usize) {
-                (state.changed, state.renamed) = (false, false);
-                (state.arrivals, state.has_departed) = (Some(0), false);
+                (state.changed, state.renamed, state.unsure) = (false, false, false);
             }
         }
+        self.trails.clear();
+    }
+
+    /// The files of which something was told, each once.
+    pub fn changed(&self) -> &[u32] {
+        &self.changed
+    }
+
+    /// Takes in all that was told since the last call. Tells whether a name of a file was in it, or
+    /// may have been.
+    pub fn drain(&mut self, files: &[FileEntry], report: &mut Report, buf: &mut [u8]) -> bool {
         self.states.resize(files.len(), State::NEW);
         let Watches {
             inotify,
@@ -169,23 +169,21 @@ impl Watches {
             by_file,
             states,
             changed,
+            trails,
         } = self;
+        let mut is_told = false;
         let mut note = |file: u32, what: What| {
             if let Some(state) = states.get_mut(file as usize) {
                 if !std::mem::replace(&mut state.changed, true) {
                     changed.push(file);
                 }
                 state.renamed |= what != What::Changed;
-                match what {
-                    What::Arrived => state.arrivals = state.arrivals.map(|times| times + 1),
-                    What::Unsure => state.arrivals = None,
-                    What::Departed => state.has_departed = true,
-                    What::Changed | What::Renamed => {}
-                }
+                state.unsure |= what == What::Unsure;
             }
         };
         let result = inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {
+                is_told = true;
                 // Too much happened to be told in single events.
                 by_file
                     .all()
@@ -195,6 +193,7 @@ impl Watches {
             };
             let about = by_watch.of(id.number());
             concerned(about, &event, files, &mut note);
+            is_told |= play(about, &event, files, trails);
             if event.gone {
                 let dirs = about.iter().filter(|row| row[2] == DIRECTORY);
                 dirs.for_each(|row| note(row[1], What::Unsure));
@@ -211,6 +210,11 @@ impl Watches {
                 .iter()
                 .for_each(|row| note(row[0], What::Unsure));
         }
+        is_told
+    }
+
+    /// Watches what has the name of a file now, where that was told of.
+    pub fn follow_names(&mut self, files: &[FileEntry], report: &mut Report) {
         for at in 0..self.changed.len() {
             let file = self.changed[at];
             let is_renamed = self.states.get(file as usize).is_some_and(|it| it.renamed);
@@ -218,7 +222,6 @@ impl Watches {
                 self.watch(file, &entry.path, Watch::File, report);
             }
         }
-        &self.changed
     }
 
     /// Watches what stands at a path now, and tells whether it was not watched already. What stood
@@ -276,10 +279,6 @@ enum What {
     Changed,
     /// Something else may have its name, or nothing.
     Renamed,
-    /// Its name was taken from what had it.
-    Departed,
-    /// Its name was given to something.
-    Arrived,
     /// What happened was not told.
     Unsure,
 }
@@ -294,12 +293,8 @@ fn concerned(
     note: &mut dyn FnMut(u32, What),
 ) {
     let name = event.name;
-    let live_name = |file: u32| {
-        let path = files.get(file as usize)?.path.as_os_str().as_bytes();
-        path.rsplit(|byte| *byte == b'/').next()
-    };
-    let is_named = |file: u32| live_name(file) == Some(name);
-    let is_near = |file: u32| live_name(file).is_some_and(|live| name.starts_with(live));
+    let is_named = |file: u32| live_name(file, files) == Some(name);
+    let is_near = |file: u32| live_name(file, files).is_some_and(|live| name.starts_with(live));
     let in_dir = || about.iter().filter(|row| row[2] == DIRECTORY);
     let any_named = in_dir().any(|row| is_named(row[1]));
     let any_near = any_named || in_dir().any(|row| is_near(row[1]));
@@ -313,14 +308,50 @@ fn concerned(
             note(
                 file,
                 match what {
-                    DIRECTORY if any_named && event.arrived => What::Arrived,
-                    DIRECTORY if any_named && event.departed => What::Departed,
                     DIRECTORY if any_named || name.is_empty() => What::Renamed,
                     _ => What::Changed,
                 },
             );
         }
     }
+}
+
+/// Plays an event in a directory again for the files whose names it may be about: the one that has
+/// that name, and those of which was told before.
+fn play(
+    about: &[Row],
+    event: &Event<'_>,
+    files: &[FileEntry],
+    trails: &mut Vec<(u32, Trail)>,
+) -> bool {
+    if !event.arrived && !event.departed {
+        return false;
+    }
+    let in_dir = |file: u32| {
+        let watch = about.first().map_or(0, |row| row[0]);
+        about.binary_search(&[watch, file, DIRECTORY]).is_ok()
+    };
+    let mut dirs = about.iter().filter(|row| row[2] == DIRECTORY);
+    if let Some(&[_, file, _]) = dirs.find(|row| live_name(row[1], files) == Some(event.name))
+        && !trails.iter().any(|(of, _)| *of == file)
+    {
+        trails.push((file, Trail::default()));
+    }
+    let mut is_told = false;
+    for (file, trail) in trails.iter_mut().filter(|(file, _)| in_dir(*file)) {
+        is_told = true;
+        let live = live_name(*file, files).unwrap_or_default();
+        match event.arrived {
+            true => trail.arrived(live, event.name, event.cookie),
+            false => trail.departed(live, event.name, event.cookie),
+        }
+    }
+    is_told
+}
+
+fn live_name(file: u32, files: &[FileEntry]) -> Option<&[u8]> {
+    let path = files.get(file as usize)?.path.as_os_str().as_bytes();
+    path.rsplit(|byte| *byte == b'/').next()
 }
 
 #[cfg(test)]
@@ -345,6 +376,7 @@ mod tests {
             name: name.as_bytes(),
             arrived: true,
             departed: false,
+            cookie: 0,
             gone: false,
         };
         concerned(rows, &event, &files, &mut note);
@@ -355,7 +387,7 @@ mod tests {
     fn a_name_concerns_the_logs_that_it_may_be_of() {
         let rows = [0, 1, 2].map(|file| [1, file, DIRECTORY]);
         let told = |name: &str| told(&rows, &["m", "m1", "x"], name);
-        assert_eq!(told("m1"), [(1, What::Arrived)]);
+        assert_eq!(told("m1"), [(1, What::Renamed)]);
         assert_eq!(told("m.1"), [(0, What::Changed)]);
         assert_eq!(told("m1.1"), [(0, What::Changed), (1, What::Changed)]);
         assert_eq!(told("@4000.s"), [0, 1, 2].map(|file| (file, What::Changed)));

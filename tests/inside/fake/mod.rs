@@ -8,12 +8,14 @@ mod tamper;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::tamper::id_of;
 pub use self::tamper::{Veil, on_device};
 use crate::ids::{Born, FileId, Inode};
+use crate::serve::find::journal::arrivals::Trail;
 use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};
 
 /// The file system; clones share it.
@@ -59,10 +61,10 @@ struct Disk {
     births: u32,
     /// Nothing is told of the birth of a file.
     hides_births: bool,
-    /// How often each name was given to something.
-    arrivals: BTreeMap<PathBuf, u32>,
-    /// The names that were taken from something.
-    departed: BTreeSet<PathBuf>,
+    /// What the kernel tells of the names beside each of those that somebody listens to.
+    trails: BTreeMap<PathBuf, Trail>,
+    /// Renames so far.
+    moves: u32,
 }
 
 /// What the read side was asked for.
@@ -405,7 +407,18 @@ impl Disk {
 
     fn name(&mut self, path: &Path, node: Node) {
         self.names.insert(path.into(), node);
-        *self.arrivals.entry(path.into()).or_default() += 1;
+        self.tell(path, &mut |trail, live, name| trail.arrived(live, name, 0));
+    }
+
+    /// Lets those who listen to a name in the same directory know of this one.
+    fn tell(&mut self, path: &Path, each: &mut dyn FnMut(&mut Trail, &[u8], &[u8])) {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        for (live, trail) in &mut self.trails {
+            if live.parent() == path.parent() {
+                let live = live.file_name().unwrap_or_default().as_bytes();
+                each(trail, live, name);
+            }
+        }
     }
 
     fn birth(&self, inode: u64) -> Birth {
@@ -428,28 +441,35 @@ impl Disk {
 
     fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let node = self.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
-        self.departed.insert(path.into());
+        self.tell(path, &mut |trail, live, name| trail.departed(live, name, 0));
+        self.forget_link(node);
+        Ok(())
+    }
+
+    fn forget_link(&mut self, node: Node) {
         if let Node::File(inode) = node
             && let Some(content) = self.files.get_mut(&inode)
         {
             content.links -= 1;
         }
-        Ok(())
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let node = *self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        if self.names.contains_key(to) {
-            let had_departed = self.departed.contains(to);
-            self.unlink(to)?;
-            // That it was overwritten is not told.
-            if !had_departed {
-                self.departed.remove(to);
-            }
+        // That something is overwritten is not told.
+        if let Some(before) = self.names.remove(to) {
+            self.forget_link(before);
         }
         self.names.remove(from);
-        self.departed.insert(from.into());
-        self.name(to, node);
+        self.names.insert(to.into(), node);
+        self.moves += 1;
+        let cookie = self.moves;
+        self.tell(from, &mut |trail, live, name| {
+            trail.departed(live, name, cookie)
+        });
+        self.tell(to, &mut |trail, live, name| {
+            trail.arrived(live, name, cookie)
+        });
         Ok(())
     }
 }

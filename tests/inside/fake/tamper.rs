@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::Fake;
 use crate::ids::{FileId, Inode};
+use crate::serve::find::journal::Journal;
+use crate::serve::find::journal::arrivals::Trail;
 use crate::store::Kind;
 
 /// Inodes of other devices than the first are numbered from here on, device by device.
@@ -88,12 +90,19 @@ impl Fake {
         disk.files.get_mut(&inode).unwrap().unreadable = !on;
     }
 
-    /// How often a name was given to something since this was asked last, and whether it was taken
-    /// from something, as the kernel tells.
-    pub fn take_arrivals(&self, path: &str) -> (u32, bool) {
-        let mut disk = self.0.borrow_mut();
-        let times = disk.arrivals.remove(Path::new(path)).unwrap_or_default();
-        (times, disk.departed.remove(Path::new(path)))
+    /// What the kernel tells of a name and those beside it since this was asked last; nothing the
+    /// first time.
+    pub fn take_trail(&self, path: &str) -> Trail {
+        let trails = &mut self.0.borrow_mut().trails;
+        std::mem::take(trails.entry(path.into()).or_default())
+    }
+
+    /// Lets a journal hear what the kernel tells of a log, and look, as the shell does.
+    pub fn tell_journal(&self, index: u32, path: &str, journal: &Journal) {
+        let trail = self.take_trail(path);
+        let arrivals = trail.arrivals(path.as_ref(), self);
+        journal.note_arrivals(index, &arrivals, trail.is_vacant());
+        assert!(journal.look(index, path.as_ref(), self), "behind at once");
     }
 
     /// Nothing is told of the birth of a file from now on.

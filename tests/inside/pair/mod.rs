@@ -285,10 +285,12 @@ impl Pair {
     /// Lets the server's journal look, as its shell does.
     fn look(&mut self) {
         let disk = &self.log.disk;
-        let (arrivals, has_departed) = disk.take_arrivals("/v/m");
-        self.journal.look(0, "/v/m".as_ref(), disk);
-        if self.hints {
-            self.journal.note_arrivals(0, arrivals, has_departed);
+        match self.hints {
+            true => disk.tell_journal(0, "/v/m", &self.journal),
+            false => {
+                self.journal.set_attended(0, None);
+                assert!(self.journal.look(0, "/v/m".as_ref(), disk));
+            }
         }
         while self.journal.has_work() {
             self.journal.work(&self.serve_config, disk);
@@ -299,6 +301,7 @@ impl Pair {
     fn keep_journal(&mut self, epoch: u32) {
         self.journal = Journal::new(epoch);
         self.journal.take_up(&self.serve_config);
+        self.log.disk.take_trail("/v/m");
         self.journal.set_attended(0, self.hints.then_some(false));
         self.look();
     }
@@ -312,6 +315,10 @@ impl Pair {
 
     /// One part of everything. Tells whether anything moved.
     fn round(&mut self) -> bool {
+        if !self.journal.take_behind().is_empty() {
+            self.look();
+            self.hint();
+        }
         let connected = self.connect();
         let changed = self.change_files();
         let asked = self.carry_up();

@@ -100,12 +100,11 @@ impl Site {
         };
         server.journal.take_up(&server.config);
         for (index, entry) in (0..).zip(&server.config.files) {
-            let _ = self
-                .disk
-                .with(|fs| fs.take_arrivals(&entry.path.display().to_string()));
+            let path = entry.path.display().to_string();
+            self.disk.with(|fs| fs.take_trail(&path));
             let is_attended = self.hints.then_some(false);
             server.journal.set_attended(index, is_attended);
-            server.journal.look(index, &entry.path, &self.disk);
+            assert!(server.journal.look(index, &entry.path, &self.disk));
         }
     }
 
@@ -122,17 +121,36 @@ impl Site {
         is_due
     }
 
+    /// The logs of which the journal has heard less than it has seen.
+    pub fn take_behind(&self) -> Vec<String> {
+        let Some(server) = &self.server else {
+            return Vec::new();
+        };
+        let path = |&index: &u32| {
+            let entry = server.config.files.get(index as usize);
+            entry.map(|entry| entry.path.display().to_string())
+        };
+        server
+            .journal
+            .take_behind()
+            .iter()
+            .filter_map(path)
+            .collect()
+    }
+
     /// The kernel told that something happened around a log, or it is time to look.
     pub fn look(&self, path: &str) {
-        let (arrivals, has_departed) = self.disk.with(|fs| fs.take_arrivals(path));
         let Some(server) = &self.server else {
             return;
         };
         if let Some(index) = server.config.index_of(path.as_ref()) {
-            server.journal.look(index, path.as_ref(), &self.disk);
+            let journal = &server.journal;
             if self.hints {
-                server.journal.note_arrivals(index, arrivals, has_departed);
+                let trail = self.disk.with(|fs| fs.take_trail(path));
+                let arrivals = trail.arrivals(path.as_ref(), &self.disk);
+                journal.note_arrivals(index, &arrivals, trail.is_vacant());
             }
+            assert!(journal.look(index, path.as_ref(), &self.disk));
         }
     }
 

@@ -190,12 +190,14 @@ impl World {
         server.map_or(0, |server| server.sessions.len())
     }
 
-    /// Tells sessions that their files have changed, where the kernel does.
+    /// Tells sessions that their files have changed, where the kernel does, or that the journal is
+    /// behind.
     fn hint(&mut self) {
         for site in 0..self.sites.len() {
+            let behind = self.sites[site].take_behind();
             for log in 0..self.sites[site].logs.len() {
                 let log = &mut self.sites[site].logs[log];
-                if !log.take_changed() {
+                if !log.take_changed() && !behind.contains(&log.path) {
                     continue;
                 }
                 let path = log.path.clone();

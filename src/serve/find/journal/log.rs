@@ -1,7 +1,9 @@
 //! The journal of one log. Pure.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::arrivals::Arrival;
 use super::record::{Head, Record, Seq, Standing, State};
 use super::survey::Found;
 use super::trace_of;
@@ -24,21 +26,26 @@ pub struct Log {
     survey: Wanted,
     /// Each change of the directory is told.
     is_watched: bool,
-    /// Files that were seen at the live path before the system told of them.
-    seen_ahead: u32,
-    /// The last file came since the system told last.
-    is_new: bool,
     /// Something may have come between the last record and the next.
     has_gap: bool,
-    /// Before the generation with this number another had the live name that nobody saw; 0 if
-    /// there was none.
+    /// What the system told of what has the name now, where no look could see it yet.
+    announced: Option<Announced>,
+    /// Another had the live name before the next, and nobody saw it.
+    is_unseen: bool,
+    /// The same before the generation with this number; 0 if there was none.
     unseen_before: Seq,
     /// There was a look since changes are told.
     has_looked: bool,
     /// What the last look saw: file, size, last write.
     seen: Option<(FileId, u64, u64)>,
-    /// The last file came while the one before had the live name.
-    took_over: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// Something that is no regular file.
+    Odd,
+    /// It cannot be looked at.
+    Hidden,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,14 +64,13 @@ impl Log {
             elders: None,
             survey: Wanted::Yes,
             is_watched: false,
-            seen_ahead: 0,
-            is_new: false,
             // What came before the first is not known.
             has_gap: true,
+            announced: None,
+            is_unseen: false,
             unseen_before: 0,
             has_looked: false,
             seen: None,
-            took_over: false,
         }
     }
 
@@ -73,22 +79,17 @@ impl Log {
         self.path == entry.path
     }
 
-    /// Looks at the live path: another file there is another generation, a shorter one too.
-    pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) {
-        self.look_now(path, store);
-        self.has_looked = true;
-    }
-
-    fn look_now<S: ReadStore>(&mut self, path: &Path, store: &S) {
-        let Ok(stat) = store.stat_path(path) else {
-            return self.leave_live();
+    /// Looks at the live path: another file there is another generation, a shorter one too. See
+    /// [`super::Journal::look`].
+    pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) -> bool {
+        let had_looked = std::mem::replace(&mut self.has_looked, true);
+        let Some(stat) = store.stat_path(path).ok().filter(is_regular) else {
+            self.leave_live();
+            return true;
         };
-        if stat.kind != Kind::Regular {
-            return self.leave_live();
-        }
         if self.is_unchanged(&stat) {
             self.has_gap = false;
-            return;
+            return true;
         }
         let identity = Identity {
             id: stat.id,
@@ -99,6 +100,9 @@ impl Log {
             && self
                 .seen
                 .is_some_and(|(id, size, _)| id == stat.id && size > 0);
+        // The system has told of whatever is new.
+        let must_be_told =
+            self.is_watched && had_looked && !self.has_gap && self.announced.is_none();
         let is_same = |live: &&mut Record| is_of(live.identity, identity);
         match self.records.last_mut().filter(is_same) {
             // It may have been away for a moment, with a rotator that failed half-way.
@@ -125,44 +129,77 @@ impl Log {
                     }
                 }
             }
-            _ => self.begin(identity, &stat),
+            // The system has told of it, and of what came before it.
+            None if must_be_told => return false,
+            _ => self.begin(identity, &stat, false),
         }
         self.end_before_last();
-        if let Some(live) = self.records.last_mut()
-            && let Begins::With(head, ends) = begins(path, &stat, live.head, store)
-        {
-            live.has_zeros |= ends == Ends::InZeros;
-            if live.head.len == 0 && ends == Ends::InZeros {
-                live.size = live.size.min(u64::from(head.len));
-            }
-            live.head = head;
+        if let Some(live) = self.records.last_mut() {
+            live.take_head(&begins(path, &stat, live.head, store));
         }
         self.seen = Some((stat.id, stat.size, stat.mtime_ns));
+        true
     }
 
-    /// Files were given the live name. One that no look has seen there is a generation that came
-    /// and went.
-    pub fn note_arrivals(&mut self, arrivals: u32, has_departed: bool) {
-        if arrivals == 1
-            && !has_departed
-            && self.took_over
-            && let [_, .., live] = self.records.as_mut_slice()
-        {
-            live.replaces = true;
-        }
-        let unseen = match mutation::is_on(Mutation::ArrivalsIgnored) {
-            true => 0,
-            false => arrivals.saturating_sub(self.seen_ahead),
+    /// See [`super::Journal::note_arrivals`].
+    pub fn note_arrivals(&mut self, arrivals: &[Arrival], is_vacant: bool) {
+        let last = self.records.last().map(|record| record.identity);
+        let is_last = |arrival: &Arrival| {
+            let glimpse = arrival.glimpse.as_ref();
+            glimpse.is_some_and(|it| last.is_some_and(|last| is_of(it.identity, last)))
         };
-        // All came before the last look, which met the last of them.
-        let is_live_last = std::mem::take(&mut self.is_new) && self.live().is_some();
-        self.seen_ahead = self.seen_ahead.saturating_sub(arrivals);
-        if unseen > 0 {
-            let live = self.live().map_or(self.last_seq, |live| live.seq);
-            self.unseen_before = live;
-            self.lose_sight();
-            self.has_gap = !is_live_last;
+        // What came before the last that a look has met already, it has not missed: it was the
+        // first look, or one in doubt.
+        let mut met = arrivals.iter().rposition(is_last).map_or(0, |at| at + 1);
+        if mutation::is_on(Mutation::ArrivalsIgnored) {
+            met = met.max(arrivals.len().saturating_sub(1));
         }
+        if !arrivals.is_empty() || is_vacant {
+            // Whatever it was, it is gone from there.
+            let announced = self.announced.take();
+            self.has_gap |= announced.is_some();
+            self.is_unseen |= announced == Some(Announced::Hidden);
+        }
+        for (at, arrival) in arrivals.iter().enumerate().skip(met) {
+            let is_there = at + 1 == arrivals.len() && !is_vacant;
+            match &arrival.glimpse {
+                Some(glimpse) if is_regular(&glimpse.stat) => {
+                    self.take_in(glimpse, arrival.overwrites);
+                }
+                glimpse => {
+                    self.leave_live();
+                    let what = match glimpse {
+                        Some(_) => Announced::Odd,
+                        None => Announced::Hidden,
+                    };
+                    // What has the name still, a look will see some day.
+                    self.announced = is_there.then_some(what);
+                    let is_missed = what == Announced::Hidden && !is_there;
+                    self.has_gap |= is_missed;
+                    self.is_unseen |= is_missed;
+                }
+            }
+        }
+        if is_vacant {
+            self.leave_live();
+        }
+    }
+
+    /// The next generation is one that may be rotated already.
+    fn take_in(&mut self, glimpse: &Glimpse, overwrites: bool) {
+        let Glimpse { stat, identity, .. } = glimpse;
+        // It was written to before anybody looked.
+        let begun_ns = glimpse.begun_ns.map(|begun_ns| {
+            let before = self.records.last().map_or(0, |before| before.written_ns);
+            begun_ns.max(before).min(stat.mtime_ns)
+        });
+        self.begin(*identity, stat, overwrites);
+        if let Some(live) = self.records.last_mut() {
+            live.begun_ns = begun_ns.unwrap_or(live.begun_ns);
+            live.take_head(&glimpse.begins);
+        }
+        self.end_before_last();
+        self.seen = Some((stat.id, stat.size, stat.mtime_ns));
     }
 
     /// Something may have happened that was not seen: what is there now and has no record may be
@@ -183,7 +220,7 @@ impl Log {
     pub fn set_attended(&mut self, is_attended: Option<bool>) {
         if is_attended != Some(true) {
             self.lose_sight();
-            (self.seen_ahead, self.has_looked) = (0, false);
+            self.has_looked = false;
         }
         self.is_watched = is_attended.is_some();
     }
@@ -371,12 +408,10 @@ impl Log {
     }
 
     /// Another file has the live name.
-    fn begin(&mut self, identity: Identity, stat: &Stat) {
-        self.took_over = self.live().is_some();
+    fn begin(&mut self, identity: Identity, stat: &Stat, overwrites: bool) {
+        let replaces = overwrites && self.live().is_some();
+        self.announced = None;
         self.leave_live();
-        // What was there at the first look has come before there was anybody to be told.
-        self.seen_ahead += u32::from(self.has_looked);
-        self.is_new = true;
         if !self.is_watched || self.has_gap {
             // Others may have had the name since the last look.
             self.lose_sight();
@@ -393,8 +428,11 @@ impl Log {
             state: State::Live,
             has_zeros: false,
             is_next,
-            replaces: false,
+            replaces,
         });
+        if std::mem::take(&mut self.is_unseen) {
+            self.unseen_before = self.last_seq;
+        }
     }
 
     /// The live file became shorter.
@@ -447,6 +485,51 @@ fn is_of(identity: Identity, other: Identity) -> bool {
     }
     let is_device_known = !mutation::is_on(Mutation::DeviceIgnored);
     identity.compare(other, is_device_known) != Sameness::Other
+}
+
+/// What a look finds at a path.
+pub struct Glimpse {
+    stat: Stat,
+    identity: Identity,
+    /// When it was made; `None` where that is not known.
+    begun_ns: Option<u64>,
+    begins: Begins,
+}
+
+impl Glimpse {
+    /// Looks at a path.
+    pub fn at<S: ReadStore>(path: &Path, store: &S) -> io::Result<Glimpse> {
+        let stat = store.stat_path(path)?;
+        let birth = store.birth(path, stat.id.device);
+        Ok(Glimpse {
+            stat,
+            identity: Identity {
+                id: stat.id,
+                born: birth.born,
+            },
+            begun_ns: birth.at_ns,
+            begins: match is_regular(&stat) {
+                true => begins(path, &stat, Head::default(), store),
+                false => Begins::Unread,
+            },
+        })
+    }
+}
+
+impl Record {
+    fn take_head(&mut self, begins: &Begins) {
+        if let Begins::With(head, ends) = begins {
+            self.has_zeros |= *ends == Ends::InZeros;
+            if self.head.len == 0 && *ends == Ends::InZeros {
+                self.size = self.size.min(u64::from(head.len));
+            }
+            self.head = *head;
+        }
+    }
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    stat.kind == Kind::Regular
 }
 
 /// How a file begins.

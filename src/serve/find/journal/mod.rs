@@ -7,6 +7,7 @@
 //!
 //! Nothing of it is kept when the server ends: another journal has another [`Journal::epoch`].
 
+pub mod arrivals;
 mod log;
 pub mod record;
 pub mod survey;
@@ -14,6 +15,7 @@ pub mod survey;
 use std::cell::RefCell;
 use std::path::Path;
 
+use self::arrivals::Arrival;
 use self::log::Log;
 use self::record::{Head, Record, Seq, Standing};
 use self::survey::Survey;
@@ -26,6 +28,8 @@ pub struct Journal {
     epoch: u32,
     logs: RefCell<Vec<Log>>,
     survey: RefCell<Option<Survey>>,
+    /// Logs where a look met a file of which nobody has heard yet.
+    behind: RefCell<Vec<u32>>,
 }
 
 impl Journal {
@@ -35,6 +39,7 @@ impl Journal {
             epoch,
             logs: RefCell::default(),
             survey: RefCell::default(),
+            behind: RefCell::default(),
         }
     }
 
@@ -47,6 +52,7 @@ impl Journal {
     pub fn take_up(&self, config: &Config) {
         let mut logs = self.logs.borrow_mut();
         let mut before = std::mem::take(&mut *logs);
+        self.behind.take();
         for entry in &config.files {
             let known = before.iter().position(|log| log.is_of(entry));
             logs.push(match known {
@@ -58,15 +64,36 @@ impl Journal {
         *self.survey.borrow_mut() = None;
     }
 
-    /// Looks at what stands at the path of a log.
-    pub fn look<S: ReadStore>(&self, index: u32, path: &Path, store: &S) {
-        self.with(index, |log| log.look(path, store));
+    /// Looks at what stands at the path of a log. `false` where that is a file of which the system
+    /// has told already, and nobody has listened: others may have come and gone before it. Then
+    /// nothing is decided before [`note_arrivals`](Self::note_arrivals).
+    #[must_use]
+    pub fn look<S: ReadStore>(&self, index: u32, path: &Path, store: &S) -> bool {
+        let mut logs = self.logs.borrow_mut();
+        let log = logs.get_mut(index as usize);
+        let is_abreast = log.is_none_or(|log| log.look(path, store));
+        let mut behind = self.behind.borrow_mut();
+        if !is_abreast && !behind.contains(&index) {
+            behind.push(index);
+        }
+        is_abreast
     }
 
-    /// The system told that so many files were given the live name since it told last, and whether
-    /// it was taken from what had it before: if not, that was overwritten. A look comes first.
-    pub fn note_arrivals(&self, index: u32, arrivals: u32, has_departed: bool) {
-        self.with(index, |log| log.note_arrivals(arrivals, has_departed));
+    /// The system told of all files that were given the name of a log since it told last, oldest
+    /// first, and whether the name is free now. A look follows.
+    pub fn note_arrivals(&self, index: u32, arrivals: &[Arrival], is_vacant: bool) {
+        self.with(index, |log| log.note_arrivals(arrivals, is_vacant));
+    }
+
+    /// Whether a look met a file of which nobody has heard yet.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.borrow().is_empty()
+    }
+
+    /// The logs of which that is so: what the system has told is to be heard before anything is
+    /// decided. Each is told once.
+    pub fn take_behind(&self) -> Vec<u32> {
+        self.behind.take()
     }
 
     /// Whether the system told that a file came and went between two generations that no look has

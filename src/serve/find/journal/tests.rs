@@ -22,15 +22,14 @@ impl Rig {
             journal: Journal::new(1),
         };
         rig.journal.take_up(&rig.config);
+        rig.disk.take_trail(LOG);
         rig.journal.set_attended(0, Some(false));
         rig
     }
 
     /// What the kernel tells is heard, and what there is to find out is found out.
     fn look(&self) {
-        self.journal.look(0, Path::new(LOG), &self.disk);
-        let (arrivals, has_departed) = self.disk.take_arrivals(LOG);
-        self.journal.note_arrivals(0, arrivals, has_departed);
+        self.disk.tell_journal(0, LOG, &self.journal);
         while self.journal.has_work() {
             self.journal.work(&self.config, &self.disk);
         }
@@ -79,7 +78,7 @@ fn what_goes_unseen_between_two_looks_is_missing_there_and_nowhere_else() {
     rig.disk.write(LOG, b"one");
     rig.look();
     rig.rotate("/v/m.1", b"two");
-    rig.rotate("/v/m.2", b"three");
+    rig.rotate("/other/m.2", b"three");
     rig.look();
     rig.rotate("/v/m.3", b"four");
     rig.look();
@@ -106,13 +105,70 @@ fn a_name_that_was_given_twice_between_two_looks_leaves_a_doubt() {
     rig.disk.write(LOG, b"one");
     rig.look();
     rig.rotate("/v/m.1", b"two");
-    rig.rotate("/v/m.2", b"three");
+    // Nobody sees where it goes.
+    rig.rotate("/other/m", b"three");
+    rig.disk.rename_now("/other/m", "/v/m.2");
     rig.look();
     // What came between was not seen, and may be anything.
     assert_eq!(rig.standing("/v/m.2"), Standing::Elder);
     assert_eq!(rig.standing("/v/m.1"), Standing::Elder);
     let live = rig.journal.record_of(0, rig.identity(LOG)).unwrap();
     assert!(!live.is_next);
+}
+
+#[test]
+fn rotations_between_two_looks_are_all_known() {
+    let rig = Rig::new();
+    rig.disk.write(LOG, b"one");
+    rig.look();
+    for bytes in [b"two", b"thr", b"fou"] {
+        for n in [3, 2, 1] {
+            let (from, to) = (format!("/v/m.{n}"), format!("/v/m.{}", n + 1));
+            if rig.disk.stat_path(Path::new(&from)).is_ok() {
+                rig.disk.rename_now(&from, &to);
+            }
+        }
+        rig.rotate("/v/m.1", bytes);
+    }
+    rig.look();
+    for (n, seq) in [(3, 2), (2, 4), (1, 6)] {
+        assert_eq!(
+            rig.standing(&format!("/v/m.{n}")),
+            Standing::Generation(seq)
+        );
+    }
+    assert!(rig.journal.is_gapless(0, 2, 8));
+    assert!(!rig.journal.has_missed(0, 2, 8));
+}
+
+#[test]
+fn what_was_not_told_yet_is_not_believed() {
+    let rig = Rig::new();
+    rig.disk.write(LOG, b"one");
+    rig.look();
+    rig.rotate("/v/m.1", b"two");
+    rig.rotate("/v/m.2", b"three");
+    assert!(!rig.journal.look(0, Path::new(LOG), &rig.disk));
+    assert_eq!(rig.journal.take_behind(), [0]);
+    assert!(rig.journal.record_of(0, rig.identity(LOG)).is_none());
+    rig.look();
+    assert!(!rig.journal.is_behind());
+    assert!(rig.journal.is_gapless(0, 2, 6));
+}
+
+#[test]
+fn a_file_that_came_and_was_deleted_between_two_looks_is_missed() {
+    let rig = Rig::new();
+    rig.disk.write(LOG, b"one");
+    rig.look();
+    rig.rotate("/v/m.1", b"two");
+    rig.disk.remove(LOG);
+    rig.look();
+    rig.disk.write(LOG, b"three");
+    rig.look();
+    let live = rig.journal.record_of(0, rig.identity(LOG)).unwrap().seq;
+    assert!(rig.journal.has_missed(0, live - 2, live));
+    assert!(!rig.journal.is_gapless(0, live - 2, live));
 }
 
 #[test]

@@ -80,7 +80,10 @@ impl<F> V2Stream<F> {
         cx: &mut Context<'_, S>,
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
-        cx.journal.look(self.index, &query.entry.path, cx.store);
+        // Others may have come before what is there now: the system has told, and is heard first.
+        if !cx.journal.look(self.index, &query.entry.path, cx.store) {
+            return self.wait_or_end(Refusal::Later, intact, cx, query);
+        }
         let occasion = match intact {
             true => Occasion::Rotated,
             false => Occasion::Truncated,

@@ -256,8 +256,9 @@ impl<F> V2Stream<F> {
                 self.follow.look(query.entry, sent, has_next, cx)
             }
         };
-        if !self.follow.is_live() {
-            cx.journal.look(self.index, &query.entry.path, cx.store);
+        if !self.follow.is_live() && !cx.journal.look(self.index, &query.entry.path, cx.store) {
+            self.rewritten = matches!(look, Look::Truncated);
+            return Continue(());
         }
         self.note_change(&before);
         let look = match look {

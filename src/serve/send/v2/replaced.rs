@@ -20,7 +20,9 @@ impl<F> V2Stream<F> {
         if self.follow.stat().links > 0 || self.reason.is_some() {
             return false;
         }
-        cx.journal.look(self.index, &query.entry.path, cx.store);
+        if !cx.journal.look(self.index, &query.entry.path, cx.store) {
+            return false;
+        }
         let (own, offset) = (self.follow.file(), self.follow.offset());
         let Some(found) = query.replacement_of(own, offset, self.generation.seq) else {
             return false;

@@ -288,12 +288,10 @@ impl<F> V2Stream<F> {
     /// Nothing was sent of the live file, and it may have been emptied and written anew since it
     /// got its number.
     pub(super) fn renumber_live<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) {
-        if !self.follow.is_live() {
+        let path = &query.entry.path;
+        if !self.follow.is_live() || !query.journal.look(self.index, path, query.store) {
             return;
         }
-        query
-            .journal
-            .look(self.index, &query.entry.path, query.store);
         let seq = query.seq_of(self.generation.identity);
         if seq != self.generation.seq {
             self.generation.seq = seq;

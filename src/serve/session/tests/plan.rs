@@ -19,7 +19,8 @@ fn bytes_where(happens: &dyn Fn(&Fake), after: usize) -> String {
     rig.disk.write_as("/v/m", 8, b"what is live ");
     rig.journal.take_up(&rig.config);
     rig.journal.set_attended(0, Some(false));
-    rig.journal.look(0, "/v/m".as_ref(), &rig.disk);
+    rig.disk.take_trail("/v/m");
+    rig.disk.tell_journal(0, "/v/m", &rig.journal);
     while rig.journal.has_work() {
         rig.journal.work(&rig.config, &rig.disk);
     }
@@ -32,6 +33,9 @@ fn bytes_where(happens: &dyn Fn(&Fake), after: usize) -> String {
     let mut buf = vec![0; crate::limits::CHUNK_LEN];
     for _ in 0..100 {
         rig.now_ms += 1_000;
+        if !rig.journal.take_behind().is_empty() {
+            rig.disk.tell_journal(0, "/v/m", &rig.journal);
+        }
         rig.with(|session, cx| session.handle_timeout(cx));
         let len = rig.with(|session, cx| session.output(&mut buf, cx));
         sent.extend_from_slice(&buf[..len]);
