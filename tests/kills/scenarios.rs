@@ -116,7 +116,6 @@ fn two_rotations(stage: &mut Stage<'_>) -> Done {
     stage.start()?;
     stage.settle()?;
     rotate(stage);
-    apart();
     rotate(stage);
     stage.settle()
 }
@@ -205,7 +204,6 @@ fn history_all(stage: &mut Stage<'_>) -> Done {
     stage.set_fields("history=all");
     stage.log().append(5);
     rotate(stage);
-    apart();
     rotate(stage);
     stage.start()?;
     stage.settle()
@@ -273,11 +271,6 @@ fn forgotten(stage: &mut Stage<'_>) -> Done {
         true => Ok(()),
         false => Err("what the box has forgotten is not kept as it was".into()),
     }
-}
-
-/// Rotations that come in one batch of events, and at one time, may be told as a doubt.
-fn apart() {
-    std::thread::sleep(std::time::Duration::from_millis(30));
 }
 
 /// A rotation with lines before and behind it.

@@ -54,16 +54,6 @@ impl Pair {
         self.until(|pair| pair.copies(name).all_verified(&pair.events()));
     }
 
-    /// Waits until the server knows what happened to a log so far.
-    pub fn until_server_has_seen(&mut self, path: &Path) {
-        // What it answers second it answers in another turn of its loop than the first.
-        for _ in 0..2 {
-            let mut client = Client::connect(self.address());
-            client.send(format!("{} 0 0\n", path.display()));
-            client.reply();
-        }
-    }
-
     /// Waits until the server has a file open no more.
     pub fn until_server_lets_go_of(&mut self, path: &Path) {
         let descriptors = format!("/proc/{}/fd", self.server().pid());

@@ -379,6 +379,9 @@ impl Fake {
     }
 }
 
+/// Adds to a trail what happened to a name: the trail, the name that it is about, the one it happened to.
+type Told<'a> = dyn FnMut(&mut Trail, &[u8], &[u8]) + 'a;
+
 /// What is no regular file.
 fn stat_of_other(kind: Kind) -> Stat {
     Stat {
@@ -411,7 +414,7 @@ impl Disk {
     }
 
     /// Lets those who listen to a name in the same directory know of this one.
-    fn tell(&mut self, path: &Path, each: &mut dyn FnMut(&mut Trail, &[u8], &[u8])) {
+    fn tell(&mut self, path: &Path, each: &mut Told<'_>) {
         let name = path.file_name().unwrap_or_default().as_bytes();
         for (live, trail) in &mut self.trails {
             if live.parent() == path.parent() {
