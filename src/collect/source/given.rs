@@ -81,16 +81,43 @@ impl<F> Source<F> {
         let Some(held) = self.disk.generation().filter(|_| token.is_some()) else {
             return;
         };
-        self.change_ledger(cx, |ledger| ledger.set_token(&held, token));
+        let boot = cx.boot.cloned();
+        self.change_ledger(cx, |ledger| {
+            ledger.set_token(&held, token);
+            ledger.set_boot(boot.as_ref());
+        });
     }
 
-    /// Nothing says that the token that is noted is that of the generation held.
-    pub(super) fn forget_token<S: WriteStore<File = F>>(
+    /// A power cut may have left the ledger that was before the present generation: nothing says
+    /// then that the token that is noted is that of the generation held.
+    pub(super) fn doubt_token<S: WriteStore<File = F>>(
         &self,
         held: &Generation,
         cx: &mut Context<'_, S>,
     ) {
-        self.change_ledger(cx, |ledger| ledger.set_token(held, None));
+        let boot = cx.boot.cloned();
+        self.change_ledger(cx, |ledger| {
+            if !ledger.is_of(boot.as_ref()) {
+                ledger.set_token(held, None);
+            }
+        });
+    }
+
+    /// Notes the token of the generation that begins with a rotation, before that is made.
+    pub(super) fn announce_token<S: WriteStore<File = F>>(
+        &self,
+        next: &Generation,
+        change: &Afterwards,
+        cx: &mut Context<'_, S>,
+    ) {
+        let token = change.tokens.as_ref().and_then(|tokens| tokens.begins);
+        if change.held != Inode::NONE && token.is_some() {
+            let boot = cx.boot.cloned();
+            self.change_ledger(cx, |ledger| {
+                ledger.announce(next, token);
+                ledger.set_boot(boot.as_ref());
+            });
+        }
     }
 
     /// Notes the generation that was left, if it is whole, and the token of the one that begins.
@@ -107,6 +134,7 @@ impl<F> Source<F> {
         let Some(begun) = self.disk.generation() else {
             return;
         };
+        let boot = cx.boot.cloned();
         let suffix = kept.and_then(|kept| RotatedSuffix::of(kept, &self.config.local));
         self.change_ledger(cx, |ledger| {
             if change.held == Inode::NONE {
@@ -123,6 +151,7 @@ impl<F> Source<F> {
             }
             let tokens = change.tokens.as_ref();
             ledger.set_token(&begun, tokens.and_then(|tokens| tokens.begins));
+            ledger.set_boot(boot.as_ref());
         });
     }
 

@@ -414,13 +414,12 @@ impl<F> Source<F> {
         }
         let held = copy.generation().map_or(Inode::NONE, |held| held.inode);
         self.note_unnoted(&list, held, cx);
-        // A power cut may have left the ledger that was before the present generation. Where
-        // nothing is held, no bytes tell whose token it has.
+        // Where nothing is held, no bytes tell whose token the ledger has.
         if let Some(held) = copy.generation()
             && copy.size() == 0
             && !copy.is_believed()
         {
-            self.forget_token(&held, cx);
+            self.doubt_token(&held, cx);
         }
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);

@@ -107,6 +107,10 @@ impl Clients {
         while let Some(index) = self.lists.searching.first()
             && watch.ms() < SEARCH_MS
         {
+            // An answer stands on what was told.
+            if shared.files.journal.is_behind() {
+                self.handle_changes(shared);
+            }
             self.drive(index, shared, act);
         }
         while let Some(index) = self.lists.computing.pop() {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::classic::Client;
 use super::super::wait::attempt;
 use super::Pair;
 

@@ -3,7 +3,10 @@
 //! memory.
 //!
 //! ```text
-//! "v1" [ INODE M TOKEN ]                           the present generation, M the `m` of its pointer
+//! "v1" [ "b=" BOOT ] [ INODE M TOKEN [ INODE M TOKEN ] ]
+//!                                                  the boot of this host in which this was noted; the
+//!                                                  present generation, M the `m` of its pointer; during
+//!                                                  a rotation the next one, too
 //! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N] [x]         a copy that was finished, the newest first; with
 //!                                                  x one of a file that may be somebody's copy
 //! "c=" CRC32                                       of the source's name and all lines before
@@ -17,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::is_shortage;
-use super::pointer::RotatedSuffix;
+use super::pointer::{BootId, RotatedSuffix};
 use super::unverified::md5_of;
 use super::{Finished, Generation, Origin};
 use crate::collect::config::{SourceConfig, scratch_of, with_ending};
@@ -32,7 +35,10 @@ use crate::wire::token::Token;
 /// The ledger of one source.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Ledger {
-    begun: Option<Begun>,
+    /// The boot of this host in which the tokens were noted, where that is known.
+    boot: Option<BootId>,
+    /// The present generation; during a rotation the next one, too.
+    begun: Vec<Begun>,
     /// The newest first.
     entries: Vec<Entry>,
 }
@@ -95,7 +101,7 @@ impl Ledger {
     /// Replaces the ledger of a source. What cannot be written is not remembered.
     pub fn write<S: WriteStore>(&self, config: &SourceConfig, store: &mut S) -> io::Result<()> {
         let path = path_of(config);
-        if *self == Ledger::default() {
+        if self.begun.is_empty() && self.entries.is_empty() {
             // A source with nothing to remember has one file less.
             return match store.stat_path(&path)? {
                 Some(_) => store.unlink(&path),
@@ -118,19 +124,37 @@ impl Ledger {
 
     /// The token of this generation, if it is the present one and its token is known.
     pub fn token_of(&self, generation: &Generation) -> Option<Token> {
-        let begun = self.begun.as_ref()?;
-        let is_it = (begun.inode, Some(begun.mtime_ns)) == key_of(generation);
-        is_it.then_some(begun.token)
+        let is_it = |begun: &&Begun| (begun.inode, Some(begun.mtime_ns)) == key_of(generation);
+        self.begun.iter().find(is_it).map(|begun| begun.token)
     }
 
     /// Notes the token of the present generation; `None` where it has none.
     pub fn set_token(&mut self, generation: &Generation, token: Option<Token>) {
-        let (inode, mtime_ns) = key_of(generation);
-        self.begun = mtime_ns.zip(token).map(|(mtime_ns, token)| Begun {
-            inode,
-            mtime_ns,
-            token,
-        });
+        self.begun.clear();
+        self.announce(generation, token);
+    }
+
+    /// Notes the token of the generation that will be the present one after a rotation, before that
+    /// begins: whoever is killed in it has the token all the same.
+    pub fn announce(&mut self, next: &Generation, token: Option<Token>) {
+        let (inode, mtime_ns) = key_of(next);
+        self.begun.truncate(1);
+        self.begun
+            .extend(mtime_ns.zip(token).map(|(mtime_ns, token)| Begun {
+                inode,
+                mtime_ns,
+                token,
+            }));
+    }
+
+    /// Whether its tokens were noted in this boot: no power cut came between.
+    pub fn is_of(&self, boot: Option<&BootId>) -> bool {
+        boot.is_some() && self.boot.as_ref() == boot
+    }
+
+    /// Notes the boot in which its tokens are noted.
+    pub fn set_boot(&mut self, boot: Option<&BootId>) {
+        self.boot = boot.cloned();
     }
 
     /// The generations that were given, the newest first.
@@ -202,7 +226,10 @@ impl Ledger {
         }
         // A file that was truncated has another generation by now.
         let is_its = |begun: &Begun| begun.inode == finished.inode && begun.inode != held;
-        let begun = self.begun.take().filter(is_its);
+        let begun = self.begun.iter().find(|begun| is_its(begun)).cloned();
+        // What is not that of the present one now is that of none.
+        self.begun
+            .retain(|begun| begun.inode == held && begun.inode != finished.inode);
         self.add(Entry {
             size: finished.size,
             sums: None,
@@ -258,10 +285,23 @@ impl Ledger {
             return None;
         }
         let mut lines = lines.lines();
-        let begun = Begun::parse(lines.next()?.strip_prefix("v1")?)?;
+        let head = lines.next()?.strip_prefix("v1")?;
+        let (boot, begun) = match head.strip_prefix(" b=") {
+            None => (None, head),
+            Some(rest) => {
+                let end = rest.find(' ').unwrap_or(rest.len());
+                let (boot, begun) = rest.split_at(end);
+                (Some(BootId::new(boot)?), begun)
+            }
+        };
+        let begun = Begun::parse_all(begun)?;
         let entries: Option<Vec<Entry>> = lines.map(Entry::parse).collect();
         let entries = entries.filter(|entries| entries.len() <= GIVEN_KEPT_MAX)?;
-        Some(Ledger { begun, entries })
+        Some(Ledger {
+            boot,
+            begun,
+            entries,
+        })
     }
 
     fn text(&self, config: &SourceConfig) -> String {
@@ -274,7 +314,10 @@ impl Ledger {
     }
 
     fn write_lines(&self, text: &mut String) -> fmt::Result {
-        if let Some(begun) = &self.begun {
+        if let Some(boot) = &self.boot {
+            write!(text, " b={boot}")?;
+        }
+        for begun in &self.begun {
             let Begun {
                 inode,
                 mtime_ns,
@@ -291,18 +334,25 @@ impl Ledger {
 }
 
 impl Begun {
-    /// Reads what stands behind the version. The outer `None` is an error.
-    fn parse(text: &str) -> Option<Option<Begun>> {
+    /// Reads all that stand behind the version. `None` is an error.
+    fn parse_all(text: &str) -> Option<Vec<Begun>> {
         if text.is_empty() {
-            return Some(None);
+            return Some(Vec::new());
         }
-        let mut words = text.strip_prefix(' ')?.split(' ');
-        let begun = Begun {
-            inode: Inode(words.next()?.parse().ok()?),
-            mtime_ns: words.next()?.parse().ok()?,
-            token: Token::parse(words.next()?.as_bytes())?,
+        let words: Vec<&str> = text.strip_prefix(' ')?.split(' ').collect();
+        let begun: Option<Vec<Begun>> = words.chunks(3).map(Begun::parse).collect();
+        begun.filter(|begun| begun.len() <= 2)
+    }
+
+    fn parse(words: &[&str]) -> Option<Begun> {
+        let [inode, mtime_ns, token] = words else {
+            return None;
         };
-        words.next().is_none().then_some(Some(begun))
+        Some(Begun {
+            inode: Inode(inode.parse().ok()?),
+            mtime_ns: mtime_ns.parse().ok()?,
+            token: Token::parse(token.as_bytes())?,
+        })
     }
 }
 
@@ -386,7 +436,7 @@ const LINE_MAX_LEN: usize =
     NUMBER_LEN + 1 + 8 + 1 + 32 + 1 + Token::MAX_LEN + 1 + RotatedSuffix::MAX_LEN + 2 + 1;
 
 /// Longest ledger.
-const LEDGER_MAX_LEN: usize = (GIVEN_KEPT_MAX + 1) * LINE_MAX_LEN + SEAL_LEN;
+const LEDGER_MAX_LEN: usize = (GIVEN_KEPT_MAX + 3) * LINE_MAX_LEN + SEAL_LEN;
 
 const _: () = assert!("v1".len() + 3 + 2 * NUMBER_LEN + Token::MAX_LEN < LINE_MAX_LEN);
 

@@ -70,12 +70,45 @@ fn what_is_written_reads_back() {
     assert!(!disk.exists("/p/m.given"));
 }
 
+/// Whoever is killed in a rotation knows both tokens, whichever generation is the present one then.
+#[test]
+fn during_a_rotation_both_tokens_are_known() {
+    let mut disk = Fake::new();
+    let [left, next] = [b"8:4/2", b"8:5/4"].map(|text| Token::parse(text));
+    let [before, after] = [generation(7, 9), generation(8, 10)];
+    let mut ledger = sample();
+    let boot = BootId::new("first");
+    ledger.announce(&after, next);
+    ledger.set_boot(boot.as_ref());
+    ledger.write(&source(), &mut disk).unwrap();
+    let mut ledger = read(&mut disk);
+    assert!(ledger.is_of(boot.as_ref()) && !ledger.is_of(BootId::new("second").as_ref()));
+    assert!(!sample().is_of(None));
+    assert_eq!(ledger.token_of(&before), left);
+    assert_eq!(ledger.token_of(&after), next);
+    let finished = Finished {
+        path: "/l/m.20261123010203".into(),
+        inode: Inode(7),
+        size: 5,
+        md5: None,
+        by_content: false,
+        classic: false,
+    };
+    ledger.catch_up(&finished, Inode(8), &source());
+    assert_eq!(ledger.entries()[0].token, left);
+    assert_eq!(ledger.token_of(&after), next);
+    ledger.set_token(&after, next);
+    assert_eq!(ledger.token_of(&before), None);
+}
+
 #[test]
 fn the_longest_ledger_is_read_whole() {
     let mut disk = Fake::new();
     let token = Token::parse(&[b'z'; Token::MAX_LEN]);
     let mut ledger = Ledger::default();
     ledger.set_token(&generation(u64::MAX, u64::MAX), token);
+    ledger.announce(&generation(u64::MAX - 1, u64::MAX), token);
+    ledger.set_boot(BootId::new(&"b".repeat(BootId::MAX_LEN)).as_ref());
     for n in 0..=GIVEN_KEPT_MAX {
         ledger.add(Entry {
             size: u64::MAX,
