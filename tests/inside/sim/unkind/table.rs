@@ -22,7 +22,37 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 24] = [
+const FOUND: [(Dimension, &[u64], &str); 30] = [
+    (
+        Dimension::Touched,
+        &[260, 1624],
+        "an older generation that was touched came again as what was copied of the live file",
+    ),
+    (
+        Dimension::Touched,
+        &[477, 512, 597, 1047],
+        "what was copied and truncated unseen was passed over where an older one was touched",
+    ),
+    (
+        Dimension::Touched,
+        &[749, 1548],
+        "what was written before a generation seemed to begin was passed over unsaid",
+    ),
+    (
+        Dimension::Touched,
+        &[1887],
+        "a copy that lacks the end of what was truncated did not count as given",
+    ),
+    (
+        Dimension::EqualTimes,
+        &[436, 490, 816, 926],
+        "of several generations of one moment those after the first were passed over unsaid",
+    ),
+    (
+        Dimension::Preallocated,
+        &[288, 425, 1776],
+        "the bytes of a frame that was sent in part were cut off with the zeros behind them",
+    ),
     (
         Dimension::Touched,
         &[15],
