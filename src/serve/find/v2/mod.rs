@@ -237,6 +237,10 @@ impl<S: ReadStore> Query<'_, S> {
             let passed = self.passed_over(own, floor, rotated)?;
             choice.left_out.extend(passed);
             if held.offset == 0 {
+                // Where nothing is held, what cannot be read may have come first.
+                let may = |c: &Candidate| held.is_newer(c) && !self.is_given(c);
+                let unread = self.left_out(rotated, &may, Some(&choice.stat));
+                choice.left_out.extend(unread);
                 let set_back = self.set_back(&choice.stat, floor, rotated)?;
                 choice.left_out.extend(set_back);
                 let at_floor = self.passed_at_floor(&choice.stat, held, rotated)?;

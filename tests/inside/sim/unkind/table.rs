@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 30] = [
+const FOUND: [(Dimension, &[u64], &str); 33] = [
     (
         Dimension::Touched,
         &[260, 1624],
@@ -47,6 +47,21 @@ const FOUND: [(Dimension, &[u64], &str); 30] = [
         Dimension::EqualTimes,
         &[436, 490, 816, 926],
         "of several generations of one moment those after the first were passed over unsaid",
+    ),
+    (
+        Dimension::EqualTimes,
+        &[869, 1298, 1470],
+        "what the server saw first of a file passed for what an older client had begun in it",
+    ),
+    (
+        Dimension::Unreadable,
+        &[732, 1457, 1816],
+        "where nothing was held, what could not be read for a while was passed over unsaid",
+    ),
+    (
+        Dimension::ClockStep,
+        &[1066, 1451, 1623],
+        "files of a clock that was set back again and again counted as numbered upwards",
     ),
     (
         Dimension::Preallocated,
