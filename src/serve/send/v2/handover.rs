@@ -123,6 +123,7 @@ impl<F> V2Stream<F> {
                 size: self.sound_size,
             });
         }
+        self.note_unseen(query);
         let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
         self.tell_journal(size, intact, cx);
         // What was truncated is in that file no more, and at most the beginning of it in another.

@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 33] = [
+const FOUND: [(Dimension, &[u64], &str); 34] = [
     (
         Dimension::Touched,
         &[260, 1624],
@@ -62,6 +62,11 @@ const FOUND: [(Dimension, &[u64], &str); 33] = [
         Dimension::ClockStep,
         &[1066, 1451, 1623],
         "files of a clock that was set back again and again counted as numbered upwards",
+    ),
+    (
+        Dimension::OddPath,
+        &[1072, 1779],
+        "where nothing could be seen at the path for a while, what came and went then was not missed",
     ),
     (
         Dimension::Preallocated,
