@@ -372,7 +372,13 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let floor = after.age(rotated);
         let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id == own.id);
-        let limit = match rotated.iter().find(|c| c.age.id == own.id) {
+        let own_rotated = rotated.iter().find(|c| c.age.id == own.id);
+        // Of two that were copied the first one comes first, and not each before the other.
+        let is_copied_first = |c: &Candidate| {
+            let copied = own_rotated.filter(|own| own.standing == Standing::Newcomer);
+            copied.is_none_or(|own| c.copy_order() < own.copy_order())
+        };
+        let limit = match own_rotated {
             Some(own) => Some(own.inferred_age()),
             None if is_live => None,
             // It has no name any more. What was written later is in other files because that is
@@ -386,7 +392,7 @@ impl<S: ReadStore> Query<'_, S> {
         let may = |c: &Candidate| match c.standing {
             // It was live itself, and holds what it held then.
             Standing::Generation(_) => false,
-            Standing::Newcomer => c.size > 0 && c.age.id != own.id,
+            Standing::Newcomer => c.size > 0 && c.age.id != own.id && is_copied_first(c),
             // A generation that began under our eyes is in none that was there before. What was
             // copied since may have been there when that was looked up.
             Standing::Elder if knows_begin && c.birth.at_ns < Some(written_ns) => false,
