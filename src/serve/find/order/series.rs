@@ -87,7 +87,7 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
         return rising(all, members, ring, wrong_ring, span);
     }
     // Whoever touches a file does not change its birth.
-    if all.are_born_in(&since) {
+    if all.seem_born_in(&since) {
         return Verdict {
             is_counted: true,
             ..Verdict::sure(since)

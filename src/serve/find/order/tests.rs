@@ -289,6 +289,20 @@ fn births_and_numbers_know_better_than_times() {
 }
 
 #[test]
+fn births_of_one_moment_do_not_keep_others_from_telling_the_order() {
+    let files = [("m.3", 30, 5), ("m.2", 20, 9), ("m.1", 10, 9)];
+    let evidence = files.map(|(name, mtime_ns, born_ns)| Evidence {
+        name: name.as_bytes(),
+        mtime_ns,
+        born_ns: Some(born_ns),
+        id: id(7),
+    });
+    let placed = arrange(b"m", &evidence);
+    assert!(placed[0].age < placed[1].age && placed[1].age < placed[2].age);
+    assert!(placed.iter().all(|it| it.beside.is_counted));
+}
+
+#[test]
 fn births_that_do_not_confirm_the_times_leave_a_doubt() {
     for (births, is_doubtful) in [
         // It counts upwards.

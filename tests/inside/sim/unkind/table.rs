@@ -196,7 +196,15 @@ const FOUND: [(Dimension, &[u64], &str); 34] = [
 ];
 
 /// The same in the world that is unkind in all ways.
-const FOUND_IN_ALL: [(&[u64], &str); 3] = [
+const FOUND_IN_ALL: [(&[u64], &str); 5] = [
+    (
+        &[120],
+        "births of one moment kept those of the others from telling the order",
+    ),
+    (
+        &[1768],
+        "of two files that were copied each came before the other, again and again",
+    ),
     (
         &[22, 35, 144, 183],
         "zeros at the end of a live file that was away for a while passed for the end of a generation",
