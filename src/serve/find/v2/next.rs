@@ -446,7 +446,11 @@ impl<S: ReadStore> Query<'_, S> {
             let may_be = match c.standing {
                 Standing::Generation(_) => false,
                 Standing::Newcomer => true,
-                Standing::Elder | Standing::Unknown => !is_sure && is_since(c.age.mtime_ns()),
+                // Whoever sets the time of a file does not change its birth.
+                Standing::Elder | Standing::Unknown => {
+                    let is_born_since = c.birth.at_ns.is_some_and(is_since);
+                    !is_sure && (is_since(c.age.mtime_ns()) || is_born_since)
+                }
             };
             may_be && c.age.id != own && c.size > 0
         };

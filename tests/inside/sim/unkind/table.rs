@@ -22,7 +22,7 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 34] = [
+const FOUND: [(Dimension, &[u64], &str); 35] = [
     (
         Dimension::Touched,
         &[260, 1624],
@@ -67,6 +67,11 @@ const FOUND: [(Dimension, &[u64], &str); 34] = [
         Dimension::OddPath,
         &[1072, 1779],
         "where nothing could be seen at the path for a while, what came and went then was not missed",
+    ),
+    (
+        Dimension::Touched,
+        &[1243],
+        "the copy of what was truncated was not found once its time was set back",
     ),
     (
         Dimension::Preallocated,
