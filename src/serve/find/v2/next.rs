@@ -97,8 +97,8 @@ impl Left {
     }
 
     /// Whether neither time nor name tells that a file is older: its last write is of the same
-    /// moment, as that is kept, and the file `own` that was there is gone; or it is later, and looks
-    /// older only because the generation seems to have begun after its own last write.
+    /// moment, as that is kept, and the file `own` that was there is gone; or it is later, and
+    /// looks older only because the generation seems to have begun after its own last write.
     fn may_be_at_once(&self, candidate: &Candidate, own: Option<&Candidate>) -> bool {
         let is_gone = self.id.is_some() && own.is_none();
         let is_then = match self.mtime_ns < self.floor_ns {
