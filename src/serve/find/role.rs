@@ -68,6 +68,10 @@ impl<S: ReadStore> Query<'_, S> {
         match self.size_given(candidate) {
             Some(size) if size == candidate.size => return Ok(Role::Given),
             Some(size) if candidate.has_outgrown(size) => return Ok(Role::Late),
+            // A duplicate of what was truncated lacks what was written while it was made.
+            Some(_) if !matches!(candidate.standing, Standing::Generation(_)) => {
+                return Ok(Role::Given);
+            }
             _ => {}
         }
         if mutation::is_on(Mutation::DuplicateSent) {
@@ -105,7 +109,7 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
-        if self.size_given(candidate) == Some(candidate.size) {
+        if self.size_given(candidate) >= Some(candidate.size) {
             return Ok(true);
         }
         let findings = self.findings.ok_or(Refusal::Later)?;

@@ -119,8 +119,8 @@ pub enum Frame<'a> {
 pub enum Role {
     /// The one that the NEXT which follows begins.
     Begins,
-    /// The one that the END which follows, or has just come, closes: its bytes are in this file
-    /// now.
+    /// The one that the END which follows, or has just come, closes: its bytes, or what a
+    /// truncation left of them, are in this file now.
     Ended,
     /// The present one, of which nothing was sent yet: its file holds another than when it began.
     Present,

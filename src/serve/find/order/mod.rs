@@ -230,6 +230,15 @@ impl<'a> All<'a> {
         order.len() > 1 && order.windows(2).all(is_after)
     }
 
+    /// The same where some of them were created in one moment, as that is kept, but not all.
+    fn seem_born_in(&self, order: &[u16]) -> bool {
+        let born_ns = |at: &u16| self.file(*at).born_ns;
+        let is_any_later = order.first().and_then(born_ns) < order.last().and_then(born_ns);
+        is_any_later
+            && order.iter().all(|at| born_ns(at).is_some())
+            && order.is_sorted_by_key(born_ns)
+    }
+
     /// Whether nothing tells which of two files is newer.
     fn is_unknown(&self, a: u16, b: u16, tells: &[bool]) -> bool {
         let (one, other) = (self.name(a), self.name(b));

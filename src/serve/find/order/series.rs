@@ -87,7 +87,7 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
         return rising(all, members, ring, wrong_ring, span);
     }
     // Whoever touches a file does not change its birth.
-    if all.are_born_in(&since) {
+    if all.seem_born_in(&since) {
         return Verdict {
             is_counted: true,
             ..Verdict::sure(since)
@@ -115,11 +115,17 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
             tells: false,
         };
     }
+    // What was written before it was created, was so by a clock that was set back, or was copied.
+    let went_back = members
+        .iter()
+        .all(|&at| all.file(at).born_ns > Some(all.time(at)));
     // A file or two that were touched, or a clock that was set, could be the reason too; but no
     // rotator that counts since has two files and neither 0 nor 1.
     let is_doubtful = match count {
         2 => number(&least) < 2,
-        3 | 4 => wrong_up > 0 || born.is_none() && has_births(all, members),
+        3 | 4 => {
+            wrong_up > 0 || born.as_ref() != Some(&ring) && has_births(all, members) || went_back
+        }
         _ => false,
     };
     Verdict {

@@ -289,6 +289,47 @@ fn births_and_numbers_know_better_than_times() {
 }
 
 #[test]
+fn births_of_one_moment_do_not_keep_others_from_telling_the_order() {
+    let files = [("m.3", 30, 5), ("m.2", 20, 9), ("m.1", 10, 9)];
+    let evidence = files.map(|(name, mtime_ns, born_ns)| Evidence {
+        name: name.as_bytes(),
+        mtime_ns,
+        born_ns: Some(born_ns),
+        id: id(7),
+    });
+    let placed = arrange(b"m", &evidence);
+    assert!(placed[0].age < placed[1].age && placed[1].age < placed[2].age);
+    assert!(placed.iter().all(|it| it.beside.is_counted));
+}
+
+#[test]
+fn births_that_do_not_confirm_the_times_leave_a_doubt() {
+    for (births, is_doubtful) in [
+        // It counts upwards.
+        ([Some(1), Some(11), Some(21)], false),
+        // The one with the greatest number was created first.
+        ([Some(11), Some(21), Some(1)], true),
+        // All were written before they were created: the clock was set back again and again.
+        ([Some(11), Some(21), Some(31)], true),
+        ([None, Some(11), Some(21)], false),
+    ] {
+        let files = [("m.1", 10), ("m.2", 20), ("m.3", 30)];
+        let evidence: Vec<Evidence<'_>> = (0..3)
+            .map(|n| Evidence {
+                name: files[n].0.as_bytes(),
+                mtime_ns: files[n].1,
+                born_ns: births[n],
+                id: id(n as u64),
+            })
+            .collect();
+        let placed = arrange(b"m", &evidence);
+        assert!(placed[0].age < placed[1].age && placed[1].age < placed[2].age);
+        let is_any = placed[0].is_doubtful_beside(&placed[1]);
+        assert_eq!(is_any, is_doubtful, "{births:?}");
+    }
+}
+
+#[test]
 fn next_newer_steps_through_all_of_them() {
     let all = [(1, 30), (1, 31), (7, 10)].map(|(time, inode)| Age::of(time, id(inode)));
     let mut at = Age::at(0, id(99));

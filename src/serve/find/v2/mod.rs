@@ -10,6 +10,8 @@ mod oldest;
 pub mod recognise;
 pub mod replaced;
 
+use std::cmp::Ordering;
+
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::alike::Own;
@@ -235,6 +237,10 @@ impl<S: ReadStore> Query<'_, S> {
             let passed = self.passed_over(own, floor, rotated)?;
             choice.left_out.extend(passed);
             if held.offset == 0 {
+                // Where nothing is held, what cannot be read may have come first.
+                let may = |c: &Candidate| held.is_newer(c) && !self.is_given(c);
+                let unread = self.left_out(rotated, &may, Some(&choice.stat));
+                choice.left_out.extend(unread);
                 let set_back = self.set_back(&choice.stat, floor, rotated)?;
                 choice.left_out.extend(set_back);
                 let at_floor = self.passed_at_floor(&choice.stat, held, rotated)?;
@@ -256,8 +262,14 @@ impl<S: ReadStore> Query<'_, S> {
         let floor_ns = floor.mtime_ns();
         // What began after a moment was not last written before it.
         let is_wrong = found.size > 0 && found.mtime_ns < floor_ns;
-        let is_later =
-            |c: &Candidate| c.written_ns < floor_ns && (is_wrong || c.birth.at_ns > Some(floor_ns));
+        let is_at_once = |c: &&Candidate| c.written_ns == floor_ns && floor_ns > 0;
+        // What came in one moment with what was given may be older or newer.
+        let is_several = rotated.iter().filter(is_at_once).count() > 1 && !self.given.is_empty();
+        let is_later = |c: &Candidate| match c.written_ns.cmp(&floor_ns) {
+            Ordering::Less => is_wrong || c.birth.at_ns > Some(floor_ns),
+            Ordering::Equal => is_several,
+            Ordering::Greater => false,
+        };
         let may = |c: &&Candidate| c.age.id != found.id && is_later(c);
         self.lacking(rotated.iter().filter(may), rotated)
     }

@@ -51,7 +51,9 @@ impl<S: ReadStore> Query<'_, S> {
         let may = |c: &Candidate| {
             let is_later = c.birth.at_ns.is_some_and(|at| Some(at) > born_ns);
             let is_generation = matches!(c.standing, Standing::Generation(_));
-            is_later && !is_generation && c.size >= held.offset && held.is_newer(c)
+            // What was given before is no copy of what is held now.
+            let is_other = is_generation || self.is_given(c);
+            is_later && !is_other && c.size >= held.offset && held.is_newer(c)
         };
         if held.offset == 0 || born_ns.is_none() {
             return Ok(Located::Here(file, stat));

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::oldest::{After, Found, floor_ns, then};
-use crate::ids::FileId;
+use crate::ids::{FileId, Identity};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::alike::Own;
 use crate::serve::find::compare::Sent;
@@ -34,6 +34,8 @@ pub struct NextFile<F> {
     pub after_loss: bool,
     /// The one before it is in a file that somebody may have copied of another one.
     pub left_is_suspect: bool,
+    /// The rotated file of the one before it.
+    pub left_in: Option<Identity>,
     /// The generation in it.
     pub generation: Generation,
     /// Files that would have come before it and are left out.
@@ -95,10 +97,15 @@ impl Left {
     }
 
     /// Whether neither time nor name tells that a file is older: its last write is of the same
-    /// moment, as that is kept, and the file `own` that was there is gone.
+    /// moment, as that is kept, and the file `own` that was there is gone; or it is later, and
+    /// looks older only because the generation seems to have begun after its own last write.
     fn may_be_at_once(&self, candidate: &Candidate, own: Option<&Candidate>) -> bool {
         let is_gone = self.id.is_some() && own.is_none();
-        is_gone && candidate.size > 0 && candidate.written_ns == self.mtime_ns
+        let is_then = match self.mtime_ns < self.floor_ns {
+            true => candidate.written_ns >= self.mtime_ns,
+            false => candidate.written_ns == self.mtime_ns,
+        };
+        is_gone && candidate.size > 0 && is_then
     }
 }
 
@@ -131,7 +138,9 @@ impl<S: ReadStore> Query<'_, S> {
         // What was there before the journal is older only than what that knows.
         let is_known = self.known_seq(left.seq).is_some();
         let may_be_at_once = |c: &&Candidate| {
-            left.may_be_at_once(c, own) && (!is_known || c.standing == Standing::Unknown)
+            let is_seen = matches!(c.standing, Standing::Generation(_));
+            let may = !is_seen && (!is_known || c.standing == Standing::Unknown);
+            may && left.may_be_at_once(c, own)
         };
         let at_once = self.lacking(rotated.iter().filter(may_be_at_once), rotated)?;
         // Better once more than never.
@@ -181,8 +190,10 @@ impl<S: ReadStore> Query<'_, S> {
         if after.seq.is_none() {
             let is_later =
                 |c: &Candidate| own.is_some_and(|own| c.inferred_age() > own.inferred_age());
+            let is_seen = |c: &Candidate| matches!(c.standing, Standing::Generation(_));
             let may = |c: &&Candidate| {
-                (is_doubtful(c) || is_later(c)) && !is_next(c) && c.age.id != stat.id
+                let is_other = c.age.id != stat.id && !is_seen(c);
+                (is_doubtful(c) || is_later(c)) && !is_next(c) && is_other
             };
             left_out.extend(self.lacking(rotated.iter().filter(may), rotated)?);
         }
@@ -196,6 +207,7 @@ impl<S: ReadStore> Query<'_, S> {
             then: then(&stat, rotated, floor_ns),
             after_loss,
             left_is_suspect,
+            left_in: own.map(Candidate::identity),
             left_out,
             generation: Generation {
                 identity: self.identity(&file, &stat),
@@ -214,8 +226,7 @@ impl<S: ReadStore> Query<'_, S> {
         doubtful: impl Iterator<Item = &'c Candidate>,
         rotated: &Candidates,
     ) -> Result<Vec<LeftOut>, Refusal> {
-        let is_known = |c: &Candidate| matches!(c.standing, Standing::Generation(_));
-        let mut doubtful = doubtful.filter(|c| c.size > 0 && !is_known(c)).peekable();
+        let mut doubtful = doubtful.filter(|c| c.size > 0).peekable();
         let mut left_out = Vec::new();
         if doubtful.peek().is_none() {
             return Ok(left_out);
@@ -352,21 +363,39 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<Duplicate<S::File>>, Refusal> {
         let live = self.open_live()?;
         let rotated = self.candidates(live.as_ref().map(|(_, stat)| stat.id))?;
-        let floor = Age::floor(floor_ns);
+        let after = Left {
+            id: before,
+            mtime_ns: 0,
+            floor_ns,
+            then: None,
+            seq: 0,
+        };
+        let floor = after.age(rotated);
         let is_live = live.as_ref().is_some_and(|(_, stat)| stat.id == own.id);
-        let limit = match rotated.iter().find(|c| c.age.id == own.id) {
+        let own_rotated = rotated.iter().find(|c| c.age.id == own.id);
+        // Of two that were copied the first one comes first, and not each before the other.
+        let is_copied_first = |c: &Candidate| {
+            let copied = own_rotated.filter(|own| own.standing == Standing::Newcomer);
+            copied.is_none_or(|own| c.copy_order() < own.copy_order())
+        };
+        let limit = match own_rotated {
             Some(own) => Some(own.inferred_age()),
             None if is_live => None,
             // It has no name any more. What was written later is in other files because that is
             // where it belongs.
             None => Some(Age::floor(own.mtime_ns)),
         };
+        let before_seq = seq.saturating_sub(2);
+        let record = self.journal.record(self.index, before_seq);
+        let written_ns = record.map_or(u64::MAX, |record| record.written_ns);
+        let knows_begin = self.knows_begin(seq);
         let may = |c: &Candidate| match c.standing {
             // It was live itself, and holds what it held then.
             Standing::Generation(_) => false,
-            Standing::Newcomer => c.size > 0 && c.age.id != own.id,
-            // A generation that began under our eyes is in none that was there before.
-            Standing::Elder if self.knows_begin(seq) => false,
+            Standing::Newcomer => c.size > 0 && c.age.id != own.id && is_copied_first(c),
+            // A generation that began under our eyes is in none that was there before. What was
+            // copied since may have been there when that was looked up.
+            Standing::Elder if knows_begin && c.birth.at_ns < Some(written_ns) => false,
             Standing::Elder | Standing::Unknown => {
                 let comes_first = limit.is_none_or(|limit| c.inferred_age() < limit);
                 comes_first && c.inferred_age() > floor && c.size > 0 && Some(c.age.id) != before
@@ -417,7 +446,11 @@ impl<S: ReadStore> Query<'_, S> {
             let may_be = match c.standing {
                 Standing::Generation(_) => false,
                 Standing::Newcomer => true,
-                Standing::Elder | Standing::Unknown => !is_sure && is_since(c.age.mtime_ns()),
+                // Whoever sets the time of a file does not change its birth.
+                Standing::Elder | Standing::Unknown => {
+                    let is_born_since = c.birth.at_ns.is_some_and(is_since);
+                    !is_sure && (is_since(c.age.mtime_ns()) || is_born_since)
+                }
             };
             may_be && c.age.id != own && c.size > 0
         };

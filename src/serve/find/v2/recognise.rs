@@ -206,6 +206,10 @@ impl<S: ReadStore> Query<'_, S> {
         }
         // What stands for it since it was moved or truncated.
         if let Some(record) = record {
+            // Where nothing is held, it may be an older one that was in the same file.
+            if held.offset == 0 && !self.saw_begin(held) {
+                return Ok(Located::Unsure);
+            }
             for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {

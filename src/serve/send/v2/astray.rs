@@ -54,6 +54,7 @@ impl<F> V2Stream<F> {
         }
         let is_astray = self.follow.is_astray();
         if self.astray.is_some() && !is_astray && (self.follow.is_live() || query.has_live()) {
+            self.note_unseen(query);
             self.end_trouble();
         }
         let Some(astray) = &self.astray else {
@@ -66,6 +67,13 @@ impl<F> V2Stream<F> {
             Look::Astray(refusal) => is_early && astray.refusal.is_like(refusal),
             Look::Same | Look::Quiet | Look::Truncated | Look::Unreadable(_) => false,
         }
+    }
+
+    /// While nothing could be seen at the path, the file was deleted. Others may have come and gone
+    /// the same way, unless the journal knows better.
+    pub(super) fn note_unseen<S: ReadStore<File = F>>(&mut self, query: &Query<'_, S>) {
+        let is_gone = self.astray.is_some() && self.follow.stat().links == 0;
+        self.has_loss |= is_gone && query.known_seq(self.generation.seq).is_none();
     }
 
     /// Everything was sent, and for `$grace` there was no live file. A rotated one may come next;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow::{self, Continue};
 
 use super::fingerprint::Fingerprint;
 use super::{GivenBefore, Late, V2Stream};
+use crate::ids::Identity;
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
 use crate::serve::find::query::{Generation, Query};
@@ -91,7 +92,10 @@ impl<F> V2Stream<F> {
         // What is sent next is no copy of this generation either.
         let mut given = self.given.clone();
         if self.follow.offset() > 0 {
-            push_given(&mut given, self.given_now(intact));
+            push_given(
+                &mut given,
+                self.given_now(intact, intact.then_some(self.generation.identity)),
+            );
         }
         let query = &Query {
             given: &given,
@@ -122,21 +126,27 @@ impl<F> V2Stream<F> {
                 size: self.sound_size,
             });
         }
+        self.note_unseen(query);
         let after_loss = std::mem::take(&mut self.has_loss) || next.after_loss || is_lossy;
         self.tell_journal(size, intact, cx);
-        // What was truncated is in that file no more.
-        if intact {
+        // What was truncated is in that file no more, and at most the beginning of it in another.
+        let kept_in = match intact {
+            true => Some(self.generation.identity),
+            false => next.left_in.filter(|_| !next.left_is_suspect),
+        };
+        if let Some(identity) = kept_in {
             // What was begun in another file is a copy of that.
             let role = match next.left_is_suspect && !self.is_joined {
                 true => Role::EndedInCopy,
                 false => Role::Ended,
             };
-            self.say_file(role, self.generation, query);
+            let seq = self.generation.seq;
+            self.say_file(role, Generation { identity, seq }, query);
         }
         self.say(Frame::End(End { size, reason, md5 }));
         // Of nothing there is nothing to be sent twice, but somebody may write to it yet.
         if size > 0 || intact && !self.follow.is_at_rest(cx.store) {
-            let given = self.given_now(intact);
+            let given = self.given_now(intact, kept_in);
             push_given(&mut self.given, given);
         }
         self.say_file(Role::Begins, next.generation, query);
@@ -146,6 +156,10 @@ impl<F> V2Stream<F> {
             after_loss,
         }));
         self.begin(next, intact && md5.is_none(), cx);
+        // A duplicate stands for it.
+        if let Some(id) = left.id {
+            self.journey_mut().before = Some(id);
+        }
         Continue(())
     }
 
@@ -194,12 +208,12 @@ impl<F> V2Stream<F> {
         !self.digest_waits
     }
 
-    /// The generation of which all is sent, as one that the client has.
-    fn given_now(&self, intact: bool) -> Given {
+    /// The generation of which all is sent, as one that the client has, with the file it is in.
+    fn given_now(&self, intact: bool, kept_in: Option<Identity>) -> Given {
         Given {
             size: self.follow.offset(),
             md5: self.md5_now(intact).map(start_of),
-            id: given_id(self.generation.identity).filter(|_| intact),
+            id: kept_in.and_then(given_id),
         }
     }
 

@@ -262,6 +262,8 @@ impl<F> V2Stream<F> {
         }
         self.note_change(&before);
         let look = match look {
+            // What was written over zeros may be cut off with them.
+            _ if self.is_frame_cut() => Look::Truncated,
             Look::Quiet => match self.look_at_quiet(cx, query) {
                 Some(look) => look,
                 None => return Continue(()),

@@ -56,6 +56,15 @@ impl<F> V2Stream<F> {
         }
     }
 
+    /// Whether the file ends within the open frame now, and the client has a part of that. A frame
+    /// that nobody has seen anything of is given up.
+    pub(super) fn is_frame_cut(&mut self) -> bool {
+        let ahead = self.follow.ahead();
+        let is_cut = |open: &OpenFrame| open.len as u64 > ahead;
+        self.open.take_if(|open| is_cut(open) && open.taken == 0);
+        self.open.as_ref().is_some_and(is_cut)
+    }
+
     /// Bytes at the offset are sent.
     fn pass(&mut self, body: &[u8]) {
         self.fingerprint.extend(body);

@@ -38,7 +38,7 @@ mutations! {
     a_file_that_is_known_by_its_inode_alone: IncarnationIgnored in Header,
     a_copy_that_is_sent_as_a_generation: DuplicateSent in Copies,
     a_generation_that_is_given_twice: GivenIgnored in NeverReopens,
-    an_order_that_was_seen_and_does_not_count: JournalIgnored in Touched,
+    an_order_that_was_seen_and_does_not_count: JournalIgnored in ClockStep,
     a_copy_of_a_stranger_that_is_taken_for_a_generation: SuspectBelieved in Copies,
     what_was_there_before_and_counts_as_new: EldersForgotten in Header,
     what_came_between_two_looks_and_is_not_counted: ArrivalsIgnored in EqualTimes,

@@ -22,7 +22,62 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 24] = [
+const FOUND: [(Dimension, &[u64], &str); 35] = [
+    (
+        Dimension::Touched,
+        &[260, 1624],
+        "an older generation that was touched came again as what was copied of the live file",
+    ),
+    (
+        Dimension::Touched,
+        &[477, 512, 597, 1047],
+        "what was copied and truncated unseen was passed over where an older one was touched",
+    ),
+    (
+        Dimension::Touched,
+        &[749, 1548],
+        "what was written before a generation seemed to begin was passed over unsaid",
+    ),
+    (
+        Dimension::Touched,
+        &[1887],
+        "a copy that lacks the end of what was truncated did not count as given",
+    ),
+    (
+        Dimension::EqualTimes,
+        &[436, 490, 816, 926],
+        "of several generations of one moment those after the first were passed over unsaid",
+    ),
+    (
+        Dimension::EqualTimes,
+        &[869, 1298, 1470],
+        "what the server saw first of a file passed for what an older client had begun in it",
+    ),
+    (
+        Dimension::Unreadable,
+        &[732, 1457, 1816],
+        "where nothing was held, what could not be read for a while was passed over unsaid",
+    ),
+    (
+        Dimension::ClockStep,
+        &[1066, 1451, 1623],
+        "files of a clock that was set back again and again counted as numbered upwards",
+    ),
+    (
+        Dimension::OddPath,
+        &[1072, 1779],
+        "where nothing could be seen at the path for a while, what came and went then was not missed",
+    ),
+    (
+        Dimension::Touched,
+        &[1243],
+        "the copy of what was truncated was not found once its time was set back",
+    ),
+    (
+        Dimension::Preallocated,
+        &[288, 425, 1776],
+        "the bytes of a frame that was sent in part were cut off with the zeros behind them",
+    ),
     (
         Dimension::Touched,
         &[15],
@@ -146,7 +201,15 @@ const FOUND: [(Dimension, &[u64], &str); 24] = [
 ];
 
 /// The same in the world that is unkind in all ways.
-const FOUND_IN_ALL: [(&[u64], &str); 3] = [
+const FOUND_IN_ALL: [(&[u64], &str); 5] = [
+    (
+        &[120],
+        "births of one moment kept those of the others from telling the order",
+    ),
+    (
+        &[1768],
+        "of two files that were copied each came before the other, again and again",
+    ),
     (
         &[22, 35, 144, 183],
         "zeros at the end of a live file that was away for a while passed for the end of a generation",
