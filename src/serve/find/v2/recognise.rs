@@ -6,6 +6,7 @@ use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
@@ -92,8 +93,8 @@ pub(super) enum Located<F> {
     /// In this file, whose bytes are not those that the client proves: one of the two was changed.
     Changed(F, Stat),
     /// Most likely in this file; but it has another one's identity, and that may be a generation
-    /// with the same bytes.
-    Likely(F, Stat),
+    /// with the same bytes. What is not certain is to be told.
+    Likely(F, Stat, LeftOut),
     /// Nowhere.
     Gone,
     /// No evidence but bytes, times and names tells.
