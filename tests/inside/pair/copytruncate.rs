@@ -78,6 +78,31 @@ fn a_truncation_without_a_copy_keeps_what_we_have() {
 }
 
 #[test]
+fn a_truncation_without_a_copy_under_a_busy_writer_is_told_as_a_loss() {
+    // How long before the cut the last line was seen.
+    for (quiet_ms, is_told) in [(10, true), (100, true), (3_000, false)] {
+        for is_copied in [false, true] {
+            let mut pair = Pair::following();
+            pair.log.lines(1);
+            pair.run_ms(quiet_ms);
+            let seen = pair.log.live_bytes();
+            // Nobody ever saw this one, unless it was copied.
+            pair.log.lines(1);
+            match is_copied {
+                true => pair.log.copytruncate(),
+                false => pair.log.truncate(),
+            }
+            pair.log.lines(1);
+            pair.settle();
+            pair.check_bytes();
+            assert!(pair.copies()[0].starts_with(&seen), "{}", pair.report());
+            let is_told = is_told && !is_copied;
+            assert_eq!(pair.says("lost"), is_told, "{}", pair.report());
+        }
+    }
+}
+
+#[test]
 fn truncated_and_grown_to_the_same_length_between_two_looks() {
     let mut pair = Pair::following().without_hints();
     let len = pair.log.live_bytes().len();
