@@ -443,3 +443,30 @@ fn a_heartbeat_truncated_during_an_outage() {
         }
     }
 }
+
+#[test]
+fn a_generation_that_was_over_before_the_server_was_started_again_comes_first() {
+    for (held, lines) in [(0, 1), (0, 9), (1, 1), (1, 9)] {
+        for rotate in [super::log::Log::copytruncate, super::log::Log::rotate] {
+            let mut pair = Pair::following();
+            pair.log.copytruncate();
+            pair.log.lines(held);
+            pair.settle();
+            pair.go_away();
+            pair.log.lines(lines);
+            pair.run_ms(2_000);
+            rotate(&mut pair.log);
+            pair.run_ms(2_000);
+            pair.keep_journal(77);
+            pair.log.lines(2);
+            pair.run_ms(2_000);
+            pair.log.copytruncate();
+            pair.run_ms(2_000);
+            pair.log.lines(3);
+            pair.run_ms(20_000);
+            pair.reconnect();
+            pair.settle_without_loss();
+            pair.check();
+        }
+    }
+}

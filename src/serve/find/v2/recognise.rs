@@ -206,7 +206,7 @@ impl<S: ReadStore> Query<'_, S> {
             };
         }
         // What stands for it since it was moved or truncated.
-        if let Some(record) = record {
+        if let Some(record) = record.filter(|_| !self.may_precede(held, rotated)) {
             for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {
@@ -246,6 +246,17 @@ impl<S: ReadStore> Query<'_, S> {
             None if self.is_nowhere(held, live, rotated) => self.find_moved(held, live, rotated),
             None => Ok(Located::Unsure),
         }
+    }
+
+    /// Whether the client's generation, of which nothing is held, may have been over before the
+    /// first of the records of its file: another run of the server gave it, and a file that was
+    /// there before the records has come since.
+    fn may_precede(&self, held: &Held<'_>, rotated: &Candidates) -> bool {
+        let is_before = |c: &Candidate| {
+            let is_elder = matches!(c.standing, Standing::Elder | Standing::Unknown);
+            is_elder && held.is_newer(c) && !self.is_given(c)
+        };
+        held.offset == 0 && !self.saw_begin(held) && rotated.iter().any(is_before)
     }
 
     /// Whether none of the files is the client's, as their identities tell.
