@@ -470,3 +470,37 @@ fn a_generation_that_was_over_before_the_server_was_started_again_comes_first() 
         }
     }
 }
+
+#[test]
+fn what_came_and_went_unseen_before_anything_was_held_comes_first() {
+    for is_new in [true, false] {
+        for lines in [0, 1, 9] {
+            let mut pair = Pair::following();
+            pair.log.copytruncate();
+            pair.settle();
+            pair.go_away();
+            pair.run_ms(2_000);
+            if is_new {
+                pair.keep_journal(77);
+            }
+            // Nobody looks in between.
+            pair.log.lines(lines);
+            pair.log.copytruncate();
+            pair.log.lines(5);
+            pair.run_ms(20_000);
+            pair.log.copytruncate();
+            pair.run_ms(20_000);
+            pair.log.lines(3);
+            pair.run_ms(20_000);
+            pair.reconnect();
+            pair.settle();
+            if !pair.says("lost") && lines > 0 {
+                pair.check();
+                let all: Vec<_> = (pair.log.generations().iter())
+                    .map(|generation| generation.bytes.clone())
+                    .collect();
+                assert!(pair.copies() == all, "{}", pair.report());
+            }
+        }
+    }
+}

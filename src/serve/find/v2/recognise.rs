@@ -206,7 +206,9 @@ impl<S: ReadStore> Query<'_, S> {
             };
         }
         // What stands for it since it was moved or truncated.
-        if let Some(record) = record.filter(|_| !self.may_precede(held, rotated)) {
+        if let Some(record) = record
+            && !self.may_precede(held, record.seq, live, rotated)?
+        {
             for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {
@@ -248,15 +250,36 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// Whether the client's generation, of which nothing is held, may have been over before the
-    /// first of the records of its file: another run of the server gave it, and a file that was
-    /// there before the records has come since.
-    fn may_precede(&self, held: &Held<'_>, rotated: &Candidates) -> bool {
-        let is_before = |c: &Candidate| {
-            let is_elder = matches!(c.standing, Standing::Elder | Standing::Unknown);
-            is_elder && held.is_newer(c) && !self.is_given(c)
-        };
-        held.offset == 0 && !self.saw_begin(held) && rotated.iter().any(is_before)
+    /// Whether the client's generation, of which nothing is held, may have been over before that of
+    /// its file with the number `seq`: a file has come since that was there before the records, if
+    /// it was another run of the server that gave it, or that came and went unseen.
+    fn may_precede(
+        &self,
+        held: &Held<'_>,
+        seq: Seq,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        if held.offset > 0 {
+            return Ok(false);
+        }
+        let saw_begin = self.saw_begin(held);
+        let may = |c: &&Candidate| held.is_newer(c) && !self.is_given(c);
+        for candidate in rotated.iter().filter(may) {
+            let is_before = match candidate.standing {
+                Standing::Elder | Standing::Unknown => !saw_begin,
+                Standing::Newcomer => match self.role(candidate, rotated, live)? {
+                    Role::Stray(stray) if saw_begin => stray == seq - 1,
+                    Role::Stray(stray) => stray < seq,
+                    _ => false,
+                },
+                Standing::Generation(_) => false,
+            };
+            if is_before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether none of the files is the client's, as their identities tell.
