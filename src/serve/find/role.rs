@@ -326,6 +326,7 @@ impl<S: ReadStore> Query<'_, S> {
             && seen.candidate.size > 0
             && !is_one_of_several(record)
             && self.can_stand_for(seen.candidate, record)?
+            && !self.has_whole(seen, record, rotated)?
         {
             return Ok(Some(*record));
         }
@@ -360,6 +361,33 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether another newcomer has all that was seen of a generation, while this one has less and
+    /// is no part of that: then it begins alike and came later.
+    fn has_whole(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let may = |c: &&Candidate| {
+            let is_whole = c.size >= record.size && record.was_when(c.birth.at_ns);
+            c.standing == Standing::Newcomer && c.age.id != own.age.id && is_whole
+        };
+        if own.size >= record.size {
+            return Ok(false);
+        }
+        for other in rotated.iter().filter(may) {
+            let opened = self.open_rotated(other.age.id)?;
+            let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
+            self.were_read(own, other)?;
+            if !is_part && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The first of some generations that a newcomer was written as.

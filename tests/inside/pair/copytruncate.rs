@@ -504,3 +504,36 @@ fn what_came_and_went_unseen_before_anything_was_held_comes_first() {
         }
     }
 }
+
+#[test]
+fn generations_with_one_header_that_come_and_go_in_one_moment_arrive_or_are_told() {
+    const HEADER: [u8; 91] = [b'h'; 91];
+    for hints in [true, false] {
+        for is_away in [false, true] {
+            let mut pair = Pair::new();
+            pair.set_hints(hints);
+            pair.log.create();
+            pair.log.append(&HEADER);
+            pair.log.lines(7);
+            pair.settle();
+            if is_away {
+                pair.go_away();
+            }
+            for lines in [2, 1, 2, 3] {
+                pair.log.copytruncate();
+                pair.log.append(&HEADER);
+                pair.log.lines(lines);
+            }
+            if is_away {
+                pair.run_ms(20_000);
+                pair.reconnect();
+            }
+            pair.settle();
+            let all: Vec<_> = (pair.log.generations().iter())
+                .map(|generation| generation.bytes.clone())
+                .collect();
+            let is_told = pair.says("may be lost") || pair.says("lost 1");
+            assert!(is_told || pair.copies() == all, "{}", pair.report());
+        }
+    }
+}
