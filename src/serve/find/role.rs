@@ -372,14 +372,9 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        let may = |c: &&Candidate| {
-            let is_whole = c.size >= record.size && record.was_when(c.birth.at_ns);
-            c.standing == Standing::Newcomer && c.age.id != own.age.id && is_whole
-        };
-        if own.size >= record.size {
-            return Ok(false);
-        }
-        for other in rotated.iter().filter(may) {
+        let is_whole = |c: &Candidate| own.size < record.size && c.size >= record.size;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        for other in newcomers.filter(|c| record.was_when(c.birth.at_ns) && is_whole(c)) {
             let opened = self.open_rotated(other.age.id)?;
             let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
             self.were_read(own, other)?;

@@ -537,3 +537,46 @@ fn generations_with_one_header_that_come_and_go_in_one_moment_arrive_or_are_told
         }
     }
 }
+
+#[test]
+fn of_two_that_have_the_header_which_is_held_the_first_comes_first() {
+    const HEADER: [u8; 91] = [b'h'; 91];
+    for (is_new, is_late, looks) in [
+        (true, false, false),
+        (true, false, true),
+        (true, true, false),
+        (false, false, false),
+    ] {
+        let mut pair = Pair::following();
+        pair.log.copytruncate();
+        pair.log.append(&HEADER);
+        pair.settle();
+        pair.go_away();
+        pair.run_ms(2_000);
+        if is_new && !is_late {
+            pair.keep_journal(77);
+        }
+        pair.log.lines(5);
+        if looks {
+            pair.run_ms(2_000);
+        }
+        pair.log.copytruncate();
+        if is_late {
+            pair.run_ms(2_000);
+            pair.keep_journal(77);
+        }
+        pair.log.append(&HEADER);
+        pair.run_ms(2_000);
+        pair.log.copytruncate();
+        pair.run_ms(2_000);
+        pair.log.append(&HEADER);
+        pair.log.lines(3);
+        pair.run_ms(20_000);
+        pair.reconnect();
+        pair.settle();
+        let is_told = pair.says("may be lost") || pair.says("lost 1");
+        let first = &pair.log.generations()[1].bytes;
+        let is_there = pair.copies().contains(first);
+        assert!(is_told || is_there, "{}", pair.report());
+    }
+}

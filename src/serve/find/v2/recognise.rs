@@ -209,7 +209,11 @@ impl<S: ReadStore> Query<'_, S> {
         if let Some(record) = record
             && !self.may_precede(held, record.seq, live, rotated)?
         {
-            for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+            let mut newcomers: Vec<&Candidate> = newcomers.collect();
+            // Of several the first: the others may have come and gone after it.
+            newcomers.sort_unstable_by_key(|c| c.copy_order());
+            for candidate in newcomers {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {
                     continue;
@@ -250,9 +254,9 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// Whether the client's generation, of which nothing is held, may have been over before that of
-    /// its file with the number `seq`: a file has come since that was there before the records, if
-    /// it was another run of the server that gave it, or that came and went unseen.
+    /// Whether the client's generation may have been over before that of its file with the number
+    /// `seq`: a file that has what is held, be it nothing, has come since, and was there before the
+    /// records, if it was another run of the server that gave it, or came and went unseen.
     fn may_precede(
         &self,
         held: &Held<'_>,
@@ -260,11 +264,11 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
-        if held.offset > 0 {
+        let saw_begin = self.saw_begin(held);
+        if held.offset > 0 && saw_begin {
             return Ok(false);
         }
-        let saw_begin = self.saw_begin(held);
-        let may = |c: &&Candidate| held.is_newer(c) && !self.is_given(c);
+        let may = |c: &&Candidate| held.is_newer(c) && c.size >= held.offset && !self.is_given(c);
         for candidate in rotated.iter().filter(may) {
             let is_before = match candidate.standing {
                 Standing::Elder | Standing::Unknown => !saw_begin,
@@ -275,11 +279,21 @@ impl<S: ReadStore> Query<'_, S> {
                 },
                 Standing::Generation(_) => false,
             };
-            if is_before {
+            if is_before && self.has_what_is_held(candidate, held)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn has_what_is_held(&self, candidate: &Candidate, held: &Held<'_>) -> Result<bool, Refusal> {
+        if held.offset == 0 {
+            return Ok(true);
+        }
+        Ok(match self.open_rotated(candidate.age.id)? {
+            Some((file, stat)) => self.fit_of(candidate, &file, &stat, held)? == Fit::Whole,
+            None => false,
+        })
     }
 
     /// Whether none of the files is the client's, as their identities tell.
