@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::thread::sleep;
 
-use crate::common::pair::Pair;
 use crate::common::pair::log::{Log, NotedLog};
+use crate::common::pair::{Pair, QUIET};
 
 /// How a program treats its descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub fn rotate_under_watch(pair: &mut Pair, name: &str, habit: Habit, rotate: imp
         // one that only grew.
         writer.write(&format!("before rotation {round}{:100}\n", ""));
         pair.expect_all(name, &writer.written());
+        // A log that is cut right behind a line may have had another one.
+        sleep(QUIET);
         rotate(&log);
         writer.write(&format!("after rotation {round}\n"));
         writer.told();

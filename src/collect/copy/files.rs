@@ -342,9 +342,36 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         &mut self,
         mark: &str,
     ) -> Result<(RotatedSuffix, PathBuf), FileError> {
-        for attempt in 0..SUFFIX_ATTEMPTS_MAX {
+        self.free_name_of(mark, self.stamp, 0)
+    }
+
+    /// The first name that nothing has and that sorts behind `last`, which a copy got before: the
+    /// clock may have been set back. If there is none, or that was another day, the time decides.
+    pub(super) fn free_name_behind(
+        &mut self,
+        last: Option<&RotatedSuffix>,
+    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
+        match last.filter(|last| last.is_ahead_of(self.stamp)) {
+            Some(last) => {
+                match self.free_name_of("", last.stamp(), last.attempt().saturating_add(1)) {
+                    Err(FileError::NoFreeName(_)) => self.free_name(),
+                    result => result,
+                }
+            }
+            None => self.free_name(),
+        }
+    }
+
+    /// The first name with this stamp that nothing has, from the number `first` on.
+    fn free_name_of(
+        &mut self,
+        mark: &str,
+        stamp: &str,
+        first: u16,
+    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
+        for attempt in first..SUFFIX_ATTEMPTS_MAX {
             // Without a stamp there is no name: whoever passes none does not expect to need one.
-            let Some(suffix) = RotatedSuffix::new(self.stamp, attempt) else {
+            let Some(suffix) = RotatedSuffix::new(stamp, attempt) else {
                 break;
             };
             let path = self.name_with(mark, &suffix);

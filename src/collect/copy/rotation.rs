@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{FileError, system};
-use super::pointer::{Pending, Pointer};
+use super::pointer::{Pending, Pointer, RotatedSuffix};
 use super::{Finished, Generation, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::store::WriteStore;
@@ -60,6 +60,8 @@ pub(super) struct Change {
     is_lossy: bool,
     /// The number of names that somebody else took meanwhile.
     taken: u16,
+    /// What the copy before was called, if that is known.
+    last: Option<RotatedSuffix>,
 }
 
 enum Stage {
@@ -91,7 +93,15 @@ impl<F> LocalCopy<F> {
             finished,
             is_lossy,
             taken: 0,
+            last: None,
         }));
+    }
+
+    /// The copy before was called so: the name that a change gives is to sort behind it.
+    pub fn name_behind(&mut self, last: Option<RotatedSuffix>) {
+        if let Some(change) = &mut self.change {
+            change.last = last;
+        }
     }
 
     /// Does the next step of a change. After an error the copy has to be dropped and opened again,
@@ -177,7 +187,7 @@ impl<F> LocalCopy<F> {
         if syncs == Syncs::Own {
             files.sync_local(open)?;
         }
-        let (suffix, kept) = files.free_name()?;
+        let (suffix, kept) = files.free_name_behind(change.last.as_ref())?;
         // The list comes before the commit. A line whose rotation never happens is dropped at the
         // next start; a rotated copy without its line would never be verified.
         if let Some(finished) = &mut change.finished {

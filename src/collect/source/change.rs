@@ -122,8 +122,10 @@ impl<F> Source<F> {
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
         self.announce_token(&next, &afterwards, cx);
+        let last = self.last_name(cx);
         let started = self.with_copy(cx, |copy, files| {
             copy.start_change(next, finished, is_lossy, files);
+            copy.name_behind(last);
             Ok(())
         });
         started.map_err(SourceError::Files)?;

@@ -155,6 +155,15 @@ impl<F> Source<F> {
         });
     }
 
+    /// What the newest copy that was given whole is called, as far as the ledger has it.
+    pub(super) fn last_name<S: WriteStore<File = F>>(
+        &self,
+        cx: &mut Context<'_, S>,
+    ) -> Option<RotatedSuffix> {
+        let ledger = Ledger::read(&self.config, cx.store).ok()?;
+        ledger.entries().first().map(|entry| entry.suffix.clone())
+    }
+
     /// Notes what whoever was killed behind a rotation had not noted. `held` is the inode of the
     /// present generation.
     pub(super) fn note_unnoted<S: WriteStore<File = F>>(

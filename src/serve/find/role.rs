@@ -330,6 +330,7 @@ impl<S: ReadStore> Query<'_, S> {
             && seen.candidate.size > 0
             && !is_one_of_several(record)
             && self.can_stand_for(seen.candidate, record)?
+            && !self.has_whole(seen, record, rotated)?
         {
             return Ok(Some(*record));
         }
@@ -364,6 +365,28 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether another newcomer has all that was seen of a generation, while this one has less and
+    /// is no part of that: then it begins alike and came later.
+    fn has_whole(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let is_whole = |c: &Candidate| own.size < record.size && c.size >= record.size;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        for other in newcomers.filter(|c| record.was_when(c.birth.at_ns) && is_whole(c)) {
+            let opened = self.open_rotated(other.age.id)?;
+            let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
+            self.were_read(own, other)?;
+            if !is_part && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The first of some generations that a newcomer was written as.

@@ -22,6 +22,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -43,6 +45,9 @@ pub struct Pair {
     server: Option<Daemon>,
     collector: Option<Daemon>,
 }
+
+/// Longer than a write before a truncation makes the server suspect that there was another.
+pub const QUIET: Duration = Duration::from_millis(300);
 
 /// No losses.
 pub const NOTHING: [&str; 0] = [];
@@ -190,6 +195,7 @@ impl Pair {
     /// Lets something happen to the box, with the collector connected or away.
     pub fn change(&mut self, log: &mut NotedLog, away: bool, act: impl FnOnce(&mut NotedLog)) {
         if !away {
+            thread::sleep(QUIET);
             return act(log);
         }
         self.kill_collector();

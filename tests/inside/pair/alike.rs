@@ -167,6 +167,32 @@ fn where_generations_do_not_begin_alike_a_copy_of_the_log_is_nothing_to_tell() {
 }
 
 #[test]
+fn a_copy_of_the_first_generation_is_a_copy_which_is_told() {
+    for is_truncated_next in [false, true] {
+        let mut pair = Pair::following();
+        pair.log.lines(9);
+        pair.run_ms(20_000);
+        pair.go_away();
+        let copied = pair.log.live_bytes();
+        pair.log.disk.write("/v/m.20261129", &copied);
+        pair.log.lines(4);
+        pair.run_ms(60_000);
+        pair.reconnect();
+        pair.settle();
+        assert!(pair.says("left out m.20261129"), "{}", pair.report());
+        if is_truncated_next {
+            // It was the rotator's, which was slow.
+            let all = pair.log.live_bytes();
+            pair.log.disk.write("/v/m.20261129", &all[copied.len()..]);
+            pair.log.truncate();
+            pair.log.lines(2);
+            pair.settle();
+        }
+        assert!(pair.copies() == pair.all(), "{}", pair.report());
+    }
+}
+
+#[test]
 fn zeros_alone_are_generations_too() {
     for hints in [false, true] {
         let mut pair = Pair::new();

@@ -115,3 +115,30 @@ fn stamps_of_a_clock_that_went_back_overwrite_nothing() {
     pair.check();
     assert_eq!(pair.kept().len(), 4);
 }
+
+#[test]
+fn the_names_of_copies_sort_as_their_generations_do_whatever_the_clock_does_on_one_day() {
+    const HOUR_MS: i64 = 3_600_000;
+    for is_new in [false, true] {
+        let mut pair = Pair::following();
+        for step_ms in [0, 0, -HOUR_MS, 0, -1_000, HOUR_MS, HOUR_MS] {
+            pair.step_clocks(0, step_ms);
+            if is_new {
+                pair.restart_collector();
+            }
+            pair.log.lines(2);
+            pair.log.rotate();
+            pair.log.lines(2);
+            pair.settle();
+        }
+        pair.check();
+        let kept = pair.kept();
+        let order = |path: &std::path::PathBuf| {
+            let name = path.to_str().unwrap().strip_prefix("/l/m.").unwrap();
+            let (stamp, number) = name.split_once('.').unwrap_or((name, "0"));
+            (stamp.to_owned(), number.parse::<u32>().unwrap())
+        };
+        assert_eq!(kept.len(), 7);
+        assert!(kept.is_sorted_by_key(order), "{}", pair.report());
+    }
+}

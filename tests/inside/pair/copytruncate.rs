@@ -78,6 +78,31 @@ fn a_truncation_without_a_copy_keeps_what_we_have() {
 }
 
 #[test]
+fn a_truncation_without_a_copy_under_a_busy_writer_is_told_as_a_loss() {
+    // How long before the cut the last line was seen.
+    for (quiet_ms, is_told) in [(10, true), (100, true), (3_000, false)] {
+        for is_copied in [false, true] {
+            let mut pair = Pair::following();
+            pair.log.lines(1);
+            pair.run_ms(quiet_ms);
+            let seen = pair.log.live_bytes();
+            // Nobody ever saw this one, unless it was copied.
+            pair.log.lines(1);
+            match is_copied {
+                true => pair.log.copytruncate(),
+                false => pair.log.truncate(),
+            }
+            pair.log.lines(1);
+            pair.settle();
+            pair.check_bytes();
+            assert!(pair.copies()[0].starts_with(&seen), "{}", pair.report());
+            let is_told = is_told && !is_copied;
+            assert_eq!(pair.says("lost"), is_told, "{}", pair.report());
+        }
+    }
+}
+
+#[test]
 fn truncated_and_grown_to_the_same_length_between_two_looks() {
     let mut pair = Pair::following().without_hints();
     let len = pair.log.live_bytes().len();
@@ -416,5 +441,142 @@ fn a_heartbeat_truncated_during_an_outage() {
             assert_eq!(sizes(&pair), expected, "{}", pair.report());
             pair.check();
         }
+    }
+}
+
+#[test]
+fn a_generation_that_was_over_before_the_server_was_started_again_comes_first() {
+    for (held, lines) in [(0, 1), (0, 9), (1, 1), (1, 9)] {
+        for rotate in [super::log::Log::copytruncate, super::log::Log::rotate] {
+            let mut pair = Pair::following();
+            pair.log.copytruncate();
+            pair.log.lines(held);
+            pair.settle();
+            pair.go_away();
+            pair.log.lines(lines);
+            pair.run_ms(2_000);
+            rotate(&mut pair.log);
+            pair.run_ms(2_000);
+            pair.keep_journal(77);
+            pair.log.lines(2);
+            pair.run_ms(2_000);
+            pair.log.copytruncate();
+            pair.run_ms(2_000);
+            pair.log.lines(3);
+            pair.run_ms(20_000);
+            pair.reconnect();
+            pair.settle_without_loss();
+            pair.check();
+        }
+    }
+}
+
+#[test]
+fn what_came_and_went_unseen_before_anything_was_held_comes_first() {
+    for is_new in [true, false] {
+        for lines in [0, 1, 9] {
+            let mut pair = Pair::following();
+            pair.log.copytruncate();
+            pair.settle();
+            pair.go_away();
+            pair.run_ms(2_000);
+            if is_new {
+                pair.keep_journal(77);
+            }
+            // Nobody looks in between.
+            pair.log.lines(lines);
+            pair.log.copytruncate();
+            pair.log.lines(5);
+            pair.run_ms(20_000);
+            pair.log.copytruncate();
+            pair.run_ms(20_000);
+            pair.log.lines(3);
+            pair.run_ms(20_000);
+            pair.reconnect();
+            pair.settle();
+            if !pair.says("lost") && lines > 0 {
+                pair.check();
+                let all: Vec<_> = (pair.log.generations().iter())
+                    .map(|generation| generation.bytes.clone())
+                    .collect();
+                assert!(pair.copies() == all, "{}", pair.report());
+            }
+        }
+    }
+}
+
+#[test]
+fn generations_with_one_header_that_come_and_go_in_one_moment_arrive_or_are_told() {
+    const HEADER: [u8; 91] = [b'h'; 91];
+    for hints in [true, false] {
+        for is_away in [false, true] {
+            let mut pair = Pair::new();
+            pair.set_hints(hints);
+            pair.log.create();
+            pair.log.append(&HEADER);
+            pair.log.lines(7);
+            pair.settle();
+            if is_away {
+                pair.go_away();
+            }
+            for lines in [2, 1, 2, 3] {
+                pair.log.copytruncate();
+                pair.log.append(&HEADER);
+                pair.log.lines(lines);
+            }
+            if is_away {
+                pair.run_ms(20_000);
+                pair.reconnect();
+            }
+            pair.settle();
+            let all: Vec<_> = (pair.log.generations().iter())
+                .map(|generation| generation.bytes.clone())
+                .collect();
+            let is_told = pair.says("may be lost") || pair.says("lost 1");
+            assert!(is_told || pair.copies() == all, "{}", pair.report());
+        }
+    }
+}
+
+#[test]
+fn of_two_that_have_the_header_which_is_held_the_first_comes_first() {
+    const HEADER: [u8; 91] = [b'h'; 91];
+    for (is_new, is_late, looks) in [
+        (true, false, false),
+        (true, false, true),
+        (true, true, false),
+        (false, false, false),
+    ] {
+        let mut pair = Pair::following();
+        pair.log.copytruncate();
+        pair.log.append(&HEADER);
+        pair.settle();
+        pair.go_away();
+        pair.run_ms(2_000);
+        if is_new && !is_late {
+            pair.keep_journal(77);
+        }
+        pair.log.lines(5);
+        if looks {
+            pair.run_ms(2_000);
+        }
+        pair.log.copytruncate();
+        if is_late {
+            pair.run_ms(2_000);
+            pair.keep_journal(77);
+        }
+        pair.log.append(&HEADER);
+        pair.run_ms(2_000);
+        pair.log.copytruncate();
+        pair.run_ms(2_000);
+        pair.log.append(&HEADER);
+        pair.log.lines(3);
+        pair.run_ms(20_000);
+        pair.reconnect();
+        pair.settle();
+        let is_told = pair.says("may be lost") || pair.says("lost 1");
+        let first = &pair.log.generations()[1].bytes;
+        let is_there = pair.copies().contains(first);
+        assert!(is_told || is_there, "{}", pair.report());
     }
 }

@@ -315,6 +315,9 @@ impl fmt::Display for Token {
     }
 }
 
+/// Digits of a stamp that tell the day.
+const DAY_LEN: usize = 8;
+
 /// The ending of a rotated copy's name behind the local file's and a dot: `STAMP`, and `STAMP.1`,
 /// `STAMP.2` ... where that is taken. Nothing else can be in it, so it is safe as a part of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -363,6 +366,23 @@ impl RotatedSuffix {
     /// The suffix, without the dot before it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The stamp.
+    pub fn stamp(&self) -> &str {
+        self.0.get(..RotatedSuffix::STAMP_LEN).unwrap_or_default()
+    }
+
+    /// The number behind the stamp; 0 where there is none.
+    pub fn attempt(&self) -> u16 {
+        let number = self.0.get(RotatedSuffix::STAMP_LEN + 1..);
+        number.and_then(|it| it.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether it is of this moment or a later one of the same day. Such a moment was when the
+    /// clock was set back since, as at the end of summer time.
+    pub fn is_ahead_of(&self, stamp: &str) -> bool {
+        self.stamp().get(..DAY_LEN) == stamp.get(..DAY_LEN) && self.stamp() >= stamp
     }
 }
 

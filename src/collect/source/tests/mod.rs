@@ -878,8 +878,9 @@ fn a_loss_is_on_record_once_however_often_the_rotation_fails() {
     rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
     rig.receive(&data_frame(0, b"abc"));
     rig.close(Closed::ByServer);
-    // Behind the five calls that make the note, and those that make the copy durable.
-    for failing in [Some(9), Some(4), None] {
+    // Behind the five calls that make the note, that which reads what was given, and those that
+    // make the copy durable.
+    for failing in [Some(10), Some(5), None] {
         rig.disk.revive();
         rig.connect();
         if let Some(nth) = failing {

@@ -89,8 +89,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let choice = self.go_on(file, stat, &held, None, rotated)?;
                 return self.refuse_the_end(choice, live_is_there);
             }
-            Located::Likely(file, stat) => {
-                let doubt = LeftOut::uncertain(&stat, rotated, &self.entry.path);
+            Located::Likely(file, stat, doubt) => {
                 let mut choice = self.go_on(file, stat, &held, None, rotated)?;
                 choice.left_out.push(doubt);
                 return self.refuse_the_end(choice, live_is_there);

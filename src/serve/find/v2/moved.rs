@@ -6,6 +6,7 @@ use crate::ids::FileId;
 use crate::serve::find::compare::Whole;
 use crate::serve::find::findings::{Candidate, Candidates, Test};
 use crate::serve::find::journal::record::Standing;
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
@@ -33,6 +34,16 @@ impl Held<'_> {
             |known: Known| self.same_boot && known.identity.id.device != candidate.age.id.device;
         candidate.is_copied() || self.known.is_some_and(is_elsewhere)
     }
+}
+
+/// What the other files of a log tell of how its generations begin.
+enum Others {
+    /// There are none.
+    None,
+    /// None of them begins like what the client holds.
+    Unlike,
+    /// One of them may.
+    Alike,
 }
 
 impl<S: ReadStore> Query<'_, S> {
@@ -78,13 +89,20 @@ impl<S: ReadStore> Query<'_, S> {
         {
             let before_id = before.as_ref().map_or(stat.id, |(_, stat)| stat.id);
             let same = [stat.id, start_stat.id, before_id];
-            if !self.is_alone(&same, held, None, rotated)? {
-                let start = Some((start, start_stat));
-                let is_copied =
-                    candidate_of(&start_stat, rotated).is_some_and(Candidate::is_copied);
-                let start = start.filter(|_| !is_copied);
-                let (file, stat) = start.or(before).unwrap_or((file, stat));
-                return Ok(Located::Likely(file, stat));
+            let others = self.others(&same, held, None, rotated)?;
+            let start_candidate = candidate_of(&start_stat, rotated);
+            match (others, start_candidate) {
+                (Others::Unlike, _) => {}
+                // To copy a log is more usual than to write the same twice.
+                (Others::None, Some(start)) if before.is_none() => {
+                    return Ok(Located::Likely(file, stat, LeftOut::duplicate(start)));
+                }
+                _ => {
+                    let is_copied = start_candidate.is_some_and(Candidate::is_copied);
+                    let start = Some((start, start_stat)).filter(|_| !is_copied);
+                    let (file, stat) = start.or(before).unwrap_or((file, stat));
+                    return Ok(self.likely(file, stat, rotated));
+                }
             }
         }
         self.all_was_read()?;
@@ -157,25 +175,30 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
-        Ok(match self.is_alone(&[stat.id], held, live, rotated)? {
-            true => Located::Here(file, stat),
-            false => Located::Likely(file, stat),
+        Ok(match self.others(&[stat.id], held, live, rotated)? {
+            Others::Unlike => Located::Here(file, stat),
+            Others::None | Others::Alike => self.likely(file, stat, rotated),
         })
     }
 
-    /// Whether there are files besides some, and none of them is like what the client holds as far
-    /// as it goes: then the generations of this log do not begin alike, or the client holds more
-    /// than what they have in common.
-    fn is_alone(
+    fn likely(&self, file: S::File, stat: Stat, rotated: &Candidates) -> Located<S::File> {
+        let doubt = LeftOut::uncertain(&stat, rotated, &self.entry.path);
+        Located::Likely(file, stat, doubt)
+    }
+
+    /// What the files besides some tell. If none of them is like what the client holds as far as it
+    /// goes, the generations of this log do not begin alike, or the client holds more than what
+    /// they have in common.
+    fn others(
         &self,
         some: &[FileId],
         held: &Held<'_>,
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Others, Refusal> {
         let starts = held.proof.iter().filter(|block| block.start == 0);
         let Some(start) = starts.min_by_key(|block| block.len) else {
-            return Ok(false);
+            return Ok(Others::Alike);
         };
         let is_other = |id: FileId, size: u64| !some.contains(&id) && size >= start.end();
         // What they have in common ends within what is held, if they differ from that.
@@ -184,14 +207,18 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let live = live.filter(|(_, stat)| is_other(stat.id, stat.size));
         if live.is_some_and(|(file, stat)| is_alike(file, stat)) {
-            return Ok(false);
+            return Ok(Others::Alike);
         }
         let may = |c: &Candidate| is_other(c.age.id, c.size);
         let alike = self.find_rotated(Test::Alike, rotated, &may, &|file, stat| {
             Ok(is_alike(file, stat))
         })?;
         self.all_was_read()?;
-        Ok(alike.is_none() && (live.is_some() || rotated.iter().any(may)))
+        Ok(match alike {
+            Some(_) => Others::Alike,
+            None if live.is_some() || rotated.iter().any(may) => Others::Unlike,
+            None => Others::None,
+        })
     }
 
     /// Whether a file was written to for longer than it takes to make a copy: then it is a

@@ -6,6 +6,7 @@ use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
@@ -92,8 +93,8 @@ pub(super) enum Located<F> {
     /// In this file, whose bytes are not those that the client proves: one of the two was changed.
     Changed(F, Stat),
     /// Most likely in this file; but it has another one's identity, and that may be a generation
-    /// with the same bytes.
-    Likely(F, Stat),
+    /// with the same bytes. What is not certain is to be told.
+    Likely(F, Stat, LeftOut),
     /// Nowhere.
     Gone,
     /// No evidence but bytes, times and names tells.
@@ -205,12 +206,14 @@ impl<S: ReadStore> Query<'_, S> {
             };
         }
         // What stands for it since it was moved or truncated.
-        if let Some(record) = record {
-            // Where nothing is held, it may be an older one that was in the same file.
-            if held.offset == 0 && !self.saw_begin(held) {
-                return Ok(Located::Unsure);
-            }
-            for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+        if let Some(record) = record
+            && !self.may_precede(held, record.seq, live, rotated)?
+        {
+            let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+            let mut newcomers: Vec<&Candidate> = newcomers.collect();
+            // Of several the first: the others may have come and gone after it.
+            newcomers.sort_unstable_by_key(|c| c.copy_order());
+            for candidate in newcomers {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {
                     continue;
@@ -249,6 +252,48 @@ impl<S: ReadStore> Query<'_, S> {
             None if self.is_nowhere(held, live, rotated) => self.find_moved(held, live, rotated),
             None => Ok(Located::Unsure),
         }
+    }
+
+    /// Whether the client's generation may have been over before that of its file with the number
+    /// `seq`: a file that has what is held, be it nothing, has come since, and was there before the
+    /// records, if it was another run of the server that gave it, or came and went unseen.
+    fn may_precede(
+        &self,
+        held: &Held<'_>,
+        seq: Seq,
+        live: Option<&(S::File, Stat)>,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let saw_begin = self.saw_begin(held);
+        if held.offset > 0 && saw_begin {
+            return Ok(false);
+        }
+        let may = |c: &&Candidate| held.is_newer(c) && c.size >= held.offset && !self.is_given(c);
+        for candidate in rotated.iter().filter(may) {
+            let is_before = match candidate.standing {
+                Standing::Elder | Standing::Unknown => !saw_begin,
+                Standing::Newcomer => match self.role(candidate, rotated, live)? {
+                    Role::Stray(stray) if saw_begin => stray == seq - 1,
+                    Role::Stray(stray) => stray < seq,
+                    _ => false,
+                },
+                Standing::Generation(_) => false,
+            };
+            if is_before && self.has_what_is_held(candidate, held)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_what_is_held(&self, candidate: &Candidate, held: &Held<'_>) -> Result<bool, Refusal> {
+        if held.offset == 0 {
+            return Ok(true);
+        }
+        Ok(match self.open_rotated(candidate.age.id)? {
+            Some((file, stat)) => self.fit_of(candidate, &file, &stat, held)? == Fit::Whole,
+            None => false,
+        })
     }
 
     /// Whether none of the files is the client's, as their identities tell.

@@ -18,6 +18,9 @@ use crate::wire::frame::Reason;
 
 const NS_PER_MS: u64 = 1_000_000;
 
+/// Whoever wrote no longer than this before a file was cut may have written once more.
+const BUSY_NS: u64 = 200_000_000;
+
 impl<F> V2Stream<F> {
     /// Whether what was sent last is still there.
     pub(super) fn is_sound<S: ReadStore<File = F>>(&mut self, store: &S) -> io::Result<bool> {
@@ -100,8 +103,14 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
     ) -> ControlFlow<Ending> {
         // Bytes that were changed in a file that is no shorter may have been changed in place.
-        let size = cx.store.stat(self.follow.file()).map(|stat| stat.size);
-        let is_shorter = size.map_or(true, |size| size < self.follow.offset());
+        let now = cx.store.stat(self.follow.file());
+        let is_shorter = now
+            .as_ref()
+            .map_or(true, |stat| stat.size < self.follow.offset());
+        // What was written between the last look and the cut is nowhere.
+        let cut_ns = now.map_or(u64::MAX, |stat| stat.mtime_ns);
+        let is_busy = cut_ns.saturating_sub(self.sound_ns) < BUSY_NS;
+        self.has_loss |= is_shorter && is_busy && duplicate.is_none();
         let reason = match is_shorter || duplicate.is_some() {
             true => Reason::Truncated,
             false => Reason::Rewritten,
