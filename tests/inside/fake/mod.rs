@@ -379,7 +379,8 @@ impl Fake {
     }
 }
 
-/// Adds to a trail what happened to a name: the trail, the name that it is about, the one it happened to.
+/// Adds to a trail what happened to a name: the trail, the name that it is about, and that to which
+/// it happened.
 type Told<'a> = dyn FnMut(&mut Trail, &[u8], &[u8]) + 'a;
 
 /// What is no regular file.
