@@ -185,6 +185,7 @@ fn outage(stage: &mut Stage<'_>) -> Done {
     stage.before(Stage::settle)?;
     for _ in 0..3 {
         rotate(stage);
+        apart();
     }
     stage.start()?;
     stage.settle()
@@ -204,6 +205,7 @@ fn history_all(stage: &mut Stage<'_>) -> Done {
     stage.set_fields("history=all");
     stage.log().append(5);
     rotate(stage);
+    apart();
     rotate(stage);
     stage.start()?;
     stage.settle()
@@ -271,6 +273,12 @@ fn forgotten(stage: &mut Stage<'_>) -> Done {
         true => Ok(()),
         false => Err("what the box has forgotten is not kept as it was".into()),
     }
+}
+
+/// Lets some time pass. Of generations that were written at one moment, while no server saw them
+/// come, nothing tells the order to whoever could not write down what it was told of them.
+fn apart() {
+    std::thread::sleep(std::time::Duration::from_millis(30));
 }
 
 /// A rotation with lines before and behind it.

@@ -98,6 +98,11 @@ impl<F> Source<F> {
         if self.health.is_unrecorded() {
             return;
         }
+        // A rotation that was cut short has a line that only the list knows, until the files are
+        // opened again.
+        if self.disk.copy().is_none() {
+            return;
+        }
         let list = self.finished.all();
         let _ = cx.files(&self.config, "").write_list(list);
     }

@@ -403,6 +403,53 @@ fn a_file_that_merely_begins_alike_heals_nothing() {
     assert!(!rig.source.in_error());
 }
 
+/// While a rotation is cut short, its copy stands on the list alone. Another copy that is verified
+/// meanwhile is no reason to write the list anew.
+#[test]
+fn what_is_verified_while_a_rotation_is_cut_short_leaves_its_copy_on_the_list() {
+    const EMFILE: i32 = 24;
+    // The calls of the rotation behind the one that makes the copy durable: where that fails, it is
+    // compared first.
+    for nth in 3..25 {
+        let mut rig = Rig::finished(b"abc", md5_of(b"abc"));
+        rig.receive(&data_frame(0, b"xyz"));
+        rig.disk.fail_call(nth, EMFILE);
+        rig.end(8, 3, md5_of(b"xyz"));
+        rig.work();
+        rig.disk.revive();
+        rig.close(Closed::ByServer);
+        let mut said = rig.said();
+        for _ in 0..6 {
+            let asked = rig.connect();
+            if asked.contains(" op=") {
+                let ours: &[u8] = match asked.contains("352441c2") {
+                    true => b"abc",
+                    false => b"xyz",
+                };
+                rig.answers(3, md5_of(ours));
+            } else if let Some(rest) = asked.strip_prefix("/var/log/m 8 ") {
+                let at: usize = rest.split(' ').next().unwrap().parse().unwrap();
+                let answer = format!("O 8 v2 at={at} size=3 m=2 b=00000001\n");
+                rig.receive(answer.as_bytes());
+                if at < 3 {
+                    rig.receive(&data_frame(at as u64, &b"xyz"[at..]));
+                }
+                rig.end(8, 3, md5_of(b"xyz"));
+            } else {
+                rig.receive(b"O 9 v2 at=0 size=0 m=2 b=00000001\n");
+            }
+            rig.work();
+            rig.close(Closed::ByServer);
+            said.extend(rig.said());
+        }
+        let verified = said.iter().filter(|text| text.starts_with("verified "));
+        let copies: std::collections::BTreeSet<&str> = verified
+            .map(|text| text.rsplit(' ').next().unwrap())
+            .collect();
+        assert_eq!(copies.len(), 2, "{nth}: {said:?}");
+    }
+}
+
 #[test]
 fn there_is_a_limit_to_what_waits() {
     let mut rig = Rig::finished(b"abc", None);

@@ -101,7 +101,12 @@ impl<S: ReadStore> Query<'_, S> {
                 return self.go_on(file, stat, &held, prefix, rotated);
             }
             Located::Changed(file, stat) => {
-                return Ok(self.lose(self.numbered(file, stat), rotated, &held, Vec::new()));
+                let mut choice = self.lose(self.numbered(file, stat), rotated, &held, Vec::new());
+                // However much the client holds, it is not that.
+                if let Some(terms) = &mut choice.reply.v2 {
+                    (terms.lost, terms.whole) = (true, false);
+                }
+                return Ok(choice);
             }
             Located::Part(..) | Located::Gone => {
                 return self.lose_held(asked, &held, live, rotated);
