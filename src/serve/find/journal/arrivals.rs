@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::log::Glimpse;
+use super::glimpse::Glimpse;
 use crate::store::ReadStore;
 
 /// What was told of a log since that was taken in last.

@@ -8,6 +8,7 @@
 //! Nothing of it is kept when the server ends: another journal has another [`Journal::epoch`].
 
 pub mod arrivals;
+mod glimpse;
 mod log;
 pub mod record;
 pub mod survey;
