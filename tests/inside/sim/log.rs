@@ -147,6 +147,12 @@ impl Log {
         std::mem::take(&mut self.destroyed)
     }
 
+    /// Nothing was written to the live generation yet.
+    pub fn is_live_empty(&self) -> bool {
+        let live = self.generations.back();
+        live.is_some_and(|live| live.bytes.is_empty())
+    }
+
     /// Everything before the live generation has been checked and is of no interest any more.
     pub fn forget_old(&mut self) {
         while self.generations.len() > 1 {

@@ -130,6 +130,11 @@ impl Sim {
         self.settle();
         let world = &mut self.world;
         for feed in &mut world.host.feeds {
+            // While there is nothing in the live generation, the one before is followed, and is not
+            // over yet.
+            if world.sites[feed.site].logs[feed.log].is_live_empty() {
+                continue;
+            }
             feed.said.clear();
             feed.rotten.clear();
             let live = [feed.local.as_str(), feed.pointer.as_str()];
