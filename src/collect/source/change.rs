@@ -121,8 +121,7 @@ impl<F> Source<F> {
         // (README, "Pointer file": `lo`), until they are told.
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
-        self.announce_token(&next, &afterwards, cx);
-        let last = self.last_name(cx);
+        let last = self.announce_token(&next, &afterwards, cx);
         let started = self.with_copy(cx, |copy, files| {
             copy.start_change(next, finished, is_lossy, files);
             copy.name_behind(last);

@@ -82,42 +82,36 @@ impl<F> Source<F> {
             return;
         };
         let boot = cx.boot.cloned();
-        self.change_ledger(cx, |ledger| {
-            ledger.set_token(&held, token);
-            ledger.set_boot(boot.as_ref());
-        });
+        self.change_ledger(cx, |ledger| ledger.set_token(&held, token, boot.as_ref()));
     }
 
     /// A power cut may have left the ledger that was before the present generation: nothing says
-    /// then that the token that is noted is that of the generation held.
-    pub(super) fn doubt_token<S: WriteStore<File = F>>(
-        &self,
-        held: &Generation,
-        cx: &mut Context<'_, S>,
-    ) {
+    /// then that a token that is noted is that of the generation held.
+    pub(super) fn doubt_token<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) {
         let boot = cx.boot.cloned();
         self.change_ledger(cx, |ledger| {
             if !ledger.is_of(boot.as_ref()) {
-                ledger.set_token(held, None);
+                ledger.forget_tokens();
             }
         });
     }
 
-    /// Notes the token of the generation that begins with a rotation, before that is made.
+    /// Notes the token of the generation that begins with a rotation, before that is made. Tells
+    /// what the newest copy that was given whole is called, as far as the ledger has it.
     pub(super) fn announce_token<S: WriteStore<File = F>>(
         &self,
         next: &Generation,
         change: &Afterwards,
         cx: &mut Context<'_, S>,
-    ) {
+    ) -> Option<RotatedSuffix> {
         let token = change.tokens.as_ref().and_then(|tokens| tokens.begins);
-        if change.held != Inode::NONE && token.is_some() {
-            let boot = cx.boot.cloned();
-            self.change_ledger(cx, |ledger| {
-                ledger.announce(next, token);
-                ledger.set_boot(boot.as_ref());
-            });
-        }
+        let boot = cx.boot.cloned();
+        let ledger = self.change_ledger(cx, |ledger| {
+            if change.held != Inode::NONE && token.is_some() {
+                ledger.announce(next, token, boot.as_ref());
+            }
+        })?;
+        ledger.entries().first().map(|entry| entry.suffix.clone())
     }
 
     /// Notes the generation that was left, if it is whole, and the token of the one that begins.
@@ -150,18 +144,9 @@ impl<F> Source<F> {
                 });
             }
             let tokens = change.tokens.as_ref();
-            ledger.set_token(&begun, tokens.and_then(|tokens| tokens.begins));
-            ledger.set_boot(boot.as_ref());
+            let token = tokens.and_then(|tokens| tokens.begins);
+            ledger.set_token(&begun, token, boot.as_ref());
         });
-    }
-
-    /// What the newest copy that was given whole is called, as far as the ledger has it.
-    pub(super) fn last_name<S: WriteStore<File = F>>(
-        &self,
-        cx: &mut Context<'_, S>,
-    ) -> Option<RotatedSuffix> {
-        let ledger = Ledger::read(&self.config, cx.store).ok()?;
-        ledger.entries().first().map(|entry| entry.suffix.clone())
     }
 
     /// Notes what whoever was killed behind a rotation had not noted. `held` is the inode of the
@@ -313,22 +298,21 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
-    /// Changes the ledger, which is written only if that makes it another. Where that fails, less
-    /// is known the next time.
+    /// Changes the ledger, which is written only if that makes it another, and tells what it is.
+    /// Where that fails, less is known the next time.
     fn change_ledger<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
         change: impl FnOnce(&mut Ledger),
-    ) {
+    ) -> Option<Ledger> {
         // What cannot be read for want of something must not be replaced.
-        let Ok(before) = Ledger::read(&self.config, cx.store) else {
-            return;
-        };
+        let before = Ledger::read(&self.config, cx.store).ok()?;
         let mut ledger = before.clone();
         change(&mut ledger);
         if ledger != before {
             let _ = ledger.write(&self.config, cx.store);
         }
+        Some(ledger)
     }
 }
 

@@ -415,11 +415,8 @@ impl<F> Source<F> {
         let held = copy.generation().map_or(Inode::NONE, |held| held.inode);
         self.note_unnoted(&list, held, cx);
         // Where nothing is held, no bytes tell whose token the ledger has.
-        if let Some(held) = copy.generation()
-            && copy.size() == 0
-            && !copy.is_believed()
-        {
-            self.doubt_token(&held, cx);
+        if copy.generation().is_some() && copy.size() == 0 && !copy.is_believed() {
+            self.doubt_token(cx);
         }
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::tamper::id_of;
-pub use self::tamper::{Veil, on_device};
+pub use self::tamper::{Veil, hear, on_device};
 use crate::ids::{Born, FileId, Inode};
 use crate::serve::find::journal::arrivals::Trail;
 use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};

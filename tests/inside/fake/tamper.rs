@@ -8,7 +8,7 @@ use super::Fake;
 use crate::ids::{FileId, Inode};
 use crate::serve::find::journal::Journal;
 use crate::serve::find::journal::arrivals::Trail;
-use crate::store::Kind;
+use crate::store::{Kind, ReadStore};
 
 /// Inodes of other devices than the first are numbered from here on, device by device.
 const DEVICE_SHIFT: u32 = 40;
@@ -43,6 +43,13 @@ impl Veil {
             Veil::Error(errno) => io::Error::from_raw_os_error(errno),
         }
     }
+}
+
+/// Lets a journal hear what the kernel told of a log, and look.
+pub fn hear<S: ReadStore>(trail: &Trail, index: u32, path: &Path, journal: &Journal, store: &S) {
+    let arrivals = trail.arrivals(path, store);
+    journal.note_arrivals(index, &arrivals, trail.is_vacant());
+    assert!(journal.look(index, path, store), "behind at once");
 }
 
 impl Fake {
@@ -99,10 +106,7 @@ impl Fake {
 
     /// Lets a journal hear what the kernel tells of a log, and look, as the shell does.
     pub fn tell_journal(&self, index: u32, path: &str, journal: &Journal) {
-        let trail = self.take_trail(path);
-        let arrivals = trail.arrivals(path.as_ref(), self);
-        journal.note_arrivals(index, &arrivals, trail.is_vacant());
-        assert!(journal.look(index, path.as_ref(), self), "behind at once");
+        hear(&self.take_trail(path), index, path.as_ref(), journal, self);
     }
 
     /// Nothing is told of the birth of a file from now on.

@@ -3,9 +3,10 @@
 use super::Pace;
 use super::disk::{Disk, Open};
 use super::log::Log;
-use crate::inside::fake::{Fake, Handle};
+use crate::inside::fake::{Fake, Handle, hear};
 use crate::serve::config::Config;
 use crate::serve::find::journal::Journal;
+use crate::serve::find::journal::arrivals::Trail;
 use crate::serve::find::sightings::Sightings;
 use crate::serve::session::Session;
 
@@ -145,12 +146,11 @@ impl Site {
         };
         if let Some(index) = server.config.index_of(path.as_ref()) {
             let journal = &server.journal;
-            if self.hints {
-                let trail = self.disk.with(|fs| fs.take_trail(path));
-                let arrivals = trail.arrivals(path.as_ref(), &self.disk);
-                journal.note_arrivals(index, &arrivals, trail.is_vacant());
-            }
-            assert!(journal.look(index, path.as_ref(), &self.disk));
+            let trail = match self.hints {
+                true => self.disk.with(|fs| fs.take_trail(path)),
+                false => Trail::default(),
+            };
+            hear(&trail, index, path.as_ref(), journal, &self.disk);
         }
     }
 

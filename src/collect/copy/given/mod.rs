@@ -128,15 +128,20 @@ impl Ledger {
         self.begun.iter().find(is_it).map(|begun| begun.token)
     }
 
-    /// Notes the token of the present generation; `None` where it has none.
-    pub fn set_token(&mut self, generation: &Generation, token: Option<Token>) {
-        self.begun.clear();
-        self.announce(generation, token);
+    /// Notes in this boot the token of the present generation; `None` where it has none.
+    pub fn set_token(
+        &mut self,
+        generation: &Generation,
+        token: Option<Token>,
+        boot: Option<&BootId>,
+    ) {
+        self.forget_tokens();
+        self.announce(generation, token, boot);
     }
 
-    /// Notes the token of the generation that will be the present one after a rotation, before that
-    /// begins: whoever is killed in it has the token all the same.
-    pub fn announce(&mut self, next: &Generation, token: Option<Token>) {
+    /// Notes in this boot the token of the generation that will be the present one after a
+    /// rotation, before that begins: whoever is killed in it has the token all the same.
+    pub fn announce(&mut self, next: &Generation, token: Option<Token>, boot: Option<&BootId>) {
         let (inode, mtime_ns) = key_of(next);
         self.begun.truncate(1);
         self.begun
@@ -145,16 +150,17 @@ impl Ledger {
                 mtime_ns,
                 token,
             }));
+        self.boot = boot.cloned();
+    }
+
+    /// Forgets the tokens of the present generation and the next.
+    pub fn forget_tokens(&mut self) {
+        self.begun.clear();
     }
 
     /// Whether its tokens were noted in this boot: no power cut came between.
     pub fn is_of(&self, boot: Option<&BootId>) -> bool {
         boot.is_some() && self.boot.as_ref() == boot
-    }
-
-    /// Notes the boot in which its tokens are noted.
-    pub fn set_boot(&mut self, boot: Option<&BootId>) {
-        self.boot = boot.cloned();
     }
 
     /// The generations that were given, the newest first.

@@ -37,7 +37,7 @@ fn entry(suffix: &str) -> Entry {
 
 fn sample() -> Ledger {
     let mut ledger = Ledger::default();
-    ledger.set_token(&generation(7, 9), Token::parse(b"8:4/2"));
+    ledger.set_token(&generation(7, 9), Token::parse(b"8:4/2"), None);
     ledger.add(entry("20261122132956"));
     ledger.add(Entry {
         size: u64::MAX,
@@ -78,8 +78,7 @@ fn during_a_rotation_both_tokens_are_known() {
     let [before, after] = [generation(7, 9), generation(8, 10)];
     let mut ledger = sample();
     let boot = BootId::new("first");
-    ledger.announce(&after, next);
-    ledger.set_boot(boot.as_ref());
+    ledger.announce(&after, next, boot.as_ref());
     ledger.write(&source(), &mut disk).unwrap();
     let mut ledger = read(&mut disk);
     assert!(ledger.is_of(boot.as_ref()) && !ledger.is_of(BootId::new("second").as_ref()));
@@ -97,7 +96,7 @@ fn during_a_rotation_both_tokens_are_known() {
     ledger.catch_up(&finished, Inode(8), &source());
     assert_eq!(ledger.entries()[0].token, left);
     assert_eq!(ledger.token_of(&after), next);
-    ledger.set_token(&after, next);
+    ledger.set_token(&after, next, boot.as_ref());
     assert_eq!(ledger.token_of(&before), None);
 }
 
@@ -106,9 +105,9 @@ fn the_longest_ledger_is_read_whole() {
     let mut disk = Fake::new();
     let token = Token::parse(&[b'z'; Token::MAX_LEN]);
     let mut ledger = Ledger::default();
-    ledger.set_token(&generation(u64::MAX, u64::MAX), token);
-    ledger.announce(&generation(u64::MAX - 1, u64::MAX), token);
-    ledger.set_boot(BootId::new(&"b".repeat(BootId::MAX_LEN)).as_ref());
+    ledger.set_token(&generation(u64::MAX, u64::MAX), token, None);
+    let boot = BootId::new(&"b".repeat(BootId::MAX_LEN));
+    ledger.announce(&generation(u64::MAX - 1, u64::MAX), token, boot.as_ref());
     for n in 0..=GIVEN_KEPT_MAX {
         ledger.add(Entry {
             size: u64::MAX,
