@@ -18,6 +18,11 @@ pub const REPLY_MAX_LEN: usize = 256;
 /// Bytes read from a file and written to a socket at once, and the reverse.
 pub const CHUNK_LEN: usize = 64 * 1024;
 
+/// Milliseconds between two looks at whether the collector's directories still are those that its
+/// walls leave room for.
+#[cfg(feature = "fetch_logs")]
+pub const WALLS_CHECK_MS: u64 = 10_000;
+
 /// Bytes one peer may move in one turn of the loop before the others have theirs.
 pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 

@@ -1,15 +1,19 @@
 //! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::exit::Exit;
 use super::options::{self, Parsed};
+use crate::reactor::End;
 use crate::reactor::Reactor;
+use crate::sys::confine::{self, Confinement, Network, Reach};
 use crate::sys::notify;
+use crate::sys::outside::{self, Held, Inside, Outside, Task};
 use crate::sys::process::{Background, PidFile, Role, drop_privileges, set_process_name};
-use crate::sys::signals::{Signal, Signals, ignore_stray_signals};
+use crate::sys::signals::{Signals, ignore_stray_signals};
 
 /// The letters of the options that this module understands.
 pub const OPTIONS: &str = "bsP:u:";
@@ -17,7 +21,7 @@ pub const OPTIONS: &str = "bsP:u:";
 /// Catches the signals a daemon acts on, as the first thing it does: one that comes early must not
 /// end it. They wait until the event loop runs.
 pub fn catch_signals(program: &str) -> Result<Signals, Exit> {
-    Signals::install(&[Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1])
+    Signals::install(Signals::ALL)
         .map_err(|error| Exit::failure(program, format_args!("cannot catch signals: {error}")))
 }
 
@@ -25,7 +29,9 @@ pub fn catch_signals(program: &str) -> Result<Signals, Exit> {
 pub struct Daemon {
     program: &'static str,
     background: Option<Background>,
-    _pid_file: Option<PidFile>,
+    pid_file: Option<PidFile>,
+    outside: Option<Outside>,
+    is_successor: bool,
 }
 
 impl Daemon {
@@ -62,8 +68,73 @@ impl Daemon {
         Ok(Daemon {
             program,
             background,
-            _pid_file: pid_file,
+            pid_file,
+            outside: None,
+            is_successor: false,
         })
+    }
+
+    /// Leaves a helper outside of the walls to come, if this kernel can confine files. What only one
+    /// process may have is given in `held`. Returns in each successor of this process, too, with
+    /// what that is handed ([`outside::split`]).
+    pub fn leave_helper<T>(
+        &mut self,
+        config: &Path,
+        signals: Signals,
+        held: T,
+    ) -> Result<(Signals, Held<T>), Exit> {
+        if confine::abilities().landlock == 0 {
+            return Ok((signals, Held::Kept(held)));
+        }
+        let task = Task {
+            config,
+            pid_file: self.pid_file.as_ref(),
+            is_background: self.background.is_some(),
+        };
+        let (outside, signals, held) = outside::split(&task, signals, held).map_err(|error| {
+            Exit::failure(self.program, format_args!("cannot start a helper: {error}"))
+        })?;
+        self.outside = Some(outside);
+        if let Held::Handed(_) = held {
+            self.is_successor = true;
+            self.background = None;
+        }
+        Ok((signals, held))
+    }
+
+    /// Builds the walls, as far as this kernel has them. Only what `reaches` name can be opened from
+    /// here on, one half of the network is closed, and nothing can be executed.
+    pub fn confine(&mut self, reaches: Vec<Reach>, network: Network) -> Result<Inside, Exit> {
+        let walls = Confinement::build(reaches, network).map_err(|error| {
+            Exit::failure(self.program, format_args!("cannot confine itself: {error}"))
+        })?;
+        Ok(Inside {
+            walls,
+            outside: self.outside.take(),
+        })
+    }
+
+    /// After the event loop, and after everything else was let go. Hands over to a successor, if
+    /// that is how it ended, and accompanies it to its end.
+    pub fn finish(
+        self,
+        end: End,
+        socket: Option<OwnedFd>,
+        signals: Signals,
+        outside: Option<Outside>,
+    ) -> Result<(), Exit> {
+        let Some(outside) = outside else {
+            return Ok(());
+        };
+        let status = match end {
+            End::Stopped => 0,
+            End::ShutOut => outside.hand_over(socket, signals),
+        };
+        outside.remove_pid_file();
+        match status {
+            0 => Ok(()),
+            status => Err(Exit::silent(status)),
+        }
     }
 
     /// The event loop.
@@ -79,7 +150,8 @@ impl Daemon {
     /// Everything that can fail has been tried: the service manager is told, if there is one, and
     /// the process that waits in the foreground may end.
     pub fn ready(&mut self) -> Result<(), Exit> {
-        if let Some(manager) = std::env::var_os("NOTIFY_SOCKET") {
+        let manager = std::env::var_os("NOTIFY_SOCKET").filter(|_| !self.is_successor);
+        if let Some(manager) = manager {
             // A manager that cannot be told gives up on its own; until then the logs are served.
             let _ = notify::ready(&manager);
         }
@@ -93,6 +165,12 @@ impl Daemon {
             )
         })
     }
+}
+
+/// Says on stdout what this kernel can confine, for whoever checks a configuration.
+pub fn tell_abilities(program: &str) {
+    // Where stdout is closed, nobody wants to know.
+    let _ = writeln!(io::stdout(), "{program}: {}", confine::abilities());
 }
 
 fn create_pid_file(program: &str, path: &OsStr) -> Result<PidFile, Exit> {

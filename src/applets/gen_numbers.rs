@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,13 @@ use super::Applet;
 use super::daemon::{self, Daemon};
 use super::exit::Exit;
 use super::options;
+use crate::reactor::listener::Bound;
 use crate::report::Report;
 use crate::serve::config::Config;
-use crate::serve::shell::{Server, bind};
+use crate::serve::shell::{Server, bind, reaches};
 use crate::store::config_file;
+use crate::sys::confine::Network;
+use crate::sys::outside::Held;
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -57,25 +61,51 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
+        daemon::tell_abilities(NAME);
         return Ok(());
     }
     // Before the privileges are given up: ports below 1024 are for root.
-    let socket = bind(&config)
-        .map_err(|error| failed(format_args!("cannot listen on {}: {error}", config.bind)))?;
+    let socket = listen(&config)?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
+    let held = (config, socket);
+    let (signals, held) = daemon.leave_helper(&path, signals, held)?;
+    let (config, socket) = match held {
+        Held::Kept(held) => held,
+        Held::Handed(socket) => succeed(&path, socket)?,
+    };
     let report = if options::has(&parsed, 's') {
         Report::to_syslog(NAME)
     } else {
         Report::to_stderr(NAME)
     };
     let reactor = daemon.reactor(signals)?;
-    let mut server = Server::new(path, config, socket, reactor, report)
+    let inside = daemon.confine(reaches(&config), Network::Accepts)?;
+    let mut server = Server::new(path, config, socket, reactor, report, inside)
         .map_err(|error| failed(format_args!("cannot start: {error}")))?;
     // All that can fail is done: whoever waits for a daemon with `-b` hears that it works.
     daemon.ready()?;
-    server
+    let end = server
         .run()
-        .map_err(|error| failed(format_args!("the event loop failed: {error}")))
+        .map_err(|error| failed(format_args!("the event loop failed: {error}")))?;
+    let (socket, signals, outside) = server.let_go();
+    daemon.finish(end, socket, signals, outside)
+}
+
+fn listen(config: &Config) -> Result<Bound, Exit> {
+    bind(config).map_err(|error| {
+        Exit::failure(
+            NAME,
+            format_args!("cannot listen on {}: {error}", config.bind),
+        )
+    })
+}
+
+/// What a process begins with that goes on where another one was shut out.
+fn succeed(path: &Path, socket: Option<OwnedFd>) -> Result<(Config, Bound), Exit> {
+    let config = config_file::read(path, Config::parse).map_err(Exit::configuration)?;
+    let adopted = socket.and_then(|socket| Bound::adopt(socket, config.bind));
+    let socket = adopted.map_or_else(|| listen(&config), Ok)?;
+    Ok((config, socket))
 }
 
 /// The configuration beside the name the program was called by, if it has one of its own; that is

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::OwnedFd;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
@@ -45,6 +46,18 @@ impl Bound {
             is_ahead,
         })
     }
+
+    /// Takes over a socket of another process that listens at `address`; `None` where it does not.
+    /// Port 0 is any.
+    pub fn adopt(socket: OwnedFd, address: SocketAddr) -> Option<Bound> {
+        let socket = StdListener::from(socket);
+        let found = socket.local_addr().ok()?;
+        let is_right = found.ip() == address.ip() && [0, found.port()].contains(&address.port());
+        is_right.then_some(Bound {
+            socket,
+            is_ahead: false,
+        })
+    }
 }
 
 impl Listener {
@@ -78,6 +91,11 @@ impl Listener {
         if let Some(mut socket) = self.socket.take() {
             let _ = registry.deregister(&mut socket);
         }
+    }
+
+    /// The socket, for another process; `None` once it is closed.
+    pub fn into_socket(self) -> Option<OwnedFd> {
+        self.socket.map(OwnedFd::from)
     }
 
     /// Whether a pause is over: the caller accepts again, for perhaps no event comes.

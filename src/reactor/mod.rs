@@ -69,6 +69,15 @@ pub enum Rest {
     None,
 }
 
+/// Why the loop of a daemon came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// It was told to stop.
+    Stopped,
+    /// What it needs by now lies outside of its walls: a successor is to go on.
+    ShutOut,
+}
+
 /// Waits for descriptors, signals and time.
 pub struct Reactor {
     poll: Poll,
@@ -88,6 +97,11 @@ impl Reactor {
             events: Events::with_capacity(EVENTS_MAX),
             signals,
         })
+    }
+
+    /// Lets go of everything but the signals.
+    pub fn into_signals(self) -> Signals {
+        self.signals
     }
 
     /// Where sockets are registered, with a [`Token`] packed for mio.

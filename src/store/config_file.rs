@@ -2,11 +2,12 @@
 //! `FILE:LINE:COLUMN: what is wrong`.
 
 use std::fmt::{self, Display};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::sys::files;
+use crate::sys::outside::Outside;
 
 /// The reason why a configuration file cannot be used; one line for each error in it.
 #[derive(Debug)]
@@ -44,15 +45,38 @@ pub fn read<T, F: Display>(
     path: &Path,
     parse: impl FnOnce(&[u8]) -> Result<T, F>,
 ) -> Result<T, Unusable> {
-    let text = read_whole(path).map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
+    parse_file(path, open(path), parse)
+}
+
+/// Reads it once more. Where the daemon is confined, the helper opens the file.
+pub fn read_again<T, F: Display>(
+    path: &Path,
+    outside: Option<&Outside>,
+    parse: impl FnOnce(&[u8]) -> Result<T, F>,
+) -> Result<T, Unusable> {
+    let opened = outside.map_or_else(|| open(path), Outside::config);
+    parse_file(path, opened, parse)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // Links are followed: a configuration is the operator's own, and often a link into a directory
+    // under version control.
+    files::without_waiting(OpenOptions::new().read(true)).open(path)
+}
+
+fn parse_file<T, F: Display>(
+    path: &Path,
+    opened: io::Result<File>,
+    parse: impl FnOnce(&[u8]) -> Result<T, F>,
+) -> Result<T, Unusable> {
+    let text = opened
+        .and_then(read_whole)
+        .map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
     parse(&text).map_err(|faults| Unusable::Invalid(path.to_path_buf(), faults.to_string()))
 }
 
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
-    // By descriptor and not by path, so that what is looked at is what is read. Links are followed:
-    // a configuration is the operator's own, and often a link into a directory under version
-    // control.
-    let mut file = files::without_waiting(OpenOptions::new().read(true)).open(path)?;
+fn read_whole(mut file: File) -> io::Result<Vec<u8>> {
+    // By descriptor and not by path, so that what is looked at is what is read.
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

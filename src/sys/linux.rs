@@ -291,6 +291,16 @@ pub(super) fn set_process_name(name: &str) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
+/// Has this process killed when its parent ends, `parent`, which forked it just now.
+pub(super) fn end_with_parent(parent: u32) {
+    // SAFETY: takes numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
+    if std::os::unix::process::parent_id() != parent {
+        // It ended in between.
+        std::process::abort();
+    }
+}
+
 pub(super) fn errno_place() -> *mut libc::c_int {
     // SAFETY: takes nothing; the result is this thread's errno.
     unsafe { libc::__errno_location() }

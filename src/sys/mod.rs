@@ -9,11 +9,14 @@
 #[cfg(target_os = "linux")]
 pub mod birth;
 pub mod clock;
+pub mod confine;
 pub mod cpu;
 pub mod files;
 pub mod fork;
 pub mod inotify;
+mod line;
 pub mod notify;
+pub mod outside;
 mod pidfile;
 mod privileges;
 pub mod process;

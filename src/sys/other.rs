@@ -81,6 +81,9 @@ pub fn boot_id() -> Option<String<36>> {
 /// The name stays that of the file.
 pub(super) fn set_process_name(_name: &str) {}
 
+/// It may outlive its parent.
+pub(super) fn end_with_parent(_parent: u32) {}
+
 #[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "macos"))]
 pub(super) fn errno_place() -> *mut libc::c_int {
     // SAFETY: takes nothing; the result is this thread's errno.

@@ -36,12 +36,11 @@ impl PidFile {
             path,
         })
     }
-}
 
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        // Another one may have replaced it since, and it is theirs.
-        if pid_in(&self.path) != Some(process::id()) {
+    /// Removes it in the name of process `pid`, whose number it holds; another one may have
+    /// replaced it since, and it is theirs.
+    pub(super) fn remove_for(&self, pid: u32) {
+        if pid_in(&self.path) != Some(pid) {
             return;
         }
         if fs::remove_file(&self.path).is_err() {
@@ -49,6 +48,12 @@ impl Drop for PidFile {
             // still hold.
             let _ = self.file.set_len(0);
         }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        self.remove_for(process::id());
     }
 }
 

@@ -54,19 +54,25 @@ impl Background {
     ///
     /// From here on a relative path means something else: make them absolute before.
     pub fn ready(mut self) -> io::Result<()> {
-        // A daemon must not keep a file system from being unmounted.
-        std::env::set_current_dir("/")?;
-        let null = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
-        for standard in 0..=2 {
-            // SAFETY: `null` is open; what the three numbers stood for, the standard library looks
-            // up at each use.
-            cvt(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
-        }
+        detach()?;
         self.ready.write_all(b"!")
     }
+}
+
+/// Lets go of the terminal and of the working directory.
+pub(super) fn detach() -> io::Result<()> {
+    // A daemon must not keep a file system from being unmounted.
+    std::env::set_current_dir("/")?;
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    for standard in 0..=2 {
+        // SAFETY: `null` is open; what the three numbers stood for, the standard library looks
+        // up at each use.
+        cvt(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
+    }
+    Ok(())
 }
 
 /// Sets the name that `ps` and `start-stop-daemon` see, cut to 15 bytes. Does nothing where there

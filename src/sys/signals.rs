@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::{cvt, error_saying, platform};
@@ -27,7 +27,7 @@ pub enum Signal {
 impl Signal {
     const ALL: [Signal; 4] = [Signal::Term, Signal::Int, Signal::Hup, Signal::Usr1];
 
-    const fn number(self) -> libc::c_int {
+    pub(super) const fn number(self) -> libc::c_int {
         match self {
             Signal::Term => libc::SIGTERM,
             Signal::Int => libc::SIGINT,
@@ -57,6 +57,9 @@ static PENDING: AtomicU32 = AtomicU32::new(0);
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 impl Signals {
+    /// What a daemon catches.
+    pub const ALL: &[Signal] = &Signal::ALL;
+
     /// Catches `wanted` from now on. The process has one set of signals: `AlreadyExists` while
     /// another `Signals` catches any. With an empty list nothing is caught and any number may
     /// exist, which is what tests want.
@@ -121,6 +124,12 @@ impl Signals {
 /// on.
 pub(super) fn leave_to_parent() {
     WAKE.store(-1, Ordering::SeqCst);
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wakeups.as_fd()
+    }
 }
 
 impl AsRawFd for Signals {

@@ -19,12 +19,17 @@ fn config_of(applet: &str) -> &'static str {
 const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 
 #[test]
-fn a_good_configuration_is_answered_with_silence() {
+fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
     let place = Place::new();
     for applet in DAEMONS {
         let ended = checked(&place, applet);
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
+        assert_eq!(ended.stderr, "");
+        assert!(
+            ended.stdout.starts_with(&format!("{applet}: files: ")),
+            "{ended:?}"
+        );
+        assert_eq!(ended.stdout.lines().count(), 1);
     }
 }
 

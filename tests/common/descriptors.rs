@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Their numbers.
 pub fn of(pid: u32) -> Vec<usize> {
@@ -56,4 +56,12 @@ fn address_of(text: &str) -> SocketAddr {
     let address = u32::from_str_radix(address, 16).unwrap().to_ne_bytes();
     let port = u16::from_str_radix(port, 16).unwrap();
     (Ipv4Addr::from(address), port).into()
+}
+
+/// Whether what a descriptor stands for is a socket within this machine, such as the one to the helper.
+pub fn is_local(target: &Path) -> bool {
+    let target = target.to_string_lossy();
+    let inode = target.trim_start_matches("socket:[").trim_end_matches(']');
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    sockets.split_whitespace().any(|word| word == inode)
 }

@@ -116,7 +116,9 @@ impl Server {
             let targets: Option<Vec<PathBuf>> =
                 own.map(|&n| descriptors::target(self.pid(), n)).collect();
             let of_clients = |target: &&PathBuf| {
-                target.is_absolute() || target.to_string_lossy().starts_with("socket:")
+                target.is_absolute()
+                    || target.to_string_lossy().starts_with("socket:")
+                        && !descriptors::is_local(target)
             };
             (targets?.iter().filter(of_clients).count() == 1).then_some(numbers.len())
         })

@@ -12,10 +12,12 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use super::seconds;
 use crate::collect::config::Config;
-use crate::collect::shell::{Collector, Options};
+use crate::collect::shell::{Collector, Options, reaches};
 use crate::collect::source::Periods;
 use crate::store::config_file;
+use crate::sys::confine::Network;
 use crate::sys::files;
+use crate::sys::outside::Held;
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -74,18 +76,30 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
     let config = config_file::read(&options.config_path, parse).map_err(Exit::configuration)?;
     if options::has(&parsed, 't') {
+        daemon::tell_abilities(NAME);
         return Ok(());
     }
     let mut daemon = Daemon::start(NAME, &parsed)?;
-    // After the fork and the change of the user: a record lock is not inherited, and the files must
+    let (signals, held) = daemon.leave_helper(&options.config_path, signals, config)?;
+    let config = match held {
+        Held::Kept(config) => config,
+        Held::Handed(_) => {
+            config_file::read(&options.config_path, parse).map_err(Exit::configuration)?
+        }
+    };
+    // After the forks and the change of the user: a record lock is not inherited, and the files must
     // belong to whom they are written by.
-    let _lock = prepare(&options.snmp_dir)?;
+    let lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
-    let mut collector = Collector::new(options, config, reactor);
+    let inside = daemon.confine(reaches(&options.snmp_dir, &config), Network::Connects)?;
+    let mut collector = Collector::new(options, config, reactor, inside);
     daemon.ready()?;
-    collector
+    let end = collector
         .run()
-        .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))
+        .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))?;
+    let (signals, outside) = collector.let_go();
+    drop(lock);
+    daemon.finish(end, None, signals, outside)
 }
 
 fn periods(parsed: &Parsed) -> Result<Periods, String> {

@@ -5,6 +5,7 @@
 
 mod group_commit;
 mod journal;
+mod reach;
 mod resolver;
 mod siblings;
 mod slot;
@@ -16,6 +17,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use self::journal::Journal;
+pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
@@ -23,16 +25,18 @@ use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
-use crate::limits::CHUNK_LEN;
+use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
-use crate::reactor::{self, EVENTS_MAX, Reactor, Rest};
+use crate::reactor::{self, EVENTS_MAX, End, Reactor, Rest};
 use crate::store::config_file;
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
-use crate::sys::signals::Signal;
+use crate::sys::confine::Reach;
+use crate::sys::outside::{Inside, Outside};
+use crate::sys::signals::{Signal, Signals};
 use crate::time::{Mono, Now};
 
 /// What the command line says.
@@ -52,6 +56,12 @@ pub struct Options {
 /// The running collector.
 pub struct Collector {
     options: Options,
+    inside: Inside,
+    /// What the configuration names.
+    reaches: Vec<Reach>,
+    /// When the walls are looked at next.
+    check_walls_at: Mono,
+    is_shut_out: bool,
     reactor: Reactor,
     slots: Vec<Option<Slot>>,
     deadlines: Deadlines,
@@ -87,13 +97,19 @@ const TURN_IS_FULL: usize = EVENTS_MAX - 1;
 type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> Rest + 'a;
 
 impl Collector {
-    /// A collector of these sources, which all make their first try in the first turn.
-    pub fn new(options: Options, config: Config, reactor: Reactor) -> Collector {
+    /// A collector of these sources, which all make their first try in the first turn. The walls of
+    /// `inside` leave room for what they [`reaches`].
+    pub fn new(options: Options, config: Config, reactor: Reactor, inside: Inside) -> Collector {
         let now = clock::now();
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
             journal: Journal::new(options.syslog),
             options,
+            inside,
+            reaches: Vec::new(),
+            // Whatever changes all the time, no more than one process a minute comes of it.
+            check_walls_at: now.mono.plus_ms(6 * WALLS_CHECK_MS),
+            is_shut_out: false,
             reactor,
             slots: Vec::new(),
             deadlines: Deadlines::new(),
@@ -114,20 +130,21 @@ impl Collector {
         collector
     }
 
-    /// Runs until TERM or INT.
-    pub fn run(&mut self) -> io::Result<()> {
+    /// Runs until TERM or INT, or until the walls shut out what is configured; then
+    /// [`let_go`](Self::let_go).
+    pub fn run(&mut self) -> io::Result<End> {
         // All first tries fall into the first turn: one barrier serves all files of a file system.
         self.store.batch(true);
         self.turn_over_deadlines(self.now.mono);
         self.store.batch(false);
         self.check_failed_syncs();
-        loop {
+        while !self.is_shut_out {
             self.write_statuses();
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
             if self.handle_signals().is_break() {
-                return Ok(());
+                return Ok(End::Stopped);
             }
             let events = self.reactor.events();
             let heard = events.len();
@@ -146,6 +163,27 @@ impl Collector {
             self.make_changes();
             self.relieve();
             self.check_failed_syncs();
+            if self.check_walls_at <= self.now.mono {
+                self.check_walls();
+            }
+        }
+        Ok(End::ShutOut)
+    }
+
+    /// Closes everything, and leaves what a successor needs: the signals and the way outside.
+    pub fn let_go(self) -> (Signals, Option<Outside>) {
+        (self.reactor.into_signals(), self.inside.outside)
+    }
+
+    /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
+    /// of the walls by now.
+    fn check_walls(&mut self) {
+        self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
+        if !self.is_shut_out && !self.inside.walls.fits(&self.reaches) {
+            self.is_shut_out = true;
+            self.journal.complain(
+                &"directories are new or were replaced: a new process, which may write there, takes over",
+            );
         }
     }
 
@@ -174,6 +212,7 @@ impl Collector {
             self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
+            Some(self.check_walls_at),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -330,7 +369,8 @@ impl Collector {
     fn reload(&mut self) {
         let path = self.options.config_path.clone();
         let base_dir = &self.options.base_dir;
-        match config_file::read(&path, |text| Config::parse_in(base_dir, text)) {
+        let outside = self.inside.outside.as_ref();
+        match config_file::read_again(&path, outside, |text| Config::parse_in(base_dir, text)) {
             Ok(config) => {
                 self.apply(config);
                 self.connect_anew();
@@ -345,6 +385,12 @@ impl Collector {
 
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
+        self.reaches = reaches(&self.options.snmp_dir, &config);
+        self.check_walls();
+        if self.is_shut_out {
+            // The successor reads the configuration again, and reaches all of it.
+            return;
+        }
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
         let mut wanted = config.sources;

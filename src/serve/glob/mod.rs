@@ -8,7 +8,10 @@ mod component;
 mod expand;
 mod walk;
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 
@@ -63,10 +66,29 @@ impl Patterns {
         self.text.is_empty()
     }
 
+    /// The directories below which everything lies that can be found.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.list().iter().map(Pattern::root).collect()
+    }
+
     /// Each on its own, taken apart.
     fn list(&self) -> Box<[Pattern]> {
         // `parse` has taken this text apart once without an error.
         expand::patterns(&self.text).unwrap_or_default()
+    }
+}
+
+impl Pattern {
+    /// The deepest directory that the pattern names without a wildcard.
+    fn root(&self) -> PathBuf {
+        let Some(Step::Literal(names)) = self.steps.first() else {
+            return PathBuf::from("/");
+        };
+        let path = Path::new("/").join(OsStr::from_bytes(names));
+        match (self.steps.len(), path.parent()) {
+            (1, Some(dir)) => dir.to_path_buf(),
+            _ => path,
+        }
     }
 }
 

@@ -9,15 +9,18 @@ mod client;
 mod clients;
 mod followers;
 mod listening;
+mod reach;
 mod rows;
 mod watches;
 
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::clients::Clients;
+pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
 use super::find::journal::Journal;
@@ -26,14 +29,15 @@ use super::send::context::Context;
 use crate::limits::CHUNK_LEN;
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
-use crate::reactor::{Event, Reactor};
+use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
 use crate::store::config_file;
 use crate::store::real::RealRead;
 use crate::sys;
 use crate::sys::clock;
+use crate::sys::outside::{Inside, Outside};
 use crate::sys::rlimit::raise_descriptor_limit;
-use crate::sys::signals::Signal;
+use crate::sys::signals::{Signal, Signals};
 use crate::time::{Mono, Now};
 
 /// What a token's kind says.
@@ -44,6 +48,8 @@ const WATCHES: u8 = 2;
 /// The running server.
 pub struct Server {
     config_path: PathBuf,
+    inside: Inside,
+    is_shut_out: bool,
     reactor: Reactor,
     listener: Listener,
     clients: Clients,
@@ -70,13 +76,15 @@ struct Files {
 }
 
 impl Server {
-    /// Takes over a socket that [`bind`] made. `config_path` is read again at SIGHUP.
+    /// Takes over a socket that [`bind`] made. `config_path` is read again at SIGHUP. The walls of
+    /// `inside` leave room for what the configuration [`reaches`].
     pub fn new(
         config_path: PathBuf,
         config: Config,
         listener: Bound,
         reactor: Reactor,
         mut report: Report,
+        inside: Inside,
     ) -> io::Result<Server> {
         let watches = Watches::new(reactor.registry())
             .inspect_err(|error| {
@@ -89,6 +97,8 @@ impl Server {
         announce(&listener, &mut report)?;
         let mut server = Server {
             config_path,
+            inside,
+            is_shut_out: false,
             reactor,
             listener,
             clients: Clients::new(config.max_clients.min(64)),
@@ -111,14 +121,15 @@ impl Server {
         Ok(server)
     }
 
-    /// Runs until TERM or INT.
-    pub fn run(&mut self) -> io::Result<()> {
-        loop {
+    /// Runs until TERM or INT, or until the walls shut out what is configured; then
+    /// [`let_go`](Self::let_go).
+    pub fn run(&mut self) -> io::Result<End> {
+        while !self.is_shut_out {
             self.shared.now = self.reactor.wait(self.next_deadline())?;
             self.shared.report.tick(self.shared.now.mono);
             self.clients.handle_deadlines(&mut self.shared);
             if self.handle_signals().is_break() {
-                return Ok(());
+                return Ok(End::Stopped);
             }
             for event in self.reactor.events() {
                 self.handle_event(event);
@@ -133,6 +144,14 @@ impl Server {
                 self.clients.handle_changes(&mut self.shared);
             }
         }
+        Ok(End::ShutOut)
+    }
+
+    /// Ends all connections, and leaves what a successor needs: the listening socket, the signals
+    /// and the way outside.
+    pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+        let signals = self.reactor.into_signals();
+        (self.listener.into_socket(), signals, self.inside.outside)
     }
 
     fn next_deadline(&self) -> Option<Mono> {
@@ -191,7 +210,11 @@ impl Server {
     /// connection; a faulty file changes nothing.
     fn reload(&mut self) {
         let report = &mut self.shared.report;
-        let config = match config_file::read(&self.config_path, Config::parse) {
+        let config = match config_file::read_again(
+            &self.config_path,
+            self.inside.outside.as_ref(),
+            Config::parse,
+        ) {
             Ok(config) => config,
             Err(unusable) => {
                 for line in unusable.to_string().lines() {
@@ -244,6 +267,20 @@ impl Server {
             let _ = journal.look(index, &entry.path, store);
         }
         self.look_at = now.mono.plus_ms(config.alive_interval_ms);
+        self.check_walls();
+    }
+
+    /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
+    /// of the walls by now.
+    fn check_walls(&mut self) {
+        let wanted = reaches(&self.shared.files.config);
+        if !self.is_shut_out && !self.inside.walls.fits(&wanted) {
+            self.is_shut_out = true;
+            let report = &mut self.shared.report;
+            report.say(format_args!(
+                "directories are new or were replaced: a new process, which may read them, takes over"
+            ));
+        }
     }
 
     /// Looks at all logs now and then, and does a part of what the journal still has to find out.

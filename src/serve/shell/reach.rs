@@ -1,0 +1,68 @@
+//! What a server has to reach, for the walls around it.
+
+use std::path::Path;
+
+use crate::serve::config::Config;
+use crate::sys::confine::Reach;
+
+/// The directories of all logs and of their rotated files, and those above them where that gives
+/// little away: so a directory that is made, replaced or mounted later is reached without more ado.
+/// A log behind linked directories is reached where they lead to now.
+pub fn reaches(config: &Config) -> Vec<Reach> {
+    let mut reaches = vec![Reach::write("/dev/null"), Reach::read("/dev/urandom")];
+    for entry in &config.files {
+        let target = entry.path.canonicalize().ok();
+        let paths = [Some(entry.path.as_path()), target.as_deref()];
+        let directories = paths.into_iter().flatten().filter_map(Path::parent);
+        reaches.extend(directories.map(with_siblings));
+        let roots = entry.patterns.roots();
+        reaches.extend(roots.iter().map(|root| with_siblings(root)));
+    }
+    reaches.sort_unstable();
+    reaches.dedup();
+    reaches
+}
+
+/// A directory with those beside it; on its own if those are the large ones of the system, as it is
+/// with `/var/log`.
+fn with_siblings(dir: &Path) -> Reach {
+    let has_depth = |above: &&Path| above.components().count() > 2;
+    Reach::read(dir.parent().filter(has_depth).unwrap_or(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::confine::Right;
+
+    #[test]
+    fn the_directories_of_logs_globs_and_targets() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let base = base.display().to_string();
+        let target = format!("{base}/data/app.log");
+        let link = format!("{base}/app.log");
+        std::fs::create_dir(format!("{base}/data")).unwrap();
+        std::fs::write(&target, "x").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let text = format!(
+            "$files{{'{link}'}} = '/old/*/app.log.* /older/app.log';\n$files{{'/var/log/b'}} = '/*/b /srv/app/logs/*';\n"
+        );
+        let config = Config::parse(text.as_bytes()).unwrap();
+        let found: Vec<_> = reaches(&config)
+            .into_iter()
+            .filter(|reach| reach.right == Right::Read)
+            .map(|reach| reach.path.display().to_string())
+            .collect();
+        let wanted = [
+            "/",
+            "/dev/urandom",
+            "/old",
+            "/older",
+            "/srv/app",
+            &base,
+            "/var/log",
+        ];
+        assert_eq!(found, wanted);
+    }
+}

@@ -1,0 +1,256 @@
+//! The filter of system calls: those that no daemon of ours makes and a stranger in it would, fail
+//! with EPERM, as if it had no right to them. What is not on the list stays, for a C library may
+//! make other calls tomorrow.
+
+use std::io;
+
+use crate::sys::cvt;
+
+/// Whether this kernel has filters, and this program knows the processor.
+pub fn is_there() -> bool {
+    // SAFETY: without a program the call fails with EFAULT where there are filters, else with
+    // EINVAL, and changes nothing.
+    let result = cvt(unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            std::ptr::null::<libc::sock_fprog>(),
+        )
+    });
+    ARCHITECTURE.is_some() && result.is_err_and(|error| error.raw_os_error() == Some(libc::EFAULT))
+}
+
+/// Filters the calls of this thread and its children from now on. The process has to have no way
+/// to new privileges already.
+pub fn install() -> io::Result<()> {
+    let Some(architecture) = ARCHITECTURE else {
+        return Ok(());
+    };
+    let mut program = program(architecture);
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the kernel copies the program, whose length is that of the vector it points into.
+    cvt(unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    })?;
+    Ok(())
+}
+
+/// `AUDIT_ARCH_*` of `linux/audit.h`: the number of the machine in ELF, with a bit for 64 bits and
+/// one for little endian.
+const ARCHITECTURE: Option<u32> = {
+    let machine = if cfg!(target_arch = "x86_64") {
+        Some(62)
+    } else if cfg!(target_arch = "aarch64") {
+        Some(183)
+    } else if cfg!(target_arch = "arm") {
+        Some(40)
+    } else if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+        Some(8)
+    } else if cfg!(target_arch = "riscv64") {
+        Some(243)
+    } else {
+        None
+    };
+    let wide = if cfg!(target_pointer_width = "64") {
+        0x8000_0000
+    } else {
+        0
+    };
+    let little = if cfg!(target_endian = "little") {
+        0x4000_0000
+    } else {
+        0
+    };
+    match machine {
+        Some(machine) => Some(machine | wide | little),
+        None => None,
+    }
+};
+
+/// Calls that are for nobody here.
+const DENIED: &[libc::c_long] = &[
+    // Other programs, and other processes.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // The tree of file systems.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_quotactl,
+    // The kernel.
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_reboot,
+    libc::SYS_personality,
+    // Keys, names and time of the machine.
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_capset,
+    // Owners, rights and labels of files, wherever they are, which Landlock leaves alone.
+    libc::SYS_fchmodat,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_mknodat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    FCHMODAT2,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+];
+
+/// Of kernels younger than the C library; from 424 on all processors count alike.
+const FCHMODAT2: libc::c_long = libc::SYS_pidfd_send_signal + 452 - 424;
+const SETXATTRAT: libc::c_long = libc::SYS_pidfd_send_signal + 463 - 424;
+const REMOVEXATTRAT: libc::c_long = libc::SYS_pidfd_send_signal + 466 - 424;
+
+/// Those for which younger processors have only the longer forms.
+#[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+const DENIED_BEFORE: &[libc::c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_mknod,
+];
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+const DENIED_BEFORE: &[libc::c_long] = &[];
+
+/// Everything a process can have of its own: `CLONE_NEW*` of `linux/sched.h`.
+const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+
+/// From this number on, on x86_64, calls are those of x32, with numbers of their own.
+const X32: u32 = 0x4000_0000;
+
+/// Where `struct seccomp_data` has the number of the call and the architecture.
+const NUMBER_AT: u32 = 0;
+const ARCHITECTURE_AT: u32 = 4;
+
+/// Where it has the lower half of an argument.
+const fn argument_at(index: u32) -> u32 {
+    let lower = if cfg!(target_endian = "big") { 4 } else { 0 };
+    16 + 8 * index + lower
+}
+
+const DENY: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+/// The C library then makes the older call, whose arguments can be looked at.
+const NOT_THERE: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+fn program(architecture: u32) -> Vec<libc::sock_filter> {
+    let mut program = vec![
+        load(ARCHITECTURE_AT),
+        // Another interface to the same kernel has other numbers: nothing there is for us.
+        if_equal(architecture, 1, 0),
+        give(DENY),
+        load(NUMBER_AT),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        program.extend([jump(libc::BPF_JGE, X32, 0, 1), give(DENY)]);
+    }
+    for call in DENIED.iter().chain(DENIED_BEFORE) {
+        program.extend([if_equal(*call as u32, 0, 1), give(DENY)]);
+    }
+    program.extend([if_equal(libc::SYS_clone3 as u32, 0, 1), give(NOT_THERE)]);
+    program.extend(unless_raw());
+    program.extend([
+        if_equal(libc::SYS_clone as u32, 0, 3),
+        load(argument_at(0)),
+        jump(libc::BPF_JSET, NEW_NAMESPACES, 0, 1),
+        give(DENY),
+        give(libc::SECCOMP_RET_ALLOW),
+    ]);
+    program
+}
+
+/// Sockets that see or make whole packets.
+fn unless_raw() -> [libc::sock_filter; 8] {
+    const TYPE_MASK: u32 = 0xf;
+    [
+        if_equal(libc::SYS_socket as u32, 0, 7),
+        load(argument_at(0)),
+        if_equal(libc::AF_PACKET as u32, 3, 0),
+        load(argument_at(1)),
+        statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, TYPE_MASK),
+        if_equal(libc::SOCK_RAW as u32, 0, 1),
+        give(DENY),
+        give(libc::SECCOMP_RET_ALLOW),
+    ]
+}
+
+fn load(at: u32) -> libc::sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at)
+}
+
+fn give(verdict: u32) -> libc::sock_filter {
+    statement(libc::BPF_RET | libc::BPF_K, verdict)
+}
+
+fn if_equal(value: u32, then: u8, other: u8) -> libc::sock_filter {
+    jump(libc::BPF_JEQ, value, then, other)
+}
+
+fn jump(how: u32, value: u32, then: u8, other: u8) -> libc::sock_filter {
+    libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_K | how) as u16,
+        jt: then,
+        jf: other,
+        k: value,
+    }
+}
+
+fn statement(code: u32, value: u32) -> libc::sock_filter {
+    libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k: value,
+    }
+}
