@@ -149,9 +149,13 @@ impl Outside {
     }
 
     fn ask(&self, kind: u8) -> io::Result<Message> {
-        self.line.send(kind, 0, None)?;
-        let gone = || error_saying(ErrorKind::BrokenPipe, "the helper process is gone");
-        self.line.receive()?.ok_or_else(gone)
+        let answer = self
+            .line
+            .send(kind, 0, None)
+            .and_then(|()| self.line.receive());
+        let text = "the helper process is gone, only a new start brings it back";
+        let gone = || error_saying(ErrorKind::BrokenPipe, text);
+        answer.ok().flatten().ok_or_else(gone)
     }
 }
 

@@ -14,6 +14,7 @@ mod resume;
 mod rotation;
 mod signals;
 mod status;
+mod walls;
 
 /// Whether a line is an event of a source: `YYYY-mm-ddTHH:MM:SS ADDRESS REMOTE text`.
 fn is_event(line: &str, address: &str, remote: &str, text: &str) -> bool {

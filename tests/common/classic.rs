@@ -77,12 +77,20 @@ impl Client {
 
     /// The answer line without its newline.
     pub fn reply(&mut self) -> String {
+        let reply = self.try_reply();
+        reply.unwrap_or_else(|| panic!("closed instead of an answer: {self}"))
+    }
+
+    /// The same; `None` where the connection is closed instead.
+    pub fn try_reply(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=at).collect();
-                return String::from_utf8_lossy(&line[..at]).into_owned();
+                return Some(String::from_utf8_lossy(&line[..at]).into_owned());
             }
-            assert!(self.receive(), "closed instead of an answer: {self}");
+            if !self.receive() {
+                return None;
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod scripted;
 pub mod server;
 pub mod skipped;
 pub mod wait;
+pub mod walls;
 
 use std::path::{Path, PathBuf};
 

@@ -80,7 +80,8 @@ impl Server {
         self.reload_and_hear(settings, "the configuration stays as it was before");
     }
 
-    fn reload_and_hear(&self, settings: &str, words: &str) {
+    /// The same, and waits for words of one's own.
+    pub fn reload_and_hear(&self, settings: &str, words: &str) {
         let times = || self.said().matches(words).count();
         let before = times();
         self.config.write(settings);

@@ -12,3 +12,4 @@ mod kinds;
 mod reload;
 mod requests;
 mod rotation;
+mod walls;

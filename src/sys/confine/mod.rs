@@ -156,3 +156,6 @@ fn file_id(path: &Path) -> Option<FileId> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

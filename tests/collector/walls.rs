@@ -1,0 +1,69 @@
+//! The walls around the collector, and how it goes on where they shut out what it needs.
+
+use std::fs;
+
+use super::common::collector::{Place, REMOTE, Signal};
+use super::common::scripted::Scripted;
+use super::common::skipped::skipped;
+use super::common::wait::until;
+use super::common::walls;
+
+#[test]
+fn sources_in_other_directories_are_taken_up_by_a_successor() {
+    let [old, new] = [5, 6].map(Scripted::numbered);
+    let place = Place::new();
+    let line = |server: &Scripted, name: &str| place.line(server.address(), REMOTE, name);
+    place.configure(&[line(&old, "old")]);
+    let mut collector = place.start(&[]);
+    if !walls::are_there(collector.pid()) {
+        return skipped("this kernel has no Landlock");
+    }
+    walls::expect_around(collector.pid());
+    let helper = walls::helper(collector.pid());
+    let mut call = old.accept();
+    call.send("O 7\nabc");
+    place.wait_for("old", b"abc");
+
+    fs::create_dir(place.path("other")).unwrap();
+    place.configure(&[line(&old, "old"), line(&new, "other/new")]);
+    collector.signal(Signal::HUP);
+    call.wait_until_left();
+    let mut call = old.accept();
+    assert_eq!(call.asked(), format!("{REMOTE} 7 3"));
+    call.send("O 7\ndef");
+    let mut new_call = new.accept();
+    new_call.send("O 8\nnew");
+    place.wait_for("old", b"abcdef");
+    place.wait_for("other/new", b"new");
+    place.wait_for_status("127.0.0.6", "OK\n");
+    let successor = walls::successor(helper);
+    walls::expect_around(successor);
+
+    // Signals are passed on: what is configured now needs no other walls.
+    place.configure(&[line(&old, "old")]);
+    collector.signal(Signal::HUP);
+    new_call.wait_until_left();
+    until("one status less", || !place.path("snmp/127.0.0.6").exists());
+    assert_eq!(walls::successor(helper), successor);
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    walls::expect_gone(successor);
+}
+
+#[test]
+fn a_successor_that_cannot_start_tells_why_and_ends_the_daemon() {
+    let server = Scripted::numbered(5);
+    let place = Place::new();
+    place.configure(&[place.line(server.address(), REMOTE, "old")]);
+    let mut collector = place.start(&[]);
+    if !walls::are_there(collector.pid()) {
+        return skipped("this kernel has no Landlock");
+    }
+    let helper = walls::helper(collector.pid());
+    fs::create_dir(place.path("other")).unwrap();
+    place.configure(&[place.line(server.address(), REMOTE, "other/new")]);
+    collector.signal(Signal::HUP);
+    let successor = walls::successor(helper);
+    walls::expect_end_together(successor, &[helper]);
+    assert!(!collector.wait().success());
+}

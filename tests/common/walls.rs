@@ -1,0 +1,59 @@
+//! What of a daemon's walls can be seen from outside, and the processes that belong to it.
+#![allow(dead_code)]
+
+use std::fs;
+
+use super::process::{Signal, send};
+use super::wait::{eventually, until};
+
+/// Whether this kernel confines files, so that a daemon has a helper.
+pub fn are_there(pid: u32) -> bool {
+    !children(pid).is_empty()
+}
+
+/// Checks what the kernel says of a confined process.
+pub fn expect_around(pid: u32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "no {line} in\n{status}");
+    }
+}
+
+/// The helper of a daemon.
+pub fn helper(pid: u32) -> u32 {
+    let is_helper = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name == "logs_helper\n")
+    };
+    eventually("the helper", || children(pid).into_iter().find(is_helper))
+}
+
+/// The process that does a daemon's work once the first one was shut out.
+pub fn successor(helper_pid: u32) -> u32 {
+    eventually("a successor", || children(helper_pid).first().copied())
+}
+
+/// Waits until a process is gone.
+pub fn expect_gone(pid: u32) {
+    let path = format!("/proc/{pid}/stat");
+    until("the end of a process", || {
+        // A zombie has ended; whoever takes over orphans may take its time.
+        fs::read_to_string(&path).map_or(true, |stat| stat.contains(") Z "))
+    });
+}
+
+/// Kills one process and checks that others end with it.
+pub fn expect_end_together(killed: u32, others: &[u32]) {
+    send(killed, Signal::KILL);
+    for pid in others {
+        expect_gone(*pid);
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect()
+}
