@@ -74,9 +74,9 @@ impl Daemon {
         })
     }
 
-    /// Leaves a helper outside of the walls to come, if this kernel can confine files. What only one
-    /// process may have is given in `held`. Returns in each successor of this process, too, with
-    /// what that is handed ([`outside::split`]).
+    /// Leaves a helper outside of the walls to come, if this kernel can confine files. What only
+    /// one process may have is given in `held`. Returns in each successor of this process, too,
+    /// with what that is handed ([`outside::split`]).
     pub fn leave_helper<T>(
         &mut self,
         config: &Path,
@@ -102,8 +102,8 @@ impl Daemon {
         Ok((signals, held))
     }
 
-    /// Builds the walls, as far as this kernel has them. Only what `reaches` name can be opened from
-    /// here on, one half of the network is closed, and nothing can be executed.
+    /// Builds the walls, as far as this kernel has them. Only what `reaches` name can be opened
+    /// from here on, one half of the network is closed, and nothing can be executed.
     pub fn confine(&mut self, reaches: Vec<Reach>, network: Network) -> Result<Inside, Exit> {
         let walls = Confinement::build(reaches, network).map_err(|error| {
             Exit::failure(self.program, format_args!("cannot confine itself: {error}"))

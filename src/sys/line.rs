@@ -136,8 +136,8 @@ fn put_descriptor(message: &mut libc::msghdr, control: &mut Control, fd: RawFd) 
 }
 
 fn take_descriptor(message: &libc::msghdr) -> Option<OwnedFd> {
-    // SAFETY: the kernel wrote the control data and its length; a header of this kind is followed by
-    // at least one descriptor, new and nobody else's. There is no room for a second one.
+    // SAFETY: the kernel wrote the control data and its length; a header of this kind is followed
+    // by at least one descriptor, new and nobody else's. There is no room for a second one.
     unsafe {
         let first = libc::CMSG_FIRSTHDR(message).as_ref()?;
         let is_descriptor =

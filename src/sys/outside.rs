@@ -83,8 +83,8 @@ pub fn split<T>(
     if task.is_background {
         detach()?;
     }
-    // A signal to all processes of the terminal is for the daemon. It is caught and not ignored, for
-    // that a successor would inherit.
+    // A signal to all processes of the terminal is for the daemon. It is caught and not ignored,
+    // for that a successor would inherit.
     let deaf = Signals::install(Signals::ALL);
     let (line, handed) = Helper::new(outside).run(task);
     drop(deaf);

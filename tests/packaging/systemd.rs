@@ -35,6 +35,25 @@ fn systemd_analyze_finds_no_fault() {
     }
 }
 
+#[test]
+fn little_is_exposed() {
+    let Some(analyze) = outside_program("systemd-analyze") else {
+        return;
+    };
+    for (name, most) in [("gen_numbers", 1.7), ("fetch_logs", 1.5)] {
+        let unit = shipped(&format!("systemd/{name}.service"));
+        let mut command = Command::new(&analyze);
+        command
+            .args(["security", "--offline=true", "--no-pager"])
+            .arg(unit);
+        let ended = run(command);
+        let words = format!("Overall exposure level for {name}.service: ");
+        let (_, level) = ended.stdout.rsplit_once(&words).expect(&ended.stderr);
+        let level: f64 = level.split(' ').next().unwrap().parse().unwrap();
+        assert!(level <= most, "{name}: {level}");
+    }
+}
+
 /// Starts a daemon under a manager that listens, and returns what that heard.
 fn word_of(place: &Place, mut command: Command) -> String {
     let socket = place.path("notify");

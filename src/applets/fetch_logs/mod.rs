@@ -87,8 +87,8 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
             config_file::read(&options.config_path, parse).map_err(Exit::configuration)?
         }
     };
-    // After the forks and the change of the user: a record lock is not inherited, and the files must
-    // belong to whom they are written by.
+    // After the forks and the change of the user: a record lock is not inherited, and the files
+    // must belong to whom they are written by.
     let lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
     let inside = daemon.confine(reaches(&options.snmp_dir, &config), Network::Connects)?;

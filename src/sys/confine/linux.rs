@@ -5,6 +5,7 @@ use std::io;
 use super::{Abilities, FileId, Network, Reach, filter, landlock};
 use crate::sys::cvt;
 
+/// What [`super::abilities`] tells.
 pub fn abilities() -> Abilities {
     Abilities {
         landlock: landlock::version(),
@@ -12,7 +13,8 @@ pub fn abilities() -> Abilities {
     }
 }
 
-/// Builds all of them. Tells which file each reach stands for, or nothing if files are not confined.
+/// Builds all of them. Tells which file each reach stands for, or nothing if files are not
+/// confined.
 pub fn confine(reaches: &[Reach], network: Network) -> io::Result<Option<Vec<Option<FileId>>>> {
     let abilities = abilities();
     set(libc::PR_SET_NO_NEW_PRIVS, 1)?;

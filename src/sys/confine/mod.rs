@@ -1,8 +1,8 @@
 //! Confinement: what a daemon can still do once it has started, whoever speaks through it.
 //!
-//! Four walls, each of its own: no new privileges and no look into the process (prctl(2)), files and
-//! network by Landlock (landlock(7)), system calls by a filter (seccomp(2)). None of them can be
-//! taken down again, and every child has them too. What a kernel does not have is left out;
+//! Four walls, each of its own: no new privileges and no look into the process (prctl(2)), files
+//! and network by Landlock (landlock(7)), system calls by a filter (seccomp(2)). None of them can
+//! be taken down again, and every child has them too. What a kernel does not have is left out;
 //! [`Abilities`] tells.
 
 #[cfg(target_os = "linux")]
@@ -126,15 +126,6 @@ impl Confinement {
         })
     }
 
-    /// No walls, for tests of what stands behind them.
-    #[cfg(test)]
-    pub fn none() -> Confinement {
-        Confinement {
-            laid: Vec::new(),
-            are_files_confined: false,
-        }
-    }
-
     /// Whether all of `wanted` that is there can be reached. A directory that was made, replaced or
     /// mounted since cannot: only a process that is confined anew can do that. Costs a system call
     /// for each of them.
@@ -157,5 +148,6 @@ fn file_id(path: &Path) -> Option<FileId> {
     Some((found.dev(), found.ino()))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

@@ -99,7 +99,7 @@ const OF_BOTH: &[(&str, Wall, Act)] = &[
         read(format!("/proc/{}/environ", w.neighbour()))
     }),
     ("open a neighbour's memory", FILES, |w| {
-        write_to(&format!("/proc/{}/mem", w.neighbour()))
+        write_to(format!("/proc/{}/mem", w.neighbour()))
     }),
     ("open the kernel's settings", FILES, |_| {
         write_to("/proc/sys/kernel/core_pattern")
