@@ -124,9 +124,10 @@ impl<S> Disk<S> {
         self.0.kept.borrow()
     }
 
-    /// Somebody has taken the finished copies away.
-    pub fn forget_kept(&self) {
-        self.0.kept.borrow_mut().clear();
+    /// Somebody has taken the finished copies of this one away.
+    pub fn forget_kept(&self, local: &str) {
+        let is_other = |path: &PathBuf| path.to_str().is_none_or(|name| !is_copy_of(local, name));
+        self.0.kept.borrow_mut().retain(is_other);
     }
 
     fn keep(&self, path: &Path) {
@@ -393,4 +394,12 @@ impl WriteStore for Disk<Model> {
         self.call()?;
         self.0.fs.borrow_mut().unlink(path)
     }
+}
+
+/// Whether a name is that of a finished copy of the log whose live copy is `local`.
+pub fn is_copy_of(local: &str, name: &str) -> bool {
+    let rest = name
+        .strip_prefix(local)
+        .and_then(|rest| rest.strip_prefix('.'));
+    rest.is_some_and(|stamp| stamp.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, Open};
+use super::disk::{Disk, Open, is_copy_of};
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::copy::pointer::BootId;
 use crate::collect::event::{Event, State};
@@ -217,13 +217,7 @@ impl Host {
     /// Shows the finished copies of a source, oldest first, and then the live one: inode and bytes.
     pub fn each_copy(&self, at: usize, mut show: impl FnMut(&Path, u64, &[u8])) {
         let local = &self.feeds[at].local;
-        let is_rotated = |path: &Path| {
-            let name = path.to_str().unwrap();
-            let stamp = name
-                .strip_prefix(local.as_str())
-                .and_then(|s| s.strip_prefix('.'));
-            stamp.is_some_and(|stamp| stamp.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-        };
+        let is_rotated = |path: &Path| is_copy_of(local, path.to_str().unwrap());
         let kept = self.disk.kept();
         let live = PathBuf::from(local);
         for path in kept.iter().filter(|path| is_rotated(path)).chain([&live]) {

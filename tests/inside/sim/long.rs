@@ -150,8 +150,8 @@ impl Sim {
             let site = &mut world.sites[feed.site];
             site.set_back = false;
             site.logs[feed.log].forget_old();
+            world.host.disk.forget_kept(&feed.local);
         }
-        world.host.disk.forget_kept();
         for at in 0..world.host.feeds.len() {
             world.with_source(at, |source, cx, _| source.reopen(cx));
         }
