@@ -29,7 +29,7 @@ fn main() {
     Good::start(&[]).measure("none", Target::Server, quiet);
     Good::start(&[]).measure("none", Target::Collector, quiet);
     for (name, attack) in on_server::ATTACKS {
-        Good::start(&[]).measure(name, Target::Server, |good| attack(good));
+        Good::start(&[]).measure(name, Target::Server, attack);
     }
     for (name, evil) in on_collector::ATTACKS {
         let (attack, box_address) = evil();

@@ -9,8 +9,11 @@ use crate::usage::Attack;
 use fetchlogs::wire::frame::note::{LeftOut, Note};
 use fetchlogs::wire::frame::{DATA_MAX, End, Frame, HEADER_LEN, Next, Reason, kind, seal};
 
-/// Each by a name for the table: it gives the attack and the address of the box.
-pub const ATTACKS: &[(&str, fn() -> (Attack, SocketAddr))] = &[
+/// Starts a box; gives the attack, and its address.
+type Begin = fn() -> (Attack, SocketAddr);
+
+/// Each by a name for the table.
+pub const ATTACKS: &[(&str, Begin)] = &[
     ("generation after generation, and away", || {
         evil(|call, _| {
             for _ in 0..50 {

@@ -11,8 +11,10 @@ use crate::good::{CANDIDATE_LEN, Good};
 use crate::usage::Attack;
 use fetchlogs::wire::crc32::Crc32;
 
+type Begin = fn(&Good) -> Attack;
+
 /// Each by a name for the table.
-pub const ATTACKS: &[(&str, fn(&Good) -> Attack)] = &[
+pub const ATTACKS: &[(&str, Begin)] = &[
     ("connect and ask nothing, from four addresses", silent),
     ("connect and leave", |good| {
         let to = good.address();
