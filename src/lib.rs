@@ -41,7 +41,7 @@ pub mod collect;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub mod ids;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[path = "../tests/inside/mod.rs"]
 mod inside;
 pub mod limits;
@@ -55,3 +55,6 @@ pub mod store;
 pub(crate) mod sys;
 pub mod time;
 pub mod wire;
+
+#[cfg(fuzzing)]
+pub use inside::fuzz;

@@ -120,11 +120,12 @@ pub fn places(size: u64, covered: u64, random: &[u64]) -> heapless::Vec<(u64, u1
             add(0, len);
         }
     }
+    let covered = covered.min(COVERED_MAX).min(size);
     // What came in no whole frame has to be proved byte for byte, and is worth more than what
     // follows, which may find no room then.
     let mut proved = tail;
-    while proved < covered.min(size) {
-        let len = (covered.min(size) - proved).min(BLOCK_LEN_MAX as u64);
+    while proved < covered {
+        let len = (covered - proved).min(BLOCK_LEN_MAX as u64);
         proved += len;
         add(size - proved, len);
     }
@@ -237,6 +238,12 @@ mod tests {
             Ok(())
         })
         .budget_ms(100);
+    }
+
+    #[test]
+    fn more_than_can_be_covered_is_as_much_as_can() {
+        let most = places(u64::MAX, COVERED_MAX, &[7]);
+        assert_eq!(places(u64::MAX, u64::MAX, &[7]), most);
     }
 
     #[test]

@@ -91,9 +91,10 @@ impl Search {
             };
             query.take_in(&mut rotated);
             let findings = Findings::new(self.occasion, self.repeats, live, rotated);
-            // No pause between the two: the sooner the files are judged, the less has changed
-            // since.
             self.stage = Stage::Judging(Box::new(findings));
+            // To judge a file takes as many calls as a part may make. What changes until the next
+            // part is noticed there.
+            return Ok(None);
         }
         Ok(self.findings())
     }

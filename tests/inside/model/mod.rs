@@ -79,6 +79,14 @@ struct Shared {
     /// The devices of which a sync failed, and how often.
     failed_syncs: BTreeMap<u64, u32>,
     hook: Option<Hook>,
+    moved: Moved,
+}
+
+/// Bytes that were moved between files and a process; holes are none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Moved {
+    pub read: u64,
+    pub written: u64,
 }
 
 /// The process that a model is made for.
@@ -111,6 +119,7 @@ impl Model {
             synced: None,
             failed_syncs: BTreeMap::new(),
             hook: None,
+            moved: Moved::default(),
         };
         Model {
             shared: Rc::new(RefCell::new(shared)),
@@ -165,6 +174,11 @@ impl Model {
         shared.handles.clear();
         shared.locks.clear();
         shared.disk = left;
+    }
+
+    /// What was read and written since the last time.
+    pub fn take_moved(&self) -> Moved {
+        std::mem::take(&mut self.shared.borrow_mut().moved)
     }
 
     /// Makes everything durable, as the system does by itself after a while.

@@ -122,6 +122,7 @@ impl WriteStore for Model {
             Verdict::Short(most) => bytes.len().min(most),
             _ => bytes.len(),
         };
+        shared.moved.written += len as u64;
         shared.append(file.key, &bytes[..len]);
         Ok(len)
     }
@@ -135,13 +136,16 @@ impl WriteStore for Model {
 
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call_on(Op::ReadAt, file)?;
-        Ok(self.disk().read_at(file.key, buf, offset))
+        let len = self.disk().read_at(file.key, buf, offset);
+        self.shared.borrow_mut().moved.read += len as u64;
+        Ok(len)
     }
 
     fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.call_on(Op::Overwrite, file)? != Verdict::Swallow {
-            let disk = &mut self.shared.borrow_mut().disk;
-            if let Some(content) = disk.file_mut(file.key) {
+            let mut shared = self.shared.borrow_mut();
+            shared.moved.written += bytes.len() as u64;
+            if let Some(content) = shared.disk.file_mut(file.key) {
                 content.overwrite(offset as usize, bytes);
             }
         }
@@ -159,9 +163,11 @@ impl WriteStore for Model {
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
         self.call(Op::ReadSmall, path)?;
         self.refuse_locked(path)?;
-        let shared = self.shared.borrow();
+        let mut shared = self.shared.borrow_mut();
         let key = shared.to_open(path)?;
-        Ok(key.map(|key| shared.disk.read_at(key, buf, 0)))
+        let len = key.map(|key| shared.disk.read_at(key, buf, 0));
+        shared.moved.read += len.unwrap_or(0) as u64;
+        Ok(len)
     }
 
     fn sync_file(&mut self, file: &Handle) -> io::Result<()> {
