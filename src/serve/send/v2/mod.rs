@@ -310,8 +310,8 @@ impl<F> V2Stream<F> {
         if self.next_look(cx.config) <= now {
             let size = self.follow.stat().size;
             self.look(cx, query)?;
-            // It may have found that the zeros which were to be sent are gone. Then all is sent, and
-            // the look that waits for that is due.
+            // It may have found that the zeros which were to be sent are gone. Then all is sent,
+            // and the look that waits for that is due.
             if self.next_look(cx.config) <= now {
                 self.look(cx, query)?;
             }
