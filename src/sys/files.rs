@@ -4,11 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use super::cvt;
 
-pub use super::platform::{Names, hole_end, rename_noreplace, somebody_writes, sync_fs};
+pub use super::platform::{Names, hole_end, somebody_writes, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
 /// terminal as ours.
@@ -20,14 +19,6 @@ pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
 /// Makes `options` wait for nobody at a FIFO and take no terminal as ours; links are followed.
 pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-}
-
-/// Opens a directory, so that it can be synced. Anything else is an error; links are followed.
-pub fn open_dir(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
-        .open(path)
 }
 
 /// Lets `write` write to a file that was opened for appending, at any place: what is open for
@@ -150,36 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn a_rename_overwrites_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let (a, b, c) = (
-            dir.path().join("a"),
-            dir.path().join("b"),
-            dir.path().join("c"),
-        );
-        fs::write(&a, "a").unwrap();
-        fs::write(&b, "b").unwrap();
-        let taken = rename_noreplace(&a, &b).unwrap_err();
-        if taken.kind() == ErrorKind::Unsupported {
-            return;
-        }
-        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&b).unwrap(), b"b");
-        rename_noreplace(&a, &c).unwrap();
-        assert!(!a.exists());
-        assert_eq!(fs::read(&c).unwrap(), b"a");
-        assert_eq!(
-            rename_noreplace(&a, &c).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-        let nul = Path::new("a\0b");
-        assert_eq!(
-            rename_noreplace(nul, &c).unwrap_err().kind(),
-            ErrorKind::InvalidInput
-        );
-    }
-
-    #[test]
     fn a_careful_open_neither_waits_nor_follows() {
         let dir = tempfile::tempdir().unwrap();
         let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
@@ -210,17 +171,5 @@ mod tests {
         assert_eq!(found, expected);
         let error = Names::of(&dir.path().join("none")).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn only_directories_are_directories() {
-        let dir = tempfile::tempdir().unwrap();
-        open_dir(dir.path()).unwrap().sync_all().unwrap();
-        fs::write(dir.path().join("file"), "").unwrap();
-        assert_eq!(
-            open_dir(&dir.path().join("file")).unwrap_err().kind(),
-            ErrorKind::NotADirectory
-        );
-        sync_fs(&open_dir(dir.path()).unwrap()).unwrap();
     }
 }

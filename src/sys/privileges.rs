@@ -6,7 +6,8 @@ use std::ptr;
 
 use super::{cvt, error_saying};
 
-/// Becomes `user` for good, without any other group than its own.
+/// Becomes `user` for good, without any other group than its own, in whichever groups this process
+/// was started.
 ///
 /// `user` is a name from /etc/passwd, a `uid`, or `uid:gid`. A uid alone takes its group from
 /// /etc/passwd too, or is its own group if it does not stand there. An error may leave the process
@@ -15,16 +16,30 @@ pub fn drop_privileges(user: &str) -> io::Result<()> {
     let passwd = std::fs::read(PASSWD).unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
     // Started as this user already, by a service manager, say, it has no right to change anything.
-    if Ids::of_this_process() == Some(wanted) {
+    if Ids::of_this_process() == Some(wanted) && !has_other_groups(wanted.gid) {
         return Ok(());
     }
     // SAFETY: a list of no groups, so the pointer is never followed.
-    cvt(unsafe { libc::setgroups(0, ptr::null()) })?;
+    cvt(unsafe { libc::setgroups(0, ptr::null()) })
+        .map_err(|error| error_saying(error.kind(), KEPT_GROUPS))?;
     // SAFETY: takes a number.
     cvt(unsafe { libc::setgid(wanted.gid) })?;
     // SAFETY: takes a number.
     cvt(unsafe { libc::setuid(wanted.uid) })?;
     verify(wanted)
+}
+
+const KEPT_GROUPS: &str = "only root can leave the groups that this process is in; start it as root, or without -u if it is to keep them";
+
+/// Whether this process is in another group than `own`; where that cannot be told it may be.
+fn has_other_groups(own: u32) -> bool {
+    // `NGROUPS_MAX` of the kernel is far more; who is in so many has others.
+    let mut groups = [0; 64];
+    // SAFETY: the list has the room that is told, and outlives the call.
+    let count = cvt(unsafe { libc::getgroups(groups.len() as _, groups.as_mut_ptr()) });
+    let count = count.ok().and_then(|count| usize::try_from(count).ok());
+    let groups = count.and_then(|count| groups.get(..count));
+    groups.is_none_or(|groups| groups.iter().any(|group| *group != own))
 }
 
 const PASSWD: &str = "/etc/passwd";
