@@ -39,6 +39,9 @@ pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>
 /// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours
 /// now, else the process that has it (0 if that cannot be told, as for one on another host).
 ///
+/// A lock for reading does not count: whoever can read the file can take one, and so keep us from
+/// writing to it. Then it is ours without a lock.
+///
 /// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the
 /// file, and a forked child does not have it.
 pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
@@ -48,9 +51,12 @@ pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
             Err(error) if is_held_by_other(&error) => {}
             Err(error) => return Err(error),
         }
-        // Nobody there means that it was given up between the two calls.
-        if let Some(pid) = lock_holder(file)? {
-            return Ok(Some(pid));
+        match lock_holder(file)? {
+            // It was given up between the two calls.
+            None => {}
+            // Beside it nobody can have one for writing.
+            Some(Holder::Reader) => return Ok(None),
+            Some(Holder::Writer(pid)) => return Ok(Some(pid)),
         }
     }
     Err(ErrorKind::WouldBlock.into())
@@ -71,14 +77,23 @@ fn set_lock(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn lock_holder(file: &File) -> io::Result<Option<u32>> {
+/// Who has a lock.
+enum Holder {
+    Reader,
+    Writer(u32),
+}
+
+fn lock_holder(file: &File) -> io::Result<Option<Holder>> {
     let mut lock = whole_file();
     // SAFETY: `lock` is our own and outlives the call, which overwrites it with another lock.
     cvt(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
     if i64::from(lock.l_type) == i64::from(libc::F_UNLCK) {
         return Ok(None);
     }
-    Ok(Some(u32::try_from(lock.l_pid).unwrap_or(0)))
+    if i64::from(lock.l_type) == i64::from(libc::F_RDLCK) {
+        return Ok(Some(Holder::Reader));
+    }
+    Ok(Some(Holder::Writer(u32::try_from(lock.l_pid).unwrap_or(0))))
 }
 
 /// A lock for writing from the start to wherever the end will be.
@@ -115,6 +130,23 @@ mod tests {
         let child = in_child(|| {
             let same = OpenOptions::new().write(true).open(&path).unwrap();
             u8::from(try_lock(&same).unwrap().is_none())
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn a_lock_for_reading_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "x").unwrap();
+        let reader = File::open(&path).unwrap();
+        let mut lock = whole_file();
+        lock.l_type = libc::F_RDLCK as _;
+        // SAFETY: `lock` is our own and outlives the call, which only reads it.
+        cvt(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLK, &raw const lock) }).unwrap();
+        let child = in_child(|| {
+            let same = OpenOptions::new().write(true).open(&path).unwrap();
+            u8::from(set_lock(&same).is_err() && try_lock(&same).unwrap().is_none())
         });
         assert_eq!(child.wait(), 1);
     }

@@ -205,6 +205,60 @@ mod tests {
         );
     }
 
+    /// Whether this process is in no other group than that of user 65533, once it is that user.
+    fn is_alone_as(start: Ids, groups: &[u32], user: &str) -> io::Result<bool> {
+        // SAFETY: the list outlives the call, which is told its length.
+        cvt(unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) }).unwrap();
+        // SAFETY: takes a number.
+        cvt(unsafe { libc::setgid(start.gid) }).unwrap();
+        // SAFETY: takes a number.
+        cvt(unsafe { libc::setuid(start.uid) }).unwrap();
+        drop_privileges(user)?;
+        // SAFETY: with a length of 0 it only counts.
+        Ok(unsafe { libc::getgroups(0, ptr::null_mut()) } == 0 || groups == [start.gid])
+    }
+
+    #[test]
+    fn no_other_group_is_kept_by_whoever_is_that_user_already() {
+        let (root, other) = (
+            Ids { uid: 0, gid: 0 },
+            Ids {
+                uid: 65533,
+                gid: 65532,
+            },
+        );
+        if Ids::of_this_process() != Some(root) {
+            println!("skipped: root alone can be in other groups at will");
+            return;
+        }
+        let alone = |start, groups: &'static [u32], user: &'static str| {
+            let child = in_child(move || match is_alone_as(start, groups, user) {
+                Ok(is_alone) => 2 + u8::from(is_alone),
+                Err(error) => 4 + u8::from(error.to_string() == KEPT_GROUPS),
+            });
+            child.wait()
+        };
+        assert_eq!(alone(root, &[4, 42], "0:0"), 3);
+        assert_eq!(alone(root, &[4, 42], "65533:65532"), 3);
+        assert_eq!(alone(other, &[], "65533:65532"), 3);
+        assert_eq!(alone(other, &[65532], "65533:65532"), 3, "its own");
+        assert_eq!(alone(other, &[4], "65533:65532"), 5, "told");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_privilege_comes_back_with_a_program() {
+        let child = in_child(|| {
+            let is_root = Ids::of_this_process() == Some(Ids { uid: 0, gid: 0 });
+            crate::sys::process::empty_bounding_set();
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let set = status.lines().find(|line| line.starts_with("CapBnd:"));
+            let is_empty = set.unwrap().ends_with("0000000000000000");
+            u8::from(is_empty || !is_root)
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
     #[test]
     fn rights_that_are_gone_stay_gone() {
         let child = in_child(|| {

@@ -2,15 +2,16 @@
 //!
 //! Whoever may write to a directory of a path can put a link in place of the next one, and have
 //! root read or write any file. So a directory that is a link is followed only where root or we own
-//! the link, as Linux has it for sticky directories (proc_sys_fs(5), `protected_symlinks`). And what
-//! has a second name may be anybody's file, put there by whoever may write to the directory: see
+//! the link, as Linux has it for sticky directories (proc_sys_fs(5), `protected_symlinks`). What has
+//! a second name may be anybody's file as well, put there by whoever may write to the directory: see
 //! [`Untrusted::SecondName`].
 
-use std::ffi::{CStr, CString, OsStr};
-use std::fs::{File, Metadata};
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
@@ -60,14 +61,62 @@ impl error::Error for Untrusted {}
 
 /// Opens a file for reading, waiting for nobody and following no link in the last component.
 pub fn open(path: &Path) -> io::Result<File> {
-    // One system call where there is no link at all, and one to look at what was got.
-    if let Some(opened) = open_without_links(&c_path(path)?, READ) {
-        let file = opened?;
-        if !has_second_name(&file.metadata()?) {
-            return Ok(file);
-        }
+    if let Some(opened) = open_alone(path) {
+        return opened;
     }
     Place::of(path)?.open(READ, 0)
+}
+
+/// Opens files as [`open`] does, with fewer system calls where there is a link on the way to many
+/// of one directory, as from /var to /tmp.
+#[derive(Debug, Default)]
+pub struct Opener {
+    /// A directory, and a path without links that led there.
+    last: RefCell<(PathBuf, PathBuf)>,
+}
+
+impl Opener {
+    /// See [`open`].
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        let dir = path.parent().unwrap_or(path);
+        if let Some(file) = self.open_as_before(dir, path) {
+            return Ok(file);
+        }
+        if let Some(opened) = open_alone(path) {
+            return opened;
+        }
+        let place = Place::of(path)?;
+        self.last.replace((dir.into(), place.real_dir().into()));
+        place.open(READ, 0)
+    }
+
+    fn open_as_before(&self, dir: &Path, path: &Path) -> Option<File> {
+        let last = self.last.borrow();
+        if last.0 != dir {
+            return None;
+        }
+        let file = open_alone(&last.1.join(path.file_name()?))?.ok()?;
+        // A link may have been turned elsewhere since. Whosever it is, what is open was found
+        // without any.
+        let (opened, named) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+        let is_it = opened.dev() == named.dev() && opened.ino() == named.ino();
+        is_it.then_some(file)
+    }
+}
+
+/// Opens a file to which no link leads and which has one name: one system call, and one to look at
+/// what was got. `None` where it has to be looked at closely.
+fn open_alone(path: &Path) -> Option<io::Result<File>> {
+    let opened = c_path(path).ok()?;
+    let file = match open_without_links(&opened, READ)? {
+        Ok(file) => file,
+        Err(error) => return Some(Err(error)),
+    };
+    match file.metadata() {
+        Ok(metadata) if has_second_name(&metadata) => None,
+        Ok(_) => Some(Ok(file)),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// Opens a directory, whose names can be read and which can be synced.
@@ -76,7 +125,7 @@ pub fn open_dir(path: &Path) -> io::Result<File> {
     match open_without_links(&c_path(path)?, flags) {
         Some(opened) => opened,
         // What was opened only as a place on a way is opened for reading by itself.
-        None => open_at(&walk(path)?, c".", flags, 0),
+        None => open_at(&walk(path)?.0, c".", flags, 0),
     }
 }
 
@@ -90,11 +139,11 @@ fn has_second_name(metadata: &Metadata) -> bool {
 /// More links than these are a circle, as for the system.
 const LINKS_MAX: usize = 40;
 
-/// Opens a directory as a place on a way: it need not be readable.
-fn walk(path: &Path) -> io::Result<File> {
+/// Opens a directory as a place on a way: it need not be readable. Tells a path without links, too.
+fn walk(path: &Path) -> io::Result<(File, PathBuf)> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     if let Some(opened) = open_without_links(&c_path(path)?, flags) {
-        return opened;
+        return opened.map(|dir| (dir, path.into()));
     }
     // The root has an empty path here, so that a slash can be put before every name.
     let mut here = Vec::new();
@@ -105,7 +154,8 @@ fn walk(path: &Path) -> io::Result<File> {
         let begin = rest.iter().position(|byte| *byte != b'/');
         rest.drain(..begin.unwrap_or(rest.len()));
         if rest.is_empty() {
-            return Ok(dir);
+            let real = if here.is_empty() { vec![b'/'] } else { here };
+            return Ok((dir, OsString::from_vec(real).into()));
         }
         let end = rest.iter().position(|byte| *byte == b'/');
         let name: Vec<u8> = rest.drain(..end.unwrap_or(rest.len())).collect();
@@ -181,10 +231,11 @@ fn is_root_or_us(uid: u32) -> bool {
 
 /// Whether a directory belongs to somebody who is neither root, nor we, nor the owner of what is in
 /// it, or such a one may write to it. Of a group nobody knows who is in it; that of the file may be
-/// its owner's.
+/// its owner's. With an ACL, as on a directory of root's, the mode of the group is what others have
+/// (acl(5)).
 fn is_open_to_others(dir: &Metadata, within: &Metadata) -> bool {
     let is_known = |uid| is_root_or_us(uid) || uid == within.uid();
-    let is_others_group = dir.gid() != 0 && dir.gid() != within.gid();
+    let is_others_group = dir.gid() == 0 || dir.gid() != within.gid();
     !is_known(dir.uid()) || dir.mode() & 0o002 != 0 || (dir.mode() & 0o020 != 0 && is_others_group)
 }
 
@@ -211,3 +262,6 @@ fn open_in(dir: libc::c_int, name: &CStr, flags: libc::c_int, mode: u32) -> io::
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub struct Place {
     dir: File,
     name: CString,
     path: PathBuf,
+    real_dir: PathBuf,
 }
 
 impl Place {
@@ -30,11 +31,18 @@ impl Place {
         } else {
             dir
         };
+        let (dir, real_dir) = walk(dir)?;
         Ok(Place {
-            dir: walk(dir)?,
+            dir,
+            real_dir,
             name: CString::new(name.as_bytes())?,
             path: path.to_path_buf(),
         })
+    }
+
+    /// A path without links that led to the directory.
+    pub(super) fn real_dir(&self) -> &Path {
+        &self.real_dir
     }
 
     /// Opens what is there, with these flags of open(2), waiting for nobody and following no link.
