@@ -101,7 +101,7 @@ fn a_directory_of_a_glob_that_becomes_a_link_of_its_owners_is_not_looked_into() 
     // Root's own link is right.
     lchown(logs.path("app/old"), Some(0), Some(0)).unwrap();
     let mut client = Client::ask(&server, &request);
-    assert_eq!(client.reply(), format!("R {inode}"));
+    assert_eq!(client.reply(), format!("O {inode}"));
     client.expect("secret\n");
 }
 
