@@ -93,6 +93,8 @@ fn what_was_planted_in_the_status_directory_is_replaced() {
             let path = snmp.join(name);
             let _ = fs::remove_file(&path);
             match plant {
+                // The test itself would wait for a writer there.
+                2 if name == "127.0.0.1" => {}
                 0 => symlink(place.path("precious"), &path).unwrap(),
                 1 => fs::hard_link(place.path("precious"), &path).unwrap(),
                 _ => mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap(),
