@@ -2,9 +2,9 @@
 //!
 //! Whoever may write to a directory of a path can put a link in place of the next one, and have
 //! root read or write any file. So a directory that is a link is followed only where root or we own
-//! the link, as Linux has it for sticky directories (proc_sys_fs(5), `protected_symlinks`). What has
-//! a second name may be anybody's file as well, put there by whoever may write to the directory: see
-//! [`Untrusted::SecondName`].
+//! the link, as Linux has it for sticky directories: proc_sys_fs(5), `protected_symlinks`. What has
+//! a second name may be anybody's file as well, put there by whoever may write to the directory:
+//! see [`Untrusted::SecondName`].
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, OsStr, OsString};
