@@ -12,7 +12,9 @@ use crate::reactor::Reactor;
 use crate::sys::confine::{self, Confinement, Network, Reach};
 use crate::sys::notify;
 use crate::sys::outside::{self, Held, Inside, Outside, Task};
-use crate::sys::process::{Background, PidFile, Role, drop_privileges, set_process_name};
+use crate::sys::process::{
+    Background, PidFile, Role, drop_privileges, empty_bounding_set, set_process_name,
+};
 use crate::sys::signals::{Signals, ignore_stray_signals};
 
 /// The letters of the options that this module understands.
@@ -59,6 +61,8 @@ impl Daemon {
         let pid_file = options::value(parsed, 'P')
             .map(|path| create_pid_file(program, path))
             .transpose()?;
+        // While there is the right to do so. It does not touch what this process itself may do.
+        empty_bounding_set();
         // Last, since the pid file often stands where only root may write.
         if let Some(user) = options::value(parsed, 'u') {
             let user = user.to_string_lossy();

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,10 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
+        let mut stderr = io::stderr();
+        for doubt in config.doubts() {
+            let _ = writeln!(stderr, "{}: warning: {doubt}", path.display());
+        }
         return Ok(());
     }
     // Before the privileges are given up: ports below 1024 are for root.

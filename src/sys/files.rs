@@ -4,11 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use super::cvt;
 
-pub use super::platform::{Names, hole_end, rename_noreplace, somebody_writes, sync_fs};
+pub use super::platform::{Names, hole_end, somebody_writes, sync_fs};
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
 /// terminal as ours.
@@ -20,14 +19,6 @@ pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
 /// Makes `options` wait for nobody at a FIFO and take no terminal as ours; links are followed.
 pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-}
-
-/// Opens a directory, so that it can be synced. Anything else is an error; links are followed.
-pub fn open_dir(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
-        .open(path)
 }
 
 /// Lets `write` write to a file that was opened for appending, at any place: what is open for
@@ -48,6 +39,9 @@ pub fn without_append<R>(file: &File, write: impl FnOnce(&File) -> io::Result<R>
 /// Takes the record lock for writing on the whole file, without waiting. `None` when it is ours
 /// now, else the process that has it (0 if that cannot be told, as for one on another host).
 ///
+/// A lock for reading does not count: whoever can read the file can take one, and so keep us from
+/// writing to it. Then it is ours without a lock.
+///
 /// Such a lock belongs to the process: it ends when the process closes **any** descriptor of the
 /// file, and a forked child does not have it.
 pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
@@ -57,9 +51,12 @@ pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
             Err(error) if is_held_by_other(&error) => {}
             Err(error) => return Err(error),
         }
-        // Nobody there means that it was given up between the two calls.
-        if let Some(pid) = lock_holder(file)? {
-            return Ok(Some(pid));
+        match lock_holder(file)? {
+            // It was given up between the two calls.
+            None => {}
+            // Beside it nobody can have one for writing.
+            Some(Holder::Reader) => return Ok(None),
+            Some(Holder::Writer(pid)) => return Ok(Some(pid)),
         }
     }
     Err(ErrorKind::WouldBlock.into())
@@ -80,14 +77,23 @@ fn set_lock(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn lock_holder(file: &File) -> io::Result<Option<u32>> {
+/// Who has a lock.
+enum Holder {
+    Reader,
+    Writer(u32),
+}
+
+fn lock_holder(file: &File) -> io::Result<Option<Holder>> {
     let mut lock = whole_file();
     // SAFETY: `lock` is our own and outlives the call, which overwrites it with another lock.
     cvt(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
     if i64::from(lock.l_type) == i64::from(libc::F_UNLCK) {
         return Ok(None);
     }
-    Ok(Some(u32::try_from(lock.l_pid).unwrap_or(0)))
+    if i64::from(lock.l_type) == i64::from(libc::F_RDLCK) {
+        return Ok(Some(Holder::Reader));
+    }
+    Ok(Some(Holder::Writer(u32::try_from(lock.l_pid).unwrap_or(0))))
 }
 
 /// A lock for writing from the start to wherever the end will be.
@@ -129,6 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_for_reading_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "x").unwrap();
+        let reader = File::open(&path).unwrap();
+        let mut lock = whole_file();
+        lock.l_type = libc::F_RDLCK as _;
+        // SAFETY: `lock` is our own and outlives the call, which only reads it.
+        cvt(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLK, &raw const lock) }).unwrap();
+        let child = in_child(|| {
+            let same = OpenOptions::new().write(true).open(&path).unwrap();
+            u8::from(set_lock(&same).is_err() && try_lock(&same).unwrap().is_none())
+        });
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
     fn a_file_open_for_reading_cannot_be_locked() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
@@ -147,36 +170,6 @@ mod tests {
         without_append(&file, |file| file.write_all_at(b"XY", 2)).unwrap();
         file.write_all(b"ghi").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abXYefghi");
-    }
-
-    #[test]
-    fn a_rename_overwrites_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let (a, b, c) = (
-            dir.path().join("a"),
-            dir.path().join("b"),
-            dir.path().join("c"),
-        );
-        fs::write(&a, "a").unwrap();
-        fs::write(&b, "b").unwrap();
-        let taken = rename_noreplace(&a, &b).unwrap_err();
-        if taken.kind() == ErrorKind::Unsupported {
-            return;
-        }
-        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&b).unwrap(), b"b");
-        rename_noreplace(&a, &c).unwrap();
-        assert!(!a.exists());
-        assert_eq!(fs::read(&c).unwrap(), b"a");
-        assert_eq!(
-            rename_noreplace(&a, &c).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-        let nul = Path::new("a\0b");
-        assert_eq!(
-            rename_noreplace(nul, &c).unwrap_err().kind(),
-            ErrorKind::InvalidInput
-        );
     }
 
     #[test]
@@ -210,17 +203,5 @@ mod tests {
         assert_eq!(found, expected);
         let error = Names::of(&dir.path().join("none")).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn only_directories_are_directories() {
-        let dir = tempfile::tempdir().unwrap();
-        open_dir(dir.path()).unwrap().sync_all().unwrap();
-        fs::write(dir.path().join("file"), "").unwrap();
-        assert_eq!(
-            open_dir(&dir.path().join("file")).unwrap_err().kind(),
-            ErrorKind::NotADirectory
-        );
-        sync_fs(&open_dir(dir.path()).unwrap()).unwrap();
     }
 }

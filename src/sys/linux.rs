@@ -1,6 +1,6 @@
 //! The system calls that only Linux has. `other.rs` has the same functions for everybody else.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -14,23 +14,21 @@ use std::path::Path;
 use heapless::String;
 
 use super::clock::Reading;
-use super::cvt;
-use super::files::open_dir;
 use super::inotify::{Event, Watch, WatchId};
+use super::{c_path, cvt, trusted};
 
-/// Renames to a name that nothing has: `AlreadyExists` otherwise, `Unsupported` where kernel or
-/// file system cannot do that in one step.
-pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (c_path(from)?, c_path(to)?);
-    // SAFETY: both paths end in NUL and outlive the call. Through `syscall`, because older C
-    // libraries lack it.
+/// Renames, both within open directories, to a name that nothing has: `AlreadyExists` otherwise,
+/// `Unsupported` where kernel or file system cannot do that in one step.
+pub(super) fn rename_noreplace(from: (&File, &CStr), to: (&File, &CStr)) -> io::Result<()> {
+    // SAFETY: both names end in NUL and outlive the call, and both descriptors are open. Through
+    // `syscall`, because older C libraries lack it.
     let result = cvt(unsafe {
         libc::syscall(
             libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
+            from.0.as_raw_fd(),
+            from.1.as_ptr(),
+            to.0.as_raw_fd(),
+            to.1.as_ptr(),
             libc::RENAME_NOREPLACE,
         )
     });
@@ -44,6 +42,37 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
 fn is_missing(error: &io::Error) -> bool {
     // ENOSYS: before Linux 3.15. EINVAL: a file system that does not know the flag.
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL))
+}
+
+/// Opens a path with no link in it, not even among its directories. `None` if there is one, or the
+/// kernel cannot tell: before Linux 5.6, and in containers that forbid it.
+pub(super) fn open_without_links(path: &CStr, flags: libc::c_int) -> Option<io::Result<File>> {
+    // struct open_how: flags, mode and what is to be heeded on the way, 64 bits each.
+    let wanted = flags | libc::O_CLOEXEC;
+    let how = [
+        u64::from(wanted.cast_unsigned()),
+        0,
+        libc::RESOLVE_NO_SYMLINKS,
+    ];
+    // SAFETY: the path ends in NUL, the structure has the length that is told, and both outlive the
+    // call.
+    let opened = cvt(unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            how.as_ptr(),
+            size_of_val(&how),
+        )
+    });
+    match opened {
+        // SAFETY: nobody else has the descriptor, which is a small number.
+        Ok(fd) => Some(Ok(unsafe { File::from_raw_fd(fd as RawFd) })),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ELOOP | libc::ENOSYS | libc::EPERM | libc::EINTR | libc::E2BIG) => None,
+            _ => Some(Err(error)),
+        },
+    }
 }
 
 /// The address of a socket that has a name, but no file.
@@ -73,10 +102,10 @@ pub struct Names {
 struct Entries([u8; 4096]);
 
 impl Names {
-    /// Opens a directory.
+    /// Opens a directory, as [`trusted`] says.
     pub fn of(dir: &Path) -> io::Result<Names> {
         Ok(Names {
-            dir: open_dir(dir)?,
+            dir: trusted::open_dir(dir)?,
             entries: Box::new(Entries([0; 4096])),
             left: 0..0,
             is_over: false,
@@ -301,6 +330,19 @@ pub(super) fn end_with_parent(parent: u32) {
     }
 }
 
+/// Gives up every privilege that a program could bring that this process, or one of its children,
+/// starts (capabilities(7), the bounding set). What it has already it keeps. For whoever may not do
+/// that, nothing happens.
+pub fn empty_bounding_set() {
+    // Upwards, until there is no capability of that number.
+    for capability in 0..64 as libc::c_ulong {
+        // SAFETY: takes plain numbers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) } != 0 {
+            return;
+        }
+    }
+}
+
 pub(super) fn errno_place() -> *mut libc::c_int {
     // SAFETY: takes nothing; the result is this thread's errno.
     unsafe { libc::__errno_location() }
@@ -326,11 +368,6 @@ const CLOCK_GETTIME64: libc::c_long = if cfg!(target_arch = "mips") {
 } else {
     403
 };
-
-/// A path as the system wants it; one with a NUL inside cannot exist.
-fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| ErrorKind::InvalidInput.into())
-}
 
 /// The kernel's watches. Register it for reading and read it to the end when it is ready.
 pub struct Inotify {

@@ -26,6 +26,7 @@ pub mod signals;
 pub mod socket;
 pub mod stdio;
 pub mod syslog;
+pub mod trusted;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -40,6 +41,9 @@ pub(crate) mod testing;
 pub use platform::boot_id;
 pub use random::random_seed;
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::{error, fmt, io};
 
 /// What an error of our own says. The standard library would take the text as it is, and bring
@@ -67,4 +71,9 @@ fn cvt<T: From<i8> + PartialEq>(result: T) -> io::Result<T> {
     } else {
         Ok(result)
     }
+}
+
+/// A path as the system wants it; one with a NUL inside cannot exist.
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }

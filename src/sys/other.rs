@@ -1,5 +1,6 @@
 //! The stand-ins, on other systems, for what only Linux has. The functions are those of `linux.rs`.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -13,8 +14,13 @@ use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
 
 /// Always `Unsupported`: link, sync and unlink instead.
-pub fn rename_noreplace(_from: &Path, _to: &Path) -> io::Result<()> {
+pub(super) fn rename_noreplace(_from: (&File, &CStr), _to: (&File, &CStr)) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
+}
+
+/// Nobody can tell in one step.
+pub(super) fn open_without_links(_path: &CStr, _flags: libc::c_int) -> Option<io::Result<File>> {
+    None
 }
 
 /// Always `Unsupported`: every socket has a file.
@@ -35,6 +41,8 @@ pub struct Names(std::fs::ReadDir);
 impl Names {
     /// Opens a directory.
     pub fn of(dir: &Path) -> io::Result<Names> {
+        // What is opened here is told by its names alone, and each file is opened with care again.
+        super::trusted::open_dir(dir)?;
         std::fs::read_dir(dir).map(Names)
     }
 }
@@ -67,6 +75,9 @@ pub fn limit_unsent(_socket: &impl AsFd, _bytes: u32) -> io::Result<()> {
 pub fn listen(address: SocketAddr, _ahead: bool) -> io::Result<TcpListener> {
     TcpListener::bind(address)
 }
+
+/// Does nothing: privileges are not kept apart.
+pub fn empty_bounding_set() {}
 
 /// Closes the descriptors from `first` to `last`.
 pub(super) fn close_range(first: RawFd, last: RawFd) {

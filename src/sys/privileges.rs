@@ -6,7 +6,8 @@ use std::ptr;
 
 use super::{cvt, error_saying};
 
-/// Becomes `user` for good, without any other group than its own.
+/// Becomes `user` for good, without any other group than its own, in whichever groups this process
+/// was started.
 ///
 /// `user` is a name from /etc/passwd, a `uid`, or `uid:gid`. A uid alone takes its group from
 /// /etc/passwd too, or is its own group if it does not stand there. An error may leave the process
@@ -15,16 +16,30 @@ pub fn drop_privileges(user: &str) -> io::Result<()> {
     let passwd = std::fs::read(PASSWD).unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
     // Started as this user already, by a service manager, say, it has no right to change anything.
-    if Ids::of_this_process() == Some(wanted) {
+    if Ids::of_this_process() == Some(wanted) && !has_other_groups(wanted.gid) {
         return Ok(());
     }
     // SAFETY: a list of no groups, so the pointer is never followed.
-    cvt(unsafe { libc::setgroups(0, ptr::null()) })?;
+    cvt(unsafe { libc::setgroups(0, ptr::null()) })
+        .map_err(|error| error_saying(error.kind(), KEPT_GROUPS))?;
     // SAFETY: takes a number.
     cvt(unsafe { libc::setgid(wanted.gid) })?;
     // SAFETY: takes a number.
     cvt(unsafe { libc::setuid(wanted.uid) })?;
     verify(wanted)
+}
+
+const KEPT_GROUPS: &str = "only root can leave the groups that this process is in; start it as root, or without -u if it is to keep them";
+
+/// Whether this process is in another group than `own`; where that cannot be told it may be.
+fn has_other_groups(own: u32) -> bool {
+    // `NGROUPS_MAX` of the kernel is far more; who is in so many has others.
+    let mut groups = [0; 64];
+    // SAFETY: the list has the room that is told, and outlives the call.
+    let count = cvt(unsafe { libc::getgroups(groups.len() as _, groups.as_mut_ptr()) });
+    let count = count.ok().and_then(|count| usize::try_from(count).ok());
+    let groups = count.and_then(|count| groups.get(..count));
+    groups.is_none_or(|groups| groups.iter().any(|group| *group != own))
 }
 
 const PASSWD: &str = "/etc/passwd";
@@ -188,6 +203,60 @@ mod tests {
             error.to_string(),
             "no user \"no such\\nuser\" in /etc/passwd"
         );
+    }
+
+    /// Whether this process is in no other group than that of user 65533, once it is that user.
+    fn is_alone_as(start: Ids, groups: &[u32], user: &str) -> io::Result<bool> {
+        // SAFETY: the list outlives the call, which is told its length.
+        cvt(unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) }).unwrap();
+        // SAFETY: takes a number.
+        cvt(unsafe { libc::setgid(start.gid) }).unwrap();
+        // SAFETY: takes a number.
+        cvt(unsafe { libc::setuid(start.uid) }).unwrap();
+        drop_privileges(user)?;
+        // SAFETY: with a length of 0 it only counts.
+        Ok(unsafe { libc::getgroups(0, ptr::null_mut()) } == 0 || groups == [start.gid])
+    }
+
+    #[test]
+    fn no_other_group_is_kept_by_whoever_is_that_user_already() {
+        let (root, other) = (
+            Ids { uid: 0, gid: 0 },
+            Ids {
+                uid: 65533,
+                gid: 65532,
+            },
+        );
+        if Ids::of_this_process() != Some(root) {
+            println!("skipped: root alone can be in other groups at will");
+            return;
+        }
+        let alone = |start, groups: &'static [u32], user: &'static str| {
+            let child = in_child(move || match is_alone_as(start, groups, user) {
+                Ok(is_alone) => 2 + u8::from(is_alone),
+                Err(error) => 4 + u8::from(error.to_string() == KEPT_GROUPS),
+            });
+            child.wait()
+        };
+        assert_eq!(alone(root, &[4, 42], "0:0"), 3);
+        assert_eq!(alone(root, &[4, 42], "65533:65532"), 3);
+        assert_eq!(alone(other, &[], "65533:65532"), 3);
+        assert_eq!(alone(other, &[65532], "65533:65532"), 3, "its own");
+        assert_eq!(alone(other, &[4], "65533:65532"), 5, "told");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_privilege_comes_back_with_a_program() {
+        let child = in_child(|| {
+            let is_root = Ids::of_this_process() == Some(Ids { uid: 0, gid: 0 });
+            crate::sys::process::empty_bounding_set();
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let set = status.lines().find(|line| line.starts_with("CapBnd:"));
+            let is_empty = set.unwrap().ends_with("0000000000000000");
+            u8::from(is_empty || !is_root)
+        });
+        assert_eq!(child.wait(), 1);
     }
 
     #[test]

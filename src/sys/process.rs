@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use super::{cvt, platform};
 
 pub use super::pidfile::PidFile;
+pub use super::platform::empty_bounding_set;
 pub use super::privileges::drop_privileges;
 
 /// Which of the two processes this is after [`Background::fork`].

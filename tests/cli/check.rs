@@ -21,6 +21,8 @@ const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 #[test]
 fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
     let place = Place::new();
+    let log = "$hosts_allow{'10.4.3.1'} = 1; $files{'/var/log/messages'} = '/var/log/messages.*';";
+    place.write("gen_numbers.pl.locals", log);
     for applet in DAEMONS {
         let ended = checked(&place, applet);
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -31,6 +33,23 @@ fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
         );
         assert_eq!(ended.stdout.lines().count(), 1);
     }
+}
+
+#[test]
+fn what_may_not_be_meant_is_warned_of() {
+    let place = Place::new();
+    let text = "$hosts_allow{'::1'} = 1; $files{'/var/log/boot.log'} = \"\";";
+    place.write("gen_numbers.pl.locals", text);
+    let ended = checked(&place, "gen_numbers");
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""));
+    let begin = format!(
+        "{}: warning: ",
+        place.path("gen_numbers.pl.locals").display()
+    );
+    let warnings: Vec<&str> = ended.stderr.lines().collect();
+    assert!(warnings.iter().all(|line| line.starts_with(&begin)));
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("every local user") && warnings[1].contains("/var/log/boot.log"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod files;
 mod names;
 mod network;
 mod old_server;
+mod others;
 mod resume;
 mod rotation;
 mod signals;

@@ -34,7 +34,7 @@ while (my $line = <STDIN>) {
     eval pack("H*", $line);
     my $error = $@;
     show("host", $_, $hosts_allow{$_} ? 1 : 0) for keys %hosts_allow;
-    show("file", $_, $files{$_}) for keys %files;
+    show("file", $_, $files{$_}) for grep { defined $files{$_} } keys %files;
     show("bind", $bind_addr, $bind_port + 0);
     show("times", map { int($_ * 1000 + 1e-6) } $delay_check, $timeout_write, $alive_interval, $grace);
     show("clients", $max_clients + 0, $max_clients_per_ip + 0);
@@ -181,12 +181,12 @@ fn files_from_the_field_mean_what_perl_says() {
         "$hosts_allow{\"127.0.0.1\"} = 1;\n$files{\"/var/log/messages\"} = \"/var/log/messages.*[0-9]\";\n1;\n",
         "$bind_port = 1_9; $bind_addr = '10.4.3.5'; $delay_check = .5; $timeout_write = \"0.25\";\r\n1;\r\n",
         "use strict;\nuse warnings;\nour $bind_port = '19';\nour %files;\n$files{q(/a)} = qq{/a.{1,2}};\n1",
-        "%hosts_allow = (\"10.4.3.5\" => 1, '::1', 0,, '127.0.0.1' => '0.0',);\n$hosts_allow{'::1'} = undef;",
+        "%hosts_allow = (\"10.4.3.5\" => 1, '::1', 0,, '127.0.0.1' => '0',);\n$hosts_allow{'::1'} = undef;",
         "$files{'/a'} = '/b'; %files = ('/c' => q</a>, '/d', \"\") ; $files { '/c' } = '/e' # end",
         "$files{'/a'} = '/b'; $files{\"/\\x61\"} = \"/c\\t/d\\\\ e\\*\"; $files{'/it\\'s\\x'} = '/\\\\x\\y';",
         "$files{\"/a@.b\"} = '/a'; $files{\"/c@\"} = \"/\\$x\\@y\"; $files{'/$x@y'} = '';",
         "=head1 Title\n\n$bind_port = 5;\n\n=cut\n\n$grace = 0; # $grace = 1;\n__END__\n$grace = 2;\n",
-        "$::bind_port = 5; $main::grace = 2; %main::hosts_allow = ('::1' => 'yes'); $max_clients = '07';",
+        "$::bind_port = 5; $main::grace = 2; %main::hosts_allow = ('::1' => '1'); $max_clients = '07';",
         "$bind_port = 5;\n\u{1a}$bind_port = 6;",
     ];
     let inputs: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();

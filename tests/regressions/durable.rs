@@ -132,9 +132,11 @@ fn first_missing<'a>(steps: &[String], expected: &[&'a str]) -> Option<&'a str> 
 /// The call in a line of a trace, and the name of the file that it is about.
 fn step(line: &str) -> Option<String> {
     let (call, arguments) = line.split_once(' ')?.1.trim().split_once('(')?;
-    let quotes = match arguments.starts_with(|c: char| c.is_ascii_digit()) {
-        true => ['<', '>'],
-        false => ['"', '"'],
+    // A name in an open directory, or else a descriptor, of which the trace has the path.
+    let is_named = call.starts_with("open") || call.starts_with("rename") || call.contains("link");
+    let quotes = match is_named {
+        true => ['"', '"'],
+        false => ['<', '>'],
     };
     let path = arguments.split_once(quotes[0])?.1.split_once(quotes[1])?.0;
     let call = if call.starts_with("rename") {

@@ -9,6 +9,7 @@ mod answers;
 mod endurance;
 mod growth;
 mod kinds;
+mod others;
 mod reload;
 mod requests;
 mod rotation;

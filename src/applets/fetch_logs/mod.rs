@@ -3,7 +3,9 @@
 mod verify;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Applet;
@@ -18,6 +20,7 @@ use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::files;
 use crate::sys::outside::Held;
+use crate::sys::trusted::{Place, make_dirs};
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -115,26 +118,25 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 /// locked, so that no other collector writes them.
 fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
     // Now and aloud, rather than at the first change of a status, when nobody listens any more.
-    let probe = snmp_dir.join(".fetch_logs.tmp");
-    std::fs::create_dir_all(snmp_dir)
-        .and_then(|()| File::create(&probe))
-        .and_then(|_| std::fs::remove_file(&probe))
-        .map_err(|error| {
-            let dir = snmp_dir.display();
-            Exit::failure(
-                NAME,
-                format_args!("cannot write status files to {dir}: {error}"),
-            )
-        })?;
+    let probe = || {
+        make_dirs(snmp_dir)?;
+        let place = Place::of(&snmp_dir.join(".fetch_logs.tmp"))?;
+        place.create_scratch(LOCK_MODE)?;
+        place.unlink()
+    };
+    probe().map_err(|error| {
+        let dir = snmp_dir.display();
+        Exit::failure(
+            NAME,
+            format_args!("cannot write status files to {dir}: {error}"),
+        )
+    })?;
     let path = snmp_dir.join(".fetch_logs.lock");
     let failed = |error| {
         let path = path.display();
         Exit::failure(NAME, format_args!("cannot lock {path}: {error}"))
     };
-    // Not emptied and never removed: to remove a lock file would let two hold locks on two files.
-    let mut options = File::options();
-    let file = files::careful(options.write(true).create(true)).open(&path);
-    let file = file.map_err(failed)?;
+    let file = open_lock(&path).map_err(failed)?;
     match files::try_lock(&file).map_err(failed)? {
         None => Ok(file),
         Some(pid) => {
@@ -146,6 +148,21 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         }
     }
 }
+
+/// Not emptied and never removed: to remove a lock file would let two hold locks on two files.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let place = Place::of(path)?;
+    let file = match place.create_new(LOCK_MODE) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => place.open_write()?,
+        result => result?,
+    };
+    // Of an older version it is for everybody to read. Somebody else's stays as it is.
+    let _ = file.set_permissions(Permissions::from_mode(LOCK_MODE));
+    Ok(file)
+}
+
+/// Whoever can read a file can lock it for reading, and so keep us from locking it.
+const LOCK_MODE: u32 = 0o600;
 
 fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
     std::path::absolute(path).map_err(|error| {

@@ -494,8 +494,7 @@ const SHIPPED: &[u8] = include_bytes!("../../../conf/fetch_logs.conf");
 #[test]
 fn the_shipped_file_is_sound() {
     let config = Config::parse(SHIPPED).unwrap();
-    assert_eq!(config.sources.len(), 1);
-    assert_eq!(config.sources[0].address, ip("127.0.0.1"));
+    assert!(config.sources.is_empty(), "no server allows us yet");
 }
 
 /// Its examples are the comments without a blank behind the `#`.
@@ -511,6 +510,7 @@ fn the_examples_in_the_shipped_file_are_sound() {
         .collect();
     let config = parse(&enabled.join("\n")).unwrap();
     assert_eq!(config.sources.len(), 5);
+    assert_eq!(config.sources[0].address, ip("127.0.0.1"));
     assert!(config.sources.iter().any(|s| s.history == History::All));
     assert!(config.sources.iter().any(|s| s.proto == Proto::V2));
     assert!(config.sources.iter().any(|s| s.proto == Proto::Classic));

@@ -1,7 +1,7 @@
 //! The status files as files: replaced by rename, touched, taken away when their server is no
 //! longer configured.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use super::journal::Journal;
 use crate::collect::status::{Action, Report, ServerIndex, Servers, file_name};
-use crate::sys::files;
+use crate::sys::trusted::Place;
 use crate::time::{Mono, Now};
 
 /// The directory of the status files and what belongs into them.
@@ -51,7 +51,8 @@ impl Statuses {
     pub fn remove_unused(&mut self) {
         for address in std::mem::take(&mut self.before) {
             if self.addresses.binary_search(&address).is_err() {
-                let _ = fs::remove_file(self.dir.join(&*file_name(address)));
+                let path = self.dir.join(&*file_name(address));
+                let _ = Place::of(&path).and_then(|place| place.unlink());
             }
         }
     }
@@ -101,18 +102,15 @@ impl Statuses {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut scratch = path.as_os_str().to_owned();
     scratch.push(".tmp");
-    let scratch = Path::new(&scratch);
-    write_new(scratch, text).or_else(|error| {
-        if error.kind() != ErrorKind::AlreadyExists {
-            return Err(error);
-        }
-        // Left by a run that was killed, or put there by somebody: whatever it is, it is not
-        // written through.
-        fs::remove_file(scratch)?;
-        write_new(scratch, text)
-    })?;
-    fs::rename(scratch, path)
+    // What is there was left by a run that was killed, or put there by somebody: whatever it is, it
+    // is not written through.
+    let place = Place::of(Path::new(&scratch))?;
+    place.create_scratch(MODE)?.write_all(text.as_bytes())?;
+    place.rename(&Place::of(path)?)
 }
+
+/// The agent that shows them is another user.
+const MODE: u32 = 0o644;
 
 /// Writes a status file where it is. The texts are so short that no reader finds half of one.
 fn rewrite(path: &Path, text: &str) -> io::Result<()> {
@@ -122,19 +120,13 @@ fn rewrite(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn open_regular(path: &Path) -> io::Result<File> {
-    let file = files::careful(OpenOptions::new().write(true)).open(path)?;
+    let file = Place::of(path)?.open_write()?;
     let metadata = file.metadata()?;
     // Another name may lead to it, too: then it is somebody's.
     if !metadata.is_file() || metadata.nlink() > 1 {
         return Err(ErrorKind::InvalidInput.into());
     }
     Ok(file)
-}
-
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    files::careful(OpenOptions::new().write(true).create_new(true))
-        .open(path)?
-        .write_all(text.as_bytes())
 }
 
 /// Makes a status file's time of last write the present one. Anything but a regular file in its
@@ -145,6 +137,7 @@ fn touch(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

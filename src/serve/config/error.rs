@@ -137,6 +137,8 @@ pub enum Problem {
     Period,
     /// The same where 0 is allowed.
     PeriodOrZero,
+    /// Whether a host is allowed is neither 0 nor 1.
+    YesOrNo,
     /// A number of clients that is none, 0 or too large.
     Clients,
     /// A key of `%hosts_allow` is no address or network.
@@ -208,6 +210,7 @@ impl fmt::Display for Problem {
             Problem::Clients => {
                 return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
             }
+            Problem::YesOrNo => "1 allows a host and 0 refuses it; nothing else does",
             Problem::Network(error) => return error.fmt(f),
             Problem::PathNotAbsolute => "the path of a log must begin with /",
             Problem::PathIsDirectory => "the path of a log must not end in /",

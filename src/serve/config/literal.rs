@@ -28,13 +28,19 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Perl's truth: not for undef, zero, the empty text and the text `0`.
-    pub(super) fn is_true(&self) -> bool {
+    /// Yes or no: 1, or else zero, the empty text or undef. `None` for anything else: Perl takes
+    /// most words for true, `no` and `0.0` among them, and nobody who writes them means that.
+    pub(super) fn yes_or_no(&self) -> Option<bool> {
         match self {
-            Value::Undef => false,
-            // `0.0` is the number zero, and false; as a text it would be true.
-            Value::Number(digits) => digits.iter().any(|digit| matches!(digit, b'1'..=b'9')),
-            Value::Text(text) => !matches!(text.as_slice(), b"" | b"0"),
+            Value::Undef => Some(false),
+            Value::Number(digits) if !digits.iter().any(|digit| matches!(digit, b'1'..=b'9')) => {
+                Some(false)
+            }
+            _ => match self.bytes() {
+                b"" | b"0" => Some(false),
+                b"1" => Some(true),
+                _ => None,
+            },
         }
     }
 

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::allow::{Hosts, Network};
 use super::error::{ConfigError, Problem};
@@ -59,9 +59,11 @@ impl Config {
         match hash {
             Hash::HostsAllow => {
                 let network = Network::parse(key.value.bytes()).map_err(Problem::Network);
-                // Perl's truth decides: 0, the empty text and undef refuse.
-                if let Some(network) = sound(network, key.position, note) {
-                    self.hosts.set(network, value.value.is_true());
+                let network = sound(network, key.position, note);
+                let allowed = value.value.yes_or_no().ok_or(Problem::YesOrNo);
+                let allowed = sound(allowed, value.position, note);
+                if let (Some(network), Some(allowed)) = (network, allowed) {
+                    self.hosts.set(network, allowed);
                 }
             }
             Hash::Files => {
@@ -71,7 +73,10 @@ impl Config {
                 let patterns = Patterns::parse(value.value.bytes()).map_err(Problem::Pattern);
                 let patterns = sound(patterns, value.position, note);
                 if let (Some(path), Some(patterns)) = (path, patterns) {
-                    self.serve(path, patterns);
+                    match value.value {
+                        Value::Undef => self.leave(&path),
+                        _ => self.serve(path, patterns),
+                    }
                 }
             }
         }
@@ -90,6 +95,13 @@ impl Config {
             Scalar::MaxClientsPerIp => self.max_clients_per_ip = clients(value)?,
         }
         Ok(())
+    }
+
+    /// Does not serve a file, whatever was said of it before.
+    fn leave(&mut self, path: &Path) {
+        if let Ok(at) = self.place_of(path) {
+            self.files.remove(at);
+        }
     }
 
     /// Serves a file, with these patterns instead of any it had before.

@@ -13,7 +13,7 @@ mod name;
 mod statement;
 mod text;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use self::allow::Hosts;
@@ -60,6 +60,30 @@ impl Config {
     /// nothing served.
     pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
         statement::parse(text)
+    }
+
+    /// What may not be meant, although it is legal, a text for each.
+    pub fn doubts(&self) -> impl Iterator<Item = String> {
+        let is_bare = |entry: &&FileEntry| entry.patterns.is_empty();
+        let bare = self.files.iter().filter(is_bare).map(|entry| {
+            format!(
+                "{} is served without rotated files: what nobody has fetched when it is rotated is lost (to fetchlogs 1.1 the empty text meant not to serve it; that is undef now)",
+                entry.path.display()
+            )
+        });
+        self.local_doubt()
+            .map(str::to_owned)
+            .into_iter()
+            .chain(bare)
+    }
+
+    /// The same of whoever is on this machine.
+    pub fn local_doubt(&self) -> Option<&'static str> {
+        let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let is_local = local.iter().any(|local| self.hosts.allows(local));
+        (is_local && !self.files.is_empty()).then_some(
+            "%hosts_allow has this machine itself: every local user can read all that is served",
+        )
     }
 
     /// The place in [`files`](Self::files) of the log with exactly this path.

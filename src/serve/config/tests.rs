@@ -78,8 +78,8 @@ fn an_empty_file_gives_the_defaults() {
 fn the_shipped_example_parses_as_it_stands() {
     let example = include_bytes!("../../../conf/gen_numbers.pl.locals");
     let config = parsed(example);
-    assert!(allows(&config, "127.0.0.1") && allows(&config, "::1"));
-    assert!(!allows(&config, "10.4.0.1"));
+    assert!(config.hosts.is_empty(), "not even this machine is allowed");
+    assert_eq!(config.doubts().count(), 0);
     assert_eq!(paths(&config), [Path::new("/var/log/messages")]);
     assert_eq!(
         config.files[0].patterns,
@@ -99,6 +99,7 @@ fn what_the_shipped_example_has_in_comments_is_right_too() {
     let config = parsed(example.replace("# $", "$"));
     assert!(allows(&config, "10.4.3.8") && !allows(&config, "10.4.3.9"));
     assert!(allows(&config, "2001:db8::1"));
+    assert!(allows(&config, "127.0.0.1") && allows(&config, "::1"));
     assert_eq!(config.files.len(), 3);
     let without = config.index_of(Path::new("/var/log/boot.log")).unwrap() as usize;
     assert!(config.files[without].patterns.is_empty());
@@ -327,8 +328,8 @@ fn numbers_are_decimal_with_fractions_and_underscores() {
 }
 
 #[test]
-fn a_host_is_allowed_where_perl_finds_its_value_true() {
-    for value in ["1", "'1'", "\"yes\"", "0.5", "-1", "'00'", "'0.0'", "' '"] {
+fn a_host_is_allowed_by_1_and_refused_by_what_is_nothing() {
+    for value in ["1", "'1'", "\"1\"", "q(1)"] {
         let config = parsed(format!("$hosts_allow{{'10.0.0.1'}} = {value};"));
         assert!(allows(&config, "10.0.0.1"), "{value}");
     }
@@ -337,6 +338,60 @@ fn a_host_is_allowed_where_perl_finds_its_value_true() {
         assert!(!allows(&config, "10.0.0.1"), "{value}");
         assert!(config.hosts.is_empty());
     }
+}
+
+#[test]
+fn a_word_neither_allows_nor_refuses_a_host() {
+    let words = [
+        "\"yes\"", "'no'", "'false'", "'off'", "'deny'", "'00'", "'0.0'", "'01'",
+    ];
+    let numbers = ["2", "10", "0.5", "1.0", "-1"];
+    for value in words.into_iter().chain(numbers) {
+        let text = format!("$hosts_allow{{'10.0.0.1'}} = {value};");
+        assert_eq!(errors(&text), [(1, 28, Problem::YesOrNo)], "{value}");
+    }
+    for value in ["' '", "'0 '", "' 1'", "'1 '"] {
+        let text = format!("%hosts_allow = ('10.0.0.1', {value});");
+        assert_eq!(errors(&text), [(1, 29, Problem::YesOrNo)], "{value}");
+    }
+    let both = "$hosts_allow{'router'} = 'no';";
+    assert_eq!(errors(both).len(), 2);
+}
+
+#[test]
+fn what_is_undef_is_not_served() {
+    let config = parsed("$files{'/a'} = undef; $files{'/b'} = '/b.*'; $files{'/c'} = '';");
+    assert_eq!(paths(&config), ["/b", "/c"].map(Path::new));
+    let config = parsed("$files{'/a'} = '/a.*'; $files{'/a'} = undef;");
+    assert!(config.files.is_empty());
+    let config = parsed("%files = ('/a', undef); $files{'/a'} = '/a.*';");
+    assert_eq!(config.files[0].patterns, patterns("/a.*"));
+}
+
+#[test]
+fn what_may_not_be_meant_is_told() {
+    let doubts = |text| parsed(text).doubts().collect::<Vec<_>>();
+    let good = "$hosts_allow{'10.4.0.0/16'} = 1; $files{'/a'} = '/a.*';";
+    assert!(doubts(good).is_empty());
+    let bare = doubts("$files{'/a'} = '/a.*'; $files{'/b'} = ''; $files{'/c'} = ' ';");
+    assert_eq!(bare.len(), 2);
+    assert!(bare[0].starts_with("/b is served without rotated files"));
+    for local in [
+        "127.0.0.1",
+        "127.0.0.0/8",
+        "0.0.0.0/0",
+        "::1",
+        "::/0",
+        "::ffff:127.0.0.1",
+    ] {
+        let text = format!("$hosts_allow{{'{local}'}} = 1;");
+        assert!(parsed(&text).local_doubt().is_none(), "nothing to read");
+        let config = parsed(text + "$files{'/a'} = '/a.*';");
+        assert!(config.local_doubt().is_some(), "{local}");
+    }
+    let refused =
+        "$hosts_allow{'0.0.0.0/0'} = 1; $hosts_allow{'127.0.0.0/8'} = 0; $files{'/a'} = '/a.*';";
+    assert!(doubts(refused).is_empty());
 }
 
 #[test]
@@ -355,9 +410,9 @@ fn a_hash_can_be_assigned_as_a_whole() {
     let config = parsed("%hosts_allow = (\"1.2.3.4\" => 1, '::1', 1);");
     assert!(allows(&config, "1.2.3.4") && allows(&config, "::1"));
     let config = parsed("%files = (\n'/a' => '/a.*', # one\n'/b', '',\n,\n'/c' => undef,\n);");
-    assert_eq!(paths(&config), ["/a", "/b", "/c"].map(Path::new));
+    assert_eq!(paths(&config), ["/a", "/b"].map(Path::new));
     assert_eq!(config.files[0].patterns, patterns("/a.*"));
-    assert!(config.files[2].patterns.is_empty());
+    assert!(config.files[1].patterns.is_empty());
     assert_eq!(parsed("our %files = ();"), Config::default());
     assert_eq!(parsed("%files=();"), Config::default());
 }

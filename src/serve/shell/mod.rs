@@ -140,6 +140,7 @@ impl Server {
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
             self.work_on_journal();
+            self.tell_refused();
             if self.shared.files.journal.is_behind() {
                 self.clients.handle_changes(&mut self.shared);
             }
@@ -228,6 +229,7 @@ impl Server {
         }
         let before = std::mem::replace(&mut self.shared.files.config, config);
         self.shared.files.sightings = Sightings::new();
+        self.shared.files.store.forget_refused();
         self.clients.reload(&before, &mut self.shared);
         self.check_config();
         self.keep_journal();
@@ -292,6 +294,13 @@ impl Server {
         files.journal.work(&files.config, &files.store);
     }
 
+    /// Says what was not opened, because it may be anybody's.
+    fn tell_refused(&mut self) {
+        for refused in self.shared.files.store.refused() {
+            self.shared.report.say(format_args!("{refused}"));
+        }
+    }
+
     /// Moves the listening socket. The old one is closed first, for both may want the same port;
     /// where the new place is not to be had, the old one is taken again.
     fn listen_on(&mut self, wanted: SocketAddr) {
@@ -325,6 +334,9 @@ impl Server {
         }
         if config.files.is_empty() {
             report.say(format_args!("%files is empty: nothing is served"));
+        }
+        if let Some(doubt) = config.local_doubt() {
+            report.say(format_args!("{doubt}"));
         }
     }
 }

@@ -5,10 +5,9 @@
 //! answers, not even in a panic; only the command line, which an operator types, is complained
 //! about, and that is over before `run`.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -17,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::dialogue::Dialogue;
 use super::oid::Oid;
 use super::status::{Status, StatusDir};
-use crate::sys::stdio;
+use crate::sys::{stdio, trusted};
 use crate::time::Wall;
 
 /// The settings that the command line may change.
@@ -108,7 +107,8 @@ struct RealDir<'a> {
 
 impl StatusDir for RealDir<'_> {
     fn read(&mut self, address: IpAddr, buf: &mut [u8]) -> Status {
-        let file = match open(&self.path.join(address.to_string())) {
+        // The agent often runs as root, and others may be able to write to the directory.
+        let file = match trusted::open(&self.path.join(address.to_string())) {
             // The spelling that the collector uses comes first: to read the whole directory is the
             // exception.
             Err(error) if error.kind() == ErrorKind::NotFound => self.open_other_spelling(address),
@@ -144,19 +144,10 @@ impl RealDir<'_> {
         // Whoever writes the files spells an address as he likes: `::1` is also `0:0:0:0:0:0:0:1`.
         let mut files = self.files().filter(|_| address.is_ipv6());
         match files.find(|&(other, _)| other == address) {
-            Some((_, entry)) => open(&entry.path()),
+            Some((_, entry)) => trusted::open(&entry.path()),
             None => Err(ErrorKind::NotFound.into()),
         }
     }
-}
-
-/// Opens for reading, but follows no link and waits for no writer of a FIFO.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        // open(2): the agent often runs as root, and others may be able to write to the directory.
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
-        .open(path)
 }
 
 /// Reads the start of an open file, if it is one that has a start.

@@ -1,13 +1,14 @@
 //! The real file system, behind the two traits.
 
 use std::cell::RefCell;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::ids::{FileId, Inode};
+use crate::sys::trusted::{self, Place, Untrusted};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
@@ -20,7 +21,19 @@ mod births;
 pub struct RealRead {
     boot: u32,
     births: births::Births,
+    opener: trusted::Opener,
+    refused: RefCell<Refused>,
 }
+
+/// What was not opened, because it may be anybody's.
+#[derive(Debug, Default)]
+struct Refused {
+    known: Vec<Untrusted>,
+    told: usize,
+}
+
+/// Whoever may write to a directory may give it as many names as he likes. More are not told.
+const REFUSED_MAX: usize = 16;
 
 impl RealRead {
     /// The file system as it is, and this host's boot.
@@ -30,8 +43,31 @@ impl RealRead {
             crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
         RealRead {
             boot,
-            births: births::Births::default(),
+            ..RealRead::default()
         }
+    }
+
+    /// What was not opened since this was asked before, because it may be anybody's; each is told
+    /// once.
+    pub fn refused(&self) -> Vec<Untrusted> {
+        let Refused { known, told } = &mut *self.refused.borrow_mut();
+        let before = std::mem::replace(told, known.len());
+        known.get(before..).unwrap_or_default().to_vec()
+    }
+
+    /// Forgets what was told, so that it is told again.
+    pub fn forget_refused(&self) {
+        self.refused.take();
+    }
+
+    fn note<T>(&self, opened: io::Result<T>) -> io::Result<T> {
+        if let Some(why) = opened.as_ref().err().and_then(Untrusted::of) {
+            let known = &mut self.refused.borrow_mut().known;
+            if known.len() < REFUSED_MAX && !known.contains(why) {
+                known.push(why.clone());
+            }
+        }
+        opened
     }
 }
 
@@ -39,7 +75,7 @@ impl ReadStore for RealRead {
     type File = File;
 
     fn open(&self, path: &Path) -> io::Result<File> {
-        open_to_read(path)
+        self.note(self.opener.open(path))
     }
 
     fn stat(&self, file: &File) -> io::Result<Stat> {
@@ -79,7 +115,7 @@ impl ReadStore for RealRead {
     }
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
-        Ok(Box::new(files::Names::of(dir)?))
+        Ok(Box::new(self.note(files::Names::of(dir))?))
     }
 }
 
@@ -208,32 +244,26 @@ impl WriteStore for RealWrite {
     fn open_append(&mut self, path: &Path) -> io::Result<Option<WriteFile>> {
         // Opening and closing it once more would give up the lock of the source that has it.
         self.locked.refuse(path)?;
-        let file = files::careful(OpenOptions::new().read(true).append(true)).open(path);
+        let file = Place::of(path).and_then(|place| place.open_append());
         let file = absent_is_none(file.and_then(regular_only))?;
         file.map(|file| self.locked.file(file)).transpose()
     }
 
     fn create_new(&mut self, path: &Path) -> io::Result<WriteFile> {
         // `O_EXCL` refuses a dangling link too, so a name that is taken in any way stays as it is.
-        files::careful(OpenOptions::new().read(true).append(true).create_new(true))
-            .open(path)
-            .and_then(|file| self.locked.file(file))
+        let file = Place::of(path)?.create_new(FILE_MODE)?;
+        self.locked.file(file)
     }
 
     fn create_scratch(&mut self, path: &Path) -> io::Result<WriteFile> {
         self.locked.refuse(path)?;
-        // Not with `O_EXCL` and not with `O_TRUNC`: what a killed run has left is used again, and
-        // nothing is emptied before it is known what it is.
-        let mut options = OpenOptions::new();
-        let options = files::careful(options.read(true).append(true).create(true));
-        let mut file = regular_only(options.open(path)?)?;
-        if file.metadata()?.nlink() > 1 {
-            // Another name leads to it, too: it is somebody's, and is left alone.
-            fs::remove_file(path)?;
-            file = regular_only(options.open(path)?)?;
+        let place = Place::of(path)?;
+        // What is no regular file is somebody's and left alone; this tells how it is called.
+        if place.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            regular_only(place.open_append()?)?;
         }
-        // Emptied only now: what is no regular file is left alone.
-        file.set_len(0)?;
+        // What a killed run has left goes, and what has a second name keeps that.
+        let file = place.create_scratch(FILE_MODE)?;
         self.locked.file(file)
     }
 
@@ -280,7 +310,7 @@ impl WriteStore for RealWrite {
 
     fn read_small(&mut self, path: &Path, buf: &mut [u8]) -> io::Result<Option<usize>> {
         self.locked.refuse(path)?;
-        let file = absent_is_none(open_to_read(path).and_then(regular_only))?;
+        let file = absent_is_none(trusted::open(path).and_then(regular_only))?;
         file.map(|file| read_fully_at(&file, buf, 0)).transpose()
     }
 
@@ -291,7 +321,7 @@ impl WriteStore for RealWrite {
     }
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        match files::open_dir(dir)?.sync_all() {
+        match trusted::open_dir(dir)?.sync_all() {
             // How a file system says that its directories need no such thing.
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
             result => result,
@@ -306,7 +336,7 @@ impl WriteStore for RealWrite {
         }
         // Where there is no way to it nothing is synced, and nothing fails that concerns anybody
         // else.
-        let dir = files::open_dir(dir)?;
+        let dir = trusted::open_dir(dir)?;
         let result = files::sync_fs(&dir);
         self.note_synced(device, &result);
         result
@@ -327,27 +357,26 @@ impl WriteStore for RealWrite {
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        Place::of(from)?.rename(&Place::of(to)?)
     }
 
     fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         // renameat2(2): not every file system can do it, and then the error says so.
-        files::rename_noreplace(from, to)
+        Place::of(from)?.rename_new(&Place::of(to)?)
     }
 
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::hard_link(from, to)
+        Place::of(from)?.link(&Place::of(to)?)
     }
 
     fn unlink(&mut self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        Place::of(path)?.unlink()
     }
 }
 
-// Follows no link and waits for nobody: any user may have put a FIFO where a log is expected.
-fn open_to_read(path: &Path) -> io::Result<File> {
-    files::careful(OpenOptions::new().read(true)).open(path)
-}
+/// Logs are for some and not for all: copies and what is recorded of them are for their owner and
+/// the group of their directory, as far as the umask lets.
+const FILE_MODE: u32 = 0o640;
 
 fn regular_only(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {

@@ -453,6 +453,53 @@ fn a_scratch_file_with_a_second_name_is_left_alone() {
 }
 
 #[test]
+fn copies_and_records_are_not_for_everybody() {
+    let scene = Scene::new();
+    let mut store = RealWrite::default();
+    drop(store.create_new(&scene.at("copy")).unwrap());
+    drop(store.create_scratch(&scene.at("record")).unwrap());
+    drop(store.create_scratch(&scene.at("log")).unwrap());
+    for name in ["copy", "record", "log"] {
+        let mode = fs::metadata(scene.at(name)).unwrap().mode();
+        assert_eq!(mode & 0o137, 0, "{name}: {mode:o}");
+    }
+}
+
+#[test]
+fn what_others_may_have_turned_elsewhere_is_told_once() {
+    let scene = Scene::new();
+    let store = RealRead::new();
+    if fs::metadata(scene.dir.path()).unwrap().uid() != 0 {
+        println!("skipped: root alone can give files to others");
+        return;
+    }
+    for number in 0..2 * REFUSED_MAX {
+        let link = scene.at(&format!("to{number}"));
+        symlink(scene.at("dir"), &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(65_533), None).unwrap();
+    }
+    assert!(store.refused().is_empty());
+    for _ in 0..2 {
+        assert!(store.open(&scene.at("to0/log")).is_err());
+        assert!(store.names(&scene.at("to0")).is_err());
+        assert!(store.open(&scene.at("none/log")).is_err());
+    }
+    assert!(store.names(&scene.at("to1")).is_err());
+    let told: Vec<String> = store.refused().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("/to0 is a link of user 65533"));
+    assert!(store.open(&scene.at("to0/log")).is_err());
+    assert!(store.refused().is_empty());
+    for number in 0..2 * REFUSED_MAX {
+        assert!(store.names(&scene.at(&format!("to{number}"))).is_err());
+    }
+    assert_eq!(store.refused().len(), REFUSED_MAX - 2);
+    store.forget_refused();
+    assert!(store.open(&scene.at("to0/log")).is_err());
+    assert_eq!(store.refused().len(), 1);
+}
+
+#[test]
 fn a_hole_is_told_and_made_where_there_can_be_one() {
     let scene = Scene::new();
     let mut store = RealWrite::default();

@@ -10,9 +10,9 @@ use crate::common::wait::attempt;
 
 /// What brings something to a disk, and what a daemon wakes up by. Machines differ in which of those with a `?` they
 /// have.
-const CALLS: &str = "openat,write,writev,pwrite64,?creat,?mkdir,mkdirat,?rename,?renameat,renameat2,?link,linkat,?unlink,\
-                     unlinkat,truncate,ftruncate,fallocate,fsync,fdatasync,syncfs,sync,?utime,?utimes,utimensat,?chmod,\
-                     fchmod,fchmodat,?epoll_wait,epoll_pwait";
+const CALLS: &str = "openat,openat2,write,writev,pwrite64,?creat,?mkdir,mkdirat,?rename,?renameat,renameat2,?link,\
+                     linkat,?unlink,unlinkat,truncate,ftruncate,fallocate,fsync,fdatasync,syncfs,sync,?utime,?utimes,\
+                     utimensat,?chmod,fchmod,fchmodat,?epoll_wait,epoll_pwait";
 
 /// So many times each of them has to wake up, by looks at the log or by signs of life.
 const WAKES: usize = 25;
@@ -68,7 +68,7 @@ fn reaches_a_disk(line: &str) -> bool {
     let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
     match call.split_once('(') {
         Some(("epoll_wait" | "epoll_pwait", _)) | None => false,
-        Some(("openat", arguments)) => !arguments.contains("O_RDONLY"),
+        Some(("openat" | "openat2", arguments)) => !arguments.contains("O_RDONLY"),
         Some(("write" | "writev", arguments)) => arguments.contains("</"),
         Some(_) => true,
     }
