@@ -276,6 +276,20 @@ pub const GENERATIONS_PER_PERIOD_MAX: u16 = 128;
 /// How long the generations that a server names are counted together.
 pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
 
+/// Generations, notes and connections of one source in one go, before it has to keep to the pace:
+/// others wait for the syncs.
+pub const PACE_BURST: u64 = 128;
+
+/// What each of them takes from a source that keeps to the pace: a server with a backlog is not
+/// faster.
+pub const PACE_MS: u64 = 90;
+
+/// The same over hours: who goes on for so long that a backlog would be over is slowed down.
+pub const PACE_LASTING: u64 = 2_048;
+
+/// What each takes then: a box that never comes to an end leaves some ninety thousand files a day.
+pub const PACE_LASTING_MS: u64 = 1_000;
+
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
 
@@ -286,6 +300,8 @@ pub const LOOKUP_NEWS_MS: u64 = 50;
 pub const HOST_NAME_MAX_LEN: usize = 253;
 
 const _: () = assert!(GENERATIONS_PER_PERIOD_MAX > 0);
+const _: () = assert!(PACE_BURST >= GENERATIONS_PER_PERIOD_MAX as u64);
+const _: () = assert!(PACE_MS * GENERATIONS_PER_PERIOD_MAX as u64 <= GENERATIONS_PERIOD_MS + 2_000);
 
 // The collector's finished copies.
 

@@ -189,7 +189,10 @@ impl<F> Source<F> {
                     self.health
                         .fail(error, |error| events(config, Event::Error(error)));
                 }
-                Received::Noted => self.health.flaw(),
+                Received::Noted => {
+                    self.pace.spend(cx.now.mono);
+                    self.health.flaw();
+                }
                 Received::Late(late) => {
                     let (note, token) = *late;
                     if !self.take_late(&note, &token, cx) {
