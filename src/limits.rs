@@ -316,6 +316,9 @@ pub const GIVEN_KEPT_MAX: usize = 64;
 /// memory for it.
 pub const CHECK_AGAIN_MS: u64 = 1_000;
 
+/// Tries to read a finished copy for its check if the disk fails, [`CHECK_AGAIN_MS`] apart.
+pub const CHECK_TRIES: u8 = 8;
+
 /// How long a heal waits for its next try if there was no room on the disk, or too little of
 /// something else. Each try interrupts the log's own connection.
 pub const HEAL_AGAIN_MS: u64 = 5_000;

@@ -348,11 +348,11 @@ impl<F> Source<F> {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
-            Some(Checked::Unreadable(path, error)) => {
+            Some(Checked::Unreadable(finished, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_flaw(
                     Event::Differs {
-                        path: &path,
+                        path: &finished.path,
                         why: &why,
                     },
                     cx,
