@@ -19,6 +19,7 @@ use crate::reactor::token::Token;
 use crate::reactor::{Event, Rest, Stopwatch};
 use crate::serve::config::Config;
 use crate::serve::send::context::Context;
+use crate::serve::send::ending::Ending;
 use crate::serve::session::Session;
 use crate::store::real::RealRead;
 use crate::time::Mono;
@@ -38,8 +39,10 @@ pub struct Clients {
 struct Lists {
     /// Who takes more than one share of a turn.
     ready: ReadyList,
-    /// Who waits for a file to be found; the first until it is.
+    /// Who waits for a file to be found.
     searching: ReadyList,
+    /// Whose search has begun and comes to its end before the next.
+    searched: Option<u32>,
     /// Whose digests and checksums are being computed, in turn.
     computing: ReadyList,
 }
@@ -59,6 +62,7 @@ impl Clients {
             lists: Lists {
                 ready: ReadyList::new(),
                 searching: ReadyList::new(),
+                searched: None,
                 computing: ReadyList::new(),
             },
             concerned: Vec::new(),
@@ -100,12 +104,13 @@ impl Clients {
 
     /// Does some of what takes long, for all clients together no longer than a line of another log
     /// may wait. A search is finished before the next begins, because its client gives up after
-    /// some seconds.
+    /// some seconds; the next is for whichever address has waited longest, however many clients it
+    /// has.
     pub fn work(&mut self, shared: &mut Shared) {
         let act: &mut Act<'_> = &mut |client, cx, buf| client.session.work(buf, cx);
         let watch = Stopwatch::start();
-        while let Some(index) = self.lists.searching.first()
-            && watch.ms() < SEARCH_MS
+        while watch.ms() < SEARCH_MS
+            && let Some(index) = self.search_next()
         {
             // An answer stands on what was told.
             if shared.files.journal.is_behind() {
@@ -118,6 +123,53 @@ impl Clients {
             if watch.ms() >= WORK_MS {
                 break;
             }
+        }
+    }
+
+    /// Whose search goes on, or begins.
+    fn search_next(&mut self) -> Option<u32> {
+        if self.lists.searched.is_none() {
+            let turn = |index: &u32| {
+                let ip = self.peer_of(*index);
+                ip.map_or(0, |ip| self.counts.turn_of(ip))
+            };
+            self.lists.searched = self.lists.searching.iter().min_by_key(turn);
+            if let Some(ip) = self.lists.searched.and_then(|index| self.peer_of(index)) {
+                self.counts.begin_turn(ip);
+            }
+        }
+        self.lists.searched
+    }
+
+    fn peer_of(&self, index: u32) -> Option<IpAddr> {
+        let life = self.places.life(index)?;
+        Some(self.places.get(index, life)?.session.peer())
+    }
+
+    /// Closes who has asked for nothing, where that makes room for an address that has fewer
+    /// clients: of those with the most, who has been silent for longest.
+    fn make_room(&mut self, ip: IpAddr, shared: &mut Shared) {
+        let mut worst = (self.counts.taken_by(ip), Mono::default());
+        let mut silent = None;
+        for index in 0..self.places.bound() {
+            let Some(client) = (self.places.life(index))
+                .and_then(|life| self.places.get(index, life))
+                .filter(|client| client.session.is_silent() && !client.session.is_turned_away())
+            else {
+                continue;
+            };
+            let taken = self.counts.taken_by(client.session.peer());
+            let until = client.session.poll_timeout(&shared.files.config);
+            let until = until.unwrap_or_default();
+            if taken > worst.0 || (taken == worst.0 && silent.is_some() && until < worst.1) {
+                worst = (taken, until);
+                silent = Some(index);
+            }
+        }
+        if let Some(index) = silent {
+            self.drive(index, shared, &mut |client, _, _| {
+                client.session.end(Ending::MadeRoom);
+            });
         }
     }
 
@@ -203,8 +255,16 @@ impl Clients {
     /// What a peer may say and hear; `None` where not even the reason is told to it.
     fn session_for(&self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
         let now = shared.now.mono;
-        let config = &shared.files.config;
-        let Err(turned_away) = self.counts.admit(ip, config, self.places.is_full()) else {
+        let admit = |clients: &Clients, shared: &Shared| {
+            let is_full = clients.places.is_full();
+            clients.counts.admit(ip, &shared.files.config, is_full)
+        };
+        let mut admitted = admit(self, shared);
+        if admitted == Err(TurnedAway::Full) {
+            self.make_room(ip, shared);
+            admitted = admit(self, shared);
+        }
+        let Err(turned_away) = admitted else {
             return Some(Session::new(ip, now));
         };
         let why = turned_away.why();
@@ -306,15 +366,23 @@ impl Lists {
         }
         match session.is_searching() {
             true => self.searching.push(index),
-            false => self.searching.remove(index),
+            false => self.end_search(index),
         }
         if session.has_work() && !session.is_searching() {
             self.computing.push(index);
         }
     }
 
+    fn end_search(&mut self, index: u32) {
+        self.searching.remove(index);
+        if self.searched == Some(index) {
+            self.searched = None;
+        }
+    }
+
     fn remove(&mut self, index: u32) {
-        for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
+        self.end_search(index);
+        for list in [&mut self.ready, &mut self.computing] {
             list.remove(index);
         }
     }
