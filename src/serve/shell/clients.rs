@@ -253,7 +253,7 @@ impl Clients {
     }
 
     /// What a peer may say and hear; `None` where not even the reason is told to it.
-    fn session_for(&self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
+    fn session_for(&mut self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
         let now = shared.now.mono;
         let admit = |clients: &Clients, shared: &Shared| {
             let is_full = clients.places.is_full();
