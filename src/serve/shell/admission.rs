@@ -11,7 +11,7 @@ pub struct ClientCounts {
     taken: usize,
     /// In order of addresses.
     homes: Vec<Home>,
-    /// Counts the searches that began.
+    /// Counts the parts of searches.
     turn: u32,
 }
 

@@ -39,10 +39,8 @@ pub struct Clients {
 struct Lists {
     /// Who takes more than one share of a turn.
     ready: ReadyList,
-    /// Who waits for a file to be found.
+    /// Who waits for a file to be found; of each address the first until it is.
     searching: ReadyList,
-    /// Whose search has begun and comes to its end before the next.
-    searched: Option<u32>,
     /// Whose digests and checksums are being computed, in turn.
     computing: ReadyList,
 }
@@ -62,7 +60,6 @@ impl Clients {
             lists: Lists {
                 ready: ReadyList::new(),
                 searching: ReadyList::new(),
-                searched: None,
                 computing: ReadyList::new(),
             },
             concerned: Vec::new(),
@@ -103,9 +100,8 @@ impl Clients {
     }
 
     /// Does some of what takes long, for all clients together no longer than a line of another log
-    /// may wait. A search is finished before the next begins, because its client gives up after
-    /// some seconds; the next is for whichever address has waited longest, however many clients it
-    /// has.
+    /// may wait. Addresses take turns, however many clients they have. Of one address a search is
+    /// finished before the next begins, because its client gives up after some seconds.
     pub fn work(&mut self, shared: &mut Shared) {
         let act: &mut Act<'_> = &mut |client, cx, buf| client.session.work(buf, cx);
         let watch = Stopwatch::start();
@@ -126,19 +122,18 @@ impl Clients {
         }
     }
 
-    /// Whose search goes on, or begins.
+    /// Whose search goes on, or begins: that of the address that has waited longest.
     fn search_next(&mut self) -> Option<u32> {
-        if self.lists.searched.is_none() {
-            let turn = |index: &u32| {
-                let ip = self.peer_of(*index);
-                ip.map_or(0, |ip| self.counts.turn_of(ip))
-            };
-            self.lists.searched = self.lists.searching.iter().min_by_key(turn);
-            if let Some(ip) = self.lists.searched.and_then(|index| self.peer_of(index)) {
-                self.counts.begin_turn(ip);
-            }
+        let turn = |index: &u32| {
+            let ip = self.peer_of(*index);
+            ip.map_or(0, |ip| self.counts.turn_of(ip))
+        };
+        // Of those with the same number the first in the line.
+        let next = self.lists.searching.iter().min_by_key(turn)?;
+        if let Some(ip) = self.peer_of(next) {
+            self.counts.begin_turn(ip);
         }
-        self.lists.searched
+        Some(next)
     }
 
     fn peer_of(&self, index: u32) -> Option<IpAddr> {
@@ -366,23 +361,15 @@ impl Lists {
         }
         match session.is_searching() {
             true => self.searching.push(index),
-            false => self.end_search(index),
+            false => self.searching.remove(index),
         }
         if session.has_work() && !session.is_searching() {
             self.computing.push(index);
         }
     }
 
-    fn end_search(&mut self, index: u32) {
-        self.searching.remove(index);
-        if self.searched == Some(index) {
-            self.searched = None;
-        }
-    }
-
     fn remove(&mut self, index: u32) {
-        self.end_search(index);
-        for list in [&mut self.ready, &mut self.computing] {
+        for list in [&mut self.ready, &mut self.searching, &mut self.computing] {
             list.remove(index);
         }
     }
