@@ -88,8 +88,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 /// thousand times a second.
 pub const PEER_LINES_MAX: u32 = 30;
 
-/// Bytes of the file in a frame that answers a question about a range: so much memory a client takes
-/// that does not read.
+/// Bytes of the file in a frame that answers a question about a range: so much memory a client
+/// takes that does not read.
 pub const RANGE_FRAME_LEN: usize = 8 * 1024;
 
 /// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if
