@@ -93,6 +93,10 @@ pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 /// thousand times a second.
 pub const PEER_LINES_MAX: u32 = 30;
 
+/// Bytes of the file in a frame that answers a question about a range: so much memory a client
+/// takes that does not read.
+pub const RANGE_FRAME_LEN: usize = 8 * 1024;
+
 /// Unsent bytes of one client that the kernel may hold: with more, a slow client would look as if
 /// it stood still.
 pub const UNSENT_MAX: u32 = 128 * 1024;
@@ -281,6 +285,20 @@ pub const GENERATIONS_PER_PERIOD_MAX: u16 = 128;
 /// How long the generations that a server names are counted together.
 pub const GENERATIONS_PERIOD_MS: u64 = 10_000;
 
+/// Generations, notes and connections of one source in one go, before it has to keep to the pace:
+/// others wait for the syncs.
+pub const PACE_BURST: u64 = 128;
+
+/// What each of them takes from a source that keeps to the pace: a server with a backlog is not
+/// faster.
+pub const PACE_MS: u64 = 90;
+
+/// The same over hours: who goes on for so long that a backlog would be over is slowed down.
+pub const PACE_LASTING: u64 = 2_048;
+
+/// What each takes then: a box that never comes to an end leaves some ninety thousand files a day.
+pub const PACE_LASTING_MS: u64 = 1_000;
+
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
 
@@ -291,6 +309,8 @@ pub const LOOKUP_NEWS_MS: u64 = 50;
 pub const HOST_NAME_MAX_LEN: usize = 253;
 
 const _: () = assert!(GENERATIONS_PER_PERIOD_MAX > 0);
+const _: () = assert!(PACE_BURST >= GENERATIONS_PER_PERIOD_MAX as u64);
+const _: () = assert!(PACE_MS * GENERATIONS_PER_PERIOD_MAX as u64 <= GENERATIONS_PERIOD_MS + 2_000);
 
 // The collector's finished copies.
 
@@ -304,6 +324,9 @@ pub const GIVEN_KEPT_MAX: usize = 64;
 /// After so long a finished copy is opened again for its check, if there was no descriptor or
 /// memory for it.
 pub const CHECK_AGAIN_MS: u64 = 1_000;
+
+/// Tries to read a finished copy for its check if the disk fails, [`CHECK_AGAIN_MS`] apart.
+pub const CHECK_TRIES: u8 = 8;
 
 /// How long a heal waits for its next try if there was no room on the disk, or too little of
 /// something else. Each try interrupts the log's own connection.

@@ -142,6 +142,14 @@ fn the_limits_of_version_2_are_the_ones_in_force() {
             limits::GENERATIONS_PER_PERIOD_MAX
         ),
         format!(
+            "| generations, notes and connections of one source in one go; one each, then; in hours; one each, then | \
+             {}; {} ms; {}; {} s | they wait, and what comes behind them; other sources do not |",
+            limits::PACE_BURST,
+            limits::PACE_MS,
+            limits::PACE_LASTING,
+            limits::PACE_LASTING_MS / 1_000
+        ),
+        format!(
             "| finished copies that wait to be verified, for one source | {} |",
             limits::CHECKS_WAITING_MAX
         ),

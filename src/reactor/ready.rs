@@ -37,9 +37,9 @@ impl ReadyList {
         Some(index)
     }
 
-    /// The first of the line, who stays there.
-    pub fn first(&self) -> Option<u32> {
-        self.line.front().copied()
+    /// All in the line, the first first.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.line.iter().copied()
     }
 
     /// Takes `index` out of the line, wherever it stands: for a session that ends. Looks through

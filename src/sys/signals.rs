@@ -157,10 +157,11 @@ impl Drop for Signals {
 }
 
 /// Ignores what would end a daemon for no good reason: SIGPIPE, so that a write to a connection
-/// that the peer closed is an error instead, and SIGIO, which the kernel sends when somebody wants
-/// a file we hold a lease on.
+/// that the peer closed is an error instead, SIGXFSZ, so that a file that may not become larger is
+/// one (setrlimit(2)), and SIGIO, which the kernel sends when somebody wants a file we hold a lease
+/// on.
 pub fn ignore_stray_signals() {
-    for signal in [libc::SIGPIPE, libc::SIGIO] {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGIO] {
         // SAFETY: ignoring a signal runs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
@@ -284,5 +285,26 @@ mod tests {
         drop(reader);
         let error = io::Write::write(&mut writer, b"x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_file_that_may_not_become_larger_is_an_error_and_not_the_end() {
+        let child = crate::sys::testing::in_child(|| {
+            ignore_stray_signals();
+            let limit = libc::rlimit {
+                rlim_cur: 4,
+                rlim_max: 4,
+            };
+            // SAFETY: the limit is our own, and the call reads it.
+            unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) };
+            let mut file = tempfile::tempfile().unwrap();
+            let first = io::Write::write(&mut file, b"abcdef").unwrap();
+            let error = io::Write::write(&mut file, b"x").unwrap_err();
+            match first == 4 && error.kind() == ErrorKind::FileTooLarge {
+                true => 7,
+                false => 8,
+            }
+        });
+        assert_eq!(child.wait(), 7);
     }
 }

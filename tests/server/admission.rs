@@ -116,6 +116,37 @@ fn an_address_for_both_protocols_knows_the_hosts_of_either() {
 }
 
 #[test]
+fn who_asks_for_nothing_makes_room_for_an_address_that_has_fewer() {
+    let settings = "$max_clients = 6; $hosts_allow{'127.0.0.0/8'} = 1;";
+    let (logs, server) = served_log(settings);
+    let mut busy = client_from(&server, [0, 0, 4]);
+    expect_service(&mut busy, &logs);
+    let mut first = client_from(&server, [0, 0, 2]);
+    let mut silent: Vec<Client> = (0..2).map(|_| client_from(&server, [0, 0, 2])).collect();
+    silent.extend((0..2).map(|_| client_from(&server, [0, 0, 3])));
+    for client in &mut silent {
+        client.send("/");
+    }
+    let mut good = client_from(&server, [0, 0, 1]);
+    expect_service(&mut good, &logs);
+    // Of those from the address with the most, the one that was there first.
+    first.expect_closed_without_a_word();
+    server.wait_for("127.0.0.2: asked for nothing, and made room for others");
+    let mut second = client_from(&server, [0, 0, 1]);
+    // It has as many as the others by now: they keep what they have, and so do all who were served.
+    expect_turned_away(
+        &server,
+        [0, 0, 3],
+        "there are $max_clients clients already",
+        &logs,
+    );
+    logs.append("messages", "more\n");
+    busy.expect("more\n");
+    good.expect("more\n");
+    second.expect_closed_without_a_word();
+}
+
+#[test]
 fn clients_beyond_the_number_that_is_allowed_are_closed_without_a_word() {
     let settings = "$max_clients = 3; $hosts_allow{'127.0.0.0/8'} = 1;";
     let (logs, server) = served_log(settings);

@@ -116,7 +116,7 @@ impl FileError {
         match self {
             FileError::NotDurable(..) => true,
             // Not every such error is one of writing, but to compare once more does no harm.
-            FileError::System { error, .. } => error.raw_os_error() == Some(EIO),
+            FileError::System { error, .. } => is_of_device(error),
             _ => false,
         }
     }
@@ -132,6 +132,11 @@ pub fn is_shortage(error: &io::Error) -> bool {
         error.kind(),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::OutOfMemory
     ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
+/// Whether a system call failed because a device did, or the way to it.
+pub fn is_of_device(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(EIO)
 }
 
 /// The error number by which every system says that a device failed.

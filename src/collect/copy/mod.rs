@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::error::system;
-pub use self::error::{FileError, Found, is_shortage};
+pub use self::error::{FileError, Found, is_of_device, is_shortage};
 pub use self::files::LocalFiles;
 use self::rotation::Change;
 pub use self::rotation::{Changed, Progress, Syncs};

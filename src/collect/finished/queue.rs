@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::collect::copy::{Finished, is_shortage};
-use crate::limits::{CHECK_AGAIN_MS, CHECKS_WAITING_MAX};
+use crate::collect::copy::{Finished, is_of_device, is_shortage};
+use crate::limits::{CHECK_AGAIN_MS, CHECK_TRIES, CHECKS_WAITING_MAX};
 use crate::store::WriteStore;
 use crate::time::Mono;
 use crate::wire::crc32::Crc32;
@@ -39,6 +39,8 @@ struct Copies<F> {
     unread: VecDeque<Finished>,
     /// The moment at which the postponed copies are tried again.
     again_at: Option<Mono>,
+    /// The copies that the disk could not read, and how often.
+    unreadable: Vec<(PathBuf, u8)>,
     running: Option<Check<F>>,
 }
 
@@ -75,7 +77,7 @@ pub enum Checked {
     /// The copy has another digest: this, if there are as many bytes.
     Different(Finished, Option<[u8; 16]>),
     /// The copy could not be read.
-    Unreadable(PathBuf, io::Error),
+    Unreadable(Finished, io::Error),
 }
 
 impl<F> Default for Queue<F> {
@@ -266,6 +268,7 @@ impl<F> Default for Copies<F> {
             later: VecDeque::new(),
             unread: VecDeque::new(),
             again_at: None,
+            unreadable: Vec::new(),
             running: None,
         }
     }
@@ -320,13 +323,7 @@ impl<F> Copies<F> {
                     },
                     // It will be read when it is compared.
                     Err(_) if finished.md5.is_none() => return None,
-                    // Without a free descriptor nothing is known of the copy, and one may be free
-                    // in a moment.
-                    Err(error) if is_shortage(&error) => {
-                        self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
-                        return None;
-                    }
-                    Err(error) => return Some(Checked::Unreadable(finished.path, error)),
+                    Err(error) => return self.fail(finished, error, now),
                 }
             }
         };
@@ -335,8 +332,42 @@ impl<F> Copies<F> {
                 self.running = Some(check);
                 None
             }
-            Err(verdict) => Some(verdict),
+            Err(Checked::Unreadable(finished, error)) => self.fail(finished, error, now),
+            Err(verdict) => {
+                if let Checked::Same { finished, .. } | Checked::Different(finished, _) = &verdict {
+                    self.unreadable.retain(|(path, _)| *path != finished.path);
+                }
+                Some(verdict)
+            }
         }
+    }
+
+    /// Tells that a copy could not be read, unless that may pass.
+    fn fail(&mut self, finished: Finished, error: io::Error, now: Mono) -> Option<Checked> {
+        // Without a free descriptor nothing is known of the copy, and one may be free in a moment.
+        // A cable or a path to a disk that fails may be back in a moment, too.
+        let passes = is_shortage(&error)
+            || (is_of_device(&error) && self.count_try(&finished.path) < CHECK_TRIES);
+        if passes {
+            self.postpone(finished, now.plus_ms(CHECK_AGAIN_MS));
+            return None;
+        }
+        self.unreadable.retain(|(path, _)| *path != finished.path);
+        Some(Checked::Unreadable(finished, error))
+    }
+
+    /// The number of times that the disk could not read a copy, with this one.
+    fn count_try(&mut self, path: &Path) -> u8 {
+        let place = self.unreadable.iter().position(|(known, _)| known == path);
+        let at = place.unwrap_or_else(|| {
+            self.unreadable.push((path.to_path_buf(), 0));
+            self.unreadable.len() - 1
+        });
+        let tries = self.unreadable.get_mut(at).map(|(_, tries)| tries);
+        tries.map_or(u8::MAX, |tries| {
+            *tries = tries.saturating_add(1);
+            *tries
+        })
     }
 }
 
@@ -361,7 +392,7 @@ impl<F> Check<F> {
             Err(_) if self.compared().is_none() => {
                 return Err(Checked::Different(self.finished, None));
             }
-            Err(error) => return Err(Checked::Unreadable(self.finished.path, error)),
+            Err(error) => return Err(Checked::Unreadable(self.finished, error)),
         };
         self.md5.update(&slice[..read]);
         self.crc.update(&slice[..read]);
@@ -392,7 +423,7 @@ impl<F> Check<F> {
                 crc: self.crc.finish(),
                 copy_size: stat.size,
             },
-            Err(error) => Checked::Unreadable(self.finished.path, error),
+            Err(error) => Checked::Unreadable(self.finished, error),
         })
     }
 }

@@ -13,14 +13,16 @@ const TOGETHER_MIN: usize = 4;
 const TOGETHER_MAX: usize = 256;
 
 impl Collector {
-    /// Makes the changes that wait. What they bring about in their turn waits for the next.
+    /// Makes the changes that wait, one of each source. What they bring about in their turn waits
+    /// for the next, be it another change of the same source: a box that names one generation after
+    /// the other keeps nobody else waiting for more than one.
     pub(super) fn make_changes(&mut self) {
         let mut waiting = Vec::new();
         while waiting.len() < TOGETHER_MAX
             && let Some(index) = self.changing.pop()
         {
             let slot = self.slots.get(index as usize).and_then(Option::as_ref);
-            if slot.is_some_and(Slot::is_changing) {
+            if slot.is_some_and(Slot::may_change) {
                 waiting.push(index);
             }
         }

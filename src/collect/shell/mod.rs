@@ -280,7 +280,7 @@ impl Collector {
         if rest == Rest::More || work == Rest::More {
             self.ready.push(index);
         }
-        if slot.is_changing() {
+        if slot.may_change() {
             self.changing.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);

@@ -184,8 +184,9 @@ impl Slot {
         let Some(connection) = self.connection.as_mut().filter(|it| it.is_made()) else {
             return Rest::None;
         };
+        // Whoever makes the change has it read on.
         if self.source.is_changing() {
-            return Rest::More;
+            return Rest::None;
         }
         let source = &mut self.source;
         let read = connection.read(buf, TURN_BYTES_MAX, &mut |input| {
@@ -260,9 +261,9 @@ impl Slot {
         Rest::None
     }
 
-    /// Whether the source waits for a change of its files.
-    pub fn is_changing(&self) -> bool {
-        self.source.is_changing()
+    /// Whether the source waits for a change of its files that may be made now.
+    pub fn may_change(&self) -> bool {
+        self.source.may_change()
     }
 
     /// Makes the change, without others.

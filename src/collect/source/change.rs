@@ -60,6 +60,12 @@ impl<F> Source<F> {
         self.disk.is_changing()
     }
 
+    /// Whether a change waits for the caller that need not wait for its moment, as it has to where
+    /// the box has named too many generations lately.
+    pub fn may_change(&self) -> bool {
+        self.is_changing() && self.disk.change_at().is_none()
+    }
+
     /// Does the next step of a change; what it writes is made durable by
     /// [`barrier`](Self::barrier). Tells whether that was the last one, with which all that waited
     /// has been done, too.
@@ -94,19 +100,26 @@ impl<F> Source<F> {
         self.is_changing()
     }
 
-    /// Makes a change that waits, without others.
+    /// Makes a change that waits, without others. Another may be waiting then that came behind it.
     pub fn make_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        // Steps that were made durable by barriers are built upon here.
         if self.is_changing() {
+            // Steps that were made durable by barriers are built upon here.
             self.check_failed_syncs(cx);
         }
-        while self.is_changing() {
+        if self.is_changing() {
             match self.with_copy(cx, LocalCopy::make_change) {
                 Ok(changed) => self.end_change(changed, cx),
                 Err(error) => self.fail(SourceError::Files(error), cx),
             }
         }
         self.check_invariants();
+    }
+
+    /// Makes all changes that wait, one behind the other.
+    pub(super) fn make_changes<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        while self.is_changing() {
+            self.make_change(cx);
+        }
     }
 
     /// Begins a change to the next generation; its events are told once it is made.
@@ -129,8 +142,12 @@ impl<F> Source<F> {
         });
         started.map_err(SourceError::Files)?;
         afterwards.left = self.disk.generation();
-        self.disk.begin_change(afterwards);
-        match self.disk.shares_barriers() {
+        let at = self.pace.free_at(cx.now.mono);
+        self.pace.spend(cx.now.mono);
+        let shares_barriers = self.disk.shares_barriers();
+        self.disk
+            .begin_change(afterwards, at.filter(|_| shares_barriers));
+        match shares_barriers {
             true => Ok(()),
             false => self.finish_change(cx),
         }

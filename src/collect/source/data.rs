@@ -189,7 +189,10 @@ impl<F> Source<F> {
                     self.health
                         .fail(error, |error| events(config, Event::Error(error)));
                 }
-                Received::Noted => self.health.flaw(),
+                Received::Noted => {
+                    self.pace.spend(cx.now.mono);
+                    self.health.flaw();
+                }
                 Received::Late(late) => {
                     let (note, token) = *late;
                     if !self.take_late(&note, &token, cx) {
@@ -345,11 +348,11 @@ impl<F> Source<F> {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
             }
-            Some(Checked::Unreadable(path, error)) => {
+            Some(Checked::Unreadable(finished, error)) => {
                 let why = format!("it cannot be read: {error}");
                 self.note_flaw(
                     Event::Differs {
-                        path: &path,
+                        path: &finished.path,
                         why: &why,
                     },
                     cx,

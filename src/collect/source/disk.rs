@@ -21,6 +21,8 @@ pub(super) struct Disk<F> {
     checkpoint_at: Option<Mono>,
     /// The rest of what was begun by the change that is under way.
     afterwards: Option<Box<Afterwards>>,
+    /// The moment before which that change is not made, if there were many.
+    change_at: Option<Mono>,
     /// Whether changes wait for the caller, who takes several sources through them together.
     shares_barriers: bool,
 }
@@ -35,6 +37,7 @@ impl<F> Disk<F> {
             unproved_from: None,
             checkpoint_at: None,
             afterwards: None,
+            change_at: None,
             shares_barriers: false,
         }
     }
@@ -127,13 +130,26 @@ impl<F> Disk<F> {
         self.afterwards.is_some()
     }
 
-    /// Begins a change; `afterwards` follows when it is made.
-    pub(super) fn begin_change(&mut self, afterwards: Afterwards) {
+    /// Begins a change, which is made at that moment or as soon as may be; `afterwards` follows
+    /// then.
+    pub(super) fn begin_change(&mut self, afterwards: Afterwards, at: Option<Mono>) {
         self.afterwards = Some(Box::new(afterwards));
+        self.change_at = at;
+    }
+
+    /// The moment for which the change that is under way waits, if it does.
+    pub(super) fn change_at(&self) -> Option<Mono> {
+        self.change_at
+    }
+
+    /// Lets the change be made for which it is time.
+    pub(super) fn let_change(&mut self, now: Mono) {
+        self.change_at = self.change_at.filter(|at| *at > now);
     }
 
     /// Ends the change, which is made or given up. Returns what follows it.
     pub(super) fn end_change(&mut self) -> Option<Box<Afterwards>> {
+        self.change_at = None;
         self.afterwards.take()
     }
 
@@ -141,6 +157,13 @@ impl<F> Disk<F> {
     pub(super) fn keep_for_later(&mut self, input: &[u8]) {
         if let Some(afterwards) = &mut self.afterwards {
             afterwards.input.extend_from_slice(input);
+        }
+    }
+
+    /// Forgets what came behind the place where the change has to be made first.
+    pub(super) fn forget_later(&mut self) {
+        if let Some(afterwards) = &mut self.afterwards {
+            afterwards.input = Vec::new();
         }
     }
 
@@ -163,6 +186,10 @@ impl<F> Disk<F> {
         debug_assert!(
             self.shares_barriers || self.afterwards.is_none(),
             "a change that nobody will make"
+        );
+        debug_assert!(
+            self.afterwards.is_some() || self.change_at.is_none(),
+            "a moment for nothing"
         );
     }
 }

@@ -22,6 +22,7 @@ mod health;
 mod late;
 mod link;
 mod mapped;
+mod pace;
 mod question;
 pub mod siblings;
 pub mod v2;
@@ -30,6 +31,7 @@ use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
 use self::link::{Form, Link, Phase};
+use self::pace::Pace;
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
@@ -53,6 +55,7 @@ pub struct Source<F> {
     end: DoubtfulEnd,
     finished: FinishedCopies<F>,
     link: Link,
+    pace: Pace,
     health: Health,
 }
 
@@ -133,6 +136,7 @@ impl<F> Source<F> {
             end: DoubtfulEnd::default(),
             finished: FinishedCopies::new(),
             link: Link::new(now),
+            pace: Pace::default(),
             health: Health::new(),
         }
     }
@@ -156,6 +160,10 @@ impl<F> Source<F> {
     /// The latest moment at which [`handle_timeout`](Self::handle_timeout) wants to be called;
     /// `None` while only [`work`](Self::work) goes on.
     pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
+        // The server cannot be silent while nobody reads what it says.
+        if self.is_changing() {
+            return self.disk.change_at();
+        }
         let deadlines = [
             self.link.deadline(periods),
             self.disk.checkpoint_at(),
@@ -186,10 +194,12 @@ impl<F> Source<F> {
     }
 
     fn time_out<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        // What follows may build on bytes that a failed sync has lost, and a change that still
-        // waits for others has to be made before the connection it came from is given up.
+        // What follows may build on bytes that a failed sync has lost, and a change has to be made
+        // before the connection it came from is given up.
         self.check_failed_syncs(cx);
-        self.make_change(cx);
+        if self.is_changing() {
+            return self.disk.let_change(cx.now.mono);
+        }
         self.handle_checkpoint(cx);
         self.finished.queue_mut().handle_timeout(cx.now.mono);
         let deadline = self.link.deadline(cx.periods);
@@ -253,7 +263,7 @@ impl<F> Source<F> {
 
     fn take_input<S: WriteStore<File = F>>(&mut self, input: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
-        self.make_change(cx);
+        self.make_changes(cx);
         let data = match self.link.phase_mut() {
             Phase::Waiting { .. } | Phase::Working | Phase::Connecting { .. } => return,
             // No server of either protocol speaks before it has read the line.
@@ -293,6 +303,9 @@ impl<F> Source<F> {
     }
 
     fn take_close<S: WriteStore<File = F>>(&mut self, closed: Closed, cx: &mut Context<'_, S>) {
+        // What came behind it would be one change after the other; the next connection brings it
+        // again.
+        self.disk.forget_later();
         self.make_change(cx);
         let is_in_order = matches!(closed, Closed::ByServer);
         let error = match (self.link.phase(), closed) {
@@ -331,7 +344,7 @@ impl<F> Source<F> {
     }
 
     fn open_again<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        self.make_change(cx);
+        self.make_changes(cx);
         // USR1 is how an operator tells that the record of losses was read and moved away (README,
         // "Files").
         self.health.forget_flaws();
@@ -368,8 +381,11 @@ impl<F> Source<F> {
         self.link.retry_now(now);
     }
 
-    /// Opens the local files if need be and asks for a connection.
+    /// Opens the local files if need be and asks for a connection, unless there were too many.
     fn start<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if let Some(until) = self.pace.free_at(cx.now.mono) {
+            return self.link.enter(Phase::Waiting { until });
+        }
         if self.disk.copy().is_none() {
             match self.open_copy(cx) {
                 Ok(copy) => self.disk.open(copy),
@@ -468,6 +484,7 @@ impl<F> Source<F> {
     /// A server that closes after it brought something has most likely rotated: that is no error
     /// until the next try fails.
     fn fail<S: WriteStore<File = F>>(&mut self, error: SourceError, cx: &mut Context<'_, S>) {
+        self.pace.spend(cx.now.mono);
         // All of this looks at the phase, which is left below.
         let is_less = self.note_end_of_connection(&error);
         if !matches!(error, SourceError::AskAgain) {

@@ -26,6 +26,8 @@ pub enum Ending {
     Gone,
     /// There are too many clients.
     Full(&'static str),
+    /// It asked for nothing while others had no place.
+    MadeRoom,
     /// The client sent something after its request line.
     Chatter,
     /// The client went away.
@@ -84,6 +86,7 @@ impl fmt::Display for Ending {
             Ending::Refused(refusal) => refusal.fmt(f),
             Ending::Gone => f.write_str("there is no such file any more"),
             Ending::Full(why) => f.write_str(why),
+            Ending::MadeRoom => f.write_str("asked for nothing, and made room for others"),
             Ending::Chatter => f.write_str("the client sent something after its request line"),
             Ending::Left => f.write_str("the client went away"),
             Ending::Stalled => f.write_str("the client takes no data"),

@@ -9,7 +9,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::digest::Digest;
 use super::ending::Ending;
 use super::keepalive::{KeepAlive, Liveness};
-use crate::limits::REPLY_MAX_LEN;
+use crate::limits::{RANGE_FRAME_LEN, REPLY_MAX_LEN};
 use crate::serve::config::Config;
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
@@ -307,13 +307,19 @@ impl<F> OpReply<F> {
             } => {
                 // The range may begin behind the end of the file; then one frame without bytes says
                 // so.
-                let wanted = clip(end.saturating_sub(*at), buf.len().min(most.bytes()));
+                let most = buf.len().min(most.bytes()).min(RANGE_FRAME_LEN);
+                let wanted = clip(end.saturating_sub(*at), most);
                 let read = store.read_at(file, &mut buf[..wanted], *at)?;
-                let mut frame = vec![0; HEADER_LEN];
+                let mut frame = Vec::with_capacity(HEADER_LEN + 8 + read);
+                frame.resize(HEADER_LEN, 0);
                 frame.extend_from_slice(&at.to_be_bytes());
                 frame.extend_from_slice(&buf[..read]);
                 frame::seal(kind::DATA, &mut frame);
-                self.out.extend_from_slice(&frame);
+                // Nearly always there is nothing before it, and no second buffer is needed.
+                match self.out.is_empty() {
+                    true => self.out = frame,
+                    false => self.out.extend_from_slice(&frame),
+                }
                 *at += read as u64;
                 Ok(read == 0 || *at >= *end)
             }
@@ -339,6 +345,36 @@ mod tests {
         let mut buf = [0; 512];
         let len = reply.output(&mut buf);
         (buf[..len].to_vec(), reply.consume_output(len, now))
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_a_range_costs_little_memory() {
+        let disk = Fake::new();
+        disk.write("/v/m", &[b'x'; 100_000]);
+        let file = disk.open(Path::new("/v/m")).unwrap();
+        let stat = ReadStore::stat(&disk, &file).unwrap();
+        let request = Request {
+            path: b"/v/m",
+            inode: InodeWord::plain(stat.id.inode),
+            offset: 100_000,
+            v2: Some(Extension::default()),
+        };
+        let op = Op::Range {
+            start: 0,
+            len: 100_000,
+        };
+        let now = Mono::from_ms(1_000);
+        let mut reply = OpReply::new(file, stat, &request, op, (0, None), now).unwrap();
+        let (mut sent, mut turn) = (0, Continue(()));
+        while turn.is_continue() {
+            while reply.has_work() {
+                assert!(reply.work(&mut [0; 70_000], &disk).is_continue());
+            }
+            assert!(reply.out.capacity() <= RANGE_FRAME_LEN + 512);
+            let (bytes, next) = take(&mut reply, now);
+            (sent, turn) = (sent + bytes.len(), next);
+        }
+        assert!(sent > 100_000);
     }
 
     #[test]

@@ -96,6 +96,11 @@ impl<F> Session<F> {
         self.is_extra
     }
 
+    /// Whether the client has not asked for anything yet.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.phase, Phase::Asking(_))
+    }
+
     /// The client's address.
     pub fn peer(&self) -> IpAddr {
         self.peer

@@ -19,6 +19,7 @@ use crate::reactor::token::Token;
 use crate::reactor::{Event, Rest, Stopwatch};
 use crate::serve::config::Config;
 use crate::serve::send::context::Context;
+use crate::serve::send::ending::Ending;
 use crate::serve::session::Session;
 use crate::store::real::RealRead;
 use crate::time::Mono;
@@ -38,7 +39,7 @@ pub struct Clients {
 struct Lists {
     /// Who takes more than one share of a turn.
     ready: ReadyList,
-    /// Who waits for a file to be found; the first until it is.
+    /// Who waits for a file to be found; of each address the first until it is.
     searching: ReadyList,
     /// Whose digests and checksums are being computed, in turn.
     computing: ReadyList,
@@ -99,13 +100,13 @@ impl Clients {
     }
 
     /// Does some of what takes long, for all clients together no longer than a line of another log
-    /// may wait. A search is finished before the next begins, because its client gives up after
-    /// some seconds.
+    /// may wait. Addresses take turns, however many clients they have. Of one address a search is
+    /// finished before the next begins, because its client gives up after some seconds.
     pub fn work(&mut self, shared: &mut Shared) {
         let act: &mut Act<'_> = &mut |client, cx, buf| client.session.work(buf, cx);
         let watch = Stopwatch::start();
-        while let Some(index) = self.lists.searching.first()
-            && watch.ms() < SEARCH_MS
+        while watch.ms() < SEARCH_MS
+            && let Some(index) = self.search_next()
         {
             // An answer stands on what was told.
             if shared.files.journal.is_behind() {
@@ -118,6 +119,52 @@ impl Clients {
             if watch.ms() >= WORK_MS {
                 break;
             }
+        }
+    }
+
+    /// Whose search goes on, or begins: that of the address that has waited longest.
+    fn search_next(&mut self) -> Option<u32> {
+        let turn = |index: &u32| {
+            let ip = self.peer_of(*index);
+            ip.map_or(0, |ip| self.counts.turn_of(ip))
+        };
+        // Of those with the same number the first in the line.
+        let next = self.lists.searching.iter().min_by_key(turn)?;
+        if let Some(ip) = self.peer_of(next) {
+            self.counts.begin_turn(ip);
+        }
+        Some(next)
+    }
+
+    fn peer_of(&self, index: u32) -> Option<IpAddr> {
+        let life = self.places.life(index)?;
+        Some(self.places.get(index, life)?.session.peer())
+    }
+
+    /// Closes who has asked for nothing, where that makes room for an address that has fewer
+    /// clients: of those with the most, who has been silent for longest.
+    fn make_room(&mut self, ip: IpAddr, shared: &mut Shared) {
+        let mut worst = (self.counts.taken_by(ip), Mono::default());
+        let mut silent = None;
+        for index in 0..self.places.bound() {
+            let Some(client) = (self.places.life(index))
+                .and_then(|life| self.places.get(index, life))
+                .filter(|client| client.session.is_silent() && !client.session.is_turned_away())
+            else {
+                continue;
+            };
+            let taken = self.counts.taken_by(client.session.peer());
+            let until = client.session.poll_timeout(&shared.files.config);
+            let until = until.unwrap_or_default();
+            if taken > worst.0 || (taken == worst.0 && silent.is_some() && until < worst.1) {
+                worst = (taken, until);
+                silent = Some(index);
+            }
+        }
+        if let Some(index) = silent {
+            self.drive(index, shared, &mut |client, _, _| {
+                client.session.end(Ending::MadeRoom);
+            });
         }
     }
 
@@ -201,10 +248,18 @@ impl Clients {
     }
 
     /// What a peer may say and hear; `None` where not even the reason is told to it.
-    fn session_for(&self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
+    fn session_for(&mut self, ip: IpAddr, shared: &mut Shared) -> Option<Session<std::fs::File>> {
         let now = shared.now.mono;
-        let config = &shared.files.config;
-        let Err(turned_away) = self.counts.admit(ip, config, self.places.is_full()) else {
+        let admit = |clients: &Clients, shared: &Shared| {
+            let is_full = clients.places.is_full();
+            clients.counts.admit(ip, &shared.files.config, is_full)
+        };
+        let mut admitted = admit(self, shared);
+        if admitted == Err(TurnedAway::Full) {
+            self.make_room(ip, shared);
+            admitted = admit(self, shared);
+        }
+        let Err(turned_away) = admitted else {
             return Some(Session::new(ip, now));
         };
         let why = turned_away.why();

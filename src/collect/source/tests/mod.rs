@@ -17,6 +17,7 @@ mod breaks;
 mod files;
 mod given;
 mod left_out;
+mod pace;
 mod rescue;
 mod taken_over;
 mod unverified;
@@ -85,7 +86,9 @@ impl Rig {
         };
         let result = act(&mut self.source, &mut cx);
         let next = self.source.link.deadline(&PERIODS);
-        let is_past = next.is_some_and(|next| next.ms() < self.now_ms);
+        // The server cannot be silent while nobody reads what it says.
+        let waits = self.source.is_changing();
+        let is_past = next.is_some_and(|next| next.ms() < self.now_ms) && !waits;
         assert!(!is_past, "a deadline in the past");
         result
     }
@@ -110,6 +113,11 @@ impl Rig {
         assert!(!self.source.wants_connection());
         self.wait();
         assert!(self.source.wants_connection(), "{:?}", self.said());
+        self.ask()
+    }
+
+    /// Returns the request line over the connection that is made.
+    pub(super) fn ask(&mut self) -> String {
         self.with(|source, cx| source.handle_connected(cx));
         let line = self.source.output().to_vec();
         self.with(|source, cx| source.consume_output(line.len(), cx));

@@ -146,6 +146,37 @@ fn a_copy_that_no_descriptor_was_left_for_is_opened_again_soon() {
 }
 
 #[test]
+fn a_copy_that_the_disk_cannot_read_is_tried_again_before_that_is_told() {
+    const EIO: i32 = 5;
+    // The opening fails, or the reading.
+    for nth in [1, 2] {
+        for failures in [1, limits::CHECK_TRIES - 1, limits::CHECK_TRIES] {
+            let mut rig = Rig::finished(b"abc", md5_of(b"abc"));
+            for _ in 1..failures {
+                rig.disk.fail_call(nth, EIO);
+                rig.work();
+                assert_eq!(rig.said(), [""; 0]);
+                assert!(rig.is_on_list() && rig.source.wants_connection());
+                rig.time_out();
+            }
+            rig.disk.fail_call(nth, EIO);
+            rig.work();
+            let said = rig.said();
+            if failures == limits::CHECK_TRIES {
+                assert!(said[0].contains("it cannot be read"), "{said:?}");
+                assert!(rig.source.in_error() && !rig.is_on_list());
+                continue;
+            }
+            assert_eq!(said, [""; 0]);
+            rig.time_out();
+            rig.work();
+            assert_eq!(rig.said(), [verified(b"abc")]);
+            assert!(!rig.source.in_error());
+        }
+    }
+}
+
+#[test]
 fn it_is_asked_for_after_a_restart() {
     let mut rig = Rig::finished(b"abc", None);
     rig.restart();
