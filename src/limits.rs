@@ -89,9 +89,12 @@ pub const ACCEPTED_AT_ONCE: usize = 64;
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 
-/// Lines about its clients that a server says in a minute: anybody can have himself refused a
+/// Lines about one address that a server says in a minute: anybody can have himself refused a
 /// thousand times a second.
-pub const PEER_LINES_MAX: u32 = 30;
+pub const PEER_LINES_MAX: u32 = 10;
+
+/// Addresses of which each has those lines for itself. All others share as many.
+pub const PEERS_HEARD_MAX: usize = 16;
 
 /// Bytes of the file in a frame that answers a question about a range: so much memory a client
 /// takes that does not read.

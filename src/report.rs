@@ -4,10 +4,11 @@
 //! counted instead of printed, and a daemon that reports its own growth cannot feed itself.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use heapless::String;
+use heapless::{String, Vec};
 
-use crate::limits::PEER_LINES_MAX;
+use crate::limits::{PEER_LINES_MAX, PEERS_HEARD_MAX};
 use crate::sys::stdio::Lines;
 use crate::sys::syslog::Syslog;
 use crate::time::Mono;
@@ -30,17 +31,45 @@ pub struct Report {
     /// When to tell how often the last line came again, and to forget it; `None` while there is
     /// none.
     window_end: Option<Mono>,
-    of_peers: Quota,
+    of_peers: Quotas,
     now: Mono,
 }
 
-/// The quota of lines about peers: who wants to can be refused a thousand times a second.
+/// The quotas of lines about peers: who wants to can be refused a thousand times a second, and is
+/// not to hide what there is to say of others.
 #[derive(Default)]
-struct Quota {
+struct Quotas {
     /// When the lines are counted anew; `None` while there are none.
     window_end: Option<Mono>,
+    /// Who was the first to be spoken of.
+    peers: Vec<(IpAddr, Quota), PEERS_HEARD_MAX>,
+    /// All others together.
+    others: Quota,
+}
+
+/// The lines that were said of a peer and those that were not.
+#[derive(Default)]
+struct Quota {
     said: u32,
     left_out: u32,
+}
+
+impl Quotas {
+    fn of(&mut self, peer: IpAddr) -> &mut Quota {
+        let found = self.peers.iter().position(|(ip, _)| *ip == peer);
+        let at = found.or_else(|| {
+            let added = self.peers.push((peer, Quota::default()));
+            added.ok().map(|()| self.peers.len() - 1)
+        });
+        match at.and_then(|at| self.peers.get_mut(at)) {
+            Some((_, quota)) => quota,
+            None => &mut self.others,
+        }
+    }
+
+    fn some_left_out(&self) -> bool {
+        self.others.left_out > 0 || self.peers.iter().any(|(_, quota)| quota.left_out > 0)
+    }
 }
 
 /// A line for a person, not a dump: what is longer is cut.
@@ -69,7 +98,7 @@ impl Report {
             last: Line::new(),
             repeats: 0,
             window_end: None,
-            of_peers: Quota::default(),
+            of_peers: Quotas::default(),
             now: Mono::default(),
         }
     }
@@ -85,8 +114,9 @@ impl Report {
     }
 
     /// The same for a line that a peer has caused and could cause again and again. Of many in a
-    /// minute, be they alike or not, only the first are said; then how many others there were.
-    pub fn say_of_peer(&mut self, what: fmt::Arguments<'_>) {
+    /// minute about one peer, be they alike or not, only the first are said; then how many others
+    /// there were. `peer` is what its address counts as; one of IPv6 is a network of 64 bits.
+    pub fn say_of_peer(&mut self, peer: IpAddr, what: fmt::Arguments<'_>) {
         let line = line_of(what);
         // A repeated line costs no more than a number, and so nothing of the quota.
         if self.count_repeat(&line) {
@@ -96,13 +126,14 @@ impl Report {
         // of a border.
         let end = self.now.plus_ms(WINDOW_MS);
         self.of_peers.window_end.get_or_insert(end);
-        if self.of_peers.said < PEER_LINES_MAX {
-            self.of_peers.said += 1;
+        let quota = self.of_peers.of(peer);
+        if quota.said < PEER_LINES_MAX {
+            quota.said += 1;
             return self.say_new(line);
         }
         // The line is not remembered as the last one either: it was never seen, so it cannot come
         // "again".
-        self.of_peers.left_out = self.of_peers.left_out.saturating_add(1);
+        quota.left_out = quota.left_out.saturating_add(1);
     }
 
     /// Counts a line that is the last one once more.
@@ -144,16 +175,25 @@ impl Report {
         // it.
         let repeats_at = self.window_end.filter(|_| self.repeats > 0);
         let of_peers = &self.of_peers;
-        let left_out_at = of_peers.window_end.filter(|_| of_peers.left_out > 0);
+        let left_out_at = of_peers.window_end.filter(|_| of_peers.some_left_out());
         repeats_at.into_iter().chain(left_out_at).min()
     }
 
-    /// Tells how many lines about peers were left out, if any were, and counts anew.
+    /// Tells how many lines about each peer were left out, if any were, and counts anew.
     fn tell_left_out(&mut self) {
-        match std::mem::take(&mut self.of_peers).left_out {
+        let of_peers = std::mem::take(&mut self.of_peers);
+        for (peer, quota) in &of_peers.peers {
+            let network = if peer.is_ipv6() { "/64" } else { "" };
+            self.tell_left_out_of(&format_args!("{peer}{network}"), quota.left_out);
+        }
+        self.tell_left_out_of(&"other clients", of_peers.others.left_out);
+    }
+
+    fn tell_left_out_of(&mut self, who: &dyn fmt::Display, left_out: u32) {
+        match left_out {
             0 => {}
-            1 => self.say(format_args!("one more line about a client was left out")),
-            n => self.say(format_args!("{n} more lines about clients were left out")),
+            1 => self.say(format_args!("{who}: one more line was left out")),
+            n => self.say(format_args!("{who}: {n} more lines were left out")),
         }
     }
 
@@ -259,14 +299,15 @@ mod tests {
             self.report.say(format_args!("{text}"));
         }
 
-        /// Says so many different lines about peers, of which no more than may be are heard.
-        fn say_of_peers(&mut self, count: u32) {
+        /// Says so many different lines about a peer. Returns how many were heard.
+        fn say_of(&mut self, peer: &str, count: u32) -> u32 {
+            let ip = peer.parse().unwrap();
             let mut lines = 0;
             for n in 0..count {
-                self.report.say_of_peer(format_args!("{n}"));
+                self.report.say_of_peer(ip, format_args!("{peer}: {n}"));
                 lines += self.lines().len();
             }
-            assert_eq!(lines, PEER_LINES_MAX as usize);
+            lines as u32
         }
 
         fn tick(&mut self, ms: u64) {
@@ -274,9 +315,9 @@ mod tests {
         }
 
         /// The lines since the last call.
-        fn lines(&mut self) -> Vec<std::string::String> {
+        fn lines(&mut self) -> std::vec::Vec<std::string::String> {
             let mut buf = [0; 2048];
-            let mut lines = Vec::new();
+            let mut lines = std::vec::Vec::new();
             while let Ok(len) = self.logger.recv(&mut buf) {
                 let message = std::str::from_utf8(&buf[..len]).unwrap();
                 lines.push(message.split_once("]: ").unwrap().1.to_owned());
@@ -348,30 +389,62 @@ mod tests {
     }
 
     #[test]
-    fn of_many_lines_about_peers_only_some_are_said_in_a_minute() {
+    fn of_many_lines_about_a_peer_only_some_are_said_in_a_minute() {
         let mut heard = Heard::new();
         heard.tick(1_000);
-        heard.say_of_peers(PEER_LINES_MAX + 7);
+        let flood = PEER_LINES_MAX + 7;
+        assert_eq!(heard.say_of("10.0.0.1", flood), PEER_LINES_MAX);
         heard.say("anything else");
         assert_eq!(heard.lines(), ["anything else"]);
         assert_eq!(heard.report.poll_timeout(), Some(Mono::from_ms(61_000)));
         heard.tick(60_999);
         assert!(heard.lines().is_empty());
         heard.tick(61_000);
-        assert_eq!(heard.lines(), ["7 more lines about clients were left out"]);
+        assert_eq!(heard.lines(), ["10.0.0.1: 7 more lines were left out"]);
         assert_eq!(heard.report.poll_timeout(), None);
-        heard.say_of_peers(PEER_LINES_MAX + 1);
+        assert_eq!(heard.say_of("10.0.0.1", flood - 6), PEER_LINES_MAX);
         heard.report = Report::to_stderr("x");
-        assert_eq!(heard.lines(), ["one more line about a client was left out"]);
+        assert_eq!(heard.lines(), ["10.0.0.1: one more line was left out"]);
+    }
+
+    #[test]
+    fn a_flood_about_one_peer_hides_nothing_of_others() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.say_of("10.0.0.1", 1_000), PEER_LINES_MAX);
+        assert_eq!(heard.say_of("2001:db8::", 3), 3);
+        assert_eq!(heard.say_of("2001:db8:0:1::", 12), PEER_LINES_MAX);
+        assert_eq!(heard.say_of("10.0.0.2", PEER_LINES_MAX), PEER_LINES_MAX);
+        heard.tick(60_000);
+        let (first, third) = (1_000 - PEER_LINES_MAX, 12 - PEER_LINES_MAX);
+        let told = [
+            format!("10.0.0.1: {first} more lines were left out"),
+            format!("2001:db8:0:1::/64: {third} more lines were left out"),
+        ];
+        assert_eq!(heard.lines(), told);
+    }
+
+    #[test]
+    fn of_more_peers_than_are_counted_the_others_share_what_one_may_have() {
+        let mut heard = Heard::new();
+        let peers = PEERS_HEARD_MAX as u32 + PEER_LINES_MAX + 5;
+        let said: u32 = (0..peers)
+            .map(|n| heard.say_of(&format!("10.0.{n}.1"), 1))
+            .sum();
+        assert_eq!(said, peers - 5);
+        heard.tick(60_000);
+        assert_eq!(heard.lines(), ["other clients: 5 more lines were left out"]);
+        // In the next minute it may be others who are counted.
+        assert_eq!(heard.say_of("10.0.200.1", 2), 2);
     }
 
     #[test]
     fn the_same_line_about_a_peer_takes_one_place() {
         let mut heard = Heard::new();
+        let ip = IpAddr::from([10, 0, 0, 1]);
         for _ in 0..100 {
-            heard.report.say_of_peer(format_args!("a"));
+            heard.report.say_of_peer(ip, format_args!("a"));
         }
-        heard.report.say_of_peer(format_args!("b"));
+        heard.report.say_of_peer(ip, format_args!("b"));
         assert_eq!(heard.lines(), ["a", "the same 99 times more: a", "b"]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use fetchlogs::limits::TURNED_AWAY_MAX;
+use fetchlogs::limits::{PEER_LINES_MAX, PEERS_HEARD_MAX, TURNED_AWAY_MAX};
 use fetchlogs::wire::frame::{ErrorCode, Frame};
 
 use crate::common::classic::Client;
@@ -208,7 +208,24 @@ fn whoever_is_refused_again_and_again_does_not_fill_the_servers_own_log() {
     server.wait_for("127.0.0.1: /not/here/0 is not in %files");
     server.wait_for("127.0.9.1: is not in %hosts_allow");
     let said = server.said().matches(" is not in %").count();
-    assert_eq!(said, fetchlogs::limits::PEER_LINES_MAX as usize);
+    // Each of the first addresses is spoken of, and of all others together no more than of one.
+    assert_eq!(said, PEERS_HEARD_MAX + PEER_LINES_MAX as usize);
+}
+
+#[test]
+fn whoever_is_refused_again_and_again_hides_nobody_else() {
+    let (logs, server) =
+        served_log("$hosts_allow{'127.0.0.0/8'} = 1; $hosts_allow{'127.0.9.0/24'} = 0;");
+    for n in 0..60 {
+        let mut client = client_from(&server, [0, 0, 1]);
+        client.send(format!("/not/here/{n} 0 0\n"));
+        client.expect_closed_without_a_word();
+    }
+    client_from(&server, [0, 9, 1]).expect_closed_without_a_word();
+    server.wait_for("127.0.9.1: is not in %hosts_allow");
+    expect_service(&mut client_from(&server, [0, 0, 1]), &logs);
+    let said = server.said().matches(" is not in %files").count();
+    assert_eq!(said, PEER_LINES_MAX as usize);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use mio::Registry;
 use mio::net::TcpStream;
 
-use super::admission::{ClientCounts, TurnedAway};
+use super::admission::{ClientCounts, TurnedAway, home};
 use super::client::Client;
 use super::followers::Followers;
 use super::{CLIENT, Shared, listening};
@@ -241,7 +241,7 @@ impl Clients {
         });
         if let Err(error) = self.register(index, life, registry) {
             let report = &mut shared.report;
-            report.say_of_peer(format_args!("{ip}: cannot be served: {error}"));
+            report.say_of_peer(home(ip), format_args!("{ip}: cannot be served: {error}"));
             return self.remove(index, life);
         }
         self.drive(index, shared, &mut |_, _, _| {});
@@ -263,7 +263,9 @@ impl Clients {
             return Some(Session::new(ip, now));
         };
         let why = turned_away.why();
-        shared.report.say_of_peer(format_args!("{ip}: {why}"));
+        shared
+            .report
+            .say_of_peer(home(ip), format_args!("{ip}: {why}"));
         self.may_tell(&turned_away)
             .then(|| Session::turned_away(ip, why, now))
     }
@@ -304,22 +306,26 @@ impl Clients {
             client.watch(watches, &mut cx, &mut shared.report);
         }
         let rest = client.send(&mut cx, &mut shared.buf);
+        let peer = client.session.peer();
+        let home = home(peer);
         for line in shared.files.sightings.troubles.take_lines() {
-            shared.report.say_of_peer(format_args!("{line}"));
+            shared.report.say_of_peer(home, format_args!("{line}"));
         }
         self.lists.line_up(index, client, rest);
         self.followers.turn(index, watched, client.session.file());
         if let Some(notice) = client.session.take_notice(&shared.files.config) {
-            let peer = client.session.peer();
-            shared.report.say_of_peer(format_args!("{peer}: {notice}"));
+            shared
+                .report
+                .say_of_peer(home, format_args!("{peer}: {notice}"));
         }
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&shared.files.config);
             return self.deadlines.set_about(index, at, shared.now.mono);
         };
         if ending.is_noteworthy() {
-            let peer = client.session.peer();
-            shared.report.say_of_peer(format_args!("{peer}: {ending}"));
+            shared
+                .report
+                .say_of_peer(home, format_args!("{peer}: {ending}"));
         }
         self.deadlines.set(index, None);
         self.lists.remove(index);
