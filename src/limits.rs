@@ -89,6 +89,27 @@ pub const ACCEPTED_AT_ONCE: usize = 64;
 /// How long accepting pauses when the system has no descriptor or memory left.
 pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 
+/// A source looks at the room on its file system whenever it has written so much; where there is
+/// plenty, it writes up to the second number before it does.
+pub const ROOM_LOOK_LEN: u64 = 64 * 1024;
+/// See [`ROOM_LOOK_LEN`].
+pub const ROOM_LOOK_LEN_MAX: u64 = 1024 * 1024;
+
+/// A source that writes [`ROOM_LOOK_LEN`] in less than this is one of those that pause where the
+/// room is short; the shorter it is, the less a source may write.
+pub const ROOM_SPARED_MS: u64 = 60_000;
+
+/// How often a source that pauses looks whether there is room again.
+pub const ROOM_LOOK_MS: u64 = 5_000;
+
+/// The same where it has to look through a directory for that.
+pub const ROOM_SCAN_MS: u64 = 60_000;
+
+/// Names in a directory that are read, and files whose size is asked, in one part of that work.
+pub const ROOM_SCAN_NAMES: usize = 256;
+/// See [`ROOM_SCAN_NAMES`].
+pub const ROOM_SCAN_FILES: usize = 40;
+
 /// Lines about one address that a server says in a minute: anybody can have himself refused a
 /// thousand times a second.
 pub const PEER_LINES_MAX: u32 = 10;

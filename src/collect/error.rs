@@ -58,6 +58,51 @@ impl fmt::Display for ProtocolError {
     }
 }
 
+/// What there is too little room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shortage {
+    /// What is free on the file system of the copies, in bytes, and what is to stay free there.
+    Disk { free: u64, keep: u64 },
+    /// What the source's own copies have, in bytes, and what they may have.
+    Own { used: u64, max: u64 },
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Shortage::Disk { free, keep } => write!(
+                f,
+                "the file system of the local copy has {} free, and keep_free= keeps {}",
+                Amount(free),
+                Amount(keep)
+            ),
+            Shortage::Own { used, max } => write!(
+                f,
+                "the local copy and the finished ones have {}, and max= is {}; move finished ones away",
+                Amount(used),
+                Amount(max)
+            ),
+        }
+    }
+}
+
+/// A number of bytes for a person.
+struct Amount(u64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let unit = units.iter().find(|(shift, _)| self.0 >> shift > 0);
+        match unit {
+            Some((shift, name)) => {
+                let tenths = (self.0 >> (shift - 10)) * 10 / 1024;
+                write!(f, "{}.{} {name}", tenths / 10, tenths % 10)
+            }
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
 /// The error that a source is in, or the reason why a connection ended.
 #[derive(Debug)]
 pub enum SourceError {
@@ -91,6 +136,8 @@ pub enum SourceError {
     Silence,
     /// The local files cannot be used.
     Files(FileError),
+    /// Nothing is fetched until there is room again.
+    NoRoom(Shortage),
 }
 
 impl SourceError {
@@ -136,6 +183,8 @@ impl SourceError {
             SourceError::Files(FileError::Pointer(..)) => (11, 0),
             SourceError::Files(FileError::Locked(..)) => (12, 0),
             SourceError::Files(FileError::NoFreeName(_)) => (13, 0),
+            SourceError::NoRoom(Shortage::Disk { .. }) => (20, 0),
+            SourceError::NoRoom(Shortage::Own { .. }) => (20, 1),
         }
     }
 }
@@ -164,6 +213,31 @@ impl fmt::Display for SourceError {
             SourceError::AskAgain => f.write_str("the server is asked in another way"),
             SourceError::Silence => f.write_str("connection lost: nothing was heard for too long"),
             SourceError::Files(error) => error.fmt(f),
+            SourceError::NoRoom(shortage) => {
+                write!(f, "paused: {shortage}; the log goes on by itself when there is room")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_for_a_person() {
+        let cases = [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (5 << 29, "2.5 GiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(Amount(bytes).to_string(), text);
         }
     }
 }

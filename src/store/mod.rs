@@ -105,6 +105,15 @@ pub trait ReadStore {
     fn names(&self, dir: &Path) -> io::Result<Names>;
 }
 
+/// The room on a file system, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// What we may still write.
+    pub free: u64,
+    /// All of it; 0 where the file system does not tell.
+    pub total: u64,
+}
+
 /// Who has a file open for writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Writers {
@@ -191,6 +200,12 @@ pub trait WriteStore {
     /// failure once, and takes what it could not write for written: it is the business of everybody
     /// who has written there.
     fn failed_syncs(&mut self, dir: &Path) -> u32;
+
+    /// The room on the file system that holds `dir`.
+    fn room(&mut self, dir: &Path) -> io::Result<Room>;
+
+    /// Opens `dir` and gives the names of its entries, as [`ReadStore::names`] does.
+    fn list(&mut self, dir: &Path) -> io::Result<Names>;
 
     /// Renames over whatever has the new name.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;

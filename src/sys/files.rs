@@ -4,10 +4,28 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use super::cvt;
+use super::{c_path, cvt};
 
 pub use super::platform::{Names, hole_end, somebody_writes, sync_fs};
+
+/// The bytes that we may still write to the file system that holds `dir`, and all that it has room
+/// for: statvfs(3).
+pub fn room(dir: &Path) -> io::Result<(u64, u64)> {
+    let path = c_path(dir)?;
+    // SAFETY: plain numbers, for which zeros are values.
+    let mut told: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends with a NUL, and both it and what is written outlive the call.
+    cvt(unsafe { libc::statvfs(path.as_ptr(), &raw mut told) })?;
+    #[allow(clippy::unnecessary_cast, reason = "narrower on some targets")]
+    let (unit, free, total) = (
+        told.f_frsize as u64,
+        told.f_bavail as u64,
+        told.f_blocks as u64,
+    );
+    Ok((free.saturating_mul(unit), total.saturating_mul(unit)))
+}
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
 /// terminal as ours.

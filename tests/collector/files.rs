@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::scripted::{Call, Scripted};
@@ -257,6 +258,42 @@ fn a_full_disk_loses_nothing() {
     place.wait_for("disk/log", &text);
     place.wait_for_status("127.0.0.1", "OK\n");
     assert!(place.rotated("disk/log").is_empty());
+}
+
+/// A box that writes as much as it can leaves room for the others, and goes on when there is more.
+#[test]
+fn one_box_does_not_fill_the_disk_for_all() {
+    const LEN: usize = 6 << 20;
+    let text = Arc::new("0123456789abcde\n".repeat(LEN / 16).into_bytes());
+    let (flood, calm) = (Scripted::new(), Scripted::new());
+    let place = Place::with(|place| {
+        let line = |server: &Scripted, file| place.line(server.address(), REMOTE, file);
+        let defaults = "defaults keep_free=1M".to_owned();
+        vec![
+            defaults,
+            line(&flood, "disk/flood"),
+            line(&calm, "disk/calm"),
+        ]
+    });
+    let Some(disk) = SmallDisk::mount(place.path("disk"), "8m") else {
+        return;
+    };
+    let ballast = disk.path.join("ballast");
+    fs::write(&ballast, vec![0; 4 << 20]).unwrap();
+    let served = Arc::clone(&text);
+    flood.serve(move |_, call| answer_from(&served, call));
+    let collector = place.start(&[]);
+    let line = collector.out.wait_for("paused: ");
+    assert!(line.contains("and keep_free= keeps 1.0 MiB;"), "{line}");
+    let held = place.read("disk/flood");
+    assert!(held.len() < 7 << 19 && text.starts_with(&held));
+    calm.serve(|_, call| answer_from(&[b'c'; 20_000], call));
+    place.wait_for("disk/calm", &[b'c'; 20_000]);
+    assert_eq!(collector.out.with("paused: ").len(), 1);
+    assert_eq!(place.read("disk/flood").len(), held.len());
+    fs::remove_file(&ballast).unwrap();
+    place.wait_for("disk/flood", &text);
+    assert_eq!(collector.out.with("paused: ").len(), 1);
 }
 
 /// Where there is no room for a pointer, nothing is begun.

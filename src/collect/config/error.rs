@@ -84,14 +84,22 @@ pub enum Problem {
     NotAFile(Field),
     /// Something without `=` stands behind the five fields.
     NotAnOption,
+    /// Something without `=` stands behind `defaults`.
+    NotADefault,
+    /// Behind a source stands an option that only `defaults` can have.
+    OnlyADefault,
     /// An option that does not exist.
     UnknownOption,
-    /// The option stood on this line before.
+    /// The option was set before, on this line or as a default.
     RepeatedOption,
     /// `proto=` and something that it cannot be.
     BadProto,
     /// `history=` and something that it cannot be.
     BadHistory,
+    /// `max=` and something that it cannot be.
+    BadMax,
+    /// `keep_free=` and something that it cannot be.
+    BadKeepFree,
     /// The source is fetched on the other line already.
     SameSource {
         /// The line that stands.
@@ -170,12 +178,24 @@ impl fmt::Display for Problem {
             Problem::NotAnOption => f.write_str(
                 "only key=value can stand behind POINTER_FILE; names cannot have blanks, and a comment needs a line of its own",
             ),
-            Problem::UnknownOption => {
-                f.write_str("no such option; there are proto= and history=")
+            Problem::NotADefault => f.write_str(
+                "only key=value can stand behind defaults; a source of a host with that name needs all five fields",
+            ),
+            Problem::OnlyADefault => {
+                f.write_str("keep_free= goes for a whole file system: it can only stand behind defaults")
             }
-            Problem::RepeatedOption => f.write_str("this option stands on the line twice"),
+            Problem::UnknownOption => f.write_str(
+                "no such option; there are proto=, history= and max=, and behind defaults keep_free=",
+            ),
+            Problem::RepeatedOption => f.write_str("this option is set twice"),
             Problem::BadProto => f.write_str("proto= can be auto, classic or v2"),
             Problem::BadHistory => f.write_str("history= can be live or all"),
+            Problem::BadMax => {
+                f.write_str("max= is a number of bytes, such as 512M or 2G, or 0 for no limit")
+            }
+            Problem::BadKeepFree => f.write_str(
+                "keep_free= is a number of bytes, such as 512M or 2G, a part of the file system, such as 10%, or 0 for nothing",
+            ),
             Problem::SameSource { other_line } => write!(
                 f,
                 "the same REMOTE_FILE of the same server is fetched by line {other_line} already"

@@ -5,12 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::{Address, ConfigError, Draft, Field, History, Problem, Proto, SourceConfig};
+use super::{
+    Address, ConfigError, Draft, Field, History, KeepFree, Options, Problem, Proto, SourceConfig,
+};
 use crate::limits;
 
-/// The source on a line. `None` for an empty line, a comment and a faulty line; the latter's errors
-/// are added to `errors`.
-pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> Option<Draft> {
+/// The source on a line. `None` for an empty line, a comment, defaults, which are added to those
+/// that there are, and a faulty line, whose errors are added to `errors`.
+pub(super) fn read(
+    line: &[u8],
+    number: u32,
+    defaults: &mut Options,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Draft> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = Words {
         line: number,
@@ -19,6 +26,11 @@ pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> O
     };
     let first = words.clone().next()?;
     if first.bytes.starts_with(b"#") {
+        return None;
+    }
+    if first.bytes == b"defaults" && !is_source(words.clone()) {
+        words.next();
+        options(words, Behind::Defaults, defaults, errors);
         return None;
     }
 
@@ -33,25 +45,28 @@ pub(super) fn read(line: &[u8], number: u32, errors: &mut Vec<ConfigError>) -> O
     let remote = fields.next(Field::Remote, remote);
     let local = fields.next(Field::Local, |word| local_path(word, Field::Local));
     let pointer = fields.next(Field::Pointer, |word| local_path(word, Field::Pointer));
-    let options = options(words, errors);
+    let mut said = Options::default();
+    let is_sound = options(words, Behind::Source, &mut said, errors);
 
     let (address_column, address) = address?;
     let (_, port) = port?;
     let (_, remote) = remote?;
     let (local_column, local) = local?;
     let (pointer_column, pointer) = pointer?;
-    let (proto, history) = options?;
-    Some(Draft {
+    is_sound.then_some(Draft {
         source: SourceConfig {
             address,
             port,
             remote,
             local,
             pointer,
-            proto,
-            history,
+            proto: Proto::default(),
+            history: History::default(),
+            max: None,
+            keep_free: KeepFree::default(),
             line: number,
         },
+        options: said,
         address_column,
         local_column,
         pointer_column,
@@ -241,26 +256,51 @@ fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), Config
     }
 }
 
-/// The options behind the five fields; `None` if anything is wrong with them.
-fn options(words: Words<'_>, errors: &mut Vec<ConfigError>) -> Option<(Proto, History)> {
-    let mut proto = None;
-    let mut history = None;
+/// Whether a line that begins with `defaults` has the five fields. None of these but the names can
+/// have a `=`, and an option has one.
+fn is_source(mut words: Words<'_>) -> bool {
+    let has_port = words.nth(1).is_some_and(|word| !word.bytes.contains(&b'='));
+    has_port && words.nth(2).is_some()
+}
+
+/// What options stand behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Source,
+    Defaults,
+}
+
+/// Adds the options to those that were `said`. Tells whether nothing is wrong with them.
+fn options(
+    words: Words<'_>,
+    behind: Behind,
+    said: &mut Options,
+    errors: &mut Vec<ConfigError>,
+) -> bool {
     let mut sound = true;
     for word in words {
         let Some(equals) = word.bytes.iter().position(|byte| *byte == b'=') else {
             // A comment or a name with blanks: what follows is more of it, and no error of its own.
-            errors.push(word.error(Problem::NotAnOption));
-            return None;
+            errors.push(word.error(match behind {
+                Behind::Source => Problem::NotAnOption,
+                Behind::Defaults => Problem::NotADefault,
+            }));
+            return false;
         };
         let (key, value) = word.split_at(equals + 1);
-        let taken = match key.bytes {
-            b"proto=" => fill(&mut proto, word, proto_of(value)),
-            b"history=" => fill(&mut history, word, history_of(value)),
+        let taken = match (key.bytes, behind) {
+            (b"proto=", _) => fill(&mut said.proto, word, proto_of(value)),
+            (b"history=", _) => fill(&mut said.history, word, history_of(value)),
+            (b"max=", _) => fill(&mut said.max, word, max_of(value)),
+            (b"keep_free=", Behind::Defaults) => {
+                fill(&mut said.keep_free, word, keep_free_of(value))
+            }
+            (b"keep_free=", Behind::Source) => Err(word.error(Problem::OnlyADefault)),
             _ => Err(word.error(Problem::UnknownOption)),
         };
         sound &= keep(taken, errors).is_some();
     }
-    sound.then_some((proto.unwrap_or_default(), history.unwrap_or_default()))
+    sound
 }
 
 fn fill<T>(
@@ -290,6 +330,40 @@ fn history_of(value: Word<'_>) -> Result<History, ConfigError> {
         b"all" => Ok(History::All),
         _ => Err(value.error(Problem::BadHistory)),
     }
+}
+
+fn max_of(value: Word<'_>) -> Result<u64, ConfigError> {
+    size_of(value.bytes).ok_or_else(|| value.error(Problem::BadMax))
+}
+
+fn keep_free_of(value: Word<'_>) -> Result<KeepFree, ConfigError> {
+    let kept = match value.bytes.strip_suffix(b"%") {
+        Some(digits) => number(digits)
+            .and_then(|percent| u8::try_from(percent).ok())
+            .filter(|percent| *percent < 100)
+            .map(KeepFree::Percent),
+        None => size_of(value.bytes).map(KeepFree::Bytes),
+    };
+    kept.ok_or_else(|| value.error(Problem::BadKeepFree))
+}
+
+/// A number of bytes, with the letters of journald.conf(5): to the base of 1024.
+fn size_of(text: &[u8]) -> Option<u64> {
+    let (digits, shift) = match text {
+        [digits @ .., b'K'] => (digits, 10),
+        [digits @ .., b'M'] => (digits, 20),
+        [digits @ .., b'G'] => (digits, 30),
+        [digits @ .., b'T'] => (digits, 40),
+        digits => (digits, 0),
+    };
+    number(digits)?.checked_mul(1 << shift)
+}
+
+/// `parse` alone would take a `+` in front.
+fn number(digits: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(digits).ok()?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 fn is_blank(byte: u8) -> bool {

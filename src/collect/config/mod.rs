@@ -3,13 +3,19 @@
 //!
 //! ```text
 //! FILE    = [BOM] *( LINE ( LF | CRLF ) ) [ LINE ]
-//! LINE    = *BLANK [ COMMENT | SOURCE *BLANK ]
+//! LINE    = *BLANK [ COMMENT | SOURCE *BLANK | DEFAULTS *BLANK ]
 //! COMMENT = "#" and anything
 //! SOURCE  = ADDRESS 1*BLANK PORT 1*BLANK REMOTE_FILE 1*BLANK LOCAL_FILE 1*BLANK POINTER_FILE *( 1*BLANK OPTION )
 //! ADDRESS = an IPv4 address | an IPv6 address | "[" an IPv6 address "]" | a host name
-//! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" )
+//! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" ) | "max=" SIZE
+//! DEFAULTS = "defaults" *( 1*BLANK ( OPTION | "keep_free=" ( SIZE | PERCENT ) ) )
+//! SIZE    = 1*DIGIT [ "K" | "M" | "G" | "T" ]
+//! PERCENT = 1*DIGIT "%"
 //! BLANK   = space | tab
 //! ```
+//!
+//! A line that begins with `defaults` is one of a host with that name if it has the five fields.
+//! What defaults say goes for all sources, wherever they stand, that do not say otherwise.
 //!
 //! A `#` further on in a line is an ordinary character. No name can have a blank in it.
 
@@ -50,6 +56,11 @@ pub struct SourceConfig {
     pub proto: Proto,
     /// The part of the log to fetch at first contact.
     pub history: History,
+    /// How many bytes the local copy and the finished ones may have together; `None` if there is no
+    /// such limit.
+    pub max: Option<u64>,
+    /// What is to stay free on the file system of the local copy.
+    pub keep_free: KeepFree,
     /// The line that the source stands on, from 1 on.
     pub line: u32,
 }
@@ -85,6 +96,29 @@ pub enum History {
     All,
 }
 
+/// What is to stay free on a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum KeepFree {
+    /// A twentieth of it, and a gibibyte at most.
+    #[default]
+    Auto,
+    /// So many bytes; 0 for nothing.
+    Bytes(u64),
+    /// So many hundredths of it, less than 100.
+    Percent(u8),
+}
+
+impl KeepFree {
+    /// The bytes that are to stay free of so many.
+    pub fn of(self, total: u64) -> u64 {
+        match self {
+            KeepFree::Auto => (total / 20).min(1 << 30),
+            KeepFree::Bytes(bytes) => bytes,
+            KeepFree::Percent(percent) => total / 100 * u64::from(percent),
+        }
+    }
+}
+
 impl Config {
     /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with
     /// it, tells all that is wrong instead. No source at all is fine.
@@ -96,12 +130,14 @@ impl Config {
     pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, ConfigErrors> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let mut found = Vec::new();
-        let drafts: Vec<Draft> = text
+        let mut defaults = Options::default();
+        let mut drafts: Vec<Draft> = text
             .split(|byte| *byte == b'\n')
             .zip(1..=u32::MAX)
-            .filter_map(|(line, number)| line::read(line, number, &mut found))
+            .filter_map(|(line, number)| line::read(line, number, &mut defaults, &mut found))
             .map(|draft| draft.starting_from(dir))
             .collect();
+        drafts.iter_mut().for_each(|draft| draft.settle(&defaults));
         // Even if some lines are bad: one reading tells all that is wrong.
         clash::find(&drafts, &mut found);
 
@@ -125,6 +161,8 @@ impl PartialEq for SourceConfig {
             pointer,
             proto,
             history,
+            max,
+            keep_free,
             line: _,
         } = self;
         *address == other.address
@@ -134,6 +172,8 @@ impl PartialEq for SourceConfig {
             && *pointer == other.pointer
             && *proto == other.proto
             && *history == other.history
+            && *max == other.max
+            && *keep_free == other.keep_free
     }
 }
 
@@ -155,12 +195,31 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// three of them.
 struct Draft {
     source: SourceConfig,
+    options: Options,
     address_column: u32,
     local_column: u32,
     pointer_column: u32,
 }
 
+/// What was said behind the five fields, or behind `defaults`.
+#[derive(Default)]
+struct Options {
+    proto: Option<Proto>,
+    history: Option<History>,
+    max: Option<u64>,
+    keep_free: Option<KeepFree>,
+}
+
 impl Draft {
+    /// Gives the source what the defaults say and its line does not.
+    fn settle(&mut self, defaults: &Options) {
+        let (own, source) = (&self.options, &mut self.source);
+        source.proto = own.proto.or(defaults.proto).unwrap_or_default();
+        source.history = own.history.or(defaults.history).unwrap_or_default();
+        source.max = own.max.or(defaults.max).filter(|max| *max > 0);
+        source.keep_free = defaults.keep_free.unwrap_or_default();
+    }
+
     fn starting_from(mut self, dir: &Path) -> Draft {
         self.source.local = dir.join(&self.source.local);
         self.source.pointer = dir.join(&self.source.pointer);

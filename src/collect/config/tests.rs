@@ -294,6 +294,85 @@ fn bad_options_are_faults_at_their_place() {
     }
 }
 
+#[test]
+fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
+    let other = "a 19 /r /l/b /p/b proto=v2 max=0";
+    let text = format!("{LINE}\ndefaults max=512M proto=classic\n{other}\ndefaults keep_free=2G");
+    let sources = parse(&text).unwrap().sources;
+    assert_eq!((sources[0].max, sources[1].max), (Some(512 << 20), None));
+    assert_eq!(
+        (sources[0].proto, sources[1].proto),
+        (Proto::Classic, Proto::V2)
+    );
+    for source in &sources {
+        assert_eq!(source.keep_free, KeepFree::Bytes(2 << 30));
+    }
+    let source = one(LINE);
+    assert_eq!((source.max, source.keep_free), (None, KeepFree::Auto));
+    assert_eq!(one(&format!("defaults\n{LINE}")), source);
+}
+
+#[test]
+fn a_host_may_be_called_defaults() {
+    let host = Address::Name("defaults".into());
+    assert_eq!(one("defaults 19 /r /l /p").address, host);
+    assert_eq!(one("defaults 19 /r=1 /l=1 /p=1 max=1").max, Some(1));
+    assert_eq!(one("defaults.example 19 /r /l /p").max, None);
+    // As many words as a source has.
+    let four = "defaults max=1 keep_free=1 proto=v2 history=all";
+    assert_eq!(one(&format!("{four}\n{LINE}")).max, Some(1));
+    assert_fault("defaults 19 /r /l", 1, 10, Problem::NotADefault);
+}
+
+#[test]
+fn what_is_kept_free_is_an_amount_or_a_part() {
+    let cases = [
+        ("0", KeepFree::Bytes(0), 0),
+        ("4096", KeepFree::Bytes(4096), 4096),
+        ("3K", KeepFree::Bytes(3072), 3072),
+        ("1T", KeepFree::Bytes(1 << 40), 1 << 40),
+        ("0%", KeepFree::Percent(0), 0),
+        ("99%", KeepFree::Percent(99), 99 << 20),
+    ];
+    for (text, expected, of_100_mib) in cases {
+        let source = one(&format!("defaults keep_free={text}\n{LINE}"));
+        assert_eq!(source.keep_free, expected);
+        assert_eq!(expected.of(100 << 20), of_100_mib, "{text}");
+    }
+    assert_eq!(KeepFree::Auto.of(100 << 20), 5 << 20);
+    assert_eq!(KeepFree::Auto.of(u64::MAX), 1 << 30);
+}
+
+#[test]
+fn bad_amounts_are_faults_at_their_place() {
+    for bad in [
+        "",
+        "x",
+        "-1",
+        "+1",
+        "1.5G",
+        "1 M",
+        "1m",
+        "M",
+        "99999999T",
+        "10%",
+    ] {
+        let bad = bad.split(' ').next_back().unwrap();
+        let fault = |text: &str, column| assert_fault(text, 1, column, Problem::BadMax);
+        fault(&format!("{LINE} max={bad}"), 45);
+        fault(&format!("defaults max={bad}"), 14);
+    }
+    for bad in ["", "%", "100%", "-1%", "256%", "x", "1Q", "1G%"] {
+        let text = format!("defaults keep_free={bad}");
+        assert_fault(&text, 1, 20, Problem::BadKeepFree);
+    }
+    let text = format!("{LINE} keep_free=1");
+    assert_fault(&text, 1, 41, Problem::OnlyADefault);
+    let text = "defaults max=1\ndefaults max=1";
+    assert_fault(text, 2, 10, Problem::RepeatedOption);
+    assert_fault("defaults mx=1", 1, 10, Problem::UnknownOption);
+}
+
 // Several lines
 
 #[test]
@@ -430,6 +509,8 @@ fn sources_are_equal_wherever_they_stand_and_different_in_anything_else() {
         "10.4.3.5 19 /var/log/messages /l/a /p/b",
         "10.4.3.5 19 /var/log/messages /l/a /p/a proto=v2",
         "10.4.3.5 19 /var/log/messages /l/a /p/a history=all",
+        "10.4.3.5 19 /var/log/messages /l/a /p/a max=1",
+        "10.4.3.5 19 /var/log/messages /l/a /p/a\ndefaults keep_free=1",
     ];
     for other in others {
         assert_ne!(source, one(other), "{other}");
@@ -461,9 +542,26 @@ fn faults_read_like_sentences() {
 /// No bytes are a panic, and every error lies within the text.
 #[test]
 fn arbitrary_bytes_are_sources_or_faults() {
-    const PIECES: [&[u8]; 16] = [
-        b" ", b" ", b" ", b"\n", b"\t", b"\r\n", b"a", b"19", b"/r", b"/l", b"x", b"#", b"proto=",
-        b"v2", b".tmp", b"\xff",
+    const PIECES: [&[u8]; 19] = [
+        b" ",
+        b" ",
+        b" ",
+        b"\n",
+        b"\t",
+        b"\r\n",
+        b"a",
+        b"19",
+        b"/r",
+        b"/l",
+        b"x",
+        b"#",
+        b"proto=",
+        b"v2",
+        b".tmp",
+        b"\xff",
+        b"defaults",
+        b"keep_free=",
+        b"9%",
     ];
     arbtest(|u| {
         let mut text = Vec::new();

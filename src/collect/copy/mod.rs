@@ -306,7 +306,7 @@ impl<F> LocalCopy<F> {
 const COPY_LEN: usize = 4096;
 
 /// The directory that a file's name stands in.
-fn directory_of(file: &Path) -> &Path {
+pub fn directory_of(file: &Path) -> &Path {
     match file.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

@@ -30,6 +30,7 @@ impl<F> Source<F> {
     ) {
         let now = cx.now.mono;
         let is_stream = matches!(self.link.phase(), Phase::Streaming { .. });
+        let before = (self.disk.inode(), self.disk.size());
         // The phase is taken apart for as long as its parts and the rest of the source are both
         // needed.
         let result = match self.link.take_phase(now) {
@@ -95,6 +96,7 @@ impl<F> Source<F> {
         if is_well && self.health.is_failing() && !self.is_changing() {
             self.recover(cx);
         }
+        self.note_intake(before, data.len(), cx);
         // A heal may have all of its answer, or have waited for a change that is made now.
         self.turn_to_heal(cx);
         self.turn_to_late(cx);
@@ -278,7 +280,7 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        self.end.has_work() || self.finished.has_work()
+        self.end.has_work() || self.intake.is_scanning() || self.finished.has_work()
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
@@ -292,6 +294,9 @@ impl<F> Source<F> {
         // The end of the live copy goes first: until it is known, the log cannot be followed.
         if self.end.has_work() {
             return self.work_on_end(buf, cx);
+        }
+        if self.intake.is_scanning() {
+            return self.scan_part(cx);
         }
         if let Some(heal) = self.finished.heal_mut() {
             match heal.work(buf, cx.store) {

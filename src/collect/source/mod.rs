@@ -19,6 +19,7 @@ pub mod end_check;
 mod failed_syncs;
 mod given;
 mod health;
+mod intake;
 mod late;
 mod link;
 mod mapped;
@@ -30,6 +31,7 @@ pub mod v2;
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
+use self::intake::Intake;
 use self::link::{Form, Link, Phase};
 use self::pace::Pace;
 use super::config::SourceConfig;
@@ -56,6 +58,7 @@ pub struct Source<F> {
     finished: FinishedCopies<F>,
     link: Link,
     pace: Pace,
+    intake: Intake,
     health: Health,
 }
 
@@ -137,6 +140,7 @@ impl<F> Source<F> {
             finished: FinishedCopies::new(),
             link: Link::new(now),
             pace: Pace::default(),
+            intake: Intake::new(now),
             health: Health::new(),
         }
     }
@@ -383,6 +387,9 @@ impl<F> Source<F> {
 
     /// Opens the local files if need be and asks for a connection, unless there were too many.
     fn start<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        if self.waits_for_room(cx) {
+            return;
+        }
         if let Some(until) = self.pace.free_at(cx.now.mono) {
             return self.link.enter(Phase::Waiting { until });
         }

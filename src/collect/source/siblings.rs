@@ -89,7 +89,7 @@ impl<F> Source<F> {
     pub fn is_wanting(&self) -> bool {
         match self.link.phase() {
             Phase::Connecting { .. } | Phase::Asking { .. } | Phase::Answering { .. } => true,
-            Phase::Waiting { .. } => self.health.error().is_some(),
+            Phase::Waiting { .. } => self.health.error().is_some() && !self.intake.is_paused(),
             _ => false,
         }
     }

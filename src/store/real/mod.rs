@@ -12,7 +12,7 @@ use crate::sys::trusted::{self, Place, Untrusted};
 use crate::sys::{clock, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};
+use super::{Birth, Kind, Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 mod births;
 
@@ -354,6 +354,15 @@ impl WriteStore for RealWrite {
             found.map(|(_, times)| *times)
         };
         device.ok().and_then(times).unwrap_or(0)
+    }
+
+    fn room(&mut self, dir: &Path) -> io::Result<Room> {
+        let (free, total) = files::room(dir)?;
+        Ok(Room { free, total })
+    }
+
+    fn list(&mut self, dir: &Path) -> io::Result<Names> {
+        Ok(Box::new(files::Names::of(dir)?))
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -524,3 +524,24 @@ fn a_hole_is_told_and_made_where_there_can_be_one() {
     }
     assert!(store.append_zeros(&copy, u64::MAX).is_err());
 }
+
+#[test]
+fn the_room_is_that_of_the_file_system_and_less_than_all_of_it() {
+    let scene = Scene::new();
+    let mut store = RealWrite::default();
+    let room = store.room(scene.dir.path()).unwrap();
+    assert!(room.total > 0 && room.free <= room.total);
+    let error = store.room(&scene.at("not/here")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn the_writing_side_lists_a_directory_as_the_reading_one_does() {
+    let scene = Scene::new();
+    fs::write(scene.at("dir/one"), "").unwrap();
+    let dir = scene.at("dir");
+    let names = |names: Names| -> Vec<_> { names.map(Result::unwrap).collect() };
+    let listed = names(RealWrite::default().list(&dir).unwrap());
+    assert_eq!(listed, names(RealRead::new().names(&dir).unwrap()));
+    assert!(listed.iter().any(|name| name == "one"));
+}

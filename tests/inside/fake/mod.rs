@@ -16,7 +16,7 @@ use self::tamper::id_of;
 pub use self::tamper::{Veil, hear, on_device};
 use crate::ids::{Born, FileId, Inode};
 use crate::serve::find::journal::arrivals::Trail;
-use crate::store::{Birth, Kind, Names, ReadStore, Stat, WriteStore, Writers};
+use crate::store::{Birth, Kind, Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]
@@ -39,6 +39,10 @@ struct Disk {
     dead_from: Option<u32>,
     /// Bytes that still fit.
     room: Option<usize>,
+    /// Bytes that fit on it in all, where that is told.
+    total: Option<u64>,
+    /// Looks at the room.
+    looks: u32,
     locked_elsewhere: BTreeSet<u64>,
     no_rename_new: bool,
     /// A file can have one name only.
@@ -299,6 +303,16 @@ impl Fake {
     /// Limits the bytes that can still be written; `None` lifts that.
     pub fn set_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
+    }
+
+    /// Tells how many bytes fit on it in all, of which those that can still be written are free.
+    pub fn set_total(&self, total: u64) {
+        self.0.borrow_mut().total = Some(total);
+    }
+
+    /// How often somebody looked at the room.
+    pub fn looks(&self) -> u32 {
+        self.0.borrow().looks
     }
 
     pub fn lock_elsewhere(&self, inode: u64) {
@@ -702,6 +716,20 @@ impl WriteStore for Fake {
 
     fn failed_syncs(&mut self, _: &Path) -> u32 {
         self.0.borrow().failed_syncs
+    }
+
+    fn room(&mut self, _: &Path) -> io::Result<Room> {
+        self.call()?;
+        let mut disk = self.0.borrow_mut();
+        disk.looks += 1;
+        let free = disk.room.map_or(u64::MAX, |room| room as u64);
+        let total = disk.total.unwrap_or(0);
+        Ok(Room { free, total })
+    }
+
+    fn list(&mut self, dir: &Path) -> io::Result<Names> {
+        self.call()?;
+        ReadStore::names(self, dir)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use super::call::{Call, Op, Verdict};
 use super::content::Content;
 use super::disk::{Disk, Key, Node};
 use super::{Handle, Model, Shared};
-use crate::store::{Names, ReadStore, Stat, WriteStore, Writers};
+use crate::store::{Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 impl ReadStore for Model {
     type File = Handle;
@@ -221,6 +221,15 @@ impl WriteStore for Model {
         let device = self.disk().device_at(dir);
         let shared = self.shared.borrow();
         shared.failed_syncs.get(&device).copied().unwrap_or(0)
+    }
+
+    fn room(&mut self, _: &Path) -> io::Result<Room> {
+        let (free, total) = (u64::MAX, 0);
+        Ok(Room { free, total })
+    }
+
+    fn list(&mut self, dir: &Path) -> io::Result<Names> {
+        ReadStore::names(self, dir)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

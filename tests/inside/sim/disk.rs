@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
-use crate::store::{Birth, Names, ReadStore, Stat, WriteStore, Writers};
+use crate::store::{Birth, Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -167,7 +167,6 @@ impl<S> Disk<S> {
 
     /// A call that needs room.
     fn call_for_room(&self) -> io::Result<()> {
-        self.call()?;
         match self.0.full.get() {
             true => Err(io::Error::from_raw_os_error(ENOSPC)),
             false => Ok(()),
@@ -369,6 +368,21 @@ impl WriteStore for Disk<Model> {
 
     fn failed_syncs(&mut self, dir: &Path) -> u32 {
         self.0.fs.borrow_mut().failed_syncs(dir)
+    }
+
+    fn room(&mut self, dir: &Path) -> io::Result<Room> {
+        self.call()?;
+        match self.0.full.get() {
+            true => Ok(Room {
+                free: 0,
+                total: 1 << 30,
+            }),
+            false => self.0.fs.borrow_mut().room(dir),
+        }
+    }
+
+    fn list(&mut self, dir: &Path) -> io::Result<Names> {
+        self.0.fs.borrow_mut().list(dir)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
