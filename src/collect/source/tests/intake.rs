@@ -94,6 +94,31 @@ fn who_writes_much_leaves_what_is_to_be_kept_free_and_goes_on_exactly() {
 }
 
 #[test]
+fn a_pause_within_a_frame_loses_and_doubles_nothing() {
+    let mut rig = following(KEEP + 3 * ROOM_LOOK_LEN as usize, "");
+    let mut pauses = 0;
+    while rig.local().len() < 2 * KEEP {
+        let mut at = rig.local().len();
+        while rig.source.wants_connection() {
+            let bytes: Vec<u8> = (at..at + 60_000).map(byte_at).collect();
+            let frame = data_frame(at as u64, &bytes);
+            at += bytes.len();
+            for piece in frame.chunks(7_000) {
+                if rig.source.wants_connection() {
+                    rig.receive(piece);
+                }
+            }
+        }
+        pauses += 1;
+        assert!(is_paused(&rig));
+        assert_whole(&rig, rig.local().len());
+        rig.disk.set_room(Some(KEEP + 5 * ROOM_LOOK_LEN as usize));
+        connected(&mut rig);
+    }
+    assert!(pauses > 2, "{pauses}");
+}
+
+#[test]
 fn who_writes_little_goes_on_from_what_is_left_and_less_as_it_shrinks() {
     // Of two with the same rate, one on a disk with most of what is to be kept, one with a tenth.
     for (room, is_spared) in [(KEEP - 1024, true), (KEEP / 10, false)] {
