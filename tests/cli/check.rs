@@ -41,7 +41,7 @@ fn what_may_not_be_meant_is_warned_of() {
     let text = "$hosts_allow{'::1'} = 1; $files{'/var/log/boot.log'} = \"\";";
     place.write("gen_numbers.pl.locals", text);
     let ended = checked(&place, "gen_numbers");
-    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""));
+    assert_eq!(ended.status, Some(0));
     let begin = format!(
         "{}: warning: ",
         place.path("gen_numbers.pl.locals").display()

@@ -115,13 +115,6 @@ impl<F> Source<F> {
         self.check_invariants();
     }
 
-    /// Makes all changes that wait, one behind the other.
-    pub(super) fn make_changes<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        while self.is_changing() {
-            self.make_change(cx);
-        }
-    }
-
     /// Begins a change to the next generation; its events are told once it is made.
     pub(super) fn change<S: WriteStore<File = F>>(
         &mut self,

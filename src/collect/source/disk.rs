@@ -160,11 +160,11 @@ impl<F> Disk<F> {
         }
     }
 
-    /// Forgets what came behind the place where the change has to be made first.
-    pub(super) fn forget_later(&mut self) {
-        if let Some(afterwards) = &mut self.afterwards {
-            afterwards.input = Vec::new();
-        }
+    /// Forgets what came behind the place where the change has to be made first. Tells whether
+    /// there was anything.
+    pub(super) fn forget_later(&mut self) -> bool {
+        let afterwards = self.afterwards.as_mut();
+        afterwards.is_some_and(|afterwards| !std::mem::take(&mut afterwards.input).is_empty())
     }
 
     /// Whether changes wait for the caller.

@@ -267,7 +267,10 @@ impl<F> Source<F> {
 
     fn take_input<S: WriteStore<File = F>>(&mut self, input: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
-        self.make_changes(cx);
+        self.make_change(cx);
+        if self.is_changing() {
+            return self.disk.keep_for_later(input);
+        }
         let data = match self.link.phase_mut() {
             Phase::Waiting { .. } | Phase::Working | Phase::Connecting { .. } => return,
             // No server of either protocol speaks before it has read the line.
@@ -348,7 +351,9 @@ impl<F> Source<F> {
     }
 
     fn open_again<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        self.make_changes(cx);
+        // What came behind a change would be one after the other; a new connection brings it again.
+        let is_short = self.disk.forget_later();
+        self.make_change(cx);
         // USR1 is how an operator tells that the record of losses was read and moved away (README,
         // "Files").
         self.health.forget_flaws();
@@ -365,7 +370,7 @@ impl<F> Source<F> {
             Ok(copy) => {
                 let same = (copy.inode(), copy.size()) == before && copy.doubtful_from().is_none();
                 self.disk.open(copy);
-                if !same && self.wants_connection() {
+                if (is_short || !same) && self.wants_connection() {
                     self.link.enter(Phase::Waiting { until: cx.now.mono });
                 }
                 // What was found out about the end of the copy was about the one that was closed.

@@ -1,9 +1,10 @@
 //! What a server has to reach, for the walls around it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::serve::config::Config;
 use crate::sys::confine::Reach;
+use crate::sys::trusted::{self, Untrusted};
 
 /// The directories of all logs and of their rotated files, and those above them where that gives
 /// little away: so a directory that is made, replaced or mounted later is reached without more ado.
@@ -11,16 +12,22 @@ use crate::sys::confine::Reach;
 pub fn reaches(config: &Config) -> Vec<Reach> {
     let mut reaches = vec![Reach::write("/dev/null"), Reach::read("/dev/urandom")];
     for entry in &config.files {
-        let target = entry.path.canonicalize().ok();
-        let paths = [Some(entry.path.as_path()), target.as_deref()];
-        let directories = paths.into_iter().flatten().filter_map(Path::parent);
-        reaches.extend(directories.map(with_siblings));
-        let roots = entry.patterns.roots();
-        reaches.extend(roots.iter().map(|root| with_siblings(root)));
+        let live = entry.path.parent().map(Path::to_path_buf);
+        for dir in live.into_iter().chain(entry.patterns.roots()) {
+            reaches.push(with_siblings(&dir));
+            reaches.extend(target_of(&dir).map(|target| with_siblings(&target)));
+        }
     }
     reaches.sort_unstable();
     reaches.dedup();
     reaches
+}
+
+/// Where a directory is by its own names. What nobody would follow there is not reached either.
+fn target_of(dir: &Path) -> Option<PathBuf> {
+    let opened = trusted::open_dir(dir);
+    let is_refused = opened.is_err_and(|error| Untrusted::of(&error).is_some());
+    dir.canonicalize().ok().filter(|_| !is_refused)
 }
 
 /// A directory with those beside it; on its own if those are the large ones of the system, as it is
@@ -41,10 +48,10 @@ mod tests {
         let base = dir.path().canonicalize().unwrap();
         let base = base.display().to_string();
         let target = format!("{base}/data/app.log");
-        let link = format!("{base}/app.log");
+        let link = format!("{base}/app/app.log");
         std::fs::create_dir(format!("{base}/data")).unwrap();
         std::fs::write(&target, "x").unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::os::unix::fs::symlink(format!("{base}/data"), format!("{base}/app")).unwrap();
         let text = format!(
             "$files{{'{link}'}} = '/old/*/app.log.* /older/app.log';\n$files{{'/var/log/b'}} = '/*/b /srv/app/logs/*';\n"
         );

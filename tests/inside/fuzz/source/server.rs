@@ -52,9 +52,7 @@ impl World {
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
-        if self.source.is_changing() {
-            self.change();
-        }
+        self.catch_up();
         if self.source.wants_connection() {
             let mut bytes = bytes.to_vec();
             self.with(|source, cx| source.handle_input(&mut bytes, cx));
@@ -210,10 +208,8 @@ impl World {
                 stream.extend_from_slice(&data_frame(0, bytes));
             }
         }
-        self.generations = u32::from(pairs);
         self.receive(&stream);
         self.settle();
-        self.generations = 0;
     }
 
     /// What was asked is answered as by a server whose file is like the copy here, but for a byte
