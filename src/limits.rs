@@ -20,7 +20,6 @@ pub const CHUNK_LEN: usize = 64 * 1024;
 
 /// Milliseconds between two looks at whether the collector's directories still are those that its
 /// walls leave room for.
-#[cfg(feature = "fetch_logs")]
 pub const WALLS_CHECK_MS: u64 = 10_000;
 
 /// Bytes one peer may move in one turn of the loop before the others have theirs.

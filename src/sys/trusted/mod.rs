@@ -19,7 +19,9 @@ use std::{error, fmt};
 use super::platform::open_without_links;
 use super::{c_path, cvt};
 
-pub use place::{Place, make_dirs};
+pub use place::Place;
+#[cfg(any(feature = "fetch_logs", test))]
+pub use place::make_dirs;
 
 mod place;
 
