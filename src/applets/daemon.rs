@@ -100,6 +100,7 @@ impl Daemon {
         })?;
         self.outside = Some(outside);
         if let Held::Handed(_) = held {
+            set_process_name(self.program);
             self.is_successor = true;
             self.background = None;
         }

@@ -10,6 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::confine::Confinement;
 use super::line::{Line, Message, wait_for_any};
@@ -69,6 +71,7 @@ pub fn split<T>(
     held: T,
 ) -> io::Result<(Outside, Signals, Held<T>)> {
     let (inside, outside) = Line::pair()?;
+    let first_pid = std::process::id();
     // SAFETY: the caller has one thread, so the child is a whole copy of the program.
     if cvt(unsafe { libc::fork() })? != 0 {
         let line = inside;
@@ -83,12 +86,10 @@ pub fn split<T>(
     if task.is_background {
         detach()?;
     }
-    // A signal to all processes of the terminal is for the daemon. It is caught and not ignored,
-    // for that a successor would inherit.
-    let deaf = Signals::install(Signals::ALL);
-    let (line, handed) = Helper::new(outside).run(task);
-    drop(deaf);
+    // A signal to all processes of the terminal is for the daemon. The helper catches it and does
+    // nothing; a successor catches signals from its first moment on, and acts on them.
     let signals = Signals::install(Signals::ALL)?;
+    let (line, handed) = Helper::new(outside, first_pid).run(task);
     let successor = Outside {
         line,
         is_successor: true,
@@ -98,7 +99,15 @@ pub fn split<T>(
 
 const NAME: &str = "logs_helper";
 
+/// The wait where the system has no room for a wait of another kind.
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Outside {
+    /// Whether this process goes on where another one was shut out.
+    pub fn is_successor(&self) -> bool {
+        self.is_successor
+    }
+
     /// The configuration file, opened anew.
     pub fn config(&self) -> io::Result<File> {
         let answer = self.ask(CONFIG)?;
@@ -123,23 +132,31 @@ impl Outside {
             .line
             .send(SUCCESSOR, 0, socket.as_ref().map(AsFd::as_fd));
         drop(socket);
-        match sent {
-            Err(_) => 1,
-            Ok(()) if self.is_successor => 0,
-            Ok(()) => self.accompany(&mut signals),
+        if sent.is_err() {
+            return 1;
+        }
+        self.pass_on(&mut signals);
+        match self.is_successor {
+            true => 0,
+            false => self.accompany(&mut signals),
+        }
+    }
+
+    /// Leaves the signals that came to the successor.
+    fn pass_on(&self, signals: &mut Signals) {
+        for signal in signals.drain() {
+            let _ = self.line.send(SIGNAL, signal as u8, None);
         }
     }
 
     /// Passes signals on until the successor has ended.
     fn accompany(&self, signals: &mut Signals) -> u8 {
         loop {
-            for signal in signals.drain() {
-                let _ = self.line.send(SIGNAL, signal as u8, None);
-            }
+            self.pass_on(signals);
             match wait_for_any([Some(self.line.as_fd()), Some(signals.as_fd())]) {
                 Ok([false, _]) => {}
                 Ok([true, _]) => break,
-                Err(_) => return 1,
+                Err(_) => thread::sleep(PAUSE),
             }
         }
         match self.line.receive() {
@@ -163,8 +180,10 @@ impl Outside {
 struct Helper {
     /// To the first process.
     first: Line,
-    first_pid: libc::pid_t,
+    first_pid: u32,
     successor: Option<Successor>,
+    /// Signals that came while there was nobody to act on them.
+    owed: heapless::Vec<Signal, { Signals::ALL.len() }>,
 }
 
 struct Successor {
@@ -175,12 +194,12 @@ struct Successor {
 }
 
 impl Helper {
-    fn new(first: Line) -> Helper {
+    fn new(first: Line, first_pid: u32) -> Helper {
         Helper {
             first,
-            // SAFETY: takes and touches nothing.
-            first_pid: unsafe { libc::getppid() },
+            first_pid,
             successor: None,
+            owed: heapless::Vec::new(),
         }
     }
 
@@ -190,7 +209,9 @@ impl Helper {
         loop {
             let successor = self.successor.as_ref().map(|one| one.line.as_fd());
             let Ok(ready) = wait_for_any([Some(self.first.as_fd()), successor]) else {
-                self.end();
+                // For want of memory: there will be some again.
+                thread::sleep(PAUSE);
+                continue;
             };
             let begun = match ready {
                 [true, _] => self.hear_first(task),
@@ -210,7 +231,7 @@ impl Helper {
             CONFIG => send_config(&self.first, task),
             PID_FILE => {
                 if let Some(file) = task.pid_file {
-                    file.remove_for(self.first_pid as u32);
+                    file.remove_for(self.first_pid);
                 }
                 let _ = self.first.send(PID_FILE, 0, None);
             }
@@ -228,6 +249,7 @@ impl Helper {
                 match message.kind {
                     CONFIG => send_config(&successor.line, task),
                     SUCCESSOR => successor.handed = Some(message.fd),
+                    SIGNAL => self.pass_on(message.value),
                     _ => {}
                 }
                 None
@@ -263,19 +285,29 @@ impl Helper {
                     pid,
                     handed: None,
                 });
+                for signal in std::mem::take(&mut self.owed) {
+                    self.pass_on(signal as u8);
+                }
                 None
             }
             Err(_) => self.end(),
         }
     }
 
-    fn pass_on(&self, number: u8) {
+    /// Sends a signal to the successor; to the next one, if that has handed over already.
+    fn pass_on(&mut self, number: u8) {
         let wanted = |signal: &&Signal| **signal as u8 == number;
-        if let (Some(signal), Some(successor)) = (Signals::ALL.iter().find(wanted), &self.successor)
-        {
-            // SAFETY: takes numbers. The successor is our child, and nobody has waited for it, so
-            // the number is still its own.
-            unsafe { libc::kill(successor.pid, signal.number()) };
+        let Some(signal) = Signals::ALL.iter().find(wanted) else {
+            return;
+        };
+        match &self.successor {
+            Some(successor) if successor.handed.is_none() => {
+                // SAFETY: takes numbers. The successor is our child, and nobody has waited for it,
+                // so the number is still its own.
+                unsafe { libc::kill(successor.pid, signal.number()) };
+            }
+            _ if self.owed.contains(signal) => {}
+            _ => _ = self.owed.push(*signal),
         }
     }
 

@@ -181,3 +181,38 @@ fn the_pid_file_is_removed_from_outside() {
     assert_eq!(server.wait().status, Some(0));
     assert!(!pid_file.exists());
 }
+
+#[test]
+fn a_signal_to_stop_is_heard_whoever_works_just_then() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, two) = (one_log("one"), one_log("two"));
+    let both = one.served("one", "") + &two.served("two", "");
+    for number in 0..20 {
+        let mut server = Server::start(&one.served("one", ""));
+        server.configure(&both);
+        server.signal(Signal::HUP);
+        std::thread::sleep(std::time::Duration::from_micros(number * 300));
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().status, Some(0), "{}", server.said());
+    }
+}
+
+#[test]
+fn nobody_is_succeeded_by_a_process_with_a_faulty_configuration() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, later) = (one_log("one"), Logs::new());
+    let often = "$alive_interval = 1;".to_owned();
+    let settings = often + &one.served("one", "") + &later.served("a/b/c/log", "");
+    let server = Server::start(&settings);
+    server.configure("nonsense");
+    fs::create_dir_all(later.path("a/b/c")).unwrap();
+    later.write("a/b/c/log", "text");
+    server.wait_for("no new process can take over: ");
+    expect_served(&server, &one, "one");
+    server.configure(&settings);
+    expect_served(&server, &later, "a/b/c/log");
+}

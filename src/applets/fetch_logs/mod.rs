@@ -14,9 +14,11 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use super::seconds;
 use crate::collect::config::Config;
+use crate::collect::copy::pointer::BootId;
 use crate::collect::shell::{Collector, Options, reaches};
 use crate::collect::source::Periods;
 use crate::store::config_file;
+use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
 use crate::sys::outside::Held;
@@ -75,6 +77,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         base_dir: absolute(OsStr::new("."))?,
         periods,
         syslog: options::has(&parsed, 's'),
+        boot: boot_id().and_then(|id| BootId::new(&id)),
     };
     let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
     let config = config_file::read(&options.config_path, parse).map_err(Exit::configuration)?;

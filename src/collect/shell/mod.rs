@@ -30,7 +30,7 @@ use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, EVENTS_MAX, End, Reactor, Rest};
-use crate::store::config_file;
+use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
@@ -51,6 +51,8 @@ pub struct Options {
     pub periods: Periods,
     /// Events go to syslog instead of stdout and stderr.
     pub syslog: bool,
+    /// The boot of this host, which cannot be asked for behind the walls.
+    pub boot: Option<BootId>,
 }
 
 /// The running collector.
@@ -101,14 +103,13 @@ impl Collector {
     /// `inside` leave room for what they [`reaches`].
     pub fn new(options: Options, config: Config, reactor: Reactor, inside: Inside) -> Collector {
         let now = clock::now();
+        let check_walls_at = now.mono.plus_ms(first_check_ms(&inside));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
             journal: Journal::new(options.syslog),
-            options,
             inside,
-            reaches: Vec::new(),
-            // Whatever changes all the time, no more than one process a minute comes of it.
-            check_walls_at: now.mono.plus_ms(6 * WALLS_CHECK_MS),
+            reaches: reaches(&options.snmp_dir, &config),
+            check_walls_at,
             is_shut_out: false,
             reactor,
             slots: Vec::new(),
@@ -120,7 +121,8 @@ impl Collector {
             relief: Relief::default(),
             store: RealWrite::default(),
             random: Random::new(sys::random_seed()),
-            boot: sys::boot_id().and_then(|id| BootId::new(&id)),
+            boot: options.boot.clone(),
+            options,
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
             now,
             full_turns: 0,
@@ -176,15 +178,33 @@ impl Collector {
     }
 
     /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
-    /// of the walls by now.
+    /// of the walls by now. A successor would read the configuration: one that is faulty by now
+    /// keeps this process at work.
     fn check_walls(&mut self) {
         self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
-        if !self.is_shut_out && !self.inside.walls.fits(&self.reaches) {
-            self.is_shut_out = true;
-            self.journal.complain(
-                &"directories are new or were replaced: a new process, which may write there, takes over",
-            );
+        if self.is_shut_out || self.inside.walls.fits(&self.reaches) {
+            return;
         }
+        match self.read_config() {
+            Ok(_) => {
+                self.is_shut_out = true;
+                self.journal.complain(
+                    &"directories are new or were replaced: a new process, which may write there, takes over",
+                );
+            }
+            Err(unusable) => self.journal.complain(&format_args!(
+                "directories are new or were replaced, and no new process can take over: {unusable}"
+            )),
+        }
+    }
+
+    fn read_config(&self) -> Result<Config, Unusable> {
+        let parse = |text: &[u8]| Config::parse_in(&self.options.base_dir, text);
+        config_file::read_again(
+            &self.options.config_path,
+            self.inside.outside.as_ref(),
+            parse,
+        )
     }
 
     /// Whether every source of which something had come before this turn's look was heard by now.
@@ -367,11 +387,14 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
     /// changes nothing.
     fn reload(&mut self) {
-        let path = self.options.config_path.clone();
-        let base_dir = &self.options.base_dir;
-        let outside = self.inside.outside.as_ref();
-        match config_file::read_again(&path, outside, |text| Config::parse_in(base_dir, text)) {
+        match self.read_config() {
             Ok(config) => {
+                self.reaches = reaches(&self.options.snmp_dir, &config);
+                self.check_walls();
+                if self.is_shut_out {
+                    // The successor reads the configuration again, and reaches all of it.
+                    return;
+                }
                 self.apply(config);
                 self.connect_anew();
             }
@@ -385,12 +408,6 @@ impl Collector {
 
     /// Brings the running sources into line with a configuration.
     fn apply(&mut self, config: Config) {
-        self.reaches = reaches(&self.options.snmp_dir, &config);
-        self.check_walls();
-        if self.is_shut_out {
-            // The successor reads the configuration again, and reaches all of it.
-            return;
-        }
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
         let mut wanted = config.sources;
@@ -428,6 +445,14 @@ impl Collector {
             self.deadlines.set(index, at);
         }
         self.statuses.remove_unused();
+    }
+}
+
+/// Whatever changes all the time, no more than one process a minute comes of it.
+fn first_check_ms(inside: &Inside) -> u64 {
+    match inside.outside.as_ref().is_some_and(Outside::is_successor) {
+        true => 6 * WALLS_CHECK_MS,
+        false => WALLS_CHECK_MS,
     }
 }
 

@@ -24,12 +24,7 @@ pub fn reaches(snmp_dir: &Path, config: &Config) -> Vec<Reach> {
     reaches
 }
 
-const SYSTEM: &[&str] = &[
-    "/dev/urandom",
-    "/etc/localtime",
-    "/proc/sys/kernel/random/boot_id",
-    "/usr/share/zoneinfo",
-];
+const SYSTEM: &[&str] = &["/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
 
 /// Files as resolv.conf(5) and nsswitch.conf(5) name them, where managers of networks keep theirs,
 /// and the libraries that a dynamic C library loads for it.

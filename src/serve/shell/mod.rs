@@ -233,6 +233,7 @@ impl Server {
         self.clients.reload(&before, &mut self.shared);
         self.check_config();
         self.keep_journal();
+        self.check_walls();
         self.shared
             .report
             .say(format_args!("read the configuration again"));
@@ -269,19 +270,28 @@ impl Server {
             let _ = journal.look(index, &entry.path, store);
         }
         self.look_at = now.mono.plus_ms(config.alive_interval_ms);
-        self.check_walls();
     }
 
     /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
-    /// of the walls by now.
+    /// of the walls by now. A successor would read the configuration: one that is faulty by now
+    /// keeps this process at work.
     fn check_walls(&mut self) {
         let wanted = reaches(&self.shared.files.config);
-        if !self.is_shut_out && !self.inside.walls.fits(&wanted) {
-            self.is_shut_out = true;
-            let report = &mut self.shared.report;
-            report.say(format_args!(
-                "directories are new or were replaced: a new process, which may read them, takes over"
-            ));
+        if self.is_shut_out || self.inside.walls.fits(&wanted) {
+            return;
+        }
+        let report = &mut self.shared.report;
+        let outside = self.inside.outside.as_ref();
+        match config_file::read_again(&self.config_path, outside, Config::parse) {
+            Ok(_) => {
+                self.is_shut_out = true;
+                report.say(format_args!(
+                    "directories are new or were replaced: a new process, which may read them, takes over"
+                ));
+            }
+            Err(unusable) => report.say(format_args!(
+                "directories are new or were replaced, and no new process can take over: {unusable}"
+            )),
         }
     }
 
@@ -289,6 +299,7 @@ impl Server {
     fn work_on_journal(&mut self) {
         if self.look_at <= self.shared.now.mono {
             self.look_at_all();
+            self.check_walls();
         }
         let files = &self.shared.files;
         files.journal.work(&files.config, &files.store);

@@ -158,5 +158,7 @@ fn allow(ruleset: &OwnedFd, version: u32, reach: &Reach) -> io::Result<Option<Fi
 fn open(path: &Path) -> Option<File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_PATH);
-    options.open(path).ok()
+    // What fails for a moment, for want of memory or descriptors, would be shut out until somebody
+    // notices.
+    options.open(path).or_else(|_| options.open(path)).ok()
 }

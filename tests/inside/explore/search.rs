@@ -36,8 +36,9 @@ pub struct Seen {
     pub crashes: u64,
 }
 
-/// Where one moment has more outcomes than this, all files lose alike.
-const OUTCOMES_MAX: usize = 300;
+/// Where one moment has more outcomes than this, all files lose alike. Each further crash in a row
+/// multiplies what the one before has left, and gets a smaller share.
+const OUTCOMES_MAX: [usize; 3] = [300, 12, 4];
 
 /// So many calls find the disk full.
 const FULL_CALLS: u32 = 3;
@@ -281,9 +282,8 @@ impl Search<'_> {
                 })
             };
             let killed = moment.disk.after_kill();
-            let cut = moment
-                .disk
-                .all_after_power_cut(PowerCut::Unordered, OUTCOMES_MAX);
+            let most = OUTCOMES_MAX[OUTCOMES_MAX.len().min(start.crashes as usize + 1) - 1];
+            let cut = moment.disk.all_after_power_cut(PowerCut::Unordered, most);
             let outcomes = std::iter::once((Crash::Kill, killed));
             let outcomes = outcomes.chain(cut.into_iter().map(|disk| (Crash::PowerCut, disk)));
             for (crash, mut disk) in outcomes {
