@@ -1,7 +1,7 @@
 //! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use crate::reactor::End;
 use crate::reactor::Reactor;
-use crate::sys::confine::{self, Confinement, Network, Reach};
+use crate::sys::confine::{self, Confinement, Network, Reaches};
 use crate::sys::notify;
 use crate::sys::outside::{self, Held, Inside, Outside, Task};
 use crate::sys::process::{
@@ -109,7 +109,7 @@ impl Daemon {
 
     /// Builds the walls, as far as this kernel has them. Only what `reaches` name can be opened
     /// from here on, one half of the network is closed, and nothing can be executed.
-    pub fn confine(&mut self, reaches: Vec<Reach>, network: Network) -> Result<Inside, Exit> {
+    pub fn confine(&mut self, reaches: Reaches, network: Network) -> Result<Inside, Exit> {
         let walls = Confinement::build(reaches, network).map_err(|error| {
             Exit::failure(self.program, format_args!("cannot confine itself: {error}"))
         })?;
@@ -175,7 +175,7 @@ impl Daemon {
 /// Says on stdout what this kernel can confine, for whoever checks a configuration.
 pub fn tell_abilities(program: &str) {
     // Where stdout is closed, nobody wants to know.
-    let _ = writeln!(io::stdout(), "{program}: {}", confine::abilities());
+    let _ = super::print(&format!("{program}: {}\n", confine::abilities()));
 }
 
 fn create_pid_file(program: &str, path: &OsStr) -> Result<PidFile, Exit> {

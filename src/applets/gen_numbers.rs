@@ -63,9 +63,10 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
-        let mut stderr = io::stderr();
         for doubt in config.doubts() {
-            let _ = writeln!(stderr, "{}: warning: {doubt}", path.display());
+            let line = format!("{}: warning: {doubt}\n", path.display());
+            // Where stderr is closed, nobody wants to know.
+            let _ = io::stderr().write_all(line.as_bytes());
         }
         return Ok(());
     }

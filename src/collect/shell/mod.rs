@@ -34,7 +34,7 @@ use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
-use crate::sys::confine::Reach;
+use crate::sys::confine::Reaches;
 use crate::sys::outside::{Inside, Outside};
 use crate::sys::signals::{Signal, Signals};
 use crate::time::{Mono, Now};
@@ -60,7 +60,7 @@ pub struct Collector {
     options: Options,
     inside: Inside,
     /// What the configuration names.
-    reaches: Vec<Reach>,
+    reaches: Reaches,
     /// When the walls are looked at next.
     check_walls_at: Mono,
     is_shut_out: bool,

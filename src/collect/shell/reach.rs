@@ -3,24 +3,25 @@
 use std::path::Path;
 
 use crate::collect::config::{Address, Config};
-use crate::sys::confine::Reach;
+use crate::sys::confine::Reaches;
 
 /// The directories of the status files, of all copies and of their pointers; the zone, and what
 /// the C library reads to look names up, where there are any.
-pub fn reaches(snmp_dir: &Path, config: &Config) -> Vec<Reach> {
-    let mut reaches = vec![Reach::write(snmp_dir), Reach::write("/dev/null")];
-    reaches.extend(SYSTEM.iter().map(Reach::read));
-    let directories = config
-        .sources
-        .iter()
-        .flat_map(|source| [source.local.parent(), source.pointer.parent()]);
-    reaches.extend(directories.flatten().map(Reach::write));
-    let is_name = |address: &Address| matches!(address, Address::Name(_));
-    if config.sources.iter().any(|source| is_name(&source.address)) {
-        reaches.extend(NAMES.iter().map(Reach::read));
+pub fn reaches(snmp_dir: &Path, config: &Config) -> Reaches {
+    let mut reaches = Reaches::default();
+    reaches.write(snmp_dir);
+    reaches.write(Path::new("/dev/null"));
+    let mut has_names = false;
+    for source in &config.sources {
+        has_names |= matches!(source.address, Address::Name(_));
+        for dir in [source.local.parent(), source.pointer.parent()] {
+            dir.into_iter().for_each(|dir| reaches.write(dir));
+        }
     }
-    reaches.sort_unstable();
-    reaches.dedup();
+    let names = if has_names { NAMES } else { &[] };
+    for path in SYSTEM.iter().chain(names) {
+        reaches.read(Path::new(path));
+    }
     reaches
 }
 

@@ -3,23 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use crate::serve::config::Config;
-use crate::sys::confine::Reach;
+use crate::sys::confine::Reaches;
 use crate::sys::trusted::{self, Untrusted};
 
 /// The directories of all logs and of their rotated files, and those above them where that gives
 /// little away: so a directory that is made, replaced or mounted later is reached without more ado.
 /// A log behind linked directories is reached where they lead to now.
-pub fn reaches(config: &Config) -> Vec<Reach> {
-    let mut reaches = vec![Reach::write("/dev/null"), Reach::read("/dev/urandom")];
+pub fn reaches(config: &Config) -> Reaches {
+    let mut reaches = Reaches::default();
+    reaches.write(Path::new("/dev/null"));
+    reaches.read(Path::new("/dev/urandom"));
     for entry in &config.files {
         let live = entry.path.parent().map(Path::to_path_buf);
         for dir in live.into_iter().chain(entry.patterns.roots()) {
-            reaches.push(with_siblings(&dir));
-            reaches.extend(target_of(&dir).map(|target| with_siblings(&target)));
+            reaches.read(with_siblings(&dir));
+            if let Some(target) = target_of(&dir) {
+                reaches.read(with_siblings(&target));
+            }
         }
     }
-    reaches.sort_unstable();
-    reaches.dedup();
     reaches
 }
 
@@ -32,9 +34,9 @@ fn target_of(dir: &Path) -> Option<PathBuf> {
 
 /// A directory with those beside it; on its own if those are the large ones of the system, as it is
 /// with `/var/log`.
-fn with_siblings(dir: &Path) -> Reach {
+fn with_siblings(dir: &Path) -> &Path {
     let has_depth = |above: &&Path| above.components().count() > 2;
-    Reach::read(dir.parent().filter(has_depth).unwrap_or(dir))
+    dir.parent().filter(has_depth).unwrap_or(dir)
 }
 
 #[cfg(test)]
@@ -57,7 +59,7 @@ mod tests {
         );
         let config = Config::parse(text.as_bytes()).unwrap();
         let found: Vec<_> = reaches(&config)
-            .into_iter()
+            .iter()
             .filter(|reach| reach.right == Right::Read)
             .map(|reach| reach.path.display().to_string())
             .collect();

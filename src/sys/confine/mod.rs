@@ -16,6 +16,7 @@ mod platform;
 #[path = "other.rs"]
 mod platform;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,6 @@ pub enum Right {
 }
 
 /// A directory or a file that a daemon works with.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Reach {
     /// Absolute. Links in it are followed, once, when the walls are built. It need not be there.
     pub path: PathBuf,
@@ -39,20 +39,41 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Files below `path` are read.
-    pub fn read(path: impl Into<PathBuf>) -> Reach {
-        Reach {
-            path: path.into(),
-            right: Right::Read,
+    /// The order of their names as bytes.
+    fn key(&self) -> (&OsStr, Right) {
+        (self.path.as_os_str(), self.right)
+    }
+}
+
+/// All that a daemon works with, each once and in order.
+#[derive(Default)]
+pub struct Reaches(Vec<Reach>);
+
+impl Reaches {
+    /// Files below `path`, or `path` itself, are read.
+    pub fn read(&mut self, path: &Path) {
+        self.add(path, Right::Read);
+    }
+
+    /// Files below `path`, or `path` itself, are written.
+    pub fn write(&mut self, path: &Path) {
+        self.add(path, Right::Write);
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Reach> {
+        self.0.iter()
+    }
+
+    fn add(&mut self, path: &Path, right: Right) {
+        if let Err(place) = self.find((path.as_os_str(), right)) {
+            let path = path.to_path_buf();
+            self.0.insert(place, Reach { path, right });
         }
     }
 
-    /// Files below `path` are written.
-    pub fn write(path: impl Into<PathBuf>) -> Reach {
-        Reach {
-            path: path.into(),
-            right: Right::Write,
-        }
+    fn find(&self, key: (&OsStr, Right)) -> Result<usize, usize> {
+        self.0.binary_search_by(|reach| reach.key().cmp(&key))
     }
 }
 
@@ -99,9 +120,9 @@ pub fn abilities() -> Abilities {
 
 /// The walls around this process.
 pub struct Confinement {
-    /// In the order of their paths.
-    laid: Vec<(Reach, FileId)>,
-    are_files_confined: bool,
+    reaches: Reaches,
+    /// Which file each of them stood for; nothing if files are not confined.
+    laid: Option<Vec<Option<FileId>>>,
 }
 
 /// Device and number of a file.
@@ -113,32 +134,21 @@ impl Confinement {
     /// is replaced later, is not among it ([`fits`](Self::fits)).
     ///
     /// An error may leave the process half confined: end it. For a program of one thread.
-    pub fn build(mut reaches: Vec<Reach>, network: Network) -> io::Result<Confinement> {
-        reaches.sort_unstable();
-        reaches.dedup();
-        let laid = platform::confine(&reaches, network)?;
-        let are_files_confined = laid.is_some();
-        let found = laid.unwrap_or_default();
-        let laid = reaches.into_iter().zip(found);
-        Ok(Confinement {
-            laid: laid.filter_map(|(reach, id)| Some((reach, id?))).collect(),
-            are_files_confined,
-        })
+    pub fn build(reaches: Reaches, network: Network) -> io::Result<Confinement> {
+        let laid = platform::confine(&reaches.0, network)?;
+        Ok(Confinement { reaches, laid })
     }
 
     /// Whether all of `wanted` that is there can be reached. A directory that was made, replaced or
     /// mounted since cannot: only a process that is confined anew can do that. Costs a system call
     /// for each of them.
-    pub fn fits(&self, wanted: &[Reach]) -> bool {
-        !self.are_files_confined || wanted.iter().all(|reach| self.has(reach))
-    }
-
-    fn has(&self, wanted: &Reach) -> bool {
-        let Some(id) = file_id(&wanted.path) else {
-            return true;
-        };
-        let place = self.laid.binary_search_by(|(laid, _)| laid.cmp(wanted));
-        place.is_ok_and(|at| self.laid[at].1 == id)
+    pub fn fits(&self, wanted: &Reaches) -> bool {
+        let Some(laid) = &self.laid else { return true };
+        wanted.iter().all(|reach| {
+            let found = file_id(&reach.path);
+            let place = self.reaches.find(reach.key());
+            found.is_none() || place.is_ok_and(|at| laid[at] == found)
+        })
     }
 }
 

@@ -49,12 +49,25 @@ impl World {
 
     fn confine(&self, daemon: Network) -> Confinement {
         let logs = self.path("logs");
-        let (reach, rest) = match daemon {
-            Network::Accepts => (Reach::read(logs), Vec::new()),
-            Network::Connects => (Reach::write(logs), vec![Reach::read("/etc/localtime")]),
-        };
-        let all = rest.into_iter().chain([reach, Reach::write("/dev/null")]);
-        Confinement::build(all.collect(), daemon).unwrap()
+        let mut reaches = Reaches::default();
+        match daemon {
+            Network::Accepts => reaches.read(&logs),
+            Network::Connects => {
+                reaches.write(&logs);
+                reaches.read(Path::new("/etc/localtime"));
+            }
+        }
+        reaches.write(Path::new("/dev/null"));
+        Confinement::build(reaches, daemon).unwrap()
+    }
+
+    /// Some of its directories, to be read.
+    fn some(&self, names: &[&str]) -> Reaches {
+        let mut reaches = Reaches::default();
+        for name in names {
+            reaches.read(&self.path(name));
+        }
+        reaches
     }
 
     fn neighbour(&self) -> usize {
@@ -419,11 +432,14 @@ fn new_and_replaced_directories_are_noticed() {
     }
     let world = World::new();
     let status = in_child(|| {
-        let wanted = ["logs", "later"].map(|name| Reach::read(world.path(name)));
-        let walls = Confinement::build(wanted.to_vec(), Network::Connects).unwrap();
-        let (mut there, elsewhere) = (walls.fits(&wanted), Reach::read(world.path("secrets")));
-        there &= !walls.fits(&[elsewhere]) && !walls.fits(&[Reach::write(world.path("logs"))]);
-        u8::from(there)
+        let wanted = ["logs", "later"];
+        let walls = Confinement::build(world.some(&wanted), Network::Connects).unwrap();
+        let mut written = Reaches::default();
+        written.write(&world.path("logs"));
+        let is_right = walls.fits(&world.some(&wanted))
+            && !walls.fits(&world.some(&["secrets"]))
+            && !walls.fits(&written);
+        u8::from(is_right)
     });
     assert_eq!(status.wait(), 1);
     let changes: [fn(&World); 2] = [
@@ -437,11 +453,11 @@ fn new_and_replaced_directories_are_noticed() {
         let (mut is_built, mut built) = io::pipe().unwrap();
         let (mut is_changed, mut changed) = io::pipe().unwrap();
         let child = in_child(|| {
-            let wanted = ["logs", "later"].map(|name| Reach::read(world.path(name)));
-            let walls = Confinement::build(wanted.to_vec(), Network::Connects).unwrap();
+            let wanted = ["logs", "later"];
+            let walls = Confinement::build(world.some(&wanted), Network::Connects).unwrap();
             built.write_all(b"!").unwrap();
             is_changed.read_exact(&mut [0]).unwrap();
-            u8::from(!walls.fits(&wanted))
+            u8::from(!walls.fits(&world.some(&wanted)))
         });
         is_built.read_exact(&mut [0]).unwrap();
         change(&world);

@@ -26,7 +26,7 @@ pub use place::make_dirs;
 mod place;
 
 /// Why something is neither read nor written. It travels inside an [`io::Error`].
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Untrusted {
     /// This directory is a link, which belongs to this user.
     Link(PathBuf, u32),
@@ -56,6 +56,13 @@ impl fmt::Display for Untrusted {
                 path.display()
             ),
         }
+    }
+}
+
+/// The text: how developers are shown paths is larger than all of this.
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
