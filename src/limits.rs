@@ -18,6 +18,10 @@ pub const REPLY_MAX_LEN: usize = 256;
 /// Bytes read from a file and written to a socket at once, and the reverse.
 pub const CHUNK_LEN: usize = 64 * 1024;
 
+/// Milliseconds that a process which took over works before it looks unasked whether another one
+/// has to.
+pub const SUCCESSORS_MS: u64 = 60_000;
+
 /// Milliseconds between two looks at whether the collector's directories still are those that its
 /// walls leave room for.
 pub const WALLS_CHECK_MS: u64 = 10_000;

@@ -25,7 +25,7 @@ use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
-use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, SUCCESSORS_MS, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -451,7 +451,7 @@ impl Collector {
 /// Whatever changes all the time, no more than one process a minute comes of it.
 fn first_check_ms(inside: &Inside) -> u64 {
     match inside.outside.as_ref().is_some_and(Outside::is_successor) {
-        true => 6 * WALLS_CHECK_MS,
+        true => SUCCESSORS_MS,
         false => WALLS_CHECK_MS,
     }
 }

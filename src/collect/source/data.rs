@@ -190,12 +190,14 @@ impl<F> Source<F> {
                     let error = SourceError::Refused(reason);
                     self.health
                         .fail(error, |error| events(config, Event::Error(error)));
+                    self.pay(cx.now.mono)?;
                 }
                 Received::Noted => {
-                    self.pace.spend(cx.now.mono);
                     self.health.flaw();
+                    self.pay(cx.now.mono)?;
                 }
                 Received::Late(late) => {
+                    self.pay(cx.now.mono)?;
                     let (note, token) = *late;
                     if !self.take_late(&note, &token, cx) {
                         let (mut files, events) = cx.files_and_events(&self.config, &stamp);
@@ -239,7 +241,10 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
-                Received::Token(token) => self.note_token(Some(token), cx),
+                Received::Token(token) => {
+                    self.note_token(Some(token), cx);
+                    self.pay(cx.now.mono)?;
+                }
                 Received::Digest(digest) => {
                     if let Some(finished) = self.finished.queue_mut().add_digest(digest) {
                         self.tell_never_verified(&finished, UNKNOWN_KIND, cx);

@@ -5,6 +5,7 @@
 //! and outlives its connections. A backlog is brought in one go; a box that never comes to an end
 //! with it waits more and more, and keeps nobody else waiting.
 
+use super::{Source, SourceError};
 use crate::limits::{PACE_BURST, PACE_LASTING, PACE_LASTING_MS, PACE_MS};
 use crate::time::Mono;
 
@@ -13,6 +14,18 @@ use crate::time::Mono;
 pub(super) struct Pace {
     burst: Bucket,
     lasting: Bucket,
+}
+
+impl<F> Source<F> {
+    /// Counts what writes a line or a file here at the server's will. Where that is more than a
+    /// source may do, the rest is asked for again later.
+    pub(super) fn pay(&mut self, now: Mono) -> Result<(), SourceError> {
+        self.pace.spend(now);
+        match self.pace.free_at(now) {
+            None => Ok(()),
+            Some(_) => Err(SourceError::AskAgain),
+        }
+    }
 }
 
 /// The moment at which all is paid that was done, if each costs the same time.

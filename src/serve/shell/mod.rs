@@ -26,7 +26,7 @@ use super::config::Config;
 use super::find::journal::Journal;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
-use crate::limits::CHUNK_LEN;
+use crate::limits::{CHUNK_LEN, SUCCESSORS_MS};
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{End, Event, Reactor};
@@ -50,6 +50,8 @@ pub struct Server {
     config_path: PathBuf,
     inside: Inside,
     is_shut_out: bool,
+    /// Not before this moment the walls are looked at unasked.
+    check_walls_from: Mono,
     reactor: Reactor,
     listener: Listener,
     clients: Clients,
@@ -97,6 +99,7 @@ impl Server {
         announce(&listener, &mut report)?;
         let mut server = Server {
             config_path,
+            check_walls_from: clock::now().mono.plus_ms(patience_ms(&inside)),
             inside,
             is_shut_out: false,
             reactor,
@@ -299,7 +302,9 @@ impl Server {
     fn work_on_journal(&mut self) {
         if self.look_at <= self.shared.now.mono {
             self.look_at_all();
-            self.check_walls();
+            if self.check_walls_from <= self.shared.now.mono {
+                self.check_walls();
+            }
         }
         let files = &self.shared.files;
         files.journal.work(&files.config, &files.store);
@@ -349,6 +354,14 @@ impl Server {
         if let Some(doubt) = config.local_doubt() {
             report.say(format_args!("{doubt}"));
         }
+    }
+}
+
+/// Whatever changes all the time, no more than one process a minute comes of it.
+fn patience_ms(inside: &Inside) -> u64 {
+    match inside.outside.as_ref().is_some_and(Outside::is_successor) {
+        true => SUCCESSORS_MS,
+        false => 0,
     }
 }
 

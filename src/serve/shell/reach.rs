@@ -1,6 +1,6 @@
 //! What a server has to reach, for the walls around it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::serve::config::Config;
 use crate::sys::confine::Reaches;
@@ -16,8 +16,13 @@ pub fn reaches(config: &Config) -> Reaches {
     for entry in &config.files {
         let live = entry.path.parent().map(Path::to_path_buf);
         for dir in live.into_iter().chain(entry.patterns.roots()) {
+            // Whose links are followed is decided where files are opened. What nobody would follow
+            // is not reached either, and whoever turns such a link about changes nothing.
+            if is_refused(&dir) {
+                continue;
+            }
             reaches.read(with_siblings(&dir));
-            if let Some(target) = target_of(&dir) {
+            if let Ok(target) = dir.canonicalize() {
                 reaches.read(with_siblings(&target));
             }
         }
@@ -25,11 +30,9 @@ pub fn reaches(config: &Config) -> Reaches {
     reaches
 }
 
-/// Where a directory is by its own names. What nobody would follow there is not reached either.
-fn target_of(dir: &Path) -> Option<PathBuf> {
+fn is_refused(dir: &Path) -> bool {
     let opened = trusted::open_dir(dir);
-    let is_refused = opened.is_err_and(|error| Untrusted::of(&error).is_some());
-    dir.canonicalize().ok().filter(|_| !is_refused)
+    opened.is_err_and(|error| Untrusted::of(&error).is_some())
 }
 
 /// A directory with those beside it; on its own if those are the large ones of the system, as it is

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits::{PACE_BURST, PACE_LASTING, PACE_LASTING_MS, PACE_MS};
-use crate::wire::frame::{End, Next, Reason};
+use crate::wire::frame::{End, ErrorCode, Next, Reason, Role};
+use crate::wire::token::Token;
 
 /// Syncs of one change of generations, at most; everybody waits for them.
 const SYNCS_MAX: u32 = 8;
@@ -164,4 +165,49 @@ fn a_change_that_waits_for_its_moment_is_no_silence_and_is_lost_with_its_connect
     assert!(rig.disk.syncs() <= SYNCS_MAX);
     assert_ne!(rig.source.disk.inode(), before);
     assert_ne!(rig.source.disk.inode(), Some(Inode(inode)));
+}
+
+#[test]
+fn what_writes_a_line_or_a_file_for_each_frame_is_bounded() {
+    let token = |n: u64| {
+        let text = format!("tok{n}/1");
+        let token = Token::parse(text.as_bytes()).unwrap();
+        Frame::File {
+            role: Role::Present,
+            token,
+        }
+        .to_bytes()
+        .to_vec()
+    };
+    let trouble = |n: u64| {
+        let text = format!("trouble {n}");
+        Frame::Error {
+            code: ErrorCode::NotReadable,
+            text: text.as_bytes(),
+        }
+        .to_bytes()
+        .to_vec()
+    };
+    let kinds: [&dyn Fn(u64) -> Vec<u8>; 2] = [&token, &trouble];
+    for frame in kinds {
+        let mut rig = sharing();
+        rig.connect();
+        let mut bytes = b"O 7 v2 at=0 size=0 m=1 b=00000001\n".to_vec();
+        (0..1_000).for_each(|n| bytes.extend(frame(n)));
+        rig.receive(&bytes);
+        while turn(&mut rig) {}
+        let state = rig.source.state().to_string();
+        let said = rig.said();
+        assert!(
+            !rig.source.wants_connection(),
+            "{state} {:?}",
+            &said[..said.len().min(4)]
+        );
+        let told = said.len();
+        assert!(told <= PACE_BURST as usize + 4, "{told} events");
+        let waits_ms = rig.source.poll_timeout(&PERIODS).unwrap().ms() - rig.now_ms;
+        assert!(waits_ms <= PERIODS.retry_ms, "{waits_ms}");
+        // What it holds is asked for again at its pace.
+        connect(&mut rig);
+    }
 }
