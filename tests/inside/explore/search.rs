@@ -193,9 +193,12 @@ impl Search<'_> {
         let pos = Rc::new(Cell::new(start.pos));
         let moments = Rc::new(RefCell::new(Vec::new()));
         let (noted, omission, position) = (moments.clone(), self.omission, pos.clone());
+        let crashes = self.limits.crashes;
         let history = Cell::new(0);
         let since_barrier = RefCell::new(Vec::new());
         let (refused, is_unnoted) = (Cell::new(0), Cell::new(false));
+        // After one more crash, as after the end of room, it matters that nobody knew.
+        let is_grave = move |fault: &FileError, op| fault.then_full || (is_sync(op) && crashes > 1);
         let hook = Rc::new(move |call: &Call<'_>, disk: &Disk| {
             noted.borrow_mut().push(Moment {
                 disk: disk.clone(),
@@ -206,7 +209,7 @@ impl Search<'_> {
             });
             let verdict = match fault {
                 Some(fault) if fault.call == call.number => {
-                    is_unnoted.set(fault.then_full);
+                    is_unnoted.set(is_grave(&fault, call.op));
                     fault.verdict
                 }
                 Some(fault) if fault.is_full(call, refused.get()) => {
