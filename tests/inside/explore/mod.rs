@@ -65,11 +65,13 @@ fn tasks() -> Vec<(Scenario, Limits)> {
             crashes: asked.unwrap_or(scenario.crashes),
             faults_after: None,
             then_full: false,
+            is_narrow: asked.is_some(),
         };
         let failing = Limits {
             crashes: asked.unwrap_or(1),
             faults_after: Some(0),
             then_full: false,
+            is_narrow: asked.is_some(),
         };
         // A crash shows what was believed, and another what of that was true.
         let full = Limits {

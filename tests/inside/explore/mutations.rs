@@ -13,6 +13,7 @@ const LIMITS: Limits = Limits {
     crashes: 2,
     faults_after: None,
     then_full: false,
+    is_narrow: false,
 };
 
 /// What becomes of a scenario if calls are left out, or with a fault planted.
@@ -56,6 +57,7 @@ fn with_mutation_and_a_failing_call(
         crashes: 1,
         faults_after: Some(0),
         then_full: false,
+        is_narrow: false,
     };
     violation(dialect, scenario, limits, None, Some(mutation))
 }
@@ -70,6 +72,7 @@ fn with_mutation_a_failing_sync_and_no_room(
         crashes: 2,
         faults_after: Some(0),
         then_full: true,
+        is_narrow: false,
     };
     violation(dialect, scenario, limits, None, Some(mutation))
 }

@@ -20,6 +20,9 @@ pub struct Limits {
     pub faults_after: Option<u32>,
     /// Only syncs fail, and after one that does the disk is full for a while.
     pub then_full: bool,
+    /// A second crash in a row has few outcomes, a third fewer, so that all scenarios come to an
+    /// end with them.
+    pub is_narrow: bool,
 }
 
 /// What was seen.
@@ -36,9 +39,11 @@ pub struct Seen {
     pub crashes: u64,
 }
 
-/// Where one moment has more outcomes than this, all files lose alike. Each further crash in a row
-/// multiplies what the one before has left, and gets a smaller share.
-const OUTCOMES_MAX: [usize; 3] = [300, 12, 4];
+/// Where one moment has more outcomes than this, all files lose alike.
+const OUTCOMES_MAX: usize = 300;
+/// The same after a first crash, a second and further ones, if limits are narrow: each crash in a
+/// row multiplies what the one before has left.
+const NARROW_MAX: [usize; 3] = [300, 12, 4];
 
 /// So many calls find the disk full.
 const FULL_CALLS: u32 = 3;
@@ -285,7 +290,10 @@ impl Search<'_> {
                 })
             };
             let killed = moment.disk.after_kill();
-            let most = OUTCOMES_MAX[OUTCOMES_MAX.len().min(start.crashes as usize + 1) - 1];
+            let most = match self.limits.is_narrow {
+                true => NARROW_MAX[NARROW_MAX.len().min(start.crashes as usize + 1) - 1],
+                false => OUTCOMES_MAX,
+            };
             let cut = moment.disk.all_after_power_cut(PowerCut::Unordered, most);
             let outcomes = std::iter::once((Crash::Kill, killed));
             let outcomes = outcomes.chain(cut.into_iter().map(|disk| (Crash::PowerCut, disk)));
