@@ -7,8 +7,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::options::{self, Parsed};
-use crate::reactor::End;
-use crate::reactor::Reactor;
+use crate::reactor::{End, Reactor};
 use crate::sys::confine::{self, Confinement, Network, Reaches};
 use crate::sys::notify;
 use crate::sys::outside::{self, Held, Inside, Outside, Task};

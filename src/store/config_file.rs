@@ -2,7 +2,7 @@
 //! `FILE:LINE:COLUMN: what is wrong`.
 
 use std::fmt::{self, Display};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ pub fn read_again<T, F: Display>(
 fn open(path: &Path) -> io::Result<File> {
     // Links are followed: a configuration is the operator's own, and often a link into a directory
     // under version control.
-    files::without_waiting(OpenOptions::new().read(true)).open(path)
+    files::open_without_waiting(path)
 }
 
 fn parse_file<T, F: Display>(

@@ -34,9 +34,13 @@ pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
 }
 
-/// Makes `options` wait for nobody at a FIFO and take no terminal as ours; links are followed.
-pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+/// Opens a file for reading, waiting for nobody at a FIFO and taking no terminal as ours; links are
+/// followed.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open(path)
 }
 
 /// Lets `write` write to a file that was opened for appending, at any place: what is open for

@@ -1,12 +1,12 @@
 //! A line between two processes that have a common parent or are parent and child: short messages,
 //! and descriptors with them.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::cvt;
+use super::{again, cvt};
 
 /// One end. Messages arrive whole and in order.
 pub struct Line(OwnedFd);
@@ -92,15 +92,6 @@ pub fn wait_for_any<const N: usize>(ends: [Option<BorrowedFd<'_>>; N]) -> io::Re
     Ok(polled.map(|end| end.revents != 0))
 }
 
-fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 fn part_of(bytes: &mut [u8; 2]) -> libc::iovec {
     libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
@@ -152,7 +143,7 @@ fn take_descriptor(message: &libc::msghdr) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::{Read, Write};
+    use std::io::{ErrorKind, Read, Write};
 
     use super::*;
 

@@ -6,7 +6,7 @@
 //! service manager knows stays; it then only passes signals on and waits for the successor's end.
 //! Whoever takes over a daemon can ask for these three things and for nothing else.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -19,6 +19,7 @@ use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
 use super::{cvt, error_saying, files, platform};
+use crate::limits::SUCCESSORS_MS;
 
 /// The way to the helper. When the last process that has one ends, the helper does.
 pub struct Outside {
@@ -32,6 +33,18 @@ pub struct Inside {
     pub walls: Confinement,
     /// The helper, where there are walls that it takes one for.
     pub outside: Option<Outside>,
+}
+
+impl Inside {
+    /// How long a process works before it looks unasked whether its walls still fit. Whatever
+    /// changes all the time, no more than one process a minute comes of it.
+    pub fn patience_ms(&self, first_ms: u64) -> u64 {
+        let is_successor = |outside: &Outside| outside.is_successor;
+        match self.outside.as_ref().is_some_and(is_successor) {
+            true => SUCCESSORS_MS,
+            false => first_ms,
+        }
+    }
 }
 
 /// What the helper has to know.
@@ -61,8 +74,8 @@ const SIGNAL: u8 = b'k';
 const ENDED: u8 = b'e';
 
 /// Forks the helper. Returns in the first process, and once more in each successor; the helper
-/// itself never returns. What only one process may have is given in `held`, the helper lets it go,
-/// and so are the signals: a successor catches them anew.
+/// itself never returns. What only one process may have is given in `held`; the helper lets it go,
+/// and catches the signals by itself, which a successor goes on with.
 ///
 /// For a program of one thread, before it builds its walls.
 pub fn split<T>(
@@ -103,11 +116,6 @@ const NAME: &str = "logs_helper";
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Outside {
-    /// Whether this process goes on where another one was shut out.
-    pub fn is_successor(&self) -> bool {
-        self.is_successor
-    }
-
     /// The configuration file, opened anew.
     pub fn config(&self) -> io::Result<File> {
         let answer = self.ask(CONFIG)?;
@@ -324,7 +332,7 @@ impl Helper {
 }
 
 fn send_config(line: &Line, task: &Task<'_>) {
-    let opened = files::without_waiting(OpenOptions::new().read(true)).open(task.config);
+    let opened = files::open_without_waiting(task.config);
     let _ = match &opened {
         Ok(file) => line.send(CONFIG, 0, Some(file.as_fd())),
         Err(error) => {

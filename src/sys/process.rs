@@ -1,10 +1,10 @@
 //! The process of a daemon: going to the background, and what else it changes about itself.
 
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 
-use super::{cvt, platform};
+use super::{again, cvt, platform};
 
 pub use super::pidfile::PidFile;
 pub use super::platform::empty_bounding_set;
@@ -93,13 +93,10 @@ fn outcome(mut waiting: PipeReader, child: libc::pid_t) -> u8 {
 /// Waits for the end of a child: its exit status, or 1 if it got no chance to give one.
 pub(super) fn wait_for(child: libc::pid_t) -> u8 {
     let mut status = 0;
-    loop {
-        // SAFETY: `status` is our own and outlives the call.
-        match cvt(unsafe { libc::waitpid(child, &mut status, 0) }) {
-            Ok(_) if libc::WIFEXITED(status) => return libc::WEXITSTATUS(status) as u8,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => return 1,
-        }
+    // SAFETY: `status` is our own and outlives the call.
+    match again(|| cvt(unsafe { libc::waitpid(child, &mut status, 0) })) {
+        Ok(_) if libc::WIFEXITED(status) => libc::WEXITSTATUS(status) as u8,
+        Ok(_) | Err(_) => 1,
     }
 }
 

@@ -11,7 +11,6 @@ mod common;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -19,8 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::logs::Logs;
+use common::pair::content::proof_unlike_all;
 use common::server::Server;
-use fetchlogs::wire::crc32::Crc32;
 
 /// As many lines as are written in the time that is measured, if none has to wait.
 const LINES: usize = 600;
@@ -74,7 +73,10 @@ fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
     let sums: Vec<String> = (0..CLIENTS)
         .map(|n| large(n, &format!("op=sums:0:{}:1024", LARGE / 1024)))
         .collect();
-    let search = logs.request("s", format!("1 {CANDIDATE_LEN} v2 {}", proof()));
+    let search = logs.request(
+        "s",
+        format!("1 {CANDIDATE_LEN} v2 {}", proof_unlike_all(CANDIDATE_LEN)),
+    );
     let all = logs.request("many/all", "1 1 v2 p=0:1:00000000");
     let none = logs.request("many/none", "1 1 v2 p=0:1:00000000");
     vec![
@@ -110,15 +112,6 @@ fn loads(logs: &Logs) -> Vec<(&'static str, Ask)> {
     ]
 }
 
-/// A proof of a copy that is like each candidate but for its end.
-fn proof() -> String {
-    let zeros = Crc32::new().update(&[0; 4096]).finish();
-    let alike = (0..7u64).map(|n| format!("{}:4096:{zeros:08x}", n * (8 << 20)));
-    let end = format!("{}:4096:12345678", CANDIDATE_LEN - 4096);
-    let blocks: Vec<String> = alike.chain([end]).collect();
-    format!("p={}", blocks.join(","))
-}
-
 /// Makes all the logs and tells the configuration that serves them.
 fn settings(logs: &Logs) -> String {
     let mut settings = String::from("$max_clients = 100; $max_clients_per_ip = 100;\n");
@@ -135,10 +128,10 @@ fn settings(logs: &Logs) -> String {
     serve("many/all", "many/x*");
     serve("many/none", "many/y*");
     for n in 0..CLIENTS {
-        sparse(logs, &format!("large{n}"), LARGE);
+        logs.write_sparse(&format!("large{n}"), LARGE);
     }
     for n in 0..CANDIDATES {
-        sparse(logs, &format!("s.{n}"), CANDIDATE_LEN);
+        logs.write_sparse(&format!("s.{n}"), CANDIDATE_LEN);
     }
     for n in 0..MANY {
         File::create(logs.path(&format!("many/x{n}"))).unwrap();
@@ -146,16 +139,9 @@ fn settings(logs: &Logs) -> String {
     settings
 }
 
-/// A file that takes no room on the disk, with an end of its own.
-fn sparse(logs: &Logs, name: &str, len: u64) {
-    let file = File::create(logs.path(name)).unwrap();
-    file.write_all_at(name.as_bytes(), len - name.len() as u64)
-        .unwrap();
-}
-
 /// Prints one line of the table.
 fn measure(server: &Server, logs: &Logs, name: &str, ask: Ask) {
-    sparse(logs, "m", HELD_LEN);
+    logs.write_sparse("m", HELD_LEN);
     let held = format!("0 {HELD_LEN}");
     let received = follow(server.address(), &logs.request("m", &held));
     let load = Load::start(server.address(), &ask);

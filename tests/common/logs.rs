@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +56,13 @@ impl Logs {
     /// Opens a file to append to it, creating it if need be.
     pub fn writer(&self, name: &str) -> Writer {
         Writer(self.log(name).open())
+    }
+
+    /// Creates a file that takes no room on the disk, with its name for an end.
+    pub fn write_sparse(&self, name: &str, len: u64) {
+        let file = File::create(self.path(name)).unwrap();
+        file.write_all_at(name.as_bytes(), len - name.len() as u64)
+            .unwrap();
     }
 
     /// Appends and closes the file again.

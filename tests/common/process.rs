@@ -239,3 +239,11 @@ impl Printed {
         self.0.lock().unwrap().is_over
     }
 }
+
+/// The processor time that a process has used, in hundredths of a second.
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, words) = stat.rsplit_once(") ").unwrap();
+    let numbers = words.split(' ').skip(11).take(2);
+    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
+}

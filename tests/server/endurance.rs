@@ -9,7 +9,7 @@ use crate::common::FETCHLOGS;
 use crate::common::classic::Client;
 use crate::common::descriptors;
 use crate::common::logs::Logs;
-use crate::common::process::Signal;
+use crate::common::process::{Signal, cpu_ticks};
 use crate::common::server::Server;
 use crate::common::wait::until;
 
@@ -153,18 +153,10 @@ fn a_server_that_has_nothing_to_do_does_nothing() {
 /// A loop that spins would use every moment of this time, again and again. What is left to do may take a while.
 fn expect_idle(server: &Server) {
     until("less than 5 hundredths of a second of 40", || {
-        let before = cpu_ticks(server);
+        let before = cpu_ticks(server.pid());
         std::thread::sleep(Duration::from_millis(400));
-        cpu_ticks(server) - before <= 5
+        cpu_ticks(server.pid()) - before <= 5
     });
-}
-
-/// The processor time it has used.
-fn cpu_ticks(server: &Server) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
-    let (_, words) = stat.rsplit_once(") ").unwrap();
-    let numbers = words.split(' ').skip(11).take(2);
-    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
 /// A server that may have so many descriptors open, and a crowd in front of it.

@@ -25,7 +25,7 @@ use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
-use crate::limits::{CHUNK_LEN, SUCCESSORS_MS, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -103,7 +103,7 @@ impl Collector {
     /// `inside` leave room for what they [`reaches`].
     pub fn new(options: Options, config: Config, reactor: Reactor, inside: Inside) -> Collector {
         let now = clock::now();
-        let check_walls_at = now.mono.plus_ms(first_check_ms(&inside));
+        let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
             journal: Journal::new(options.syslog),
@@ -182,20 +182,26 @@ impl Collector {
     /// keeps this process at work.
     fn check_walls(&mut self) {
         self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
-        if self.is_shut_out || self.inside.walls.fits(&self.reaches) {
+        if self.fits_walls() {
             return;
         }
         match self.read_config() {
-            Ok(_) => {
-                self.is_shut_out = true;
-                self.journal.complain(
-                    &"directories are new or were replaced: a new process, which may write there, takes over",
-                );
-            }
+            Ok(_) => self.be_shut_out(),
             Err(unusable) => self.journal.complain(&format_args!(
                 "directories are new or were replaced, and no new process can take over: {unusable}"
             )),
         }
+    }
+
+    fn fits_walls(&self) -> bool {
+        self.is_shut_out || self.inside.walls.fits(&self.reaches)
+    }
+
+    fn be_shut_out(&mut self) {
+        self.is_shut_out = true;
+        self.journal.complain(
+            &"directories are new or were replaced: a new process, which may write there, takes over",
+        );
     }
 
     fn read_config(&self) -> Result<Config, Unusable> {
@@ -390,10 +396,9 @@ impl Collector {
         match self.read_config() {
             Ok(config) => {
                 self.reaches = reaches(&self.options.snmp_dir, &config);
-                self.check_walls();
-                if self.is_shut_out {
-                    // The successor reads the configuration again, and reaches all of it.
-                    return;
+                if !self.fits_walls() {
+                    // The successor reads what was found sound just now, and reaches all of it.
+                    return self.be_shut_out();
                 }
                 self.apply(config);
                 self.connect_anew();
@@ -445,14 +450,6 @@ impl Collector {
             self.deadlines.set(index, at);
         }
         self.statuses.remove_unused();
-    }
-}
-
-/// Whatever changes all the time, no more than one process a minute comes of it.
-fn first_check_ms(inside: &Inside) -> u64 {
-    match inside.outside.as_ref().is_some_and(Outside::is_successor) {
-        true => SUCCESSORS_MS,
-        false => WALLS_CHECK_MS,
     }
 }
 

@@ -26,12 +26,12 @@ use super::config::Config;
 use super::find::journal::Journal;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
-use crate::limits::{CHUNK_LEN, SUCCESSORS_MS};
+use crate::limits::CHUNK_LEN;
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
-use crate::store::config_file;
+use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealRead;
 use crate::sys;
 use crate::sys::clock;
@@ -99,7 +99,7 @@ impl Server {
         announce(&listener, &mut report)?;
         let mut server = Server {
             config_path,
-            check_walls_from: clock::now().mono.plus_ms(patience_ms(&inside)),
+            check_walls_from: clock::now().mono.plus_ms(inside.patience_ms(0)),
             inside,
             is_shut_out: false,
             reactor,
@@ -213,14 +213,10 @@ impl Server {
     /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their
     /// connection; a faulty file changes nothing.
     fn reload(&mut self) {
-        let report = &mut self.shared.report;
-        let config = match config_file::read_again(
-            &self.config_path,
-            self.inside.outside.as_ref(),
-            Config::parse,
-        ) {
+        let config = match self.read_config() {
             Ok(config) => config,
             Err(unusable) => {
+                let report = &mut self.shared.report;
                 for line in unusable.to_string().lines() {
                     report.say(format_args!("{line}"));
                 }
@@ -236,7 +232,10 @@ impl Server {
         self.clients.reload(&before, &mut self.shared);
         self.check_config();
         self.keep_journal();
-        self.check_walls();
+        // A successor reads what was found sound just now.
+        if !self.fits_walls() {
+            self.be_shut_out();
+        }
         self.shared
             .report
             .say(format_args!("read the configuration again"));
@@ -279,23 +278,31 @@ impl Server {
     /// of the walls by now. A successor would read the configuration: one that is faulty by now
     /// keeps this process at work.
     fn check_walls(&mut self) {
-        let wanted = reaches(&self.shared.files.config);
-        if self.is_shut_out || self.inside.walls.fits(&wanted) {
+        if self.fits_walls() {
             return;
         }
-        let report = &mut self.shared.report;
-        let outside = self.inside.outside.as_ref();
-        match config_file::read_again(&self.config_path, outside, Config::parse) {
-            Ok(_) => {
-                self.is_shut_out = true;
-                report.say(format_args!(
-                    "directories are new or were replaced: a new process, which may read them, takes over"
-                ));
-            }
-            Err(unusable) => report.say(format_args!(
+        match self.read_config() {
+            Ok(_) => self.be_shut_out(),
+            Err(unusable) => self.shared.report.say(format_args!(
                 "directories are new or were replaced, and no new process can take over: {unusable}"
             )),
         }
+    }
+
+    fn fits_walls(&self) -> bool {
+        self.is_shut_out || (self.inside.walls).fits(&reaches(&self.shared.files.config))
+    }
+
+    fn be_shut_out(&mut self) {
+        self.is_shut_out = true;
+        self.shared.report.say(format_args!(
+            "directories are new or were replaced: a new process, which may read them, takes over"
+        ));
+    }
+
+    fn read_config(&self) -> Result<Config, Unusable> {
+        let outside = self.inside.outside.as_ref();
+        config_file::read_again(&self.config_path, outside, Config::parse)
     }
 
     /// Looks at all logs now and then, and does a part of what the journal still has to find out.
@@ -354,14 +361,6 @@ impl Server {
         if let Some(doubt) = config.local_doubt() {
             report.say(format_args!("{doubt}"));
         }
-    }
-}
-
-/// Whatever changes all the time, no more than one process a minute comes of it.
-fn patience_ms(inside: &Inside) -> u64 {
-    match inside.outside.as_ref().is_some_and(Outside::is_successor) {
-        true => SUCCESSORS_MS,
-        false => 0,
     }
 }
 

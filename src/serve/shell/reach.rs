@@ -1,6 +1,6 @@
 //! What a server has to reach, for the walls around it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::serve::config::Config;
 use crate::sys::confine::Reaches;
@@ -13,9 +13,15 @@ pub fn reaches(config: &Config) -> Reaches {
     let mut reaches = Reaches::default();
     reaches.write(Path::new("/dev/null"));
     reaches.read(Path::new("/dev/urandom"));
+    let mut before = PathBuf::new();
     for entry in &config.files {
         let live = entry.path.parent().map(Path::to_path_buf);
         for dir in live.into_iter().chain(entry.patterns.roots()) {
+            // Mostly the rotated files are beside the log, and the next log beside both.
+            if dir == before {
+                continue;
+            }
+            before.clone_from(&dir);
             // Whose links are followed is decided where files are opened. What nobody would follow
             // is not reached either, and whoever turns such a link about changes nothing.
             if is_refused(&dir) {

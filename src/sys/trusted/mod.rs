@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
 use super::platform::open_without_links;
-use super::{c_path, cvt};
+use super::{again, c_path, cvt};
 
 pub use place::Place;
 #[cfg(any(feature = "fetch_logs", test))]
@@ -253,23 +253,11 @@ fn open_at(dir: &File, name: &CStr, flags: libc::c_int, mode: u32) -> io::Result
 }
 
 fn open_in(dir: libc::c_int, name: &CStr, flags: libc::c_int, mode: u32) -> io::Result<File> {
-    loop {
-        // SAFETY: the name ends in NUL and outlives the call, which takes plain numbers besides.
-        let opened = cvt(unsafe {
-            libc::openat(
-                dir,
-                name.as_ptr(),
-                flags | libc::O_CLOEXEC,
-                mode as libc::c_uint,
-            )
-        });
-        match opened {
-            // SAFETY: nobody else has the descriptor.
-            Ok(fd) => return Ok(unsafe { File::from_raw_fd(fd) }),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let (flags, mode) = (flags | libc::O_CLOEXEC, mode as libc::c_uint);
+    // SAFETY: the name ends in NUL and outlives the call, which takes plain numbers besides.
+    let fd = again(|| cvt(unsafe { libc::openat(dir, name.as_ptr(), flags, mode) }))?;
+    // SAFETY: nobody else has the descriptor.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 #[cfg(test)]

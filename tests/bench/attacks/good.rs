@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::collector::{Collector, Place};
 use crate::common::logs::Logs;
+use crate::common::process::cpu_ticks;
 use crate::common::server::Server;
-use crate::usage::{Attack, memory_kib, processor_s};
+use crate::usage::{Attack, memory_kib};
 
 const LINES: usize = 400;
 /// One new client for so many lines.
@@ -54,9 +54,9 @@ impl Good {
         }
         fs::create_dir(logs.path("many")).unwrap();
         serve("many/log", "many/x*");
-        sparse(&logs, "large", LARGE);
+        logs.write_sparse("large", LARGE);
         for n in 0..CANDIDATES {
-            sparse(&logs, &format!("s.{n}"), CANDIDATE_LEN);
+            logs.write_sparse(&format!("s.{n}"), CANDIDATE_LEN);
         }
         for n in 0..MANY {
             File::create(logs.path(&format!("many/x{n}"))).unwrap();
@@ -93,16 +93,16 @@ impl Good {
         };
         let attack = attack(&self);
         thread::sleep(BEFORE);
-        let (began, used) = (Instant::now(), processor_s(pid));
+        let (began, used) = (Instant::now(), cpu_ticks(pid));
         let mut latencies = self.latencies();
-        let used = (processor_s(pid) - used) / began.elapsed().as_secs_f64();
+        let used = (cpu_ticks(pid) - used) as f64 / began.elapsed().as_secs_f64();
         attack.end();
         println!(
             "| {name} | {on} | {} | {} | {} KiB | {:.0} % | {} |",
             in_numbers(&mut latencies.0),
             in_numbers(&mut latencies.1),
             memory_kib(pid),
-            used * 100.0,
+            used,
             attack.attempts(),
         );
     }
@@ -157,11 +157,4 @@ fn in_numbers(all: &mut [Duration]) -> String {
     let count = all.len();
     let (half, most) = (ms(count / 2), ms(count * 99 / 100));
     format!("{count} | {half:.1} | {most:.1} | {:.1}", ms(count))
-}
-
-/// A file that takes no room on the disk, with an end of its own.
-fn sparse(logs: &Logs, name: &str, len: u64) {
-    let file = File::create(logs.path(name)).unwrap();
-    file.write_all_at(name.as_bytes(), len - name.len() as u64)
-        .unwrap();
 }

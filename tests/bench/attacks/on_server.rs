@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
+use crate::common::pair::content::proof_unlike_all;
 use crate::good::{CANDIDATE_LEN, Good};
 use crate::usage::Attack;
-use fetchlogs::wire::crc32::Crc32;
 
 type Begin = fn(&Good) -> Attack;
 
@@ -61,7 +61,7 @@ pub const ATTACKS: &[(&str, Begin)] = &[
         Attack::again(31, move |n| ask(to, n, &request))
     }),
     ("searches by content", |good| {
-        let rest = format!("1 {CANDIDATE_LEN} v2 {}\n", proof());
+        let rest = format!("1 {CANDIDATE_LEN} v2 {}\n", proof_unlike_all(CANDIDATE_LEN));
         let (to, request) = (good.address(), good.logs.request("s", rest));
         Attack::again(31, move |n| ask(to, n, &request))
     }),
@@ -102,15 +102,6 @@ fn request(good: &Good, name: &str, rest: &str) -> String {
         false => format!("{rest}\n"),
     };
     good.logs.request(name, rest)
-}
-
-/// A proof of a copy that is like each candidate but for its end.
-fn proof() -> String {
-    let zeros = Crc32::new().update(&[0; 4096]).finish();
-    let alike = (0..7u64).map(|n| format!("{}:4096:{zeros:08x}", n * (8 << 20)));
-    let end = format!("{}:4096:12345678", CANDIDATE_LEN - 4096);
-    let blocks: Vec<String> = alike.chain([end]).collect();
-    format!("p={}", blocks.join(","))
 }
 
 fn ask(to: SocketAddr, n: usize, request: &str) {

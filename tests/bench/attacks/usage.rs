@@ -58,15 +58,6 @@ impl Attack {
     }
 }
 
-/// Seconds of processor time that a process has used.
-pub fn processor_s(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, words) = stat.rsplit_once(") ").unwrap();
-    let numbers = words.split(' ').skip(11).take(2);
-    let ticks: u64 = numbers.map(|number| number.parse::<u64>().unwrap()).sum();
-    ticks as f64 / 100.0
-}
-
 /// The most memory that a process ever had, in KiB.
 pub fn memory_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

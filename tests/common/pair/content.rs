@@ -4,6 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use fetchlogs::random::Random;
+use fetchlogs::wire::crc32::Crc32;
 use fetchlogs::wire::md5::{Hex, Md5};
 
 /// Numbered lines of the same length, each different from all others.
@@ -24,4 +25,13 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 /// The MD5 of all bytes, as `md5sum` shows it.
 pub fn md5_of(bytes: &[u8]) -> String {
     Hex(&Md5::new().update(bytes).finish()).to_string()
+}
+
+/// A proof of a copy of so many bytes, more than 48 MiB, that is like a sparse file but for its end.
+pub fn proof_unlike_all(len: u64) -> String {
+    let zeros = Crc32::new().update(&[0; 4096]).finish();
+    let alike = (0..7u64).map(|n| format!("{}:4096:{zeros:08x}", n * (8 << 20)));
+    let end = format!("{}:4096:12345678", len - 4096);
+    let blocks: Vec<String> = alike.chain([end]).collect();
+    format!("p={}", blocks.join(","))
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::common::pair::{Options, Pair};
+use crate::common::process::cpu_ticks;
 
 /// What becomes of the live file; it is rotated before.
 const FATES: [&str; 8] = [
@@ -93,15 +94,6 @@ fn set_mode(dir: &Path, mode: u32) {
     fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The processor time that the server has used, in hundredths of a second.
-fn cpu_ticks(pair: &mut Pair) -> u64 {
-    let stat = format!("/proc/{}/stat", pair.server().pid());
-    let stat = fs::read_to_string(stat).unwrap();
-    let (_, words) = stat.rsplit_once(") ").unwrap();
-    let numbers = words.split(' ').skip(11).take(2);
-    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
-}
-
 /// Whether permissions mean nothing to whoever runs this.
 fn may_all(pair: &Pair) -> bool {
     fs::read_dir(pair.log("closed/m").path().parent().unwrap()).is_ok()
@@ -125,9 +117,9 @@ fn what_is_no_log_at_the_live_path_costs_nothing_and_is_told() {
         let count = said.matches(&format!("127.0.0.1: {path}: ")).count();
         assert_eq!(count, 1, "{path}\n{said}");
     }
-    let before = cpu_ticks(&mut pair);
+    let before = cpu_ticks(pair.server().pid());
     std::thread::sleep(Duration::from_secs(2));
-    let used = cpu_ticks(&mut pair) - before;
+    let used = cpu_ticks(pair.server().pid()) - before;
     assert!(used <= 20, "{used} hundredths of a second of 200");
     let refusals = pair.events().matches("the server refuses").count();
     assert_eq!(refusals, FATES.into_iter().filter(is_told).count());

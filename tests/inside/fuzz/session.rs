@@ -277,28 +277,16 @@ impl World {
     }
 
     fn work(&mut self, client: usize) {
-        for _ in 0..WORK_MAX {
-            let has_work = self
-                .clients
-                .get(client)
-                .is_some_and(|it| it.session.has_work());
-            if !has_work {
-                return;
+        // With little room for each part a digest takes many; it is not that.
+        for room in [64, CHUNK_LEN] {
+            let mut buf = vec![0; room];
+            for _ in 0..WORK_MAX {
+                let client_has = self.clients.get(client);
+                if !client_has.is_some_and(|it| it.session.has_work()) {
+                    return;
+                }
+                self.with(client, |session, cx| session.work(&mut buf, cx));
             }
-            let mut buf = [0; 64];
-            self.with(client, |session, cx| session.work(&mut buf, cx));
-        }
-        // With little room for each a digest takes many parts; it is not that.
-        let mut buf = vec![0; CHUNK_LEN];
-        for _ in 0..WORK_MAX {
-            let has_work = self
-                .clients
-                .get(client)
-                .is_some_and(|it| it.session.has_work());
-            if !has_work {
-                return;
-            }
-            self.with(client, |session, cx| session.work(&mut buf, cx));
         }
         panic!("work without an end");
     }
