@@ -1,7 +1,7 @@
 //! The decision on a classic request: the live file or one of the rotated ones, and from where.
 //! Pure.
 
-use super::findings::{Candidate, Candidates};
+use super::candidates::{Candidate, Candidates};
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
