@@ -59,7 +59,7 @@ pub mod wire;
 
 /// For the binary, by [`entry!`].
 #[doc(hidden)]
-pub use sys::entry;
+pub use sys::entry::start;
 
 #[cfg(fuzzing)]
 pub use inside::fuzz;

@@ -2,14 +2,15 @@
 //! for stacks that overflow and for output that waits in buffers, which costs a router as much as a
 //! parser and does nothing for programs that end by themselves at every fault.
 
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::ffi::{CStr, OsStr, OsString, c_int};
 use std::os::unix::ffi::OsStrExt;
 
 /// Makes `$run` what a binary does: a function that takes the words of the command line, the
-/// program's name among them, and returns the exit status. The binary says `#![no_main]`.
+/// program's name among them, and returns the exit status. `$start` is [`start`], and the binary
+/// says `#![no_main]`.
 #[macro_export]
 macro_rules! entry {
-    ($run:path) => {
+    ($start:path, $run:path) => {
         /// What the C library calls.
         // SAFETY: this is the one function of that name, and it has the form that C demands.
         #[unsafe(no_mangle)]
@@ -17,32 +18,21 @@ macro_rules! entry {
             count: std::ffi::c_int,
             words: *const *const std::ffi::c_char,
         ) -> std::ffi::c_int {
-            // SAFETY: they come from the C library.
-            unsafe { $crate::entry::start(count, words, $run) }
+            let word = |at: std::ffi::c_int| {
+                // SAFETY: C has `count` texts there that end with a NUL and stay as they are.
+                unsafe { std::ffi::CStr::from_ptr(*words.add(at as usize)) }
+            };
+            $start((0..count).map(word), $run)
         }
     };
 }
 
 /// Prepares the process and runs the program in it; returns its exit status.
-///
-/// # Safety
-///
-/// `words` has to be a list of `count` texts that end with a NUL, all of which stay as they are.
-// SAFETY: what is unsafe in it rests on that and on nothing else.
-pub unsafe fn start(
-    count: c_int,
-    words: *const *const c_char,
-    run: fn(Vec<OsString>) -> u8,
-) -> c_int {
+pub fn start<'w>(words: impl Iterator<Item = &'w CStr>, run: fn(Vec<OsString>) -> u8) -> c_int {
     occupy_standard_descriptors();
     super::signals::ignore_broken_pipes();
-    let word = |at| {
-        // SAFETY: as the caller promises.
-        let word = unsafe { CStr::from_ptr(*words.add(at)) };
-        OsStr::from_bytes(word.to_bytes()).to_os_string()
-    };
-    let count = usize::try_from(count).unwrap_or(0);
-    run((0..count).map(word).collect()).into()
+    let word = |word: &CStr| OsStr::from_bytes(word.to_bytes()).to_os_string();
+    run(words.map(word).collect()).into()
 }
 
 /// Opens `/dev/null` in place of each standard descriptor that is closed: otherwise a log or a

@@ -13,6 +13,7 @@ struct Memory;
 // SAFETY: malloc(3) gives blocks of at least that many bytes, which nobody else has until they are
 // given back, aligned for every type of C; for what has to be aligned farther there is none.
 unsafe impl GlobalAlloc for Memory {
+    // SAFETY: nothing is demanded of whoever calls it.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() > ALIGN_MAX {
             return ptr::null_mut();
@@ -21,6 +22,7 @@ unsafe impl GlobalAlloc for Memory {
         unsafe { libc::malloc(layout.size()).cast() }
     }
 
+    // SAFETY: what is demanded is that the block comes from `alloc`.
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
         // SAFETY: whoever calls this has it from `alloc`, which has it from malloc(3).
         unsafe { libc::free(block.cast()) };
