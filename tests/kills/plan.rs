@@ -34,7 +34,7 @@ impl Subject {
         let mut points = Vec::new();
         for (call, (most, _)) in &self.calls {
             // Only the helper outside of the walls makes this one. Whoever kills that has a daemon that goes on, and
-            // needs a new start for another configuration (README, "Confinement").
+            // needs a new start for another configuration (gen_numbers(8), CONFINEMENT).
             let is_of_helper = call == "poll" || call == "ppoll";
             let may = |fault: &Fault| !(is_of_helper && *fault == Fault::Kill);
             for number in 1..=*most {

@@ -6,12 +6,13 @@ use std::process::Command;
 use super::{run, shipped};
 use crate::common::{FETCHLOGS, outside_program};
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "gen_numbers.8",
     "fetch_logs.8",
     "snmp_from_file.8",
     "gen_numbers.pl.locals.5",
     "fetch_logs.conf.5",
+    "fetchlogs.7",
 ];
 
 fn page(name: &str) -> String {
