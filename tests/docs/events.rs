@@ -1,4 +1,4 @@
-//! Every text of an event, an error or a verdict has its place in fetch_logs(8).
+//! Every text of an event, an error or a verdict has its place in a manual page.
 
 use std::fs;
 
@@ -65,16 +65,60 @@ const OTHERS: [(&str, &str); 3] = [
     ),
 ];
 
+/// The same of the server, and of the helper of net-snmp.
+const OF_THE_SERVER: [(&str, &str, &str); 4] = [
+    (
+        "src/serve/find/refusal.rs",
+        "impl fmt::Display for Refusal",
+        "Refusal::Later",
+    ),
+    (
+        "src/serve/find/left_out.rs",
+        "impl fmt::Display for LeftOut",
+        "_ =>",
+    ),
+    (
+        "src/serve/shell/admission.rs",
+        "TurnedAway::NotAllowed =>",
+        "}",
+    ),
+    (
+        "src/sys/trusted/mod.rs",
+        "impl fmt::Display",
+        "#[cfg(test)]",
+    ),
+];
+const OF_THE_HELPER: [(&str, &str, &str); 1] =
+    [("src/snmp/status.rs", "is stale\"))", "fn age_ms")];
+
 #[test]
 fn every_text_of_an_event_has_its_place() {
-    let page = page("fetch_logs.8");
-    let mut count = 0;
-    let mut missing = Vec::new();
     let parts = OTHERS.iter().map(|(file, range)| {
         let (from, to) = range.split_once('|').unwrap();
         (*file, from, to)
     });
-    for (file, from, to) in SOURCES.into_iter().chain(parts) {
+    let count = compare("fetch_logs.8", SOURCES.into_iter().chain(parts));
+    assert!(count > 100, "the texts were not found: {count}");
+}
+
+#[test]
+fn every_message_about_a_client_or_a_log_has_its_place() {
+    let count = compare("gen_numbers.8", OF_THE_SERVER.into_iter());
+    assert!(count > 15, "the texts were not found: {count}");
+}
+
+#[test]
+fn every_value_of_snmp_has_its_place() {
+    let count = compare("snmp_from_file.8", OF_THE_HELPER.into_iter());
+    assert!(count > 3, "the texts were not found: {count}");
+}
+
+/// Sees that a page has all the texts, and tells how many there are.
+fn compare<'a>(name: &str, parts: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> usize {
+    let page = page(name);
+    let mut count = 0;
+    let mut missing = Vec::new();
+    for (file, from, to) in parts {
         let source = fs::read_to_string(root().join(file)).unwrap();
         let (_, part) = source
             .split_once(from)
@@ -90,8 +134,8 @@ fn every_text_of_an_event_has_its_place() {
             }
         }
     }
-    assert!(count > 100, "the texts were not found: {count}");
-    assert!(missing.is_empty(), "fetch_logs.8 lacks: {missing:#?}");
+    assert!(missing.is_empty(), "{name} lacks: {missing:#?}");
+    count
 }
 
 /// The text of a manual page without its macros.
