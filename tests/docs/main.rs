@@ -3,19 +3,18 @@
 
 mod events;
 mod examples;
+mod limits;
 mod links;
 mod sentences;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fetchlogs::limits;
-use fetchlogs::wire::{frame, proof};
-
 const README: &str = include_str!("../../README.md");
 const SOURCES: &str = include_str!("../../src/README.md");
 const TESTS: &str = include_str!("../../tests/README.md");
 const PROTOCOL: &str = include_str!("../../src/wire/PROTOCOL.md");
+const SERVER: &str = include_str!("../../conf/man/gen_numbers.8");
 const COLLECTOR: &str = include_str!("../../conf/man/fetch_logs.8");
 
 /// What tells a row of the table of situations from other lines.
@@ -114,40 +113,6 @@ fn every_kind_of_frame_is_described() {
     }
 }
 
-#[test]
-fn the_limits_of_version_2_are_the_ones_in_force() {
-    let data_max = frame::PAYLOAD_MAX - frame::DATA_OFFSET_LEN;
-    let sums_max = 16 + 4 * frame::SUMS_MAX;
-    for row in [
-        format!(
-            "| blocks in a proof; bytes of one | {}; {} |",
-            proof::BLOCKS_MAX,
-            proof::BLOCK_LEN_MAX
-        ),
-        format!(
-            "| file bytes in a DATA frame; bytes of other frames, of SUMS | {data_max}; {}, {sums_max} | connection \
-             given up. Our server sends at most {} |",
-            frame::SMALL_MAX,
-            frame::DATA_MAX
-        ),
-        format!(
-            "| generations over one connection in {} s | {} |",
-            limits::GENERATIONS_PERIOD_MS / 1_000,
-            limits::GENERATIONS_PER_PERIOD_MAX
-        ),
-        format!(
-            "| generations, notes and connections of one source in one go; one each, then; in hours; one each, then | \
-             {}; {} ms; {}; {} s | they wait, and what comes behind them; other sources do not |",
-            limits::PACE_BURST,
-            limits::PACE_MS,
-            limits::PACE_LASTING,
-            limits::PACE_LASTING_MS / 1_000
-        ),
-    ] {
-        assert!(section(PROTOCOL, "## Limits").contains(&row), "{row}");
-    }
-}
-
 /// The longest that the sentences of a paper may be: half of them, and all.
 const MEDIAN_MAX: usize = 16;
 const LONGEST_MAX: usize = 45;
@@ -219,38 +184,6 @@ fn find_papers(dir: &Path, paths: &mut Vec<PathBuf>) {
         {
             paths.push(path);
         }
-    }
-}
-
-#[test]
-fn the_limits_that_an_operator_meets_are_the_ones_in_force() {
-    for (what, then) in [
-        (
-            "finished copies that wait to be verified, for one source",
-            format!(
-                "{}: the oldest is not verified.",
-                limits::CHECKS_WAITING_MAX
-            ),
-        ),
-        (
-            "attempts to heal a copy",
-            format!("{}: it differs.", limits::HEAL_ATTEMPTS_MAX),
-        ),
-        (
-            "generations of one source in one go; then",
-            format!(
-                "{}; one each {} ms: they wait.",
-                limits::PACE_BURST,
-                limits::PACE_MS
-            ),
-        ),
-        (
-            "name of a local or pointer file",
-            format!("{} bytes: fault in conf.", limits::LOCAL_NAME_MAX_LEN),
-        ),
-    ] {
-        let item = format!("\n.It {what}\n{then}\n");
-        assert!(COLLECTOR.contains(&item), "{item}");
     }
 }
 
