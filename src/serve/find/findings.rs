@@ -393,7 +393,7 @@ const DIGESTED_AT_ONCE: usize = 14;
 
 /// Whether an error will be the same at the next try: waiting for it to pass would be in vain.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // README, "Rotation": files that the server may not read are left out.
+    // PROTOCOL.md, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
 }

@@ -14,7 +14,7 @@ use crate::wire::reply::{Mark, Reply};
 use crate::wire::request::Request;
 
 impl<S: ReadStore> Query<'_, S> {
-    /// Answers a classic request, as the table in the README's section "Answer" has it.
+    /// Answers a classic request, as the table in the PROTOCOL.md's section "Answer" has it.
     pub fn choose(
         &self,
         request: &Request<'_>,

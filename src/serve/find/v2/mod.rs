@@ -2,7 +2,7 @@
 //! which comes after it. Pure.
 //!
 //! The inode is where the search begins; what the client proves of its copy decides. The steps in
-//! the comments are those of the README, "How the server decides".
+//! the comments are those of PROTOCOL.md, "How the server decides".
 
 mod moved;
 pub mod next;
