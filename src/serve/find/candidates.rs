@@ -147,9 +147,12 @@ impl Candidate {
         self.age.numbered(0)
     }
 
-    /// Its place among copies that were made under our eyes, the first one being the least.
+    /// Its place among copies that were made under our eyes, the first one being the least. Numbers
+    /// that say how many rotations ago tell more than when it was made: whoever replaces rotated
+    /// files by copies may begin with any of them.
     pub fn copy_order(&self) -> (Option<u64>, Age) {
-        (self.birth.at_ns, self.inferred_age())
+        let made_ns = self.birth.at_ns.filter(|_| !self.beside.is_counted);
+        (made_ns, self.inferred_age())
     }
 
     /// Whether the names of both are of one kind.

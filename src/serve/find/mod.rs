@@ -5,10 +5,11 @@
 //! [`query`] the query; [`compare`] whether two files are the same as far as they go; [`search`]
 //! the walk through the globs and what comes of it; [`crowd`] which files are kept if there are too
 //! many; [`journal`] what the server saw itself, [`token`] what a client keeps of that, [`role`]
-//! what a rotated file is therefore, [`suspect`] which may be copies that somebody made, and
-//! [`alike`] where that is in doubt; [`left_out`] what is left out of an answer, and [`troubles`]
-//! what is remembered of that; [`sightings`] what was seen between two connections of a classic
-//! client; and the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
+//! what a rotated file is therefore, [`stand_in`] for which generation one stands, [`suspect`]
+//! which may be copies that somebody made, and [`alike`] where that is in doubt; [`left_out`] what
+//! is left out of an answer, and [`troubles`] what is remembered of that; [`sightings`] what was
+//! seen between two connections of a classic client; and the three answers: [`classic`], [`v2`],
+//! and [`op`] for whoever asks about a copy.
 
 mod alike;
 mod candidates;
@@ -27,6 +28,7 @@ pub mod refusal;
 mod role;
 pub mod search;
 pub mod sightings;
+mod stand_in;
 mod suspect;
 pub mod token;
 pub mod troubles;

@@ -90,14 +90,19 @@ pub struct Query<'a, S> {
 
 impl<'a, S: ReadStore> Query<'a, S> {
     /// Opens the live file; `None` if there is none at the moment, and [`no_live`](Self::no_live)
-    /// tells why.
+    /// tells why. It is the one that the rotated files were found beside: an answer that opens it
+    /// more than once must not get a second one.
     pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
-        match self.open_regular(&self.entry.path) {
-            Ok(opened) => Ok(Some(opened)),
+        let live = match self.open_regular(&self.entry.path) {
+            Ok(opened) => Some(opened),
             // The rotated files can be served nevertheless.
-            Err(Refusal::Missing | Refusal::NotRegular(_)) => Ok(None),
-            Err(other) => Err(other),
+            Err(Refusal::Missing | Refusal::NotRegular(_)) => None,
+            Err(other) => return Err(other),
+        };
+        if let Some(findings) = self.findings {
+            findings.rotated(live.as_ref().map(|(_, stat)| stat.id))?;
         }
+        Ok(live)
     }
 
     /// Opens a path and makes sure of what it got. What stands there is looked at first only for

@@ -12,10 +12,10 @@ use super::findings::{Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
+use super::stand_in::{Seen, is_left};
 use super::token::given_id;
 use crate::ids::Born;
 use crate::mutation::{self, Mutation};
-use crate::sorting::sort_by_key;
 use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::request::Given;
 
@@ -308,129 +308,9 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// The generation that a newcomer stands for: one that was truncated in its file after it was
-    /// copied, or one whose file is gone, having been moved or copied here.
-    fn stands_for(
-        &self,
-        seen: &Seen<'_, S>,
-        rotated: &Candidates,
-    ) -> Result<Option<Record>, Refusal> {
-        let records = self.journal.records(self.index);
-        let left = || records.iter().filter(|record| is_left(record, rotated));
-        // The time at which it was made tells which one it was made of; but of several that came
-        // at the very moment at which that was over, it is only one.
-        let at_ns = seen.candidate.birth.at_ns;
-        let is_one_of_several = |record: &Record| {
-            let is_then = |c: &&Candidate| {
-                c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
-            };
-            let is_end = record.over_ns == at_ns && record.state != State::Truncated;
-            is_end && rotated.iter().filter(is_then).count() > 1
-        };
-        if let Some(record) = left().find(|record| record.was_when(at_ns))
-            && seen.candidate.size > 0
-            && !is_one_of_several(record)
-            && self.can_stand_for(seen.candidate, record)?
-            && !self.has_whole(seen, record, rotated)?
-        {
-            return Ok(Some(*record));
-        }
-        // So does its last write, if it came with the time of that.
-        let mut taken: heapless::Vec<Seq, { crate::limits::RECORDS_MAX }> = heapless::Vec::new();
-        let mut newcomers: Vec<&Candidate> = Vec::new();
-        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
-            match self.written_as(candidate, left().rev())? {
-                found @ Some(_) if candidate.age.id == seen.candidate.age.id => return Ok(found),
-                Some(record) => {
-                    let _ = taken.push(record.seq);
-                }
-                None => newcomers.push(candidate),
-            }
-        }
-        // Otherwise they were made in the order of the generations.
-        sort_by_key(&mut newcomers, |c| c.copy_order());
-        for candidate in newcomers {
-            let mut fits = None;
-            let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
-            for record in left().filter(may) {
-                if candidate.size > 0 && self.can_stand_for(candidate, record)? {
-                    fits = Some(*record);
-                    break;
-                }
-            }
-            if candidate.age.id == seen.candidate.age.id {
-                return Ok(fits);
-            }
-            if let Some(record) = fits {
-                let _ = taken.push(record.seq);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether another newcomer has all that was seen of a generation, while this one has less and
-    /// is no part of that: then it begins alike and came later.
-    fn has_whole(
-        &self,
-        seen: &Seen<'_, S>,
-        record: &Record,
-        rotated: &Candidates,
-    ) -> Result<bool, Refusal> {
-        let own = seen.candidate;
-        let is_whole = |c: &Candidate| own.size < record.size && c.size >= record.size;
-        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
-        for other in newcomers.filter(|c| record.was_when(c.birth.at_ns) && is_whole(c)) {
-            let opened = self.open_rotated(other.age.id)?;
-            let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
-            self.were_read(own, other)?;
-            if !is_part && self.can_stand_for(other, record)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The first of some generations that a newcomer was written as.
-    fn written_as<'r>(
-        &self,
-        candidate: &Candidate,
-        records: impl Iterator<Item = &'r Record>,
-    ) -> Result<Option<Record>, Refusal> {
-        for record in records.filter(|record| candidate.was_written_as(record)) {
-            if self.can_stand_for(candidate, record)? {
-                return Ok(Some(*record));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a newcomer begins like a generation and has what was seen of it.
-    fn can_stand_for(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
-        // What a copy lacks at its end was written while it was made.
-        let is_moved = !matches!(record.state, State::Truncated);
-        // Of one that begins with zeros nothing is remembered but how long it was.
-        if (is_moved || record.head.len == 0) && candidate.size < record.size {
-            return Ok(false);
-        }
-        self.begins_like(candidate, record)
-    }
-
-    /// Whether a file begins like a generation, as far as it goes.
-    fn begins_like(&self, candidate: &Candidate, record: &Record) -> Result<bool, Refusal> {
-        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-            return Ok(false);
-        };
-        let fits = match record.head.len {
-            0 => self.has_bytes(&file, &[0], 0),
-            _ => self.has_block(&file, record.head.within(stat.size), false),
-        };
-        self.were_read(candidate, candidate)?;
-        Ok(fits)
-    }
-
     /// Fails if bytes of one of two rotated files could not be read: of that one then, and of no
     /// other, it is noted.
-    fn were_read(&self, one: &Candidate, other: &Candidate) -> Result<(), Refusal> {
+    pub(super) fn were_read(&self, one: &Candidate, other: &Candidate) -> Result<(), Refusal> {
         let were_read = |findings: &Findings| findings.were_read(one.age.id, other.age.id);
         self.findings.map_or(Ok(()), were_read)
     }
@@ -513,7 +393,7 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether all bytes of a file stand at the beginning of another.
-    fn is_within(&self, seen: &Seen<'_, S>, other: Option<&(S::File, Stat)>) -> bool {
+    pub(super) fn is_within(&self, seen: &Seen<'_, S>, other: Option<&(S::File, Stat)>) -> bool {
         let size = seen.stat.size;
         let other = other.filter(|(_, other)| size > 0 && other.size >= size);
         other.is_some_and(|(other, _)| self.has_ends(seen.file, other, size, Whole::Repeated))
@@ -559,15 +439,8 @@ impl Candidate {
         self.birth.at_ns.is_some_and(|at| self.written_ns < at)
     }
 
-    /// Whether it came with the time of a last write that was one to this generation.
-    fn was_written_as(&self, record: &Record) -> bool {
-        let written_ns = self.written_ns;
-        let is_before_over = record.over_ns.is_some_and(|over| written_ns <= over);
-        self.has_kept_time() && written_ns >= record.written_ns && is_before_over
-    }
-
     /// Whether it was created before another one.
-    fn is_made_before(&self, other: &Candidate) -> bool {
+    pub(super) fn is_made_before(&self, other: &Candidate) -> bool {
         (self.birth.at_ns, self.age) < (other.birth.at_ns, other.age)
     }
 
@@ -576,21 +449,4 @@ impl Candidate {
     fn is_fuller(&self, other: &Candidate) -> bool {
         self.size > other.size || (self.size == other.size && self.is_made_before(other))
     }
-}
-
-/// Whether a generation is over and in none of the files that were seen live.
-fn is_left(record: &Record, rotated: &Candidates) -> bool {
-    let is_it = |c: &Candidate| c.standing == Standing::Generation(record.seq);
-    match record.state {
-        State::Live => false,
-        State::Truncated => true,
-        State::Rotated | State::Complete(_) => !rotated.iter().any(is_it),
-    }
-}
-
-/// A rotated file that is being judged.
-struct Seen<'a, S: ReadStore> {
-    candidate: &'a Candidate,
-    file: &'a S::File,
-    stat: &'a Stat,
 }

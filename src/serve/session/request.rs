@@ -182,8 +182,7 @@ fn answer_to<S: ReadStore>(
             // It is not told by NOTE.
             (terms.lost, terms.whole) = (true, false);
         }
-        let stream = V2Stream::new(index, choice, v2, store, config, now);
-        let mut stream = stream.map_err(Ending::Unreadable)?;
+        let mut stream = V2Stream::new(index, choice, v2, store, config, now)?;
         stream.tell_left_out(&left_out, cx);
         return Ok(Phase::StreamingV2(Box::new(stream)));
     }

@@ -69,7 +69,14 @@ struct Disk {
     trails: BTreeMap<PathBuf, Trail>,
     /// Renames so far.
     moves: u32,
+    /// Names so far of which those learned that listen to one beside it.
+    told: u32,
+    /// What happens to it at a call of the read side to come, and at which.
+    intruder: Option<(u32, Intruder)>,
 }
+
+/// Somebody who changes files while others look at them.
+type Intruder = Box<dyn FnOnce(&Fake)>;
 
 /// What the read side was asked for.
 #[derive(Clone, Copy, Default)]
@@ -272,6 +279,21 @@ impl Fake {
         disk.failures.clear();
     }
 
+    /// Lets something happen at the `nth` call of the read side from now, before it.
+    pub fn at_look(&self, nth: u32, act: impl FnOnce(&Fake) + 'static) {
+        self.0.borrow_mut().intruder = Some((nth, Box::new(act)));
+    }
+
+    /// Whether it has not happened yet.
+    pub fn expects_intruder(&self) -> bool {
+        self.0.borrow().intruder.is_some()
+    }
+
+    /// Lets it happen no more. Tells whether it has not happened yet.
+    pub fn forget_intruder(&self) -> bool {
+        self.0.borrow_mut().intruder.take().is_some()
+    }
+
     /// Calls so far that made something durable.
     pub fn syncs(&self) -> u32 {
         self.0.borrow().syncs
@@ -341,9 +363,18 @@ impl Fake {
     }
 
     fn step(&self, bytes: usize) {
-        let done = &mut self.0.borrow_mut().done;
-        done.steps += 1;
-        done.bytes += bytes;
+        let intruder = {
+            let mut disk = self.0.borrow_mut();
+            disk.done.steps += 1;
+            disk.done.bytes += bytes;
+            if let Some((calls, _)) = &mut disk.intruder {
+                *calls -= 1;
+            }
+            disk.intruder.take_if(|(calls, _)| *calls == 0)
+        };
+        if let Some((_, act)) = intruder {
+            act(self);
+        }
     }
 
     /// Counts a call of the write side, which fails if that was asked for.
@@ -430,6 +461,7 @@ impl Disk {
 
     /// Lets those who listen to a name in the same directory know of this one.
     fn tell(&mut self, path: &Path, each: &mut Told<'_>) {
+        self.told += 1;
         let name = path.file_name().unwrap_or_default().as_bytes();
         for (live, trail) in &mut self.trails {
             if live.parent() == path.parent() {

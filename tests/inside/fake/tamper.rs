@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Fake;
 use crate::ids::{FileId, Inode};
+use crate::limits::LISTENS_MAX;
 use crate::serve::find::journal::Journal;
 use crate::serve::find::journal::arrivals::Trail;
 use crate::store::{Kind, ReadStore};
@@ -104,9 +105,36 @@ impl Fake {
         std::mem::take(trails.entry(path.into()).or_default())
     }
 
-    /// Lets a journal hear what the kernel tells of a log, and look, as the shell does.
-    pub fn tell_journal(&self, index: u32, path: &str, journal: &Journal) {
-        hear(&self.take_trail(path), index, path.as_ref(), journal, self);
+    /// Lets a journal hear what the kernel tells of a log, and look, as the shell does:
+    /// `serve/shell/listening.rs`. `is_behind` tells whether the journal asked for it.
+    pub fn tell_journal(&self, index: u32, path: &str, journal: &Journal, is_behind: bool) {
+        let live = Path::new(path);
+        let told = || {
+            let disk = self.0.borrow();
+            let trail = disk.trails.get(live).cloned().unwrap_or_default();
+            (trail, disk.told)
+        };
+        let (mut trail, mut count) = told();
+        let mut arrivals = trail.arrivals(live, self);
+        let mut is_quiet = arrivals.is_empty() && !trail.is_vacant();
+        for _ in 0..LISTENS_MAX {
+            let (next, next_count) = told();
+            if is_quiet || next_count == count {
+                is_quiet = true;
+                break;
+            }
+            (trail, count) = (next, next_count);
+            arrivals = trail.arrivals(live, self);
+        }
+        let is_told = !arrivals.is_empty() || trail.is_vacant();
+        self.take_trail(path);
+        match is_told {
+            true if is_quiet => journal.note_arrivals(index, &arrivals, trail.is_vacant()),
+            false if !is_behind => {}
+            _ => journal.lose_sight(index),
+        }
+        // Where it is behind again, it asks for it again.
+        let _ = journal.look(index, live, self);
     }
 
     /// Nothing is told of the birth of a file from now on.

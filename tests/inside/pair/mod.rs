@@ -22,6 +22,7 @@ mod identity;
 mod late;
 mod left_out;
 mod liar;
+mod moments;
 mod old_collector;
 mod outage;
 mod power;
@@ -284,9 +285,14 @@ impl Pair {
 
     /// Lets the server's journal look, as its shell does.
     fn look(&mut self) {
+        let is_behind = !self.journal.take_behind().is_empty();
+        self.look_as(is_behind);
+    }
+
+    fn look_as(&mut self, is_behind: bool) {
         let disk = &self.log.disk;
         match self.hints {
-            true => disk.tell_journal(0, "/v/m", &self.journal),
+            true => disk.tell_journal(0, "/v/m", &self.journal, is_behind),
             false => {
                 self.journal.set_attended(0, None);
                 assert!(self.journal.look(0, "/v/m".as_ref(), disk));
@@ -316,7 +322,7 @@ impl Pair {
     /// One part of everything. Tells whether anything moved.
     fn round(&mut self) -> bool {
         if !self.journal.take_behind().is_empty() {
-            self.look();
+            self.look_as(true);
             self.hint();
         }
         let connected = self.connect();

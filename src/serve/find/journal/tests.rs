@@ -29,7 +29,7 @@ impl Rig {
 
     /// What the kernel tells is heard, and what there is to find out is found out.
     fn look(&self) {
-        self.disk.tell_journal(0, LOG, &self.journal);
+        self.disk.tell_journal(0, LOG, &self.journal, false);
         while self.journal.has_work() {
             self.journal.work(&self.config, &self.disk);
         }

@@ -56,6 +56,11 @@ impl Fingerprint {
         let _ = self.guard.extend_from_slice(last);
     }
 
+    /// Whether all is remembered that there is to be of so many bytes.
+    pub(super) fn is_whole(&self, offset: u64) -> bool {
+        self.guard.len() as u64 == offset.min(GUARD_LEN as u64)
+    }
+
     /// Whether nothing was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.guard.is_empty()

@@ -134,7 +134,8 @@ struct Late<F> {
 
 impl<F> V2Stream<F> {
     /// Starts sending what the search found, as the client wants it. What is left out is told by
-    /// [`tell_left_out`](Self::tell_left_out).
+    /// [`tell_left_out`](Self::tell_left_out). Fails where the file cannot be read, or was
+    /// truncated since it was found: then the client asks anew.
     pub fn new<S: ReadStore<File = F>>(
         index: u32,
         choice: Choice<F>,
@@ -142,7 +143,7 @@ impl<F> V2Stream<F> {
         store: &S,
         config: &Config,
         now: Now,
-    ) -> io::Result<V2Stream<F>> {
+    ) -> Result<V2Stream<F>, Ending> {
         let Choice {
             file,
             stat,
@@ -156,7 +157,10 @@ impl<F> V2Stream<F> {
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
         // over this one.
-        let fingerprint = Fingerprint::of(store, &file, offset)?;
+        let fingerprint = Fingerprint::of(store, &file, offset).map_err(Ending::Unreadable)?;
+        if !fingerprint.is_whole(offset) {
+            return Err(Ending::Truncated);
+        }
         let mut stream = V2Stream {
             index,
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
@@ -192,7 +196,7 @@ impl<F> V2Stream<F> {
             keepalive: KeepAlive::new(now.mono),
             most: v2.frame_max.unwrap_or_default(),
         };
-        stream.keep_back_zeros(store)?;
+        stream.keep_back_zeros(store).map_err(Ending::Unreadable)?;
         // PROTOCOL.md, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });

@@ -20,7 +20,7 @@ fn bytes_where(happens: &dyn Fn(&Fake), after: usize) -> String {
     rig.journal.take_up(&rig.config);
     rig.journal.set_attended(0, Some(false));
     rig.disk.take_trail("/v/m");
-    rig.disk.tell_journal(0, "/v/m", &rig.journal);
+    rig.disk.tell_journal(0, "/v/m", &rig.journal, false);
     while rig.journal.has_work() {
         rig.journal.work(&rig.config, &rig.disk);
     }
@@ -34,7 +34,7 @@ fn bytes_where(happens: &dyn Fn(&Fake), after: usize) -> String {
     for _ in 0..100 {
         rig.now_ms += 1_000;
         if !rig.journal.take_behind().is_empty() {
-            rig.disk.tell_journal(0, "/v/m", &rig.journal);
+            rig.disk.tell_journal(0, "/v/m", &rig.journal, false);
         }
         rig.with(|session, cx| session.handle_timeout(cx));
         let len = rig.with(|session, cx| session.output(&mut buf, cx));

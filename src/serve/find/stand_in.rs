@@ -1,0 +1,242 @@
+//! The generations that newcomers stand for: files that came under our eyes and were never live,
+//! each of which may be a copy of what was truncated, or of what was moved away. Pure.
+
+use super::candidates::{Candidate, Candidates};
+use super::compare::Whole;
+use super::journal::record::{Record, Seq, Standing, State};
+use super::query::Query;
+use super::refusal::Refusal;
+use crate::limits::RECORDS_MAX;
+use crate::sorting::sort_by_key;
+use crate::store::{ReadStore, Stat};
+
+/// A rotated file that is being judged.
+pub(super) struct Seen<'a, S: ReadStore> {
+    pub candidate: &'a Candidate,
+    pub file: &'a S::File,
+    pub stat: &'a Stat,
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// The generation that a newcomer stands for: one that was truncated in its file after it was
+    /// copied, or one whose file is gone, having been moved or copied here.
+    pub(super) fn stands_for(
+        &self,
+        seen: &Seen<'_, S>,
+        rotated: &Candidates,
+    ) -> Result<Option<Record>, Refusal> {
+        // The time at which it was made tells which one it was made of.
+        if let made @ Some(_) = self.made_of(seen, rotated)? {
+            return Ok(made);
+        }
+        let own = seen.candidate.age.id;
+        let mut taken: heapless::Vec<Seq, RECORDS_MAX> = heapless::Vec::new();
+        let mut newcomers: Vec<&Candidate> = Vec::new();
+        for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
+            match candidate.age.id == own {
+                true => newcomers.push(candidate),
+                false => match self.other_made_of(candidate, rotated)? {
+                    Some(record) => _ = taken.push(record.seq),
+                    None => newcomers.push(candidate),
+                },
+            }
+        }
+        sort_by_key(&mut newcomers, |c| c.copy_order());
+        let records = self.journal.records(self.index);
+        let left = || records.iter().filter(|record| is_left(record, rotated));
+        // So does its last write, if it came with the time of that: the newest one's first, and
+        // what nothing else stands for before what something does.
+        let mut others: Vec<&Candidate> = Vec::new();
+        for candidate in newcomers.into_iter().rev() {
+            let free = left().rev().filter(|record| !taken.contains(&record.seq));
+            let written = match self.written_as(candidate, free)? {
+                None => self.written_as(candidate, left().rev())?,
+                free => free,
+            };
+            match written {
+                found @ Some(_) if candidate.age.id == own => return Ok(found),
+                Some(record) => _ = taken.push(record.seq),
+                None => others.push(candidate),
+            }
+        }
+        // Otherwise they were made in the order of the generations.
+        for candidate in others.into_iter().rev() {
+            let mut fits = None;
+            let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
+            for record in left().filter(may) {
+                if candidate.size > 0 && self.can_stand_for(candidate, record)? {
+                    fits = Some(*record);
+                    break;
+                }
+            }
+            if candidate.age.id == own {
+                return Ok(fits);
+            }
+            if let Some(record) = fits {
+                let _ = taken.push(record.seq);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The generation that a newcomer was made of, by the time at which it was made: but of several
+    /// that came at the very moment at which that was over, it is only one.
+    fn made_of(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<Option<Record>, Refusal> {
+        let records = self.journal.records(self.index);
+        let mut left = records.iter().filter(|record| is_left(record, rotated));
+        let at_ns = seen.candidate.birth.at_ns;
+        let is_one_of_several = |record: &Record| {
+            let is_then = |c: &&Candidate| {
+                c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
+            };
+            let is_end = record.over_ns == at_ns && record.state != State::Truncated;
+            is_end && rotated.iter().filter(is_then).count() > 1
+        };
+        let Some(record) = left.find(|record| record.was_when(at_ns)) else {
+            return Ok(None);
+        };
+        let is_it = seen.candidate.size > 0
+            && !is_one_of_several(record)
+            && self.can_stand_for(seen.candidate, record)?
+            && !self.has_whole(seen, record, rotated)?
+            && !self.has_earlier(seen, record, rotated)?;
+        Ok(is_it.then_some(*record))
+    }
+
+    /// Whether another newcomer was made of the same generation before this one, and neither of the
+    /// two is a part of the other: then they only begin alike, and this one is of what came after
+    /// it.
+    fn has_earlier(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        // What lacks something that was seen is no copy of the whole.
+        let least = own.size.min(record.size).max(1);
+        let may = |c: &&Candidate| {
+            c.size >= least && c.is_made_before(own) && record.was_when(c.birth.at_ns)
+        };
+        for other in newcomers.filter(may) {
+            let Some((file, stat)) = self.open_rotated(other.age.id)? else {
+                continue;
+            };
+            // Of two the shorter one may be a part.
+            let size = seen.stat.size.min(stat.size);
+            let is_part = self.has_ends(seen.file, &file, size, Whole::Repeated);
+            self.were_read(own, other)?;
+            if !is_part && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The same of another newcomer than the one that is judged.
+    fn other_made_of(
+        &self,
+        candidate: &Candidate,
+        rotated: &Candidates,
+    ) -> Result<Option<Record>, Refusal> {
+        match self.open_rotated(candidate.age.id)? {
+            Some((file, stat)) => {
+                let seen = Seen {
+                    candidate,
+                    file: &file,
+                    stat: &stat,
+                };
+                self.made_of(&seen, rotated)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether another newcomer has all that was seen of a generation, while this one has less and
+    /// is no part of that: then it begins alike and came later.
+    fn has_whole(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        let own = seen.candidate;
+        let is_whole = |c: &Candidate| own.size < record.size && c.size >= record.size;
+        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
+        for other in newcomers.filter(|c| record.was_when(c.birth.at_ns) && is_whole(c)) {
+            let opened = self.open_rotated(other.age.id)?;
+            let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
+            self.were_read(own, other)?;
+            if !is_part && self.can_stand_for(other, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first of some generations that a newcomer was written as.
+    fn written_as<'r>(
+        &self,
+        candidate: &Candidate,
+        records: impl Iterator<Item = &'r Record>,
+    ) -> Result<Option<Record>, Refusal> {
+        for record in records.filter(|record| candidate.was_written_as(record)) {
+            if self.can_stand_for(candidate, record)? {
+                return Ok(Some(*record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a newcomer begins like a generation and has what was seen of it.
+    pub(super) fn can_stand_for(
+        &self,
+        candidate: &Candidate,
+        record: &Record,
+    ) -> Result<bool, Refusal> {
+        // What a copy lacks at its end was written while it was made.
+        let is_moved = !matches!(record.state, State::Truncated);
+        // Of one that begins with zeros nothing is remembered but how long it was.
+        if (is_moved || record.head.len == 0) && candidate.size < record.size {
+            return Ok(false);
+        }
+        self.begins_like(candidate, record)
+    }
+
+    /// Whether a file begins like a generation, as far as it goes.
+    pub(super) fn begins_like(
+        &self,
+        candidate: &Candidate,
+        record: &Record,
+    ) -> Result<bool, Refusal> {
+        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+            return Ok(false);
+        };
+        let fits = match record.head.len {
+            0 => self.has_bytes(&file, &[0], 0),
+            _ => self.has_block(&file, record.head.within(stat.size), false),
+        };
+        self.were_read(candidate, candidate)?;
+        Ok(fits)
+    }
+}
+
+impl Candidate {
+    /// Whether it came with the time of a last write that was one to this generation.
+    fn was_written_as(&self, record: &Record) -> bool {
+        let written_ns = self.written_ns;
+        let is_before_over = record.over_ns.is_some_and(|over| written_ns <= over);
+        self.has_kept_time() && written_ns >= record.written_ns && is_before_over
+    }
+}
+
+/// Whether a generation is over and in none of the files that were seen live.
+pub(super) fn is_left(record: &Record, rotated: &Candidates) -> bool {
+    let is_it = |c: &Candidate| c.standing == Standing::Generation(record.seq);
+    match record.state {
+        State::Live => false,
+        State::Truncated => true,
+        State::Rotated | State::Complete(_) => !rotated.iter().any(is_it),
+    }
+}
