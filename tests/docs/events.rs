@@ -37,7 +37,7 @@ const USAGE: &str = "told above the usage";
 const FAULTS: &str = "told with file, line and column, and with what to write instead";
 
 /// Texts of other files that nobody is told.
-const UNTOLD: [&str; 13] = [
+const UNTOLD: [&str; 14] = [
     // Shown with the usage.
     "keeps live copies of log files on many servers",
     "serves log files to the hosts it allows",
@@ -51,7 +51,8 @@ const UNTOLD: [&str; 13] = [
     "the file was truncated",
     "it was answered",
     "it is still being looked for",
-    // Only for other parts of the program.
+    // Only for other parts of the program. A pointer file that is empty is as none.
+    "the pointer file is empty; write the remote inode of the local copy into it, or remove it to set the local copy aside and begin anew",
     "the answer is not that of a log server",
     "this process catches signals already",
 ];

@@ -128,15 +128,7 @@ fn a_process_that_ended_and_was_not_waited_for_does_not_run() {
     let Some(server) = Box::new("gen_numbers") else {
         return;
     };
-    let mut ended = Command::new(server.place.path("gen_numbers"))
-        .arg("-V")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let stat = format!("/proc/{}/stat", ended.id());
-    until("it to end", || {
-        fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "))
-    });
+    let mut ended = server.place.ended_server();
     server.place.write("pid", &format!("{}\n", ended.id()));
     assert_eq!(server.says("status").status, Some(3));
     succeeds(server.script("start"));
