@@ -93,8 +93,8 @@ fn is_alive(pid: u32) -> bool {
     }
 }
 
-/// Whether a process is there only because nobody has waited for it (proc(5): its state is Z), as in
-/// a container whose first process does not do so. Where there is no `/proc`, it has not.
+/// Whether a process is there only because nobody has waited for it (proc(5): its state is Z), as
+/// in a container whose first process does not do so. Where there is no `/proc`, it has not.
 fn has_ended(pid: u32) -> bool {
     let path = format!("/proc/{pid}/stat");
     let stat = files::open_without_waiting(Path::new(&path))
