@@ -13,7 +13,7 @@ use super::options;
 use crate::reactor::listener::Bound;
 use crate::report::Report;
 use crate::serve::config::Config;
-use crate::serve::shell::{Server, bind, reaches};
+use crate::serve::shell::{Server, bind, reaches, troubles};
 use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
@@ -63,7 +63,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
-        for doubt in config.doubts() {
+        for doubt in config.doubts().chain(troubles(&config)) {
             let line = format!("{}: warning: {doubt}\n", path.display());
             // Where stderr is closed, nobody wants to know.
             let _ = stdio::complain(line.as_bytes());

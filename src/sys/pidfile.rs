@@ -20,7 +20,9 @@ impl PidFile {
         let path = files::absolute(path)?;
         match pid_in(&path) {
             // After a restart of the box the number in an old file may be our own.
-            Some(pid) if pid != process::id() && is_alive(pid) => return Err(in_use(&path, pid)),
+            Some(pid) if pid != process::id() && is_alive(pid) && !has_ended(pid) => {
+                return Err(in_use(&path, pid));
+            }
             _ => {}
         }
         // Written beside it and renamed, so that nobody ever reads half a number.
@@ -91,6 +93,24 @@ fn is_alive(pid: u32) -> bool {
     }
 }
 
+/// Whether a process is there only because nobody has waited for it (proc(5): its state is Z), as
+/// in a container whose first process does not do so. Where there is no `/proc`, it has not.
+fn has_ended(pid: u32) -> bool {
+    let path = format!("/proc/{pid}/stat");
+    let stat = files::open_without_waiting(Path::new(&path))
+        .and_then(|file| files::read_small(&file, STAT_LEN));
+    // Its name stands before that in brackets, and may hold any byte.
+    let state = |stat: Vec<u8>| {
+        stat.rsplit(|c| *c == b')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(b" Z"))
+    };
+    stat.is_ok_and(state)
+}
+
+/// The line has 52 numbers.
+const STAT_LEN: usize = 2048;
+
 fn in_use(path: &Path, pid: u32) -> io::Error {
     let path = path.display();
     let text = format!("{path} belongs to process {pid}, which is running: stop that one first");
@@ -150,6 +170,24 @@ mod tests {
             drop(PidFile::create(&path).unwrap());
             assert!(!path.exists(), "after {left}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_nobody_has_waited_for_is_no_obstacle() {
+        let (_dir, path) = dir_and_path();
+        let mut child = process::Command::new("cat")
+            .stdin(process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        fs::write(&path, child.id().to_string()).unwrap();
+        assert!(PidFile::create(&path).is_err(), "it runs");
+        drop(child.stdin.take());
+        while !has_ended(child.id()) {
+            std::thread::yield_now();
+        }
+        assert!(PidFile::create(&path).is_ok());
+        child.wait().unwrap();
     }
 
     #[test]

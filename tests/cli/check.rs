@@ -21,8 +21,10 @@ const DAEMONS: [&str; 2] = ["gen_numbers", "fetch_logs"];
 #[test]
 fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
     let place = Place::new();
-    let log = "$hosts_allow{'10.4.3.1'} = 1; $files{'/var/log/messages'} = '/var/log/messages.*';";
-    place.write("gen_numbers.pl.locals", log);
+    place.write("log", "");
+    let log = place.path("log").display().to_string();
+    let text = format!("$hosts_allow{{'10.4.3.1'}} = 1; $files{{'{log}'}} = '{log}.*';");
+    place.write("gen_numbers.pl.locals", &text);
     for applet in DAEMONS {
         let ended = checked(&place, applet);
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -38,18 +40,48 @@ fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
 #[test]
 fn what_may_not_be_meant_is_warned_of() {
     let place = Place::new();
-    let text = "$hosts_allow{'::1'} = 1; $files{'/var/log/boot.log'} = \"\";";
-    place.write("gen_numbers.pl.locals", text);
-    let ended = checked(&place, "gen_numbers");
-    assert_eq!(ended.status, Some(0));
-    let begin = format!(
-        "{}: warning: ",
-        place.path("gen_numbers.pl.locals").display()
-    );
-    let warnings: Vec<&str> = ended.stderr.lines().collect();
-    assert!(warnings.iter().all(|line| line.starts_with(&begin)));
+    place.write("boot.log", "");
+    let log = place.path("boot.log").display().to_string();
+    let text = format!("$hosts_allow{{'::1'}} = 1; $files{{'{log}'}} = \"\";");
+    place.write("gen_numbers.pl.locals", &text);
+    let warnings = warnings(&place);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("every local user") && warnings[1].contains("/var/log/boot.log"));
+    assert!(warnings[0].contains("every local user"), "{warnings:?}");
+    let bare = format!("{log} is served without rotated files");
+    assert!(warnings[1].starts_with(&bare), "{warnings:?}");
+}
+
+#[test]
+fn logs_that_could_not_be_served_now_are_warned_of() {
+    let place = Place::new();
+    place.write("good", "");
+    fs::create_dir(place.path("dir")).unwrap();
+    std::os::unix::fs::symlink("good", place.path("link")).unwrap();
+    let names = ["good", "absent", "dir", "link", "absent/below"];
+    let path = |name: &str| place.path(name).display().to_string();
+    let served = names.map(|name| format!("$files{{'{0}'}} = '{0}.*';", path(name)));
+    place.write("gen_numbers.pl.locals", served.concat());
+    let expected = [
+        format!("{}: there is no such file now", path("absent")),
+        format!("{}: there is no such file now", path("absent/below")),
+        format!("{}: it is a directory", path("dir")),
+        format!("{}: it is a symbolic link", path("link")),
+    ];
+    let warnings = warnings(&place);
+    assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
+    for (warning, expected) in warnings.iter().zip(expected) {
+        assert!(warning.starts_with(&expected), "{warning}");
+    }
+}
+
+/// What the server warns of in a configuration that is good.
+fn warnings(place: &Place) -> Vec<String> {
+    let ended = checked(place, "gen_numbers");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let config = place.path("gen_numbers.pl.locals");
+    let begin = format!("{}: warning: ", config.display());
+    let warning = |line: &str| line.strip_prefix(&begin).expect(line).to_owned();
+    ended.stderr.lines().map(warning).collect()
 }
 
 #[test]

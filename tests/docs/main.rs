@@ -6,6 +6,7 @@ mod examples;
 mod limits;
 mod links;
 mod sentences;
+mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -108,6 +108,33 @@ fn what_starts_the_daemons_has_the_paths_of_the_installation() {
     }
 }
 
+/// The words of a text that are paths of a program.
+fn paths_of<'a>(program: &str, text: &'a str) -> Vec<&'a str> {
+    let end = format!("/{program}");
+    text.split_whitespace()
+        .filter(|word| word.starts_with('/') && word.ends_with(&end))
+        .collect()
+}
+
+#[test]
+fn paths_to_be_typed_are_those_of_the_installation() {
+    for variables in [&[][..], &[("PREFIX", "/opt/a&b#c")]] {
+        let place = Place::new();
+        succeeds(install(&place, variables));
+        let prefix = variables.first().map_or("/usr/local", |(_, prefix)| prefix);
+        let page = place.read(&format!("{prefix}/share/man/man8/snmp_from_file.8")[1..]);
+        let paths = paths_of("snmp_from_file", &page);
+        assert_eq!(paths, [format!("{prefix}/sbin/snmp_from_file")]);
+        assert!(place.path(&paths[0][1..]).is_file());
+    }
+    let example = fs::read_to_string(shipped("snmpd.conf.example")).unwrap();
+    let readme = fs::read_to_string(shipped("README.md")).unwrap();
+    for text in [example, readme] {
+        let paths = paths_of("snmp_from_file", &text);
+        assert_eq!(paths, ["/usr/local/sbin/snmp_from_file"]);
+    }
+}
+
 #[test]
 fn everybody_may_read_what_a_careful_root_installs() {
     let place = Place::new();

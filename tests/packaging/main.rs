@@ -14,12 +14,13 @@ mod sysv;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use common::FETCHLOGS;
 use common::process::{Ended, run};
+use common::wait::until;
 
 /// A file of `conf/`.
 fn shipped(name: &str) -> PathBuf {
@@ -53,6 +54,17 @@ impl Place {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// A server that has ended, and that nobody has waited for yet.
+    fn ended_server(&self) -> Child {
+        let mut command = Command::new(self.path("gen_numbers"));
+        let ended = command.arg("-V").stdout(Stdio::null()).spawn().unwrap();
+        let stat = format!("/proc/{}/stat", ended.id());
+        until("it to end", || {
+            fs::read_to_string(&stat).is_ok_and(|text| text.contains(" (gen_numbers) Z "))
+        });
+        ended
     }
 
     fn read(&self, name: &str) -> String {

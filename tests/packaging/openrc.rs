@@ -87,6 +87,25 @@ fn somebody_elses_number_in_the_pid_file_is_no_obstacle() {
 }
 
 #[test]
+fn a_process_that_ended_and_was_not_waited_for_is_no_obstacle() {
+    let host = Host::new(
+        "gen_numbers",
+        "gen_numbers_conf=HERE/conf gen_numbers_args=",
+    );
+    host.place
+        .write("conf", "$bind_addr = '127.0.0.1'; $bind_port = 0;\n");
+    let mut ended = host.place.ended_server();
+    let number = ended.id().to_string();
+    host.place.write("gen_numbers.pid", &number);
+    assert_ne!(host.says("reload").status, Some(0));
+    succeeds(host.does("start"));
+    let pid = host.place.read("gen_numbers.pid");
+    assert_ne!(pid.trim(), number);
+    send(pid.trim().parse().unwrap(), Signal::TERM);
+    ended.wait().unwrap();
+}
+
+#[test]
 fn the_collector_starts_and_is_told_to_reopen() {
     let settings = "fetch_logs_conf=HERE/conf fetch_logs_snmp_dir=HERE/snmp fetch_logs_args=";
     let host = Host::new("fetch_logs", settings);

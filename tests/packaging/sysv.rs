@@ -124,6 +124,20 @@ fn somebody_elses_number_in_the_pid_file_is_not_killed() {
 }
 
 #[test]
+fn a_process_that_ended_and_was_not_waited_for_does_not_run() {
+    let Some(server) = Box::new("gen_numbers") else {
+        return;
+    };
+    let mut ended = server.place.ended_server();
+    server.place.write("pid", &format!("{}\n", ended.id()));
+    assert_eq!(server.says("status").status, Some(3));
+    succeeds(server.script("start"));
+    assert_ne!(server.pid(), ended.id().to_string());
+    assert_eq!(server.says("status").status, Some(0));
+    ended.wait().unwrap();
+}
+
+#[test]
 fn a_faulty_configuration_is_told_and_the_server_goes_on() {
     let Some(server) = Box::new("gen_numbers") else {
         return;

@@ -74,7 +74,7 @@ fn a_file_that_is_withdrawn_ends_its_streams_and_no_other() {
     let mut two = streaming(&server, &logs, "two");
     server.reload(&logs.served("two", ""));
     assert!(one.rest().is_empty());
-    server.wait_for("the configuration no longer allows it");
+    server.wait_for("does not allow this host, or does not name this log");
     Client::ask(&server, &logs.request("one", "0 0")).expect_closed_without_a_word();
     expect_alive(&mut two, &logs, "two");
 }

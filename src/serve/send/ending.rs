@@ -93,7 +93,9 @@ impl fmt::Display for Ending {
             Ending::Rotated => f.write_str("the file was rotated"),
             Ending::Truncated => f.write_str("the file was truncated"),
             Ending::Answered => f.write_str("it was answered"),
-            Ending::Withdrawn => f.write_str("the configuration no longer allows it"),
+            Ending::Withdrawn => f.write_str(
+                "the new configuration does not allow this host, or does not name this log",
+            ),
             Ending::Unreadable(error) => write!(f, "cannot read it any more: {error}"),
         }
     }

@@ -17,13 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::clients::Clients;
 pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
 use super::find::journal::Journal;
+use super::find::refusal::Refusal;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
 use crate::limits::CHUNK_LEN;
@@ -33,6 +34,7 @@ use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
 use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealRead;
+use crate::store::{Kind, ReadStore};
 use crate::sys;
 use crate::sys::clock;
 use crate::sys::outside::{Inside, Outside};
@@ -380,6 +382,23 @@ impl Files {
 /// or not permitted. On Linux the box need not have the address yet.
 pub fn bind(config: &Config) -> io::Result<Bound> {
     Bound::bind(config.bind)
+}
+
+/// Why logs could not be served to anybody now, a text for each that could not.
+pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
+    let store = RealRead::new();
+    config.files.iter().filter_map(move |entry| {
+        let refusal = refusal_of(&store, &entry.path)?;
+        Some(format!("{}: {refusal}", entry.path.display()))
+    })
+}
+
+fn refusal_of(store: &RealRead, path: &Path) -> Option<Refusal> {
+    match store.stat_path(path) {
+        Ok(found) if found.kind != Kind::Regular => Some(Refusal::NotRegular(found.kind)),
+        Ok(_) => store.open(path).err().map(Refusal::from),
+        Err(error) => Some(error.into()),
+    }
 }
 
 const LISTENER_TOKEN: Token = Token {
