@@ -22,6 +22,12 @@ pub const CHUNK_LEN: usize = 64 * 1024;
 /// has to.
 pub const SUCCESSORS_MS: u64 = 60_000;
 
+/// Milliseconds after which a process that could not take over is started once more.
+pub const SUCCESSOR_RETRY_MS: u64 = 10_000;
+
+/// How long a daemon waits for its helper process: it serves nobody meanwhile.
+pub const HELPER_TIMEOUT_MS: u64 = 3_000;
+
 /// Milliseconds between two looks at whether the collector's directories still are those that its
 /// walls leave room for.
 pub const WALLS_CHECK_MS: u64 = 10_000;

@@ -1,7 +1,8 @@
 //! The pid file of a daemon.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -40,12 +41,10 @@ impl PidFile {
     /// Removes it in the name of process `pid`, whose number it holds; another one may have
     /// replaced it since, and it is theirs.
     pub(super) fn remove_for(&self, pid: u32) {
-        if pid_in(&self.path) != Some(pid) {
-            return;
-        }
-        if fs::remove_file(&self.path).is_err() {
-            // Without root's rights the directory may be closed to us, but not the file that we
-            // still hold.
+        let is_removed = pid_in(&self.path) == Some(pid) && fs::remove_file(&self.path).is_ok();
+        if !is_removed && number_in(&self.file) == Some(pid) {
+            // Without root's rights, or behind walls, the directory may be closed to us, but not
+            // the file that we still hold.
             let _ = self.file.set_len(0);
         }
     }
@@ -58,7 +57,11 @@ impl Drop for PidFile {
 }
 
 fn write_new(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)?;
     writeln!(file, "{}", process::id())?;
     Ok(file)
 }
@@ -71,11 +74,14 @@ fn scratch_beside(path: &Path) -> PathBuf {
 
 /// The number in the file; `None` if there is none that a process can have.
 fn pid_in(path: &Path) -> Option<u32> {
-    let mut text = String::new();
-    let file = files::careful(OpenOptions::new().read(true))
-        .open(path)
-        .ok()?;
-    file.take(32).read_to_string(&mut text).ok()?;
+    let file = files::careful(OpenOptions::new().read(true)).open(path);
+    number_in(&file.ok()?)
+}
+
+fn number_in(file: &File) -> Option<u32> {
+    let mut bytes = [0; 32];
+    let len = file.read_at(&mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..len)?).ok()?;
     text.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
