@@ -28,7 +28,7 @@ const NAMES: [&str; 8] = [
 
 /// Calls of the file system and names in directories, in one call of a session, whatever comes
 /// together in it.
-const STEPS_MAX: usize = 64;
+const STEPS_MAX: usize = 52;
 
 /// Bytes that one call reads: a chunk, and what is read besides to know it again.
 const BYTES_MAX: usize = CHUNK_LEN + 4096;

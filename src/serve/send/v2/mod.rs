@@ -265,8 +265,8 @@ impl<F> V2Stream<F> {
             // What was written over zeros may be cut off with them.
             _ if self.is_frame_cut() => Look::Truncated,
             Look::Quiet => match self.look_at_quiet(cx, query) {
-                Some(look) => look,
-                None => return Continue(()),
+                Ok(look) => look,
+                Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             },
             look => look,
         };
