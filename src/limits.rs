@@ -365,6 +365,10 @@ pub const CHECK_TRIES: u8 = 8;
 /// something else. Each try interrupts the log's own connection.
 pub const HEAL_AGAIN_MS: u64 = 5_000;
 
+/// The same where the source had to pause for it, because of what is to be kept free or of what it
+/// may have.
+pub const HEAL_ROOM_MS: u64 = 10 * 60_000;
+
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;
 
