@@ -256,6 +256,10 @@ impl<F> V2Stream<F> {
                 self.follow.look(query.entry, sent, has_next, cx)
             }
         };
+        // It got its name back, and nothing comes next.
+        if self.follow.is_live() && self.is_searching_on(|present| present == Occasion::Rotated) {
+            self.search = None;
+        }
         if !self.follow.is_live() && !cx.journal.look(self.index, &query.entry.path, cx.store) {
             self.rewritten = matches!(look, Look::Truncated);
             return Continue(());
