@@ -11,10 +11,14 @@ pub mod birth;
 pub mod clock;
 pub mod confine;
 pub mod cpu;
+pub mod entry;
+pub mod env;
 pub mod files;
 pub mod fork;
 pub mod inotify;
 mod line;
+#[cfg(target_env = "musl")]
+mod memory;
 pub mod notify;
 pub mod outside;
 mod pidfile;

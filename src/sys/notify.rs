@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::platform;
+use super::socket::never_wait;
 
 /// Tells the manager that listens at `socket` that the program is ready. `socket` is what it put
 /// into `NOTIFY_SOCKET`: a path, or a name of Linux' own kind behind an `@`.
@@ -14,7 +15,7 @@ use super::platform;
 /// Never waits for the manager: it fails instead, and then the program may go on all the same.
 pub fn ready(socket: &OsStr) -> io::Result<()> {
     let sender = UnixDatagram::unbound()?;
-    sender.set_nonblocking(true)?;
+    never_wait(&sender)?;
     sender.send_to_addr(b"READY=1\n", &address(socket)?)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use heapless::String;
 
 use super::clock::Reading;
+use super::cvt;
 use super::inotify::{Event, Watch, WatchId};
 
 /// Always `Unsupported`: link, sync and unlink instead.
@@ -104,6 +105,27 @@ pub(super) fn process(_pid: libc::pid_t) -> io::Result<OwnedFd> {
 
 /// It may outlive whoever has the other end.
 pub(super) fn end_with(_other_end: &PipeReader) {}
+
+/// Leaves every group but the process's own.
+pub(super) fn leave_groups() -> io::Result<()> {
+    // SAFETY: a list of no groups, so the pointer is never followed.
+    cvt(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    Ok(())
+}
+
+/// Gives this process another group for good, if it may be anybody.
+pub(super) fn set_gid(gid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::setgid(gid) })?;
+    Ok(())
+}
+
+/// The same for its user.
+pub(super) fn set_uid(uid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::setuid(uid) })?;
+    Ok(())
+}
 
 #[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "macos"))]
 pub(super) fn errno_place() -> *mut libc::c_int {

@@ -1,8 +1,7 @@
 //! The pid file of a daemon.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -18,7 +17,7 @@ impl PidFile {
     /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names
     /// another process that runs; a number left behind by one that is gone is replaced.
     pub fn create(path: &Path) -> io::Result<PidFile> {
-        let path = std::path::absolute(path)?;
+        let path = files::absolute(path)?;
         match pid_in(&path) {
             // After a restart of the box the number in an old file may be our own.
             Some(pid) if pid != process::id() && is_alive(pid) => return Err(in_use(&path, pid)),
@@ -78,11 +77,12 @@ fn pid_in(path: &Path) -> Option<u32> {
     number_in(&file.ok()?)
 }
 
-fn number_in(file: &File) -> Option<u32> {
-    let mut bytes = [0; 32];
-    let len = file.read_at(&mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(bytes.get(..len)?).ok()?;
-    text.trim().parse().ok().filter(|pid| *pid > 0)
+fn number_in(mut file: &File) -> Option<u32> {
+    // It may have been written a moment ago.
+    file.rewind().ok()?;
+    let text = files::read_small(file, 32).ok()?;
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    text.parse().ok().filter(|pid| *pid > 0)
 }
 
 fn is_alive(pid: u32) -> bool {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use heapless::String;
 
+use super::socket::never_wait;
+
 /// A sender that never waits. A message that the logger does not take at once is lost, and so is
 /// one sent while there is no logger; the next one tries again.
 pub struct Syslog {
@@ -74,7 +76,7 @@ const PRIORITY: u8 = 3 * 8 + 5;
 
 fn connect(path: &Path) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
+    never_wait(&socket)?;
     socket.connect(path)?;
     Ok(socket)
 }
