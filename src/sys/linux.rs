@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -16,8 +16,9 @@ use heapless::String;
 
 use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
-use super::line::wait_for_any;
 use super::{c_path, cvt, trusted};
+
+pub(super) use super::successors::{end_with, file_in_memory, process};
 
 /// Renames, both within open directories, to a name that nothing has: `AlreadyExists` otherwise,
 /// `Unsupported` where kernel or file system cannot do that in one step.
@@ -321,52 +322,6 @@ pub(super) fn set_process_name(name: &str) {
     // It cannot fail.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
-
-/// A file in memory with these bytes.
-pub(super) fn file_in_memory(bytes: &[u8]) -> io::Result<File> {
-    // SAFETY: the name ends in NUL and outlives the call.
-    let fd = cvt(unsafe { libc::memfd_create(c"".as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: the kernel just made it and nobody else knows it.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-/// A descriptor of a process, whoever gets its number later: it can be read, in the sense of
-/// poll(2), once the process has ended. There is no such thing before Linux 5.3.
-pub(super) fn process(pid: libc::pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: takes numbers.
-    let fd = cvt(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: the kernel just made it and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// Has this process killed when nobody has the writing end of a pipe any more. Of processes that
-/// share the reading end that is for the last one that asks for it.
-///
-/// That a parent ends (`PR_SET_PDEATHSIG`) is nothing to go by: the signal would come from the
-/// parent, and one within walls sends none.
-pub(super) fn end_with(other_end: &PipeReader) {
-    let fd = other_end.as_raw_fd();
-    let wishes = [
-        // SAFETY: takes nothing and cannot fail.
-        (libc::F_SETOWN, unsafe { libc::getpid() }),
-        (F_SETSIG, libc::SIGKILL),
-        (libc::F_SETFL, libc::O_ASYNC),
-    ];
-    for (what, value) in wishes {
-        // SAFETY: the descriptor is open during the call, which takes numbers.
-        unsafe { libc::fcntl(fd, what, value) };
-    }
-    if wait_for_any([Some(other_end.as_fd()), None], 0)[0] {
-        // It ended in between.
-        std::process::abort();
-    }
-}
-
-/// fcntl(2): the same number on every processor.
-const F_SETSIG: libc::c_int = 10;
 
 /// Gives up every privilege that a program could bring that this process, or one of its children,
 /// starts (capabilities(7), the bounding set). What it has already it keeps. For whoever may not do

@@ -289,6 +289,8 @@ enum Stage {
     Starting,
     Ready,
     HandedOver,
+    /// It was stopped before it was known to be ready.
+    Stopped,
 }
 
 impl Helper {
@@ -349,7 +351,7 @@ impl Helper {
             let (status, stage) = (wait_for(successor.pid), successor.stage);
             self.successor = None;
             let (kind, value) = match stage {
-                Stage::Starting => (FAILED, 0),
+                Stage::Starting | Stage::Stopped => (FAILED, 0),
                 Stage::Ready => (ENDED, status),
                 Stage::HandedOver => return self.begin(),
             };
@@ -358,7 +360,7 @@ impl Helper {
         };
         match message.kind {
             CONFIG => send_config(&successor.line, task),
-            READY => {
+            READY if successor.stage == Stage::Starting => {
                 successor.stage = Stage::Ready;
                 self.handed = None;
             }
@@ -411,10 +413,17 @@ impl Helper {
         let Some(signal) = Signals::ALL.iter().find(wanted) else {
             return;
         };
-        match self.successor.as_ref().map(|successor| successor.stage) {
+        match self
+            .successor
+            .as_mut()
+            .map(|successor| &mut successor.stage)
+        {
             // One that has not begun has nothing to finish, and may wait for a disk. The first
             // process will not want another one.
-            Some(Stage::Starting) if signal.is_to_end() => self.send_signal(libc::SIGKILL),
+            Some(stage @ Stage::Starting) if signal.is_to_end() => {
+                *stage = Stage::Stopped;
+                self.send_signal(libc::SIGKILL);
+            }
             Some(Stage::Starting | Stage::Ready) => self.send_signal(signal.number()),
             _ if self.owed.contains(signal) => {}
             _ => _ = self.owed.push(*signal),
