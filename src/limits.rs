@@ -22,6 +22,12 @@ pub const CHUNK_LEN: usize = 64 * 1024;
 /// has to.
 pub const SUCCESSORS_MS: u64 = 60_000;
 
+/// Milliseconds after which a process that could not take over is started once more.
+pub const SUCCESSOR_RETRY_MS: u64 = 10_000;
+
+/// How long a daemon waits for its helper process: it serves nobody meanwhile.
+pub const HELPER_TIMEOUT_MS: u64 = 3_000;
+
 /// Milliseconds between two looks at whether the collector's directories still are those that its
 /// walls leave room for.
 pub const WALLS_CHECK_MS: u64 = 10_000;
@@ -358,6 +364,10 @@ pub const CHECK_TRIES: u8 = 8;
 /// How long a heal waits for its next try if there was no room on the disk, or too little of
 /// something else. Each try interrupts the log's own connection.
 pub const HEAL_AGAIN_MS: u64 = 5_000;
+
+/// The same where the source had to pause for it, because of what is to be kept free or of what it
+/// may have.
+pub const HEAL_ROOM_MS: u64 = 10 * 60_000;
 
 /// Attempts to heal one copy before it is left as it is.
 pub const HEAL_ATTEMPTS_MAX: u8 = 3;

@@ -63,6 +63,8 @@ pub(crate) enum Mutation {
     ZerosSent,
     /// An end that is being set aside is not announced in the pointer.
     RescueNotAnnounced,
+    /// What takes long a session does in one go.
+    PartsIgnored,
 }
 
 /// Whether this fault is planted.

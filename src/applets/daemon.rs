@@ -7,7 +7,9 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::options::{self, Parsed};
+use crate::limits::SUCCESSOR_RETRY_MS;
 use crate::reactor::{End, Reactor};
+use crate::report::Report;
 use crate::sys::confine::{self, Confinement, Network, Reaches};
 use crate::sys::outside::{self, Held, Inside, Outside, Task};
 use crate::sys::process::{
@@ -33,6 +35,7 @@ pub struct Daemon {
     pid_file: Option<PidFile>,
     outside: Option<Outside>,
     is_successor: bool,
+    to_syslog: bool,
 }
 
 impl Daemon {
@@ -74,6 +77,7 @@ impl Daemon {
             pid_file,
             outside: None,
             is_successor: false,
+            to_syslog: options::has(parsed, 's'),
         })
     }
 
@@ -116,6 +120,28 @@ impl Daemon {
             walls,
             outside: self.outside.take(),
         })
+    }
+
+    /// Where the daemon's own messages go.
+    pub fn report(&self) -> Report {
+        match self.to_syslog {
+            true => Report::to_syslog(self.program),
+            false => Report::to_stderr(self.program),
+        }
+    }
+
+    /// Takes note that a process could not begin to work. Where it should have taken over, the
+    /// helper will start it again, and the operator, who is not there any more, is told.
+    pub fn failed(&self, exit: Exit) -> Exit {
+        if !self.is_successor {
+            return exit;
+        }
+        self.report().say(format_args!(
+            "no new process can take over, the next try is in {} seconds: {}",
+            SUCCESSOR_RETRY_MS / 1000,
+            exit.message()
+        ));
+        Exit::silent(1)
     }
 
     /// After the event loop, and after everything else was let go. Hands over to a successor, if

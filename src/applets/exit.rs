@@ -43,6 +43,11 @@ impl Exit {
         Exit(Box::new(Inner { status, message }))
     }
 
+    /// What is wrong, without the end of its last line.
+    pub fn message(&self) -> &str {
+        self.0.message.trim_end()
+    }
+
     /// Tells on stderr what is wrong.
     pub fn explain(&self) {
         // Where stderr is closed, `eprint!` would panic; the status still tells.

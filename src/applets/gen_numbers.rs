@@ -11,12 +11,12 @@ use super::daemon::{self, Daemon};
 use super::exit::Exit;
 use super::options;
 use crate::reactor::listener::Bound;
-use crate::report::Report;
 use crate::serve::config::Config;
 use crate::serve::shell::{Server, bind, reaches, troubles};
 use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
+use crate::sys::signals::Signals;
 use crate::sys::{env, files, stdio};
 
 /// Its name, its usage, and how it is started.
@@ -75,26 +75,32 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let held = (config, socket);
     let (signals, held) = daemon.leave_helper(&path, signals, held)?;
-    let (config, socket) = match held {
-        Held::Kept(held) => held,
-        Held::Handed(socket) => succeed(&path, socket)?,
-    };
-    let report = if options::has(&parsed, 's') {
-        Report::to_syslog(NAME)
-    } else {
-        Report::to_stderr(NAME)
-    };
-    let reactor = daemon.reactor(signals)?;
-    let inside = daemon.confine(reaches(&config), Network::Accepts)?;
-    let mut server = Server::new(path, config, socket, reactor, report, inside)
-        .map_err(|error| failed(format_args!("cannot start: {error}")))?;
-    // All that can fail is done: whoever waits for a daemon with `-b` hears that it works.
-    daemon.ready()?;
+    let mut server = begin(path, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
     let end = server
         .run()
         .map_err(|error| failed(format_args!("the event loop failed: {error}")))?;
     let (socket, signals, outside) = server.let_go();
     daemon.finish(end, socket, signals, outside)
+}
+
+/// All that can fail in the process that works.
+fn begin(
+    path: PathBuf,
+    daemon: &mut Daemon,
+    signals: Signals,
+    held: Held<(Config, Bound)>,
+) -> Result<Server, Exit> {
+    let (config, socket) = match held {
+        Held::Kept(held) => held,
+        Held::Handed(socket) => succeed(&path, socket)?,
+    };
+    let reactor = daemon.reactor(signals)?;
+    let inside = daemon.confine(reaches(&config), Network::Accepts)?;
+    let server = Server::new(path, config, socket, reactor, daemon.report(), inside)
+        .map_err(|error| Exit::failure(NAME, format_args!("cannot start: {error}")))?;
+    // Whoever waits for a daemon with `-b` hears that it works.
+    daemon.ready()?;
+    Ok(server)
 }
 
 fn listen(config: &Config) -> Result<Bound, Exit> {
@@ -106,11 +112,14 @@ fn listen(config: &Config) -> Result<Bound, Exit> {
     })
 }
 
-/// What a process begins with that goes on where another one was shut out.
+/// What a process begins with that goes on where another one was shut out. A new place to listen
+/// that is not to be had was told of at SIGHUP.
 fn succeed(path: &Path, socket: Option<OwnedFd>) -> Result<(Config, Bound), Exit> {
     let config = config_file::read(path, Config::parse).map_err(Exit::configuration)?;
-    let adopted = socket.and_then(|socket| Bound::adopt(socket, config.bind));
-    let socket = adopted.map_or_else(|| listen(&config), Ok)?;
+    let socket = match socket.map(Bound::adopt) {
+        Some(adopted) if adopted.is_at(config.bind) => adopted,
+        adopted => listen(&config).or_else(|exit| adopted.ok_or(exit))?,
+    };
     Ok((config, socket))
 }
 

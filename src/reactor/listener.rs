@@ -47,15 +47,18 @@ impl Bound {
         })
     }
 
-    /// Takes over a socket of another process that listens at `address`; `None` where it does not.
-    /// Port 0 is any.
-    pub fn adopt(socket: OwnedFd, address: SocketAddr) -> Option<Bound> {
-        let socket = StdListener::from(socket);
-        let found = socket.local_addr().ok()?;
-        let is_right = found.ip() == address.ip() && [0, found.port()].contains(&address.port());
-        is_right.then_some(Bound {
-            socket,
+    /// Takes over a socket of another process.
+    pub fn adopt(socket: OwnedFd) -> Bound {
+        Bound {
+            socket: StdListener::from(socket),
             is_ahead: false,
+        }
+    }
+
+    /// Whether it listens at `address`. Port 0 is any.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        self.socket.local_addr().is_ok_and(|found| {
+            found.ip() == address.ip() && [0, found.port()].contains(&address.port())
         })
     }
 }

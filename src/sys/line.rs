@@ -5,6 +5,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use super::{again, cvt};
 
@@ -37,7 +39,7 @@ impl Line {
     }
 
     /// Sends a message; the sender keeps its own descriptor. Fails with `BrokenPipe` where nobody
-    /// has the other end open.
+    /// has the other end open, with `WouldBlock` where hundreds were not received.
     pub fn send(&self, kind: u8, value: u8, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut bytes = [kind, value];
         let mut part = part_of(&mut bytes);
@@ -46,10 +48,9 @@ impl Line {
         if let Some(fd) = fd {
             put_descriptor(&mut message, &mut control, fd.as_raw_fd());
         }
-        again(|| {
-            // SAFETY: the message points to what outlives the call, with the right lengths.
-            cvt(unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, libc::MSG_NOSIGNAL) })
-        })?;
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        // SAFETY: the message points to what outlives the call, with the right lengths.
+        cvt(unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })?;
         Ok(())
     }
 
@@ -77,20 +78,28 @@ impl AsFd for Line {
     }
 }
 
-/// Waits until one of these can be read or is at its end, and tells which of them are.
-pub fn wait_for_any<const N: usize>(ends: [Option<BorrowedFd<'_>>; N]) -> io::Result<[bool; N]> {
+/// Waits until one of these can be read or is at its end, and tells which of them are. After so
+/// many milliseconds none may be; a negative number is for ever.
+pub fn wait_for_any(ends: [Option<BorrowedFd<'_>>; 2], timeout_ms: libc::c_int) -> [bool; 2] {
     let mut polled = ends.map(|end| libc::pollfd {
         // poll(2) passes over numbers below 0.
         fd: end.map_or(-1, |end| end.as_raw_fd()),
         events: libc::POLLIN,
         revents: 0,
     });
-    again(|| {
+    let waited = again(|| {
         // SAFETY: the array has as many entries as the call is told, and outlives it.
-        cvt(unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, -1) })
-    })?;
-    Ok(polled.map(|end| end.revents != 0))
+        cvt(unsafe { libc::poll(polled.as_mut_ptr(), 2, timeout_ms) })
+    });
+    if waited.is_err() {
+        // For want of memory: there will be some again.
+        thread::sleep(PAUSE);
+    }
+    polled.map(|end| end.revents != 0)
 }
+
+/// The wait where the system has no room for a wait of another kind.
+const PAUSE: Duration = Duration::from_millis(100);
 
 fn part_of(bytes: &mut [u8; 2]) -> libc::iovec {
     libc::iovec {
@@ -181,7 +190,16 @@ mod tests {
         let (one, other) = Line::pair().unwrap();
         let (_silent, still) = Line::pair().unwrap();
         one.send(b'a', 0, None).unwrap();
-        let ready = wait_for_any([Some(still.as_fd()), None, Some(other.as_fd())]);
-        assert_eq!(ready.unwrap(), [false, false, true]);
+        let ends = [Some(still.as_fd()), Some(other.as_fd())];
+        assert_eq!(wait_for_any(ends, -1), [false, true]);
+        assert_eq!(wait_for_any([None, Some(other.as_fd())], -1), [false, true]);
+        assert_eq!(wait_for_any([Some(still.as_fd()), None], 1), [false, false]);
+    }
+
+    #[test]
+    fn nobody_is_held_by_one_who_does_not_receive() {
+        let (one, _other) = Line::pair().unwrap();
+        let error = (0..1_000_000).find_map(|_| one.send(b'a', 0, None).err());
+        assert_eq!(error.unwrap().kind(), ErrorKind::WouldBlock);
     }
 }

@@ -18,6 +18,8 @@ use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
 use super::{c_path, cvt, trusted};
 
+pub(super) use super::successors::{end_with, file_in_memory, process};
+
 /// Renames, both within open directories, to a name that nothing has: `AlreadyExists` otherwise,
 /// `Unsupported` where kernel or file system cannot do that in one step.
 pub(super) fn rename_noreplace(from: (&File, &CStr), to: (&File, &CStr)) -> io::Result<()> {
@@ -319,16 +321,6 @@ pub(super) fn set_process_name(name: &str) {
     // SAFETY: the name ends in NUL and outlives the call; the kernel copies at most 16 bytes of it.
     // It cannot fail.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-}
-
-/// Has this process killed when its parent ends, `parent`, which forked it just now.
-pub(super) fn end_with_parent(parent: u32) {
-    // SAFETY: takes numbers.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
-    if std::os::unix::process::parent_id() != parent {
-        // It ended in between.
-        std::process::abort();
-    }
 }
 
 /// Gives up every privilege that a program could bring that this process, or one of its children,

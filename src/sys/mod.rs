@@ -29,6 +29,8 @@ pub mod rlimit;
 pub mod signals;
 pub mod socket;
 pub mod stdio;
+#[cfg(target_os = "linux")]
+mod successors;
 pub mod syslog;
 pub mod trusted;
 

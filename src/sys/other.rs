@@ -2,9 +2,9 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, PipeReader};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::SocketAddr as LocalAddr;
 use std::path::Path;
 
@@ -93,8 +93,18 @@ pub fn boot_id() -> Option<String<36>> {
 /// The name stays that of the file.
 pub(super) fn set_process_name(_name: &str) {}
 
-/// It may outlive its parent.
-pub(super) fn end_with_parent(_parent: u32) {}
+/// Always `Unsupported`.
+pub(super) fn file_in_memory(_bytes: &[u8]) -> io::Result<File> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Always `Unsupported`.
+pub(super) fn process(_pid: libc::pid_t) -> io::Result<OwnedFd> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// It may outlive whoever has the other end.
+pub(super) fn end_with(_other_end: &PipeReader) {}
 
 /// Leaves every group but the process's own.
 pub(super) fn leave_groups() -> io::Result<()> {

@@ -1,17 +1,18 @@
 //! The helper: a copy of a daemon that stays outside of the daemon's walls
 //! ([`confine`](super::confine)) and does what the daemon no longer can.
 //!
-//! It opens the configuration file, removes the pid file, and, where the walls shut out what a
+//! It reads the configuration file, removes the pid file, and, where the walls shut out what a
 //! daemon needs by now, starts a successor, which builds walls of its own. The process that the
 //! service manager knows stays; it then only passes signals on and waits for the successor's end.
-//! Whoever takes over a daemon can ask for these three things and for nothing else.
+//! A successor that ends before it is ready is followed by another try. The helper's own end is
+//! neither's; the successor ends with the first process. Whoever takes over a daemon can ask for
+//! these three things and for nothing else.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use super::confine::Confinement;
 use super::line::{Line, Message, wait_for_any};
@@ -19,12 +20,21 @@ use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
 use super::{cvt, error_saying, files, platform};
-use crate::limits::SUCCESSORS_MS;
+use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
-/// The way to the helper. When the last process that has one ends, the helper does.
+/// The way to the helper. When the first process ends, the helper and every successor do.
 pub struct Outside {
     line: Line,
     is_successor: bool,
+    /// Questions without an answer so far.
+    unanswered: Cell<u32>,
+    /// In the first process: when that ends, successors do. In a successor: the other end.
+    _life: Life,
+}
+
+enum Life {
+    Own { _end: PipeWriter },
+    Others { _end: PipeReader },
 }
 
 /// A daemon's walls, and its way to what is outside of them.
@@ -36,6 +46,14 @@ pub struct Inside {
 }
 
 impl Inside {
+    /// Says that this process has begun to work: what can fail at a start has been tried.
+    pub fn begun(&self) {
+        if let Some(outside) = self.outside.as_ref().filter(|one| one.is_successor) {
+            // Without a helper there is nobody who would try again.
+            let _ = outside.line.send(READY, 0, None);
+        }
+    }
+
     /// How long a process works before it looks unasked whether its walls still fit. Whatever
     /// changes all the time, no more than one process a minute comes of it.
     pub fn patience_ms(&self, first_ms: u64) -> u64 {
@@ -49,7 +67,7 @@ impl Inside {
 
 /// What the helper has to know.
 pub struct Task<'a> {
-    /// The file that it opens when it is asked.
+    /// The file that it reads when it is asked.
     pub config: &'a Path,
     /// The file that it removes when it is asked.
     pub pid_file: Option<&'a PidFile>,
@@ -69,9 +87,17 @@ pub enum Held<T> {
 // The messages. A question is answered by a message of the same kind.
 const CONFIG: u8 = b'c';
 const PID_FILE: u8 = b'p';
+/// To the helper: begin a successor, with what comes along or was there before.
 const SUCCESSOR: u8 = b's';
 const SIGNAL: u8 = b'k';
+/// Of a successor.
+const READY: u8 = b'r';
+/// To the first process: there is a successor, and this is its descriptor.
+const BEGUN: u8 = b'b';
+/// To the first process: the successor has ended, with this status.
 const ENDED: u8 = b'e';
+/// To the first process: it has ended before it was ready.
+const FAILED: u8 = b'f';
 
 /// Forks the helper. Returns in the first process, and once more in each successor; the helper
 /// itself never returns. What only one process may have is given in `held`; the helper lets it go,
@@ -84,17 +110,14 @@ pub fn split<T>(
     held: T,
 ) -> io::Result<(Outside, Signals, Held<T>)> {
     let (inside, outside) = Line::pair()?;
+    let (others, own) = io::pipe()?;
     let first_pid = std::process::id();
     // SAFETY: the caller has one thread, so the child is a whole copy of the program.
     if cvt(unsafe { libc::fork() })? != 0 {
-        let line = inside;
-        let first = Outside {
-            line,
-            is_successor: false,
-        };
+        let first = Outside::new(inside, false, Life::Own { _end: own });
         return Ok((first, signals, Held::Kept(held)));
     }
-    drop((inside, held, signals));
+    drop((inside, own, held, signals));
     set_process_name(NAME);
     if task.is_background {
         detach()?;
@@ -103,36 +126,41 @@ pub fn split<T>(
     // nothing; a successor catches signals from its first moment on, and acts on them.
     let signals = Signals::install(Signals::ALL)?;
     let (line, handed) = Helper::new(outside, first_pid).run(task);
-    let successor = Outside {
-        line,
-        is_successor: true,
-    };
+    platform::end_with(&others);
+    let successor = Outside::new(line, true, Life::Others { _end: others });
     Ok((successor, signals, Held::Handed(handed)))
 }
 
 const NAME: &str = "logs_helper";
 
-/// The wait where the system has no room for a wait of another kind.
-const PAUSE: Duration = Duration::from_millis(100);
-
 impl Outside {
-    /// The configuration file, opened anew.
+    fn new(line: Line, is_successor: bool, life: Life) -> Outside {
+        Outside {
+            line,
+            is_successor,
+            unanswered: Cell::new(0),
+            _life: life,
+        }
+    }
+
+    /// The configuration file as it is now. Fails with `TimedOut` where the helper has no answer
+    /// in time, because it was stopped, or waits for a disk.
     pub fn config(&self) -> io::Result<File> {
         let answer = self.ask(CONFIG)?;
         let failed = || io::Error::from_raw_os_error(answer.value.into());
         answer.fd.map(File::from).ok_or_else(failed)
     }
 
-    /// Has the pid file removed, if it still is this daemon's.
+    /// Has the pid file removed, if it still is this daemon's. Where it is not, [`PidFile`] empties
+    /// it in the end.
     pub fn remove_pid_file(&self) {
-        // It stays behind without harm: the next start looks whether its process runs.
         if !self.is_successor {
             let _ = self.ask(PID_FILE);
         }
     }
 
     /// Hands the work over to a successor, with an open socket perhaps, and gives the status to end
-    /// with. In the first process that takes until the successor's own end.
+    /// with. In the first process that takes until the end of the last successor.
     ///
     /// Let go of everything else before: the successor starts as if there was nobody else.
     pub fn hand_over(&self, socket: Option<OwnedFd>, mut signals: Signals) -> u8 {
@@ -143,45 +171,99 @@ impl Outside {
         if sent.is_err() {
             return 1;
         }
-        self.pass_on(&mut signals);
         match self.is_successor {
-            true => 0,
+            true => {
+                self.pass_on(&mut signals);
+                0
+            }
             false => self.accompany(&mut signals),
         }
     }
 
-    /// Leaves the signals that came to the successor.
-    fn pass_on(&self, signals: &mut Signals) {
+    /// Leaves the signals that came to the successor. Tells whether one of them is to end the
+    /// daemon.
+    fn pass_on(&self, signals: &mut Signals) -> bool {
+        let mut ends = false;
         for signal in signals.drain() {
+            ends |= signal.is_to_end();
             let _ = self.line.send(SIGNAL, signal as u8, None);
         }
+        ends
     }
 
-    /// Passes signals on until the successor has ended.
+    /// Passes signals on until a successor that was ready has ended.
     fn accompany(&self, signals: &mut Signals) -> u8 {
+        let mut successor = None;
+        let mut is_ending = false;
         loop {
-            self.pass_on(signals);
-            match wait_for_any([Some(self.line.as_fd()), Some(signals.as_fd())]) {
-                Ok([false, _]) => {}
-                Ok([true, _]) => break,
-                Err(_) => thread::sleep(PAUSE),
+            is_ending |= self.pass_on(signals);
+            if !wait_for_any([Some(self.line.as_fd()), Some(signals.as_fd())], -1)[0] {
+                continue;
             }
-        }
-        match self.line.receive() {
-            Ok(Some(ended)) if ended.kind == ENDED => ended.value,
-            _ => 1,
+            let Ok(Some(message)) = self.line.receive() else {
+                return accompany_alone(successor, signals);
+            };
+            match message.kind {
+                BEGUN => successor = message.fd,
+                FAILED => {
+                    if !is_ending {
+                        // Whatever comes meanwhile, it is reason to try at once, or to end.
+                        wait_for_any([Some(signals.as_fd()), None], SUCCESSOR_RETRY_MS as _);
+                    }
+                    if is_ending || signals.drain().any(Signal::is_to_end) {
+                        return 0;
+                    }
+                    let _ = self.line.send(SUCCESSOR, 0, None);
+                }
+                _ => return message.value,
+            }
         }
     }
 
     fn ask(&self, kind: u8) -> io::Result<Message> {
-        let answer = self
-            .line
-            .send(kind, 0, None)
-            .and_then(|()| self.line.receive());
-        let text = "the helper process is gone, only a new start brings it back";
-        let gone = || error_saying(ErrorKind::BrokenPipe, text);
-        answer.ok().flatten().ok_or_else(gone)
+        let gone = |error: io::Error| match error.kind() {
+            ErrorKind::WouldBlock => silent(),
+            _ => error_saying(
+                ErrorKind::BrokenPipe,
+                "the helper process is gone, only a new start brings it back",
+            ),
+        };
+        self.line.send(kind, 0, None).map_err(gone)?;
+        self.unanswered.set(self.unanswered.get() + 1);
+        loop {
+            if !wait_for_any([Some(self.line.as_fd()), None], HELPER_TIMEOUT_MS as _)[0] {
+                return Err(silent());
+            }
+            let answer = self
+                .line
+                .receive()
+                .and_then(|answer| answer.ok_or(ErrorKind::BrokenPipe.into()))
+                .map_err(gone)?;
+            // An answer to an earlier question may be long out of date.
+            self.unanswered.set(self.unanswered.get() - 1);
+            if self.unanswered.get() == 0 {
+                return Ok(answer);
+            }
+        }
     }
+}
+
+/// Waits for the end of a successor without a helper, and so without a way to pass signals on: one
+/// that is to end the daemon ends this process, and the kernel the other one.
+fn accompany_alone(successor: Option<OwnedFd>, signals: &mut Signals) -> u8 {
+    while let Some(successor) = &successor {
+        if signals.drain().any(Signal::is_to_end) {
+            return 0;
+        }
+        if wait_for_any([Some(successor.as_fd()), Some(signals.as_fd())], -1)[0] {
+            break;
+        }
+    }
+    1
+}
+
+fn silent() -> io::Error {
+    error_saying(ErrorKind::TimedOut, "the helper process does not answer")
 }
 
 /// The state of the helper process.
@@ -190,6 +272,8 @@ struct Helper {
     first: Line,
     first_pid: u32,
     successor: Option<Successor>,
+    /// For whoever takes over next, and for his next try, until he is ready.
+    handed: Option<OwnedFd>,
     /// Signals that came while there was nobody to act on them.
     owed: heapless::Vec<Signal, { Signals::ALL.len() }>,
 }
@@ -197,8 +281,16 @@ struct Helper {
 struct Successor {
     line: Line,
     pid: libc::pid_t,
-    /// What it handed over, once it has done so.
-    handed: Option<Option<OwnedFd>>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Ready,
+    HandedOver,
+    /// It was stopped before it was known to be ready.
+    Stopped,
 }
 
 impl Helper {
@@ -207,6 +299,7 @@ impl Helper {
             first,
             first_pid,
             successor: None,
+            handed: None,
             owed: heapless::Vec::new(),
         }
     }
@@ -216,24 +309,23 @@ impl Helper {
     fn run(mut self, task: &Task<'_>) -> (Line, Option<OwnedFd>) {
         loop {
             let successor = self.successor.as_ref().map(|one| one.line.as_fd());
-            let Ok(ready) = wait_for_any([Some(self.first.as_fd()), successor]) else {
-                // For want of memory: there will be some again.
-                thread::sleep(PAUSE);
-                continue;
-            };
-            let begun = match ready {
+            let begun = match wait_for_any([Some(self.first.as_fd()), successor], -1) {
                 [true, _] => self.hear_first(task),
-                [false, _] => self.hear_successor(task),
+                [_, true] => self.hear_successor(task),
+                _ => None,
             };
-            if let Some(begun) = begun {
-                return begun;
+            if let Some(line) = begun {
+                return (line, self.handed);
             }
         }
     }
 
-    fn hear_first(&mut self, task: &Task<'_>) -> Option<(Line, Option<OwnedFd>)> {
+    fn hear_first(&mut self, task: &Task<'_>) -> Option<Line> {
         let Ok(Some(message)) = self.first.receive() else {
-            self.end();
+            // A successor is ended by the kernel.
+            // SAFETY: takes a number and does not return. What the program would do at its end is
+            // for the first process to do.
+            unsafe { libc::_exit(0) }
         };
         match message.kind {
             CONFIG => send_config(&self.first, task),
@@ -244,61 +336,74 @@ impl Helper {
                 let _ = self.first.send(PID_FILE, 0, None);
             }
             SIGNAL => self.pass_on(message.value),
-            SUCCESSOR if self.successor.is_none() => return self.begin(message.fd),
+            SUCCESSOR if self.successor.is_none() => {
+                self.handed = message.fd.or(self.handed.take());
+                return self.begin();
+            }
             _ => {}
         }
         None
     }
 
-    fn hear_successor(&mut self, task: &Task<'_>) -> Option<(Line, Option<OwnedFd>)> {
+    fn hear_successor(&mut self, task: &Task<'_>) -> Option<Line> {
         let successor = self.successor.as_mut()?;
-        match successor.line.receive() {
-            Ok(Some(message)) => {
-                match message.kind {
-                    CONFIG => send_config(&successor.line, task),
-                    SUCCESSOR => successor.handed = Some(message.fd),
-                    SIGNAL => self.pass_on(message.value),
-                    _ => {}
-                }
-                None
+        let Ok(Some(message)) = successor.line.receive() else {
+            let (status, stage) = (wait_for(successor.pid), successor.stage);
+            self.successor = None;
+            let (kind, value) = match stage {
+                Stage::Starting | Stage::Stopped => (FAILED, 0),
+                Stage::Ready => (ENDED, status),
+                Stage::HandedOver => return self.begin(),
+            };
+            let _ = self.first.send(kind, value, None);
+            return None;
+        };
+        match message.kind {
+            CONFIG => send_config(&successor.line, task),
+            READY if successor.stage == Stage::Starting => {
+                successor.stage = Stage::Ready;
+                self.handed = None;
             }
-            Ok(None) | Err(_) => {
-                let status = wait_for(successor.pid);
-                match self.successor.take()?.handed {
-                    Some(handed) => self.begin(handed),
-                    None => {
-                        let _ = self.first.send(ENDED, status, None);
-                        None
-                    }
-                }
+            SUCCESSOR => {
+                successor.stage = Stage::HandedOver;
+                self.handed = message.fd;
             }
+            SIGNAL => self.pass_on(message.value),
+            _ => {}
         }
+        None
     }
 
-    /// Starts a successor; returns in it with what it needs.
-    fn begin(&mut self, handed: Option<OwnedFd>) -> Option<(Line, Option<OwnedFd>)> {
-        let helper = std::process::id();
-        let Ok((inside, outside)) = Line::pair() else {
-            self.end();
-        };
+    /// Starts a successor; returns in it with its line.
+    fn begin(&mut self) -> Option<Line> {
         // SAFETY: the helper has one thread, so the child is a whole copy of it.
-        match cvt(unsafe { libc::fork() }) {
-            Ok(0) => {
-                platform::end_with_parent(helper);
-                Some((inside, handed))
-            }
-            Ok(pid) => {
+        let fork = || cvt(unsafe { libc::fork() });
+        let begun = Line::pair().and_then(|(inside, outside)| Ok((inside, outside, fork()?)));
+        match begun {
+            Ok((inside, _, 0)) => return Some(inside),
+            Ok((_, line, pid)) => {
+                let process = platform::process(pid).ok();
+                let process = process.as_ref().map(AsFd::as_fd);
+                let _ = self.first.send(BEGUN, 0, process);
                 self.successor = Some(Successor {
-                    line: outside,
+                    line,
                     pid,
-                    handed: None,
+                    stage: Stage::Starting,
                 });
                 for signal in std::mem::take(&mut self.owed) {
-                    self.pass_on(signal as u8);
+                    self.send_signal(signal.number());
                 }
-                None
             }
-            Err(_) => self.end(),
+            Err(_) => _ = self.first.send(FAILED, 0, None),
+        }
+        None
+    }
+
+    fn send_signal(&self, number: libc::c_int) {
+        if let Some(successor) = &self.successor {
+            // SAFETY: takes numbers. The successor is our child, and nobody has waited for it, so
+            // the number is still its own.
+            unsafe { libc::kill(successor.pid, number) };
         }
     }
 
@@ -308,31 +413,26 @@ impl Helper {
         let Some(signal) = Signals::ALL.iter().find(wanted) else {
             return;
         };
-        match &self.successor {
-            Some(successor) if successor.handed.is_none() => {
-                // SAFETY: takes numbers. The successor is our child, and nobody has waited for it,
-                // so the number is still its own.
-                unsafe { libc::kill(successor.pid, signal.number()) };
+        match self
+            .successor
+            .as_mut()
+            .map(|successor| &mut successor.stage)
+        {
+            // One that has not begun has nothing to finish, and may wait for a disk. The first
+            // process will not want another one.
+            Some(stage @ Stage::Starting) if signal.is_to_end() => {
+                *stage = Stage::Stopped;
+                self.send_signal(libc::SIGKILL);
             }
+            Some(Stage::Starting | Stage::Ready) => self.send_signal(signal.number()),
             _ if self.owed.contains(signal) => {}
             _ => _ = self.owed.push(*signal),
         }
     }
-
-    /// Ends the helper, and a successor with it.
-    fn end(&self) -> ! {
-        if let Some(successor) = &self.successor {
-            // SAFETY: as above.
-            unsafe { libc::kill(successor.pid, libc::SIGKILL) };
-        }
-        // SAFETY: takes a number and does not return. What the program would do at its end is for
-        // the first process to do.
-        unsafe { libc::_exit(0) }
-    }
 }
 
 fn send_config(line: &Line, task: &Task<'_>) {
-    let opened = files::open_without_waiting(task.config);
+    let opened = files::open_without_waiting(task.config).and_then(in_memory);
     let _ = match &opened {
         Ok(file) => line.send(CONFIG, 0, Some(file.as_fd())),
         Err(error) => {
@@ -344,4 +444,15 @@ fn send_config(line: &Line, task: &Task<'_>) {
             )
         }
     };
+}
+
+/// What is in a regular file, read here: a daemon must not wait for a disk that is far away. It is
+/// for the daemon to refuse any other file.
+fn in_memory(mut file: File) -> io::Result<File> {
+    if !file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    platform::file_in_memory(&bytes)
 }

@@ -1,7 +1,7 @@
 //! The pid file of a daemon.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -42,12 +42,10 @@ impl PidFile {
     /// Removes it in the name of process `pid`, whose number it holds; another one may have
     /// replaced it since, and it is theirs.
     pub(super) fn remove_for(&self, pid: u32) {
-        if pid_in(&self.path) != Some(pid) {
-            return;
-        }
-        if fs::remove_file(&self.path).is_err() {
-            // Without root's rights the directory may be closed to us, but not the file that we
-            // still hold.
+        let is_removed = pid_in(&self.path) == Some(pid) && fs::remove_file(&self.path).is_ok();
+        if !is_removed && number_in(&self.file) == Some(pid) {
+            // Without root's rights, or behind walls, the directory may be closed to us, but not
+            // the file that we still hold.
             let _ = self.file.set_len(0);
         }
     }
@@ -60,7 +58,11 @@ impl Drop for PidFile {
 }
 
 fn write_new(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)?;
     writeln!(file, "{}", process::id())?;
     Ok(file)
 }
@@ -73,10 +75,14 @@ fn scratch_beside(path: &Path) -> PathBuf {
 
 /// The number in the file; `None` if there is none that a process can have.
 fn pid_in(path: &Path) -> Option<u32> {
-    let file = files::careful(OpenOptions::new().read(true))
-        .open(path)
-        .ok()?;
-    let text = files::read_small(&file, 32).ok()?;
+    let file = files::careful(OpenOptions::new().read(true)).open(path);
+    number_in(&file.ok()?)
+}
+
+fn number_in(mut file: &File) -> Option<u32> {
+    // It may have been written a moment ago.
+    file.rewind().ok()?;
+    let text = files::read_small(file, 32).ok()?;
     let text = std::str::from_utf8(text.trim_ascii()).ok()?;
     text.parse().ok().filter(|pid| *pid > 0)
 }

@@ -36,6 +36,11 @@ impl Signal {
         }
     }
 
+    /// Whether it asks a daemon to end.
+    pub(super) fn is_to_end(self) -> bool {
+        matches!(self, Signal::Term | Signal::Int)
+    }
+
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -158,10 +163,16 @@ impl Drop for Signals {
 
 /// Ignores what would end a daemon for no good reason: SIGPIPE, so that a write to a connection
 /// that the peer closed is an error instead, SIGXFSZ, so that a file that may not become larger is
-/// one (setrlimit(2)), and SIGIO, which the kernel sends when somebody wants a file we hold a lease
-/// on.
+/// one (setrlimit(2)), SIGIO, which the kernel sends when somebody wants a file we hold a lease on,
+/// and SIGALRM and SIGUSR2, which nobody here has a use for. Children inherit it.
 pub fn ignore_stray_signals() {
-    for signal in [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGIO] {
+    for signal in [
+        libc::SIGPIPE,
+        libc::SIGXFSZ,
+        libc::SIGIO,
+        libc::SIGALRM,
+        libc::SIGUSR2,
+    ] {
         // SAFETY: ignoring a signal runs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }

@@ -18,7 +18,6 @@ fn sources_in_other_directories_are_taken_up_by_a_successor() {
     if !walls::are_there() {
         return skipped("this kernel has no Landlock");
     }
-    let helper = walls::helper(collector.pid());
     let mut call = old.accept();
     call.send("O 7\nabc");
     place.wait_for("old", b"abc");
@@ -36,7 +35,7 @@ fn sources_in_other_directories_are_taken_up_by_a_successor() {
     place.wait_for("old", b"abcdef");
     place.wait_for("other/new", b"new");
     place.wait_for_status("127.0.0.6", "OK\n");
-    let successor = walls::successor(helper);
+    let successor = walls::successor(collector.pid());
     walls::expect_around(successor);
 
     // Signals are passed on: what is configured now needs no other walls.
@@ -44,14 +43,14 @@ fn sources_in_other_directories_are_taken_up_by_a_successor() {
     collector.signal(Signal::HUP);
     new_call.wait_until_left();
     until("one status less", || !place.path("snmp/127.0.0.6").exists());
-    assert_eq!(walls::successor(helper), successor);
+    assert_eq!(walls::successor(collector.pid()), successor);
     collector.signal(Signal::TERM);
     assert!(collector.wait().success());
     walls::expect_gone(successor);
 }
 
 #[test]
-fn a_successor_that_cannot_start_tells_why_and_ends_the_daemon() {
+fn a_successor_that_cannot_start_tells_why_and_tries_again() {
     let server = Scripted::numbered(5);
     let place = Place::new();
     place.configure(&[place.line(server.address(), REMOTE, "old")]);
@@ -60,10 +59,65 @@ fn a_successor_that_cannot_start_tells_why_and_ends_the_daemon() {
         return skipped("this kernel has no Landlock");
     }
     let helper = walls::helper(collector.pid());
+    server.accept().send("O 7\nabc");
+    place.wait_for("old", b"abc");
+
+    let (snmp, away) = (place.path("snmp"), place.path("away"));
+    let break_it = || {
+        fs::rename(&snmp, &away).unwrap();
+        fs::write(&snmp, "").unwrap();
+    };
+    let mend_it = || {
+        fs::remove_file(&snmp).unwrap();
+        fs::rename(&away, &snmp).unwrap();
+    };
+    let succeed = |name: &str| {
+        fs::create_dir(place.path(name)).unwrap();
+        place.configure(&[place.line(server.address(), REMOTE, &format!("{name}/new"))]);
+        collector.signal(Signal::HUP);
+    };
+    let tells = |times: usize| {
+        until("why no process takes over", || {
+            let text = collector.err.text();
+            text.matches("no new process can take over").count() >= times
+        });
+    };
+    // By itself, in time.
+    break_it();
+    succeed("first");
+    tells(1);
+    collector.err.wait_for("cannot write status files to ");
+    mend_it();
+    server.accept().send("O 8\ndef");
+    place.wait_for("first/new", b"def");
+    // At once, when it is told to.
+    break_it();
+    succeed("second");
+    tells(2);
+    collector.signal(Signal::HUP);
+    tells(3);
+    // And not for ever.
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    walls::expect_gone(helper);
+}
+
+#[test]
+fn the_end_of_a_successor_ends_the_daemon() {
+    let server = Scripted::numbered(5);
+    let place = Place::new();
+    place.configure(&[place.line(server.address(), REMOTE, "old")]);
+    let mut collector = place.start(&[]);
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let helper = walls::helper(collector.pid());
+    let _call = server.accept();
     fs::create_dir(place.path("other")).unwrap();
     place.configure(&[place.line(server.address(), REMOTE, "other/new")]);
     collector.signal(Signal::HUP);
-    let successor = walls::successor(helper);
-    walls::expect_end_together(successor, &[helper]);
+    server.accept().send("O 7\nabc");
+    place.wait_for("other/new", b"abc");
+    walls::expect_end_together(walls::successor(collector.pid()), &[helper]);
     assert!(!collector.wait().success());
 }

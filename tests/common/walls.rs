@@ -29,25 +29,18 @@ pub fn expect_around(pid: u32) {
 
 /// The helper of a daemon.
 pub fn helper(pid: u32) -> u32 {
-    let is_helper = |pid: &u32| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name == "logs_helper\n")
-    };
     eventually("the helper", || children(pid).into_iter().find(is_helper))
 }
 
-/// The process that does a daemon's work once the first one was shut out.
-pub fn successor(helper_pid: u32) -> u32 {
-    eventually("a successor", || children(helper_pid).first().copied())
+/// The process that does the work of daemon `pid` once that was shut out.
+pub fn successor(pid: u32) -> u32 {
+    let helper = helper(pid);
+    eventually("a successor", || children(helper).first().copied())
 }
 
 /// Waits until a process is gone.
 pub fn expect_gone(pid: u32) {
-    let path = format!("/proc/{pid}/stat");
-    until("the end of a process", || {
-        // A zombie has ended; whoever takes over orphans may take its time.
-        fs::read_to_string(&path).map_or(true, |stat| stat.contains(") Z "))
-    });
+    until("the end of a process", || has_ended(pid));
 }
 
 /// Kills one process and checks that others end with it.
@@ -56,6 +49,17 @@ pub fn expect_end_together(killed: u32, others: &[u32]) {
     for pid in others {
         expect_gone(*pid);
     }
+}
+
+fn is_helper(pid: &u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name == "logs_helper\n")
+}
+
+/// Whether there is no such process. A zombie has ended; whoever takes over orphans may take its time.
+pub fn has_ended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -3,6 +3,7 @@
 //!
 //! - [`fake`]: a file system in memory, one handle for both sides.
 //! - [`model`]: a file system that knows what a power cut takes away.
+//! - [`fair`]: what one machine may cost all others.
 //! - [`fuzz`]: what a fuzzer hands its bytes to, and the inputs that are kept.
 //! - [`search`]: a question put until there is an answer.
 //! - [`pair`]: one server and one collector under one virtual clock.
@@ -14,6 +15,7 @@
 // A fuzzer needs a part of it.
 #![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
+pub mod fair;
 pub mod fake;
 pub mod fuzz;
 pub mod model;

@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
 
 use crate::common::classic::Client;
 use crate::common::logs::Logs;
-use crate::common::process::Signal;
+use crate::common::process::{Signal, send};
 use crate::common::server::{Server, gen_numbers};
 use crate::common::skipped::skipped;
 use crate::common::wait::until;
@@ -55,7 +56,7 @@ fn other_directories_are_served_by_a_successor_at_the_same_port() {
         settings += &logs.served(name, "");
         server.reload_and_hear(&settings, TAKES_OVER);
         expect_served(&server, logs, name);
-        let successor = walls::successor(helper);
+        let successor = walls::successor(server.pid());
         assert_ne!(successor, before);
         walls::expect_around(successor);
         before = successor;
@@ -79,7 +80,7 @@ fn no_process_stays_behind() {
     let helper = walls::helper(server.pid());
     let settings = one.served("one", "") + &two.served("two", "");
     server.reload_and_hear(&settings, TAKES_OVER);
-    let successor = walls::successor(helper);
+    let successor = walls::successor(server.pid());
     expect_served(&server, &two, "two");
     walls::expect_end_together(server.pid(), &[helper, successor]);
 }
@@ -94,8 +95,117 @@ fn the_end_of_a_successor_is_the_end_of_the_daemon() {
     let helper = walls::helper(server.pid());
     let settings = one.served("one", "") + &two.served("two", "");
     server.reload_and_hear(&settings, TAKES_OVER);
-    walls::expect_end_together(walls::successor(helper), &[helper]);
+    expect_served(&server, &two, "two");
+    walls::expect_end_together(walls::successor(server.pid()), &[helper]);
     assert_ne!(server.wait().status, Some(0));
+}
+
+/// A server that a successor of the first process works for.
+fn succeeded(one: &Logs, two: &Logs) -> Server {
+    let server = Server::start(&one.served("one", ""));
+    let settings = one.served("one", "") + &two.served("two", "");
+    server.reload_and_hear(&settings, TAKES_OVER);
+    expect_served(&server, two, "two");
+    server
+}
+
+#[test]
+fn a_successor_goes_on_without_the_helper() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, two) = (one_log("one"), one_log("two"));
+    let mut server = succeeded(&one, &two);
+    let successor = walls::successor(server.pid());
+    let helper = walls::helper(server.pid());
+    send(helper, Signal::KILL);
+    walls::expect_gone(helper);
+    // Long enough for the first process to hear of it, and to draw the wrong conclusion.
+    server.signal(Signal::HUP);
+    expect_served(&server, &two, "two");
+    assert!(!walls::has_ended(successor));
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().status, Some(0));
+    walls::expect_gone(successor);
+}
+
+#[test]
+fn the_end_of_a_successor_is_noticed_without_the_helper() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, two) = (one_log("one"), one_log("two"));
+    let mut server = succeeded(&one, &two);
+    let helper = walls::helper(server.pid());
+    let successor = walls::successor(server.pid());
+    send(helper, Signal::KILL);
+    walls::expect_gone(helper);
+    send(successor, Signal::KILL);
+    assert_eq!(server.wait().status, Some(1));
+}
+
+#[test]
+fn signals_that_mean_nothing_end_nobody() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, two) = (one_log("one"), one_log("two"));
+    let mut server = succeeded(&one, &two);
+    let helper = walls::helper(server.pid());
+    let successor = walls::successor(server.pid());
+    for pid in [server.pid(), helper, successor] {
+        for signal in [Signal::ALARM, Signal::USR2] {
+            send(pid, signal);
+        }
+    }
+    server.reload(&one.served("one", "# once more"));
+    assert_eq!(walls::helper(server.pid()), helper);
+    assert_eq!(walls::successor(server.pid()), successor);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().status, Some(0));
+}
+
+#[test]
+fn nobody_waits_long_for_a_helper_that_does_not_answer() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let logs = Logs::new();
+    for name in ["one", "two", "three"] {
+        logs.write(name, name);
+    }
+    let mut server = Server::start(&logs.served("one", ""));
+    let helper = walls::helper(server.pid());
+    send(helper, Signal::STOP);
+    server.reload_in_vain(&logs.served("two", ""));
+    server.wait_for("the helper process does not answer");
+    expect_served(&server, &logs, "one");
+    // The answer that is late then is no answer to the next question.
+    send(helper, Signal::CONT);
+    server.reload(&logs.served("three", ""));
+    expect_served(&server, &logs, "three");
+    send(helper, Signal::STOP);
+    server.signal(Signal::TERM);
+    walls::expect_gone(server.pid());
+    // It holds the ends of the pipes that the server's words came through.
+    send(helper, Signal::CONT);
+    assert_eq!(server.wait().status, Some(0));
+    walls::expect_gone(helper);
+}
+
+#[test]
+fn a_successor_listens_where_the_first_process_did_if_it_has_to() {
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let (one, two) = (one_log("one"), one_log("two"));
+    let server = Server::start(&one.served("one", ""));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let settings = format!("$bind_port = {port};") + &two.served("two", "");
+    server.reload_and_hear(&settings, TAKES_OVER);
+    server.wait_for("cannot listen on ");
+    expect_served(&server, &two, "two");
 }
 
 #[test]
@@ -180,6 +290,18 @@ fn the_pid_file_is_removed_from_outside() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait().status, Some(0));
     assert!(!pid_file.exists());
+
+    // Nobody may remove it any more, but nobody takes it for that of a process.
+    let mut server = Server::start_as(&logs.served("one", ""), command);
+    if !walls::are_there() {
+        return skipped("this kernel has no Landlock");
+    }
+    let helper = walls::helper(server.pid());
+    walls::expect_end_together(helper, &[]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().status, Some(0));
+    assert_eq!(fs::read_to_string(&pid_file).unwrap(), "");
+    Server::start_as(&logs.served("one", ""), command);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::Applet;
 use super::daemon::{self, Daemon};
@@ -22,6 +24,7 @@ use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
 use crate::sys::outside::Held;
+use crate::sys::signals::Signals;
 use crate::sys::trusted::{Place, make_dirs};
 
 /// Its name, its usage, and how it is started.
@@ -79,33 +82,47 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         syslog: options::has(&parsed, 's'),
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };
-    let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
-    let config = config_file::read(&options.config_path, parse).map_err(Exit::configuration)?;
+    let config = read_config(&options)?;
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
         return Ok(());
     }
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let (signals, held) = daemon.leave_helper(&options.config_path, signals, config)?;
-    let config = match held {
-        Held::Kept(config) => config,
-        Held::Handed(_) => {
-            config_file::read(&options.config_path, parse).map_err(Exit::configuration)?
-        }
-    };
-    // After the forks and the change of the user: a record lock is not inherited, and the files
-    // must belong to whom they are written by.
-    let lock = prepare(&options.snmp_dir)?;
-    let reactor = daemon.reactor(signals)?;
-    let inside = daemon.confine(reaches(&options.snmp_dir, &config), Network::Connects)?;
-    let mut collector = Collector::new(options, config, reactor, inside);
-    daemon.ready()?;
+    let (mut collector, lock) =
+        begin(options, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
     let end = collector
         .run()
         .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))?;
     let (signals, outside) = collector.let_go();
     drop(lock);
     daemon.finish(end, None, signals, outside)
+}
+
+/// All that can fail in the process that works.
+fn begin(
+    options: Options,
+    daemon: &mut Daemon,
+    signals: Signals,
+    held: Held<Config>,
+) -> Result<(Collector, File), Exit> {
+    let config = match held {
+        Held::Kept(config) => config,
+        Held::Handed(_) => read_config(&options)?,
+    };
+    // After the forks and the change of the user: a record lock is not inherited, and the files
+    // must belong to whom they are written by.
+    let lock = prepare(&options.snmp_dir)?;
+    let reactor = daemon.reactor(signals)?;
+    let inside = daemon.confine(reaches(&options.snmp_dir, &config), Network::Connects)?;
+    let collector = Collector::new(options, config, reactor, inside);
+    daemon.ready()?;
+    Ok((collector, lock))
+}
+
+fn read_config(options: &Options) -> Result<Config, Exit> {
+    let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
+    config_file::read(&options.config_path, parse).map_err(Exit::configuration)
 }
 
 fn periods(parsed: &Parsed) -> Result<Periods, String> {
@@ -140,7 +157,8 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         Exit::failure(NAME, format_args!("cannot lock {path}: {error}"))
     };
     let file = open_lock(&path).map_err(failed)?;
-    match files::try_lock(&file).map_err(failed)? {
+    let holder = ask_again(|| files::try_lock(&file), || thread::sleep(LOCK_PAUSE));
+    match holder.map_err(failed)? {
         None => Ok(file),
         Some(pid) => {
             let dir = snmp_dir.display();
@@ -151,6 +169,25 @@ fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
         }
     }
 }
+
+/// Tries to get a lock as long as somebody has it, but not for ever: a collector that was killed
+/// just now may still be ending, and a successor of it ends after it.
+fn ask_again(
+    mut try_lock: impl FnMut() -> io::Result<Option<u32>>,
+    mut pause: impl FnMut(),
+) -> io::Result<Option<u32>> {
+    for _ in 0..LOCK_PAUSES {
+        match try_lock() {
+            Ok(Some(_)) => pause(),
+            result => return result,
+        }
+    }
+    try_lock()
+}
+
+/// Two seconds.
+const LOCK_PAUSES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Not emptied and never removed: to remove a lock file would let two hold locks on two files.
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -174,4 +211,25 @@ fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
             format_args!("cannot find {}: {error}", path.display()),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_of_one_that_is_ending_is_waited_for_and_no_other() {
+        let ask = |held_for: u32| {
+            let paused = std::cell::Cell::new(0);
+            let held = || Ok((paused.get() < held_for).then_some(7));
+            let holder = ask_again(held, || paused.set(paused.get() + 1));
+            (holder.unwrap(), paused.get())
+        };
+        assert_eq!(ask(0), (None, 0));
+        assert_eq!(ask(1), (None, 1));
+        assert_eq!(ask(LOCK_PAUSES), (None, LOCK_PAUSES));
+        assert_eq!(ask(u32::MAX), (Some(7), LOCK_PAUSES));
+        let refused = ask_again(|| Err(ErrorKind::Other.into()), || panic!("for nothing"));
+        assert!(refused.is_err());
+    }
 }

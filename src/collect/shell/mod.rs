@@ -135,6 +135,7 @@ impl Collector {
     /// Runs until TERM or INT, or until the walls shut out what is configured; then
     /// [`let_go`](Self::let_go).
     pub fn run(&mut self) -> io::Result<End> {
+        self.inside.begun();
         // All first tries fall into the first turn: one barrier serves all files of a file system.
         self.store.batch(true);
         self.turn_over_deadlines(self.now.mono);

@@ -304,7 +304,10 @@ impl<F> Source<F> {
             return self.scan_part(cx);
         }
         if let Some(heal) = self.finished.heal_mut() {
-            match heal.work(buf, cx.store) {
+            let copied = heal.copied();
+            let result = heal.work(buf, cx.store);
+            let copied = heal.copied().saturating_sub(copied);
+            match result {
                 Ok(Some(outcome)) => self.end_heal(outcome, cx),
                 // It knows what to ask next.
                 Ok(None) if !heal.is_answered() => self.link.end_work(cx.now.mono),
@@ -317,7 +320,7 @@ impl<F> Source<F> {
                     self.fail(error, cx);
                 }
             }
-            return;
+            return self.note_written(copied, cx);
         }
         if self.finished.double_mut().is_some() {
             return self.work_on_double(buf, cx);

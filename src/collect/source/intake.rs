@@ -8,14 +8,15 @@
 
 use std::path::Path;
 
-use super::link::Phase;
+use super::link::{Phase, Purpose};
 use super::{Context, Source};
 use crate::collect::copy::directory_of;
 use crate::collect::error::{Shortage, SourceError};
+use crate::collect::finished::heal;
 use crate::ids::Inode;
 use crate::limits::{
-    ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES, ROOM_SCAN_MS, ROOM_SCAN_NAMES,
-    ROOM_SPARED_MS,
+    HEAL_ROOM_MS, ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES, ROOM_SCAN_MS,
+    ROOM_SCAN_NAMES, ROOM_SPARED_MS,
 };
 use crate::store::{Kind, Names, Room, WriteStore};
 use crate::time::Mono;
@@ -113,16 +114,32 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         // A change belongs to the connection that would be given up.
-        let is_stream = matches!(self.link.phase(), Phase::Streaming { .. });
-        if !is_stream || self.is_changing() {
+        if self.is_changing() {
             return;
         }
-        // Of a hole nothing is written, and of what is sent again nothing is kept.
-        let grown = match self.disk.inode() == before.0 {
-            true => self.disk.size().saturating_sub(before.1),
-            false => u64::MAX,
+        let grown = match self.link.phase() {
+            // Of a hole nothing is written, and of what is sent again nothing is kept.
+            Phase::Streaming { .. } if self.disk.inode() == before.0 => {
+                self.disk.size().saturating_sub(before.1)
+            }
+            Phase::Streaming { .. } => u64::MAX,
+            // Of an answer to a heal all that is much is written.
+            Phase::Inquiring {
+                purpose: Purpose::Heal,
+                ..
+            } => u64::MAX,
+            _ => return,
         };
-        if !self.intake.note(grown.min(len as u64), self.config.max) {
+        self.note_written(grown.min(len as u64), cx);
+    }
+
+    /// Notes that so much was written to the log's copy or to one that is healed.
+    pub(super) fn note_written<S: WriteStore<File = F>>(
+        &mut self,
+        len: u64,
+        cx: &mut Context<'_, S>,
+    ) {
+        if len == 0 || !self.intake.note(len, self.config.max) {
             return;
         }
         let now = cx.now.mono;
@@ -196,7 +213,9 @@ impl<F> Source<F> {
         self.pause(shortage, cx);
     }
 
-    fn pause<S>(&mut self, shortage: Shortage, cx: &Context<'_, S>) {
+    fn pause<S: WriteStore<File = F>>(&mut self, shortage: Shortage, cx: &mut Context<'_, S>) {
+        // What it has written is taken away, and the log is not to wait for it.
+        self.postpone_heal(cx);
         // What is wrong with the files is the graver error.
         if !matches!(self.health.error(), Some(SourceError::NoRoom(_))) {
             return;
@@ -211,6 +230,20 @@ impl<F> Source<F> {
         self.link.enter(Phase::Waiting {
             until: cx.now.mono.plus_ms(wait_ms),
         });
+    }
+
+    /// Ends a heal for which there is too little room, for longer than where the disk is full: what
+    /// it writes until that is noticed is written again each time.
+    fn postpone_heal<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let Some(heal) = self.finished.heal() else {
+            return;
+        };
+        let finished = heal.finished().clone();
+        self.finished.end_heal();
+        heal::clear_away(&finished.path, cx.store);
+        let again_at = cx.now.mono.plus_ms(HEAL_ROOM_MS);
+        self.finished.queue_mut().postpone(finished, again_at);
+        self.update_list(cx);
     }
 
     /// Begins to count the copies. Nothing is fetched meanwhile.

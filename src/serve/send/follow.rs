@@ -223,6 +223,11 @@ impl<F> Follow<F> {
         self.look_due |= matches!(self.fate, Fate::Superseded { .. }) && self.to_send() == 0;
     }
 
+    /// Notes whether there is something to be sent again: a look is due once it is.
+    pub(super) fn note_to_send(&mut self) {
+        self.look_due &= self.to_send() == 0;
+    }
+
     /// What is known of zeros behind the offset.
     pub(super) fn zeros(&self) -> Option<&Zeros> {
         self.zeros.as_deref()
@@ -510,7 +515,9 @@ impl<F> Follow<F> {
     /// Whether nothing more is to come.
     pub fn is_complete<S: ReadStore<File = F>>(&mut self, cx: &Context<'_, S>) -> bool {
         // They are sent first.
-        self.is_over(cx) && !self.release_zeros() && self.ahead() == 0
+        let is_complete = self.is_over(cx) && !self.release_zeros() && self.ahead() == 0;
+        self.note_to_send();
+        is_complete
     }
 
     /// Whether nobody writes to it any more, be it that it ends in zeros which were not sent yet.
@@ -545,6 +552,7 @@ impl<F> Follow<F> {
         }
         // What is allocated ahead is written to without becoming longer.
         let is_filled = self.zeros.is_some() && stat.mtime_ns != before.mtime_ns;
+        self.note_to_send();
         Ok(stat.size > before.size || is_filled)
     }
 

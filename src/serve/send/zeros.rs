@@ -227,6 +227,7 @@ impl<F> Follow<F> {
         if found.is_some() {
             zeros.state = State::Within;
             zeros.is_outdated = false;
+            self.note_to_send();
         }
         self.end_search(size);
         Ok(())

@@ -26,6 +26,7 @@ use super::send::ending::Ending;
 use super::send::op::OpReply;
 use super::send::v2::V2Stream;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
+use crate::mutation::{self, Mutation};
 use crate::store::ReadStore;
 use crate::time::Mono;
 use crate::wire::line::{LineBuf, Progress};
@@ -252,6 +253,13 @@ impl<F> Session<F> {
 
     /// Does one part of what takes long, with `buf` to read into.
     pub fn work<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
+        self.do_part(buf, cx);
+        while mutation::is_on(Mutation::PartsIgnored) && self.has_work() {
+            self.do_part(buf, cx);
+        }
+    }
+
+    fn do_part<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         let flow = match &mut self.phase {
             Phase::Searching(searching) => {
                 if let Some(phase) = searching.work(self.peer, cx) {

@@ -32,6 +32,8 @@ pub(super) struct Searching {
     search: Option<Search>,
     /// How often it began.
     tries: usize,
+    /// Whether the log was looked at since the search came to its end.
+    has_looked: bool,
 }
 
 /// Answers a request line, or begins to search for the answer. Who asked for version 2 is told why
@@ -55,6 +57,7 @@ pub(super) fn answer<S: ReadStore>(
             line,
             search: None,
             tries: 0,
+            has_looked: false,
         })),
         found => settle(peer, &request, found, cx.now.mono),
     }
@@ -97,6 +100,7 @@ impl Searching {
             // The walk begins in the next part: this one has only looked at the live name.
             self.search = Some(Search::new(Occasion::Request, &query));
             self.tries += 1;
+            self.has_looked = false;
             return None;
         };
         let Some(query) = query(peer, &request, cx) else {
@@ -107,6 +111,12 @@ impl Searching {
             Ok(None) => return None,
             Err(refusal) => return settle(Err(Ending::Refused(refusal)), cx.now.mono),
         };
+        // What a log has become takes many comparisons, too: the look that an answer begins with
+        // has little left to do.
+        if !std::mem::replace(&mut self.has_looked, true) {
+            let _ = cx.journal.look(query.index, &query.entry.path, cx.store);
+            return None;
+        }
         match find(peer, &request, Some(findings), cx) {
             Err(Ending::Refused(Refusal::Later)) if findings.is_paused() => None,
             // Something was renamed since it was found.

@@ -129,6 +129,7 @@ impl Server {
     /// Runs until TERM or INT, or until the walls shut out what is configured; then
     /// [`let_go`](Self::let_go).
     pub fn run(&mut self) -> io::Result<End> {
+        self.inside.begun();
         while !self.is_shut_out {
             self.shared.now = self.reactor.wait(self.next_deadline())?;
             self.shared.report.tick(self.shared.now.mono);

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::script::Script;
+use crate::inside::fair::Turn;
 use crate::inside::fake::{Fake, Handle, Veil};
 use crate::limits::CHUNK_LEN;
 use crate::serve::config::Config;
@@ -26,12 +27,11 @@ const NAMES: [&str; 8] = [
     "/v/m", "/v/m.1", "/v/m.2", "/v/m.20", "/v/m.old", "/v/old/m", "/v/n", "/v/n.1",
 ];
 
-/// Calls of the file system and names in directories, in one call of a session, whatever comes
-/// together in it.
-const STEPS_MAX: usize = 64;
-
-/// Bytes that one call reads: a chunk, and what is read besides to know it again.
-const BYTES_MAX: usize = CHUNK_LEN + 4096;
+/// What one call may cost here, where few files have to be compared.
+const TURN_MAX: Turn = Turn {
+    calls: 52,
+    ..Turn::OF_SESSION
+};
 
 /// Parts of work in a row for which nothing comes: the files here are small and few.
 const WORK_MAX: usize = 5_000;
@@ -331,8 +331,12 @@ impl World {
         };
         act(&mut client.session, &mut cx);
         let done = self.disk.take_done();
-        assert!(done.steps <= STEPS_MAX, "{} steps", done.steps);
-        assert!(done.bytes <= BYTES_MAX, "{} bytes", done.bytes);
+        let turn = Turn {
+            syncs: 0,
+            calls: done.steps as u64,
+            bytes: done.bytes as u64,
+        };
+        assert_eq!(turn.complaint(TURN_MAX), None);
     }
 
     // Files.

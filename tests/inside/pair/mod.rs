@@ -18,6 +18,7 @@ mod clocks;
 mod copied;
 mod copytruncate;
 mod cuts;
+mod fair;
 mod identity;
 mod late;
 mod left_out;
@@ -38,6 +39,7 @@ use std::path::PathBuf;
 
 use self::link::{End, Line, Link};
 use self::log::Log;
+use super::fair::Turn;
 use super::fake::{Fake, Handle};
 use crate::collect::config::Config as CollectConfig;
 use crate::collect::copy::pointer::BootId;
@@ -107,6 +109,8 @@ struct Pair {
     kept: RefCell<Vec<PathBuf>>,
     /// Each loss that was told: how many copies were finished then, and the inode.
     lost: RefCell<Vec<(usize, u64)>>,
+    /// What one call of the source may cost.
+    source_max: Turn,
     buf: Vec<u8>,
 }
 
@@ -154,6 +158,7 @@ impl Pair {
             said_at_ms: RefCell::default(),
             kept: RefCell::default(),
             lost: RefCell::default(),
+            source_max: Turn::OF_SOURCE,
             buf: vec![0; CHUNK_LEN],
         };
         pair.tell_time();
@@ -548,6 +553,7 @@ impl Pair {
         at: usize,
         act: impl FnOnce(&mut Session<Handle>, &mut context::Context<'_, Fake>, &mut [u8]) -> R,
     ) -> R {
+        self.log.disk.take_done();
         let mut cx = context::Context {
             store: &self.log.disk,
             config: &self.serve_config,
@@ -558,7 +564,15 @@ impl Pair {
                 wall: Wall::from_ms(self.box_wall_ms as u64),
             },
         };
-        act(&mut self.sessions[at].session, &mut cx, &mut self.buf)
+        let result = act(&mut self.sessions[at].session, &mut cx, &mut self.buf);
+        let done = self.log.disk.take_done();
+        let turn = Turn {
+            syncs: 0,
+            calls: done.steps as u64,
+            bytes: done.bytes as u64,
+        };
+        assert_eq!(turn.complaint(Turn::OF_SESSION), None);
+        result
     }
 
     fn with_source<R>(
@@ -570,6 +584,7 @@ impl Pair {
         let lost = &self.lost;
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
+        let before = (self.host.syncs(), self.host.calls());
         let mut cx = source::Context {
             store: &mut store,
             now: Now {
@@ -594,6 +609,12 @@ impl Pair {
             },
         };
         let result = act(&mut self.source, &mut cx, &mut self.buf);
+        let turn = Turn {
+            syncs: (self.host.syncs() - before.0).into(),
+            calls: (self.host.calls() - before.1).into(),
+            bytes: 0,
+        };
+        assert_eq!(turn.complaint(self.source_max), None);
         let next = self.source.poll_timeout(&PERIODS);
         assert!(
             next.is_none_or(|next| next.ms() >= self.mono_ms),

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::inside::fair::Turn;
 use crate::inside::fake::on_device;
 use crate::inside::model::{Handle, Model};
 use crate::store::{Birth, Names, ReadStore, Room, Stat, WriteStore, Writers};
@@ -24,6 +25,7 @@ pub struct Disk<S>(Rc<Inner<S>>);
 struct Inner<S> {
     fs: RefCell<S>,
     calls: Cell<u64>,
+    syncs: Cell<u64>,
     /// Before this call the process is killed.
     kill_at: Cell<u64>,
     dead: Cell<bool>,
@@ -73,6 +75,7 @@ impl<S> Disk<S> {
         Disk(Rc::new(Inner {
             fs: RefCell::new(fs),
             calls: Cell::new(0),
+            syncs: Cell::new(0),
             kill_at: Cell::new(u64::MAX),
             dead: Cell::new(false),
             full: Cell::new(false),
@@ -109,6 +112,15 @@ impl<S> Disk<S> {
     /// Lets so many calls fail.
     pub fn fail(&self, count: u32) {
         self.0.errors.set(count);
+    }
+
+    /// What was asked of it so far, but for the bytes.
+    pub fn asked(&self) -> Turn {
+        Turn {
+            syncs: self.0.syncs.get(),
+            calls: self.0.calls.get(),
+            bytes: 0,
+        }
     }
 
     pub fn open_now(&self) -> usize {
@@ -188,6 +200,7 @@ impl<S> Disk<S> {
 impl Disk<Model> {
     /// A call that makes durable: where it fails, the file system itself has to know.
     fn sync_call(&self) -> io::Result<()> {
+        self.0.syncs.set(self.0.syncs.get() + 1);
         self.count()?;
         if self.takes_error() {
             self.0.fs.borrow().fail_call(1, EIO);

@@ -164,6 +164,7 @@ impl Sim {
         let mut world = World::new(Host::new(seed + 1, pace.idle_ms), Trace::new(print));
         let random = &mut chaos.random;
         world.host.wall_ms = START_MS;
+        world.is_kind = unkind.is_none();
         world.unkind = unkind;
         for number in 0..1 + random.below(3) as usize {
             add_site(&mut world, number, pace, random);

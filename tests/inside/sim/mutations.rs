@@ -51,4 +51,5 @@ mutations! {
     an_end_that_is_believed_after_a_power_cut: EndBelieved,
     a_status_that_is_always_ok: AlwaysOk,
     a_truncation_that_is_ignored: TruncationIgnored,
+    a_session_that_does_all_in_one_go: PartsIgnored,
 }

@@ -8,6 +8,7 @@ use super::site::{Served, Site};
 use super::trace::Trace;
 use super::unkind::Unkind;
 use crate::collect::source::{self, Source};
+use crate::inside::fair::Turn;
 use crate::inside::fake::{Fake, Handle};
 use crate::inside::model::{self, Model};
 use crate::limits::{CHUNK_LEN, RETRY_MAX_MS, TURN_BYTES_MAX};
@@ -26,6 +27,8 @@ pub struct World {
     pub wakes_to_touch: bool,
     /// In what it is unkind, if it is.
     pub unkind: Option<Unkind>,
+    /// Whether it is not, also while that acts.
+    pub is_kind: bool,
     busy: Busy,
 }
 
@@ -53,6 +56,7 @@ impl World {
             buf: vec![0; CHUNK_LEN],
             wakes_to_touch: true,
             unkind: None,
+            is_kind: true,
             busy: Busy::default(),
         }
     }
@@ -369,6 +373,7 @@ impl World {
         let Site { server, disk, .. } = &mut self.sites[site];
         let server = server.as_mut()?;
         let served = server.sessions.get_mut(at)?;
+        disk.with(|fs| fs.take_done());
         let mut cx = Context {
             store: &*disk,
             config: &server.config,
@@ -377,6 +382,16 @@ impl World {
             now,
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);
+        let done = disk.with(|fs| fs.take_done());
+        // Which of many files may be copies of one another is found out in one go.
+        if self.is_kind {
+            let turn = Turn {
+                syncs: 0,
+                calls: done.steps as u64,
+                bytes: done.bytes as u64,
+            };
+            judge(turn, Turn::OF_SESSION);
+        }
         served.ready = true;
         if disk.is_dead() {
             self.kill_server(site);
@@ -488,7 +503,21 @@ impl World {
     ) -> Option<R> {
         let (mono, waited_until) = (self.mono(), self.waits_until(at));
         let was_good = self.host.is_streaming_well(at, mono);
+        let before = self.host.disk.asked();
+        self.host.disk.with(|fs| fs.take_moved());
         let result = self.host.with_source(at, self.now_ms, &mut self.buf, act);
+        let (after, moved) = (
+            self.host.disk.asked(),
+            self.host.disk.with(|fs| fs.take_moved()),
+        );
+        judge(
+            Turn {
+                syncs: after.syncs - before.syncs,
+                calls: after.calls - before.calls,
+                bytes: moved.read + moved.written,
+            },
+            Turn::OF_SOURCE,
+        );
         for (at, line) in self.host.take_said() {
             let feed = &mut self.host.feeds[at];
             self.trace.note(format!("{}: {line}", feed.local));
@@ -610,5 +639,12 @@ fn without_v2(line: &[u8]) -> Vec<u8> {
     match at {
         Some(at) => [&line[..at], b"\n"].concat(),
         None => line.to_vec(),
+    }
+}
+
+/// All others wait for one, and not too long.
+fn judge(turn: Turn, most: Turn) {
+    if let Some(complaint) = turn.complaint(most) {
+        violated(complaint);
     }
 }

@@ -160,6 +160,14 @@ impl<F> Heal<F> {
         &self.finished
     }
 
+    /// How much of the sound beginning of the copy is in the new file, while it is being copied.
+    pub fn copied(&self) -> u64 {
+        match self.step {
+            Step::CopyStart { at, .. } | Step::AskRange { at, .. } => at,
+            _ => 0,
+        }
+    }
+
     /// The question for the server; `None` while there is [`work`](Self::work) to do.
     pub fn question(&self) -> Option<Op> {
         match &self.step {

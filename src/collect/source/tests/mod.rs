@@ -16,6 +16,7 @@ use crate::wire::md5;
 mod breaks;
 mod files;
 mod given;
+mod heal_room;
 mod intake;
 mod left_out;
 mod pace;

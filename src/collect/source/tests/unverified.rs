@@ -30,7 +30,7 @@ impl Rig {
         self.end(inode, size, md5);
     }
 
-    fn end(&mut self, inode: u64, size: u64, md5: Option<[u8; 16]>) {
+    pub(super) fn end(&mut self, inode: u64, size: u64, md5: Option<[u8; 16]>) {
         let reason = Reason::Rotated;
         self.receive(&Frame::End(End { size, reason, md5 }).to_bytes());
         let next = Next {

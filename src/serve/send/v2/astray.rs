@@ -88,9 +88,9 @@ impl<F> V2Stream<F> {
         let is_gone = !matches!(refusal, Refusal::Unreadable(_));
         if is_gone && self.follow.is_over(cx) {
             match self.is_awaited(cx, query) {
-                Some(true) => {}
-                Some(false) => return self.finish_astray(cx, query),
-                None => return Continue(()),
+                Ok(true) => {}
+                Ok(false) => return self.finish_astray(cx, query),
+                Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             }
         }
         // A file that still has a name and grows has a writer that has not moved on.

@@ -260,6 +260,10 @@ impl<F> V2Stream<F> {
                 self.follow.look(query.entry, sent, has_next, cx)
             }
         };
+        // It got its name back, and nothing comes next.
+        if self.follow.is_live() && self.is_searching_on(|present| present == Occasion::Rotated) {
+            self.search = None;
+        }
         if !self.follow.is_live() && !cx.journal.look(self.index, &query.entry.path, cx.store) {
             self.rewritten = matches!(look, Look::Truncated);
             return Continue(());
@@ -269,8 +273,8 @@ impl<F> V2Stream<F> {
             // What was written over zeros may be cut off with them.
             _ if self.is_frame_cut() => Look::Truncated,
             Look::Quiet => match self.look_at_quiet(cx, query) {
-                Some(look) => look,
-                None => return Continue(()),
+                Ok(look) => look,
+                Err(refusal) => return self.wait_or_end(refusal, true, cx, query),
             },
             look => look,
         };

@@ -179,16 +179,15 @@ impl<F> V2Stream<F> {
         true
     }
 
-    /// What follows from a look at a file that is quiet, and that somebody may write to still;
-    /// `None` while that is searched for.
+    /// What follows from a look at a file that is quiet, and that somebody may write to still.
     pub(super) fn look_at_quiet<S: ReadStore<File = F>>(
         &mut self,
         cx: &Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Option<Look> {
+    ) -> Result<Look, Refusal> {
         // Zeros at its end come in any case: there is no telling when the next file is written to.
         let is_over = self.follow.zeros().is_some() || !self.is_awaited(cx, query)?;
-        Some(match is_over && self.follow.is_complete(cx) {
+        Ok(match is_over && self.follow.is_complete(cx) {
             true => Look::Rotated,
             false => Look::Same,
         })
@@ -196,16 +195,18 @@ impl<F> V2Stream<F> {
 
     /// Whether a writer that may still have the file open is waited for, since there are files
     /// after this one, which the client has all of, and nothing was written to any of them. So its
-    /// writer keeps nothing back, and may have noticed nothing. `None` while that is searched for:
-    /// other questions must not take the place of that search.
+    /// writer keeps nothing back, and may have noticed nothing. [`Refusal::Later`] while that is
+    /// searched for: other questions must not take the place of that search. What cannot be read
+    /// for once is refused here, for a question that fails leaves the next one no part to be
+    /// answered in.
     pub(super) fn is_awaited<S: ReadStore<File = F>>(
         &mut self,
         cx: &Context<'_, S>,
         query: &Query<'_, S>,
-    ) -> Option<bool> {
+    ) -> Result<bool, Refusal> {
         // Nobody writes to a duplicate.
         if self.reason.is_some() || self.follow.is_live() || self.follow.is_at_rest(cx.store) {
-            return Some(false);
+            return Ok(false);
         }
         let (live, now) = (query.live_id(), cx.now.mono);
         let calm = self.journey.as_ref().and_then(|journey| journey.calm);
@@ -222,13 +223,17 @@ impl<F> V2Stream<F> {
                     let until = now.plus_ms(cx.config.alive_interval_ms);
                     self.journey_mut().calm = Some((live, until));
                 }
-                Err(Refusal::Later) => return None,
+                Err(refusal @ (Refusal::Later | Refusal::Unreadable(_)))
+                    if !refusal.is_lasting() =>
+                {
+                    return Err(refusal);
+                }
                 // It is told where the next one is named.
-                Ok(false) | Err(_) => return Some(false),
+                Ok(false) | Err(_) => return Ok(false),
             }
         }
         self.follow.stay(now, cx.config);
-        Some(true)
+        Ok(true)
     }
 
     /// Whether a search is under way on such an occasion.

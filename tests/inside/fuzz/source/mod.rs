@@ -10,6 +10,7 @@ use super::script::Script;
 use crate::collect::config::Config;
 use crate::collect::copy::pointer::BootId;
 use crate::collect::source::{Closed, Context, Periods, Source};
+use crate::inside::fair::Turn;
 use crate::inside::model::{Call, Handle, Model, Op, PowerCut, Verdict};
 use crate::random::Random;
 use crate::time::{Civil, Mono, Now, Wall};
@@ -25,13 +26,6 @@ const PERIODS: Periods = Periods {
     retry_ms: 5_000,
     wait_ms: 3_000,
     idle_ms: 120_000,
-};
-
-/// What one call of a source may cost at most, whatever the server says.
-const TURN_MAX: Cost = Cost {
-    syncs: 16,
-    calls: 320,
-    bytes: 256 << 10,
 };
 
 /// Steps of one change of the files.
@@ -63,19 +57,11 @@ pub fn source(input: &[u8]) {
     world.go_on_alone();
 }
 
-/// What was asked of the disk.
-#[derive(Clone, Copy, Default, Debug)]
-struct Cost {
-    syncs: u32,
-    calls: u32,
-    bytes: u64,
-}
-
 struct World {
     config: &'static [u8],
     source: Source<Handle>,
     disk: Model,
-    cost: Rc<Cell<Cost>>,
+    cost: Rc<Cell<Turn>>,
     /// What the next call that changes something comes to.
     verdict: Rc<Cell<Verdict>>,
     random: Random,
@@ -112,7 +98,7 @@ impl World {
             let mut sum = cost.get();
             sum.calls += 1;
             let is_sync = matches!(call.op, Op::SyncFile | Op::SyncDir | Op::SyncAll);
-            sum.syncs += u32::from(is_sync);
+            sum.syncs += u64::from(is_sync);
             cost.set(sum);
             match call.op.changes() {
                 true => verdict.replace(Verdict::Make),
@@ -316,7 +302,7 @@ impl World {
 
     /// Something happens to the source, and it is measured what that costs.
     fn with(&mut self, act: impl FnOnce(&mut Source<Handle>, &mut Context<'_, Model>)) {
-        self.cost.set(Cost::default());
+        self.cost.set(Turn::default());
         let wall_ms = self.now_ms + 1_700_000_000_000;
         self.disk.at_ms(wall_ms);
         self.disk.take_moved();
@@ -336,12 +322,11 @@ impl World {
         };
         act(&mut self.source, &mut cx);
         let moved = self.disk.take_moved();
-        let cost = Cost {
+        let cost = Turn {
             bytes: moved.read + moved.written,
             ..self.cost.get()
         };
-        let is_dear = cost.syncs > TURN_MAX.syncs || cost.calls > TURN_MAX.calls;
-        assert!(!is_dear && cost.bytes <= TURN_MAX.bytes, "{cost:?}");
+        assert_eq!(cost.complaint(Turn::OF_SOURCE), None);
     }
 }
 

@@ -1,0 +1,37 @@
+//! What a machine may ask of the disk in one call, for all others wait for it.
+
+use crate::limits::CHUNK_LEN;
+
+/// What was asked of the disk in one call of a machine.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Turn {
+    /// Calls that wait for the disk.
+    pub syncs: u64,
+    /// All calls, and names in directories.
+    pub calls: u64,
+    /// Bytes that were read and written.
+    pub bytes: u64,
+}
+
+impl Turn {
+    /// What one call of a session may cost, whatever comes together in it: as many comparisons as
+    /// an answer takes; a chunk, and what is read besides to know it again.
+    pub const OF_SESSION: Turn = Turn {
+        syncs: 0,
+        calls: 128,
+        bytes: CHUNK_LEN as u64 + 4096,
+    };
+
+    /// What one call of a source may cost, whatever the server says.
+    pub const OF_SOURCE: Turn = Turn {
+        syncs: 16,
+        calls: 320,
+        bytes: 256 << 10,
+    };
+
+    /// Says so if this is more than that.
+    pub fn complaint(self, most: Turn) -> Option<String> {
+        let is_dear = self.syncs > most.syncs || self.calls > most.calls || self.bytes > most.bytes;
+        is_dear.then(|| format!("others wait too long for one: {self:?}, and not {most:?}"))
+    }
+}
