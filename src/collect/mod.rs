@@ -15,3 +15,4 @@ pub(crate) mod shell;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod view;

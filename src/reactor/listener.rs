@@ -47,6 +47,18 @@ impl Bound {
         })
     }
 
+    /// Takes over a socket of another process that listens at one of these; `None` where it does
+    /// not.
+    #[cfg(any(feature = "fetch_logs", test))]
+    pub fn adopt_any(socket: OwnedFd, addresses: &[SocketAddr]) -> Option<Bound> {
+        let socket = StdListener::from(socket);
+        let found = socket.local_addr().ok()?;
+        let address = addresses
+            .iter()
+            .find(|address| address.ip() == found.ip())?;
+        Bound::adopt(socket.into(), *address)
+    }
+
     /// Takes over a socket of another process that listens at `address`; `None` where it does not.
     /// Port 0 is any.
     pub fn adopt(socket: OwnedFd, address: SocketAddr) -> Option<Bound> {

@@ -15,6 +15,8 @@ pub mod files;
 pub mod fork;
 pub mod inotify;
 mod line;
+#[cfg(any(feature = "fetch_logs", test))]
+pub mod local_socket;
 pub mod notify;
 pub mod outside;
 mod pidfile;
@@ -26,6 +28,8 @@ pub mod signals;
 pub mod socket;
 pub mod stdio;
 pub mod syslog;
+#[cfg(any(feature = "fetch_logs", test))]
+pub mod terminal;
 pub mod trusted;
 
 #[cfg(target_os = "linux")]

@@ -15,6 +15,7 @@ mod resume;
 mod rotation;
 mod signals;
 mod status;
+mod view;
 mod walls;
 
 /// Whether a line is an event of a source: `YYYY-mm-ddTHH:MM:SS ADDRESS REMOTE text`.

@@ -42,6 +42,8 @@ pub struct LocalCopy<F> {
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be
     /// written again.
     unwritten_from: Option<u64>,
+    /// The bytes that were appended since it was opened.
+    appended: u64,
     /// The change to another generation, while it is under way.
     change: Option<Box<Change>>,
 }
@@ -192,6 +194,11 @@ impl<F> LocalCopy<F> {
         self.open.as_ref().map_or(0, |open| open.size)
     }
 
+    /// The bytes that were appended since it was opened.
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
     /// Appends bytes of the current generation. After an error some of them may be in the file; its
     /// size tells.
     pub fn append<S: WriteStore<File = F>>(
@@ -215,6 +222,7 @@ impl<F> LocalCopy<F> {
             // After each call, not at the end: on a full disk the next one fails, and what fitted
             // stays.
             open.size += written as u64;
+            self.appended += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -235,6 +243,7 @@ impl<F> LocalCopy<F> {
             .append_zeros(&open.file, len)
             .map_err(|error| system("append to", files.paths.local, error))?;
         open.size += len;
+        self.appended += len;
         Ok(())
     }
 

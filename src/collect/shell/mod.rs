@@ -3,28 +3,40 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
 //! files. What a source does next is for [`super::source`] to decide.
 
+pub mod control;
+mod face_file;
 mod group_commit;
 mod journal;
 mod reach;
 mod resolver;
+mod shown;
 mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
 
+use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use self::control::Doors;
+pub use self::face_file::TABLE;
 use self::journal::Journal;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
+use self::shown::{InThisTurn, Shown};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
-use super::config::{Config, SourceConfig};
+use super::config::{Address, Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
+use super::view::http::Asked;
+use super::view::record::Tally;
+use super::view::summary::Count;
 use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
@@ -51,8 +63,18 @@ pub struct Options {
     pub periods: Periods,
     /// Events go to syslog instead of stdout and stderr.
     pub syslog: bool,
+    /// Where the metrics go, if anywhere.
+    pub metrics: Option<PathBuf>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
+}
+
+/// What only one process may have, and nobody can make behind the walls.
+pub struct Held {
+    /// The lock on the directory of the status files.
+    pub lock: File,
+    /// The sockets at which somebody may ask.
+    pub doors: Doors,
 }
 
 /// The running collector.
@@ -75,6 +97,7 @@ pub struct Collector {
     relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
+    shown: Shown,
     store: RealWrite,
     random: Random,
     boot: Option<BootId>,
@@ -90,6 +113,8 @@ pub struct Collector {
 /// What a token's kind says.
 const SOURCE: u8 = 0;
 const NAMES: u8 = 1;
+const LISTENER: u8 = 2;
+const CLIENT: u8 = 3;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -101,14 +126,23 @@ type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> R
 impl Collector {
     /// A collector of these sources, which all make their first try in the first turn. The walls of
     /// `inside` leave room for what they [`reaches`].
-    pub fn new(options: Options, config: Config, reactor: Reactor, inside: Inside) -> Collector {
+    pub fn new(
+        options: Options,
+        config: Config,
+        reactor: Reactor,
+        inside: Inside,
+        held: Held,
+    ) -> Collector {
         let now = clock::now();
+        let mut journal = Journal::new(options.syslog);
+        let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
-            journal: Journal::new(options.syslog),
+            journal,
+            shown,
             inside,
-            reaches: reaches(&options.snmp_dir, &config),
+            reaches: reaches(&options, &config),
             check_walls_at,
             is_shut_out: false,
             reactor,
@@ -142,6 +176,7 @@ impl Collector {
         self.check_failed_syncs();
         while !self.is_shut_out {
             self.write_statuses();
+            self.show();
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
@@ -172,9 +207,16 @@ impl Collector {
         Ok(End::ShutOut)
     }
 
-    /// Closes everything, and leaves what a successor needs: the signals and the way outside.
-    pub fn let_go(self) -> (Signals, Option<Outside>) {
-        (self.reactor.into_signals(), self.inside.outside)
+    /// Closes everything, and leaves what a successor needs: the port, the signals and the way
+    /// outside.
+    pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+        let servers = self.statuses.len();
+        let sources = InThisTurn {
+            slots: &self.slots,
+            now: clock::now(),
+        };
+        let port = self.shown.end(&sources, servers, !self.is_shut_out);
+        (port, self.reactor.into_signals(), self.inside.outside)
     }
 
     /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
@@ -239,6 +281,7 @@ impl Collector {
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
             Some(self.check_walls_at),
+            Some(self.shown.poll_timeout(self.now.mono)),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -262,6 +305,10 @@ impl Collector {
     }
 
     fn handle_event(&mut self, event: reactor::Event) {
+        if let LISTENER | CLIENT = event.token.kind {
+            let registry = self.reactor.registry();
+            return (self.shown.control).handle_event(event, registry, self.now.mono);
+        }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
             return self
@@ -292,6 +339,7 @@ impl Collector {
             return;
         };
         let (journal, wall) = (&mut self.journal, self.now.wall);
+        let tally = Cell::new(Tally::default());
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
@@ -299,7 +347,12 @@ impl Collector {
             boot: self.boot.as_ref(),
             periods: &self.options.periods,
             random: &mut self.random,
-            events: &mut |config, event| journal.event(wall, config, &event),
+            events: &mut |config, event| {
+                let mut counted = tally.get();
+                counted.count(&event);
+                tally.set(counted);
+                journal.event(wall, config, &event);
+            },
         };
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
@@ -311,6 +364,9 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
+        if slot.note_sight(tally.get(), &mut cx).is_some() {
+            self.shown.note_news();
+        }
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
         self.look_for_relief(index);
@@ -346,14 +402,11 @@ impl Collector {
             };
             match slot.take_addresses(found, self.now.mono) {
                 AddressChange::None => continue,
-                AddressChange::Known => slot.join_status(&mut self.statuses),
+                // Its status had the name of the server.
+                AddressChange::Known => some_moved = true,
                 AddressChange::Moved(found) => {
                     some_moved = true;
-                    let config = slot.config().clone();
-                    // The old one first: two that have the same files open would take each other's
-                    // locks away.
-                    *place = None;
-                    *place = Some(Slot::new(config, Some(found), self.now.mono));
+                    *place = place.take().map(|slot| slot.moved(found, self.now));
                 }
             }
             known.push(index);
@@ -382,6 +435,52 @@ impl Collector {
         self.statuses.write_due(self.now, journal);
     }
 
+    /// Writes what there is to see, serves those who look, and does what they ask.
+    fn show(&mut self) {
+        let now = self.now.mono;
+        if self.shown.poll_timeout(now) > now {
+            return;
+        }
+        (self.shown.control).handle_timeout(self.reactor.registry(), now);
+        let sources = InThisTurn {
+            slots: &self.slots,
+            now: self.now,
+        };
+        let servers = self.statuses.len();
+        (self.shown).work(&sources, servers, &mut self.buf, &mut self.journal);
+        while let Some((client, asked)) = self.shown.control.take_asked() {
+            let text = self.act(&asked);
+            self.shown.control.answer(client, &text, now);
+        }
+    }
+
+    /// Does what somebody asked for. Returns what he is told.
+    fn act(&mut self, asked: &Asked) -> String {
+        let Asked::Ack { server, remote } = asked else {
+            return String::new();
+        };
+        let is_meant = |config: &SourceConfig| {
+            let is_server = match &config.address {
+                Address::Name(name) => name.eq_ignore_ascii_case(server),
+                address => address.to_string() == **server,
+            };
+            is_server
+                && remote
+                    .as_ref()
+                    .is_none_or(|remote| *remote == config.remote)
+        };
+        let mut looked_at = 0;
+        for index in 0..self.slots.len() as u32 {
+            let slot = self.slots.get(index as usize).and_then(Option::as_ref);
+            if slot.is_some_and(|slot| is_meant(slot.config())) {
+                looked_at += 1;
+                self.drive(index, &mut |slot, cx, _| slot.look_at_record(cx));
+            }
+        }
+        self.write_statuses();
+        format!("looked at {}\n", Count(looked_at, "source"))
+    }
+
     /// SIGUSR1: every source closes and opens its files and tells how it is.
     fn reopen_all(&mut self) {
         for index in 0..self.slots.len() as u32 {
@@ -395,7 +494,7 @@ impl Collector {
     fn reload(&mut self) {
         match self.read_config() {
             Ok(config) => {
-                self.reaches = reaches(&self.options.snmp_dir, &config);
+                self.reaches = reaches(&self.options, &config);
                 if !self.fits_walls() {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
@@ -428,7 +527,7 @@ impl Collector {
         let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
         for (config, _) in added {
             let addresses = self.resolver.addresses_of(&config);
-            let slot = Slot::new(config, addresses, self.now.mono);
+            let slot = Slot::new(config, addresses, self.now);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
                 Some(place) => *place = Some(slot),
