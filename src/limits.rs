@@ -399,6 +399,12 @@ pub const TABLE_STALE_MS: u64 = 120_000;
 /// How often `status -w` looks.
 pub const WATCH_MS: u64 = 1_000;
 
+/// The least time between two lines about all sources for the service manager.
+pub const NOTIFY_MS: u64 = 1_000;
+
+/// How long a connection by classic has to have been without a byte to be made anew at a signal.
+pub const ANEW_IDLE_MS: u64 = 60_000;
+
 /// Connections of the control socket and of `-l` together.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 
@@ -421,6 +427,9 @@ pub const CONTROL_DRAIN_LEN: usize = 64 * 1024;
 
 /// How long that may take.
 pub const CONTROL_DRAIN_MS: u64 = 1_000;
+
+/// Connections of `check` at the same time.
+pub const CHECK_CONNECTIONS: usize = 64;
 
 // The comparison with the server, `fetch_logs verify`.
 

@@ -374,6 +374,50 @@ fn a_long_way_to_the_socket_is_no_obstacle() {
     assert!(found.file_type().is_socket());
 }
 
+#[test]
+fn check_says_what_every_server_answers() {
+    let server = Scripted::new();
+    let nobody = TcpListener::bind("127.0.0.2:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let nowhere = "x".repeat(64);
+    let place = Place::with(|place| {
+        vec![
+            place.line(server.address(), REMOTE, "log"),
+            place.line(nobody, REMOTE, "none"),
+            format!("{nowhere} 19 {REMOTE} /tmp/no /tmp/no.ptr"),
+        ]
+    });
+    let answering = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let mut call = server.accept();
+            assert_eq!(call.asked(), format!("{REMOTE} 0 0"));
+            call.send("O 7\nbytes");
+            call.wait_until_left();
+        }
+    });
+    let (status, out, err) = mode(&place, &["check", "snmp", "conf"]);
+    assert_eq!((status, err.as_str()), (1, ""));
+    let mut lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.pop(), Some("3 sources: 1 could be followed, 2 not"));
+    lines.sort_unstable();
+    assert_eq!(lines[0], format!("127.0.0.1 {REMOTE} OK classic"));
+    assert!(
+        lines[1].starts_with(&format!("127.0.0.2 {REMOTE} UNREACHABLE cannot connect: ")),
+        "{out}"
+    );
+    assert_eq!(
+        lines[2],
+        format!("{nowhere} {REMOTE} UNREACHABLE its name has no address")
+    );
+    let (_, out, _) = mode(&place, &["check", "-j", "snmp", "conf"]);
+    let json = format!(",\"remote_file\":\"{REMOTE}\",\"answer\":\"OK\",\"text\":\"classic\"}}\n");
+    assert!(out.contains(&json), "{out}");
+    answering.join().unwrap();
+    assert!(fs::read_dir(place.path("snmp")).unwrap().next().is_none());
+}
+
 /// A port that nobody has.
 fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::collect::shell::TABLE;
 use crate::collect::shell::control::SOCKET;
+use crate::collect::shell::face_file::TABLE;
 use crate::limits::TABLE_STALE_MS;
 use crate::sys::local_socket;
 use crate::wire::table::{Collector, Line, Reader, Row};

@@ -2,6 +2,7 @@
 
 mod ack;
 mod ask;
+mod check;
 mod status;
 mod verify;
 mod watch;
@@ -23,7 +24,7 @@ use super::seconds;
 use crate::collect::config::Config;
 use crate::collect::copy::pointer::BootId;
 use crate::collect::shell::control::{self, Doors, SOCKET};
-use crate::collect::shell::{self, Collector, Options, reaches};
+use crate::collect::shell::{self, Collector, Form, Options, reaches};
 use crate::collect::source::Periods;
 use crate::reactor::listener::Bound;
 use crate::store::config_file;
@@ -45,12 +46,13 @@ pub const APPLET: Applet = Applet {
 const NAME: &str = "fetch_logs";
 
 const USAGE: &str = "\
-usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
+usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
                   [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
                   [-l ADDRESS:PORT] [-m FILE] SNMP_DIR CONF
        fetch_logs verify [-w WAIT] [-j N] SNMP_DIR CONF
        fetch_logs status [-a] [-j] [-w] SNMP_DIR [BOX]...
        fetch_logs ack SNMP_DIR BOX [LOG]
+       fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
   SNMP_DIR    the directory of the status files, one for each server
   CONF        the configuration
   -t          check the configuration and exit
@@ -59,6 +61,7 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
   -u USER     give up privileges before any file is opened
   -s          send events to syslog instead of stdout and stderr
   -r RETRY    seconds to wait after a first failure; grows to 60 (5)
+  -j          events as JSON on stdout
   -g GROUP    members of the group may use the control socket, too
   -l ADDRESS:PORT
               answer /status.json, /metrics and the page there, too
@@ -78,6 +81,8 @@ come, 2 if a source is in error, 3 if no collector runs.
   -w          again and again, live
 ack takes note of losses: the record gets another name, and the status of the
 server is OK again.
+check asks every server once whether it serves what is configured, and prints a
+line for each source. Its status is 0 if all are served.
 ";
 
 /// What else it does than to collect, by the first word.
@@ -85,6 +90,7 @@ const MODES: &[(&str, Mode)] = &[
     ("verify", verify::run),
     ("status", status::run),
     ("ack", ack::run),
+    ("check", check::run),
 ];
 
 type Mode = fn(&[OsString]) -> Result<(), Exit>;
@@ -96,7 +102,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     {
         return run(rest);
     }
-    let known = format!("tr:w:i:l:m:g:{}", daemon::OPTIONS);
+    let known = format!("tjr:w:i:l:m:g:{}", daemon::OPTIONS);
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
     let signals = daemon::catch_signals(NAME)?;
@@ -110,7 +116,12 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         // A daemon leaves its directory; relative paths in the configuration mean this one.
         base_dir: absolute(OsStr::new("."))?,
         periods,
-        syslog: options::has(&parsed, 's'),
+        form: match (options::has(&parsed, 's'), options::has(&parsed, 'j')) {
+            (true, true) => return Err(misuse("-j is for stdout, and -s for syslog")),
+            (true, false) => Form::Syslog,
+            (false, true) => Form::Json,
+            (false, false) => Form::Lines,
+        },
         metrics: options::value(&parsed, 'm').map(absolute).transpose()?,
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };

@@ -3,10 +3,13 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
 //! files. What a source does next is for [`super::source`] to decide.
 
+mod asked;
+pub mod check;
 pub mod control;
-mod face_file;
+pub mod face_file;
 mod group_commit;
 mod journal;
+mod manager;
 mod reach;
 mod resolver;
 mod shown;
@@ -23,18 +26,18 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::control::Doors;
-pub use self::face_file::TABLE;
+pub use self::journal::Form;
 use self::journal::Journal;
+use self::manager::Manager;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
 use self::shown::{InThisTurn, Shown};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
-use super::config::{Address, Config, SourceConfig};
+use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
-use super::view::http::Asked;
 use super::view::record::Tally;
 use super::view::summary::Count;
 use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
@@ -61,8 +64,8 @@ pub struct Options {
     pub base_dir: PathBuf,
     /// The periods of every source.
     pub periods: Periods,
-    /// Events go to syslog instead of stdout and stderr.
-    pub syslog: bool,
+    /// In which form events are told.
+    pub form: Form,
     /// Where the metrics go, if anywhere.
     pub metrics: Option<PathBuf>,
     /// The boot of this host, which cannot be asked for behind the walls.
@@ -98,6 +101,7 @@ pub struct Collector {
     resolver: Resolver,
     statuses: Statuses,
     shown: Shown,
+    manager: Manager,
     store: RealWrite,
     random: Random,
     boot: Option<BootId>,
@@ -134,13 +138,14 @@ impl Collector {
         held: Held,
     ) -> Collector {
         let now = clock::now();
-        let mut journal = Journal::new(options.syslog);
+        let mut journal = Journal::new(options.form);
         let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
             journal,
             shown,
+            manager: Manager::new(now.mono),
             inside,
             reaches: reaches(&options, &config),
             check_walls_at,
@@ -282,6 +287,7 @@ impl Collector {
             self.journal.poll_timeout(),
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
+            self.manager.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -364,8 +370,9 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
-        if slot.note_sight(tally.get(), &mut cx).is_some() {
+        if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
             self.shown.note_news();
+            self.manager.note(change);
         }
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
@@ -435,58 +442,30 @@ impl Collector {
         self.statuses.write_due(self.now, journal);
     }
 
-    /// Writes what there is to see, serves those who look, and does what they ask.
-    fn show(&mut self) {
-        let now = self.now.mono;
-        if self.shown.poll_timeout(now) > now {
-            return;
-        }
-        (self.shown.control).handle_timeout(self.reactor.registry(), now);
-        let sources = InThisTurn {
-            slots: &self.slots,
-            now: self.now,
-        };
-        let servers = self.statuses.len();
-        (self.shown).work(&sources, servers, &mut self.buf, &mut self.journal);
-        while let Some((client, asked)) = self.shown.control.take_asked() {
-            let text = self.act(&asked);
-            self.shown.control.answer(client, &text, now);
-        }
-    }
-
-    /// Does what somebody asked for. Returns what he is told.
-    fn act(&mut self, asked: &Asked) -> String {
-        let Asked::Ack { server, remote } = asked else {
-            return String::new();
-        };
-        let is_meant = |config: &SourceConfig| {
-            let is_server = match &config.address {
-                Address::Name(name) => name.eq_ignore_ascii_case(server),
-                address => address.to_string() == **server,
-            };
-            is_server
-                && remote
-                    .as_ref()
-                    .is_none_or(|remote| *remote == config.remote)
-        };
-        let mut looked_at = 0;
-        for index in 0..self.slots.len() as u32 {
-            let slot = self.slots.get(index as usize).and_then(Option::as_ref);
-            if slot.is_some_and(|slot| is_meant(slot.config())) {
-                looked_at += 1;
-                self.drive(index, &mut |slot, cx, _| slot.look_at_record(cx));
-            }
-        }
-        self.write_statuses();
-        format!("looked at {}\n", Count(looked_at, "source"))
-    }
-
     /// SIGUSR1: every source closes and opens its files and tells how it is.
     fn reopen_all(&mut self) {
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
+        self.try_at_once();
         self.connect_anew();
+    }
+
+    /// Sources that wait for their next try have it now.
+    fn try_at_once(&mut self) {
+        for index in 0..self.slots.len() as u32 {
+            self.drive(index, &mut |slot, cx, _| slot.try_at_once(cx));
+        }
+    }
+
+    /// The same as [`apply`](Self::apply), and says what is different.
+    fn apply_and_tell(&mut self, config: Config) {
+        let before = self.slots.iter().flatten().count();
+        let (added, unchanged) = self.apply(config);
+        let (added, removed) = (Count(added, "source"), before - unchanged);
+        self.journal.complain(&format_args!(
+            "{added} added, {removed} removed, {unchanged} unchanged"
+        ));
     }
 
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
@@ -499,7 +478,8 @@ impl Collector {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
-                self.apply(config);
+                self.apply_and_tell(config);
+                self.try_at_once();
                 self.connect_anew();
             }
             Err(unusable) => {
@@ -510,8 +490,9 @@ impl Collector {
         }
     }
 
-    /// Brings the running sources into line with a configuration.
-    fn apply(&mut self, config: Config) {
+    /// Brings the running sources into line with a configuration. Returns how many are new, and how
+    /// many are as they were.
+    fn apply(&mut self, config: Config) -> (usize, usize) {
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
         let mut wanted = config.sources;
@@ -523,9 +504,11 @@ impl Collector {
                 None => *place = None,
             }
         }
+        let unchanged = runs.iter().filter(|runs| **runs).count();
+        let added = wanted.len() - unchanged;
         let mut places = 0..;
-        let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
-        for (config, _) in added {
+        let new = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
+        for (config, _) in new {
             let addresses = self.resolver.addresses_of(&config);
             let slot = Slot::new(config, addresses, self.now);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
@@ -536,6 +519,10 @@ impl Collector {
         }
         self.join_statuses();
         self.ask_for_names(Wanted::All);
+        let states = self.slots.iter().flatten().map(Slot::state);
+        self.manager.recount(states);
+        self.shown.note_news();
+        (added, unchanged)
     }
 
     /// Every source joins the status of its server anew.

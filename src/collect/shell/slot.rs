@@ -14,7 +14,7 @@ use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
 use crate::collect::view::record::{Change, Record, Sight, Tally};
-use crate::limits::TURN_BYTES_MAX;
+use crate::limits::{ANEW_IDLE_MS, TURN_BYTES_MAX};
 use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended, Plain};
 use crate::reactor::token::Token;
@@ -22,7 +22,7 @@ use crate::store::real::{RealWrite, WriteFile};
 use crate::sys::error_saying;
 use crate::time::{Mono, Now};
 use crate::wire::escape::OneLine;
-use crate::wire::table::Row;
+use crate::wire::table::{Row, State};
 
 /// What a source is handed with every call.
 pub type Cx<'a> = Context<'a, RealWrite>;
@@ -339,6 +339,24 @@ impl Slot {
             bytes: self.source.received(),
         };
         self.record.note(sight, tally, cx.now.wall)
+    }
+
+    /// Its state, as it was at the end of its last turn.
+    pub fn state(&self) -> State {
+        self.record.state()
+    }
+
+    /// Has its next try now, if it waits for that and not for others.
+    pub fn try_at_once(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.try_at_once(cx.now.mono);
+        Rest::None
+    }
+
+    /// Whether it follows its log by classic, and nothing has come for so long that a new
+    /// connection is the way to see whether that is right.
+    pub fn is_idle(&self, now: Now) -> bool {
+        let quiet_ms = self.record.quiet_secs(now.wall).saturating_mul(1000);
+        self.source.contact() == Contact::Idle && quiet_ms >= ANEW_IDLE_MS
     }
 
     /// Looks whether losses are on record still.

@@ -147,6 +147,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::collect::shell::Form;
     use crate::sys::testing::make_fifo;
 
     #[test]
@@ -178,7 +179,7 @@ mod tests {
         fs::create_dir(dir.path().join(SCRATCH)).unwrap();
         let mut statuses = Statuses::new(dir.path().to_path_buf(), Mono::default());
         let server = statuses.add_source(address);
-        let mut journal = Journal::new(false);
+        let mut journal = Journal::new(Form::Lines);
         statuses.write_due(Now::default(), &mut journal);
         assert_eq!(fs::read(&path).unwrap(), b"ERR\n");
         statuses.set(server, true, false);

@@ -135,6 +135,11 @@ impl Record {
         known(self.last_contact)
     }
 
+    /// For how many seconds no byte has come in the state that it is in.
+    pub fn quiet_secs(&self, now: Wall) -> u64 {
+        now.secs().saturating_sub(self.since.max(self.last_byte))
+    }
+
     /// Bytes of the log that came.
     pub fn bytes(&self) -> u64 {
         self.carried.saturating_add(self.bytes)
