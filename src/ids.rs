@@ -1,6 +1,8 @@
 //! Identities of files: the numbers that protocol, pointer and catalog must never mix up.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A file's inode number as the protocol carries it. Zero means "none": no file system gives it
 /// out.
@@ -21,12 +23,39 @@ impl fmt::Display for Inode {
 /// What identifies a file on one host while it exists: its device and its inode.
 ///
 /// Both, since a glob may lead to several file systems, each with an inode of the same number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Eq, Debug)]
 pub struct FileId {
     /// `st_dev`.
     pub device: u64,
     /// `st_ino`.
     pub inode: Inode,
+}
+
+// Files are compared everywhere, and a router stores each place; out of line they are a third.
+impl PartialEq for FileId {
+    #[inline(never)]
+    fn eq(&self, other: &FileId) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+impl PartialOrd for FileId {
+    fn partial_cmp(&self, other: &FileId) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for FileId {
+    #[inline(never)]
+    fn cmp(&self, other: &FileId) -> Ordering {
+        (self.device, self.inode).cmp(&(other.device, other.inode))
+    }
+}
+
+impl Hash for FileId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.device, self.inode).hash(state);
+    }
 }
 
 /// The birth of a file: what tells it from an earlier or later file that has the same inode number.

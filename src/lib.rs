@@ -4,8 +4,8 @@
 //!
 //! - [`limits`], [`time`], [`ids`]: every capacity and period; the two clocks as types; file
 //!   identities.
-//! - [`mutation`], [`random`], [`backoff`]: faults that tests plant; numbers that are spread; the
-//!   wait between two tries.
+//! - [`mutation`], [`random`], [`backoff`], [`sorting`]: faults that tests plant; numbers that are
+//!   spread; the wait between two tries; one routine that sorts everything.
 //! - [`wire`]: bytes to values and back. Pure. Of [`sys`] it uses `cpu` alone, which makes no
 //!   system call: the checksum's instructions are unsafe code, so they stand there.
 //! - [`sys`]: system calls as safe functions, the only unsafe code.
@@ -51,10 +51,15 @@ pub(crate) mod reactor;
 pub(crate) mod report;
 pub mod serve;
 pub mod snmp;
+mod sorting;
 pub mod store;
 pub(crate) mod sys;
 pub mod time;
 pub mod wire;
+
+/// For the binary, by [`entry!`].
+#[doc(hidden)]
+pub use sys::entry::start;
 
 #[cfg(fuzzing)]
 pub use inside::fuzz;

@@ -1,5 +1,4 @@
 //! The one binary; everything is in the library, so that the tests reach it too.
+#![no_main]
 
-fn main() -> std::process::ExitCode {
-    fetchlogs::applets::main()
-}
+fetchlogs::entry!(fetchlogs::start, fetchlogs::applets::main);

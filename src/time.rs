@@ -22,11 +22,13 @@ impl Mono {
 
     /// The moment `ms` later; the far end of time instead of an overflow.
     #[must_use]
+    #[inline(never)]
     pub const fn plus_ms(self, ms: u64) -> Mono {
         Mono(self.0.saturating_add(ms))
     }
 
     /// Milliseconds from `earlier` to here; 0 if that lies in the future.
+    #[inline(never)]
     pub const fn since_ms(self, earlier: Mono) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

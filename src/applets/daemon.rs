@@ -9,12 +9,12 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use crate::reactor::{End, Reactor};
 use crate::sys::confine::{self, Confinement, Network, Reaches};
-use crate::sys::notify;
 use crate::sys::outside::{self, Held, Inside, Outside, Task};
 use crate::sys::process::{
     Background, PidFile, Role, drop_privileges, empty_bounding_set, set_process_name,
 };
 use crate::sys::signals::{Signals, ignore_stray_signals};
+use crate::sys::{env, notify};
 
 /// The letters of the options that this module understands.
 pub const OPTIONS: &str = "bsP:u:";
@@ -154,10 +154,10 @@ impl Daemon {
     /// Everything that can fail has been tried: the service manager is told, if there is one, and
     /// the process that waits in the foreground may end.
     pub fn ready(&mut self) -> Result<(), Exit> {
-        let manager = std::env::var_os("NOTIFY_SOCKET").filter(|_| !self.is_successor);
+        let manager = env::variable(c"NOTIFY_SOCKET").filter(|_| !self.is_successor);
         if let Some(manager) = manager {
             // A manager that cannot be told gives up on its own; until then the logs are served.
-            let _ = notify::ready(&manager);
+            let _ = notify::ready(manager);
         }
         let Some(background) = self.background.take() else {
             return Ok(());

@@ -1,8 +1,7 @@
 //! The exits of a program: the ways it ends other than well.
 
+use crate::sys::stdio;
 use std::fmt::Display;
-use std::io::{self, Write};
-use std::process::ExitCode;
 
 /// An exit status other than 0, and what to tell about it.
 ///
@@ -61,11 +60,11 @@ impl Exit {
     /// Tells on stderr what is wrong.
     pub fn explain(&self) {
         // Where stderr is closed, `eprint!` would panic; the status still tells.
-        let _ = io::stderr().write_all(self.0.message.as_bytes());
+        let _ = stdio::complain(self.0.message.as_bytes());
     }
 
     /// The status for the system.
-    pub fn code(&self) -> ExitCode {
-        ExitCode::from(self.0.status)
+    pub fn code(&self) -> u8 {
+        self.0.status
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use crate::serve::shell::{Server, bind, reaches};
 use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
+use crate::sys::{env, files, stdio};
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -57,7 +57,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     };
     let failed = |what: fmt::Arguments| Exit::failure(NAME, what);
     // A daemon leaves its directory, and SIGHUP reads the file again.
-    let path = std::path::absolute(&path)
+    let path = files::absolute(&path)
         .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
     let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
     // Nothing was changed up to here, so the check may run beside a server that is at work.
@@ -66,7 +66,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         for doubt in config.doubts() {
             let line = format!("{}: warning: {doubt}\n", path.display());
             // Where stderr is closed, nobody wants to know.
-            let _ = io::stderr().write_all(line.as_bytes());
+            let _ = stdio::complain(line.as_bytes());
         }
         return Ok(());
     }
@@ -136,8 +136,8 @@ fn default_config(called: &OsStr) -> PathBuf {
 }
 
 fn on_path(name: &OsStr) -> Option<PathBuf> {
-    let dirs = std::env::var_os("PATH")?;
-    std::env::split_paths(&dirs)
+    let dirs = env::variable(c"PATH")?;
+    std::env::split_paths(dirs)
         .map(|dir| dir.join(Path::new(name)))
         .find(|program| program.is_file())
 }

@@ -19,11 +19,10 @@ mod seconds;
 mod snmp_from_file;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
 use self::exit::Exit;
+use crate::sys::stdio;
 
 /// One program of several in the binary.
 struct Applet {
@@ -46,17 +45,18 @@ const APPLETS: &[Applet] = &[
 
 /// Runs the applet that the command line names and tells its exit status: 0 fine, 1 a failure at
 /// run time, 2 misuse of the command line, 78 a faulty configuration.
-pub fn main() -> ExitCode {
-    let mut args = std::env::args_os();
+pub fn main(words: Vec<OsString>) -> u8 {
     // Whoever calls execve(2) may leave it empty; then the first argument decides.
-    let called = args.next().unwrap_or_default();
-    let args: Vec<OsString> = args.collect();
-    let outcome = match applet_named(&called) {
-        Some(applet) => start(applet, &called, &args),
-        None => start_first(&called, &args),
+    let (called, args) = match words.split_first() {
+        Some((called, args)) => (called.as_os_str(), args),
+        None => (OsStr::new(""), &words[..]),
+    };
+    let outcome = match applet_named(called) {
+        Some(applet) => start(applet, called, args),
+        None => start_first(called, args),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(exit) => {
             exit.explain();
             exit.code()
@@ -125,8 +125,7 @@ fn overview() -> String {
 /// Prints what was asked for. Nobody there to read it is a failure.
 fn print(text: &str) -> Result<(), Exit> {
     // By hand, since `print!` panics where nobody reads.
-    io::stdout()
-        .write_all(text.as_bytes())
+    stdio::print(text.as_bytes())
         .map_err(|error| Exit::failure("fetchlogs", format_args!("cannot print: {error}")))
 }
 

@@ -9,7 +9,7 @@ use mio::{Interest, Registry};
 
 use super::token::Token;
 use crate::limits::{ACCEPT_PAUSE_MS, ACCEPTED_AT_ONCE, UNSENT_MAX};
-use crate::sys::socket::{limit_unsent, listen};
+use crate::sys::socket::{limit_unsent, listen, never_wait};
 use crate::time::Mono;
 
 /// A listening socket in the event loop.
@@ -76,7 +76,7 @@ impl Listener {
     /// Takes over a bound socket and has it told under `token` when somebody connects. Fails where
     /// the system has no memory for it.
     pub fn new(bound: Bound, token: Token, registry: &Registry) -> io::Result<Listener> {
-        bound.socket.set_nonblocking(true)?;
+        never_wait(&bound.socket)?;
         let mut socket = TcpListener::from_std(bound.socket);
         registry.register(&mut socket, token.pack(), Interest::READABLE)?;
         Ok(Listener {

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sys::files;
@@ -75,15 +75,13 @@ fn parse_file<T, F: Display>(
     parse(&text).map_err(|faults| Unusable::Invalid(path.to_path_buf(), faults.to_string()))
 }
 
-fn read_whole(mut file: File) -> io::Result<Vec<u8>> {
+fn read_whole(file: File) -> io::Result<Vec<u8>> {
     // By descriptor and not by path, so that what is looked at is what is read.
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    Ok(text)
+    files::read_small(&file, usize::MAX)
 }
 
 #[cfg(test)]

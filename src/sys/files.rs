@@ -1,12 +1,12 @@
 //! Files beyond the standard library: careful opens, renames that overwrite nothing, locks.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{c_path, cvt};
+use super::{again, c_path, cvt, error_saying};
 
 pub use super::platform::{Names, hole_end, somebody_writes, sync_fs};
 
@@ -25,6 +25,33 @@ pub fn room(dir: &Path) -> io::Result<(u64, u64)> {
         told.f_blocks as u64,
     );
     Ok((free.saturating_mul(unit), total.saturating_mul(unit)))
+}
+
+/// The path from the root on; the working directory is asked for where it does not begin there.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(error_saying(ErrorKind::InvalidInput, "the path is empty"));
+    }
+    if path.is_absolute() {
+        return Ok(path.to_path_buf());
+    }
+    let below = path.strip_prefix(".").unwrap_or(path);
+    Ok(std::env::current_dir()?.join(below))
+}
+
+/// All that a file has from where it stands; of a longer one `max_len` bytes. For small files: it
+/// reads by the kilobyte.
+pub fn read_small(mut file: &File, max_len: usize) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut buf = [0; 1024];
+    while text.len() < max_len {
+        let wanted = buf.len().min(max_len - text.len());
+        match again(|| file.read(&mut buf[..wanted]))? {
+            0 => break,
+            read => text.extend_from_slice(&buf[..read]),
+        }
+    }
+    Ok(text)
 }
 
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no

@@ -10,6 +10,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr as LocalAddr;
 use std::path::Path;
+use std::ptr;
 
 use heapless::String;
 
@@ -362,6 +363,42 @@ pub fn empty_bounding_set() {
         }
     }
 }
+
+/// Leaves every group but the process's own.
+pub(super) fn leave_groups() -> io::Result<()> {
+    // SAFETY: a list of no groups, so the pointer is never followed.
+    cvt(unsafe { libc::syscall(SETGROUPS, 0, ptr::null::<libc::gid_t>()) })?;
+    Ok(())
+}
+
+/// Gives this thread another group for good, if it may be anybody. The C library's function would
+/// stop all other threads and have them follow; it is larger than what we have to say.
+pub(super) fn set_gid(gid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::syscall(SETGID, gid) })?;
+    Ok(())
+}
+
+/// The same for its user.
+pub(super) fn set_uid(uid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::syscall(SETUID, uid) })?;
+    Ok(())
+}
+
+// setuid(2): where user numbers had 16 bits once, the calls for those of today have other names.
+#[cfg(any(target_arch = "arm", target_arch = "x86"))]
+const SETGROUPS: libc::c_long = libc::SYS_setgroups32;
+#[cfg(any(target_arch = "arm", target_arch = "x86"))]
+const SETGID: libc::c_long = libc::SYS_setgid32;
+#[cfg(any(target_arch = "arm", target_arch = "x86"))]
+const SETUID: libc::c_long = libc::SYS_setuid32;
+#[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+const SETGROUPS: libc::c_long = libc::SYS_setgroups;
+#[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+const SETGID: libc::c_long = libc::SYS_setgid;
+#[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+const SETUID: libc::c_long = libc::SYS_setuid;
 
 pub(super) fn errno_place() -> *mut libc::c_int {
     // SAFETY: takes nothing; the result is this thread's errno.

@@ -11,12 +11,16 @@ pub mod birth;
 pub mod clock;
 pub mod confine;
 pub mod cpu;
+pub mod entry;
+pub mod env;
 pub mod files;
 pub mod fork;
 pub mod inotify;
 mod line;
 #[cfg(any(feature = "fetch_logs", test))]
 pub mod local_socket;
+#[cfg(target_env = "musl")]
+mod memory;
 pub mod notify;
 pub mod outside;
 mod pidfile;

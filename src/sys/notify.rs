@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::platform;
+use super::socket::never_wait;
 
 /// Tells the manager that listens at `socket` that the program is ready. `socket` is what it put
 /// into `NOTIFY_SOCKET`: a path, or a name of Linux' own kind behind an `@`.
@@ -17,14 +18,13 @@ pub fn ready(socket: &OsStr) -> io::Result<()> {
 }
 
 /// Tells it in a line how things are; it shows that to whoever asks it.
-#[cfg(any(feature = "fetch_logs", test))]
 pub fn status(socket: &OsStr, text: &str) -> io::Result<()> {
     tell(socket, &format!("STATUS={text}\n"))
 }
 
 fn tell(socket: &OsStr, message: &str) -> io::Result<()> {
     let sender = UnixDatagram::unbound()?;
-    sender.set_nonblocking(true)?;
+    never_wait(&sender)?;
     sender.send_to_addr(message.as_bytes(), &address(socket)?)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use heapless::String;
 
 use super::clock::Reading;
+use super::cvt;
 use super::inotify::{Event, Watch, WatchId};
 #[cfg(any(feature = "fetch_logs", test))]
 use super::local_socket::{self, Socket};
@@ -117,6 +118,27 @@ pub(super) fn set_process_name(_name: &str) {}
 
 /// It may outlive its parent.
 pub(super) fn end_with_parent(_parent: u32) {}
+
+/// Leaves every group but the process's own.
+pub(super) fn leave_groups() -> io::Result<()> {
+    // SAFETY: a list of no groups, so the pointer is never followed.
+    cvt(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    Ok(())
+}
+
+/// Gives this process another group for good, if it may be anybody.
+pub(super) fn set_gid(gid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::setgid(gid) })?;
+    Ok(())
+}
+
+/// The same for its user.
+pub(super) fn set_uid(uid: u32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    cvt(unsafe { libc::setuid(uid) })?;
+    Ok(())
+}
 
 #[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "macos"))]
 pub(super) fn errno_place() -> *mut libc::c_int {

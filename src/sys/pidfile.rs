@@ -1,7 +1,7 @@
 //! The pid file of a daemon.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -17,7 +17,7 @@ impl PidFile {
     /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names
     /// another process that runs; a number left behind by one that is gone is replaced.
     pub fn create(path: &Path) -> io::Result<PidFile> {
-        let path = std::path::absolute(path)?;
+        let path = files::absolute(path)?;
         match pid_in(&path) {
             // After a restart of the box the number in an old file may be our own.
             Some(pid) if pid != process::id() && is_alive(pid) => return Err(in_use(&path, pid)),
@@ -71,12 +71,12 @@ fn scratch_beside(path: &Path) -> PathBuf {
 
 /// The number in the file; `None` if there is none that a process can have.
 fn pid_in(path: &Path) -> Option<u32> {
-    let mut text = String::new();
     let file = files::careful(OpenOptions::new().read(true))
         .open(path)
         .ok()?;
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok().filter(|pid| *pid > 0)
+    let text = files::read_small(&file, 32).ok()?;
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    text.parse().ok().filter(|pid| *pid > 0)
 }
 
 fn is_alive(pid: u32) -> bool {

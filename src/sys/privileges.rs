@@ -1,31 +1,28 @@
 //! The privileges of root, given up for good. User names come from /etc/passwd by hand: a static
 //! binary has no other way.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::ptr;
 
-use super::{cvt, error_saying};
+use super::{cvt, error_saying, files, platform};
 
 /// Becomes `user` for good, without any other group than its own, in whichever groups this process
 /// was started.
 ///
 /// `user` is a name from /etc/passwd, a `uid`, or `uid:gid`. A uid alone takes its group from
 /// /etc/passwd too, or is its own group if it does not stand there. An error may leave the process
-/// half way: end it.
+/// half way: end it. To be called before there is a second thread, which would keep its rights.
 pub fn drop_privileges(user: &str) -> io::Result<()> {
-    let passwd = std::fs::read(PASSWD).unwrap_or_default();
+    let passwd = File::open(PASSWD).and_then(|file| files::read_small(&file, usize::MAX));
+    let passwd = passwd.unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
     // Started as this user already, by a service manager, say, it has no right to change anything.
     if Ids::of_this_process() == Some(wanted) && !has_other_groups(wanted.gid) {
         return Ok(());
     }
-    // SAFETY: a list of no groups, so the pointer is never followed.
-    cvt(unsafe { libc::setgroups(0, ptr::null()) })
-        .map_err(|error| error_saying(error.kind(), KEPT_GROUPS))?;
-    // SAFETY: takes a number.
-    cvt(unsafe { libc::setgid(wanted.gid) })?;
-    // SAFETY: takes a number.
-    cvt(unsafe { libc::setuid(wanted.uid) })?;
+    platform::leave_groups().map_err(|error| error_saying(error.kind(), KEPT_GROUPS))?;
+    platform::set_gid(wanted.gid)?;
+    platform::set_uid(wanted.uid)?;
     verify(wanted)
 }
 
@@ -68,8 +65,7 @@ impl Ids {
 }
 
 fn verify(wanted: Ids) -> io::Result<()> {
-    // SAFETY: takes a number.
-    let back_to_root = wanted.uid != 0 && cvt(unsafe { libc::setuid(0) }).is_ok();
+    let back_to_root = wanted.uid != 0 && platform::set_uid(0).is_ok();
     if back_to_root || Ids::of_this_process() != Some(wanted) {
         let text = "the system did not take root's rights away";
         return Err(error_saying(ErrorKind::PermissionDenied, text));
@@ -215,7 +211,7 @@ mod tests {
         cvt(unsafe { libc::setuid(start.uid) }).unwrap();
         drop_privileges(user)?;
         // SAFETY: with a length of 0 it only counts.
-        Ok(unsafe { libc::getgroups(0, ptr::null_mut()) } == 0 || groups == [start.gid])
+        Ok(unsafe { libc::getgroups(0, std::ptr::null_mut()) } == 0 || groups == [start.gid])
     }
 
     #[test]
@@ -267,7 +263,7 @@ mod tests {
             let _ = cvt(unsafe { libc::setgroups(1, [4].as_ptr()) });
             let dropped = drop_privileges("65533:65532");
             // SAFETY: with a length of 0 it only counts.
-            let groups = unsafe { libc::getgroups(0, ptr::null_mut()) };
+            let groups = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
             let is_there = Ids::of_this_process()
                 == Some(Ids {
                     uid: 65533,

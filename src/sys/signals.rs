@@ -167,6 +167,12 @@ pub fn ignore_stray_signals() {
     }
 }
 
+/// Makes whoever writes to a pipe or a socket that nobody reads any more be told so, and not end.
+pub(super) fn ignore_broken_pipes() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Runs between any two instructions of the program: it may touch nothing but atomics and what
 /// POSIX names async-signal-safe, and leaves `errno` as it was.
 extern "C" fn handle(number: libc::c_int) {

@@ -1,6 +1,21 @@
 //! Sockets beyond mio: how they listen, and how much waits in them unsent.
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::cvt;
+
 pub use super::platform::{limit_unsent, listen};
+
+/// Makes calls on a descriptor fail instead of waiting, for whoever has it.
+pub fn never_wait(fd: &impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open during the call, which takes nothing else.
+    let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: the descriptor is open during the call, which takes a plain number.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {
@@ -25,13 +40,13 @@ mod tests {
                 continue;
             }
             let none = listen(address, false).unwrap_err();
-            assert_eq!(none.kind(), std::io::ErrorKind::AddrNotAvailable);
+            assert_eq!(none.kind(), io::ErrorKind::AddrNotAvailable);
             let listener = listen(address, true).unwrap();
             let ahead = listener.local_addr().unwrap();
             assert_eq!(ahead.ip(), address.ip());
             assert_ne!(ahead.port(), 0);
             let taken = listen(ahead, true).unwrap_err();
-            assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         }
     }
 }

@@ -119,6 +119,26 @@ fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// Writes all of a text to standard output and waits for whoever reads it.
+pub fn print(text: &[u8]) -> io::Result<()> {
+    write_all(libc::STDOUT_FILENO, text)
+}
+
+/// The same to standard error.
+pub fn complain(text: &[u8]) -> io::Result<()> {
+    write_all(libc::STDERR_FILENO, text)
+}
+
+fn write_all(fd: RawFd, mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        match write(fd, text)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => text = &text[written..],
+        }
+    }
+    Ok(())
+}
+
 /// Points standard error at `/dev/null`, for this process and for good.
 ///
 /// On failure standard error is what it was: whoever must not print a byte stops there.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use heapless::String;
 
+use super::socket::never_wait;
+
 /// The severity of what concerns a daemon itself: "notice" of syslog(3).
 pub const NOTICE: u8 = 5;
 
@@ -78,7 +80,7 @@ const DAEMON: u8 = 3 * 8;
 
 fn connect(path: &Path) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
+    never_wait(&socket)?;
     socket.connect(path)?;
     Ok(socket)
 }

@@ -91,7 +91,7 @@ mod tests {
         let every_byte: Vec<u8> = (0..=255).collect();
         assert_eq!(of(b""), 0);
         assert_eq!(of(b"a"), 0xe8b7_be43);
-        // The check value that every catalog of checksums gives for this one, and the README too.
+        // The check value that every catalog of checksums gives for this one, and PROTOCOL.md too.
         assert_eq!(of(b"123456789"), 0xcbf4_3926);
         assert_eq!(of(&[0; 32]), 0x190a_55ad);
         assert_eq!(of(&[0xff; 32]), 0xff6c_ab0b);

@@ -54,7 +54,7 @@ impl<const N: usize> LineBuf<N> {
 
 /// The words of a line: what stands between blanks and tabs.
 pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // README, "Protocol (classic)": these two alone are blanks. Other white space is part of a word
+    // PROTOCOL.md, "Request": these two alone are blanks. Other white space is part of a word
     // and so makes a path that is not served or a number that is none.
     line.split(|b| matches!(b, b' ' | b'\t'))
         .filter(|word| !word.is_empty())

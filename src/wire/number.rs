@@ -11,7 +11,7 @@ pub fn decimal(word: &[u8]) -> Option<u64> {
         return None;
     }
     word.iter().try_fold(0u64, |value, &byte| {
-        // Stricter than `str::parse`, which takes a plus sign; the README allows digits alone.
+        // Stricter than `str::parse`, which takes a plus sign; PROTOCOL.md allows digits alone.
         let digit = byte.checked_sub(b'0').filter(|&d| d <= 9)?;
         value.checked_mul(10)?.checked_add(u64::from(digit))
     })

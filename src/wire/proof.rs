@@ -110,7 +110,7 @@ pub fn places(size: u64, covered: u64, random: &[u64]) -> heapless::Vec<(u64, u1
     if size == 0 {
         return places;
     }
-    // README, "Proof". The tail says most: most logs differ there, whatever they begin with.
+    // PROTOCOL.md, "Proof". The tail says most: most logs differ there, whatever they begin with.
     let tail = size.min(BLOCK_LEN_MAX as u64);
     add(size - tail, tail);
     for len in [START_LEN, HEAD_LEN] {
@@ -149,8 +149,8 @@ pub fn places(size: u64, covered: u64, random: &[u64]) -> heapless::Vec<(u64, u1
 /// protocol.
 pub fn checksum(bytes: &mut [u8], mapped: bool) -> u32 {
     if mapped {
-        // README, "Proof": 0xff in a copy may stand for 0x07 of the file. Masked, both read the
-        // same.
+        // PROTOCOL.md, "Proof": 0xff in a copy may stand for 0x07 of the file. Masked, both read
+        // the same.
         super::classic::mask(bytes);
     }
     Crc32::new().update(bytes).finish()

@@ -230,7 +230,8 @@ impl Receiver {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
-            // README, "Frames": how a later server may add a kind that this client can do without.
+            // PROTOCOL.md, "Frames": how a later server may add a kind that this client can do
+            // without.
             _ if header.flags & frame::OPTIONAL != 0 => Ok(State::Skip(open)),
             unknown => Err(BadFrame::Unknown(unknown)),
         };

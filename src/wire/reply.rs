@@ -89,7 +89,7 @@ impl Reply {
         let mut words = words(line);
         let mark = words.next().ok_or(BadReply)?;
         let inode = words.next().and_then(InodeWord::parse).ok_or(BadReply)?;
-        // A third word that is not `v2` is ignored: the README lets a later server say more.
+        // A third word that is not `v2` is ignored: PROTOCOL.md lets a later server say more.
         let v2 = match words.next() {
             Some(b"v2") => Some(Terms::parse(words).ok_or(BadReply)?),
             _ => None,
@@ -144,7 +144,7 @@ impl Terms {
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
                 b"i" => terms.identity = Some(Token::parse(value)?),
-                // Another value of these three is as if they were not there (README,
+                // Another value of these three is as if they were not there (PROTOCOL.md,
                 // "Negotiation").
                 b"end" => terms.ended = value == b"1",
                 b"lost" => terms.lost = value == b"1",

@@ -197,7 +197,7 @@ impl Extension {
 
     /// Takes one field. `None` if its key is known and its value makes no sense.
     fn set(&mut self, word: &[u8]) -> Option<()> {
-        // README, "Negotiation": a word without `=` is a key with an empty value.
+        // PROTOCOL.md, "Negotiation": a word without `=` is a key with an empty value.
         let at = word.iter().position(|&b| b == b'=').unwrap_or(word.len());
         let (key, value) = (&word[..at], word.get(at + 1..).unwrap_or_default());
         match key {

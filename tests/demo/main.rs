@@ -178,6 +178,20 @@ fn it_ends_with_identical_and_leaves_nothing() {
             .is_some_and(|(md5, _)| md5.len() == 32)
     });
     assert_eq!(files.count(), 6, "{}", ended.stdout);
+    let picture = without_numbers(&include_str!("picture.svg").replace("&gt;", ">"));
+    for line in ended.stdout.lines().filter(|line| line.starts_with('+')) {
+        let (_, step) = line.split_once(" s ").unwrap();
+        assert!(
+            picture.contains(&without_numbers(step)),
+            "the picture lacks {step}: tests/demo/picture makes it anew"
+        );
+    }
+}
+
+/// A text without what is different each time.
+fn without_numbers(text: &str) -> String {
+    let is_number = |c: &char| c.is_ascii_digit() || ".,".contains(*c);
+    text.chars().filter(|c| !is_number(c)).collect()
 }
 
 #[test]

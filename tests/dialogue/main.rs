@@ -1,7 +1,8 @@
-//! The dialogue of the README's section on version 2, held with the real server: what is written there is what it sends.
+//! The dialogue of PROTOCOL.md's section on version 2, held with the real server: what is written there is what it
+//! sends.
 //!
-//! The README is the script. `$` lines happen to the log, `>` lines are sent on a new connection, `<` lines have to come
-//! back. What stands in brackets differs from run to run: it is matched by its place, remembered, and put into the
+//! PROTOCOL.md is the script. `$` lines happen to the log, `>` lines are sent on a new connection, `<` lines have to
+//! come back. What stands in brackets differs from run to run: it is matched by its place, remembered, and put into the
 //! requests that follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -51,13 +52,13 @@ fn the_frames_of_the_readme_are_sound_in_themselves() {
         assert_eq!(
             usize::from(len),
             payload.len(),
-            "README.md:{number}: length"
+            "PROTOCOL.md:{number}: length"
         );
         let crc = crc32(&[&header[..4], payload].concat());
         assert_eq!(
             header[4..],
             crc.to_be_bytes(),
-            "README.md:{number}: {crc:08x}"
+            "PROTOCOL.md:{number}: {crc:08x}"
         );
         kinds.push(header[0]);
     }
@@ -76,7 +77,7 @@ struct Scene {
     logs: tempfile::TempDir,
     server: Server,
     connection: Option<BufReader<TcpStream>>,
-    /// What stands for the README's values of what differs.
+    /// What stands for PROTOCOL.md's values of what differs.
     known: BTreeMap<String, String>,
 }
 
@@ -126,13 +127,13 @@ impl Scene {
         connection.read_line(&mut line).unwrap();
         let line = line.strip_suffix('\n').expect("a whole line");
         let values = expected.values_in(line);
-        let values = values.unwrap_or_else(|| panic!("README.md:{number}: it sent {line}"));
+        let values = values.unwrap_or_else(|| panic!("PROTOCOL.md:{number}: it sent {line}"));
         self.known.extend(values);
     }
 
     /// A frame like that has to come next. Signs of life may come at any time, and are passed over where none is due.
     fn expect_frame(&mut self, number: usize, expected: &Frame) {
-        let frame = eventually(&format!("the frame of README.md:{number}"), || {
+        let frame = eventually(&format!("the frame of PROTOCOL.md:{number}"), || {
             let frame = self.read_frame();
             (frame[0] != ALIVE || expected.kind() == ALIVE).then_some(frame)
         });
@@ -141,10 +142,10 @@ impl Scene {
         assert_eq!(
             header[4..],
             crc.to_be_bytes(),
-            "README.md:{number}: checksum"
+            "PROTOCOL.md:{number}: checksum"
         );
         let values = expected.values_in(&frame);
-        let values = values.unwrap_or_else(|| panic!("README.md:{number}: it sent {frame:02x?}"));
+        let values = values.unwrap_or_else(|| panic!("PROTOCOL.md:{number}: it sent {frame:02x?}"));
         self.known.extend(values);
     }
 

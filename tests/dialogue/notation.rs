@@ -1,6 +1,6 @@
-//! The notation of the README's dialogue.
+//! The notation of PROTOCOL.md's dialogue.
 
-const README: &str = include_str!("../../README.md");
+const PROTOCOL: &str = include_str!("../../src/wire/PROTOCOL.md");
 const HEADING: &str = "### A dialogue";
 
 /// The names of the kinds of frame, from number 1 on.
@@ -20,10 +20,10 @@ pub enum Step {
     Sends(Frame),
 }
 
-/// The steps, each with its line number in the README.
+/// The steps, each with its line number in PROTOCOL.md.
 pub fn dialogue() -> Vec<(usize, Step)> {
     let block = (1..)
-        .zip(README.lines())
+        .zip(PROTOCOL.lines())
         .skip_while(|(_, line)| *line != HEADING)
         .skip_while(|(_, line)| *line != "```")
         .skip(1)
@@ -39,7 +39,7 @@ pub fn dialogue() -> Vec<(usize, Step)> {
         .iter()
         .filter_map(|(number, line)| Some((*number, step(line)?)))
         .collect();
-    assert!(steps.len() > 10, "the README's dialogue was not found");
+    assert!(steps.len() > 10, "PROTOCOL.md's dialogue was not found");
     steps
 }
 
@@ -134,7 +134,7 @@ impl Frame {
         Some(frame)
     }
 
-    /// As it stands in the README.
+    /// As it stands in PROTOCOL.md.
     pub fn bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|(_, bytes)| bytes.clone()).collect()
     }
@@ -144,8 +144,8 @@ impl Frame {
         self.bytes()[0]
     }
 
-    /// The numbers of 64 bits that a real frame has in place of those in brackets; `None` if it differs elsewhere. Where
-    /// the length is in brackets, so is the end of the frame, and may have any.
+    /// The numbers of 64 bits that a real frame has in place of those in brackets; `None` if it differs elsewhere.
+    /// Where the length is in brackets, so is the end of the frame, and may have any.
     pub fn values_in(&self, frame: &[u8]) -> Option<Vec<(String, String)>> {
         let has_any_length = matches!(self.0.get(1), Some((true, length)) if length.len() == 2);
         let mut values = Vec::new();
@@ -185,7 +185,7 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The checksum as the README describes it, bit by bit.
+/// The checksum as PROTOCOL.md describes it, bit by bit.
 pub fn crc32(bytes: &[u8]) -> u32 {
     let mut remainder = u32::MAX;
     for byte in bytes {

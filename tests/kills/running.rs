@@ -88,7 +88,7 @@ impl Running {
 
     fn put_to_death(&mut self) {
         while self.end().is_none() {
-            for pid in self.pids() {
+            for pid in self.pids_left() {
                 // It may have ended by itself.
                 let _ = try_send(pid, Signal::KILL);
             }
@@ -107,12 +107,32 @@ impl Running {
         let numbers = children.split_whitespace().map(str::parse);
         numbers.filter_map(Result::ok).collect()
     }
+
+    /// The program, or else the helper that has outlived it, for whose end strace waits.
+    fn pids_left(&self) -> Vec<u32> {
+        match self.pids() {
+            pids if pids.is_empty() && self.traced => traced_by(self.daemon.pid()),
+            pids => pids,
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.put_to_death();
     }
+}
+
+/// The processes that this one traces, whoever their parent is now.
+fn traced_by(tracer: u32) -> Vec<u32> {
+    let line = format!("TracerPid:\t{tracer}");
+    let is_traced = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|of| of == line)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(is_traced).collect()
 }
 
 /// Whether the kernel is taking a process apart, or has done so and nobody has asked for its status: the flag

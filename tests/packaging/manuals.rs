@@ -6,12 +6,13 @@ use std::process::Command;
 use super::{run, shipped};
 use crate::common::{FETCHLOGS, outside_program};
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "gen_numbers.8",
     "fetch_logs.8",
     "snmp_from_file.8",
     "gen_numbers.pl.locals.5",
     "fetch_logs.conf.5",
+    "fetchlogs.7",
 ];
 
 fn page(name: &str) -> String {
@@ -61,6 +62,60 @@ fn every_option_has_its_place() {
             );
         }
     }
+}
+
+/// What `--help` gives in brackets behind an option.
+#[test]
+fn every_default_of_an_option_is_told() {
+    let mut count = 0;
+    for program in ["fetch_logs", "snmp_from_file"] {
+        let mut command = Command::new(FETCHLOGS);
+        command.args([program, "--help"]);
+        let help = run(command).stdout;
+        let text = page(&format!("{program}.8"));
+        for line in help.lines().filter(|line| line.ends_with(')')) {
+            let Some((option, default)) = line
+                .strip_prefix("  -")
+                .zip(line.rsplit_once('(').map(|(_, default)| default))
+            else {
+                continue;
+            };
+            let default = default.trim_end_matches(')');
+            let letter = option.chars().next().unwrap();
+            let (_, item) = text.split_once(&format!("\n.It Fl {letter} ")).unwrap();
+            let item = item.split("\n.It ").next().unwrap();
+            let is_told = item.contains(&format!("The default is {default}."))
+                || item.contains(&format!("The default is\n.Pa {default} ."));
+            assert!(is_told, "{program} -{letter}: {default}");
+            count += 1;
+        }
+    }
+    assert!(count > 5, "the defaults were not found: {count}");
+}
+
+/// What stands in the example is the default, and the page says so.
+#[test]
+fn every_default_of_the_server_is_told() {
+    let text = page("gen_numbers.pl.locals.5");
+    let example = fs::read_to_string(shipped("gen_numbers.pl.locals")).unwrap();
+    let mut count = 0;
+    for line in example.lines().filter(|line| line.starts_with('$')) {
+        let Some((name, value)) = line
+            .split_once(" = ")
+            .filter(|(name, _)| !name.contains('{'))
+        else {
+            continue;
+        };
+        let value = value.trim_end_matches(';');
+        let (_, item) = text.split_once(&format!("\n.It Va {name}\n")).unwrap();
+        let item = item.split("\n.It ").next().unwrap();
+        let quoted = value.replace('"', "\\(dq");
+        let is_told = item.contains(&format!("The default is {value}."))
+            || item.contains(&format!("The default is\n.Li {quoted} ."));
+        assert!(is_told, "{name}: {value}");
+        count += 1;
+    }
+    assert!(count > 6, "the defaults were not found: {count}");
 }
 
 #[test]

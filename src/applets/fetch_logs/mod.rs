@@ -281,7 +281,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
 const LOCK_MODE: u32 = 0o600;
 
 fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
-    std::path::absolute(path).map_err(|error| {
+    files::absolute(Path::new(path)).map_err(|error| {
         Exit::failure(
             NAME,
             format_args!("cannot find {}: {error}", path.display()),

@@ -9,9 +9,8 @@
 //! ```text
 //! Prepare   the pointer with the intention is written beside the old one
 //! Commit    and takes its place: the commit point
-//! Move      the copy gets its rotated name, the next pointer is written (Part: where that takes two calls)
-//! Finish    an empty copy is created, the next pointer takes the last one's place
-//! ```
+//! Move      the copy gets its rotated name, the next pointer is written (Part: where that takes
+//! two calls) Finish    an empty copy is created, the next pointer takes the last one's place ```
 
 use std::io;
 use std::path::PathBuf;
@@ -194,7 +193,7 @@ impl<F> LocalCopy<F> {
             finished.path.clone_from(&kept);
             files.put_on_list(finished, syncs)?;
         }
-        // README, "Pointer file": beside a pending rotation the inode and `ck` are those of the
+        // FILES.md, "Pointer file": beside a pending rotation the inode and `ck` are those of the
         // copy that ends, but `g`, `m` and `x` those of the generation that begins.
         let intention = Pointer {
             inode: pointer.inode,

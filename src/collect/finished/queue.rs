@@ -153,7 +153,7 @@ impl<F> Queue<F> {
     #[must_use]
     pub fn add_digest(&mut self, digest: frame::Digest) -> Option<Finished> {
         // The frame names no copy: inode and size have to do, and an unknown one is ignored
-        // (README, "Order").
+        // (PROTOCOL.md, "Order").
         let is_it =
             |finished: &Finished| (finished.inode, finished.size) == (digest.inode, digest.size);
         let copies = self.copies.as_mut()?;
@@ -415,7 +415,7 @@ impl<F> Check<F> {
             return Err(Checked::Different(self.finished, md5));
         }
         // A copy may be longer than what the digest is of: the box's own copy lacked some bytes
-        // (README, "A part of the copy").
+        // (PROTOCOL.md, "A part of the copy").
         Err(match store.stat(&self.file) {
             Ok(stat) => Checked::Same {
                 finished: self.finished,

@@ -174,7 +174,7 @@ impl<F> Source<F> {
         };
         let frames = Frames::new(terms.boot, terms.size, None);
         let Some(held) = self.disk.generation() else {
-            // README, "Negotiation": at first contact and with `L` a generation begins at 0.
+            // PROTOCOL.md, "Negotiation": at first contact and with `L` a generation begins at 0.
             if terms.at != 0 {
                 return Err(ProtocolError::Terms.into());
             }
@@ -202,7 +202,7 @@ impl<F> Source<F> {
         if mark == Mark::Lost {
             return self.handle_lost(held, next, asked, terms, frames, cx);
         }
-        // The generation goes on, perhaps under another inode. Its `m` stays: README, "What a
+        // The generation goes on, perhaps under another inode. Its `m` stays: PROTOCOL.md, "What a
         // client stores".
         let same = Generation {
             inode,
@@ -234,8 +234,8 @@ impl<F> Source<F> {
         frames: Frames,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        // README, "Negotiation": `lost` and another inode are a loss, and so is a size that was
-        // told beyond what we hold.
+        // PROTOCOL.md, "Negotiation": `lost` and another inode are a loss, and so is a size that
+        // was told beyond what we hold.
         let was_longer = self.health.server_size() > asked.offset;
         // Whatever else is `lost` then, was others after it.
         let is_whole = terms.whole && !was_longer;
@@ -282,8 +282,8 @@ impl<F> Source<F> {
         else {
             return Err(ProtocolError::Terms.into());
         };
-        // README, "A part of the copy": the server has judged by the few blocks of the proof, and
-        // we have all the bytes.
+        // PROTOCOL.md, "A part of the copy": the server has judged by the few blocks of the proof,
+        // and we have all the bytes.
         if self.block(theirs.start, theirs.len, held.classic, cx)? != Some(theirs) {
             self.link.set_no_prefix(true);
             return Err(SourceError::AskAgain);

@@ -124,7 +124,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
-        // (README, "Pointer file": `lo`), until they are told.
+        // (FILES.md, "Pointer file": `lo`), until they are told.
         let is_lossy = (afterwards.loss)
             .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
         let last = self.announce_token(&next, &afterwards, cx);

@@ -60,8 +60,8 @@ impl<F> Source<F> {
             .map_or(0, |finished| finished.size);
         match md5 {
             None => self.never_verified(UNKNOWN_KIND, cx),
-            // The digest is of all that the server has (README, "Questions"), so it says nothing
-            // about our longer copy.
+            // The digest is of all that the server has (PROTOCOL.md, "Questions"), so it says
+            // nothing about our longer copy.
             Some(_) if size != wanted => {
                 let why = format!("the server has only {size} of its {wanted} bytes now");
                 self.never_verified(&why, cx);
@@ -144,8 +144,8 @@ fn hear(receiver: &mut Receiver, input: &[u8]) -> Result<(usize, Heard), SourceE
                 Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(Heard::Nothing),
                 Frame::Digest(frame::Digest { size, md5, .. }) => Ok(Heard::Digest(size, md5)),
                 Frame::Error { code, .. } => Ok(match code {
-                    // Only these say that it will never be different: ERROR 3 and 6 (README, "What
-                    // a client stores").
+                    // Only these say that it will never be different: ERROR 3 and 6 (PROTOCOL.md,
+                    // "What a client stores").
                     ErrorCode::NoSuchFile | ErrorCode::Gone => Heard::Gone,
                     _ => Heard::Refused,
                 }),

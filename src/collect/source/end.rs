@@ -158,8 +158,9 @@ impl<F> Source<F> {
         check.ask_for(breaks.sums_max(), breaks.range_max());
         Some(Asked {
             inode,
-            // The server finds the file by most of the blocks of the proof (README, "Questions"),
-            // so those of a spoiled end do no harm. Zeros would, where another file has them.
+            // The server finds the file by most of the blocks of the proof (PROTOCOL.md,
+            // "Questions"), so those of a spoiled end do no harm. Zeros would, where another file
+            // has them.
             offset: self.asked_size(),
             purpose: Purpose::EndCheck,
         })

@@ -186,8 +186,8 @@ impl EndCheck {
         let Step::Bytes { at, in_frame, .. } = self.step else {
             return false;
         };
-        // README, "Questions": a range has as many bytes as there are. With fewer than the answer
-        // line promised it is the connection that ended.
+        // PROTOCOL.md, "Questions": a range has as many bytes as there are. With fewer than the
+        // answer line promised it is the connection that ended.
         if in_frame || at < self.their_size.min(self.end) {
             return false;
         }

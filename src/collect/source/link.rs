@@ -380,8 +380,8 @@ impl Link {
     /// generation can be wrong about it.
     pub(super) fn note_silent_close(&mut self, asked: Asked) {
         let names_a_place = matches!(asked.purpose, Purpose::Follow | Purpose::EndCheck);
-        // README, "The probe": at offset 0 nothing can lie behind the end of a file, so the silence
-        // has other reasons.
+        // PROTOCOL.md, "The probe": at offset 0 nothing can lie behind the end of a file, so the
+        // silence has other reasons.
         if !names_a_place || asked.offset == 0 {
             // Nor is there more to find out in a hurry.
             self.end_hurry();

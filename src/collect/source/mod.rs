@@ -355,8 +355,8 @@ impl<F> Source<F> {
         // What came behind a change would be one after the other; a new connection brings it again.
         let is_short = self.disk.forget_later();
         self.make_change(cx);
-        // USR1 is how an operator tells that the record of losses was read and moved away (README,
-        // "Files").
+        // USR1 is how an operator tells that the record of losses was read and moved away
+        // (FILES.md, "Losses on record").
         self.health.forget_flaws();
         let Some(old) = self.disk.close() else {
             // In trouble with the files: try again now rather than later.

@@ -121,7 +121,7 @@ impl<F> Source<F> {
             _ => Op::Stream,
         };
         // Where classic had a part, 0xff may stand for 0x07: both sides compute checksums of the
-        // mapped form (README, "Proof").
+        // mapped form (PROTOCOL.md, "Proof").
         let mapped = generation.is_some_and(|held| held.classic || self.tries_mapped());
         let mut request = Extension {
             proof: match generation {

@@ -213,7 +213,7 @@ impl Frames {
         if self.damaged || copy.size() < self.least.into() {
             return copy.cut(offset, files).map(|()| None);
         }
-        // A proof has room for no more blocks (README, "Order").
+        // A proof has room for no more blocks (PROTOCOL.md, "Order").
         copy.cut(offset + COVERED_MAX, files)?;
         Ok(Some(offset).filter(|offset| *offset < copy.size()))
     }

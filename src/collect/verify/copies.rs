@@ -230,7 +230,7 @@ impl Generation {
             Err(error) => return Err(error),
         };
         Ok(Some(match &pointer.pending {
-            // The copy has not got its name yet. `x` is that of the next generation (README,
+            // The copy has not got its name yet. `x` is that of the next generation (FILES.md,
             // "Pointer file").
             Some(pending) if pending.local.inode == stat.id.inode => Generation {
                 inode: pointer.inode,

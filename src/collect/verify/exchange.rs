@@ -175,7 +175,7 @@ impl Exchange {
         let Some(terms) = reply.v2 else {
             return Err(Verdict::Classic);
         };
-        // A question has no `L` for an answer (README, "Questions").
+        // A question has no `L` for an answer (PROTOCOL.md, "Questions").
         if reply.mark == Mark::Lost {
             return Err(broken(ProtocolError::Terms));
         }
@@ -242,8 +242,8 @@ impl Receiving {
             _ if refused => Err(broken(ProtocolError::Order)),
             Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(Heard::Nothing),
             Frame::Digest(frame::Digest { inode, size, md5 }) if op == Op::Digest => {
-                // README, "Frames": any algorithm but MD5 means that there is no digest to compare
-                // with.
+                // PROTOCOL.md, "Frames": any algorithm but MD5 means that there is no digest to
+                // compare with.
                 let md5 = md5.ok_or(Verdict::Refused {
                     why: "its digests are of a kind that is not known here".into(),
                     for_now: false,
@@ -279,7 +279,7 @@ fn refusal(code: ErrorCode, text: &[u8]) -> Verdict {
         ErrorCode::NoSuchFile | ErrorCode::Gone => Verdict::Gone,
         _ => Verdict::Refused {
             why: Escaped(text).to_string().into(),
-            // README, "Frames": ERROR 5 is the one that asks to be asked again.
+            // PROTOCOL.md, "Frames": ERROR 5 is the one that asks to be asked again.
             for_now: code == ErrorCode::Busy,
         },
     }

@@ -7,6 +7,7 @@ use super::name::{Hash, Scalar};
 use super::text::Position;
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::PatternError;
+use crate::sorting::sort_by_key;
 
 /// Everything that is wrong with a configuration, in the order of the file; never empty. Only the
 /// first [`CONFIG_ERRORS_MAX`](crate::limits::CONFIG_ERRORS_MAX) are told.
@@ -17,7 +18,7 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     pub(super) fn new(mut list: Vec<ConfigError>) -> ConfigErrors {
-        list.sort_by_key(|error| (error.line, error.column));
+        sort_by_key(&mut list, |error| (error.line, error.column));
         ConfigErrors { list }
     }
 

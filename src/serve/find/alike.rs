@@ -2,8 +2,9 @@
 //! of another one is a duplicate of it, mostly. Where the generations of a log have the same header
 //! or are equal from run to run, it may as well be one that the client lacks, and is told. Pure.
 
+use super::candidates::{Candidate, Candidates};
 use super::compare::{GUARD_LEN, Whole};
-use super::findings::{Candidate, Candidates, Test};
+use super::findings::Test;
 use super::journal::record::Standing;
 use super::left_out::LeftOut;
 use super::order::{self, Age};

@@ -109,7 +109,7 @@ impl<S: ReadStore> Query<'_, S> {
         size: u64,
         whole: Whole,
     ) -> bool {
-        // README, "How the server decides": these decide.
+        // PROTOCOL.md, "How the server decides": these decide.
         let head_len = size.min(HEAD_LEN as u64) as u16;
         let end_len = size.min(BLOCK_LEN_MAX as u64);
         self.is_same(file, other, 0, head_len)

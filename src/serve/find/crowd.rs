@@ -3,7 +3,7 @@
 //! What the client has still to be sent matters most, the oldest of it first: the rest comes into
 //! sight once that is sent, so a backlog of any length arrives.
 
-use super::findings::{Candidate, Candidates};
+use super::candidates::{Candidate, Candidates};
 use crate::ids::Inode;
 use crate::limits::CANDIDATES_MAX;
 

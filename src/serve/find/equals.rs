@@ -3,9 +3,11 @@
 
 use std::cmp::Reverse;
 
-use super::findings::{Candidate, Candidates, Test};
+use super::candidates::{Candidate, Candidates};
+use super::findings::Test;
 use super::query::Query;
 use super::refusal::Refusal;
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 use crate::wire::request::Given;
 
@@ -20,7 +22,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<Option<&'c Candidate>, Refusal> {
         let may = |c: &&Candidate| c.written_ns == mtime_ns && c.size > 0;
         let mut copies: Vec<&Candidate> = rotated.iter().filter(may).collect();
-        copies.sort_unstable_by_key(|c| Reverse(c.inferred_age()));
+        sort_by_key(&mut copies, |c| Reverse(c.inferred_age()));
         for copy in copies {
             if !self.is_suspect(copy, rotated, live)
                 && self.was_given(copy, rotated, live)?

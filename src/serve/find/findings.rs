@@ -1,20 +1,17 @@
-//! The findings of a search among the rotated files of a log: which files there are, and what is
-//! known of each so far. Pure.
+//! The findings of a search among the rotated files of a log: what was asked of each, and what the
+//! answer was. Pure.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::journal::record::{Seq, Standing};
-use super::order::{self, Age, Beside, Evidence, Placed};
+use super::candidates::Candidates;
 use super::refusal::Refusal;
 use super::troubles::is_about_the_file;
-use crate::ids::{FileId, Identity};
+use crate::ids::FileId;
 use crate::limits::JUDGED_AT_ONCE;
 use crate::serve::glob::TooMuch;
-use crate::store::{Birth, ReadStore, Stat};
+use crate::store::ReadStore;
 use crate::wire::frame::note::LeftOut;
 use crate::wire::md5::Md5;
 
@@ -45,7 +42,7 @@ pub struct Findings {
     /// The file that is being compared with all others, and with how many it was.
     compared: Cell<Option<(FileId, usize)>>,
     /// The files that may be copies which somebody made, once that was asked.
-    suspects: OnceCell<BTreeSet<FileId>>,
+    suspects: OnceCell<Vec<FileId>>,
 }
 
 /// A question that is asked of one rotated file after another.
@@ -85,6 +82,12 @@ struct Judgement {
     question: Test,
     id: FileId,
     score: u32,
+}
+
+impl Judgement {
+    fn key(&self) -> (Test, FileId) {
+        (self.question, self.id)
+    }
 }
 
 impl Findings {
@@ -151,7 +154,7 @@ impl Findings {
     /// Where a rotated file is.
     pub(super) fn path_of(&self, id: FileId) -> Option<&Path> {
         let found = self.rotated.iter().find(|c| c.age.id == id);
-        found.map(|c| c.path.as_path())
+        found.map(|c| c.path())
     }
 
     /// Whether a rotated file was last written at this moment when it was found.
@@ -197,8 +200,9 @@ impl Findings {
         Err(Refusal::Later)
     }
 
-    /// The files that may be copies which somebody made, found out once.
-    pub(super) fn suspects(&self, all: impl FnOnce() -> BTreeSet<FileId>) -> &BTreeSet<FileId> {
+    /// The files that may be copies which somebody made, in the order of their identities, found
+    /// out once.
+    pub(super) fn suspects(&self, all: impl FnOnce() -> Vec<FileId>) -> &[FileId] {
         self.suspects.get_or_init(all)
     }
 
@@ -292,6 +296,7 @@ impl Findings {
     }
 
     /// Fails if that happened since this was asked last.
+    #[inline(never)]
     pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
         match self.unread.take() {
             Some(error) => Err(Refusal::Unreadable(error)),
@@ -306,10 +311,19 @@ impl Findings {
         id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        let of = |judgement: &Judgement| (judgement.question, judgement.id);
-        let key = (question, id);
-        if let Ok(at) = self.judgements.borrow().binary_search_by_key(&key, of) {
-            return Ok(self.judgements.borrow()[at].score);
+        if let Some(score) = self.judged(question, id)? {
+            return Ok(score);
+        }
+        let score = judge()?;
+        self.keep(question, id, score)?;
+        Ok(score)
+    }
+
+    /// The answer to a question about one file, if it was found; else one file more may be judged.
+    fn judged(&self, question: Test, id: FileId) -> Result<Option<u32>, Refusal> {
+        let judgements = self.judgements.borrow();
+        if let Ok(at) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
+            return Ok(Some(judgements[at].score));
         }
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
@@ -319,7 +333,11 @@ impl Findings {
             return Err(Refusal::Later);
         };
         self.credit.set(credit);
-        let score = judge()?;
+        Ok(None)
+    }
+
+    /// Keeps the answer to a question about one file, if that file could be read.
+    fn keep(&self, question: Test, id: FileId, score: u32) -> Result<(), Refusal> {
         // A file that could not be read scored as one that does not fit, and that must not be kept.
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
@@ -333,10 +351,10 @@ impl Findings {
         };
         // Only now: to judge it, another question may have been asked.
         let mut judgements = self.judgements.borrow_mut();
-        if let Err(place) = judgements.binary_search_by_key(&key, of) {
+        if let Err(place) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
             judgements.insert(place, judgement);
         }
-        Ok(score)
+        Ok(())
     }
 }
 
@@ -373,228 +391,9 @@ pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
 const DIGESTED_LEN: usize = 4096;
 const DIGESTED_AT_ONCE: usize = 14;
 
-/// The rotated files that may answer.
-#[derive(Default)]
-pub(super) struct Candidates {
-    list: Vec<Candidate>,
-    is_cut: bool,
-    lacks_unsent: bool,
-    lacks_any: bool,
-}
-
-impl std::ops::DerefMut for Candidates {
-    fn deref_mut(&mut self) -> &mut [Candidate] {
-        &mut self.list
-    }
-}
-
-impl std::ops::Deref for Candidates {
-    type Target = [Candidate];
-
-    fn deref(&self) -> &[Candidate] {
-        &self.list
-    }
-}
-
-impl Candidates {
-    /// Takes one in.
-    pub fn push(&mut self, candidate: Candidate) {
-        self.list.push(candidate);
-    }
-
-    /// Gives one up, which may have still to be sent: there are more than are looked at.
-    pub fn give_up(&mut self, id: FileId, is_unsent: bool) {
-        self.list.retain(|c| c.age.id != id);
-        self.is_cut = true;
-        self.lacks_unsent |= is_unsent;
-    }
-
-    /// Notes that the globs find more than is looked at.
-    pub fn note_too_much(&mut self) {
-        self.is_cut = true;
-        self.lacks_any = true;
-    }
-
-    /// Whether files that may have still to be sent were given up. They come into sight when the
-    /// others are sent.
-    pub fn lacks_unsent(&self) -> bool {
-        self.lacks_unsent
-    }
-
-    /// Whether any files may be missing among them.
-    pub fn lacks_any(&self) -> bool {
-        self.lacks_any
-    }
-
-    /// Whether these are not all that there are.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
-    }
-}
-
-/// A rotated file that may answer.
-#[derive(Clone)]
-pub(super) struct Candidate {
-    /// Its place among the others.
-    pub age: Age,
-    /// Its last write, whatever its name says.
-    pub written_ns: u64,
-    /// Its size.
-    pub size: u64,
-    /// Its birth.
-    pub birth: Birth,
-    /// What the journal knows of it.
-    pub standing: Standing,
-    /// What its name says of it beside its age.
-    beside: Beside,
-    path: PathBuf,
-}
-
-/// Whether the rotated files are numbered, and their order is that of the numbers, whatever their
-/// times say.
-pub(super) fn are_numbered(rotated: &Candidates) -> bool {
-    rotated.first().is_some_and(|first| first.beside.is_counted)
-}
-
-/// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
-/// decide depends on each of them. Names that no rotator gives say nothing where others are there:
-/// what somebody copied moves no generation.
-pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
-    let is_cut = rotated.is_cut();
-    let is_plain = |c: &&mut Candidate| order::is_plain(c.path(), live);
-    let (mut plain, mut odd): (Vec<_>, Vec<_>) = rotated.iter_mut().partition(is_plain);
-    let is_mixed = !plain.is_empty() && !odd.is_empty();
-    arrange_alike(live, &mut plain, is_cut);
-    arrange_alike(live, &mut odd, is_cut || is_mixed);
-    for candidate in rotated.iter_mut().filter(|_| is_mixed) {
-        candidate.beside.is_counted = false;
-    }
-}
-
-/// The same for some of them, whose names decide if these are all.
-fn arrange_alike(live: &Path, rotated: &mut [&mut Candidate], are_some: bool) {
-    let evidence: Vec<Evidence<'_>> = rotated.iter().map(|c| c.evidence()).collect();
-    let placed = match are_some {
-        true => order::arrange_some(name_of(live), &evidence),
-        false => order::arrange(name_of(live), &evidence),
-    };
-    for (candidate, placed) in rotated.iter_mut().zip(placed) {
-        (candidate.age, candidate.beside) = (placed.age, placed.beside);
-    }
-}
-
-/// A file's name alone: a number in the name of a directory is the same for all files in it.
-fn name_of(path: &Path) -> &[u8] {
-    path.file_name().map_or(&b""[..], OsStrExt::as_bytes)
-}
-
-impl Candidate {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether it counts as newer than `floor_ns` for its name only, and is the very file whose
-    /// last write that is: then its name misleads.
-    pub fn is_at_floor(&self, floor_ns: u64) -> bool {
-        self.written_ns == floor_ns && self.age.mtime_ns() > floor_ns
-    }
-
-    /// Whether it was there before the journal began.
-    pub fn is_elder(&self) -> bool {
-        self.standing == Standing::Elder
-    }
-
-    /// Its place among the others by what its times and its name say alone, for comparison with
-    /// what has no number.
-    pub fn inferred_age(&self) -> Age {
-        self.age.numbered(0)
-    }
-
-    /// Whether the names of both are of one kind.
-    pub fn is_of_series(&self, other: &Candidate) -> bool {
-        self.beside.kind == other.beside.kind
-    }
-
-    /// Its place for whoever can neither say when a generation began nor be told of a doubt: what
-    /// names say counts then, unless the journal knows. The newer one has the greater.
-    pub fn by_names(&self) -> (Seq, u16, Age) {
-        let (second, age) = self.placed().by_names();
-        (self.age.seq, second, age)
-    }
-
-    /// Whether it is not certain which of two files is newer: names and times contradict each
-    /// other, or say nothing, and the journal does not know.
-    pub fn is_doubtful_beside(&self, other: &Candidate) -> bool {
-        let is_told = match (self.standing, other.standing) {
-            (Standing::Generation(one), Standing::Generation(two)) => one != two,
-            (Standing::Generation(_), Standing::Elder) => true,
-            (Standing::Elder, Standing::Generation(_)) => true,
-            _ => false,
-        };
-        !is_told && self.placed().is_doubtful_beside(&other.placed())
-    }
-
-    /// Whether it is older than another file if the likely order is not the right one.
-    pub fn may_come_before(&self, other: &Candidate) -> bool {
-        self.placed().may_come_before(&other.placed())
-    }
-
-    /// Its place by what names and times say alone.
-    fn placed(&self) -> Placed {
-        Placed {
-            age: self.inferred_age(),
-            beside: self.beside,
-        }
-    }
-
-    /// What tells that place.
-    fn evidence(&self) -> Evidence<'_> {
-        Evidence {
-            name: name_of(&self.path),
-            mtime_ns: self.written_ns,
-            born_ns: self.birth.at_ns,
-            id: self.age.id,
-        }
-    }
-
-    /// Whether both names are of one series, and are not without any number.
-    pub fn is_called_like(&self, other: &Candidate) -> bool {
-        self.beside.kind.is_some() && self.beside.kind == other.beside.kind
-    }
-
-    /// What identifies the file.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            id: self.age.id,
-            born: self.birth.born,
-        }
-    }
-
-    pub(super) fn new(path: &Path, stat: &Stat, birth: Birth) -> Candidate {
-        Candidate {
-            age: Age::of(stat.mtime_ns, stat.id),
-            written_ns: stat.mtime_ns,
-            size: stat.size,
-            birth,
-            standing: Standing::Unknown,
-            beside: Beside::default(),
-            path: path.to_path_buf(),
-        }
-    }
-}
-
 /// Whether an error will be the same at the next try: waiting for it to pass would be in vain.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // README, "Rotation": files that the server may not read are left out.
+    // PROTOCOL.md, "Rotation": files that the server may not read are left out.
     error.kind() == io::ErrorKind::PermissionDenied
         || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
-}
-
-/// Whether two looks have seen the same files under the same names; they may have been written to
-/// in between.
-pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
-    // Both: a rotation moves the names on, and an inode may have gone to another file.
-    let is_same = |(a, b): (&Candidate, &Candidate)| a.age.id == b.age.id && a.path == b.path;
-    before.len() == now.len() && before.iter().zip(now.iter()).all(is_same)
 }

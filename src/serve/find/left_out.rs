@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::findings::{Candidate, Candidates};
+use super::candidates::{Candidate, Candidates};
 use super::journal::record::Seq;
 use super::place::candidate_of;
 use super::query::Query;

@@ -4,7 +4,8 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
-use super::findings::{Candidates, Test};
+use super::candidates::Candidates;
+use super::findings::Test;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::Known;

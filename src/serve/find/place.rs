@@ -1,6 +1,6 @@
 //! The place of a file in its log: live, the newest rotated one, or an older one. Pure.
 
-use super::findings::{Candidate, Candidates};
+use super::candidates::{Candidate, Candidates};
 use crate::store::Stat;
 
 /// Which file of a log it is.

@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::candidates::{Candidate, Candidates};
 use super::crowd::Reached;
-use super::findings::{Candidate, Candidates, Findings, is_lasting};
+use super::findings::{Findings, is_lasting};
 use super::journal::Journal;
 use super::journal::record::{Head, Seq, Standing, is_stray};
 use super::left_out::LeftOut;

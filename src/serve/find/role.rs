@@ -6,15 +6,16 @@
 //! at the live path stands for a generation whose own file is gone or was truncated, or else it is
 //! a duplicate of what is there or was given. Of what was there before, births, then bytes decide.
 
+use super::candidates::{Candidate, Candidates};
 use super::compare::Whole;
-use super::findings::{Candidate, Candidates, Findings, Test};
+use super::findings::{Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
-use super::order::Age;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
 use crate::ids::Born;
 use crate::mutation::{self, Mutation};
+use crate::sorting::sort_by_key;
 use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::request::Given;
 
@@ -347,7 +348,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         // Otherwise they were made in the order of the generations.
-        newcomers.sort_unstable_by_key(|c| c.copy_order());
+        sort_by_key(&mut newcomers, |c| c.copy_order());
         for candidate in newcomers {
             let mut fits = None;
             let may = |record: &&Record| record.size > 0 && !taken.contains(&record.seq);
@@ -551,11 +552,6 @@ impl Candidate {
     /// Whether it is longer than what was given of it.
     fn has_outgrown(&self, given: u64) -> bool {
         given < self.size && !mutation::is_on(Mutation::LateIgnored)
-    }
-
-    /// Its place among copies that were made under our eyes, the first one being the least.
-    pub(super) fn copy_order(&self) -> (Option<u64>, Age) {
-        (self.birth.at_ns, self.inferred_age())
     }
 
     /// Whether it was created after its last write, as the times are that came with its bytes.

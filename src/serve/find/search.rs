@@ -6,8 +6,9 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
+use super::candidates::{Candidate, Candidates, arrange, is_same};
 use super::crowd::Reached;
-use super::findings::{Candidate, Candidates, Findings, Occasion, arrange, is_lasting, is_same};
+use super::findings::{Findings, Occasion, is_lasting};
 use super::journal::record::Seq;
 use super::order;
 use super::query::Query;

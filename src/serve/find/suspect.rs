@@ -8,15 +8,16 @@
 //! That a file may be a copy is no proof that it is one: what is in it has to be in another file,
 //! or to have been given.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::findings::{Candidate, Candidates, TIMES_GRAIN_NS};
+use super::candidates::{Candidate, Candidates};
+use super::findings::TIMES_GRAIN_NS;
 use super::journal::record::Standing;
 use super::order;
 use super::query::Query;
 use crate::ids::FileId;
 use crate::mutation::{self, Mutation};
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 
 /// How a file came to have its bytes.
@@ -89,7 +90,7 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let path = &self.entry.path;
         let all = || match rotated.iter().all(|c| order::is_plain(c.path(), path)) {
-            true => BTreeSet::new(),
+            true => Vec::new(),
             false => {
                 let birth = |(file, stat): &(S::File, Stat)| {
                     let birth = self.store.birth_of(file, stat.id.device);
@@ -98,13 +99,15 @@ impl<S: ReadStore> Query<'_, S> {
                 suspects(rotated, path, live.and_then(birth))
             }
         };
-        let findings = self.findings;
-        findings.is_some_and(|findings| findings.suspects(all).contains(&candidate.age.id))
+        let id = &candidate.age.id;
+        self.findings
+            .is_some_and(|findings| findings.suspects(all).binary_search(id).is_ok())
     }
 }
 
-/// The files that may be copies, for a live file at this path that was created then.
-fn suspects(rotated: &Candidates, path: &Path, live_ns: Option<u64>) -> BTreeSet<FileId> {
+/// The files that may be copies, in the order of their identities, for a live file at this path
+/// that was created then.
+fn suspects(rotated: &Candidates, path: &Path, live_ns: Option<u64>) -> Vec<FileId> {
     let traits = |c: &Candidate, has_kin| Traits {
         was_live: matches!(c.standing, Standing::Generation(_)),
         making: c.making(),
@@ -123,7 +126,9 @@ fn suspects(rotated: &Candidates, path: &Path, live_ns: Option<u64>) -> BTreeSet
     let suspects = rotated
         .iter()
         .filter(|c| traits(c, has_kin(c)).is_suspect());
-    suspects.map(|c| c.age.id).collect()
+    let mut suspects: Vec<FileId> = suspects.map(|c| c.age.id).collect();
+    sort_by_key(&mut suspects, |id| *id);
+    suspects
 }
 
 /// A copy takes no longer than this, and this for each byte: even a slow disk takes 10 MB/s.

@@ -20,7 +20,7 @@ fn a_component_takes_the_names_it_should() {
         ("*", ""),
         ("*", "messages"),
         ("**", "a"),
-        // The glob of the README for logrotate: the star may take nothing.
+        // The glob of fetchlogs(7) for logrotate: the star may take nothing.
         ("messages.*[0-9]", "messages.1"),
         ("messages.*[0-9]", "messages.old.12"),
         ("?", "a"),

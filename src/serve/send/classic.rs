@@ -45,7 +45,7 @@ impl<F> ClassicStream<F> {
             follow: Follow::new(file, stat, offset, place, config.grace_ms, now),
             index,
             head: reply.to_line().to_vec(),
-            // README, "Data": a keep-alive stands right behind the answer line if there are no
+            // PROTOCOL.md, "Data": a keep-alive stands right behind the answer line if there are no
             // data.
             alive_due: offset == stat.size,
             is_older: place == Place::Older,

@@ -4,6 +4,7 @@ use super::watches::{Name, Watches};
 use super::{Files, Shared};
 use crate::limits::LISTENS_MAX;
 use crate::serve::find::journal::arrivals::Arrival;
+use crate::sorting::sort_by_key;
 
 /// What was found of a log whose name was given to something, or taken.
 struct Found {
@@ -43,7 +44,7 @@ pub fn listen(shared: &mut Shared) -> Vec<u32> {
     }
     watches.follow_names(entries, report);
     let mut changed = [&behind, watches.changed()].concat();
-    changed.sort_unstable();
+    sort_by_key(&mut changed, |it| *it);
     changed.dedup();
     for &file in &changed {
         let found = found.iter().find(|found| found.file == file);

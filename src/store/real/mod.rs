@@ -39,7 +39,7 @@ impl RealRead {
     /// The file system as it is, and this host's boot.
     pub fn new() -> RealRead {
         let boot =
-            // README, "Negotiation": `b` is the CRC-32 of the 36 characters.
+            // PROTOCOL.md, "Negotiation": `b` is the CRC-32 of the 36 characters.
             crate::sys::boot_id().map_or(0, |id| Crc32::new().update(id.as_bytes()).finish());
         RealRead {
             boot,

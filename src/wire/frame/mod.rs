@@ -1,4 +1,4 @@
-//! The frames of version 2: everything a server sends after its answer line. See the README,
+//! The frames of version 2: everything a server sends after its answer line. See the PROTOCOL.md,
 //! "Frames".
 //!
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
@@ -486,7 +486,8 @@ impl<'a> Fields<'a> {
     fn md5(&mut self) -> Result<Option<[u8; 16]>, BadFrame> {
         let algorithm = self.u8()?;
         let digest = self.take()?;
-        // README, "Frames": a later algorithm may come, and then there is nothing to compare with.
+        // PROTOCOL.md, "Frames": a later algorithm may come, and then there is nothing to compare
+        // with.
         Ok((algorithm == 1).then_some(digest))
     }
 

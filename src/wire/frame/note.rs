@@ -1,4 +1,4 @@
-//! NOTE: what a server leaves out, and why. See the README, "Frames".
+//! NOTE: what a server leaves out, and why. See PROTOCOL.md, "Frames".
 
 use super::{BadFrame, Fields};
 

@@ -1,7 +1,7 @@
 //! How fast, how large, how flat: `cargo bench --bench compare`.
 //!
-//! It prints tables for the README and judges nothing. Whatever is compared runs in the same run, in turns, because
-//! machines are noisy; medians are told, and ratios.
+//! It prints tables for tests/bench/README.md and judges nothing. Whatever is compared runs in the same run, in turns,
+//! because machines are noisy; medians are told, and ratios.
 //!
 //! ```text
 //! cargo bench --bench compare                         all sections

@@ -187,7 +187,7 @@ fn sent_over(fields: &'static str, quota: usize, len: usize) -> usize {
     pair.relay().brought() * 100 / size
 }
 
-/// The table in README, "Connections that break".
+/// The table in PROTOCOL.md, "Connections that break".
 #[test]
 fn what_is_sent_over_a_link_that_breaks_each_so_many_bytes() {
     for (quota, len, most) in [

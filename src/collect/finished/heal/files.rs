@@ -53,7 +53,7 @@ pub(super) fn beginning_of<S: WriteStore>(
 /// it one already.
 pub(super) fn second_name<S: WriteStore>(store: &mut S, path: &Path) -> io::Result<PathBuf> {
     let id = store.stat_path(path)?.map(|stat| stat.id);
-    // README, "Set aside": `.damaged`, `.damaged.1` up to 99.
+    // FILES.md, "Set aside": `.damaged`, `.damaged.1` up to 99.
     for attempt in 0..100 {
         let ending = match attempt {
             0 => ".damaged".to_owned(),

@@ -296,7 +296,7 @@ impl<F> Check<F> {
             return self.conclude(broken(ProtocolError::Terms), cx);
         };
         running.exchange = Some(Exchange::new(line, op, cx.now, cx.wait_ms));
-        // A server answers one question and closes (README, "Questions").
+        // A server answers one question and closes (PROTOCOL.md, "Questions").
         self.connections = self.connections.wrapping_add(1);
     }
 
@@ -372,8 +372,8 @@ impl<F> Running<F> {
     /// The first question proves the copy; the others name the file that the server answered with.
     fn request<'a>(&self, path: &'a [u8], op: Op) -> Request<'a> {
         let (inode, v2) = match &self.task {
-            // Without a proof the inode alone names the file (README, "Questions"). The proof might
-            // fit another one, as the copy is known to differ.
+            // Without a proof the inode alone names the file (PROTOCOL.md, "Questions"). The proof
+            // might fit another one, as the copy is known to differ.
             Task::Search { inode, .. } => (*inode, Extension::default()),
             _ => (
                 self.held.inode,

@@ -1,7 +1,7 @@
 //! The decision on a classic request: the live file or one of the rotated ones, and from where.
 //! Pure.
 
-use super::findings::{Candidate, Candidates};
+use super::candidates::{Candidate, Candidates};
 use super::order::Age;
 use super::place::{Place, place_of};
 use super::query::{Choice, Generation, Query};
@@ -14,7 +14,7 @@ use crate::wire::reply::{Mark, Reply};
 use crate::wire::request::Request;
 
 impl<S: ReadStore> Query<'_, S> {
-    /// Answers a classic request, as the table in the README's section "Answer" has it.
+    /// Answers a classic request, as the table in the PROTOCOL.md's section "Answer" has it.
     pub fn choose(
         &self,
         request: &Request<'_>,

@@ -11,6 +11,7 @@ use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::limits::{ELDERS_MAX, RECORDS_MAX};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 
 /// What was seen of the generations of one log.
@@ -287,7 +288,7 @@ impl Log {
         self.elders = found.and_then(|found| {
             let is_old = |identity: &Identity| self.record_of(*identity).is_none();
             let mut elders: Vec<u32> = found.into_iter().filter(is_old).map(trace_of).collect();
-            elders.sort_unstable();
+            sort_by_key(&mut elders, |it| *it);
             elders.shrink_to_fit();
             (elders.len() <= ELDERS_MAX).then_some(elders)
         });
@@ -389,7 +390,7 @@ impl Log {
             return;
         };
         let mut left: Vec<u32> = present.map(trace_of).collect();
-        left.sort_unstable();
+        sort_by_key(&mut left, |it| *it);
         elders.retain(|elder| left.binary_search(elder).is_ok());
     }
 

@@ -16,6 +16,7 @@ use std::path::Path;
 use self::name::{Name, Says};
 pub use self::plain::is_plain;
 use crate::ids::{FileId, Inode};
+use crate::sorting::sort_by_key;
 
 /// The age of a generation: the newer one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +63,7 @@ impl Age {
     }
 
     /// The same with this number in the journal.
+    #[inline(never)]
     pub fn numbered(self, seq: u32) -> Age {
         Age { seq, ..self }
     }
@@ -141,14 +143,14 @@ pub fn arrange(live: &[u8], files: &[Evidence<'_>]) -> Vec<Placed> {
     let all = All::new(live, files);
     let mut by_time: Order = (0..files.len() as u16).collect();
     // The file only keeps the result the same from one look to the next.
-    by_time.sort_unstable_by_key(|&at| (all.time(at), all.file(at).id));
+    sort_by_key(&mut by_time, |&at| (all.time(at), all.file(at).id));
     let mut place_of = vec![0; files.len()];
     for (place, &at) in by_time.iter().enumerate() {
         place_of[usize::from(at)] = place;
     }
     // Each series together, in the order of the times.
     let mut grouped = by_time.clone();
-    grouped.sort_by_key(|&at| all.name(at).words);
+    sort_by_key(&mut grouped, |&at| all.name(at).words);
     let (mut first, mut second) = (by_time.clone(), by_time.clone());
     let mut tells = vec![false; files.len()];
     let mut is_counted = false;
@@ -177,7 +179,7 @@ pub fn arrange(live: &[u8], files: &[Evidence<'_>]) -> Vec<Placed> {
 pub fn arrange_some(live: &[u8], files: &[Evidence<'_>]) -> Vec<Placed> {
     let all = All::new(live, files);
     let mut order: Order = (0..files.len() as u16).collect();
-    order.sort_unstable_by_key(|&at| {
+    sort_by_key(&mut order, |&at| {
         let name = all.name(at);
         let number = match name.says {
             Says::Count => name.number.map(|part| u64::MAX - part),
@@ -208,14 +210,17 @@ impl<'a> All<'a> {
         }
     }
 
+    #[inline(never)]
     fn file(&self, at: u16) -> &Evidence<'_> {
         &self.files[usize::from(at)]
     }
 
+    #[inline(never)]
     fn name(&self, at: u16) -> &Name {
         &self.names[usize::from(at)]
     }
 
+    #[inline(never)]
     fn time(&self, at: u16) -> u64 {
         self.file(at).mtime_ns
     }

@@ -2,6 +2,7 @@
 
 use super::name::Says;
 use super::{All, Order};
+use crate::sorting::sort_by_key;
 
 /// What comes of it.
 pub(super) struct Verdict {
@@ -56,7 +57,7 @@ fn may_count_since(all: &All<'_>, members: &[u16]) -> bool {
 fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
     let number = |at: &u16| all.name(*at).number[0];
     let mut upwards = members.to_vec();
-    upwards.sort_unstable_by_key(|at| (number(at), all.file(*at).id));
+    sort_by_key(&mut upwards, |at| (number(at), all.file(*at).id));
     // `m.1` beside `m.01`: names that say the same do not tell which is newer.
     if upwards
         .windows(2)
@@ -165,7 +166,7 @@ fn rising(all: &All<'_>, members: &[u16], ring: Order, wrong: usize, span: u64) 
         _ => {
             // Of those with one time the numbers tell nothing either; but some order there is.
             let mut order = members.to_vec();
-            order.sort_unstable_by_key(|&at| (all.time(at), all.name(at).number));
+            sort_by_key(&mut order, |&at| (all.time(at), all.name(at).number));
             Verdict::sure(order)
         }
     }
@@ -176,7 +177,7 @@ fn by_stamp(all: &All<'_>, members: &[u16]) -> Verdict {
     let number = |at: &u16| all.name(*at).number;
     let mut order = members.to_vec();
     // Of equal names the times tell, as those are given.
-    order.sort_by_key(number);
+    sort_by_key(&mut order, number);
     let is_step = |pair: &&[u16]| number(&pair[0])[..2] != number(&pair[1])[..2];
     let goes_back = |pair: &&[u16]| all.time(pair[1]) < all.time(pair[0]);
     // Dates that are contradicted at every step are none.
@@ -200,7 +201,7 @@ fn by_stamp(all: &All<'_>, members: &[u16]) -> Verdict {
     }
     // What is counted within a stamp is counted since.
     let mut since = members.to_vec();
-    since.sort_by_key(|at| {
+    sort_by_key(&mut since, |at| {
         let [date, time, one, two] = number(at);
         (date, time, u64::MAX - one, u64::MAX - two)
     });

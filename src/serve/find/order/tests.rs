@@ -263,6 +263,40 @@ fn the_table() {
 }
 
 #[test]
+fn the_table_of_the_manual_page() {
+    let page = include_str!("../../../../conf/man/fetchlogs.7");
+    let (_, table) = page
+        .split_once(".It Em rotated files Ta Em rule\n")
+        .unwrap();
+    let rows = table.lines().take_while(|line| *line != ".El");
+    let mut count = 0;
+    for row in rows {
+        let names = row.split('"').nth(1).unwrap().split(' ');
+        let names: Vec<String> = names
+            .map(|name| match name.starts_with('@') {
+                // The page shortens what is behind the seconds.
+                true => name.replace(".s", "1d8e3f2c.s"),
+                false => format!("m{name}"),
+            })
+            .collect();
+        let files: Vec<(&str, u64)> = names
+            .iter()
+            .map(String::as_str)
+            .zip((10..).step_by(10))
+            .collect();
+        let turned: Vec<_> = files.iter().rev().copied().collect();
+        let right: Vec<String> = files
+            .iter()
+            .map(|(name, time)| format!("{name}={time}"))
+            .collect();
+        let result = arranged("m", &turned, |at| at as u64 + 1);
+        assert_eq!(result, right.join(" "), "{row}");
+        count += 1;
+    }
+    assert!(count > 10, "the table was not found");
+}
+
+#[test]
 fn births_and_numbers_know_better_than_times() {
     for (files, expected) in [
         // All were touched.

@@ -2,7 +2,7 @@
 //! which comes after it. Pure.
 //!
 //! The inode is where the search begins; what the client proves of its copy decides. The steps in
-//! the comments are those of the README, "How the server decides".
+//! the comments are those of PROTOCOL.md, "How the server decides".
 
 mod moved;
 pub mod next;
@@ -15,7 +15,8 @@ use std::cmp::Ordering;
 use self::oldest::{After, Found, floor_ns, then};
 use self::recognise::{Fit, Held, Located};
 use super::alike::Own;
-use super::findings::{Candidate, Candidates, Test};
+use super::candidates::{Candidate, Candidates};
+use super::findings::Test;
 use super::journal::record::{Seq, Standing, State};
 use super::left_out::LeftOut;
 use super::order::Age;

@@ -3,8 +3,9 @@
 
 use super::recognise::{Fit, Held, Located};
 use crate::ids::FileId;
+use crate::serve::find::candidates::{Candidate, Candidates};
 use crate::serve::find::compare::Whole;
-use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::findings::Test;
 use crate::serve::find::journal::record::Standing;
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::place::candidate_of;

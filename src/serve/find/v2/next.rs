@@ -6,8 +6,9 @@ use super::oldest::{After, Found, floor_ns, then};
 use crate::ids::{FileId, Identity};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::alike::Own;
+use crate::serve::find::candidates::{Candidate, Candidates, are_numbered};
 use crate::serve::find::compare::Sent;
-use crate::serve::find::findings::{Candidate, Candidates, Test, are_numbered};
+use crate::serve::find::findings::Test;
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
@@ -16,6 +17,7 @@ use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
 use crate::serve::find::token::given_id;
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 
 /// A generation to be sent from its start.
@@ -403,7 +405,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let mut candidates: Vec<&Candidate> = rotated.iter().filter(|c| may(c)).collect();
         // The oldest of those that were copied under our eyes.
-        candidates.sort_unstable_by_key(|c| c.copy_order());
+        sort_by_key(&mut candidates, |c| c.copy_order());
         for candidate in candidates {
             let role = self.role(candidate, rotated, live.as_ref())?;
             let is_it = match role {
@@ -488,7 +490,7 @@ impl<S: ReadStore> Query<'_, S> {
         let is_much = |c: &Candidate| is_sure || c.size >= sent.offset.div_ceil(2);
         let mut candidates: Vec<&Candidate> =
             rotated.iter().filter(|c| may(c) && is_much(c)).collect();
-        candidates.sort_by_cached_key(rank);
+        sort_by_key(&mut candidates, rank);
         for candidate in candidates {
             let is_it = |c: &Candidate| c.age.id == candidate.age.id;
             let found = self.find_rotated(Test::Duplicate, rotated, &is_it, &|file, stat| {

@@ -1,7 +1,8 @@
 //! The oldest rotated file that will do, and its neighbours in the order of generations. Pure.
 
 use crate::ids::FileId;
-use crate::serve::find::findings::{Candidate, Candidates, Test};
+use crate::serve::find::candidates::{Candidate, Candidates};
+use crate::serve::find::findings::Test;
 use crate::serve::find::journal::record::{Seq, Standing};
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::{self, Age};
@@ -9,6 +10,7 @@ use crate::serve::find::place::candidate_of;
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 
 /// Whether a file fits by what is in it.
@@ -110,7 +112,7 @@ impl<S: ReadStore> Query<'_, S> {
                 ages.push((candidate.age.numbered(record_of(seq)), seq));
             }
         }
-        ages.sort_unstable();
+        sort_by_key(&mut ages, |it| *it);
         for (place, &(age, seq)) in ages.iter().enumerate() {
             let Some(candidate) = rotated.iter().find(|c| c.age.id == age.id) else {
                 continue;
@@ -201,7 +203,7 @@ impl<S: ReadStore> Query<'_, S> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let some = rotated.iter().filter(|c| may(c)).map(|c| c.age);
         let mut ages: Vec<Age> = some.collect();
-        ages.sort_unstable();
+        sort_by_key(&mut ages, |it| *it);
         for age in ages {
             let judge = || {
                 let Some((file, stat)) = self.open_rotated(age.id)? else {
@@ -223,7 +225,7 @@ fn follow_copies(roles: &mut [(&Candidate, Role)]) {
     let is_copy =
         |(candidate, _): &&mut (&Candidate, Role)| candidate.standing == Standing::Newcomer;
     let mut copies: Vec<&mut (&Candidate, Role)> = roles.iter_mut().filter(is_copy).collect();
-    copies.sort_unstable_by_key(|(candidate, _)| candidate.copy_order());
+    sort_by_key(&mut copies, |(candidate, _)| candidate.copy_order());
     let mut limit = (Seq::MAX, u64::MAX);
     for (candidate, role) in copies.into_iter().rev() {
         // What came with its times may have been copied in any order.

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::mutation::{self, Mutation};
-use crate::serve::find::findings::{Candidate, Candidates, Findings, Test};
+use crate::serve::find::candidates::{Candidate, Candidates};
+use crate::serve::find::findings::{Findings, Test};
 use crate::serve::find::journal::record::{Record, Seq, Standing, State};
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
@@ -13,6 +14,7 @@ use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::role::Role;
 use crate::serve::find::token::Known;
+use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{Block, Proof, START_LEN};
 
@@ -212,7 +214,7 @@ impl<S: ReadStore> Query<'_, S> {
             let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
             let mut newcomers: Vec<&Candidate> = newcomers.collect();
             // Of several the first: the others may have come and gone after it.
-            newcomers.sort_unstable_by_key(|c| c.copy_order());
+            sort_by_key(&mut newcomers, |c| c.copy_order());
             for candidate in newcomers {
                 let role = self.role(candidate, rotated, live)?;
                 if role != Role::Generation(record.seq) {
@@ -533,7 +535,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// box often begins alike.
     pub(super) fn last_common(&self, file: &S::File, held: &Held<'_>) -> Option<Block> {
         let mut blocks = held.proof.clone();
-        blocks.sort_unstable_by_key(|block| block.end());
+        sort_by_key(&mut blocks, |block| block.end());
         let same = |block: &&Block| self.has_block(file, **block, held.mapped);
         let last = blocks.iter().take_while(same).last()?;
         (last.end() >= held.offset / 2).then_some(*last)

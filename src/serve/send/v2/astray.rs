@@ -1,8 +1,8 @@
 //! A stream whose log has no live file, or none that can be served: what there is is sent, and then
 //! the client is told why nothing follows. Pure.
 //!
-//! README, "The stream": the session goes on. ERROR stands in place of the keep-alives until an
-//! ALIVE or NEXT says that it is over.
+//! PROTOCOL.md, "The stream": the session goes on. ERROR stands in place of the keep-alives until
+//! an ALIVE or NEXT says that it is over.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::unix::ffi::OsStrExt;
@@ -133,7 +133,7 @@ impl<F> V2Stream<F> {
         match &refusal {
             Refusal::Unsettled | Refusal::Later => {}
             Refusal::Missing if intact => {
-                // README, "Rotation": the newest rotated file is followed on.
+                // PROTOCOL.md, "Rotation": the newest rotated file is followed on.
                 let own = self.follow.id();
                 let is_calm = self.follow.stat().links > 0 && query.is_rotated(own);
                 // Right after a look that has seen a file it is a matter of moments.

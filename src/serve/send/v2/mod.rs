@@ -193,7 +193,7 @@ impl<F> V2Stream<F> {
             most: v2.frame_max.unwrap_or_default(),
         };
         stream.keep_back_zeros(store)?;
-        // README, "The stream": ALIVE follows the answer if there is nothing to send.
+        // PROTOCOL.md, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });
         }

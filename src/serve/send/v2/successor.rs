@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{self, Continue};
 use super::V2Stream;
 use crate::serve::find::compare::{GUARD_LEN, is_there};
 use crate::serve::find::crowd::Reached;
-use crate::serve::find::findings::{Begun, Occasion};
+use crate::serve::find::findings::{Begun, Findings, Occasion};
 use crate::serve::find::query::Query;
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
@@ -27,29 +27,44 @@ impl<F> V2Stream<F> {
         query: &Query<'_, S>,
         question: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let search = match query.findings {
-            // Within `search_on`: something was found. Only for another occasion, or where names
-            // have changed since, the search begins anew.
-            Some(findings) if findings.occasion() == occasion => match question() {
-                Err(Refusal::Later) if findings.is_paused() => return Err(Refusal::Later),
-                Err(Refusal::Later | Refusal::Unsettled) => {
-                    if let Some(journey) = &mut self.journey {
-                        journey.plan.drop();
-                    }
-                    let again = Search::again(findings, &self.query_from_here(query));
-                    Box::new(again.ok_or(Refusal::Unsettled)?)
-                }
+        // Within `search_on`: something was found. Only for another occasion, or where names have
+        // changed since, the search begins anew.
+        let found = query.findings.filter(|it| it.occasion() == occasion);
+        match found {
+            None => self.start_search(occasion, query),
+            Some(findings) => match question() {
+                Err(Refusal::Later) if findings.is_paused() => {}
+                Err(Refusal::Later | Refusal::Unsettled) => self.repeat_search(findings, query)?,
                 answer => return answer,
             },
-            // The look came again for another reason while the search is under way.
-            _ if self.is_searching_on(|present| present == occasion) => return Err(Refusal::Later),
-            _ => match self.take_plan(occasion, query) {
-                Some(search) => search,
-                None => Box::new(Search::new(occasion, &self.query_from_here(query))),
-            },
-        };
-        self.search = Some(search);
+        }
         Err(Refusal::Later)
+    }
+
+    /// Searches, unless that is done already.
+    fn start_search<S: ReadStore<File = F>>(&mut self, occasion: Occasion, query: &Query<'_, S>) {
+        // The look came again for another reason while the search is under way.
+        if self.is_searching_on(|present| present == occasion) {
+            return;
+        }
+        self.search = Some(match self.take_plan(occasion, query) {
+            Some(search) => search,
+            None => Box::new(Search::new(occasion, &self.query_from_here(query))),
+        });
+    }
+
+    /// Searches once more; it fails where that was done too often.
+    fn repeat_search<S: ReadStore<File = F>>(
+        &mut self,
+        findings: &Findings,
+        query: &Query<'_, S>,
+    ) -> Result<(), Refusal> {
+        if let Some(journey) = &mut self.journey {
+            journey.plan.drop();
+        }
+        let again = Search::again(findings, &self.query_from_here(query));
+        self.search = Some(Box::new(again.ok_or(Refusal::Unsettled)?));
+        Ok(())
     }
 
     /// Whether bytes that were just read belong to the generation being sent; `None` while that is
