@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_answer_says_whether_the_log_is_served() {
-        let v2 = b"O 7 v2 at=0 size=12 m=5 b=9\nframes follow";
+        let v2 = b"O 7 v2 at=0 size=12 m=5 b=00000009\nframes follow";
         assert_eq!(found("", v2).as_deref(), Some("OK version 2, 12 bytes"));
         assert_eq!(found("", b"O 7\nbytes").as_deref(), Some("OK classic"));
         assert_eq!(found("", b"O 7"), None);

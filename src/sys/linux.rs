@@ -16,8 +16,6 @@ use heapless::String;
 
 use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
-#[cfg(any(feature = "fetch_logs", test))]
-use super::local_socket::{self, Socket};
 use super::{c_path, cvt, trusted};
 
 /// Renames, both within open directories, to a name that nothing has: `AlreadyExists` otherwise,
@@ -75,24 +73,6 @@ pub(super) fn open_without_links(path: &CStr, flags: libc::c_int) -> Option<io::
             Some(libc::ELOOP | libc::ENOSYS | libc::EPERM | libc::EINTR | libc::E2BIG) => None,
             _ => Some(Err(error)),
         },
-    }
-}
-
-/// Calls with a path to a name in a directory that is short enough for a socket's address.
-#[cfg(any(feature = "fetch_logs", test))]
-pub(super) fn with_short_path(
-    held: &File,
-    dir: &Path,
-    name: &str,
-    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
-) -> io::Result<Socket> {
-    match local_socket::fits(dir, name) {
-        true => call(&dir.join(name)),
-        // proc(5): each descriptor is a link to what is open there.
-        false => {
-            let held = local_socket::number(held);
-            call(Path::new(&format!("/proc/self/fd/{held}/{name}")))
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use super::{error_saying, platform, trusted};
+use super::{error_saying, trusted};
 
 /// Makes a socket of this name in a directory, in place of one that an earlier run left, and
 /// listens. Only this process' user can connect to it; with a group its members can, too.
@@ -18,7 +18,7 @@ use super::{error_saying, platform, trusted};
 pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixListener> {
     // The directory as it is held open, so that all that follows happens in the same.
     let held = trusted::open_dir(dir)?;
-    let bound = platform::with_short_path(&held, dir, name, &mut |path| {
+    let bound = with_short_path(&held, dir, name, &mut |path| {
         match fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
             Ok(_) => {
@@ -48,7 +48,7 @@ pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixList
 /// Connects to the socket of this name in a directory.
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
     let held = File::open(dir)?;
-    let socket = platform::with_short_path(&held, dir, name, &mut |path| {
+    let socket = with_short_path(&held, dir, name, &mut |path| {
         UnixStream::connect(path).map(Socket::Connected)
     })?;
     match socket {
@@ -58,7 +58,7 @@ pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
 }
 
 /// What came of a path.
-pub(super) enum Socket {
+enum Socket {
     /// It is listened on.
     Listening(UnixListener),
     /// It is connected to.
@@ -66,7 +66,7 @@ pub(super) enum Socket {
 }
 
 /// Whether the path of a name in a directory fits into an address.
-pub(super) fn fits(dir: &Path, name: &str) -> bool {
+fn fits(dir: &Path, name: &str) -> bool {
     // `sun_path` has 104 bytes on some systems, and a NUL at the end.
     dir.as_os_str().len() + 1 + name.len() < 104
 }
@@ -88,9 +88,43 @@ fn set_mask(mask: libc::mode_t) -> libc::mode_t {
     unsafe { libc::umask(mask) }
 }
 
-/// The number of a descriptor in the directory of those of this process.
-pub(super) fn number(file: &File) -> i32 {
-    file.as_raw_fd()
+/// Calls with a path to a name in a directory that is short enough for a socket's address.
+#[cfg(target_os = "linux")]
+fn with_short_path(
+    held: &File,
+    dir: &Path,
+    name: &str,
+    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    match fits(dir, name) {
+        true => call(&dir.join(name)),
+        // proc(5): each descriptor is a link to what is open there.
+        false => {
+            let held = held.as_raw_fd();
+            call(Path::new(&format!("/proc/self/fd/{held}/{name}")))
+        }
+    }
+}
+
+/// Calls with a path to a name in a directory that is short enough for a socket's address: where
+/// the whole one is not, that of a directory in which we are meanwhile.
+#[cfg(not(target_os = "linux"))]
+fn with_short_path(
+    held: &File,
+    dir: &Path,
+    name: &str,
+    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    if fits(dir, name) {
+        return call(&dir.join(name));
+    }
+    let before = File::open(".")?;
+    // SAFETY: takes the number of a descriptor that is open during the call.
+    let go = |dir: &File| super::cvt(unsafe { libc::fchdir(dir.as_raw_fd()) });
+    go(held)?;
+    let result = call(Path::new(name));
+    go(&before)?;
+    result
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use heapless::String;
 use super::clock::Reading;
 use super::cvt;
 use super::inotify::{Event, Watch, WatchId};
-#[cfg(any(feature = "fetch_logs", test))]
-use super::local_socket::{self, Socket};
 
 /// Always `Unsupported`: link, sync and unlink instead.
 pub(super) fn rename_noreplace(_from: (&File, &CStr), _to: (&File, &CStr)) -> io::Result<()> {
@@ -24,27 +22,6 @@ pub(super) fn rename_noreplace(_from: (&File, &CStr), _to: (&File, &CStr)) -> io
 /// Nobody can tell in one step.
 pub(super) fn open_without_links(_path: &CStr, _flags: libc::c_int) -> Option<io::Result<File>> {
     None
-}
-
-/// Calls with a path to a name in a directory that is short enough for a socket's address: where
-/// the whole one is not, that of a directory in which we are meanwhile.
-#[cfg(any(feature = "fetch_logs", test))]
-pub(super) fn with_short_path(
-    held: &File,
-    dir: &Path,
-    name: &str,
-    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
-) -> io::Result<Socket> {
-    if local_socket::fits(dir, name) {
-        return call(&dir.join(name));
-    }
-    let before = File::open(".")?;
-    // SAFETY: takes the number of a descriptor that is open during the call.
-    let go = |dir: &File| super::cvt(unsafe { libc::fchdir(local_socket::number(dir)) });
-    go(held)?;
-    let result = call(Path::new(name));
-    go(&before)?;
-    result
 }
 
 /// Always `Unsupported`: every socket has a file.

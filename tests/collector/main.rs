@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod browser;
 mod contact;
 mod crowd;
 mod files;
@@ -13,6 +14,7 @@ mod old_server;
 mod others;
 mod resume;
 mod rotation;
+mod screen;
 mod signals;
 mod status;
 mod view;

@@ -19,15 +19,15 @@ const TABLE: &str = "snmp/.fetch_logs.table";
 const SOCKET: &str = "snmp/.fetch_logs.sock";
 
 /// A place with one source that is followed and one that nobody answers.
-struct Two {
-    place: Place,
-    call: Call,
-    _server: Scripted,
+pub struct Two {
+    pub place: Place,
+    pub call: Call,
+    pub server: Scripted,
 }
 
 impl Two {
     /// The first is on 127.0.0.1, the other on 127.0.0.2, where nobody listens.
-    fn at(place: Place, options: &[&str]) -> (Two, super::common::collector::Collector) {
+    pub fn at(place: Place, options: &[&str]) -> (Two, super::common::collector::Collector) {
         let server = Scripted::new();
         let nobody = TcpListener::bind("127.0.0.2:0")
             .unwrap()
@@ -45,7 +45,7 @@ impl Two {
         let two = Two {
             place,
             call,
-            _server: server,
+            server,
         };
         (two, collector)
     }
@@ -67,7 +67,7 @@ fn answer(mut stream: impl Read + Write, request: &str) -> String {
     text
 }
 
-fn get(place: &Place, path: &str) -> String {
+pub fn get(place: &Place, path: &str) -> String {
     let text = answer(connect(place), &format!("GET {path} HTTP/1.0\r\n\r\n"));
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
@@ -419,7 +419,7 @@ fn check_says_what_every_server_answers() {
 }
 
 /// A port that nobody has.
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -41,7 +41,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.note(self.paths.gaps(), what)
     }
 
-    /// Puts on record that a copy holds more than the server had.
+    /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.kept(), what)
     }

@@ -131,7 +131,8 @@ impl<'a> Paths<'a> {
         with_ending(self.local, ".gaps")
     }
 
-    /// The record of finished copies that hold more than the server had, beside the local copy.
+    /// The record of finished copies that hold more than the server had, or were healed, beside the
+    /// local copy.
     pub fn kept(self) -> PathBuf {
         with_ending(self.local, ".kept")
     }
@@ -192,6 +193,19 @@ impl<F> LocalCopy<F> {
     /// The size of the copy, which is the offset to go on from.
     pub fn size(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.size)
+    }
+
+    /// Whether the file that is open still has its name. Somebody may have moved it, or put another
+    /// one in its place.
+    pub fn is_in_place<S: WriteStore<File = F>>(
+        &self,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<bool, FileError> {
+        let Some(open) = &self.open else {
+            return Ok(true);
+        };
+        let found = files.stat_path(files.paths.local)?;
+        Ok(found.is_some_and(|found| found.id == open.id))
     }
 
     /// The bytes that were appended since it was opened.

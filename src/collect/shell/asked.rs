@@ -5,6 +5,10 @@ use super::shown::InThisTurn;
 use crate::collect::config::{Address, SourceConfig};
 use crate::collect::view::http::Asked;
 use crate::collect::view::summary::Count;
+use crate::limits::STATUS_TOUCH_MS;
+
+/// Copies that are looked at in one turn: a system call for each.
+const COPIES_AT_ONCE: u32 = 32;
 
 impl Collector {
     /// Writes what there is to see, serves those who look, and does what they ask.
@@ -24,6 +28,24 @@ impl Collector {
         while let Some((client, asked)) = self.shown.control.take_asked() {
             let text = self.act(&asked);
             self.shown.control.answer(client, &text, now);
+        }
+    }
+
+    /// Looks now and then whether all local copies are where they were, some in each turn.
+    pub(super) fn look_at_copies(&mut self) {
+        let now = self.now.mono;
+        if self.look_at > now {
+            return;
+        }
+        let first = self.looked_at;
+        let end = (first + COPIES_AT_ONCE).min(self.slots.len() as u32);
+        for index in first..end {
+            self.drive(index, &mut |slot, cx, _| slot.look_at_copy(cx));
+        }
+        let is_over = end >= self.slots.len() as u32;
+        self.looked_at = if is_over { 0 } else { end };
+        if is_over {
+            self.look_at = now.plus_ms(STATUS_TOUCH_MS);
         }
     }
 

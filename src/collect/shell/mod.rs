@@ -40,7 +40,7 @@ use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
 use super::view::summary::Count;
-use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -102,6 +102,9 @@ pub struct Collector {
     statuses: Statuses,
     shown: Shown,
     manager: Manager,
+    /// When the local copies are looked at next, and which is the next.
+    look_at: Mono,
+    looked_at: u32,
     store: RealWrite,
     random: Random,
     boot: Option<BootId>,
@@ -146,6 +149,8 @@ impl Collector {
             journal,
             shown,
             manager: Manager::new(now.mono),
+            look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
+            looked_at: 0,
             inside,
             reaches: reaches(&options, &config),
             check_walls_at,
@@ -182,6 +187,7 @@ impl Collector {
         while !self.is_shut_out {
             self.write_statuses();
             self.show();
+            self.look_at_copies();
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
@@ -288,6 +294,7 @@ impl Collector {
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
             self.manager.poll_timeout(),
+            Some(self.look_at),
         ];
         deadlines.into_iter().flatten().min()
     }

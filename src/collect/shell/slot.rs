@@ -359,6 +359,12 @@ impl Slot {
         self.source.contact() == Contact::Idle && quiet_ms >= ANEW_IDLE_MS
     }
 
+    /// Looks whether the local copy is where it was.
+    pub fn look_at_copy(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.look_at_copy(cx);
+        Rest::None
+    }
+
     /// Looks whether losses are on record still.
     pub fn look_at_record(&mut self, cx: &mut Cx<'_>) -> Rest {
         self.source.look_at_record(cx);

@@ -76,6 +76,22 @@ impl<F> Source<F> {
         self.health.set_losses(counted);
     }
 
+    /// Looks whether the local copy is where it was. If somebody has moved it, or put another file
+    /// in its place, the files are opened again, and what is found there is told.
+    pub fn look_at_copy<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // A change is about to give the file another name.
+        if self.is_changing() {
+            return;
+        }
+        let Some(copy) = self.disk.copy() else {
+            return;
+        };
+        // What cannot be looked at is found out by the next one who writes.
+        if let Ok(false) = copy.is_in_place(&mut cx.files(&self.config, "")) {
+            self.reopen(cx);
+        }
+    }
+
     /// Looks whether losses are on record still. An operator may have taken note of them.
     pub fn look_at_record<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         // What could not be put there is not seen to by taking it away.
