@@ -386,6 +386,12 @@ pub const FACE_PLACES: usize = 64;
 /// Bytes of a part of a face, beyond which no further source is put into it.
 pub const FACE_PART_LEN: usize = 16 * 1024;
 
+/// Writings of the table that may follow one another quickly, and how quickly: after that, until
+/// there were fewer again, the least time between two is [`TABLE_MIN_MS`].
+pub const TABLE_QUICK_MAX: u64 = 4;
+/// See [`TABLE_QUICK_MAX`].
+pub const TABLE_QUICK_MS: u64 = 20;
+
 /// The least time between two writings of the table. With many sources it is longer: see
 /// [`TABLE_EACH_US`].
 pub const TABLE_MIN_MS: u64 = 1_000;

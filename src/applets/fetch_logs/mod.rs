@@ -7,9 +7,10 @@ mod status;
 mod verify;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -22,10 +23,12 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use super::seconds;
 use crate::collect::config::Config;
+use crate::collect::copy::directory_of;
 use crate::collect::copy::pointer::BootId;
 use crate::collect::shell::control::{self, Doors, SOCKET};
 use crate::collect::shell::{self, Collector, Form, Options, reaches};
 use crate::collect::source::Periods;
+use crate::collect::view::summary::Count;
 use crate::reactor::listener::Bound;
 use crate::store::config_file;
 use crate::sys::boot_id;
@@ -128,8 +131,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
     let config = config_file::read(&options.config_path, parse).map_err(Exit::configuration)?;
     if options::has(&parsed, 't') {
-        daemon::tell_abilities(NAME);
-        return Ok(());
+        return judge(&options.config_path, &config);
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l')
@@ -165,6 +167,35 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))?;
     let (port, signals, outside) = collector.let_go();
     daemon.finish(end, port, signals, outside)
+}
+
+/// Says what may not be meant of a configuration in which nothing is wrong, and what it comes to.
+fn judge(path: &Path, config: &Config) -> Result<(), Exit> {
+    daemon::tell_abilities(NAME);
+    let mut seen = BTreeSet::new();
+    let mut servers = BTreeSet::new();
+    for source in &config.sources {
+        servers.insert(&source.address);
+        for file in [&source.local, &source.pointer] {
+            let dir = directory_of(file);
+            if !seen.insert(dir) {
+                continue;
+            }
+            let what = match std::fs::metadata(dir) {
+                Ok(found) if !found.is_dir() => "is no directory",
+                Ok(_) if !files::is_writable(dir) => "cannot be written to by this user",
+                Ok(_) => continue,
+                Err(_) => "is not there",
+            };
+            let (path, line, dir) = (path.display(), source.line, dir.display());
+            let text = format!("{path}: warning: line {line}: {dir} {what}\n");
+            // Where stderr is closed, nobody wants to know.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+    let sources = Count(config.sources.len(), "source");
+    let servers = Count(servers.len(), "server");
+    super::print(&format!("ok: {sources} on {servers}\n"))
 }
 
 /// Listens where `-l` says.

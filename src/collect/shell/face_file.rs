@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
 use crate::collect::view::faces::{About, Face, Making, Sources};
-use crate::limits::{STATUS_RETRY_MS, STATUS_TOUCH_MS, TABLE_EACH_US, TABLE_MIN_MS};
+use crate::limits::{
+    STATUS_RETRY_MS, STATUS_TOUCH_MS, TABLE_EACH_US, TABLE_MIN_MS, TABLE_QUICK_MAX, TABLE_QUICK_MS,
+};
 use crate::sys::trusted::Place;
 use crate::time::Mono;
 
@@ -25,6 +27,9 @@ pub struct FaceFile {
     due_at: Mono,
     /// The moment before which it is not written again.
     free_at: Mono,
+    /// So many more writings may follow quickly, since there were few lately.
+    quick: u64,
+    begun_at: Mono,
     /// Something is new since the last writing began.
     has_news: bool,
     is_failing: bool,
@@ -49,6 +54,8 @@ impl FaceFile {
                 now.plus_ms(TABLE_MIN_MS)
             },
             free_at: now,
+            quick: TABLE_QUICK_MAX,
+            begun_at: now,
             has_news: false,
             is_failing: false,
         }
@@ -108,8 +115,7 @@ impl FaceFile {
             Some(writing) => writing,
             None => {
                 self.has_news = false;
-                let each_ms = sources.places() as u64 * TABLE_EACH_US / 1000;
-                self.free_at = now.plus_ms(TABLE_MIN_MS.max(each_ms));
+                self.free_at = now.plus_ms(self.pause_ms(sources.places(), now));
                 self.due_at = now.plus_ms(STATUS_TOUCH_MS);
                 let file = Place::of(&self.scratch)?.create_scratch(MODE)?;
                 (file, Making::new(self.face))
@@ -124,6 +130,22 @@ impl FaceFile {
                 self.writing = Some((file, making));
                 Ok(())
             }
+        }
+    }
+
+    /// How long to wait before the next writing: what changes together, as at a start, is there at
+    /// once, and what changes all the time is written seldom.
+    fn pause_ms(&mut self, sources: usize, now: Mono) -> u64 {
+        let lasting_ms = TABLE_MIN_MS.max(sources as u64 * TABLE_EACH_US / 1000);
+        let earned = now.since_ms(self.begun_at) / lasting_ms;
+        self.begun_at = now;
+        self.quick = self.quick.saturating_add(earned).min(TABLE_QUICK_MAX);
+        match self.quick.checked_sub(1) {
+            Some(quick) => {
+                self.quick = quick;
+                TABLE_QUICK_MS
+            }
+            None => lasting_ms,
         }
     }
 
@@ -161,3 +183,27 @@ pub fn table_path(snmp_dir: &Path) -> PathBuf {
 
 /// The name of the table.
 pub const TABLE: &str = ".fetch_logs.table";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_all_the_time_is_written_seldom() {
+        let path = PathBuf::from("/nowhere/table");
+        let mut file = FaceFile::new(path, Face::Table, "the table", true, Mono::default());
+        let mut now = Mono::default();
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let pause_ms = file.pause_ms(1, now);
+            pauses.push(pause_ms);
+            now = now.plus_ms(pause_ms);
+        }
+        // The wait for the sixth has earned another one.
+        assert_eq!(pauses, [20, 20, 20, 20, 1000, 20]);
+        now = now.plus_ms(60_000);
+        assert_eq!(file.pause_ms(1, now), 20);
+        let many = [0; 5].map(|_| file.pause_ms(10_000, now));
+        assert_eq!(many, [20, 20, 20, 5_000, 5_000]);
+    }
+}
