@@ -8,10 +8,10 @@ use crate::wire::table::State;
 /// the source when somebody looks.
 #[derive(Clone, Default, Debug)]
 pub struct Record {
-    /// Seconds since 1970.
-    since: u64,
-    last_byte: u64,
-    last_contact: u64,
+    /// Seconds since 1970, as far as 32 bits go: there may be ten thousand of these.
+    since: u32,
+    last_byte: u32,
+    last_contact: u32,
     /// As the source counts them, from its beginning on.
     bytes: u64,
     /// What those before it counted.
@@ -60,7 +60,7 @@ impl Record {
     /// A record that begins now.
     pub fn new(now: Wall) -> Record {
         Record {
-            since: now.secs(),
+            since: secs(now),
             ..Record::default()
         }
     }
@@ -77,7 +77,7 @@ impl Record {
 
     /// Something was heard of the server.
     pub fn note_contact(&mut self, now: Wall) {
-        self.last_contact = now.secs();
+        self.last_contact = secs(now);
     }
 
     /// A connection came about.
@@ -97,10 +97,10 @@ impl Record {
         };
         if self.bytes != sight.bytes {
             self.bytes = sight.bytes;
-            self.last_byte = now.secs();
+            self.last_byte = secs(now);
         }
         if change.was != change.is {
-            self.since = now.secs();
+            self.since = secs(now);
         }
         let is_new = change.was != change.is || self.losses != sight.losses || tally.is_some();
         self.state = sight.state;
@@ -122,7 +122,7 @@ impl Record {
 
     /// When it came into its state.
     pub fn since(&self) -> u64 {
-        self.since
+        self.since.into()
     }
 
     /// When a byte of the log came last.
@@ -137,7 +137,9 @@ impl Record {
 
     /// For how many seconds no byte has come in the state that it is in.
     pub fn quiet_secs(&self, now: Wall) -> u64 {
-        now.secs().saturating_sub(self.since.max(self.last_byte))
+        secs(now)
+            .saturating_sub(self.since.max(self.last_byte))
+            .into()
     }
 
     /// Bytes of the log that came.
@@ -162,8 +164,12 @@ impl Record {
 }
 
 /// A moment, unless it is the one that stands for none.
-fn known(secs: u64) -> Option<u64> {
-    Some(secs).filter(|secs| *secs > 0)
+fn known(secs: u32) -> Option<u64> {
+    Some(secs.into()).filter(|secs| *secs > 0)
+}
+
+fn secs(now: Wall) -> u32 {
+    u32::try_from(now.secs()).unwrap_or(u32::MAX)
 }
 
 impl Tally {
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<Record>() <= 64);
+        assert!(size_of::<Record>() <= 48);
     }
 
     #[test]
