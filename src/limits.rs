@@ -388,6 +388,65 @@ pub const STATUS_RETRY_MS: u64 = 5_000;
 
 const _: () = assert!(STATUS_TOUCH_MS < 50_000 && STATUS_RETRY_MS < STATUS_TOUCH_MS);
 
+// What the collector shows of its sources.
+
+/// Places of sources that are gone through for one part of a face.
+pub const FACE_PLACES: usize = 64;
+
+/// Bytes of a part of a face, beyond which no further source is put into it.
+pub const FACE_PART_LEN: usize = 16 * 1024;
+
+/// Writings of the table that may follow one another quickly, and how quickly: after that, until
+/// there were fewer again, the least time between two is [`TABLE_MIN_MS`].
+pub const TABLE_QUICK_MAX: u64 = 4;
+/// See [`TABLE_QUICK_MAX`].
+pub const TABLE_QUICK_MS: u64 = 20;
+
+/// The least time between two writings of the table. With many sources it is longer: see
+/// [`TABLE_EACH_US`].
+pub const TABLE_MIN_MS: u64 = 1_000;
+
+/// What each source adds to that time, in microseconds.
+pub const TABLE_EACH_US: u64 = 500;
+
+/// How old the table may be while its collector runs: the same as for a status file.
+pub const TABLE_STALE_MS: u64 = 120_000;
+
+/// How often `status -w` looks.
+pub const WATCH_MS: u64 = 1_000;
+
+/// The least time between two lines about all sources for the service manager.
+pub const NOTIFY_MS: u64 = 1_000;
+
+/// How long a connection by classic has to have been without a byte to be made anew at a signal.
+pub const ANEW_IDLE_MS: u64 = 60_000;
+
+/// Connections of the control socket and of `-l` together.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// Longest request there, with all of its head and body.
+pub const CONTROL_REQUEST_MAX_LEN: usize = 4096;
+
+/// How long a client there may take for its request, and for each part of the answer.
+pub const CONTROL_WAIT_MS: u64 = 5_000;
+
+/// How long it may take for all of that, however little it reads at once.
+pub const CONTROL_TOTAL_MS: u64 = 60_000;
+
+const _: () = assert!(STATUS_TOUCH_MS < TABLE_STALE_MS);
+
+/// Bytes that are read of one client in one turn.
+pub const CONTROL_TURN_LEN: usize = 16 * 1024;
+
+/// Bytes that are read of a client after its answer, so that the answer reaches it.
+pub const CONTROL_DRAIN_LEN: usize = 64 * 1024;
+
+/// How long that may take.
+pub const CONTROL_DRAIN_MS: u64 = 1_000;
+
+/// Connections of `check` at the same time.
+pub const CHECK_CONNECTIONS: usize = 64;
+
 // The comparison with the server, `fetch_logs verify`.
 
 /// Connections of `verify` at the same time, unless the command line says otherwise.

@@ -10,7 +10,7 @@ use heapless::{String, Vec};
 
 use crate::limits::{PEER_LINES_MAX, PEERS_HEARD_MAX};
 use crate::sys::stdio::Lines;
-use crate::sys::syslog::Syslog;
+use crate::sys::syslog::{self, Syslog};
 use crate::time::Mono;
 use crate::wire::escape::OneLine;
 
@@ -215,7 +215,7 @@ impl Report {
     fn print(&mut self, line: &str) {
         match &mut self.sink {
             Sink::Stderr(stderr) => print_to(stderr, &self.program, line),
-            Sink::Syslog(syslog) => syslog.send(line),
+            Sink::Syslog(syslog) => syslog.send(syslog::NOTICE, line),
         }
     }
 }

@@ -39,6 +39,20 @@ impl Exit {
         Exit::new(status, String::new())
     }
 
+    /// Any status, with what is to be told; a line end included.
+    #[cfg(feature = "fetch_logs")]
+    pub fn with_status(status: u8, message: String) -> Exit {
+        Exit::new(status, message)
+    }
+
+    /// The same with another status.
+    #[cfg(feature = "fetch_logs")]
+    #[must_use]
+    pub fn ending_with(mut self, status: u8) -> Exit {
+        self.0.status = status;
+        self
+    }
+
     fn new(status: u8, message: String) -> Exit {
         Exit(Box::new(Inner { status, message }))
     }

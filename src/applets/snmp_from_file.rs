@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::exit::Exit;
 use super::{Applet, options, seconds};
+use crate::snmp::instance::Forms;
 use crate::snmp::oid::Oid;
 use crate::snmp::{self, Options};
 
@@ -19,16 +20,17 @@ pub const APPLET: Applet = Applet {
 const NAME: &str = "snmp_from_file";
 
 const USAGE: &str = "\
-usage: snmp_from_file [-d SNMP_DIR] [-o BASE_OID] [-S STALE]
+usage: snmp_from_file [-d SNMP_DIR] [-o BASE_OID] [-S STALE] [-w]
   -d SNMP_DIR  the directory of the status files (/var/snmp_data)
   -o BASE_OID  where the values hang in the tree (.1.3.6.1.4.99)
   -S STALE     seconds after which a status file counts as stale (120)
+  -w           a walk shows BASE_OID.1.IP too, as it did before
   -h, -V       show this help, show the version
 ";
 
 fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
-    let parsed = options::parse(args, "d:o:S:").map_err(|bad| misuse(&bad.to_string()))?;
+    let parsed = options::parse(args, "d:o:S:w").map_err(|bad| misuse(&bad.to_string()))?;
     if !parsed.operands.is_empty() {
         return Err(misuse("it takes no operands"));
     }
@@ -47,6 +49,9 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
             .to_str()
             .and_then(seconds::to_ms)
             .ok_or_else(|| misuse("option -S takes seconds, such as 120"))?;
+    }
+    if options::has(&parsed, 'w') {
+        chosen.forms = Forms::Both;
     }
     match snmp::run(&chosen) {
         0 => Ok(()),

@@ -173,21 +173,47 @@ pub enum State<'a> {
     Error(&'a SourceError),
 }
 
+/// How grave an event is: the numbers of syslog(3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Something is lost, or wrong for good.
+    Error = 3,
+    /// Something is wrong for now, or was.
+    Warning = 4,
+    /// As it should be.
+    Info = 6,
+}
+
+impl Severity {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "err",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
 impl Event<'_> {
-    /// Whether it belongs on stderr: a loss is what an operator must not overlook.
-    pub fn is_grave(&self) -> bool {
-        matches!(
-            self,
+    /// How grave it is. A loss is what an operator must not overlook.
+    pub fn severity(&self) -> Severity {
+        match self {
             Event::Lost(_)
-                | Event::LostLate { .. }
-                | Event::Found(Found::Lost(_))
-                | Event::Differs { .. }
-                | Event::Remains(_)
-                | Event::LeftOut(LeftOut {
-                    is_missing: true,
-                    ..
-                })
-        )
+            | Event::LostLate { .. }
+            | Event::Found(Found::Lost(_))
+            | Event::Differs { .. }
+            | Event::Remains(_)
+            | Event::LeftOut(LeftOut {
+                is_missing: true, ..
+            }) => Severity::Error,
+            Event::Rotated { .. }
+            | Event::Truncated { .. }
+            | Event::Verified { .. }
+            | Event::Completed { .. }
+            | Event::State(State::Connecting | State::Following { .. }) => Severity::Info,
+            _ => Severity::Warning,
+        }
     }
 }
 

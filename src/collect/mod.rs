@@ -3,7 +3,8 @@
 //! Pure but for the shell: [`config`] says what to fetch, [`copy`] is a source's local files in
 //! every state that a crash may leave them in, [`finished`] what is done about copies that are
 //! complete, [`source`] one source's machine, [`verify`] the comparison of the copies with the
-//! servers' files on demand, [`event`], [`error`] and [`status`] what an operator gets to see.
+//! servers' files on demand, [`probe`] a question to a server on demand, [`view`] what those who
+//! look are shown, [`event`], [`error`] and [`status`] what an operator gets to see.
 
 mod blocks;
 pub(crate) mod config;
@@ -11,7 +12,9 @@ pub mod copy;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod finished;
+pub(crate) mod probe;
 pub(crate) mod shell;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod view;

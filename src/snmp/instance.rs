@@ -28,15 +28,25 @@ pub fn address(suffix: &[u32]) -> Option<IpAddr> {
     }
 }
 
+/// The instances that a walk shows. Each can be asked for by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Forms {
+    /// `BASE.IP`, so that each server comes once.
+    Short,
+    /// `BASE.1.IP` besides.
+    Both,
+}
+
 /// The first instance behind `after`, and its address.
 ///
 /// One pass over the directory that keeps only the best so far: nothing grows with the number of
 /// files.
-pub fn next(after: &[u32], dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> {
+pub fn next(after: &[u32], forms: Forms, dir: &mut dyn StatusDir) -> Option<(Suffix, IpAddr)> {
     let mut best: Option<(Suffix, IpAddr)> = None;
     dir.list(&mut |address| {
         // Both forms of each, since they lie apart in the order: `.1.IP` comes before most `.IP`.
-        for suffix in [short_form(address), long_form(address)] {
+        let long = (forms == Forms::Both).then(|| long_form(address));
+        for suffix in [Some(short_form(address)), long].into_iter().flatten() {
             // Directories are in no order, and the agent wants the very next.
             let is_better = best.as_ref().is_none_or(|(best, _)| suffix < *best);
             if is_better && suffix.as_slice() > after {
@@ -105,7 +115,7 @@ mod tests {
     fn walk(dir: &mut Names) -> Vec<Vec<u32>> {
         let mut found = Vec::new();
         let mut at = Suffix::new();
-        while let Some((suffix, _)) = next(&at, dir) {
+        while let Some((suffix, _)) = next(&at, Forms::Both, dir) {
             assert!(suffix > at, "the walk must rise");
             found.push(suffix.to_vec());
             at = suffix;
@@ -166,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_of_the_short_form_shows_each_once() {
+        let mut dir = names(&["10.0.0.2", "1.0.0.1"]);
+        let mut found = Vec::new();
+        let mut at = Suffix::new();
+        while let Some((suffix, _)) = next(&at, Forms::Short, &mut dir) {
+            found.push(suffix.to_vec());
+            at = suffix;
+        }
+        assert_eq!(found, [[1, 0, 0, 1], [10, 0, 0, 2]]);
+    }
+
+    #[test]
     fn order_is_numeric_not_alphabetic() {
         let mut dir = names(&["10.0.0.10", "10.0.0.2", "9.255.0.1"]);
         assert_eq!(
@@ -223,7 +245,7 @@ mod tests {
             (&[11], None),
             (&[u32::MAX], None),
         ] {
-            let found = next(after, &mut dir).map(|(suffix, _)| suffix);
+            let found = next(after, Forms::Both, &mut dir).map(|(suffix, _)| suffix);
             assert_eq!(found.as_deref(), expected, "{after:?}");
         }
     }

@@ -3,16 +3,19 @@
 //! The agent (`snmpd`) starts it for a `pass_persist` line and talks to it over a pipe, one short
 //! request at a time: `PING`, then `get`, `getnext` or `set` and an object identifier. The helper
 //! answers from `SNMP_DIR`, where the collector keeps one small file for every log server, named
-//! like its address. It keeps nothing between two requests, so the agent may kill it at any moment.
+//! like its address, and a table of all sources. What it remembers of that it can read again, so
+//! the agent may kill it at any moment.
 //!
 //! - [`oid`]: numeric object identifiers. Pure.
 //! - [`instance`]: which identifiers exist below the base, and which comes next. Pure.
+//! - [`numbers`]: the numbers of servers and sources. Pure.
 //! - [`status`]: the status files as a narrow trait, and the value that one of them becomes. Pure.
 //! - [`dialogue`]: lines in, answers out. Pure.
 //! - [`shell`]: standard input and output, the real directory, and silence on standard error.
 
 pub(crate) mod dialogue;
 pub(crate) mod instance;
+pub(crate) mod numbers;
 pub(crate) mod oid;
 pub mod shell;
 pub(crate) mod status;

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::numbers::Numbers;
 use crate::limits::SNMP_VALUE_MAX_LEN;
 use crate::time::Wall;
 
@@ -18,6 +19,11 @@ pub trait StatusDir {
     /// Calls `each` once for every file whose name is an address, in any order. An address written
     /// in two ways may come twice. A directory that cannot be read is an empty one.
     fn list(&mut self, each: &mut dyn FnMut(IpAddr));
+
+    /// The numbers of the collector's table; `None` where there is none.
+    fn numbers(&mut self) -> Option<&Numbers> {
+        None
+    }
 }
 
 /// The state of the place of a status file.
@@ -83,7 +89,7 @@ fn first_line(text: &[u8]) -> &[u8] {
 }
 
 /// A text with a question mark for every byte that is not printable ASCII.
-fn printable(text: &[u8]) -> Value {
+pub fn printable(text: &[u8]) -> Value {
     text.iter()
         // The buffer is no longer than that; here it is what makes the collecting safe.
         .take(SNMP_VALUE_MAX_LEN)

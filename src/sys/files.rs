@@ -54,6 +54,16 @@ pub fn read_small(mut file: &File, max_len: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Whether this user may write there: access(2).
+#[cfg(any(feature = "fetch_logs", test))]
+pub fn is_writable(path: &Path) -> bool {
+    let Ok(path) = c_path(path) else {
+        return false;
+    };
+    // SAFETY: the path ends with a NUL and outlives the call.
+    cvt(unsafe { libc::access(path.as_ptr(), libc::W_OK) }).is_ok()
+}
+
 /// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
 /// terminal as ours.
 pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {

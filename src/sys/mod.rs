@@ -17,6 +17,8 @@ pub mod files;
 pub mod fork;
 pub mod inotify;
 mod line;
+#[cfg(any(feature = "fetch_logs", test))]
+pub mod local_socket;
 #[cfg(target_env = "musl")]
 mod memory;
 pub mod notify;
@@ -32,6 +34,8 @@ pub mod stdio;
 #[cfg(target_os = "linux")]
 mod successors;
 pub mod syslog;
+#[cfg(any(feature = "fetch_logs", test))]
+pub mod terminal;
 pub mod trusted;
 
 #[cfg(target_os = "linux")]

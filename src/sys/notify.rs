@@ -14,9 +14,18 @@ use super::socket::never_wait;
 ///
 /// Never waits for the manager: it fails instead, and then the program may go on all the same.
 pub fn ready(socket: &OsStr) -> io::Result<()> {
+    tell(socket, "READY=1\n")
+}
+
+/// Tells it in a line how things are; it shows that to whoever asks it.
+pub fn status(socket: &OsStr, text: &str) -> io::Result<()> {
+    tell(socket, &format!("STATUS={text}\n"))
+}
+
+fn tell(socket: &OsStr, message: &str) -> io::Result<()> {
     let sender = UnixDatagram::unbound()?;
     never_wait(&sender)?;
-    sender.send_to_addr(b"READY=1\n", &address(socket)?)?;
+    sender.send_to_addr(message.as_bytes(), &address(socket)?)?;
     Ok(())
 }
 
@@ -45,6 +54,8 @@ mod tests {
         let manager = UnixDatagram::bind(&path).unwrap();
         ready(path.as_os_str()).unwrap();
         assert_eq!(heard(&manager), b"READY=1\n");
+        status(path.as_os_str(), "1 of 2 followed").unwrap();
+        assert_eq!(heard(&manager), b"STATUS=1 of 2 followed\n");
     }
 
     #[cfg(target_os = "linux")]

@@ -1,8 +1,9 @@
 //! The three standard descriptors: lines that never wait, and silence.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 use super::cvt;
 
@@ -73,6 +74,29 @@ impl Lines {
         // Where the system cannot tell, as for odd devices, it is no pipe.
         ready.map_or(true, |ready| ready > 0)
     }
+}
+
+/// Whether standard output and standard error are the same file, or both the system's journal: what
+/// is written to both is there twice.
+pub fn is_one_place() -> bool {
+    let [out, err] = [io::stdout().as_fd(), io::stderr().as_fd()].map(file_id);
+    out.is_some() && out == err || are_journal() == [true, true]
+}
+
+/// Whether standard output, and standard error, go to the system's journal: systemd.exec(5),
+/// `JOURNAL_STREAM`.
+pub fn are_journal() -> [bool; 2] {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    let stream = stream.as_ref().and_then(|text| text.split_once(':'));
+    let number = |text: &str| text.parse::<u64>().ok();
+    let stream = stream.and_then(|(dev, ino)| Some((number(dev)?, number(ino)?)));
+    [io::stdout().as_fd(), io::stderr().as_fd()].map(|fd| stream.is_some() && file_id(fd) == stream)
+}
+
+/// Device and number of what is open there.
+fn file_id(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    let found = File::from(fd.try_clone_to_owned().ok()?).metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The number of bytes that a pipe takes at once if it takes anything.

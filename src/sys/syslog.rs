@@ -10,6 +10,9 @@ use heapless::String;
 
 use super::socket::never_wait;
 
+/// The severity of what concerns a daemon itself: "notice" of syslog(3).
+pub const NOTICE: u8 = 5;
+
 /// A sender that never waits. A message that the logger does not take at once is lost, and so is
 /// one sent while there is no logger; the next one tries again.
 pub struct Syslog {
@@ -34,9 +37,9 @@ impl Syslog {
     }
 
     /// Sends one message, cut after 1000 bytes or so. It must not hold line ends or other control
-    /// characters.
-    pub fn send(&mut self, text: &str) {
-        let message = self.message_of(text);
+    /// characters. `severity` is a number of syslog(3).
+    pub fn send(&mut self, severity: u8, text: &str) {
+        let message = self.message_of(severity, text);
         if self.try_send(message.as_bytes()).is_err() {
             // A logger that was started again listens at a new socket under the old name.
             self.socket = None;
@@ -54,12 +57,13 @@ impl Syslog {
         result
     }
 
-    fn message_of(&self, text: &str) -> String<MESSAGE_MAX_LEN> {
+    fn message_of(&self, severity: u8, text: &str) -> String<MESSAGE_MAX_LEN> {
         let mut message = String::new();
         // Characters one by one, so that a full message is cut between two of them.
         let _ = write!(
             message,
-            "<{PRIORITY}>{}[{}]: ",
+            "<{}>{}[{}]: ",
+            DAEMON + severity,
             self.tag,
             std::process::id()
         );
@@ -71,8 +75,8 @@ impl Syslog {
 /// RFC 3164 allows 1024 bytes in all.
 const MESSAGE_MAX_LEN: usize = 1024;
 
-/// Facility "daemon" (3), severity "notice" (5).
-const PRIORITY: u8 = 3 * 8 + 5;
+/// The facility, of which there are eight severities.
+const DAEMON: u8 = 3 * 8;
 
 fn connect(path: &Path) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
@@ -103,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let logger = listening(&path);
-        Syslog::to(&path, "gen_numbers").send("peer 10.0.0.1 closed");
+        Syslog::to(&path, "gen_numbers").send(NOTICE, "peer 10.0.0.1 closed");
         let expected = format!(
             "<29>gen_numbers[{}]: peer 10.0.0.1 closed",
             std::process::id()
@@ -117,15 +121,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut syslog = Syslog::to(&path, "x");
-        syslog.send("lost");
+        syslog.send(NOTICE, "lost");
         let logger = listening(&path);
-        syslog.send("first");
+        syslog.send(NOTICE, "first");
         assert!(received(&logger).ends_with(": first"));
         drop(logger);
         std::fs::remove_file(&path).unwrap();
-        syslog.send("lost too");
+        syslog.send(NOTICE, "lost too");
         let logger = listening(&path);
-        syslog.send("second");
+        syslog.send(NOTICE, "second");
         assert!(received(&logger).ends_with(": second"));
     }
 
@@ -136,7 +140,7 @@ mod tests {
         let logger = listening(&path);
         let mut syslog = Syslog::to(&path, "x");
         for _ in 0..10_000 {
-            syslog.send("a flood");
+            syslog.send(NOTICE, "a flood");
         }
         assert!(received(&logger).ends_with(": a flood"));
     }
@@ -146,7 +150,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let logger = listening(&path);
-        Syslog::to(&path, "x").send(&"ü".repeat(1000));
+        Syslog::to(&path, "x").send(NOTICE, &"ü".repeat(1000));
         let text = received(&logger);
         assert!(
             text.len() >= MESSAGE_MAX_LEN - 1 && text.ends_with('ü'),

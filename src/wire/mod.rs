@@ -14,4 +14,5 @@ pub mod receiver;
 pub mod reply;
 pub mod request;
 pub mod sums;
+pub mod table;
 pub mod token;

@@ -33,7 +33,9 @@ fn a_good_configuration_is_answered_with_what_the_kernel_can_confine() {
             ended.stdout.starts_with(&format!("{applet}: files: ")),
             "{ended:?}"
         );
-        assert_eq!(ended.stdout.lines().count(), 1);
+        let last = ended.stdout.lines().nth(1);
+        let is_collector = applet == "fetch_logs";
+        assert_eq!(last, is_collector.then_some("ok: 1 source on 1 server"));
     }
 }
 
@@ -82,6 +84,33 @@ fn warnings(place: &Place) -> Vec<String> {
     let begin = format!("{}: warning: ", config.display());
     let warning = |line: &str| line.strip_prefix(&begin).expect(line).to_owned();
     ended.stderr.lines().map(warning).collect()
+}
+
+#[test]
+fn directories_that_are_not_there_are_warned_of() {
+    let place = Place::new();
+    let here = place.path("");
+    let here = here.display();
+    let text = format!(
+        "10.0.0.1 19 /var/log/m {here}/m {here}/none/m.ptr\n\
+         10.0.0.1 19 /var/log/n {here}/n {here}/none/n.ptr\n\
+         10.0.0.2 19 /var/log/n {here}/fetch_logs.conf/o {here}/o.ptr\n"
+    );
+    place.write("fetch_logs.conf", &text);
+    let ended = checked(&place, "fetch_logs");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.ends_with("\nok: 3 sources on 2 servers\n"),
+        "{ended:?}"
+    );
+    let warnings: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(
+        warnings[0].contains(": warning: line 1: ") && warnings[0].ends_with("/none is not there")
+    );
+    assert!(
+        warnings[1].contains(": warning: line 3: ") && warnings[1].ends_with("is no directory")
+    );
 }
 
 #[test]

@@ -186,8 +186,7 @@ fn a_name_without_address_is_told_once_and_disturbs_nobody() {
     for_a_while(300, "told once", || {
         collector.out.with("has no address").len() == 1
     });
-    let statuses: Vec<_> = fs::read_dir(place.path("snmp")).unwrap().collect();
-    assert_eq!(statuses.len(), 2, "the status and the lock");
+    place.wait_for_status(&nowhere, "ERR\n");
 }
 
 /// The configuration and the directory of status files may be relative, too, also when it is read again.

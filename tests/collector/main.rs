@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod browser;
 mod contact;
 mod crowd;
 mod files;
@@ -13,8 +14,10 @@ mod old_server;
 mod others;
 mod resume;
 mod rotation;
+mod screen;
 mod signals;
 mod status;
+mod view;
 mod walls;
 
 /// Whether a line is an event of a source: `YYYY-mm-ddTHH:MM:SS ADDRESS REMOTE text`.

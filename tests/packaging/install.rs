@@ -38,6 +38,7 @@ fn everything_is_laid_out_below_destdir() {
         "usr/local/share/man/man8/snmp_from_file.8",
         "usr/local/share/man/man5/gen_numbers.pl.locals.5",
         "usr/local/share/man/man5/fetch_logs.conf.5",
+        "usr/local/share/snmp/mibs/FETCHLOGS-MIB.txt",
         "usr/local/share/man/man7/fetchlogs.7",
     ] {
         assert_eq!(mode(&place, file), 0o644, "{file}");

@@ -214,7 +214,7 @@ fn a_walk_over_many_files_is_complete_and_in_order() {
     model.sort();
     model.dedup();
 
-    let mut helper = Helper::start(&status, &[]);
+    let mut helper = Helper::start(&status, &["-w"]);
     let mut at = BASE.to_owned();
     for suffix in model {
         let suffix: String = suffix.iter().map(|part| format!(".{part}")).collect();

@@ -1,11 +1,20 @@
 //! `fetch_logs`, the collector.
 
+mod ack;
+mod ask;
+mod check;
+mod status;
 mod verify;
+mod watch;
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -16,13 +25,18 @@ use super::exit::Exit;
 use super::options::{self, Parsed};
 use super::seconds;
 use crate::collect::config::Config;
+use crate::collect::copy::directory_of;
 use crate::collect::copy::pointer::BootId;
-use crate::collect::shell::{Collector, Options, reaches};
+use crate::collect::shell::control::{self, Doors, SOCKET};
+use crate::collect::shell::{self, Collector, Form, Options, reaches};
 use crate::collect::source::Periods;
+use crate::collect::view::summary::Count;
+use crate::reactor::listener::Bound;
 use crate::store::config_file;
 use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
+use crate::sys::local_socket;
 use crate::sys::outside::Held;
 use crate::sys::signals::Signals;
 use crate::sys::trusted::{Place, make_dirs};
@@ -38,9 +52,13 @@ pub const APPLET: Applet = Applet {
 const NAME: &str = "fetch_logs";
 
 const USAGE: &str = "\
-usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
-                  [-r RETRY] [-w WAIT] [-i IDLE] SNMP_DIR CONF
+usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
+                  [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
+                  [-l ADDRESS:PORT] [-m FILE] SNMP_DIR CONF
        fetch_logs verify [-w WAIT] [-j N] SNMP_DIR CONF
+       fetch_logs status [-a] [-j] [-w] SNMP_DIR [BOX]...
+       fetch_logs ack SNMP_DIR BOX [LOG]
+       fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
   SNMP_DIR    the directory of the status files, one for each server
   CONF        the configuration
   -t          check the configuration and exit
@@ -49,6 +67,11 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s]
   -u USER     give up privileges before any file is opened
   -s          send events to syslog instead of stdout and stderr
   -r RETRY    seconds to wait after a first failure; grows to 60 (5)
+  -j          events as JSON on stdout
+  -g GROUP    members of the group may use the control socket, too
+  -l ADDRESS:PORT
+              answer /status.json, /metrics and the page there, too
+  -m FILE     write metrics for node_exporter's textfile collector there
   -w WAIT     seconds to wait for a connection, and for an answer (3)
   -i IDLE     seconds without a byte, keep-alives included, after which a server is dead (120)
   -h, -V      show this help, show the version
@@ -56,17 +79,36 @@ verify compares the live and the last rotated copy of every source with the
 server's files, prints a line for each, and may run beside the collector.
 Its status is 0 if all is well and nothing is on record as lost.
   -j N        connections at the same time (8)
+status shows how the sources of a running collector fare, those with troubles
+first. Its status is 0 if all is well, 1 if something is lost or still to
+come, 2 if a source is in error, 3 if no collector runs.
+  -a          all sources, not only those with troubles
+  -j          as JSON
+  -w          again and again, live
+ack takes note of losses: the record gets another name, and the status of the
+server is OK again.
+check asks every server once whether it serves what is configured, and prints a
+line for each source. Its status is 0 if all are served.
 ";
+
+/// What else it does than to collect, by the first word.
+const MODES: &[(&str, Mode)] = &[
+    ("verify", verify::run),
+    ("status", status::run),
+    ("ack", ack::run),
+    ("check", check::run),
+];
+
+type Mode = fn(&[OsString]) -> Result<(), Exit>;
 
 fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Only as the very first word: later it could be the name of a directory.
     if let Some((first, rest)) = args.split_first()
-        && first == "verify"
+        && let Some((_, run)) = MODES.iter().find(|(mode, _)| first == mode)
     {
-        return verify::run(rest);
+        return run(rest);
     }
-    let known = format!("tr:w:i:{}", daemon::OPTIONS);
-    let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
+    let known = format!("tjr:w:i:l:m:g:{}", daemon::OPTIONS);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
     let signals = daemon::catch_signals(NAME)?;
     let [snmp_dir, config_path] = parsed.operands.as_slice() else {
@@ -79,51 +121,152 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         // A daemon leaves its directory; relative paths in the configuration mean this one.
         base_dir: absolute(OsStr::new("."))?,
         periods,
-        syslog: options::has(&parsed, 's'),
+        form: match (options::has(&parsed, 's'), options::has(&parsed, 'j')) {
+            (true, true) => return Err(misuse("-j is for stdout, and -s for syslog")),
+            (true, false) => Form::Syslog,
+            (false, true) => Form::Json,
+            (false, false) => Form::Lines,
+        },
+        metrics: options::value(&parsed, 'm').map(absolute).transpose()?,
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };
     let config = read_config(&options)?;
     if options::has(&parsed, 't') {
-        daemon::tell_abilities(NAME);
-        return Ok(());
+        return judge(&options.config_path, &config);
     }
+    // Before the privileges are given up: ports below 1024 are for root.
+    let port = options::value(&parsed, 'l')
+        .map(|text| listen(text))
+        .transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
-    let (signals, held) = daemon.leave_helper(&options.config_path, signals, config)?;
-    let (mut collector, lock) =
-        begin(options, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
+    let (signals, held) = daemon.leave_helper(&options.config_path, signals, (config, port))?;
+    let mut collector = begin(options, &parsed, &mut daemon, (signals, held))
+        .map_err(|exit| daemon.failed(exit))?;
     let end = collector
         .run()
         .map_err(|error| Exit::failure(NAME, format_args!("the event loop failed: {error}")))?;
-    let (signals, outside) = collector.let_go();
-    drop(lock);
-    daemon.finish(end, None, signals, outside)
+    let (port, signals, outside) = collector.let_go();
+    daemon.finish(end, port, signals, outside)
+}
+
+fn misuse(what: &str) -> Exit {
+    Exit::misuse(NAME, what, USAGE)
 }
 
 /// All that can fail in the process that works.
 fn begin(
     options: Options,
+    parsed: &Parsed,
     daemon: &mut Daemon,
-    signals: Signals,
-    held: Held<Config>,
-) -> Result<(Collector, File), Exit> {
-    let config = match held {
-        Held::Kept(config) => config,
-        Held::Handed(_) => read_config(&options)?,
+    (signals, held): (Signals, Held<(Config, Option<Port>)>),
+) -> Result<Collector, Exit> {
+    let (config, port) = match held {
+        Held::Kept(held) => held,
+        Held::Handed(socket) => {
+            let port = options::value(parsed, 'l');
+            let port = port.map(|text| adopt(text, socket)).transpose()?;
+            (read_config(&options)?, port)
+        }
     };
     // After the forks and the change of the user: a record lock is not inherited, and the files
     // must belong to whom they are written by.
     let lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
-    let inside = daemon.confine(reaches(&options.snmp_dir, &config), Network::Connects)?;
-    let collector = Collector::new(options, config, reactor, inside);
+    // Behind the walls no socket can be made.
+    let doors = Doors {
+        local: Some(make_socket(&options.snmp_dir, parsed)?),
+        port,
+    };
+    let inside = daemon.confine(reaches(&options, &config), Network::Connects)?;
+    let held = shell::Held { lock, doors };
+    let collector = Collector::new(options, config, reactor, inside, held);
     daemon.ready()?;
-    Ok((collector, lock))
+    Ok(collector)
 }
 
 fn read_config(options: &Options) -> Result<Config, Exit> {
     let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
     config_file::read(&options.config_path, parse).map_err(Exit::configuration)
 }
+
+/// Says what may not be meant of a configuration in which nothing is wrong, and what it comes to.
+fn judge(path: &Path, config: &Config) -> Result<(), Exit> {
+    daemon::tell_abilities(NAME);
+    let mut seen = BTreeSet::new();
+    let mut servers = BTreeSet::new();
+    for source in &config.sources {
+        servers.insert(&source.address);
+        for file in [&source.local, &source.pointer] {
+            let dir = directory_of(file);
+            if !seen.insert(dir) {
+                continue;
+            }
+            let what = match std::fs::metadata(dir) {
+                Ok(found) if !found.is_dir() => "is no directory",
+                Ok(_) if !files::is_writable(dir) => "cannot be written to by this user",
+                Ok(_) => continue,
+                Err(_) => "is not there",
+            };
+            let (path, line, dir) = (path.display(), source.line, dir.display());
+            let text = format!("{path}: warning: line {line}: {dir} {what}\n");
+            // Where stderr is closed, nobody wants to know.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+    let sources = Count(config.sources.len(), "source");
+    let servers = Count(servers.len(), "server");
+    super::print(&format!("ok: {sources} on {servers}\n"))
+}
+
+/// Listens where `-l` says.
+fn listen(text: &OsStr) -> Result<Port, Exit> {
+    let (addresses, name) = port_of(text)?;
+    let mut bound = Err(ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        bound = Bound::bind(address);
+        if bound.is_ok() {
+            break;
+        }
+    }
+    let bound = bound.map_err(|error| {
+        let text = text.display();
+        Exit::failure(NAME, format_args!("cannot listen on {text}: {error}"))
+    })?;
+    Ok((bound, name))
+}
+
+/// Goes on with the socket of another process.
+fn adopt(text: &OsStr, socket: Option<OwnedFd>) -> Result<Port, Exit> {
+    let (addresses, name) = port_of(text)?;
+    let is_right = |bound: &Bound| addresses.iter().any(|address| bound.is_at(*address));
+    match socket.map(Bound::adopt).filter(is_right) {
+        Some(bound) => Ok((bound, name)),
+        None => listen(text),
+    }
+}
+
+/// A socket that listens, and the name it was asked for by.
+type Port = (Bound, Option<Box<str>>);
+
+fn port_of(text: &OsStr) -> Result<Addresses, Exit> {
+    let found = text.to_str().and_then(control::address_of);
+    found.ok_or_else(|| misuse("option -l takes ADDRESS:PORT, such as 127.0.0.1:9119"))
+}
+
+type Addresses = (Vec<SocketAddr>, Option<Box<str>>);
+
+/// Makes the control socket. Where it cannot be made the copies go on all the same.
+fn make_socket(snmp_dir: &Path, parsed: &Parsed) -> Result<Made, Exit> {
+    let group = options::value(parsed, 'g').map(|name| {
+        let id = name.to_str().and_then(local_socket::group_id);
+        let name = name.display();
+        id.ok_or_else(|| Exit::failure(NAME, format_args!("there is no group {name}")))
+    });
+    let made = local_socket::listen(snmp_dir, SOCKET, group.transpose()?);
+    Ok((made, snmp_dir.join(SOCKET)))
+}
+
+type Made = (io::Result<UnixListener>, PathBuf);
 
 fn periods(parsed: &Parsed) -> Result<Periods, String> {
     Ok(Periods {

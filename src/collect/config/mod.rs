@@ -188,6 +188,12 @@ impl fmt::Display for Address {
     }
 }
 
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Address {
+        Address::Ip(ip.to_canonical())
+    }
+}
+
 /// The mark that editors of other systems put at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -103,6 +103,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             open,
             is_believed: true,
             unwritten_from: None,
+            appended: 0,
             change: None,
         })
     }
@@ -135,6 +136,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(LocalCopy {
             is_believed,
             unwritten_from: is_unwritten.then_some(pointer.checkpoint),
+            appended: 0,
             change: None,
             pointer: Some(pointer),
             open: Some(open),
@@ -243,6 +245,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             open: Some(open),
             is_believed: true,
             unwritten_from: None,
+            appended: 0,
             change: None,
         })
     }

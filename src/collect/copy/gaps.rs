@@ -23,13 +23,25 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(self.stat_path(&path)?.is_some_and(|stat| !is_empty(stat)))
     }
 
+    /// How many losses and differences are on record. Of a record that is longer than is shown only
+    /// what is shown counts.
+    pub fn count_gaps(&mut self) -> io::Result<u32> {
+        let Some(file) = self.store.open_append(&self.paths.gaps())? else {
+            return Ok(0);
+        };
+        let mut bytes = vec![0; GAPS_MAX_LEN];
+        let len = self.store.read_at(&file, &mut bytes, 0)?;
+        let lines = bytes[..len].split(|&byte| byte == b'\n');
+        Ok(lines.filter(|line| !line.is_empty()).count() as u32)
+    }
+
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.gaps(), what)
     }
 
-    /// Puts on record that a copy holds more than the server had.
+    /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
         self.note(self.paths.kept(), what)
     }

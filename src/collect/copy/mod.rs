@@ -42,6 +42,8 @@ pub struct LocalCopy<F> {
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be
     /// written again.
     unwritten_from: Option<u64>,
+    /// The bytes that were appended since it was opened.
+    appended: u64,
     /// The change to another generation, while it is under way.
     change: Option<Box<Change>>,
 }
@@ -129,7 +131,8 @@ impl<'a> Paths<'a> {
         with_ending(self.local, ".gaps")
     }
 
-    /// The record of finished copies that hold more than the server had, beside the local copy.
+    /// The record of finished copies that hold more than the server had, or were healed, beside the
+    /// local copy.
     pub fn kept(self) -> PathBuf {
         with_ending(self.local, ".kept")
     }
@@ -192,6 +195,24 @@ impl<F> LocalCopy<F> {
         self.open.as_ref().map_or(0, |open| open.size)
     }
 
+    /// Whether the file that is open still has its name. Somebody may have moved it, or put another
+    /// one in its place.
+    pub fn is_in_place<S: WriteStore<File = F>>(
+        &self,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<bool, FileError> {
+        let Some(open) = &self.open else {
+            return Ok(true);
+        };
+        let found = files.stat_path(files.paths.local)?;
+        Ok(found.is_some_and(|found| found.id == open.id))
+    }
+
+    /// The bytes that were appended since it was opened.
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
     /// Appends bytes of the current generation. After an error some of them may be in the file; its
     /// size tells.
     pub fn append<S: WriteStore<File = F>>(
@@ -215,6 +236,7 @@ impl<F> LocalCopy<F> {
             // After each call, not at the end: on a full disk the next one fails, and what fitted
             // stays.
             open.size += written as u64;
+            self.appended += written as u64;
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -235,6 +257,7 @@ impl<F> LocalCopy<F> {
             .append_zeros(&open.file, len)
             .map_err(|error| system("append to", files.paths.local, error))?;
         open.size += len;
+        self.appended += len;
         Ok(())
     }
 

@@ -3,29 +3,44 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
 //! files. What a source does next is for [`super::source`] to decide.
 
+mod asked;
+pub mod check;
+pub mod control;
+pub mod face_file;
 mod group_commit;
 mod journal;
+mod manager;
 mod reach;
 mod resolver;
+mod shown;
 mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
 
+use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use self::control::Doors;
+pub use self::journal::Form;
 use self::journal::Journal;
+use self::manager::Manager;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
+use self::shown::{InThisTurn, Shown};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
 use super::config::{Config, SourceConfig};
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
-use crate::limits::{CHUNK_LEN, WALLS_CHECK_MS};
+use super::view::record::Tally;
+use super::view::summary::Count;
+use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -49,10 +64,20 @@ pub struct Options {
     pub base_dir: PathBuf,
     /// The periods of every source.
     pub periods: Periods,
-    /// Events go to syslog instead of stdout and stderr.
-    pub syslog: bool,
+    /// In which form events are told.
+    pub form: Form,
+    /// Where the metrics go, if anywhere.
+    pub metrics: Option<PathBuf>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
+}
+
+/// What only one process may have, and nobody can make behind the walls.
+pub struct Held {
+    /// The lock on the directory of the status files.
+    pub lock: File,
+    /// The sockets at which somebody may ask.
+    pub doors: Doors,
 }
 
 /// The running collector.
@@ -75,6 +100,11 @@ pub struct Collector {
     relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
+    shown: Shown,
+    manager: Manager,
+    /// When the local copies are looked at next, and which is the next.
+    look_at: Mono,
+    looked_at: u32,
     store: RealWrite,
     random: Random,
     boot: Option<BootId>,
@@ -90,6 +120,8 @@ pub struct Collector {
 /// What a token's kind says.
 const SOURCE: u8 = 0;
 const NAMES: u8 = 1;
+const LISTENER: u8 = 2;
+const CLIENT: u8 = 3;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -101,14 +133,26 @@ type Act<'a> = dyn FnMut(&mut Slot, &mut Context<'_, RealWrite>, &mut [u8]) -> R
 impl Collector {
     /// A collector of these sources, which all make their first try in the first turn. The walls of
     /// `inside` leave room for what they [`reaches`].
-    pub fn new(options: Options, config: Config, reactor: Reactor, inside: Inside) -> Collector {
+    pub fn new(
+        options: Options,
+        config: Config,
+        reactor: Reactor,
+        inside: Inside,
+        held: Held,
+    ) -> Collector {
         let now = clock::now();
+        let mut journal = Journal::new(options.form);
+        let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
-            journal: Journal::new(options.syslog),
+            journal,
+            shown,
+            manager: Manager::new(now.mono),
+            look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
+            looked_at: 0,
             inside,
-            reaches: reaches(&options.snmp_dir, &config),
+            reaches: reaches(&options, &config),
             check_walls_at,
             is_shut_out: false,
             reactor,
@@ -143,6 +187,8 @@ impl Collector {
         self.check_failed_syncs();
         while !self.is_shut_out {
             self.write_statuses();
+            self.show();
+            self.look_at_copies();
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
@@ -173,9 +219,16 @@ impl Collector {
         Ok(End::ShutOut)
     }
 
-    /// Closes everything, and leaves what a successor needs: the signals and the way outside.
-    pub fn let_go(self) -> (Signals, Option<Outside>) {
-        (self.reactor.into_signals(), self.inside.outside)
+    /// Closes everything, and leaves what a successor needs: the port, the signals and the way
+    /// outside.
+    pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+        let servers = self.statuses.len();
+        let sources = InThisTurn {
+            slots: &self.slots,
+            now: clock::now(),
+        };
+        let port = self.shown.end(&sources, servers, !self.is_shut_out);
+        (port, self.reactor.into_signals(), self.inside.outside)
     }
 
     /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
@@ -240,6 +293,9 @@ impl Collector {
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
             Some(self.check_walls_at),
+            Some(self.shown.poll_timeout(self.now.mono)),
+            self.manager.poll_timeout(),
+            Some(self.look_at),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -263,6 +319,10 @@ impl Collector {
     }
 
     fn handle_event(&mut self, event: reactor::Event) {
+        if let LISTENER | CLIENT = event.token.kind {
+            let registry = self.reactor.registry();
+            return (self.shown.control).handle_event(event, registry, self.now.mono);
+        }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
             return self
@@ -293,6 +353,7 @@ impl Collector {
             return;
         };
         let (journal, wall) = (&mut self.journal, self.now.wall);
+        let tally = Cell::new(Tally::default());
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
@@ -300,7 +361,12 @@ impl Collector {
             boot: self.boot.as_ref(),
             periods: &self.options.periods,
             random: &mut self.random,
-            events: &mut |config, event| journal.event(wall, config, &event),
+            events: &mut |config, event| {
+                let mut counted = tally.get();
+                counted.count(&event);
+                tally.set(counted);
+                journal.event(wall, config, &event);
+            },
         };
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
@@ -312,6 +378,10 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
+        if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
+            self.shown.note_news();
+            self.manager.note(change);
+        }
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
         self.look_for_relief(index);
@@ -347,14 +417,11 @@ impl Collector {
             };
             match slot.take_addresses(found, self.now.mono) {
                 AddressChange::None => continue,
-                AddressChange::Known => slot.join_status(&mut self.statuses),
+                // Its status had the name of the server.
+                AddressChange::Known => some_moved = true,
                 AddressChange::Moved(found) => {
                     some_moved = true;
-                    let config = slot.config().clone();
-                    // The old one first: two that have the same files open would take each other's
-                    // locks away.
-                    *place = None;
-                    *place = Some(Slot::new(config, Some(found), self.now.mono));
+                    *place = place.take().map(|slot| slot.moved(found, self.now));
                 }
             }
             known.push(index);
@@ -388,7 +455,25 @@ impl Collector {
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
+        self.try_at_once();
         self.connect_anew();
+    }
+
+    /// Sources that wait for their next try have it now.
+    fn try_at_once(&mut self) {
+        for index in 0..self.slots.len() as u32 {
+            self.drive(index, &mut |slot, cx, _| slot.try_at_once(cx));
+        }
+    }
+
+    /// The same as [`apply`](Self::apply), and says what is different.
+    fn apply_and_tell(&mut self, config: Config) {
+        let before = self.slots.iter().flatten().count();
+        let (added, unchanged) = self.apply(config);
+        let (added, removed) = (Count(added, "source"), before - unchanged);
+        self.journal.complain(&format_args!(
+            "{added} added, {removed} removed, {unchanged} unchanged"
+        ));
     }
 
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
@@ -396,12 +481,13 @@ impl Collector {
     fn reload(&mut self) {
         match self.read_config() {
             Ok(config) => {
-                self.reaches = reaches(&self.options.snmp_dir, &config);
+                self.reaches = reaches(&self.options, &config);
                 if !self.fits_walls() {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
-                self.apply(config);
+                self.apply_and_tell(config);
+                self.try_at_once();
                 self.connect_anew();
             }
             Err(unusable) => {
@@ -412,8 +498,9 @@ impl Collector {
         }
     }
 
-    /// Brings the running sources into line with a configuration.
-    fn apply(&mut self, config: Config) {
+    /// Brings the running sources into line with a configuration. Returns how many are new, and how
+    /// many are as they were.
+    fn apply(&mut self, config: Config) -> (usize, usize) {
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
         let mut wanted = config.sources;
@@ -425,11 +512,13 @@ impl Collector {
                 None => *place = None,
             }
         }
+        let unchanged = runs.iter().filter(|runs| **runs).count();
+        let added = wanted.len() - unchanged;
         let mut places = 0..;
-        let added = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
-        for (config, _) in added {
+        let new = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
+        for (config, _) in new {
             let addresses = self.resolver.addresses_of(&config);
-            let slot = Slot::new(config, addresses, self.now.mono);
+            let slot = Slot::new(config, addresses, self.now);
             let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
             match free.and_then(|at| self.slots.get_mut(at)) {
                 Some(place) => *place = Some(slot),
@@ -438,6 +527,10 @@ impl Collector {
         }
         self.join_statuses();
         self.ask_for_names(Wanted::All);
+        let states = self.slots.iter().flatten().map(Slot::state);
+        self.manager.recount(states);
+        self.shown.note_news();
+        (added, unchanged)
     }
 
     /// Every source joins the status of its server anew.

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use super::Options;
 use crate::collect::config::{Address, Config};
 use crate::sys::confine::Reaches;
 
-/// The directories of the status files, of all copies and of their pointers; the zone, and what
-/// the C library reads to look names up, where there are any.
-pub fn reaches(snmp_dir: &Path, config: &Config) -> Reaches {
+/// The directories of the status files, of the metrics, of all copies and of their pointers; the
+/// zone, and what the C library reads to look names up, where there are any.
+pub fn reaches(options: &Options, config: &Config) -> Reaches {
     let mut reaches = Reaches::default();
-    reaches.write(snmp_dir);
+    reaches.write(&options.snmp_dir);
+    let metrics = options.metrics.as_deref().and_then(Path::parent);
+    metrics.into_iter().for_each(|dir| reaches.write(dir));
     reaches.write(Path::new("/dev/null"));
     let mut has_names = false;
     for source in &config.sources {

@@ -8,7 +8,8 @@ use crate::collect::source::siblings::{Contact, spread_ms};
 
 impl Collector {
     /// SIGHUP and SIGUSR1: connections by classic are made anew where another source of the same
-    /// server gets no answer. Else there is nothing to free.
+    /// server gets no answer, which frees that, and where nothing has come for long: classic does
+    /// not tell whether that is right.
     pub(super) fn connect_anew(&mut self) {
         let mut wanting: Vec<SocketAddr> = (self.slots.iter().flatten())
             .filter_map(Slot::wanted_of)
@@ -21,7 +22,11 @@ impl Collector {
         };
         let all: Vec<u32> = (0..)
             .zip(&self.slots)
-            .filter(|(_, slot)| slot.as_ref().is_some_and(is_wanting))
+            .filter(|(_, slot)| {
+                let is_idle = |slot: &Slot| slot.is_idle(self.now);
+                let of = |what: &dyn Fn(&Slot) -> bool| slot.as_ref().is_some_and(what);
+                of(&is_wanting) || of(&is_idle)
+            })
             .map(|(index, _)| index)
             .collect();
         self.drive_these(all, &mut |slot, spread_ms, cx| {

@@ -1,23 +1,28 @@
 //! One source together with its connection.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::ops::ControlFlow::{Break, Continue};
+use std::os::unix::ffi::OsStrExt;
 
 use mio::Registry;
 
 use super::statuses::Statuses;
-use crate::collect::config::SourceConfig;
+use crate::collect::config::{Address, SourceConfig};
 use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
-use crate::limits::TURN_BYTES_MAX;
+use crate::collect::view::record::{Change, Record, Sight, Tally};
+use crate::limits::{ANEW_IDLE_MS, TURN_BYTES_MAX};
 use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended, Plain};
 use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, WriteFile};
 use crate::sys::error_saying;
-use crate::time::Mono;
+use crate::time::{Mono, Now};
+use crate::wire::escape::OneLine;
+use crate::wire::table::{Row, State};
 
 /// What a source is handed with every call.
 pub type Cx<'a> = Context<'a, RealWrite>;
@@ -34,6 +39,7 @@ pub struct Slot {
     life: u16,
     server: Option<ServerIndex>,
     reported_error: bool,
+    record: Record,
 }
 
 /// What the addresses of a name mean for its source.
@@ -48,8 +54,8 @@ pub enum AddressChange {
 
 impl Slot {
     /// A source that is due at once, or as soon as its addresses are known.
-    pub fn new(config: SourceConfig, addresses: Option<Vec<SocketAddr>>, now: Mono) -> Slot {
-        let mut source = Source::new(config, now);
+    pub fn new(config: SourceConfig, addresses: Option<Vec<SocketAddr>>, now: Now) -> Slot {
+        let mut source = Source::new(config, now.mono);
         source.share_barriers();
         Slot {
             addresses,
@@ -59,7 +65,19 @@ impl Slot {
             life: 0,
             server: None,
             reported_error: true,
+            record: Record::new(now.wall),
         }
+    }
+
+    /// The same source at another address of its server.
+    pub fn moved(self, found: Vec<SocketAddr>, now: Now) -> Slot {
+        let Slot { source, record, .. } = self;
+        let config = source.config().clone();
+        // The old one first: two that have the same files open would take each other's locks away.
+        drop(source);
+        let mut slot = Slot::new(config, Some(found), now);
+        slot.record = record.begun_anew();
+        slot
     }
 
     /// Its line of the configuration.
@@ -172,7 +190,10 @@ impl Slot {
         if let Some(connection) = &mut self.connection {
             match connection.handle_writable() {
                 Ok(false) => {}
-                Ok(true) => self.source.handle_connected(cx),
+                Ok(true) => {
+                    self.record.note_connection(cx.now.wall);
+                    self.source.handle_connected(cx);
+                }
                 Err(ended) => self.source.handle_closed(ended.into(), cx),
             }
         }
@@ -188,8 +209,9 @@ impl Slot {
         if self.source.is_changing() {
             return Rest::None;
         }
-        let source = &mut self.source;
+        let (source, record) = (&mut self.source, &mut self.record);
         let read = connection.read(buf, TURN_BYTES_MAX, &mut |input| {
+            record.note_contact(cx.now.wall);
             source.handle_input(input, cx);
             match source.wants_connection() && !source.is_changing() {
                 true => Continue(()),
@@ -296,13 +318,91 @@ impl Slot {
 
     /// Takes a place among the sources of its server, whose status begins anew.
     pub fn join_status(&mut self, statuses: &mut Statuses) {
-        self.server = self
-            .addresses
-            .as_ref()
-            .and_then(|addresses| addresses.first())
-            .map(|address| statuses.add_source(address.ip()));
+        let found = self.addresses.as_ref().and_then(|found| found.first());
+        let address = match found {
+            Some(address) => address.ip().into(),
+            // Until its name has an address, and for ever if it never has.
+            None => self.config().address.clone(),
+        };
+        self.server = Some(statuses.add_source(address));
         self.reported_error = true;
         self.tell_status(statuses);
+    }
+
+    /// Brings the record up to date at the end of a turn. Tells what is different now and worth to
+    /// be shown at once.
+    pub fn note_sight(&mut self, tally: Tally, cx: &mut Cx<'_>) -> Option<Change> {
+        self.source.count_losses(cx);
+        let sight = Sight {
+            state: self.source.shown_state(),
+            losses: self.source.losses(),
+            bytes: self.source.received(),
+        };
+        self.record.note(sight, tally, cx.now.wall)
+    }
+
+    /// Its state, as it was at the end of its last turn.
+    pub fn state(&self) -> State {
+        self.record.state()
+    }
+
+    /// Has its next try now, if it waits for that and not for others.
+    pub fn try_at_once(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.try_at_once(cx.now.mono);
+        Rest::None
+    }
+
+    /// Whether it follows its log by classic, and nothing has come for so long that a new
+    /// connection is the way to see whether that is right.
+    pub fn is_idle(&self, now: Now) -> bool {
+        let quiet_ms = self.record.quiet_secs(now.wall).saturating_mul(1000);
+        self.source.contact() == Contact::Idle && quiet_ms >= ANEW_IDLE_MS
+    }
+
+    /// Looks whether the local copy is where it was.
+    pub fn look_at_copy(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.look_at_copy(cx);
+        Rest::None
+    }
+
+    /// Looks whether losses are on record still.
+    pub fn look_at_record(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.look_at_record(cx);
+        Rest::None
+    }
+
+    /// Shows it as it is at `now`.
+    pub fn show(&self, now: Now, see: &mut dyn FnMut(&Row<'_>)) {
+        let (source, record) = (&self.source, &self.record);
+        let config = source.config();
+        let why = source
+            .error()
+            .map(|error| OneLine(&error.to_string()).to_string());
+        let server = match &config.address {
+            Address::Name(name) => Cow::Borrowed(&**name),
+            address => Cow::Owned(address.to_string()),
+        };
+        let next_try = source.next_try().filter(|_| self.addresses.is_some());
+        let until = |at: Mono| (now.wall.ms() + at.since_ms(now.mono)).div_ceil(1000);
+        see(&Row {
+            server,
+            remote: Cow::Borrowed(&config.remote),
+            local: Cow::Borrowed(config.local.as_os_str().as_bytes()),
+            state: record.state(),
+            since: Some(record.since()),
+            held: source.held().unwrap_or(0),
+            behind: source.behind(),
+            last_byte: record.last_byte(),
+            last_contact: record.last_contact(),
+            next_try: next_try.map(until),
+            losses: record.losses(),
+            unverified: source.unverified().try_into().unwrap_or(u32::MAX),
+            why: why.unwrap_or_default().into(),
+            rotations: record.rotations(),
+            healed: record.healed(),
+            connections: record.connections(),
+            bytes: record.bytes(),
+        });
     }
 
     /// Tells the server's status whether this source is in error, if that has changed.
@@ -358,7 +458,7 @@ mod tests {
     fn an_address_without_a_connection_is_followed_by_the_next() {
         let config = Config::parse(b"10.0.0.1 19 /var/log/m /l/m /p/m").unwrap();
         let config = config.sources.into_iter().next().unwrap();
-        let mut slot = Slot::new(config, None, Mono::default());
+        let mut slot = Slot::new(config, None, Now::default());
         let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
         slot.addresses = Some(found.to_vec());
         for (is_made, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {

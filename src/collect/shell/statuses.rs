@@ -3,12 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::journal::Journal;
+use crate::collect::config::Address;
 use crate::collect::status::{Action, Report, ServerIndex, Servers, file_name};
 use crate::sys::trusted::Place;
 use crate::time::{Mono, Now};
@@ -17,8 +17,8 @@ use crate::time::{Mono, Now};
 pub struct Statuses {
     dir: PathBuf,
     servers: Servers,
-    addresses: Vec<IpAddr>,
-    before: Vec<IpAddr>,
+    addresses: Vec<Address>,
+    before: Vec<Address>,
 }
 
 impl Statuses {
@@ -39,19 +39,23 @@ impl Statuses {
     }
 
     /// Takes in one more source of a server, in error.
-    pub fn add_source(&mut self, address: IpAddr) -> ServerIndex {
-        let index = self.servers.add_source(address);
+    pub fn add_source(&mut self, address: Address) -> ServerIndex {
         if let Err(at) = self.addresses.binary_search(&address) {
-            self.addresses.insert(at, address);
+            self.addresses.insert(at, address.clone());
         }
-        index
+        self.servers.add_source(address)
+    }
+
+    /// The number of servers.
+    pub fn len(&self) -> usize {
+        self.servers.len()
     }
 
     /// After all sources have joined: takes away the files of servers that have none any more.
     pub fn remove_unused(&mut self) {
         for address in std::mem::take(&mut self.before) {
             if self.addresses.binary_search(&address).is_err() {
-                let path = self.dir.join(&*file_name(address));
+                let path = self.dir.join(file_name(&address));
                 let _ = Place::of(&path).and_then(|place| place.unlink());
             }
         }
@@ -73,7 +77,7 @@ impl Statuses {
             let Some(address) = self.servers.address(server) else {
                 continue;
             };
-            let path = self.dir.join(&*file_name(address));
+            let path = self.dir.join(file_name(address));
             let result = match action {
                 // A disk without room for a new file mostly has room for other letters in the old
                 // one.
@@ -100,14 +104,16 @@ impl Statuses {
 /// Replaces a status file as a whole, so that a reader finds the old text or the new one and never
 /// half of it.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut scratch = path.as_os_str().to_owned();
-    scratch.push(".tmp");
+    let scratch = path.with_file_name(SCRATCH);
     // What is there was left by a run that was killed, or put there by somebody: whatever it is, it
     // is not written through.
-    let place = Place::of(Path::new(&scratch))?;
+    let place = Place::of(&scratch)?;
     place.create_scratch(MODE)?.write_all(text.as_bytes())?;
     place.rename(&Place::of(path)?)
 }
+
+/// One for all files: they are written one after the other. No server can be called so.
+const SCRATCH: &str = ".fetch_logs.tmp";
 
 /// The agent that shows them is another user.
 const MODE: u32 = 0o644;
@@ -141,13 +147,14 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::collect::shell::Form;
     use crate::sys::testing::make_fifo;
 
     #[test]
     fn a_link_in_the_way_is_replaced_and_not_written_through() {
         let dir = tempfile::tempdir().unwrap();
         let (victim, path) = (dir.path().join("victim"), dir.path().join("10.0.0.1"));
-        let scratch = dir.path().join("10.0.0.1.tmp");
+        let scratch = dir.path().join(SCRATCH);
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, &path).unwrap();
         symlink(&victim, &scratch).unwrap();
@@ -165,14 +172,14 @@ mod tests {
     #[test]
     fn where_no_file_can_be_made_the_present_one_gets_the_new_text() {
         let dir = tempfile::tempdir().unwrap();
-        let address = IpAddr::from([10, 0, 0, 1]);
+        let address = Address::from(std::net::IpAddr::from([10, 0, 0, 1]));
         let path = dir.path().join("10.0.0.1");
         fs::write(&path, "OK\n").unwrap();
         // What cannot be removed is as good as a disk without room.
-        fs::create_dir(dir.path().join("10.0.0.1.tmp")).unwrap();
+        fs::create_dir(dir.path().join(SCRATCH)).unwrap();
         let mut statuses = Statuses::new(dir.path().to_path_buf(), Mono::default());
         let server = statuses.add_source(address);
-        let mut journal = Journal::new(false);
+        let mut journal = Journal::new(Form::Lines);
         statuses.write_due(Now::default(), &mut journal);
         assert_eq!(fs::read(&path).unwrap(), b"ERR\n");
         statuses.set(server, true, false);
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn a_fifo_in_the_way_does_not_make_us_wait() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, scratch) = (dir.path().join("10.0.0.1"), dir.path().join("10.0.0.1.tmp"));
+        let (path, scratch) = (dir.path().join("10.0.0.1"), dir.path().join(SCRATCH));
         make_fifo(&path);
         make_fifo(&scratch);
         assert!(touch(&path).is_err());

@@ -513,6 +513,7 @@ impl<F> Source<F> {
                     from,
                     kept: &kept,
                 };
+                self.note_healed(&healed, cx);
                 (cx.events)(&self.config, healed);
                 self.tell_whole(&path, size, md5, cx);
             }

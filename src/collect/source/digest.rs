@@ -23,6 +23,19 @@ enum Heard {
 }
 
 impl<F> Source<F> {
+    /// Notes beside the local copy that a finished one was healed.
+    pub(super) fn note_healed<S: WriteStore<File = F>>(
+        &mut self,
+        healed: &Event<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        let stamp = (cx.stamp)();
+        if let Err(error) = cx.files(&self.config, &stamp).note_kept(healed) {
+            // The copy is right all the same.
+            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
+        }
+    }
+
     /// Takes the answer about a digest. Whatever it is, the connection has served.
     pub(super) fn take_digest<S: WriteStore<File = F>>(
         &mut self,

@@ -9,6 +9,8 @@ use crate::time::Mono;
 pub(super) struct Disk<F> {
     /// The open copy; closed while something is wrong with the files.
     copy: Option<LocalCopy<F>>,
+    /// The bytes that were appended to copies that are closed.
+    appended_before: u64,
     /// Whether a write failed and that is not noted yet: what the copy seems to hold may not be on
     /// the disk.
     is_suspect: bool,
@@ -32,6 +34,7 @@ impl<F> Disk<F> {
     pub(super) fn new() -> Disk<F> {
         Disk {
             copy: None,
+            appended_before: 0,
             is_suspect: false,
             failed_syncs: 0,
             unproved_from: None,
@@ -61,7 +64,14 @@ impl<F> Disk<F> {
     /// hold.
     pub(super) fn close(&mut self) -> Option<LocalCopy<F>> {
         self.checkpoint_at = None;
+        self.appended_before = self.appended();
         self.copy.take()
+    }
+
+    /// All bytes of the log that were appended in this run.
+    pub(super) fn appended(&self) -> u64 {
+        let now = self.copy().map_or(0, LocalCopy::appended);
+        self.appended_before.saturating_add(now)
     }
 
     /// The generation that is held; `None` before the first contact and while the files are closed.

@@ -12,6 +12,8 @@ pub(super) struct Health {
     in_error: bool,
     /// Whether something was lost, or differs and cannot be healed. An operator has to take note.
     is_flawed: bool,
+    /// How many of them are on record; `None` until that is counted.
+    losses: Option<u32>,
     /// The loss that was put on record last.
     noted: Option<Box<Loss>>,
     /// Whether a difference could not be put on record. So that it is not forgotten, the list of
@@ -28,6 +30,7 @@ impl Health {
             error: None,
             in_error: true,
             is_flawed: false,
+            losses: Some(0),
             noted: None,
             is_unrecorded: false,
             server_size: 0,
@@ -47,6 +50,26 @@ impl Health {
     /// Notes that a loss or a difference is on record, or was found there.
     pub(super) fn flaw(&mut self) {
         self.is_flawed = true;
+        self.losses = None;
+    }
+
+    /// Whether there may be more on record than was counted.
+    pub(super) fn is_uncounted(&self) -> bool {
+        self.losses.is_none()
+    }
+
+    /// Sets how many losses and differences are on record.
+    pub(super) fn set_losses(&mut self, losses: u32) {
+        self.losses = Some(losses);
+    }
+
+    /// How many losses and differences there are, as far as they were counted.
+    pub(super) fn losses(&self) -> u32 {
+        match self.is_flawed {
+            // What could not be put on record is one of them.
+            true => self.losses.unwrap_or(1).max(1),
+            false => 0,
+        }
     }
 
     /// Forgets what is on record, which is about to be read anew.

@@ -26,6 +26,7 @@ mod mapped;
 mod pace;
 mod question;
 pub mod siblings;
+mod sight;
 pub mod v2;
 
 use self::disk::Disk;

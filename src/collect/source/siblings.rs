@@ -99,6 +99,13 @@ impl<F> Source<F> {
         self.link.unanswered() >= UNANSWERED_MAX
     }
 
+    /// SIGHUP or SIGUSR1: has the next try now, if that is waited for because the last one failed.
+    pub fn try_at_once(&mut self, now: Mono) {
+        if self.is_wanting() {
+            self.link.retry_now(now);
+        }
+    }
+
     /// SIGHUP or SIGUSR1: makes a connection by classic anew, within `spread_ms`, and has a server
     /// that did not answer asked again soon.
     pub fn connect_anew<S>(&mut self, spread_ms: u64, cx: &mut Context<'_, S>) {

@@ -8,9 +8,8 @@
 //! changed cost nothing until all of them are touched together.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
-use std::net::IpAddr;
 
+use crate::collect::config::Address;
 use crate::limits;
 use crate::time::Mono;
 
@@ -19,7 +18,7 @@ use crate::time::Mono;
 pub struct Servers {
     servers: Vec<Server>,
     /// Sorted by address.
-    by_address: Vec<(IpAddr, ServerIndex)>,
+    by_address: Vec<(Address, ServerIndex)>,
     /// The servers to be looked at now.
     changed: VecDeque<ServerIndex>,
     /// The servers to be looked at again at `retry_at`.
@@ -54,16 +53,10 @@ pub enum Report {
     Recovered,
 }
 
-/// The longest name of a status file: an IPv6 address in full.
-pub const FILE_NAME_MAX_LEN: usize = 39;
-
 /// The name of a server's status file: the address as text, IPv4 as IPv4 even where it came as
-/// IPv6.
-pub fn file_name(address: IpAddr) -> heapless::String<FILE_NAME_MAX_LEN> {
-    let mut name = heapless::String::new();
-    let written = write!(name, "{}", address.to_canonical());
-    debug_assert!(written.is_ok(), "an address is longer than addresses get");
-    name
+/// IPv6; the host name where no address is known.
+pub fn file_name(address: &Address) -> String {
+    address.to_string()
 }
 
 impl Servers {
@@ -81,11 +74,11 @@ impl Servers {
     }
 
     /// Takes in one more source of the server at `address`, in error until [`Servers::set`] says
-    /// otherwise. For start-up: only this asks for memory.
-    pub fn add_source(&mut self, address: IpAddr) -> ServerIndex {
-        // A server that two lines name in two ways has one file.
-        let address = address.to_canonical();
-        let known = self.by_address.binary_search_by_key(&address, |(a, _)| *a);
+    /// otherwise. For start-up: only this asks for memory. A server that two lines name in two ways
+    /// has one file.
+    pub fn add_source(&mut self, address: impl Into<Address>) -> ServerIndex {
+        let address = address.into();
+        let known = self.by_address.binary_search_by(|(a, _)| a.cmp(&address));
         let index = match known {
             Ok(at) => self.by_address[at].1,
             Err(at) => self.add_server(address, at),
@@ -99,8 +92,14 @@ impl Servers {
 
     /// The server's address, which gives its [`file_name`]. `None` for an index of another
     /// [`Servers`].
-    pub fn address(&self, index: ServerIndex) -> Option<IpAddr> {
-        self.servers.get(index.place()).map(|server| server.address)
+    pub fn address(&self, index: ServerIndex) -> Option<&Address> {
+        let server = self.servers.get(index.place())?;
+        Some(&server.address)
+    }
+
+    /// The number of servers.
+    pub fn len(&self) -> usize {
+        self.servers.len()
     }
 
     /// A source of the server was or was not in error, and now is or is not.
@@ -158,9 +157,9 @@ impl Servers {
     }
 
     /// Adds a server; `at` is its place among the addresses.
-    fn add_server(&mut self, address: IpAddr, at: usize) -> ServerIndex {
+    fn add_server(&mut self, address: Address, at: usize) -> ServerIndex {
         let index = ServerIndex(self.servers.len().try_into().unwrap_or(u32::MAX));
-        self.servers.push(Server::new(address));
+        self.servers.push(Server::new(address.clone()));
         self.by_address.insert(at, (address, index));
         // A server is in one queue at most, so neither will ever need more room than this.
         self.changed.reserve(self.servers.len());
@@ -232,7 +231,7 @@ impl Servers {
 
 #[derive(Debug)]
 struct Server {
-    address: IpAddr,
+    address: Address,
     /// Sources of this server that are in error.
     in_error: u32,
     /// The content of the file, if that is known.
@@ -244,7 +243,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(address: IpAddr) -> Server {
+    fn new(address: Address) -> Server {
         Server {
             address,
             in_error: 0,

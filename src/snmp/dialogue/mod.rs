@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PING             -> PONG
-//! get, OID         -> OID, string, value: three lines;  or NONE
+//! get, OID         -> OID, type, value: three lines;  or NONE
 //! getnext, OID     -> the same for the first instance behind OID
 //! set, OID         -> not-writable
 //! anything else    -> NONE if it came right after a PING, otherwise nothing
@@ -16,9 +16,8 @@
 
 use std::fmt::Write;
 use std::mem;
-use std::net::IpAddr;
 
-use super::instance;
+use super::instance::{self, Forms};
 use super::oid::Oid;
 use super::status::{self, StatusDir};
 use crate::limits::{SNMP_LINE_MAX_LEN, SNMP_REPLY_MAX_LEN};
@@ -32,6 +31,7 @@ use crate::time::Wall;
 pub struct Dialogue {
     base: Oid,
     stale_ms: u64,
+    forms: Forms,
     phase: Phase,
     line: Line,
     output: heapless::Vec<u8, SNMP_REPLY_MAX_LEN>,
@@ -61,11 +61,12 @@ enum Command {
 
 impl Dialogue {
     /// A conversation about the subtree of `base`, where a status file older than `stale_ms` counts
-    /// as an error.
-    pub fn new(base: Oid, stale_ms: u64) -> Dialogue {
+    /// as an error. A walk shows these forms.
+    pub fn new(base: Oid, stale_ms: u64, forms: Forms) -> Dialogue {
         Dialogue {
             base,
             stale_ms,
+            forms,
             phase: Phase::Idle,
             line: Line::default(),
             output: heapless::Vec::new(),
@@ -135,36 +136,44 @@ impl Dialogue {
         let found = match command {
             // The value is on its way in a line of its own, which must not be taken for a command.
             Command::Set => return self.say(Phase::Deaf, "not-writable"),
-            Command::Get => asked.and_then(|asked| self.instance(asked)),
-            Command::GetNext => asked.and_then(|asked| self.instance_after(&asked, dir)),
+            Command::Get => asked.and_then(|asked| self.value(asked, now, dir)),
+            Command::GetNext => asked.and_then(|asked| self.value_after(&asked, now, dir)),
         };
-        let Some((oid, address)) = found else {
+        let Some((oid, kind, value)) = found else {
             return self.say(Phase::Idle, "NONE");
         };
-        // Read anew for each question. The agent asks seldom, and what it is told must be true now.
-        let value = status::value(dir, address, now, self.stale_ms);
-        self.say(Phase::Idle, format_args!("{oid}\nstring"));
+        self.say(Phase::Idle, format_args!("{oid}\n{kind}"));
         // The output is as large as the longest identifier and the longest value need.
         let _ = self.output.extend_from_slice(&value);
         let _ = self.output.push(b'\n');
     }
 
-    /// The instance that is asked for by its own identifier.
-    fn instance(&self, asked: Oid) -> Option<(Oid, IpAddr)> {
-        let address = instance::address(asked.below(&self.base)?)?;
-        Some((asked, address))
+    /// What is asked for by its own identifier. It is read anew for each question: the agent asks
+    /// seldom, and what it is told must be true now.
+    fn value(&self, asked: Oid, now: Wall, dir: &mut dyn StatusDir) -> Option<Told> {
+        let suffix = asked.below(&self.base)?;
+        if let Some(address) = instance::address(suffix) {
+            let value = status::value(dir, address, now, self.stale_ms);
+            return Some((asked, "string", value));
+        }
+        let (kind, value) = dir.numbers()?.get(suffix, now, self.stale_ms)?;
+        Some((asked, kind, value))
     }
 
-    /// The first instance behind `asked`, which may lie before the base, and behind it too.
-    fn instance_after(&self, asked: &Oid, dir: &mut dyn StatusDir) -> Option<(Oid, IpAddr)> {
+    /// The first behind `asked`, which may lie before the base, and behind it too.
+    fn value_after(&self, asked: &Oid, now: Wall, dir: &mut dyn StatusDir) -> Option<Told> {
         let after = match asked.below(&self.base) {
             Some(suffix) => suffix,
             // A walk of the whole tree comes from before: then the first instance follows.
             None if *asked < self.base => &[],
             None => return None,
         };
-        let (suffix, address) = instance::next(after, dir)?;
-        Some((self.base.child(&suffix)?, address))
+        let suffix = match instance::next(after, self.forms, dir) {
+            Some((suffix, _)) => suffix,
+            // No part of an address is as large as the one under which the numbers hang.
+            None => dir.numbers()?.next(after, now)?,
+        };
+        self.value(self.base.child(&suffix)?, now, dir)
     }
 
     /// Puts one line into the output and changes the phase.
@@ -174,6 +183,9 @@ impl Dialogue {
         let _ = writeln!(self.output, "{line}");
     }
 }
+
+/// An identifier, the type of its value, and the value.
+type Told = (Oid, &'static str, status::Value);
 
 /// A line, as far as it has come.
 #[derive(Default)]

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::*;
 use crate::limits::{OID_PARTS_MAX, SNMP_VALUE_MAX_LEN};
 use crate::snmp::status::Status;
@@ -47,7 +49,7 @@ impl Talk {
 
     fn about(base: &str, files: Files) -> Talk {
         let base = Oid::parse(base.as_bytes()).unwrap();
-        let dialogue = Dialogue::new(base, STALE_MS);
+        let dialogue = Dialogue::new(base, STALE_MS, Forms::Both);
         Talk { dialogue, files }
     }
 

@@ -8,12 +8,15 @@
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::dialogue::Dialogue;
+use super::instance::Forms;
+use super::numbers::Numbers;
 use super::oid::Oid;
 use super::status::{Status, StatusDir};
 use crate::sys::{stdio, trusted};
@@ -27,6 +30,8 @@ pub struct Options {
     pub base: Oid,
     /// A status file that was not touched for longer tells nothing any more.
     pub stale_ms: u64,
+    /// What a walk shows.
+    pub forms: Forms,
 }
 
 impl Default for Options {
@@ -35,6 +40,7 @@ impl Default for Options {
             dir: PathBuf::from("/var/snmp_data"),
             base: Oid::from_array([1, 3, 6, 1, 4, 99]),
             stale_ms: 120_000,
+            forms: Forms::Short,
         }
     }
 }
@@ -42,8 +48,8 @@ impl Default for Options {
 /// Answers the agent on standard input and output until it closes one of them, and returns the exit
 /// status: 0, or 1 for a failure that nobody can be told about.
 pub fn run(options: &Options) -> i32 {
-    let mut dialogue = Dialogue::new(options.base.clone(), options.stale_ms);
-    let mut dir = RealDir { path: &options.dir };
+    let mut dialogue = Dialogue::new(options.base.clone(), options.stale_ms, options.forms);
+    let mut dir = RealDir::new(&options.dir);
     // Before the first byte is read: an answer out of turn would be taken for the first.
     let ended = fall_silent().and_then(|()| {
         let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
@@ -103,7 +109,21 @@ fn converse(
 /// The directory on disk.
 struct RealDir<'a> {
     path: &'a Path,
+    table: Option<Table>,
 }
+
+/// What was read of the collector's table, and of which file.
+struct Table {
+    /// Device, number, size, and the time of the last write in nanoseconds.
+    file: (u64, u64, u64, i128),
+    numbers: Option<Numbers>,
+}
+
+/// The collector's table.
+const TABLE: &str = ".fetch_logs.table";
+
+/// More than a table has with ten thousand sources of the longest names.
+const TABLE_MAX_LEN: u64 = 64 * 1024 * 1024;
 
 impl StatusDir for RealDir<'_> {
     fn read(&mut self, address: IpAddr, buf: &mut [u8]) -> Status {
@@ -123,9 +143,29 @@ impl StatusDir for RealDir<'_> {
             each(address);
         }
     }
+
+    fn numbers(&mut self) -> Option<&Numbers> {
+        let file = trusted::open(&self.path.join(TABLE)).ok()?;
+        let found = file.metadata().ok().filter(|found| found.is_file())?;
+        let nanos = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
+        let id = (found.dev(), found.ino(), found.len(), nanos);
+        // An agent that walks asks for one number after the other.
+        if self.table.as_ref().is_none_or(|table| table.file != id) {
+            let mut text = String::new();
+            let read = file.take(TABLE_MAX_LEN).read_to_string(&mut text);
+            let written = wall(found.modified().ok()?);
+            let numbers = read.ok().and_then(|_| Numbers::parse(&text, written));
+            self.table = Some(Table { file: id, numbers });
+        }
+        self.table.as_ref()?.numbers.as_ref()
+    }
 }
 
-impl RealDir<'_> {
+impl<'a> RealDir<'a> {
+    fn new(path: &'a Path) -> RealDir<'a> {
+        RealDir { path, table: None }
+    }
+
     /// The files named like an address. Others, such as one that is just being written, are
     /// nobody's status.
     fn files(&self) -> impl Iterator<Item = (IpAddr, DirEntry)> {

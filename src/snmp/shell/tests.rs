@@ -14,13 +14,13 @@ fn directory(files: &[&str]) -> tempfile::TempDir {
 
 fn listed(path: &Path) -> Vec<IpAddr> {
     let mut found = Vec::new();
-    RealDir { path }.list(&mut |address| found.push(address));
+    RealDir::new(path).list(&mut |address| found.push(address));
     found.sort();
     found
 }
 
 fn status(path: &Path, address: &str, buf: &mut [u8]) -> Status {
-    RealDir { path }.read(address.parse().unwrap(), buf)
+    RealDir::new(path).read(address.parse().unwrap(), buf)
 }
 
 fn text(path: &Path, address: &str) -> String {
@@ -198,8 +198,8 @@ mod conversation {
         converse(
             &mut Pieces(pieces.to_vec(), false),
             output,
-            &mut Dialogue::new(options.base, options.stale_ms),
-            &mut RealDir { path: dir.path() },
+            &mut Dialogue::new(options.base, options.stale_ms, Forms::Both),
+            &mut RealDir::new(dir.path()),
         )
     }
 

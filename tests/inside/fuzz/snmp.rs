@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::script::Script;
 use crate::limits::SNMP_REPLY_MAX_LEN;
 use crate::snmp::dialogue::Dialogue;
+use crate::snmp::instance::Forms;
 use crate::snmp::oid::Oid;
 use crate::snmp::status::{Status, StatusDir};
 use crate::time::Wall;
@@ -29,7 +30,7 @@ pub fn dialogue(input: &[u8]) {
 /// bytes.
 fn talk(said: &[u8], size: usize, taken_at_once: usize, files: &mut Files) -> Vec<u8> {
     let base = Oid::parse(b".1.3.6.1.4.99").unwrap();
-    let mut dialogue = Dialogue::new(base, 120_000);
+    let mut dialogue = Dialogue::new(base, 120_000, Forms::Both);
     let mut answers = Vec::new();
     for piece in said.chunks(size) {
         let mut rest = piece;

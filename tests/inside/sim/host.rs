@@ -195,10 +195,10 @@ impl Host {
             return;
         };
         while let Some((server, action)) = collector.statuses.poll(now) {
-            let address = collector.statuses.address(server);
+            let address = collector.statuses.address(server).cloned();
             let site = (0..).zip(&mut collector.status);
             for (site, status) in site {
-                if address == Some(address_of(site)) {
+                if address == Some(address_of(site).into()) {
                     if let Action::Write(text) = action {
                         status.0 = text.to_owned();
                     }

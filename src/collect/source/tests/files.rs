@@ -1,6 +1,7 @@
 //! Files that fail while something else is under way.
 
 use super::*;
+use crate::wire::table::State;
 
 const EIO: i32 = 5;
 
@@ -95,4 +96,39 @@ fn while_a_copy_is_worked_on_no_connection_is_made() {
     assert!(rig.source.has_work() && !rig.source.wants_connection());
     rig.work();
     assert!(rig.connect().ends_with(" op=range:4096:904\n"));
+}
+
+#[test]
+fn a_copy_that_was_moved_away_is_noticed_though_nothing_comes() {
+    let mut rig = Rig::streaming();
+    rig.with(|source, cx| source.look_at_copy(cx));
+    assert!(rig.source.wants_connection() && rig.said().is_empty());
+    rig.disk.remove("/l/m");
+    rig.with(|source, cx| source.look_at_copy(cx));
+    let said = rig.said().join("\n");
+    assert!(said.contains("the local copy is missing"), "{said}");
+    assert_eq!(rig.connect(), "/var/log/m 7 0\n");
+}
+
+#[test]
+fn who_takes_note_of_losses_has_the_source_well_again() {
+    let mut rig = Rig::offering();
+    rig.disk.write(
+        "/l/m.gaps",
+        b"20261122132956 /var/log/m lost 7:3\n20261122132957 x\n",
+    );
+    rig.connect();
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    rig.receive(&data_frame(0, b"abc"));
+    rig.with(|source, cx| source.count_losses(cx));
+    assert_eq!((rig.source.losses(), rig.source.in_error()), (2, true));
+    rig.with(|source, cx| source.look_at_record(cx));
+    assert!(rig.source.in_error());
+    rig.disk.remove("/l/m.gaps");
+    rig.with(|source, cx| source.look_at_record(cx));
+    rig.with(|source, cx| source.count_losses(cx));
+    assert_eq!((rig.source.losses(), rig.source.in_error()), (0, false));
+    assert_eq!(rig.source.shown_state(), State::Following);
+    assert_eq!((rig.source.held(), rig.source.behind()), (Some(3), Some(0)));
+    assert_eq!(rig.source.received(), 3);
 }

@@ -1,0 +1,136 @@
+use super::*;
+
+const NOW: u64 = 1_700_000_000;
+
+fn row(server: &str, state: State) -> Row<'static> {
+    Row {
+        server: server.to_owned().into(),
+        remote: b"/var/log/a-very-long-name/\x1b[2J/messages"
+            .as_slice()
+            .into(),
+        local: format!("/c/{server}").into_bytes().into(),
+        state,
+        since: Some(NOW - 7200),
+        held: 5,
+        behind: Some(0),
+        last_byte: Some(NOW - 3),
+        last_contact: Some(NOW - 1),
+        next_try: None,
+        losses: 0,
+        unverified: 0,
+        why: if state == State::Error {
+            "cannot connect: \u{1b}[31mrefused \u{6771}\u{4eac} "
+                .repeat(9)
+                .into()
+        } else {
+            "".into()
+        },
+        rotations: 0,
+        healed: 0,
+        connections: 0,
+        bytes: 100,
+    }
+}
+
+fn rows(count: usize) -> Vec<Row<'static>> {
+    let of = |at: usize| match at % 10 {
+        3 => row(&format!("10.0.0.{at}"), State::Error),
+        _ => row(&format!("10.0.0.{at}"), State::Following),
+    };
+    (0..count).map(of).collect()
+}
+
+fn shown(count: usize, choice: Choice, height: usize, width: usize) -> Vec<String> {
+    let (mut rows, rates) = (rows(count), Rates::default());
+    arrange(&mut rows, &rates, choice);
+    let screen = Screen {
+        rows: &rows,
+        rates: &rates,
+        head: "40 sources on 40 servers: 36 followed, 4 in error; nothing behind",
+        now: NOW,
+        choice,
+        height,
+        width,
+    };
+    screen.lines()
+}
+
+#[test]
+fn it_fits_every_terminal() {
+    for (height, width) in [(24, 80), (40, 120), (10, 40), (3, 20), (1, 1), (100, 300)] {
+        for count in [0, 1, 40] {
+            let lines = shown(count, Choice::default(), height, width);
+            assert_eq!(lines.len(), height.max(1));
+            for line in lines {
+                assert!(width_of(&line) <= width, "{width}: {line:?}");
+                assert!(!line.contains(char::is_control), "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_worst_is_first_and_says_why() {
+    let lines = shown(40, Choice::default(), 24, 80);
+    assert!(lines[0].starts_with("40 sources"));
+    assert!(lines[1].starts_with("BOX"));
+    assert!(
+        lines[2].starts_with("10.0.0.13") && lines[2].contains(" error "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[3].starts_with("    cannot connect: \\x1b[31mrefused"),
+        "{lines:?}"
+    );
+    assert!(lines[10].starts_with("10.0.0.0 "), "{lines:?}");
+    assert!(lines[23].starts_with("1-17 of 40"), "{lines:?}");
+    let wide = shown(40, Choice::default(), 40, 120);
+    assert!(wide[1].ends_with("WHY"));
+    assert!(wide[2].contains("cannot connect") && wide[3].contains("cannot connect"));
+}
+
+#[test]
+fn keys_choose() {
+    let mut choice = Choice::default();
+    assert_eq!(choice.press(b"n", 20), Key::Choice);
+    let lines = shown(40, choice, 24, 80);
+    assert!(lines[2].starts_with("10.0.0.0 ") && lines[3].starts_with("10.0.0.1 "));
+    choice.press(b"i", 20);
+    assert!(shown(40, choice, 24, 80)[2].starts_with("10.0.0.9 "));
+    choice.press(b"t", 20);
+    assert!(shown(40, choice, 24, 80)[23].starts_with("1-4 of 4 "));
+    choice.press(b"t", 20);
+    for (key, offset) in [
+        (&b"j"[..], 1),
+        (b"\x1b[B", 2),
+        (b" ", 22),
+        (b"k", 21),
+        (b"\x1b[5~", 1),
+        (b"g", 0),
+        (b"\x1b[A", 0),
+    ] {
+        choice.press(key, 20);
+        assert_eq!(choice.offset, offset, "{key:?}");
+    }
+    choice.offset = 1000;
+    assert!(shown(40, choice, 24, 80)[23].starts_with("40-40 of 40"));
+    assert_eq!(choice.press(b"q", 20), Key::Quit);
+}
+
+#[test]
+fn a_rate_is_what_came_between_two_looks() {
+    let (mut rates, mut rows) = (Rates::default(), rows(2));
+    rates.note(&rows, 1000);
+    assert_eq!(rates.of(&rows[0]), 0);
+    rows[0].bytes += 3000;
+    rates.note(&rows, 1500);
+    assert_eq!([rates.of(&rows[0]), rates.of(&rows[1])], [2000, 0]);
+    let mut choice = Choice::default();
+    choice.press(b"r", 20);
+    arrange(&mut rows, &rates, choice);
+    assert_eq!(rows[0].bytes, 3100);
+    // A collector that was started anew counts anew.
+    rows[0].bytes = 5;
+    rates.note(&rows, 1000);
+    assert_eq!(rates.of(&rows[0]), 0);
+}

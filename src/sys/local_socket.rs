@@ -1,0 +1,180 @@
+//! Sockets with a name in a directory, however long the way there is: unix(7) has room for some
+//! hundred bytes only.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use super::{error_saying, trusted};
+
+/// Makes a socket of this name in a directory, in place of one that an earlier run left, and
+/// listens. Only this process' user can connect to it; with a group its members can, too.
+///
+/// For a program of one thread: the mask of new files is another one meanwhile. Only one process
+/// may do this in a directory at a time.
+pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixListener> {
+    // The directory as it is held open, so that all that follows happens in the same.
+    let held = trusted::open_dir(dir)?;
+    let bound = with_short_path(&held, dir, name, &mut |path| {
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+            Ok(_) => {
+                let text = "something that is no socket has its name";
+                return Err(error_saying(ErrorKind::AlreadyExists, text));
+            }
+            Err(_) => {}
+        }
+        let before = set_mask(0o177);
+        let bound = UnixListener::bind(path);
+        set_mask(before);
+        let bound = bound?;
+        if let Some(group) = group {
+            if fs::symlink_metadata(path)?.gid() != group {
+                std::os::unix::fs::lchown(path, None, Some(group))?;
+            }
+            fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+        }
+        Ok(Socket::Listening(bound))
+    })?;
+    match bound {
+        Socket::Listening(socket) => Ok(socket),
+        Socket::Connected(_) => Err(ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// Connects to the socket of this name in a directory.
+pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
+    let held = File::open(dir)?;
+    let socket = with_short_path(&held, dir, name, &mut |path| {
+        UnixStream::connect(path).map(Socket::Connected)
+    })?;
+    match socket {
+        Socket::Connected(socket) => Ok(socket),
+        Socket::Listening(_) => Err(ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// What came of a path.
+enum Socket {
+    /// It is listened on.
+    Listening(UnixListener),
+    /// It is connected to.
+    Connected(UnixStream),
+}
+
+/// Whether the path of a name in a directory fits into an address.
+fn fits(dir: &Path, name: &str) -> bool {
+    // `sun_path` has 104 bytes on some systems, and a NUL at the end.
+    dir.as_os_str().len() + 1 + name.len() < 104
+}
+
+/// The numbers of a group, by its name in /etc/group or as a number.
+pub fn group_id(name: &str) -> Option<u32> {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let found = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let is_it = fields.next() == Some(name);
+        fields.nth(1).filter(|_| is_it)?.parse().ok()
+    });
+    found.or_else(|| name.parse().ok())
+}
+
+/// Sets which rights new files do not get. Returns what it was before.
+fn set_mask(mask: libc::mode_t) -> libc::mode_t {
+    // SAFETY: takes a number and never fails.
+    unsafe { libc::umask(mask) }
+}
+
+/// Calls with a path to a name in a directory that is short enough for a socket's address.
+#[cfg(target_os = "linux")]
+fn with_short_path(
+    held: &File,
+    dir: &Path,
+    name: &str,
+    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    match fits(dir, name) {
+        true => call(&dir.join(name)),
+        // proc(5): each descriptor is a link to what is open there.
+        false => {
+            let held = held.as_raw_fd();
+            call(Path::new(&format!("/proc/self/fd/{held}/{name}")))
+        }
+    }
+}
+
+/// Calls with a path to a name in a directory that is short enough for a socket's address: where
+/// the whole one is not, that of a directory in which we are meanwhile.
+#[cfg(not(target_os = "linux"))]
+fn with_short_path(
+    held: &File,
+    dir: &Path,
+    name: &str,
+    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    if fits(dir, name) {
+        return call(&dir.join(name));
+    }
+    let before = File::open(".")?;
+    // SAFETY: takes the number of a descriptor that is open during the call.
+    let go = |dir: &File| super::cvt(unsafe { libc::fchdir(dir.as_raw_fd()) });
+    go(held)?;
+    let result = call(Path::new(name));
+    go(&before)?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_found_however_long_the_way_is() {
+        let place = tempfile::tempdir().unwrap();
+        let mut dir = place.path().to_path_buf();
+        for len in [3, 100, 200] {
+            dir.push("d".repeat(len));
+            fs::create_dir(&dir).unwrap();
+            let listener = listen(&dir, "sock", None).unwrap();
+            let found = fs::symlink_metadata(dir.join("sock")).unwrap();
+            assert!(found.file_type().is_socket());
+            assert_eq!(found.permissions().mode() & 0o777, 0o600);
+            let mut client = connect(&dir, "sock").unwrap();
+            client.write_all(b"x").unwrap();
+            let mut heard = [0];
+            listener.accept().unwrap().0.read_exact(&mut heard).unwrap();
+            assert_eq!(heard, *b"x");
+        }
+    }
+
+    #[test]
+    fn only_an_old_socket_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(listen(dir.path(), "sock", None).unwrap());
+        let gone = connect(dir.path(), "sock").unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
+        listen(dir.path(), "sock", None).unwrap();
+        fs::write(dir.path().join("file"), "precious").unwrap();
+        assert!(listen(dir.path(), "file", None).is_err());
+        assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_group_may_connect() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = fs::metadata(dir.path()).unwrap().gid();
+        let _listener = listen(dir.path(), "sock", Some(own)).unwrap();
+        let found = fs::symlink_metadata(dir.path().join("sock")).unwrap();
+        assert_eq!(
+            (found.gid(), found.permissions().mode() & 0o777),
+            (own, 0o660)
+        );
+        assert_eq!(group_id("7"), Some(7));
+        assert_eq!(group_id("no such group"), None);
+    }
+}
