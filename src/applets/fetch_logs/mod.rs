@@ -136,7 +136,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l')
-        .map(|text| listen(text))
+        .map(listen)
         .transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let (signals, held) = daemon.leave_helper(&options.config_path, signals, (config, port))?;
