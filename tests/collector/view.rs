@@ -453,7 +453,6 @@ fn a_port_serves_those_who_may_not_change_anything() {
     if !walls::are_there() {
         return skipped("this kernel has no Landlock");
     }
-    let helper = walls::helper(collector.pid());
     fs::create_dir(two.place.path("other")).unwrap();
     let conf = fs::read_to_string(two.place.path("conf")).unwrap();
     let more = two.place.line(
@@ -463,7 +462,7 @@ fn a_port_serves_those_who_may_not_change_anything() {
     );
     fs::write(two.place.path("conf"), format!("{conf}{more}\n")).unwrap();
     collector.signal(Signal::HUP);
-    walls::successor(helper);
+    walls::successor(collector.pid());
     until("the successor to answer at the socket", || {
         UnixStream::connect(two.place.path(SOCKET)).is_ok()
             && get(&two.place, "/status.json").contains("\"sources\":3")
