@@ -23,8 +23,8 @@ pub struct Stat {
     pub size: u64,
     /// Last write, in nanoseconds since 1970.
     pub mtime_ns: u64,
-    /// Names that lead to it; 0 once it is deleted.
-    pub links: u64,
+    /// Names that lead to it, as far as they can be counted in this; 0 once it is deleted.
+    pub links: u32,
     /// The sort of file.
     pub kind: Kind,
 }

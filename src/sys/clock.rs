@@ -37,6 +37,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    #[inline(never)]
     fn as_ms(&self) -> u64 {
         let secs = u64::try_from(self.secs).unwrap_or(0);
         let ms = u64::try_from(self.nanos / 1_000_000).unwrap_or(0);

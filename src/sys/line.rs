@@ -5,8 +5,6 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::thread;
-use std::time::Duration;
 
 use super::{again, cvt};
 
@@ -93,13 +91,14 @@ pub fn wait_for_any(ends: [Option<BorrowedFd<'_>>; 2], timeout_ms: libc::c_int) 
     });
     if waited.is_err() {
         // For want of memory: there will be some again.
-        thread::sleep(PAUSE);
+        // SAFETY: no descriptors, so the pointer is never followed.
+        unsafe { libc::poll(ptr::null_mut(), 0, PAUSE_MS) };
     }
     polled.map(|end| end.revents != 0)
 }
 
 /// The wait where the system has no room for a wait of another kind.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MS: libc::c_int = 100;
 
 fn part_of(bytes: &mut [u8; 2]) -> libc::iovec {
     libc::iovec {

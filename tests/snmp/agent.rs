@@ -150,7 +150,10 @@ fn configuration(port: u16, helper: &Path, status: &Path, options: &str) -> Stri
     let mut text = EXAMPLE.to_owned();
     for (shipped, ours) in [
         ("udp:127.0.0.1:161", format!("udp:127.0.0.1:{port}")),
-        ("/usr/local/sbin/snmp_from_file", helper.display().to_string()),
+        (
+            "/usr/local/sbin/snmp_from_file",
+            helper.display().to_string(),
+        ),
         ("/var/snmp_data", format!("{} {options}", status.display())),
     ] {
         assert_eq!(text.matches(shipped).count(), 1, "{shipped}");

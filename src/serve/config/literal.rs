@@ -266,6 +266,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     is_number.then(|| digits.iter().copied().fold(0, push_digit))
 }
 
+#[inline(never)]
 fn push_digit(number: u64, digit: u8) -> u64 {
     let digit = u64::from(digit.saturating_sub(b'0'));
     number.saturating_mul(10).saturating_add(digit)

@@ -208,6 +208,7 @@ impl Candidate {
     }
 
     /// What identifies the file.
+    #[inline(never)]
     pub fn identity(&self) -> Identity {
         Identity {
             id: self.age.id,

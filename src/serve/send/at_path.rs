@@ -108,7 +108,7 @@ mod tests {
     const ENOTDIR: i32 = 20;
     const ELOOP: i32 = 40;
 
-    fn stat(inode: u64, kind: Kind, links: u64) -> io::Result<Stat> {
+    fn stat(inode: u64, kind: Kind, links: u32) -> io::Result<Stat> {
         let id = FileId {
             device: 1,
             inode: Inode(inode),

@@ -114,6 +114,7 @@ impl ClientCounts {
 
 /// What an address counts as: whoever has one of IPv6 has the 2^64 of its network (RFC 4291,
 /// 2.5.1) as well.
+#[inline(never)]
 pub fn home(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,

@@ -442,7 +442,7 @@ fn stat_of(metadata: &Metadata) -> Stat {
         },
         size: metadata.size(),
         mtime_ns: mtime_ns(metadata.mtime(), metadata.mtime_nsec()),
-        links: metadata.nlink(),
+        links: u32::try_from(metadata.nlink()).unwrap_or(u32::MAX),
         kind: kind_of(metadata),
     }
 }

@@ -398,7 +398,7 @@ impl Fake {
             id: id_of(inode),
             size: content.bytes.len() as u64,
             mtime_ns: content.mtime_ns,
-            links: content.links,
+            links: content.links as u32,
             kind: Kind::Regular,
         })
     }

@@ -174,7 +174,7 @@ impl Disk {
             },
             size: content.bytes().len() as u64,
             mtime_ns: content.mtime_ns,
-            links: content.links,
+            links: content.links as u32,
             kind: Kind::Regular,
         })
     }

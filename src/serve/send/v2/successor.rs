@@ -295,6 +295,7 @@ impl<F> V2Stream<F> {
     }
 
     /// The query, from where the stream stands.
+    #[inline(never)]
     pub(super) fn query_from_here<'a, S>(&self, query: &Query<'a, S>) -> Query<'a, S> {
         Query {
             reached: Reached {
