@@ -135,9 +135,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         return judge(&options.config_path, &config);
     }
     // Before the privileges are given up: ports below 1024 are for root.
-    let port = options::value(&parsed, 'l')
-        .map(listen)
-        .transpose()?;
+    let port = options::value(&parsed, 'l').map(listen).transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let (signals, held) = daemon.leave_helper(&options.config_path, signals, (config, port))?;
     let mut collector = begin(options, &parsed, &mut daemon, (signals, held))
