@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{root, texts};
 
 /// What has which pages, the first that fits. What both daemons can say is in the pages of both.
-const PAGES: [(&str, &[&str]); 10] = [
+const PAGES: [(&str, &[&str]); 11] = [
     ("src/applets/fetch_logs/", &["fetch_logs.8"]),
     ("src/applets/gen_numbers.rs", &["gen_numbers.8"]),
     ("src/applets/snmp_from_file.rs", &["snmp_from_file.8"]),
@@ -14,17 +14,21 @@ const PAGES: [(&str, &[&str]); 10] = [
     ("src/serve/", &["gen_numbers.8"]),
     ("src/snmp/", &["snmp_from_file.8"]),
     ("src/store/real/", &["fetch_logs.8"]),
+    // Only the collector has a socket with a name.
+    ("src/sys/local_socket.rs", &["fetch_logs.8"]),
     ("src/wire/request.rs", &["gen_numbers.8"]),
     ("src/wire/", &["fetch_logs.8"]),
     ("src/", &["fetch_logs.8", "gen_numbers.8"]),
 ];
 
 /// Files whose texts no page repeats.
-const WITHOUT: [(&str, &str); 10] = [
+const WITHOUT: [(&str, &str); 12] = [
     ("src/applets/demo.rs", DEMO),
     ("src/applets/options.rs", USAGE),
     ("src/applets/seconds.rs", USAGE),
     ("src/collect/config/", FAULTS),
+    ("src/collect/view/exchange/", HEADERS),
+    ("src/collect/view/page/", HEADERS),
     ("src/demo/", DEMO),
     ("src/limits.rs", "numbers"),
     ("src/serve/config/allow.rs", FAULTS),
@@ -34,10 +38,11 @@ const WITHOUT: [(&str, &str); 10] = [
 ];
 const DEMO: &str = "demo is not a daemon, and its usage tells all";
 const USAGE: &str = "told above the usage";
+const HEADERS: &str = "headers of HTTP, for programs";
 const FAULTS: &str = "told with file, line and column, and with what to write instead";
 
 /// Texts of other files that nobody is told.
-const UNTOLD: [&str; 14] = [
+const UNTOLD: [&str; 27] = [
     // Shown with the usage.
     "keeps live copies of log files on many servers",
     "serves log files to the hosts it allows",
@@ -55,6 +60,23 @@ const UNTOLD: [&str; 14] = [
     "the pointer file is empty; write the remote inode of the local copy into it, or remove it to set the local copy aside and begin anew",
     "the answer is not that of a log server",
     "this process catches signals already",
+    // What fetch_logs says to itself through the control socket.
+    "GET /status.tsv HTTP/1.0",
+    "POST /ack HTTP/1.0\r\nContent-Length:",
+    // Names of HTTP, by numbers that the page has with the reasons.
+    "Bad Request",
+    "Not Found",
+    "Method Not Allowed",
+    "Request Timeout",
+    "Content Too Large",
+    "Request Header Fields Too Large",
+    "Service Unavailable",
+    // Marks of the format of metrics, whose names and texts are in the page.
+    "# HELP",
+    "# TYPE",
+    // The screen of status -w, as it is: the title of a column, and which key does what.
+    "LAST BYTE",
+    "sort: w worst n name b behind r rate l last, i invert; t troubles, j k move, q quit",
 ];
 
 /// Texts of code that both daemons have, of which one has no use.
@@ -101,6 +123,29 @@ fn every_text_that_a_program_says_has_its_place() {
     assert!(count > 250, "the texts were not found: {count}");
     for (begin, _) in WITHOUT {
         assert!(root().join(begin).exists(), "there is no {begin}");
+    }
+}
+
+/// Names of metrics are programmed against, as words of events are.
+#[test]
+fn every_word_for_programs_has_its_place() {
+    let text = fs::read_to_string(root().join("conf/man/fetch_logs.8")).unwrap();
+    let items: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Li "))
+        .flat_map(|line| line.split(" , "))
+        .collect();
+    let kinds = ["gauge", "counter"];
+    for (file, prefix, least) in [("metrics", "fetchlogs_", 18), ("events", "", 20)] {
+        let source = root().join(format!("src/collect/view/{file}.rs"));
+        let mut names = texts::of(&fs::read_to_string(source).unwrap());
+        names.retain(|name| name.bytes().all(|c| c == b'_' || c.is_ascii_lowercase()));
+        names.retain(|name| name != prefix && !kinds.contains(&&**name));
+        assert!(names.len() >= least, "the names were not found: {names:?}");
+        for name in names {
+            let name = format!("{prefix}{name}");
+            assert!(items.contains(&&*name), "fetch_logs.8 lacks {name}");
+        }
     }
 }
 

@@ -139,6 +139,7 @@ fn in_quotes(code: &str) -> (String, &str) {
                 // It goes on behind the blanks of the next line.
                 Some('\n') => chars = chars.as_str().trim_start().chars(),
                 Some('n') => text.push('\n'),
+                Some('r') => text.push('\r'),
                 Some(c) => text.push(c),
                 None => {}
             },
