@@ -106,6 +106,13 @@ pub(super) fn process(_pid: libc::pid_t) -> io::Result<OwnedFd> {
 /// It may outlive whoever has the other end.
 pub(super) fn end_with(_other_end: &PipeReader) {}
 
+/// Sets the limits on open descriptors.
+pub(super) fn set_descriptor_limit(limit: &libc::rlimit) -> io::Result<()> {
+    // SAFETY: `limit` outlives the call, which only reads it.
+    cvt(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })?;
+    Ok(())
+}
+
 /// Leaves every group but the process's own.
 pub(super) fn leave_groups() -> io::Result<()> {
     // SAFETY: a list of no groups, so the pointer is never followed.

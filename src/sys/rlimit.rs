@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::cvt;
+use super::{cvt, platform};
 
 /// Makes room for `wanted` open descriptors, as far as the system lets us, and returns how many are
 /// allowed now.
@@ -68,9 +68,7 @@ fn write(limit: &Limit) -> io::Result<()> {
         rlim_cur: limit.soft as libc::rlim_t,
         rlim_max: limit.hard as libc::rlim_t,
     };
-    // SAFETY: `limit` is our own and outlives the call.
-    cvt(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
-    Ok(())
+    platform::set_descriptor_limit(&limit)
 }
 
 #[cfg(test)]
