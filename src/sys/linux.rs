@@ -336,8 +336,8 @@ pub fn empty_bounding_set() {
     }
 }
 
-/// Sets the limits on open descriptors. setrlimit(3) of musl would stop all threads on kernels before
-/// this call, and brings along what that takes.
+/// Sets the limits on open descriptors. setrlimit(3) of musl would stop all threads on kernels
+/// before this call, and brings along what that takes.
 pub(super) fn set_descriptor_limit(limit: &libc::rlimit) -> io::Result<()> {
     // SAFETY: `limit` outlives the call, which only reads it, and nothing is written.
     cvt(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, limit, ptr::null_mut()) })?;
