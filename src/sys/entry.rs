@@ -5,6 +5,8 @@
 use std::ffi::{CStr, OsStr, OsString, c_int};
 use std::os::unix::ffi::OsStrExt;
 
+use super::cvt;
+
 /// Makes `$run` what a binary does: a function that takes the words of the command line, the
 /// program's name among them, and returns the exit status. `$start` is [`start`], and the binary
 /// says `#![no_main]`.
@@ -40,7 +42,8 @@ pub fn start<'w>(words: impl Iterator<Item = &'w CStr>, run: fn(Vec<OsString>) -
 fn occupy_standard_descriptors() {
     for fd in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
         // SAFETY: asks for a number; of a descriptor that is closed it only says so.
-        if unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1 {
+        let asked = cvt(unsafe { libc::fcntl(fd, libc::F_GETFD) });
+        if !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF)) {
             continue;
         }
         // SAFETY: the path ends with a NUL. POSIX gives the lowest number that is free: this one.

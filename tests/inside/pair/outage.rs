@@ -231,3 +231,35 @@ fn an_idle_pair_stays_connected_and_well() {
     assert_eq!(pair.link.opened(), 1);
     pair.check();
 }
+
+#[test]
+fn what_was_written_while_nobody_looked_and_is_gone_is_told() {
+    let mut pair = Pair::following();
+    pair.go_away();
+    // The server sees an empty file come; nobody is connected for whom it would look at it again.
+    pair.log.rotate();
+    pair.pump();
+    pair.log.lines(3);
+    pair.log.take_changed();
+    pair.log.rotate();
+    pair.log.lines(2);
+    pair.log.disk.remove("/v/m.1");
+    pair.run_ms(1_000);
+    pair.reconnect();
+    pair.settle();
+    assert!(pair.says("lost"), "{}", pair.report());
+}
+
+#[test]
+fn an_empty_generation_that_the_server_saw_to_its_end_is_not_missed() {
+    let mut pair = Pair::following();
+    pair.log.rotate();
+    pair.settle();
+    pair.log.rotate();
+    pair.log.lines(2);
+    pair.settle();
+    pair.log.disk.remove("/v/m.1");
+    pair.reconnect();
+    pair.settle();
+    assert!(!pair.says("lost"), "{}", pair.report());
+}

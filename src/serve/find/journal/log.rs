@@ -253,6 +253,7 @@ impl Log {
                 state: State::Live,
                 has_zeros: false,
                 is_next: true,
+                is_end_seen: false,
                 replaces: false,
             });
         }
@@ -261,6 +262,7 @@ impl Log {
     /// See [`super::Journal::note_seen`].
     pub fn note_seen(&mut self, seq: Seq, size: u64, written_ns: u64, head: Head) {
         if let Some(record) = self.records.iter_mut().find(|record| record.seq == seq) {
+            record.is_end_seen |= record.state != State::Live;
             record.size = record.size.max(size);
             record.written_ns = record.written_ns.max(written_ns);
             if head.len > record.head.len {
@@ -428,6 +430,7 @@ impl Log {
             state: State::Live,
             has_zeros: false,
             is_next,
+            is_end_seen: false,
             replaces,
         });
         if std::mem::take(&mut self.is_unseen) {

@@ -38,6 +38,8 @@ pub struct Record {
     pub has_zeros: bool,
     /// Nothing can have come between the generation before and this one and gone unseen.
     pub is_next: bool,
+    /// Its file was seen after it was over: it has no more than was seen.
+    pub is_end_seen: bool,
     /// Its file was put in the place of the one before, which had no other name.
     pub replaces: bool,
 }

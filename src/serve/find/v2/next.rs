@@ -9,7 +9,7 @@ use crate::serve::find::alike::Own;
 use crate::serve::find::candidates::{Candidate, Candidates, are_numbered};
 use crate::serve::find::compare::Sent;
 use crate::serve::find::findings::Test;
-use crate::serve::find::journal::record::{Record, Seq, Standing, State};
+use crate::serve::find::journal::record::{Record, Seq, Standing, State, is_stray};
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::order::Age;
 use crate::serve::find::place::{Place, candidate_of, place_of};
@@ -315,15 +315,19 @@ impl<S: ReadStore> Query<'_, S> {
         let mut skipped = records
             .iter()
             .filter(|record| between(record.seq) && !is_told(record));
-        // One of which nothing was ever seen to be written leaves nothing to miss; nor does one
-        // that the client was given already.
+        // One that was empty to its end leaves nothing to miss; nor does one that the client was
+        // given already. Whether it was empty is not known where nobody saw it after its end: while
+        // nobody is connected nobody looks at what is written. What has no record may be that one.
+        let has_stray = is_stray(before) || is_stray(next);
         let is_missed = |record: &Record| {
             let id = given_id(record.identity);
             let is_given = |all: u64| {
                 let mut given = self.given.iter();
                 given.any(|given| given.size == all && given.id.is_some() && given.id == id)
             };
-            (record.size > 0 || record.has_zeros)
+            let is_complete = matches!(record.state, State::Complete(_));
+            let was_empty = record.is_end_seen || is_complete || has_stray;
+            (record.size > 0 || record.has_zeros || !was_empty)
                 && !matches!(record.state, State::Complete(all) if is_given(all))
         };
         skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
