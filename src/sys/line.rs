@@ -60,10 +60,17 @@ impl Line {
         let mut message = header(&mut part);
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of::<Control>() as _;
-        let len = again(|| {
-            // SAFETY: the message points to room that outlives the call, with the right lengths.
-            cvt(unsafe { libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) })
-        })?;
+        let mut call = || {
+            again(|| {
+                // SAFETY: the message points to room that outlives the call, with the right
+                // lengths.
+                cvt(unsafe {
+                    libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC)
+                })
+            })
+        };
+        // Once more: an error that passes is not to be taken for the end of the other process.
+        let len = call().or_else(|_| call())?;
         let fd = take_descriptor(&message);
         let [kind, value] = bytes;
         Ok((len > 0).then_some(Message { kind, value, fd }))

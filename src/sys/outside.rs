@@ -124,7 +124,9 @@ pub fn split<T>(
     }
     // A signal to all processes of the terminal is for the daemon. The helper catches it and does
     // nothing; a successor catches signals from its first moment on, and acts on them.
-    let signals = Signals::install(Signals::ALL)?;
+    // For want of descriptors, say, there may be some at the second try; the daemon is without a
+    // helper for good else.
+    let signals = Signals::install(Signals::ALL).or_else(|_| Signals::install(Signals::ALL))?;
     let (line, handed) = Helper::new(outside, first_pid).run(task);
     platform::end_with(&others);
     let successor = Outside::new(line, true, Life::Others { _end: others });
