@@ -47,8 +47,12 @@ impl Line {
             put_descriptor(&mut message, &mut control, fd.as_raw_fd());
         }
         let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        // SAFETY: the message points to what outlives the call, with the right lengths.
-        cvt(unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })?;
+        let call = || {
+            // SAFETY: the message points to what outlives the call, with the right lengths.
+            cvt(unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
+        };
+        // Once more, as in `receive`.
+        call().or_else(|_| call())?;
         Ok(())
     }
 

@@ -33,9 +33,9 @@ impl Subject {
     pub fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for (call, (most, _)) in &self.calls {
-            // Only the helper outside of the walls makes this one. Whoever kills that has a daemon that goes on, and
+            // Only the helper outside of the walls makes these. Whoever kills that has a daemon that goes on, and
             // needs a new start for another configuration (gen_numbers(8), CONFINEMENT).
-            let is_of_helper = call == "poll" || call == "ppoll";
+            let is_of_helper = ["poll", "ppoll", "memfd_create"].contains(&call.as_str());
             // Linux has closed a descriptor whatever close(2) returns, and strace, which leaves out the call, has not: a
             // program that still holds the other end of its own pipes is none that could be.
             let is_close = call == "close";

@@ -51,16 +51,21 @@ struct Beneath {
 /// The version of the interface; 0 if the kernel has none or it is switched off.
 pub fn version() -> u32 {
     let nothing = std::ptr::null::<Handled>();
-    // SAFETY: without an attribute the call only tells the version.
-    let version = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            nothing,
-            0usize,
-            CREATE_RULESET_VERSION,
-        )
+    let ask = || {
+        // SAFETY: without an attribute the call only tells the version.
+        cvt(unsafe {
+            libc::syscall(
+                libc::SYS_landlock_create_ruleset,
+                nothing,
+                0usize,
+                CREATE_RULESET_VERSION,
+            )
+        })
     };
-    u32::try_from(version).unwrap_or(0)
+    // It is asked for more than once in the life of a process. An error that passes must not leave
+    // a confined one without a helper.
+    let version = ask().or_else(|_| ask());
+    version.map_or(0, |version| u32::try_from(version).unwrap_or(0))
 }
 
 /// Leaves only `reaches` and one half of TCP to this thread and its children, by an interface of
