@@ -6,7 +6,7 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::{again, cvt};
+use super::{again, cvt, once_more};
 
 /// One end. Messages arrive whole and in order.
 pub struct Line(OwnedFd);
@@ -47,12 +47,10 @@ impl Line {
             put_descriptor(&mut message, &mut control, fd.as_raw_fd());
         }
         let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        let call = || {
+        once_more(|| {
             // SAFETY: the message points to what outlives the call, with the right lengths.
             cvt(unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
-        };
-        // Once more, as in `receive`.
-        call().or_else(|_| call())?;
+        })?;
         Ok(())
     }
 
@@ -65,16 +63,11 @@ impl Line {
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of::<Control>() as _;
         let mut call = || {
-            again(|| {
-                // SAFETY: the message points to room that outlives the call, with the right
-                // lengths.
-                cvt(unsafe {
-                    libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC)
-                })
-            })
+            // SAFETY: the message points to room that outlives the call, with the right lengths.
+            cvt(unsafe { libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) })
         };
-        // Once more: an error that passes is not to be taken for the end of the other process.
-        let len = call().or_else(|_| call())?;
+        // An error that passes is not to be taken for the end of the other process.
+        let len = once_more(|| again(&mut call))?;
         let fd = take_descriptor(&message);
         let [kind, value] = bytes;
         Ok((len > 0).then_some(Message { kind, value, fd }))

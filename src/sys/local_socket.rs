@@ -18,7 +18,7 @@ use super::{error_saying, trusted};
 pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixListener> {
     // The directory as it is held open, so that all that follows happens in the same.
     let held = trusted::open_dir(dir)?;
-    let bound = with_short_path(&held, dir, name, &mut |path| {
+    with_short_path(&held, dir, name, |path| {
         match fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
             Ok(_) => {
@@ -37,38 +37,14 @@ pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixList
             }
             fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
         }
-        Ok(Socket::Listening(bound))
-    })?;
-    match bound {
-        Socket::Listening(socket) => Ok(socket),
-        Socket::Connected(_) => Err(ErrorKind::InvalidInput.into()),
-    }
+        Ok(bound)
+    })
 }
 
 /// Connects to the socket of this name in a directory.
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
     let held = File::open(dir)?;
-    let socket = with_short_path(&held, dir, name, &mut |path| {
-        UnixStream::connect(path).map(Socket::Connected)
-    })?;
-    match socket {
-        Socket::Connected(socket) => Ok(socket),
-        Socket::Listening(_) => Err(ErrorKind::InvalidInput.into()),
-    }
-}
-
-/// What came of a path.
-enum Socket {
-    /// It is listened on.
-    Listening(UnixListener),
-    /// It is connected to.
-    Connected(UnixStream),
-}
-
-/// Whether the path of a name in a directory fits into an address.
-fn fits(dir: &Path, name: &str) -> bool {
-    // `sun_path` has 104 bytes on some systems, and a NUL at the end.
-    dir.as_os_str().len() + 1 + name.len() < 104
+    with_short_path(&held, dir, name, |path| UnixStream::connect(path))
 }
 
 /// The numbers of a group, by its name in /etc/group or as a number.
@@ -88,40 +64,38 @@ fn set_mask(mask: libc::mode_t) -> libc::mode_t {
     unsafe { libc::umask(mask) }
 }
 
-/// Calls with a path to a name in a directory that is short enough for a socket's address.
-#[cfg(target_os = "linux")]
-fn with_short_path(
+/// Calls with a path to a name in a directory, which is held open, that is short enough for a
+/// socket's address.
+fn with_short_path<T>(
     held: &File,
     dir: &Path,
     name: &str,
-    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
-) -> io::Result<Socket> {
-    match fits(dir, name) {
+    call: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    // `sun_path` has 104 bytes on some systems, and a NUL at the end.
+    match dir.as_os_str().len() + 1 + name.len() < 104 {
         true => call(&dir.join(name)),
-        // proc(5): each descriptor is a link to what is open there.
-        false => {
-            let held = held.as_raw_fd();
-            call(Path::new(&format!("/proc/self/fd/{held}/{name}")))
-        }
+        false => below(held, name, call),
     }
 }
 
-/// Calls with a path to a name in a directory that is short enough for a socket's address: where
-/// the whole one is not, that of a directory in which we are meanwhile.
+/// Calls with a path to a name in a directory that says nothing of the way there.
+#[cfg(target_os = "linux")]
+fn below<T>(dir: &File, name: &str, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    // proc(5): each descriptor is a link to what is open there.
+    call(Path::new(&format!(
+        "/proc/self/fd/{}/{name}",
+        dir.as_raw_fd()
+    )))
+}
+
+/// Calls with a name in a directory in which this process is meanwhile.
 #[cfg(not(target_os = "linux"))]
-fn with_short_path(
-    held: &File,
-    dir: &Path,
-    name: &str,
-    call: &mut dyn FnMut(&Path) -> io::Result<Socket>,
-) -> io::Result<Socket> {
-    if fits(dir, name) {
-        return call(&dir.join(name));
-    }
+fn below<T>(dir: &File, name: &str, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let before = File::open(".")?;
     // SAFETY: takes the number of a descriptor that is open during the call.
     let go = |dir: &File| super::cvt(unsafe { libc::fchdir(dir.as_raw_fd()) });
-    go(held)?;
+    go(dir)?;
     let result = call(Path::new(name));
     go(&before)?;
     result

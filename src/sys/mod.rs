@@ -88,6 +88,12 @@ fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
+/// Makes a call once more if it fails: an error that passes is not to cost what is there for good,
+/// such as a helper.
+fn once_more<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    call().or_else(|_| call())
+}
+
 /// Makes a call anew as long as a signal breaks it off.
 fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {

@@ -19,7 +19,7 @@ use super::line::{Line, Message, wait_for_any};
 use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
-use super::{cvt, error_saying, files, platform};
+use super::{cvt, error_saying, files, once_more, platform};
 use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
 /// The way to the helper. When the first process ends, the helper and every successor do.
@@ -124,9 +124,7 @@ pub fn split<T>(
     }
     // A signal to all processes of the terminal is for the daemon. The helper catches it and does
     // nothing; a successor catches signals from its first moment on, and acts on them.
-    // For want of descriptors, say, there may be some at the second try; the daemon is without a
-    // helper for good else.
-    let signals = Signals::install(Signals::ALL).or_else(|_| Signals::install(Signals::ALL))?;
+    let signals = once_more(|| Signals::install(Signals::ALL))?;
     let (line, handed) = Helper::new(outside, first_pid).run(task);
     platform::end_with(&others);
     let successor = Outside::new(line, true, Life::Others { _end: others });

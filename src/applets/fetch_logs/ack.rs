@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::{NAME, USAGE, ask};
+use super::{NAME, ask, misuse};
 use crate::applets::exit::Exit;
 use crate::applets::options;
 use crate::sys::clock;
@@ -16,7 +16,6 @@ use crate::wire::table::Row;
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
-    let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, "").map_err(|bad| misuse(&bad.to_string()))?;
     let (dir, server, log) = match parsed.operands.as_slice() {
         [dir, server] => (dir, server, None),
@@ -29,8 +28,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     let server = server.to_string_lossy();
     let dir = Path::new(dir);
-    let state =
-        ask::state(dir).map_err(|trouble| super::status::told(dir, trouble).ending_with(1))?;
+    let state = ask::state(dir).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
     if !state.is_running {
         let dir = dir.display();
         return Err(failure(&format!(

@@ -1,14 +1,20 @@
 //! How the state of a running collector is asked for: at its control socket, or from its table.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::NAME;
+use crate::applets::exit::Exit;
 use crate::collect::shell::control::SOCKET;
 use crate::collect::shell::face_file::TABLE;
+use crate::collect::view::amount::Span;
+use crate::collect::view::lines;
+use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
-use crate::sys::local_socket;
+use crate::sys::{clock, local_socket};
 use crate::wire::table::{Collector, Line, Reader, Row};
 
 /// The state of a collector, as it was told.
@@ -32,6 +38,23 @@ pub enum Trouble {
     Unreadable(io::Error),
     /// What is there is no table, or half of one.
     NoTable,
+}
+
+/// What is to be shown.
+pub struct Wanted {
+    /// The directory of the status files.
+    pub snmp_dir: PathBuf,
+    /// The boxes that are meant; all of them if there are none.
+    pub boxes: Vec<String>,
+    /// Sources without troubles, too.
+    pub all: bool,
+}
+
+impl Wanted {
+    /// Whether a source of a box that is meant is shown.
+    pub fn shows(&self, row: &Row<'_>) -> bool {
+        self.all || lines::is_troubled(row)
+    }
 }
 
 /// Asks for the state.
@@ -66,6 +89,69 @@ pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
         collector,
         age: age.as_secs(),
     })
+}
+
+/// The state of the boxes that are meant.
+pub fn look(wanted: &Wanted) -> Result<State, Exit> {
+    let mut state = state(&wanted.snmp_dir).map_err(|trouble| told(&wanted.snmp_dir, trouble))?;
+    let is_of = |row: &Row<'_>, name: &String| name.eq_ignore_ascii_case(&row.server);
+    for name in &wanted.boxes {
+        if !state.rows.iter().any(|row| is_of(row, name)) {
+            let text =
+                format!("{NAME}: there is no box {name} in the configuration of the collector\n");
+            return Err(Exit::with_status(2, text));
+        }
+    }
+    if !wanted.boxes.is_empty() {
+        let is_meant = |row: &Row<'_>| wanted.boxes.iter().any(|name| is_of(row, name));
+        state.rows.retain(is_meant);
+    }
+    Ok(state)
+}
+
+/// What is said where there is no state.
+pub fn told(snmp_dir: &Path, trouble: Trouble) -> Exit {
+    let dir = snmp_dir.display();
+    let text = match trouble {
+        Trouble::NoCollector => format!("no collector runs with the status directory {dir}"),
+        Trouble::Unreadable(error) => format!("cannot read the table in {dir}: {error}"),
+        Trouble::NoTable => format!("what is in {dir} is no table of this version of fetchlogs"),
+    };
+    Exit::with_status(3, format!("{NAME}: {text}\n"))
+}
+
+/// The sums over these sources.
+pub fn sum(rows: &[Row<'_>]) -> Summary {
+    let mut summary = Summary::default();
+    rows.iter().for_each(|row| summary.add(row));
+    let servers: BTreeSet<&str> = rows.iter().map(|row| &*row.server).collect();
+    summary.servers = servers.len();
+    summary
+}
+
+/// The exit status that says the same.
+pub fn exit_status(state: &State, summary: &Summary) -> Result<(), Exit> {
+    match (state.is_running, summary.exit_status()) {
+        (false, _) => Err(Exit::silent(3)),
+        (true, 0) => Ok(()),
+        (true, status) => Err(Exit::silent(status)),
+    }
+}
+
+/// That no collector runs, and since when; nothing if one does.
+pub fn absence(state: &State) -> Option<String> {
+    if state.is_running {
+        return None;
+    }
+    let ago = match state.collector.until {
+        Some(until) => clock::now().wall.secs().saturating_sub(until),
+        None => state.age,
+    };
+    let what = match state.collector.until {
+        Some(_) => "it stopped",
+        None => "its last sign of life was",
+    };
+    Some(format!("no collector runs: {what} {} ago", Span(ago)))
 }
 
 /// Sends a request to the control socket and returns the body of its answer.

@@ -3,6 +3,7 @@
 mod ack;
 mod ask;
 mod check;
+mod once;
 mod status;
 mod verify;
 mod watch;

@@ -4,8 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::NAME;
-use super::ask::State;
-use super::status::{Wanted, absence, exit_status, look, sum};
+use super::ask::{State, Wanted, absence, exit_status, look, sum};
 use crate::applets::exit::Exit;
 use crate::collect::view::lines::{self, Line};
 use crate::collect::view::screen::{Choice, Key, Rates, Screen, arrange};
@@ -36,11 +35,7 @@ fn in_pipe(wanted: &Wanted) -> Result<(), Exit> {
             clock::local_time(now),
             head(&state, &sum(&state.rows))
         );
-        let shown = state
-            .rows
-            .iter()
-            .filter(|row| wanted.all || lines::is_troubled(row));
-        for row in shown {
+        for row in state.rows.iter().filter(|row| wanted.shows(row)) {
             text.push_str(&format!(
                 "  {}\n",
                 Line {

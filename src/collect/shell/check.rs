@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::ops::ControlFlow::{Break, Continue};
 
+use super::outcome::Outcome;
 use super::resolver::look_up;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::probe::{Finding, Probe};
@@ -27,17 +28,6 @@ pub struct Options {
     pub wait_ms: u64,
     /// As JSON.
     pub json: bool,
-}
-
-/// How it ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// Every log is served.
-    Good,
-    /// At least one is not, or nobody answers.
-    Bad,
-    /// TERM or INT came.
-    Interrupted,
 }
 
 /// All sources of a configuration being asked for.

@@ -10,6 +10,7 @@ pub mod face_file;
 mod group_commit;
 mod journal;
 mod manager;
+pub mod outcome;
 mod reach;
 mod resolver;
 mod shown;

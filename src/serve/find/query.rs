@@ -93,7 +93,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
     /// tells why. It is the one that the rotated files were found beside: an answer that opens it
     /// more than once must not get a second one.
     pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let live = match self.open_regular(&self.entry.path) {
+        let live = match open_regular(self.store, &self.entry.path) {
             Ok(opened) => Some(opened),
             // The rotated files can be served nevertheless.
             Err(Refusal::Missing | Refusal::NotRegular(_)) => None,
@@ -103,23 +103,6 @@ impl<'a, S: ReadStore> Query<'a, S> {
             findings.rotated(live.as_ref().map(|(_, stat)| stat.id))?;
         }
         Ok(live)
-    }
-
-    /// Opens a path and makes sure of what it got. What stands there is looked at first only for
-    /// the message's sake.
-    fn open_regular(&self, path: &Path) -> Result<(S::File, Stat), Refusal> {
-        // Opening a FIFO or a device could block or have an effect.
-        let seen = self.store.stat_path(path)?;
-        if seen.kind != Kind::Regular {
-            return Err(Refusal::NotRegular(seen.kind));
-        }
-        // The name may lead elsewhere by now, so what counts is the file that is open.
-        let file = self.store.open(path)?;
-        let stat = self.store.stat(&file)?;
-        match stat.kind {
-            Kind::Regular => Ok((file, stat)),
-            other => Err(Refusal::NotRegular(other)),
-        }
     }
 
     /// Gives the rotated files that were found what the journal knows of them.
@@ -219,7 +202,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
         if findings.is_given_up(id) {
             return Ok(None);
         }
-        match self.open_regular(path) {
+        match open_regular(self.store, path) {
             Ok((file, stat)) if stat.id == id => Ok(Some((file, stat))),
             Err(Refusal::Unreadable(error)) if is_lasting(&error) => {
                 findings.leave_out(id, Why::NotPermitted);
@@ -254,5 +237,22 @@ impl<'a, S: ReadStore> Query<'a, S> {
             }
             after = order(next);
         }
+    }
+}
+
+/// Opens a path and makes sure of what it got. What stands there is looked at first only for the
+/// message's sake.
+pub fn open_regular<S: ReadStore>(store: &S, path: &Path) -> Result<(S::File, Stat), Refusal> {
+    // Opening a FIFO or a device could block or have an effect.
+    let seen = store.stat_path(path)?;
+    if seen.kind != Kind::Regular {
+        return Err(Refusal::NotRegular(seen.kind));
+    }
+    // The name may lead elsewhere by now, so what counts is the file that is open.
+    let file = store.open(path)?;
+    let stat = store.stat(&file)?;
+    match stat.kind {
+        Kind::Regular => Ok((file, stat)),
+        other => Err(Refusal::NotRegular(other)),
     }
 }

@@ -26,8 +26,10 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Option<Record>, Refusal> {
         // The time at which it was made tells which one it was made of.
-        if let made @ Some(_) = self.made_of(seen, rotated)? {
-            return Ok(made);
+        if let Some(record) = self.record_when(seen.candidate, rotated)
+            && self.is_made_of(seen, &record, rotated)?
+        {
+            return Ok(Some(record));
         }
         let own = seen.candidate.age.id;
         let mut taken: heapless::Vec<Seq, RECORDS_MAX> = heapless::Vec::new();
@@ -79,28 +81,31 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(None)
     }
 
-    /// The generation that a newcomer was made of, by the time at which it was made: but of several
-    /// that came at the very moment at which that was over, it is only one.
-    fn made_of(&self, seen: &Seen<'_, S>, rotated: &Candidates) -> Result<Option<Record>, Refusal> {
+    /// The generation that a newcomer may have been made of, by the time at which it was made: but
+    /// of several that came at the very moment at which that was over, it is only one.
+    fn record_when(&self, candidate: &Candidate, rotated: &Candidates) -> Option<Record> {
+        let at_ns = candidate.birth.at_ns;
+        let is_it = |record: &&Record| is_left(record, rotated) && record.was_when(at_ns);
         let records = self.journal.records(self.index);
-        let mut left = records.iter().filter(|record| is_left(record, rotated));
-        let at_ns = seen.candidate.birth.at_ns;
-        let is_one_of_several = |record: &Record| {
-            let is_then = |c: &&Candidate| {
-                c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
-            };
-            let is_end = record.over_ns == at_ns && record.state != State::Truncated;
-            is_end && rotated.iter().filter(is_then).count() > 1
+        let record = *records.iter().find(is_it)?;
+        let is_then = |c: &&Candidate| {
+            c.standing == Standing::Newcomer && c.birth.at_ns == at_ns && c.size > 0
         };
-        let Some(record) = left.find(|record| record.was_when(at_ns)) else {
-            return Ok(None);
-        };
-        let is_it = seen.candidate.size > 0
-            && !is_one_of_several(record)
-            && self.can_stand_for(seen.candidate, record)?
+        let is_end = record.over_ns == at_ns && record.state != State::Truncated;
+        let is_one_of_several = is_end && rotated.iter().filter(is_then).count() > 1;
+        (candidate.size > 0 && !is_one_of_several).then_some(record)
+    }
+
+    /// Whether it has the bytes of that, and none has them with more right.
+    fn is_made_of(
+        &self,
+        seen: &Seen<'_, S>,
+        record: &Record,
+        rotated: &Candidates,
+    ) -> Result<bool, Refusal> {
+        Ok(self.can_stand_for(seen.candidate, record)?
             && !self.has_whole(seen, record, rotated)?
-            && !self.has_earlier(seen, record, rotated)?;
-        Ok(is_it.then_some(*record))
+            && !self.has_earlier(seen, record, rotated)?)
     }
 
     /// Whether another newcomer was made of the same generation before this one, and neither of the
@@ -134,23 +139,26 @@ impl<S: ReadStore> Query<'_, S> {
         Ok(false)
     }
 
-    /// The same of another newcomer than the one that is judged.
+    /// The generation that another newcomer than the one that is judged was made of.
     fn other_made_of(
         &self,
         candidate: &Candidate,
         rotated: &Candidates,
     ) -> Result<Option<Record>, Refusal> {
-        match self.open_rotated(candidate.age.id)? {
-            Some((file, stat)) => {
-                let seen = Seen {
-                    candidate,
-                    file: &file,
-                    stat: &stat,
-                };
-                self.made_of(&seen, rotated)
-            }
-            None => Ok(None),
-        }
+        // Only where there is one it has to be opened.
+        let Some(record) = self.record_when(candidate, rotated) else {
+            return Ok(None);
+        };
+        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+            return Ok(None);
+        };
+        let seen = Seen {
+            candidate,
+            file: &file,
+            stat: &stat,
+        };
+        let is_it = self.is_made_of(&seen, &record, rotated)?;
+        Ok(is_it.then_some(record))
     }
 
     /// Whether another newcomer has all that was seen of a generation, while this one has less and

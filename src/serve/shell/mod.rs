@@ -17,14 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use self::clients::Clients;
 pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
 use super::find::journal::Journal;
-use super::find::refusal::Refusal;
+use super::find::query::open_regular;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
 use crate::limits::CHUNK_LEN;
@@ -34,7 +34,6 @@ use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
 use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealRead;
-use crate::store::{Kind, ReadStore};
 use crate::sys;
 use crate::sys::clock;
 use crate::sys::outside::{Inside, Outside};
@@ -389,17 +388,9 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
     let store = RealRead::new();
     config.files.iter().filter_map(move |entry| {
-        let refusal = refusal_of(&store, &entry.path)?;
+        let refusal = open_regular(&store, &entry.path).err()?;
         Some(format!("{}: {refusal}", entry.path.display()))
     })
-}
-
-fn refusal_of(store: &RealRead, path: &Path) -> Option<Refusal> {
-    match store.stat_path(path) {
-        Ok(found) if found.kind != Kind::Regular => Some(Refusal::NotRegular(found.kind)),
-        Ok(_) => store.open(path).err().map(Refusal::from),
-        Err(error) => Some(error.into()),
-    }
 }
 
 const LISTENER_TOKEN: Token = Token {

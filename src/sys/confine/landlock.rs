@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{FileId, Network, Reach, Right};
-use crate::sys::cvt;
+use crate::sys::{cvt, once_more};
 
 const EXECUTE: u64 = 1 << 0;
 const WRITE_FILE: u64 = 1 << 1;
@@ -64,8 +64,7 @@ pub fn version() -> u32 {
     };
     // It is asked for more than once in the life of a process. An error that passes must not leave
     // a confined one without a helper.
-    let version = ask().or_else(|_| ask());
-    version.map_or(0, |version| u32::try_from(version).unwrap_or(0))
+    once_more(ask).map_or(0, |version| u32::try_from(version).unwrap_or(0))
 }
 
 /// Leaves only `reaches` and one half of TCP to this thread and its children, by an interface of

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use self::progress::Progress;
 use self::slot::Slot;
+use super::outcome::Outcome;
 use super::resolver::look_up;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::verify::{Check, Context, copies_of, gaps_of};
@@ -37,17 +38,6 @@ pub struct Options {
     pub connections: usize,
     /// The time for each of connecting, sending a request and receiving the answer line.
     pub wait_ms: u64,
-}
-
-/// How it all ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// Every copy is as it should be, and no loss is on record.
-    Good,
-    /// At least one is not, or could not be compared.
-    Bad,
-    /// TERM or INT came.
-    Interrupted,
 }
 
 /// All copies of a configuration being compared.

@@ -325,10 +325,11 @@ impl<S: ReadStore> Query<'_, S> {
                 let mut given = self.given.iter();
                 given.any(|given| given.size == all && given.id.is_some() && given.id == id)
             };
-            let is_complete = matches!(record.state, State::Complete(_));
-            let was_empty = record.is_end_seen || is_complete || has_stray;
-            (record.size > 0 || record.has_zeros || !was_empty)
-                && !matches!(record.state, State::Complete(all) if is_given(all))
+            let had_bytes = record.size > 0 || record.has_zeros;
+            match record.state {
+                State::Complete(all) => had_bytes && !is_given(all),
+                _ => had_bytes || !(record.is_end_seen || has_stray),
+            }
         };
         skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
     }
