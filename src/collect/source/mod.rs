@@ -8,6 +8,7 @@
 //! [`Source::poll_timeout`].
 
 mod answer;
+mod aside;
 mod breaks;
 mod change;
 mod checkpoint;
@@ -405,6 +406,10 @@ impl<F> Source<F> {
                 Err(error) => return self.fail(SourceError::Files(error), cx),
             }
         }
+        // What is not known of the end of the copy, the server cannot be asked about.
+        if self.is_end_unsettled() {
+            return self.link.enter(Phase::Working);
+        }
         self.link.enter(Phase::Connecting {
             deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
         });
@@ -430,6 +435,10 @@ impl<F> Source<F> {
         if self.disk.is_suspect() {
             copy.distrust(&mut files)?;
             self.disk.set_suspect(false);
+        }
+        // One part is enough for most.
+        if copy.is_unsettled() && !copy.is_rescuing() {
+            copy.settle_part(&mut files)?;
         }
         let mut list = files.read_list()?;
         // It is on the list, too, and begins anew.
@@ -461,7 +470,7 @@ impl<F> Source<F> {
     /// followed meanwhile.
     fn is_kept_from_the_server(&self) -> bool {
         let heal = self.finished.heal();
-        self.end.has_work() || heal.is_some_and(|heal| heal.is_answered())
+        self.has_end_work() || heal.is_some_and(|heal| heal.is_answered())
     }
 
     /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
