@@ -117,4 +117,12 @@ impl<F> Source<F> {
         let zeros = self.disk.copy().map_or(Some(0), LocalCopy::doubtful_zeros);
         zeros.ok_or(SourceError::AskAgain)
     }
+
+    /// Whether there is work here that comes before the server is asked again, and that ends the
+    /// wait when it is done. To compare a finished copy with its digest is no such work: the log is
+    /// followed meanwhile.
+    pub(super) fn is_kept_from_the_server(&self) -> bool {
+        let heal = self.finished.heal();
+        self.has_end_work() || heal.is_some_and(|heal| heal.is_answered())
+    }
 }

@@ -465,14 +465,6 @@ impl<F> Source<F> {
         Ok(copy)
     }
 
-    /// Whether there is work here that comes before the server is asked again, and that ends the
-    /// wait when it is done. To compare a finished copy with its digest is no such work: the log is
-    /// followed meanwhile.
-    fn is_kept_from_the_server(&self) -> bool {
-        let heal = self.finished.heal();
-        self.has_end_work() || heal.is_some_and(|heal| heal.is_answered())
-    }
-
     /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
     /// build.
     fn check_invariants(&self) {

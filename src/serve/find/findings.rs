@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::candidates::Candidates;
+use super::journal::record::Seq;
 use super::refusal::Refusal;
 use super::troubles::is_about_the_file;
 use crate::ids::FileId;
@@ -39,8 +40,13 @@ pub struct Findings {
     left_out: RefCell<Vec<(FileId, LeftOut)>>,
     /// The digest that is being computed of a file, and how far it is.
     md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
-    /// The file that is being compared with all others, and with how many it was.
-    compared: Cell<Option<(FileId, usize)>>,
+    /// The file that is being compared with all others for this question, and with how many it was.
+    compared: Cell<Option<(Test, FileId, usize)>>,
+    /// A file is being judged: what else has to be asked for that belongs to it.
+    is_judging: Cell<bool>,
+    /// How many of the newcomers were looked at for all of them, and the newest generation that the
+    /// journal knew then.
+    surveyed: Cell<(Seq, usize)>,
     /// The files that may be copies which somebody made, once that was asked.
     suspects: OnceCell<Vec<FileId>>,
 }
@@ -50,6 +56,10 @@ pub struct Findings {
 pub(super) enum Test {
     /// What it is: see [`super::role`].
     Role,
+    /// Whether it begins like a generation of the journal.
+    BeginsLike,
+    /// The generation of which it was made, by the time at which it was.
+    MadeOf,
     /// Whether its bytes were given.
     Given,
     /// The beginning of the MD5 of its bytes.
@@ -70,6 +80,8 @@ pub(super) enum Test {
     Alike,
     /// The checksum of its first bytes.
     Start,
+    /// Whether it begins with some bytes, which are fewer than those.
+    ShortStart,
     /// Whether the live file begins with all of it.
     StartOfLive,
     /// Whether it is the start of what the client holds.
@@ -79,16 +91,12 @@ pub(super) enum Test {
 }
 
 struct Judgement {
-    question: Test,
-    id: FileId,
+    key: Key,
     score: u32,
 }
 
-impl Judgement {
-    fn key(&self) -> (Test, FileId) {
-        (self.question, self.id)
-    }
-}
+/// The question, the file, and what it is asked about, if there are several.
+type Key = (Test, FileId, u32);
 
 impl Findings {
     /// Nothing is found out yet but which files there are. `repeats` tells how often the search
@@ -114,6 +122,8 @@ impl Findings {
             left_out: RefCell::default(),
             md5: RefCell::default(),
             compared: Cell::default(),
+            is_judging: Cell::default(),
+            surveyed: Cell::default(),
             suspects: OnceCell::new(),
         }
     }
@@ -206,22 +216,35 @@ impl Findings {
         self.suspects.get_or_init(all)
     }
 
-    /// With how many of the other files this one was compared before.
-    pub(super) fn compared(&self, id: FileId) -> usize {
-        let compared = self.compared.get().filter(|(own, _)| *own == id);
-        compared.map_or(0, |(_, count)| count)
+    /// With how many of the other files this one was compared before for a question.
+    pub(super) fn compared(&self, question: Test, id: FileId) -> usize {
+        let compared = self.compared.get();
+        let compared = compared.filter(|(asked, own, _)| (*asked, *own) == (question, id));
+        compared.map_or(0, |(_, _, count)| count)
     }
 
     /// Notes with how many of the others a file was compared.
-    pub(super) fn note_compared(&self, id: FileId, count: usize) {
-        self.compared.set(Some((id, count)));
+    pub(super) fn note_compared(&self, question: Test, id: FileId, count: usize) {
+        self.compared.set(Some((question, id, count)));
     }
 
     /// The same, and that this is enough for the moment.
-    pub(super) fn pause_comparing(&self, id: FileId, count: usize) -> Refusal {
-        self.note_compared(id, count);
+    pub(super) fn pause_comparing(&self, question: Test, id: FileId, count: usize) -> Refusal {
+        self.note_compared(question, id, count);
         self.is_paused.set(true);
         Refusal::Later
+    }
+
+    /// How many steps were made of what is to be known of all newcomers, while this is the newest
+    /// generation of the journal.
+    pub(super) fn surveyed(&self, newest: Seq) -> usize {
+        let (then, count) = self.surveyed.get();
+        if then == newest { count } else { 0 }
+    }
+
+    /// Notes how many of them were made.
+    pub(super) fn note_surveyed(&self, newest: Seq, count: usize) {
+        self.surveyed.set((newest, count));
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
@@ -311,19 +334,39 @@ impl Findings {
         id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        if let Some(score) = self.judged(question, id)? {
+        self.score_of((question, id, 0), judge)
+    }
+
+    /// The same of a question that is asked about several things.
+    pub(super) fn score_of(
+        &self,
+        key: Key,
+        judge: impl FnOnce() -> Result<u32, Refusal>,
+    ) -> Result<u32, Refusal> {
+        if let Some(score) = self.judged(key)? {
             return Ok(score);
         }
-        let score = judge()?;
-        self.keep(question, id, score)?;
+        let is_part = self.is_judging.replace(true);
+        let score = judge();
+        self.is_judging.set(is_part);
+        let score = score?;
+        self.keep(key, score)?;
         Ok(score)
     }
 
-    /// The answer to a question about one file, if it was found; else one file more may be judged.
-    fn judged(&self, question: Test, id: FileId) -> Result<Option<u32>, Refusal> {
+    /// The answer to a question about one file, if it was found before.
+    pub(super) fn known(&self, key: Key) -> Option<u32> {
         let judgements = self.judgements.borrow();
-        if let Ok(at) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
-            return Ok(Some(judgements[at].score));
+        let place = judgements.binary_search_by_key(&key, |it| it.key);
+        place.ok().map(|at| judgements[at].score)
+    }
+
+    /// The answer to a question about one file, if it was found; else one file more may be judged.
+    fn judged(&self, key: Key) -> Result<Option<u32>, Refusal> {
+        let known = self.known(key);
+        // What belongs to another judgement would never be come to if that waited for it.
+        if known.is_some() || self.is_judging.get() {
+            return Ok(known);
         }
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
@@ -337,22 +380,18 @@ impl Findings {
     }
 
     /// Keeps the answer to a question about one file, if that file could be read.
-    fn keep(&self, question: Test, id: FileId, score: u32) -> Result<(), Refusal> {
+    fn keep(&self, key: Key, score: u32) -> Result<(), Refusal> {
+        let (question, id, _) = key;
         // A file that could not be read scored as one that does not fit, and that must not be kept.
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
         if question != Test::Likeness {
             self.was_read(id)?;
         }
-        let judgement = Judgement {
-            question,
-            id,
-            score,
-        };
         // Only now: to judge it, another question may have been asked.
         let mut judgements = self.judgements.borrow_mut();
-        if let Err(place) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
-            judgements.insert(place, judgement);
+        if let Err(place) = judgements.binary_search_by_key(&key, |it| it.key) {
+            judgements.insert(place, Judgement { key, score });
         }
         Ok(())
     }
