@@ -383,15 +383,12 @@ impl World {
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);
         let done = disk.with(|fs| fs.take_done());
-        // Which of many files may be copies of one another is found out in one go.
-        if self.is_kind {
-            let turn = Turn {
-                syncs: 0,
-                calls: done.steps as u64,
-                bytes: done.bytes as u64,
-            };
-            judge(turn, Turn::OF_SESSION);
-        }
+        let turn = Turn {
+            syncs: 0,
+            calls: done.steps as u64,
+            bytes: done.bytes as u64,
+        };
+        judge(turn, Turn::OF_SESSION);
         served.ready = true;
         if disk.is_dead() {
             self.kill_server(site);
