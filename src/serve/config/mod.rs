@@ -92,8 +92,8 @@ impl Config {
         texts.map(str::to_owned).chain(loose).chain(bare)
     }
 
-    /// Gives what was not said, which is 0, its value: so many that a collector can have all logs, and others
-    /// can ask beside it.
+    /// Gives what was not said, which is 0, its value: so many that a collector can have all logs,
+    /// and others can ask beside it.
     fn settle(&mut self) {
         let logs = self.files.len();
         let settle = |limit: &mut usize, least: usize, each: usize| {
