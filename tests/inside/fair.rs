@@ -14,8 +14,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// What one call of a session may cost, however many files there are and whatever they are like;
-    /// a chunk, and what is read besides to know it again.
+    /// What one call of a session may cost, however many files there are and whatever they are
+    /// like; a chunk, and what is read besides to know it again.
     pub const OF_SESSION: Turn = Turn {
         syncs: 0,
         calls: 48,
