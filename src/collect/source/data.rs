@@ -10,6 +10,7 @@ use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
 use crate::collect::copy::given::CopySums;
+use crate::collect::copy::left_out::LeftOut;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal::{self, Heal};
@@ -20,6 +21,16 @@ use crate::store::WriteStore;
 use crate::wire::classic;
 use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::Receiver;
+
+/// What the frames of one turn brought to be put on record. It is written once, for each time costs
+/// barriers for which others wait.
+#[derive(Default)]
+struct Unwritten {
+    /// What the server leaves out.
+    missing: Vec<LeftOut>,
+    /// The list of copies to verify has grown.
+    is_late: bool,
+}
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -167,6 +178,37 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
+        let mut unwritten = Unwritten::default();
+        let result = self.take_each_frame(frames, data, &mut unwritten, cx);
+        self.write(&mut unwritten, cx)?;
+        result
+    }
+
+    /// Puts on record what a turn brought to be put there.
+    fn write<S: WriteStore<File = F>>(
+        &mut self,
+        unwritten: &mut Unwritten,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Unwritten { missing, is_late } = std::mem::take(unwritten);
+        if is_late {
+            self.update_list(cx);
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let stamp = (cx.stamp)();
+        let noted = cx.files(&self.config, &stamp).note_left_out(&missing);
+        noted.map_err(SourceError::Files)
+    }
+
+    fn take_each_frame<S: WriteStore<File = F>>(
+        &mut self,
+        frames: &mut Frames,
+        data: &[u8],
+        unwritten: &mut Unwritten,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
         let stamp = (cx.stamp)();
         let mut rest = data;
@@ -192,21 +234,22 @@ impl<F> Source<F> {
                         .fail(error, |error| events(config, Event::Error(error)));
                     self.pay(cx.now.mono)?;
                 }
-                Received::Noted => {
+                Received::Missing(note) => {
                     self.health.flaw();
+                    unwritten.missing.push(note);
                     self.pay(cx.now.mono)?;
                 }
                 Received::Late(late) => {
                     self.pay(cx.now.mono)?;
                     let (note, token) = *late;
-                    if !self.take_late(&note, &token, cx) {
-                        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
-                        let config = &self.config;
-                        let mut tell = |event: Event<'_>| events(config, event);
-                        let told = frames.tell_left_out(note, &mut files, &mut tell)?;
-                        if matches!(told, Received::Noted) {
-                            self.health.flaw();
-                        }
+                    if self.take_late(&note, &token, cx) {
+                        unwritten.is_late = true;
+                        continue;
+                    }
+                    let tell = &mut |event: Event<'_>| (cx.events)(&self.config, event);
+                    if let Received::Missing(note) = frames.tell_left_out(note, tell) {
+                        self.health.flaw();
+                        unwritten.missing.push(note);
                     }
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
@@ -233,6 +276,8 @@ impl<F> Source<F> {
                         tokens,
                         ..Afterwards::of_first(next.inode)
                     };
+                    // A power cut must not leave the next generation alone.
+                    self.write(unwritten, cx)?;
                     self.change(next, Some(finished), afterwards, cx)?;
                     // Sources that rotate together share their syncs. What has come already waits
                     // with the change.

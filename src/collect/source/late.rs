@@ -18,7 +18,7 @@ use crate::wire::token::Token;
 
 impl<F> Source<F> {
     /// The server has more of the file with this token than it gave. Tells whether its copy is to
-    /// get the rest.
+    /// get the rest; then the caller brings the list of copies to verify into line.
     pub(super) fn take_late<S: WriteStore<File = F>>(
         &mut self,
         note: &LeftOut,
@@ -32,7 +32,6 @@ impl<F> Source<F> {
         if let Some(given_up) = self.finished.queue_mut().add_late(finished) {
             self.tell_never_verified(&given_up, TOO_MANY, cx);
         }
-        self.update_list(cx);
         true
     }
 
