@@ -6,11 +6,11 @@ use std::path::Path;
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
+use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
 use crate::collect::copy::given::CopySums;
-use crate::collect::copy::left_out::LeftOut;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal::{self, Heal};
@@ -21,16 +21,6 @@ use crate::store::WriteStore;
 use crate::wire::classic;
 use crate::wire::proof::BLOCK_LEN_MAX;
 use crate::wire::receiver::Receiver;
-
-/// What the frames of one turn brought to be put on record. It is written once, for each time costs
-/// barriers for which others wait.
-#[derive(Default)]
-struct Unwritten {
-    /// What the server leaves out.
-    missing: Vec<LeftOut>,
-    /// The list of copies to verify has grown.
-    is_late: bool,
-}
 
 impl<F> Source<F> {
     /// Takes what the server sent after its answer line.
@@ -113,21 +103,6 @@ impl<F> Source<F> {
         self.turn_to_late(cx);
     }
 
-    /// Whether the stream brought so much more than the breaks of the link had let expect that it
-    /// is given up, between two frames, for one of longer frames. Tells it once.
-    fn is_outgrown(&mut self) -> bool {
-        let Phase::Streaming {
-            frames: Some(frames),
-            ..
-        } = self.link.phase()
-        else {
-            return false;
-        };
-        let is_between = frames.is_between() && !self.is_changing();
-        let brought = frames.receiver().taken();
-        is_between && self.link.breaks_mut().is_outgrown(brought)
-    }
-
     /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
     /// it more time.
     fn take_answer_to<S: WriteStore<File = F>>(
@@ -184,24 +159,6 @@ impl<F> Source<F> {
         result
     }
 
-    /// Puts on record what a turn brought to be put there.
-    fn write<S: WriteStore<File = F>>(
-        &mut self,
-        unwritten: &mut Unwritten,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        let Unwritten { missing, is_late } = std::mem::take(unwritten);
-        if is_late {
-            self.update_list(cx);
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let stamp = (cx.stamp)();
-        let noted = cx.files(&self.config, &stamp).note_left_out(&missing);
-        noted.map_err(SourceError::Files)
-    }
-
     fn take_each_frame<S: WriteStore<File = F>>(
         &mut self,
         frames: &mut Frames,
@@ -241,16 +198,7 @@ impl<F> Source<F> {
                 }
                 Received::Late(late) => {
                     self.pay(cx.now.mono)?;
-                    let (note, token) = *late;
-                    if self.take_late(&note, &token, cx) {
-                        unwritten.is_late = true;
-                        continue;
-                    }
-                    let tell = &mut |event: Event<'_>| (cx.events)(&self.config, event);
-                    if let Received::Missing(note) = frames.tell_left_out(note, tell) {
-                        self.health.flaw();
-                        unwritten.missing.push(note);
-                    }
+                    self.take_or_tell_late(*late, frames, unwritten, cx);
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.

@@ -27,7 +27,8 @@ mod pace;
 mod question;
 pub mod siblings;
 mod sight;
-pub mod v2;
+pub mod unwritten;
+mod v2;
 
 use self::disk::Disk;
 use self::end::DoubtfulEnd;

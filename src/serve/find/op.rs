@@ -90,8 +90,8 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// How much a file is like a client's copy; 0 if nothing but its size and zeros may be. What
-    /// comes first counts most: blocks of the proof that it has, the inode that the client names, the size of
-    /// the copy, being no shorter than that.
+    /// comes first counts most: blocks of the proof that it has, the inode that the client names,
+    /// the size of the copy, being no shorter than that.
     fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
         let is_same =
             |block: &Block| block.end() <= stat.size && self.has_block(file, *block, held.mapped);

@@ -150,7 +150,11 @@ fn many_that_may_not_be_read_are_told_at_once() {
     pair.reconnect();
     pair.settle();
     assert_eq!(record(&pair).lines().count(), 17, "{}", record(&pair));
-    assert!(record(&pair).contains("more files than are told one by one"), "{}", record(&pair));
+    assert!(
+        record(&pair).contains("more files than are told one by one"),
+        "{}",
+        record(&pair)
+    );
     assert_eq!(pair.copies().len(), 2, "{}", pair.report());
 }
 
