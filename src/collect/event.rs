@@ -140,6 +140,13 @@ pub enum Event<'a> {
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
+    /// What a compressed file of the box holds cannot be had.
+    BadArchive {
+        /// Its name on the box, escaped.
+        name: &'a str,
+        /// The reason.
+        why: &'a str,
+    },
     /// A copy is of what somebody copied on the box of a generation that is gone there, and of
     /// which nothing is here.
     Remains(&'a Path),
@@ -204,6 +211,7 @@ impl Event<'_> {
             | Event::Found(Found::Lost(_))
             | Event::Differs { .. }
             | Event::Remains(_)
+            | Event::BadArchive { .. }
             | Event::LeftOut(LeftOut {
                 is_missing: true, ..
             }) => Severity::Error,
@@ -343,6 +351,10 @@ impl fmt::Display for Event<'_> {
                 "{} may be what somebody copied on the box of a file that is gone: where it belongs, \
                  and whether it is whole, is not certain",
                 path.display()
+            ),
+            Event::BadArchive { name, why } => write!(
+                f,
+                "lost {name}, a compressed file of the box: {why}; nothing of it is taken"
             ),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",
