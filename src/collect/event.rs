@@ -141,6 +141,7 @@ pub enum Event<'a> {
         is_gone: bool,
     },
     /// What a compressed file of the box holds cannot be had.
+    #[cfg(feature = "gz")]
     BadArchive {
         /// Its name on the box, escaped.
         name: &'a str,
@@ -211,10 +212,11 @@ impl Event<'_> {
             | Event::Found(Found::Lost(_))
             | Event::Differs { .. }
             | Event::Remains(_)
-            | Event::BadArchive { .. }
             | Event::LeftOut(LeftOut {
                 is_missing: true, ..
             }) => Severity::Error,
+            #[cfg(feature = "gz")]
+            Event::BadArchive { .. } => Severity::Error,
             Event::Rotated { .. }
             | Event::Truncated { .. }
             | Event::Verified { .. }
@@ -352,6 +354,7 @@ impl fmt::Display for Event<'_> {
                  and whether it is whole, is not certain",
                 path.display()
             ),
+            #[cfg(feature = "gz")]
             Event::BadArchive { name, why } => write!(
                 f,
                 "lost {name}, a compressed file of the box: {why}; nothing of it is taken"

@@ -95,11 +95,13 @@ impl<F> Fetch<F> {
         self.file
     }
 
-    /// Takes bytes of the answer from the front of `input` and tells how many.
+    /// Takes bytes of the answer from the front of `input` and tells how many. `path` is where the
+    /// file is.
     pub fn take<S: WriteStore<File = F>>(
         &mut self,
         receiver: &mut Receiver,
         input: &[u8],
+        path: &Path,
         store: &mut S,
     ) -> Result<usize, SourceError> {
         let (taken, piece) = receiver.next(input);
@@ -112,7 +114,7 @@ impl<F> Fetch<F> {
             }
             Piece::Data(bytes) => {
                 let result = store.append_all(&self.file, bytes);
-                result.map_err(unusable)?;
+                result.map_err(|error| unusable(path, error))?;
                 self.at += bytes.len() as u64;
             }
             Piece::DataEnd => self.open_at = None,
@@ -163,10 +165,10 @@ fn head_of(offered: &Offered) -> [u8; HEAD_LEN as usize] {
     head
 }
 
-fn unusable(error: io::Error) -> SourceError {
+fn unusable(path: &Path, error: io::Error) -> SourceError {
     SourceError::Files(crate::collect::copy::FileError::System {
         operation: "write",
-        path: PathBuf::from("the archive that is fetched"),
+        path: path.to_path_buf(),
         error,
     })
 }

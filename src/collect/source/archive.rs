@@ -231,12 +231,13 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> (bool, Result<(), SourceError>) {
+        let path = path_of(&self.config.local);
         let mut rest = data;
         while let Some(work) = &mut self.archives.work
             && let Step::Fetch(fetch) = &mut work.step
             && !fetch.is_whole()
         {
-            match fetch.take(receiver, rest, cx.store) {
+            match fetch.take(receiver, rest, &path, cx.store) {
                 Ok(0) if rest.is_empty() => break,
                 Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
                 Err(error) => {

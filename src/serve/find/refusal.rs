@@ -22,8 +22,8 @@ pub enum Refusal {
     Unreadable(io::Error),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
-    /// What comes next is compressed, in these files: the client can take them. Whether it holds all
-    /// of its generation.
+    /// What comes next is compressed, in these files: the client can take them. Besides, whether it
+    /// holds all of its generation.
     Compressed(Box<(Vec<LeftOut>, bool)>),
     /// That takes longer, and has to be asked again: see [`super::search`].
     Later,
