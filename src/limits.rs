@@ -60,6 +60,13 @@ pub const DEADLINES_GRID_MS: u64 = 1_000;
 
 // The server's configuration and its globs.
 
+/// Most clients of a server with few logs: its default is this, or four for each log.
+pub const CLIENTS_LEAST: usize = 64;
+
+/// Most clients from one address there: the default is this, or two for each log, one that
+/// follows and one that asks beside it.
+pub const CLIENTS_PER_IP_LEAST: usize = 32;
+
 /// Most clients that can be configured: each takes two descriptors.
 pub const CLIENTS_MAX: usize = 20_000;
 
@@ -440,6 +447,13 @@ pub const ANEW_IDLE_MS: u64 = 60_000;
 
 /// Connections of the control socket and of `-l` together.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// So many of these are for the control socket alone: whoever reaches the port of `-l` is not to
+/// keep the operator out.
+pub const CONTROL_LOCAL_MIN: usize = 4;
+
+/// Connections beyond these that are told so; what comes still is closed at once.
+pub const CONTROL_TURNED_AWAY: usize = 4;
 
 /// Longest request there, with all of its head and body.
 pub const CONTROL_REQUEST_MAX_LEN: usize = 4096;
