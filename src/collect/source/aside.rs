@@ -123,6 +123,8 @@ impl<F> Source<F> {
     /// followed meanwhile.
     pub(super) fn is_kept_from_the_server(&self) -> bool {
         let heal = self.finished.heal();
-        self.has_end_work() || heal.is_some_and(|heal| heal.is_answered())
+        self.has_end_work()
+            || heal.is_some_and(|heal| heal.is_answered())
+            || self.archives.is_at_work()
     }
 }

@@ -1,11 +1,11 @@
 //! The data behind the answer line, as a source takes them, and the work on finished copies.
 
-use std::fmt;
 use std::path::Path;
 
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
+use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
@@ -78,6 +78,7 @@ impl<F> Source<F> {
                 if self.end.has_work() {
                     self.link.enter(Phase::Working);
                 }
+                self.turn_to_archive(cx);
                 result
             }
             other => {
@@ -102,21 +103,6 @@ impl<F> Source<F> {
         self.turn_to_late(cx);
     }
 
-    /// Whether the stream brought so much more than the breaks of the link had let expect that it
-    /// is given up, between two frames, for one of longer frames. Tells it once.
-    fn is_outgrown(&mut self) -> bool {
-        let Phase::Streaming {
-            frames: Some(frames),
-            ..
-        } = self.link.phase()
-        else {
-            return false;
-        };
-        let is_between = frames.is_between() && !self.is_changing();
-        let brought = frames.receiver().taken();
-        is_between && self.link.breaks_mut().is_outgrown(brought)
-    }
-
     /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
     /// it more time.
     fn take_answer_to<S: WriteStore<File = F>>(
@@ -131,6 +117,7 @@ impl<F> Source<F> {
         match purpose {
             Purpose::Digest => (false, self.take_digest(receiver, data, cx)),
             Purpose::EndCheck => (false, self.take_end_check(receiver, data, cx)),
+            Purpose::Archive => self.take_archive(receiver, data, cx),
             _ => self.take_heal(receiver, data, cx),
         }
     }
@@ -167,6 +154,19 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
+        let mut unwritten = Unwritten::default();
+        let result = self.take_each_frame(frames, data, &mut unwritten, cx);
+        self.write(&mut unwritten, cx)?;
+        result
+    }
+
+    fn take_each_frame<S: WriteStore<File = F>>(
+        &mut self,
+        frames: &mut Frames,
+        data: &[u8],
+        unwritten: &mut Unwritten,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
         let stamp = (cx.stamp)();
         let mut rest = data;
@@ -192,22 +192,14 @@ impl<F> Source<F> {
                         .fail(error, |error| events(config, Event::Error(error)));
                     self.pay(cx.now.mono)?;
                 }
-                Received::Noted => {
+                Received::Missing(note) => {
                     self.health.flaw();
+                    unwritten.missing.push(note);
                     self.pay(cx.now.mono)?;
                 }
                 Received::Late(late) => {
                     self.pay(cx.now.mono)?;
-                    let (note, token) = *late;
-                    if !self.take_late(&note, &token, cx) {
-                        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
-                        let config = &self.config;
-                        let mut tell = |event: Event<'_>| events(config, event);
-                        let told = frames.tell_left_out(note, &mut files, &mut tell)?;
-                        if matches!(told, Received::Noted) {
-                            self.health.flaw();
-                        }
-                    }
+                    self.take_or_tell_late(*late, frames, unwritten, cx);
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
@@ -233,6 +225,8 @@ impl<F> Source<F> {
                         tokens,
                         ..Afterwards::of_first(next.inode)
                     };
+                    // A power cut must not leave the next generation alone.
+                    self.write(unwritten, cx)?;
                     self.change(next, Some(finished), afterwards, cx)?;
                     // Sources that rotate together share their syncs. What has come already waits
                     // with the change.
@@ -240,6 +234,10 @@ impl<F> Source<F> {
                         self.disk.keep_for_later(rest);
                         return Ok(grew);
                     }
+                }
+                Received::Archives { list, is_whole } => {
+                    self.take_archives(list, is_whole);
+                    return Err(SourceError::AskAgain);
                 }
                 Received::Token(token) => {
                     self.note_token(Some(token), cx);
@@ -285,7 +283,15 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        self.has_end_work() || self.intake.is_scanning() || self.finished.has_work()
+        self.has_end_work()
+            || self.intake.is_scanning()
+            || self.finished.has_work()
+            || self.is_inflating()
+    }
+
+    /// Whether an archive is worked on, and nothing else is waited for.
+    fn is_inflating(&self) -> bool {
+        self.link.is_working() && self.archives.is_at_work()
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
@@ -302,6 +308,9 @@ impl<F> Source<F> {
         }
         if self.intake.is_scanning() {
             return self.scan_part(cx);
+        }
+        if self.is_inflating() {
+            return self.work_on_archive(buf, cx);
         }
         if let Some(heal) = self.finished.heal_mut() {
             let copied = heal.copied();
@@ -388,6 +397,7 @@ impl<F> Source<F> {
             self.finished.queue_mut().stream_ended();
         }
         self.end.abandon();
+        self.archives.interrupt(cx.store);
         match self.link.phase_mut() {
             Phase::Streaming {
                 frames: Some(frames),
@@ -561,35 +571,5 @@ impl<F> Source<F> {
         let part = None;
         (cx.events)(&self.config, Event::Verified { path, md5, part });
         self.note_sums(path, size, CopySums { crc: None, md5 }, cx);
-    }
-
-    /// Notes what is wrong with a finished copy, and stays so: the status has to show that.
-    pub(super) fn note_flaw<S: WriteStore<File = F>>(
-        &mut self,
-        flaw: Event<'_>,
-        cx: &mut Context<'_, S>,
-    ) {
-        let result = self.put_on_record(&flaw, cx);
-        (cx.events)(&self.config, flaw);
-        self.health.flaw();
-        if let Err(error) = result {
-            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
-            // The status says so for as long as this process lives; then the list has the next one
-            // compare the copy once more.
-            self.health.set_unrecorded(true);
-        }
-    }
-
-    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
-    /// What could not be noted is found out again, or is no longer so.
-    pub(super) fn put_on_record<S: WriteStore<File = F>>(
-        &mut self,
-        what: &dyn fmt::Display,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), FileError> {
-        let stamp = (cx.stamp)();
-        cx.files(&self.config, &stamp).note_gap(what)?;
-        self.health.flaw();
-        Ok(())
     }
 }

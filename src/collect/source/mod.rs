@@ -8,6 +8,11 @@
 //! [`Source::poll_timeout`].
 
 mod answer;
+#[cfg(feature = "gz")]
+mod archive;
+#[cfg(not(feature = "gz"))]
+#[path = "archive_none.rs"]
+mod archive;
 mod aside;
 mod breaks;
 mod change;
@@ -26,10 +31,13 @@ mod link;
 mod mapped;
 mod pace;
 mod question;
+mod record;
 pub mod siblings;
 mod sight;
-pub mod v2;
+pub mod unwritten;
+mod v2;
 
+use self::archive::Archives;
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
@@ -58,6 +66,7 @@ pub struct Source<F> {
     /// The comparison of the copy's end, where that cannot be believed.
     end: DoubtfulEnd,
     finished: FinishedCopies<F>,
+    archives: Archives<F>,
     link: Link,
     pace: Pace,
     intake: Intake,
@@ -140,6 +149,7 @@ impl<F> Source<F> {
             disk: Disk::new(),
             end: DoubtfulEnd::default(),
             finished: FinishedCopies::new(),
+            archives: Archives::new(),
             link: Link::new(now),
             pace: Pace::default(),
             intake: Intake::new(now),
@@ -410,9 +420,13 @@ impl<F> Source<F> {
         if self.is_end_unsettled() {
             return self.link.enter(Phase::Working);
         }
-        self.link.enter(Phase::Connecting {
-            deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
-        });
+        match self.prepare_archive(cx) {
+            Ok(false) => self.link.enter(Phase::Connecting {
+                deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
+            }),
+            Ok(true) => self.link.enter(Phase::Working),
+            Err(error) => self.fail(SourceError::Files(error), cx),
+        }
     }
 
     fn open_copy<S: WriteStore<File = F>>(
@@ -567,25 +581,6 @@ impl<F> Source<F> {
             self.link.reset_backoff();
         }
         error.is_ordinary() && (brought_something || is_less || lasted)
-    }
-
-    /// Gives up the local files, with which something is wrong: what they hold now is found out
-    /// anew.
-    fn give_up_files<S: WriteStore<File = F>>(
-        &mut self,
-        error: &FileError,
-        cx: &mut Context<'_, S>,
-    ) {
-        // First, so that syncs that failed meanwhile are part of the doubt that is noted here.
-        self.note_failed_syncs(cx);
-        let was_open = self.disk.close().is_some();
-        self.end = DoubtfulEnd::default();
-        if error.casts_doubt() {
-            self.disk.set_suspect(true);
-        }
-        if self.disk.is_suspect() {
-            self.note_doubt(was_open, cx);
-        }
     }
 }
 
