@@ -27,6 +27,8 @@ pub struct Findings {
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
+    /// Files that may still be found in it not to be readable.
+    shut: Cell<usize>,
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
@@ -114,6 +116,7 @@ impl Findings {
             rotated,
             judgements: RefCell::default(),
             credit: Cell::new(JUDGED_AT_ONCE),
+            shut: Cell::new(SHUT_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
             is_other_unread: Cell::default(),
@@ -141,6 +144,7 @@ impl Findings {
     /// From here on some more files may be judged.
     pub(super) fn resume(&self) {
         self.credit.set(JUDGED_AT_ONCE);
+        self.shut.set(SHUT_AT_ONCE);
         self.is_paused.set(false);
     }
 
@@ -231,6 +235,11 @@ impl Findings {
     /// The same, and that this is enough for the moment.
     pub(super) fn pause_comparing(&self, question: Test, id: FileId, count: usize) -> Refusal {
         self.note_compared(question, id, count);
+        self.pause()
+    }
+
+    /// Enough was done for the moment.
+    pub(super) fn pause(&self) -> Refusal {
         self.is_paused.set(true);
         Refusal::Later
     }
@@ -275,8 +284,23 @@ impl Findings {
         is_it
     }
 
+    /// Whether a file may be opened in this part: however many we are not permitted to read, the
+    /// others do not wait for all of them.
+    pub(super) fn may_open(&self) -> Result<(), Refusal> {
+        match self.shut.get() > 0 || self.is_judging.get() {
+            true => Ok(()),
+            false => Err(self.pause()),
+        }
+    }
+
+    /// Notes that we are not permitted to read a file, which is left out in all of this search.
+    pub(super) fn note_shut(&self, id: FileId) {
+        self.shut.set(self.shut.get().saturating_sub(1));
+        self.leave_out(id, LeftOut::NotPermitted);
+    }
+
     /// Notes that a file is left out.
-    pub(super) fn leave_out(&self, id: FileId, why: LeftOut) {
+    fn leave_out(&self, id: FileId, why: LeftOut) {
         if self.why_left_out(id).is_none() {
             self.left_out.borrow_mut().push((id, why));
         }
@@ -422,6 +446,9 @@ pub struct Begun {
     /// Their checksum.
     pub crc: u32,
 }
+
+/// Files that we are not permitted to read, and come upon in one part, each two system calls.
+const SHUT_AT_ONCE: usize = 8;
 
 /// File systems keep the time of the last write in units of no more than this.
 pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
