@@ -171,6 +171,13 @@ pub const RECORDS_MAX: usize = 8;
 /// Of more nothing is known.
 pub const ELDERS_MAX: usize = 128;
 
+/// Files of a series that may be written again in turn, as a ring of names is: the newest so many
+/// are remembered, 32 bytes each. A month of days.
+pub const RING_MAX: usize = 48;
+
+/// Names of a series that have come and were not seen yet.
+pub const SERIES_NAMES_MAX: usize = 32;
+
 /// Generations that a session remembers as given, so that none is sent twice.
 pub const SESSION_GIVEN_MAX: usize = 8;
 /// Tries after which a rotated file that cannot be read is left out; it must not keep those after

@@ -152,6 +152,8 @@ pub enum Problem {
     PathTooLong,
     /// A key of `%files` holds a blank or control character and cannot be requested.
     PathHasBlank,
+    /// A series without a pattern has no file at all.
+    SeriesEmpty,
     /// A value of `%files` is no list of patterns.
     Pattern(PatternError),
 }
@@ -221,6 +223,9 @@ impl fmt::Display for Problem {
             Problem::PathHasBlank => {
                 "a path with a blank or a control character cannot be requested over the protocol"
             }
+            Problem::SeriesEmpty => {
+                "a series is the files that its patterns find: write at least one, such as \"/var/log/app/app-*.log\""
+            }
             Problem::Pattern(error) => return error.fmt(f),
         })
     }
@@ -243,6 +248,7 @@ fn is_hash(f: &mut fmt::Formatter<'_>, hash: Hash) -> fmt::Result {
     let key = match hash {
         Hash::HostsAllow => "127.0.0.1",
         Hash::Files => "/var/log/messages",
+        Hash::Series => "/var/log/app",
     };
     write!(
         f,

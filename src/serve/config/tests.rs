@@ -100,7 +100,7 @@ fn what_the_shipped_example_has_in_comments_is_right_too() {
     assert!(allows(&config, "10.4.3.8") && !allows(&config, "10.4.3.9"));
     assert!(allows(&config, "2001:db8::1"));
     assert!(allows(&config, "127.0.0.1") && allows(&config, "::1"));
-    assert_eq!(config.files.len(), 3);
+    assert_eq!(config.files.len(), 4);
     let without = config.index_of(Path::new("/var/log/boot.log")).unwrap() as usize;
     assert!(config.files[without].patterns.is_empty());
 }
@@ -809,7 +809,7 @@ fn a_fault_is_shown_with_its_place_in_front() {
     assert_eq!(
         show("$bind_prot = 19;"),
         [
-            "1:1: bind_prot is no setting; there are %hosts_allow %files $bind_addr $bind_port $delay_check \
+            "1:1: bind_prot is no setting; there are %hosts_allow %files %series $bind_addr $bind_port $delay_check \
              $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip"
         ]
     );
@@ -943,5 +943,30 @@ fn cutting_a_sound_file_anywhere_never_panics() {
         if let Err(errors) = Config::parse(&example[..len]) {
             assert!(errors.iter().count() == 1, "only the cut itself is a fault");
         }
+    }
+}
+
+#[test]
+fn a_series_is_a_log_of_its_own_kind() {
+    let text = b"$files{'/a'} = '/a.*'; $series{'/b'} = '/b-*'; %series = ('/c' => '/c-*', '/a' => '/x-*');";
+    let config = Config::parse(text).unwrap();
+    let all: Vec<_> = config
+        .files
+        .iter()
+        .map(|it| (it.path.to_str().unwrap(), it.is_series))
+        .collect();
+    // A whole hash leaves nothing of what was said of it before, and the last word counts.
+    assert_eq!(all, [("/a", true), ("/c", true)]);
+    let text = b"$series{'/b'} = '/b-*'; $files{'/b'} = undef; $files{'/c'} = ''; %files = ();";
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.files.len(), 1);
+    assert!(config.files[0].is_series);
+    for (text, problem) in [
+        ("$series{'/b'} = '';", Problem::SeriesEmpty),
+        ("$series{'b'} = '/b-*';", Problem::PathNotAbsolute),
+        ("$series = '/b-*';", Problem::IsHash(Hash::Series)),
+    ] {
+        let errors = Config::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(errors.iter().next().unwrap().problem, problem, "{text}");
     }
 }

@@ -71,6 +71,17 @@ impl Patterns {
         self.list().iter().map(Pattern::root).collect()
     }
 
+    /// Whether something with this name may be found, or be a directory on the way to it.
+    pub fn may_find(&self, name: &[u8]) -> bool {
+        let is_it = |step: &Step| match step {
+            Step::Literal(names) => names.split(|byte| *byte == b'/').any(|it| it == name),
+            Step::Wild(pattern) => matches(pattern, name),
+        };
+        self.list()
+            .iter()
+            .any(|pattern| pattern.steps.iter().any(is_it))
+    }
+
     /// Each on its own, taken apart.
     fn list(&self) -> Box<[Pattern]> {
         // `parse` has taken this text apart once without an error.

@@ -93,6 +93,11 @@ impl Searching {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
+            // First which file of a series is live.
+            if !cx.journal.is_settled(query.index) {
+                cx.journal.work(cx.config, cx.store);
+                return None;
+            }
             let query = Query {
                 reached: reached(&request, query.index, cx.sightings),
                 ..query

@@ -268,7 +268,7 @@ impl Server {
         for (index, entry) in (0..).zip(&config.files) {
             let is_attended = watches
                 .as_mut()
-                .and_then(|watches| watches.attend(index, &config.files, report));
+                .and_then(|watches| watches.attend(index, &config.files, journal, report));
             journal.set_attended(index, is_attended);
             // Where it is behind, it catches up before the next turn.
             let _ = journal.look(index, &entry.path, store);
@@ -387,9 +387,22 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 /// Why logs could not be served to anybody now, a text for each that could not.
 pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
     let store = RealRead::new();
-    config.files.iter().filter_map(move |entry| {
-        let refusal = open_regular(&store, &entry.path).err()?;
-        Some(format!("{}: {refusal}", entry.path.display()))
+    let journal = Journal::new(0);
+    journal.take_up(config);
+    for (index, entry) in (0..).zip(&config.files) {
+        let _ = journal.look(index, &entry.path, &store);
+    }
+    while journal.has_work() {
+        journal.work(config, &store);
+    }
+    (0..).zip(&config.files).filter_map(move |(index, entry)| {
+        let path = entry.path.display();
+        match open_regular(&store, &journal.live_path(index, entry)) {
+            Err(refusal) => Some(format!("{path}: {refusal}")),
+            Ok(_) => (journal.is_series(index) && !entry.is_series).then(|| {
+                format!("{path} is a symbolic link: the newest file that its patterns find is served, as of a $series")
+            }),
+        }
     })
 }
 
