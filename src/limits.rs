@@ -431,6 +431,13 @@ pub const ANEW_IDLE_MS: u64 = 60_000;
 /// Connections of the control socket and of `-l` together.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 
+/// So many of these are for the control socket alone: whoever reaches the port of `-l` is not to
+/// keep the operator out.
+pub const CONTROL_LOCAL_MIN: usize = 4;
+
+/// Connections beyond these that are told so; what comes still is closed at once.
+pub const CONTROL_TURNED_AWAY: usize = 4;
+
 /// Longest request there, with all of its head and body.
 pub const CONTROL_REQUEST_MAX_LEN: usize = 4096;
 

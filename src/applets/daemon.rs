@@ -1,6 +1,7 @@
 //! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -127,6 +128,14 @@ impl Daemon {
         match self.to_syslog {
             true => Report::to_syslog(self.program),
             false => Report::to_stderr(self.program),
+        }
+    }
+
+    /// Says what is not wrong, and may not be meant; once, whoever takes over later.
+    #[cfg(feature = "fetch_logs")]
+    pub fn warn(&self, what: fmt::Arguments<'_>) {
+        if !self.is_successor {
+            self.report().say(what);
         }
     }
 

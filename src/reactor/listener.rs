@@ -55,6 +55,13 @@ impl Bound {
         }
     }
 
+    /// Whether none but this machine can connect to it.
+    #[cfg(any(feature = "fetch_logs", test))]
+    pub fn is_loopback(&self) -> bool {
+        let found = self.socket.local_addr();
+        found.is_ok_and(|found| found.ip().to_canonical().is_loopback())
+    }
+
     /// Whether it listens at `address`. Port 0 is any.
     pub fn is_at(&self, address: SocketAddr) -> bool {
         self.socket.local_addr().is_ok_and(|found| {

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::common::collector::{Place, REMOTE, Signal, run};
@@ -72,6 +73,35 @@ pub fn get(place: &Place, path: &str) -> String {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     body.to_owned()
+}
+
+#[test]
+fn what_has_the_names_of_socket_and_table_changes_no_truth() {
+    let (two, collector) = Two::at(Place::new(), &[]);
+    let place = &two.place;
+    until("the table to tell of both", || {
+        fs::read_to_string(place.path(TABLE)).is_ok_and(|text| text.contains("cannot connect"))
+    });
+    fs::remove_file(place.path(SOCKET)).unwrap();
+    fs::write(place.path(SOCKET), "precious").unwrap();
+    let (status, text, errors) = mode(place, &["status", "snmp"]);
+    assert_eq!((status, &*errors), (2, ""), "{text}");
+    assert!(!text.contains("no collector runs"), "{text}");
+    assert!(collector.stop().success());
+    let (status, text, _) = mode(place, &["status", "snmp"]);
+    assert_eq!(status, 3);
+    assert!(text.contains("no collector runs: it stopped "), "{text}");
+    assert_eq!(fs::read(place.path(SOCKET)).unwrap(), b"precious");
+    // A FIFO waits for nobody.
+    fs::remove_file(place.path(TABLE)).unwrap();
+    let made = Command::new("mkfifo").arg(place.path(TABLE)).status();
+    assert!(made.unwrap().success());
+    let (status, _, errors) = mode(place, &["status", "snmp"]);
+    assert_eq!(status, 3);
+    assert!(
+        errors.contains("cannot read the table in snmp: it is not a regular file"),
+        "{errors}"
+    );
 }
 
 /// Runs `fetch_logs MODE ARGS` there.
@@ -267,7 +297,7 @@ fn status_tells_a_person_and_a_script() {
 #[test]
 fn status_goes_on_in_a_pipe() {
     let two = Two::new_running();
-    let mut command = std::process::Command::new(super::common::FETCHLOGS);
+    let mut command = Command::new(super::common::FETCHLOGS);
     command
         .args(["fetch_logs", "status", "-w"])
         .arg(two.0.place.path("snmp"))
@@ -359,7 +389,7 @@ fn a_long_way_to_the_socket_is_no_obstacle() {
     let place = Place::following(server.address());
     let dir = Path::new("snmp").join("d".repeat(120)).join("e".repeat(60));
     let conf = place.path("conf");
-    let mut command = std::process::Command::new(super::common::FETCHLOGS);
+    let mut command = Command::new(super::common::FETCHLOGS);
     command
         .arg("fetch_logs")
         .arg(&dir)
@@ -472,6 +502,46 @@ fn a_port_serves_those_who_may_not_change_anything() {
 }
 
 #[test]
+fn who_fills_the_port_does_not_keep_the_operator_out() {
+    let port = free_port();
+    let (two, _collector) = Two::at(Place::new(), &["-l", &port.to_string()]);
+    let connect = || {
+        let stream = TcpStream::connect(port).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let idle: Vec<TcpStream> = (0..12).map(|_| connect()).collect();
+    // Whoever comes then is told, also if it has asked already.
+    let text = answer(
+        connect(),
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
+    assert!(get(&two.place, "/metrics").contains("fetchlogs_build_info"));
+    drop(idle);
+}
+
+#[test]
+fn an_open_port_and_a_strange_file_for_metrics_are_said_at_start() {
+    let place = Place::new();
+    place.configure(&[]);
+    let collector = place.start(&["-l", "0.0.0.0:0"]);
+    collector
+        .err
+        .wait_for("the port of -l is no loopback: whoever reaches it can see");
+    drop(collector);
+    let collector = place.start(&["-l", "[::1]:0"]);
+    until("it to run", || place.path(SOCKET).exists());
+    assert!(collector.err.with("loopback").is_empty());
+    let (status, _, errors) = run(["-m", "log", "snmp", "conf"], &place.path("."));
+    assert_eq!(status, 2);
+    assert!(
+        errors.contains("option -m takes a file whose name ends in .prom"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn a_port_that_is_taken_or_no_port_is_said_at_once() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().to_string();
@@ -514,7 +584,7 @@ fn what_cannot_be_shown_is_said_once_and_copies_go_on() {
     let (mut two, collector) = Two::at(place, &["-m", "missing/fetchlogs.prom"]);
     for what in [
         "cannot listen on ",
-        "cannot write the table ",
+        ".fetch_logs.table: Is a directory",
         "cannot write the metrics ",
     ] {
         collector.err.wait_for(what);

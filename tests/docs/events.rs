@@ -42,7 +42,7 @@ const HEADERS: &str = "headers of HTTP, for programs";
 const FAULTS: &str = "told with file, line and column, and with what to write instead";
 
 /// Texts of other files that nobody is told.
-const UNTOLD: [&str; 27] = [
+const UNTOLD: [&str; 28] = [
     // Shown with the usage.
     "keeps live copies of log files on many servers",
     "serves log files to the hosts it allows",
@@ -77,6 +77,7 @@ const UNTOLD: [&str; 27] = [
     // The screen of status -w, as it is: the title of a column, and which key does what.
     "LAST BYTE",
     "sort: w worst n name b behind r rate l last, i invert; t troubles, j k move, q quit",
+    "sort: w n b r l, i invert; t troubles, j k move, q quit",
 ];
 
 /// Texts of code that both daemons have, of which one has no use.

@@ -1,7 +1,6 @@
 //! How the state of a running collector is asked for: at its control socket, or from its table.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,7 +13,7 @@ use crate::collect::view::amount::Span;
 use crate::collect::view::lines;
 use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
-use crate::sys::{clock, local_socket};
+use crate::sys::{clock, error_saying, local_socket, trusted};
 use crate::wire::table::{Collector, Line, Reader, Row};
 
 /// The state of a collector, as it was told.
@@ -69,19 +68,18 @@ pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
             age: 0,
         });
     }
-    let path = snmp_dir.join(TABLE);
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+    let (text, written) = read_table(snmp_dir).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Trouble::NoCollector,
         _ => Trouble::Unreadable(error),
     })?;
     let (rows, collector) = read(&text).ok_or(Trouble::NoTable)?;
-    let written = fs::metadata(&path).and_then(|found| found.modified());
-    let written = written.unwrap_or(SystemTime::UNIX_EPOCH);
     let age = SystemTime::now()
         .duration_since(written)
         .unwrap_or_default();
-    // Where there is nobody at the socket, there is nobody; where we may not ask, its age tells.
-    let is_gone = asked.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    // Where there is nobody at the socket, there is nobody. Where we may not ask, or cannot since
+    // something else has its name, the age of the table tells.
+    let is_refused = asked.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    let is_gone = is_refused && local_socket::is_there(snmp_dir, SOCKET);
     let is_stale = age > Duration::from_millis(TABLE_STALE_MS);
     Ok(State {
         rows,
@@ -154,6 +152,24 @@ pub fn absence(state: &State) -> Option<String> {
     Some(format!("no collector runs: {what} {} ago", Span(ago)))
 }
 
+/// The table, and when it was written. It is another user's: what has its name may be anything.
+fn read_table(snmp_dir: &Path) -> io::Result<(String, SystemTime)> {
+    let file = trusted::open(&snmp_dir.join(TABLE))?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(error_saying(
+            ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ));
+    }
+    let mut text = String::new();
+    file.take(TOLD_MAX_LEN).read_to_string(&mut text)?;
+    Ok((text, found.modified().unwrap_or(SystemTime::UNIX_EPOCH)))
+}
+
+/// More than is told of ten thousand sources with the longest names.
+const TOLD_MAX_LEN: u64 = 256 * 1024 * 1024;
+
 /// Sends a request to the control socket and returns the body of its answer.
 pub fn request(snmp_dir: &Path, request: &str) -> io::Result<String> {
     let mut socket = local_socket::connect(snmp_dir, SOCKET)?;
@@ -161,7 +177,7 @@ pub fn request(snmp_dir: &Path, request: &str) -> io::Result<String> {
     socket.set_write_timeout(Some(WAIT))?;
     socket.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
+    socket.take(TOLD_MAX_LEN).read_to_string(&mut answer)?;
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or(ErrorKind::InvalidData)?;

@@ -128,7 +128,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
             (false, true) => Form::Json,
             (false, false) => Form::Lines,
         },
-        metrics: options::value(&parsed, 'm').map(absolute).transpose()?,
+        metrics: options::value(&parsed, 'm').map(metrics).transpose()?,
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };
     let config = read_config(&options)?;
@@ -171,6 +171,7 @@ fn begin(
     // must belong to whom they are written by.
     let lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
+    let is_open = port.as_ref().is_some_and(|(bound, _)| !bound.is_loopback());
     // Behind the walls no socket can be made.
     let doors = Doors {
         local: Some(make_socket(&options.snmp_dir, parsed)?),
@@ -179,6 +180,11 @@ fn begin(
     let inside = daemon.confine(reaches(&options, &config), Network::Connects)?;
     let held = shell::Held { lock, doors };
     let collector = Collector::new(options, config, reactor, inside, held);
+    if is_open {
+        daemon.warn(format_args!(
+            "the port of -l is no loopback: whoever reaches it can see, unencrypted, which logs there are and how they fare"
+        ));
+    }
     daemon.ready()?;
     Ok(collector)
 }
@@ -215,6 +221,16 @@ fn judge(path: &Path, config: &Config) -> Result<(), Exit> {
     let sources = Count(config.sources.len(), "source");
     let servers = Count(servers.len(), "server");
     super::print(&format!("ok: {sources} on {servers}\n"))
+}
+
+/// The file of `-m`. What has that name is replaced, so it is one that is meant for metrics.
+fn metrics(path: &OsStr) -> Result<PathBuf, Exit> {
+    match Path::new(path).extension() {
+        Some(end) if end == "prom" => absolute(path),
+        _ => Err(misuse(
+            "option -m takes a file whose name ends in .prom, or nobody would look at it",
+        )),
+    }
 }
 
 /// Listens where `-l` says.

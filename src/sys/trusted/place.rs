@@ -95,15 +95,24 @@ impl Place {
     /// Renames to a place over whatever is there.
     pub fn rename(&self, to: &Place) -> io::Result<()> {
         // SAFETY: both names end in NUL and outlive the call, and both descriptors are open.
-        cvt(unsafe {
+        let renamed = cvt(unsafe {
             libc::renameat(
                 self.dir.as_raw_fd(),
                 self.name.as_ptr(),
                 to.dir.as_raw_fd(),
                 to.name.as_ptr(),
             )
-        })?;
-        Ok(())
+        });
+        match renamed {
+            // Behind walls that let no directory be taken away, the right to do so is asked first.
+            Err(error)
+                if error.kind() == ErrorKind::PermissionDenied
+                    && to.metadata().is_ok_and(|found| found.is_dir()) =>
+            {
+                Err(io::Error::from_raw_os_error(libc::EISDIR))
+            }
+            renamed => renamed.map(drop),
+        }
     }
 
     /// Renames to a place where nothing is: `AlreadyExists` otherwise, `Unsupported` where kernel

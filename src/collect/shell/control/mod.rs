@@ -17,10 +17,14 @@ use super::{CLIENT, LISTENER};
 use crate::collect::view::exchange::Exchange;
 use crate::collect::view::faces::{About, Sources};
 use crate::collect::view::http::{Asked, Terms};
-use crate::limits::{ACCEPT_PAUSE_MS, CONTROL_CONNECTIONS_MAX, CONTROL_TURN_LEN};
+use crate::limits::{
+    ACCEPT_PAUSE_MS, CONTROL_CONNECTIONS_MAX, CONTROL_LOCAL_MIN, CONTROL_TURN_LEN,
+    CONTROL_TURNED_AWAY,
+};
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{Event, Rest};
+use crate::sys::local_socket;
 use crate::time::Mono;
 
 /// The name of the socket in the directory of the status files.
@@ -41,7 +45,8 @@ pub struct Control {
     path: Option<PathBuf>,
     port: Option<Listener>,
     terms: [Terms; 2],
-    clients: [Option<Client>; CONTROL_CONNECTIONS_MAX],
+    /// The last places are for those who are turned away.
+    clients: [Option<Client>; CONTROL_CONNECTIONS_MAX + CONTROL_TURNED_AWAY],
     life: u16,
     /// Set while the control socket waits for descriptors or memory.
     paused_until: Option<Mono>,
@@ -93,7 +98,7 @@ impl Control {
             path,
             port,
             terms: [of_local, of_port],
-            clients: [const { None }; CONTROL_CONNECTIONS_MAX],
+            clients: [const { None }; CONTROL_CONNECTIONS_MAX + CONTROL_TURNED_AWAY],
             life: 0,
             paused_until: None,
         }
@@ -174,7 +179,7 @@ impl Control {
     /// the end.
     pub fn close(self, is_end: bool) -> Option<OwnedFd> {
         if let Some(path) = self.path.filter(|_| is_end && self.local.is_some()) {
-            let _ = std::fs::remove_file(path);
+            local_socket::remove(&path);
         }
         self.port.and_then(Listener::into_socket)
     }
@@ -198,14 +203,18 @@ impl Control {
     }
 
     fn admit(&mut self, mut stream: Stream, door: usize, registry: &Registry, now: Mono) {
-        let Some(index) = self.clients.iter().position(Option::is_none) else {
-            return turn_away(stream, now);
+        let Some(index) = self.place_for(door) else {
+            return;
+        };
+        let exchange = match index < CONTROL_CONNECTIONS_MAX {
+            true => Exchange::new(now),
+            false => Exchange::turned_away(now),
         };
         self.life = (self.life + 1) & Token::LIFE_MAX;
         let token = token(CLIENT, index, self.life);
         if stream.register(registry, token.pack()).is_ok() {
             self.clients[index] = Some(Client {
-                exchange: Exchange::new(now),
+                exchange,
                 stream,
                 life: self.life,
                 door,
@@ -214,13 +223,18 @@ impl Control {
             });
         }
     }
-}
 
-/// Tells a client that there is no room for it. Nobody waits for whether it listens.
-fn turn_away(mut stream: Stream, now: Mono) {
-    let exchange = Exchange::turned_away(now);
-    let _ = stream.write(exchange.pending());
-    stream.shut();
+    /// A free place for who comes through this door, perhaps one of those who are turned away.
+    fn place_for(&self, door: usize) -> Option<usize> {
+        let kept = match door {
+            PORT => CONTROL_LOCAL_MIN,
+            _ => 0,
+        };
+        let served = 0..CONTROL_CONNECTIONS_MAX - kept;
+        let turned_away = CONTROL_CONNECTIONS_MAX..self.clients.len();
+        let is_free = |index: &usize| self.clients.get(*index).is_some_and(Option::is_none);
+        served.chain(turned_away).find(is_free)
+    }
 }
 
 impl Client {
@@ -236,7 +250,7 @@ impl Client {
         while self.exchange.wants_input() && left > 0 {
             let len = left.min(buf.len());
             match self.stream.read(&mut buf[..len]) {
-                Ok(0) => self.exchange.handle_end(),
+                Ok(0) => self.exchange.handle_end(now),
                 Ok(len) => {
                     left -= len;
                     self.exchange.handle_input(&buf[..len], terms, now);

@@ -77,10 +77,12 @@ impl Exchange {
     }
 
     /// The client will send no more.
-    pub fn handle_end(&mut self) {
+    pub fn handle_end(&mut self, now: Mono) {
         // Who closes its half may still read; who asks nothing gets nothing.
-        if self.wants_input() {
-            self.phase = Phase::Over;
+        match &self.phase {
+            Phase::Asking(request) if !request.is_empty() => self.refuse(Refusal::Bad, now),
+            Phase::Asking(_) | Phase::Draining { .. } => self.phase = Phase::Over,
+            _ => {}
         }
     }
 

@@ -77,7 +77,7 @@ fn answer_to(request: &str, sources: usize, at_once: usize) -> String {
     exchange.handle_input(request.as_bytes(), &terms(), at(0));
     let text = said(&mut exchange, sources, at_once);
     // The end of the client, and of it all.
-    exchange.handle_end();
+    exchange.handle_end(at(0));
     assert!(exchange.is_over());
     text
 }
@@ -219,5 +219,20 @@ fn who_sends_without_end_is_closed() {
     let mut exchange = Exchange::turned_away(at(0));
     assert!(said(&mut exchange, 0, 100).starts_with("HTTP/1.1 503 "));
     exchange.handle_timeout(at(CONTROL_DRAIN_MS));
+    assert!(exchange.is_over());
+}
+
+#[test]
+fn half_a_request_that_ends_has_an_answer() {
+    let mut exchange = Exchange::new(at(0));
+    exchange.handle_input(b"GET /metr", &terms(), at(0));
+    exchange.handle_end(at(1));
+    let text = said(&mut exchange, 0, usize::MAX);
+    assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+    exchange.handle_end(at(2));
+    assert!(exchange.is_over());
+    // Who asks nothing, as somebody who looks whether a port is open, gets nothing.
+    let mut exchange = Exchange::new(at(0));
+    exchange.handle_end(at(1));
     assert!(exchange.is_over());
 }

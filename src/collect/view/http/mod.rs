@@ -100,6 +100,11 @@ impl Refusal {
 }
 
 impl Request {
+    /// Whether nothing has come.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Takes bytes, and tells what is asked once all of it is there.
     pub fn push(&mut self, bytes: &[u8], terms: &Terms) -> Result<Option<Wanted>, Refusal> {
         let room = self.bytes.capacity() - self.bytes.len();

@@ -155,7 +155,7 @@ pub fn arrange(rows: &mut Vec<Row<'_>>, rates: &Rates, choice: Choice) {
 /// From so many columns on the reason has one of its own; else it has a line of its own.
 const WIDE: usize = 110;
 
-/// Widths of the columns that are the same everywhere: state, for, behind, rate, last byte, losses.
+/// Widths of the columns: state, for, behind, rate, last byte, and losses where there is room.
 const FIXED: [usize; 6] = [10, 8, 10, 9, 9, 6];
 
 impl Screen<'_> {
@@ -192,9 +192,13 @@ impl Screen<'_> {
             0 => "no sources".to_owned(),
             _ => format!("{}-{} of {all}", offset + 1, offset + shown),
         };
-        let keys =
-            "sort: w worst n name b behind r rate l last, i invert; t troubles, j k move, q quit";
-        cut(&format!("{place}  {keys}"), self.width)
+        let keys = [
+            "sort: w worst n name b behind r rate l last, i invert; t troubles, j k move, q quit",
+            "sort: w n b r l, i invert; t troubles, j k move, q quit",
+        ];
+        let mut foots = keys.map(|keys| format!("{place}  {keys}")).into_iter();
+        let fits = foots.find(|foot| width_of(foot) <= self.width);
+        fits.unwrap_or_else(|| cut(&place, self.width))
     }
 
     fn of_row(&self, row: &Row<'_>) -> Vec<String> {
@@ -207,9 +211,13 @@ impl Screen<'_> {
 
     /// One line of columns; the names of them without a source.
     fn columns(&self, row: Option<&Row<'_>>) -> String {
-        let fixed: usize = FIXED.iter().map(|width| width + 1).sum();
-        let rest = self.width.saturating_sub(fixed + 1);
         let is_wide = self.width >= WIDE;
+        let [state, since, behind, rate, last, losses] = FIXED;
+        // Where the reason has a line of its own, that tells of losses.
+        let losses = if is_wide { losses } else { 0 };
+        let fixed = [state, since, behind, rate, last, losses];
+        let fixed: usize = fixed.iter().filter(|it| **it > 0).map(|it| it + 1).sum();
+        let rest = self.width.saturating_sub(fixed + 1);
         let (server, log) = if is_wide {
             (rest / 4, rest / 4)
         } else {
@@ -235,7 +243,6 @@ impl Screen<'_> {
             .map(str::to_owned),
             Some(row) => self.texts(row),
         };
-        let [state, since, behind, rate, last, losses] = FIXED;
         let widths = [
             server, log, state, since, behind, rate, last, losses, reason,
         ];
@@ -244,7 +251,11 @@ impl Screen<'_> {
             if width == 0 {
                 continue;
             }
-            let text = cut(text, width);
+            // The names of logs begin alike.
+            let text = match at {
+                1 => cut_front(text, width),
+                _ => cut(text, width),
+            };
             let blanks = width - width_of(&text);
             let is_number = (3..8).contains(&at);
             let (before, behind) = if is_number { (blanks, 0) } else { (0, blanks) };
@@ -316,6 +327,22 @@ fn cut(text: &str, width: usize) -> String {
         cut.push('~');
     }
     cut
+}
+
+/// The same with the end of the text, behind a mark.
+fn cut_front(text: &str, width: usize) -> String {
+    if width_of(text) <= width {
+        return text.to_owned();
+    }
+    let mut room = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let left = room.checked_sub(columns_of(*c));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let end: Vec<char> = text.chars().rev().take_while(fits).collect();
+    let mark = if width > 0 { "~" } else { "" };
+    mark.chars().chain(end.into_iter().rev()).collect()
 }
 
 fn width_of(text: &str) -> usize {

@@ -84,9 +84,26 @@ fn the_worst_is_first_and_says_why() {
     );
     assert!(lines[10].starts_with("10.0.0.0 "), "{lines:?}");
     assert!(lines[23].starts_with("1-17 of 40"), "{lines:?}");
+    assert!(lines[23].ends_with("q quit"), "{lines:?}");
+    // An address fits, and of a log the end is shown: the beginnings are alike.
+    assert!(lines[10].contains("~b[2J/messages following "), "{lines:?}");
     let wide = shown(40, Choice::default(), 40, 120);
     assert!(wide[1].ends_with("WHY"));
     assert!(wide[2].contains("cannot connect") && wide[3].contains("cannot connect"));
+}
+
+#[test]
+fn the_end_of_a_long_name_is_shown() {
+    let cases = [
+        ("/var/log/messages", 17, "/var/log/messages"),
+        ("/var/log/messages", 9, "~messages"),
+        ("/a/\u{6771}\u{4eac}", 4, "~\u{4eac}"),
+        ("abc", 1, "~"),
+        ("abc", 0, ""),
+    ];
+    for (text, width, expected) in cases {
+        assert_eq!(cut_front(text, width), expected);
+    }
 }
 
 #[test]
