@@ -101,3 +101,14 @@ fn a_log_that_is_a_link_is_the_newest_of_what_its_globs_find() {
     let new = logs.inode("app-2026-11-29.log");
     expect(&server, &request, &format!("O {new}"), "sunday\n");
 }
+
+#[test]
+fn a_link_that_leads_elsewhere_makes_no_series() {
+    let logs = Logs::new();
+    logs.write("data", "moved\n");
+    logs.write("messages.1", "rotated\n");
+    symlink("data", logs.path("messages")).unwrap();
+    let server = Server::start(&(logs.served("messages", "messages.*[0-9]") + QUICK));
+    Client::ask(&server, &logs.request("messages", "0 0")).expect_closed_without_a_word();
+    server.wait_for("it is a symbolic link");
+}

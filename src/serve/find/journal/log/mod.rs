@@ -20,9 +20,11 @@ use crate::store::{Kind, ReadStore, Stat};
 /// What was seen of the generations of one log.
 pub struct Log {
     path: PathBuf,
-    /// Each of its files has a name of its own. That is configured, or a link stands at the path,
-    /// which is never followed: what it leads to is the newest of what the globs find.
+    /// Each of its files has a name of its own. That is configured, or a link stands at the path
+    /// that leads to one of them: it is never followed.
     series: Option<Box<Series>>,
+    /// What a link at the path leads to, and no glob finds.
+    elsewhere: Option<FileId>,
     is_configured_series: bool,
     has_globs: bool,
     /// Oldest first; what is live stands last.
@@ -68,6 +70,7 @@ impl Log {
         Log {
             path: entry.path.clone(),
             series: entry.is_series.then(Series::new).map(Box::new),
+            elsewhere: None,
             is_configured_series: entry.is_series,
             has_globs: !entry.patterns.is_empty(),
             records: Vec::new(),
@@ -134,10 +137,22 @@ impl Log {
         }
         let kind = store.stat_path(path).ok().map(|stat| stat.kind);
         match (kind, &self.series) {
-            (Some(Kind::Link), None) => self.series = Some(Box::new(Series::new())),
+            (Some(Kind::Link), None) => {
+                let target = store.target_of(path);
+                if target.is_some() && target != self.elsewhere {
+                    self.elsewhere = target;
+                    self.series = Some(Box::new(Series::new()));
+                }
+            }
             (Some(Kind::Regular), Some(_)) => self.series = None,
             _ => {}
         }
+    }
+
+    /// Whether it is a series, or a link leads to one of its files, now that these are known.
+    fn is_series_of(&self, found: Option<&Candidates>) -> bool {
+        let is_in = |files: &Candidates| files.iter().any(|c| Some(c.age.id) == self.elsewhere);
+        self.is_configured_series || self.last_seq > 0 || found.is_some_and(is_in)
     }
 
     fn look_at<S: ReadStore>(&mut self, path: &Path, store: &S) -> bool {
@@ -356,6 +371,7 @@ impl Log {
     /// What was found by looking through the files; `None` where that was in vain.
     pub fn take_survey<S: ReadStore>(&mut self, found: Option<&Candidates>, store: &S) {
         match self.series.is_some() {
+            true if !self.is_series_of(found) => self.series = None,
             true => self.settle(found, store),
             false => self.note_survey(found.map(|it| it.iter().map(|c| c.identity()).collect())),
         }
