@@ -60,6 +60,13 @@ pub const DEADLINES_GRID_MS: u64 = 1_000;
 
 // The server's configuration and its globs.
 
+/// Most clients of a server with few logs: its default is this, or four for each log.
+pub const CLIENTS_LEAST: usize = 64;
+
+/// Most clients from one address there: the default is this, or two for each log, one that
+/// follows and one that asks beside it.
+pub const CLIENTS_PER_IP_LEAST: usize = 32;
+
 /// Most clients that can be configured: each takes two descriptors.
 pub const CLIENTS_MAX: usize = 20_000;
 

@@ -8,6 +8,7 @@ use crate::common::classic::Client;
 use crate::common::logs::Logs;
 use crate::common::process::Signal;
 use crate::common::server::Server;
+use crate::common::wait::until;
 
 /// Two logs, "one" and "two", each holding its name as a line.
 fn two_logs() -> Logs {
@@ -215,6 +216,37 @@ fn the_signals_to_stop_end_it_well() {
             client.expect_closed_without_a_word();
         }
     }
+}
+
+#[test]
+fn usr1_has_clients_logs_and_generations_told() {
+    let logs = two_logs();
+    logs.write("two.1", "before\n");
+    let settings = logs.served("one", "one.1") + &logs.served("two", "two.1");
+    let server = Server::start(&settings);
+    // Who has the rotated file open may go on with it, so it is sent on.
+    let _writer = logs.writer("one");
+    let _client = streaming(&server, &logs, "one");
+    let first = logs.inode("one");
+    logs.rename("one", "one.1");
+    logs.write("one", "");
+    let _silent = Client::connect(server.address());
+    let (one, two) = (logs.path("one"), logs.path("two"));
+    let (one, two) = (one.display(), two.display());
+    let wanted = [
+        format!("{one} has inode {first} with 4 bytes, rotated"),
+        format!("{one} has inode {} with 0 bytes, live", logs.inode("one")),
+        format!("{two} has rotated files from before: 1"),
+        format!("{two} has inode {} with 4 bytes, live", logs.inode("two")),
+        format!("127.0.0.1 gets {one}, inode {first}, rotated, and has 4 of 4 bytes"),
+        "127.0.0.1 has not asked for anything yet".to_owned(),
+        "logs served: 2, clients: 2".to_owned(),
+    ];
+    until("all of it to be told", || {
+        server.signal(Signal::USR1);
+        let said = server.said();
+        wanted.iter().all(|line| said.contains(&**line))
+    });
 }
 
 #[test]

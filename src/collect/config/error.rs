@@ -82,6 +82,8 @@ pub enum Problem {
     NameTooLong(Field, usize),
     /// The path in the field can only be that of a directory.
     NotAFile(Field),
+    /// An option stands in the field.
+    OptionAsPath(Field),
     /// Something without `=` stands behind the five fields.
     NotAnOption,
     /// Something without `=` stands behind `defaults`.
@@ -175,6 +177,10 @@ impl fmt::Display for Problem {
             Problem::NotAFile(field) => {
                 write!(f, "{field} names a directory; it has to name a file")
             }
+            Problem::OptionAsPath(field) => write!(
+                f,
+                "an option stands where {field} belongs, so a field before it is missing; a file of that name is written with ./ in front of it"
+            ),
             Problem::NotAnOption => f.write_str(
                 "only key=value can stand behind POINTER_FILE; names cannot have blanks, and a comment needs a line of its own",
             ),

@@ -232,6 +232,12 @@ fn remote(word: Word<'_>) -> Result<Box<[u8]>, ConfigError> {
 }
 
 fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
+    if KEYS
+        .iter()
+        .any(|key| word.bytes.starts_with(key.as_bytes()))
+    {
+        return Err(word.error(Problem::OptionAsPath(field)));
+    }
     check_path(word, field, limits::LOCAL_PATH_MAX_LEN)?;
     let name = word.bytes.rsplit(|byte| *byte == b'/').next();
     match name.unwrap_or_default() {
@@ -262,6 +268,9 @@ fn is_source(mut words: Words<'_>) -> bool {
     let has_port = words.nth(1).is_some_and(|word| !word.bytes.contains(&b'='));
     has_port && words.nth(2).is_some()
 }
+
+/// What an option of a source begins with.
+const KEYS: [&str; 4] = ["proto=", "history=", "max=", "keep_free="];
 
 /// What options stand behind.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -215,6 +215,13 @@ fn local_files_and_pointers_are_files() {
             Problem::NotAFile(Field::Pointer),
         );
     }
+    for option in ["proto=v2", "history=all", "max=2G", "keep_free=5%"] {
+        let fault = Problem::OptionAsPath(Field::Pointer);
+        assert_fault(&format!("a 19 /r /l {option}"), 1, 12, fault);
+        let fault = Problem::OptionAsPath(Field::Local);
+        assert_fault(&format!("a 19 /r {option} /p"), 1, 9, fault);
+        assert!(parse(&format!("a 19 /r ./{option} /p")).is_ok());
+    }
     assert_fault(
         "a 19 /r /l\0 /p",
         1,

@@ -42,6 +42,12 @@ impl Hosts {
             .is_some_and(|rule| rule.allowed)
     }
 
+    /// The networks that were named by one of their addresses.
+    pub fn loose(&self) -> impl Iterator<Item = &Network> {
+        let networks = self.rules.iter().map(|rule| &rule.network);
+        networks.filter(|network| network.is_loose)
+    }
+
     /// Tells whether nobody at all can be served.
     pub fn is_empty(&self) -> bool {
         !self.rules.iter().any(|rule| rule.allowed)
@@ -49,11 +55,27 @@ impl Hosts {
 }
 
 /// One address, or all that share its first bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Network {
     /// With the bits behind the prefix zero, and never an IPv4 address in IPv6 clothes.
     base: IpAddr,
     prefix: u8,
+    /// It was named with bits behind the prefix that were not zero.
+    is_loose: bool,
+}
+
+impl PartialEq for Network {
+    fn eq(&self, other: &Network) -> bool {
+        (self.base, self.prefix) == (other.base, other.prefix)
+    }
+}
+
+impl Eq for Network {}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
 }
 
 impl Network {
@@ -84,9 +106,11 @@ impl Network {
             (IpAddr::V4(inner), Some(shorter)) if address.is_ipv6() => (IpAddr::V4(inner), shorter),
             _ => (address, prefix),
         };
+        let base = masked(address, prefix);
         Network {
-            base: masked(address, prefix),
+            base,
             prefix,
+            is_loose: base != address,
         }
     }
 

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use self::allow::Hosts;
 use super::glob::Patterns;
+use crate::limits::{CLIENTS_LEAST, CLIENTS_MAX, CLIENTS_PER_IP_LEAST};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use name::{Hash, Scalar};
@@ -73,10 +74,37 @@ impl Config {
                 entry.path.display()
             )
         });
-        self.local_doubt()
-            .map(str::to_owned)
-            .into_iter()
-            .chain(bare)
+        let empty = [
+            (self.hosts.is_empty(), "%hosts_allow allows nobody"),
+            (self.files.is_empty(), "%files names no log"),
+        ];
+        let empty = empty.into_iter().filter(|(is, _)| *is);
+        let loose = self.hosts.loose().map(|network| {
+            format!(
+                "%hosts_allow has {network} with an address of it in front of the /: all of the network is meant"
+            )
+        });
+        // Each log takes a place, and a client that only compares takes one more.
+        let few = self.max_clients_per_ip.min(self.max_clients) < self.files.len();
+        let few = few.then_some(
+            "there are more logs than one address may have connections: see $max_clients_per_ip",
+        );
+        let texts = empty.map(|(_, text)| text);
+        let texts = texts.chain(self.local_doubt()).chain(few);
+        texts.map(str::to_owned).chain(loose).chain(bare)
+    }
+
+    /// Gives what was not said, which is 0, its value: so many that a collector can have all logs,
+    /// and others can ask beside it.
+    fn settle(&mut self) {
+        let logs = self.files.len();
+        let settle = |limit: &mut usize, least: usize, each: usize| {
+            if *limit == 0 {
+                *limit = least.max(logs * each).min(CLIENTS_MAX);
+            }
+        };
+        settle(&mut self.max_clients, CLIENTS_LEAST, 4);
+        settle(&mut self.max_clients_per_ip, CLIENTS_PER_IP_LEAST, 2);
     }
 
     /// The same of whoever is on this machine.
@@ -112,8 +140,8 @@ impl Default for Config {
             timeout_write_ms: 60_000,
             alive_interval_ms: 60_000,
             grace_ms: 10_000,
-            max_clients: 64,
-            max_clients_per_ip: 32,
+            max_clients: CLIENTS_LEAST,
+            max_clients_per_ip: CLIENTS_PER_IP_LEAST,
         }
     }
 }

@@ -37,11 +37,16 @@ use crate::limits::CONFIG_ERRORS_MAX;
 pub(super) fn parse(file: &[u8]) -> Result<Config, ConfigErrors> {
     let mut parser = Parser {
         text: Text::new(file),
-        config: Config::default(),
+        config: Config {
+            max_clients: 0,
+            max_clients_per_ip: 0,
+            ..Config::default()
+        },
         errors: Vec::new(),
     };
     parser.file();
     if parser.errors.is_empty() {
+        parser.config.settle();
         Ok(parser.config)
     } else {
         Err(ConfigErrors::new(parser.errors))

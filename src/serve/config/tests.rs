@@ -79,7 +79,7 @@ fn the_shipped_example_parses_as_it_stands() {
     let example = include_bytes!("../../../conf/gen_numbers.pl.locals");
     let config = parsed(example);
     assert!(config.hosts.is_empty(), "not even this machine is allowed");
-    assert_eq!(config.doubts().count(), 0);
+    assert!(config.doubts().eq(["%hosts_allow allows nobody"]));
     assert_eq!(paths(&config), [Path::new("/var/log/messages")]);
     assert_eq!(
         config.files[0].patterns,
@@ -370,12 +370,30 @@ fn what_is_undef_is_not_served() {
 
 #[test]
 fn what_may_not_be_meant_is_told() {
-    let doubts = |text| parsed(text).doubts().collect::<Vec<_>>();
+    let doubts = |text: &str| parsed(text).doubts().collect::<Vec<_>>();
     let good = "$hosts_allow{'10.4.0.0/16'} = 1; $files{'/a'} = '/a.*';";
     assert!(doubts(good).is_empty());
-    let bare = doubts("$files{'/a'} = '/a.*'; $files{'/b'} = ''; $files{'/c'} = ' ';");
+    let bare = doubts(
+        "$hosts_allow{'10.4.3.1'} = 1; $files{'/a'} = '/a.*'; $files{'/b'} = ''; $files{'/c'} = ' ';",
+    );
     assert_eq!(bare.len(), 2);
     assert!(bare[0].starts_with("/b is served without rotated files"));
+    assert_eq!(
+        doubts(""),
+        ["%hosts_allow allows nobody", "%files names no log"]
+    );
+    let loose = doubts(&format!("$hosts_allow{{'10.4.3.1/24'}} = 1; {good}"));
+    assert_eq!(
+        loose,
+        [
+            "%hosts_allow has 10.4.3.0/24 with an address of it in front of the /: all of the network is meant"
+        ]
+    );
+    let few = doubts(&format!(
+        "$max_clients_per_ip = 1; $files{{'/b'}} = '/b.*'; {good}"
+    ));
+    assert_eq!(few.len(), 1);
+    assert!(few[0].starts_with("there are more logs than one address may have connections"));
     for local in [
         "127.0.0.1",
         "127.0.0.0/8",
@@ -392,6 +410,22 @@ fn what_may_not_be_meant_is_told() {
     let refused =
         "$hosts_allow{'0.0.0.0/0'} = 1; $hosts_allow{'127.0.0.0/8'} = 0; $files{'/a'} = '/a.*';";
     assert!(doubts(refused).is_empty());
+}
+
+#[test]
+fn there_are_places_for_twice_as_many_connections_as_logs() {
+    let limits = |logs: u32, more: &str| {
+        let files: String = (0..logs)
+            .map(|at| format!("$files{{'/{at}'}} = '';"))
+            .collect();
+        let config = parsed(files + more);
+        (config.max_clients, config.max_clients_per_ip)
+    };
+    assert_eq!(limits(0, ""), (64, 32));
+    assert_eq!(limits(16, ""), (64, 32));
+    assert_eq!(limits(40, ""), (160, 80));
+    assert_eq!(limits(40, "$max_clients_per_ip = 8;"), (160, 8));
+    assert_eq!(limits(40, "$max_clients = 8;"), (8, 80));
 }
 
 #[test]

@@ -58,6 +58,11 @@ impl<F> ClassicStream<F> {
         self.index
     }
 
+    /// The file that is being sent, and how far.
+    pub fn follow(&self) -> &Follow<F> {
+        &self.follow
+    }
+
     /// The file that is being sent, if it is rotated.
     pub fn rotated(&self) -> Option<FileId> {
         (!self.follow.is_live()).then(|| self.follow.id())

@@ -25,6 +25,7 @@ use super::send::context::Context;
 use super::send::ending::Ending;
 use super::send::op::OpReply;
 use super::send::v2::V2Stream;
+use crate::ids::Inode;
 use crate::limits::{REQUEST_MAX_LEN, REQUEST_TIMEOUT_MS, TURNED_AWAY_TIMEOUT_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::ReadStore;
@@ -54,6 +55,28 @@ enum Phase<F> {
     Answering(Box<OpReply<F>>),
     /// Over; the connection is to be closed.
     Ended(Ending),
+}
+
+/// What a client is about, for who asks.
+pub enum Doing {
+    /// It is sent a file.
+    Sending(Sent),
+    /// Something else, as the end of a sentence about it.
+    Other(&'static str),
+}
+
+/// The file that a client is sent, and how far it is.
+pub struct Sent {
+    /// The number of the configured log.
+    pub index: u32,
+    /// The inode of the file.
+    pub inode: Inode,
+    /// Whether it has the live name.
+    pub is_live: bool,
+    /// The next byte to be sent.
+    pub offset: u64,
+    /// Its size, as far as it is known.
+    pub size: u64,
 }
 
 /// A request that is on its way.
@@ -114,6 +137,25 @@ impl<F> Session<F> {
             Phase::StreamingV2(stream) => Some(stream.index()),
             _ => None,
         }
+    }
+
+    /// What the client is about.
+    pub fn doing(&self) -> Doing {
+        let (index, follow) = match &self.phase {
+            Phase::Streaming(stream) => (stream.index(), stream.follow()),
+            Phase::StreamingV2(stream) => (stream.index(), stream.follow()),
+            Phase::Asking(_) => return Doing::Other("has not asked for anything yet"),
+            Phase::Searching(_) => return Doing::Other("waits for its log to be found"),
+            Phase::Answering(_) => return Doing::Other("is answered about a copy"),
+            Phase::Ended(_) => return Doing::Other("leaves"),
+        };
+        Doing::Sending(Sent {
+            index,
+            inode: follow.inode(),
+            is_live: follow.is_live(),
+            offset: follow.offset(),
+            size: follow.offset().saturating_add(follow.ahead()),
+        })
     }
 
     /// From now on [`handle_hint`](Self::handle_hint) will be called whenever the file or its name

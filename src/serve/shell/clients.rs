@@ -168,6 +168,12 @@ impl Clients {
         }
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        let place = |index| self.places.get(index, self.places.life(index)?);
+        (0..self.places.bound()).filter_map(place)
+    }
+
     /// A client's connection has news.
     pub fn handle_event(&mut self, event: Event, shared: &mut Shared) {
         let Token { index, life, .. } = event.token;

@@ -11,6 +11,7 @@ mod followers;
 mod listening;
 mod reach;
 mod rows;
+mod state;
 mod watches;
 
 use std::io;
@@ -180,7 +181,7 @@ impl Server {
             match signal {
                 Signal::Term | Signal::Int => return ControlFlow::Break(()),
                 Signal::Hup => self.reload(),
-                Signal::Usr1 => {}
+                Signal::Usr1 => self.tell_state(),
             }
         }
         ControlFlow::Continue(())

@@ -241,6 +241,11 @@ impl Journal {
             .unwrap_or_default()
     }
 
+    /// How many rotated files of a log were there before any was seen, as far as that is known.
+    pub fn elders(&self, index: u32) -> usize {
+        self.read(index, Log::elders).unwrap_or(0)
+    }
+
     /// What the journal knows of a rotated file.
     pub fn standing(&self, index: u32, identity: Identity) -> Standing {
         self.read(index, |log| log.standing(identity))

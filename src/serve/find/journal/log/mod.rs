@@ -479,6 +479,11 @@ impl Log {
         live.filter(|record| record.state == State::Live).copied()
     }
 
+    /// How many of them there are, as far as that is known.
+    pub fn elders(&self) -> usize {
+        self.elders.as_ref().map_or(0, Vec::len)
+    }
+
     /// Forgets elders that are gone.
     pub fn forget_all_but(&mut self, present: &mut dyn Iterator<Item = Identity>) {
         let Some(elders) = self.elders.as_mut().filter(|elders| !elders.is_empty()) else {
