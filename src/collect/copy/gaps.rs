@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::{FileError, system};
 use super::files::LocalFiles;
@@ -38,17 +38,22 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what)
+        self.note(self.paths.gaps(), what, Durably::Yes)
     }
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what)
+        self.note(self.paths.kept(), what, Durably::Yes)
     }
 
     /// Puts on record that the server leaves out a file, once for all connections: what stands
     /// there is not said again, nor is anything added to a record that is longer than is shown.
     pub fn note_left_out(&mut self, what: &LeftOut) -> Result<(), FileError> {
+        // It names what a loss is about that is on record already.
+        let syncs = match what.is_compressed() {
+            true => Durably::No,
+            false => Durably::Yes,
+        };
         let path = self.paths.gaps();
         let failed = |error| system("read", &path, error);
         if let Some(file) = self.store.open_append(&path).map_err(failed)? {
@@ -58,11 +63,10 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             }
             if has_line(text.as_bytes(), &file, self.store).map_err(failed)? {
                 // The run that wrote it may have died before this.
-                self.store.sync_file(&file).map_err(failed)?;
-                return self.sync_dir(self.paths.local_dir());
+                return self.settle(&file, syncs, &path);
             }
         }
-        self.note_gap(what)
+        self.note(self.paths.gaps(), what, syncs)
     }
 
     /// What follows the time in a line of a record.
@@ -70,7 +74,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         OneLine(&format!("{} {what}", Escaped(self.paths.remote))).to_string()
     }
 
-    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), FileError> {
+    fn note(
+        &mut self,
+        path: PathBuf,
+        what: &dyn Display,
+        durably: Durably,
+    ) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = match self.store.open_append(&path).map_err(failed)? {
             Some(file) => file,
@@ -88,10 +97,26 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 .map_err(failed)?;
         }
         // Even if the line stood there: the run that wrote it may have died before this.
-        self.store.sync_file(&file).map_err(failed)?;
+        self.settle(&file, durably, &path)
+    }
+
+    /// Makes a record durable, if it is to be.
+    fn settle(&mut self, file: &F, durably: Durably, path: &Path) -> Result<(), FileError> {
+        if durably == Durably::No {
+            return Ok(());
+        }
+        let synced = self.store.sync_file(file);
+        synced.map_err(|error| system("write", path, error))?;
         // An earlier attempt may have created it and come no further.
         self.sync_dir(self.paths.local_dir())
     }
+}
+
+/// Whether a line has to outlive a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durably {
+    Yes,
+    No,
 }
 
 /// Whether a file ends with this line, whatever the time of `time_len` digits that it begins with.
