@@ -8,9 +8,9 @@
 /// numbers.
 pub const PATH_MAX_LEN: usize = 512;
 
-/// Longest request line a server reads, newline included: the path, two numbers and version 2's
-/// fields.
-pub const REQUEST_MAX_LEN: usize = 1024;
+/// Longest request line a server reads, newline included: the path, each byte of which may be
+/// written with three, two numbers and version 2's fields.
+pub const REQUEST_MAX_LEN: usize = 2560;
 
 /// Longest answer line a collector reads, newline included.
 pub const REPLY_MAX_LEN: usize = 256;
@@ -35,7 +35,7 @@ pub const WALLS_CHECK_MS: u64 = 10_000;
 /// Bytes one peer may move in one turn of the loop before the others have theirs.
 pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 
-const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
+const _: () = assert!(REQUEST_MAX_LEN >= 3 * PATH_MAX_LEN + 2 * 21 + 1 + 128);
 const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 
 // Both daemons: configuration and deadlines.

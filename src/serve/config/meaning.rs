@@ -148,12 +148,9 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
     if bytes.len() > PATH_MAX_LEN {
         return Err(Problem::PathTooLong);
     }
-    if bytes
-        .iter()
-        // A request separates its fields by blanks and has no way to protect one in a path.
-        .any(|&byte| byte == b' ' || byte.is_ascii_control())
-    {
-        return Err(Problem::PathHasBlank);
+    // All else a request can have: PROTOCOL.md, "Negotiation".
+    if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
+        return Err(Problem::PathHasLineFeed);
     }
     Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
 }

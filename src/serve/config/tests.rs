@@ -702,9 +702,18 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, Problem)> {
         ),
         ("$files{''} = '';", 1, 8, Problem::PathNotAbsolute),
         ("$files{'/var/log/'} = '';", 1, 8, Problem::PathIsDirectory),
-        ("$files{'/var/my log'} = '';", 1, 8, Problem::PathHasBlank),
-        ("$files{\"/var/a\\tb\"} = '';", 1, 8, Problem::PathHasBlank),
-        ("$files{\"/var/a\\x7f\"} = '';", 1, 8, Problem::PathHasBlank),
+        (
+            "$files{\"/var/a\\nb\"} = '';",
+            1,
+            8,
+            Problem::PathHasLineFeed,
+        ),
+        (
+            "$files{\"/var/a\\x00b\"} = '';",
+            1,
+            8,
+            Problem::PathHasLineFeed,
+        ),
         (
             "$files{'/a'} = 'a.*';",
             1,
@@ -978,6 +987,17 @@ fn cutting_a_sound_file_anywhere_never_panics() {
             assert!(errors.iter().count() == 1, "only the cut itself is a fault");
         }
     }
+}
+
+#[test]
+fn any_other_byte_may_be_in_a_path() {
+    let text = b"$files{\"/var/My Log/\\\"a\\\\\\t\\x01\\x7f\xc3\xbc.log\"} = '\"/var/My Log/*.[0-9]\" /v/*';";
+    let config = Config::parse(text).unwrap();
+    assert!(
+        config
+            .index_of(Path::new("/var/My Log/\"a\\\t\x01\x7f\u{fc}.log"))
+            .is_some()
+    );
 }
 
 #[test]

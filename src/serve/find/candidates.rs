@@ -11,7 +11,7 @@ use crate::sorting::sort_by_key;
 use crate::store::{Birth, Stat};
 
 /// The rotated files that may answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Candidates {
     list: Vec<Candidate>,
     archives: Vec<Candidate>,

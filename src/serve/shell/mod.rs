@@ -24,6 +24,7 @@ use self::clients::Clients;
 pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
+use super::find;
 use super::find::journal::Journal;
 use super::find::query::open_regular;
 use super::find::sightings::Sightings;
@@ -389,13 +390,7 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
     let store = RealRead::new();
     let journal = Journal::new(0);
-    journal.take_up(config);
-    for (index, entry) in (0..).zip(&config.files) {
-        let _ = journal.look(index, &entry.path, &store);
-    }
-    while journal.has_work() {
-        journal.work(config, &store);
-    }
+    journal.settle(config, &store);
     (0..).zip(&config.files).filter_map(move |(index, entry)| {
         let path = entry.path.display();
         match open_regular(&store, &journal.live_path(index, entry)) {
@@ -405,6 +400,12 @@ pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
             }),
         }
     })
+}
+
+/// Calls `say` with what the globs of each log find, and what it is taken for. Tells whether all
+/// that is to be read can be.
+pub fn list(config: &Config, say: &mut dyn FnMut(&str)) -> bool {
+    find::list::list(config, &RealRead::new(), say)
 }
 
 const LISTENER_TOKEN: Token = Token {

@@ -76,6 +76,18 @@ impl Journal {
         *self.survey.borrow_mut() = None;
     }
 
+    /// Takes up a configuration, and looks all there is through at once, for whoever only wants to
+    /// know what there is now.
+    pub fn settle<S: ReadStore>(&self, config: &Config, store: &S) {
+        self.take_up(config);
+        for (index, entry) in (0..).zip(&config.files) {
+            let _ = self.look(index, &entry.path, store);
+        }
+        while self.has_work() {
+            self.work(config, store);
+        }
+    }
+
     /// Looks at what stands at the path of a log, or at the live file of a series. `false` where
     /// that is a file of which the system has told already, and nobody has listened: others may
     /// have come and gone before it. Then nothing is decided before
