@@ -72,6 +72,11 @@ pub trait ReadStore {
         None
     }
 
+    /// Whether something is mounted at `path` itself, as far as that is known.
+    fn is_mounted(&self, _path: &Path) -> bool {
+        false
+    }
+
     /// Tells of the birth of what stands at `path` now, which is on `device`, not following a link
     /// in the last component. What cannot be told is unknown.
     fn birth(&self, _path: &Path, _device: u64) -> Birth {

@@ -14,6 +14,7 @@ pub use super::given::{GIVEN_MAX, Given, GivenList, SETTLED_MAX, SettledList, id
 use super::given::{parse_settled, write_settled};
 use super::line::words;
 use super::number::{InodeWord, decimal};
+use super::path::{decoded, encode, has_blanks, is_encoded};
 use super::proof::{self, Proof};
 use super::token::Token;
 use crate::ids::Inode;
@@ -148,16 +149,15 @@ impl<'a> Request<'a> {
 
     /// The live file's path in a request that was read.
     pub fn name(&self) -> Cow<'a, [u8]> {
-        let is_encoded = self.v2.is_some() && self.path.starts_with(ENCODED_SLASH);
-        match is_encoded {
+        match self.v2.is_some() && is_encoded(self.path) {
             true => Cow::Owned(decoded(self.path)),
             false => Cow::Borrowed(self.path),
         }
     }
 
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
-    /// [`crate::limits::PATH_MAX_LEN`] allows, or only version 2 can ask for it. Generations given for which there is no room are
-    /// left out, the last first, and then the token.
+    /// [`crate::limits::PATH_MAX_LEN`] allows, or only version 2 can ask for it. Generations given
+    /// for which there is no room are left out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
         match has_blanks(self.path) {
@@ -173,39 +173,6 @@ impl<'a> Request<'a> {
         line.push(b'\n').ok()?;
         Some(line)
     }
-}
-
-/// Whether a path is not one word of a line, so that only version 2 can ask for it.
-pub fn has_blanks(path: &[u8]) -> bool {
-    path.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-}
-
-/// What a path begins with that is percent-encoded. No other path does.
-const ENCODED_SLASH: &[u8] = b"%2F";
-
-/// Writes a path, its slash in front and what is no part of a word percent-encoded.
-fn encode(path: &[u8], line: &mut impl Write) -> fmt::Result {
-    for (at, &byte) in path.iter().enumerate() {
-        match byte {
-            b'/' if at > 0 => line.write_char('/')?,
-            b'!'..=b'~' if byte != b'%' && byte != b'/' => line.write_char(char::from(byte))?,
-            byte => write!(line, "%{byte:02X}")?,
-        }
-    }
-    Ok(())
-}
-
-/// Reads that. A `%` without two hexadecimal digits stands for itself.
-fn decoded(word: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| char::from(*word.get(at)?).to_digit(16);
-    let mut path = Vec::with_capacity(word.len());
-    let mut at = 0;
-    while let Some(&byte) = word.get(at) {
-        let digits = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
-        path.push(digits.map_or(byte, |(high, low)| (high << 4 | low) as u8));
-        at += if digits.is_some() { 3 } else { 1 };
-    }
-    path
 }
 
 /// The word in fourth place that asks for version 2.
@@ -572,46 +539,6 @@ mod tests {
         let path = [b'a'; REQUEST_MAX_LEN];
         request.path = &path;
         assert!(request.to_line().is_none());
-    }
-
-    #[test]
-    fn a_path_with_blanks_is_encoded_and_read_back() {
-        let asked = |path: &[u8], v2| {
-            let request = Request {
-                path,
-                inode: InodeWord::plain(Inode(1)),
-                offset: 2,
-                v2,
-            };
-            request.to_line().map(|line| line.to_vec())
-        };
-        let v2 = || Some(Extension::default());
-        for (path, line) in [
-            (&b"/v/m"[..], &b"/v/m 1 2 v2\n"[..]),
-            (b"/v/100%2F\xff", b"/v/100%2F\xff 1 2 v2\n"),
-            (b"/v/a b", b"%2Fv/a%20b 1 2 v2\n"),
-            (
-                b"/a\t\"%\\\x01\xc3\xbc\r",
-                b"%2Fa%09\"%25\\%01%C3%BC%0D 1 2 v2\n",
-            ),
-        ] {
-            assert_eq!(asked(path, v2()).as_deref(), Some(line));
-            let read = Request::parse(&line[..line.len() - 1]).unwrap();
-            assert_eq!(*read.name(), *path);
-            assert_eq!(asked(path, None).is_none(), has_blanks(path));
-        }
-        // Classic has no other spelling of a path, and what is no encoding is taken as it stands.
-        for (line, name) in [
-            (&b"%2Fv/a%20b 1 2"[..], &b"%2Fv/a%20b"[..]),
-            (b"%2fv 1 2 v2", b"%2fv"),
-            (b"%2F%2fa%0 1 2 v2", b"//a%0"),
-            (b"%2F%%zz%41% 1 2 v2", b"/%%zzA%"),
-        ] {
-            assert_eq!(*Request::parse(line).unwrap().name(), *name);
-        }
-        // The longest there is, each byte with three.
-        let path = [b"/".as_slice(), &[b' '; crate::limits::PATH_MAX_LEN - 1]].concat();
-        assert!(asked(&path, v2()).is_some());
     }
 
     fn given(size: u64) -> Given {

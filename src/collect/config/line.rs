@@ -254,8 +254,8 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     Ok(Address::Name(text.to_ascii_lowercase().into()))
 }
 
-/// An IPv6 address with a zone (RFC 4007, section 11), which is looked up as names are: an interface
-/// may come and go.
+/// An IPv6 address with a zone (RFC 4007, section 11), which is looked up as names are: an
+/// interface may come and go.
 fn zoned(text: &str) -> Option<Address> {
     let bare = text
         .strip_prefix('[')

@@ -33,7 +33,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::wire::request::has_blanks;
+use crate::wire::path::has_blanks;
 
 pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
 

@@ -147,4 +147,6 @@ impl Default for Config {
 }
 
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod tests;

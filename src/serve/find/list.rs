@@ -84,6 +84,7 @@ impl Listing {
             Ok((_, stat)) => {
                 let why = match query.journal.is_series(query.index) {
                     true => "the newest",
+                    false if query.store.is_mounted(path) => "mounted here alone",
                     false => "",
                 };
                 self.line("live", Some((stat.size, stat.mtime_ns)), path, why);

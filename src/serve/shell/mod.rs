@@ -34,6 +34,7 @@ use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
+use crate::store::ReadStore;
 use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealRead;
 use crate::sys;
@@ -365,6 +366,10 @@ impl Server {
         if let Some(doubt) = config.local_doubt() {
             report.say(format_args!("{doubt}"));
         }
+        let store = &self.shared.files.store;
+        for entry in config.files.iter().filter(|it| store.is_mounted(&it.path)) {
+            report.say(format_args!("{} {MOUNTED_ALONE}", entry.path.display()));
+        }
     }
 }
 
@@ -395,12 +400,17 @@ pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
         let path = entry.path.display();
         match open_regular(&store, &journal.live_path(index, entry)) {
             Err(refusal) => Some(format!("{path}: {refusal}")),
+            Ok(_) if store.is_mounted(&entry.path) => Some(format!("{path} {MOUNTED_ALONE}")),
             Ok(_) => (journal.is_series(index) && !entry.is_series).then(|| {
                 format!("{path} is a symbolic link: the newest file that its patterns find is served, as of a $series")
             }),
         }
     })
 }
+
+/// Of a log whose path is a mount.
+const MOUNTED_ALONE: &str =
+    "is mounted here alone: if its file is replaced outside nobody notices; mount its directory";
 
 /// Calls `say` with what the globs of each log find, and what it is taken for. Tells whether all
 /// that is to be read can be.

@@ -90,6 +90,10 @@ impl ReadStore for RealRead {
         Some(stat_of(&fs::metadata(path).ok()?).id)
     }
 
+    fn is_mounted(&self, path: &Path) -> bool {
+        births::Births::is_mounted(path)
+    }
+
     fn birth(&self, path: &Path, device: u64) -> Birth {
         self.births.of_path(path, device)
     }

@@ -15,7 +15,7 @@ use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
 use crate::serve::find::candidates::Candidates;
 use crate::sorting::sort_by_key;
-use crate::store::{Kind, ReadStore, Stat};
+use crate::store::{ReadStore, Stat};
 
 /// What was seen of the generations of one log.
 pub struct Log {
@@ -127,32 +127,6 @@ impl Log {
             Some(live) => self.look_at(&live, store),
             None => self.look_at(path, store),
         }
-    }
-
-    /// A link in place of a log that was never there makes a series of it, until a file is there.
-    fn note_link<S: ReadStore>(&mut self, path: &Path, store: &S) {
-        let may_be_linked = self.last_seq == 0 || self.series.is_some();
-        if self.is_configured_series || !self.has_globs || !may_be_linked {
-            return;
-        }
-        let kind = store.stat_path(path).ok().map(|stat| stat.kind);
-        match (kind, &self.series) {
-            (Some(Kind::Link), None) => {
-                let target = store.target_of(path);
-                if target.is_some() && target != self.elsewhere {
-                    self.elsewhere = target;
-                    self.series = Some(Box::new(Series::new()));
-                }
-            }
-            (Some(Kind::Regular), Some(_)) => self.series = None,
-            _ => {}
-        }
-    }
-
-    /// Whether it is a series, or a link leads to one of its files, now that these are known.
-    fn is_series_of(&self, found: Option<&Candidates>) -> bool {
-        let is_in = |files: &Candidates| files.iter().any(|c| Some(c.age.id) == self.elsewhere);
-        self.is_configured_series || self.last_seq > 0 || found.is_some_and(is_in)
     }
 
     fn look_at<S: ReadStore>(&mut self, path: &Path, store: &S) -> bool {

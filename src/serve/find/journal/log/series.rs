@@ -110,6 +110,32 @@ impl Series {
 }
 
 impl Log {
+    /// A link in place of a log that was never there makes a series of it, until a file is there.
+    pub(super) fn note_link<S: ReadStore>(&mut self, path: &Path, store: &S) {
+        let may_be_linked = self.last_seq == 0 || self.series.is_some();
+        if self.is_configured_series || !self.has_globs || !may_be_linked {
+            return;
+        }
+        let kind = store.stat_path(path).ok().map(|stat| stat.kind);
+        match (kind, &self.series) {
+            (Some(Kind::Link), None) => {
+                let target = store.target_of(path);
+                if target.is_some() && target != self.elsewhere {
+                    self.elsewhere = target;
+                    self.series = Some(Box::new(Series::new()));
+                }
+            }
+            (Some(Kind::Regular), Some(_)) => self.series = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it is a series, or a link leads to one of its files, now that these are known.
+    pub(super) fn is_series_of(&self, found: Option<&Candidates>) -> bool {
+        let is_in = |files: &Candidates| files.iter().any(|c| Some(c.age.id) == self.elsewhere);
+        self.is_configured_series || self.last_seq > 0 || found.is_some_and(is_in)
+    }
+
     /// The files of the series were looked through: the newest is the live one. `None` where that
     /// was in vain.
     pub(super) fn settle<S: ReadStore>(&mut self, found: Option<&Candidates>, store: &S) {
