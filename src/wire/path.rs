@@ -1,5 +1,6 @@
 //! The path in a request of version 2. One with blanks is percent-encoded: RFC 3986, section 2.1.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// Whether a path is not one word of a line, so that only version 2 can ask for it.
@@ -7,16 +8,32 @@ pub fn has_blanks(path: &[u8]) -> bool {
     path.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
 
+/// The path that a word of a request means.
+pub(super) fn read(word: &[u8], is_v2: bool) -> Cow<'_, [u8]> {
+    match is_v2 && word.starts_with(ENCODED_SLASH) {
+        true => Cow::Owned(decoded(word)),
+        false => Cow::Borrowed(word),
+    }
+}
+
+/// Writes a path as a word of a request. `None` if it has no room there, or classic no word for it.
+pub(super) fn write<const N: usize>(
+    path: &[u8],
+    is_v2: bool,
+    line: &mut heapless::Vec<u8, N>,
+) -> Option<()> {
+    match has_blanks(path) {
+        true if !is_v2 => None,
+        true => encode(path, line).ok(),
+        false => line.extend_from_slice(path).ok(),
+    }
+}
+
 /// What a path begins with that is percent-encoded. No other path does.
 const ENCODED_SLASH: &[u8] = b"%2F";
 
-/// Whether a path in a request of version 2 is percent-encoded.
-pub(super) fn is_encoded(word: &[u8]) -> bool {
-    word.starts_with(ENCODED_SLASH)
-}
-
 /// Writes a path, its slash in front and what is no part of a word percent-encoded.
-pub(super) fn encode(path: &[u8], line: &mut impl Write) -> fmt::Result {
+fn encode(path: &[u8], line: &mut impl Write) -> fmt::Result {
     for (at, &byte) in path.iter().enumerate() {
         match byte {
             b'/' if at > 0 => line.write_char('/')?,
@@ -28,7 +45,7 @@ pub(super) fn encode(path: &[u8], line: &mut impl Write) -> fmt::Result {
 }
 
 /// Reads that. A `%` without two hexadecimal digits stands for itself.
-pub(super) fn decoded(word: &[u8]) -> Vec<u8> {
+fn decoded(word: &[u8]) -> Vec<u8> {
     let digit = |at: usize| char::from(*word.get(at)?).to_digit(16);
     let mut path = Vec::with_capacity(word.len());
     let mut at = 0;

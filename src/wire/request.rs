@@ -14,7 +14,7 @@ pub use super::given::{GIVEN_MAX, Given, GivenList, SETTLED_MAX, SettledList, id
 use super::given::{parse_settled, write_settled};
 use super::line::words;
 use super::number::{InodeWord, decimal};
-use super::path::{decoded, encode, has_blanks, is_encoded};
+use super::path;
 use super::proof::{self, Proof};
 use super::token::Token;
 use crate::ids::Inode;
@@ -149,10 +149,7 @@ impl<'a> Request<'a> {
 
     /// The live file's path in a request that was read.
     pub fn name(&self) -> Cow<'a, [u8]> {
-        match self.v2.is_some() && is_encoded(self.path) {
-            true => Cow::Owned(decoded(self.path)),
-            false => Cow::Borrowed(self.path),
-        }
+        path::read(self.path, self.v2.is_some())
     }
 
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
@@ -160,11 +157,7 @@ impl<'a> Request<'a> {
     /// for which there is no room are left out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
-        match has_blanks(self.path) {
-            true if self.v2.is_none() => return None,
-            true => encode(self.path, &mut line).ok()?,
-            false => line.extend_from_slice(self.path).ok()?,
-        }
+        path::write(self.path, self.v2.is_some(), &mut line)?;
         write!(line, " {} {}", self.inode, self.offset).ok()?;
         if let Some(v2) = &self.v2 {
             v2.write(&mut line).ok()?;
