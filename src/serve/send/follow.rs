@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::at_path::{AtPath, Own, Step};
 use super::context::Context;
-use super::zeros::Zeros;
+use super::zeros::span::Zeros;
 use crate::ids::{FileId, Inode};
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
