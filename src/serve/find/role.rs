@@ -155,6 +155,13 @@ impl<S: ReadStore> Query<'_, S> {
         given.max_by_key(|c| c.inferred_age())
     }
 
+    /// The file that the client was given last, of those that are there still.
+    pub(super) fn last_given<'c>(&self, rotated: &'c Candidates) -> Option<&'c Candidate> {
+        let is_it = |c: &&Candidate, id| given_id(c.identity()) == Some(id) && self.is_given(c);
+        let mut ids = self.given.iter().filter_map(|given| given.id);
+        ids.find_map(|id| rotated.iter().find(|c| is_it(c, id)))
+    }
+
     /// How long this very file was when the client was given all of it.
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
         if mutation::is_on(Mutation::GivenIgnored) {

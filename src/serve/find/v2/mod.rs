@@ -271,8 +271,12 @@ impl<S: ReadStore> Query<'_, S> {
         let is_at_once = |c: &&Candidate| c.written_ns == floor_ns && floor_ns > 0;
         // What came in one moment with what was given may be older or newer.
         let is_several = rotated.iter().filter(is_at_once).count() > 1 && !self.given.is_empty();
+        // What comes after all that was given was not there before it, whatever its clock said.
+        let last = self.last_given(rotated);
+        let is_after_last =
+            |c: &Candidate| last.is_some_and(|last| c.inferred_age() > last.inferred_age());
         let is_later = |c: &Candidate| match c.written_ns.cmp(&floor_ns) {
-            Ordering::Less => is_wrong || c.birth.at_ns > Some(floor_ns),
+            Ordering::Less => is_wrong || c.birth.at_ns > Some(floor_ns) || is_after_last(c),
             Ordering::Equal => is_several,
             Ordering::Greater => false,
         };

@@ -22,7 +22,12 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 40] = [
+const FOUND: [(Dimension, &[u64], &str); 41] = [
+    (
+        Dimension::ClockStep,
+        &[647],
+        "where nothing was held, what came after all that was given looked older than that",
+    ),
     (
         Dimension::Unreadable,
         &[381],
