@@ -358,7 +358,7 @@ impl Collector {
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
-            stamp: &|| clock::local_time(wall).stamp(),
+            stamp: &|wall| clock::local_time(wall).stamp(),
             boot: self.boot.as_ref(),
             periods: &self.options.periods,
             random: &mut self.random,

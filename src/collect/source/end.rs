@@ -466,7 +466,7 @@ impl<F> Source<F> {
         let Some(copy) = self.disk.copy_mut() else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut files = cx.files(&self.config, &stamp);
         let len = copy.size().saturating_sub(at);
         let is_taken_over = copy.is_taken_over();
