@@ -178,6 +178,9 @@ pub const RECORDS_MAX: usize = 8;
 /// Of more nothing is known.
 pub const ELDERS_MAX: usize = 128;
 
+/// Archives of which a client is told at once, oldest first: the others follow when it has these.
+pub const ARCHIVES_MAX: usize = 8;
+
 /// Generations that a session remembers as given, so that none is sent twice.
 pub const SESSION_GIVEN_MAX: usize = 8;
 /// Tries after which a rotated file that cannot be read is left out; it must not keep those after
@@ -231,6 +234,20 @@ pub const POINTER_MAX_LEN: usize = 256;
 /// Longest name of a local or pointer file, without its directory: file systems end at 255, and the
 /// stamps of rotated and rescued copies and `.tmp` are put behind it.
 pub const LOCAL_NAME_MAX_LEN: usize = 200;
+
+/// Bytes that are inflated at once, before others have their turn.
+pub const INFLATED_AT_ONCE: usize = 512 << 10;
+
+/// Bytes that any archive may become: some logs are a line that comes again and again, and little
+/// is filled by that.
+pub const INFLATED_UNSUSPECTED: u64 = 256 << 20;
+
+/// How many bytes of more than that may come of one: gzip makes at most 1030 of it, of a log seldom
+/// 100.
+pub const INFLATED_RATIO_MAX: u64 = 500;
+
+/// Bytes that no archive may become: no box of those that compress their logs has as many.
+pub const INFLATED_MAX: u64 = 1 << 40;
 
 /// Longest path of a local or pointer file: the kernel ends at 4096, and the endings that are put
 /// behind a name have to fit.

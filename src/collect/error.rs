@@ -136,6 +136,9 @@ pub enum SourceError {
     Silence,
     /// The local files cannot be used.
     Files(FileError),
+    /// A compressed file cannot be taken yet.
+    #[cfg(feature = "gz")]
+    Archive(Box<str>),
     /// Nothing is fetched until there is room again.
     NoRoom(Shortage),
 }
@@ -183,6 +186,10 @@ impl SourceError {
             SourceError::Files(FileError::Pointer(..)) => (11, 0),
             SourceError::Files(FileError::Locked(..)) => (12, 0),
             SourceError::Files(FileError::NoFreeName(_)) => (13, 0),
+            #[cfg(feature = "gz")]
+            SourceError::Archive(text) => {
+                (21, Crc32::new().update(text.as_bytes()).finish() as i32)
+            }
             SourceError::NoRoom(Shortage::Disk { .. }) => (20, 0),
             SourceError::NoRoom(Shortage::Own { .. }) => (20, 1),
         }
@@ -213,6 +220,8 @@ impl fmt::Display for SourceError {
             SourceError::AskAgain => f.write_str("the server is asked in another way"),
             SourceError::Silence => f.write_str("connection lost: nothing was heard for too long"),
             SourceError::Files(error) => error.fmt(f),
+            #[cfg(feature = "gz")]
+            SourceError::Archive(text) => write!(f, "what is compressed on the box cannot be taken yet: {text}"),
             SourceError::NoRoom(shortage) => {
                 write!(f, "paused: {shortage}; the log goes on by itself when there is room")
             }

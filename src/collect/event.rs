@@ -140,6 +140,14 @@ pub enum Event<'a> {
         /// Whether the second was the same, byte for byte, and is not kept.
         is_gone: bool,
     },
+    /// What a compressed file of the box holds cannot be had.
+    #[cfg(feature = "gz")]
+    BadArchive {
+        /// Its name on the box, escaped.
+        name: &'a str,
+        /// The reason.
+        why: &'a str,
+    },
     /// A copy is of what somebody copied on the box of a generation that is gone there, and of
     /// which nothing is here.
     Remains(&'a Path),
@@ -207,6 +215,8 @@ impl Event<'_> {
             | Event::LeftOut(LeftOut {
                 is_missing: true, ..
             }) => Severity::Error,
+            #[cfg(feature = "gz")]
+            Event::BadArchive { .. } => Severity::Error,
             Event::Rotated { .. }
             | Event::Truncated { .. }
             | Event::Verified { .. }
@@ -343,6 +353,11 @@ impl fmt::Display for Event<'_> {
                 "{} may be what somebody copied on the box of a file that is gone: where it belongs, \
                  and whether it is whole, is not certain",
                 path.display()
+            ),
+            #[cfg(feature = "gz")]
+            Event::BadArchive { name, why } => write!(
+                f,
+                "lost {name}, a compressed file of the box: {why}; nothing of it is taken"
             ),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",

@@ -1,11 +1,13 @@
 //! The collector: one process that follows the logs of all its sources.
 //!
 //! Pure but for the shell: [`config`] says what to fetch, [`copy`] is a source's local files in
-//! every state that a crash may leave them in, [`finished`] what is done about copies that are
-//! complete, [`source`] one source's machine, [`verify`] the comparison of the copies with the
-//! servers' files on demand, [`probe`] a question to a server on demand, [`view`] what those who
-//! look are shown, [`event`], [`error`] and [`status`] what an operator gets to see.
+//! every state that a crash may leave them in, [`archive`] what the box has compressed,
+//! [`finished`] what is done about copies that are complete, [`source`] one source's machine,
+//! [`verify`] the comparison of the copies with the servers' files on demand, [`probe`] a
+//! question to a server on demand, [`view`] what those who look are shown, [`event`], [`error`] and
+//! [`status`] what an operator gets to see.
 
+mod archive;
 mod blocks;
 pub(crate) mod config;
 pub mod copy;

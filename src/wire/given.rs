@@ -14,6 +14,12 @@ pub type GivenList = Box<heapless::Vec<Given, GIVEN_MAX>>;
 /// Most generations that a request tells of.
 pub const GIVEN_MAX: usize = 24;
 
+/// The archives that a request calls settled, each by [`id_sum`] of its token.
+pub type SettledList = heapless::Vec<u32, SETTLED_MAX>;
+
+/// Most archives that a request calls settled.
+pub const SETTLED_MAX: usize = 8;
+
 /// A generation that the client was given whole, `SIZE:MD5HEX8:IDHEX8`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Given {
@@ -28,6 +34,25 @@ pub struct Given {
 /// The CRC-32 of the bytes of a token's ID, by which a request names it.
 pub fn id_sum(token: &Token) -> u32 {
     Crc32::new().update(token.id().as_bytes()).finish()
+}
+
+/// Reads the list of `z`. `None` if it is none, or too long.
+pub(super) fn parse_settled(text: &[u8]) -> Option<SettledList> {
+    let mut list = SettledList::new();
+    for id in text.split(|&b| b == b',') {
+        list.push(proof::hex32(id)?).ok()?;
+    }
+    Some(list)
+}
+
+/// Writes the field `z`, if there is anything in it.
+pub(super) fn write_settled(list: &SettledList, line: &mut impl fmt::Write) -> fmt::Result {
+    let mut before = " z=";
+    for id in list {
+        write!(line, "{before}{id:08x}")?;
+        before = ",";
+    }
+    Ok(())
 }
 
 impl Given {

@@ -5,6 +5,7 @@ pub mod classic;
 pub mod crc32;
 pub mod escape;
 pub mod frame;
+pub mod frame_max;
 pub mod given;
 pub mod line;
 pub mod md5;

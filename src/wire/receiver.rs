@@ -223,10 +223,12 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE if len > SMALL_MAX || len == 0 => {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::ARCHIVE
+                if len > SMALL_MAX || len == 0 =>
+            {
                 Err(BadFrame::Length)
             }
-            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::HOLE => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::ARCHIVE => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),

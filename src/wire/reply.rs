@@ -123,7 +123,12 @@ impl Reply {
         write!(line, "{mark} {}", self.inode)?;
         match &self.v2 {
             // There is no file whose size or offset could be told.
-            Some(_) if self.mark == Mark::Refused => line.write_str(" v2")?,
+            Some(terms) if self.mark == Mark::Refused => {
+                line.write_str(" v2")?;
+                if terms.whole {
+                    line.write_str(" whole=1")?;
+                }
+            }
             Some(terms) => terms.write(line)?,
             None => {}
         }

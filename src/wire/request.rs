@@ -6,8 +6,10 @@
 
 use std::fmt::{self, Write};
 
-use super::frame::{DATA_MAX, DATA_MIN, SUMS_MAX};
-pub use super::given::{GIVEN_MAX, Given, GivenList, id_sum};
+use super::frame::SUMS_MAX;
+pub use super::frame_max::FrameMax;
+pub use super::given::{GIVEN_MAX, Given, GivenList, SETTLED_MAX, SettledList, id_sum};
+use super::given::{parse_settled, write_settled};
 use super::line::words;
 use super::number::{InodeWord, decimal};
 use super::proof::{self, Proof};
@@ -52,35 +54,16 @@ pub struct Extension {
     pub holes: bool,
     /// `x`, a list with `notes` in it: the client knows NOTE frames.
     pub notes: bool,
+    /// `x`, a list with `gz` in it: the client can take ARCHIVE frames, and what is compressed.
+    pub gz: bool,
+    /// `z`: what [`id_sum`] makes of the tokens of archives that need not be told again.
+    pub settled: SettledList,
     /// `op`: what to do with the generation.
     pub op: Op,
     /// `i`: the token of the generation that the client holds.
     pub identity: Option<Token>,
     /// `g`: the last generations that the client was given whole, newest first.
     pub given: GivenList,
-}
-
-/// The most bytes of the file in a DATA frame, from [`DATA_MIN`] to [`DATA_MAX`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct FrameMax(u16);
-
-impl FrameMax {
-    /// So many bytes, or what comes next to that within the bounds.
-    pub fn new(len: u64) -> FrameMax {
-        FrameMax(len.clamp(DATA_MIN as u64, DATA_MAX as u64) as u16)
-    }
-
-    /// The number of bytes.
-    pub fn bytes(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-impl Default for FrameMax {
-    /// As much as a frame has room for.
-    fn default() -> FrameMax {
-        FrameMax(DATA_MAX as u16)
-    }
 }
 
 /// The wish of a client of version 2 about a generation.
@@ -216,10 +199,12 @@ impl Extension {
                 let has = |known: &[u8]| value.split(|&b| b == b',').any(|word| word == known);
                 self.holes = has(b"holes");
                 self.notes = has(b"notes");
+                self.gz = has(b"gz");
             }
             b"op" => self.op = Op::parse(value)?,
             b"i" => self.identity = Some(Token::parse(value)?),
             b"g" => self.given = Given::parse_list(value)?,
+            b"z" => self.settled = parse_settled(value)?,
             _ => {}
         }
         Some(())
@@ -250,15 +235,20 @@ impl Extension {
         }
         // What the client knows beyond the first version: a list.
         let mut before = " x=";
-        for (known, word) in [(self.holes, "holes"), (self.notes, "notes")] {
+        for (known, word) in [
+            (self.holes, "holes"),
+            (self.notes, "notes"),
+            (self.gz, "gz"),
+        ] {
             if known {
                 write!(line, "{before}{word}")?;
                 before = ",";
             }
         }
-        if let Some(FrameMax(len)) = self.frame_max {
-            write!(line, " f={len}")?;
+        if let Some(most) = self.frame_max {
+            write!(line, " f={}", most.bytes())?;
         }
+        write_settled(&self.settled, line)?;
         match self.op {
             Op::Stream => Ok(()),
             Op::Digest => line.write_str(" op=digest"),
@@ -326,6 +316,7 @@ impl Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::frame::DATA_MAX;
 
     fn parse(line: &[u8]) -> Result<(&[u8], String, u64), BadRequest> {
         Request::parse(line).map(|r| (r.path, r.inode.to_string(), r.offset))
@@ -453,6 +444,10 @@ mod tests {
                 frame_max: u.arbitrary::<Option<u64>>()?.map(FrameMax::new),
                 holes: u.arbitrary()?,
                 notes: u.arbitrary()?,
+                gz: u.arbitrary()?,
+                settled: (0..u.int_in_range(0..=SETTLED_MAX)?)
+                    .map(|_| u.arbitrary())
+                    .collect::<Result<_, _>>()?,
                 op,
                 identity: u
                     .arbitrary::<bool>()?

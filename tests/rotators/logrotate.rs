@@ -13,13 +13,14 @@ use crate::common::pair::{NOTHING, Options, Pair};
 use crate::common::process::Signal;
 
 /// logrotate with a configuration and a state file of its own. `None` where it is not installed.
-struct Logrotate {
+pub struct Logrotate {
     program: PathBuf,
     home: PathBuf,
 }
 
 impl Logrotate {
-    fn beside(pair: &Pair) -> Option<Logrotate> {
+    /// One for this pair.
+    pub fn beside(pair: &Pair) -> Option<Logrotate> {
         outside_program("gzip")?;
         Some(Logrotate {
             program: outside_program("logrotate")?,
@@ -28,7 +29,7 @@ impl Logrotate {
     }
 
     /// Rotates, whether it is time or not.
-    fn rotate(&self, log: &Log, directives: &str) {
+    pub fn rotate(&self, log: &Log, directives: &str) {
         let config = self.home.join("logrotate.conf");
         let path = log.path().display();
         let text = format!("\"{path}\" {{\nsize 1\nrotate 20\n{directives}\n}}\n");
@@ -122,8 +123,9 @@ fn a_file_a_day(options: Options) {
 }
 
 /// The generation that the collector holds was compressed: what the box still has as plain files arrives, and the
-/// loss is told.
+/// loss is told, unless the collector can inflate.
 fn a_generation_compressed_while_the_collector_is_away(options: Options) {
+    let can_inflate = cfg!(feature = "gz") && options.fields != "proto=classic";
     let mut pair = Pair::start(options);
     let Some(logrotate) = Logrotate::beside(&pair) else {
         return;
@@ -140,7 +142,7 @@ fn a_generation_compressed_while_the_collector_is_away(options: Options) {
     }
     pair.start_collector();
     pair.expect("m", &["seen\n", "second\n", "third\n"]);
-    assert_eq!(pair.losses().len(), 1);
+    assert_eq!(pair.losses().len(), usize::from(!can_inflate));
 }
 
 /// What was written between the last line that the collector saw and the truncation is in the copy that logrotate

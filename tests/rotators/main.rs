@@ -11,6 +11,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "gz")]
+mod compressed;
 mod logrotate;
 mod played;
 mod writer;

@@ -40,14 +40,14 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what, "")
+        self.note(self.paths.gaps(), what, "", Durably::Yes)
     }
 
     /// The same of a loss, with the time of the last write to the copy before the hole. What is
     /// called [`name_before_hole`](Self::name_before_hole) follows once that has its name.
     pub fn note_loss(&mut self, loss: &Loss, held_until: &str) -> Result<(), FileError> {
         let period = format!("; {HELD_UNTIL} {held_until}");
-        self.note(self.paths.gaps(), loss, &period)
+        self.note(self.paths.gaps(), loss, &period, Durably::Yes)
     }
 
     /// Adds the name of the copy before the hole to a loss, if that is what was put on record last.
@@ -76,12 +76,17 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what, "")
+        self.note(self.paths.kept(), what, "", Durably::Yes)
     }
 
     /// Puts on record that the server leaves out a file, once for all connections: what stands
     /// there is not said again, nor is anything added to a record that is longer than is shown.
     pub fn note_left_out(&mut self, what: &LeftOut) -> Result<(), FileError> {
+        // It names what a loss is about that is on record already.
+        let syncs = match what.is_compressed() {
+            true => Durably::No,
+            false => Durably::Yes,
+        };
         let path = self.paths.gaps();
         let failed = |error| system("read", &path, error);
         if let Some(file) = self.store.open_append(&path).map_err(failed)? {
@@ -91,11 +96,10 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             }
             if has_line(text.as_bytes(), &file, self.store).map_err(failed)? {
                 // The run that wrote it may have died before this.
-                self.store.sync_file(&file).map_err(failed)?;
-                return self.sync_dir(self.paths.local_dir());
+                return self.settle(&file, syncs, &path);
             }
         }
-        self.note_gap(what)
+        self.note(self.paths.gaps(), what, "", syncs)
     }
 
     /// What follows the time in a line of a record.
@@ -104,7 +108,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Notes a text and what is to be said besides, which does not make it another one.
-    fn note(&mut self, path: PathBuf, what: &dyn Display, besides: &str) -> Result<(), FileError> {
+    fn note(
+        &mut self,
+        path: PathBuf,
+        what: &dyn Display,
+        besides: &str,
+        durably: Durably,
+    ) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = match self.store.open_append(&path).map_err(failed)? {
             Some(file) => file,
@@ -130,10 +140,26 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 .map_err(failed)?;
         }
         // Even if the line stood there: the run that wrote it may have died before this.
-        self.store.sync_file(&file).map_err(failed)?;
+        self.settle(&file, durably, &path)
+    }
+
+    /// Makes a record durable, if it is to be.
+    fn settle(&mut self, file: &F, durably: Durably, path: &Path) -> Result<(), FileError> {
+        if durably == Durably::No {
+            return Ok(());
+        }
+        let synced = self.store.sync_file(file);
+        synced.map_err(|error| system("write", path, error))?;
         // An earlier attempt may have created it and come no further.
         self.sync_dir(self.paths.local_dir())
     }
+}
+
+/// Whether a line has to outlive a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durably {
+    Yes,
+    No,
 }
 
 /// What stands in front of the time of the last write to what is held before a hole.

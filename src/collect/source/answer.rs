@@ -22,9 +22,9 @@ use crate::wire::token::Token;
 #[derive(Default)]
 pub(super) struct Left {
     /// All of it is held, though its file is gone.
-    is_whole: bool,
+    pub(super) is_whole: bool,
     /// The token of the next one.
-    next_token: Option<Token>,
+    pub(super) next_token: Option<Token>,
 }
 
 impl<F> Source<F> {
@@ -49,7 +49,9 @@ impl<F> Source<F> {
         match reply.v2 {
             None if self.config.proto == Proto::V2 => Err(SourceError::OnlyClassic),
             // What would follow is the log and no answer. The heal counts an attempt that failed.
-            None if asked.purpose == Purpose::Heal => Err(SourceError::ClosedByServer),
+            None if matches!(asked.purpose, Purpose::Heal | Purpose::Archive) => {
+                Err(SourceError::ClosedByServer)
+            }
             // It may be a server of version 2 again after the next stream.
             None if asked.purpose == Purpose::Digest => {
                 self.finished.queue_mut().ask_later();
@@ -70,9 +72,15 @@ impl<F> Source<F> {
             Some(terms)
                 if matches!(
                     asked.purpose,
-                    Purpose::EndCheck | Purpose::Digest | Purpose::Heal
+                    Purpose::EndCheck | Purpose::Digest | Purpose::Heal | Purpose::Archive
                 ) =>
             {
+                // The frames tell why.
+                let is_refused = reply.mark == Mark::Refused;
+                if asked.purpose == Purpose::Archive && !is_refused && !self.is_archive(&terms) {
+                    self.give_up_archives();
+                    return Err(SourceError::ClosedByServer);
+                }
                 let is_other = asked.purpose == Purpose::EndCheck
                     && self.is_other_than_held(inode, terms.identity, cx);
                 self.end.take_file(terms.size, is_other);
@@ -90,7 +98,8 @@ impl<F> Source<F> {
                 Ok(())
             }
             Some(_) if reply.mark == Mark::Refused => {
-                self.stream(Some(Frames::refused()), false, cx);
+                let terms = reply.v2.unwrap_or_default();
+                self.stream(Some(Frames::refused(terms.whole)), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
@@ -378,8 +387,10 @@ impl<F> Source<F> {
         };
         // What was told is about the generation that is left.
         self.health.set_server_size(0);
-        // Nobody told its digest, so it does not go on the list of copies to be verified.
-        self.change(next, None, afterwards, cx)
+        // Unless it was inflated, nobody told its digest, so it does not go on the list of copies
+        // to be verified.
+        let finished = self.take_inflated();
+        self.change(next, finished, afterwards, cx)
     }
 
     /// Puts zeros on record at the end of the generation being left, where that end could not be
@@ -421,6 +432,17 @@ impl<F> Source<F> {
         self.health.flaw();
         self.health.note(loss);
         Ok(())
+    }
+
+    /// The loss if nothing behind our copy can be had any more, put on record.
+    #[cfg(feature = "gz")]
+    pub(super) fn loss_of_held<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Loss, SourceError> {
+        let loss = self.loss(cx)?;
+        self.note_loss(loss, cx)?;
+        Ok(loss)
     }
 
     /// The loss if nothing behind our copy can be had any more.

@@ -1,6 +1,5 @@
 //! The data behind the answer line, as a source takes them, and the work on finished copies.
 
-use std::fmt;
 use std::path::Path;
 
 use super::change::Afterwards;
@@ -78,6 +77,7 @@ impl<F> Source<F> {
                 if self.end.has_work() {
                     self.link.enter(Phase::Working);
                 }
+                self.turn_to_archive(cx);
                 result
             }
             other => {
@@ -131,6 +131,7 @@ impl<F> Source<F> {
         match purpose {
             Purpose::Digest => (false, self.take_digest(receiver, data, cx)),
             Purpose::EndCheck => (false, self.take_end_check(receiver, data, cx)),
+            Purpose::Archive => self.take_archive(receiver, data, cx),
             _ => self.take_heal(receiver, data, cx),
         }
     }
@@ -244,6 +245,10 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
+                Received::Archives { list, is_whole } => {
+                    self.take_archives(list, is_whole);
+                    return Err(SourceError::AskAgain);
+                }
                 Received::Token(token) => {
                     self.note_token(Some(token), cx);
                     self.pay(cx.now.mono)?;
@@ -288,7 +293,15 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        self.end.has_work() || self.intake.is_scanning() || self.finished.has_work()
+        self.end.has_work()
+            || self.intake.is_scanning()
+            || self.finished.has_work()
+            || self.is_inflating()
+    }
+
+    /// Whether an archive is worked on, and nothing else is waited for.
+    fn is_inflating(&self) -> bool {
+        self.link.is_working() && self.archives.is_at_work()
     }
 
     /// Compares or heals finished copies, one slice of at most `buf` at a time.
@@ -305,6 +318,9 @@ impl<F> Source<F> {
         }
         if self.intake.is_scanning() {
             return self.scan_part(cx);
+        }
+        if self.is_inflating() {
+            return self.work_on_archive(buf, cx);
         }
         if let Some(heal) = self.finished.heal_mut() {
             let copied = heal.copied();
@@ -391,6 +407,7 @@ impl<F> Source<F> {
             self.finished.queue_mut().stream_ended();
         }
         self.end.abandon();
+        self.archives.interrupt(cx.store);
         match self.link.phase_mut() {
             Phase::Streaming {
                 frames: Some(frames),
@@ -564,35 +581,5 @@ impl<F> Source<F> {
         let part = None;
         (cx.events)(&self.config, Event::Verified { path, md5, part });
         self.note_sums(path, size, CopySums { crc: None, md5 }, cx);
-    }
-
-    /// Notes what is wrong with a finished copy, and stays so: the status has to show that.
-    pub(super) fn note_flaw<S: WriteStore<File = F>>(
-        &mut self,
-        flaw: Event<'_>,
-        cx: &mut Context<'_, S>,
-    ) {
-        let result = self.put_on_record(&flaw, cx);
-        (cx.events)(&self.config, flaw);
-        self.health.flaw();
-        if let Err(error) = result {
-            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
-            // The status says so for as long as this process lives; then the list has the next one
-            // compare the copy once more.
-            self.health.set_unrecorded(true);
-        }
-    }
-
-    /// Notes what an operator has to know beside the local copy, where it outlives the collector.
-    /// What could not be noted is found out again, or is no longer so.
-    pub(super) fn put_on_record<S: WriteStore<File = F>>(
-        &mut self,
-        what: &dyn fmt::Display,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), FileError> {
-        let stamp = (cx.stamp)(cx.now.wall);
-        cx.files(&self.config, &stamp).note_gap(what)?;
-        self.health.flaw();
-        Ok(())
     }
 }

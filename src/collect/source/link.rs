@@ -107,6 +107,8 @@ pub(super) enum Purpose {
     Digest,
     /// To heal a finished copy.
     Heal,
+    /// To fetch what the box has compressed.
+    Archive,
     /// To compare the end of our copy.
     EndCheck,
 }

@@ -8,6 +8,11 @@
 //! [`Source::poll_timeout`].
 
 mod answer;
+#[cfg(feature = "gz")]
+mod archive;
+#[cfg(not(feature = "gz"))]
+#[path = "archive_none.rs"]
+mod archive;
 mod breaks;
 mod change;
 mod checkpoint;
@@ -25,10 +30,12 @@ mod link;
 mod mapped;
 mod pace;
 mod question;
+mod record;
 pub mod siblings;
 mod sight;
 pub mod v2;
 
+use self::archive::Archives;
 use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
@@ -57,6 +64,7 @@ pub struct Source<F> {
     /// The comparison of the copy's end, where that cannot be believed.
     end: DoubtfulEnd,
     finished: FinishedCopies<F>,
+    archives: Archives<F>,
     link: Link,
     pace: Pace,
     intake: Intake,
@@ -139,6 +147,7 @@ impl<F> Source<F> {
             disk: Disk::new(),
             end: DoubtfulEnd::default(),
             finished: FinishedCopies::new(),
+            archives: Archives::new(),
             link: Link::new(now),
             pace: Pace::default(),
             intake: Intake::new(now),
@@ -405,9 +414,13 @@ impl<F> Source<F> {
                 Err(error) => return self.fail(SourceError::Files(error), cx),
             }
         }
-        self.link.enter(Phase::Connecting {
-            deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
-        });
+        match self.prepare_archive(cx) {
+            Ok(false) => self.link.enter(Phase::Connecting {
+                deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
+            }),
+            Ok(true) => self.link.enter(Phase::Working),
+            Err(error) => self.fail(SourceError::Files(error), cx),
+        }
     }
 
     fn open_copy<S: WriteStore<File = F>>(
@@ -461,7 +474,9 @@ impl<F> Source<F> {
     /// followed meanwhile.
     fn is_kept_from_the_server(&self) -> bool {
         let heal = self.finished.heal();
-        self.end.has_work() || heal.is_some_and(|heal| heal.is_answered())
+        self.end.has_work()
+            || heal.is_some_and(|heal| heal.is_answered())
+            || self.archives.is_at_work()
     }
 
     /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release
@@ -566,25 +581,6 @@ impl<F> Source<F> {
             self.link.reset_backoff();
         }
         error.is_ordinary() && (brought_something || is_less || lasted)
-    }
-
-    /// Gives up the local files, with which something is wrong: what they hold now is found out
-    /// anew.
-    fn give_up_files<S: WriteStore<File = F>>(
-        &mut self,
-        error: &FileError,
-        cx: &mut Context<'_, S>,
-    ) {
-        // First, so that syncs that failed meanwhile are part of the doubt that is noted here.
-        self.note_failed_syncs(cx);
-        let was_open = self.disk.close().is_some();
-        self.end = DoubtfulEnd::default();
-        if error.casts_doubt() {
-            self.disk.set_suspect(true);
-        }
-        if self.disk.is_suspect() {
-            self.note_doubt(was_open, cx);
-        }
     }
 }
 

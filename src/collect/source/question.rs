@@ -72,6 +72,10 @@ impl<F> Source<F> {
                 purpose: Purpose::Digest,
             };
         }
+        // What comes next may be there compressed only.
+        if let Some(asked) = self.question_of_archive() {
+            return asked;
+        }
         let inode = self.disk.inode();
         match inode {
             Some(_) if self.link.is_doubtful() => Asked {
@@ -112,6 +116,9 @@ impl<F> Source<F> {
                 ..question_about(finished, Op::Digest, cx)
             });
         }
+        if let (Purpose::Archive, Some(request)) = (asked.purpose, self.extension_of_archive()) {
+            return Ok(request);
+        }
         let generation = self.disk.generation();
         // A probe is about the live log alone, whatever is held.
         let generation = generation.filter(|_| asked.purpose != Purpose::Probe);
@@ -142,11 +149,14 @@ impl<F> Source<F> {
         if let (Purpose::Follow, Some(held)) = (asked.purpose, &generation) {
             self.tell_given(held, &mut request, cx);
         }
+        if asked.purpose == Purpose::Follow {
+            self.tell_archives(&mut request);
+        }
         Ok(request)
     }
 
     /// The longest DATA frames to ask for, if there will be any and the link cannot do with all.
-    fn frame_max(&self, op: Op) -> Option<FrameMax> {
+    pub(super) fn frame_max(&self, op: Op) -> Option<FrameMax> {
         match op {
             Op::Stream | Op::Range { .. } => self.link.breaks().frame_max(),
             Op::Digest | Op::Sums { .. } => None,

@@ -5,12 +5,13 @@
 //! frame is taken back.
 
 use super::given::Tokens;
+use crate::collect::archive::Offered;
 use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
-use crate::limits::{GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
+use crate::limits::{ARCHIVES_MAX, GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::time::Mono;
@@ -39,6 +40,10 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
+    /// That all of the generation held is here, as it announced with that.
+    is_whole: bool,
+    /// The compressed files that came before the reason.
+    archives: Vec<Offered>,
     /// The smallest copy that keeps bytes of a frame whose end did not come.
     least: u16,
     /// Whether the server has told that something is wrong with the log, and not yet that it is
@@ -79,6 +84,13 @@ pub enum Received {
     Digest(frame::Digest),
     /// The generation held has another token now.
     Token(Token),
+    /// What comes next is in these compressed files.
+    Archives {
+        /// The files, oldest first.
+        list: Vec<Offered>,
+        /// The server knows that all of the generation held is here.
+        is_whole: bool,
+    },
     /// Something is wrong with the log on the server, which follows it on all the same.
     Trouble(Box<str>),
 }
@@ -98,6 +110,8 @@ impl Frames {
             box_size,
             boot,
             refused: false,
+            is_whole: false,
+            archives: Vec::new(),
             // A proof of a few bytes is worth little: other generations may begin alike.
             least: HEAD_LEN as u16,
             is_troubled: false,
@@ -106,10 +120,11 @@ impl Frames {
         }
     }
 
-    /// The one frame after an answer that refuses.
-    pub fn refused() -> Frames {
+    /// The frames after an answer that refuses. `is_whole` is what it said of the generation held.
+    pub fn refused(is_whole: bool) -> Frames {
         Frames {
             refused: true,
+            is_whole,
             ..Frames::new(0, 0, None)
         }
     }
@@ -238,6 +253,21 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
+            Step::Archive(offered) if self.refused => {
+                // So many are told at once.
+                if self.archives.len() < ARCHIVES_MAX {
+                    self.archives.push(*offered);
+                }
+                Ok(Received::On)
+            }
+            // They are told to whoever asked, and are no business of a stream.
+            Step::Archive(_) => Ok(Received::On),
+            Step::Refused(_) if self.refused && !self.archives.is_empty() => {
+                Ok(Received::Archives {
+                    list: std::mem::take(&mut self.archives),
+                    is_whole: self.is_whole,
+                })
+            }
             Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
             Step::Refused(reason) => {
                 self.is_troubled = true;
@@ -373,6 +403,7 @@ enum Step {
     File(Role, Token),
     Note(LeftOut),
     Refused(Box<str>),
+    Archive(Box<Offered>),
 }
 
 impl Step {
@@ -385,6 +416,7 @@ impl Step {
             Frame::Digest(digest) => Step::Digest(digest),
             Frame::File { role, token } => Step::File(role, token),
             Frame::Note(note) => Step::Note(LeftOut::of(&note)),
+            Frame::Archive(archive) => Step::Archive(Box::new(Offered::of(&archive))),
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -118,6 +118,8 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::Differs { .. } => "differs",
         Event::GivenTwice { .. } => "given_twice",
         Event::Remains(_) => "remains",
+        #[cfg(feature = "gz")]
+        Event::BadArchive { .. } => "bad_archive",
         Event::Downgraded => "downgraded",
         Event::Found(_) => "found",
         Event::Error(_) | Event::State(State::Error(_)) => "trouble",

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use super::journal::record::{Seq, Standing};
 use super::order::{self, Age, Beside, Evidence, Placed};
 use crate::ids::{FileId, Identity};
+use crate::limits::CANDIDATES_MAX;
+use crate::sorting::sort_by_key;
 use crate::store::{Birth, Stat};
 
 /// The rotated files that may answer.
 #[derive(Default)]
 pub(super) struct Candidates {
     list: Vec<Candidate>,
+    archives: Vec<Candidate>,
     is_cut: bool,
     lacks_unsent: bool,
     lacks_any: bool,
@@ -35,6 +38,20 @@ impl Candidates {
     /// Takes one in.
     pub fn push(&mut self, candidate: Candidate) {
         self.list.push(candidate);
+    }
+
+    /// Takes a compressed one in, unless there are too many: then the newest are left.
+    pub fn push_archive(&mut self, candidate: Candidate) {
+        self.archives.push(candidate);
+        if self.archives.len() > CANDIDATES_MAX {
+            sort_by_key(&mut self.archives, |c| c.written_ns);
+            self.archives.pop();
+        }
+    }
+
+    /// The compressed ones.
+    pub fn archives(&self) -> &[Candidate] {
+        &self.archives
     }
 
     /// Gives one up, which may have still to be sent: there are more than are looked at.
@@ -119,7 +136,7 @@ fn arrange_alike(live: &Path, rotated: &mut [&mut Candidate], are_some: bool) {
 }
 
 /// A file's name alone: a number in the name of a directory is the same for all files in it.
-fn name_of(path: &Path) -> &[u8] {
+pub(super) fn name_of(path: &Path) -> &[u8] {
     path.file_name().map_or(&b""[..], OsStrExt::as_bytes)
 }
 
@@ -234,5 +251,8 @@ impl Candidate {
 pub(super) fn is_same(before: &Candidates, now: &Candidates) -> bool {
     // Both: a rotation moves the names on, and an inode may have gone to another file.
     let is_same = |(a, b): (&Candidate, &Candidate)| a.age.id == b.age.id && a.path == b.path;
-    before.len() == now.len() && before.iter().zip(now.iter()).all(is_same)
+    let are_same = |before: &[Candidate], now: &[Candidate]| {
+        before.len() == now.len() && before.iter().zip(now).all(is_same)
+    };
+    are_same(before, now) && are_same(&before.archives, &now.archives)
 }

@@ -12,6 +12,7 @@ use super::query::Query;
 use super::token::Known;
 use crate::ids::{FileId, Identity};
 use crate::store::{ReadStore, Stat};
+use crate::wire::frame::archive::Archive;
 use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::token::Token;
 
@@ -28,6 +29,21 @@ pub struct LeftOut {
     path: PathBuf,
     /// The identity of the file, if the client was given what it had before.
     given: Option<Identity>,
+    /// What else is known of it, if it is compressed, and what identifies it.
+    tail: Option<Box<(Identity, Tail)>>,
+}
+
+/// What is told of a compressed file besides its size and name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tail {
+    /// Its last write.
+    pub written_ns: u64,
+    /// Somebody may still write to it.
+    pub is_fresh: bool,
+    /// Its last bytes.
+    pub last: [u8; 8],
+    /// It is called like one of gzip.
+    pub is_gzip: bool,
 }
 
 impl LeftOut {
@@ -49,7 +65,36 @@ impl LeftOut {
             size: 0,
             path: path.to_path_buf(),
             given: None,
+            tail: None,
         }
+    }
+
+    /// It is compressed, and may hold what the client lacks.
+    pub(super) fn compressed(candidate: &Candidate, size: u64, tail: Tail) -> LeftOut {
+        LeftOut {
+            size,
+            tail: Some(Box::new((candidate.identity(), tail))),
+            ..LeftOut::new(candidate, Why::Compressed)
+        }
+    }
+
+    /// Whether whoever can inflate may have it.
+    pub fn is_gzip(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.1.is_gzip)
+    }
+
+    /// What a client is told of it that can inflate.
+    pub fn archive(&self) -> Option<Archive<'_>> {
+        let (identity, tail) = **self.tail.as_ref()?;
+        Some(Archive {
+            is_fresh: tail.is_fresh,
+            inode: identity.id.inode,
+            size: self.size,
+            mtime_ns: tail.written_ns,
+            last: tail.last,
+            token: token_of(identity)?,
+            name: self.note().name,
+        })
     }
 
     /// It was written to after it had been given whole.
@@ -62,14 +107,7 @@ impl LeftOut {
 
     /// The token by which the client knows the copy that it was given of the file.
     pub fn token(&self) -> Option<Token> {
-        let identity = self.given?;
-        let (epoch, seq) = (0, 0);
-        let known = Known {
-            identity,
-            epoch,
-            seq,
-        };
-        known.token()
+        token_of(self.given?)
     }
 
     /// The same with the number of the generation in it.
@@ -117,6 +155,17 @@ impl LeftOut {
     }
 }
 
+/// The token of a file of which no generation is known.
+fn token_of(identity: Identity) -> Option<Token> {
+    let (epoch, seq) = (0, 0);
+    let known = Known {
+        identity,
+        epoch,
+        seq,
+    };
+    known.token()
+}
+
 /// The words of the server's own log.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,6 +177,7 @@ impl fmt::Display for LeftOut {
             Why::Duplicate => " is left out: it is taken for a copy of another one",
             Why::OrderUncertain => " is left out or in its place: that is not certain",
             Why::TooMany => " is left out in part: its globs find more than is looked at",
+            Why::Compressed => " is left out: it is compressed",
             _ => " is left out",
         })
     }

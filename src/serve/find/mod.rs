@@ -7,11 +7,12 @@
 //! many; [`journal`] what the server saw itself, [`token`] what a client keeps of that, [`role`]
 //! what a rotated file is therefore, [`stand_in`] for which generation one stands, [`suspect`]
 //! which may be copies that somebody made, and [`alike`] where that is in doubt; [`left_out`] what
-//! is left out of an answer, and [`troubles`] what is remembered of that; [`sightings`] what was
-//! seen between two connections of a classic client; and the three answers: [`classic`], [`v2`],
-//! and [`op`] for whoever asks about a copy.
+//! is left out of an answer, [`archives`] which compressed files are, and [`troubles`] what is
+//! remembered of that; [`sightings`] what was seen between two connections of a classic client; and
+//! the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 mod alike;
+mod archives;
 mod candidates;
 pub mod classic;
 pub mod compare;

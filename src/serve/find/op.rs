@@ -4,15 +4,16 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
-use super::candidates::Candidates;
+use super::candidates::{Candidate, Candidates};
 use super::findings::Test;
-use super::query::Query;
+use super::query::{Query, open_regular};
 use super::refusal::Refusal;
-use super::token::Known;
+use super::token::{Known, given_id};
 use super::v2::recognise::Held;
 use crate::ids::{Inode, Sameness};
 use crate::store::{ReadStore, Stat};
-use crate::wire::request::{Extension, Request};
+use crate::wire::request::{Extension, Request, id_sum};
+use crate::wire::token::Token;
 
 impl<S: ReadStore> Query<'_, S> {
     /// The file of the generation that a client asks something about: the one it proves, else the
@@ -33,7 +34,8 @@ impl<S: ReadStore> Query<'_, S> {
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: false,
         };
-        if let Some(opened) = self.of_token(&held, live.as_ref(), rotated)? {
+        let token = v2.identity.as_ref();
+        if let Some(opened) = self.of_token(token, &held, live.as_ref(), rotated)? {
             return Ok(opened);
         }
         // Steps 1 to 3 go by the inode; who names none wants to be found by content alone.
@@ -74,6 +76,7 @@ impl<S: ReadStore> Query<'_, S> {
     /// The file whose token the client has.
     fn of_token(
         &self,
+        token: Option<&Token>,
         held: &Held<'_>,
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
@@ -81,6 +84,14 @@ impl<S: ReadStore> Query<'_, S> {
         let is_it = |identity| held.compare(identity) == Sameness::Same;
         if let Some(own) = rotated.iter().find(|c| is_it(c.identity())) {
             return self.open_rotated(own.age.id);
+        }
+        let named = |c: &&Candidate| {
+            let id = given_id(c.identity());
+            id.is_some() && id == token.map(id_sum)
+        };
+        if let Some(archive) = rotated.archives().iter().find(named) {
+            let opened = open_regular(self.store, archive.path()).ok();
+            return Ok(opened.filter(|(_, stat)| stat.id == archive.age.id));
         }
         match live {
             Some((file, stat)) if is_it(self.identity(file, stat)) => self.open_live(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::findings::is_lasting;
+use super::left_out::LeftOut;
 use crate::store::Kind;
 use crate::wire::frame::ErrorCode;
 
@@ -21,6 +22,9 @@ pub enum Refusal {
     Unreadable(io::Error),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
+    /// What comes next is compressed, in these files: the client can take them. Besides, whether it
+    /// holds all of its generation.
+    Compressed(Box<(Vec<LeftOut>, bool)>),
     /// That takes longer, and has to be asked again: see [`super::search`].
     Later,
 }
@@ -42,7 +46,7 @@ impl Refusal {
         match self {
             Refusal::Missing | Refusal::Unlinked | Refusal::NotRegular(_) => true,
             Refusal::Unreadable(error) => is_lasting(error),
-            Refusal::Unsettled | Refusal::Later => false,
+            Refusal::Unsettled | Refusal::Compressed(_) | Refusal::Later => false,
         }
     }
 
@@ -52,6 +56,7 @@ impl Refusal {
             Refusal::Missing | Refusal::Unlinked => ErrorCode::NoSuchFile,
             Refusal::NotRegular(_) | Refusal::Unreadable(_) => ErrorCode::NotReadable,
             Refusal::Unsettled | Refusal::Later => ErrorCode::Busy,
+            Refusal::Compressed(_) => ErrorCode::Compressed,
         }
     }
 }
@@ -70,6 +75,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),
             Refusal::Unreadable(error) => write!(f, "cannot read it: {error}"),
             Refusal::Unsettled => f.write_str("its rotated files are being renamed just now"),
+            Refusal::Compressed(_) => f.write_str("what comes next is compressed"),
             Refusal::Later => f.write_str("it is still being looked for"),
         }
     }

@@ -6,17 +6,18 @@
 //! where it has done enough for the moment it answers [`Refusal::Later`], and is asked again. What
 //! it has found out by then is kept.
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::candidates::{Candidate, Candidates, arrange, is_same};
 use super::crowd::Reached;
 use super::findings::{Findings, Occasion, is_lasting};
 use super::journal::record::Seq;
-use super::order;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::ids::FileId;
 use crate::limits::{LOOKS_MAX, WALKED_AT_ONCE};
 use crate::serve::config::FileEntry;
-use crate::serve::glob::{Patterns, Progress, Walk};
+use crate::serve::glob::{Patterns, Progress, Walk, uncompressed};
 use crate::store::{Kind, ReadStore};
 
 /// A search under way.
@@ -147,8 +148,8 @@ impl Scan {
         Ok(None)
     }
 
-    /// Takes in what the walk has found, if it is a regular, uncompressed file and was not found
-    /// before, and is kept if there are too many.
+    /// Takes in what the walk has found, if it is a regular file and was not found before, and is
+    /// kept if there are too many.
     fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
         let path = self.walk.found();
         // What another log is written to is none of this one, whatever the glob finds.
@@ -156,10 +157,6 @@ impl Scan {
             .iter()
             .any(|other| other.path == path && other.path != entry.path)
         {
-            return;
-        }
-        // It is no log any more; what was in it cannot be compared or sent.
-        if order::is_compressed(path) {
             return;
         }
         let stat = match store.stat_path(path) {
@@ -170,13 +167,20 @@ impl Scan {
             }
         };
         // Several patterns, or a hard link, may lead to the same file.
-        let is_known = || self.found.iter().any(|c| c.age.id == stat.id);
+        let is_known = || {
+            let mut all = self.found.iter().chain(self.found.archives());
+            all.any(|c| c.age.id == stat.id)
+        };
         // A glob such as `/var/log/messages*` finds the live file as well.
         if stat.kind != Kind::Regular || Some(stat.id) == self.live || is_known() {
             return;
         }
         let candidate = Candidate::new(path, &stat, store.birth(path, stat.id.device));
-        self.reached.keep(&mut self.found, candidate);
+        // It is no log any more; what was in it cannot be compared.
+        match uncompressed(path.as_os_str().as_bytes()) {
+            Some(_) => self.found.push_archive(candidate),
+            None => self.reached.keep(&mut self.found, candidate),
+        }
     }
 
     /// One look is over: tells what it found if the one before has found the same.

@@ -18,6 +18,19 @@ use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 pub use component::matches;
 pub use walk::{Progress, TooMuch, Walk};
 
+/// The endings of compressed files.
+const ENDINGS: [&[u8]; 6] = [b".gz", b".bz2", b".xz", b".zst", b".lz4", b".Z"];
+
+/// What a file was called before it was compressed; `None` if its name does not say that it is.
+pub fn uncompressed(name: &[u8]) -> Option<&[u8]> {
+    // By the name alone: to look at the first bytes of each would take two more system calls a
+    // file.
+    let mut before = ENDINGS
+        .iter()
+        .filter_map(|ending| name.strip_suffix(*ending));
+    before.next().filter(|before| !before.is_empty())
+}
+
 /// The globs of one log, found sound. None at all, the default, is a log without rotated files.
 ///
 /// They are kept as text, which is shorter, and taken apart for each walk.

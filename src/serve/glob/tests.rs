@@ -510,7 +510,15 @@ fn logs() -> Tree {
 fn a_wild_name_is_found_in_its_directory() {
     let mut tree = logs();
     let rotated = found("/var/log/messages.*[0-9]", &mut tree);
-    assert_eq!(rotated, ["/var/log/messages.1", "/var/log/messages.2"]);
+    // What a rotator has compressed since is found, too.
+    assert_eq!(
+        rotated,
+        [
+            "/var/log/messages.1",
+            "/var/log/messages.2",
+            "/var/log/messages.3.gz"
+        ]
+    );
     assert_eq!(*tree.calls.borrow(), ["list /var/log"]);
     assert_eq!(found("/var/log/.m*", &mut tree), ["/var/log/.messages.9"]);
     assert_eq!(found("/*", &mut tree), ["/var"]);
@@ -524,10 +532,21 @@ fn a_plain_pattern_is_found_if_it_is_there() {
         found("/var/log/messages.1", &mut tree),
         ["/var/log/messages.1"]
     );
+    assert_eq!(
+        found("/var/log/messages.3", &mut tree),
+        ["/var/log/messages.3.gz"]
+    );
     assert_eq!(found("/var/log/messages.5", &mut tree), [""; 0]);
     assert_eq!(
         *tree.calls.borrow(),
-        ["stat /var/log/messages.1", "stat /var/log/messages.5"]
+        [
+            "stat /var/log/messages.1",
+            "stat /var/log/messages.1.gz",
+            "stat /var/log/messages.3",
+            "stat /var/log/messages.3.gz",
+            "stat /var/log/messages.5",
+            "stat /var/log/messages.5.gz"
+        ]
     );
     assert_eq!(found("", &mut tree), [""; 0]);
 }
@@ -685,4 +704,26 @@ fn a_path_too_long_for_the_system_leads_nowhere() {
         [format!("{fits}/{file}")]
     );
     assert_eq!(found(&format!("{stars}/*/z"), &mut tree), [""; 0]);
+}
+
+#[test]
+fn names_of_compressed_files_are_recognised() {
+    for (name, before) in [
+        ("m.1.gz", "m.1"),
+        ("m.0.bz2", "m.0"),
+        ("m.xz", "m"),
+        ("m.1.zst", "m.1"),
+        ("m.lz4", "m"),
+        ("m.Z", "m"),
+        ("m.gz.gz", "m.gz"),
+    ] {
+        assert_eq!(
+            uncompressed(name.as_bytes()),
+            Some(before.as_bytes()),
+            "{name}"
+        );
+    }
+    for name in ["m.1", "gz", "m.gzip", "m.z", "m-20261122", ".gz"] {
+        assert_eq!(uncompressed(name.as_bytes()), None, "{name}");
+    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::component::matches;
-use super::{Pattern, Patterns, Step};
+use super::{Pattern, Patterns, Step, uncompressed};
 use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
 use crate::store::{Names, ReadStore};
 
@@ -66,6 +66,8 @@ struct Todo {
 enum How {
     /// Find what the step leads to.
     Begin,
+    /// Find that with the ending of gzip behind its name.
+    Archive,
     /// Compare the names in the directory with the step, which is wild; names of directories are
     /// gathered.
     Compare(Names, Vec<OsString>),
@@ -113,13 +115,26 @@ impl Walk {
             (How::Begin, Some(Step::Literal(name))) => match child(&here, name) {
                 // The last step is looked at, since nobody has seen that name yet. One in between
                 // is not: the next step finds out whether it is there.
-                Some(path) if is_last => self.look_at(path, store),
+                Some(path) if is_last => {
+                    let how = How::Archive;
+                    self.todo.push(Todo { here, step, how });
+                    self.look_at(path, store)
+                }
                 path => self.begin(path, step + 1),
             },
+            (How::Archive, Some(Step::Literal(name))) => {
+                match child(&here, &[name, &b".gz"[..]].concat()) {
+                    Some(path) => self.look_at(path, store),
+                    None => Progress::On,
+                }
+            }
             (How::Begin, Some(Step::Wild(_))) => self.open(here, step, store),
             (How::Compare(mut names, matched), Some(Step::Wild(pattern))) => match names.next() {
                 Some(Ok(name)) => {
-                    let is_match = matches(pattern, name.as_bytes());
+                    // A rotator may compress what it has named.
+                    let before = uncompressed(name.as_bytes()).filter(|_| is_last);
+                    let is_match = matches(pattern, name.as_bytes())
+                        || before.is_some_and(|name| matches(pattern, name));
                     let how = How::Compare(names, matched);
                     self.todo.push(Todo { here, step, how });
                     self.take_in(name, is_match, is_last)

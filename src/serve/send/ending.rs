@@ -59,7 +59,7 @@ impl Ending {
                 | Ending::Answered
                 | Ending::Gone
                 | Ending::Full(_)
-                | Ending::Refused(Refusal::Missing)
+                | Ending::Refused(Refusal::Missing | Refusal::Compressed(_))
         )
     }
 }

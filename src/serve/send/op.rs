@@ -11,6 +11,7 @@ use super::ending::Ending;
 use super::keepalive::{KeepAlive, Liveness};
 use crate::limits::{RANGE_FRAME_LEN, REPLY_MAX_LEN};
 use crate::serve::config::Config;
+use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
 use crate::wire::crc32::Crc32;
@@ -66,15 +67,27 @@ enum Task<F> {
 
 impl<F> OpReply<F> {
     /// Answers with a reason why nothing else is answered, after which the session ends as `ending`
-    /// says.
+    /// says. Archives are told before.
     pub fn refuse(code: ErrorCode, text: &str, ending: Ending, now: Mono) -> OpReply<F> {
         let inode = InodeWord::plain(crate::ids::Inode::NONE);
+        let told = match &ending {
+            Ending::Refused(Refusal::Compressed(told)) => Some(told),
+            _ => None,
+        };
+        let terms = Terms {
+            whole: told.is_some_and(|told| told.1),
+            ..Terms::default()
+        };
         let reply = Reply {
             mark: Mark::Refused,
             inode,
-            v2: Some(Terms::default()),
+            v2: Some(terms),
         };
         let mut out = reply.to_line().to_vec();
+        for archive in told.iter().flat_map(|told| &told.0) {
+            let frame = archive.archive().map(Frame::Archive);
+            out.extend(frame.iter().flat_map(|frame| frame.to_bytes()));
+        }
         out.extend_from_slice(
             &Frame::Error {
                 code,

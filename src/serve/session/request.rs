@@ -10,6 +10,7 @@ use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
+use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
@@ -22,8 +23,8 @@ use crate::time::Mono;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::ErrorCode;
 use crate::wire::line::LineBuf;
-use crate::wire::reply::Mark;
-use crate::wire::request::{BadRequest, Op, Request, asks_for_v2};
+use crate::wire::reply::{Mark, Reply};
+use crate::wire::request::{BadRequest, Extension, Op, Request, asks_for_v2};
 
 /// A request whose answer takes long.
 pub(super) struct Searching {
@@ -185,7 +186,21 @@ fn answer_to<S: ReadStore>(
         // Version 2 asks for nothing that was seen before: what the client proves and the files
         // decide.
         let mut choice = query.resume(request, v2).map_err(Ending::Refused)?;
-        let left_out = std::mem::take(&mut choice.left_out);
+        let mut left_out = std::mem::take(&mut choice.left_out);
+        if lacks_something(request, v2, &choice.reply) {
+            let archives = query
+                .archives(request, v2, &mut choice)
+                .map_err(Ending::Refused)?;
+            let (gzip, others): (Vec<LeftOut>, _) =
+                archives.into_iter().partition(|it| v2.gz && it.is_gzip());
+            if !gzip.is_empty() {
+                let is_whole = choice.reply.v2.as_ref().is_some_and(|terms| terms.whole);
+                return Err(Ending::Refused(Refusal::Compressed(Box::new((
+                    gzip, is_whole,
+                )))));
+            }
+            left_out.extend(others);
+        }
         if let (false, Some(terms)) = (left_out.is_empty() || v2.notes, &mut choice.reply.v2)
             && choice.reply.mark == Mark::Lost
         {
@@ -210,6 +225,13 @@ fn answer_to<S: ReadStore>(
     reply
         .map(|reply| Phase::Answering(Box::new(reply)))
         .ok_or(Ending::BadRequest(BadRequest::Extension))
+}
+
+/// Whether a client may lack what is in compressed files only, for all that is known without them.
+fn lacks_something(request: &Request<'_>, v2: &Extension, reply: &Reply) -> bool {
+    let is_first = request.inode.inode() == Inode::NONE;
+    let is_lost = reply.v2.as_ref().is_some_and(|terms| terms.lost);
+    is_lost || (is_first && v2.history)
 }
 
 /// A query about the log that a request names.

@@ -4,10 +4,12 @@
 //! A frame is eight bytes of header and up to [`PAYLOAD_MAX`] bytes of payload, numbers big-endian:
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
 
+pub mod archive;
 pub mod note;
 
 use crate::ids::Inode;
 
+use self::archive::Archive;
 use self::note::Note;
 use super::crc32::Crc32;
 use super::token::Token;
@@ -72,6 +74,8 @@ pub mod kind {
     pub const NOTE: u8 = 9;
     /// Zeros of the file, with their offset: only to a client that asked for them.
     pub const HOLE: u8 = 10;
+    /// A compressed file: only to a client that asked for them. Optional.
+    pub const ARCHIVE: u8 = 11;
 }
 
 /// A frame that is small enough to be had whole.
@@ -112,6 +116,8 @@ pub enum Frame<'a> {
     },
     /// See [`kind::NOTE`].
     Note(Note<'a>),
+    /// See [`kind::ARCHIVE`].
+    Archive(Archive<'a>),
 }
 
 /// The generation that an identity token is told of.
@@ -193,6 +199,8 @@ pub enum ErrorCode {
     Busy,
     /// The generation asked for is not to be found.
     Gone,
+    /// What comes next is compressed: the archives were told.
+    Compressed,
     /// A number this version does not know.
     Other(u8),
 }
@@ -282,7 +290,7 @@ pub fn seal(kind: u8, frame: &mut [u8]) {
 fn flags(kind: u8) -> u8 {
     match kind {
         // They came later than the first clients, which can do without.
-        kind::FILE | kind::NOTE => OPTIONAL,
+        kind::FILE | kind::NOTE | kind::ARCHIVE => OPTIONAL,
         _ => 0,
     }
 }
@@ -303,6 +311,7 @@ impl<'a> Frame<'a> {
             kind::FILE => fields.file(),
             kind::NOTE => Note::read(fields).map(Frame::Note),
             kind::HOLE => fields.hole(),
+            kind::ARCHIVE => Archive::read(fields).map(Frame::Archive),
             _ => return None,
         })
     }
@@ -368,6 +377,10 @@ impl<'a> Frame<'a> {
             Frame::Note(note) => {
                 note.write(put);
                 kind::NOTE
+            }
+            Frame::Archive(archive) => {
+                archive.write(put);
+                kind::ARCHIVE
             }
         }
     }
@@ -437,6 +450,7 @@ impl ErrorCode {
             ErrorCode::NotReadable => 4,
             ErrorCode::Busy => 5,
             ErrorCode::Gone => 6,
+            ErrorCode::Compressed => 7,
             ErrorCode::Other(number) => number,
         }
     }
@@ -449,6 +463,7 @@ impl ErrorCode {
             4 => ErrorCode::NotReadable,
             5 => ErrorCode::Busy,
             6 => ErrorCode::Gone,
+            7 => ErrorCode::Compressed,
             // A later version may have further codes. The client treats all alike, so none is a
             // violation.
             other => ErrorCode::Other(other),

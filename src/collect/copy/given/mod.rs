@@ -245,6 +245,16 @@ impl Ledger {
         });
     }
 
+    /// Whether a generation with this CRC-32 and this size, modulo 2^32, was given whole.
+    pub fn has_content(&self, crc: u32, size: u32) -> bool {
+        let mut crcs = self
+            .entries
+            .iter()
+            .filter(|entry| entry.size as u32 == size)
+            .map(|entry| entry.sums.and_then(|sums| sums.crc));
+        crcs.any(|known| known == Some(crc))
+    }
+
     /// Notes the checksums of a copy of `size` bytes. One that is not here gets an entry: whoever
     /// rotated it was killed before this was noted.
     pub fn set_sums(&mut self, copy: &Path, size: u64, sums: CopySums, config: &SourceConfig) {

@@ -11,8 +11,6 @@ mod name;
 mod plain;
 mod series;
 
-use std::path::Path;
-
 use self::name::{Name, Says};
 pub use self::plain::is_plain;
 use crate::ids::{FileId, Inode};
@@ -293,15 +291,6 @@ impl<'a> All<'a> {
 pub fn next_newer(ages: impl Iterator<Item = Age>, after: Age) -> Option<Age> {
     // The file itself may have been written to since, and would else come after itself.
     ages.filter(|age| *age > after && age.id != after.id).min()
-}
-
-/// Whether a name says that the file is compressed, and so not a plain log any more.
-pub fn is_compressed(path: &Path) -> bool {
-    const ENDINGS: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
-    // By the name alone: to look at the first bytes of each would take two more system calls a
-    // file.
-    path.extension()
-        .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
 #[cfg(test)]

@@ -335,8 +335,9 @@ impl<S: ReadStore> Query<'_, S> {
         choice.left_out = left_out;
         choice.reply.mark = Mark::Lost;
         if let Some(terms) = &mut choice.reply.v2 {
+            // Whatever is lost then, was others after it.
             terms.lost = !whole;
-            terms.whole = whole;
+            terms.whole = self.is_whole(held);
         }
         choice
     }

@@ -1,0 +1,528 @@
+//! Compressed generations, as a source takes them: what the box has compressed is fetched as it is,
+//! and inflated here. If it begins with what is held, it is the rest of that; else the next
+//! generation.
+//!
+//! An archive is inflated twice: first to see whether all of it is right, and what it is, then into
+//! the copy. So whatever happens meanwhile, nothing stands in a copy that was not found right.
+
+use std::collections::VecDeque;
+
+use super::answer::Left;
+use super::change::Afterwards;
+use super::given::Tokens;
+use super::link::{Asked, Phase, Purpose};
+use super::{Context, Source};
+use crate::collect::archive::Offered;
+use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
+use crate::collect::archive::inflate::{Bad, Inflater};
+use crate::collect::copy::given::Ledger;
+use crate::collect::copy::{FileError, Finished, Generation, Origin};
+use crate::collect::error::SourceError;
+use crate::collect::event::Event;
+use crate::ids::Inode;
+use crate::limits::INFLATED_AT_ONCE;
+use crate::store::WriteStore;
+use crate::wire::md5::Md5;
+use crate::wire::receiver::Receiver;
+use crate::wire::reply::Terms;
+use crate::wire::request::{Extension, SettledList, id_sum};
+
+/// Archives of nothing are shorter, but for the name in them.
+const EMPTY_MAX_LEN: u64 = 300;
+
+/// What there is to do with archives, which most sources never have.
+pub(super) struct Archives<F> {
+    work: Option<Box<Work<F>>>,
+    /// Those of which nothing more is wanted.
+    settled: SettledList,
+    /// The generation held is all of an archive.
+    whole: Option<Whole>,
+}
+
+/// A generation of which all was inflated.
+struct Whole {
+    inode: Inode,
+    size: u64,
+    md5: [u8; 16],
+    mtime_ns: u64,
+}
+
+struct Work<F> {
+    /// The archives, oldest first.
+    list: VecDeque<Offered>,
+    /// The server knows that all of the generation held is here.
+    is_held_whole: bool,
+    step: Step<F>,
+}
+
+enum Step<F> {
+    /// The first one of the list is to be looked at.
+    Next,
+    /// It is on its way.
+    Fetch(Fetch<F>),
+    /// It is here.
+    Unpack(Box<Unpack<F>>),
+}
+
+struct Unpack<F> {
+    file: F,
+    /// How much of the archive was taken.
+    at: u64,
+    inflater: Inflater,
+    md5: Md5,
+    goal: Goal,
+    is_resumed: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Goal {
+    /// To find out whether it is right, and whether it begins with what is held.
+    Check { is_other: bool },
+    /// To append what is not held.
+    Append { md5: [u8; 16] },
+}
+
+impl<F> Archives<F> {
+    pub(super) fn new() -> Archives<F> {
+        Archives {
+            work: None,
+            settled: SettledList::new(),
+            whole: None,
+        }
+    }
+
+    /// Whether there is something to do that needs no server, once nothing else is done.
+    pub(super) fn is_at_work(&self) -> bool {
+        let work = self.work.as_ref();
+        work.is_some_and(|work| matches!(work.step, Step::Unpack(_)))
+    }
+
+    /// Notes that the connection is over, or the work on what is here: that begins anew.
+    pub(super) fn interrupt<S: WriteStore<File = F>>(&mut self, store: &mut S) {
+        let Some(work) = &mut self.work else {
+            return;
+        };
+        match &mut work.step {
+            Step::Fetch(fetch) => fetch.abandon(store),
+            Step::Unpack(_) => work.step = Step::Next,
+            Step::Next => {}
+        }
+    }
+
+    /// Does without the archives that were told.
+    fn give_up(&mut self) {
+        self.work = None;
+    }
+
+    fn settle(&mut self, offered: &Offered) {
+        if self.settled.is_full() {
+            self.settled.remove(0);
+        }
+        let _ = self.settled.push(id_sum(&offered.token));
+    }
+}
+
+impl<F> Source<F> {
+    /// Adds to a request for the stream that archives are taken.
+    pub(super) fn tell_archives(&self, request: &mut Extension) {
+        request.gz = true;
+        request.settled = self.archives.settled.clone();
+    }
+
+    /// Takes the archives that have to be looked at before anything else.
+    pub(super) fn take_archives(&mut self, list: Vec<Offered>, is_held_whole: bool) {
+        self.archives.work = Some(Box::new(Work {
+            list: list.into(),
+            is_held_whole,
+            step: Step::Next,
+        }));
+    }
+
+    /// Looks what is to be done with archives before the server is asked. Tells whether that needs
+    /// no server.
+    pub(super) fn prepare_archive<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, FileError> {
+        let path = path_of(&self.config.local);
+        let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+        while let Some(work) = &mut self.archives.work {
+            match &work.step {
+                Step::Next => {}
+                Step::Fetch(fetch) if !fetch.is_whole() => return Ok(false),
+                Step::Fetch(_) => {
+                    if let Step::Fetch(fetch) = std::mem::replace(&mut work.step, Step::Next) {
+                        work.step = Step::Unpack(Box::new(Unpack::new(fetch)));
+                    }
+                    return Ok(true);
+                }
+                Step::Unpack(_) => return Ok(true),
+            }
+            let Some(offered) = work.list.front() else {
+                clear_away(&path, cx.store);
+                self.archives.work = None;
+                break;
+            };
+            let (crc, size) = offered.last;
+            let is_empty = (crc, size) == (0, 0) && offered.size < EMPTY_MAX_LEN;
+            // It was given before it was compressed. What comes behind the generation held may have
+            // the same bytes nevertheless.
+            let is_given = self.archives.whole.is_none() && ledger.has_content(crc, size);
+            if is_empty || is_given {
+                let offered = work.list.pop_front();
+                offered.iter().for_each(|it| self.archives.settle(it));
+                continue;
+            }
+            let fetch = Fetch::open(&path, offered, cx.store);
+            work.step = Step::Fetch(fetch.map_err(|error| FileError::System {
+                operation: "write",
+                path: path.clone(),
+                error,
+            })?);
+        }
+        Ok(false)
+    }
+
+    /// The question for an archive, if one is to be fetched.
+    pub(super) fn question_of_archive(&self) -> Option<Asked> {
+        let work = self.archives.work.as_ref()?;
+        matches!(work.step, Step::Fetch(_)).then_some(Asked {
+            inode: Inode::NONE,
+            offset: 0,
+            purpose: Purpose::Archive,
+        })
+    }
+
+    /// The fields of that question.
+    pub(super) fn extension_of_archive(&self) -> Option<Extension> {
+        let work = self.archives.work.as_ref()?;
+        let Step::Fetch(fetch) = &work.step else {
+            return None;
+        };
+        let op = fetch.question(self.link.breaks().range_max());
+        Some(Extension {
+            op,
+            identity: Some(work.list.front()?.token),
+            frame_max: self.frame_max(op),
+            ..Extension::default()
+        })
+    }
+
+    /// Whether the file that the server answers with is the archive, as it was told.
+    pub(super) fn is_archive(&self, terms: &Terms) -> bool {
+        let offered = self.archives.work.as_ref().and_then(|it| it.list.front());
+        offered.is_some_and(|offered| {
+            let is_it = terms
+                .identity
+                .is_some_and(|it| it.id() == offered.token.id());
+            is_it && (terms.size, terms.mtime_ns) == (offered.size, offered.mtime_ns)
+        })
+    }
+
+    /// Does without the archives that were told: they are not there any more.
+    pub(super) fn give_up_archives(&mut self) {
+        self.archives.give_up();
+    }
+
+    /// Takes bytes of an archive. Tells besides whether there were any.
+    pub(super) fn take_archive<S: WriteStore<File = F>>(
+        &mut self,
+        receiver: &mut Receiver,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> (bool, Result<(), SourceError>) {
+        let path = path_of(&self.config.local);
+        let mut rest = data;
+        while let Some(work) = &mut self.archives.work
+            && let Step::Fetch(fetch) = &mut work.step
+            && !fetch.is_whole()
+        {
+            match fetch.take(receiver, rest, &path, cx.store) {
+                Ok(0) if rest.is_empty() => break,
+                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Err(error) => {
+                    if matches!(error, SourceError::Refused(_)) {
+                        self.archives.give_up();
+                    }
+                    return (false, Err(error));
+                }
+            }
+        }
+        (!data.is_empty(), Ok(()))
+    }
+
+    /// Goes over to what is to be done when all of an archive is here.
+    pub(super) fn turn_to_archive<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let is_here = |work: &Work<F>| matches!(&work.step, Step::Fetch(it) if it.is_whole());
+        if self.archives.work.as_deref().is_some_and(is_here) {
+            self.link.enter(Phase::Waiting { until: cx.now.mono });
+        }
+    }
+
+    /// Inflates one more slice.
+    pub(super) fn work_on_archive<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) {
+        let before = self.disk.size();
+        if let Err(error) = self.unpack_slice(buf, cx) {
+            return self.fail(error, cx);
+        }
+        let grown = self.disk.size().saturating_sub(before);
+        if !self.archives.is_at_work() {
+            self.link.end_work(cx.now.mono);
+        }
+        self.note_written(grown, cx);
+    }
+
+    fn unpack_slice<S: WriteStore<File = F>>(
+        &mut self,
+        buf: &mut [u8],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Some(work) = &mut self.archives.work else {
+            return Ok(());
+        };
+        let Some(offered) = work.list.front().cloned() else {
+            self.archives.give_up();
+            return Ok(());
+        };
+        let Step::Unpack(unpack) = &mut work.step else {
+            return Ok(());
+        };
+        let (input, ours) = buf.split_at_mut(buf.len() / 2);
+        let wanted = (offered.size - unpack.at).min(input.len() as u64) as usize;
+        let read = cx
+            .store
+            .read_at(&unpack.file, &mut input[..wanted], HEAD_LEN + unpack.at);
+        let read = read.map_err(|error| {
+            SourceError::Files(FileError::System {
+                operation: "read",
+                path: path_of(&self.config.local),
+                error,
+            })
+        })?;
+        let Some(copy) = self.disk.copy_mut() else {
+            self.archives.give_up();
+            return Ok(());
+        };
+        let mut files = cx.files(&self.config, "");
+        let mut rest = &input[..read];
+        let mut given = 0;
+        let outcome = loop {
+            let at = unpack.inflater.given();
+            let (taken, bytes) = match unpack.inflater.step(rest) {
+                Ok(step) => step,
+                Err(bad) => break Some(Err(bad)),
+            };
+            rest = &rest[taken..];
+            unpack.at += taken as u64;
+            given += bytes.len();
+            match &mut unpack.goal {
+                Goal::Check { is_other } => {
+                    unpack.md5.update(bytes);
+                    let held = copy.size();
+                    let len = held.saturating_sub(at).min(bytes.len() as u64) as usize;
+                    if !*is_other && len > 0 {
+                        let ours = &mut ours[..len];
+                        let read = copy.read_at(ours, at, &mut files);
+                        let read = read.map_err(SourceError::Files)?;
+                        *is_other = read != len || *ours != bytes[..len];
+                    }
+                }
+                Goal::Append { .. } => {
+                    let held = copy.size().saturating_sub(at).min(bytes.len() as u64) as usize;
+                    copy.append(&bytes[held..], &mut files)
+                        .map_err(SourceError::Files)?;
+                }
+            }
+            if taken == 0 && bytes.is_empty() {
+                let is_over = unpack.at >= offered.size || read == 0;
+                break is_over.then(|| unpack.inflater.end());
+            }
+            if given >= INFLATED_AT_ONCE {
+                break None;
+            }
+        };
+        match outcome {
+            None => Ok(()),
+            Some(Err(bad)) => self.archive_is_bad(&offered, bad, cx),
+            Some(Ok(())) => self.archive_is_through(&offered, cx),
+        }
+    }
+
+    /// An archive cannot be trusted.
+    fn archive_is_bad<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        bad: Bad,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Some(work) = &mut self.archives.work else {
+            return Ok(());
+        };
+        let is_resumed = matches!(&work.step, Step::Unpack(unpack) if unpack.is_resumed);
+        clear_away(&path_of(&self.config.local), cx.store);
+        work.step = Step::Next;
+        // What came over another connection, or in another run, may have suffered here.
+        if is_resumed {
+            return Ok(());
+        }
+        let why = bad.to_string();
+        if offered.is_fresh {
+            self.archives.give_up();
+            return Err(SourceError::Archive(
+                format!("{} is not complete yet: {why}", offered.name).into(),
+            ));
+        }
+        work.list.pop_front();
+        self.archives.settle(offered);
+        let name = &offered.name;
+        self.note_flaw(Event::BadArchive { name, why: &why }, cx);
+        Ok(())
+    }
+
+    /// All of an archive was inflated.
+    fn archive_is_through<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Some(work) = &mut self.archives.work else {
+            return Ok(());
+        };
+        let is_held_whole = work.is_held_whole;
+        let Step::Unpack(unpack) = std::mem::replace(&mut work.step, Step::Next) else {
+            return Ok(());
+        };
+        let size = unpack.inflater.given();
+        match unpack.goal {
+            Goal::Check { is_other } => {
+                let md5 = unpack.md5.finish();
+                let held = self.disk.generation().is_some();
+                let is_whole = self.archives.whole.is_some();
+                let goes_on = held && !is_other && size >= self.disk.size() && !is_whole;
+                if !goes_on {
+                    self.begin_archive(offered, is_held_whole, cx)?;
+                }
+                if let Some(work) = &mut self.archives.work {
+                    work.is_held_whole = false;
+                    work.step = Step::Unpack(Box::new(Unpack {
+                        at: 0,
+                        inflater: Inflater::new(),
+                        md5: Md5::new(),
+                        goal: Goal::Append { md5 },
+                        ..*unpack
+                    }));
+                }
+                Ok(())
+            }
+            Goal::Append { md5 } => {
+                work.list.pop_front();
+                self.hold_archive(offered, size, md5, cx)
+            }
+        }
+    }
+
+    /// An archive is the next generation: what is held is over.
+    fn begin_archive<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        is_held_whole: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let held = self.disk.generation();
+        let origin = held.and_then(|held| held.origin);
+        let whole = self.archives.whole.as_ref();
+        let before_ns = whole.map_or(0, |whole| whole.mtime_ns);
+        let next = Generation {
+            inode: offered.inode,
+            origin: Some(Origin {
+                mtime_ns: origin.map_or(0, |origin| origin.mtime_ns).max(before_ns),
+                boot: origin.map_or(0, |origin| origin.boot),
+            }),
+            classic: false,
+        };
+        let next_token = Some(offered.token);
+        match held {
+            None => {
+                let afterwards = Afterwards {
+                    tokens: Tokens::of_next(next_token),
+                    ..Afterwards::of_first(next.inode)
+                };
+                self.change(next, None, afterwards, cx)?;
+            }
+            Some(_) => {
+                let is_whole = whole.is_some() || is_held_whole;
+                let loss = match is_whole {
+                    true => None,
+                    false => Some(self.loss_of_held(cx)?),
+                };
+                let left = Left {
+                    is_whole,
+                    next_token,
+                };
+                self.leave(next, loss, left, cx)?;
+            }
+        }
+        self.finish_change(cx)
+    }
+
+    /// The generation held is all of an archive.
+    fn hold_archive<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        size: u64,
+        md5: [u8; 16],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Some(held) = self.disk.generation() else {
+            return Ok(());
+        };
+        let now = Generation {
+            inode: offered.inode,
+            ..held
+        };
+        self.know_as(held, now, cx)?;
+        self.note_token(Some(offered.token), cx);
+        self.health.set_server_size(size);
+        clear_away(&path_of(&self.config.local), cx.store);
+        self.archives.whole = Some(Whole {
+            inode: offered.inode,
+            size,
+            md5,
+            mtime_ns: offered.mtime_ns,
+        });
+        Ok(())
+    }
+
+    /// The copy that is left, if it is all of an archive, with the digest of that.
+    pub(super) fn take_inflated(&mut self) -> Option<Finished> {
+        let whole = self.archives.whole.take()?;
+        let held = self.disk.generation()?;
+        let is_it = (held.inode, self.disk.size()) == (whole.inode, whole.size);
+        is_it.then_some(Finished {
+            // The rotation gives the name.
+            path: std::path::PathBuf::new(),
+            inode: whole.inode,
+            size: whole.size,
+            md5: Some(whole.md5),
+            by_content: false,
+            classic: held.classic,
+        })
+    }
+}
+
+impl<F> Unpack<F> {
+    fn new(fetch: Fetch<F>) -> Unpack<F> {
+        Unpack {
+            is_resumed: fetch.is_resumed(),
+            file: fetch.into_file(),
+            at: 0,
+            inflater: Inflater::new(),
+            md5: Md5::new(),
+            goal: Goal::Check { is_other: false },
+        }
+    }
+}
