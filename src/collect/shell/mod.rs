@@ -3,6 +3,7 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
 //! files. What a source does next is for [`super::source`] to decide.
 
+mod addresses;
 mod asked;
 pub mod check;
 pub mod control;
