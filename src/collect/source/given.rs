@@ -104,11 +104,13 @@ impl<F> Source<F> {
         change: &Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Option<RotatedSuffix> {
-        let token = change.tokens.as_ref().and_then(|tokens| tokens.begins);
+        let tokens = change.tokens.as_ref();
+        let token = tokens.and_then(|tokens| tokens.begins);
+        let is_suspect = tokens.is_some_and(|tokens| tokens.is_suspect);
         let boot = cx.boot.cloned();
         let ledger = self.change_ledger(cx, |ledger| {
             if change.held != Inode::NONE && token.is_some() {
-                ledger.announce(next, token, boot.as_ref());
+                ledger.announce(next, token, is_suspect, boot.as_ref());
             }
         })?;
         ledger.entries().first().map(|entry| entry.suffix.clone())
