@@ -353,7 +353,7 @@ mod tests {
             files.note_loss(&LOSS, "20261122120000").unwrap();
         });
         assert_eq!(read(&disk), format!("{line}\n"));
-        // A run that died before it acted upon it, and says it once more, makes no other line of it.
+        // A run that died before it acted upon it, and says it once more, makes no other line.
         with_files(&mut disk, |files| {
             files.note_loss(&LOSS, "20261122120123").unwrap();
             let other = Loss { offset: 4, ..LOSS };
