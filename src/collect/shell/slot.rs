@@ -311,6 +311,10 @@ impl Slot {
     /// Takes a place among the sources of its server, whose status begins anew.
     pub fn join_status(&mut self, statuses: &mut Statuses) {
         let address = match self.addresses.first() {
+            // Several zones may have the same addresses.
+            Some(SocketAddr::V6(address)) if address.scope_id() != 0 => {
+                self.config().address.clone()
+            }
             Some(address) => address.ip().into(),
             // Until its name has an address, and for ever if it never has.
             None => self.config().address.clone(),

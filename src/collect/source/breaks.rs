@@ -2,8 +2,6 @@
 //! a link that breaks again and again gets on, with little sent twice, and one that does not is
 //! asked for nothing.
 
-use super::Source;
-use super::link::Phase;
 use crate::limits::{FRAME_MIN_LEN, FRAMES_BEFORE_MORE, GROWTH_MIN_LEN, SUMS_MIN};
 use crate::wire::frame::{DATA_MAX, DATA_OFFSET_LEN, SUMS_MAX};
 use crate::wire::request::FrameMax;
@@ -103,23 +101,6 @@ const FRAMES_OF_RANGE: u64 = 3;
 fn right_len(brought: u32) -> u32 {
     // Of very short ones the headers would be more than what is sent twice: then a quarter.
     (brought / PARTS).max(FRAME_MIN_LEN.min(brought / 4))
-}
-
-impl<F> Source<F> {
-    /// Whether the stream brought so much more than the breaks of the link had let expect that it
-    /// is given up, between two frames, for one of longer frames. Tells it once.
-    pub(super) fn is_outgrown(&mut self) -> bool {
-        let Phase::Streaming {
-            frames: Some(frames),
-            ..
-        } = self.link.phase()
-        else {
-            return false;
-        };
-        let is_between = frames.is_between() && !self.is_changing();
-        let brought = frames.receiver().taken();
-        is_between && self.link.breaks_mut().is_outgrown(brought)
-    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ mod question;
 mod record;
 pub mod siblings;
 mod sight;
-pub mod unwritten;
+pub mod tokens;
+mod unwritten;
 mod v2;
 
 use self::archive::Archives;

@@ -4,7 +4,7 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
-use super::given::Tokens;
+use super::tokens::Tokens;
 use crate::collect::archive::Offered;
 use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
