@@ -17,18 +17,23 @@ use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
 use crate::collect::archive::inflate::{Bad, Inflater};
 use crate::collect::copy::given::Ledger;
 use crate::collect::copy::{FileError, Finished, Generation, Origin};
-use crate::collect::error::SourceError;
+use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::INFLATED_AT_ONCE;
 use crate::store::WriteStore;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{End, Frame};
 use crate::wire::md5::Md5;
-use crate::wire::receiver::Receiver;
+use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::reply::Terms;
-use crate::wire::request::{Extension, SettledList, id_sum};
+use crate::wire::request::{Extension, Op, SettledList};
 
 /// Archives of nothing are shorter, but for the name in them.
 const EMPTY_MAX_LEN: u64 = 300;
+
+/// Bytes of an archive that show whether it may be the generation held.
+const PEEK_LEN: u64 = 4096;
 
 /// What there is to do with archives, which most sources never have.
 pub(super) struct Archives<F> {
@@ -43,21 +48,29 @@ pub(super) struct Archives<F> {
 struct Whole {
     inode: Inode,
     size: u64,
-    md5: [u8; 16],
+    md5: Option<[u8; 16]>,
     mtime_ns: u64,
 }
 
 struct Work<F> {
     /// The archives, oldest first.
     list: VecDeque<Offered>,
+    /// Which of them is looked at.
+    at: usize,
+    /// None of them begins with what is held.
+    is_held_gone: bool,
     /// The server knows that all of the generation held is here.
     is_held_whole: bool,
+    /// Something that came behind it is lost.
+    is_behind_lost: bool,
     step: Step<F>,
 }
 
 enum Step<F> {
-    /// The first one of the list is to be looked at.
+    /// One of the list is to be looked at.
     Next,
+    /// The beginning of one of the list is on its way: whether it may be the generation held.
+    Peek(Vec<u8>),
     /// It is on its way.
     Fetch(Fetch<F>),
     /// It is here.
@@ -77,7 +90,7 @@ struct Unpack<F> {
 #[derive(Clone, Copy)]
 enum Goal {
     /// To find out whether it is right, and whether it begins with what is held.
-    Check { is_other: bool },
+    Check { differs_at: Option<u64> },
     /// To append what is not held.
     Append { md5: [u8; 16] },
 }
@@ -105,6 +118,7 @@ impl<F> Archives<F> {
         match &mut work.step {
             Step::Fetch(fetch) => fetch.abandon(store),
             Step::Unpack(_) => work.step = Step::Next,
+            Step::Peek(head) => head.clear(),
             Step::Next => {}
         }
     }
@@ -118,7 +132,7 @@ impl<F> Archives<F> {
         if self.settled.is_full() {
             self.settled.remove(0);
         }
-        let _ = self.settled.push(id_sum(&offered.token));
+        let _ = self.settled.push(offered.sum());
     }
 }
 
@@ -129,11 +143,29 @@ impl<F> Source<F> {
         request.settled = self.archives.settled.clone();
     }
 
-    /// Takes the archives that have to be looked at before anything else.
-    pub(super) fn take_archives(&mut self, list: Vec<Offered>, is_held_whole: bool) {
+    /// Takes the archives that have to be looked at before anything else; whether the server knows
+    /// that the generation held is whole, and that something behind it is lost; and its end, if that
+    /// came.
+    pub(super) fn take_archives(
+        &mut self,
+        list: Vec<Offered>,
+        (is_held_whole, is_behind_lost): (bool, bool),
+        ended: Option<End>,
+    ) {
+        if let (Some(end), Some(inode)) = (ended, self.disk.inode()) {
+            self.archives.whole = Some(Whole {
+                inode,
+                size: end.size,
+                md5: end.md5,
+                mtime_ns: 0,
+            });
+        }
         self.archives.work = Some(Box::new(Work {
             list: list.into(),
+            at: 0,
+            is_held_gone: false,
             is_held_whole,
+            is_behind_lost,
             step: Step::Next,
         }));
     }
@@ -149,6 +181,7 @@ impl<F> Source<F> {
         while let Some(work) = &mut self.archives.work {
             match &work.step {
                 Step::Next => {}
+                Step::Peek(_) => return Ok(false),
                 Step::Fetch(fetch) if !fetch.is_whole() => return Ok(false),
                 Step::Fetch(_) => {
                     if let Step::Fetch(fetch) = std::mem::replace(&mut work.step, Step::Next) {
@@ -158,7 +191,7 @@ impl<F> Source<F> {
                 }
                 Step::Unpack(_) => return Ok(true),
             }
-            let Some(offered) = work.list.front() else {
+            let Some(offered) = work.list.get(work.at) else {
                 clear_away(&path, cx.store);
                 self.archives.work = None;
                 break;
@@ -169,7 +202,7 @@ impl<F> Source<F> {
             // the same bytes nevertheless.
             let is_given = self.archives.whole.is_none() && ledger.has_content(crc, size);
             if is_empty || is_given {
-                let offered = work.list.pop_front();
+                let offered = work.list.remove(work.at);
                 offered.iter().for_each(|it| self.archives.settle(it));
                 continue;
             }
@@ -186,7 +219,7 @@ impl<F> Source<F> {
     /// The question for an archive, if one is to be fetched.
     pub(super) fn question_of_archive(&self) -> Option<Asked> {
         let work = self.archives.work.as_ref()?;
-        matches!(work.step, Step::Fetch(_)).then_some(Asked {
+        matches!(work.step, Step::Fetch(_) | Step::Peek(_)).then_some(Asked {
             inode: Inode::NONE,
             offset: 0,
             purpose: Purpose::Archive,
@@ -196,13 +229,18 @@ impl<F> Source<F> {
     /// The fields of that question.
     pub(super) fn extension_of_archive(&self) -> Option<Extension> {
         let work = self.archives.work.as_ref()?;
-        let Step::Fetch(fetch) = &work.step else {
-            return None;
+        let offered = work.offered()?;
+        let op = match &work.step {
+            Step::Fetch(fetch) => fetch.question(self.link.breaks().range_max()),
+            Step::Peek(_) => Op::Range {
+                start: 0,
+                len: offered.size.min(PEEK_LEN),
+            },
+            _ => return None,
         };
-        let op = fetch.question(self.link.breaks().range_max());
         Some(Extension {
             op,
-            identity: Some(work.list.front()?.token),
+            identity: Some(offered.token),
             frame_max: self.frame_max(op),
             ..Extension::default()
         })
@@ -210,7 +248,8 @@ impl<F> Source<F> {
 
     /// Whether the file that the server answers with is the archive, as it was told.
     pub(super) fn is_archive(&self, terms: &Terms) -> bool {
-        let offered = self.archives.work.as_ref().and_then(|it| it.list.front());
+        let work = self.archives.work.as_ref();
+        let offered = work.and_then(|work| work.offered());
         offered.is_some_and(|offered| {
             let is_it = terms
                 .identity
@@ -233,6 +272,12 @@ impl<F> Source<F> {
     ) -> (bool, Result<(), SourceError>) {
         let path = path_of(&self.config.local);
         let mut rest = data;
+        if let Some(work) = &mut self.archives.work
+            && let Step::Peek(head) = &mut work.step
+        {
+            let result = take_head(head, receiver, data);
+            return (!data.is_empty(), result);
+        }
         while let Some(work) = &mut self.archives.work
             && let Step::Fetch(fetch) = &mut work.step
             && !fetch.is_whole()
@@ -253,10 +298,25 @@ impl<F> Source<F> {
 
     /// Goes over to what is to be done when all of an archive is here.
     pub(super) fn turn_to_archive<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let is_here = |work: &Work<F>| matches!(&work.step, Step::Fetch(it) if it.is_whole());
-        if self.archives.work.as_deref().is_some_and(is_here) {
-            self.link.enter(Phase::Waiting { until: cx.now.mono });
+        let Some(work) = &mut self.archives.work else {
+            return;
+        };
+        let len = work.offered().map_or(0, |offered| offered.size);
+        match &work.step {
+            Step::Fetch(fetch) if fetch.is_whole() => {}
+            Step::Peek(head) if head.len() as u64 >= len.min(PEEK_LEN) => {
+                let is_it = self.disk.copy().is_some_and(|copy| {
+                    let mut files = cx.files(&self.config, "");
+                    begins_alike(head, |ours| copy.read_at(ours, 0, &mut files).unwrap_or(0))
+                });
+                match is_it {
+                    true => work.step = Step::Next,
+                    false => work.peek_at_next(),
+                }
+            }
+            _ => return,
         }
+        self.link.enter(Phase::Waiting { until: cx.now.mono });
     }
 
     /// Inflates one more slice.
@@ -284,7 +344,7 @@ impl<F> Source<F> {
         let Some(work) = &mut self.archives.work else {
             return Ok(());
         };
-        let Some(offered) = work.list.front().cloned() else {
+        let Some(offered) = work.offered().cloned() else {
             self.archives.give_up();
             return Ok(());
         };
@@ -320,15 +380,17 @@ impl<F> Source<F> {
             unpack.at += taken as u64;
             given += bytes.len();
             match &mut unpack.goal {
-                Goal::Check { is_other } => {
+                Goal::Check { differs_at } => {
                     unpack.md5.update(bytes);
                     let held = copy.size();
                     let len = held.saturating_sub(at).min(bytes.len() as u64) as usize;
-                    if !*is_other && len > 0 {
+                    if differs_at.is_none() && len > 0 {
                         let ours = &mut ours[..len];
                         let read = copy.read_at(ours, at, &mut files);
                         let read = read.map_err(SourceError::Files)?;
-                        *is_other = read != len || *ours != bytes[..len];
+                        let both = ours[..read].iter().zip(bytes);
+                        let same = both.take_while(|(ours, theirs)| ours == theirs).count();
+                        *differs_at = (same < len).then_some(at + same as u64);
                     }
                 }
                 Goal::Append { .. } => {
@@ -376,7 +438,7 @@ impl<F> Source<F> {
                 format!("{} is not complete yet: {why}", offered.name).into(),
             ));
         }
-        work.list.pop_front();
+        work.list.remove(work.at);
         self.archives.settle(offered);
         let name = &offered.name;
         self.note_flaw(Event::BadArchive { name, why: &why }, cx);
@@ -398,16 +460,39 @@ impl<F> Source<F> {
         };
         let size = unpack.inflater.given();
         match unpack.goal {
-            Goal::Check { is_other } => {
+            Goal::Check { differs_at } => {
                 let md5 = unpack.md5.finish();
                 let held = self.disk.generation().is_some();
                 let is_whole = self.archives.whole.is_some();
-                let goes_on = held && !is_other && size >= self.disk.size() && !is_whole;
+                let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
+                let goes_on = held && !is_whole && self.cut_doubtful(differs_at, cx)?;
+                if goes_on && let Some(work) = &mut self.archives.work {
+                    work.is_behind_lost = false;
+                    // What is older is not wanted.
+                    let older = work.list.drain(..std::mem::take(&mut work.at));
+                    let older: Vec<Offered> = older.collect();
+                    older.iter().for_each(|it| self.archives.settle(it));
+                }
+                let may_be_later = held && !is_whole && !is_held_whole;
+                if !goes_on
+                    && may_be_later
+                    && let Some(work) = &mut self.archives.work
+                    && !std::mem::replace(&mut work.is_held_gone, work.list.len() < 2)
+                    && work.list.len() > 1
+                {
+                    work.peek_at_next();
+                    return Ok(());
+                }
                 if !goes_on {
-                    self.begin_archive(offered, is_held_whole, cx)?;
+                    let is_lost = self
+                        .archives
+                        .work
+                        .as_ref()
+                        .is_some_and(|it| it.is_behind_lost);
+                    self.begin_archive(offered, (is_held_whole, is_lost), cx)?;
                 }
                 if let Some(work) = &mut self.archives.work {
-                    work.is_held_whole = false;
+                    (work.is_held_whole, work.is_behind_lost) = (false, false);
                     work.step = Step::Unpack(Box::new(Unpack {
                         at: 0,
                         inflater: Inflater::new(),
@@ -419,17 +504,56 @@ impl<F> Source<F> {
                 Ok(())
             }
             Goal::Append { md5 } => {
-                work.list.pop_front();
+                work.list.remove(work.at);
+                work.is_held_gone = false;
                 self.hold_archive(offered, size, md5, cx)
             }
         }
+    }
+
+    /// Whether what is held goes as far as this with an archive, but for an end that is in doubt:
+    /// then that is set aside.
+    fn cut_doubtful<S: WriteStore<File = F>>(
+        &mut self,
+        differs_at: Option<u64>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
+        let Some(at) = differs_at else {
+            return Ok(true);
+        };
+        let size = self.disk.size();
+        let zeros = self.doubtful_zeros(cx)?;
+        let stamp = (cx.stamp)();
+        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
+        let Some(copy) = self.disk.copy_mut() else {
+            return Ok(false);
+        };
+        let sound = copy.doubtful_from().unwrap_or(size);
+        if at < sound || at == 0 {
+            return Ok(false);
+        }
+        if at >= size - zeros {
+            // They are nobody's.
+            let cut = copy.cut(at, &mut files);
+            return cut.map(|()| true).map_err(SourceError::Files);
+        }
+        let len = size - at;
+        let kept = copy.rescue(at, &mut files).map_err(SourceError::Files)?;
+        let cut = Event::Cut {
+            is_taken_over: copy.is_taken_over(),
+            from: at,
+            len,
+            kept: Some(&kept),
+        };
+        events(&self.config, cut);
+        Ok(true)
     }
 
     /// An archive is the next generation: what is held is over.
     fn begin_archive<S: WriteStore<File = F>>(
         &mut self,
         offered: &Offered,
-        is_held_whole: bool,
+        (is_held_whole, is_behind_lost): (bool, bool),
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
         let held = self.disk.generation();
@@ -455,7 +579,7 @@ impl<F> Source<F> {
             }
             Some(_) => {
                 let is_whole = whole.is_some() || is_held_whole;
-                let loss = match is_whole {
+                let loss = match is_whole && !is_behind_lost {
                     true => None,
                     false => Some(self.loss_of_held(cx)?),
                 };
@@ -485,13 +609,16 @@ impl<F> Source<F> {
             ..held
         };
         self.know_as(held, now, cx)?;
+        self.confirm_end(cx)?;
         self.note_token(Some(offered.token), cx);
         self.health.set_server_size(size);
         clear_away(&path_of(&self.config.local), cx.store);
+        // The size at its end is that of its last member: only we know that all of it is here.
+        self.archives.settle(offered);
         self.archives.whole = Some(Whole {
             inode: offered.inode,
             size,
-            md5,
+            md5: Some(md5),
             mtime_ns: offered.mtime_ns,
         });
         Ok(())
@@ -507,11 +634,74 @@ impl<F> Source<F> {
             path: std::path::PathBuf::new(),
             inode: whole.inode,
             size: whole.size,
-            md5: Some(whole.md5),
+            md5: whole.md5,
             by_content: false,
             classic: held.classic,
         })
     }
+}
+
+impl<F> Work<F> {
+    /// The archive that is looked at.
+    fn offered(&self) -> Option<&Offered> {
+        self.list.get(self.at)
+    }
+
+    /// Looks at the beginning of the next one. After the last one nothing is left to look at: the
+    /// generation held is in none.
+    fn peek_at_next(&mut self) {
+        self.at += 1;
+        self.step = Step::Peek(Vec::new());
+        if self.at >= self.list.len() {
+            (self.at, self.step, self.is_held_gone) = (0, Step::Next, true);
+        }
+    }
+}
+
+/// Takes the first bytes of an archive.
+fn take_head(head: &mut Vec<u8>, receiver: &mut Receiver, data: &[u8]) -> Result<(), SourceError> {
+    let mut rest = data;
+    loop {
+        let (taken, piece) = receiver.next(rest);
+        match piece {
+            Piece::Nothing if taken == 0 => return Ok(()),
+            Piece::Nothing | Piece::DataEnd => {}
+            Piece::DataStart(offset) if offset == head.len() as u64 => {}
+            Piece::Data(bytes) if (head.len() + bytes.len()) as u64 <= PEEK_LEN => {
+                head.extend_from_slice(bytes);
+            }
+            Piece::Small => receiver
+                .small(|frame| match frame {
+                    Frame::Error { text, .. } => {
+                        Err(SourceError::Refused(Escaped(text).to_string().into()))
+                    }
+                    _ => Ok(()),
+                })
+                .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?,
+            Piece::Bad(bad) => return Err(ProtocolError::Frame(bad).into()),
+            _ => return Err(ProtocolError::Order.into()),
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+}
+
+/// Whether what an archive begins with is what `read` has of the copy, as far as both go.
+fn begins_alike(head: &[u8], mut read: impl FnMut(&mut [u8]) -> usize) -> bool {
+    let mut inflater = Inflater::new();
+    let mut theirs = Vec::new();
+    let mut rest = head;
+    // What is spoilt shows when all of it is looked at.
+    while let Ok((taken, bytes)) = inflater.step(rest) {
+        theirs.extend_from_slice(bytes);
+        rest = &rest[taken..];
+        if taken == 0 && bytes.is_empty() || theirs.len() >= PEEK_LEN as usize {
+            break;
+        }
+    }
+    theirs.truncate(PEEK_LEN as usize);
+    let mut ours = vec![0; theirs.len()];
+    let len = read(&mut ours);
+    len > 0 && ours[..len] == theirs[..len]
 }
 
 impl<F> Unpack<F> {
@@ -522,7 +712,7 @@ impl<F> Unpack<F> {
             at: 0,
             inflater: Inflater::new(),
             md5: Md5::new(),
-            goal: Goal::Check { is_other: false },
+            goal: Goal::Check { differs_at: None },
         }
     }
 }

@@ -156,7 +156,7 @@ impl LeftOut {
 }
 
 /// The token of a file of which no generation is known.
-fn token_of(identity: Identity) -> Option<Token> {
+pub(super) fn token_of(identity: Identity) -> Option<Token> {
     let (epoch, seq) = (0, 0);
     let known = Known {
         identity,

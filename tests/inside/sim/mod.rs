@@ -309,6 +309,7 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
         known.habits = habits;
         known.reuses_inodes = reuses_inodes;
         known.tells_writers = tells_writers;
+        known.inflates = cfg!(feature = "gz") && !classic && world.unkind.is_none();
         site.logs.push(known);
         world.host.feeds.push(Feed {
             site: number,
