@@ -16,6 +16,7 @@ use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
 use crate::collect::archive::inflate::{Bad, Inflater};
 use crate::collect::copy::given::Ledger;
+use crate::collect::copy::left_out::LeftOut;
 use crate::collect::copy::{FileError, Finished, Generation, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
@@ -23,6 +24,7 @@ use crate::ids::Inode;
 use crate::limits::INFLATED_AT_ONCE;
 use crate::store::WriteStore;
 use crate::wire::escape::Escaped;
+use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::frame::{End, Frame};
 use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
@@ -42,6 +44,8 @@ pub(super) struct Archives<F> {
     settled: SettledList,
     /// The generation held is all of an archive.
     whole: Option<Whole>,
+    /// Those that were told and could not be had.
+    wanted: Vec<Offered>,
 }
 
 /// A generation of which all was inflated.
@@ -101,6 +105,7 @@ impl<F> Archives<F> {
             work: None,
             settled: SettledList::new(),
             whole: None,
+            wanted: Vec::new(),
         }
     }
 
@@ -125,7 +130,9 @@ impl<F> Archives<F> {
 
     /// Does without the archives that were told.
     fn give_up(&mut self) {
-        self.work = None;
+        if let Some(work) = self.work.take() {
+            self.wanted = work.list.into();
+        }
     }
 
     fn settle(&mut self, offered: &Offered) {
@@ -160,6 +167,10 @@ impl<F> Source<F> {
                 mtime_ns: 0,
             });
         }
+        // What was told and is told no more is gone, and came before all that is left.
+        let is_told = |it: &Offered| list.iter().any(|other| other.token.id() == it.token.id());
+        let wanted = std::mem::take(&mut self.archives.wanted);
+        let is_behind_lost = is_behind_lost || wanted.iter().any(|it| !is_told(it));
         self.archives.work = Some(Box::new(Work {
             list: list.into(),
             at: 0,
@@ -198,9 +209,18 @@ impl<F> Source<F> {
             };
             let (crc, size) = offered.last;
             let is_empty = (crc, size) == (0, 0) && offered.size < EMPTY_MAX_LEN;
-            // It was given before it was compressed. What comes behind the generation held may have
-            // the same bytes nevertheless.
-            let is_given = self.archives.whole.is_none() && ledger.has_content(crc, size);
+            // It was given before it was compressed.
+            let is_given = ledger.has_content(crc, size);
+            if is_given && self.archives.whole.is_some() {
+                // What comes behind the generation held may have the same bytes nevertheless.
+                let note = LeftOut::of(&Note {
+                    why: Why::Duplicate,
+                    is_missing: false,
+                    size: offered.size,
+                    name: offered.name.as_bytes(),
+                });
+                (cx.events)(&self.config, Event::LeftOut(&note));
+            }
             if is_empty || is_given {
                 let offered = work.list.remove(work.at);
                 offered.iter().for_each(|it| self.archives.settle(it));
@@ -521,32 +541,15 @@ impl<F> Source<F> {
         let Some(at) = differs_at else {
             return Ok(true);
         };
-        let size = self.disk.size();
-        let zeros = self.doubtful_zeros(cx)?;
-        let stamp = (cx.stamp)();
-        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
-        let Some(copy) = self.disk.copy_mut() else {
+        // Zeros that a power cut left are nobody's. Whatever else differs says that it is another
+        // generation: they all begin alike.
+        let sound = self.disk.size() - self.doubtful_zeros(cx)?;
+        let mut files = cx.files(&self.config, "");
+        let Some(copy) = self.disk.copy_mut().filter(|_| at >= sound && at > 0) else {
             return Ok(false);
         };
-        let sound = copy.doubtful_from().unwrap_or(size);
-        if at < sound || at == 0 {
-            return Ok(false);
-        }
-        if at >= size - zeros {
-            // They are nobody's.
-            let cut = copy.cut(at, &mut files);
-            return cut.map(|()| true).map_err(SourceError::Files);
-        }
-        let len = size - at;
-        let kept = copy.rescue(at, &mut files).map_err(SourceError::Files)?;
-        let cut = Event::Cut {
-            is_taken_over: copy.is_taken_over(),
-            from: at,
-            len,
-            kept: Some(&kept),
-        };
-        events(&self.config, cut);
-        Ok(true)
+        let cut = copy.cut(at, &mut files);
+        cut.map(|()| true).map_err(SourceError::Files)
     }
 
     /// An archive is the next generation: what is held is over.

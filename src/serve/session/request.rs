@@ -203,10 +203,13 @@ fn answer_to<S: ReadStore>(
                 let is_whole = choice.reply.v2.as_ref().is_some_and(|terms| terms.whole);
                 let known = v2.identity.as_ref().and_then(Known::of);
                 let own = known.filter(|known| known.epoch == cx.journal.epoch());
+                // One may be that of what is held.
+                let is_other = |it: &&LeftOut| !it.has_size(request.offset);
+                let others = gzip.iter().filter(is_other).count();
                 let is_covered = is_own_there
                     || own
                         .and_then(|own| query.known_seq(own.seq))
-                        .is_some_and(|seq| query.may_cover(seq, choice.generation.seq, gzip.len()));
+                        .is_some_and(|seq| query.may_cover(seq, choice.generation.seq, others));
                 let told = Told {
                     archives: gzip,
                     is_whole,
