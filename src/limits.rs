@@ -8,9 +8,9 @@
 /// numbers.
 pub const PATH_MAX_LEN: usize = 512;
 
-/// Longest request line a server reads, newline included: the path, two numbers and version 2's
-/// fields.
-pub const REQUEST_MAX_LEN: usize = 1024;
+/// Longest request line a server reads, newline included: the path, each byte of which may be
+/// written with three, two numbers and version 2's fields.
+pub const REQUEST_MAX_LEN: usize = 2560;
 
 /// Longest answer line a collector reads, newline included.
 pub const REPLY_MAX_LEN: usize = 256;
@@ -35,7 +35,7 @@ pub const WALLS_CHECK_MS: u64 = 10_000;
 /// Bytes one peer may move in one turn of the loop before the others have theirs.
 pub const TURN_BYTES_MAX: usize = 4 * CHUNK_LEN;
 
-const _: () = assert!(REQUEST_MAX_LEN >= PATH_MAX_LEN + 2 * 21 + 1 + 128);
+const _: () = assert!(REQUEST_MAX_LEN >= 3 * PATH_MAX_LEN + 2 * 21 + 1 + 128);
 const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 
 // Both daemons: configuration and deadlines.
@@ -177,6 +177,13 @@ pub const RECORDS_MAX: usize = 8;
 /// Rotated files of one log from before that of which the journal remembers that they were there.
 /// Of more nothing is known.
 pub const ELDERS_MAX: usize = 128;
+
+/// Files of a series that may be written again in turn, as a ring of names is: the newest so many
+/// are remembered, 32 bytes each. A month of days.
+pub const RING_MAX: usize = 48;
+
+/// Names of a series that have come and were not seen yet.
+pub const SERIES_NAMES_MAX: usize = 32;
 
 /// Archives of which a client is told at once, oldest first: the others follow when it has these.
 pub const ARCHIVES_MAX: usize = 8;

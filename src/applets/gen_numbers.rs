@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::options;
 use crate::reactor::listener::Bound;
 use crate::serve::config::Config;
-use crate::serve::shell::{Server, bind, reaches, troubles};
+use crate::serve::shell::{Server, bind, list, reaches, troubles};
 use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
@@ -30,10 +30,11 @@ pub const APPLET: Applet = Applet {
 const NAME: &str = "gen_numbers";
 
 const USAGE: &str = "\
-usage: gen_numbers [-c CONF] [-t] [-b] [-P PIDFILE] [-u USER] [-s]
+usage: gen_numbers [-c CONF] [-t] [-l] [-b] [-P PIDFILE] [-u USER] [-s]
   -c CONF     the configuration; without it PROGRAM.locals beside the program
               if it is called by a name of its own, else /etc/gen_numbers.pl.locals
   -t          check the configuration and exit
+  -l          list the files of each log, and what each is taken for, and exit
   -b          go to the background once everything that can fail has been tried
   -P PIDFILE  write the process number there
   -u USER     give up privileges after binding the port
@@ -44,7 +45,7 @@ usage: gen_numbers [-c CONF] [-t] [-b] [-P PIDFILE] [-u USER] [-s]
 const DEFAULT_CONFIG: &str = "/etc/gen_numbers.pl.locals";
 
 fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
-    let known = format!("c:t{}", daemon::OPTIONS);
+    let known = format!("c:tl{}", daemon::OPTIONS);
     let misuse = |what: &str| Exit::misuse(NAME, what, USAGE);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
     let signals = daemon::catch_signals(NAME)?;
@@ -69,6 +70,15 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
             let _ = stdio::complain(line.as_bytes());
         }
         return Ok(());
+    }
+    if options::has(&parsed, 'l') {
+        let is_sound = list(&config, &mut |log| {
+            let _ = stdio::print(log.as_bytes());
+        });
+        return match is_sound {
+            true => Ok(()),
+            false => Err(failed(format_args!("not all of these files can be read"))),
+        };
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let socket = listen(&config)?;

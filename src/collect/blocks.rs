@@ -105,6 +105,8 @@ pub struct Comparison {
     end: u64,
     at: u64,
     crc: Crc32,
+    /// The checksum of our block before.
+    last: Option<u32>,
 }
 
 /// A block that our bytes have passed.
@@ -116,6 +118,8 @@ pub struct Compared {
     pub end: u64,
     /// Whether the server's has the same checksum.
     pub is_same: bool,
+    /// Whether our block before has the same checksum, as in zeros or a pattern that is repeated.
+    pub is_repeated: bool,
 }
 
 impl Comparison {
@@ -130,6 +134,7 @@ impl Comparison {
             end: blocks.start.saturating_add(all),
             at: blocks.start,
             crc: Crc32::new(),
+            last: None,
             blocks,
             sums,
         })
@@ -192,12 +197,14 @@ impl Comparison {
     fn end_block(&mut self, start: u64) -> Compared {
         let number = (start - self.blocks.start) / self.blocks.len;
         let ours = std::mem::take(&mut self.crc).finish();
+        let last = self.last.replace(ours);
         Compared {
             start,
             end: self.at,
             // Behind the end of the server's file there is no checksum, and so nothing that is the
             // same.
             is_same: self.sums.get(number) == Some(ours),
+            is_repeated: last == Some(ours),
         }
     }
 }
@@ -251,6 +258,7 @@ mod tests {
             start,
             end,
             is_same,
+            is_repeated: false,
         }
     }
 

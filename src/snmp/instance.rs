@@ -7,16 +7,11 @@
 
 use std::net::IpAddr;
 
+use super::oid::Suffix;
 use super::status::StatusDir;
-
-/// The parts behind the base in the identifier of an instance.
-pub type Suffix = heapless::Vec<u32, SUFFIX_PARTS_MAX>;
 
 /// The part before the address in the longer form.
 const COLUMN: u32 = 1;
-
-/// An IPv6 address and the part before it.
-const SUFFIX_PARTS_MAX: usize = 17;
 
 /// The address that `suffix` names in either form, whether or not it has a status file.
 pub fn address(suffix: &[u32]) -> Option<IpAddr> {

@@ -9,6 +9,7 @@
 //! - [`oid`]: numeric object identifiers. Pure.
 //! - [`instance`]: which identifiers exist below the base, and which comes next. Pure.
 //! - [`numbers`]: the numbers of servers and sources. Pure.
+//! - [`value`]: what the agent is told of an instance. Pure.
 //! - [`status`]: the status files as a narrow trait, and the value that one of them becomes. Pure.
 //! - [`dialogue`]: lines in, answers out. Pure.
 //! - [`shell`]: standard input and output, the real directory, and silence on standard error.
@@ -19,5 +20,6 @@ pub(crate) mod numbers;
 pub(crate) mod oid;
 pub mod shell;
 pub(crate) mod status;
+pub(crate) mod value;
 
 pub use shell::{Options, run};

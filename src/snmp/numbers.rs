@@ -6,8 +6,8 @@
 
 use std::fmt::{self, Write};
 
-use super::instance::Suffix;
-use super::status::{Value, printable};
+use super::oid::Suffix;
+use super::value::{Value, printable};
 use crate::time::Wall;
 use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;

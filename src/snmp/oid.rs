@@ -13,6 +13,12 @@ pub struct Oid {
     parts: heapless::Vec<u32, OID_PARTS_MAX>,
 }
 
+/// The parts behind the base in the identifier of an instance.
+pub type Suffix = heapless::Vec<u32, SUFFIX_PARTS_MAX>;
+
+/// An IPv6 address and the part before it.
+const SUFFIX_PARTS_MAX: usize = 17;
+
 impl Oid {
     /// The identifier with these parts; more than fit do not compile.
     pub fn from_array<const COUNT: usize>(parts: [u32; COUNT]) -> Oid {

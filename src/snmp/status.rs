@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::numbers::Numbers;
+use super::value::{Value, printable};
 use crate::limits::SNMP_VALUE_MAX_LEN;
 use crate::time::Wall;
 
@@ -43,9 +44,6 @@ pub enum Status {
     /// A file, but opening or reading it failed.
     Unreadable,
 }
-
-/// One value for the agent: 1 to [`SNMP_VALUE_MAX_LEN`] printable bytes.
-pub type Value = heapless::Vec<u8, SNMP_VALUE_MAX_LEN>;
 
 /// The value of `address`: the first line of its status file, or `ERR` and the reason why there is
 /// none.
@@ -86,22 +84,6 @@ fn first_line(text: &[u8]) -> &[u8] {
     text.get(..end.unwrap_or(text.len()))
         .unwrap_or(text)
         .trim_ascii_end()
-}
-
-/// A text with a question mark for every byte that is not printable ASCII.
-pub fn printable(text: &[u8]) -> Value {
-    text.iter()
-        // The buffer is no longer than that; here it is what makes the collecting safe.
-        .take(SNMP_VALUE_MAX_LEN)
-        .map(|&byte| {
-            // The agent takes a line for an answer, so a line end or a NUL must not get into one.
-            if matches!(byte, b' '..=b'~') {
-                byte
-            } else {
-                b'?'
-            }
-        })
-        .collect()
 }
 
 /// `ERR` and a reason; the reasons of this module are far shorter than a value may be.

@@ -67,6 +67,16 @@ pub trait ReadStore {
     /// Tells what stands at `path` now, not following a link in the last component.
     fn stat_path(&self, path: &Path) -> io::Result<Stat>;
 
+    /// Which file a link at `path` leads to. `None` where that cannot be told, or nothing is there.
+    fn target_of(&self, _path: &Path) -> Option<FileId> {
+        None
+    }
+
+    /// Whether something is mounted at `path` itself, as far as that is known.
+    fn is_mounted(&self, _path: &Path) -> bool {
+        false
+    }
+
     /// Tells of the birth of what stands at `path` now, which is on `device`, not following a link
     /// in the last component. What cannot be told is unknown.
     fn birth(&self, _path: &Path, _device: u64) -> Birth {

@@ -70,8 +70,27 @@ const HANDLE_WORDS: usize = 128 / 4;
 
 /// When the file was created, in nanoseconds since 1970: statx(2).
 pub fn created_ns(place: &Place) -> Option<u64> {
-    // struct statx in words of 64 bits: the first has what was told, the birth time begins at the
-    // eleventh.
+    let told = statx(place)?;
+    let [a, b, c, d, ..] = told[0].to_ne_bytes();
+    if u32::from_ne_bytes([a, b, c, d]) & STATX_BTIME == 0 {
+        return None;
+    }
+    let [a, b, c, d, ..] = told[11].to_ne_bytes();
+    let nanos = u64::from(u32::from_ne_bytes([a, b, c, d]));
+    Some(told[10].saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+/// Whether something is mounted in this very place: statx(2), since Linux 5.8.
+pub fn is_mounted(place: &Place) -> bool {
+    // The second word has what is true, the eighth what is known.
+    statx(place).is_some_and(|told| told[1] & told[7] & STATX_ATTR_MOUNT_ROOT != 0)
+}
+
+const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
+
+/// struct statx in words of 64 bits: the first has what was told, the birth time begins at the
+/// eleventh.
+fn statx(place: &Place) -> Option<[u64; 32]> {
     let mut told = [0u64; 32];
     // SAFETY: the path ends in NUL, the buffer has the 256 bytes of the structure and its
     // alignment, and both outlive the call.
@@ -86,13 +105,7 @@ pub fn created_ns(place: &Place) -> Option<u64> {
         )
     })
     .ok()?;
-    let [a, b, c, d, ..] = told[0].to_ne_bytes();
-    if u32::from_ne_bytes([a, b, c, d]) & STATX_BTIME == 0 {
-        return None;
-    }
-    let [a, b, c, d, ..] = told[11].to_ne_bytes();
-    let nanos = u64::from(u32::from_ne_bytes([a, b, c, d]));
-    Some(told[10].saturating_mul(1_000_000_000).saturating_add(nanos))
+    Some(told)
 }
 
 const STATX_BTIME: u32 = 0x800;
@@ -121,6 +134,16 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn what_is_mounted_is_known() {
+        let is_mounted = |path: &str| is_mounted(&Place::of_path(Path::new(path)).unwrap());
+        // Kernels before 5.8 do not tell.
+        if is_mounted("/") {
+            assert!(is_mounted("/proc"));
+        }
+        assert!(!is_mounted("/proc/self") && !is_mounted("/nowhere"));
+    }
 
     #[test]
     fn a_file_keeps_its_birth_under_another_name() {

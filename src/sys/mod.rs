@@ -17,7 +17,6 @@ pub mod files;
 pub mod fork;
 pub mod inotify;
 mod line;
-#[cfg(any(feature = "fetch_logs", test))]
 pub mod local_socket;
 #[cfg(target_env = "musl")]
 mod memory;

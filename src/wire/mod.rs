@@ -10,6 +10,7 @@ pub mod given;
 pub mod line;
 pub mod md5;
 pub mod number;
+pub mod path;
 pub mod proof;
 pub mod receiver;
 pub mod reply;

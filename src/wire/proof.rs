@@ -57,6 +57,13 @@ impl Block {
         self.start.saturating_add(u64::from(self.len))
     }
 
+    /// Whether its checksum is that of nothing but zeros.
+    pub fn is_zeros(self) -> bool {
+        let zeros = [0; BLOCK_LEN_MAX];
+        let zeros = zeros.get(..usize::from(self.len)).unwrap_or_default();
+        Crc32::new().update(zeros).finish() == self.crc
+    }
+
     /// Reads `START:LEN:CRC`, the checksum in hexadecimal.
     pub fn parse(text: &[u8]) -> Option<Block> {
         let mut parts = text.split(|&b| b == b':');

@@ -2,8 +2,10 @@
 //! contact.
 //!
 //! A classic server ignores what stands behind the third field. A fourth field `v2` asks for
-//! version 2 and may be followed by `key=value` fields: see [`Extension`].
+//! version 2 and may be followed by `key=value` fields: see [`Extension`]. There a path that begins
+//! with `%2F` is percent-encoded (RFC 3986, section 2.1), because it has blanks.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::frame::SUMS_MAX;
@@ -12,6 +14,7 @@ pub use super::given::{GIVEN_MAX, Given, GivenList, SETTLED_MAX, SettledList, id
 use super::given::{parse_settled, write_settled};
 use super::line::words;
 use super::number::{InodeWord, decimal};
+use super::path;
 use super::proof::{self, Proof};
 use super::token::Token;
 use crate::ids::Inode;
@@ -20,8 +23,8 @@ use crate::limits::REQUEST_MAX_LEN;
 /// The request of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
-    /// The live file's path as the client wrote it. Only ever compared with configured paths, never
-    /// opened.
+    /// The live file's path: in what was read as the client wrote it, see [`Request::name`]. Only
+    /// ever compared with configured paths, never opened.
     pub path: &'a [u8],
     /// The generation the client holds, or [`Inode::NONE`].
     pub inode: InodeWord,
@@ -144,12 +147,17 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// The live file's path in a request that was read.
+    pub fn name(&self) -> Cow<'a, [u8]> {
+        path::read(self.path, self.v2.is_some())
+    }
+
     /// The line as it goes on the wire, newline included. `None` if the path is longer than
-    /// [`crate::limits::PATH_MAX_LEN`] allows. Generations given for which there is no room are
-    /// left out, the last first, and then the token.
+    /// [`crate::limits::PATH_MAX_LEN`] allows, or only version 2 can ask for it. Generations given
+    /// for which there is no room are left out, the last first, and then the token.
     pub fn to_line(&self) -> Option<heapless::Vec<u8, REQUEST_MAX_LEN>> {
         let mut line = heapless::Vec::new();
-        line.extend_from_slice(self.path).ok()?;
+        path::write(self.path, self.v2.is_some(), &mut line)?;
         write!(line, " {} {}", self.inode, self.offset).ok()?;
         if let Some(v2) = &self.v2 {
             v2.write(&mut line).ok()?;

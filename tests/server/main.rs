@@ -13,4 +13,5 @@ mod others;
 mod reload;
 mod requests;
 mod rotation;
+mod series;
 mod walls;

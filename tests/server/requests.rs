@@ -111,12 +111,12 @@ fn the_longest_line_is_read_and_a_longer_one_is_not() {
         format!("{start}{}\n", "x".repeat(len - start.len()))
     };
     let mut longest = Client::connect(server.address());
-    longest.send(line(1024));
+    longest.send(line(2560));
     expect_answer(&mut longest, &logs);
     let mut longer = Client::connect(server.address());
-    longer.send(line(1025));
+    longer.send(line(2561));
     longer.expect_closed_without_a_word();
-    server.wait_for("sent a request line longer than 1024 bytes");
+    server.wait_for("sent a request line longer than 2560 bytes");
 }
 
 #[test]

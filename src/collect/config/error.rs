@@ -82,6 +82,11 @@ pub enum Problem {
     NameTooLong(Field, usize),
     /// The path in the field can only be that of a directory.
     NotAFile(Field),
+    /// A text that begins with a quote does not end with one and a blank, or has another escape
+    /// than those of quote and backslash.
+    BadQuotes,
+    /// The path has blanks, and the source is to ask by classic.
+    ClassicBlank,
     /// An option stands in the field.
     OptionAsPath(Field),
     /// Something without `=` stands behind the five fields.
@@ -177,12 +182,18 @@ impl fmt::Display for Problem {
             Problem::NotAFile(field) => {
                 write!(f, "{field} names a directory; it has to name a file")
             }
+            Problem::BadQuotes => f.write_str(
+                r#"a path in quotes ends with a quote; within it write \" for a quote and \\ for a backslash"#,
+            ),
+            Problem::ClassicBlank => f.write_str(
+                "only version 2 can ask for a REMOTE_FILE with blanks; leave proto=classic out",
+            ),
             Problem::OptionAsPath(field) => write!(
                 f,
                 "an option stands where {field} belongs, so a field before it is missing; a file of that name is written with ./ in front of it"
             ),
             Problem::NotAnOption => f.write_str(
-                "only key=value can stand behind POINTER_FILE; names cannot have blanks, and a comment needs a line of its own",
+                "only key=value can stand behind POINTER_FILE; names with blanks need quotes, and a comment needs a line of its own",
             ),
             Problem::NotADefault => f.write_str(
                 "only key=value can stand behind defaults; a source of a host with that name needs all five fields",

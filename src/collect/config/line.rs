@@ -1,5 +1,7 @@
 //! The reading of one line of the configuration, by itself.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
@@ -135,9 +137,57 @@ impl<'a> Iterator for Words<'a> {
 
     fn next(&mut self) -> Option<Word<'a>> {
         self.take_until(|byte| !is_blank(byte));
-        let word = self.take_until(is_blank);
+        let quoted = quoted_len(self.rest);
+        let word = match quoted {
+            0 => self.take_until(is_blank),
+            _ => {
+                let at = Cell::new(0);
+                self.take_until(|byte| {
+                    at.set(at.get() + 1);
+                    at.get() > quoted && is_blank(byte)
+                })
+            }
+        };
         (!word.bytes.is_empty()).then_some(word)
     }
+}
+
+/// The length of the text in quotes at the start of a line; 0 if there is none that ends.
+fn quoted_len(rest: &[u8]) -> usize {
+    if !rest.starts_with(b"\"") {
+        return 0;
+    }
+    let mut at = 1;
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    0
+}
+
+/// A path as it is meant: without the quotes around it, and what protects quotes within.
+fn unquoted(word: Word<'_>) -> Result<Cow<'_, [u8]>, ConfigError> {
+    let Some(inner) = word.bytes.strip_prefix(b"\"") else {
+        return Ok(Cow::Borrowed(word.bytes));
+    };
+    let bad = || word.error(Problem::BadQuotes);
+    let inner = inner.strip_suffix(b"\"").ok_or_else(bad)?;
+    let mut path = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter().copied();
+    while let Some(byte) = bytes.next() {
+        path.push(match byte {
+            b'"' => return Err(bad()),
+            b'\\' => bytes
+                .next()
+                .filter(|it| b"\"\\".contains(it))
+                .ok_or_else(bad)?,
+            byte => byte,
+        });
+    }
+    Ok(Cow::Owned(path))
 }
 
 /// Takes the five fields off the words and keeps the errors.
@@ -175,6 +225,9 @@ fn keep<T>(parsed: Result<T, ConfigError>, errors: &mut Vec<ConfigError>) -> Opt
 
 fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     let text = str::from_utf8(word.bytes).map_err(|_| word.error(Problem::BadName))?;
+    if let Some(zoned) = zoned(text) {
+        return Ok(zoned);
+    }
     if text.contains([':', '[']) {
         // With a bracket before it there has to be one behind it.
         let bare = text
@@ -201,6 +254,22 @@ fn address(word: Word<'_>) -> Result<Address, ConfigError> {
     Ok(Address::Name(text.to_ascii_lowercase().into()))
 }
 
+/// An IPv6 address with a zone (RFC 4007, section 11), which is looked up as names are: an
+/// interface may come and go.
+fn zoned(text: &str) -> Option<Address> {
+    let bare = text
+        .strip_prefix('[')
+        .map_or(Some(text), |inner| inner.strip_suffix(']'));
+    let (ip, zone) = bare?.split_once('%')?;
+    let ip: Ipv6Addr = ip.parse().ok()?;
+    let is_sound = |byte: u8| byte.is_ascii_graphic() && !b"/%[]\"\\".contains(&byte);
+    let is_zone = (1..=ZONE_MAX_LEN).contains(&zone.len()) && zone.bytes().all(is_sound);
+    is_zone.then(|| Address::Name(format!("{ip}%{zone}").into()))
+}
+
+/// Linux has no longer name of an interface.
+const ZONE_MAX_LEN: usize = 15;
+
 /// Whether a text can be a host name: only characters that host names in the field have, no empty
 /// part but behind the last dot, and nothing that starts like a command line option.
 fn is_host_name(text: &str) -> bool {
@@ -224,11 +293,22 @@ fn port(word: Word<'_>) -> Result<u16, ConfigError> {
 }
 
 fn remote(word: Word<'_>) -> Result<Box<[u8]>, ConfigError> {
-    if !word.bytes.starts_with(b"/") {
+    let path = unquoted(word)?;
+    if !path.starts_with(b"/") {
         return Err(word.error(Problem::RemoteNotAbsolute));
     }
-    check_path(word, Field::Remote, limits::PATH_MAX_LEN)?;
-    Ok(word.bytes.into())
+    if path.len() > limits::PATH_MAX_LEN {
+        return Err(word.error(Problem::TooLong(Field::Remote, limits::PATH_MAX_LEN)));
+    }
+    // In quotes any may be meant, as far as a request can have it.
+    match &path {
+        Cow::Borrowed(_) => check_control(word, Field::Remote)?,
+        Cow::Owned(path) if path.contains(&0) => {
+            return Err(word.error(Problem::ControlByte(Field::Remote, 0)));
+        }
+        Cow::Owned(_) => {}
+    }
+    Ok(path.into())
 }
 
 fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
@@ -238,21 +318,22 @@ fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
     {
         return Err(word.error(Problem::OptionAsPath(field)));
     }
-    check_path(word, field, limits::LOCAL_PATH_MAX_LEN)?;
-    let name = word.bytes.rsplit(|byte| *byte == b'/').next();
+    let path = unquoted(word)?;
+    if path.len() > limits::LOCAL_PATH_MAX_LEN {
+        return Err(word.error(Problem::TooLong(field, limits::LOCAL_PATH_MAX_LEN)));
+    }
+    check_control(word, field)?;
+    let name = path.rsplit(|byte| *byte == b'/').next();
     match name.unwrap_or_default() {
         b"" | b"." | b".." => Err(word.error(Problem::NotAFile(field))),
         name if name.len() > limits::LOCAL_NAME_MAX_LEN => {
             Err(word.error(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
         }
-        _ => Ok(OsStr::from_bytes(word.bytes).into()),
+        _ => Ok(OsStr::from_bytes(&path).into()),
     }
 }
 
-fn check_path(word: Word<'_>, field: Field, max_len: usize) -> Result<(), ConfigError> {
-    if word.bytes.len() > max_len {
-        return Err(word.error(Problem::TooLong(field, max_len)));
-    }
+fn check_control(word: Word<'_>, field: Field) -> Result<(), ConfigError> {
     // They would break the lines of events and records that name the file.
     let control = word.bytes.iter().position(u8::is_ascii_control);
     let (_, rest) = word.split_at(control.unwrap_or(word.bytes.len()));

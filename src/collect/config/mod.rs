@@ -6,7 +6,8 @@
 //! LINE    = *BLANK [ COMMENT | SOURCE *BLANK | DEFAULTS *BLANK ]
 //! COMMENT = "#" and anything
 //! SOURCE  = ADDRESS 1*BLANK PORT 1*BLANK REMOTE_FILE 1*BLANK LOCAL_FILE 1*BLANK POINTER_FILE *( 1*BLANK OPTION )
-//! ADDRESS = an IPv4 address | an IPv6 address | "[" an IPv6 address "]" | a host name
+//! ADDRESS = an IPv4 address | IPV6 | "[" IPV6 "]" | a host name
+//! IPV6    = an IPv6 address [ "%" the name or number of an interface ]
 //! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" ) | "max=" SIZE
 //! DEFAULTS = "defaults" *( 1*BLANK ( OPTION | "keep_free=" ( SIZE | PERCENT ) ) )
 //! SIZE    = 1*DIGIT [ "K" | "M" | "G" | "T" ]
@@ -17,7 +18,11 @@
 //! A line that begins with `defaults` is one of a host with that name if it has the five fields.
 //! What defaults say goes for all sources, wherever they stand, that do not say otherwise.
 //!
-//! A `#` further on in a line is an ordinary character. No name can have a blank in it.
+//! A `#` further on in a line is an ordinary character. A path with blanks stands in quotes:
+//!
+//! ```text
+//! QUOTED  = %x22 *( any byte but %x22 and "\" | "\" %x22 | "\\" ) %x22
+//! ```
 
 mod clash;
 mod error;
@@ -27,6 +32,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+use crate::wire::path::has_blanks;
 
 pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
 
@@ -45,8 +52,8 @@ pub struct SourceConfig {
     pub address: Address,
     /// The server's port, never 0.
     pub port: u16,
-    /// The file's path on the server, absolute, without blanks and control bytes. Bytes, so that
-    /// nobody takes it for a path on the log host.
+    /// The file's path on the server, absolute, without NUL and line feed. Bytes, so that nobody
+    /// takes it for a path on the log host.
     pub remote: Box<[u8]>,
     /// The local copy.
     pub local: PathBuf,
@@ -70,7 +77,7 @@ pub struct SourceConfig {
 pub enum Address {
     /// A number; never an IPv4 address in IPv6 clothes.
     Ip(IpAddr),
-    /// A host name in lower case, to be looked up at start.
+    /// A host name in lower case, or an IPv6 address with a zone, to be looked up at start.
     Name(Box<str>),
 }
 
@@ -138,6 +145,16 @@ impl Config {
             .map(|draft| draft.starting_from(dir))
             .collect();
         drafts.iter_mut().for_each(|draft| draft.settle(&defaults));
+        for draft in &drafts {
+            let source = &draft.source;
+            if source.proto == Proto::Classic && has_blanks(&source.remote) {
+                found.push(ConfigError {
+                    line: source.line,
+                    column: draft.address_column,
+                    problem: Problem::ClassicBlank,
+                });
+            }
+        }
         // Even if some lines are bad: one reading tells all that is wrong.
         clash::find(&drafts, &mut found);
 

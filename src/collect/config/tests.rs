@@ -148,7 +148,6 @@ fn what_is_no_address_says_what_it_was_taken_for() {
                 "[::1",
                 "::1]",
                 "[10.4.3.5]",
-                "fe80::1%eth0",
                 "[]",
                 "[::1]:19",
             ],
@@ -619,4 +618,70 @@ fn the_examples_in_the_shipped_file_are_sound() {
     assert!(config.sources.iter().any(|s| s.history == History::All));
     assert!(config.sources.iter().any(|s| s.proto == Proto::V2));
     assert!(config.sources.iter().any(|s| s.proto == Proto::Classic));
+}
+
+#[test]
+fn paths_in_quotes_may_have_blanks() {
+    let text = r#"a 19 "/v/My Log \"x\" \\ ü" "/l/my copy" "p q" max=2G"#;
+    let source = one(text);
+    assert_eq!(*source.remote, *"/v/My Log \"x\" \\ ü".as_bytes());
+    assert_eq!(source.local, Path::new("/l/my copy"));
+    assert_eq!(source.pointer, Path::new("p q"));
+    assert_eq!(*one("a 19 \"/v\ta\x01\" /l /p").remote, *b"/v\ta\x01");
+    assert_eq!(*one("a 19 \"/v\" \"/l\"\t\"/p\"\r").remote, *b"/v");
+    for (text, column) in [
+        (r#"a 19 "/v /l /p"#, 6),
+        (r#"a 19 "/v"x /l /p"#, 6),
+        (r#"a 19 "/v\n" /l /p"#, 6),
+        (r#"a 19 /v "/l" "p"x"#, 14),
+        (r#"a 19 /v "/l\" /p"#, 9),
+    ] {
+        let errors = parse(text).unwrap_err();
+        assert_eq!(
+            (errors.first[0].column, errors.first[0].problem),
+            (column, Problem::BadQuotes),
+            "{text}"
+        );
+    }
+    assert_fault(
+        "a 19 \"/v\0\" /l /p",
+        1,
+        6,
+        Problem::ControlByte(Field::Remote, 0),
+    );
+    assert_fault(
+        "a 19 /v \"/l\t\" /p",
+        1,
+        12,
+        Problem::ControlByte(Field::Local, 9),
+    );
+    assert_fault(
+        "a 19 \"/v x\" /l /p proto=classic",
+        1,
+        1,
+        Problem::ClassicBlank,
+    );
+    assert_fault(
+        "defaults proto=classic\n a 19 \"/v x\" /l /p",
+        2,
+        2,
+        Problem::ClassicBlank,
+    );
+}
+
+#[test]
+fn an_address_may_have_a_zone() {
+    for text in ["fe80::1%eth0", "[FE80::1%eth0]", "[fe80:0::1%eth0]"] {
+        assert_eq!(address(text), Address::Name("fe80::1%eth0".into()));
+    }
+    assert_eq!(address("fe80::1%2").to_string(), "fe80::1%2");
+    for text in [
+        "fe80::1%",
+        "fe80::1%a/b",
+        "[fe80::1%eth0",
+        "fe80::1%abcdefghijklmnop",
+        "fe80::1%a%b",
+    ] {
+        assert_fault(&format!("{text} 19 /r /l /p"), 1, 1, Problem::BadIpv6);
+    }
 }

@@ -38,35 +38,42 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what, Durably::Yes)
+        self.note(self.paths.gaps(), what)
     }
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what, Durably::Yes)
+        self.note(self.paths.kept(), what)
     }
 
-    /// Puts on record that the server leaves out a file, once for all connections: what stands
-    /// there is not said again, nor is anything added to a record that is longer than is shown.
-    pub fn note_left_out(&mut self, what: &LeftOut) -> Result<(), FileError> {
-        // It names what a loss is about that is on record already.
-        let syncs = match what.is_compressed() {
-            true => Durably::No,
-            false => Durably::Yes,
-        };
+    /// Puts on record that the server leaves out these files, each once for all connections: what
+    /// stands there is not said again, nor is anything added to a record that is longer than is
+    /// shown. However many there are, others wait for no more than one barrier.
+    pub fn note_left_out(&mut self, all: &[LeftOut]) -> Result<(), FileError> {
+        if all.is_empty() {
+            return Ok(());
+        }
         let path = self.paths.gaps();
-        let failed = |error| system("read", &path, error);
-        if let Some(file) = self.store.open_append(&path).map_err(failed)? {
+        let failed = |error| system("write", &path, error);
+        let file = self.open_record(&path)?;
+        let mut said = vec![0; GAPS_MAX_LEN];
+        let len = self.store.read_at(&file, &mut said, 0).map_err(failed)?;
+        said.truncate(len);
+        let room = GAPS_MAX_LEN as u64 + 1;
+        let mut room = room.saturating_sub(self.store.stat(&file).map_err(failed)?.size);
+        for what in all {
             let text = self.text_of(what);
-            if self.store.stat(&file).map_err(failed)?.size > GAPS_MAX_LEN as u64 {
-                return Ok(());
-            }
-            if has_line(text.as_bytes(), &file, self.store).map_err(failed)? {
-                // The run that wrote it may have died before this.
-                return self.settle(&file, syncs, &path);
+            if room > 0 && !has_line(text.as_bytes(), &said) {
+                let line = format!("{} {text}\n", self.stamp);
+                said.extend_from_slice(line.as_bytes());
+                room = room.saturating_sub(line.len() as u64);
             }
         }
-        self.note(self.paths.gaps(), what, syncs)
+        let news = &said[len..];
+        if !news.is_empty() {
+            self.store.append_all(&file, news).map_err(failed)?;
+        }
+        self.end_record(&file, &path)
     }
 
     /// What follows the time in a line of a record.
@@ -74,49 +81,39 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         OneLine(&format!("{} {what}", Escaped(self.paths.remote))).to_string()
     }
 
-    fn note(
-        &mut self,
-        path: PathBuf,
-        what: &dyn Display,
-        durably: Durably,
-    ) -> Result<(), FileError> {
+    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
-        let file = match self.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => self.store.create_new(&path).map_err(failed)?,
-        };
-        if self.store.stat(&file).map_err(failed)?.links > 1 {
-            // What it is called elsewhere is not ours to write to.
-            let shared = "it has another name, too; move it away";
-            return Err(failed(io::Error::new(ErrorKind::InvalidInput, shared)));
-        }
+        let file = self.open_record(&path)?;
         let line = format!("{} {}\n", self.stamp, self.text_of(what));
         if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
             self.store
                 .append_all(&file, line.as_bytes())
                 .map_err(failed)?;
         }
-        // Even if the line stood there: the run that wrote it may have died before this.
-        self.settle(&file, durably, &path)
+        self.end_record(&file, &path)
     }
 
-    /// Makes a record durable, if it is to be.
-    fn settle(&mut self, file: &F, durably: Durably, path: &Path) -> Result<(), FileError> {
-        if durably == Durably::No {
-            return Ok(());
+    fn open_record(&mut self, path: &Path) -> Result<F, FileError> {
+        let failed = |error| system("write", path, error);
+        let file = match self.store.open_append(path).map_err(failed)? {
+            Some(file) => file,
+            None => self.store.create_new(path).map_err(failed)?,
+        };
+        if self.store.stat(&file).map_err(failed)?.links > 1 {
+            // What it is called elsewhere is not ours to write to.
+            let shared = "it has another name, too; move it away";
+            return Err(failed(io::Error::new(ErrorKind::InvalidInput, shared)));
         }
-        let synced = self.store.sync_file(file);
-        synced.map_err(|error| system("write", path, error))?;
-        // An earlier attempt may have created it and come no further.
+        Ok(file)
+    }
+
+    /// Makes a record durable, even if all of it stood there: the run that wrote it may have died
+    /// before this, or an earlier attempt may have created it and come no further.
+    fn end_record(&mut self, file: &F, path: &Path) -> Result<(), FileError> {
+        let failed = |error| system("write", path, error);
+        self.store.sync_file(file).map_err(failed)?;
         self.sync_dir(self.paths.local_dir())
     }
-}
-
-/// Whether a line has to outlive a power cut.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Durably {
-    Yes,
-    No,
 }
 
 /// Whether a file ends with this line, whatever the time of `time_len` digits that it begins with.
@@ -135,14 +132,11 @@ fn is_last_line<S: WriteStore>(
     Ok(time.iter().all(u8::is_ascii_digit) && line.get(time_len..) == Some(what))
 }
 
-/// Whether one of the lines of a file, which is no longer than [`GAPS_MAX_LEN`], says this behind
-/// its time.
-fn has_line<S: WriteStore>(text: &[u8], file: &S::File, store: &mut S) -> io::Result<bool> {
-    let mut bytes = vec![0; GAPS_MAX_LEN];
-    let len = store.read_at(file, &mut bytes, 0)?;
-    let mut lines = bytes[..len].split(|&byte| byte == b'\n');
+/// Whether one of these lines says this behind its time.
+fn has_line(text: &[u8], lines: &[u8]) -> bool {
+    let mut lines = lines.split(|&byte| byte == b'\n');
     // The time is the first word.
-    Ok(lines.any(|line| line.splitn(2, |&byte| byte == b' ').nth(1) == Some(text)))
+    lines.any(|line| line.splitn(2, |&byte| byte == b' ').nth(1) == Some(text))
 }
 
 #[cfg(test)]
@@ -213,7 +207,7 @@ mod tests {
             boot: None,
             stamp: "20261122132956",
         };
-        files.note_left_out(&note)
+        files.note_left_out(&[note])
     }
 
     #[test]

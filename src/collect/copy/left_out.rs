@@ -42,11 +42,6 @@ impl LeftOut {
         }
     }
 
-    /// Whether it is left out because it is compressed.
-    pub fn is_compressed(&self) -> bool {
-        self.why == Why::Compressed
-    }
-
     /// The size of the file, if it was written to after it had been given whole.
     pub fn late_size(&self) -> Option<u64> {
         (self.why == Why::WrittenLater && self.is_missing).then_some(self.size)

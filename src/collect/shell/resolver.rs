@@ -2,7 +2,7 @@
 //! name server.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, SocketAddrV6, ToSocketAddrs};
 
 use mio::unix::pipe::{self, Receiver, Sender};
 use mio::{Interest, Registry};
@@ -32,7 +32,7 @@ pub struct Resolver {
 struct Name {
     text: Box<str>,
     /// Empty if it has none; `None` while it is looked up for the first time.
-    addresses: Option<Vec<IpAddr>>,
+    addresses: Option<Vec<SocketAddr>>,
 }
 
 /// Which names are to be looked up.
@@ -84,7 +84,7 @@ impl Resolver {
     /// is looked up for the first time.
     pub fn addresses_of(&self, source: &SourceConfig) -> Option<Vec<SocketAddr>> {
         let found = match &source.address {
-            Address::Ip(ip) => &[*ip][..],
+            Address::Ip(ip) => &[SocketAddr::new(*ip, 0)][..],
             Address::Name(text) => self.names[self.find(text).ok()?].addresses.as_ref()?,
         };
         Some(at_port(found, source.port))
@@ -184,7 +184,7 @@ pub struct Retry<'a> {
 /// The addresses of a source, found now, which may take a while.
 pub fn look_up(source: &SourceConfig) -> Vec<SocketAddr> {
     match &source.address {
-        Address::Ip(ip) => at_port(&[*ip], source.port),
+        Address::Ip(ip) => vec![SocketAddr::new(*ip, source.port)],
         Address::Name(text) => at_port(&ask_for(text), source.port),
     }
 }
@@ -234,34 +234,41 @@ struct Answer {
     /// The name's place among all.
     at: u32,
     is_first: bool,
-    ip: Option<IpAddr>,
+    /// Without a port. An address with a zone has its number.
+    found: Option<SocketAddr>,
 }
 
 impl Answer {
     /// Bytes between the two processes.
-    const LEN: usize = 22;
+    const LEN: usize = 26;
 
     fn pack(&self) -> [u8; Answer::LEN] {
         let mut bytes = [0; Answer::LEN];
         bytes[..4].copy_from_slice(&self.at.to_ne_bytes());
         bytes[4] = self.is_first.into();
-        if let Some(ip) = self.ip {
+        if let Some(found) = self.found {
             bytes[5] = 1;
-            let ip = match ip {
-                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                IpAddr::V6(ip) => ip,
+            let (ip, zone) = match found {
+                SocketAddr::V4(found) => (found.ip().to_ipv6_mapped(), 0),
+                SocketAddr::V6(found) => (*found.ip(), found.scope_id()),
             };
-            bytes[6..].copy_from_slice(&ip.octets());
+            bytes[6..22].copy_from_slice(&ip.octets());
+            bytes[22..].copy_from_slice(&zone.to_ne_bytes());
         }
         bytes
     }
 
     fn unpack(bytes: &[u8; Answer::LEN]) -> Answer {
-        let [a, b, c, d, is_first, has_ip, ip @ ..] = *bytes;
+        let [a, b, c, d, is_first, has_one, rest @ ..] = *bytes;
+        let (ip, zone) = (rest.first_chunk::<16>(), rest.last_chunk::<4>());
+        let found = ip.zip(zone).filter(|_| has_one != 0);
         Answer {
             at: u32::from_ne_bytes([a, b, c, d]),
             is_first: is_first != 0,
-            ip: (has_ip != 0).then(|| IpAddr::from(ip).to_canonical()),
+            found: found.map(|(ip, zone)| {
+                let zone = u32::from_ne_bytes(*zone);
+                canonical(SocketAddrV6::new((*ip).into(), 0, 0, zone).into())
+            }),
         }
     }
 
@@ -271,11 +278,11 @@ impl Answer {
         };
         let addresses = name.addresses.get_or_insert_default();
         // One that had an address may be looked up in vain for a while; it keeps what it had.
-        let Some(ip) = self.ip else { return };
+        let Some(found) = self.found else { return };
         if self.is_first {
             addresses.clear();
         }
-        addresses.push(ip);
+        addresses.push(found);
     }
 }
 
@@ -287,30 +294,39 @@ fn tell(sender: &mut Sender, names: &[Name], wanted: Wanted, share: usize) -> io
         let mut answer = Answer {
             at,
             is_first: true,
-            ip: None,
+            found: None,
         };
-        for ip in ask_for(&name.text) {
-            answer.ip = Some(ip);
+        for found in ask_for(&name.text) {
+            answer.found = Some(found);
             sender.write_all(&answer.pack())?;
             answer.is_first = false;
         }
-        if answer.ip.is_none() {
+        if answer.found.is_none() {
             sender.write_all(&answer.pack())?;
         }
     }
     Ok(())
 }
 
-fn ask_for(text: &str) -> Vec<IpAddr> {
+fn ask_for(text: &str) -> Vec<SocketAddr> {
     let found = (text, 0).to_socket_addrs();
-    found.map_or_else(
-        |_| Vec::new(),
-        |found| found.map(|address| address.ip().to_canonical()).collect(),
-    )
+    found.map_or_else(|_| Vec::new(), |found| found.map(canonical).collect())
 }
 
-fn at_port(found: &[IpAddr], port: u16) -> Vec<SocketAddr> {
-    found.iter().map(|ip| SocketAddr::new(*ip, port)).collect()
+/// The same, as IPv4 if it is that in the clothes of IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(it) if it.scope_id() == 0 => {
+            SocketAddr::new(it.ip().to_canonical(), it.port())
+        }
+        other => other,
+    }
+}
+
+fn at_port(found: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+    let mut found = found.to_vec();
+    found.iter_mut().for_each(|address| address.set_port(port));
+    found
 }
 
 #[cfg(test)]
@@ -349,13 +365,14 @@ mod tests {
         fn hear(&mut self, answers: &[(u32, &[&str])]) {
             let (mut sender, receiver) = pipe::new().unwrap();
             for (at, found) in answers {
-                let found: Vec<_> = found.iter().map(|ip| Some(ip.parse().unwrap())).collect();
+                let at_no_port = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), 0);
+                let found: Vec<_> = found.iter().map(at_no_port).map(Some).collect();
                 let found = if found.is_empty() { vec![None] } else { found };
-                for (place, ip) in found.into_iter().enumerate() {
+                for (place, found) in found.into_iter().enumerate() {
                     let answer = Answer {
                         at: *at,
                         is_first: place == 0,
-                        ip,
+                        found,
                     };
                     sender.write_all(&answer.pack()).unwrap();
                 }
@@ -452,5 +469,23 @@ mod tests {
         assert!(rig.names.take_news(Mono::from_ms(5)));
         let second = rig.names.poll_timeout().unwrap();
         assert!((1505..=2505).contains(&second.ms()), "{second:?}");
+    }
+
+    #[test]
+    fn a_zone_is_told_with_its_address() {
+        for (address, zone) in [("fe80::1", 3), ("::ffff:10.0.0.1", 0), ("2001:db8::1", 0)] {
+            let found = SocketAddrV6::new(address.parse().unwrap(), 0, 0, zone);
+            let answer = Answer {
+                at: 7,
+                is_first: true,
+                found: Some(canonical(found.into())),
+            };
+            let read = Answer::unpack(&answer.pack());
+            assert_eq!((read.at, read.found), (7, answer.found));
+        }
+        // Every system has that interface.
+        let found = ask_for("fe80::1%lo");
+        let is_zoned = |it: &SocketAddr| matches!(it, SocketAddr::V6(it) if it.scope_id() > 0);
+        assert!(found.iter().all(is_zoned), "{found:?}");
     }
 }

@@ -320,6 +320,10 @@ impl Slot {
     pub fn join_status(&mut self, statuses: &mut Statuses) {
         let found = self.addresses.as_ref().and_then(|found| found.first());
         let address = match found {
+            // Several zones may have the same addresses.
+            Some(SocketAddr::V6(address)) if address.scope_id() != 0 => {
+                self.config().address.clone()
+            }
             Some(address) => address.ip().into(),
             // Until its name has an address, and for ever if it never has.
             None => self.config().address.clone(),

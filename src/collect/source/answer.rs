@@ -1,8 +1,8 @@
 //! The answer line, and what a source makes of it.
 
 use super::change::Afterwards;
-use super::given::Tokens;
 use super::link::{Asked, Form, Phase, Purpose};
+use super::tokens::Tokens;
 use super::v2::Frames;
 use super::{Context, Source};
 use crate::collect::config::Proto;

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use super::answer::Left;
 use super::change::Afterwards;
-use super::given::Tokens;
 use super::link::{Asked, Phase, Purpose};
+use super::tokens::Tokens;
 use super::{Context, Source};
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::digest::TOO_MANY;
-use super::given::Tokens;
+use super::tokens::Tokens;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
+use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::FileError;
@@ -102,21 +103,6 @@ impl<F> Source<F> {
         self.turn_to_late(cx);
     }
 
-    /// Whether the stream brought so much more than the breaks of the link had let expect that it
-    /// is given up, between two frames, for one of longer frames. Tells it once.
-    fn is_outgrown(&mut self) -> bool {
-        let Phase::Streaming {
-            frames: Some(frames),
-            ..
-        } = self.link.phase()
-        else {
-            return false;
-        };
-        let is_between = frames.is_between() && !self.is_changing();
-        let brought = frames.receiver().taken();
-        is_between && self.link.breaks_mut().is_outgrown(brought)
-    }
-
     /// Takes what answers a question about a copy. Tells besides whether that moves on, which gives
     /// it more time.
     fn take_answer_to<S: WriteStore<File = F>>(
@@ -168,6 +154,19 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
+        let mut unwritten = Unwritten::default();
+        let result = self.take_each_frame(frames, data, &mut unwritten, cx);
+        self.write(&mut unwritten, cx)?;
+        result
+    }
+
+    fn take_each_frame<S: WriteStore<File = F>>(
+        &mut self,
+        frames: &mut Frames,
+        data: &[u8],
+        unwritten: &mut Unwritten,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
         let stamp = (cx.stamp)();
         let mut rest = data;
@@ -193,22 +192,14 @@ impl<F> Source<F> {
                         .fail(error, |error| events(config, Event::Error(error)));
                     self.pay(cx.now.mono)?;
                 }
-                Received::Noted => {
+                Received::Missing(note) => {
                     self.health.flaw();
+                    unwritten.missing.push(note);
                     self.pay(cx.now.mono)?;
                 }
                 Received::Late(late) => {
                     self.pay(cx.now.mono)?;
-                    let (note, token) = *late;
-                    if !self.take_late(&note, &token, cx) {
-                        let (mut files, events) = cx.files_and_events(&self.config, &stamp);
-                        let config = &self.config;
-                        let mut tell = |event: Event<'_>| events(config, event);
-                        let told = frames.tell_left_out(note, &mut files, &mut tell)?;
-                        if matches!(told, Received::Noted) {
-                            self.health.flaw();
-                        }
-                    }
+                    self.take_or_tell_late(*late, frames, unwritten, cx);
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
@@ -234,6 +225,8 @@ impl<F> Source<F> {
                         tokens,
                         ..Afterwards::of_first(next.inode)
                     };
+                    // A power cut must not leave the next generation alone.
+                    self.write(unwritten, cx)?;
                     self.change(next, Some(finished), afterwards, cx)?;
                     // Sources that rotate together share their syncs. What has come already waits
                     // with the change.

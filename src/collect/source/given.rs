@@ -13,47 +13,9 @@ use crate::collect::event::Event;
 use crate::collect::finished::double::Double;
 use crate::ids::Inode;
 use crate::store::WriteStore;
-use crate::wire::frame::{Reason, Role};
+use crate::wire::frame::Reason;
 use crate::wire::request::{Extension, Given, GivenList, id_sum};
 use crate::wire::token::Token;
-
-/// The tokens that came for the end of a generation and the begin of the next.
-#[derive(Default)]
-pub struct Tokens {
-    /// That of the generation that begins.
-    pub begins: Option<Token>,
-    /// That of the file which has all of the generation that ends.
-    pub ended: Option<Token>,
-    /// That file may be a copy that somebody made of another generation.
-    pub is_suspect: bool,
-    /// That of a file that was written to after it had been given.
-    pub late: Option<Token>,
-}
-
-impl Tokens {
-    /// The token of the generation that begins, where nothing is known of an end.
-    pub fn of_next(begins: Option<Token>) -> Option<Box<Tokens>> {
-        let tokens = Tokens {
-            begins,
-            ..Tokens::default()
-        };
-        begins.map(|_| Box::new(tokens))
-    }
-
-    /// Takes in the token of a FILE frame; a later one counts.
-    pub fn take(&mut self, role: Role, token: Token) {
-        match role {
-            Role::Begins => self.begins = Some(token),
-            Role::Ended | Role::EndedInCopy => {
-                self.ended = Some(token);
-                self.is_suspect = role == Role::EndedInCopy;
-            }
-            Role::Late => self.late = Some(token),
-            // It is noted at once.
-            Role::Present => {}
-        }
-    }
-}
 
 impl<F> Source<F> {
     /// Adds to a request for the stream the token of the generation held, and what was given
@@ -104,11 +66,13 @@ impl<F> Source<F> {
         change: &Afterwards,
         cx: &mut Context<'_, S>,
     ) -> Option<RotatedSuffix> {
-        let token = change.tokens.as_ref().and_then(|tokens| tokens.begins);
+        let tokens = change.tokens.as_ref();
+        let token = tokens.and_then(|tokens| tokens.begins);
+        let is_suspect = tokens.is_some_and(|tokens| tokens.is_suspect);
         let boot = cx.boot.cloned();
         let ledger = self.change_ledger(cx, |ledger| {
             if change.held != Inode::NONE && token.is_some() {
-                ledger.announce(next, token, boot.as_ref());
+                ledger.announce(next, token, is_suspect, boot.as_ref());
             }
         })?;
         ledger.entries().first().map(|entry| entry.suffix.clone())

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::digest::TOO_MANY;
 use super::link::Phase;
+use super::unwritten::Unwritten;
+use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::Finished;
 use crate::collect::copy::given::Ledger;
@@ -17,9 +19,29 @@ use crate::store::{Kind, WriteStore};
 use crate::wire::token::Token;
 
 impl<F> Source<F> {
-    /// The server has more of the file with this token than it gave. Tells whether its copy is to
-    /// get the rest.
-    pub(super) fn take_late<S: WriteStore<File = F>>(
+    /// The server has more of the file with this token than it gave: its copy is to get the rest,
+    /// or else that is told.
+    pub(super) fn take_or_tell_late<S: WriteStore<File = F>>(
+        &mut self,
+        (note, token): (LeftOut, Token),
+        frames: &mut Frames,
+        unwritten: &mut Unwritten,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.take_late(&note, &token, cx) {
+            unwritten.is_late = true;
+            return;
+        }
+        let tell = &mut |event: Event<'_>| (cx.events)(&self.config, event);
+        if let Received::Missing(note) = frames.tell_left_out(note, tell) {
+            self.health.flaw();
+            unwritten.missing.push(note);
+        }
+    }
+
+    /// Tells whether the copy of the file with this token is to get the rest; then the caller
+    /// brings the list of copies to verify into line.
+    fn take_late<S: WriteStore<File = F>>(
         &mut self,
         note: &LeftOut,
         token: &Token,
@@ -32,7 +54,6 @@ impl<F> Source<F> {
         if let Some(given_up) = self.finished.queue_mut().add_late(finished) {
             self.tell_never_verified(&given_up, TOO_MANY, cx);
         }
-        self.update_list(cx);
         true
     }
 

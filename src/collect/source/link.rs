@@ -1,9 +1,9 @@
 //! The link of a source to its server: the phase of the connection, what to think of a server that
 //! closes without a word, and how long to wait before the next try.
 
-use super::Periods;
 use super::breaks::Breaks;
 use super::v2::Frames;
+use super::{Periods, Source};
 use crate::backoff::Backoff;
 use crate::collect::error::SourceError;
 use crate::ids::Inode;
@@ -419,5 +419,22 @@ impl Link {
     /// Forgets the doubt, since the server answers.
     pub(super) fn settle_doubt(&mut self) {
         self.doubt = Doubt::Silent(0);
+    }
+}
+
+impl<F> Source<F> {
+    /// Whether the stream brought so much more than the breaks of the link had let expect that it
+    /// is given up, between two frames, for one of longer frames. Tells it once.
+    pub(super) fn is_outgrown(&mut self) -> bool {
+        let Phase::Streaming {
+            frames: Some(frames),
+            ..
+        } = self.link.phase()
+        else {
+            return false;
+        };
+        let is_between = frames.is_between() && !self.is_changing();
+        let brought = frames.receiver().taken();
+        is_between && self.link.breaks_mut().is_outgrown(brought)
     }
 }

@@ -33,7 +33,9 @@ mod question;
 mod record;
 pub mod siblings;
 mod sight;
-pub mod v2;
+pub mod tokens;
+mod unwritten;
+mod v2;
 
 use self::archive::Archives;
 use self::disk::Disk;

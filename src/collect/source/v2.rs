@@ -4,7 +4,7 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
-use super::given::Tokens;
+use super::tokens::Tokens;
 use crate::collect::archive::Offered;
 use crate::collect::copy::left_out::{LeftOut, Notes};
 use crate::collect::copy::loss::{Cause, Loss};
@@ -62,8 +62,9 @@ pub enum Received {
     On,
     /// Bytes were appended, and are sound.
     Grew,
-    /// Something that may be missing was put on record.
-    Noted,
+    /// The server leaves out something that may be missing: it is to be put on record, at the
+    /// latest before the generation changes.
+    Missing(LeftOut),
     /// The file with this token was written to after it had been given whole.
     Late(Box<(LeftOut, Token)>),
     /// A generation is complete: its copy is to get a name, and the next one begins.
@@ -310,41 +311,31 @@ impl Frames {
                 self.tokens.get_or_insert_default().take(role, token);
                 Ok(Received::On)
             }
-            Step::Note(note) => self.note(note, files, events),
+            Step::Note(note) => Ok(self.note(note, events)),
         }
     }
 
     /// Tells what the server leaves out, but for what may be had all the same.
-    fn note<F, S: WriteStore<File = F>>(
-        &mut self,
-        note: LeftOut,
-        files: &mut LocalFiles<'_, S>,
-        events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Received, SourceError> {
+    fn note(&mut self, note: LeftOut, events: &mut dyn FnMut(Event<'_>)) -> Received {
         let late = self.tokens.as_mut().and_then(|tokens| tokens.late.take());
         match late.filter(|_| note.late_size().is_some()) {
-            Some(token) => Ok(Received::Late(Box::new((note, token)))),
-            None => self.tell_left_out(note, files, events),
+            Some(token) => Received::Late(Box::new((note, token))),
+            None => self.tell_left_out(note, events),
         }
     }
 
-    /// Tells what the server leaves out, once, and puts on record what may be missing.
-    pub fn tell_left_out<F, S: WriteStore<File = F>>(
-        &mut self,
-        note: LeftOut,
-        files: &mut LocalFiles<'_, S>,
-        events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Received, SourceError> {
+    /// Tells what the server leaves out, once. What may be missing is returned, for the caller to
+    /// put on record.
+    pub fn tell_left_out(&mut self, note: LeftOut, events: &mut dyn FnMut(Event<'_>)) -> Received {
         let Some(note) = self.notes.news(note) else {
-            return Ok(Received::On);
+            return Received::On;
         };
         // Told even where it cannot be noted: the error alone would not say what it was about.
         events(Event::LeftOut(&note));
-        if !note.is_missing {
-            return Ok(Received::On);
+        match note.is_missing {
+            true => Received::Missing(note),
+            false => Received::On,
         }
-        files.note_left_out(&note).map_err(SourceError::Files)?;
-        Ok(Received::Noted)
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.

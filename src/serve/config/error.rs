@@ -150,8 +150,10 @@ pub enum Problem {
     PathIsDirectory,
     /// A key of `%files` is too long for a request.
     PathTooLong,
-    /// A key of `%files` holds a blank or control character and cannot be requested.
-    PathHasBlank,
+    /// A key of `%files` holds a byte that no request can have.
+    PathHasLineFeed,
+    /// A series without a pattern has no file at all.
+    SeriesEmpty,
     /// A value of `%files` is no list of patterns.
     Pattern(PatternError),
 }
@@ -218,8 +220,9 @@ impl fmt::Display for Problem {
             Problem::PathTooLong => {
                 return write!(f, "a request has room for a path of at most {PATH_MAX_LEN} bytes");
             }
-            Problem::PathHasBlank => {
-                "a path with a blank or a control character cannot be requested over the protocol"
+            Problem::PathHasLineFeed => "a path with a NUL byte or a line feed cannot be requested",
+            Problem::SeriesEmpty => {
+                "a series is the files that its patterns find: write at least one, such as \"/var/log/app/app-*.log\""
             }
             Problem::Pattern(error) => return error.fmt(f),
         })
@@ -243,6 +246,7 @@ fn is_hash(f: &mut fmt::Formatter<'_>, hash: Hash) -> fmt::Result {
     let key = match hash {
         Hash::HostsAllow => "127.0.0.1",
         Hash::Files => "/var/log/messages",
+        Hash::Series => "/var/log/app",
     };
     write!(
         f,

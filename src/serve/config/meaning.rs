@@ -36,7 +36,8 @@ impl Config {
                 match hash {
                     // A whole hash replaces what was assigned before it, as in Perl.
                     Hash::HostsAllow => self.hosts = Hosts::default(),
-                    Hash::Files => self.files.clear(),
+                    Hash::Files => self.files.retain(|entry| entry.is_series),
+                    Hash::Series => self.files.retain(|entry| !entry.is_series),
                 }
                 // The grammar has refused a list of an odd length.
                 for pair in items.chunks(2) {
@@ -66,7 +67,8 @@ impl Config {
                     self.hosts.set(network, allowed);
                 }
             }
-            Hash::Files => {
+            Hash::Files | Hash::Series => {
+                let is_series = hash == Hash::Series;
                 // Both are looked at before either is given up, so that one reading tells all the
                 // errors.
                 let path = sound(path(key.value.bytes()), key.position, note);
@@ -74,8 +76,15 @@ impl Config {
                 let patterns = sound(patterns, value.position, note);
                 if let (Some(path), Some(patterns)) = (path, patterns) {
                     match value.value {
-                        Value::Undef => self.leave(&path),
-                        _ => self.serve(path, patterns),
+                        Value::Undef => self.leave(&path, is_series),
+                        _ if is_series && patterns.is_empty() => {
+                            note(value.position.error(Problem::SeriesEmpty));
+                        }
+                        _ => self.serve(FileEntry {
+                            path,
+                            patterns,
+                            is_series,
+                        }),
                     }
                 }
             }
@@ -97,19 +106,21 @@ impl Config {
         Ok(())
     }
 
-    /// Does not serve a file, whatever was said of it before.
-    fn leave(&mut self, path: &Path) {
-        if let Ok(at) = self.place_of(path) {
+    /// Does not serve a file, whatever was said of it before in this hash.
+    fn leave(&mut self, path: &Path, is_series: bool) {
+        if let Ok(at) = self.place_of(path)
+            && self.files[at].is_series == is_series
+        {
             self.files.remove(at);
         }
     }
 
-    /// Serves a file, with these patterns instead of any it had before.
-    fn serve(&mut self, path: PathBuf, patterns: Patterns) {
-        match self.place_of(&path) {
-            // A key that is assigned again: the last patterns count, in one entry.
-            Ok(at) => self.files[at].patterns = patterns,
-            Err(at) => self.files.insert(at, FileEntry { path, patterns }),
+    /// Serves a file or a series, with this instead of anything said of it before.
+    fn serve(&mut self, entry: FileEntry) {
+        match self.place_of(&entry.path) {
+            // A key that is assigned again: the last value counts, in one entry.
+            Ok(at) => self.files[at] = entry,
+            Err(at) => self.files.insert(at, entry),
         }
     }
 }
@@ -137,12 +148,9 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
     if bytes.len() > PATH_MAX_LEN {
         return Err(Problem::PathTooLong);
     }
-    if bytes
-        .iter()
-        // A request separates its fields by blanks and has no way to protect one in a path.
-        .any(|&byte| byte == b' ' || byte.is_ascii_control())
-    {
-        return Err(Problem::PathHasBlank);
+    // All else a request can have: PROTOCOL.md, "Negotiation".
+    if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
+        return Err(Problem::PathHasLineFeed);
     }
     Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
 }

@@ -30,7 +30,7 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `%hosts_allow`: who is served.
     pub hosts: Hosts,
-    /// `%files`: what is served, each path once, in the order of their bytes.
+    /// `%files` and `%series`: what is served, each path once, in the order of their bytes.
     pub files: Vec<FileEntry>,
     /// `$delay_check`: how often a streamed file is looked at.
     pub delay_check_ms: u64,
@@ -50,10 +50,12 @@ pub struct Config {
 /// One served log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileEntry {
-    /// The live file: absolute, and short and plain enough for a request line.
+    /// The live file, or the name of a series: absolute, and short enough for a request line.
     pub path: PathBuf,
-    /// Where its rotated files are.
+    /// Where its rotated files are; of a series, all its files.
     pub patterns: Patterns,
+    /// Each of its files has a name of its own, which it keeps: the newest is the live one.
+    pub is_series: bool,
 }
 
 impl Config {
@@ -144,5 +146,7 @@ impl Default for Config {
     }
 }
 
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub enum Hash {
     HostsAllow,
     /// `%files`
     Files,
+    /// `%series`
+    Series,
 }
 
 /// The settings with one value.
@@ -54,13 +56,14 @@ impl Name {
 
 impl Hash {
     /// All of them.
-    pub const ALL: [Hash; 2] = [Hash::HostsAllow, Hash::Files];
+    pub const ALL: [Hash; 3] = [Hash::HostsAllow, Hash::Files, Hash::Series];
 
     /// The name without its `%`.
     pub fn name(self) -> &'static str {
         match self {
             Hash::HostsAllow => "hosts_allow",
             Hash::Files => "files",
+            Hash::Series => "series",
         }
     }
 }

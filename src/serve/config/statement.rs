@@ -14,7 +14,7 @@
 //! key         = string | number | WORD
 //! item        = value | WORD in front of "=>"
 //! separator   = "," | "=>"
-//! HASH        = [ "main::" | "::" ] ( "hosts_allow" | "files" )
+//! HASH        = [ "main::" | "::" ] ( "hosts_allow" | "files" | "series" )
 //! SCALAR      = [ "main::" | "::" ] ( "bind_port" | "bind_addr" | ... )      see `Name`
 //! blank       = SPACE | TAB | CR | LF | FF | VT | "#" to the end of the line
 //! POD         = in front of a statement: a line that begins with "=" and a letter, up to the line "=cut" or the end

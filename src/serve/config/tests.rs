@@ -100,7 +100,7 @@ fn what_the_shipped_example_has_in_comments_is_right_too() {
     assert!(allows(&config, "10.4.3.8") && !allows(&config, "10.4.3.9"));
     assert!(allows(&config, "2001:db8::1"));
     assert!(allows(&config, "127.0.0.1") && allows(&config, "::1"));
-    assert_eq!(config.files.len(), 3);
+    assert_eq!(config.files.len(), 4);
     let without = config.index_of(Path::new("/var/log/boot.log")).unwrap() as usize;
     assert!(config.files[without].patterns.is_empty());
 }
@@ -702,9 +702,18 @@ fn faults_of_meaning() -> Vec<(&'static str, u32, u32, Problem)> {
         ),
         ("$files{''} = '';", 1, 8, Problem::PathNotAbsolute),
         ("$files{'/var/log/'} = '';", 1, 8, Problem::PathIsDirectory),
-        ("$files{'/var/my log'} = '';", 1, 8, Problem::PathHasBlank),
-        ("$files{\"/var/a\\tb\"} = '';", 1, 8, Problem::PathHasBlank),
-        ("$files{\"/var/a\\x7f\"} = '';", 1, 8, Problem::PathHasBlank),
+        (
+            "$files{\"/var/a\\nb\"} = '';",
+            1,
+            8,
+            Problem::PathHasLineFeed,
+        ),
+        (
+            "$files{\"/var/a\\x00b\"} = '';",
+            1,
+            8,
+            Problem::PathHasLineFeed,
+        ),
         (
             "$files{'/a'} = 'a.*';",
             1,
@@ -843,7 +852,7 @@ fn a_fault_is_shown_with_its_place_in_front() {
     assert_eq!(
         show("$bind_prot = 19;"),
         [
-            "1:1: bind_prot is no setting; there are %hosts_allow %files $bind_addr $bind_port $delay_check \
+            "1:1: bind_prot is no setting; there are %hosts_allow %files %series $bind_addr $bind_port $delay_check \
              $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip"
         ]
     );

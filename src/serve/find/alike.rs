@@ -124,7 +124,7 @@ impl<S: ReadStore> Query<'_, S> {
             Standing::Newcomer | Standing::Generation(_)
         );
         // Rotators move files to another file system, too.
-        let is_moved = order::is_plain(candidate.path(), &self.entry.path)
+        let is_moved = order::is_plain(candidate.path(), self.stem())
             && candidate.birth.at_ns < Some(self.quiet_since_ns);
         candidate.size > 0
             && !is_known

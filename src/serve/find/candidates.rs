@@ -11,7 +11,7 @@ use crate::sorting::sort_by_key;
 use crate::store::{Birth, Stat};
 
 /// The rotated files that may answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Candidates {
     list: Vec<Candidate>,
     archives: Vec<Candidate>,
@@ -125,7 +125,11 @@ pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
 
 /// The same for some of them, whose names decide if these are all.
 fn arrange_alike(live: &Path, rotated: &mut [&mut Candidate], are_some: bool) {
-    let evidence: Vec<Evidence<'_>> = rotated.iter().map(|c| c.evidence()).collect();
+    let is_series = live.as_os_str().is_empty();
+    let dir = rotated.first().and_then(|c| c.path.parent());
+    let are_apart = rotated.iter().any(|c| c.path.parent() != dir);
+    let evidence = rotated.iter().map(|c| c.evidence(is_series && are_apart));
+    let evidence: Vec<Evidence<'_>> = evidence.collect();
     let placed = match are_some {
         true => order::arrange_some(name_of(live), &evidence),
         false => order::arrange(name_of(live), &evidence),
@@ -209,10 +213,14 @@ impl Candidate {
         }
     }
 
-    /// What tells that place.
-    fn evidence(&self) -> Evidence<'_> {
+    /// What tells that place: the name, or if nothing in it can, all of the path, which may have
+    /// directories that are called by the date.
+    fn evidence(&self, has_paths: bool) -> Evidence<'_> {
+        let name = name_of(&self.path);
+        let is_mute = !name.iter().any(u8::is_ascii_digit);
+        let path = self.path.as_os_str().as_bytes();
         Evidence {
-            name: name_of(&self.path),
+            name: if has_paths && is_mute { path } else { name },
             mtime_ns: self.written_ns,
             born_ns: self.birth.at_ns,
             id: self.age.id,
@@ -222,6 +230,16 @@ impl Candidate {
     /// Whether both names are of one series, and are not without any number.
     pub fn is_called_like(&self, other: &Candidate) -> bool {
         self.beside.kind.is_some() && self.beside.kind == other.beside.kind
+    }
+
+    /// Whether its name has a number.
+    pub fn is_named(&self) -> bool {
+        self.beside.kind.is_some()
+    }
+
+    /// Whether its name has a date or a time, which no other file will have.
+    pub fn is_stamped(&self) -> bool {
+        self.beside.is_stamped
     }
 
     /// What identifies the file.

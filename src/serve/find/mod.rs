@@ -21,6 +21,7 @@ mod equals;
 pub mod findings;
 pub mod journal;
 pub mod left_out;
+pub mod list;
 pub mod op;
 pub mod order;
 pub mod place;

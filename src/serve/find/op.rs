@@ -12,6 +12,7 @@ use super::token::{Known, given_id};
 use super::v2::recognise::Held;
 use crate::ids::{Inode, Sameness};
 use crate::store::{ReadStore, Stat};
+use crate::wire::proof::Block;
 use crate::wire::request::{Extension, Request, id_sum};
 use crate::wire::token::Token;
 
@@ -99,12 +100,20 @@ impl<S: ReadStore> Query<'_, S> {
         }
     }
 
-    /// How much a file is like a client's copy; 0 if nothing but its size may be. What comes first
-    /// counts most: blocks of the proof that it has, the inode that the client names, the size of
-    /// the copy, being no shorter than that.
+    /// How much a file is like a client's copy; 0 if nothing but its size and zeros may be. What
+    /// comes first counts most: blocks of the proof that it has, the inode that the client names,
+    /// the size of the copy, being no shorter than that.
     fn likeness(&self, file: &S::File, stat: &Stat, asked: Inode, held: &Held<'_>) -> u32 {
-        let within = held.proof.iter().filter(|block| block.end() <= stat.size);
-        let blocks = within.filter(|block| self.has_block(file, **block, held.mapped));
+        let is_same =
+            |block: &Block| block.end() <= stat.size && self.has_block(file, *block, held.mapped);
+        let same = held.proof.iter().filter(|block| is_same(block));
+        let (blocks, zeros) = same.fold((0, 0), |(blocks, zeros), block| {
+            (blocks + 1, zeros + u32::from(block.is_zeros()))
+        });
+        // Files that are allocated ahead have zeros in common, and nothing else. Where there is
+        // nothing but zeros, all of them tell.
+        let is_all = blocks == held.proof.len() as u32 && stat.size == held.offset;
+        let blocks = if is_all { blocks } else { blocks - zeros };
         // One number, so that findings can keep it: the number of blocks first, then these bits in
         // the order in which they count.
         let bits = [
@@ -112,7 +121,6 @@ impl<S: ReadStore> Query<'_, S> {
             stat.size == held.offset,
             stat.size >= held.offset,
         ];
-        let blocks = blocks.count() as u32;
         let likeness = bits.iter().fold(blocks, |n, &bit| n << 1 | u32::from(bit));
         // Size alone says nothing: many files have it by chance.
         match blocks > 0 || stat.id.inode == asked {
@@ -131,7 +139,7 @@ mod tests {
     use crate::serve::config::Config;
     use crate::serve::find::journal::Journal;
     use crate::wire::number::InodeWord;
-    use crate::wire::proof::{self, Block, Proof};
+    use crate::wire::proof::{self, Proof};
 
     /// Three generations, the newest one live: 1 is m.2, 2 is m.1, 3 is m.
     fn disk() -> Fake {
@@ -193,6 +201,27 @@ mod tests {
         assert_eq!(found(&disk, 0, b"two two two two "), Some(2));
         assert_eq!(found(&disk, 0, b"three three "), Some(3));
         assert_eq!(found(&disk, 0, b"none none none n"), None);
+    }
+
+    #[test]
+    fn zeros_that_two_files_have_in_common_make_them_no_more_alike() {
+        let disk = Fake::new();
+        let file = |start: &[u8]| [start, &[0; 4]].concat();
+        for (at_ms, path, inode, start) in [
+            (1_000, "/v/m.2", 1, &b"one one "[..]),
+            (2_000, "/v/m.1", 2, &[0; 8]),
+            (3_000, "/v/m", 3, b"two two "),
+        ] {
+            disk.at_ms(at_ms);
+            disk.write_as(path, inode, &file(start));
+        }
+        assert_eq!(found(&disk, 0, &file(b"one one ")), Some(1));
+        assert_eq!(found(&disk, 0, &file(b"one oXe ")), Some(1));
+        assert_eq!(found(&disk, 0, &file(b"gonegone")), None);
+        assert_eq!(found(&disk, 3, &file(b"gonegone")), Some(3));
+        // Of a log of zeros nothing else can tell.
+        assert_eq!(found(&disk, 0, &[0; 12]), Some(2));
+        assert_eq!(found(&disk, 0, &[0; 8]), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Pure: files are seen only through [`ReadStore`]. Rotated files are looked for when somebody
 //! asks, never kept; that is [`super::search`]'s.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -93,7 +94,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
     /// tells why. It is the one that the rotated files were found beside: an answer that opens it
     /// more than once must not get a second one.
     pub(super) fn open_live(&self) -> Result<Option<(S::File, Stat)>, Refusal> {
-        let live = match open_regular(self.store, &self.entry.path) {
+        let live = match open_regular(self.store, &self.live_path()) {
             Ok(opened) => Some(opened),
             // The rotated files can be served nevertheless.
             Err(Refusal::Missing | Refusal::NotRegular(_)) => None,
@@ -103,6 +104,20 @@ impl<'a, S: ReadStore> Query<'a, S> {
             findings.rotated(live.as_ref().map(|(_, stat)| stat.id))?;
         }
         Ok(live)
+    }
+
+    /// Where the live file is; an empty path where there is none.
+    pub fn live_path(&self) -> Cow<'a, Path> {
+        self.journal.live_path(self.index, self.entry)
+    }
+
+    /// The path from which those of the rotated files come; an empty one where each has a name of
+    /// its own.
+    pub(super) fn stem(&self) -> &'a Path {
+        match self.journal.is_series(self.index) {
+            true => Path::new(""),
+            false => &self.entry.path,
+        }
     }
 
     /// Gives the rotated files that were found what the journal knows of them.
@@ -169,7 +184,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
     /// Why there is no live file.
     pub(super) fn no_live(&self) -> Refusal {
-        let seen = self.store.stat_path(&self.entry.path);
+        let seen = self.store.stat_path(&self.live_path());
         match seen.map(|stat| stat.kind) {
             Ok(kind) if kind != Kind::Regular => Refusal::NotRegular(kind),
             // One that came this moment is found when the client asks again.
@@ -185,7 +200,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
     /// The live file, if there is one.
     pub fn live_id(&self) -> Option<FileId> {
-        let stat = self.store.stat_path(&self.entry.path).ok()?;
+        let stat = self.store.stat_path(&self.live_path()).ok()?;
         (stat.kind == Kind::Regular).then_some(stat.id)
     }
 

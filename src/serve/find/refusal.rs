@@ -68,7 +68,7 @@ impl fmt::Display for Refusal {
                 "it is a file that was deleted, mounted here alone; mount its directory",
             ),
             Refusal::NotRegular(Kind::Link) => f.write_str(
-                "it is a symbolic link; name the file it leads to (links among its directories are fine)",
+                "it is a symbolic link; name the file it leads to (links among its directories are fine), or with $series all that it may lead to",
             ),
             Refusal::NotRegular(Kind::Directory) => f.write_str("it is a directory"),
             Refusal::NotRegular(_) => f.write_str("it is not a regular file"),

@@ -7,6 +7,7 @@
 //! it has found out by then is kept.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::candidates::{Candidate, Candidates, arrange, is_same};
 use super::crowd::Reached;
@@ -40,7 +41,8 @@ impl Search {
     pub fn new<S: ReadStore>(occasion: Occasion, query: &Query<'_, S>) -> Search {
         // Before the first look, so that a rotation in the middle of it shows as another live file.
         let live = query.live_id();
-        let scan = Scan::new(&query.entry.patterns, live, query.reached);
+        let is_series = query.journal.is_series(query.index);
+        let scan = Scan::new(&query.entry.patterns, live, is_series, query.reached);
         Search {
             occasion,
             repeats: 0,
@@ -106,6 +108,8 @@ impl Search {
 /// looks have to agree: what is overlooked here would never reach the client.
 pub(super) struct Scan {
     live: Option<FileId>,
+    /// Each file has a name of its own.
+    is_series: bool,
     reached: Reached,
     walk: Walk,
     found: Candidates,
@@ -116,9 +120,15 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Begins, while `live` is the live file, for a client that has come so far.
-    pub(super) fn new(patterns: &Patterns, live: Option<FileId>, reached: Reached) -> Scan {
+    pub(super) fn new(
+        patterns: &Patterns,
+        live: Option<FileId>,
+        is_series: bool,
+        reached: Reached,
+    ) -> Scan {
         Scan {
             live,
+            is_series,
             reached,
             walk: Walk::new(patterns),
             found: Candidates::default(),
@@ -193,7 +203,11 @@ impl Scan {
             Err(_) => found.note_too_much(),
             Ok(()) => {}
         }
-        arrange(&entry.path, &mut found);
+        let live = match self.is_series {
+            true => Path::new(""),
+            false => &entry.path,
+        };
+        arrange(live, &mut found);
         self.looks += 1;
         // Of a client that told no more than its inode the file tells what it has still to be
         // sent. What was kept without knowing that may be too new.

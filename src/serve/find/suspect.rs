@@ -88,7 +88,7 @@ impl<S: ReadStore> Query<'_, S> {
         if mutation::is_on(Mutation::SuspectBelieved) {
             return false;
         }
-        let path = &self.entry.path;
+        let path = self.stem();
         let all = || match rotated.iter().all(|c| order::is_plain(c.path(), path)) {
             true => Vec::new(),
             false => {

@@ -84,6 +84,23 @@ impl Patterns {
         self.list().iter().map(Pattern::root).collect()
     }
 
+    /// Whether something with this name may be found, or be a directory on the way to it.
+    pub fn may_find(&self, name: &[u8]) -> bool {
+        let is_it = |step: &Step| match step {
+            Step::Literal(names) => names.split(|byte| *byte == b'/').any(|it| it == name),
+            Step::Wild(pattern) => matches(pattern, name),
+        };
+        self.list()
+            .iter()
+            .any(|pattern| pattern.steps.iter().any(is_it))
+    }
+
+    /// Each on its own, as it is without braces and quotes, and the walk that goes through it.
+    pub fn walks(&self) -> Vec<(Vec<u8>, Walk)> {
+        let walk = |pattern: Pattern| (pattern.text(), Walk::through([pattern].into()));
+        self.list().into_iter().map(walk).collect()
+    }
+
     /// Each on its own, taken apart.
     fn list(&self) -> Box<[Pattern]> {
         // `parse` has taken this text apart once without an error.
@@ -92,6 +109,16 @@ impl Patterns {
 }
 
 impl Pattern {
+    fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for step in &self.steps {
+            let (Step::Literal(names) | Step::Wild(names)) = step;
+            text.push(b'/');
+            text.extend_from_slice(names);
+        }
+        text
+    }
+
     /// The deepest directory that the pattern names without a wildcard.
     fn root(&self) -> PathBuf {
         let Some(Step::Literal(names)) = self.steps.first() else {

@@ -81,7 +81,7 @@ impl Walk {
         Walk::through(patterns.list())
     }
 
-    fn through(patterns: Box<[Pattern]>) -> Walk {
+    pub(super) fn through(patterns: Box<[Pattern]>) -> Walk {
         Walk {
             patterns,
             at: 0,

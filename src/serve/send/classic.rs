@@ -90,10 +90,11 @@ impl<F> ClassicStream<F> {
             return Break(Ending::Withdrawn);
         };
         let sent = !self.has_output();
-        match self.follow.look(entry, sent, self.is_older, cx) {
+        let path = cx.journal.live_path(self.index, entry);
+        match self.follow.look(&path, sent, self.is_older, cx) {
             // Nobody can write to it any more, and no other file is there to be waited for.
             Look::Same
-                if sent && self.follow.is_deleted(entry, cx) && self.follow.is_complete(cx) =>
+                if sent && self.follow.is_deleted(&path, cx) && self.follow.is_complete(cx) =>
             {
                 self.note_completed(peer, cx);
                 return Break(Ending::Rotated);

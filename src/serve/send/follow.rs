@@ -4,14 +4,15 @@
 //! stand on this.
 
 use std::io;
+use std::path::Path;
 
 use super::at_path::{AtPath, Own, Step};
 use super::context::Context;
-use super::zeros::Zeros;
+use super::zeros::span::Zeros;
 use crate::ids::{FileId, Inode};
 use crate::limits::DRAIN_MAX_MS;
 use crate::mutation::{self, Mutation};
-use crate::serve::config::{Config, FileEntry};
+use crate::serve::config::Config;
 use crate::serve::find::place::Place;
 use crate::serve::find::refusal::Refusal;
 use crate::store::{ReadStore, Stat, Writers};
@@ -293,19 +294,19 @@ impl<F> Follow<F> {
     /// offset, `has_next` that a file is known which comes after it.
     pub fn look<S: ReadStore<File = F>>(
         &mut self,
-        entry: &FileEntry,
+        path: &Path,
         sent: bool,
         has_next: bool,
         cx: &Context<'_, S>,
     ) -> Look {
-        let look = self.look_now(entry, sent, has_next, cx);
+        let look = self.look_now(path, sent, has_next, cx);
         self.check_invariants();
         look
     }
 
     fn look_now<S: ReadStore<File = F>>(
         &mut self,
-        entry: &FileEntry,
+        path: &Path,
         sent: bool,
         has_next: bool,
         cx: &Context<'_, S>,
@@ -326,7 +327,7 @@ impl<F> Follow<F> {
             Ok(is_written) => is_written,
             Err(error) => return Look::Unreadable(error),
         };
-        let named = cx.store.stat_path(&entry.path);
+        let named = cx.store.stat_path(path);
         let is_empty = named.as_ref().is_ok_and(|named| named.size == 0);
         let at = AtPath::of(named, stat.id);
         match at {
@@ -451,8 +452,8 @@ impl<F> Follow<F> {
     }
 
     /// Whether it has lost its last name, and nothing has the one it had.
-    pub fn is_deleted<S: ReadStore>(&self, entry: &FileEntry, cx: &Context<'_, S>) -> bool {
-        let at = || AtPath::of(cx.store.stat_path(&entry.path), self.stat.id);
+    pub fn is_deleted<S: ReadStore>(&self, path: &Path, cx: &Context<'_, S>) -> bool {
+        let at = || AtPath::of(cx.store.stat_path(path), self.stat.id);
         self.is_astray() && self.stat.links == 0 && matches!(at(), AtPath::Nothing)
     }
 

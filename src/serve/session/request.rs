@@ -96,6 +96,11 @@ impl Searching {
             let Some(query) = query(peer, &request, cx) else {
                 return settle(Err(not_served(&request)), cx.now.mono);
             };
+            // First which file of a series is live.
+            if !cx.journal.is_settled(query.index) {
+                cx.journal.work(cx.config, cx.store);
+                return None;
+            }
             let query = Query {
                 reached: reached(&request, query.index, cx.sightings),
                 ..query
@@ -254,7 +259,8 @@ fn lacks_something(request: &Request<'_>, v2: &Extension, reply: &Reply) -> bool
 
 /// A query about the log that a request names.
 fn query<'a, S>(peer: IpAddr, request: &Request<'_>, cx: &Context<'a, S>) -> Option<Query<'a, S>> {
-    let path = Path::new(OsStr::from_bytes(request.path));
+    let name = request.name();
+    let path = Path::new(OsStr::from_bytes(&name));
     query_about(cx.config.index_of(path)?, peer, cx)
 }
 
@@ -270,7 +276,7 @@ fn reached(request: &Request<'_>, index: u32, sightings: &Sightings) -> Reached 
 }
 
 fn not_served(request: &Request<'_>) -> Ending {
-    Ending::NotServed(request.path.into())
+    Ending::NotServed((*request.name()).into())
 }
 
 /// Goes on with what was found. Who asked for version 2 is told why there is nothing.
@@ -297,7 +303,8 @@ fn refusal<F>(text: &str, ending: Ending, now: Mono) -> Phase<F> {
 
 /// The reason for a person, as an ERROR frame carries it.
 fn reason(peer: IpAddr, request: &Request<'_>, ending: &Ending) -> String {
-    let path = Escaped(request.path);
+    let name = request.name();
+    let path = Escaped(&name);
     match ending {
         Ending::NotServed(_) => format!("{peer} may not read {path}: not in %files"),
         other => format!("{path}: {other}"),

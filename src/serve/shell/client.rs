@@ -89,7 +89,7 @@ impl Client {
         let Some(file) = self.session.file() else {
             return;
         };
-        let is_new = watches.add(file, &cx.config.files, report);
+        let is_new = watches.add(file, &cx.config.files, cx.journal, report);
         self.session.set_watched(watches.tells(file));
         if is_new {
             self.session.handle_hint(cx);

@@ -219,7 +219,12 @@ impl Clients {
         }
         if let Some(watches) = &mut shared.watches {
             for file in self.followers.files() {
-                watches.add(file, &shared.files.config.files, &mut shared.report);
+                watches.add(
+                    file,
+                    &shared.files.config.files,
+                    &shared.files.journal,
+                    &mut shared.report,
+                );
             }
         }
         for index in 0..self.places.bound() {

@@ -1,6 +1,6 @@
 //! What the system tells of the names of logs, taken to the journal.
 
-use super::watches::{Name, Watches};
+use super::watches::{Name, Named, Watches};
 use super::{Files, Shared};
 use crate::limits::LISTENS_MAX;
 use crate::serve::find::journal::arrivals::Arrival;
@@ -26,8 +26,9 @@ pub fn listen(shared: &mut Shared) -> Vec<u32> {
         ..
     } = shared;
     let behind = files.journal.take_behind();
+    let moved = files.journal.take_moved();
     let Some(watches) = watches else {
-        return behind;
+        return [behind, moved].concat();
     };
     let entries = &files.config.files;
     watches.forget();
@@ -42,8 +43,19 @@ pub fn listen(shared: &mut Shared) -> Vec<u32> {
         }
         found = find(watches, files);
     }
-    watches.follow_names(entries, report);
-    let mut changed = [&behind, watches.changed()].concat();
+    for Named {
+        file,
+        name,
+        is_there,
+    } in watches.take_names()
+    {
+        files.journal.note_name(file, &name, is_there);
+    }
+    for &file in &moved {
+        watches.add(file, entries, &files.journal, report);
+    }
+    watches.follow_names(entries, &files.journal, report);
+    let mut changed = [&behind, &moved, watches.changed()].concat();
     sort_by_key(&mut changed, |it| *it);
     changed.dedup();
     for &file in &changed {

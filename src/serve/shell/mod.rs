@@ -24,6 +24,7 @@ use self::clients::Clients;
 pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
+use super::find;
 use super::find::journal::Journal;
 use super::find::query::open_regular;
 use super::find::sightings::Sightings;
@@ -33,6 +34,7 @@ use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{End, Event, Reactor};
 use crate::report::Report;
+use crate::store::ReadStore;
 use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealRead;
 use crate::sys;
@@ -269,7 +271,7 @@ impl Server {
         for (index, entry) in (0..).zip(&config.files) {
             let is_attended = watches
                 .as_mut()
-                .and_then(|watches| watches.attend(index, &config.files, report));
+                .and_then(|watches| watches.attend(index, &config.files, journal, report));
             journal.set_attended(index, is_attended);
             // Where it is behind, it catches up before the next turn.
             let _ = journal.look(index, &entry.path, store);
@@ -364,6 +366,10 @@ impl Server {
         if let Some(doubt) = config.local_doubt() {
             report.say(format_args!("{doubt}"));
         }
+        let store = &self.shared.files.store;
+        for entry in config.files.iter().filter(|it| store.is_mounted(&it.path)) {
+            report.say(format_args!("{} {MOUNTED_ALONE}", entry.path.display()));
+        }
     }
 }
 
@@ -388,10 +394,28 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 /// Why logs could not be served to anybody now, a text for each that could not.
 pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
     let store = RealRead::new();
-    config.files.iter().filter_map(move |entry| {
-        let refusal = open_regular(&store, &entry.path).err()?;
-        Some(format!("{}: {refusal}", entry.path.display()))
+    let journal = Journal::new(0);
+    journal.settle(config, &store);
+    (0..).zip(&config.files).filter_map(move |(index, entry)| {
+        let path = entry.path.display();
+        match open_regular(&store, &journal.live_path(index, entry)) {
+            Err(refusal) => Some(format!("{path}: {refusal}")),
+            Ok(_) if store.is_mounted(&entry.path) => Some(format!("{path} {MOUNTED_ALONE}")),
+            Ok(_) => (journal.is_series(index) && !entry.is_series).then(|| {
+                format!("{path} is a symbolic link: the newest file that its patterns find is served, as of a $series")
+            }),
+        }
     })
+}
+
+/// Of a log whose path is a mount.
+const MOUNTED_ALONE: &str =
+    "is mounted here alone: if its file is replaced outside nobody notices; mount its directory";
+
+/// Calls `say` with what the globs of each log find, and what it is taken for. Tells whether all
+/// that is to be read can be.
+pub fn list(config: &Config, say: &mut dyn FnMut(&str)) -> bool {
+    find::list::list(config, &RealRead::new(), say)
 }
 
 const LISTENER_TOKEN: Token = Token {

@@ -15,7 +15,9 @@ pub fn reaches(config: &Config) -> Reaches {
     reaches.read(Path::new("/dev/urandom"));
     let mut before = PathBuf::new();
     for entry in &config.files {
-        let live = entry.path.parent().map(Path::to_path_buf);
+        // The name of a series is no file.
+        let live = entry.path.parent().filter(|_| !entry.is_series);
+        let live = live.map(Path::to_path_buf);
         for dir in live.into_iter().chain(entry.patterns.roots()) {
             // Mostly the rotated files are beside the log, and the next log beside both.
             if dir == before {

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -17,6 +17,7 @@ use crate::limits::WATCHES_PER_FILE_MAX;
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
+use crate::serve::find::journal::Journal;
 use crate::serve::find::journal::arrivals::Trail;
 use crate::sys::inotify::{Event, Inotify, Watch, WatchId};
 
@@ -32,6 +33,18 @@ pub struct Watches {
     changed: Vec<u32>,
     /// The same of names, in order: for each file whose name was given to something or taken.
     trails: Vec<(u32, Trail)>,
+    /// The same of names that the globs of a series find.
+    names: Vec<Named>,
+}
+
+/// A name that the globs of a series find.
+pub struct Named {
+    /// The number of the series.
+    pub file: u32,
+    /// The name.
+    pub name: Vec<u8>,
+    /// It was given to something; else it was taken.
+    pub is_there: bool,
 }
 
 /// What is known of a file.
@@ -45,6 +58,8 @@ struct State {
     renamed: bool,
     /// What happened to the name since then was not told.
     unsure: bool,
+    /// Each of its files has a name of its own.
+    is_series: bool,
 }
 
 impl State {
@@ -53,6 +68,7 @@ impl State {
         changed: false,
         renamed: false,
         unsure: false,
+        is_series: false,
     };
 }
 
@@ -84,19 +100,41 @@ impl Watches {
             states: Vec::new(),
             changed: Vec::new(),
             trails: Vec::new(),
+            names: Vec::new(),
         })
     }
 
-    /// Watches the directory that a file is in. `None` if that cannot be had; else whether all that
-    /// happened there was told since this was asked before.
-    pub fn attend(&mut self, file: u32, files: &[FileEntry], report: &mut Report) -> Option<bool> {
-        let dir = files.get(file as usize)?.path.parent()?;
+    /// Watches the directory that a file is in, or those in which the files of a series come.
+    /// `None` if that cannot be had; else whether all that happened there was told since this was
+    /// asked before.
+    pub fn attend(
+        &mut self,
+        file: u32,
+        files: &[FileEntry],
+        journal: &Journal,
+        report: &mut Report,
+    ) -> Option<bool> {
+        let entry = files.get(file as usize)?;
         self.states.resize(files.len(), State::NEW);
-        let is_new = self.watch(file, dir, Watch::Directory, report);
+        self.states[file as usize].is_series = journal.is_series(file);
+        let mut is_new = false;
+        for dir in dirs_of(file, entry, journal) {
+            is_new |= self.watch(file, &dir, Watch::Directory, report);
+        }
         let watches = self
             .by_file
             .between([file, DIRECTORY, 0], [file, DIRECTORY, u32::MAX]);
-        (!watches.is_empty()).then_some(!is_new)
+        let is_attended = (!watches.is_empty()).then_some(!is_new);
+        // What is made below is told by nobody before it is watched, too.
+        if let Some(dir) = journal.live_path(file, entry).parent() {
+            self.watch(file, dir, Watch::Directory, report);
+        }
+        is_attended
+    }
+
+    /// Names that came to the directories of series, or went from there, in that order.
+    pub fn take_names(&mut self) -> Vec<Named> {
+        std::mem::take(&mut self.names)
     }
 
     /// What was told of the name of a file since [`forget`](Self::forget).
@@ -114,17 +152,23 @@ impl Watches {
     /// Watches what stands at a file's path now, and the directory it is in; either may be another
     /// than last time, for instance where a link on the way was turned elsewhere. Tells whether
     /// anything of it was not watched already.
-    pub fn add(&mut self, file: u32, files: &[FileEntry], report: &mut Report) -> bool {
+    pub fn add(
+        &mut self,
+        file: u32,
+        files: &[FileEntry],
+        journal: &Journal,
+        report: &mut Report,
+    ) -> bool {
         let Some(entry) = files.get(file as usize) else {
             return false;
         };
         self.states.resize(files.len(), State::NEW);
         self.states[file as usize].deaf = false;
-        let dir_is_new = entry
-            .path
+        let live = journal.live_path(file, entry);
+        let dir_is_new = live
             .parent()
             .is_some_and(|dir| self.watch(file, dir, Watch::Directory, report));
-        self.watch(file, &entry.path, Watch::File, report) || dir_is_new
+        self.watch(file, &live, Watch::File, report) || dir_is_new
     }
 
     /// Whether changes of a file that was added will be told, as far as the system promises that.
@@ -142,6 +186,7 @@ impl Watches {
         self.states.clear();
         self.changed.clear();
         self.trails.clear();
+        self.names.clear();
     }
 
     /// Forgets what was told so far.
@@ -170,8 +215,13 @@ impl Watches {
             states,
             changed,
             trails,
+            names,
         } = self;
         let mut is_told = false;
+        let series = (0..)
+            .zip(states.iter())
+            .filter(|(_, state)| state.is_series);
+        let series: Vec<u32> = series.map(|(file, _)| file).collect();
         let mut note = |file: u32, what: What| {
             if let Some(state) = states.get_mut(file as usize) {
                 if !std::mem::replace(&mut state.changed, true) {
@@ -194,6 +244,13 @@ impl Watches {
             let about = by_watch.of(id.number());
             concerned(about, &event, files, &mut note);
             is_told |= play(about, &event, files, trails);
+            let in_dir = |row: &&Row| row[2] == DIRECTORY && series.contains(&row[1]);
+            for &[_, file, _] in about.iter().filter(in_dir) {
+                if let Some(named) = named(file, &event, files) {
+                    names.push(named);
+                    note(file, What::Renamed);
+                }
+            }
             if event.gone {
                 let dirs = about.iter().filter(|row| row[2] == DIRECTORY);
                 dirs.for_each(|row| note(row[1], What::Unsure));
@@ -214,12 +271,12 @@ impl Watches {
     }
 
     /// Watches what has the name of a file now, where that was told of.
-    pub fn follow_names(&mut self, files: &[FileEntry], report: &mut Report) {
+    pub fn follow_names(&mut self, files: &[FileEntry], journal: &Journal, report: &mut Report) {
         for at in 0..self.changed.len() {
             let file = self.changed[at];
             let is_renamed = self.states.get(file as usize).is_some_and(|it| it.renamed);
             if let Some(entry) = files.get(file as usize).filter(|_| is_renamed) {
-                self.watch(file, &entry.path, Watch::File, report);
+                self.watch(file, &journal.live_path(file, entry), Watch::File, report);
             }
         }
     }
@@ -349,6 +406,30 @@ fn play(
     is_told
 }
 
+/// A name that came or went, if a glob of the series finds it, or it may be a directory on the way.
+fn named(file: u32, event: &Event<'_>, files: &[FileEntry]) -> Option<Named> {
+    let entry = files.get(file as usize)?;
+    let is_of_it = event.arrived || event.departed;
+    (is_of_it && entry.patterns.may_find(event.name)).then(|| Named {
+        file,
+        name: event.name.to_vec(),
+        is_there: event.arrived,
+    })
+}
+
+/// The directories of a log, or those in which the files of a series come.
+fn dirs_of(file: u32, entry: &FileEntry, journal: &Journal) -> Vec<PathBuf> {
+    match journal.is_series(file) {
+        true => entry.patterns.roots(),
+        false => entry
+            .path
+            .parent()
+            .map(Path::to_path_buf)
+            .into_iter()
+            .collect(),
+    }
+}
+
 fn live_name(file: u32, files: &[FileEntry]) -> Option<&[u8]> {
     let path = files.get(file as usize)?.path.as_os_str().as_bytes();
     path.rsplit(|byte| *byte == b'/').next()
@@ -356,8 +437,6 @@ fn live_name(file: u32, files: &[FileEntry]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::serve::glob::Patterns;
 
@@ -367,6 +446,7 @@ mod tests {
             .map(|name| FileEntry {
                 path: PathBuf::from("/log").join(name),
                 patterns: Patterns::parse(b"").unwrap(),
+                is_series: false,
             })
             .collect();
         let mut told = Vec::new();

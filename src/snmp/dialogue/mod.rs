@@ -20,6 +20,7 @@ use std::mem;
 use super::instance::{self, Forms};
 use super::oid::Oid;
 use super::status::{self, StatusDir};
+use super::value::Value;
 use crate::limits::{SNMP_LINE_MAX_LEN, SNMP_REPLY_MAX_LEN};
 use crate::time::Wall;
 
@@ -185,7 +186,7 @@ impl Dialogue {
 }
 
 /// An identifier, the type of its value, and the value.
-type Told = (Oid, &'static str, status::Value);
+type Told = (Oid, &'static str, Value);
 
 /// A line, as far as it has come.
 #[derive(Default)]

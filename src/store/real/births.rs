@@ -35,6 +35,11 @@ mod linux {
             Place::of_path(path).map_or(Birth::default(), |place| self.of(&place, device))
         }
 
+        /// Whether something is mounted at a path.
+        pub fn is_mounted(path: &Path) -> bool {
+            Place::of_path(path).is_some_and(|place| birth::is_mounted(&place))
+        }
+
         /// The birth of an open file.
         pub fn of_file(&self, file: &File, device: u64) -> Birth {
             self.of(&Place::of_file(file), device)
@@ -83,6 +88,11 @@ mod other {
         /// Not known.
         pub fn of_path(&self, _path: &Path, _device: u64) -> Birth {
             Birth::default()
+        }
+
+        /// Not known.
+        pub fn is_mounted(_path: &Path) -> bool {
+            false
         }
 
         /// Not known.

@@ -86,6 +86,14 @@ impl ReadStore for RealRead {
         Ok(stat_of(&fs::symlink_metadata(path)?))
     }
 
+    fn target_of(&self, path: &Path) -> Option<FileId> {
+        Some(stat_of(&fs::metadata(path).ok()?).id)
+    }
+
+    fn is_mounted(&self, path: &Path) -> bool {
+        births::Births::is_mounted(path)
+    }
+
     fn birth(&self, path: &Path, device: u64) -> Birth {
         self.births.of_path(path, device)
     }

@@ -612,9 +612,14 @@ impl ReadStore for Fake {
             return Err(veil.error());
         }
         let disk = self.0.borrow();
-        let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
-        let names = inside.filter_map(|path| path.file_name());
-        let names: Vec<_> = names.map(|name| Ok(name.to_owned())).collect();
+        let inside = disk
+            .names
+            .keys()
+            .filter_map(|path| path.strip_prefix(dir).ok());
+        let names = inside.filter_map(|path| path.components().next());
+        let mut names: Vec<_> = names.map(|name| name.as_os_str().to_owned()).collect();
+        names.dedup();
+        let names: Vec<_> = names.into_iter().map(Ok).collect();
         let fake = self.clone();
         Ok(Box::new(names.into_iter().inspect(move |_| fake.step(0))))
     }

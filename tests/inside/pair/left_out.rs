@@ -135,6 +135,29 @@ fn a_disk_that_recovers_within_a_minute_costs_nothing() {
 }
 
 /// Without a word of a server that names too many at once.
+/// However many there are, others wait for the one record of them only.
+#[test]
+fn many_that_may_not_be_read_are_told_at_once() {
+    let mut pair = Pair::following();
+    pair.go_away();
+    for _ in 0..50 {
+        pair.log.rotate();
+        pair.log.lines(2);
+    }
+    for n in 1..=49 {
+        pair.log.disk.set_readable(&format!("/v/m.{n}"), false);
+    }
+    pair.reconnect();
+    pair.settle();
+    assert_eq!(record(&pair).lines().count(), 17, "{}", record(&pair));
+    assert!(
+        record(&pair).contains("more files than are told one by one"),
+        "{}",
+        record(&pair)
+    );
+    assert_eq!(pair.copies().len(), 2, "{}", pair.report());
+}
+
 fn arrives(pair: &mut Pair, generations: usize) {
     pair.reconnect();
     pair.settle();

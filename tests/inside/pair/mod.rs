@@ -29,6 +29,7 @@ mod outage;
 mod power;
 mod reboot;
 mod rotation;
+mod series;
 mod view;
 mod walk;
 mod zeros;
@@ -300,6 +301,10 @@ impl Pair {
             true => disk.tell_journal(0, "/v/m", &self.journal, is_behind),
             false => {
                 self.journal.set_attended(0, None);
+                // The files of a series are looked through first.
+                while self.journal.has_work() {
+                    self.journal.work(&self.serve_config, disk);
+                }
                 assert!(self.journal.look(0, "/v/m".as_ref(), disk));
             }
         }

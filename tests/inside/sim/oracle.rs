@@ -216,7 +216,9 @@ impl World {
     /// Whether losses or differences are noted beside the copies of a source.
     pub fn is_on_record(&self, feed: &Feed) -> bool {
         let path = format!("{}.gaps", feed.local);
-        self.host.disk.with(|fs| fs.exists(&path))
+        // Whoever was killed right after it was created has noted nothing.
+        let record = self.host.disk.with(|fs| fs.read(&path));
+        record.is_some_and(|record| !record.is_empty())
     }
 
     /// No pointer is ahead of the data.

@@ -105,7 +105,9 @@ impl Site {
             self.disk.with(|fs| fs.take_trail(&path));
             let is_attended = self.hints.then_some(false);
             server.journal.set_attended(index, is_attended);
-            assert!(server.journal.look(index, &entry.path, &self.disk));
+            let is_abreast = server.journal.look(index, &entry.path, &self.disk);
+            // The files of a series are looked through first.
+            assert_eq!(is_abreast, server.journal.is_settled(index));
         }
     }
 

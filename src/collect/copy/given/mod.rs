@@ -3,10 +3,11 @@
 //! memory.
 //!
 //! ```text
-//! "v1" [ "b=" BOOT ] [ INODE M TOKEN [ INODE M TOKEN ] ]
+//! "v1" [ "b=" BOOT ] [ INODE M TOKEN [ INODE M TOKEN ] ] [ x ]
 //!                                                  the boot of this host in which this was noted; the
 //!                                                  present generation, M the `m` of its pointer; during
-//!                                                  a rotation the next one, too
+//!                                                  a rotation the next one, too, and with x the present
+//!                                                  one is in a file that may be somebody's copy
 //! SIZE CRC32|- MD5|- TOKEN|- STAMP[.N] [x]         a copy that was finished, the newest first; with
 //!                                                  x one of a file that may be somebody's copy
 //! "c=" CRC32                                       of the source's name and all lines before
@@ -39,6 +40,8 @@ pub struct Ledger {
     boot: Option<BootId>,
     /// The present generation; during a rotation the next one, too.
     begun: Vec<Begun>,
+    /// During a rotation: the file of the generation that is left may be somebody's copy.
+    left_is_suspect: bool,
     /// The newest first.
     entries: Vec<Entry>,
 }
@@ -136,12 +139,19 @@ impl Ledger {
         boot: Option<&BootId>,
     ) {
         self.forget_tokens();
-        self.announce(generation, token, boot);
+        self.announce(generation, token, false, boot);
     }
 
     /// Notes in this boot the token of the generation that will be the present one after a
-    /// rotation, before that begins: whoever is killed in it has the token all the same.
-    pub fn announce(&mut self, next: &Generation, token: Option<Token>, boot: Option<&BootId>) {
+    /// rotation, before that begins: whoever is killed in it has the token all the same, and knows
+    /// whether the file of the generation that is left is a suspect.
+    pub fn announce(
+        &mut self,
+        next: &Generation,
+        token: Option<Token>,
+        left_is_suspect: bool,
+        boot: Option<&BootId>,
+    ) {
         let (inode, mtime_ns) = key_of(next);
         self.begun.truncate(1);
         self.begun
@@ -150,12 +160,14 @@ impl Ledger {
                 mtime_ns,
                 token,
             }));
+        self.left_is_suspect = left_is_suspect;
         self.boot = boot.cloned();
     }
 
     /// Forgets the tokens of the present generation and the next.
     pub fn forget_tokens(&mut self) {
         self.begun.clear();
+        self.left_is_suspect = false;
     }
 
     /// Whether its tokens were noted in this boot: no power cut came between.
@@ -236,12 +248,13 @@ impl Ledger {
         // What is not that of the present one now is that of none.
         self.begun
             .retain(|begun| begun.inode == held && begun.inode != finished.inode);
+        let is_suspect = begun.is_some() && std::mem::take(&mut self.left_is_suspect);
         self.add(Entry {
             size: finished.size,
             sums: None,
+            is_suspect,
             token: begun.map(|begun| begun.token),
             suffix,
-            is_suspect: false,
         });
     }
 
@@ -302,6 +315,10 @@ impl Ledger {
         }
         let mut lines = lines.lines();
         let head = lines.next()?.strip_prefix("v1")?;
+        let (head, left_is_suspect) = match head.strip_suffix(" x") {
+            Some(head) => (head, true),
+            None => (head, false),
+        };
         let (boot, begun) = match head.strip_prefix(" b=") {
             None => (None, head),
             Some(rest) => {
@@ -316,6 +333,7 @@ impl Ledger {
         Some(Ledger {
             boot,
             begun,
+            left_is_suspect,
             entries,
         })
     }
@@ -341,7 +359,7 @@ impl Ledger {
             } = begun;
             write!(text, " {inode} {mtime_ns} {token}")?;
         }
-        text.push('\n');
+        text.push_str(if self.left_is_suspect { " x\n" } else { "\n" });
         for entry in &self.entries {
             writeln!(text, "{entry}")?;
         }

@@ -78,7 +78,7 @@ fn during_a_rotation_both_tokens_are_known() {
     let [before, after] = [generation(7, 9), generation(8, 10)];
     let mut ledger = sample();
     let boot = BootId::new("first");
-    ledger.announce(&after, next, boot.as_ref());
+    ledger.announce(&after, next, true, boot.as_ref());
     ledger.write(&source(), &mut disk).unwrap();
     let mut ledger = read(&mut disk);
     assert!(ledger.is_of(boot.as_ref()) && !ledger.is_of(BootId::new("second").as_ref()));
@@ -95,7 +95,10 @@ fn during_a_rotation_both_tokens_are_known() {
     };
     ledger.catch_up(&finished, Inode(8), &source());
     assert_eq!(ledger.entries()[0].token, left);
+    assert!(ledger.entries()[0].is_suspect);
     assert_eq!(ledger.token_of(&after), next);
+    ledger.write(&source(), &mut disk).unwrap();
+    assert_eq!(read(&mut disk), ledger);
     ledger.set_token(&after, next, boot.as_ref());
     assert_eq!(ledger.token_of(&before), None);
 }
@@ -107,7 +110,12 @@ fn the_longest_ledger_is_read_whole() {
     let mut ledger = Ledger::default();
     ledger.set_token(&generation(u64::MAX, u64::MAX), token, None);
     let boot = BootId::new(&"b".repeat(BootId::MAX_LEN));
-    ledger.announce(&generation(u64::MAX - 1, u64::MAX), token, boot.as_ref());
+    ledger.announce(
+        &generation(u64::MAX - 1, u64::MAX),
+        token,
+        true,
+        boot.as_ref(),
+    );
     for n in 0..=GIVEN_KEPT_MAX {
         ledger.add(Entry {
             size: u64::MAX,

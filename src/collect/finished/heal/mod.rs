@@ -73,7 +73,7 @@ enum Step<F> {
 /// The result of the comparison of blocks so far.
 #[derive(Default)]
 struct Tally {
-    /// The blocks behind the first difference that are the same.
+    /// The blocks behind the first difference that are the same, and not like the one before.
     same_behind: u64,
     different: u64,
     /// The start of the first block that differs.
@@ -574,6 +574,8 @@ pub fn clear_away<S: WriteStore>(path: &Path, store: &mut S) {
 impl Tally {
     fn note(&mut self, compared: Compared) {
         match compared.is_same {
+            // Zeros and patterns that repeat themselves are in many files, and in a file often.
+            true if compared.is_repeated => {}
             true => self.same_behind += u64::from(self.first.is_some()),
             false => {
                 self.different += 1;

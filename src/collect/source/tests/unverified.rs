@@ -412,26 +412,41 @@ fn what_a_killed_run_has_begun_to_heal_is_taken_away() {
     assert!(rig.disk.exists(&healing), "it is not ours");
 }
 
+/// The file found by content heals nothing: it is another one.
+fn is_foreign(ours: &[u8], theirs: &[u8]) {
+    let mut rig = Rig::finished(ours, None);
+    let size = ours.len();
+    rig.close(Closed::ByServer);
+    rig.asks(size);
+    rig.answers(size as u64, md5_of(theirs));
+    rig.work();
+    rig.connect();
+    rig.receive(ANSWERS_7);
+    rig.receive(&sums(theirs));
+    rig.work();
+    let told = format!("not verified {COPY}: the server has only another file that begins alike");
+    assert!(rig.said().contains(&told), "{:?}", rig.said());
+    assert_eq!(rig.rotated(), ours);
+    assert!(!rig.is_on_list());
+    rig.follows();
+    assert!(!rig.source.in_error());
+}
+
 #[test]
 fn a_file_that_merely_begins_alike_heals_nothing() {
     let ours: Vec<u8> = (0..200u8).collect();
     let mut theirs = ours.clone();
     theirs[70..].fill(0);
-    let mut rig = Rig::finished(&ours, None);
-    rig.close(Closed::ByServer);
-    rig.asks(200);
-    rig.answers(200, md5_of(&theirs));
-    rig.work();
-    rig.connect();
-    rig.receive(ANSWERS_7);
-    rig.receive(&sums(&theirs));
-    rig.work();
-    let told = format!("not verified {COPY}: the server has only another file that begins alike");
-    assert!(rig.said().contains(&told));
-    assert_eq!(rig.rotated(), ours);
-    assert!(!rig.is_on_list());
-    rig.follows();
-    assert!(!rig.source.in_error());
+    is_foreign(&ours, &theirs);
+}
+
+#[test]
+fn a_file_that_merely_ends_in_as_many_zeros_heals_nothing() {
+    let preallocated = |first: u8| {
+        let bytes = (first..first + 100).chain(std::iter::repeat(0));
+        bytes.take(600).collect::<Vec<u8>>()
+    };
+    is_foreign(&preallocated(1), &preallocated(101));
 }
 
 /// While a rotation is cut short, its copy stands on the list alone. Another copy that is verified
@@ -565,7 +580,8 @@ fn sums_of(bytes: &[u8], block_len: usize) -> Vec<u8> {
         .chunks(block_len)
         .map(|block| Crc32::new().update(block).finish());
     assert!(bytes.len() <= block_len * SUMS_MAX);
-    let mut frame = [&[0; frame::HEADER_LEN + 8][..], &200u64.to_be_bytes()].concat();
+    let end = bytes.len() as u64;
+    let mut frame = [&[0; frame::HEADER_LEN + 8][..], &end.to_be_bytes()].concat();
     sums.for_each(|sum| frame.extend(sum.to_be_bytes()));
     frame::seal(frame::kind::SUMS, &mut frame);
     frame

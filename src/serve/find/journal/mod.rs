@@ -13,15 +13,17 @@ mod log;
 pub mod record;
 pub mod survey;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 
 use self::arrivals::Arrival;
 use self::log::Log;
+use self::log::series::Series;
 use self::record::{Head, Record, Seq, Standing};
 use self::survey::Survey;
 use crate::ids::{FileId, Identity, Inode};
-use crate::serve::config::Config;
+use crate::serve::config::{Config, FileEntry};
 use crate::store::ReadStore;
 
 /// What the server saw of the generations of all logs. It is shared by all sessions.
@@ -31,6 +33,8 @@ pub struct Journal {
     survey: RefCell<Option<Survey>>,
     /// Logs where a look met a file of which nobody has heard yet.
     behind: RefCell<Vec<u32>>,
+    /// Series that were looked through: another file may be the live one.
+    moved: RefCell<Vec<u32>>,
 }
 
 impl Journal {
@@ -41,6 +45,7 @@ impl Journal {
             logs: RefCell::default(),
             survey: RefCell::default(),
             behind: RefCell::default(),
+            moved: RefCell::default(),
         }
     }
 
@@ -54,30 +59,79 @@ impl Journal {
         let mut logs = self.logs.borrow_mut();
         let mut before = std::mem::take(&mut *logs);
         self.behind.take();
+        self.moved.take();
         for entry in &config.files {
             let known = before.iter().position(|log| log.is_of(entry));
-            logs.push(match known {
+            let mut log = match known {
                 Some(at) => before.swap_remove(at),
                 None => Log::new(entry),
-            });
+            };
+            if let Some(series) = log.series_mut() {
+                series.set_under_way(false);
+                series.expect();
+            }
+            logs.push(log);
         }
         // The number of the log that was being looked through may be another's now.
         *self.survey.borrow_mut() = None;
     }
 
-    /// Looks at what stands at the path of a log. `false` where that is a file of which the system
-    /// has told already, and nobody has listened: others may have come and gone before it. Then
-    /// nothing is decided before [`note_arrivals`](Self::note_arrivals).
+    /// Takes up a configuration, and looks all there is through at once, for whoever only wants to
+    /// know what there is now.
+    pub fn settle<S: ReadStore>(&self, config: &Config, store: &S) {
+        self.take_up(config);
+        for (index, entry) in (0..).zip(&config.files) {
+            let _ = self.look(index, &entry.path, store);
+        }
+        while self.has_work() {
+            self.work(config, store);
+        }
+    }
+
+    /// Looks at what stands at the path of a log, or at the live file of a series. `false` where
+    /// that is a file of which the system has told already, and nobody has listened: others may
+    /// have come and gone before it. Then nothing is decided before
+    /// [`note_arrivals`](Self::note_arrivals); in a series, before [`work`](Self::work) has looked
+    /// through its files.
     #[must_use]
     pub fn look<S: ReadStore>(&self, index: u32, path: &Path, store: &S) -> bool {
         let mut logs = self.logs.borrow_mut();
-        let log = logs.get_mut(index as usize);
-        let is_abreast = log.is_none_or(|log| log.look(path, store));
+        let Some(log) = logs.get_mut(index as usize) else {
+            return true;
+        };
+        let is_abreast = log.look(path, store);
         let mut behind = self.behind.borrow_mut();
-        if !is_abreast && !behind.contains(&index) {
+        if !is_abreast && log.is_settled() && !behind.contains(&index) {
             behind.push(index);
         }
         is_abreast
+    }
+
+    /// Whether each file of a log has a name of its own.
+    pub fn is_series(&self, index: u32) -> bool {
+        self.read(index, |log| log.own_live().is_some()) == Some(true)
+    }
+
+    /// Whether the live file of a log is known, as far as the system has told of changes.
+    pub fn is_settled(&self, index: u32) -> bool {
+        self.read(index, Log::is_settled).unwrap_or(true)
+    }
+
+    /// Where the live file of a log is; an empty path where a series has none.
+    pub fn live_path<'a>(&self, index: u32, entry: &'a FileEntry) -> Cow<'a, Path> {
+        let own = self.read(index, |log| log.own_live().map(Path::to_path_buf));
+        own.flatten().map_or(Cow::Borrowed(&entry.path), Cow::Owned)
+    }
+
+    /// The system told that a name which a glob of this series may find was given to something, or
+    /// taken from it.
+    pub fn note_name(&self, index: u32, name: &[u8], is_there: bool) {
+        self.with_series(index, |series| series.note_name(name, is_there));
+    }
+
+    /// The series whose files were looked through since this was asked last.
+    pub fn take_moved(&self) -> Vec<u32> {
+        self.moved.take()
     }
 
     /// The system told of all files that were given the name of a log since it told last, oldest
@@ -86,9 +140,9 @@ impl Journal {
         self.with(index, |log| log.note_arrivals(arrivals, is_vacant));
     }
 
-    /// Whether a look met a file of which nobody has heard yet.
+    /// Whether a look met a file of which nobody has heard yet, or a series may have moved on.
     pub fn is_behind(&self) -> bool {
-        !self.behind.borrow().is_empty()
+        !self.behind.borrow().is_empty() || !self.moved.borrow().is_empty()
     }
 
     /// The logs of which that is so: what the system has told is to be heard before anything is
@@ -148,7 +202,12 @@ impl Journal {
         let mut survey = self.survey.borrow_mut();
         if survey.is_none() {
             let wanting = self.logs.borrow().iter().position(Log::wants_survey);
-            *survey = wanting.and_then(|index| Survey::new(index as u32, config, store));
+            *survey = wanting.and_then(|index| {
+                let index = index as u32;
+                let is_series = self.is_series(index);
+                self.with_series(index, |series| series.set_under_way(true));
+                Survey::new(index, is_series, config, store)
+            });
         }
         let Some(under_way) = &mut *survey else {
             return;
@@ -159,8 +218,12 @@ impl Journal {
             return;
         };
         if let Some(found) = under_way.advance(entry, config, store) {
-            self.with(index, |log| log.note_survey(found));
+            self.with(index, |log| log.take_survey(found.as_ref(), store));
             *survey = None;
+            // Whoever follows the one before looks at once.
+            if self.is_series(index) {
+                self.moved.borrow_mut().push(index);
+            }
         }
     }
 
@@ -216,6 +279,14 @@ impl Journal {
         if let Some(log) = self.logs.borrow_mut().get_mut(index as usize) {
             act(log);
         }
+    }
+
+    fn with_series(&self, index: u32, act: impl FnOnce(&mut Series)) {
+        self.with(index, |log| {
+            if let Some(series) = log.series_mut() {
+                act(series);
+            }
+        });
     }
 
     fn read<T>(&self, index: u32, ask: impl FnOnce(&Log) -> T) -> Option<T> {

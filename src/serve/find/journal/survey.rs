@@ -1,7 +1,7 @@
 //! The survey with which the journal of a log begins: which rotated files are there already. Pure.
 
-use crate::ids::Identity;
 use crate::serve::config::{Config, FileEntry};
+use crate::serve::find::candidates::Candidates;
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::search::Scan;
 use crate::store::ReadStore;
@@ -13,16 +13,27 @@ pub struct Survey {
 }
 
 /// What a survey finds; `None` where no two looks agree, or something could not be looked at.
-pub type Found = Option<Vec<Identity>>;
+pub(super) type Found = Option<Candidates>;
 
 impl Survey {
-    /// Begins to look through the rotated files of a log.
-    pub fn new<S: ReadStore>(index: u32, config: &Config, store: &S) -> Option<Survey> {
+    /// Begins to look through the rotated files of a log, or through all files of a series.
+    pub fn new<S: ReadStore>(
+        index: u32,
+        is_series: bool,
+        config: &Config,
+        store: &S,
+    ) -> Option<Survey> {
         let entry = config.files.get(index as usize)?;
-        let live = store.stat_path(&entry.path).ok().map(|stat| stat.id);
+        let live = || store.stat_path(&entry.path).ok().map(|stat| stat.id);
+        let live = if is_series { None } else { live() };
         Some(Survey {
             index,
-            scan: Box::new(Scan::new(&entry.patterns, live, Reached::default())),
+            scan: Box::new(Scan::new(
+                &entry.patterns,
+                live,
+                is_series,
+                Reached::default(),
+            )),
         })
     }
 
@@ -32,7 +43,7 @@ impl Survey {
     }
 
     /// Does a part. Tells what it has found once that is over.
-    pub fn advance<S: ReadStore>(
+    pub(super) fn advance<S: ReadStore>(
         &mut self,
         entry: &FileEntry,
         config: &Config,
@@ -40,7 +51,7 @@ impl Survey {
     ) -> Option<Found> {
         match self.scan.advance(entry, &config.files, store) {
             Ok(None) => None,
-            Ok(Some((_, rotated))) => Some(Some(rotated.iter().map(|c| c.identity()).collect())),
+            Ok(Some((_, rotated))) => Some(Some(rotated)),
             Err(_) => Some(None),
         }
     }

@@ -101,6 +101,8 @@ pub struct Beside {
     second: u16,
     /// The kind of its name: a checksum of what stands around the number; `None` without one.
     pub kind: Option<u32>,
+    /// The number comes from a clock.
+    pub is_stamped: bool,
     /// The names of all files are numbers that say how many rotations ago, and decide.
     pub is_counted: bool,
 }
@@ -136,7 +138,8 @@ impl Placed {
 type Order = Vec<u16>;
 
 /// Brings rotated files into order: the place of each, as they stand in the list. `live` is the
-/// name of the log, without its directory.
+/// name of the log, without its directory; it is empty where each file has a name of its own and
+/// keeps it: then no number counts how many rotations ago.
 pub fn arrange(live: &[u8], files: &[Evidence<'_>]) -> Vec<Placed> {
     let all = All::new(live, files);
     let mut by_time: Order = (0..files.len() as u16).collect();
@@ -197,6 +200,8 @@ pub fn arrange_some(live: &[u8], files: &[Evidence<'_>]) -> Vec<Placed> {
 struct All<'a> {
     files: &'a [Evidence<'a>],
     names: Vec<Name>,
+    /// Files are never renamed.
+    are_names_kept: bool,
 }
 
 impl<'a> All<'a> {
@@ -205,6 +210,7 @@ impl<'a> All<'a> {
         All {
             names: names.collect(),
             files,
+            are_names_kept: live.is_empty(),
         }
     }
 
@@ -264,6 +270,7 @@ impl<'a> All<'a> {
             beside: Beside {
                 second: 0,
                 kind: (name.says != Says::Nothing).then_some(name.words),
+                is_stamped: name.says == Says::Stamp,
                 is_counted,
             },
         };

@@ -66,9 +66,10 @@ impl Rest {
 
     fn joined(parts: &[&[u8]]) -> Rest {
         let mut rest = heapless::Vec::new();
-        for &byte in parts.iter().copied().flatten() {
-            let _ = rest.push(byte);
-        }
+        // Of a long path the end.
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let bytes = parts.iter().copied().flatten();
+        rest.extend(bytes.skip(len.saturating_sub(NAME_LEN_MAX)).copied());
         Rest(rest)
     }
 }
@@ -232,7 +233,7 @@ fn week(here: &[u8]) -> Option<(u64, usize)> {
 
 /// `YYYY-MM-DD`, with whatever between any two, and how long that is.
 fn dashed(here: &[u8]) -> Option<(u64, usize)> {
-    let is_apart = |at: usize| here.get(at).is_some_and(|byte| b"-_.".contains(byte));
+    let is_apart = |at: usize| here.get(at).is_some_and(|byte| b"-_./".contains(byte));
     let are_two = |at: usize| here.get(at..).is_some_and(|rest| run(rest) == 2);
     if !is_apart(4) || !are_two(5) || !is_apart(7) || !are_two(8) {
         return None;

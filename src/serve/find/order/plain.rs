@@ -4,8 +4,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Whether the name of a rotated file is that of the live one with a number, a date, a time or
-/// `old` and nothing else, as rotators give it.
+/// `old` and nothing else, as rotators give it. Without a live name any is.
 pub fn is_plain(path: &Path, live: &Path) -> bool {
+    if live.as_os_str().is_empty() {
+        return true;
+    }
     let (Some(name), Some(live)) = (path.file_name(), live.file_name()) else {
         return false;
     };

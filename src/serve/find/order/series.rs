@@ -45,6 +45,9 @@ pub(super) fn judge(all: &All<'_>, members: &[u16]) -> Verdict {
 /// Whether the numbers of a series can be those of a rotator that begins with 0 or 1 and leaves out
 /// none; one may be missing while it renames.
 fn may_count_since(all: &All<'_>, members: &[u16]) -> bool {
+    if all.are_names_kept {
+        return false;
+    }
     let numbers = || members.iter().map(|&at| all.name(at).number[0]);
     let (Some(least), Some(greatest)) = (numbers().min(), numbers().max()) else {
         return false;

@@ -265,7 +265,7 @@ impl<F> V2Stream<F> {
             }
             false => {
                 let has_next = self.then.is_some() || self.is_in_doubt;
-                self.follow.look(query.entry, sent, has_next, cx)
+                self.follow.look(&query.live_path(), sent, has_next, cx)
             }
         };
         // It got its name back, and nothing comes next.

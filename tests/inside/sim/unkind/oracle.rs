@@ -28,11 +28,14 @@ impl World {
         let feed = &self.host.feeds[at];
         let log = &self.sites[feed.site].logs[feed.log];
         let copies = self.kept_copies(at);
-        judge(&held(log, &copies), &truths(log), self.is_told(feed, log)).map_err(|wrong| {
+        let (held, truths) = (held(log, &copies), truths(log));
+        judge(&held, &truths, self.is_told(feed, log)).map_err(|wrong| {
             let (copies, generations) = (copies.len(), log.generations().count());
             format!(
-                "{}: {copies} copies of {generations} generations",
-                wrong.text()
+                "{}: {copies} copies of {generations} generations of {}\n{}",
+                wrong.text(),
+                feed.local,
+                picture(log, &held, &truths)
             )
         })
     }
@@ -66,6 +69,25 @@ impl World {
         copies.retain(|(_, bytes)| !bytes.is_empty());
         copies
     }
+}
+
+/// Which copies can be of which generations, for whoever reads of a failure.
+fn picture(log: &Log, held: &[Held<'_>], truths: &[Truth<'_>]) -> String {
+    let mut text = format!(
+        "{:?}, {:?}, {:?}\n",
+        log.rotator, log.habits.content, log.habits.actors
+    );
+    for (generation, truth) in log.generations().zip(truths) {
+        let copies = held.iter().enumerate();
+        let of_it = copies.filter(|(_, copy)| truth.bytes.starts_with(copy.bytes));
+        let of_it: Vec<_> = of_it.map(|(n, copy)| (n, copy.bytes.len())).collect();
+        let (inode, len) = (generation.inode, truth.bytes.len());
+        let (must, traced) = (truth.must, truth.traced);
+        text += &format!(
+            "inode {inode}: {len} bytes, {must} must be there, {traced} or told; copies {of_it:?}\n"
+        );
+    }
+    text
 }
 
 /// The copies as the comparison takes them.

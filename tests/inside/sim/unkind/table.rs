@@ -22,7 +22,32 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 35] = [
+const FOUND: [(Dimension, &[u64], &str); 40] = [
+    (
+        Dimension::Unreadable,
+        &[381],
+        "a record that was created and not written to counted as one",
+    ),
+    (
+        Dimension::Preallocated,
+        &[530, 553],
+        "zeros that it had in common with another generation healed a copy into that",
+    ),
+    (
+        Dimension::Restored,
+        &[420],
+        "whoever was killed in a rotation forgot that the file was a suspect",
+    ),
+    (
+        Dimension::Equal,
+        &[72, 490],
+        "each file that was left out cost two barriers of its own",
+    ),
+    (
+        Dimension::Copies,
+        &[259, 294],
+        "each file that was left out cost two barriers of its own",
+    ),
     (
         Dimension::Touched,
         &[260, 1624],
@@ -201,7 +226,11 @@ const FOUND: [(Dimension, &[u64], &str); 35] = [
 ];
 
 /// The same in the world that is unkind in all ways.
-const FOUND_IN_ALL: [(&[u64], &str); 5] = [
+const FOUND_IN_ALL: [(&[u64], &str); 6] = [
+    (
+        &[80, 404],
+        "each file that was left out cost two barriers of its own",
+    ),
     (
         &[120],
         "births of one moment kept those of the others from telling the order",

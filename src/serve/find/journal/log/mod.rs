@@ -1,22 +1,32 @@
 //! The journal of one log. Pure.
 
+pub mod series;
+
 use std::path::{Path, PathBuf};
 
+use self::series::Series;
 use super::arrivals::Arrival;
 use super::glimpse::{Begins, Ends, Glimpse, begins, is_regular};
 use super::record::{Head, Record, Seq, Standing, State};
-use super::survey::Found;
 use super::trace_of;
 use crate::ids::{FileId, Identity, Inode, Sameness};
 use crate::limits::{ELDERS_MAX, RECORDS_MAX};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
+use crate::serve::find::candidates::Candidates;
 use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
 
 /// What was seen of the generations of one log.
 pub struct Log {
     path: PathBuf,
+    /// Each of its files has a name of its own. That is configured, or a link stands at the path
+    /// that leads to one of them: it is never followed.
+    series: Option<Box<Series>>,
+    /// What a link at the path leads to, and no glob finds.
+    elsewhere: Option<FileId>,
+    is_configured_series: bool,
+    has_globs: bool,
     /// Oldest first; what is live stands last.
     records: Vec<Record>,
     last_seq: Seq,
@@ -59,6 +69,10 @@ impl Log {
     pub fn new(entry: &FileEntry) -> Log {
         Log {
             path: entry.path.clone(),
+            series: entry.is_series.then(Series::new).map(Box::new),
+            elsewhere: None,
+            is_configured_series: entry.is_series,
+            has_globs: !entry.patterns.is_empty(),
             records: Vec::new(),
             last_seq: 0,
             elders: None,
@@ -77,11 +91,45 @@ impl Log {
     /// Whether it is that of a configured log.
     pub fn is_of(&self, entry: &FileEntry) -> bool {
         self.path == entry.path
+            && self.is_configured_series == entry.is_series
+            && self.has_globs != entry.patterns.is_empty()
+    }
+
+    /// Where its live file is, if that is not its path; an empty path where there is none.
+    pub fn own_live(&self) -> Option<&Path> {
+        self.series.as_ref().map(|series| series.live())
+    }
+
+    /// What is known of its files, if each has a name of its own.
+    pub fn series_mut(&mut self) -> Option<&mut Series> {
+        self.series.as_deref_mut()
+    }
+
+    /// Whether the files of a series were looked through since anything may have changed.
+    pub fn is_settled(&self) -> bool {
+        self.series
+            .as_ref()
+            .is_none_or(|series| series.is_settled())
     }
 
     /// Looks at the live path: another file there is another generation, a shorter one too. See
     /// [`super::Journal::look`].
     pub fn look<S: ReadStore>(&mut self, path: &Path, store: &S) -> bool {
+        self.note_link(path, store);
+        if !self.is_settled() {
+            return false;
+        }
+        match self
+            .series
+            .as_ref()
+            .map(|series| series.live().to_path_buf())
+        {
+            Some(live) => self.look_at(&live, store),
+            None => self.look_at(path, store),
+        }
+    }
+
+    fn look_at<S: ReadStore>(&mut self, path: &Path, store: &S) -> bool {
         let had_looked = std::mem::replace(&mut self.has_looked, true);
         let Some(stat) = store.stat_path(path).ok().filter(is_regular) else {
             self.leave_live();
@@ -208,6 +256,9 @@ impl Log {
         self.has_gap = true;
         self.elders = None;
         self.survey = Wanted::Yes;
+        if let Some(series) = &mut self.series {
+            series.expect();
+        }
         // What came between the records cannot be told, so their order says nothing about what has
         // none. Only the live file is still the newest.
         self.records.retain(|record| record.state == State::Live);
@@ -221,6 +272,10 @@ impl Log {
         if is_attended != Some(true) {
             self.lose_sight();
             self.has_looked = false;
+        }
+        // Nobody tells of a file that is written again.
+        if let Some(series) = &mut self.series {
+            series.expect();
         }
         self.is_watched = is_attended.is_some();
     }
@@ -281,11 +336,23 @@ impl Log {
 
     /// Whether the files that are there already are still to be found out.
     pub fn wants_survey(&self) -> bool {
-        self.is_watched && self.survey == Wanted::Yes
+        match &self.series {
+            Some(series) => series.is_due(),
+            None => self.is_watched && self.survey == Wanted::Yes,
+        }
+    }
+
+    /// What was found by looking through the files; `None` where that was in vain.
+    pub fn take_survey<S: ReadStore>(&mut self, found: Option<&Candidates>, store: &S) {
+        match self.series.is_some() {
+            true if !self.is_series_of(found) => self.series = None,
+            true => self.settle(found, store),
+            false => self.note_survey(found.map(|it| it.iter().map(|c| c.identity()).collect())),
+        }
     }
 
     /// What was found is there already.
-    pub fn note_survey(&mut self, found: Found) {
+    fn note_survey(&mut self, found: Option<Vec<Identity>>) {
         self.survey = Wanted::No;
         self.elders = found.and_then(|found| {
             let is_old = |identity: &Identity| self.record_of(*identity).is_none();

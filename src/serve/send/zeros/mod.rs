@@ -2,55 +2,15 @@
 //! that is allocated ahead ends in them, and lines take their place. So they are sent only once
 //! something else stands behind them, or the file is complete. Pure.
 
+pub(super) mod span;
+
 use std::io;
 
+use self::span::{State, Zeros};
 use super::follow::Follow;
 use crate::mutation::{self, Mutation};
 use crate::store::{ReadStore, Stat};
 use crate::time::Mono;
-
-/// What is known of the zeros from the offset on. There only while the last byte of the file is a
-/// zero, as far as anybody looked.
-pub(super) struct Zeros {
-    /// From the offset up to here there were zeros only.
-    to: u64,
-    state: State,
-    /// Since when not all of them were read again although the file was written to.
-    presumed_since: Option<Mono>,
-    /// The file was written to while they were being read.
-    is_outdated: bool,
-}
-
-/// The ways of zeros.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Something may have been written over them: what comes next has to be read.
-    Unknown,
-    /// They are being read, to find what stands behind them.
-    Searching,
-    /// Something else stands behind them.
-    Within,
-    /// They go on to the end of the file.
-    Last,
-    /// The same, and the file is complete: they are sent.
-    Released,
-}
-
-impl Zeros {
-    fn from(offset: u64) -> Zeros {
-        Zeros {
-            to: offset,
-            state: State::Unknown,
-            presumed_since: None,
-            is_outdated: false,
-        }
-    }
-
-    fn search_from(&mut self, place: u64) {
-        self.to = place;
-        self.state = State::Searching;
-    }
-}
 
 /// Bytes right behind the offset that are read at each look: what is written over zeros begins
 /// there.
