@@ -5,37 +5,34 @@
 //! An archive is inflated twice: first to see whether all of it is right, and what it is, then into
 //! the copy. So whatever happens meanwhile, nothing stands in a copy that was not found right.
 
+mod join;
+mod peek;
+
 use std::collections::VecDeque;
 
-use super::answer::Left;
-use super::change::Afterwards;
+use self::peek::{PEEK_LEN, begins_alike, take_head};
 use super::link::{Asked, Phase, Purpose};
-use super::tokens::Tokens;
 use super::{Context, Source};
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
 use crate::collect::archive::inflate::{Bad, Inflater};
+use crate::collect::copy::FileError;
 use crate::collect::copy::given::Ledger;
 use crate::collect::copy::left_out::LeftOut;
-use crate::collect::copy::{FileError, Finished, Generation, Origin};
-use crate::collect::error::{ProtocolError, SourceError};
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::INFLATED_AT_ONCE;
 use crate::store::WriteStore;
-use crate::wire::escape::Escaped;
+use crate::wire::frame::End;
 use crate::wire::frame::note::{LeftOut as Why, Note};
-use crate::wire::frame::{End, Frame};
 use crate::wire::md5::Md5;
-use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
 use crate::wire::request::{Extension, Op, SettledList};
 
 /// Archives of nothing are shorter, but for the name in them.
 const EMPTY_MAX_LEN: u64 = 300;
-
-/// Bytes of an archive that show whether it may be the generation held.
-const PEEK_LEN: u64 = 4096;
 
 /// What there is to do with archives, which most sources never have.
 pub(super) struct Archives<F> {
@@ -150,9 +147,9 @@ impl<F> Source<F> {
         request.settled = self.archives.settled.clone();
     }
 
-    /// Takes the archives that have to be looked at before anything else; whether the server knows
-    /// that the generation held is whole, and that something behind it is lost; and its end, if that
-    /// came.
+    /// Takes the archives that have to be looked at before anything else. Besides, whether the
+    /// server knows that the generation held is whole, and that something behind it is lost; and
+    /// its end, if that came.
     pub(super) fn take_archives(
         &mut self,
         list: Vec<Offered>,
@@ -530,118 +527,6 @@ impl<F> Source<F> {
             }
         }
     }
-
-    /// Whether what is held goes as far as this with an archive, but for an end that is in doubt:
-    /// then that is set aside.
-    fn cut_doubtful<S: WriteStore<File = F>>(
-        &mut self,
-        differs_at: Option<u64>,
-        cx: &mut Context<'_, S>,
-    ) -> Result<bool, SourceError> {
-        let Some(at) = differs_at else {
-            return Ok(true);
-        };
-        // Zeros that a power cut left are nobody's. Whatever else differs says that it is another
-        // generation: they all begin alike.
-        let sound = self.disk.size() - self.doubtful_zeros(cx)?;
-        let mut files = cx.files(&self.config, "");
-        let Some(copy) = self.disk.copy_mut().filter(|_| at >= sound && at > 0) else {
-            return Ok(false);
-        };
-        let cut = copy.cut(at, &mut files);
-        cut.map(|()| true).map_err(SourceError::Files)
-    }
-
-    /// An archive is the next generation: what is held is over.
-    fn begin_archive<S: WriteStore<File = F>>(
-        &mut self,
-        offered: &Offered,
-        (is_held_whole, is_behind_lost): (bool, bool),
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        let held = self.disk.generation();
-        let origin = held.and_then(|held| held.origin);
-        let whole = self.archives.whole.as_ref();
-        let before_ns = whole.map_or(0, |whole| whole.mtime_ns);
-        let next = Generation {
-            inode: offered.inode,
-            origin: Some(Origin {
-                mtime_ns: origin.map_or(0, |origin| origin.mtime_ns).max(before_ns),
-                boot: origin.map_or(0, |origin| origin.boot),
-            }),
-            classic: false,
-        };
-        let next_token = Some(offered.token);
-        match held {
-            None => {
-                let afterwards = Afterwards {
-                    tokens: Tokens::of_next(next_token),
-                    ..Afterwards::of_first(next.inode)
-                };
-                self.change(next, None, afterwards, cx)?;
-            }
-            Some(_) => {
-                let is_whole = whole.is_some() || is_held_whole;
-                let loss = match is_whole && !is_behind_lost {
-                    true => None,
-                    false => Some(self.loss_of_held(cx)?),
-                };
-                let left = Left {
-                    is_whole,
-                    next_token,
-                };
-                self.leave(next, loss, left, cx)?;
-            }
-        }
-        self.finish_change(cx)
-    }
-
-    /// The generation held is all of an archive.
-    fn hold_archive<S: WriteStore<File = F>>(
-        &mut self,
-        offered: &Offered,
-        size: u64,
-        md5: [u8; 16],
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        let Some(held) = self.disk.generation() else {
-            return Ok(());
-        };
-        let now = Generation {
-            inode: offered.inode,
-            ..held
-        };
-        self.know_as(held, now, cx)?;
-        self.confirm_end(cx)?;
-        self.note_token(Some(offered.token), cx);
-        self.health.set_server_size(size);
-        clear_away(&path_of(&self.config.local), cx.store);
-        // The size at its end is that of its last member: only we know that all of it is here.
-        self.archives.settle(offered);
-        self.archives.whole = Some(Whole {
-            inode: offered.inode,
-            size,
-            md5: Some(md5),
-            mtime_ns: offered.mtime_ns,
-        });
-        Ok(())
-    }
-
-    /// The copy that is left, if it is all of an archive, with the digest of that.
-    pub(super) fn take_inflated(&mut self) -> Option<Finished> {
-        let whole = self.archives.whole.take()?;
-        let held = self.disk.generation()?;
-        let is_it = (held.inode, self.disk.size()) == (whole.inode, whole.size);
-        is_it.then_some(Finished {
-            // The rotation gives the name.
-            path: std::path::PathBuf::new(),
-            inode: whole.inode,
-            size: whole.size,
-            md5: whole.md5,
-            by_content: false,
-            classic: held.classic,
-        })
-    }
 }
 
 impl<F> Work<F> {
@@ -659,52 +544,6 @@ impl<F> Work<F> {
             (self.at, self.step, self.is_held_gone) = (0, Step::Next, true);
         }
     }
-}
-
-/// Takes the first bytes of an archive.
-fn take_head(head: &mut Vec<u8>, receiver: &mut Receiver, data: &[u8]) -> Result<(), SourceError> {
-    let mut rest = data;
-    loop {
-        let (taken, piece) = receiver.next(rest);
-        match piece {
-            Piece::Nothing if taken == 0 => return Ok(()),
-            Piece::Nothing | Piece::DataEnd => {}
-            Piece::DataStart(offset) if offset == head.len() as u64 => {}
-            Piece::Data(bytes) if (head.len() + bytes.len()) as u64 <= PEEK_LEN => {
-                head.extend_from_slice(bytes);
-            }
-            Piece::Small => receiver
-                .small(|frame| match frame {
-                    Frame::Error { text, .. } => {
-                        Err(SourceError::Refused(Escaped(text).to_string().into()))
-                    }
-                    _ => Ok(()),
-                })
-                .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?,
-            Piece::Bad(bad) => return Err(ProtocolError::Frame(bad).into()),
-            _ => return Err(ProtocolError::Order.into()),
-        }
-        rest = rest.get(taken..).unwrap_or_default();
-    }
-}
-
-/// Whether what an archive begins with is what `read` has of the copy, as far as both go.
-fn begins_alike(head: &[u8], mut read: impl FnMut(&mut [u8]) -> usize) -> bool {
-    let mut inflater = Inflater::new();
-    let mut theirs = Vec::new();
-    let mut rest = head;
-    // What is spoilt shows when all of it is looked at.
-    while let Ok((taken, bytes)) = inflater.step(rest) {
-        theirs.extend_from_slice(bytes);
-        rest = &rest[taken..];
-        if taken == 0 && bytes.is_empty() || theirs.len() >= PEEK_LEN as usize {
-            break;
-        }
-    }
-    theirs.truncate(PEEK_LEN as usize);
-    let mut ours = vec![0; theirs.len()];
-    let len = read(&mut ours);
-    len > 0 && ours[..len] == theirs[..len]
 }
 
 impl<F> Unpack<F> {

@@ -126,8 +126,8 @@ impl Frames {
         }
     }
 
-    /// The frames after an answer that refuses, and says of the generation held whether all of it is
-    /// here, and whether something behind it is lost.
+    /// The frames after an answer that refuses, and says of the generation held whether all of it
+    /// is here, and whether something behind it is lost.
     pub fn refused(is_whole: bool, is_lost: bool) -> Frames {
         Frames {
             refused: true,

@@ -76,8 +76,8 @@ impl<F> V2Stream<F> {
         !self.knows_notes && !left_out.is_empty()
     }
 
-    /// Tells a client that can inflate what may have come between two generations and is compressed,
-    /// and how many that are.
+    /// Tells a client that can inflate what may have come between two generations and is
+    /// compressed, and how many that are.
     pub(super) fn tell_archives<S: ReadStore<File = F>>(
         &mut self,
         left: &Left,
