@@ -168,7 +168,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut rest = data;
         let mut grew = false;
         loop {
@@ -209,17 +209,20 @@ impl<F> Source<F> {
                     theirs,
                     next,
                     tokens,
-                    before_loss,
+                    loss,
                 } => {
                     grew = true;
                     self.finished.queue_mut().ask_for_late();
-                    if before_loss {
-                        self.health.flaw();
+                    let size = copy.size();
+                    // On record before the rotation: after that a crash would leave no sign of it.
+                    if let Some(loss) = loss {
+                        self.note_loss(loss, cx)?;
                     }
                     let afterwards = Afterwards {
                         held: finished.inode,
-                        size: copy.size(),
+                        size,
                         reason,
+                        loss,
                         theirs,
                         is_whole: true,
                         tokens,
@@ -288,7 +291,7 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        self.end.has_work()
+        self.has_end_work()
             || self.intake.is_scanning()
             || self.finished.has_work()
             || self.is_inflating()
@@ -308,7 +311,7 @@ impl<F> Source<F> {
     fn work_on_copies<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
         // The end of the live copy goes first: until it is known, the log cannot be followed.
-        if self.end.has_work() {
+        if self.has_end_work() {
             return self.work_on_end(buf, cx);
         }
         if self.intake.is_scanning() {

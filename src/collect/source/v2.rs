@@ -79,8 +79,8 @@ pub enum Received {
         next: Generation,
         /// The tokens that came for both.
         tokens: Option<Box<Tokens>>,
-        /// Whether what came right after it went before the server could send it.
-        before_loss: bool,
+        /// The loss of what came right after it, if that went before the server could send it.
+        loss: Option<Loss>,
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
@@ -304,7 +304,7 @@ impl Frames {
                 self.ended = Some(end);
                 Ok(Received::On)
             }
-            Step::Next(next) => self.next(next, copy, files, events),
+            Step::Next(next) => self.next(next, copy),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
             Step::File(Role::Present, token) => Ok(Received::Token(token)),
             Step::File(role, token) => {
@@ -339,13 +339,7 @@ impl Frames {
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
-    fn next<F, S: WriteStore<File = F>>(
-        &mut self,
-        next: Next,
-        copy: &mut LocalCopy<F>,
-        files: &mut LocalFiles<'_, S>,
-        events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Received, SourceError> {
+    fn next<F>(&mut self, next: Next, copy: &mut LocalCopy<F>) -> Result<Received, SourceError> {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
             return Err(ProtocolError::Order.into());
         };
@@ -376,20 +370,13 @@ impl Frames {
             origin: Some(origin),
             classic: false,
         };
-        // On record before the rotation: after that a crash would leave no sign of it.
-        if next.after_loss {
-            let loss = Loss {
-                inode: held.inode,
-                offset: end.size,
-                at_least: self
-                    .remote_size
-                    .checked_sub(end.size)
-                    .filter(|len| *len > 0),
-                cause: Cause::Overtaken,
-            };
-            files.note_gap(&loss).map_err(SourceError::Files)?;
-            events(Event::Lost(loss));
-        }
+        let at_least = self.remote_size.checked_sub(end.size);
+        let loss = next.after_loss.then_some(Loss {
+            inode: held.inode,
+            offset: end.size,
+            at_least: at_least.filter(|len| *len > 0),
+            cause: Cause::Overtaken,
+        });
         // The rotation gives the name.
         let finished = Finished {
             path: std::path::PathBuf::new(),
@@ -406,7 +393,7 @@ impl Frames {
             finished,
             reason: end.reason,
             theirs,
-            before_loss: next.after_loss,
+            loss,
             next: generation,
             tokens: self.tokens.take(),
         })

@@ -83,7 +83,8 @@ impl ReadStore for RealRead {
     }
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
-        Ok(stat_of(&fs::symlink_metadata(path)?))
+        let metadata = self.note(self.opener.metadata(path))?;
+        Ok(stat_of(&metadata))
     }
 
     fn target_of(&self, path: &Path) -> Option<FileId> {
@@ -290,7 +291,8 @@ impl WriteStore for RealWrite {
     }
 
     fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
-        absent_is_none(fs::symlink_metadata(path).map(|metadata| stat_of(&metadata)))
+        let metadata = Place::of(path).and_then(|place| place.metadata());
+        absent_is_none(metadata.map(|metadata| stat_of(&metadata)))
     }
 
     fn append(&mut self, file: &WriteFile, bytes: &[u8]) -> io::Result<usize> {
