@@ -224,7 +224,8 @@ fn history_begins_with_what_is_compressed() {
 /// What is spoilt is told by name and nothing of it is taken; what else there is arrives.
 #[test]
 fn archives_that_cannot_be_trusted_are_told() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 4] = [
         ("it ends too early", |all| all.truncate(all.len() - 3)),
         ("there is something else behind it", |all| all.push(b'x')),
         ("what is in it has not its checksum", |all| {
