@@ -159,7 +159,7 @@ pub const CANDIDATES_MAX: usize = 1_000;
 pub const LOOKS_MAX: usize = 8;
 
 /// Steps of a walk through directories that are taken at once, each at most two system calls.
-pub const WALKED_AT_ONCE: usize = 16;
+pub const WALKED_AT_ONCE: usize = 14;
 
 /// Rotated files whose content is looked at at once, each some twenty system calls.
 pub const JUDGED_AT_ONCE: usize = 1;

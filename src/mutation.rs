@@ -65,6 +65,8 @@ pub(crate) enum Mutation {
     RescueNotAnnounced,
     /// What takes long a session does in one go.
     PartsIgnored,
+    /// Whoever stands first in a line has his turn, whatever address he comes from.
+    AddressesIgnored,
 }
 
 /// Whether this fault is planted.

@@ -84,6 +84,28 @@ mod tests {
     }
 
     #[test]
+    fn where_a_link_of_somebody_else_leads_nothing_is_watched() {
+        let Some(inotify) = started() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("log"), "").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert!(inotify.watch(&link, Watch::Directory).is_ok());
+        if std::os::unix::fs::lchown(&link, Some(65_533), None).is_err() {
+            println!("skipped: root alone can give files to others");
+            return;
+        }
+        for (path, what) in [
+            (link.clone(), Watch::Directory),
+            (link.join("log"), Watch::File),
+        ] {
+            let error = inotify.watch(&path, what).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        }
+    }
+
+    #[test]
     fn writes_renames_and_the_end_of_a_file_are_told() {
         let Some(mut inotify) = started() else { return };
         let dir = tempfile::tempdir().unwrap();

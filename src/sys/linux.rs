@@ -423,8 +423,12 @@ impl Inotify {
     }
 
     /// Watches what stands at `path` now, whatever that path leads to later. `StorageFull` when the
-    /// system's limit on watches is reached.
+    /// system's limit on watches is reached. Where links of others lead nothing is watched.
     pub fn watch(&self, path: &Path, what: Watch) -> io::Result<WatchId> {
+        match what {
+            Watch::Directory => drop(trusted::open_dir(path)?),
+            Watch::File => drop(trusted::Place::of(path)?),
+        }
         let path = c_path(path)?;
         // SAFETY: the path ends in NUL and outlives the call.
         let id = cvt(unsafe {

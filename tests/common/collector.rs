@@ -33,7 +33,12 @@ impl Place {
     /// An empty one, in memory where there is such a place: each start of a collector makes the whole file system
     /// durable, and the disk has others to serve.
     pub fn new() -> Place {
-        let dir = tempfile::tempdir_in(memory()).unwrap();
+        Place::inside(&memory())
+    }
+
+    /// An empty one somewhere in this directory.
+    pub fn inside(directory: &Path) -> Place {
+        let dir = tempfile::tempdir_in(directory).unwrap();
         fs::create_dir(dir.path().join("snmp")).unwrap();
         Place { dir }
     }

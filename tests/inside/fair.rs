@@ -14,11 +14,11 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// What one call of a session may cost, whatever comes together in it: as many comparisons as
-    /// an answer takes; a chunk, and what is read besides to know it again.
+    /// What one call of a session may cost, however many files there are and whatever they are
+    /// like; a chunk, and what is read besides to know it again.
     pub const OF_SESSION: Turn = Turn {
         syncs: 0,
-        calls: 128,
+        calls: 72,
         bytes: CHUNK_LEN as u64 + 4096,
     };
 

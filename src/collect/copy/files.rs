@@ -98,25 +98,18 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             found(Found::SetAside(rotated));
             open = None;
         }
-        Ok(LocalCopy {
-            pointer: None,
-            open,
-            is_believed: true,
-            unwritten_from: None,
-            appended: 0,
-            change: None,
-        })
+        Ok(LocalCopy::of(None, open))
     }
 
     /// Opens files with a pointer and no rotation under way: the local copy goes on where it ends.
     pub(super) fn open_plain(
         &mut self,
-        mut pointer: Pointer,
+        pointer: Pointer,
         found: &mut dyn FnMut(Found),
     ) -> Result<LocalCopy<F>, FileError> {
         let held = self.open_local()?;
         self.expect_pointer(Some(&pointer))?;
-        let mut open = match held {
+        let open = match held {
             Some(open) => open,
             // Somebody took the copy away. The pointer still names the generation, so it is fetched
             // again.
@@ -125,22 +118,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 self.create_local()?
             }
         };
-        // Before anything is concluded from the size: the end that is being set aside does not
-        // count.
-        self.finish_rescue(&mut pointer, &mut open, found)?;
         // An earlier run met a failed write. The system holds such bytes for written: as long as it
         // runs they can be read back, and with it they are gone.
         let is_unwritten = pointer.boot.is_some() && pointer.boot == BootId::none_vouches();
         let is_believed = self.believes(&pointer);
         let pointer = self.understood(pointer, open.size)?;
-        Ok(LocalCopy {
+        let mut copy = LocalCopy {
             is_believed,
             unwritten_from: is_unwritten.then_some(pointer.checkpoint),
-            appended: 0,
-            change: None,
-            pointer: Some(pointer),
-            open: Some(open),
-        })
+            ..LocalCopy::of(Some(pointer), Some(open))
+        };
+        // The end that is being set aside does not count for anything else.
+        copy.resume_rescue(self, found)?;
+        Ok(copy)
     }
 
     /// Opens files with a pointer that announces a rotation: finds out how far that came and does
@@ -240,14 +230,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         next.boot = self.boot.cloned();
         let (open, pointer) = self.start_next(next)?;
         tell(lost, found);
-        Ok(LocalCopy {
-            pointer: Some(pointer),
-            open: Some(open),
-            is_believed: true,
-            unwritten_from: None,
-            appended: 0,
-            change: None,
-        })
+        Ok(LocalCopy::of(Some(pointer), Some(open)))
     }
 
     /// Announces the rotation in the pointer under another name, which is its commit point, and

@@ -24,8 +24,11 @@ use std::path::{Path, PathBuf};
 use self::error::system;
 pub use self::error::{FileError, Found, is_of_device, is_shortage};
 pub use self::files::LocalFiles;
+use self::rescue::Moving;
 use self::rotation::Change;
 pub use self::rotation::{Changed, Progress, Syncs};
+pub use self::trust::Dropped;
+use self::trust::EndZeros;
 pub use self::unverified::Finished;
 
 use self::pointer::Pointer;
@@ -46,6 +49,10 @@ pub struct LocalCopy<F> {
     appended: u64,
     /// The change to another generation, while it is under way.
     change: Option<Box<Change>>,
+    /// The end that is being set aside.
+    moving: Option<Box<Moving<F>>>,
+    /// The zeros at a doubtful end, as far as they were looked for.
+    zeros: Option<EndZeros>,
 }
 
 /// The file of a copy while it is open.
@@ -145,6 +152,20 @@ impl<'a> Paths<'a> {
 }
 
 impl<F> LocalCopy<F> {
+    /// A copy whose end is good.
+    fn of(pointer: Option<Pointer>, open: Option<OpenFile<F>>) -> LocalCopy<F> {
+        LocalCopy {
+            pointer,
+            open,
+            is_believed: true,
+            unwritten_from: None,
+            appended: 0,
+            change: None,
+            moving: None,
+            zeros: None,
+        }
+    }
+
     /// Opens what earlier runs left, finishing a rotation they may have begun. What is put right is
     /// told to `found`.
     ///

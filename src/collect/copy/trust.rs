@@ -18,6 +18,31 @@ use crate::store::WriteStore;
 /// The bytes of a block of zeros that is no part of a log: no file system cuts finer.
 const ZEROS_LEN: usize = 512;
 
+/// How many times [`COPY_LEN`] bytes of a doubtful end are read in one part.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// What became of an end that the server's file has not.
+pub enum Dropped {
+    /// It was zeros, which are gone.
+    Zeros,
+    /// It has a file of its own.
+    Kept(PathBuf),
+    /// It is on its way to a file of its own: [`LocalCopy::rescue_part`] brings it there.
+    Moving,
+}
+
+/// The zeros at a doubtful end, as far as they were looked for.
+#[derive(Clone, Copy)]
+pub(super) struct EndZeros {
+    /// The size of the copy, and how much of it is known to be good.
+    size: u64,
+    good: u64,
+    /// From here on there are only zeros.
+    from: u64,
+    /// Nothing more has to be read.
+    is_over: bool,
+}
+
 impl<F> LocalCopy<F> {
     /// The place from which on the copy has to be compared with the server's file before its size
     /// counts; `None` if all of it can be believed.
@@ -162,46 +187,77 @@ impl<F> LocalCopy<F> {
     }
 
     /// Takes away what the copy has from `offset` on and the server's file has not. Zeros go, for
-    /// it is a power cut that leaves those; anything else keeps a name of its own, which is
-    /// returned.
+    /// it is a power cut that leaves those; anything else keeps a name of its own.
     pub fn drop_end<S: WriteStore<File = F>>(
         &mut self,
         offset: u64,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<Option<PathBuf>, FileError> {
+    ) -> Result<Dropped, FileError> {
         // Nobody misses zeros that the file system put there, and if the box wrote them they are
         // fetched again.
-        if self.has_only_zeros_from(offset, files)? {
-            return self.cut(offset, files).map(|()| None);
+        if self.has_only_zeros_from(offset) {
+            return self.cut(offset, files).map(|()| Dropped::Zeros);
         }
-        self.rescue(offset, files).map(Some)
+        let kept = self.rescue(offset, files)?;
+        Ok(kept.map_or(Dropped::Moving, Dropped::Kept))
+    }
+
+    /// Whether something has to be done, in parts, before anybody asks about the end of the copy:
+    /// see [`settle_part`](Self::settle_part).
+    pub fn is_unsettled(&self) -> bool {
+        self.is_rescuing() || self.doubtful_zeros().is_none()
+    }
+
+    /// Does a part of that: sets aside what an earlier call or run has begun with, and looks for
+    /// zeros. Returns the name of what was set aside with the last part of it.
+    pub fn settle_part<S: WriteStore<File = F>>(
+        &mut self,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<Option<PathBuf>, FileError> {
+        match self.is_rescuing() {
+            true => self.rescue_part(files),
+            false => self.look_for_zeros(files).map(|()| None),
+        }
     }
 
     /// The number of zeros at the end of the copy that are not known to be good, as a power cut
-    /// leaves them.
-    pub fn doubtful_zeros<S: WriteStore<File = F>>(
-        &self,
-        files: &mut LocalFiles<'_, S>,
-    ) -> Result<u64, FileError> {
+    /// leaves them; `None` if they have to be looked for first.
+    pub fn doubtful_zeros(&self) -> Option<u64> {
         let Some(good) = self.doubtful_from() else {
-            return Ok(0);
+            return Some(0);
         };
+        let zeros = self.zeros.filter(|zeros| zeros.is_of(self.size(), good));
+        let known = zeros.filter(|zeros| zeros.is_over);
+        known.map(|zeros| zeros.size - zeros.from)
+    }
+
+    /// Reads a part of a doubtful end, from behind, since a spoiled end is short and the copy may
+    /// be long. Zeros before the checkpoint came from the server.
+    fn look_for_zeros<S: WriteStore<File = F>>(
+        &mut self,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<(), FileError> {
+        let Some(good) = self.doubtful_from() else {
+            return Ok(());
+        };
+        let size = self.size();
+        let known = self.zeros.filter(|zeros| zeros.is_of(size, good));
+        let mut zeros = known.unwrap_or(EndZeros::new(size, good));
         let mut buf = [0; COPY_LEN];
-        // From the end backwards, since a spoiled end is short and the copy may be long. Zeros
-        // before the checkpoint came from the server.
-        let mut end = self.size();
-        while end > good {
-            let start = end.saturating_sub(COPY_LEN as u64).max(good);
-            let wanted = usize::try_from(end - start).unwrap_or(COPY_LEN);
-            let read = self.read_at(&mut buf[..wanted], start, files)?;
-            let zeros = buf[..read].iter().rev().take_while(|byte| **byte == 0);
-            let zeros = zeros.count();
-            end -= zeros as u64;
-            if zeros < wanted {
+        for _ in 0..LOOKS_AT_ONCE {
+            if zeros.is_over {
                 break;
             }
+            let start = zeros.from.saturating_sub(COPY_LEN as u64).max(good);
+            let wanted = usize::try_from(zeros.from - start).unwrap_or(COPY_LEN);
+            let read = self.read_at(&mut buf[..wanted], start, files)?;
+            let last = buf[..read].iter().rposition(|byte| *byte != 0);
+            // What somebody cut off meanwhile is none of ours to judge.
+            zeros.from = start + last.map_or(0, |last| last as u64 + 1);
+            zeros.is_over = last.is_some() || start == good;
         }
-        Ok(self.size() - end)
+        self.zeros = Some(zeros);
+        Ok(())
     }
 
     /// Whether a block of nothing but zeros stands near the end, as a power cut leaves them where
@@ -226,24 +282,27 @@ impl<F> LocalCopy<F> {
         }
     }
 
-    /// Whether nothing but zeros stands from `offset` on.
-    pub fn has_only_zeros_from<S: WriteStore<File = F>>(
-        &self,
-        offset: u64,
-        files: &mut LocalFiles<'_, S>,
-    ) -> Result<bool, FileError> {
-        let mut buf = [0; COPY_LEN];
-        let mut at = offset;
-        loop {
-            let read = self.read_at(&mut buf, at, files)?;
-            if read == 0 {
-                return Ok(true);
-            }
-            if buf[..read].iter().any(|&byte| byte != 0) {
-                return Ok(false);
-            }
-            at += read as u64;
+    /// Whether nothing but zeros stands from `offset` on, which is not before what is known to be
+    /// good, as far as that was looked for.
+    pub fn has_only_zeros_from(&self, offset: u64) -> bool {
+        let zeros = self.doubtful_zeros();
+        zeros.is_some_and(|zeros| offset >= self.size() - zeros)
+    }
+}
+
+impl EndZeros {
+    fn new(size: u64, good: u64) -> EndZeros {
+        EndZeros {
+            size,
+            good,
+            from: size,
+            is_over: size <= good,
         }
+    }
+
+    /// Whether they are those of a copy of this size that is known to be good up to there.
+    fn is_of(self, size: u64, good: u64) -> bool {
+        (self.size, self.good) == (size, good)
     }
 }
 

@@ -302,16 +302,7 @@ impl<F> Source<F> {
         // these bytes, and others will stand in their place.
         let box_size = terms.ended.then_some(terms.at);
         if box_size.is_none() {
-            let stamp = (cx.stamp)();
-            let mut files = cx.files(&self.config, &stamp);
-            let Some(copy) = self.disk.copy_mut() else {
-                return Err(ProtocolError::Terms.into());
-            };
-            let kept = copy
-                .rescue(terms.at, &mut files)
-                .map_err(SourceError::Files)?;
-            let size = terms.at;
-            (cx.events)(&self.config, Event::Rescued { size, kept: &kept });
+            self.set_aside(terms.at, cx)?;
         }
         // Only now: that the box was in another boot is what makes it a loss and no truncation,
         // should this be asked once more.
@@ -435,7 +426,10 @@ impl<F> Source<F> {
     }
 
     /// The loss if nothing behind our copy can be had any more.
-    fn loss<S: WriteStore<File = F>>(&self, cx: &mut Context<'_, S>) -> Result<Loss, SourceError> {
+    fn loss<S: WriteStore<File = F>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+    ) -> Result<Loss, SourceError> {
         let zeros = self.doubtful_zeros(cx)?;
         let size = self.disk.size() - zeros;
         // After a restart no size of the server's file is known, but the zeros stand for as many
@@ -447,16 +441,6 @@ impl<F> Source<F> {
             at_least: (missing > 0).then_some(missing),
             cause: Cause::Gone,
         })
-    }
-
-    /// The number of zeros at the end of the copy that may stand where a power cut took something.
-    pub(super) fn doubtful_zeros<S: WriteStore<File = F>>(
-        &self,
-        cx: &mut Context<'_, S>,
-    ) -> Result<u64, SourceError> {
-        let mut files = cx.files(&self.config, "");
-        let zeros = self.disk.copy().map(|copy| copy.doubtful_zeros(&mut files));
-        zeros.unwrap_or(Ok(0)).map_err(SourceError::Files)
     }
 
     /// Notes in the pointer that the same generation has another name, or comes in another way.

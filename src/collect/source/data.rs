@@ -283,7 +283,7 @@ impl<F> Source<F> {
 
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
-        self.end.has_work()
+        self.has_end_work()
             || self.intake.is_scanning()
             || self.finished.has_work()
             || self.is_inflating()
@@ -303,7 +303,7 @@ impl<F> Source<F> {
     fn work_on_copies<S: WriteStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         self.check_failed_syncs(cx);
         // The end of the live copy goes first: until it is known, the log cannot be followed.
-        if self.end.has_work() {
+        if self.has_end_work() {
             return self.work_on_end(buf, cx);
         }
         if self.intake.is_scanning() {

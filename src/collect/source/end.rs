@@ -6,13 +6,13 @@
 //! long as we hold something, then appended.
 
 use super::answer::Left;
+use super::aside::Aside;
 use super::end_check::{EndCheck, Finding, equal_bytes};
 use super::link::{Asked, Purpose};
 use super::{Context, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::error::SourceError;
-use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::END_OVERLAP_LEN;
 use crate::store::WriteStore;
@@ -43,6 +43,8 @@ pub(super) struct DoubtfulEnd {
     /// The place of the first difference, where it may be that classic had a part in the copy and
     /// the pointer does not know: from there on the mapped form is compared.
     mapped_from: Option<u64>,
+    /// Why an end is being set aside in parts; `None` where an earlier run began with that.
+    pub(super) aside: Option<Aside>,
 }
 
 impl DoubtfulEnd {
@@ -58,7 +60,7 @@ impl DoubtfulEnd {
         self.mapped_from.is_some()
     }
 
-    /// Whether there is something to do that needs no server.
+    /// Whether an answer is to be compared.
     pub(super) fn has_work(&self) -> bool {
         self.check.as_ref().is_some_and(|check| check.is_answered())
     }
@@ -90,6 +92,11 @@ impl DoubtfulEnd {
 }
 
 impl<F> Source<F> {
+    /// Whether there is something to do about the end of the copy that needs no server.
+    pub(super) fn has_end_work(&self) -> bool {
+        self.end.has_work() || self.is_end_unsettled()
+    }
+
     /// Finds the zeros that stand behind the checkpoint and are not known to be good. Before that
     /// is settled they are not held: they would prove any file of the box that has zeros there.
     pub(super) fn find_zeros<S: WriteStore<File = F>>(
@@ -258,13 +265,20 @@ impl<F> Source<F> {
         buf: &mut [u8],
         cx: &mut Context<'_, S>,
     ) {
+        if self.is_end_unsettled() {
+            match self.settle_end(cx) {
+                Ok(()) => self.end_idle_work(cx.now.mono),
+                Err(error) => self.fail(error, cx),
+            }
+            return;
+        }
         let result = match self.end.check.as_ref().and_then(|check| check.finding()) {
             Some(finding) => self.act_on_finding(finding, cx),
             None => self.compare(buf, cx),
         };
         if let Err(error) = result {
             self.fail(error, cx);
-        } else if !self.end.has_work() {
+        } else if !self.has_end_work() {
             // The next question, or the log itself.
             self.link.end_work(cx.now.mono);
         }
@@ -408,6 +422,7 @@ impl<F> Source<F> {
         let is_ours = self.is_behind_checkpoint(at)
             && (at >= START_LEN as u64 || self.byte_at(at, cx)? == Some(0));
         if is_ours {
+            self.doubtful_zeros(cx)?;
             self.cut_end(at, cx)?;
         }
         Ok(is_ours)
@@ -420,16 +435,12 @@ impl<F> Source<F> {
         at: u64,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
-        let Some(copy) = self.disk.copy() else {
-            return Ok(false);
-        };
-        let mut files = cx.files(&self.config, "");
+        self.doubtful_zeros(cx)?;
+        let copy = self.disk.copy();
         // Anything but zeros was sent by this server once: that it is gone there is the box's loss,
         // for the answer line to judge.
-        let is_ours = self.is_behind_checkpoint(at)
-            && copy
-                .has_only_zeros_from(at, &mut files)
-                .map_err(SourceError::Files)?;
+        let is_ours =
+            self.is_behind_checkpoint(at) && copy.is_some_and(|copy| copy.has_only_zeros_from(at));
         if is_ours {
             self.cut_end(at, cx)?;
         }
@@ -468,17 +479,13 @@ impl<F> Source<F> {
         };
         let stamp = (cx.stamp)();
         let mut files = cx.files(&self.config, &stamp);
-        let len = copy.size().saturating_sub(at);
-        let is_taken_over = copy.is_taken_over();
-        let kept = copy.drop_end(at, &mut files).map_err(SourceError::Files)?;
-        let cut = Event::Cut {
-            is_taken_over,
+        let aside = Aside::Differs {
+            is_taken_over: copy.is_taken_over(),
             from: at,
-            len,
-            kept: kept.as_deref(),
+            len: copy.size().saturating_sub(at),
         };
-        (cx.events)(&self.config, cut);
-        Ok(())
+        let dropped = copy.drop_end(at, &mut files).map_err(SourceError::Files)?;
+        self.note_dropped(aside, dropped, cx)
     }
 
     /// Confirms that the copy is what the server has: that is noted where it outlives this process.

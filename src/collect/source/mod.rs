@@ -13,6 +13,7 @@ mod archive;
 #[cfg(not(feature = "gz"))]
 #[path = "archive_none.rs"]
 mod archive;
+mod aside;
 mod breaks;
 mod change;
 mod checkpoint;
@@ -416,6 +417,10 @@ impl<F> Source<F> {
                 Err(error) => return self.fail(SourceError::Files(error), cx),
             }
         }
+        // What is not known of the end of the copy, the server cannot be asked about.
+        if self.is_end_unsettled() {
+            return self.link.enter(Phase::Working);
+        }
         match self.prepare_archive(cx) {
             Ok(false) => self.link.enter(Phase::Connecting {
                 deadline: cx.now.mono.plus_ms(cx.periods.wait_ms),
@@ -446,6 +451,10 @@ impl<F> Source<F> {
             copy.distrust(&mut files)?;
             self.disk.set_suspect(false);
         }
+        // One part is enough for most.
+        if copy.is_unsettled() && !copy.is_rescuing() {
+            copy.settle_part(&mut files)?;
+        }
         let mut list = files.read_list()?;
         // It is on the list, too, and begins anew.
         self.finished.end_double();
@@ -469,16 +478,6 @@ impl<F> Source<F> {
         self.end = DoubtfulEnd::default();
         self.link.set_form(Form::Exact { has_masked: false });
         Ok(copy)
-    }
-
-    /// Whether there is work here that comes before the server is asked again, and that ends the
-    /// wait when it is done. To compare a finished copy with its digest is no such work: the log is
-    /// followed meanwhile.
-    fn is_kept_from_the_server(&self) -> bool {
-        let heal = self.finished.heal();
-        self.end.has_work()
-            || heal.is_some_and(|heal| heal.is_answered())
-            || self.archives.is_at_work()
     }
 
     /// The invariants, which hold whenever the caller has its turn. They cost nothing in a release

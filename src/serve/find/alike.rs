@@ -151,18 +151,21 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let findings = self.findings.ok_or(Refusal::Later)?;
         let id = candidate.age.id;
+        // A longer one is compared as far as the other one goes.
+        if len == start.len() && len < GUARD_LEN && candidate.size > len as u64 {
+            let begins = findings.score_of((Test::ShortStart, id, sum_of(start)), || {
+                let opened = self.open_rotated(id)?;
+                let own = opened.map(|(file, _)| self.start_of(&file)).transpose()?;
+                Ok(u32::from(own.is_some_and(|own| is_like(&own, start))))
+            })?;
+            return Ok(begins > 0);
+        }
         let sum = findings.score(Test::Start, id, || {
             Ok(match self.open_rotated(id)? {
                 Some((file, _)) => sum_of(&self.start_of(&file)?),
                 None => 0,
             })
         })?;
-        // A longer one is compared as far as the other one goes.
-        if len == start.len() && len < GUARD_LEN && candidate.size > len as u64 {
-            let opened = self.open_rotated(id)?;
-            let own = opened.map(|(file, _)| self.start_of(&file)).transpose()?;
-            return Ok(own.is_some_and(|own| is_like(&own, start)));
-        }
         Ok(sum == sum_of(&start[..len]))
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::candidates::Candidates;
+use super::journal::record::Seq;
 use super::refusal::Refusal;
 use super::troubles::is_about_the_file;
 use crate::ids::FileId;
@@ -26,6 +27,8 @@ pub struct Findings {
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
+    /// Files that may still be found in it not to be readable.
+    shut: Cell<usize>,
     is_paused: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
@@ -39,8 +42,13 @@ pub struct Findings {
     left_out: RefCell<Vec<(FileId, LeftOut)>>,
     /// The digest that is being computed of a file, and how far it is.
     md5: RefCell<Option<(FileId, u64, Box<Md5>)>>,
-    /// The file that is being compared with all others, and with how many it was.
-    compared: Cell<Option<(FileId, usize)>>,
+    /// The file that is being compared with all others for this question, and with how many it was.
+    compared: Cell<Option<(Test, FileId, usize)>>,
+    /// A file is being judged: what else has to be asked for that belongs to it.
+    is_judging: Cell<bool>,
+    /// How many of the newcomers were looked at for all of them, and the newest generation that the
+    /// journal knew then.
+    surveyed: Cell<(Seq, usize)>,
     /// The files that may be copies which somebody made, once that was asked.
     suspects: OnceCell<Vec<FileId>>,
 }
@@ -50,6 +58,10 @@ pub struct Findings {
 pub(super) enum Test {
     /// What it is: see [`super::role`].
     Role,
+    /// Whether it begins like a generation of the journal.
+    BeginsLike,
+    /// The generation of which it was made, by the time at which it was.
+    MadeOf,
     /// Whether its bytes were given.
     Given,
     /// The beginning of the MD5 of its bytes.
@@ -70,6 +82,8 @@ pub(super) enum Test {
     Alike,
     /// The checksum of its first bytes.
     Start,
+    /// Whether it begins with some bytes, which are fewer than those.
+    ShortStart,
     /// Whether the live file begins with all of it.
     StartOfLive,
     /// Whether it is the start of what the client holds.
@@ -79,16 +93,12 @@ pub(super) enum Test {
 }
 
 struct Judgement {
-    question: Test,
-    id: FileId,
+    key: Key,
     score: u32,
 }
 
-impl Judgement {
-    fn key(&self) -> (Test, FileId) {
-        (self.question, self.id)
-    }
-}
+/// The question, the file, and what it is asked about, if there are several.
+type Key = (Test, FileId, u32);
 
 impl Findings {
     /// Nothing is found out yet but which files there are. `repeats` tells how often the search
@@ -106,6 +116,7 @@ impl Findings {
             rotated,
             judgements: RefCell::default(),
             credit: Cell::new(JUDGED_AT_ONCE),
+            shut: Cell::new(SHUT_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
             is_other_unread: Cell::default(),
@@ -114,6 +125,8 @@ impl Findings {
             left_out: RefCell::default(),
             md5: RefCell::default(),
             compared: Cell::default(),
+            is_judging: Cell::default(),
+            surveyed: Cell::default(),
             suspects: OnceCell::new(),
         }
     }
@@ -131,6 +144,7 @@ impl Findings {
     /// From here on some more files may be judged.
     pub(super) fn resume(&self) {
         self.credit.set(JUDGED_AT_ONCE);
+        self.shut.set(SHUT_AT_ONCE);
         self.is_paused.set(false);
     }
 
@@ -206,22 +220,40 @@ impl Findings {
         self.suspects.get_or_init(all)
     }
 
-    /// With how many of the other files this one was compared before.
-    pub(super) fn compared(&self, id: FileId) -> usize {
-        let compared = self.compared.get().filter(|(own, _)| *own == id);
-        compared.map_or(0, |(_, count)| count)
+    /// With how many of the other files this one was compared before for a question.
+    pub(super) fn compared(&self, question: Test, id: FileId) -> usize {
+        let compared = self.compared.get();
+        let compared = compared.filter(|(asked, own, _)| (*asked, *own) == (question, id));
+        compared.map_or(0, |(_, _, count)| count)
     }
 
     /// Notes with how many of the others a file was compared.
-    pub(super) fn note_compared(&self, id: FileId, count: usize) {
-        self.compared.set(Some((id, count)));
+    pub(super) fn note_compared(&self, question: Test, id: FileId, count: usize) {
+        self.compared.set(Some((question, id, count)));
     }
 
     /// The same, and that this is enough for the moment.
-    pub(super) fn pause_comparing(&self, id: FileId, count: usize) -> Refusal {
-        self.note_compared(id, count);
+    pub(super) fn pause_comparing(&self, question: Test, id: FileId, count: usize) -> Refusal {
+        self.note_compared(question, id, count);
+        self.pause()
+    }
+
+    /// Enough was done for the moment.
+    pub(super) fn pause(&self) -> Refusal {
         self.is_paused.set(true);
         Refusal::Later
+    }
+
+    /// How many steps were made of what is to be known of all newcomers, while this is the newest
+    /// generation of the journal.
+    pub(super) fn surveyed(&self, newest: Seq) -> usize {
+        let (then, count) = self.surveyed.get();
+        if then == newest { count } else { 0 }
+    }
+
+    /// Notes how many of them were made.
+    pub(super) fn note_surveyed(&self, newest: Seq, count: usize) {
+        self.surveyed.set((newest, count));
     }
 
     /// The bytes of a file could not be read: for once, perhaps, so that nothing may be concluded.
@@ -252,8 +284,23 @@ impl Findings {
         is_it
     }
 
+    /// Whether a file may be opened in this part: however many we are not permitted to read, the
+    /// others do not wait for all of them.
+    pub(super) fn may_open(&self) -> Result<(), Refusal> {
+        match self.shut.get() > 0 || self.is_judging.get() {
+            true => Ok(()),
+            false => Err(self.pause()),
+        }
+    }
+
+    /// Notes that we are not permitted to read a file, which is left out in all of this search.
+    pub(super) fn note_shut(&self, id: FileId) {
+        self.shut.set(self.shut.get().saturating_sub(1));
+        self.leave_out(id, LeftOut::NotPermitted);
+    }
+
     /// Notes that a file is left out.
-    pub(super) fn leave_out(&self, id: FileId, why: LeftOut) {
+    fn leave_out(&self, id: FileId, why: LeftOut) {
         if self.why_left_out(id).is_none() {
             self.left_out.borrow_mut().push((id, why));
         }
@@ -311,19 +358,39 @@ impl Findings {
         id: FileId,
         judge: impl FnOnce() -> Result<u32, Refusal>,
     ) -> Result<u32, Refusal> {
-        if let Some(score) = self.judged(question, id)? {
+        self.score_of((question, id, 0), judge)
+    }
+
+    /// The same of a question that is asked about several things.
+    pub(super) fn score_of(
+        &self,
+        key: Key,
+        judge: impl FnOnce() -> Result<u32, Refusal>,
+    ) -> Result<u32, Refusal> {
+        if let Some(score) = self.judged(key)? {
             return Ok(score);
         }
-        let score = judge()?;
-        self.keep(question, id, score)?;
+        let is_part = self.is_judging.replace(true);
+        let score = judge();
+        self.is_judging.set(is_part);
+        let score = score?;
+        self.keep(key, score)?;
         Ok(score)
     }
 
-    /// The answer to a question about one file, if it was found; else one file more may be judged.
-    fn judged(&self, question: Test, id: FileId) -> Result<Option<u32>, Refusal> {
+    /// The answer to a question about one file, if it was found before.
+    pub(super) fn known(&self, key: Key) -> Option<u32> {
         let judgements = self.judgements.borrow();
-        if let Ok(at) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
-            return Ok(Some(judgements[at].score));
+        let place = judgements.binary_search_by_key(&key, |it| it.key);
+        place.ok().map(|at| judgements[at].score)
+    }
+
+    /// The answer to a question about one file, if it was found; else one file more may be judged.
+    fn judged(&self, key: Key) -> Result<Option<u32>, Refusal> {
+        let known = self.known(key);
+        // What belongs to another judgement would never be come to if that waited for it.
+        if known.is_some() || self.is_judging.get() {
+            return Ok(known);
         }
         // Each judgement reads from a file, and the other clients wait for it. The query gives up
         // here and is asked again in a later turn; all it learned is kept, so it comes one step
@@ -337,22 +404,18 @@ impl Findings {
     }
 
     /// Keeps the answer to a question about one file, if that file could be read.
-    fn keep(&self, question: Test, id: FileId, score: u32) -> Result<(), Refusal> {
+    fn keep(&self, key: Key, score: u32) -> Result<(), Refusal> {
+        let (question, id, _) = key;
         // A file that could not be read scored as one that does not fit, and that must not be kept.
         // For the likeness of a damaged copy a block that cannot be read is no more than one that
         // differs.
         if question != Test::Likeness {
             self.was_read(id)?;
         }
-        let judgement = Judgement {
-            question,
-            id,
-            score,
-        };
         // Only now: to judge it, another question may have been asked.
         let mut judgements = self.judgements.borrow_mut();
-        if let Err(place) = judgements.binary_search_by_key(&(question, id), Judgement::key) {
-            judgements.insert(place, judgement);
+        if let Err(place) = judgements.binary_search_by_key(&key, |it| it.key) {
+            judgements.insert(place, Judgement { key, score });
         }
         Ok(())
     }
@@ -383,6 +446,9 @@ pub struct Begun {
     /// Their checksum.
     pub crc: u32,
 }
+
+/// Files that we are not permitted to read, and come upon in one part, each two system calls.
+const SHUT_AT_ONCE: usize = 8;
 
 /// File systems keep the time of the last write in units of no more than this.
 pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;

@@ -4,6 +4,8 @@
 //! Such a copy may be damaged, and whoever compares it wants to know where. So where no file fits
 //! all that the client proves, the one that fits most of it is meant.
 
+use std::cell::RefCell;
+
 use super::candidates::{Candidate, Candidates};
 use super::findings::Test;
 use super::query::{Query, open_regular};
@@ -34,6 +36,7 @@ impl<S: ReadStore> Query<'_, S> {
             given: None,
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: false,
+            fits: RefCell::default(),
         };
         let token = v2.identity.as_ref();
         if let Some(opened) = self.of_token(token, &held, live.as_ref(), rotated)? {

@@ -19,7 +19,6 @@ use crate::ids::{Born, FileId, Identity};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
 use crate::store::{Kind, ReadStore, Stat};
-use crate::wire::frame::note::LeftOut as Why;
 use crate::wire::reply::Reply;
 use crate::wire::request::Given;
 
@@ -214,13 +213,14 @@ impl<'a, S: ReadStore> Query<'a, S> {
     pub(super) fn open_rotated(&self, id: FileId) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Unsettled)?;
         let path = findings.path_of(id).ok_or(Refusal::Unsettled)?;
-        if findings.is_given_up(id) {
+        if findings.is_given_up(id) || findings.why_left_out(id).is_some() {
             return Ok(None);
         }
+        findings.may_open()?;
         match open_regular(self.store, path) {
             Ok((file, stat)) if stat.id == id => Ok(Some((file, stat))),
             Err(Refusal::Unreadable(error)) if is_lasting(&error) => {
-                findings.leave_out(id, Why::NotPermitted);
+                findings.note_shut(id);
                 Ok(None)
             }
             Err(Refusal::Unreadable(error)) => {

@@ -20,7 +20,7 @@ use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::request::Given;
 
 /// Other files that one is compared with in one part, each some ten system calls.
-const COMPARED_AT_ONCE: usize = 2;
+pub(super) const COMPARED_AT_ONCE: usize = 2;
 
 /// What a rotated file is in the history of its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +82,9 @@ impl<S: ReadStore> Query<'_, S> {
             return Ok(Role::Generation(seq));
         }
         let findings = self.findings.ok_or(Refusal::Later)?;
+        if candidate.standing == Standing::Newcomer {
+            self.survey(rotated)?;
+        }
         let judge = || {
             let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
                 // What may not be read is told of where it is left out.
@@ -298,8 +301,8 @@ impl<S: ReadStore> Query<'_, S> {
                     || self.has_given_bytes(seen, rotated, live)?
             }
             false => {
-                (is_after_live && self.has_given_bytes(seen, rotated, live)?)
-                    || self.is_like_another(seen, rotated, live)?
+                self.is_like_another(seen, rotated, live)?
+                    || (is_after_live && self.has_given_bytes(seen, rotated, live)?)
             }
         };
         match is_copy {
@@ -354,7 +357,7 @@ impl<S: ReadStore> Query<'_, S> {
     ) -> Result<bool, Refusal> {
         let own = seen.candidate;
         let findings = self.findings.ok_or(Refusal::Later)?;
-        let done = findings.compared(own.age.id);
+        let done = findings.compared(Test::Role, own.age.id);
         let is_within = done == 0 && self.is_within(seen, live);
         // An error of the live file is none of another rotated one.
         findings.was_read(own.age.id)?;
@@ -377,7 +380,7 @@ impl<S: ReadStore> Query<'_, S> {
         let others = rotated.iter().enumerate().skip(done);
         for (at, other) in others.filter(|(_, c)| may(c)) {
             if left == 0 {
-                return Err(findings.pause_comparing(own.age.id, at));
+                return Err(findings.pause_comparing(Test::Role, own.age.id, at));
             }
             left -= 1;
             let opened = self.open_rotated(other.age.id)?;
@@ -388,7 +391,7 @@ impl<S: ReadStore> Query<'_, S> {
             }
         }
         // What is asked next may take several parts.
-        findings.note_compared(own.age.id, rotated.len());
+        findings.note_compared(Test::Role, own.age.id, rotated.len());
         Ok(false)
     }
 
@@ -408,7 +411,10 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
     ) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        for other in rotated.iter() {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let done = findings.compared(Test::Role, own.age.id);
+        let mut left = COMPARED_AT_ONCE;
+        for (at, other) in rotated.iter().enumerate().skip(done) {
             let is_made_after = own.birth.at_ns.is_some_and(|at| at >= other.written_ns);
             let may = other.age.id != own.age.id
                 && other.size == seen.stat.size
@@ -416,7 +422,14 @@ impl<S: ReadStore> Query<'_, S> {
                 && is_made_after
                 && other.birth.at_ns < own.birth.at_ns
                 && !self.is_suspect(other, rotated, live);
-            if may && let Some(opened) = self.open_rotated(other.age.id)? {
+            if !may {
+                continue;
+            }
+            if left == 0 {
+                return Err(findings.pause_comparing(Test::Role, own.age.id, at));
+            }
+            left -= 1;
+            if let Some(opened) = self.open_rotated(other.age.id)? {
                 let is_within = self.is_within(seen, Some(&opened));
                 self.were_read(own, other)?;
                 if is_within {
@@ -424,6 +437,8 @@ impl<S: ReadStore> Query<'_, S> {
                 }
             }
         }
+        // What is asked next may take several parts.
+        findings.note_compared(Test::Role, own.age.id, rotated.len());
         Ok(false)
     }
 }

@@ -3,9 +3,11 @@
 
 use super::candidates::{Candidate, Candidates};
 use super::compare::Whole;
+use super::findings::Test;
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
+use super::role::COMPARED_AT_ONCE;
 use crate::limits::RECORDS_MAX;
 use crate::sorting::sort_by_key;
 use crate::store::{ReadStore, Stat};
@@ -18,6 +20,31 @@ pub(super) struct Seen<'a, S: ReadStore> {
 }
 
 impl<S: ReadStore> Query<'_, S> {
+    /// Finds out of all newcomers, a little at a time, what the role of each depends on: which
+    /// generations they begin like, and of which they were made.
+    pub(super) fn survey(&self, rotated: &Candidates) -> Result<(), Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let newest = self.newest_seq();
+        let done = findings.surveyed(newest);
+        let records = self.journal.records(self.index);
+        let twice = rotated.iter().chain(rotated.iter());
+        for (at, candidate) in twice.enumerate().skip(done) {
+            match candidate.standing {
+                // To compare two of them, it has to be known what each begins like.
+                Standing::Newcomer if at < rotated.len() => {
+                    let left = records.iter().filter(|record| is_left(record, rotated));
+                    for record in left.filter(|_| candidate.size > 0) {
+                        self.can_stand_for(candidate, record)?;
+                    }
+                }
+                Standing::Newcomer => _ = self.made_of(candidate, rotated)?,
+                _ => {}
+            }
+            findings.note_surveyed(newest, at + 1);
+        }
+        Ok(())
+    }
+
     /// The generation that a newcomer stands for: one that was truncated in its file after it was
     /// copied, or one whose file is gone, having been moved or copied here.
     pub(super) fn stands_for(
@@ -26,26 +53,22 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<Option<Record>, Refusal> {
         // The time at which it was made tells which one it was made of.
-        if let Some(record) = self.record_when(seen.candidate, rotated)
-            && self.is_made_of(seen, &record, rotated)?
-        {
-            return Ok(Some(record));
+        if let Some(seq) = self.made_of(seen.candidate, rotated)? {
+            return Ok(self.journal.record(self.index, seq));
         }
         let own = seen.candidate.age.id;
         let mut taken: heapless::Vec<Seq, RECORDS_MAX> = heapless::Vec::new();
         let mut newcomers: Vec<&Candidate> = Vec::new();
         for candidate in rotated.iter().filter(|c| c.standing == Standing::Newcomer) {
-            match candidate.age.id == own {
-                true => newcomers.push(candidate),
-                false => match self.other_made_of(candidate, rotated)? {
-                    Some(record) => _ = taken.push(record.seq),
-                    None => newcomers.push(candidate),
-                },
+            match self.made_of(candidate, rotated)? {
+                Some(seq) => _ = taken.push(seq),
+                None => newcomers.push(candidate),
             }
         }
         sort_by_key(&mut newcomers, |c| c.copy_order());
-        let records = self.journal.records(self.index);
-        let left = || records.iter().filter(|record| is_left(record, rotated));
+        let mut records = self.journal.records(self.index);
+        records.retain(|record| is_left(record, rotated));
+        let left = || records.iter();
         // So does its last write, if it came with the time of that: the newest one's first, and
         // what nothing else stands for before what something does.
         let mut others: Vec<&Candidate> = Vec::new();
@@ -96,35 +119,55 @@ impl<S: ReadStore> Query<'_, S> {
         (candidate.size > 0 && !is_one_of_several).then_some(record)
     }
 
-    /// Whether it has the bytes of that, and none has them with more right.
+    /// The number of the generation that a newcomer was made of, by the time at which it was.
+    fn made_of(&self, candidate: &Candidate, rotated: &Candidates) -> Result<Option<Seq>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let judge = || {
+            // Only where there is one it has to be opened.
+            let Some(record) = self.record_when(candidate, rotated) else {
+                return Ok(0);
+            };
+            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                return Ok(0);
+            };
+            let seen = Seen {
+                candidate,
+                file: &file,
+                stat: &stat,
+            };
+            let is_it = self.is_made_of(&seen, &record, rotated)?;
+            Ok(if is_it { record.seq } else { 0 })
+        };
+        let seq = findings.score(Test::MadeOf, candidate.age.id, judge)?;
+        Ok((seq > 0).then_some(seq))
+    }
+
+    /// Whether it has the bytes of that, and no other newcomer has them with more right.
     fn is_made_of(
         &self,
         seen: &Seen<'_, S>,
         record: &Record,
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
-        Ok(self.can_stand_for(seen.candidate, record)?
-            && !self.has_whole(seen, record, rotated)?
-            && !self.has_earlier(seen, record, rotated)?)
-    }
-
-    /// Whether another newcomer was made of the same generation before this one, and neither of the
-    /// two is a part of the other: then they only begin alike, and this one is of what came after
-    /// it.
-    fn has_earlier(
-        &self,
-        seen: &Seen<'_, S>,
-        record: &Record,
-        rotated: &Candidates,
-    ) -> Result<bool, Refusal> {
         let own = seen.candidate;
-        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
-        // What lacks something that was seen is no copy of the whole.
-        let least = own.size.min(record.size).max(1);
-        let may = |c: &&Candidate| {
-            c.size >= least && c.is_made_before(own) && record.was_when(c.birth.at_ns)
-        };
-        for other in newcomers.filter(may) {
+        if !self.can_stand_for(own, record)? {
+            return Ok(false);
+        }
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let done = findings.compared(Test::MadeOf, own.age.id);
+        let mut left = COMPARED_AT_ONCE;
+        for (at, other) in rotated.iter().enumerate().skip(done) {
+            let (is_whole, is_earlier) = (own.lacks(other, record), own.is_after(other, record));
+            let may = other.standing == Standing::Newcomer
+                && (is_whole || is_earlier)
+                && record.was_when(other.birth.at_ns);
+            if !may || !self.can_stand_for(other, record)? {
+                continue;
+            }
+            if left == 0 {
+                return Err(findings.pause_comparing(Test::MadeOf, own.age.id, at));
+            }
+            left -= 1;
             let Some((file, stat)) = self.open_rotated(other.age.id)? else {
                 continue;
             };
@@ -132,55 +175,16 @@ impl<S: ReadStore> Query<'_, S> {
             let size = seen.stat.size.min(stat.size);
             let is_part = self.has_ends(seen.file, &file, size, Whole::Repeated);
             self.were_read(own, other)?;
-            if !is_part && self.can_stand_for(other, record)? {
-                return Ok(true);
+            // What is no part of one that has all that was seen begins alike and came later, and so
+            // is what was made after another one.
+            let is_part_of_whole =
+                is_part && own.is_made_before(other) && stat.size >= seen.stat.size;
+            if (is_whole && !is_part_of_whole) || (is_earlier && !is_part) {
+                return Ok(false);
             }
         }
-        Ok(false)
-    }
-
-    /// The generation that another newcomer than the one that is judged was made of.
-    fn other_made_of(
-        &self,
-        candidate: &Candidate,
-        rotated: &Candidates,
-    ) -> Result<Option<Record>, Refusal> {
-        // Only where there is one it has to be opened.
-        let Some(record) = self.record_when(candidate, rotated) else {
-            return Ok(None);
-        };
-        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-            return Ok(None);
-        };
-        let seen = Seen {
-            candidate,
-            file: &file,
-            stat: &stat,
-        };
-        let is_it = self.is_made_of(&seen, &record, rotated)?;
-        Ok(is_it.then_some(record))
-    }
-
-    /// Whether another newcomer has all that was seen of a generation, while this one has less and
-    /// is no part of that: then it begins alike and came later.
-    fn has_whole(
-        &self,
-        seen: &Seen<'_, S>,
-        record: &Record,
-        rotated: &Candidates,
-    ) -> Result<bool, Refusal> {
-        let own = seen.candidate;
-        let is_whole = |c: &Candidate| own.size < record.size && c.size >= record.size;
-        let newcomers = rotated.iter().filter(|c| c.standing == Standing::Newcomer);
-        for other in newcomers.filter(|c| record.was_when(c.birth.at_ns) && is_whole(c)) {
-            let opened = self.open_rotated(other.age.id)?;
-            let is_part = own.is_made_before(other) && self.is_within(seen, opened.as_ref());
-            self.were_read(own, other)?;
-            if !is_part && self.can_stand_for(other, record)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        findings.note_compared(Test::MadeOf, own.age.id, rotated.len());
+        Ok(true)
     }
 
     /// The first of some generations that a newcomer was written as.
@@ -218,19 +222,36 @@ impl<S: ReadStore> Query<'_, S> {
         candidate: &Candidate,
         record: &Record,
     ) -> Result<bool, Refusal> {
-        let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-            return Ok(false);
-        };
-        let fits = match record.head.len {
-            0 => self.has_bytes(&file, &[0], 0),
-            _ => self.has_block(&file, record.head.within(stat.size), false),
-        };
-        self.were_read(candidate, candidate)?;
-        Ok(fits)
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let key = (Test::BeginsLike, candidate.age.id, record.seq);
+        let begins = findings.score_of(key, || {
+            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
+                return Ok(0);
+            };
+            let fits = match record.head.len {
+                0 => self.has_bytes(&file, &[0], 0),
+                _ => self.has_block(&file, record.head.within(stat.size), false),
+            };
+            self.were_read(candidate, candidate)?;
+            Ok(u32::from(fits))
+        })?;
+        Ok(begins > 0)
     }
 }
 
 impl Candidate {
+    /// Whether it has less of a generation than was seen, and another one all of that.
+    fn lacks(&self, other: &Candidate, record: &Record) -> bool {
+        self.size < record.size && other.size >= record.size && self.age.id != other.age.id
+    }
+
+    /// Whether it was made after another one that has no less of a generation than was seen.
+    fn is_after(&self, other: &Candidate, record: &Record) -> bool {
+        // What lacks something that was seen is no copy of the whole.
+        let least = self.size.min(record.size).max(1);
+        other.size >= least && other.is_made_before(self)
+    }
+
     /// Whether it came with the time of a last write that was one to this generation.
     fn was_written_as(&self, record: &Record) -> bool {
         let written_ns = self.written_ns;

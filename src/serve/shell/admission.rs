@@ -1,8 +1,11 @@
 //! The admission of clients: how many there may be, in all and from each address, and whose turn it
-//! is to be searched for.
+//! is where something takes long.
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::mutation::{self, Mutation};
+use crate::reactor::ready::ReadyList;
 use crate::serve::config::Config;
 
 /// The places for clients that are taken.
@@ -11,7 +14,7 @@ pub struct ClientCounts {
     taken: usize,
     /// In order of addresses.
     homes: Vec<Home>,
-    /// Counts the parts of searches.
+    /// Counts the parts of what takes long.
     turn: u32,
 }
 
@@ -19,7 +22,7 @@ pub struct ClientCounts {
 struct Home {
     ip: IpAddr,
     taken: usize,
-    /// When something was searched for one of them last.
+    /// When something was done for one of them last.
     turn: u32,
 }
 
@@ -89,13 +92,31 @@ impl ClientCounts {
         }
     }
 
-    /// When something was searched for an address last: who has the smallest number is next.
-    pub fn turn_of(&self, ip: IpAddr) -> u32 {
-        self.home_of(ip).map_or(0, |home| home.turn)
+    /// Whose turn it is of those who stand in a line: of the address that has waited longest, the
+    /// first. However many clients an address has, and whatever they ask, no other waits for more
+    /// than one part of that.
+    pub fn next_of(
+        &mut self,
+        line: &ReadyList,
+        peer_of: &dyn Fn(u32) -> Option<IpAddr>,
+    ) -> Option<u32> {
+        let waited = |index: &u32| {
+            let home = peer_of(*index).and_then(|ip| self.home_of(ip));
+            // How long ago, so that it does not matter when the count begins anew.
+            home.map_or(u32::MAX, |home| self.turn.wrapping_sub(home.turn))
+        };
+        let next = match mutation::is_on(Mutation::AddressesIgnored) {
+            true => line.iter().next()?,
+            // Of those who have waited equally long the first in the line.
+            false => line.iter().min_by_key(|index| Reverse(waited(index)))?,
+        };
+        if let Some(ip) = peer_of(next) {
+            self.begin_turn(ip);
+        }
+        Some(next)
     }
 
-    /// Something is searched for an address.
-    pub fn begin_turn(&mut self, ip: IpAddr) {
+    fn begin_turn(&mut self, ip: IpAddr) {
         self.turn = self.turn.wrapping_add(1);
         if let Ok(at) = self.place_of(ip) {
             self.homes[at].turn = self.turn;
@@ -135,9 +156,12 @@ impl TurnedAway {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
     use std::net::Ipv4Addr;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+    use crate::mutation::with;
 
     #[test]
     fn places_are_counted_by_address_and_nothing_stays() {
@@ -170,17 +194,117 @@ mod tests {
         assert_eq!(counts.taken_by(ip("2001:db8:0:1::")), 8);
     }
 
+    /// Addresses with clients, each of which has so many parts to be done.
+    struct Waiting {
+        counts: ClientCounts,
+        line: ReadyList,
+        /// By client: its address, and the parts left.
+        clients: Vec<(IpAddr, u32)>,
+        /// By address: how many parts others had since it waits.
+        waited: BTreeMap<IpAddr, usize>,
+    }
+
+    impl Waiting {
+        fn new(parts: &[(u8, u32)]) -> Waiting {
+            let ip = |n: u8| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n));
+            let clients: Vec<_> = parts.iter().map(|(n, parts)| (ip(*n), *parts)).collect();
+            let mut counts = ClientCounts::default();
+            let mut line = ReadyList::new();
+            for (index, (ip, _)) in (0..).zip(&clients) {
+                counts.take(*ip);
+                line.push(index);
+            }
+            Waiting {
+                counts,
+                line,
+                clients,
+                waited: BTreeMap::new(),
+            }
+        }
+
+        /// One part, of whoever is next. Asserts that no address waits for more than one part of
+        /// each other.
+        fn part(&mut self, takes_turns: bool) -> bool {
+            let clients = &self.clients;
+            let peer_of = |index: u32| clients.get(index as usize).map(|client| client.0);
+            let waiting: BTreeSet<IpAddr> = self.line.iter().filter_map(peer_of).collect();
+            let Some(index) = self.counts.next_of(&self.line, &peer_of) else {
+                return false;
+            };
+            let ip = peer_of(index).unwrap();
+            for other in &waiting {
+                let waited = self.waited.entry(*other).or_default();
+                *waited = if *other == ip { 0 } else { *waited + 1 };
+                let most = self.counts.homes.len();
+                assert!(*waited < most, "{other} waits for {waited} parts");
+            }
+            let left = &mut self.clients[index as usize].1;
+            *left -= 1;
+            if takes_turns || *left == 0 {
+                self.line.remove(index);
+            }
+            if *left > 0 {
+                self.line.push(index);
+            }
+            true
+        }
+    }
+
+    /// One that asks for little, two that ask for much, and one with 31 clients.
+    fn crowd() -> Waiting {
+        let mut parts = vec![(1, 40), (2, 500), (3, 500)];
+        parts.extend([(4, 1_000); 31]);
+        parts.reverse();
+        Waiting::new(&parts)
+    }
+
+    #[test]
+    fn no_address_waits_for_more_than_a_part_of_each_other() {
+        for takes_turns in [true, false] {
+            let mut crowd = crowd();
+            // The count begins anew in between.
+            crowd.counts.turn = u32::MAX - 100;
+            for home in &mut crowd.counts.homes {
+                home.turn = u32::MAX - 100;
+            }
+            let mut parts = 0;
+            while crowd.part(takes_turns) {
+                parts += 1;
+            }
+            assert_eq!(parts, 40 + 500 + 500 + 31_000);
+        }
+    }
+
+    #[test]
+    fn that_one_address_has_all_turns_is_found() {
+        let play = || {
+            let mut crowd = crowd();
+            while crowd.part(true) {}
+        };
+        let planted = || with(Mutation::AddressesIgnored, play);
+        let panic = catch_unwind(AssertUnwindSafe(planted)).expect_err("a complaint");
+        let complaint = panic.downcast::<String>().unwrap();
+        assert!(complaint.contains("waits for"), "{complaint}");
+    }
+
     #[test]
     fn who_comes_back_again_and_again_is_not_always_first() {
         let [a, b] = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)));
         let mut counts = ClientCounts::default();
         counts.take(b);
+        let mut line = ReadyList::new();
+        line.push(0);
+        line.push(1);
+        let peer_of = |index: u32| Some([a, b][index as usize]);
         for _ in 0..3 {
             counts.take(a);
             counts.begin_turn(a);
             counts.free(a);
             counts.take(a);
-            assert!(counts.turn_of(b) < counts.turn_of(a));
+            let again = counts.homes.iter().map(|home| (home.ip, home.turn));
+            let again: Vec<_> = again.collect();
+            assert_eq!(counts.next_of(&line, &peer_of), Some(1), "{again:?}");
+            counts.begin_turn(a);
             counts.free(a);
         }
     }

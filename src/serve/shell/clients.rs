@@ -114,7 +114,7 @@ impl Clients {
             }
             self.drive(index, shared, act);
         }
-        while let Some(index) = self.lists.computing.pop() {
+        while let Some(index) = self.compute_next() {
             self.drive(index, shared, act);
             if watch.ms() >= WORK_MS {
                 break;
@@ -122,23 +122,18 @@ impl Clients {
         }
     }
 
-    /// Whose search goes on, or begins: that of the address that has waited longest.
+    /// Whose search goes on, or begins.
     fn search_next(&mut self) -> Option<u32> {
-        let turn = |index: &u32| {
-            let ip = self.peer_of(*index);
-            ip.map_or(0, |ip| self.counts.turn_of(ip))
-        };
-        // Of those with the same number the first in the line.
-        let next = self.lists.searching.iter().min_by_key(turn)?;
-        if let Some(ip) = self.peer_of(next) {
-            self.counts.begin_turn(ip);
-        }
-        Some(next)
+        let places = &self.places;
+        (self.counts).next_of(&self.lists.searching, &|index| peer_of(places, index))
     }
 
-    fn peer_of(&self, index: u32) -> Option<IpAddr> {
-        let life = self.places.life(index)?;
-        Some(self.places.get(index, life)?.session.peer())
+    /// For whom something is computed next, who goes to the end of the line.
+    fn compute_next(&mut self) -> Option<u32> {
+        let (places, line) = (&self.places, &mut self.lists.computing);
+        let next = (self.counts).next_of(line, &|index| peer_of(places, index))?;
+        line.remove(next);
+        Some(next)
     }
 
     /// Closes who has asked for nothing, where that makes room for an address that has fewer
@@ -362,6 +357,11 @@ impl Clients {
             client.session.set_watched(watches.tells(file));
         }
     }
+}
+
+fn peer_of(places: &Slab<Client>, index: u32) -> Option<IpAddr> {
+    let life = places.life(index)?;
+    Some(places.get(index, life)?.session.peer())
 }
 
 impl Lists {

@@ -93,10 +93,11 @@ impl ReadStore for RealRead {
     }
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
-        match self.held.stat(path) {
-            Some(stat) => stat,
-            None => Ok(stat_of(&fs::symlink_metadata(path)?)),
+        if let Some(stat) = self.held.stat(path) {
+            return stat;
         }
+        let metadata = self.note(self.opener.metadata(path))?;
+        Ok(stat_of(&metadata))
     }
 
     fn target_of(&self, path: &Path) -> Option<FileId> {
@@ -313,7 +314,8 @@ impl WriteStore for RealWrite {
     }
 
     fn stat_path(&mut self, path: &Path) -> io::Result<Option<Stat>> {
-        absent_is_none(fs::symlink_metadata(path).map(|metadata| stat_of(&metadata)))
+        let metadata = Place::of(path).and_then(|place| place.metadata());
+        absent_is_none(metadata.map(|metadata| stat_of(&metadata)))
     }
 
     fn append(&mut self, file: &WriteFile, bytes: &[u8]) -> io::Result<usize> {

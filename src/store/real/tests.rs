@@ -489,6 +489,16 @@ fn what_others_may_have_turned_elsewhere_is_told_once() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("/to0 is a link of user 65533"));
     assert!(store.open(&scene.at("to0/log")).is_err());
+    // Nobody is told what is behind it, either.
+    let behind = store.stat_path(&scene.at("to0/log")).unwrap_err();
+    assert!(Untrusted::of(&behind).is_some(), "{behind}");
+    let kind = store.stat_path(&scene.at("to0")).unwrap().kind;
+    assert_eq!(kind, Kind::Link);
+    assert!(
+        RealWrite::default()
+            .stat_path(&scene.at("to0/log"))
+            .is_err()
+    );
     assert!(store.refused().is_empty());
     for number in 0..2 * REFUSED_MAX {
         assert!(store.names(&scene.at(&format!("to{number}"))).is_err());

@@ -87,30 +87,55 @@ pub struct Opener {
 impl Opener {
     /// See [`open`].
     pub fn open(&self, path: &Path) -> io::Result<File> {
-        let dir = path.parent().unwrap_or(path);
-        if let Some(file) = self.open_as_before(dir, path) {
-            return Ok(file);
+        match self.open_quickly(path, open_alone) {
+            Some(opened) => opened,
+            None => self.place_of(path)?.open(READ, 0),
         }
-        if let Some(opened) = open_alone(path) {
-            return opened;
-        }
-        let place = Place::of(path)?;
-        self.last.replace((dir.into(), place.real_dir().into()));
-        place.open(READ, 0)
     }
 
-    fn open_as_before(&self, dir: &Path, path: &Path) -> Option<File> {
+    /// What is at a path, where that is reached as [`open`] reaches it. Of a link it is the link's
+    /// own.
+    pub fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        match self.open_quickly(path, place_alone) {
+            Some(opened) => opened?.metadata(),
+            None => self.place_of(path)?.metadata(),
+        }
+    }
+
+    fn open_quickly(&self, path: &Path, open: OpenAlone) -> Option<io::Result<File>> {
+        match self.open_as_before(path, open) {
+            Some(file) => Some(Ok(file)),
+            None => open(path),
+        }
+    }
+
+    fn place_of(&self, path: &Path) -> io::Result<Place> {
+        let place = Place::of(path)?;
+        let dir = path.parent().unwrap_or(path);
+        self.last.replace((dir.into(), place.real_dir().into()));
+        Ok(place)
+    }
+
+    fn open_as_before(&self, path: &Path, open: OpenAlone) -> Option<File> {
         let last = self.last.borrow();
-        if last.0 != dir {
+        if Some(&*last.0) != path.parent() || last.0.as_os_str().is_empty() {
             return None;
         }
-        let file = open_alone(&last.1.join(path.file_name()?))?.ok()?;
+        let file = open(&last.1.join(path.file_name()?))?.ok()?;
         // A link may have been turned elsewhere since. Whosever it is, what is open was found
         // without any.
         let (opened, named) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
         let is_it = opened.dev() == named.dev() && opened.ino() == named.ino();
         is_it.then_some(file)
     }
+}
+
+/// Opens what no link leads to; `None` where it has to be looked at closely.
+type OpenAlone = fn(&Path) -> Option<io::Result<File>>;
+
+/// Opens a place to which no link leads, for nothing but to look what it is.
+fn place_alone(path: &Path) -> Option<io::Result<File>> {
+    open_without_links(&c_path(path).ok()?, PLACE)
 }
 
 /// Opens a file to which no link leads and which has one name: one system call, and one to look at

@@ -11,6 +11,7 @@ use crate::common::logs::Logs;
 use crate::common::process::cpu_ticks;
 use crate::common::server::Server;
 use crate::usage::{Attack, memory_kib};
+use crate::volume::Volume;
 
 const LINES: usize = 400;
 /// One new client for so many lines.
@@ -42,7 +43,7 @@ pub struct Good {
 
 impl Good {
     /// Everybody on this machine is allowed, but for 127.0.0.99. The collector has these other boxes too.
-    pub fn start(boxes: &[SocketAddr]) -> Good {
+    pub fn start(boxes: &[SocketAddr], volume: &Volume) -> Good {
         let logs = Logs::new();
         let mut settings = "$hosts_allow{\"127.0.0.0/26\"} = 1;\n".to_owned();
         let mut serve = |name: &str, globs: &str| {
@@ -62,7 +63,7 @@ impl Good {
             File::create(logs.path(&format!("many/x{n}"))).unwrap();
         }
         let server = Server::start(&settings);
-        let place = Place::new();
+        let place = Place::inside(volume.path());
         let remote = logs.path("good").display().to_string();
         let mut lines = vec![place.line(server.address(), &remote, "copy")];
         for (n, address) in boxes.iter().enumerate() {

@@ -83,7 +83,7 @@ type Intruder = Box<dyn FnOnce(&Fake)>;
 pub struct Done {
     /// Calls, and names in directories.
     pub steps: usize,
-    /// Bytes read.
+    /// Bytes read and written.
     pub bytes: usize,
 }
 
@@ -686,6 +686,7 @@ impl WriteStore for Fake {
             return Err(io::ErrorKind::StorageFull.into());
         }
         disk.room = disk.room.map(|room| room - len);
+        disk.done.bytes += len;
         let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
         content.bytes.extend_from_slice(&bytes[..len]);
         Ok(len)
@@ -702,12 +703,15 @@ impl WriteStore for Fake {
 
     fn read_at(&mut self, file: &Handle, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call()?;
-        Ok(self.read_inode(file.0, buf, offset))
+        let read = self.read_inode(file.0, buf, offset);
+        self.0.borrow_mut().done.bytes += read;
+        Ok(read)
     }
 
     fn overwrite(&mut self, file: &Handle, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.call()?;
         let mut disk = self.0.borrow_mut();
+        disk.done.bytes += bytes.len();
         let content = disk.files.get_mut(&file.0).ok_or(io::ErrorKind::NotFound)?;
         content.bytes[offset as usize..][..bytes.len()].copy_from_slice(bytes);
         let overwritten = disk.overwritten.entry(file.0).or_default();

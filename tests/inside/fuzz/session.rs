@@ -27,12 +27,6 @@ const NAMES: [&str; 8] = [
     "/v/m", "/v/m.1", "/v/m.2", "/v/m.20", "/v/m.old", "/v/old/m", "/v/n", "/v/n.1",
 ];
 
-/// What one call may cost here, where few files have to be compared.
-const TURN_MAX: Turn = Turn {
-    calls: 52,
-    ..Turn::OF_SESSION
-};
-
 /// Parts of work in a row for which nothing comes: the files here are small and few.
 const WORK_MAX: usize = 5_000;
 
@@ -336,7 +330,7 @@ impl World {
             calls: done.steps as u64,
             bytes: done.bytes as u64,
         };
-        assert_eq!(turn.complaint(TURN_MAX), None);
+        assert_eq!(turn.complaint(Turn::OF_SESSION), None);
     }
 
     // Files.

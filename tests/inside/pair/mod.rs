@@ -590,6 +590,7 @@ impl Pair {
         let wall_ms = self.host_wall_ms as u64;
         let mut store = self.host.clone();
         let before = (self.host.syncs(), self.host.calls());
+        self.host.take_done();
         let mut cx = source::Context {
             store: &mut store,
             now: Now {
@@ -617,7 +618,7 @@ impl Pair {
         let turn = Turn {
             syncs: (self.host.syncs() - before.0).into(),
             calls: (self.host.calls() - before.1).into(),
-            bytes: 0,
+            bytes: self.host.take_done().bytes as u64,
         };
         assert_eq!(turn.complaint(self.source_max), None);
         let next = self.source.poll_timeout(&PERIODS);

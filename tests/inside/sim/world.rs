@@ -383,7 +383,7 @@ impl World {
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);
         let done = disk.with(|fs| fs.take_done());
-        // Which of many files may be copies of one another is found out in one go.
+        // Where many files are copies of one another an answer takes a little more.
         if self.is_kind {
             let turn = Turn {
                 syncs: 0,

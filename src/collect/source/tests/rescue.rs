@@ -20,6 +20,41 @@ fn asking_again() -> (Rig, String) {
     (rig, line)
 }
 
+/// As long as takes several parts to move.
+const LONG: usize = 300_000;
+
+/// One that held four bytes and a long end.
+fn holding(end: &[u8]) -> Rig {
+    let mut rig = Rig::offering();
+    rig.connect();
+    rig.receive(ANSWER);
+    let bytes = [b"abcd", end].concat();
+    for (at, chunk) in bytes.chunks(32 << 10).enumerate() {
+        rig.receive(&data_frame((at * (32 << 10)) as u64, chunk));
+    }
+    rig.close(Closed::ByServer);
+    rig
+}
+
+/// The same, asking again.
+fn with_a_long_end() -> Rig {
+    let mut rig = holding(&[b'e'; LONG]);
+    rig.connect();
+    rig.said();
+    rig
+}
+
+/// Lets it do what takes long, and measures the most that one call asks of the disk.
+fn most_at_once(rig: &mut Rig) -> u32 {
+    let mut most = 0;
+    while rig.source.has_work() {
+        let before = rig.disk.calls();
+        rig.with(|source, cx| source.work(&mut [0; 64], cx));
+        most = most.max(rig.disk.calls() - before);
+    }
+    most
+}
+
 /// The box has four of them, in another boot.
 fn prefix() -> Vec<u8> {
     let crc = Crc32::new().update(b"abcd").finish();
@@ -161,4 +196,82 @@ fn what_a_run_or_a_power_cut_left_of_it_is_written_anew() {
         assert_eq!(rig.disk.read(RESCUED).as_deref(), Some(&b"ef"[..]));
         assert!(!rig.disk.exists("/l/m.rescued.20261122132956.1"));
     }
+}
+
+#[test]
+fn a_long_end_moves_in_parts() {
+    let mut rig = with_a_long_end();
+    let before = rig.disk.calls();
+    rig.receive(&prefix());
+    assert!(rig.disk.calls() - before < 64);
+    assert!(rig.said().is_empty(), "nothing is over yet");
+    rig.wait();
+    assert!(rig.source.has_work() && !rig.source.wants_connection());
+    assert!(most_at_once(&mut rig) < 64);
+    assert_eq!(rig.disk.read(RESCUED), Some(vec![b'e'; LONG]));
+    assert_eq!(rig.local(), b"abcd");
+    let said = rig.said().join("\n");
+    assert!(said.contains(RESCUED), "{said}");
+    let line = rig.connect();
+    assert!(line.starts_with("/var/log/m 7 4 "), "{line}");
+    rig.receive(b"O 7 v2 at=4 size=4 m=1 b=00000002\n");
+    rig.receive(&data_frame(4, b"new"));
+    assert_eq!(rig.local(), b"abcdnew");
+    assert!(!rig.source.in_error(), "{:?}", rig.said());
+}
+
+#[test]
+fn wherever_a_long_end_is_cut_off_one_file_has_it() {
+    for nth in 1.. {
+        let mut rig = with_a_long_end();
+        rig.disk.die_at_call(nth);
+        rig.receive(&prefix());
+        if !rig.source.wants_connection() && !rig.source.has_work() {
+            rig.wait();
+        }
+        rig.work();
+        let was_through = !rig.source.in_error();
+        rig.disk.revive();
+        let config = rig.source.config().clone();
+        rig.source = Source::new(config, Mono::from_ms(rig.now_ms));
+        rig.wait();
+        assert!(most_at_once(&mut rig) < 64);
+        if rig.local().len() > 4 {
+            rig.ask();
+            rig.receive(&prefix());
+            rig.wait();
+            rig.work();
+        }
+        let names = rig.disk.names();
+        let rescued: Vec<_> = (names.iter())
+            .filter(|name| name.contains(".rescued."))
+            .map(|name| rig.disk.read(name).unwrap_or_default())
+            .collect();
+        assert_eq!(rescued.len(), 1, "call {nth}: {names:?}");
+        assert!(rescued[0] == [b'e'; LONG], "call {nth}");
+        assert_eq!(rig.local(), b"abcd", "call {nth}");
+        if was_through {
+            assert!(nth > 70, "{nth}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn long_zeros_at_a_doubtful_end_are_looked_for_in_parts() {
+    let mut rig = holding(&[0; LONG]);
+    let config = rig.source.config().clone();
+    rig.source = Source::new(config, Mono::from_ms(rig.now_ms));
+    rig.boot = BootId::new("second").unwrap();
+    rig.disk.take_done();
+    rig.wait();
+    let mut most = rig.disk.take_done().bytes;
+    assert!(rig.source.has_work() && !rig.source.wants_connection());
+    while rig.source.has_work() {
+        rig.with(|source, cx| source.work(&mut [0; 64], cx));
+        most = most.max(rig.disk.take_done().bytes);
+    }
+    assert!((1..=64 << 10).contains(&most), "{most}");
+    let line = rig.connect();
+    assert!(line.starts_with("/var/log/m 7 4 "), "{line}");
 }

@@ -10,6 +10,7 @@ mod oldest;
 pub mod recognise;
 pub mod replaced;
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use self::oldest::{After, Found, floor_ns, then};
@@ -84,6 +85,7 @@ impl<S: ReadStore> Query<'_, S> {
             given,
             known: v2.identity.as_ref().and_then(Known::of),
             same_boot: v2.boot == Some(self.store.boot()),
+            fits: RefCell::default(),
         };
         match self.locate(&held, live.as_ref(), rotated)? {
             Located::Here(file, stat) => {
@@ -145,8 +147,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Option<Choice<S::File>>, Refusal> {
-        let is_prefix =
-            |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Prefix;
+        let is_prefix = |file: &S::File, stat: &Stat| self.fit(file, stat, held) == Fit::Prefix;
         // Step 6. A box that was started again may have forgotten writes that it had already
         // sent.
         let other_boot = v2.boot.is_some_and(|boot| boot != self.store.boot());

@@ -73,7 +73,7 @@ impl<S: ReadStore> Query<'_, S> {
         let fits = |other: &S::File, other_stat: &Stat, is_within: bool| {
             let within = other_stat.size <= stat.size
                 && self.has_ends(other, &file, other_stat.size, Whole::Repeated);
-            Ok(within == is_within && self.fit(other, other_stat.size, held) == Fit::Whole)
+            Ok(within == is_within && self.fit(other, other_stat, held) == Fit::Whole)
         };
         let before = self.find_rotated(Test::Since, rotated, &may, &|other, other_stat| {
             fits(other, other_stat, false)
@@ -123,7 +123,7 @@ impl<S: ReadStore> Query<'_, S> {
         let duplicates = self.duplicates(rotated, live)?;
         let is_sure = |file: &S::File, stat: &Stat| {
             held.offset >= BLOCK_LEN_MAX as u64
-                && self.fit(file, stat.size, held) == Fit::Whole
+                && self.fit(file, stat, held) == Fit::Whole
                 && self.is_telling(file, held.offset)
         };
         let may = |c: &Candidate| {
@@ -138,7 +138,7 @@ impl<S: ReadStore> Query<'_, S> {
             held.offset > 0 && !has_record && may(c) && held.is_newer(c) && is_copy(c)
         };
         let copy = self.find_rotated(Test::Since, rotated, &may_be_copy, &|file, stat| {
-            Ok(self.fit(file, stat.size, held) == Fit::Whole)
+            Ok(self.fit(file, stat, held) == Fit::Whole)
         })?;
         if let Some((file, stat)) = copy {
             let is_moved = candidate_of(&stat, rotated).is_some_and(|c| held.was_moved_to(c));
@@ -204,7 +204,7 @@ impl<S: ReadStore> Query<'_, S> {
         let is_other = |id: FileId, size: u64| !some.contains(&id) && size >= start.end();
         // What they have in common ends within what is held, if they differ from that.
         let is_alike = |file: &S::File, stat: &Stat| {
-            self.has_block(file, *start, held.mapped) && self.fit(file, stat.size, held) != Fit::No
+            self.has_block(file, *start, held.mapped) && self.fit(file, stat, held) != Fit::No
         };
         let live = live.filter(|(_, stat)| is_other(stat.id, stat.size));
         if live.is_some_and(|(file, stat)| is_alike(file, stat)) {

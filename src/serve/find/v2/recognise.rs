@@ -1,5 +1,6 @@
 //! How the file is recognised that holds what a client proves of its copy. Pure.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use crate::ids::{FileId, Identity, Inode, Sameness};
@@ -45,7 +46,12 @@ pub(in crate::serve::find) struct Held<'a> {
     pub(in crate::serve::find) known: Option<Known>,
     /// The box was not started again since that was told.
     pub(in crate::serve::find) same_boot: bool,
+    /// The files that were compared with it in this call, with their sizes.
+    pub(in crate::serve::find) fits: RefCell<Fits>,
 }
+
+/// Files, their sizes, and whether they have all of a proof that they can have.
+pub(in crate::serve::find) type Fits = heapless::Vec<(FileId, u64, bool), 4>;
 
 impl Held<'_> {
     /// Whether a rotated file was written after the client's generation had begun.
@@ -183,7 +189,7 @@ impl<S: ReadStore> Query<'_, S> {
             let is_known = match (held.offset, record.filter(|_| self.saw_begin(held))) {
                 (0, Some(record)) => !self.has_stray(record.seq, live, rotated)?,
                 (0, None) => false,
-                _ => self.fit(&file, stat.size, held) == Fit::Whole,
+                _ => self.fit(&file, &stat, held) == Fit::Whole,
             };
             self.all_was_read()?;
             if !is_known {
@@ -241,7 +247,7 @@ impl<S: ReadStore> Query<'_, S> {
                 record.seq,
                 self.seq_of(self.identity(file, stat)),
             )
-            && self.fit(file, stat.size, held) == Fit::Whole
+            && self.fit(file, stat, held) == Fit::Whole
             && let Some((file, stat)) = self.open_live()?
         {
             return Ok(Located::Here(file, stat));
@@ -351,7 +357,7 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<WholeOrLive<S::File>, Refusal> {
-        let fits = |file: &S::File, stat: &Stat| self.fit(file, stat.size, held) == Fit::Whole;
+        let fits = |file: &S::File, stat: &Stat| self.fit(file, stat, held) == Fit::Whole;
         let is_live = live
             .as_ref()
             .is_some_and(|(_, stat)| stat.id.inode == asked);
@@ -491,7 +497,7 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
     ) -> Result<bool, Refusal> {
         let fits = |file: &S::File, stat: &Stat| {
-            stat.id != found.id && self.fit(file, stat.size, held) == Fit::Whole
+            stat.id != found.id && self.fit(file, stat, held) == Fit::Whole
         };
         let live = self.open_live()?;
         let is_live = live.is_some_and(|(file, stat)| fits(&file, &stat));
@@ -521,7 +527,7 @@ impl<S: ReadStore> Query<'_, S> {
                 let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
                     return Ok(0);
                 };
-                Ok(u32::from(self.fit(&file, stat.size, held) != Fit::No))
+                Ok(u32::from(self.fit(&file, &stat, held) != Fit::No))
             };
             if findings.score(Test::Held, candidate.age.id, judge)? > 0 {
                 copies.push(candidate.age.id);
@@ -550,19 +556,30 @@ impl<S: ReadStore> Query<'_, S> {
         stat: &Stat,
         held: &Held<'_>,
     ) -> Result<Fit, Refusal> {
-        let fit = self.fit(file, stat.size, held);
+        let fit = self.fit(file, stat, held);
         let was_read = |findings: &Findings| findings.was_read(candidate.age.id);
         self.findings.map_or(Ok(()), was_read)?;
         Ok(fit)
     }
 
     /// Compares a file with what the client proves.
-    pub(super) fn fit(&self, file: &S::File, size: u64, held: &Held<'_>) -> Fit {
+    pub(super) fn fit(&self, file: &S::File, stat: &Stat, held: &Held<'_>) -> Fit {
+        let size = stat.size;
         if held.offset > 0 && size == 0 {
             return Fit::No;
         }
-        let mut within = held.proof.iter().filter(|block| block.end() <= size);
-        let fits = within.all(|block| self.has_block(file, *block, held.mapped));
+        let mut kept = held.fits.borrow_mut();
+        let known = (kept.iter()).find(|(id, seen, _)| (*id, *seen) == (stat.id, size));
+        let fits = match known {
+            Some((_, _, fits)) => *fits,
+            None => {
+                let mut within = held.proof.iter().filter(|block| block.end() <= size);
+                let fits = within.all(|block| self.has_block(file, *block, held.mapped));
+                // The first ones are those that are asked about again.
+                let _ = kept.push((stat.id, size, fits));
+                fits
+            }
+        };
         if !fits && !mutation::is_on(Mutation::ProofNotChecked) {
             return Fit::No;
         }
