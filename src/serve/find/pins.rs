@@ -30,14 +30,17 @@ struct Client {
 }
 
 impl Clients {
-    /// A client is being sent a generation of a log.
-    pub fn note(&mut self, peer: IpAddr, file: u32, inode: Inode, now: Mono) {
+    /// A client is being sent a generation of a log. Tells whether that is news.
+    pub fn note(&mut self, peer: IpAddr, file: u32, inode: Inode, now: Mono) -> bool {
         let known = self
             .0
             .iter_mut()
             .find(|it| it.peer == peer && it.file == file);
         match known {
-            Some(client) => (client.inode, client.seen) = (inode, now),
+            Some(client) => {
+                client.seen = now;
+                std::mem::replace(&mut client.inode, inode) != inode
+            }
             None => {
                 if self.0.len() >= KEPT_FOR_CLIENTS_MAX {
                     self.0.remove(0);
@@ -48,6 +51,7 @@ impl Clients {
                     inode,
                     seen: now,
                 });
+                true
             }
         }
     }

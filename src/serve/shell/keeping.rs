@@ -29,7 +29,7 @@ impl Server {
         self.keep_from = now.mono.plus_ms(KEEP_BETWEEN_MS);
         for client in self.clients.iter() {
             if let Doing::Sending(sent) = client.session.doing() {
-                kept_for.note(client.session.peer(), sent.index, sent.inode, now.mono);
+                let _ = kept_for.note(client.session.peer(), sent.index, sent.inode, now.mono);
             }
         }
         kept_for.forget_old(now.mono);

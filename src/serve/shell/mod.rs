@@ -77,6 +77,8 @@ struct Shared {
     now: Now,
     /// Whom files are held for.
     kept_for: pins::Clients,
+    /// One of them has come, or has come on.
+    keep_due: bool,
 }
 
 /// What every session works on.
@@ -127,6 +129,7 @@ impl Server {
                 buf: vec![0; CHUNK_LEN].into_boxed_slice(),
                 now: clock::now(),
                 kept_for: pins::Clients::default(),
+                keep_due: false,
             },
             look_at: clock::now().mono,
             keep_from: clock::now().mono,
@@ -156,6 +159,10 @@ impl Server {
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
             self.work_on_journal();
+            if std::mem::take(&mut self.shared.keep_due) {
+                self.keep_from = self.shared.now.mono;
+                self.keep_deleted();
+            }
             self.tell_refused();
             if self.shared.files.journal.is_behind() {
                 self.clients.handle_changes(&mut self.shared);
