@@ -1,7 +1,6 @@
 //! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -133,7 +132,7 @@ impl Daemon {
 
     /// Says what is not wrong, and may not be meant; once, whoever takes over later.
     #[cfg(feature = "fetch_logs")]
-    pub fn warn(&self, what: fmt::Arguments<'_>) {
+    pub fn warn(&self, what: std::fmt::Arguments<'_>) {
         if !self.is_successor {
             self.report().say(what);
         }

@@ -47,15 +47,6 @@ pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
     with_short_path(&held, dir, name, |path| UnixStream::connect(path))
 }
 
-/// Takes the name of a socket away, and of nothing else that may have it by now.
-pub fn remove(path: &Path) {
-    let found = fs::symlink_metadata(path);
-    if found.is_ok_and(|found| found.file_type().is_socket()) {
-        // Who is shut out of the directory leaves a socket that nobody answers.
-        let _ = fs::remove_file(path);
-    }
-}
-
 /// Whether a socket has this name in a directory.
 pub fn is_there(dir: &Path, name: &str) -> bool {
     let found = fs::symlink_metadata(dir.join(name));

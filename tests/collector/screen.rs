@@ -78,6 +78,8 @@ fn the_screen_fits_and_obeys_keys() {
             "2 sources on 2 servers: 1 followed, 1 in error; nothing behind"
         );
         assert!(lines[1].starts_with("BOX"), "{lines:#?}");
+        let is_whole = lines[1].ends_with(if width == 80 { "LAST BYTE" } else { "WHY" });
+        assert!(is_whole, "{lines:#?}");
         assert!(
             lines[2].starts_with("127.0.0.2 ") && lines[2].contains(" error "),
             "{lines:#?}"

@@ -42,7 +42,7 @@ const HEADERS: &str = "headers of HTTP, for programs";
 const FAULTS: &str = "told with file, line and column, and with what to write instead";
 
 /// Texts of other files that nobody is told.
-const UNTOLD: [&str; 28] = [
+const UNTOLD: [&str; 29] = [
     // Shown with the usage.
     "keeps live copies of log files on many servers",
     "serves log files to the hosts it allows",
@@ -50,6 +50,7 @@ const UNTOLD: [&str; 28] = [
     "Every applet knows -h and -V. A link named like an applet runs it.",
     "option -j takes a number from 1 to",
     "cannot print:",
+    "verify takes SNMP_DIR and CONF, and perhaps a box and one of its logs",
     // Not worth a line: clients come and go.
     "the client went away",
     "the file was rotated",

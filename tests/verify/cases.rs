@@ -36,6 +36,11 @@ fn right_copies_are_identical_and_nothing_is_touched() {
     assert_eq!(said.of("m"), identical(&live));
     assert_eq!(said.of(&rotated_name()), identical(&rotated));
     assert_eq!((said.status, said.lines.len()), (0, 2), "{said:?}");
+    let summary = said.summary.unwrap();
+    assert!(
+        summary.starts_with("2 copies: 2 as they should be, 0 not; "),
+        "{summary}"
+    );
     assert_eq!(said.stderr, "");
     assert_eq!(place.snapshot(), before);
     assert_eq!(
@@ -289,4 +294,82 @@ fn many_sources_are_all_compared() {
         assert_eq!(said.of(name), identical(name.as_bytes()));
     }
     assert_eq!((said.lines.len(), said.status), (60, 0));
+}
+
+#[test]
+fn all_rotated_copies_can_be_compared_and_only_faults_told() {
+    let (place, live, rotated) = good();
+    let older = log(500);
+    fs::write(place.remote("m.2"), &older).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = fs::File::options()
+        .write(true)
+        .open(place.remote("m.2"))
+        .unwrap();
+    file.set_modified(long_ago).unwrap();
+    fs::write(place.local("m.20251122132956"), &older).unwrap();
+    let said = place.verify_with(&["-a"]);
+    assert_eq!(said.of("m.20251122132956"), identical(&older), "{said:?}");
+    assert_eq!(said.of(&rotated_name()), identical(&rotated));
+    assert_eq!(said.of("m"), identical(&live));
+    assert_eq!((said.status, said.lines.len()), (0, 3));
+
+    flip(&place, "m.20251122132956", 7);
+    fs::write(place.local("m.gaps"), "20261122132956 /m lost 7:3\n").unwrap();
+    let said = place.verify_with(&["-a"]);
+    let summary = said.summary.unwrap();
+    assert!(
+        summary.starts_with("3 copies: 2 as they should be, 1 not; 1 loss on record; "),
+        "{summary}"
+    );
+    let said = place.verify_with(&["-aq"]);
+    assert_eq!(said.of("m.20251122132956"), "DIVERGED at 7");
+    assert_eq!(
+        (said.status, said.lines.len(), said.summary),
+        (1, 2, None),
+        "the loss and the fault"
+    );
+}
+
+#[test]
+fn one_box_or_one_log_can_be_compared_and_told_as_json() {
+    let mut place = Place::new(&["m", "other"]);
+    for name in ["m", "other"] {
+        place.copied(name, b"abc\n", b"abc\n");
+    }
+    let verify = |options: &[&str], operands: &[&str]| {
+        let output = place.command(options).args(operands).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let server = place.address().ip().to_string();
+    let (remote, local) = (place.remote("m"), place.local("m"));
+    let (remote, local) = (remote.to_str().unwrap(), local.to_str().unwrap());
+    let (status, all, _) = verify(&["-J"], &[&server]);
+    assert_eq!((status, all.lines().count()), (Some(0), 3), "{all}");
+    for log in [remote, local] {
+        let (status, one, _) = verify(&["-J"], &[&server, log]);
+        let lines: Vec<&str> = one.lines().collect();
+        let expected = format!(
+            "{{\"box\":\"{server}\",\"remote_file\":\"{remote}\",\"local_file\":\"{local}\",\"verdict\":\"IDENTICAL\",\"good\":true,\"text\":\"md5="
+        );
+        assert!(lines[0].starts_with(&expected), "{one}");
+        assert_eq!(
+            lines[1],
+            "{\"copies\":1,\"good\":1,\"bad\":0,\"losses\":0,\"bytes\":4}"
+        );
+        assert_eq!((status, lines.len()), (Some(0), 2));
+    }
+    for wrong in [&["10.255.255.1"][..], &[&server, "/nothing"]] {
+        let (status, said, errors) = verify(&[], wrong);
+        assert_eq!((status, &*said), (Some(2), ""));
+        assert_eq!(
+            errors,
+            "fetch_logs: there is no such log in the configuration\n"
+        );
+    }
 }

@@ -31,6 +31,8 @@ pub struct Said {
     pub status: i32,
     /// The lines without address and remote file, and without the directory of the copies.
     pub lines: Vec<String>,
+    /// The last line, behind these.
+    pub summary: Option<String>,
     pub stderr: String,
 }
 
@@ -160,7 +162,10 @@ impl Place {
         let local = format!("{}/", self.path().join("local").display());
         let remote = format!("{}/", self.path().join("remote").display());
         let stdout = String::from_utf8(output.stdout).unwrap();
-        let lines = stdout.lines().map(|line| {
+        let is_summary = |line: &&str| line.contains(" compared in ");
+        let summary = stdout.lines().last().filter(is_summary);
+        let count = stdout.lines().count() - usize::from(summary.is_some());
+        let lines = stdout.lines().take(count).map(|line| {
             let mut words = line.splitn(3, ' ');
             assert!(
                 words
@@ -174,6 +179,7 @@ impl Place {
         Said {
             status: output.status.code().unwrap_or(-1),
             lines: lines.collect(),
+            summary: summary.map(str::to_owned),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }

@@ -56,7 +56,7 @@ const USAGE: &str = "\
 usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
                   [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
                   [-l ADDRESS:PORT] [-m FILE] SNMP_DIR CONF
-       fetch_logs verify [-w WAIT] [-j N] SNMP_DIR CONF
+       fetch_logs verify [-a] [-q] [-J] [-w WAIT] [-j N] SNMP_DIR CONF [BOX [LOG]]
        fetch_logs status [-a] [-j] [-w] SNMP_DIR [BOX]...
        fetch_logs ack SNMP_DIR BOX [LOG]
        fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
@@ -79,6 +79,9 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
 verify compares the live and the last rotated copy of every source with the
 server's files, prints a line for each, and may run beside the collector.
 Its status is 0 if all is well and nothing is on record as lost.
+  -a          all rotated copies, not only the last
+  -q          only what is not as it should be
+  -J          lines of JSON
   -j N        connections at the same time (8)
 status shows how the sources of a running collector fare, those with troubles
 first. Its status is 0 if all is well, 1 if something is lost or still to

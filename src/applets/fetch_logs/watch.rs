@@ -111,7 +111,8 @@ fn draw(state: &State, summary: &Summary, rates: &Rates, choice: Choice) -> io::
         height,
         width,
     };
-    // From the upper left corner on, each line to its end: nothing flickers.
+    // From the upper left corner on, each line in place of what stood there. It is cleared before,
+    // for behind a line as wide as the terminal the cursor stands on its last column.
     let mut text = String::from("\x1b[H");
     for (at, line) in screen.lines().iter().enumerate() {
         let (on, off) = if at == 1 {
@@ -120,7 +121,7 @@ fn draw(state: &State, summary: &Summary, rates: &Rates, choice: Choice) -> io::
             ("", "")
         };
         let end = if at + 1 < height { "\r\n" } else { "" };
-        text.push_str(&format!("{on}{line}{off}\x1b[K{end}"));
+        text.push_str(&format!("\x1b[K{on}{line}{off}{end}"));
     }
     text.push_str("\x1b[J");
     let mut out = io::stdout().lock();

@@ -3,11 +3,13 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{FileError, system};
 use super::files::LocalFiles;
 use super::left_out::LeftOut;
+use super::loss::Loss;
 use crate::limits::GAPS_MAX_LEN;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
@@ -38,12 +40,43 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
     pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what)
+        self.note(self.paths.gaps(), what, "")
+    }
+
+    /// The same of a loss, with the time of the last write to the copy before the hole. What is
+    /// called [`name_before_hole`](Self::name_before_hole) follows once that has its name.
+    pub fn note_loss(&mut self, loss: &Loss, held_until: &str) -> Result<(), FileError> {
+        let period = format!("; {HELD_UNTIL} {held_until}");
+        self.note(self.paths.gaps(), loss, &period)
+    }
+
+    /// Adds the name of the copy before the hole to a loss, if that is what was put on record last.
+    /// Where that fails the record says less, and is true.
+    pub fn name_before_hole(&mut self, loss: &Loss, kept: &Path) {
+        // It was written a moment ago: whoever keeps us from it now is told of at the next line.
+        let _ = self.try_name(loss, kept);
+    }
+
+    fn try_name(&mut self, loss: &Loss, kept: &Path) -> io::Result<()> {
+        let Some(file) = self.store.open_append(&self.paths.gaps())? else {
+            return Ok(());
+        };
+        let text = self.text_of(loss);
+        let size = self.store.stat(&file)?.size;
+        let last = last_line(&file, self.store)?;
+        if size == 0 || !says(&last, text.as_bytes(), " and is now ") {
+            return Ok(());
+        }
+        let kept = Escaped(kept.as_os_str().as_bytes());
+        self.store.truncate(&file, size - 1)?;
+        let name = format!(" and is now {kept}\n");
+        self.store.append_all(&file, name.as_bytes())?;
+        self.store.sync_file(&file)
     }
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what)
+        self.note(self.paths.kept(), what, "")
     }
 
     /// Puts on record that the server leaves out these files, each once for all connections: what
@@ -64,7 +97,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         for what in all {
             let text = self.text_of(what);
             if room > 0 && !has_line(text.as_bytes(), &said) {
-                let line = format!("{} {text}\n", self.stamp);
+                let end = end_of(&said);
+                let line = format!("{end}{} {text}\n", self.stamp);
                 said.extend_from_slice(line.as_bytes());
                 room = room.saturating_sub(line.len() as u64);
             }
@@ -81,11 +115,15 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         OneLine(&format!("{} {what}", Escaped(self.paths.remote))).to_string()
     }
 
-    fn note(&mut self, path: PathBuf, what: &dyn Display) -> Result<(), FileError> {
+    /// Notes a text and what is to be said besides, which does not make it another one.
+    fn note(&mut self, path: PathBuf, what: &dyn Display, besides: &str) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = self.open_record(&path)?;
-        let line = format!("{} {}\n", self.stamp, self.text_of(what));
-        if !is_last_line(line.as_bytes(), self.stamp.len(), &file, self.store).map_err(failed)? {
+        let text = self.text_of(what);
+        let last = last_line(&file, self.store).map_err(failed)?;
+        if !says(&last, text.as_bytes(), "") {
+            let end = end_of(&last);
+            let line = format!("{end}{} {text}{besides}\n", self.stamp);
             self.store
                 .append_all(&file, line.as_bytes())
                 .map_err(failed)?;
@@ -116,20 +154,53 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 }
 
-/// Whether a file ends with this line, whatever the time of `time_len` digits that it begins with.
-fn is_last_line<S: WriteStore>(
-    line: &[u8],
-    time_len: usize,
-    file: &S::File,
-    store: &mut S,
-) -> io::Result<bool> {
-    let Some(start) = store.stat(file)?.size.checked_sub(line.len() as u64) else {
-        return Ok(false);
+/// What stands in front of the time of the last write to what is held before a hole.
+const HELD_UNTIL: &str = "what is held before it was last written at";
+
+/// The last line of a record, with its end, if it is no longer than our lines are.
+fn last_line<S: WriteStore>(file: &S::File, store: &mut S) -> io::Result<Vec<u8>> {
+    let size = store.stat(file)?.size;
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    let mut bytes = vec![0; LINE_MAX_LEN];
+    let start = size.saturating_sub(bytes.len() as u64);
+    let len = store.read_at(file, &mut bytes, start)?;
+    bytes.truncate(len);
+    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let begin = body.iter().rposition(|&byte| byte == b'\n');
+    bytes.drain(..begin.map_or(0, |at| at + 1));
+    Ok(bytes)
+}
+
+/// What ends a last line, where a run died while it named a copy.
+fn end_of(last: &[u8]) -> &'static str {
+    match last.last() {
+        None | Some(b'\n') => "",
+        Some(_) => "\n",
+    }
+}
+
+/// The longest path four times over, as escaped, and the words around it.
+const LINE_MAX_LEN: usize = 8192;
+
+/// Whether a line says this behind its time, with or without what is said besides; but not with
+/// `without` in that.
+fn says(line: &[u8], text: &[u8], without: &str) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    // A line whose end was not written says nothing yet.
+    let mut parts = line.splitn(2, |&byte| byte == b' ');
+    let is_time = |time: &[u8]| time.iter().all(u8::is_ascii_digit);
+    if !parts.next().is_some_and(is_time) {
+        return false;
+    }
+    let besides = parts.next().and_then(|rest| rest.strip_prefix(text));
+    let is_besides = |besides: &[u8]| {
+        let besides = str::from_utf8(besides).unwrap_or_default();
+        let is_name = !without.is_empty() && besides.contains(without);
+        !is_name && (besides.is_empty() || besides.starts_with("; what is held"))
     };
-    let mut last = vec![0; line.len()];
-    let read = store.read_at(file, &mut last, start)?;
-    let (time, what) = last.split_at(time_len.min(read));
-    Ok(time.iter().all(u8::is_ascii_digit) && line.get(time_len..) == Some(what))
+    besides.is_some_and(is_besides)
 }
 
 /// Whether one of these lines says this behind its time.
@@ -141,8 +212,6 @@ fn has_line(text: &[u8], lines: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::collect::copy::Paths;
     use crate::inside::model::{Model, PowerCut};
@@ -250,6 +319,83 @@ mod tests {
         disk.remove("/l/m.gaps");
         note(&mut disk, "lost 7:3").unwrap();
         assert_eq!(disk.read("/l/precious").unwrap(), b"precious");
+    }
+
+    fn with_files<R>(disk: &mut Model, act: impl FnOnce(&mut LocalFiles<'_, Model>) -> R) -> R {
+        let paths = Paths {
+            remote: b"/var/log/m",
+            local: Path::new("/l/m"),
+            pointer: Path::new("/p/m"),
+        };
+        act(&mut LocalFiles {
+            store: disk,
+            paths,
+            boot: None,
+            stamp: "20261122132956",
+        })
+    }
+
+    const LOSS: Loss = Loss {
+        inode: crate::ids::Inode(7),
+        offset: 3,
+        at_least: None,
+        cause: crate::collect::copy::loss::Cause::Gone,
+    };
+
+    #[test]
+    fn a_loss_has_a_period_and_the_copy_before_it() {
+        let mut disk = Model::new();
+        let line = "20261122132956 /var/log/m lost 7:3, unknown how many bytes: the server does not have what follows any more; what is held before it was last written at 20261122120000";
+        let read = |disk: &Model| String::from_utf8(disk.read("/l/m.gaps").unwrap()).unwrap();
+        let kept = Path::new("/l/m.20261122132957");
+        with_files(&mut disk, |files| {
+            files.name_before_hole(&LOSS, kept);
+            files.note_loss(&LOSS, "20261122120000").unwrap();
+        });
+        assert_eq!(read(&disk), format!("{line}\n"));
+        // A run that died before it acted upon it, and says it once more, makes no other line.
+        with_files(&mut disk, |files| {
+            files.note_loss(&LOSS, "20261122120123").unwrap();
+            let other = Loss { offset: 4, ..LOSS };
+            files.name_before_hole(&other, Path::new("/l/other"));
+        });
+        assert_eq!(read(&disk), format!("{line}\n"));
+        with_files(&mut disk, |files| {
+            files.name_before_hole(&LOSS, kept);
+            files.name_before_hole(&LOSS, Path::new("/l/m.later"));
+        });
+        let line = format!("{line} and is now /l/m.20261122132957\n");
+        assert_eq!(read(&disk), line);
+        // The same loss is said once more only behind another one.
+        with_files(&mut disk, |files| {
+            files.note_loss(&LOSS, "20261122120000").unwrap();
+            files.note_gap(&"lost 8:1").unwrap();
+            files.note_loss(&LOSS, "20261122120000").unwrap();
+        });
+        let text = read(&disk);
+        assert!(text.starts_with(&line));
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn a_crash_while_a_copy_is_named_leaves_lines() {
+        for failing in 1..12 {
+            let mut disk = Model::new();
+            disk.write("/l/m", b"");
+            with_files(&mut disk, |files| {
+                files.note_loss(&LOSS, "20261122120000").unwrap();
+            });
+            disk.fail_call(failing, 5);
+            with_files(&mut disk, |files| {
+                files.name_before_hole(&LOSS, Path::new("/l/m.1"));
+            });
+            disk.revive();
+            with_files(&mut disk, |files| files.note_gap(&"lost 8:1").unwrap());
+            let text = String::from_utf8(disk.read("/l/m.gaps").unwrap()).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2, "{text}");
+            assert!(lines[0].contains(" lost 7:3,") && lines[1].ends_with(" lost 8:1"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It owns the reactor, the sources with their sockets, one buffer for all of them, and the status
 //! files. What a source does next is for [`super::source`] to decide.
 
+mod addresses;
 mod asked;
 pub mod check;
 pub mod control;
@@ -358,7 +359,7 @@ impl Collector {
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
-            stamp: &|| clock::local_time(wall).stamp(),
+            stamp: &|wall| clock::local_time(wall).stamp(),
             boot: self.boot.as_ref(),
             periods: &self.options.periods,
             random: &mut self.random,

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use mio::Registry;
 
+use super::addresses::Addresses;
 use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
 use crate::collect::source::siblings::Contact;
@@ -30,10 +31,7 @@ pub type Cx<'a> = Context<'a, RealWrite>;
 /// A source and what the system holds for it.
 pub struct Slot {
     source: Source<WriteFile>,
-    /// Where the server may be, one address after the other; `None` as long as that is not known.
-    addresses: Option<Vec<SocketAddr>>,
-    /// Which of them is used.
-    place: usize,
+    addresses: Addresses,
     connection: Option<Connection>,
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
     life: u16,
@@ -57,9 +55,9 @@ impl Slot {
     pub fn new(config: SourceConfig, addresses: Option<Vec<SocketAddr>>, now: Now) -> Slot {
         let mut source = Source::new(config, now.mono);
         source.share_barriers();
+        let addresses = addresses.as_deref();
         Slot {
-            addresses,
-            place: 0,
+            addresses: addresses.map_or(Addresses::Unknown, Addresses::of),
             source,
             connection: None,
             life: 0,
@@ -90,9 +88,9 @@ impl Slot {
         match self.address() {
             Some(address) if found.is_empty() || found.contains(&address) => AddressChange::None,
             Some(_) => AddressChange::Moved(found),
-            None if found.is_empty() && self.addresses.is_some() => AddressChange::None,
+            None if found.is_empty() && self.addresses.are_known() => AddressChange::None,
             None => {
-                self.addresses = Some(found);
+                self.addresses = Addresses::of(&found);
                 self.source.retry_now(now);
                 AddressChange::Known
             }
@@ -100,20 +98,14 @@ impl Slot {
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        self.addresses.as_ref()?.get(self.place).copied()
+        self.addresses.current()
     }
 
     /// Closes the connection. Where none came about, the next one is tried at the next address.
     fn close(&mut self) {
         if self.connection.take().is_some_and(|it| !it.is_made()) {
-            self.turn_to_next_address();
+            self.addresses.turn();
         }
-    }
-
-    fn turn_to_next_address(&mut self) {
-        self.place = (self.place + 1)
-            .checked_rem(self.addresses.as_ref().map_or(0, Vec::len))
-            .unwrap_or(0);
     }
 
     /// The life of the present connection, as its token carries it.
@@ -124,8 +116,8 @@ impl Slot {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; not before its addresses
     /// are known.
     pub fn poll_timeout(&self, periods: &Periods) -> Option<Mono> {
-        self.addresses.as_ref()?;
-        self.source.poll_timeout(periods)
+        let are_known = self.addresses.are_known();
+        self.source.poll_timeout(periods).filter(|_| are_known)
     }
 
     /// A deadline has come.
@@ -258,7 +250,7 @@ impl Slot {
         match Connection::connect(address, Plain, token, registry) {
             Ok(connection) => self.connection = Some(connection),
             Err(ended) => {
-                self.turn_to_next_address();
+                self.addresses.turn();
                 self.source.handle_closed(ended.into(), cx);
             }
         }
@@ -318,8 +310,7 @@ impl Slot {
 
     /// Takes a place among the sources of its server, whose status begins anew.
     pub fn join_status(&mut self, statuses: &mut Statuses) {
-        let found = self.addresses.as_ref().and_then(|found| found.first());
-        let address = match found {
+        let address = match self.addresses.first() {
             // Several zones may have the same addresses.
             Some(SocketAddr::V6(address)) if address.scope_id() != 0 => {
                 self.config().address.clone()
@@ -386,7 +377,7 @@ impl Slot {
             Address::Name(name) => Cow::Borrowed(&**name),
             address => Cow::Owned(address.to_string()),
         };
-        let next_try = source.next_try().filter(|_| self.addresses.is_some());
+        let next_try = source.next_try().filter(|_| self.addresses.are_known());
         let until = |at: Mono| (now.wall.ms() + at.since_ms(now.mono)).div_ceil(1000);
         see(&Row {
             server,
@@ -464,14 +455,14 @@ mod tests {
         let config = config.sources.into_iter().next().unwrap();
         let mut slot = Slot::new(config, None, Now::default());
         let found = [1, 2, 3].map(|last| SocketAddr::from(([10, 0, 0, last], 19)));
-        slot.addresses = Some(found.to_vec());
+        slot.addresses = Addresses::of(&found);
         for (is_made, next) in [(false, 1), (true, 1), (false, 2), (false, 0), (true, 0)] {
             slot.connection = connection(is_made);
             slot.close();
             slot.close();
             assert_eq!(slot.address(), Some(found[next]));
         }
-        slot.addresses = Some(Vec::new());
+        slot.addresses = Addresses::of(&[]);
         slot.connection = connection(false);
         slot.close();
         assert_eq!(slot.address(), None);

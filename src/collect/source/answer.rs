@@ -12,6 +12,7 @@ use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::store::WriteStore;
+use crate::time::Wall;
 use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
@@ -98,7 +99,7 @@ impl<F> Source<F> {
             }
             Some(_) if reply.mark == Mark::Refused => {
                 let terms = reply.v2.unwrap_or_default();
-                self.stream(Some(Frames::refused(terms.whole)), false, cx);
+                self.stream(Some(Frames::refused(terms.whole, terms.lost)), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),
@@ -402,15 +403,25 @@ impl<F> Source<F> {
     }
 
     /// Puts a loss on record, unless it is there: what follows may fail and be tried again.
-    fn note_loss<S: WriteStore<File = F>>(
+    pub(super) fn note_loss<S: WriteStore<File = F>>(
         &mut self,
         loss: Loss,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
-        if !self.health.is_noted(&loss) {
-            self.put_on_record(&loss, cx).map_err(SourceError::Files)?;
-            self.health.note(loss);
+        if self.health.is_noted(&loss) {
+            return Ok(());
         }
+        let held = cx.store.stat_path(&self.config.local).ok().flatten();
+        let stamp = (cx.stamp)(cx.now.wall);
+        let held_until = held.map(|held| (cx.stamp)(Wall::from_ms(held.mtime_ns / 1_000_000)));
+        let mut files = cx.files(&self.config, &stamp);
+        let noted = match held_until {
+            Some(held_until) => files.note_loss(&loss, &held_until),
+            None => files.note_gap(&loss),
+        };
+        noted.map_err(SourceError::Files)?;
+        self.health.flaw();
+        self.health.note(loss);
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl<F> Source<F> {
         let Some(copy) = self.disk.copy_mut() else {
             return Err(ProtocolError::Terms.into());
         };
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut files = cx.files(&self.config, &stamp);
         let kept = copy.rescue(at, &mut files).map_err(SourceError::Files)?;
         let dropped = kept.map_or(Dropped::Moving, Dropped::Kept);
@@ -95,7 +95,7 @@ impl<F> Source<F> {
         let Some(copy) = self.disk.copy_mut().filter(|copy| copy.is_unsettled()) else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut files = cx.files(&self.config, &stamp);
         let kept = copy.settle_part(&mut files).map_err(SourceError::Files)?;
         if let Some(kept) = kept {

@@ -204,6 +204,9 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         let size = left.size;
         if let Some(loss) = left.loss {
+            if self.health.is_noted(&loss) {
+                cx.files(&self.config, "").name_before_hole(&loss, kept);
+            }
             (cx.events)(&self.config, Event::Lost(loss));
         }
         // With the same inode the file itself was cut or written anew.
@@ -236,7 +239,7 @@ impl<F> Source<F> {
             theirs,
             kept,
         };
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         // Told even where it cannot be noted: the error alone would not say what it was about.
         let noted = cx.files(&self.config, &stamp).note_kept(&more);
         (cx.events)(&self.config, more);
@@ -248,7 +251,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
         act: impl FnOnce(&mut LocalCopy<F>, &mut LocalFiles<'_, S>) -> Result<R, FileError>,
     ) -> Result<R, FileError> {
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut files = cx.files(&self.config, &stamp);
         match self.disk.copy_mut() {
             Some(copy) => act(copy, &mut files),

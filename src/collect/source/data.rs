@@ -168,7 +168,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut rest = data;
         let mut grew = false;
         loop {
@@ -209,17 +209,20 @@ impl<F> Source<F> {
                     theirs,
                     next,
                     tokens,
-                    before_loss,
+                    loss,
                 } => {
                     grew = true;
                     self.finished.queue_mut().ask_for_late();
-                    if before_loss {
-                        self.health.flaw();
+                    let size = copy.size();
+                    // On record before the rotation: after that a crash would leave no sign of it.
+                    if let Some(loss) = loss {
+                        self.note_loss(loss, cx)?;
                     }
                     let afterwards = Afterwards {
                         held: finished.inode,
-                        size: copy.size(),
+                        size,
                         reason,
+                        loss,
                         theirs,
                         is_whole: true,
                         tokens,
@@ -235,8 +238,13 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
-                Received::Archives { list, is_whole } => {
-                    self.take_archives(list, is_whole);
+                Received::Archives {
+                    list,
+                    is_whole,
+                    is_lost,
+                    ended,
+                } => {
+                    self.take_archives(list, (is_whole, is_lost), ended);
                     return Err(SourceError::AskAgain);
                 }
                 Received::Token(token) => {

@@ -29,7 +29,7 @@ impl<F> Source<F> {
         healed: &Event<'_>,
         cx: &mut Context<'_, S>,
     ) {
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         if let Err(error) = cx.files(&self.config, &stamp).note_kept(healed) {
             // The copy is right all the same.
             (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));

@@ -477,7 +477,7 @@ impl<F> Source<F> {
         let Some(copy) = self.disk.copy_mut() else {
             return Ok(());
         };
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let mut files = cx.files(&self.config, &stamp);
         let aside = Aside::Differs {
             is_taken_over: copy.is_taken_over(),

@@ -56,7 +56,7 @@ use crate::ids::Inode;
 use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::store::WriteStore;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 use crate::wire::line::Progress;
 use crate::wire::reply::Reply;
 
@@ -104,8 +104,8 @@ pub struct Context<'a, S> {
     pub store: &'a mut S,
     /// This turn's time.
     pub now: Now,
-    /// Tells the local time as `YYYYmmddHHMMSS`.
-    pub stamp: &'a dyn Fn() -> heapless::String<14>,
+    /// Tells a moment in local time as `YYYYmmddHHMMSS`.
+    pub stamp: &'a dyn Fn(Wall) -> heapless::String<14>,
     /// The log host's boot.
     pub boot: Option<&'a BootId>,
     /// The periods.
@@ -434,7 +434,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<LocalCopy<F>, FileError> {
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let (mut files, events) = cx.files_and_events(&self.config, &stamp);
         let config = &self.config;
         let mut copy = LocalCopy::open(&mut files, &mut |found: Found| {

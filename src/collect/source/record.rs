@@ -34,7 +34,7 @@ impl<F> Source<F> {
         what: &dyn fmt::Display,
         cx: &mut Context<'_, S>,
     ) -> Result<(), FileError> {
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         cx.files(&self.config, &stamp).note_gap(what)?;
         self.health.flaw();
         Ok(())

@@ -29,7 +29,7 @@ impl<F> Source<F> {
         if missing.is_empty() {
             return Ok(());
         }
-        let stamp = (cx.stamp)();
+        let stamp = (cx.stamp)(cx.now.wall);
         let noted = cx.files(&self.config, &stamp).note_left_out(&missing);
         noted.map_err(SourceError::Files)
     }

@@ -40,8 +40,9 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
-    /// That all of the generation held is here, as it announced with that.
-    is_whole: bool,
+    /// What it announced of the generation held with that: whether all of it is here, and whether
+    /// something behind it is lost.
+    announced: (bool, bool),
     /// The compressed files that came before the reason.
     archives: Vec<Offered>,
     /// The smallest copy that keeps bytes of a frame whose end did not come.
@@ -78,8 +79,8 @@ pub enum Received {
         next: Generation,
         /// The tokens that came for both.
         tokens: Option<Box<Tokens>>,
-        /// Whether what came right after it went before the server could send it.
-        before_loss: bool,
+        /// The loss of what came right after it, if that went before the server could send it.
+        loss: Option<Loss>,
     },
     /// The digest of a generation that was finished without one.
     Digest(frame::Digest),
@@ -91,6 +92,10 @@ pub enum Received {
         list: Vec<Offered>,
         /// The server knows that all of the generation held is here.
         is_whole: bool,
+        /// Something that came behind it is lost.
+        is_lost: bool,
+        /// The end of the generation held, if that came.
+        ended: Option<End>,
     },
     /// Something is wrong with the log on the server, which follows it on all the same.
     Trouble(Box<str>),
@@ -111,7 +116,7 @@ impl Frames {
             box_size,
             boot,
             refused: false,
-            is_whole: false,
+            announced: (false, false),
             archives: Vec::new(),
             // A proof of a few bytes is worth little: other generations may begin alike.
             least: HEAD_LEN as u16,
@@ -121,11 +126,12 @@ impl Frames {
         }
     }
 
-    /// The frames after an answer that refuses. `is_whole` is what it said of the generation held.
-    pub fn refused(is_whole: bool) -> Frames {
+    /// The frames after an answer that refuses, and says of the generation held whether all of it
+    /// is here, and whether something behind it is lost.
+    pub fn refused(is_whole: bool, is_lost: bool) -> Frames {
         Frames {
             refused: true,
-            is_whole,
+            announced: (is_whole, is_lost),
             ..Frames::new(0, 0, None)
         }
     }
@@ -254,19 +260,21 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
-            Step::Archive(offered) if self.refused => {
+            Step::Archive(offered) if self.ended.is_none() => {
                 // So many are told at once.
                 if self.archives.len() < ARCHIVES_MAX {
                     self.archives.push(*offered);
                 }
                 Ok(Received::On)
             }
-            // They are told to whoever asked, and are no business of a stream.
-            Step::Archive(_) => Ok(Received::On),
+            Step::Archive(_) => Err(ProtocolError::Order.into()),
             Step::Refused(_) if self.refused && !self.archives.is_empty() => {
+                let (is_whole, is_lost) = self.announced;
                 Ok(Received::Archives {
                     list: std::mem::take(&mut self.archives),
-                    is_whole: self.is_whole,
+                    is_whole,
+                    is_lost,
+                    ended: None,
                 })
             }
             Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
@@ -296,7 +304,7 @@ impl Frames {
                 self.ended = Some(end);
                 Ok(Received::On)
             }
-            Step::Next(next) => self.next(next, copy, files, events),
+            Step::Next(next) => self.next(next, copy),
             Step::Digest(digest) => Ok(Received::Digest(digest)),
             Step::File(Role::Present, token) => Ok(Received::Token(token)),
             Step::File(role, token) => {
@@ -331,18 +339,20 @@ impl Frames {
     }
 
     /// Acts on NEXT: the generation that ended gets a name of its own, and the next one begins.
-    fn next<F, S: WriteStore<File = F>>(
-        &mut self,
-        next: Next,
-        copy: &mut LocalCopy<F>,
-        files: &mut LocalFiles<'_, S>,
-        events: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Received, SourceError> {
+    fn next<F>(&mut self, next: Next, copy: &mut LocalCopy<F>) -> Result<Received, SourceError> {
         let (Some(end), Some(held)) = (self.ended.take(), copy.generation()) else {
             return Err(ProtocolError::Order.into());
         };
         if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Received::On);
+        }
+        if !self.archives.is_empty() && self.box_size.is_none() {
+            return Ok(Received::Archives {
+                list: std::mem::take(&mut self.archives),
+                is_whole: true,
+                is_lost: next.after_loss,
+                ended: Some(end),
+            });
         }
         // Each generation costs syncs for which other sources wait, be there bytes in it or not.
         self.nexts += 1;
@@ -360,20 +370,13 @@ impl Frames {
             origin: Some(origin),
             classic: false,
         };
-        // On record before the rotation: after that a crash would leave no sign of it.
-        if next.after_loss {
-            let loss = Loss {
-                inode: held.inode,
-                offset: end.size,
-                at_least: self
-                    .remote_size
-                    .checked_sub(end.size)
-                    .filter(|len| *len > 0),
-                cause: Cause::Overtaken,
-            };
-            files.note_gap(&loss).map_err(SourceError::Files)?;
-            events(Event::Lost(loss));
-        }
+        let at_least = self.remote_size.checked_sub(end.size);
+        let loss = next.after_loss.then_some(Loss {
+            inode: held.inode,
+            offset: end.size,
+            at_least: at_least.filter(|len| *len > 0),
+            cause: Cause::Overtaken,
+        });
         // The rotation gives the name.
         let finished = Finished {
             path: std::path::PathBuf::new(),
@@ -390,7 +393,7 @@ impl Frames {
             finished,
             reason: end.reason,
             theirs,
-            before_loss: next.after_loss,
+            loss,
             next: generation,
             tokens: self.tokens.take(),
         })

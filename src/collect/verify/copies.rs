@@ -36,28 +36,32 @@ pub enum Which {
     Rotated,
 }
 
-/// The copies of a source that are worth comparing: the live one, whether or not it is there, and
-/// the last rotated one, if there is any. The latter may come as an error instead.
+/// The copies of a source: the live one, whether or not it is there, and rotated ones, the last one
+/// or `all`, newest first. These may come as an error instead.
 pub fn copies_of<S: ReadStore>(
     store: &S,
     config: &SourceConfig,
-) -> (Copy, Option<Result<Copy, Verdict>>) {
+    all: bool,
+) -> (Copy, Result<Vec<Copy>, Verdict>) {
     let live = Copy {
         which: Which::Live,
         path: config.local.clone(),
     };
     let dir = Paths::of(config).local_dir();
-    let rotated = match last_rotated(store, config, dir) {
-        Ok(found) => found.map(|path| {
-            Ok(Copy {
-                which: Which::Rotated,
-                path,
-            })
-        }),
+    let rotated = match rotated(store, config, dir) {
+        Ok(found) => Ok(found),
         // Without the directory there is no live copy either, which is told by itself.
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(Err(Verdict::unreadable("list", dir, error))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Verdict::unreadable("list", dir, error)),
     };
+    let wanted = if all { usize::MAX } else { 1 };
+    let rotated = rotated.map(|suffixes| {
+        let copies = suffixes.into_iter().take(wanted).map(|suffix| Copy {
+            which: Which::Rotated,
+            path: suffix.path(config),
+        });
+        copies.collect()
+    });
     (live, rotated)
 }
 
@@ -274,36 +278,28 @@ fn read_small<S: ReadStore>(store: &S, path: &Path, buf: &mut [u8]) -> io::Resul
     store.read_at(&file, buf, 0).map(Some)
 }
 
-/// The rotated copy with the latest stamp; of several with the same stamp the one with the highest
-/// number.
-fn last_rotated<S: ReadStore>(
-    store: &S,
-    config: &SourceConfig,
-    dir: &Path,
-) -> io::Result<Option<PathBuf>> {
+/// The endings of all rotated copies, the newest first.
+fn rotated<S: ReadStore>(store: &S, config: &SourceConfig, dir: &Path) -> io::Result<Vec<Suffix>> {
     let name = config.local.file_name().unwrap_or_default().as_bytes();
-    let mut last: Option<Suffix> = None;
+    let mut found = Vec::new();
     for entry in store.names(dir)? {
-        if let Some(found) = suffix_of(entry?.as_bytes(), name)
-            && last
-                .as_ref()
-                .is_none_or(|last| found.order() > last.order())
-        {
-            last = Some(found);
-        }
+        found.extend(suffix_of(entry?.as_bytes(), name));
     }
-    Ok(last.map(|Suffix(suffix)| {
-        let mut path = config.local.clone().into_os_string().into_vec();
-        path.push(b'.');
-        path.extend_from_slice(suffix.as_str().as_bytes());
-        PathBuf::from(OsStr::from_bytes(&path))
-    }))
+    found.sort_by(|a, b| b.order().cmp(&a.order()));
+    Ok(found)
 }
 
 /// The ending by which a name is that of a rotated copy.
 struct Suffix(RotatedSuffix);
 
 impl Suffix {
+    fn path(&self, config: &SourceConfig) -> PathBuf {
+        let mut path = config.local.clone().into_os_string().into_vec();
+        path.push(b'.');
+        path.extend_from_slice(self.0.as_str().as_bytes());
+        PathBuf::from(OsStr::from_bytes(&path))
+    }
+
     fn order(&self) -> (&str, u16) {
         let (stamp, number) = self
             .0
@@ -386,9 +382,32 @@ mod tests {
         for name in names {
             disk.write(&format!("/l/{name}"), b"x");
         }
-        let (live, rotated) = copies_of(&disk, &config());
+        let (live, rotated) = copies_of(&disk, &config(), false);
         assert_eq!((live.which, live.path), (Which::Live, "/l/m".into()));
-        rotated.map(|copy| copy.unwrap().path.display().to_string())
+        let (_, all) = copies_of(&disk, &config(), true);
+        let paths = all.unwrap().into_iter().map(|copy| copy.path);
+        let first = paths.map(|path| path.display().to_string()).next();
+        let rotated = rotated.unwrap();
+        assert!(rotated.len() <= 1);
+        let rotated = rotated.first().map(|copy| copy.path.display().to_string());
+        assert_eq!(rotated, first, "the newest is the first of all");
+        rotated
+    }
+
+    #[test]
+    fn all_rotated_copies_come_from_the_newest_on() {
+        let disk = Fake::new();
+        let names = [
+            "m.20261122132956.10",
+            "m.20261122132956.9",
+            "m.20251122132956",
+        ];
+        for name in names {
+            disk.write(&format!("/l/{name}"), b"x");
+        }
+        let (_, all) = copies_of(&disk, &config(), true);
+        let paths: Vec<PathBuf> = all.unwrap().into_iter().map(|copy| copy.path).collect();
+        assert_eq!(paths, names.map(|name| Path::new("/l").join(name)));
     }
 
     #[test]
@@ -449,7 +468,7 @@ mod tests {
     }
 
     fn held(disk: &Fake) -> Held<crate::inside::fake::Handle> {
-        let (live, _) = copies_of(disk, &config());
+        let (live, _) = copies_of(disk, &config(), false);
         Held::open(disk, &config(), &live, &mut Random::new(1))
             .unwrap_or_else(|verdict| panic!("{verdict}"))
     }
@@ -495,7 +514,7 @@ mod tests {
 
     #[test]
     fn appending_is_no_change_and_everything_else_is() {
-        let (copy, _) = copies_of(&Fake::new(), &config());
+        let (copy, _) = copies_of(&Fake::new(), &config(), false);
         let rig = || {
             let disk = Fake::new();
             disk.write("/l/m", b"abc");

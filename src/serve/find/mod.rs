@@ -12,7 +12,7 @@
 //! the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 mod alike;
-mod archives;
+pub mod archives;
 mod candidates;
 pub mod classic;
 pub mod compare;

@@ -460,7 +460,7 @@ impl<'a> World<'a> {
                 mono: Mono::from_ms(self.now_ms),
                 wall: Wall::from_ms(self.now_ms),
             },
-            stamp: &|| heapless::String::try_from(STAMP).unwrap(),
+            stamp: &|_| heapless::String::try_from(STAMP).unwrap(),
             boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,

@@ -597,7 +597,7 @@ impl Pair {
                 mono: Mono::from_ms(self.mono_ms),
                 wall: Wall::from_ms(wall_ms),
             },
-            stamp: &|| Civil::from_unix((wall_ms / 1000) as i64).stamp(),
+            stamp: &|wall| Civil::from_unix(wall.secs() as i64).stamp(),
             boot: Some(&self.host_boot),
             periods: &PERIODS,
             random: &mut self.random,

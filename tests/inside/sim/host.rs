@@ -140,7 +140,7 @@ impl Host {
                 mono: Mono::from_ms(mono_ms),
                 wall: Wall::from_ms(wall_ms),
             },
-            stamp: &|| Civil::from_unix((wall_ms / 1000) as i64).stamp(),
+            stamp: &|wall| Civil::from_unix(wall.secs() as i64).stamp(),
             boot: collector.boot.as_ref(),
             periods: &self.periods,
             random: &mut self.random,

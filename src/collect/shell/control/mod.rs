@@ -6,8 +6,9 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mio::net::UnixListener;
 use mio::{Interest, Registry};
@@ -24,7 +25,6 @@ use crate::limits::{
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{Event, Rest};
-use crate::sys::local_socket;
 use crate::time::Mono;
 
 /// The name of the socket in the directory of the status files.
@@ -179,7 +179,7 @@ impl Control {
     /// the end.
     pub fn close(self, is_end: bool) -> Option<OwnedFd> {
         if let Some(path) = self.path.filter(|_| is_end && self.local.is_some()) {
-            local_socket::remove(&path);
+            remove(&path);
         }
         self.port.and_then(Listener::into_socket)
     }
@@ -296,6 +296,15 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => self.exchange.give_up(),
         }
+    }
+}
+
+/// Takes the name of a socket away, and of nothing else that may have it by now.
+fn remove(path: &Path) {
+    let found = std::fs::symlink_metadata(path);
+    if found.is_ok_and(|found| found.file_type().is_socket()) {
+        // Who is shut out of the directory leaves a socket that nobody answers.
+        let _ = std::fs::remove_file(path);
     }
 }
 

@@ -7,8 +7,11 @@ mod progress;
 mod slot;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 
 use self::progress::Progress;
@@ -16,12 +19,15 @@ use self::slot::Slot;
 use super::outcome::Outcome;
 use super::resolver::look_up;
 use crate::collect::config::{Config, SourceConfig};
-use crate::collect::verify::{Check, Context, copies_of, gaps_of};
+use crate::collect::verify::{Check, Context, Copy, copies_of, gaps_of};
+use crate::collect::view::amount::{Bytes, Span};
+use crate::collect::view::json::Quoted;
 use crate::limits::{CHUNK_LEN, VERIFY_PER_SERVER_MAX};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, Reactor};
+use crate::store::ReadStore;
 use crate::store::real::RealRead;
 use crate::sys;
 use crate::sys::clock;
@@ -38,6 +44,12 @@ pub struct Options {
     pub connections: usize,
     /// The time for each of connecting, sending a request and receiving the answer line.
     pub wait_ms: u64,
+    /// All rotated copies, and not the last one only.
+    pub all: bool,
+    /// Only what is not as it should be is told.
+    pub quiet: bool,
+    /// In JSON.
+    pub json: bool,
 }
 
 /// All copies of a configuration being compared.
@@ -51,14 +63,15 @@ pub struct Verification {
     store: RealRead,
     random: Random,
     progress: Progress,
-    outcome: Outcome,
+    tally: Tally,
     buf: Box<[u8]>,
     now: Now,
 }
 
-/// A check that has not begun.
+/// A copy that is to be compared.
 struct Waiting {
-    check: Check<File>,
+    source: Rc<SourceConfig>,
+    copy: Copy,
     address: Option<SocketAddr>,
 }
 
@@ -82,8 +95,8 @@ impl Verification {
             ready: ReadyList::new(),
             store: RealRead::new(),
             random: Random::new(sys::random_seed()),
-            progress: Progress::new(),
-            outcome: Outcome::Good,
+            progress: Progress::new(options.quiet, clock::now().mono),
+            tally: Tally::default(),
             buf: vec![0; CHUNK_LEN].into_boxed_slice(),
             now: clock::now(),
         }
@@ -95,12 +108,11 @@ impl Verification {
         for source in config.sources {
             self.list(source)?;
         }
-        self.progress.expect(self.waiting.len());
         loop {
             self.fill_places()?;
             if self.places.iter().all(Slot::is_free) {
                 self.progress.clear();
-                return Ok(self.outcome);
+                return self.conclude();
             }
             self.progress.show(self.now.mono);
             self.now = self.reactor.wait(self.next_deadline())?;
@@ -136,22 +148,32 @@ impl Verification {
             Ok(text) => {
                 for line in text.split(|&byte| byte == b'\n').filter(|l| !l.is_empty()) {
                     let line = format!("GAP {}", Escaped(line));
+                    self.tally.losses += 1;
                     self.tell_bad(&source, &source.local, &line)?;
                 }
             }
-            Err(verdict) => self.tell_bad(&source, &source.local, &verdict.to_string())?,
+            Err(verdict) => {
+                self.tally.bad += 1;
+                self.tell_bad(&source, &source.local, &verdict.to_string())?;
+            }
         }
-        let (live, rotated) = copies_of(&self.store, &source);
-        let rotated = match rotated.transpose() {
+        let (live, rotated) = copies_of(&self.store, &source, self.options.all);
+        let rotated = match rotated {
             Ok(rotated) => rotated,
             Err(verdict) => {
+                self.tally.bad += 1;
                 self.tell_bad(&source, &source.local, &verdict.to_string())?;
-                None
+                Vec::new()
             }
         };
-        for copy in [Some(live), rotated].into_iter().flatten() {
-            let check = Check::new(source.clone(), copy, self.now.mono);
-            self.waiting.push_back(Waiting { check, address });
+        for copy in std::iter::once(live).chain(rotated) {
+            let size = self.store.stat_path(&copy.path);
+            self.progress.expect(size.map_or(0, |stat| stat.size));
+            self.waiting.push_back(Waiting {
+                source: source.clone(),
+                copy,
+                address,
+            });
         }
         Ok(())
     }
@@ -163,12 +185,12 @@ impl Verification {
                 .waiting
                 .iter()
                 .position(|waiting| self.may_begin(waiting));
-            let Some(Waiting { check, address }) = next.and_then(|at| self.waiting.remove(at))
-            else {
+            let Some(waiting) = next.and_then(|at| self.waiting.remove(at)) else {
                 return Ok(());
             };
+            let check = Check::new(waiting.source, waiting.copy, self.now.mono);
             if let Some(place) = self.places.get_mut(index) {
-                place.take(check, address);
+                place.take(check, waiting.address);
             }
             self.drive(index as u32, &mut |place, cx, _| place.handle_timeout(cx))?;
         }
@@ -246,31 +268,90 @@ impl Verification {
         };
         let copy = check.copy();
         self.progress.finish();
-        if verdict.is_good(copy.which) {
-            return self.print(check.config(), &copy.path, &verdict.to_string());
+        let is_good = verdict.is_good(copy.which);
+        match is_good {
+            true => self.tally.good += 1,
+            false => self.tally.bad += 1,
         }
-        self.tell_bad(check.config(), &copy.path, &verdict.to_string())
+        let text = verdict.to_string();
+        self.print(check.config(), &copy.path, &text, is_good)
     }
 
-    fn tell_bad(
-        &mut self,
-        source: &SourceConfig,
-        path: &std::path::Path,
-        what: &str,
-    ) -> io::Result<()> {
-        self.outcome = Outcome::Bad;
-        self.print(source, path, what)
+    fn tell_bad(&mut self, source: &SourceConfig, path: &Path, what: &str) -> io::Result<()> {
+        self.print(source, path, what, false)
     }
 
     fn print(
         &mut self,
         source: &SourceConfig,
-        path: &std::path::Path,
+        path: &Path,
         what: &str,
+        is_good: bool,
     ) -> io::Result<()> {
+        if self.options.quiet && is_good {
+            return Ok(());
+        }
         self.progress.clear();
+        let mut out = io::stdout();
+        if self.options.json {
+            let (word, text) = what.split_once(' ').unwrap_or((what, ""));
+            return writeln!(
+                out,
+                "{{\"box\":{},\"remote_file\":{},\"local_file\":{},\"verdict\":\"{word}\",\"good\":{is_good},\"text\":{}}}",
+                Quoted(&source.address),
+                Quoted(Escaped(&source.remote)),
+                Quoted(Escaped(path.as_os_str().as_bytes())),
+                Quoted(OneLine(text)),
+            );
+        }
         let remote = Escaped(&source.remote);
         let line = format!("{} {remote} {}: {what}", source.address, path.display());
-        writeln!(io::stdout(), "{}", OneLine(&line))
+        writeln!(out, "{}", OneLine(&line))
+    }
+
+    /// Says what it all came to.
+    fn conclude(&self) -> io::Result<Outcome> {
+        let Tally { good, bad, losses } = self.tally;
+        let bytes = self.progress.bytes();
+        let mut out = io::stdout();
+        if self.options.json {
+            writeln!(
+                out,
+                "{{\"copies\":{},\"good\":{good},\"bad\":{bad},\"losses\":{losses},\"bytes\":{bytes}}}",
+                good + bad
+            )?;
+        } else if !self.options.quiet {
+            let copies = Plural(good + bad, "copy", "copies");
+            write!(out, "{copies}: {good} as they should be, {bad} not")?;
+            if losses > 0 {
+                let losses = Plural(losses, "loss", "losses");
+                write!(out, "; {losses} on record")?;
+            }
+            let span = Span(clock::now().mono.since_ms(self.progress.begun_at()) / 1000);
+            writeln!(out, "; {} compared in {span}", Bytes(bytes))?;
+        }
+        Ok(match bad + losses {
+            0 => Outcome::Good,
+            _ => Outcome::Bad,
+        })
+    }
+}
+
+/// What the verdicts came to.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    good: usize,
+    bad: usize,
+    /// Losses on record.
+    losses: usize,
+}
+
+/// A number of things, with their word in singular and plural.
+struct Plural(usize, &'static str, &'static str);
+
+impl fmt::Display for Plural {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plural(count, one, many) = self;
+        write!(f, "{count} {}", if *count == 1 { one } else { many })
     }
 }

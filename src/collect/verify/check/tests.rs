@@ -51,8 +51,8 @@ impl Rig {
         let config = Config::parse(line.as_bytes()).unwrap();
         let config = Rc::new(config.sources.into_iter().next().unwrap());
         let copy = match which {
-            Which::Live => copies_of(&disk, &config).0,
-            Which::Rotated => copies_of(&disk, &config).1.unwrap().unwrap(),
+            Which::Live => copies_of(&disk, &config, false).0,
+            Which::Rotated => copies_of(&disk, &config, false).1.unwrap().remove(0),
         };
         Rig {
             check: Check::new(config, copy, Mono::from_ms(1_000)),

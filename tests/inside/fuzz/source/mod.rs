@@ -314,7 +314,7 @@ impl World {
                 mono: Mono::from_ms(self.now_ms),
                 wall: Wall::from_ms(wall_ms),
             },
-            stamp: &|| Civil::from_unix((wall_ms / 1_000) as i64).stamp(),
+            stamp: &|wall| Civil::from_unix(wall.secs() as i64).stamp(),
             boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,
