@@ -24,6 +24,7 @@ pub mod left_out;
 pub mod list;
 pub mod op;
 pub mod order;
+pub mod pins;
 pub mod place;
 pub mod query;
 pub mod refusal;
