@@ -188,6 +188,18 @@ pub const SERIES_NAMES_MAX: usize = 32;
 /// Archives of which a client is told at once, oldest first: the others follow when it has these.
 pub const ARCHIVES_MAX: usize = 8;
 
+/// With `$keep_deleted` files are held for whoever was here since.
+pub const KEPT_FOR_MS: u64 = 3 * 24 * 3_600 * 1_000;
+
+/// Clients of logs that are remembered for that.
+pub const KEPT_FOR_CLIENTS_MAX: usize = 64;
+
+/// Files without a name are given up where less than this part of a file system is free.
+pub const KEPT_FREE_PARTS: u64 = 10;
+
+/// Between two looks at what is to be held.
+pub const KEEP_BETWEEN_MS: u64 = 1_000;
+
 /// Generations that a session remembers as given, so that none is sent twice.
 pub const SESSION_GIVEN_MAX: usize = 8;
 /// Tries after which a rotated file that cannot be read is left out; it must not keep those after

@@ -10,7 +10,7 @@ pub mod real;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ids::{Born, FileId};
 
@@ -70,6 +70,12 @@ pub trait ReadStore {
     /// Which file a link at `path` leads to. `None` where that cannot be told, or nothing is there.
     fn target_of(&self, _path: &Path) -> Option<FileId> {
         None
+    }
+
+    /// Where those files of the log at `log` are found that are held and have no name any more:
+    /// paths that no other file has, whose last component is the last one that it had.
+    fn held_paths(&self, _log: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Whether something is mounted at `path` itself, as far as that is known.

@@ -14,7 +14,7 @@ pub type GivenList = Box<heapless::Vec<Given, GIVEN_MAX>>;
 /// Most generations that a request tells of.
 pub const GIVEN_MAX: usize = 24;
 
-/// The archives that a request calls settled, each by [`id_sum`] of its token.
+/// The archives that a request calls settled, each by its [`archive_sum`].
 pub type SettledList = heapless::Vec<u32, SETTLED_MAX>;
 
 /// Most archives that a request calls settled.
@@ -53,6 +53,15 @@ pub(super) fn write_settled(list: &SettledList, line: &mut impl fmt::Write) -> f
         before = ",";
     }
     Ok(())
+}
+
+/// The CRC-32 of the bytes of a token's ID, the size and the last write of the file, by which a
+/// request names an archive as it is.
+pub fn archive_sum(token: &Token, size: u64, mtime_ns: u64) -> u32 {
+    let mut crc = Crc32::new();
+    crc.update(token.id().as_bytes());
+    crc.update(&size.to_be_bytes());
+    crc.update(&mtime_ns.to_be_bytes()).finish()
 }
 
 impl Given {

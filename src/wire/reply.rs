@@ -125,6 +125,9 @@ impl Reply {
             // There is no file whose size or offset could be told.
             Some(terms) if self.mark == Mark::Refused => {
                 line.write_str(" v2")?;
+                if terms.lost {
+                    line.write_str(" lost=1")?;
+                }
                 if terms.whole {
                     line.write_str(" whole=1")?;
                 }

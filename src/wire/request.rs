@@ -59,7 +59,7 @@ pub struct Extension {
     pub notes: bool,
     /// `x`, a list with `gz` in it: the client can take ARCHIVE frames, and what is compressed.
     pub gz: bool,
-    /// `z`: what [`id_sum`] makes of the tokens of archives that need not be told again.
+    /// `z`: the [`archive_sum`](super::given::archive_sum) of archives that need not be told again.
     pub settled: SettledList,
     /// `op`: what to do with the generation.
     pub op: Op,

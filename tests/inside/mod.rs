@@ -5,6 +5,7 @@
 //! - [`model`]: a file system that knows what a power cut takes away.
 //! - [`fair`]: what one machine may cost all others.
 //! - [`fuzz`]: what a fuzzer hands its bytes to, and the inputs that are kept.
+//! - [`gzip`]: what a rotator makes of a rotated file.
 //! - [`search`]: a question put until there is an answer.
 //! - [`pair`]: one server and one collector under one virtual clock.
 //! - [`explore`]: the collector over the model, every crash at every point.
@@ -20,6 +21,8 @@ pub mod fake;
 pub mod fuzz;
 pub mod model;
 
+#[cfg(test)]
+pub mod gzip;
 #[cfg(test)]
 pub mod search;
 

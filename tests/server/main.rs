@@ -8,6 +8,7 @@ mod admission;
 mod answers;
 mod endurance;
 mod growth;
+mod keeping;
 mod kinds;
 mod others;
 mod reload;

@@ -12,6 +12,8 @@ pub mod inflate;
 use crate::ids::Inode;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::archive::Archive;
+#[cfg(feature = "gz")]
+use crate::wire::given::archive_sum;
 use crate::wire::token::Token;
 
 /// A compressed file that may hold what is lacking.
@@ -35,6 +37,12 @@ pub struct Offered {
 }
 
 impl Offered {
+    /// What stands for it, as it is, in a request that calls it settled.
+    #[cfg(feature = "gz")]
+    pub fn sum(&self) -> u32 {
+        archive_sum(&self.token, self.size, self.mtime_ns)
+    }
+
     /// What a frame tells.
     pub fn of(archive: &Archive<'_>) -> Offered {
         let [a, b, c, d, e, f, g, h] = archive.last;

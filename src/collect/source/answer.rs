@@ -99,7 +99,7 @@ impl<F> Source<F> {
             }
             Some(_) if reply.mark == Mark::Refused => {
                 let terms = reply.v2.unwrap_or_default();
-                self.stream(Some(Frames::refused(terms.whole)), false, cx);
+                self.stream(Some(Frames::refused(terms.whole, terms.lost)), false, cx);
                 Ok(())
             }
             Some(terms) => self.handle_terms(asked, reply.mark, inode, terms, cx),

@@ -6,6 +6,7 @@ use crate::collect::archive::Offered;
 use crate::collect::copy::{FileError, Finished};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::store::WriteStore;
+use crate::wire::frame::End;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
 use crate::wire::request::Extension;
@@ -28,7 +29,7 @@ impl<F> Archives<F> {
 impl<F> Source<F> {
     pub(super) fn tell_archives(&self, _: &mut Extension) {}
 
-    pub(super) fn take_archives(&mut self, _: Vec<Offered>, _: bool) {}
+    pub(super) fn take_archives(&mut self, _: Vec<Offered>, _: (bool, bool), _: Option<End>) {}
 
     pub(super) fn prepare_archive<S>(&mut self, _: &mut Context<'_, S>) -> Result<bool, FileError> {
         Ok(false)

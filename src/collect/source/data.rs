@@ -238,8 +238,13 @@ impl<F> Source<F> {
                         return Ok(grew);
                     }
                 }
-                Received::Archives { list, is_whole } => {
-                    self.take_archives(list, is_whole);
+                Received::Archives {
+                    list,
+                    is_whole,
+                    is_lost,
+                    ended,
+                } => {
+                    self.take_archives(list, (is_whole, is_lost), ended);
                     return Err(SourceError::AskAgain);
                 }
                 Received::Token(token) => {

@@ -40,8 +40,9 @@ pub struct Frames {
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
     refused: bool,
-    /// That all of the generation held is here, as it announced with that.
-    is_whole: bool,
+    /// What it announced of the generation held with that: whether all of it is here, and whether
+    /// something behind it is lost.
+    announced: (bool, bool),
     /// The compressed files that came before the reason.
     archives: Vec<Offered>,
     /// The smallest copy that keeps bytes of a frame whose end did not come.
@@ -91,6 +92,10 @@ pub enum Received {
         list: Vec<Offered>,
         /// The server knows that all of the generation held is here.
         is_whole: bool,
+        /// Something that came behind it is lost.
+        is_lost: bool,
+        /// The end of the generation held, if that came.
+        ended: Option<End>,
     },
     /// Something is wrong with the log on the server, which follows it on all the same.
     Trouble(Box<str>),
@@ -111,7 +116,7 @@ impl Frames {
             box_size,
             boot,
             refused: false,
-            is_whole: false,
+            announced: (false, false),
             archives: Vec::new(),
             // A proof of a few bytes is worth little: other generations may begin alike.
             least: HEAD_LEN as u16,
@@ -121,11 +126,12 @@ impl Frames {
         }
     }
 
-    /// The frames after an answer that refuses. `is_whole` is what it said of the generation held.
-    pub fn refused(is_whole: bool) -> Frames {
+    /// The frames after an answer that refuses, and says of the generation held whether all of it
+    /// is here, and whether something behind it is lost.
+    pub fn refused(is_whole: bool, is_lost: bool) -> Frames {
         Frames {
             refused: true,
-            is_whole,
+            announced: (is_whole, is_lost),
             ..Frames::new(0, 0, None)
         }
     }
@@ -254,19 +260,21 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
-            Step::Archive(offered) if self.refused => {
+            Step::Archive(offered) if self.ended.is_none() => {
                 // So many are told at once.
                 if self.archives.len() < ARCHIVES_MAX {
                     self.archives.push(*offered);
                 }
                 Ok(Received::On)
             }
-            // They are told to whoever asked, and are no business of a stream.
-            Step::Archive(_) => Ok(Received::On),
+            Step::Archive(_) => Err(ProtocolError::Order.into()),
             Step::Refused(_) if self.refused && !self.archives.is_empty() => {
+                let (is_whole, is_lost) = self.announced;
                 Ok(Received::Archives {
                     list: std::mem::take(&mut self.archives),
-                    is_whole: self.is_whole,
+                    is_whole,
+                    is_lost,
+                    ended: None,
                 })
             }
             Step::Refused(reason) if self.refused => Err(SourceError::Refused(reason)),
@@ -337,6 +345,14 @@ impl Frames {
         };
         if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Received::On);
+        }
+        if !self.archives.is_empty() && self.box_size.is_none() {
+            return Ok(Received::Archives {
+                list: std::mem::take(&mut self.archives),
+                is_whole: true,
+                is_lost: next.after_loss,
+                ended: Some(end),
+            });
         }
         // Each generation costs syncs for which other sources wait, be there bytes in it or not.
         self.nexts += 1;

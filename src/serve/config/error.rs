@@ -140,6 +140,8 @@ pub enum Problem {
     PeriodOrZero,
     /// Whether a host is allowed is neither 0 nor 1.
     YesOrNo,
+    /// A number of bytes that is none.
+    Size,
     /// A number of clients that is none, 0 or too large.
     Clients,
     /// A key of `%hosts_allow` is no address or network.
@@ -213,6 +215,7 @@ impl fmt::Display for Problem {
             Problem::Clients => {
                 return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
             }
+            Problem::Size => "a number of bytes is needed, such as 64M, or 0",
             Problem::YesOrNo => "1 allows a host and 0 refuses it; nothing else does",
             Problem::Network(error) => return error.fmt(f),
             Problem::PathNotAbsolute => "the path of a log must begin with /",

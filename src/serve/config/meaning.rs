@@ -102,6 +102,7 @@ impl Config {
             Scalar::Grace => self.grace_ms = period_or_zero(value)?,
             Scalar::MaxClients => self.max_clients = clients(value)?,
             Scalar::MaxClientsPerIp => self.max_clients_per_ip = clients(value)?,
+            Scalar::KeepDeleted => self.keep_deleted = size(value)?,
         }
         Ok(())
     }
@@ -189,4 +190,17 @@ fn clients(value: &Value) -> Result<usize, Problem> {
         .and_then(|clients| usize::try_from(clients).ok())
         .filter(|clients| (1..=CLIENTS_MAX).contains(clients))
         .ok_or(Problem::Clients)
+}
+
+/// Bytes, with the letters of journald.conf(5): to the base of 1024.
+fn size(value: &Value) -> Result<u64, Problem> {
+    let (digits, shift) = match value.bytes() {
+        [digits @ .., b'K'] => (digits, 10),
+        [digits @ .., b'M'] => (digits, 20),
+        [digits @ .., b'G'] => (digits, 30),
+        digits => (digits, 0),
+    };
+    let number = Value::Text(digits.to_vec()).whole();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or(Problem::Size)
 }

@@ -45,6 +45,8 @@ pub struct Config {
     /// `$max_clients_per_ip`: most of them from one address; at least 1, and not necessarily below
     /// `max_clients`.
     pub max_clients_per_ip: usize,
+    /// `$keep_deleted`: how many bytes of files without a name are held for clients.
+    pub keep_deleted: u64,
 }
 
 /// One served log.
@@ -142,6 +144,7 @@ impl Default for Config {
             grace_ms: 10_000,
             max_clients: CLIENTS_LEAST,
             max_clients_per_ip: CLIENTS_PER_IP_LEAST,
+            keep_deleted: 0,
         }
     }
 }

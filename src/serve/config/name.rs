@@ -37,6 +37,8 @@ pub enum Scalar {
     MaxClients,
     /// `$max_clients_per_ip`
     MaxClientsPerIp,
+    /// `$keep_deleted`
+    KeepDeleted,
 }
 
 impl Name {
@@ -70,7 +72,7 @@ impl Hash {
 
 impl Scalar {
     /// All of them.
-    pub const ALL: [Scalar; 8] = [
+    pub const ALL: [Scalar; 9] = [
         Scalar::BindAddr,
         Scalar::BindPort,
         Scalar::DelayCheck,
@@ -79,6 +81,7 @@ impl Scalar {
         Scalar::Grace,
         Scalar::MaxClients,
         Scalar::MaxClientsPerIp,
+        Scalar::KeepDeleted,
     ];
 
     /// The name without its `$`.
@@ -92,6 +95,7 @@ impl Scalar {
             Scalar::Grace => "grace",
             Scalar::MaxClients => "max_clients",
             Scalar::MaxClientsPerIp => "max_clients_per_ip",
+            Scalar::KeepDeleted => "keep_deleted",
         }
     }
 }

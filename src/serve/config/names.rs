@@ -39,3 +39,27 @@ fn a_series_is_a_log_of_its_own_kind() {
         assert_eq!(errors.iter().next().unwrap().problem, problem, "{text}");
     }
 }
+
+#[test]
+fn bytes_may_have_a_letter() {
+    for (text, bytes) in [
+        ("0", 0),
+        ("'512'", 512),
+        ("'64K'", 65_536),
+        ("'2M'", 2 << 20),
+        ("'3G'", 3 << 30),
+    ] {
+        assert_eq!(
+            Config::parse(format!("$keep_deleted = {text};").as_bytes())
+                .unwrap()
+                .keep_deleted,
+            bytes,
+            "{text}"
+        );
+    }
+    assert_eq!(Config::default().keep_deleted, 0);
+    for text in ["'M'", "'1T'", "-1", "'1.5M'", "'18446744073709551615K'"] {
+        let parsed = Config::parse(format!("$keep_deleted = {text};").as_bytes());
+        assert!(parsed.is_err(), "{text}");
+    }
+}

@@ -853,7 +853,7 @@ fn a_fault_is_shown_with_its_place_in_front() {
         show("$bind_prot = 19;"),
         [
             "1:1: bind_prot is no setting; there are %hosts_allow %files %series $bind_addr $bind_port $delay_check \
-             $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip"
+             $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip $keep_deleted"
         ]
     );
     assert_eq!(

@@ -78,6 +78,14 @@ impl LeftOut {
         }
     }
 
+    /// Whether its last member has so many bytes, modulo 2^32.
+    pub fn has_size(&self, all: u64) -> bool {
+        self.tail.as_ref().is_some_and(|tail| {
+            let [_, _, _, _, a, b, c, d] = tail.1.last;
+            tail.1.is_gzip && u32::from_le_bytes([a, b, c, d]) == all as u32
+        })
+    }
+
     /// Whether whoever can inflate may have it.
     pub fn is_gzip(&self) -> bool {
         self.tail.as_ref().is_some_and(|tail| tail.1.is_gzip)
@@ -156,7 +164,7 @@ impl LeftOut {
 }
 
 /// The token of a file of which no generation is known.
-fn token_of(identity: Identity) -> Option<Token> {
+pub(super) fn token_of(identity: Identity) -> Option<Token> {
     let (epoch, seq) = (0, 0);
     let known = Known {
         identity,

@@ -12,7 +12,7 @@
 //! the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 mod alike;
-mod archives;
+pub mod archives;
 mod candidates;
 pub mod classic;
 pub mod compare;
@@ -24,6 +24,7 @@ pub mod left_out;
 pub mod list;
 pub mod op;
 pub mod order;
+pub mod pins;
 pub mod place;
 pub mod query;
 pub mod refusal;

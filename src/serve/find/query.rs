@@ -257,6 +257,7 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
 /// Opens a path and makes sure of what it got. What stands there is looked at first only for the
 /// message's sake.
+#[inline(never)]
 pub fn open_regular<S: ReadStore>(store: &S, path: &Path) -> Result<(S::File, Stat), Refusal> {
     // Opening a FIFO or a device could block or have an effect.
     let seen = store.stat_path(path)?;

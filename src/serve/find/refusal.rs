@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
+use super::archives::Told;
 use super::findings::is_lasting;
-use super::left_out::LeftOut;
 use crate::store::Kind;
 use crate::wire::frame::ErrorCode;
 
@@ -22,9 +22,8 @@ pub enum Refusal {
     Unreadable(io::Error),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
-    /// What comes next is compressed, in these files: the client can take them. Besides, whether it
-    /// holds all of its generation.
-    Compressed(Box<(Vec<LeftOut>, bool)>),
+    /// What comes next is compressed, and the client can take it.
+    Compressed(Box<Told>),
     /// That takes longer, and has to be asked again: see [`super::search`].
     Later,
 }

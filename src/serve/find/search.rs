@@ -139,6 +139,7 @@ impl Scan {
 
     /// Takes some steps. Tells the live file and the rotated files once that is settled.
     #[allow(clippy::type_complexity)]
+    #[inline(never)]
     pub(super) fn advance<S: ReadStore>(
         &mut self,
         entry: &FileEntry,
@@ -148,8 +149,14 @@ impl Scan {
         for _ in 0..WALKED_AT_ONCE {
             match self.walk.advance(store) {
                 Progress::On => {}
-                Progress::Found => self.consider(entry, files, store),
+                Progress::Found => {
+                    let path = self.walk.found().to_path_buf();
+                    self.consider(&path, entry, files, store);
+                }
                 Progress::Over => {
+                    for path in store.held_paths(&entry.path) {
+                        self.consider(&path, entry, files, store);
+                    }
                     let agreed = self.end_look(entry)?;
                     return Ok(agreed.map(|rotated| (self.live, rotated)));
                 }
@@ -160,8 +167,14 @@ impl Scan {
 
     /// Takes in what the walk has found, if it is a regular file and was not found before, and is
     /// kept if there are too many.
-    fn consider<S: ReadStore>(&mut self, entry: &FileEntry, files: &[FileEntry], store: &S) {
-        let path = self.walk.found();
+    #[inline(never)]
+    fn consider<S: ReadStore>(
+        &mut self,
+        path: &Path,
+        entry: &FileEntry,
+        files: &[FileEntry],
+        store: &S,
+    ) {
         // What another log is written to is none of this one, whatever the glob finds.
         if files
             .iter()

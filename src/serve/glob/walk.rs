@@ -99,6 +99,7 @@ impl Walk {
     }
 
     /// Takes one step: an entry of a directory, or a look at one path.
+    #[inline(never)]
     pub fn advance<S: ReadStore>(&mut self, store: &S) -> Progress {
         // Each part takes one thing off the stack, and puts back what is left of it: a directory of
         // thousands of names must not keep the other clients waiting.

@@ -75,7 +75,8 @@ impl<F> OpReply<F> {
             _ => None,
         };
         let terms = Terms {
-            whole: told.is_some_and(|told| told.1),
+            whole: told.is_some_and(|told| told.is_whole),
+            lost: told.is_some_and(|told| told.is_lost),
             ..Terms::default()
         };
         let reply = Reply {
@@ -84,7 +85,7 @@ impl<F> OpReply<F> {
             v2: Some(terms),
         };
         let mut out = reply.to_line().to_vec();
-        for archive in told.iter().flat_map(|told| &told.0) {
+        for archive in told.iter().flat_map(|told| &told.archives) {
             let frame = archive.archive().map(Frame::Archive);
             out.extend(frame.iter().flat_map(|frame| frame.to_bytes()));
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{Context, Ending, Phase, query_about};
 use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
+use crate::serve::find::archives::{Lacking, Told};
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::left_out::LeftOut;
@@ -15,6 +16,7 @@ use crate::serve::find::query::{Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
 use crate::serve::find::sightings::Sightings;
+use crate::serve::find::token::Known;
 use crate::serve::send::classic::ClassicStream;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;
@@ -193,16 +195,32 @@ fn answer_to<S: ReadStore>(
         let mut choice = query.resume(request, v2).map_err(Ending::Refused)?;
         let mut left_out = std::mem::take(&mut choice.left_out);
         if lacks_something(request, v2, &choice.reply) {
-            let archives = query
-                .archives(request, v2, &mut choice)
+            let lacking = Lacking::of(request, v2);
+            let (archives, is_own_there) = query
+                .archives(&lacking, &choice.stat)
                 .map_err(Ending::Refused)?;
+            if let Some(terms) = choice.reply.v2.as_mut().filter(|_| is_own_there) {
+                (terms.lost, terms.whole) = (false, true);
+            }
             let (gzip, others): (Vec<LeftOut>, _) =
                 archives.into_iter().partition(|it| v2.gz && it.is_gzip());
             if !gzip.is_empty() {
                 let is_whole = choice.reply.v2.as_ref().is_some_and(|terms| terms.whole);
-                return Err(Ending::Refused(Refusal::Compressed(Box::new((
-                    gzip, is_whole,
-                )))));
+                let known = v2.identity.as_ref().and_then(Known::of);
+                let own = known.filter(|known| known.epoch == cx.journal.epoch());
+                // One may be that of what is held.
+                let is_other = |it: &&LeftOut| !it.has_size(request.offset);
+                let others = gzip.iter().filter(is_other).count();
+                let is_covered = is_own_there
+                    || own
+                        .and_then(|own| query.known_seq(own.seq))
+                        .is_some_and(|seq| query.may_cover(seq, choice.generation.seq, others));
+                let told = Told {
+                    archives: gzip,
+                    is_whole,
+                    is_lost: is_whole && !is_covered,
+                };
+                return Err(Ending::Refused(Refusal::Compressed(Box::new(told))));
             }
             left_out.extend(others);
         }

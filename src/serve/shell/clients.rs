@@ -20,7 +20,7 @@ use crate::reactor::{Event, Rest, Stopwatch};
 use crate::serve::config::Config;
 use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
-use crate::serve::session::Session;
+use crate::serve::session::{Doing, Session};
 use crate::store::real::RealRead;
 use crate::time::Mono;
 
@@ -319,6 +319,12 @@ impl Clients {
         }
         self.lists.line_up(index, client, rest);
         self.followers.turn(index, watched, client.session.file());
+        if shared.files.config.keep_deleted > 0
+            && let Doing::Sending(sent) = client.session.doing()
+        {
+            let now = shared.now.mono;
+            shared.keep_due |= shared.kept_for.note(peer, sent.index, sent.inode, now);
+        }
         if let Some(notice) = client.session.take_notice(&shared.files.config) {
             shared
                 .report

@@ -8,6 +8,7 @@ mod admission;
 mod client;
 mod clients;
 mod followers;
+mod keeping;
 mod listening;
 mod reach;
 mod rows;
@@ -26,6 +27,7 @@ use self::watches::Watches;
 use super::config::Config;
 use super::find;
 use super::find::journal::Journal;
+use super::find::pins;
 use super::find::query::open_regular;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
@@ -62,6 +64,8 @@ pub struct Server {
     shared: Shared,
     /// When all logs are looked at next, whatever was told of them.
     look_at: Mono,
+    /// When what is held may be looked at next.
+    keep_from: Mono,
 }
 
 /// What every client is served with.
@@ -71,6 +75,10 @@ struct Shared {
     report: Report,
     buf: Box<[u8]>,
     now: Now,
+    /// Whom files are held for.
+    kept_for: pins::Clients,
+    /// One of them has come, or has come on.
+    keep_due: bool,
 }
 
 /// What every session works on.
@@ -120,8 +128,11 @@ impl Server {
                 report,
                 buf: vec![0; CHUNK_LEN].into_boxed_slice(),
                 now: clock::now(),
+                kept_for: pins::Clients::default(),
+                keep_due: false,
             },
             look_at: clock::now().mono,
+            keep_from: clock::now().mono,
         };
         server.check_config();
         server.keep_journal();
@@ -148,6 +159,10 @@ impl Server {
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
             self.work_on_journal();
+            if std::mem::take(&mut self.shared.keep_due) {
+                self.keep_from = self.shared.now.mono;
+                self.keep_deleted();
+            }
             self.tell_refused();
             if self.shared.files.journal.is_behind() {
                 self.clients.handle_changes(&mut self.shared);
@@ -192,7 +207,10 @@ impl Server {
     fn handle_event(&mut self, event: Event) {
         match event.token.kind {
             LISTENER => self.accept(),
-            WATCHES => self.clients.handle_changes(&mut self.shared),
+            WATCHES => {
+                self.clients.handle_changes(&mut self.shared);
+                self.keep_deleted();
+            }
             _ => self.clients.handle_event(event, &mut self.shared),
         }
     }
@@ -233,6 +251,7 @@ impl Server {
         }
         let before = std::mem::replace(&mut self.shared.files.config, config);
         self.shared.files.sightings = Sightings::new();
+        self.shared.kept_for.clear();
         self.shared.files.store.forget_refused();
         self.clients.reload(&before, &mut self.shared);
         self.check_config();
@@ -314,6 +333,7 @@ impl Server {
     fn work_on_journal(&mut self) {
         if self.look_at <= self.shared.now.mono {
             self.look_at_all();
+            self.keep_deleted();
             if self.check_walls_from <= self.shared.now.mono {
                 self.check_walls();
             }

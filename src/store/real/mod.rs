@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::ids::{FileId, Inode};
@@ -15,6 +15,7 @@ use crate::wire::crc32::Crc32;
 use super::{Birth, Kind, Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 mod births;
+pub mod held;
 
 /// The server's side of the real file system.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub struct RealRead {
     births: births::Births,
     opener: trusted::Opener,
     refused: RefCell<Refused>,
+    held: held::Held,
 }
 
 /// What was not opened, because it may be anybody's.
@@ -45,6 +47,11 @@ impl RealRead {
             boot,
             ..RealRead::default()
         }
+    }
+
+    /// The files that are held open.
+    pub fn held(&self) -> &held::Held {
+        &self.held
     }
 
     /// What was not opened since this was asked before, because it may be anybody's; each is told
@@ -75,7 +82,10 @@ impl ReadStore for RealRead {
     type File = File;
 
     fn open(&self, path: &Path) -> io::Result<File> {
-        self.note(self.opener.open(path))
+        match self.held.open(path) {
+            Some(opened) => opened,
+            None => self.note(self.opener.open(path)),
+        }
     }
 
     fn stat(&self, file: &File) -> io::Result<Stat> {
@@ -83,6 +93,9 @@ impl ReadStore for RealRead {
     }
 
     fn stat_path(&self, path: &Path) -> io::Result<Stat> {
+        if let Some(stat) = self.held.stat(path) {
+            return stat;
+        }
         let metadata = self.note(self.opener.metadata(path))?;
         Ok(stat_of(&metadata))
     }
@@ -91,12 +104,22 @@ impl ReadStore for RealRead {
         Some(stat_of(&fs::metadata(path).ok()?).id)
     }
 
+    fn held_paths(&self, log: &Path) -> Vec<PathBuf> {
+        self.held.paths(log)
+    }
+
     fn is_mounted(&self, path: &Path) -> bool {
         births::Births::is_mounted(path)
     }
 
     fn birth(&self, path: &Path, device: u64) -> Birth {
-        self.births.of_path(path, device)
+        let held = self
+            .held
+            .with(path, |file| Ok(self.births.of_file(file, device)));
+        match held {
+            Some(birth) => birth.unwrap_or_default(),
+            None => self.births.of_path(path, device),
+        }
     }
 
     fn birth_of(&self, file: &File, device: u64) -> Birth {

@@ -9,6 +9,7 @@ use super::rotator::{Naming, Rotator};
 use super::unkind::habits::Habits;
 use super::unkind::names::{WEEK, dashes};
 use crate::inside::fake::Fake;
+use crate::inside::gzip::gzip;
 use crate::store::{ReadStore, Writers};
 use crate::time::Civil;
 
@@ -21,6 +22,8 @@ pub struct Log {
     pub habits: Habits,
     /// The system can tell that nobody writes to a file any more.
     pub tells_writers: bool,
+    /// Its collector can inflate.
+    pub inflates: bool,
     /// The oldest that is still of interest, and all since.
     generations: VecDeque<Generation>,
     /// The number of the first of them.
@@ -90,6 +93,7 @@ impl Log {
             reuses_inodes: false,
             habits: Habits::default(),
             tells_writers: true,
+            inflates: false,
             generations: VecDeque::new(),
             first: 0,
             live_exists: false,
@@ -463,7 +467,7 @@ impl Log {
         while self.rotated.len() > keep {
             let oldest = self.rotated.remove(0);
             disk.with(|fs| fs.remove(&oldest.name));
-            if !oldest.compressed {
+            if !oldest.compressed || self.inflates {
                 self.destroyed.push((oldest.generation, true));
             }
             self.changed = true;
@@ -479,13 +483,25 @@ impl Log {
             return;
         }
         let name = format!("{}.gz", self.rotated[place].name);
-        self.create_file(disk, &name, b"\x1f\x8b\x08 not a log");
+        let plain = self.rotated[place].name.clone();
+        let bytes = disk.with(|fs| fs.read(&plain)).unwrap_or_default();
+        self.create_file(disk, &name, &gzip(&bytes, 1));
         let rotated = &mut self.rotated[place];
-        disk.with(|fs| fs.remove(&rotated.name));
+        disk.with(|fs| {
+            let stat = ReadStore::stat_path(fs, Path::new(&rotated.name));
+            // gzip keeps the last write.
+            if let Ok(stat) = stat {
+                fs.set_mtime_ns(&name, stat.mtime_ns);
+            }
+            fs.remove(&rotated.name);
+        });
         rotated.name = name;
         rotated.compressed = true;
         let generation = rotated.generation;
-        self.destroyed.push((generation, true));
+        // What a writer still writes to it goes nowhere.
+        if !self.inflates || self.writes_to == generation {
+            self.destroyed.push((generation, true));
+        }
         self.changed = true;
     }
 
@@ -559,11 +575,12 @@ impl Log {
         self.live_exists = false;
     }
 
-    /// Whether the generation is still in a plain file of the box.
+    /// Whether the generation is still in a file of the box that can be had.
     pub fn is_on_disk(&self, number: u64) -> bool {
         let is_live = self.live_exists && number == self.newest();
         let mut rotated = self.rotated.iter();
-        is_live || rotated.any(|file| file.generation == number && !file.compressed)
+        let is_there = |file: &Rotated| !file.compressed || self.inflates;
+        is_live || rotated.any(|file| file.generation == number && is_there(file))
     }
 
     // For people.

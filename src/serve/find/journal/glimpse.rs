@@ -19,6 +19,7 @@ pub struct Glimpse {
 
 impl Glimpse {
     /// Looks at a path.
+    #[inline(never)]
     pub fn at<S: ReadStore>(path: &Path, store: &S) -> io::Result<Glimpse> {
         let stat = store.stat_path(path)?;
         let birth = store.birth(path, stat.id.device);
@@ -64,6 +65,7 @@ pub(super) enum Ends {
 
 /// Compares the first bytes of a live file with those that were seen before, and tells as many as
 /// there are now.
+#[inline(never)]
 pub(super) fn begins<S: ReadStore>(path: &Path, stat: &Stat, before: Head, store: &S) -> Begins {
     let wanted = usize::try_from(stat.size).unwrap_or(HEAD_LEN).min(HEAD_LEN);
     let mut buf = [0; HEAD_LEN];

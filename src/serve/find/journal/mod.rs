@@ -94,6 +94,7 @@ impl Journal {
     /// [`note_arrivals`](Self::note_arrivals); in a series, before [`work`](Self::work) has looked
     /// through its files.
     #[must_use]
+    #[inline(never)]
     pub fn look<S: ReadStore>(&self, index: u32, path: &Path, store: &S) -> bool {
         let mut logs = self.logs.borrow_mut();
         let Some(log) = logs.get_mut(index as usize) else {
@@ -118,6 +119,7 @@ impl Journal {
     }
 
     /// Where the live file of a log is; an empty path where a series has none.
+    #[inline(never)]
     pub fn live_path<'a>(&self, index: u32, entry: &'a FileEntry) -> Cow<'a, Path> {
         let own = self.read(index, |log| log.own_live().map(Path::to_path_buf));
         own.flatten().map_or(Cow::Borrowed(&entry.path), Cow::Owned)
@@ -198,6 +200,7 @@ impl Journal {
     }
 
     /// Does a part of the survey of which rotated files are there already.
+    #[inline(never)]
     pub fn work<S: ReadStore>(&self, config: &Config, store: &S) {
         let mut survey = self.survey.borrow_mut();
         if survey.is_none() {

@@ -306,13 +306,24 @@ impl<S: ReadStore> Query<'_, S> {
     /// Whether one that came between two generations of the journal is gone, or may have come. What
     /// is told as left out is none of these.
     pub(super) fn has_loss(&self, before: Seq, next: Seq, left_out: &[LeftOut]) -> bool {
-        if mutation::is_on(Mutation::GapNotTold) {
-            return false;
-        }
+        !mutation::is_on(Mutation::GapNotTold)
+            && (self.missed(before, next, left_out) > 0
+                || !self.journal.is_gapless(self.index, before, next))
+    }
+
+    /// Whether so many archives may be all that came between two generations of the journal and is
+    /// not there any more.
+    pub fn may_cover(&self, before: Seq, next: Seq, archives: usize) -> bool {
+        self.missed(before, next, &[]) <= archives
+            && self.journal.is_gapless(self.index, before, next)
+    }
+
+    /// How many that came between two generations of the journal are gone, or may have come.
+    fn missed(&self, before: Seq, next: Seq, left_out: &[LeftOut]) -> usize {
         let between = |seq: Seq| before < seq && seq < next;
         let records = self.journal.records(self.index);
         let is_told = |record: &Record| left_out.iter().any(|it| it.seq == record.seq);
-        let mut skipped = records
+        let skipped = records
             .iter()
             .filter(|record| between(record.seq) && !is_told(record));
         // One that was empty to its end leaves nothing to miss; nor does one that the client was
@@ -331,7 +342,7 @@ impl<S: ReadStore> Query<'_, S> {
                 _ => had_bytes || !(record.is_end_seen || has_stray),
             }
         };
-        skipped.any(is_missed) || !self.journal.is_gapless(self.index, before, next)
+        skipped.filter(|record| is_missed(record)).count()
     }
 
     /// What comes right after the generation in the file `own`, which began after `floor_ns`.

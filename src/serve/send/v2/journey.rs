@@ -6,8 +6,12 @@ use super::pace::Pace;
 use super::plan::Plan;
 use crate::ids::FileId;
 use crate::limits::NOTES_MAX;
+use crate::serve::find::archives::Lacking;
 use crate::serve::find::left_out::LeftOut;
+use crate::serve::find::query::Query;
+use crate::serve::find::v2::next::{Left, NextFile};
 use crate::serve::send::context::Context;
+use crate::store::ReadStore;
 use crate::time::Mono;
 use crate::wire::frame::note::LeftOut as Why;
 use crate::wire::frame::{Frame, Role};
@@ -70,6 +74,36 @@ impl<F> V2Stream<F> {
             }
         }
         !self.knows_notes && !left_out.is_empty()
+    }
+
+    /// Tells a client that can inflate what may have come between two generations and is
+    /// compressed, and how many that are.
+    pub(super) fn tell_archives<S: ReadStore<File = F>>(
+        &mut self,
+        left: &Left,
+        next: &NextFile<F>,
+        query: &Query<'_, S>,
+    ) -> usize {
+        if !self.can_inflate || !next.after_loss {
+            return 0;
+        }
+        let lacking = Lacking {
+            floor_ns: left.mtime_ns,
+            own: None,
+            offset: 0,
+            settled: &[],
+            can_inflate: true,
+        };
+        let found = query.archives(&lacking, &next.stat);
+        let archives = found.map(|(archives, _)| archives).unwrap_or_default();
+        let mut count = 0;
+        for archive in archives.iter().filter(|it| it.is_gzip()) {
+            if let Some(archive) = archive.archive() {
+                self.say(Frame::Archive(archive));
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Whether the next generation may be named now.

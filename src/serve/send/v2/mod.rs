@@ -112,6 +112,8 @@ pub struct V2Stream<F> {
     is_old: bool,
     /// The client knows NOTE frames.
     knows_notes: bool,
+    /// The client takes what is compressed.
+    can_inflate: bool,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     /// Everything was sent and nothing comes next.
@@ -190,6 +192,7 @@ impl<F> V2Stream<F> {
             search: None,
             journey: None,
             knows_notes: v2.notes,
+            can_inflate: v2.gz,
             is_old: place == Place::Older,
             proved: None,
             astray: None,

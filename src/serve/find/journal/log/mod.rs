@@ -234,6 +234,7 @@ impl Log {
     }
 
     /// The next generation is one that may be rotated already.
+    #[inline(never)]
     fn take_in(&mut self, glimpse: &Glimpse, overwrites: bool) {
         let Glimpse { stat, identity, .. } = glimpse;
         // It was written to before anybody looked.

@@ -5,27 +5,31 @@
 //! An archive is inflated twice: first to see whether all of it is right, and what it is, then into
 //! the copy. So whatever happens meanwhile, nothing stands in a copy that was not found right.
 
+mod join;
+mod peek;
+
 use std::collections::VecDeque;
 
-use super::answer::Left;
-use super::change::Afterwards;
+use self::peek::{PEEK_LEN, begins_alike, take_head};
 use super::link::{Asked, Phase, Purpose};
-use super::tokens::Tokens;
 use super::{Context, Source};
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
 use crate::collect::archive::inflate::{Bad, Inflater};
+use crate::collect::copy::FileError;
 use crate::collect::copy::given::Ledger;
-use crate::collect::copy::{FileError, Finished, Generation, Origin};
+use crate::collect::copy::left_out::LeftOut;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::INFLATED_AT_ONCE;
 use crate::store::WriteStore;
+use crate::wire::frame::End;
+use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::md5::Md5;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
-use crate::wire::request::{Extension, SettledList, id_sum};
+use crate::wire::request::{Extension, Op, SettledList};
 
 /// Archives of nothing are shorter, but for the name in them.
 const EMPTY_MAX_LEN: u64 = 300;
@@ -37,27 +41,37 @@ pub(super) struct Archives<F> {
     settled: SettledList,
     /// The generation held is all of an archive.
     whole: Option<Whole>,
+    /// Those that were told and could not be had.
+    wanted: Vec<Offered>,
 }
 
 /// A generation of which all was inflated.
 struct Whole {
     inode: Inode,
     size: u64,
-    md5: [u8; 16],
+    md5: Option<[u8; 16]>,
     mtime_ns: u64,
 }
 
 struct Work<F> {
     /// The archives, oldest first.
     list: VecDeque<Offered>,
+    /// Which of them is looked at.
+    at: usize,
+    /// None of them begins with what is held.
+    is_held_gone: bool,
     /// The server knows that all of the generation held is here.
     is_held_whole: bool,
+    /// Something that came behind it is lost.
+    is_behind_lost: bool,
     step: Step<F>,
 }
 
 enum Step<F> {
-    /// The first one of the list is to be looked at.
+    /// One of the list is to be looked at.
     Next,
+    /// The beginning of one of the list is on its way: whether it may be the generation held.
+    Peek(Vec<u8>),
     /// It is on its way.
     Fetch(Fetch<F>),
     /// It is here.
@@ -77,7 +91,7 @@ struct Unpack<F> {
 #[derive(Clone, Copy)]
 enum Goal {
     /// To find out whether it is right, and whether it begins with what is held.
-    Check { is_other: bool },
+    Check { differs_at: Option<u64> },
     /// To append what is not held.
     Append { md5: [u8; 16] },
 }
@@ -88,6 +102,7 @@ impl<F> Archives<F> {
             work: None,
             settled: SettledList::new(),
             whole: None,
+            wanted: Vec::new(),
         }
     }
 
@@ -105,20 +120,23 @@ impl<F> Archives<F> {
         match &mut work.step {
             Step::Fetch(fetch) => fetch.abandon(store),
             Step::Unpack(_) => work.step = Step::Next,
+            Step::Peek(head) => head.clear(),
             Step::Next => {}
         }
     }
 
     /// Does without the archives that were told.
     fn give_up(&mut self) {
-        self.work = None;
+        if let Some(work) = self.work.take() {
+            self.wanted = work.list.into();
+        }
     }
 
     fn settle(&mut self, offered: &Offered) {
         if self.settled.is_full() {
             self.settled.remove(0);
         }
-        let _ = self.settled.push(id_sum(&offered.token));
+        let _ = self.settled.push(offered.sum());
     }
 }
 
@@ -129,11 +147,33 @@ impl<F> Source<F> {
         request.settled = self.archives.settled.clone();
     }
 
-    /// Takes the archives that have to be looked at before anything else.
-    pub(super) fn take_archives(&mut self, list: Vec<Offered>, is_held_whole: bool) {
+    /// Takes the archives that have to be looked at before anything else. Besides, whether the
+    /// server knows that the generation held is whole, and that something behind it is lost; and
+    /// its end, if that came.
+    pub(super) fn take_archives(
+        &mut self,
+        list: Vec<Offered>,
+        (is_held_whole, is_behind_lost): (bool, bool),
+        ended: Option<End>,
+    ) {
+        if let (Some(end), Some(inode)) = (ended, self.disk.inode()) {
+            self.archives.whole = Some(Whole {
+                inode,
+                size: end.size,
+                md5: end.md5,
+                mtime_ns: 0,
+            });
+        }
+        // What was told and is told no more is gone, and came before all that is left.
+        let is_told = |it: &Offered| list.iter().any(|other| other.token.id() == it.token.id());
+        let wanted = std::mem::take(&mut self.archives.wanted);
+        let is_behind_lost = is_behind_lost || wanted.iter().any(|it| !is_told(it));
         self.archives.work = Some(Box::new(Work {
             list: list.into(),
+            at: 0,
+            is_held_gone: false,
             is_held_whole,
+            is_behind_lost,
             step: Step::Next,
         }));
     }
@@ -149,6 +189,7 @@ impl<F> Source<F> {
         while let Some(work) = &mut self.archives.work {
             match &work.step {
                 Step::Next => {}
+                Step::Peek(_) => return Ok(false),
                 Step::Fetch(fetch) if !fetch.is_whole() => return Ok(false),
                 Step::Fetch(_) => {
                     if let Step::Fetch(fetch) = std::mem::replace(&mut work.step, Step::Next) {
@@ -158,18 +199,27 @@ impl<F> Source<F> {
                 }
                 Step::Unpack(_) => return Ok(true),
             }
-            let Some(offered) = work.list.front() else {
+            let Some(offered) = work.list.get(work.at) else {
                 clear_away(&path, cx.store);
                 self.archives.work = None;
                 break;
             };
             let (crc, size) = offered.last;
             let is_empty = (crc, size) == (0, 0) && offered.size < EMPTY_MAX_LEN;
-            // It was given before it was compressed. What comes behind the generation held may have
-            // the same bytes nevertheless.
-            let is_given = self.archives.whole.is_none() && ledger.has_content(crc, size);
+            // It was given before it was compressed.
+            let is_given = ledger.has_content(crc, size);
+            if is_given && self.archives.whole.is_some() {
+                // What comes behind the generation held may have the same bytes nevertheless.
+                let note = LeftOut::of(&Note {
+                    why: Why::Duplicate,
+                    is_missing: false,
+                    size: offered.size,
+                    name: offered.name.as_bytes(),
+                });
+                (cx.events)(&self.config, Event::LeftOut(&note));
+            }
             if is_empty || is_given {
-                let offered = work.list.pop_front();
+                let offered = work.list.remove(work.at);
                 offered.iter().for_each(|it| self.archives.settle(it));
                 continue;
             }
@@ -186,7 +236,7 @@ impl<F> Source<F> {
     /// The question for an archive, if one is to be fetched.
     pub(super) fn question_of_archive(&self) -> Option<Asked> {
         let work = self.archives.work.as_ref()?;
-        matches!(work.step, Step::Fetch(_)).then_some(Asked {
+        matches!(work.step, Step::Fetch(_) | Step::Peek(_)).then_some(Asked {
             inode: Inode::NONE,
             offset: 0,
             purpose: Purpose::Archive,
@@ -196,13 +246,18 @@ impl<F> Source<F> {
     /// The fields of that question.
     pub(super) fn extension_of_archive(&self) -> Option<Extension> {
         let work = self.archives.work.as_ref()?;
-        let Step::Fetch(fetch) = &work.step else {
-            return None;
+        let offered = work.offered()?;
+        let op = match &work.step {
+            Step::Fetch(fetch) => fetch.question(self.link.breaks().range_max()),
+            Step::Peek(_) => Op::Range {
+                start: 0,
+                len: offered.size.min(PEEK_LEN),
+            },
+            _ => return None,
         };
-        let op = fetch.question(self.link.breaks().range_max());
         Some(Extension {
             op,
-            identity: Some(work.list.front()?.token),
+            identity: Some(offered.token),
             frame_max: self.frame_max(op),
             ..Extension::default()
         })
@@ -210,7 +265,8 @@ impl<F> Source<F> {
 
     /// Whether the file that the server answers with is the archive, as it was told.
     pub(super) fn is_archive(&self, terms: &Terms) -> bool {
-        let offered = self.archives.work.as_ref().and_then(|it| it.list.front());
+        let work = self.archives.work.as_ref();
+        let offered = work.and_then(|work| work.offered());
         offered.is_some_and(|offered| {
             let is_it = terms
                 .identity
@@ -233,6 +289,12 @@ impl<F> Source<F> {
     ) -> (bool, Result<(), SourceError>) {
         let path = path_of(&self.config.local);
         let mut rest = data;
+        if let Some(work) = &mut self.archives.work
+            && let Step::Peek(head) = &mut work.step
+        {
+            let result = take_head(head, receiver, data);
+            return (!data.is_empty(), result);
+        }
         while let Some(work) = &mut self.archives.work
             && let Step::Fetch(fetch) = &mut work.step
             && !fetch.is_whole()
@@ -253,10 +315,25 @@ impl<F> Source<F> {
 
     /// Goes over to what is to be done when all of an archive is here.
     pub(super) fn turn_to_archive<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        let is_here = |work: &Work<F>| matches!(&work.step, Step::Fetch(it) if it.is_whole());
-        if self.archives.work.as_deref().is_some_and(is_here) {
-            self.link.enter(Phase::Waiting { until: cx.now.mono });
+        let Some(work) = &mut self.archives.work else {
+            return;
+        };
+        let len = work.offered().map_or(0, |offered| offered.size);
+        match &work.step {
+            Step::Fetch(fetch) if fetch.is_whole() => {}
+            Step::Peek(head) if head.len() as u64 >= len.min(PEEK_LEN) => {
+                let is_it = self.disk.copy().is_some_and(|copy| {
+                    let mut files = cx.files(&self.config, "");
+                    begins_alike(head, |ours| copy.read_at(ours, 0, &mut files).unwrap_or(0))
+                });
+                match is_it {
+                    true => work.step = Step::Next,
+                    false => work.peek_at_next(),
+                }
+            }
+            _ => return,
         }
+        self.link.enter(Phase::Waiting { until: cx.now.mono });
     }
 
     /// Inflates one more slice.
@@ -284,7 +361,7 @@ impl<F> Source<F> {
         let Some(work) = &mut self.archives.work else {
             return Ok(());
         };
-        let Some(offered) = work.list.front().cloned() else {
+        let Some(offered) = work.offered().cloned() else {
             self.archives.give_up();
             return Ok(());
         };
@@ -320,15 +397,17 @@ impl<F> Source<F> {
             unpack.at += taken as u64;
             given += bytes.len();
             match &mut unpack.goal {
-                Goal::Check { is_other } => {
+                Goal::Check { differs_at } => {
                     unpack.md5.update(bytes);
                     let held = copy.size();
                     let len = held.saturating_sub(at).min(bytes.len() as u64) as usize;
-                    if !*is_other && len > 0 {
+                    if differs_at.is_none() && len > 0 {
                         let ours = &mut ours[..len];
                         let read = copy.read_at(ours, at, &mut files);
                         let read = read.map_err(SourceError::Files)?;
-                        *is_other = read != len || *ours != bytes[..len];
+                        let both = ours[..read].iter().zip(bytes);
+                        let same = both.take_while(|(ours, theirs)| ours == theirs).count();
+                        *differs_at = (same < len).then_some(at + same as u64);
                     }
                 }
                 Goal::Append { .. } => {
@@ -376,7 +455,7 @@ impl<F> Source<F> {
                 format!("{} is not complete yet: {why}", offered.name).into(),
             ));
         }
-        work.list.pop_front();
+        work.list.remove(work.at);
         self.archives.settle(offered);
         let name = &offered.name;
         self.note_flaw(Event::BadArchive { name, why: &why }, cx);
@@ -398,16 +477,39 @@ impl<F> Source<F> {
         };
         let size = unpack.inflater.given();
         match unpack.goal {
-            Goal::Check { is_other } => {
+            Goal::Check { differs_at } => {
                 let md5 = unpack.md5.finish();
                 let held = self.disk.generation().is_some();
                 let is_whole = self.archives.whole.is_some();
-                let goes_on = held && !is_other && size >= self.disk.size() && !is_whole;
+                let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
+                let goes_on = held && !is_whole && self.cut_doubtful(differs_at, cx)?;
+                if goes_on && let Some(work) = &mut self.archives.work {
+                    work.is_behind_lost = false;
+                    // What is older is not wanted.
+                    let older = work.list.drain(..std::mem::take(&mut work.at));
+                    let older: Vec<Offered> = older.collect();
+                    older.iter().for_each(|it| self.archives.settle(it));
+                }
+                let may_be_later = held && !is_whole && !is_held_whole;
+                if !goes_on
+                    && may_be_later
+                    && let Some(work) = &mut self.archives.work
+                    && !std::mem::replace(&mut work.is_held_gone, work.list.len() < 2)
+                    && work.list.len() > 1
+                {
+                    work.peek_at_next();
+                    return Ok(());
+                }
                 if !goes_on {
-                    self.begin_archive(offered, is_held_whole, cx)?;
+                    let is_lost = self
+                        .archives
+                        .work
+                        .as_ref()
+                        .is_some_and(|it| it.is_behind_lost);
+                    self.begin_archive(offered, (is_held_whole, is_lost), cx)?;
                 }
                 if let Some(work) = &mut self.archives.work {
-                    work.is_held_whole = false;
+                    (work.is_held_whole, work.is_behind_lost) = (false, false);
                     work.step = Step::Unpack(Box::new(Unpack {
                         at: 0,
                         inflater: Inflater::new(),
@@ -419,98 +521,28 @@ impl<F> Source<F> {
                 Ok(())
             }
             Goal::Append { md5 } => {
-                work.list.pop_front();
+                work.list.remove(work.at);
+                work.is_held_gone = false;
                 self.hold_archive(offered, size, md5, cx)
             }
         }
     }
+}
 
-    /// An archive is the next generation: what is held is over.
-    fn begin_archive<S: WriteStore<File = F>>(
-        &mut self,
-        offered: &Offered,
-        is_held_whole: bool,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        let held = self.disk.generation();
-        let origin = held.and_then(|held| held.origin);
-        let whole = self.archives.whole.as_ref();
-        let before_ns = whole.map_or(0, |whole| whole.mtime_ns);
-        let next = Generation {
-            inode: offered.inode,
-            origin: Some(Origin {
-                mtime_ns: origin.map_or(0, |origin| origin.mtime_ns).max(before_ns),
-                boot: origin.map_or(0, |origin| origin.boot),
-            }),
-            classic: false,
-        };
-        let next_token = Some(offered.token);
-        match held {
-            None => {
-                let afterwards = Afterwards {
-                    tokens: Tokens::of_next(next_token),
-                    ..Afterwards::of_first(next.inode)
-                };
-                self.change(next, None, afterwards, cx)?;
-            }
-            Some(_) => {
-                let is_whole = whole.is_some() || is_held_whole;
-                let loss = match is_whole {
-                    true => None,
-                    false => Some(self.loss_of_held(cx)?),
-                };
-                let left = Left {
-                    is_whole,
-                    next_token,
-                };
-                self.leave(next, loss, left, cx)?;
-            }
+impl<F> Work<F> {
+    /// The archive that is looked at.
+    fn offered(&self) -> Option<&Offered> {
+        self.list.get(self.at)
+    }
+
+    /// Looks at the beginning of the next one. After the last one nothing is left to look at: the
+    /// generation held is in none.
+    fn peek_at_next(&mut self) {
+        self.at += 1;
+        self.step = Step::Peek(Vec::new());
+        if self.at >= self.list.len() {
+            (self.at, self.step, self.is_held_gone) = (0, Step::Next, true);
         }
-        self.finish_change(cx)
-    }
-
-    /// The generation held is all of an archive.
-    fn hold_archive<S: WriteStore<File = F>>(
-        &mut self,
-        offered: &Offered,
-        size: u64,
-        md5: [u8; 16],
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        let Some(held) = self.disk.generation() else {
-            return Ok(());
-        };
-        let now = Generation {
-            inode: offered.inode,
-            ..held
-        };
-        self.know_as(held, now, cx)?;
-        self.note_token(Some(offered.token), cx);
-        self.health.set_server_size(size);
-        clear_away(&path_of(&self.config.local), cx.store);
-        self.archives.whole = Some(Whole {
-            inode: offered.inode,
-            size,
-            md5,
-            mtime_ns: offered.mtime_ns,
-        });
-        Ok(())
-    }
-
-    /// The copy that is left, if it is all of an archive, with the digest of that.
-    pub(super) fn take_inflated(&mut self) -> Option<Finished> {
-        let whole = self.archives.whole.take()?;
-        let held = self.disk.generation()?;
-        let is_it = (held.inode, self.disk.size()) == (whole.inode, whole.size);
-        is_it.then_some(Finished {
-            // The rotation gives the name.
-            path: std::path::PathBuf::new(),
-            inode: whole.inode,
-            size: whole.size,
-            md5: Some(whole.md5),
-            by_content: false,
-            classic: held.classic,
-        })
     }
 }
 
@@ -522,7 +554,7 @@ impl<F> Unpack<F> {
             at: 0,
             inflater: Inflater::new(),
             md5: Md5::new(),
-            goal: Goal::Check { is_other: false },
+            goal: Goal::Check { differs_at: None },
         }
     }
 }

@@ -295,3 +295,6 @@ impl Header {
         next.map_or(Field::Over, |(field, _)| field)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What becomes of the generation held when an archive was found right: it is the rest of that, or
+//! the next one.
+
+use super::Whole;
+use crate::collect::archive::Offered;
+use crate::collect::archive::fetch::{clear_away, path_of};
+use crate::collect::copy::{Finished, Generation, Origin};
+use crate::collect::error::SourceError;
+use crate::collect::source::answer::Left;
+use crate::collect::source::change::Afterwards;
+use crate::collect::source::tokens::Tokens;
+use crate::collect::source::{Context, Source};
+use crate::store::WriteStore;
+
+impl<F> Source<F> {
+    /// Whether what is held goes as far as this with an archive, but for an end that is in doubt:
+    /// then that is set aside.
+    pub(super) fn cut_doubtful<S: WriteStore<File = F>>(
+        &mut self,
+        differs_at: Option<u64>,
+        cx: &mut Context<'_, S>,
+    ) -> Result<bool, SourceError> {
+        let Some(at) = differs_at else {
+            return Ok(true);
+        };
+        // Zeros that a power cut left are nobody's. Whatever else differs says that it is another
+        // generation: they all begin alike.
+        let sound = self.disk.size() - self.doubtful_zeros(cx)?;
+        let mut files = cx.files(&self.config, "");
+        let Some(copy) = self.disk.copy_mut().filter(|_| at >= sound && at > 0) else {
+            return Ok(false);
+        };
+        let cut = copy.cut(at, &mut files);
+        cut.map(|()| true).map_err(SourceError::Files)
+    }
+
+    /// An archive is the next generation: what is held is over.
+    pub(super) fn begin_archive<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        (is_held_whole, is_behind_lost): (bool, bool),
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let held = self.disk.generation();
+        let origin = held.and_then(|held| held.origin);
+        let whole = self.archives.whole.as_ref();
+        let before_ns = whole.map_or(0, |whole| whole.mtime_ns);
+        let next = Generation {
+            inode: offered.inode,
+            origin: Some(Origin {
+                mtime_ns: origin.map_or(0, |origin| origin.mtime_ns).max(before_ns),
+                boot: origin.map_or(0, |origin| origin.boot),
+            }),
+            classic: false,
+        };
+        let next_token = Some(offered.token);
+        match held {
+            None => {
+                let afterwards = Afterwards {
+                    tokens: Tokens::of_next(next_token),
+                    ..Afterwards::of_first(next.inode)
+                };
+                self.change(next, None, afterwards, cx)?;
+            }
+            Some(_) => {
+                let is_whole = whole.is_some() || is_held_whole;
+                let loss = match is_whole && !is_behind_lost {
+                    true => None,
+                    false => Some(self.loss_of_held(cx)?),
+                };
+                let left = Left {
+                    is_whole,
+                    next_token,
+                };
+                self.leave(next, loss, left, cx)?;
+            }
+        }
+        self.finish_change(cx)
+    }
+
+    /// The generation held is all of an archive.
+    pub(super) fn hold_archive<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        size: u64,
+        md5: [u8; 16],
+        cx: &mut Context<'_, S>,
+    ) -> Result<(), SourceError> {
+        let Some(held) = self.disk.generation() else {
+            return Ok(());
+        };
+        let now = Generation {
+            inode: offered.inode,
+            ..held
+        };
+        self.know_as(held, now, cx)?;
+        self.confirm_end(cx)?;
+        self.note_token(Some(offered.token), cx);
+        self.health.set_server_size(size);
+        clear_away(&path_of(&self.config.local), cx.store);
+        // The size at its end is that of its last member: only we know that all of it is here.
+        self.archives.settle(offered);
+        self.archives.whole = Some(Whole {
+            inode: offered.inode,
+            size,
+            md5: Some(md5),
+            mtime_ns: offered.mtime_ns,
+        });
+        Ok(())
+    }
+
+    /// The copy that is left, if it is all of an archive, with the digest of that.
+    pub(in crate::collect::source) fn take_inflated(&mut self) -> Option<Finished> {
+        let whole = self.archives.whole.take()?;
+        let held = self.disk.generation()?;
+        let is_it = (held.inode, self.disk.size()) == (whole.inode, whole.size);
+        is_it.then_some(Finished {
+            // The rotation gives the name.
+            path: std::path::PathBuf::new(),
+            inode: whole.inode,
+            size: whole.size,
+            md5: whole.md5,
+            by_content: false,
+            classic: held.classic,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Which generations are held for clients, so that they outlive their names. Pure.
+//!
+//! A file that the box deletes or compresses is there for as long as somebody has it open. With
+//! `$keep_deleted` the server does, until every client that was here in the last days has it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::candidates::Candidate;
+use super::crowd::Reached;
+use super::journal::Journal;
+use super::search::Scan;
+use crate::ids::{FileId, Inode};
+use crate::limits::{KEPT_FOR_CLIENTS_MAX, KEPT_FOR_MS};
+use crate::serve::config::{Config, FileEntry};
+use crate::sorting::sort_by_key;
+use crate::store::{Kind, ReadStore};
+use crate::time::Mono;
+
+/// Where each client was seen last.
+#[derive(Default)]
+pub struct Clients(Vec<Client>);
+
+struct Client {
+    peer: IpAddr,
+    file: u32,
+    /// The file of the generation that it was being sent.
+    inode: Inode,
+    seen: Mono,
+}
+
+impl Clients {
+    /// A client is being sent a generation of a log. Tells whether that is news.
+    pub fn note(&mut self, peer: IpAddr, file: u32, inode: Inode, now: Mono) -> bool {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|it| it.peer == peer && it.file == file);
+        match known {
+            Some(client) => {
+                client.seen = now;
+                std::mem::replace(&mut client.inode, inode) != inode
+            }
+            None => {
+                if self.0.len() >= KEPT_FOR_CLIENTS_MAX {
+                    self.0.remove(0);
+                }
+                self.0.push(Client {
+                    peer,
+                    file,
+                    inode,
+                    seen: now,
+                });
+                true
+            }
+        }
+    }
+
+    /// Forgets who was not here for days.
+    pub fn forget_old(&mut self, now: Mono) {
+        self.0
+            .retain(|client| client.seen.plus_ms(KEPT_FOR_MS) > now);
+    }
+
+    /// Forgets all, because logs have other numbers.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// How many of these files, which stand in their order, every client has. One whose own is not
+    /// among them may need all; without any client nobody needs them.
+    fn given(&self, file: u32, order: &[Inode]) -> usize {
+        let clients = self.0.iter().filter(|client| client.file == file);
+        let place = |client: &Client| order.iter().position(|inode| *inode == client.inode);
+        let places = clients.map(|client| place(client).unwrap_or(0));
+        places.min().unwrap_or(order.len())
+    }
+}
+
+/// A file that is to be held.
+pub struct Wanted {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which one it is.
+    pub id: FileId,
+}
+
+/// The files of a log that are to be held, oldest first; `None` if that cannot be told now.
+pub fn wanted<S: ReadStore>(
+    index: u32,
+    entry: &FileEntry,
+    config: &Config,
+    journal: &Journal,
+    clients: &Clients,
+    store: &S,
+) -> Option<Vec<Wanted>> {
+    let live_path = journal.live_path(index, entry);
+    let live = store.stat_path(&live_path).ok();
+    let live = live.filter(|stat| stat.kind == Kind::Regular);
+    let id = live.map(|stat| stat.id);
+    let is_series = journal.is_series(index);
+    let mut scan = Scan::new(&entry.patterns, id, is_series, Reached::default());
+    let found = loop {
+        match scan.advance(entry, &config.files, store) {
+            Ok(None) => {}
+            Ok(Some((_, found))) => break found,
+            Err(_) => return None,
+        }
+    };
+    let mut order: Vec<&Candidate> = found.iter().collect();
+    let seq = |c: &Candidate| {
+        journal
+            .record_of(index, c.identity())
+            .map_or(0, |it| it.seq)
+    };
+    sort_by_key(&mut order, |c| (seq(c), c.inferred_age()));
+    let mut wanted: Vec<Wanted> = order
+        .iter()
+        .map(|c| Wanted {
+            path: c.path().to_path_buf(),
+            id: c.age.id,
+        })
+        .collect();
+    wanted.extend(id.map(|id| Wanted {
+        path: live_path.into_owned(),
+        id,
+    }));
+    let inodes: Vec<Inode> = wanted.iter().map(|it| it.id.inode).collect();
+    wanted.drain(..clients.given(index, &inodes));
+    Some(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_every_client_has_is_not_needed() {
+        let peer = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+        let order = [1, 2, 3, 4].map(Inode);
+        let mut clients = Clients::default();
+        let at = Mono::from_ms;
+        assert_eq!(clients.given(0, &order), 4);
+        clients.note(peer(1), 0, Inode(4), at(0));
+        assert_eq!(clients.given(0, &order), 3);
+        assert_eq!(clients.given(1, &order), 4);
+        clients.note(peer(2), 0, Inode(2), at(0));
+        assert_eq!(clients.given(0, &order), 1);
+        clients.note(peer(2), 0, Inode(3), at(9));
+        assert_eq!(clients.given(0, &order), 2);
+        // Its own is not among them.
+        clients.note(peer(3), 0, Inode(9), at(1));
+        assert_eq!(clients.given(0, &order), 0);
+        clients.forget_old(at(1 + KEPT_FOR_MS));
+        assert_eq!(clients.given(0, &order), 2);
+    }
+}
