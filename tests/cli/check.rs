@@ -62,7 +62,11 @@ fn logs_that_could_not_be_served_now_are_warned_of() {
     let names = ["good", "absent", "dir", "link", "absent/below"];
     let path = |name: &str| place.path(name).display().to_string();
     let served = names.map(|name| format!("$files{{'{0}'}} = '{0}.*';", path(name)));
-    place.write("gen_numbers.pl.locals", served.concat());
+    let allowed = "$hosts_allow{'192.0.2.1'} = 1; ";
+    place.write(
+        "gen_numbers.pl.locals",
+        allowed.to_owned() + &served.concat(),
+    );
     let expected = [
         format!("{}: there is no such file now", path("absent")),
         format!("{}: there is no such file now", path("absent/below")),

@@ -492,6 +492,8 @@ fn globs_find_what_perl_finds() {
             }
         }
         walk.end().unwrap();
+        // What was compressed is found besides, by the name that it had before.
+        ours.retain(|path| perls.contains(path) || path.extension() != Some(OsStr::new("gz")));
         perls.sort();
         ours.sort();
         assert_eq!(ours, perls, "{glob}");
