@@ -1,7 +1,7 @@
 //! Rotated files that the box has compressed: what the server tells of them, how they come here,
 //! and what is in them. Pure.
 //!
-//! In reading order: [`Offered`] is one of them, [`fetch`] brings its bytes, and [`inflate`] has
+//! In reading order: [`Offered`] is one of them, `fetch` brings its bytes, and `inflate` has
 //! what was compressed. Nothing of an archive is believed before all of it was found right.
 
 #[cfg(feature = "gz")]
