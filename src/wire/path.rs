@@ -23,7 +23,8 @@ pub(super) fn write<const N: usize>(
     line: &mut heapless::Vec<u8, N>,
 ) -> Option<()> {
     match has_blanks(path) {
-        true if !is_v2 => None,
+        // What is no path of a file would not be known as encoded.
+        true if !is_v2 || path.first() != Some(&b'/') => None,
         true => encode(path, line).ok(),
         false => line.extend_from_slice(path).ok(),
     }
@@ -99,6 +100,7 @@ mod tests {
         ] {
             assert_eq!(*Request::parse(line).unwrap().name(), *name);
         }
+        assert_eq!(asked(b" /a", v2()), None);
         // The longest there is, each byte with three.
         let path = [b"/".as_slice(), &[b' '; crate::limits::PATH_MAX_LEN - 1]].concat();
         assert!(asked(&path, v2()).is_some());
