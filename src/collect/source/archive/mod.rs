@@ -482,7 +482,9 @@ impl<F> Source<F> {
                 let held = self.disk.generation().is_some();
                 let is_whole = self.archives.whole.is_some();
                 let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
-                let goes_on = held && !is_whole && self.cut_doubtful(differs_at, cx)?;
+                // Any archive goes on with nothing: others may have come and gone before it.
+                let is_shown = held && self.disk.size() > 0;
+                let goes_on = is_shown && !is_whole && self.cut_doubtful(differs_at, cx)?;
                 if goes_on && let Some(work) = &mut self.archives.work {
                     work.is_behind_lost = false;
                     // What is older is not wanted.
@@ -490,7 +492,7 @@ impl<F> Source<F> {
                     let older: Vec<Offered> = older.collect();
                     older.iter().for_each(|it| self.archives.settle(it));
                 }
-                let may_be_later = held && !is_whole && !is_held_whole;
+                let may_be_later = is_shown && !is_whole && !is_held_whole;
                 if !goes_on
                     && may_be_later
                     && let Some(work) = &mut self.archives.work

@@ -91,7 +91,7 @@ impl<F> V2Stream<F> {
             floor_ns: left.mtime_ns,
             own: None,
             offset: 0,
-            settled: &[],
+            settled: self.settled.as_deref().map_or(&[], |settled| settled),
             can_inflate: true,
         };
         let found = query.archives(&lacking, &next.stat);

@@ -42,6 +42,7 @@ use crate::serve::find::search::Search;
 use crate::store::ReadStore;
 use crate::time::{Mono, Now};
 use crate::wire::frame::{self, DATA_MAX, Frame, Reason, Role};
+use crate::wire::given::SettledList;
 use crate::wire::request::{Extension, FrameMax, Given};
 use crate::wire::token::Token;
 
@@ -114,6 +115,8 @@ pub struct V2Stream<F> {
     knows_notes: bool,
     /// The client takes what is compressed.
     can_inflate: bool,
+    /// The archives that it does not want, if there are any.
+    settled: Option<Box<SettledList>>,
     /// The first bytes of the generation, which no other file comes before.
     proved: Option<Begun>,
     /// Everything was sent and nothing comes next.
@@ -193,6 +196,7 @@ impl<F> V2Stream<F> {
             journey: None,
             knows_notes: v2.notes,
             can_inflate: v2.gz,
+            settled: (!v2.settled.is_empty()).then(|| Box::new(v2.settled.clone())),
             is_old: place == Place::Older,
             proved: None,
             astray: None,
