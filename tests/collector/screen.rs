@@ -72,7 +72,9 @@ fn the_screen_fits_and_obeys_keys() {
         let Some(terminal) = Terminal::start(&two.place, width, height) else {
             return;
         };
-        let lines = terminal.wait_for("cannot connect");
+        terminal.wait_for("cannot connect");
+        // The last line is drawn last.
+        let lines = terminal.wait_for("1-2 of 2 ");
         assert_eq!(
             lines[0],
             "2 sources on 2 servers: 1 followed, 1 in error; nothing behind"
