@@ -5,7 +5,8 @@ use std::io;
 
 use super::copy::FileError;
 use crate::wire::crc32::Crc32;
-use crate::wire::frame::BadFrame;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::{BadFrame, Frame};
 
 /// The violation of a rule by a server of version 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,17 @@ impl ProtocolError {
             ProtocolError::Storm => 4,
             ProtocolError::Terms => 5,
         }
+    }
+}
+
+/// What a small frame means while the bytes that were asked for are on their way: an error where
+/// it is no sign of life. PROTOCOL.md, "Questions".
+pub fn beside_answer(frame: Frame<'_>) -> Result<(), SourceError> {
+    match frame {
+        // The server is still computing.
+        Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(()),
+        Frame::Error { text, .. } => Err(SourceError::Refused(Escaped(text).to_string().into())),
+        _ => Err(ProtocolError::Order.into()),
     }
 }
 

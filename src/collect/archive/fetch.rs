@@ -12,11 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::Offered;
 use crate::collect::config::with_ending;
-use crate::collect::error::{ProtocolError, SourceError};
+use crate::collect::error::{ProtocolError, SourceError, beside_answer};
 use crate::store::{Kind, WriteStore};
 use crate::wire::crc32::Crc32;
-use crate::wire::escape::Escaped;
-use crate::wire::frame::Frame;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::{Op, id_sum};
 
@@ -119,13 +117,7 @@ impl<F> Fetch<F> {
             }
             Piece::DataEnd => self.open_at = None,
             Piece::Small => receiver
-                .small(|frame| match frame {
-                    Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(()),
-                    Frame::Error { text, .. } => {
-                        Err(SourceError::Refused(Escaped(text).to_string().into()))
-                    }
-                    _ => Err(ProtocolError::Order.into()),
-                })
+                .small(beside_answer)
                 .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?,
             Piece::Bad(bad) => return Err(ProtocolError::Frame(bad).into()),
             _ => return Err(ProtocolError::Order.into()),

@@ -30,6 +30,7 @@ pub mod query;
 pub mod refusal;
 mod role;
 pub mod search;
+mod seen;
 pub mod sightings;
 mod stand_in;
 mod suspect;

@@ -12,15 +12,13 @@ use super::findings::{Findings, Test};
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
-use super::stand_in::{Seen, is_left};
+use super::seen::{COMPARED_AT_ONCE, Seen};
+use super::stand_in::is_left;
 use super::token::given_id;
 use crate::ids::Born;
 use crate::mutation::{self, Mutation};
 use crate::store::{Birth, ReadStore, Stat};
 use crate::wire::request::Given;
-
-/// Other files that one is compared with in one part, each some ten system calls.
-pub(super) const COMPARED_AT_ONCE: usize = 2;
 
 /// What a rotated file is in the history of its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,20 +84,13 @@ impl<S: ReadStore> Query<'_, S> {
             self.survey(rotated)?;
         }
         let judge = || {
-            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-                // What may not be read is told of where it is left out.
-                return Ok(self.role_of_unreadable(candidate, rotated).code());
-            };
-            let seen = Seen {
-                candidate,
-                file: &file,
-                stat: &stat,
-            };
-            let role = match candidate.standing {
-                Standing::Newcomer => self.role_of_newcomer(&seen, rotated, live)?,
-                _ => self.role_of_elder(&seen, rotated, live)?,
-            };
-            Ok(role.code())
+            let role = self.see(candidate, |seen| match candidate.standing {
+                Standing::Newcomer => self.role_of_newcomer(seen, rotated, live),
+                _ => self.role_of_elder(seen, rotated, live),
+            })?;
+            // What may not be read is told of where it is left out.
+            let unreadable = || self.role_of_unreadable(candidate, rotated);
+            Ok(role.unwrap_or_else(unreadable).code())
         };
         findings
             .score(Test::Role, candidate.age.id, judge)
@@ -118,15 +109,8 @@ impl<S: ReadStore> Query<'_, S> {
         }
         let findings = self.findings.ok_or(Refusal::Later)?;
         let judge = || {
-            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-                return Ok(0);
-            };
-            let seen = Seen {
-                candidate,
-                file: &file,
-                stat: &stat,
-            };
-            self.has_given_bytes(&seen, rotated, live).map(u32::from)
+            let is_it = self.see(candidate, |seen| self.has_given_bytes(seen, rotated, live))?;
+            Ok(u32::from(is_it == Some(true)))
         };
         let was_given = findings.score(Test::Given, candidate.age.id, judge)?;
         Ok(was_given > 0)

@@ -7,17 +7,10 @@ use super::findings::Test;
 use super::journal::record::{Record, Seq, Standing, State};
 use super::query::Query;
 use super::refusal::Refusal;
-use super::role::COMPARED_AT_ONCE;
+use super::seen::{COMPARED_AT_ONCE, Seen};
 use crate::limits::RECORDS_MAX;
 use crate::sorting::sort_by_key;
-use crate::store::{ReadStore, Stat};
-
-/// A rotated file that is being judged.
-pub(super) struct Seen<'a, S: ReadStore> {
-    pub candidate: &'a Candidate,
-    pub file: &'a S::File,
-    pub stat: &'a Stat,
-}
+use crate::store::ReadStore;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Finds out of all newcomers, a little at a time, what the role of each depends on: which
@@ -127,16 +120,8 @@ impl<S: ReadStore> Query<'_, S> {
             let Some(record) = self.record_when(candidate, rotated) else {
                 return Ok(0);
             };
-            let Some((file, stat)) = self.open_rotated(candidate.age.id)? else {
-                return Ok(0);
-            };
-            let seen = Seen {
-                candidate,
-                file: &file,
-                stat: &stat,
-            };
-            let is_it = self.is_made_of(&seen, &record, rotated)?;
-            Ok(if is_it { record.seq } else { 0 })
+            let is_it = self.see(candidate, |seen| self.is_made_of(seen, &record, rotated))?;
+            Ok(if is_it == Some(true) { record.seq } else { 0 })
         };
         let seq = findings.score(Test::MadeOf, candidate.age.id, judge)?;
         Ok((seq > 0).then_some(seq))

@@ -14,11 +14,9 @@ use self::files::{beginning_of, open, read, scratch, second_name};
 use self::reach::Reach;
 use crate::collect::blocks::{Blocks, Compared, Comparison};
 use crate::collect::copy::{Finished, is_shortage};
-use crate::collect::error::{ProtocolError, SourceError};
+use crate::collect::error::{ProtocolError, SourceError, beside_answer};
 use crate::limits::{HEAL_ATTEMPTS_MAX, HEAL_BLOCK_LEN};
 use crate::store::{Kind, WriteStore};
-use crate::wire::escape::Escaped;
-use crate::wire::frame::Frame;
 use crate::wire::md5::Md5;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::request::Op;
@@ -257,14 +255,7 @@ impl<F> Heal<F> {
                 self.finish_range();
             }
             (Piece::Small, _) => receiver
-                .small(|frame| match frame {
-                    // The server is still computing.
-                    Frame::Alive { .. } | Frame::File { .. } | Frame::Note(_) => Ok(()),
-                    Frame::Error { text, .. } => {
-                        Err(SourceError::Refused(Escaped(text).to_string().into()))
-                    }
-                    _ => Err(ProtocolError::Order.into()),
-                })
+                .small(beside_answer)
                 .unwrap_or_else(|bad| Err(ProtocolError::Frame(bad).into()))?,
             (Piece::Bad(bad), _) => return Err(ProtocolError::Frame(bad).into()),
             _ => return Err(ProtocolError::Order.into()),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::Inode;
 use crate::inside::fake::Fake;
+use crate::wire::frame::Frame;
 
 #[test]
 fn a_sign_of_life_is_no_answer_and_no_fault() {
