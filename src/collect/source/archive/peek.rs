@@ -40,8 +40,8 @@ pub(super) fn take_head(
     }
 }
 
-/// Whether what an archive begins with is what `read` has of the copy, of which `sound` bytes count,
-/// as far as both go.
+/// Whether what an archive begins with is what `read` has of the copy, as far as both go and its
+/// first `sound` bytes, which count.
 pub(super) fn begins_alike(
     head: &[u8],
     sound: u64,
