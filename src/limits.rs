@@ -378,6 +378,9 @@ pub const PACE_LASTING_MS: u64 = 1_000;
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
 
+/// How soon a name is looked up again at whose address nobody could be reached.
+pub const LOOKUP_DOUBT_MS: u64 = 5_000;
+
 /// How long answers about host names are gathered before the sources hear of them.
 pub const LOOKUP_NEWS_MS: u64 = 50;
 

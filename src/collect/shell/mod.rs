@@ -380,6 +380,9 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
+        if slot.take_unreached() {
+            self.resolver.doubt(slot.config(), self.now.mono);
+        }
         if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
             self.shown.note_news();
             self.manager.note(change);

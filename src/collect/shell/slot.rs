@@ -33,6 +33,7 @@ pub struct Slot {
     source: Source<WriteFile>,
     addresses: Addresses,
     connection: Option<Connection>,
+    is_unreached: bool,
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
     life: u16,
     server: Option<ServerIndex>,
@@ -60,6 +61,7 @@ impl Slot {
             addresses: addresses.map_or(Addresses::Unknown, Addresses::of),
             source,
             connection: None,
+            is_unreached: false,
             life: 0,
             server: None,
             reported_error: true,
@@ -104,8 +106,18 @@ impl Slot {
     /// Closes the connection. Where none came about, the next one is tried at the next address.
     fn close(&mut self) {
         if self.connection.take().is_some_and(|it| !it.is_made()) {
-            self.addresses.turn();
+            self.leave_address();
         }
+    }
+
+    fn leave_address(&mut self) {
+        self.addresses.turn();
+        self.is_unreached = true;
+    }
+
+    /// Whether nobody could be reached at one of its addresses since the last call.
+    pub fn take_unreached(&mut self) -> bool {
+        std::mem::take(&mut self.is_unreached)
     }
 
     /// The life of the present connection, as its token carries it.
@@ -250,7 +262,7 @@ impl Slot {
         match Connection::connect(address, Plain, token, registry) {
             Ok(connection) => self.connection = Some(connection),
             Err(ended) => {
-                self.addresses.turn();
+                self.leave_address();
                 self.source.handle_closed(ended.into(), cx);
             }
         }

@@ -142,6 +142,13 @@ fn every_classic_line_is_understood() {
 }
 
 #[test]
+fn the_default_address_of_1_1_is_understood() {
+    for text in ["$bind_addr = \"0\";", "$bind_addr = 0;", "$bind_addr = '0';"] {
+        assert_eq!(parsed(text).bind.ip(), "0.0.0.0".parse::<IpAddr>().unwrap());
+    }
+}
+
+#[test]
 fn every_new_setting_is_understood() {
     let config = parsed(
         "$alive_interval = 30; $grace = 0; $max_clients = 5; $max_clients_per_ip = 4; $bind_addr = '::1';",
