@@ -44,6 +44,12 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 /// from overflow.
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// Most files that one configuration of the collector consists of.
+pub const CONFIG_FILES_MAX: usize = 4096;
+
+/// Most of them that are read at the same time, each because the one before includes it.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+
 /// Most errors of one configuration that are told; the rest is a number.
 pub const CONFIG_ERRORS_MAX: usize = 20;
 

@@ -120,3 +120,33 @@ fn a_relative_path_is_told_in_full() {
     let fault = format!("{}:1:1: ", place.path("relative.conf").display());
     assert!(ended.stderr.starts_with(&fault), "{ended:?}");
 }
+
+#[test]
+fn the_settings_of_the_helper_of_1_1_stand_beside_the_link() {
+    let place = linked("snmp_from_file.pl");
+    fs::create_dir(place.path("data")).unwrap();
+    place.write("data/10.0.0.1", "OK\n");
+    let ask = |text: &str, options: &[&str]| {
+        place.write("snmp_from_file.pl.locals", text);
+        place.write("question", "get\n.1.3.6.1.4.99.7.10.0.0.1\n");
+        let mut command = Command::new(place.path("snmp_from_file.pl"));
+        let question = fs::File::open(place.path("question")).unwrap();
+        command.args(options).stdin(question);
+        run(command)
+    };
+    let data = place.path("data").display().to_string();
+    let settings = format!("$snmp_data_dir = \"{data}\";\n$root_mib='.1.3.6.1.4.99.7';\n1;\n");
+    assert!(ask(&settings, &[]).stdout.ends_with("\nOK\n"));
+    // Options count before it.
+    assert!(
+        ask(&settings, &["-d", "/nonexistent"])
+            .stdout
+            .contains("ERR")
+    );
+    let ended = ask("$snmp_data_dir = \"$ENV{HOME}\";", &[]);
+    assert_eq!(ended.status, Some(78));
+    assert!(
+        ended.stderr.contains("line 1 is not understood"),
+        "{ended:?}"
+    );
+}

@@ -6,6 +6,7 @@
 mod addresses;
 mod asked;
 pub mod check;
+pub mod conf;
 pub mod control;
 pub mod face_file;
 mod group_commit;
@@ -21,12 +22,14 @@ mod statuses;
 pub mod verify;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use self::conf::Unusable;
 use self::control::Doors;
 pub use self::journal::Form;
 use self::journal::Journal;
@@ -47,7 +50,6 @@ use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, EVENTS_MAX, End, Reactor, Rest};
-use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
@@ -86,6 +88,9 @@ pub struct Held {
 pub struct Collector {
     options: Options,
     inside: Inside,
+    /// Lines of the configuration were left out at the start, because something is wrong with them.
+    /// A configuration that was right is not replaced by one that is not.
+    is_faulty: bool,
     /// What the configuration names.
     reaches: Reaches,
     /// When the walls are looked at next.
@@ -102,6 +107,8 @@ pub struct Collector {
     relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
+    /// How many boxes there are.
+    boxes: usize,
     shown: Shown,
     manager: Manager,
     /// When the local copies are looked at next, and which is the next.
@@ -148,12 +155,14 @@ impl Collector {
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
+            boxes: 0,
             journal,
             shown,
             manager: Manager::new(now.mono),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
+            is_faulty: config.faults.is_some(),
             reaches: reaches(&options, &config),
             check_walls_at,
             is_shut_out: false,
@@ -224,7 +233,7 @@ impl Collector {
     /// Closes everything, and leaves what a successor needs: the port, the signals and the way
     /// outside.
     pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
-        let servers = self.statuses.len();
+        let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
             now: clock::now(),
@@ -253,6 +262,16 @@ impl Collector {
         self.is_shut_out || self.inside.walls.fits(&self.reaches)
     }
 
+    /// Makes the directories that are missing and are to be made. Behind walls none can be: then
+    /// only a successor does so, and this is false.
+    fn makes_dirs(&mut self, config: &Config) -> bool {
+        if self.inside.outside.is_some() {
+            return conf::missing_dirs(config).is_empty();
+        }
+        conf::make_missing_dirs(config, &mut |what| self.journal.complain(&what));
+        true
+    }
+
     fn be_shut_out(&mut self) {
         self.is_shut_out = true;
         self.journal.complain(
@@ -261,12 +280,16 @@ impl Collector {
     }
 
     fn read_config(&self) -> Result<Config, Unusable> {
-        let parse = |text: &[u8]| Config::parse_in(&self.options.base_dir, text);
-        config_file::read_again(
-            &self.options.config_path,
-            self.inside.outside.as_ref(),
-            parse,
-        )
+        let Options {
+            config_path,
+            base_dir,
+            ..
+        } = &self.options;
+        let config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
+        match config.faults {
+            Some(faults) if !self.is_faulty => Err(Unusable::Invalid(faults)),
+            _ => Ok(config),
+        }
     }
 
     /// Whether every source of which something had come before this turn's look was heard by now.
@@ -487,10 +510,14 @@ impl Collector {
         match self.read_config() {
             Ok(config) => {
                 self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() {
+                if !self.fits_walls() || !self.makes_dirs(&config) {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
+                if let Some(faults) = &config.faults {
+                    self.journal.complain(faults);
+                }
+                self.is_faulty = config.faults.is_some();
                 self.apply_and_tell(config);
                 self.try_at_once();
                 self.connect_anew();
@@ -549,6 +576,8 @@ impl Collector {
             self.deadlines.set(index, at);
         }
         self.statuses.remove_unused();
+        let indices = self.slots.iter().flatten().map(Slot::server_index);
+        self.boxes = indices.collect::<BTreeSet<_>>().len();
     }
 }
 

@@ -50,9 +50,7 @@ impl Wanted {
     fn is(self, name: &Name) -> bool {
         match self {
             Wanted::All => true,
-            Wanted::Missing => {
-                name.is_doubted || name.addresses.as_ref().is_none_or(Vec::is_empty)
-            }
+            Wanted::Missing => name.is_doubted || name.addresses.as_ref().is_none_or(Vec::is_empty),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Slot {
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
     life: u16,
     server: Option<ServerIndex>,
+    /// The status of its box, where that has a name.
+    named: Option<ServerIndex>,
     reported_error: bool,
     record: Record,
 }
@@ -64,6 +66,7 @@ impl Slot {
             is_unreached: false,
             life: 0,
             server: None,
+            named: None,
             reported_error: true,
             record: Record::new(now.wall),
         }
@@ -331,7 +334,10 @@ impl Slot {
             // Until its name has an address, and for ever if it never has.
             None => self.config().address.clone(),
         };
+        let name = self.config().name.clone();
         self.server = Some(statuses.add_source(address));
+        // No box has an address that is the name of another one.
+        self.named = name.map(|name| statuses.add_source(Address::Name(name)));
         self.reported_error = true;
         self.tell_status(statuses);
     }
@@ -385,9 +391,9 @@ impl Slot {
         let why = source
             .error()
             .map(|error| OneLine(&error.to_string()).to_string());
-        let server = match &config.address {
-            Address::Name(name) => Cow::Borrowed(&**name),
-            address => Cow::Owned(address.to_string()),
+        let server = match (&config.name, &config.address) {
+            (Some(name), _) | (None, Address::Name(name)) => Cow::Borrowed(&**name),
+            (None, address) => Cow::Owned(address.to_string()),
         };
         let next_try = source.next_try().filter(|_| self.addresses.are_known());
         let until = |at: Mono| (now.wall.ms() + at.since_ms(now.mono)).div_ceil(1000);
@@ -415,12 +421,17 @@ impl Slot {
     /// Tells the server's status whether this source is in error, if that has changed.
     pub fn tell_status(&mut self, statuses: &mut Statuses) {
         let in_error = self.source.in_error();
-        if let Some(server) = self.server
-            && in_error != self.reported_error
-        {
-            statuses.set(server, self.reported_error, in_error);
+        if in_error != self.reported_error {
+            for server in [self.server, self.named].into_iter().flatten() {
+                statuses.set(server, self.reported_error, in_error);
+            }
             self.reported_error = in_error;
         }
+    }
+
+    /// Which box it is of, among all.
+    pub fn server_index(&self) -> Option<ServerIndex> {
+        self.named.or(self.server)
     }
 }
 

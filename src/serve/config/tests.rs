@@ -143,7 +143,11 @@ fn every_classic_line_is_understood() {
 
 #[test]
 fn the_default_address_of_1_1_is_understood() {
-    for text in ["$bind_addr = \"0\";", "$bind_addr = 0;", "$bind_addr = '0';"] {
+    for text in [
+        "$bind_addr = \"0\";",
+        "$bind_addr = 0;",
+        "$bind_addr = '0';",
+    ] {
         assert_eq!(parsed(text).bind.ip(), "0.0.0.0".parse::<IpAddr>().unwrap());
     }
 }

@@ -27,8 +27,8 @@ pub struct ClassicStream<F> {
     alive_due: bool,
     /// A rotated file comes after it.
     is_older: bool,
-    /// The client takes the bytes before this offset, and no more.
-    end: Option<u64>,
+    /// The client takes the bytes before this offset, and no more: as a rule all.
+    end: u64,
     keepalive: KeepAlive,
 }
 
@@ -51,7 +51,7 @@ impl<F> ClassicStream<F> {
             // data.
             alive_due: offset == stat.size,
             is_older: place == Place::Older,
-            end: None,
+            end: u64::MAX,
             keepalive: KeepAlive::new(now.mono),
         }
     }
@@ -85,13 +85,12 @@ impl<F> ClassicStream<F> {
     /// The client takes what there is, and no more: what is to be done now, and after each
     /// [`consume_output`](Self::consume_output).
     pub fn finish(&mut self) -> ControlFlow<Ending> {
-        self.end = Some(self.follow.offset() + self.follow.ahead());
+        self.end = self.follow.offset() + self.follow.ahead();
         self.check_end()
     }
 
     fn check_end(&self) -> ControlFlow<Ending> {
-        let is_at_end = |end| self.head.is_empty() && self.follow.offset() >= end;
-        match self.end.is_some_and(is_at_end) {
+        match self.head.is_empty() && self.follow.offset() >= self.end {
             true => Break(Ending::Left),
             false => Continue(()),
         }

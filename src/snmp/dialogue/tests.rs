@@ -353,7 +353,13 @@ mod set {
             "PING\nset\n.1.3.6.1.4.99.1\n.1.3.6.1.4.99.1PING\nget\n.1\n",
             "PONG\nnot-writable\nPONG\nNONE\n",
         );
-        for value in ["string \"PING\"", "string .1PING", "octet PING", ".1 PING", "xPING"] {
+        for value in [
+            "string \"PING\"",
+            "string .1PING",
+            "octet PING",
+            ".1 PING",
+            "xPING",
+        ] {
             assert_answers(&format!("set\n.1.3\n{value}\n"), "not-writable\n");
         }
         // Elsewhere it is nothing.
