@@ -6,8 +6,8 @@
 //! VALUE = %x22 text %x22 | "'" text "'" | digits
 //! ```
 //!
-//! Texts have no backslash, and in double quotes no `$` and no `@`: what Perl would make of these is
-//! not guessed.
+//! Texts have no backslash, and in double quotes no `$` and no `@`: what Perl would make of these
+//! is not guessed.
 
 /// What the file sets.
 #[derive(Default, PartialEq, Eq, Debug)]

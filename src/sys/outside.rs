@@ -142,8 +142,8 @@ impl Outside {
         }
     }
 
-    /// The configuration as it is now, as [`Task::config`] gives it. Fails with `TimedOut` where the helper has no answer
-    /// in time, because it was stopped, or waits for a disk.
+    /// The configuration as it is now, as [`Task::config`] gives it. Fails with `TimedOut` where
+    /// the helper has no answer in time, because it was stopped, or waits for a disk.
     pub fn config(&self) -> io::Result<File> {
         let answer = self.ask(CONFIG)?;
         let failed = || io::Error::from_raw_os_error(answer.value.into());

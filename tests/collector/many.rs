@@ -70,16 +70,10 @@ fn two_names_tell_two_boxes_behind_one_address_apart() {
     collector.out.wait_for(&format!("east {REMOTE} following"));
     collector.out.wait_for(&format!("west {REMOTE} "));
     let snmp = place.path("snmp");
-    let (status, out, _) = run(
-        ["fetch_logs", "status", "-a", snmp.to_str().unwrap()],
-        &snmp,
-    );
+    let (status, out, _) = run(["status", "-a", snmp.to_str().unwrap()], &snmp);
     assert_eq!(status, 2, "{out}");
     assert!(out.contains("2 sources on 2 servers"), "{out}");
-    let (_, out, _) = run(
-        ["fetch_logs", "status", "-a", snmp.to_str().unwrap(), "east"],
-        &snmp,
-    );
+    let (_, out, _) = run(["status", "-a", snmp.to_str().unwrap(), "east"], &snmp);
     assert!(out.contains("east") && !out.contains("west"), "{out}");
     drop(call);
     // A name that is gone takes its status along.

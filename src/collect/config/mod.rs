@@ -333,21 +333,7 @@ pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// For tests: a configuration is right, or it is not.
 #[cfg(test)]
-impl Config {
-    /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with
-    /// it, tells all that is wrong instead. No source at all is fine.
-    pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
-        Config::parse_in(Path::new(""), text)
-    }
-
-    /// The same, with relative paths that start from `dir`.
-    pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, ConfigErrors> {
-        let mut config = Config::read(dir, &Texts::of(text))?;
-        config.faults.take().map_or(Ok(config), Err)
-    }
-}
-
+mod testing;
 #[cfg(test)]
 mod tests;

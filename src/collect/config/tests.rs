@@ -442,15 +442,7 @@ fn all_faults_are_told_in_order() {
         .collect();
     assert_eq!(
         places,
-        [
-            (1, 1),
-            (1, 8),
-            (1, 10),
-            (1, 12),
-            (1, 14),
-            (4, 11),
-            (5, 1)
-        ]
+        [(1, 1), (1, 8), (1, 10), (1, 12), (1, 14), (4, 11), (5, 1)]
     );
     assert_eq!(found.omitted, 0);
 }

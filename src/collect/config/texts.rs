@@ -65,7 +65,7 @@ impl Texts {
         texts
     }
 
-    fn with(all: Vec<Text>) -> Texts {
+    pub(super) fn with(all: Vec<Text>) -> Texts {
         let mut texts = Texts {
             all: Vec::new(),
             numbers: BTreeMap::new(),
@@ -171,18 +171,6 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let number = bytes.split_off(..size_of::<u64>())?;
     Some(u64::from_ne_bytes(number.try_into().ok()?))
-}
-
-/// For tests.
-#[cfg(test)]
-impl Texts {
-    /// One text, at no path.
-    pub fn of(text: &[u8]) -> Texts {
-        Texts::with(vec![Text {
-            path: PathBuf::new(),
-            found: Found::File(text.to_vec()),
-        }])
-    }
 }
 
 #[cfg(test)]

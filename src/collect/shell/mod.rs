@@ -20,6 +20,7 @@ mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
+mod walls;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -29,7 +30,6 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use self::conf::Unusable;
 use self::control::Doors;
 pub use self::journal::Form;
 use self::journal::Journal;
@@ -240,56 +240,6 @@ impl Collector {
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
         (port, self.reactor.into_signals(), self.inside.outside)
-    }
-
-    /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
-    /// of the walls by now. A successor would read the configuration: one that is faulty by now
-    /// keeps this process at work.
-    fn check_walls(&mut self) {
-        self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
-        if self.fits_walls() {
-            return;
-        }
-        match self.read_config() {
-            Ok(_) => self.be_shut_out(),
-            Err(unusable) => self.journal.complain(&format_args!(
-                "directories are new or were replaced, and no new process can take over: {unusable}"
-            )),
-        }
-    }
-
-    fn fits_walls(&self) -> bool {
-        self.is_shut_out || self.inside.walls.fits(&self.reaches)
-    }
-
-    /// Makes the directories that are missing and are to be made. Behind walls none can be: then
-    /// only a successor does so, and this is false.
-    fn makes_dirs(&mut self, config: &Config) -> bool {
-        if self.inside.outside.is_some() {
-            return conf::missing_dirs(config).is_empty();
-        }
-        conf::make_missing_dirs(config, &mut |what| self.journal.complain(&what));
-        true
-    }
-
-    fn be_shut_out(&mut self) {
-        self.is_shut_out = true;
-        self.journal.complain(
-            &"directories are new or were replaced: a new process, which may write there, takes over",
-        );
-    }
-
-    fn read_config(&self) -> Result<Config, Unusable> {
-        let Options {
-            config_path,
-            base_dir,
-            ..
-        } = &self.options;
-        let config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
-        match config.faults {
-            Some(faults) if !self.is_faulty => Err(Unusable::Invalid(faults)),
-            _ => Ok(config),
-        }
     }
 
     /// Whether every source of which something had come before this turn's look was heard by now.

@@ -11,8 +11,8 @@
 //! The agent waits for its answer without a time limit and takes any other line for the answer to
 //! its next request. So every question has exactly one answer, at once, and nothing else is ever
 //! said. After `set` and its identifier the agent's releases send one line (`TYPE VALUE`), two or
-//! none, or the identifier once more without an end: nothing is done with them and nobody waits for them. `PING` brings the dialogue back in
-//! step from everywhere.
+//! none, or the identifier once more without an end: nothing is done with them and nobody waits for
+//! them. `PING` brings the dialogue back in step from everywhere.
 
 use std::fmt::Write;
 use std::mem;
