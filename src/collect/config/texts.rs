@@ -144,9 +144,9 @@ fn put(bytes: &mut Vec<u8>, part: &[u8]) {
 
 fn take_text(bytes: &mut &[u8]) -> Option<Text> {
     let path = take_path(bytes)?;
-    let found = match bytes.split_off_first()? {
-        &FILE => Found::File(take(bytes)?.to_vec()),
-        &DIR => {
+    let found = match *bytes.split_off_first()? {
+        FILE => Found::File(take(bytes)?.to_vec()),
+        DIR => {
             let count = take_number(bytes)?;
             Found::Dir(
                 (0..count)

@@ -181,7 +181,7 @@ mod tests {
                 format!("cannot read {name}: it is not a regular file")
             );
         }
-        fs::write(&fifo.with_file_name("x.conf"), "a 19 /r /l /p").unwrap();
+        fs::write(fifo.with_file_name("x.conf"), "a 19 /r /l /p").unwrap();
         assert!(read(dir.path(), Path::new("/")).is_ok());
         fs::rename(&fifo, fifo.with_file_name("y.conf")).unwrap();
         assert!(read(dir.path(), Path::new("/")).is_err());
