@@ -446,7 +446,6 @@ fn send_config(line: &Line, task: &Task<'_>) {
 }
 
 /// A file without a name that holds these bytes.
-#[cfg(feature = "fetch_logs")]
 pub fn file_of(bytes: &[u8]) -> io::Result<File> {
     platform::file_in_memory(bytes)
 }

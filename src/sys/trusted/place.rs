@@ -161,7 +161,6 @@ impl Place {
 const SCRATCH_ATTEMPTS: usize = 16;
 
 /// Makes a directory, and those on the way to it that are missing.
-#[cfg(any(feature = "fetch_logs", test))]
 pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     match super::open_dir(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
