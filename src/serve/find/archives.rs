@@ -49,6 +49,11 @@ pub struct Lacking<'a> {
 }
 
 impl<'a> Lacking<'a> {
+    /// Whether it is the archive that the client holds a part of, or begins with.
+    fn is_own(&self, place: &Place<'_>) -> bool {
+        place.is_archive && self.own.is_some() && self.own == given_id(place.file.identity())
+    }
+
     /// What a request tells.
     pub fn of(request: &Request<'_>, v2: &'a Extension) -> Lacking<'a> {
         Lacking {
@@ -162,6 +167,11 @@ impl<S: ReadStore> Query<'_, S> {
             match self.verdict(place, lacking, &floor) {
                 Verdict::Nothing => continue,
                 Verdict::Lacking(it) => {
+                    // Of what is held a part, all that is older was given.
+                    if lacking.is_own(place) {
+                        found.clear();
+                        (is_behind_given, all.is_given_there) = (true, true);
+                    }
                     // Names know better than a clock that was set what comes behind another one.
                     let is_older = !is_behind_given && place.is_older_than(floor.ns);
                     found.push((is_older && !floor.is_wrong, place, it));
@@ -219,8 +229,10 @@ impl<S: ReadStore> Query<'_, S> {
         let id = given_id(identity);
         let sum = token_of(identity).map(|token| archive_sum(&token, stat.size, stat.mtime_ns));
         let is_settled = sum.is_some_and(|sum| lacking.settled.contains(&sum));
-        let is_own = lacking.own == id && id.is_some();
-        if is_own && (is_settled || tail.has_size(lacking.offset)) {
+        let is_own = lacking.is_own(place);
+        // Where the system does not tell births any more, it has another token.
+        let has_all = lacking.offset > 0 && tail.has_size(lacking.offset);
+        if is_own && (is_settled || tail.has_size(lacking.offset)) || is_settled && has_all {
             return Verdict::Own;
         }
         // Without a birth the inode may be another file's by now.

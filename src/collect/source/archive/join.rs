@@ -4,6 +4,7 @@
 use super::Whole;
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{clear_away, path_of};
+use crate::collect::copy::given::Ledger;
 use crate::collect::copy::{Finished, Generation, Origin};
 use crate::collect::error::SourceError;
 use crate::collect::source::answer::Left;
@@ -76,6 +77,21 @@ impl<F> Source<F> {
             }
         }
         self.finish_change(cx)
+    }
+
+    /// Whether the generation held was begun as that of an archive, before a failure or in an
+    /// earlier run.
+    pub(super) fn has_begun<S: WriteStore<File = F>>(
+        &self,
+        offered: &Offered,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let held = self.disk.generation();
+        held.is_some_and(|held| {
+            let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+            let token = ledger.token_of(&held);
+            token.is_some_and(|token| token.id() == offered.token.id())
+        })
     }
 
     /// The generation held is all of an archive.

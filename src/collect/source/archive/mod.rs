@@ -57,6 +57,13 @@ struct Whole {
     is_suspect: bool,
 }
 
+impl Whole {
+    /// Whether it came from this archive.
+    fn is_of(&self, offered: &Offered) -> bool {
+        self.sum != 0 && (self.inode, self.mtime_ns) == (offered.inode, offered.mtime_ns)
+    }
+}
+
 struct Work<F> {
     /// The archives, oldest first.
     list: VecDeque<Offered>,
@@ -225,7 +232,13 @@ impl<F> Source<F> {
                 });
                 (cx.events)(&self.config, Event::LeftOut(&note));
             }
-            if is_empty || is_given {
+            // The server may know it by another token now.
+            let is_held = self
+                .archives
+                .whole
+                .as_ref()
+                .is_some_and(|it| it.is_of(offered));
+            if is_empty || is_given || is_held {
                 let offered = work.list.remove(work.at);
                 offered.iter().for_each(|it| self.archives.settle(it));
                 continue;
@@ -496,7 +509,7 @@ impl<F> Source<F> {
                 let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
                 // Any archive goes on with nothing: others may have come and gone before it, unless
                 // the server knows better.
-                let is_next = is_held_whole && !is_behind_lost;
+                let is_next = is_held_whole && !is_behind_lost || self.has_begun(offered, cx);
                 let is_shown = held && (self.disk.size() > 0 || is_next);
                 let goes_on = is_shown && !is_whole && self.cut_doubtful(differs_at, cx)?;
                 if goes_on && let Some(work) = &mut self.archives.work {
