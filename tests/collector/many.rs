@@ -35,15 +35,15 @@ fn short_lines_are_whole_and_their_directories_are_made() {
     let [first, second] = [101, 102].map(Scripted::numbered);
     let place = Place::new();
     let collector = start_by_template(&place, &short_line(&first, ""));
-    let mut call = first.accept_asking(0, 0);
-    call.send("O 7\nabc");
+    let mut first_call = first.accept_asking(0, 0);
+    first_call.send("O 7\nabc");
     let dir = format!("copies/{}/var/log", first.address().ip());
     place.wait_for(&format!("{dir}/messages"), b"abc");
     assert!(place.path(&format!("{dir}/messages.pointer")).exists());
     let mode = fs::metadata(place.path(&dir)).unwrap().permissions().mode();
     assert_eq!(mode & 0o027, 0, "{mode:o}");
 
-    // A directory that nobody has made, at HUP, behind walls or without.
+    // A directory that nobody has made, at HUP, behind walls or without. The others go on.
     write_boxes(
         &place,
         &(short_line(&first, "") + &short_line(&second, "name=new")),
@@ -53,6 +53,7 @@ fn short_lines_are_whole_and_their_directories_are_made() {
     call.send("O 8\ndef");
     place.wait_for("copies/new/var/log/messages", b"def");
     place.wait_for_status("new", "OK\n");
+    assert!(first_call.is_held());
     assert!(collector.stop().success());
 }
 

@@ -139,9 +139,11 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     if options::has(&parsed, 't') {
         return judge(config);
     }
-    for said in [&config.faults, &config.warnings].into_iter().flatten() {
-        // Where stderr is closed, nobody wants to know.
-        let _ = stdio::complain(format!("{}\n", said.lines("")).as_bytes());
+    for (said, word) in [(&config.faults, ""), (&config.warnings, "warning: ")] {
+        if let Some(said) = said {
+            // Where stderr is closed, nobody wants to know.
+            let _ = stdio::complain(format!("{}\n", said.lines(word)).as_bytes());
+        }
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l').map(listen).transpose()?;
