@@ -550,9 +550,13 @@ impl<F> Source<F> {
                 Ok(())
             }
             Goal::Append { md5 } => {
-                work.list.remove(work.at);
-                work.is_held_gone = false;
-                self.hold_archive(offered, size, md5, cx)
+                // Where that fails, it is still the one to look at.
+                self.hold_archive(offered, size, md5, cx)?;
+                if let Some(work) = &mut self.archives.work {
+                    work.list.remove(work.at);
+                    work.is_held_gone = false;
+                }
+                Ok(())
             }
         }
     }
