@@ -9,6 +9,7 @@ pub mod check;
 pub mod control;
 pub mod face_file;
 mod group_commit;
+mod hooks;
 mod journal;
 mod manager;
 pub mod outcome;
@@ -19,6 +20,7 @@ mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
+mod walls;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -28,6 +30,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::control::Doors;
+use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
 use self::manager::Manager;
@@ -37,6 +40,7 @@ use self::shown::{InThisTurn, Shown};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
 use super::config::{Config, SourceConfig};
+use super::copy::HookNews;
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
@@ -70,6 +74,8 @@ pub struct Options {
     pub form: Form,
     /// Where the metrics go, if anywhere.
     pub metrics: Option<PathBuf>,
+    /// The program that is run for what happens.
+    pub hook: Option<PathBuf>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
 }
@@ -104,6 +110,10 @@ pub struct Collector {
     statuses: Statuses,
     shown: Shown,
     manager: Manager,
+    /// The program that is run for what happens.
+    hooks: Option<HookRuns>,
+    /// Sources that have something for it which is not durable yet.
+    owing: ReadyList,
     /// When the local copies are looked at next, and which is the next.
     look_at: Mono,
     looked_at: u32,
@@ -124,6 +134,7 @@ const SOURCE: u8 = 0;
 const NAMES: u8 = 1;
 const LISTENER: u8 = 2;
 const CLIENT: u8 = 3;
+const HOOKS: u8 = 4;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -139,18 +150,31 @@ impl Collector {
         options: Options,
         config: Config,
         reactor: Reactor,
-        inside: Inside,
+        mut inside: Inside,
         held: Held,
     ) -> Collector {
         let now = clock::now();
         let mut journal = Journal::new(options.form);
         let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
+        let registry = reactor.registry();
+        let hooks = options.hook.as_deref().map(|program| {
+            let line = inside.outside.as_mut().and_then(Outside::take_hooks);
+            HookRuns::new(
+                program,
+                line,
+                options.periods.retry_ms,
+                registry,
+                &mut journal,
+            )
+        });
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
             journal,
             shown,
             manager: Manager::new(now.mono),
+            hooks,
+            owing: ReadyList::new(),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
@@ -212,6 +236,8 @@ impl Collector {
                 self.turn_over_deadlines(looked_at);
             }
             self.make_changes();
+            self.settle_hooks();
+            self.turn_over_hooks();
             self.relieve();
             self.check_failed_syncs();
             if self.check_walls_at <= self.now.mono {
@@ -231,33 +257,6 @@ impl Collector {
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
         (port, self.reactor.into_signals(), self.inside.outside)
-    }
-
-    /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
-    /// of the walls by now. A successor would read the configuration: one that is faulty by now
-    /// keeps this process at work.
-    fn check_walls(&mut self) {
-        self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
-        if self.fits_walls() {
-            return;
-        }
-        match self.read_config() {
-            Ok(_) => self.be_shut_out(),
-            Err(unusable) => self.journal.complain(&format_args!(
-                "directories are new or were replaced, and no new process can take over: {unusable}"
-            )),
-        }
-    }
-
-    fn fits_walls(&self) -> bool {
-        self.is_shut_out || self.inside.walls.fits(&self.reaches)
-    }
-
-    fn be_shut_out(&mut self) {
-        self.is_shut_out = true;
-        self.journal.complain(
-            &"directories are new or were replaced: a new process, which may write there, takes over",
-        );
     }
 
     fn read_config(&self) -> Result<Config, Unusable> {
@@ -286,7 +285,7 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() || !self.changing.is_empty() {
+        if !self.ready.is_empty() || !self.changing.is_empty() || !self.owing.is_empty() {
             return Some(self.now.mono);
         }
         let deadlines = [
@@ -297,6 +296,7 @@ impl Collector {
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
             self.manager.poll_timeout(),
+            self.hooks.as_ref().and_then(HookRuns::poll_timeout),
             Some(self.look_at),
         ];
         deadlines.into_iter().flatten().min()
@@ -324,6 +324,9 @@ impl Collector {
         if let LISTENER | CLIENT = event.token.kind {
             let registry = self.reactor.registry();
             return (self.shown.control).handle_event(event, registry, self.now.mono);
+        }
+        if event.token.kind == HOOKS {
+            return self.hear_hooks();
         }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
@@ -356,6 +359,7 @@ impl Collector {
         };
         let (journal, wall) = (&mut self.journal, self.now.wall);
         let tally = Cell::new(Tally::default());
+        let news = HookNews::default();
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
@@ -369,6 +373,7 @@ impl Collector {
                 tally.set(counted);
                 journal.event(wall, config, &event);
             },
+            hooks: self.hooks.is_some().then_some(&news),
         };
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
@@ -379,6 +384,12 @@ impl Collector {
             self.changing.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
+        if let Some(hooks) = &mut self.hooks {
+            hooks.take_news(index, slot, &news, &mut cx);
+        }
+        if slot.owes_hooks() {
+            self.owing.push(index);
+        }
         slot.tell_status(&mut self.statuses);
         if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
             self.shown.note_news();
@@ -511,7 +522,12 @@ impl Collector {
         for place in &mut self.slots {
             match place.as_ref().and_then(|slot| unchanged(slot, &wanted)) {
                 Some(at) => runs[at] = true,
-                None => *place = None,
+                None => {
+                    let gone = place.take();
+                    if let (Some(hooks), Some(slot)) = (&mut self.hooks, gone) {
+                        hooks.forget(slot.config());
+                    }
+                }
             }
         }
         let unchanged = runs.iter().filter(|runs| **runs).count();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::peer::{Generation, Peer};
+use super::peer::{Dialect, Generation, Peer};
 use super::world::{STAMP, Scenario};
 use crate::collect::config::SourceConfig;
 use crate::collect::copy::given::Ledger;
@@ -18,6 +18,12 @@ struct Files<'a> {
     pointer: Option<&'a [u8]>,
     /// The ends that were set aside.
     rescued: Vec<&'a [u8]>,
+    /// What the rotated copies have behind their names, and what others are to hear of them.
+    endings: Vec<&'a str>,
+    heard: &'a [u8],
+    unverified: &'a [u8],
+    /// Whether a loss is on record.
+    is_lossy: bool,
     /// What was given, as it is remembered.
     ledger: &'a [u8],
     /// Names that no rule knows.
@@ -43,6 +49,9 @@ pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), 
                 .iter()
                 .map(|end| end.escape_ascii().to_string());
             return Err(format!("{:?} is set aside", rescued.collect::<Vec<_>>()));
+        }
+        if scenario.hears {
+            files.check_heard(scenario)?;
         }
         let is_known = |name: &&String| {
             scenario.loses && name.ends_with(".gaps") || has_failed && name.ends_with(".unverified")
@@ -101,7 +110,8 @@ impl<'a> Files<'a> {
         let mut kept = Vec::new();
         let mut rescued = Vec::new();
         let mut strange = Vec::new();
-        let mut ledger: &[u8] = &[];
+        let (mut ledger, mut heard): (&[u8], &[u8]) = (&[], &[]);
+        let mut endings = Vec::new();
         for name in disk.names().filter_map(Path::to_str) {
             let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
                 continue;
@@ -110,9 +120,11 @@ impl<'a> Files<'a> {
                 .strip_prefix('.')
                 .map(|ending| (ending, attempt(ending)))
             {
-                None | Some(("tmp" | "unverified.tmp" | "given.tmp", _)) => {}
+                None | Some(("tmp" | "unverified.tmp" | "given.tmp" | "hooks.tmp", _)) => {}
+                Some(("hooks", _)) => heard = disk.read(name).unwrap_or_default(),
                 Some(("given", _)) => ledger = disk.read(name).unwrap_or_default(),
-                Some((_, Some(attempt))) => {
+                Some((ending, Some(attempt))) => {
+                    endings.push(ending);
                     kept.push((attempt, disk.read(name).unwrap_or_default()))
                 }
                 Some((ending, None)) if ending.starts_with("rescued.") => {
@@ -127,8 +139,38 @@ impl<'a> Files<'a> {
             live: disk.read(&local),
             pointer: disk.read(&pointer),
             rescued,
+            endings,
+            heard,
+            unverified: disk
+                .read(&format!("{pointer}.unverified"))
+                .unwrap_or_default(),
+            is_lossy: disk.read(&format!("{local}.gaps")).is_some(),
             ledger,
             strange,
+        }
+    }
+
+    /// Nobody has heard of anything yet: all of it stands on the list.
+    fn check_heard(&self, scenario: &Scenario) -> Result<(), String> {
+        let heard = String::from_utf8_lossy(self.heard);
+        let unverified = String::from_utf8_lossy(self.unverified);
+        let is_heard = |event: &str| heard.lines().any(|line| line.starts_with(event));
+        let mut missing = Vec::new();
+        for ending in &self.endings {
+            missing.push(format!("rotated {ending} "));
+            let is_left = unverified
+                .lines()
+                .any(|line| line.split(' ').next() == Some(ending));
+            if scenario.dialect == Dialect::V2 && !scenario.loses && !is_left {
+                missing.push(format!("verified {ending} "));
+            }
+        }
+        if self.is_lossy {
+            missing.push("lost ".to_owned());
+        }
+        match missing.iter().find(|event| !is_heard(event)) {
+            Some(event) => Err(format!("nobody will hear {event:?} of {heard:?}")),
+            None => Ok(()),
         }
     }
 
