@@ -16,7 +16,7 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: [Scenario; 17] = [
     Scenario {
         name: "first-contact",
         script: first_contact,
@@ -76,6 +76,10 @@ pub const SCENARIOS: [Scenario; 16] = [
     Scenario {
         name: "healing",
         script: healing,
+    },
+    Scenario {
+        name: "hooks",
+        script: hooks,
     },
     Scenario {
         name: "forgotten",
@@ -250,6 +254,19 @@ fn healing(stage: &mut Stage<'_>) -> Done {
     stage.log().rotate();
     stage.log().append(2);
     stage.settle_after_damage(&damaged)
+}
+
+/// Somebody is to hear of what is verified, and does not listen at once.
+fn hooks(stage: &mut Stage<'_>) -> Done {
+    stage.set_hook();
+    stage.log().append(5);
+    stage.start()?;
+    stage.settle()?;
+    rotate(stage);
+    stage.settle()?;
+    rotate(stage);
+    stage.settle()?;
+    stage.settle_hooks()
 }
 
 /// The box has lost its last writes in a power cut.

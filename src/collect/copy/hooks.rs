@@ -205,8 +205,6 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let Some(news) = self.hooks.filter(|_| !events.is_empty()) else {
             return Ok(());
         };
-        let path = self.paths.hooks();
-        let failed = |error| system("write", &path, error);
         let (mut list, is_right) = self.parse_hooks()?;
         let before = list.len();
         for event in events {
@@ -216,26 +214,30 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
         news.is_new.set(true);
         let excess = list.len().saturating_sub(HOOKS_WAITING_MAX);
-        if excess > 0 || !is_right {
-            list.drain(..excess);
-            self.replace_hooks(&list)?;
-            let dropped = u32::try_from(excess).unwrap_or(u32::MAX);
-            news.dropped.set(news.dropped.get().saturating_add(dropped));
-        } else {
-            let file = match self.store.open_append(&path).map_err(failed)? {
-                Some(file) => file,
-                None => self.store.create_new(&path).map_err(failed)?,
-            };
-            let lines: String = list[before..].iter().map(|it| format!("{it}\n")).collect();
-            self.store
-                .append_all(&file, lines.as_bytes())
-                .map_err(failed)?;
+        let dropped = u32::try_from(excess).unwrap_or(u32::MAX);
+        list.drain(..excess);
+        // What stood there already may be what a sync has failed for, which the system takes for
+        // written: it has to be written once more.
+        let is_all_new = list.len() == before + events.len();
+        if syncs == Syncs::Barrier && is_all_new && is_right {
+            return self.append_hooks(events);
         }
-        match syncs {
-            // What was there before need not be durable either.
-            Syncs::Own => self.sync_hooks(),
-            Syncs::Barrier => Ok(()),
-        }
+        self.replace_hooks(&list)?;
+        news.dropped.set(news.dropped.get().saturating_add(dropped));
+        self.sync_dir(self.paths.pointer_dir())
+    }
+
+    fn append_hooks(&mut self, events: &[HookEvent]) -> Result<(), FileError> {
+        let path = self.paths.hooks();
+        let failed = |error| system("write", &path, error);
+        let file = match self.store.open_append(&path).map_err(failed)? {
+            Some(file) => file,
+            None => self.store.create_new(&path).map_err(failed)?,
+        };
+        let lines: String = events.iter().map(|it| format!("{it}\n")).collect();
+        self.store
+            .append_all(&file, lines.as_bytes())
+            .map_err(failed)
     }
 
     /// Puts on the list that a copy of so many bytes has got this name, and what was lost behind it
@@ -259,14 +261,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
     }
 
-    /// Makes the list durable.
+    /// Makes durable what a barrier was to make durable.
     pub fn sync_hooks(&mut self) -> Result<(), FileError> {
-        let path = self.paths.hooks();
-        let failed = |error| system("write", &path, error);
-        if let Some(file) = self.store.open_append(&path).map_err(failed)? {
-            self.store
-                .sync_file(&file)
-                .map_err(|error| FileError::NotDurable(path.clone(), error))?;
+        let (list, _) = self.parse_hooks()?;
+        if !list.is_empty() {
+            self.replace_hooks(&list)?;
         }
         self.sync_dir(self.paths.pointer_dir())
     }
