@@ -128,7 +128,10 @@ impl Copies {
     /// What is there besides what always is.
     fn left(&self) -> Vec<String> {
         let mut names = self.names();
-        let fresh = names.iter().filter(|name| name.starts_with("a b.2")).last();
+        let fresh = names
+            .iter()
+            .filter(|name| name.starts_with("a b.2"))
+            .next_back();
         let fresh = fresh.unwrap().clone();
         assert_eq!(fs::read(self.path(&fresh)).unwrap(), b"of today\n");
         for name in STAYS.iter().copied().chain([&*fresh]) {

@@ -11,12 +11,12 @@ use std::path::Path;
 use super::{NAME, absolute, misuse};
 use crate::applets::exit::Exit;
 use crate::applets::options;
-use crate::collect::config::{Config, SourceConfig};
+use crate::collect::config::SourceConfig;
 use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{Paths, directory_of};
+use crate::collect::shell::conf;
 use crate::limits::GAPS_MAX_LEN;
-use crate::store::config_file;
-use crate::sys::files;
+use crate::sys::{files, stdio};
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
@@ -25,8 +25,11 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         return Err(misuse("list takes CONF"));
     };
     let (path, base) = (absolute(config_path)?, absolute(OsStr::new("."))?);
-    let parse = |text: &[u8]| Config::parse_in(&base, text);
-    let config = config_file::read(&path, parse).map_err(Exit::configuration)?;
+    let config = conf::read(&path, &base).map_err(Exit::configuration)?;
+    if let Some(faults) = &config.faults {
+        // Where stderr is closed, nobody wants to know.
+        let _ = stdio::complain(format!("{}\n", faults.lines("")).as_bytes());
+    }
     let mut dirs: BTreeMap<&Path, BTreeMap<&OsStr, &SourceConfig>> = BTreeMap::new();
     for source in &config.sources {
         let name = source.local.file_name().unwrap_or_default();

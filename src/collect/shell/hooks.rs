@@ -122,7 +122,7 @@ impl HookRuns {
             return Err(Gone);
         };
         let (config, event) = (slot.config(), &start.event);
-        let server = config.address.to_string();
+        let server = config.server().to_string();
         let file = event.path(&config.local).unwrap_or_default();
         let bytes = event.bytes.map(|bytes| bytes.to_string());
         let md5 = event.md5_text();

@@ -6,6 +6,7 @@
 mod addresses;
 mod asked;
 pub mod check;
+pub mod conf;
 pub mod control;
 pub mod face_file;
 mod group_commit;
@@ -23,6 +24,7 @@ pub mod verify;
 mod walls;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -51,7 +53,6 @@ use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, EVENTS_MAX, End, Reactor, Rest};
-use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
@@ -92,6 +93,9 @@ pub struct Held {
 pub struct Collector {
     options: Options,
     inside: Inside,
+    /// Lines of the configuration were left out at the start, because something is wrong with them.
+    /// A configuration that was right is not replaced by one that is not.
+    is_faulty: bool,
     /// What the configuration names.
     reaches: Reaches,
     /// When the walls are looked at next.
@@ -108,6 +112,8 @@ pub struct Collector {
     relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
+    /// How many boxes there are.
+    boxes: usize,
     shown: Shown,
     manager: Manager,
     /// The program that is run for what happens.
@@ -170,6 +176,7 @@ impl Collector {
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
+            boxes: 0,
             journal,
             shown,
             manager: Manager::new(now.mono),
@@ -178,6 +185,7 @@ impl Collector {
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
+            is_faulty: config.faults.is_some(),
             reaches: reaches(&options, &config),
             check_walls_at,
             is_shut_out: false,
@@ -250,22 +258,13 @@ impl Collector {
     /// Closes everything, and leaves what a successor needs: the port, the signals and the way
     /// outside.
     pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
-        let servers = self.statuses.len();
+        let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
             now: clock::now(),
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
         (port, self.reactor.into_signals(), self.inside.outside)
-    }
-
-    fn read_config(&self) -> Result<Config, Unusable> {
-        let parse = |text: &[u8]| Config::parse_in(&self.options.base_dir, text);
-        config_file::read_again(
-            &self.options.config_path,
-            self.inside.outside.as_ref(),
-            parse,
-        )
     }
 
     /// Whether every source of which something had come before this turn's look was heard by now.
@@ -391,6 +390,9 @@ impl Collector {
             self.owing.push(index);
         }
         slot.tell_status(&mut self.statuses);
+        if slot.take_unreached() {
+            self.resolver.doubt(slot.config(), self.now.mono);
+        }
         if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
             self.shown.note_news();
             self.manager.note(change);
@@ -495,10 +497,14 @@ impl Collector {
         match self.read_config() {
             Ok(config) => {
                 self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() {
+                if !self.fits_walls() || !self.makes_dirs(&config) {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
+                if let Some(faults) = &config.faults {
+                    self.journal.complain(faults);
+                }
+                self.is_faulty = config.faults.is_some();
                 self.apply_and_tell(config);
                 self.try_at_once();
                 self.connect_anew();
@@ -562,6 +568,8 @@ impl Collector {
             self.deadlines.set(index, at);
         }
         self.statuses.remove_unused();
+        let indices = self.slots.iter().flatten().map(Slot::server_index);
+        self.boxes = indices.collect::<BTreeSet<_>>().len();
     }
 }
 

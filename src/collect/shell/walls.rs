@@ -1,6 +1,9 @@
-//! The walls around the collector, and what lies outside of them by now.
+//! What is behind the walls, and what is outside of them: the configuration, new directories, and
+//! when another process has to take over.
 
-use super::Collector;
+use super::conf::{self, Unusable};
+use super::{Collector, Options};
+use crate::collect::config::Config;
 use crate::limits::WALLS_CHECK_MS;
 
 impl Collector {
@@ -24,10 +27,33 @@ impl Collector {
         self.is_shut_out || self.inside.walls.fits(&self.reaches)
     }
 
+    /// Makes the directories that are missing and are to be made. Behind walls none can be: then
+    /// only a successor does so, and this is false.
+    pub(super) fn makes_dirs(&mut self, config: &Config) -> bool {
+        if self.inside.outside.is_some() {
+            return conf::missing_dirs(config).is_empty();
+        }
+        conf::make_missing_dirs(config, &mut |what| self.journal.complain(&what));
+        true
+    }
+
     pub(super) fn be_shut_out(&mut self) {
         self.is_shut_out = true;
         self.journal.complain(
             &"directories are new or were replaced: a new process, which may write there, takes over",
         );
+    }
+
+    pub(super) fn read_config(&self) -> Result<Config, Unusable> {
+        let Options {
+            config_path,
+            base_dir,
+            ..
+        } = &self.options;
+        let config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
+        match config.faults {
+            Some(faults) if !self.is_faulty => Err(Unusable::Invalid(faults)),
+            _ => Ok(config),
+        }
     }
 }
