@@ -91,10 +91,9 @@ impl Daemon {
         self.hook = hook;
     }
 
-    /// Leaves a helper outside of the walls to come, if this kernel can confine files, or there is a
-    /// program to run. What only
-    /// one process may have is given in `held`. Returns in each successor of this process, too,
-    /// with what that is handed ([`outside::split`]).
+    /// Leaves a helper outside of the walls to come, if this kernel can confine files, or there is
+    /// a program to run. What only one process may have is given in `held`. Returns in each
+    /// successor of this process, too, with what that is handed ([`outside::split`]).
     pub fn leave_helper<T>(
         &mut self,
         config: &dyn Fn() -> io::Result<File>,

@@ -75,7 +75,6 @@ impl Line {
 
     /// Sends a message of so many bytes, at least one, without a descriptor. Fails as
     /// [`send`](Self::send) does.
-    #[cfg(feature = "fetch_logs")]
     pub fn send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let (fd, flags) = (self.0.as_raw_fd(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
         once_more(|| {
@@ -87,7 +86,6 @@ impl Line {
 
     /// The next message, as far as there is room for it, if there is one, and without waiting for
     /// one: `WouldBlock`. `None` once nobody has the other end open.
-    #[cfg(feature = "fetch_logs")]
     pub fn receive_bytes<'a>(&self, buf: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
         let fd = self.0.as_raw_fd();
         let len = again(|| {
@@ -105,7 +103,6 @@ impl AsFd for Line {
     }
 }
 
-#[cfg(feature = "fetch_logs")]
 impl AsRawFd for Line {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
@@ -224,7 +221,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(feature = "fetch_logs")]
     fn longer_messages_arrive_whole_and_nobody_waits_for_one() {
         let (one, other) = Line::pair().unwrap();
         let mut buf = [0; 8];

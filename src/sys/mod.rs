@@ -15,10 +15,6 @@ pub mod entry;
 pub mod env;
 pub mod files;
 pub mod fork;
-#[cfg(feature = "fetch_logs")]
-pub mod hooks;
-#[cfg(not(feature = "fetch_logs"))]
-#[path = "hooks_none.rs"]
 pub mod hooks;
 pub mod inotify;
 mod line;

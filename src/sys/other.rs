@@ -104,7 +104,6 @@ pub(super) fn process(_pid: libc::pid_t) -> io::Result<OwnedFd> {
 }
 
 /// Has descriptors from `first` on closed where another program takes the place of this one.
-#[cfg(feature = "fetch_logs")]
 pub(super) fn close_on_exec(first: RawFd) {
     super::rlimit::close_each_on_exec(first);
 }

@@ -5,9 +5,9 @@
 //! daemon needs by now, starts a successor, which builds walls of its own. The process that the
 //! service manager knows stays; it then only passes signals on and waits for the successor's end.
 //! A successor that ends before it is ready is followed by another try. The helper's own end is
-//! neither's; the successor ends with the first process. And it runs a program that the operator has
-//! named, for what happens ([`hooks`]). Whoever takes over a daemon can ask for these things and for
-//! nothing else.
+//! neither's; the successor ends with the first process. And it runs a program that the operator
+//! has named, for what happens ([`hooks`]). Whoever takes over a daemon can ask for these things
+//! and for nothing else.
 
 use std::cell::Cell;
 use std::fs::File;

@@ -39,7 +39,6 @@ pub(super) fn close_each(first: RawFd, last: RawFd) {
 }
 
 /// Has descriptors from `first` on closed where another program takes the place of this one.
-#[cfg(feature = "fetch_logs")]
 pub(super) fn close_each_on_exec(first: RawFd) {
     let allowed = read().map_or(CLOSED_MAX, |limit| limit.soft.min(CLOSED_MAX));
     for fd in first..allowed as RawFd {

@@ -28,7 +28,6 @@ pub(super) fn process(pid: libc::pid_t) -> io::Result<OwnedFd> {
 }
 
 /// Has descriptors from `first` on closed where another program takes the place of this one.
-#[cfg(feature = "fetch_logs")]
 pub(super) fn close_on_exec(first: RawFd) {
     const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
     let last = libc::c_uint::MAX;

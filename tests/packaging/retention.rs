@@ -128,10 +128,7 @@ impl Copies {
     /// What is there besides what always is.
     fn left(&self) -> Vec<String> {
         let mut names = self.names();
-        let fresh = names
-            .iter()
-            .filter(|name| name.starts_with("a b.2"))
-            .next_back();
+        let fresh = names.iter().rfind(|name| name.starts_with("a b.2"));
         let fresh = fresh.unwrap().clone();
         assert_eq!(fs::read(self.path(&fresh)).unwrap(), b"of today\n");
         for name in STAYS.iter().copied().chain([&*fresh]) {

@@ -10,7 +10,6 @@ use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
 use super::{Generation, LocalCopy, OpenFile, Paths};
-use crate::collect::config::with_ending;
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -373,22 +372,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             let path = self.name_with(mark, &suffix);
             // Only a hint. Somebody may take the name at any moment, so whoever gives it must not
             // overwrite.
-            if !self.is_taken(&path)? {
+            if self.stat_path(&path)?.is_none() {
                 return Ok((suffix, path));
             }
         }
         Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
-    }
-
-    /// Whether a file has this name, or had it before it was compressed: another one with it would
-    /// be compressed over that.
-    fn is_taken(&mut self, path: &Path) -> Result<bool, FileError> {
-        for ending in ["", ".gz", ".xz", ".zst", ".bz2"] {
-            if self.stat_path(&with_ending(path, ending))?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     pub(super) fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {

@@ -1,7 +1,7 @@
 //! The list of what happened and was not handed to the operator's program yet, beside the pointer
 //! file (FILES.md, "Hooks"). An event is durable there before whatever else tells of it is
-//! forgotten, and stands there until the program has ended well: so it is handed over at least once,
-//! whoever is killed, and whenever.
+//! forgotten, and stands there until the program has ended well: so it is handed over at least
+//! once, whoever is killed, and whenever.
 //!
 //! ```text
 //! EVENT STAMP[.N]|- BYTES|- MD5|- MARK|-

@@ -1,5 +1,5 @@
-//! Which event is handed to the operator's program next, and what follows from how that ended. Pure;
-//! the programs run elsewhere, and the lists of what waits stand on the disk
+//! Which event is handed to the operator's program next, and what follows from how that ended.
+//! Pure; the programs run elsewhere, and the lists of what waits stand on the disk
 //! ([`HookEvent`](super::copy::HookEvent)).
 //!
 //! One at a time of each source, in their order, and few together. One that ends badly is tried

@@ -132,7 +132,7 @@ impl<F> Source<F> {
         let given = self.disk.last_name();
         let started = self.with_copy(cx, |copy, files| {
             copy.start_change(next, finished, untold, files);
-            copy.name_behind(given.or(last));
+            copy.name_behind(last.or(given));
             Ok(())
         });
         started.map_err(SourceError::Files)?;
