@@ -28,6 +28,18 @@ pub const SUCCESSOR_RETRY_MS: u64 = 10_000;
 /// How long a daemon waits for its helper process: it serves nobody meanwhile.
 pub const HELPER_TIMEOUT_MS: u64 = 3_000;
 
+/// Hooks that run together: what they do takes a processor and a disk that copies need, too.
+pub const HOOKS_TOGETHER_MAX: usize = 4;
+
+/// How long a hook may take before it is killed.
+pub const HOOK_MS: u64 = 600_000;
+
+/// How often a hook is run for one event before that is left.
+pub const HOOK_TRIES: u8 = 3;
+
+/// Events of one source that wait for a hook.
+pub const HOOKS_WAITING_MAX: usize = 64;
+
 /// Milliseconds between two looks at whether the collector's directories still are those that its
 /// walls leave room for.
 pub const WALLS_CHECK_MS: u64 = 10_000;

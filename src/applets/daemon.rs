@@ -12,6 +12,7 @@ use crate::limits::SUCCESSOR_RETRY_MS;
 use crate::reactor::{End, Reactor};
 use crate::report::Report;
 use crate::sys::confine::{self, Confinement, Network, Reaches};
+use crate::sys::hooks::Hook;
 use crate::sys::outside::{self, Held, Inside, Outside, Task};
 use crate::sys::process::{
     Background, PidFile, Role, drop_privileges, empty_bounding_set, set_process_name,
@@ -37,6 +38,7 @@ pub struct Daemon {
     outside: Option<Outside>,
     is_successor: bool,
     to_syslog: bool,
+    hook: Option<Hook>,
 }
 
 impl Daemon {
@@ -79,25 +81,33 @@ impl Daemon {
             outside: None,
             is_successor: false,
             to_syslog: options::has(parsed, 's'),
+            hook: None,
         })
     }
 
-    /// Leaves a helper outside of the walls to come, if this kernel can confine files. What only
-    /// one process may have is given in `held`. Returns in each successor of this process, too,
-    /// with what that is handed ([`outside::split`]).
+    /// Has the helper run a program for what happens, whenever it is asked.
+    #[cfg(feature = "fetch_logs")]
+    pub fn run_hook(&mut self, hook: Option<Hook>) {
+        self.hook = hook;
+    }
+
+    /// Leaves a helper outside of the walls to come, if this kernel can confine files, or there is
+    /// a program to run. What only one process may have is given in `held`. Returns in each
+    /// successor of this process, too, with what that is handed ([`outside::split`]).
     pub fn leave_helper<T>(
         &mut self,
         config: &dyn Fn() -> io::Result<File>,
         signals: Signals,
         held: T,
     ) -> Result<(Signals, Held<T>), Exit> {
-        if confine::abilities().landlock == 0 {
+        if confine::abilities().landlock == 0 && self.hook.is_none() {
             return Ok((signals, Held::Kept(held)));
         }
         let task = Task {
             config,
             pid_file: self.pid_file.as_ref(),
             is_background: self.background.is_some(),
+            hook: self.hook.as_ref(),
         };
         let (outside, signals, held) = outside::split(&task, signals, held).map_err(|error| {
             Exit::failure(self.program, format_args!("cannot start a helper: {error}"))

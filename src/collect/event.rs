@@ -8,6 +8,7 @@ use super::copy::left_out::LeftOut;
 use super::copy::loss::Loss;
 use super::error::SourceError;
 use crate::ids::Inode;
+use crate::limits::{HOOK_TRIES, HOOKS_WAITING_MAX};
 use crate::wire::frame::Reason;
 use crate::wire::md5::Hex;
 
@@ -151,6 +152,24 @@ pub enum Event<'a> {
     /// A copy is of what somebody copied on the box of a generation that is gone there, and of
     /// which nothing is here.
     Remains(&'a Path),
+    /// The operator's program failed for something that happened, as often as it is tried.
+    HookFailed {
+        /// The program.
+        program: &'a Path,
+        /// The word for what happened.
+        kind: &'static str,
+        /// The copy that it happened to.
+        path: Option<&'a Path>,
+        /// How it failed.
+        why: &'a str,
+    },
+    /// So many events that waited for the operator's program had to make room.
+    HooksDropped {
+        /// The program.
+        program: &'a Path,
+        /// The number of events.
+        count: u32,
+    },
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -358,6 +377,23 @@ impl fmt::Display for Event<'_> {
             Event::BadArchive { name, why } => write!(
                 f,
                 "lost {name}, a compressed file of the box: {why}; nothing of it is taken"
+            ),
+            Event::HookFailed {
+                program,
+                kind,
+                path,
+                why,
+            } => {
+                write!(f, "the hook {} failed for {kind}", program.display())?;
+                if let Some(path) = path {
+                    write!(f, " of {}", path.display())?;
+                }
+                write!(f, ": {why}; it was tried {HOOK_TRIES} times and is left")
+            }
+            Event::HooksDropped { program, count } => write!(
+                f,
+                "older events that waited for the hook {} are left, as more than {HOOKS_WAITING_MAX} wait: {count}",
+                program.display()
             ),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",

@@ -14,6 +14,7 @@ pub mod copy;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod finished;
+pub(crate) mod hooks;
 pub(crate) mod probe;
 pub(crate) mod shell;
 pub(crate) mod source;

@@ -72,6 +72,29 @@ impl Line {
         let [kind, value] = bytes;
         Ok((len > 0).then_some(Message { kind, value, fd }))
     }
+
+    /// Sends a message of so many bytes, at least one, without a descriptor. Fails as
+    /// [`send`](Self::send) does.
+    pub fn send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let (fd, flags) = (self.0.as_raw_fd(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+        once_more(|| {
+            // SAFETY: the call reads as many bytes as there are.
+            cvt(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
+        })?;
+        Ok(())
+    }
+
+    /// The next message, as far as there is room for it, if there is one, and without waiting for
+    /// one: `WouldBlock`. `None` once nobody has the other end open.
+    pub fn receive_bytes<'a>(&self, buf: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+        let fd = self.0.as_raw_fd();
+        let len = again(|| {
+            // SAFETY: the call writes no more bytes than there is room for.
+            cvt(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
+        })?;
+        let bytes = usize::try_from(len).ok().and_then(|len| buf.get(..len));
+        Ok(bytes.filter(|bytes| !bytes.is_empty()))
+    }
 }
 
 impl AsFd for Line {
@@ -80,9 +103,18 @@ impl AsFd for Line {
     }
 }
 
+impl AsRawFd for Line {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// Waits until one of these can be read or is at its end, and tells which of them are. After so
 /// many milliseconds none may be; a negative number is for ever.
-pub fn wait_for_any(ends: [Option<BorrowedFd<'_>>; 2], timeout_ms: libc::c_int) -> [bool; 2] {
+pub fn wait_for_any<const N: usize>(
+    ends: [Option<BorrowedFd<'_>>; N],
+    timeout_ms: libc::c_int,
+) -> [bool; N] {
     let mut polled = ends.map(|end| libc::pollfd {
         // poll(2) passes over numbers below 0.
         fd: end.map_or(-1, |end| end.as_raw_fd()),
@@ -91,7 +123,7 @@ pub fn wait_for_any(ends: [Option<BorrowedFd<'_>>; 2], timeout_ms: libc::c_int) 
     });
     let waited = again(|| {
         // SAFETY: the array has as many entries as the call is told, and outlives it.
-        cvt(unsafe { libc::poll(polled.as_mut_ptr(), 2, timeout_ms) })
+        cvt(unsafe { libc::poll(polled.as_mut_ptr(), N as _, timeout_ms) })
     });
     if waited.is_err() {
         // For want of memory: there will be some again.
@@ -186,6 +218,22 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "through", "and nobody else has it open");
+    }
+
+    #[test]
+    fn longer_messages_arrive_whole_and_nobody_waits_for_one() {
+        let (one, other) = Line::pair().unwrap();
+        let mut buf = [0; 8];
+        let nothing = other.receive_bytes(&mut buf).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        one.send_bytes(b"first").unwrap();
+        one.send_bytes(b"too long a one").unwrap();
+        assert_eq!(other.receive_bytes(&mut buf).unwrap().unwrap(), b"first");
+        assert_eq!(other.receive_bytes(&mut buf).unwrap().unwrap(), b"too long");
+        drop(one);
+        assert!(other.receive_bytes(&mut buf).unwrap().is_none());
+        let error = other.send_bytes(b"c").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
 use super::{c_path, cvt, trusted};
 
-pub(super) use super::successors::{end_with, file_in_memory, process};
+pub(super) use super::successors::*;
 
 /// Renames, both within open directories, to a name that nothing has: `AlreadyExists` otherwise,
 /// `Unsupported` where kernel or file system cannot do that in one step.

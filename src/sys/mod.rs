@@ -15,6 +15,7 @@ pub mod entry;
 pub mod env;
 pub mod files;
 pub mod fork;
+pub mod hooks;
 pub mod inotify;
 mod line;
 pub mod local_socket;

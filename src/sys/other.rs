@@ -103,6 +103,11 @@ pub(super) fn process(_pid: libc::pid_t) -> io::Result<OwnedFd> {
     Err(ErrorKind::Unsupported.into())
 }
 
+/// Has descriptors from `first` on closed where another program takes the place of this one.
+pub(super) fn close_on_exec(first: RawFd) {
+    super::rlimit::close_each_on_exec(first);
+}
+
 /// It may outlive whoever has the other end.
 pub(super) fn end_with(_other_end: &PipeReader) {}
 

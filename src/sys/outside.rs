@@ -5,15 +5,17 @@
 //! daemon needs by now, starts a successor, which builds walls of its own. The process that the
 //! service manager knows stays; it then only passes signals on and waits for the successor's end.
 //! A successor that ends before it is ready is followed by another try. The helper's own end is
-//! neither's; the successor ends with the first process. Whoever takes over a daemon can ask for
-//! these three things and for nothing else.
+//! neither's; the successor ends with the first process. And it runs a program that the operator
+//! has named, for what happens ([`hooks`]). Whoever takes over a daemon can ask for these things
+//! and for nothing else.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::confine::Confinement;
+use super::hooks::{self, Hook, Hooks, Runner};
 use super::line::{Line, Message, wait_for_any};
 use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
@@ -27,6 +29,7 @@ pub struct Outside {
     is_successor: bool,
     /// Questions without an answer so far.
     unanswered: Cell<u32>,
+    hooks: Option<Hooks>,
     /// In the first process: when that ends, successors do. In a successor: the other end.
     _life: Life,
 }
@@ -73,6 +76,8 @@ pub struct Task<'a> {
     /// Whether the daemon is on its way to the background. The helper, and every successor, lets go
     /// of the terminal at once: the first process has said by then all that is to be heard there.
     pub is_background: bool,
+    /// The program that it runs when it is asked.
+    pub hook: Option<&'a Hook>,
 }
 
 /// What a process has at its side after [`split`].
@@ -111,12 +116,14 @@ pub fn split<T>(
     let (inside, outside) = Line::pair()?;
     let (others, own) = io::pipe()?;
     let first_pid = std::process::id();
+    let mut runner = Runner::new(task.hook);
+    let hooks = runner.new_line();
     // SAFETY: the caller has one thread, so the child is a whole copy of the program.
     if cvt(unsafe { libc::fork() })? != 0 {
-        let first = Outside::new(inside, false, Life::Own { _end: own });
+        let first = Outside::new((inside, hooks), false, Life::Own { _end: own });
         return Ok((first, signals, Held::Kept(held)));
     }
-    drop((inside, own, held, signals));
+    drop((inside, hooks, own, held, signals));
     set_process_name(NAME);
     if task.is_background {
         detach()?;
@@ -124,22 +131,28 @@ pub fn split<T>(
     // A signal to all processes of the terminal is for the daemon. The helper catches it and does
     // nothing; a successor catches signals from its first moment on, and acts on them.
     let signals = once_more(|| Signals::install(Signals::ALL))?;
-    let (line, handed) = Helper::new(outside, first_pid).run(task);
+    let (lines, handed) = Helper::new(outside, first_pid, runner).run(task);
     platform::end_with(&others);
-    let successor = Outside::new(line, true, Life::Others { _end: others });
+    let successor = Outside::new(lines, true, Life::Others { _end: others });
     Ok((successor, signals, Held::Handed(handed)))
 }
 
 const NAME: &str = "logs_helper";
 
 impl Outside {
-    fn new(line: Line, is_successor: bool, life: Life) -> Outside {
+    fn new((line, hooks): Lines, is_successor: bool, life: Life) -> Outside {
         Outside {
             line,
             is_successor,
             unanswered: Cell::new(0),
+            hooks,
             _life: life,
         }
+    }
+
+    /// The way to have a program run, where the operator has named one. It is given once.
+    pub fn take_hooks(&mut self) -> Option<Hooks> {
+        self.hooks.take()
     }
 
     /// The configuration as it is now, as [`Task::config`] gives it. Fails with `TimedOut` where
@@ -265,8 +278,11 @@ fn silent() -> io::Error {
     error_saying(ErrorKind::TimedOut, "the helper process does not answer")
 }
 
+/// The two lines to a helper.
+type Lines = (Line, Option<Hooks>);
+
 /// The state of the helper process.
-struct Helper {
+struct Helper<'a> {
     /// To the first process.
     first: Line,
     first_pid: u32,
@@ -275,6 +291,7 @@ struct Helper {
     handed: Option<OwnedFd>,
     /// Signals that came while there was nobody to act on them.
     owed: heapless::Vec<Signal, { Signals::ALL.len() }>,
+    runner: Runner<'a>,
 }
 
 struct Successor {
@@ -292,35 +309,46 @@ enum Stage {
     Stopped,
 }
 
-impl Helper {
-    fn new(first: Line, first_pid: u32) -> Helper {
+impl<'a> Helper<'a> {
+    fn new(first: Line, first_pid: u32, runner: Runner<'a>) -> Helper<'a> {
         Helper {
             first,
             first_pid,
             successor: None,
             handed: None,
             owed: heapless::Vec::new(),
+            runner,
         }
     }
 
     /// Serves until the first process has ended, and then ends itself. Returns only in a successor,
     /// with what that needs.
-    fn run(mut self, task: &Task<'_>) -> (Line, Option<OwnedFd>) {
+    fn run(mut self, task: &Task<'_>) -> (Lines, Option<OwnedFd>) {
         loop {
-            let successor = self.successor.as_ref().map(|one| one.line.as_fd());
-            let begun = match wait_for_any([Some(self.first.as_fd()), successor], -1) {
-                [true, _] => self.hear_first(task),
-                [_, true] => self.hear_successor(task),
+            let begun = match wait_for_any(self.ends(), self.runner.wait_ms()) {
+                [true, ..] => self.hear_first(task),
+                [_, true, ..] => self.hear_successor(task),
                 _ => None,
             };
-            if let Some(line) = begun {
-                return (line, self.handed);
+            if let Some(lines) = begun {
+                return (lines, self.handed);
             }
+            self.runner.turn();
         }
     }
 
-    fn hear_first(&mut self, task: &Task<'_>) -> Option<Line> {
+    /// What is to be waited for.
+    fn ends(&self) -> [Option<BorrowedFd<'_>>; 2 + hooks::ENDS] {
+        let mut ends = [None; 2 + hooks::ENDS];
+        ends[0] = Some(self.first.as_fd());
+        ends[1] = self.successor.as_ref().map(|one| one.line.as_fd());
+        ends[2..].copy_from_slice(&self.runner.ends());
+        ends
+    }
+
+    fn hear_first(&mut self, task: &Task<'_>) -> Option<Lines> {
         let Ok(Some(message)) = self.first.receive() else {
+            self.runner.end();
             // A successor is ended by the kernel.
             // SAFETY: takes a number and does not return. What the program would do at its end is
             // for the first process to do.
@@ -344,7 +372,7 @@ impl Helper {
         None
     }
 
-    fn hear_successor(&mut self, task: &Task<'_>) -> Option<Line> {
+    fn hear_successor(&mut self, task: &Task<'_>) -> Option<Lines> {
         let successor = self.successor.as_mut()?;
         let Ok(Some(message)) = successor.line.receive() else {
             let (status, stage) = (wait_for(successor.pid), successor.stage);
@@ -373,13 +401,14 @@ impl Helper {
         None
     }
 
-    /// Starts a successor; returns in it with its line.
-    fn begin(&mut self) -> Option<Line> {
+    /// Starts a successor; returns in it with its lines.
+    fn begin(&mut self) -> Option<Lines> {
+        let hooks = self.runner.new_line();
         // SAFETY: the helper has one thread, so the child is a whole copy of it.
         let fork = || cvt(unsafe { libc::fork() });
         let begun = Line::pair().and_then(|(inside, outside)| Ok((inside, outside, fork()?)));
         match begun {
-            Ok((inside, _, 0)) => return Some(inside),
+            Ok((inside, _, 0)) => return Some((inside, hooks)),
             Ok((_, line, pid)) => {
                 let process = platform::process(pid).ok();
                 let process = process.as_ref().map(AsFd::as_fd);

@@ -38,6 +38,15 @@ pub(super) fn close_each(first: RawFd, last: RawFd) {
     }
 }
 
+/// Has descriptors from `first` on closed where another program takes the place of this one.
+pub(super) fn close_each_on_exec(first: RawFd) {
+    let allowed = read().map_or(CLOSED_MAX, |limit| limit.soft.min(CLOSED_MAX));
+    for fd in first..allowed as RawFd {
+        // SAFETY: takes numbers; of one that is not open nothing comes.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
 /// More than any process of ours has open.
 const CLOSED_MAX: u64 = 1 << 20;
 

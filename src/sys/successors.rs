@@ -27,6 +27,19 @@ pub(super) fn process(pid: libc::pid_t) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// Has descriptors from `first` on closed where another program takes the place of this one.
+pub(super) fn close_on_exec(first: RawFd) {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    let last = libc::c_uint::MAX;
+    // SAFETY: takes numbers. Through `syscall`, because older C libraries lack it.
+    let result =
+        cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, CLOSE_RANGE_CLOEXEC) });
+    // Before Linux 5.11.
+    if result.is_err() {
+        super::rlimit::close_each_on_exec(first);
+    }
+}
+
 /// Has this process killed when nobody has the writing end of a pipe any more. Of processes that
 /// share the reading end that is for the last one that asks for it.
 ///

@@ -74,6 +74,7 @@ impl Crowd {
                 paths,
                 boot: crowd.boot.as_ref(),
                 stamp: "20261122132956",
+                hooks: None,
             };
             let copy = LocalCopy::open(&mut files, &mut |_| ()).unwrap();
             crowd.members.push((paths, copy));
@@ -90,7 +91,7 @@ impl Crowd {
     fn change(&mut self, syncs: Syncs, next: u64) -> Duration {
         let began = Instant::now();
         let next = Generation::classic(Inode(next));
-        self.each(|copy, files| copy.start_change(next, None, false, files));
+        self.each(|copy, files| copy.start_change(next, None, None, files));
         match syncs {
             Syncs::Own => self.each(|copy, files| drop(copy.make_change(files).unwrap())),
             Syncs::Barrier => self.change_together(),
@@ -121,6 +122,7 @@ impl Crowd {
                 paths: *paths,
                 boot: self.boot.as_ref(),
                 stamp: "20261122132956",
+                hooks: None,
             };
             act(copy, &mut files);
         }

@@ -256,3 +256,24 @@ fn a_fifo_for_a_configuration_is_not_waited_for() {
         }
     }
 }
+
+#[test]
+fn a_hook_that_cannot_be_run_is_a_fault() {
+    let place = Place::new();
+    place.write("hook", "#!/bin/sh\n");
+    let hook = place.path("hook");
+    let hook = hook.to_str().unwrap();
+    let dir = place.path("");
+    for (hook, why) in [
+        (hook, "it is not executable (chmod +x)"),
+        (dir.to_str().unwrap(), "it is no file"),
+        ("/nobody/hook", "No such file or directory"),
+    ] {
+        for options in [&["-x", hook, "-t"][..], &["-x", hook]] {
+            let ended = run(place.daemon("fetch_logs", options));
+            assert_ne!(ended.status, Some(0));
+            let text = format!("cannot run the hook {hook}: {why}");
+            assert!(ended.stderr.contains(&text), "{ended:?}");
+        }
+    }
+}

@@ -78,6 +78,10 @@ pub const SCENARIOS: &[Scenario] = &[
         script: healing,
     },
     Scenario {
+        name: "hooks",
+        script: hooks,
+    },
+    Scenario {
         name: "forgotten",
         script: forgotten,
     },
@@ -270,6 +274,19 @@ fn healing(stage: &mut Stage<'_>) -> Done {
     stage.log().rotate();
     stage.log().append(2);
     stage.settle_after_damage(&damaged)
+}
+
+/// Somebody is to hear of what is verified, and does not listen at once.
+fn hooks(stage: &mut Stage<'_>) -> Done {
+    stage.set_hook();
+    stage.log().append(5);
+    stage.start()?;
+    stage.settle()?;
+    rotate(stage);
+    stage.settle()?;
+    rotate(stage);
+    stage.settle()?;
+    stage.settle_hooks()
 }
 
 /// The box has lost its last writes in a power cut.

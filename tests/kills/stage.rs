@@ -2,7 +2,9 @@
 //! to it once. What ends because of that is started anew as it is.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use super::patience::Patience;
 use super::place::Place;
 use super::running::{End, How, Running};
 use super::trace::{self, Order};
+use crate::common::pair::content::md5_of;
 use crate::common::pair::copies::Copies;
 use crate::common::pair::daemon::{self, COLLECTOR, SERVER, text_of};
 use crate::common::pair::{config, pointer};
@@ -52,6 +55,8 @@ const AFFLICTION: Duration = Duration::from_millis(100);
 pub struct Stage<'a> {
     place: Place,
     fields: &'static str,
+    /// The collector has a hook.
+    hook: Option<PathBuf>,
     logs: Vec<Boxed>,
     server: Option<Running>,
     collector: Option<Running>,
@@ -91,6 +96,7 @@ impl<'a> Stage<'a> {
             logs: vec![Boxed::create(place.path("remote/m"))],
             place,
             fields: "",
+            hook: None,
             server: None,
             collector: None,
             strace,
@@ -109,6 +115,61 @@ impl<'a> Stage<'a> {
     /// What follows the fifth field of the sources.
     pub fn set_fields(&mut self, fields: &'static str) {
         self.fields = fields;
+    }
+
+    /// The collector has a hook that compresses what is verified, elsewhere, and fails twice for each event.
+    pub fn set_hook(&mut self) {
+        let path = self.place.path("hook");
+        let dir = self.place.path("hooked");
+        fs::create_dir(&dir).unwrap();
+        let script = format!(
+            "#!/bin/sh
+            cd {}
+            k=$FETCHLOGS_EVENT.${{FETCHLOGS_FILE##*/}}
+            for n in 1 2; do [ -e $k.$n ] || {{ : >$k.$n; exit 1; }}; done
+            [ $FETCHLOGS_EVENT = verified ] || exit 0
+            gzip -c $FETCHLOGS_FILE >$k.part && mv $k.part $FETCHLOGS_MD5.gz
+            ",
+            dir.display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self.hook = Some(path);
+    }
+
+    /// Waits until the hook has been run for each generation that was verified, and has done its work. Where calls fail
+    /// it may have been given up, which is told.
+    pub fn settle_hooks(&mut self) -> Done {
+        if self.is_failing() {
+            return Ok(());
+        }
+        let mut has_begun_anew = false;
+        self.until(|stage| {
+            let generations = stage.logs[0].generations();
+            let (_, finished) = generations.split_last().unwrap();
+            let events = daemon::told(stage.place.path("").as_path(), COLLECTOR);
+            let is_done = |(bytes, copy): (&Vec<u8>, PathBuf)| {
+                let packed = stage.place.path(&format!("hooked/{}.gz", md5_of(bytes)));
+                let gzip = Command::new("gzip").arg("-dc").arg(packed).output();
+                // What is done to every process is done to each run of the hook, too.
+                let killed = format!(
+                    "for verified of {}: it was ended by signal 9;",
+                    copy.display()
+                );
+                gzip.is_ok_and(|gzip| gzip.stdout == *bytes) || events.contains(&killed)
+            };
+            let copies = stage.copies().rotated();
+            if copies.len() == finished.len() && finished.iter().zip(copies).all(is_done) {
+                return Ok(());
+            }
+            // The helper is a process of its own, and was killed in the collector's place.
+            let said = daemon::complaints(&stage.place.path(""), COLLECTOR);
+            if said.contains("is not run before a new start") && !has_begun_anew {
+                has_begun_anew = true;
+                stage.relieve();
+            }
+            Err("the hook was not run for all that was verified".into())
+        })
     }
 
     /// The box's log.
@@ -437,7 +498,10 @@ impl<'a> Stage<'a> {
             Program::Server => vec!["gen_numbers".into(), "-c".into(), path("server.conf")],
             Program::Collector => {
                 let options = "fetch_logs -r 0.05 -w 1 -i 1".split(' ').map(str::to_owned);
+                let hook = self.hook.as_ref().map(|hook| hook.display().to_string());
+                let hook = hook.into_iter().flat_map(|hook| ["-x".to_owned(), hook]);
                 { options }
+                    .chain(hook)
                     .chain([path("status"), path("collector.conf")])
                     .collect()
             }

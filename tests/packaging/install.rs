@@ -44,6 +44,9 @@ fn everything_is_laid_out_below_destdir() {
         assert_eq!(mode(&place, file), 0o644, "{file}");
     }
     assert!(place.path("var/log/fetchlogs").is_dir());
+    let script = "usr/local/sbin/fetchlogs-retention";
+    assert_eq!(mode(&place, script), 0o755);
+    assert!(place.read(script).contains("/usr/local/sbin/fetch_logs"));
 }
 
 #[test]

@@ -5,10 +5,10 @@
 mod common;
 
 mod install;
-mod logrotate;
 mod manuals;
 mod openrc;
 mod openwrt;
+mod retention;
 mod systemd;
 mod sysv;
 

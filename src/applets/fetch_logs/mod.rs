@@ -3,6 +3,7 @@
 mod ack;
 mod ask;
 mod check;
+mod list;
 mod once;
 mod status;
 mod verify;
@@ -14,6 +15,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -36,6 +38,7 @@ use crate::reactor::listener::Bound;
 use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
+use crate::sys::hooks::Hook;
 use crate::sys::local_socket;
 use crate::sys::outside::{self, Held};
 use crate::sys::signals::Signals;
@@ -56,11 +59,12 @@ const NAME: &str = "fetch_logs";
 const USAGE: &str = "\
 usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
                   [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
-                  [-l ADDRESS:PORT] [-m FILE] SNMP_DIR CONF
+                  [-l ADDRESS:PORT] [-m FILE] [-x PROGRAM] SNMP_DIR CONF
        fetch_logs verify [-a] [-q] [-J] [-w WAIT] [-j N] SNMP_DIR CONF [BOX [LOG]]
        fetch_logs status [-a] [-j] [-w] SNMP_DIR [BOX]...
        fetch_logs ack SNMP_DIR BOX [LOG]
        fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
+       fetch_logs list CONF
   SNMP_DIR    the directory of the status files, one for each server
   CONF        the configuration
   -t          check the configuration and exit
@@ -74,6 +78,7 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
   -l ADDRESS:PORT
               answer /status.json, /metrics and the page there, too
   -m FILE     write metrics for node_exporter's textfile collector there
+  -x PROGRAM  run PROGRAM for each rotated, verified, healed, lost and differs
   -w WAIT     seconds to wait for a connection, and for an answer (3)
   -i IDLE     seconds without a byte, keep-alives included, after which a server is dead (120)
   -h, -V      show this help, show the version
@@ -94,6 +99,8 @@ ack takes note of losses: the record gets another name, and the status of the
 server is OK again.
 check asks every server once whether it serves what is configured, and prints a
 line for each source. Its status is 0 if all are served.
+list prints a line for each finished copy: settled, packed, waits or noted, its
+size and its path. Those that wait or are noted are to be left alone.
 ";
 
 /// What else it does than to collect, by the first word.
@@ -102,6 +109,7 @@ const MODES: &[(&str, Mode)] = &[
     ("status", status::run),
     ("ack", ack::run),
     ("check", check::run),
+    ("list", list::run),
 ];
 
 type Mode = fn(&[OsString]) -> Result<(), Exit>;
@@ -113,7 +121,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     {
         return run(rest);
     }
-    let known = format!("tjr:w:i:l:m:g:{}", daemon::OPTIONS);
+    let known = format!("tjr:w:i:l:m:g:x:{}", daemon::OPTIONS);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
     let signals = daemon::catch_signals(NAME)?;
     let [snmp_dir, config_path] = parsed.operands.as_slice() else {
@@ -133,6 +141,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
             (false, false) => Form::Lines,
         },
         metrics: options::value(&parsed, 'm').map(metrics).transpose()?,
+        hook: options::value(&parsed, 'x').map(hook).transpose()?,
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };
     let config = read_config(&options)?;
@@ -148,6 +157,10 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l').map(listen).transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
+    daemon.run_hook(options.hook.clone().map(|program| Hook {
+        program,
+        spares_stdout: options.form == Form::Json,
+    }));
     let texts = || outside::file_of(&conf::gather(&options.config_path).pack());
     let (signals, held) = daemon.leave_helper(&texts, signals, (config, port))?;
     let mut collector = begin(options, &parsed, &mut daemon, (signals, held))
@@ -248,6 +261,24 @@ fn metrics(path: &OsStr) -> Result<PathBuf, Exit> {
             "option -m takes a file whose name ends in .prom, or nobody would look at it",
         )),
     }
+}
+
+/// The program of `-x`, which has to be one.
+fn hook(path: &OsStr) -> Result<PathBuf, Exit> {
+    let path = absolute(path)?;
+    let why = match std::fs::metadata(&path) {
+        Err(error) => error.to_string(),
+        Ok(found) if !found.is_file() => "it is no file".to_owned(),
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
+            "it is not executable (chmod +x)".to_owned()
+        }
+        Ok(_) => return Ok(path),
+    };
+    let path = path.display();
+    Err(Exit::failure(
+        NAME,
+        format_args!("cannot run the hook {path}: {why}"),
+    ))
 }
 
 /// Listens where `-l` says.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{FileError, Found, system};
+use super::hooks::{HookEvent, HookKind, HookNews};
 use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
@@ -23,6 +24,8 @@ pub struct LocalFiles<'a, S> {
     pub boot: Option<&'a BootId>,
     /// The local time as `YYYYmmddHHMMSS`.
     pub stamp: &'a str,
+    /// Where it is said that the operator's program has something to hear; `None` without one.
+    pub hooks: Option<&'a HookNews>,
 }
 
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
@@ -153,6 +156,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             ..pointer.clone()
         };
         let rotated = self.rotated_name(&pending.suffix);
+        let (size, lost_event) = (pending.size, HookEvent::of(HookKind::Lost));
         // The run that began the rotation may have died before it told of the loss.
         let lost = pending.is_lossy.then_some(Loss {
             inode: pointer.inode,
@@ -176,17 +180,17 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.expect_pointer(Some(&announced))?;
         // Each arm is a moment at which a rotation can be cut off, here the last two calls of a
         // rename that the system cannot do in one.
-        match local {
+        let rotated = match local {
             Some(local) if is_old(&local) && kept_is_old => {
                 // The run may have died before the new name was durable. With the old one gone
                 // first, a power cut could leave the copy without any.
                 self.sync_dir(self.paths.local_dir())?;
                 self.unlink_local()?;
-                found(Found::RotationFinished(rotated));
+                Some(rotated)
             }
             // Cut off right behind the announcement: the copy still has its old name.
             Some(local) if is_old(&local) => {
-                let rotated = match kept {
+                Some(match kept {
                     None => {
                         self.rename_local(&rotated)?;
                         rotated
@@ -201,12 +205,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                         };
                         self.move_away(pointer.inode, again, &next)?
                     }
-                };
-                found(Found::RotationFinished(rotated));
+                })
             }
             // Cut off before the last pointer, or a power cut took that: the next copy is there,
             // and may have grown.
             Some(_) => {
+                self.put_rotated(&rotated, size, lost, Syncs::Own)?;
                 // What came after the rotation is as old as the rotation, and so is the boot that
                 // is known of it.
                 self.write_pointer(&next)?;
@@ -217,14 +221,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 return self.open_plain(next, found);
             }
             // Cut off behind the rename, before the next copy was created.
-            None if kept_is_old => found(Found::RotationFinished(rotated)),
+            None if kept_is_old => Some(rotated),
             None => {
                 // Before anything says that the rotation is over: whoever took it has taken what
                 // may be nowhere else.
                 let missing = Found::RotatedMissing(rotated);
-                self.note_gap(&missing)?;
+                self.note_gap(&missing, lost_event.with_bytes(Some(size)))?;
                 found(missing);
+                None
             }
+        };
+        if let Some(rotated) = rotated {
+            self.put_rotated(&rotated, size, lost, Syncs::Own)?;
+            found(Found::RotationFinished(rotated));
         }
         // The next copy is empty, and there is no end to doubt.
         next.boot = self.boot.cloned();

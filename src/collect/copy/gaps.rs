@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::{FileError, system};
 use super::files::LocalFiles;
+use super::hooks::{HookEvent, HookKind};
 use super::left_out::LeftOut;
 use super::loss::Loss;
+use super::rotation::Syncs;
 use crate::limits::GAPS_MAX_LEN;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
@@ -39,15 +41,19 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Puts a loss or a difference on record, durably: when, of which remote file, and what. What
     /// the last line says is not said again: that run died before it could act upon it.
-    pub fn note_gap(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what, "")
+    /// The operator's program is told of `event` then.
+    pub fn note_gap(&mut self, what: &dyn Display, event: HookEvent) -> Result<(), FileError> {
+        self.note(self.paths.gaps(), what, "", Some(event))
     }
 
-    /// The same of a loss, with the time of the last write to the copy before the hole. What is
-    /// called [`name_before_hole`](Self::name_before_hole) follows once that has its name.
-    pub fn note_loss(&mut self, loss: &Loss, held_until: &str) -> Result<(), FileError> {
-        let period = format!("; {HELD_UNTIL} {held_until}");
-        self.note(self.paths.gaps(), loss, &period)
+    /// The same of a loss, with the time of the last write to the copy before the hole, where that
+    /// is known. What is called [`name_before_hole`](Self::name_before_hole) follows once that has
+    /// its name.
+    pub fn note_loss(&mut self, loss: &Loss, held_until: Option<&str>) -> Result<(), FileError> {
+        let period = held_until.map(|at| format!("; {HELD_UNTIL} {at}"));
+        let event = HookEvent::of(HookKind::Lost).with_bytes(loss.at_least);
+        let period = period.unwrap_or_default();
+        self.note(self.paths.gaps(), loss, &period, Some(event))
     }
 
     /// Adds the name of the copy before the hole to a loss, if that is what was put on record last.
@@ -76,7 +82,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what, "")
+        self.note(self.paths.kept(), what, "", None)
     }
 
     /// Puts on record that the server leaves out these files, each once for all connections: what
@@ -94,9 +100,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         said.truncate(len);
         let room = GAPS_MAX_LEN as u64 + 1;
         let mut room = room.saturating_sub(self.store.stat(&file).map_err(failed)?.size);
+        let mut events = Vec::new();
         for what in all {
             let text = self.text_of(what);
             if room > 0 && !has_line(text.as_bytes(), &said) {
+                events.push(HookEvent::of(HookKind::Lost).with_text(&text));
                 let end = end_of(&said);
                 let line = format!("{end}{} {text}\n", self.stamp);
                 said.extend_from_slice(line.as_bytes());
@@ -105,6 +113,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
         let news = &said[len..];
         if !news.is_empty() {
+            self.put_hooks(&events, Syncs::Own)?;
             self.store.append_all(&file, news).map_err(failed)?;
         }
         self.end_record(&file, &path)
@@ -116,12 +125,21 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 
     /// Notes a text and what is to be said besides, which does not make it another one.
-    fn note(&mut self, path: PathBuf, what: &dyn Display, besides: &str) -> Result<(), FileError> {
+    fn note(
+        &mut self,
+        path: PathBuf,
+        what: &dyn Display,
+        besides: &str,
+        event: Option<HookEvent>,
+    ) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = self.open_record(&path)?;
         let text = self.text_of(what);
         let last = last_line(&file, self.store).map_err(failed)?;
         if !says(&last, text.as_bytes(), "") {
+            // First: what stands on record is not said again.
+            let event = event.map(|event| event.with_text(&text));
+            self.put_hooks(event.as_slice(), Syncs::Own)?;
             let end = end_of(&last);
             let line = format!("{end}{} {text}{besides}\n", self.stamp);
             self.store
@@ -232,8 +250,9 @@ mod tests {
             paths,
             boot: None,
             stamp,
+            hooks: None,
         };
-        files.note_gap(&what)
+        files.note_gap(&what, HookEvent::of(HookKind::Lost))
     }
 
     #[test]
@@ -275,6 +294,7 @@ mod tests {
             paths,
             boot: None,
             stamp: "20261122132956",
+            hooks: None,
         };
         files.note_left_out(&[note])
     }
@@ -332,7 +352,12 @@ mod tests {
             paths,
             boot: None,
             stamp: "20261122132956",
+            hooks: None,
         })
+    }
+
+    fn note_text(text: &str, files: &mut LocalFiles<'_, Model>) -> Result<(), FileError> {
+        files.note_gap(&text, HookEvent::of(HookKind::Lost))
     }
 
     const LOSS: Loss = Loss {
@@ -350,12 +375,12 @@ mod tests {
         let kept = Path::new("/l/m.20261122132957");
         with_files(&mut disk, |files| {
             files.name_before_hole(&LOSS, kept);
-            files.note_loss(&LOSS, "20261122120000").unwrap();
+            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
         });
         assert_eq!(read(&disk), format!("{line}\n"));
         // A run that died before it acted upon it, and says it once more, makes no other line.
         with_files(&mut disk, |files| {
-            files.note_loss(&LOSS, "20261122120123").unwrap();
+            files.note_loss(&LOSS, Some("20261122120123")).unwrap();
             let other = Loss { offset: 4, ..LOSS };
             files.name_before_hole(&other, Path::new("/l/other"));
         });
@@ -368,9 +393,9 @@ mod tests {
         assert_eq!(read(&disk), line);
         // The same loss is said once more only behind another one.
         with_files(&mut disk, |files| {
-            files.note_loss(&LOSS, "20261122120000").unwrap();
-            files.note_gap(&"lost 8:1").unwrap();
-            files.note_loss(&LOSS, "20261122120000").unwrap();
+            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
+            note_text("lost 8:1", files).unwrap();
+            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
         });
         let text = read(&disk);
         assert!(text.starts_with(&line));
@@ -383,14 +408,14 @@ mod tests {
             let mut disk = Model::new();
             disk.write("/l/m", b"");
             with_files(&mut disk, |files| {
-                files.note_loss(&LOSS, "20261122120000").unwrap();
+                files.note_loss(&LOSS, Some("20261122120000")).unwrap();
             });
             disk.fail_call(failing, 5);
             with_files(&mut disk, |files| {
                 files.name_before_hole(&LOSS, Path::new("/l/m.1"));
             });
             disk.revive();
-            with_files(&mut disk, |files| files.note_gap(&"lost 8:1").unwrap());
+            with_files(&mut disk, |files| note_text("lost 8:1", files).unwrap());
             let text = String::from_utf8(disk.read("/l/m.gaps").unwrap()).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             assert_eq!(lines.len(), 2, "{text}");

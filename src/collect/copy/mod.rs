@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod gaps;
 pub mod given;
+mod hooks;
 pub(crate) mod left_out;
 pub(crate) mod loss;
 pub mod pointer;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use self::error::system;
 pub use self::error::{FileError, Found, is_of_device, is_shortage};
 pub use self::files::LocalFiles;
+pub use self::hooks::{HookEvent, HookKind, HookNews};
 use self::rescue::Moving;
 use self::rotation::Change;
 pub use self::rotation::{Changed, Progress, Syncs};
@@ -148,6 +150,11 @@ impl<'a> Paths<'a> {
     /// the pointer.
     pub fn unverified(self) -> PathBuf {
         with_ending(self.pointer, ".unverified")
+    }
+
+    /// The list of what was not handed to the operator's program yet: beside the pointer.
+    pub fn hooks(self) -> PathBuf {
+        with_ending(self.pointer, ".hooks")
     }
 }
 

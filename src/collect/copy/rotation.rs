@@ -16,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{FileError, system};
+use super::loss::Loss;
 use super::pointer::{Pending, Pointer, RotatedSuffix};
 use super::{Finished, Generation, LocalCopy, LocalFiles};
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
@@ -55,8 +56,8 @@ pub(super) struct Change {
     next: Pointer,
     kept: Option<PathBuf>,
     finished: Option<Finished>,
-    /// Whether something behind the last generation's copy is lost, and not told yet.
-    is_lossy: bool,
+    /// What is lost behind the last generation's copy, if that is not told yet.
+    loss: Option<Loss>,
     /// The number of names that somebody else took meanwhile.
     taken: u16,
     /// What the copy before was called, if that is known.
@@ -74,15 +75,15 @@ enum Stage {
 
 impl<F> LocalCopy<F> {
     /// The decision on a change: `next` is the generation that begins. `finished` is what the list
-    /// of copies that are to be verified has to say of the last one, but for its name. With
-    /// `is_lossy` something behind the last one is lost and nothing but what the caller says of the
+    /// of copies that are to be verified has to say of the last one, but for its name. With a
+    /// `loss` something behind the last one is lost and nothing but what the caller says of the
     /// change will tell that: should it not come to that, [`open`](Self::open) tells it. Nothing is
     /// done before [`step_change`](Self::step_change).
     pub fn start_change<S: WriteStore<File = F>>(
         &mut self,
         next: Generation,
         finished: Option<Finished>,
-        is_lossy: bool,
+        loss: Option<Loss>,
         files: &LocalFiles<'_, S>,
     ) {
         self.change = Some(Box::new(Change {
@@ -90,7 +91,7 @@ impl<F> LocalCopy<F> {
             next: files.new_pointer(next),
             kept: None,
             finished,
-            is_lossy,
+            loss,
             taken: 0,
             last: None,
         }));
@@ -139,7 +140,7 @@ impl<F> LocalCopy<F> {
             Stage::Part => {
                 files.take_local_name()?;
                 files.sync_local_dir(syncs)?;
-                change.write_next(syncs, files)?
+                change.write_next(self.size(), syncs, files)?
             }
             Stage::Finish => return self.finish(*change, files),
             Stage::FinishFirst => return self.finish_first(*change, files),
@@ -203,7 +204,7 @@ impl<F> LocalCopy<F> {
                 size: open.size,
                 next: change.next.inode,
                 suffix,
-                is_lossy: change.is_lossy,
+                is_lossy: change.loss.is_some(),
             })),
             ..change.next.clone()
         };
@@ -242,7 +243,7 @@ impl<F> LocalCopy<F> {
         // serves it and the new name.
         match has_both {
             true => Ok(Some(Stage::Part)),
-            false => change.write_next(syncs, files).map(Some),
+            false => change.write_next(self.size(), syncs, files).map(Some),
         }
     }
 
@@ -289,11 +290,17 @@ impl<F> LocalCopy<F> {
 }
 
 impl Change {
+    /// The copy, of so many bytes, has its new name: what follows is written, and not believed
+    /// before the next step.
     fn write_next<S: WriteStore>(
         &self,
+        size: u64,
         syncs: Syncs,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Stage, FileError> {
+        if let Some(kept) = &self.kept {
+            files.put_rotated(kept, size, self.loss, syncs)?;
+        }
         files.write_beside(&self.next, syncs)?;
         Ok(Stage::Finish)
     }

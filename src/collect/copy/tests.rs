@@ -42,6 +42,7 @@ impl Fixture {
             paths: self.paths,
             boot: self.boot.as_ref(),
             stamp: STAMP,
+            hooks: None,
         })
     }
 
@@ -163,7 +164,7 @@ fn a_rotation_that_another_process_is_making_is_left_alone() {
     for steps in 1..4 {
         let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
         let inode = inode_of(&fixture.disk, "/l/m");
-        fixture.with(|files| copy.start_change(classic(8), None, false, files));
+        fixture.with(|files| copy.start_change(classic(8), None, None, files));
         for _ in 0..steps {
             fixture
                 .with(|files| copy.step_change(Syncs::Own, files))
@@ -230,7 +231,7 @@ fn rotation_works_on_a_file_system_without_links_and_overwrites_nothing() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.forbid_link();
     fixture.with(|files| {
-        copy.start_change(classic(8), None, false, files);
+        copy.start_change(classic(8), None, None, files);
         // Between the announcement and the rename somebody takes the name.
         for _ in 0..2 {
             let progress = copy.step_change(Syncs::Own, files).unwrap();
@@ -279,7 +280,7 @@ fn alone(
     next: Generation,
 ) -> Result<(), FileError> {
     fixture.with(|files| {
-        copy.start_change(next, None, false, files);
+        copy.start_change(next, None, None, files);
         copy.make_change(files).map(drop)
     })
 }
@@ -291,7 +292,7 @@ fn together(
     next: Generation,
 ) -> Result<(), FileError> {
     fixture.with(|files| {
-        copy.start_change(next, None, false, files);
+        copy.start_change(next, None, None, files);
         while let Progress::More = copy.step_change(Syncs::Barrier, files)? {
             files.barrier()?;
         }
@@ -512,7 +513,7 @@ fn crowd(disk: &Fake, count: u32) -> Vec<(Fixture, LocalCopy<Handle>)> {
 /// took.
 fn change_together(crowd: &mut [(Fixture, LocalCopy<Handle>)], next: u64) -> u32 {
     for (fixture, copy) in &mut *crowd {
-        fixture.with(|files| copy.start_change(classic(next), None, false, files));
+        fixture.with(|files| copy.start_change(classic(next), None, None, files));
     }
     let mut barriers = 0;
     loop {
@@ -557,7 +558,7 @@ impl<F> LocalCopy<F> {
         generation: Generation,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), FileError> {
-        self.start_change(generation, None, false, files);
+        self.start_change(generation, None, None, files);
         self.make_change(files).map(drop)
     }
 
@@ -567,7 +568,7 @@ impl<F> LocalCopy<F> {
         next: Generation,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<PathBuf, FileError> {
-        self.start_change(next, None, false, files);
+        self.start_change(next, None, None, files);
         self.make_change(files)
             .map(|changed| changed.kept.unwrap_or_default())
     }

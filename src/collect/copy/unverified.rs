@@ -235,6 +235,7 @@ mod tests {
             paths: paths(),
             boot: None,
             stamp: "20261122132956",
+            hooks: None,
         })
     }
 

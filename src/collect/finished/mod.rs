@@ -18,6 +18,8 @@ pub struct FinishedCopies<F> {
     heal: Option<Box<Heal<F>>>,
     /// The copy that is right and seems to be here twice.
     double: Option<Box<Double<F>>>,
+    /// Whether that some are right is still to be made durable before they leave the list.
+    owes_hooks: bool,
 }
 
 impl<F> FinishedCopies<F> {
@@ -27,6 +29,7 @@ impl<F> FinishedCopies<F> {
             queue: Queue::default(),
             heal: None,
             double: None,
+            owes_hooks: false,
         }
     }
 
@@ -74,6 +77,21 @@ impl<F> FinishedCopies<F> {
     /// Ends the comparison with an older copy. Returns it.
     pub fn end_double(&mut self) -> Option<Box<Double<F>>> {
         self.double.take()
+    }
+
+    /// Whether the list on the disk has to stay as it is until something else is durable.
+    pub fn owes_hooks(&self) -> bool {
+        self.owes_hooks
+    }
+
+    /// Has the list on the disk stay as it is until something else is durable.
+    pub fn owe_hooks(&mut self) {
+        self.owes_hooks = true;
+    }
+
+    /// Lets the list on the disk follow. Tells whether it waited for that.
+    pub fn settle_hooks(&mut self) -> bool {
+        std::mem::take(&mut self.owes_hooks)
     }
 
     /// All copies that are not known to be right yet, as the list on the disk has them.

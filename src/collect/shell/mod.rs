@@ -10,8 +10,10 @@ pub mod conf;
 pub mod control;
 pub mod face_file;
 mod group_commit;
+mod hooks;
 mod journal;
 mod manager;
+mod names;
 pub mod outcome;
 mod reach;
 mod resolver;
@@ -32,15 +34,17 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::control::Doors;
+use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
 use self::manager::Manager;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
 use self::shown::{InThisTurn, Shown};
-use self::slot::{AddressChange, Slot};
+use self::slot::Slot;
 use self::statuses::Statuses;
 use super::config::{Config, SourceConfig};
+use super::copy::HookNews;
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
@@ -74,6 +78,8 @@ pub struct Options {
     pub form: Form,
     /// Where the metrics go, if anywhere.
     pub metrics: Option<PathBuf>,
+    /// The program that is run for what happens.
+    pub hook: Option<PathBuf>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
 }
@@ -116,6 +122,10 @@ pub struct Collector {
     seat: Seat,
     shown: Shown,
     manager: Manager,
+    /// The program that is run for what happens.
+    hooks: Option<HookRuns>,
+    /// Sources that have something for it which is not durable yet.
+    owing: ReadyList,
     /// When the local copies are looked at next, and which is the next.
     look_at: Mono,
     looked_at: u32,
@@ -136,6 +146,7 @@ const SOURCE: u8 = 0;
 const NAMES: u8 = 1;
 const LISTENER: u8 = 2;
 const CLIENT: u8 = 3;
+const HOOKS: u8 = 4;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -151,13 +162,24 @@ impl Collector {
         options: Options,
         config: Config,
         reactor: Reactor,
-        inside: Inside,
+        mut inside: Inside,
         held: Held,
     ) -> Collector {
         let now = clock::now();
         let mut journal = Journal::new(options.form);
         let seat = held.seat;
         let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
+        let registry = reactor.registry();
+        let hooks = options.hook.as_deref().map(|program| {
+            let line = inside.outside.as_mut().and_then(Outside::take_hooks);
+            HookRuns::new(
+                program,
+                line,
+                options.periods.retry_ms,
+                registry,
+                &mut journal,
+            )
+        });
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), seat, now.mono),
@@ -166,6 +188,8 @@ impl Collector {
             journal,
             shown,
             manager: Manager::new(now.mono),
+            hooks,
+            owing: ReadyList::new(),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
@@ -234,6 +258,8 @@ impl Collector {
                 self.turn_over_deadlines(looked_at);
             }
             self.make_changes();
+            self.settle_hooks();
+            self.turn_over_hooks();
             self.relieve();
             self.check_failed_syncs();
             if self.check_walls_at <= self.now.mono {
@@ -272,7 +298,7 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() || !self.changing.is_empty() {
+        if !self.ready.is_empty() || !self.changing.is_empty() || !self.owing.is_empty() {
             return Some(self.now.mono);
         }
         let deadlines = [
@@ -283,6 +309,7 @@ impl Collector {
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
             self.manager.poll_timeout(),
+            self.hooks.as_ref().and_then(HookRuns::poll_timeout),
             Some(self.look_at),
         ];
         deadlines.into_iter().flatten().min()
@@ -310,6 +337,9 @@ impl Collector {
         if let LISTENER | CLIENT = event.token.kind {
             let registry = self.reactor.registry();
             return (self.shown.control).handle_event(event, registry, self.now.mono);
+        }
+        if event.token.kind == HOOKS {
+            return self.hear_hooks();
         }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
@@ -342,6 +372,7 @@ impl Collector {
         };
         let (journal, wall) = (&mut self.journal, self.now.wall);
         let tally = Cell::new(Tally::default());
+        let news = HookNews::default();
         let mut cx = Context {
             store: &mut self.store,
             now: self.now,
@@ -355,6 +386,7 @@ impl Collector {
                 tally.set(counted);
                 journal.event(wall, config, &event);
             },
+            hooks: self.hooks.is_some().then_some(&news),
         };
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
@@ -365,6 +397,12 @@ impl Collector {
             self.changing.push(index);
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
+        if let Some(hooks) = &mut self.hooks {
+            hooks.take_news(index, slot, &news, &mut cx);
+        }
+        if slot.owes_hooks() {
+            self.owing.push(index);
+        }
         slot.tell_status(&mut self.statuses);
         if slot.take_unreached() {
             self.resolver.doubt(slot.config(), self.now.mono);
@@ -388,51 +426,6 @@ impl Collector {
                 self.drive(index, &mut |slot, cx, _| slot.check_failed_syncs(cx));
             }
             self.store.batch(false);
-        }
-    }
-
-    /// Has names looked up again that were not found, and hands on what has become known.
-    fn turn_over_names(&mut self) {
-        if self.resolver.wants_to_ask(self.now.mono) {
-            self.ask_for_names(Wanted::Missing);
-        }
-        if !self.resolver.take_news(self.now.mono) {
-            return;
-        }
-        let mut known = Vec::new();
-        let mut some_moved = false;
-        for (index, place) in (0..).zip(&mut self.slots) {
-            let Some(slot) = place else { continue };
-            let Some(found) = self.resolver.addresses_of(slot.config()) else {
-                continue;
-            };
-            match slot.take_addresses(found, self.now.mono) {
-                AddressChange::None => continue,
-                // Its status had the name of the server.
-                AddressChange::Known => some_moved = true,
-                AddressChange::Moved(found) => {
-                    some_moved = true;
-                    *place = place.take().map(|slot| slot.moved(found, self.now));
-                }
-            }
-            known.push(index);
-        }
-        if some_moved {
-            self.join_statuses();
-        }
-        self.store.batch(true);
-        for index in known {
-            self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
-        }
-        self.store.batch(false);
-    }
-
-    fn ask_for_names(&mut self, wanted: Wanted) {
-        let retry = retry(self.now.mono, &self.options, &mut self.random);
-        let registry = self.reactor.registry();
-        if let Err(error) = self.resolver.ask(wanted, registry, retry) {
-            self.journal
-                .complain(&format_args!("cannot look names up: {error}"));
         }
     }
 
@@ -506,7 +499,12 @@ impl Collector {
         for place in &mut self.slots {
             match place.as_ref().and_then(|slot| unchanged(slot, &wanted)) {
                 Some(at) => runs[at] = true,
-                None => *place = None,
+                None => {
+                    let gone = place.take();
+                    if let (Some(hooks), Some(slot)) = (&mut self.hooks, gone) {
+                        hooks.forget(slot.config());
+                    }
+                }
             }
         }
         let unchanged = runs.iter().filter(|runs| **runs).count();

@@ -11,6 +11,7 @@ use mio::Registry;
 use super::addresses::Addresses;
 use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
+use crate::collect::copy::{HookEvent, Syncs};
 use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
@@ -375,6 +376,27 @@ impl Slot {
     pub fn is_idle(&self, now: Now) -> bool {
         let quiet_ms = self.record.quiet_secs(now.wall).saturating_mul(1000);
         self.source.contact() == Contact::Idle && quiet_ms >= ANEW_IDLE_MS
+    }
+
+    /// What the operator's program was not told yet.
+    pub fn waiting_hooks(&self, cx: &mut Cx<'_>) -> Vec<HookEvent> {
+        self.source.waiting_hooks(cx)
+    }
+
+    /// The operator's program was told, or will not be. Tells whether that is settled.
+    pub fn remove_hook(&self, event: &HookEvent, cx: &mut Cx<'_>) -> bool {
+        self.source.remove_hook(event, cx)
+    }
+
+    /// Whether something that is to be told waits for [`settle_hooks`](Self::settle_hooks).
+    pub fn owes_hooks(&self) -> bool {
+        self.source.owes_hooks()
+    }
+
+    /// Makes durable what is to be told.
+    pub fn settle_hooks(&mut self, syncs: Syncs, cx: &mut Cx<'_>) -> Rest {
+        self.source.settle_hooks(syncs, cx);
+        Rest::None
     }
 
     /// Looks whether the local copy is where it was.

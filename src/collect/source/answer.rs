@@ -415,10 +415,7 @@ impl<F> Source<F> {
         let stamp = (cx.stamp)(cx.now.wall);
         let held_until = held.map(|held| (cx.stamp)(Wall::from_ms(held.mtime_ns / 1_000_000)));
         let mut files = cx.files(&self.config, &stamp);
-        let noted = match held_until {
-            Some(held_until) => files.note_loss(&loss, &held_until),
-            None => files.note_gap(&loss),
-        };
+        let noted = files.note_loss(&loss, held_until.as_deref());
         noted.map_err(SourceError::Files)?;
         self.health.flaw();
         self.health.note(loss);

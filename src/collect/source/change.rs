@@ -11,6 +11,7 @@ use super::digest::TOO_MANY;
 use super::tokens::Tokens;
 use super::{Context, Source};
 use crate::collect::copy::loss::{Cause, Loss};
+use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{
     Changed, FileError, Finished, Generation, LocalCopy, LocalFiles, Progress, Syncs,
 };
@@ -125,12 +126,13 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
         // (FILES.md, "Pointer file": `lo`), until they are told.
-        let is_lossy = (afterwards.loss)
-            .is_some_and(|loss| loss.cause == Cause::Gone && !self.health.is_noted(&loss));
+        let untold = (afterwards.loss)
+            .filter(|loss| loss.cause == Cause::Gone && !self.health.is_noted(loss));
         let last = self.announce_token(&next, &afterwards, cx);
+        let given = self.disk.last_name();
         let started = self.with_copy(cx, |copy, files| {
-            copy.start_change(next, finished, is_lossy, files);
-            copy.name_behind(last);
+            copy.start_change(next, finished, untold, files);
+            copy.name_behind(last.or(given));
             Ok(())
         });
         started.map_err(SourceError::Files)?;
@@ -185,6 +187,8 @@ impl<F> Source<F> {
         self.note_change(&afterwards, changed.kept.as_deref(), cx);
         // The events of the generation that is over come before anything of the next one.
         if let Some(kept) = &changed.kept {
+            let name = RotatedSuffix::of(kept, &self.config.local);
+            self.disk.note_name(name);
             self.tell_left(&afterwards, kept, cx)?;
         }
         if let Some(finished) = changed.finished

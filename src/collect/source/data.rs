@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::change::Afterwards;
-use super::digest::{GONE, OTHER, UNKNOWN_KIND};
+use super::digest::{GONE, OTHER, TAKEN, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
 use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
-use crate::collect::copy::FileError;
 use crate::collect::copy::given::CopySums;
+use crate::collect::copy::{FileError, HookKind};
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::collect::finished::heal::{self, Heal};
@@ -357,6 +357,7 @@ impl<F> Source<F> {
                     part: (size < copy_size).then_some((size, copy_size)),
                 };
                 (cx.events)(&self.config, verified);
+                self.note_hook(HookKind::Verified, (path, size, md5), cx);
                 // Of a longer copy only a part was read.
                 if size == copy_size {
                     let crc = Some(crc);
@@ -377,6 +378,9 @@ impl<F> Source<F> {
             Some(Checked::Different(finished, _)) => {
                 self.finished.begin_heal(finished);
                 self.turn_to_heal(cx);
+            }
+            Some(Checked::Unreadable(finished, _)) if self.was_taken(&finished.path, cx) => {
+                self.tell_never_verified(&finished, TAKEN, cx);
             }
             Some(Checked::Unreadable(finished, error)) => {
                 let why = format!("it cannot be read: {error}");
@@ -533,6 +537,7 @@ impl<F> Source<F> {
                 };
                 self.note_healed(&healed, cx);
                 (cx.events)(&self.config, healed);
+                self.note_hook(HookKind::Healed, (&path, size, md5), cx);
                 self.tell_whole(&path, size, md5, cx);
             }
             heal::Outcome::Completed { path, from, md5 } => {
@@ -543,6 +548,12 @@ impl<F> Source<F> {
                 };
                 (cx.events)(&self.config, completed);
                 self.tell_whole(&path, size, md5, cx);
+            }
+            heal::Outcome::Hopeless { path, .. } if self.was_taken(&path, cx) => {
+                heal::clear_away(&path, cx.store);
+                self.tell_if_late(&path, size, cx);
+                let (path, why) = (&path, TAKEN);
+                (cx.events)(&self.config, Event::NeverVerified { path, why });
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
@@ -578,6 +589,7 @@ impl<F> Source<F> {
         }
         let part = None;
         (cx.events)(&self.config, Event::Verified { path, md5, part });
+        self.note_hook(HookKind::Verified, (path, size, md5), cx);
         self.note_sums(path, size, CopySums { crc: None, md5 }, cx);
     }
 }

@@ -1,6 +1,8 @@
 //! The question for the digest of a finished copy that did not come by itself: it is asked over a
 //! connection of its own, before the log is followed on.
 
+use std::path::Path;
+
 use super::link::{Phase, Purpose};
 use super::{Context, Source};
 use crate::collect::copy::Finished;
@@ -103,6 +105,17 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
+    /// Whether somebody has moved a finished copy away, which is his to do. Where the live copy is
+    /// not there either it is its disk that is missing.
+    pub(super) fn was_taken<S: WriteStore<File = F>>(
+        &self,
+        path: &Path,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let mut found = |path| cx.store.stat_path(path).map(|stat| stat.is_some());
+        matches!(found(path), Ok(false)) && matches!(found(&self.config.local), Ok(true))
+    }
+
     /// Brings the list of copies that wait into line after one has left it. Where that fails, a
     /// copy is compared once more after the next start.
     pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
@@ -112,8 +125,8 @@ impl<F> Source<F> {
             return;
         }
         // A rotation that was cut short has a line that only the list knows, until the files are
-        // opened again.
-        if self.disk.copy().is_none() {
+        // opened again. And what is to be told of a copy must not be forgotten.
+        if self.disk.copy().is_none() || self.finished.owes_hooks() {
             return;
         }
         let list = self.finished.all();
@@ -136,6 +149,9 @@ impl<F> Source<F> {
 
 /// The reason for a copy that nothing can be compared with any more.
 pub(super) const GONE: &str = "the server no longer has it";
+
+/// The reason for a copy that was there and is not any more.
+pub(super) const TAKEN: &str = "somebody has moved it away";
 
 /// The reason for a copy that is like a file of the server's in too little.
 pub(super) const OTHER: &str = "the server has only another file that begins alike";

@@ -1,6 +1,7 @@
 //! The disk of a source: its local files, and what is under way there.
 
 use super::change::Afterwards;
+use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{Generation, LocalCopy};
 use crate::ids::Inode;
 use crate::time::Mono;
@@ -25,6 +26,9 @@ pub(super) struct Disk<F> {
     afterwards: Option<Box<Afterwards>>,
     /// The moment before which that change is not made, if there were many.
     change_at: Option<Mono>,
+    /// What the name of the copy that was finished last has behind the local copy's. It may be
+    /// elsewhere by now.
+    last_name: Option<RotatedSuffix>,
     /// Whether changes wait for the caller, who takes several sources through them together.
     shares_barriers: bool,
 }
@@ -41,6 +45,7 @@ impl<F> Disk<F> {
             checkpoint_at: None,
             afterwards: None,
             change_at: None,
+            last_name: None,
             shares_barriers: false,
         }
     }
@@ -175,6 +180,16 @@ impl<F> Disk<F> {
     pub(super) fn forget_later(&mut self) -> bool {
         let afterwards = self.afterwards.as_mut();
         afterwards.is_some_and(|afterwards| !std::mem::take(&mut afterwards.input).is_empty())
+    }
+
+    /// The name that a copy got last.
+    pub(super) fn last_name(&self) -> Option<RotatedSuffix> {
+        self.last_name.clone()
+    }
+
+    /// Notes the name that a copy got.
+    pub(super) fn note_name(&mut self, name: Option<RotatedSuffix>) {
+        self.last_name = name.or(self.last_name.take());
     }
 
     /// Whether changes wait for the caller.

@@ -25,6 +25,7 @@ pub mod end_check;
 mod failed_syncs;
 mod given;
 mod health;
+mod hooks;
 mod intake;
 mod late;
 mod link;
@@ -47,7 +48,7 @@ use self::link::{Form, Link, Phase};
 use self::pace::Pace;
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
-use super::copy::{FileError, Found, LocalCopy, LocalFiles, Paths};
+use super::copy::{FileError, Found, HookNews, LocalCopy, LocalFiles, Paths};
 use super::error::SourceError;
 use super::event::{Event, State};
 use super::finished::FinishedCopies;
@@ -114,6 +115,8 @@ pub struct Context<'a, S> {
     pub random: &'a mut Random,
     /// The sink of events.
     pub events: &'a mut dyn FnMut(&SourceConfig, Event<'_>),
+    /// Where it is said that the operator's program has something to hear; `None` without one.
+    pub hooks: Option<&'a HookNews>,
 }
 
 /// The sink of the events of a source.
@@ -137,6 +140,7 @@ impl<S> Context<'_, S> {
             paths: Paths::of(config),
             boot: self.boot,
             stamp,
+            hooks: self.hooks,
         };
         (files, &mut *self.events)
     }
@@ -473,6 +477,10 @@ impl<F> Source<F> {
         }
         for finished in self.finished.queue_mut().restore(list) {
             self.tell_never_verified(&finished, digest::TOO_MANY, cx);
+        }
+        if let Some(hooks) = cx.hooks {
+            // What an earlier run left is to be told now.
+            hooks.is_new.set(true);
         }
         // It was found out of files that may not be the same any more.
         self.end = DoubtfulEnd::default();

@@ -1,9 +1,7 @@
 //! What a source puts on record, where it outlives the collector; and local files that it gives up.
 
-use std::fmt;
-
 use super::end::DoubtfulEnd;
-use super::{Context, Source};
+use super::{Context, Source, hooks};
 use crate::collect::copy::FileError;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
@@ -31,11 +29,12 @@ impl<F> Source<F> {
     /// What could not be noted is found out again, or is no longer so.
     pub(super) fn put_on_record<S: WriteStore<File = F>>(
         &mut self,
-        what: &dyn fmt::Display,
+        what: &Event<'_>,
         cx: &mut Context<'_, S>,
     ) -> Result<(), FileError> {
         let stamp = (cx.stamp)(cx.now.wall);
-        cx.files(&self.config, &stamp).note_gap(what)?;
+        let event = hooks::of_gap(what, &self.config);
+        cx.files(&self.config, &stamp).note_gap(what, event)?;
         self.health.flaw();
         Ok(())
     }

@@ -85,6 +85,13 @@ fn write_fields(event: &Event<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         } => {
             write!(f, ",\"file\":{},\"from\":{from},\"bytes\":{size}", path(of))
         }
+        Event::HookFailed {
+            path: Some(of),
+            kind,
+            ..
+        } => write!(f, ",\"file\":{},\"of\":\"{kind}\"", path(of)),
+        Event::HookFailed { kind, .. } => write!(f, ",\"of\":\"{kind}\""),
+        Event::HooksDropped { count, .. } => write!(f, ",\"count\":{count}"),
         Event::NeverVerified { path: of, .. }
         | Event::Differs { path: of, .. }
         | Event::GivenTwice { path: of, .. }
@@ -120,6 +127,8 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::Remains(_) => "remains",
         #[cfg(feature = "gz")]
         Event::BadArchive { .. } => "bad_archive",
+        Event::HookFailed { .. } => "hook_failed",
+        Event::HooksDropped { .. } => "hooks_dropped",
         Event::Downgraded => "downgraded",
         Event::Found(_) => "found",
         Event::Error(_) | Event::State(State::Error(_)) => "trouble",

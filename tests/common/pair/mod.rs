@@ -20,6 +20,7 @@ pub mod strace;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -154,11 +155,26 @@ impl Pair {
             ..
         } = self.options;
         let periods = format!("fetch_logs -r {retry_s} -w {wait_s} -i {idle_s}");
+        command.args(periods.split(' '));
+        if !self.options.hook.is_empty() {
+            command.arg("-x").arg(self.write_hook());
+        }
         command
-            .args(periods.split(' '))
             .arg(self.path("status"))
             .arg(self.path("collector.conf"));
         self.collector = Some(Daemon::start(command, self.home(), COLLECTOR));
+    }
+
+    fn write_hook(&self) -> PathBuf {
+        let path = self.path("hook");
+        let script = format!(
+            "#!/bin/sh\ncd {}\n{}\n",
+            self.home().display(),
+            self.options.hook
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// Lets a collector that is running read its configuration with other fields behind the fifth.

@@ -28,6 +28,8 @@ pub struct Options {
     pub idle_s: f64,
     /// What follows the fifth field of each source.
     pub fields: &'static str,
+    /// The lines of the collector's hook, a shell script that begins where all of this stands; without any there is none.
+    pub hook: &'static str,
     /// Whether pointer files stand in `pointer/`, and not beside the copies.
     pub pointers_apart: bool,
     /// Whether a [`Relay`](super::relay::Relay) stands between the two.
@@ -59,6 +61,7 @@ impl Default for Options {
             wait_s: 3.0,
             idle_s: 120.0,
             fields: "",
+            hook: "",
             pointers_apart: false,
             relayed: false,
             in_memory: false,
@@ -86,6 +89,11 @@ impl Options {
             pointers_apart: true,
             ..Options::default()
         }
+    }
+
+    /// The same, and the collector has this hook.
+    pub fn with_hook(self, hook: &'static str) -> Options {
+        Options { hook, ..self }
     }
 
     /// The same, but version 2 of the protocol is never offered.

@@ -7,6 +7,7 @@ mod classic;
 mod copies;
 mod given;
 mod heal;
+mod hooks;
 mod identity;
 mod large;
 mod liar;

@@ -54,12 +54,14 @@ fn explore_all(tasks: &[(Scenario, Limits)]) -> Result<Seen, String> {
 /// What a test that everybody runs has the time for: in small scenarios three crashes in a row, in
 /// a rotation two, in others one; and where few steps are made, one before or after a call that
 /// fails. `FETCHLOGS_EXPLORE_CRASHES` asks for so many crashes everywhere, and for failing calls in
-/// all scenarios.
+/// all scenarios. `FETCHLOGS_EXPLORE_ONLY` names the scenarios, by a part of the name.
 fn tasks() -> Vec<(Scenario, Limits)> {
     let asked = std::env::var("FETCHLOGS_EXPLORE_CRASHES");
     let asked = asked.ok().map(|number| number.parse().unwrap());
     let both = [Dialect::V2, Dialect::Classic];
-    let scenarios = both.into_iter().flat_map(scenarios::all);
+    let only = std::env::var("FETCHLOGS_EXPLORE_ONLY").unwrap_or_default();
+    let is_meant = move |scenario: &Scenario| scenario.name.contains(&only);
+    let scenarios = both.into_iter().flat_map(scenarios::all).filter(is_meant);
     let limits = |scenario: Scenario| {
         let sound = Limits {
             crashes: asked.unwrap_or(scenario.crashes),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::peer::{Generation, Peer};
+use super::peer::{Dialect, Generation, Peer};
 use super::world::{STAMP, Scenario};
 use crate::collect::config::SourceConfig;
 use crate::collect::copy::given::Ledger;
@@ -18,6 +18,12 @@ struct Files<'a> {
     pointer: Option<&'a [u8]>,
     /// The ends that were set aside.
     rescued: Vec<&'a [u8]>,
+    /// What the rotated copies have behind their names, and what others are to hear of them.
+    endings: Vec<&'a str>,
+    heard: &'a [u8],
+    unverified: &'a [u8],
+    /// Whether a loss is on record.
+    is_lossy: bool,
     /// What was given, as it is remembered.
     ledger: &'a [u8],
     /// Names that no rule knows.
@@ -62,6 +68,16 @@ pub fn at_end(scenario: &Scenario, disk: &Disk, has_failed: bool) -> Result<(), 
     Ok(())
 }
 
+/// Nobody has heard of anything yet: all of it stands on the list. A power cut may have taken the
+/// list of what is to be verified; then nobody ever knows that a copy is right.
+pub fn heard_at_end(scenario: &Scenario, disk: &Disk, had_power_cut: bool) -> Result<(), String> {
+    let verifies = scenario.dialect == Dialect::V2 && !scenario.loses && !had_power_cut;
+    for number in 0..scenario.sources {
+        Files::of(disk, number).check_heard(verifies)?;
+    }
+    Ok(())
+}
+
 /// A crash has left this: the pointer does not promise more than there is.
 pub fn after_crash(scenario: &Scenario, disk: &Disk, pos: usize) -> Result<(), String> {
     let peers = scenario.peers(pos);
@@ -101,7 +117,8 @@ impl<'a> Files<'a> {
         let mut kept = Vec::new();
         let mut rescued = Vec::new();
         let mut strange = Vec::new();
-        let mut ledger: &[u8] = &[];
+        let (mut ledger, mut heard): (&[u8], &[u8]) = (&[], &[]);
+        let mut endings = Vec::new();
         for name in disk.names().filter_map(Path::to_str) {
             let Some(rest) = name.strip_prefix(&local).or(name.strip_prefix(&pointer)) else {
                 continue;
@@ -110,9 +127,11 @@ impl<'a> Files<'a> {
                 .strip_prefix('.')
                 .map(|ending| (ending, attempt(ending)))
             {
-                None | Some(("tmp" | "unverified.tmp" | "given.tmp", _)) => {}
+                None | Some(("tmp" | "unverified.tmp" | "given.tmp" | "hooks.tmp", _)) => {}
+                Some(("hooks", _)) => heard = disk.read(name).unwrap_or_default(),
                 Some(("given", _)) => ledger = disk.read(name).unwrap_or_default(),
-                Some((_, Some(attempt))) => {
+                Some((ending, Some(attempt))) => {
+                    endings.push(ending);
                     kept.push((attempt, disk.read(name).unwrap_or_default()))
                 }
                 Some((ending, None)) if ending.starts_with("rescued.") => {
@@ -127,8 +146,37 @@ impl<'a> Files<'a> {
             live: disk.read(&local),
             pointer: disk.read(&pointer),
             rescued,
+            endings,
+            heard,
+            unverified: disk
+                .read(&format!("{pointer}.unverified"))
+                .unwrap_or_default(),
+            is_lossy: disk.read(&format!("{local}.gaps")).is_some(),
             ledger,
             strange,
+        }
+    }
+
+    fn check_heard(&self, verifies: bool) -> Result<(), String> {
+        let heard = String::from_utf8_lossy(self.heard);
+        let unverified = String::from_utf8_lossy(self.unverified);
+        let is_heard = |event: &str| heard.lines().any(|line| line.starts_with(event));
+        let mut missing = Vec::new();
+        for ending in &self.endings {
+            missing.push(format!("rotated {ending} "));
+            let is_left = unverified
+                .lines()
+                .any(|line| line.split(' ').next() == Some(ending));
+            if verifies && !is_left {
+                missing.push(format!("verified {ending} "));
+            }
+        }
+        if self.is_lossy {
+            missing.push("lost ".to_owned());
+        }
+        match missing.iter().find(|event| !is_heard(event)) {
+            Some(event) => Err(format!("nobody will hear {event:?} of {heard:?}")),
+            None => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ pub fn all(dialect: Dialect) -> Vec<Scenario> {
         rotations(&new),
         inheritances(&new),
         losses(&new),
+        hooks(&new),
     ];
     parts.concat()
 }
@@ -41,6 +42,7 @@ fn plain(name: &'static str, dialect: Dialect, steps: &[Step]) -> Scenario {
         away: 0,
         gives_tokens: false,
         shares_barriers: false,
+        hears: false,
         crashes: 1,
         fails: Fails::Each,
     }
@@ -186,6 +188,42 @@ fn losses(new: New<'_>) -> Vec<Scenario> {
         Dialect::V2 => vec![scenario],
         Dialect::Classic => Vec::new(),
     }
+}
+
+/// What an operator's program is to hear.
+fn hooks(new: New<'_>) -> Vec<Scenario> {
+    let hearing = |scenario: Scenario| Scenario {
+        hears: true,
+        ..scenario
+    };
+    let midnight = [Write(0, b"first\n"), Write(1, b"other\n"), Midnight];
+    let two = [FIRST, Rotate(0), Write(0, b"second\n"), Rotate(0)];
+    let deletes = [FIRST, Write(0, b"second\n"), Rotate(0), Forget(0)];
+    vec![
+        hearing(Scenario {
+            crashes: 2,
+            ..new("a rotation that is heard", &ROTATION)
+        }),
+        hearing(Scenario {
+            rename_new: false,
+            ..new("a rotation by link that is heard", &ROTATION)
+        }),
+        hearing(Scenario {
+            away: 2,
+            ..new("rotations in absence that are heard", &two)
+        }),
+        hearing(Scenario {
+            sources: 2,
+            shares_barriers: true,
+            fails: Fails::WholeSyncs,
+            ..new("midnight that is heard", &midnight)
+        }),
+        hearing(Scenario {
+            loses: true,
+            away: 2,
+            ..new("a loss that is heard", &deletes)
+        }),
+    ]
 }
 
 fn held(inode: u64, checkpoint: u64) -> Pointer {

@@ -94,6 +94,13 @@ struct Start {
     trail: Option<Rc<Trail>>,
 }
 
+impl Trail {
+    fn has_power_cut(&self) -> bool {
+        let before = self.before.as_deref();
+        self.crash == Crash::PowerCut || before.is_some_and(Trail::has_power_cut)
+    }
+}
+
 /// A moment before a call, or at the end.
 struct Moment {
     disk: Disk,
@@ -247,6 +254,10 @@ impl Search<'_> {
         let disk = world.disk();
         result.map_err(broken)?;
         oracle::at_end(self.scenario, &disk, fault.is_some()).map_err(broken)?;
+        if self.scenario.hears {
+            let had_power_cut = start.trail.as_deref().is_some_and(Trail::has_power_cut);
+            oracle::heard_at_end(self.scenario, &disk, had_power_cut).map_err(broken)?;
+        }
         let mut moments = std::mem::take(&mut *moments.borrow_mut());
         moments.push(Moment {
             disk,

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::peer::{Dialect, Output, Peer, Session, Step};
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::copy::pointer::BootId;
+use crate::collect::copy::{HookNews, Syncs};
 use crate::collect::event::Event;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::inside::model::{Disk, Handle, Hook, Model};
@@ -39,6 +40,8 @@ pub struct Scenario {
     pub gives_tokens: bool,
     /// Sources that rotate in one moment share their barriers.
     pub shares_barriers: bool,
+    /// An operator's program is to hear of everything, and never comes to it.
+    pub hears: bool,
     /// Crashes in a row that a test has the time for.
     pub crashes: u32,
     /// Which calls fail, one in a run.
@@ -69,6 +72,8 @@ pub struct World<'a> {
     faults: RefCell<Vec<String>>,
     /// Syncs that failed, as far as all sources know of them.
     failed_syncs: u32,
+    /// What is said of the lists for the operator's program.
+    news: HookNews,
     /// The connections were ended once more after the last step.
     is_ended: bool,
     buf: Vec<u8>,
@@ -198,6 +203,7 @@ impl<'a> World<'a> {
             pos,
             now_ms: START_MS,
             random: Random::new(1),
+            news: HookNews::default(),
             faults: RefCell::default(),
             failed_syncs: 0,
             is_ended: false,
@@ -372,6 +378,11 @@ impl<'a> World<'a> {
         if self.lines[at].source.is_changing() {
             return false;
         }
+        if self.lines[at].source.owes_hooks() {
+            let syncs = Syncs::Barrier;
+            self.with(at, |source, cx, _| source.settle_hooks(syncs, cx));
+            return true;
+        }
         if self.lines[at].source.has_work() {
             self.with(at, |source, cx, buf| source.work(buf, cx));
             return true;
@@ -464,6 +475,7 @@ impl<'a> World<'a> {
             boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,
+            hooks: scenario.hears.then_some(&self.news),
             events: &mut |_, event| {
                 let is_known = match event {
                     Event::Lost { .. } => scenario.loses,

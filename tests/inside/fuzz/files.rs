@@ -102,6 +102,7 @@ pub fn unverified(input: &[u8]) {
         paths: Paths::of(&config),
         boot: boot.as_ref(),
         stamp: "20261122132956",
+        hooks: None,
     };
     let list = files.read_list().unwrap();
     assert_eq!(files.read_list().unwrap(), list);

@@ -601,6 +601,7 @@ impl Pair {
             boot: Some(&self.host_boot),
             periods: &PERIODS,
             random: &mut self.random,
+            hooks: None,
             events: &mut |_, event| {
                 if let Event::Rotated { kept: path, .. } | Event::Truncated { kept: path, .. } =
                     &event

@@ -144,6 +144,7 @@ impl Host {
             boot: collector.boot.as_ref(),
             periods: &self.periods,
             random: &mut self.random,
+            hooks: None,
             events: &mut |_, event: Event<'_>| {
                 // The dead say nothing.
                 if !disk.is_dead() {

@@ -17,6 +17,7 @@ mod breaks;
 mod files;
 mod given;
 mod heal_room;
+mod hooks;
 mod intake;
 mod left_out;
 mod pace;
@@ -38,6 +39,7 @@ pub(super) struct Rig {
     pub(super) now_ms: u64,
     pub(super) boot: BootId,
     said: RefCell<Vec<String>>,
+    hooks: Option<HookNews>,
 }
 
 impl Rig {
@@ -64,6 +66,7 @@ impl Rig {
             now_ms: 1_000,
             boot: BootId::new("first").unwrap(),
             said: RefCell::default(),
+            hooks: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl Rig {
             boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,
+            hooks: self.hooks.as_ref(),
             events: &mut |_, event| said.borrow_mut().push(event.to_string()),
         };
         let result = act(&mut self.source, &mut cx);

@@ -318,6 +318,7 @@ impl World {
             boot: Some(&self.boot),
             periods: &PERIODS,
             random: &mut self.random,
+            hooks: None,
             events: &mut |_, event| said.borrow_mut().push(event.to_string()),
         };
         act(&mut self.source, &mut cx);
