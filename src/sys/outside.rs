@@ -10,7 +10,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -448,11 +448,9 @@ fn send_config(line: &Line, task: &Task<'_>) {
 
 /// What is in a regular file, read here: a daemon must not wait for a disk that is far away. It is
 /// for the daemon to refuse any other file.
-fn in_memory(mut file: File) -> io::Result<File> {
+fn in_memory(file: File) -> io::Result<File> {
     if !file.metadata()?.is_file() {
         return Ok(file);
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    platform::file_in_memory(&bytes)
+    platform::file_in_memory(&files::read_small(&file, usize::MAX)?)
 }

@@ -184,7 +184,7 @@ pub fn request(snmp_dir: &Path, request: &str) -> io::Result<String> {
     let mut words = head.split(' ').skip(1);
     match words.next() {
         Some("200") => Ok(body.to_owned()),
-        _ => Err(io::Error::other(body.trim().to_owned())),
+        _ => Err(error_saying(ErrorKind::Other, body.trim())),
     }
 }
 
