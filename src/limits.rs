@@ -44,6 +44,12 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 /// from overflow.
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// Most files that one configuration of the collector consists of.
+pub const CONFIG_FILES_MAX: usize = 4096;
+
+/// Most of them that are read at the same time, each because the one before includes it.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+
 /// Most errors of one configuration that are told; the rest is a number.
 pub const CONFIG_ERRORS_MAX: usize = 20;
 
@@ -381,6 +387,9 @@ pub const PACE_LASTING_MS: u64 = 1_000;
 
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;
+
+/// How soon a name is looked up again at whose address nobody could be reached.
+pub const LOOKUP_DOUBT_MS: u64 = 5_000;
 
 /// How long answers about host names are gathered before the sources hear of them.
 pub const LOOKUP_NEWS_MS: u64 = 50;

@@ -1,6 +1,7 @@
 //! The start of both daemons: background, pid file, user, signals.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -86,7 +87,7 @@ impl Daemon {
     /// with what that is handed ([`outside::split`]).
     pub fn leave_helper<T>(
         &mut self,
-        config: &Path,
+        config: &dyn Fn() -> io::Result<File>,
         signals: Signals,
         held: T,
     ) -> Result<(Signals, Held<T>), Exit> {

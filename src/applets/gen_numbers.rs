@@ -3,13 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Applet;
 use super::daemon::{self, Daemon};
 use super::exit::Exit;
-use super::options;
+use super::{locals, options};
 use crate::reactor::listener::Bound;
 use crate::serve::config::Config;
 use crate::serve::shell::{Server, bind, list, reaches, troubles};
@@ -17,7 +16,7 @@ use crate::store::config_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
 use crate::sys::signals::Signals;
-use crate::sys::{env, files, stdio};
+use crate::sys::{files, stdio};
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -54,7 +53,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     }
     let path = match options::value(&parsed, 'c') {
         Some(path) => PathBuf::from(path),
-        None => default_config(called),
+        None => locals::beside(called).unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG)),
     };
     let failed = |what: fmt::Arguments| Exit::failure(NAME, what);
     // A daemon leaves its directory, and SIGHUP reads the file again.
@@ -84,7 +83,8 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let socket = listen(&config)?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let held = (config, socket);
-    let (signals, held) = daemon.leave_helper(&path, signals, held)?;
+    let (signals, held) =
+        daemon.leave_helper(&|| files::open_without_waiting(&path), signals, held)?;
     let mut server = begin(path, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
     let end = server
         .run()
@@ -131,32 +131,4 @@ fn succeed(path: &Path, socket: Option<OwnedFd>) -> Result<(Config, Bound), Exit
         adopted => listen(&config).or_else(|exit| adopted.ok_or(exit))?,
     };
     Ok((config, socket))
-}
-
-/// The configuration beside the name the program was called by, if it has one of its own; that is
-/// where fetchlogs 1.1 looks. A name without a directory is looked up as the shell did.
-fn default_config(called: &OsStr) -> PathBuf {
-    let own_name = super::applet_named(called).is_some();
-    let program = if called.as_bytes().contains(&b'/') {
-        Some(PathBuf::from(called))
-    } else {
-        on_path(called)
-    };
-    program
-        // Called as `fetchlogs gen_numbers`: the binary's own name is no name of a server.
-        .filter(|_| own_name)
-        .map(|program| {
-            let mut name = program.into_os_string();
-            name.push(".locals");
-            PathBuf::from(name)
-        })
-        .filter(|config| config.exists())
-        .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG))
-}
-
-fn on_path(name: &OsStr) -> Option<PathBuf> {
-    let dirs = env::variable(c"PATH")?;
-    std::env::split_paths(dirs)
-        .map(|dir| dir.join(Path::new(name)))
-        .find(|program| program.is_file())
 }

@@ -12,6 +12,8 @@ mod exit;
 mod fetch_logs;
 #[cfg(feature = "gen_numbers")]
 mod gen_numbers;
+#[cfg(any(feature = "gen_numbers", feature = "fetch_logs"))]
+mod locals;
 mod options;
 #[cfg(feature = "fetch_logs")]
 mod seconds;

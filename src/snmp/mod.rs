@@ -8,6 +8,7 @@
 //!
 //! - [`oid`]: numeric object identifiers. Pure.
 //! - [`instance`]: which identifiers exist below the base, and which comes next. Pure.
+//! - [`locals`]: the file in which fetchlogs 1.1 has the settings. Pure.
 //! - [`numbers`]: the numbers of servers and sources. Pure.
 //! - [`value`]: what the agent is told of an instance. Pure.
 //! - [`status`]: the status files as a narrow trait, and the value that one of them becomes. Pure.
@@ -16,6 +17,7 @@
 
 pub(crate) mod dialogue;
 pub(crate) mod instance;
+pub mod locals;
 pub(crate) mod numbers;
 pub(crate) mod oid;
 pub mod shell;

@@ -129,6 +129,11 @@ pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
     Err(ErrorKind::WouldBlock.into())
 }
 
+/// Whether another process has the record lock for writing on a file, as far as that can be told.
+pub fn is_locked(file: &File) -> bool {
+    matches!(lock_holder(file), Ok(Some(Holder::Writer(_))))
+}
+
 /// More often than this nobody gives up a lock just when we look who has it.
 const LOCK_ATTEMPTS: usize = 10;
 

@@ -12,14 +12,13 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use super::confine::Confinement;
 use super::line::{Line, Message, wait_for_any};
 use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
-use super::{cvt, error_saying, files, once_more, platform};
+use super::{cvt, error_saying, once_more, platform};
 use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
 /// The way to the helper. When the first process ends, the helper and every successor do.
@@ -67,8 +66,8 @@ impl Inside {
 
 /// What the helper has to know.
 pub struct Task<'a> {
-    /// The file that it reads when it is asked.
-    pub config: &'a Path,
+    /// What it hands over when it is asked for the configuration.
+    pub config: &'a dyn Fn() -> io::Result<File>,
     /// The file that it removes when it is asked.
     pub pid_file: Option<&'a PidFile>,
     /// Whether the daemon is on its way to the background. The helper, and every successor, lets go
@@ -143,8 +142,8 @@ impl Outside {
         }
     }
 
-    /// The configuration file as it is now. Fails with `TimedOut` where the helper has no answer
-    /// in time, because it was stopped, or waits for a disk.
+    /// The configuration as it is now, as [`Task::config`] gives it. Fails with `TimedOut` where
+    /// the helper has no answer in time, because it was stopped, or waits for a disk.
     pub fn config(&self) -> io::Result<File> {
         let answer = self.ask(CONFIG)?;
         let failed = || io::Error::from_raw_os_error(answer.value.into());
@@ -432,7 +431,7 @@ impl Helper {
 }
 
 fn send_config(line: &Line, task: &Task<'_>) {
-    let opened = files::open_without_waiting(task.config).and_then(in_memory);
+    let opened = (task.config)().and_then(in_memory);
     let _ = match &opened {
         Ok(file) => line.send(CONFIG, 0, Some(file.as_fd())),
         Err(error) => {
@@ -444,6 +443,11 @@ fn send_config(line: &Line, task: &Task<'_>) {
             )
         }
     };
+}
+
+/// A file without a name that holds these bytes.
+pub fn file_of(bytes: &[u8]) -> io::Result<File> {
+    platform::file_in_memory(bytes)
 }
 
 /// What is in a regular file, read here: a daemon must not wait for a disk that is far away. It is

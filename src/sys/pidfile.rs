@@ -5,25 +5,22 @@ use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::{cvt, error_saying, files};
+use super::{error_saying, files};
 
-/// A file that holds the number of this process for as long as this value lives.
+/// A file that holds the number of this process, locked, for as long as this value lives.
 pub struct PidFile {
     path: PathBuf,
     file: File,
 }
 
 impl PidFile {
-    /// Writes our number to `path` in one step. Refused with `AlreadyExists` while the file names
-    /// another process that runs; a number left behind by one that is gone is replaced.
+    /// Writes our number to `path` in one step, and locks the file. Refused with `AlreadyExists`
+    /// while another process has it locked. Without a lock a number tells nothing: after a power
+    /// cut, or in a new container, any process may have it.
     pub fn create(path: &Path) -> io::Result<PidFile> {
         let path = files::absolute(path)?;
-        match pid_in(&path) {
-            // After a restart of the box the number in an old file may be our own.
-            Some(pid) if pid != process::id() && is_alive(pid) && !has_ended(pid) => {
-                return Err(in_use(&path, pid));
-            }
-            _ => {}
+        if let Some(pid) = owner_of(&path) {
+            return Err(in_use(&path, pid));
         }
         // Written beside it and renamed, so that nobody ever reads half a number.
         let scratch = scratch_beside(&path);
@@ -60,6 +57,8 @@ impl Drop for PidFile {
 fn write_new(path: &Path) -> io::Result<File> {
     let mut file = files::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
     writeln!(file, "{}", process::id())?;
+    // Where the file system has no locks, the port or the lock on SNMP_DIR keeps a second one away.
+    let _ = files::try_lock(&file);
     Ok(file)
 }
 
@@ -67,6 +66,14 @@ fn scratch_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", process::id()));
     PathBuf::from(name)
+}
+
+/// The number in a file that its process has locked.
+fn owner_of(path: &Path) -> Option<u32> {
+    let file = files::careful(OpenOptions::new().read(true))
+        .open(path)
+        .ok()?;
+    files::is_locked(&file).then(|| number_in(&file)).flatten()
 }
 
 /// The number in the file; `None` if there is none that a process can have.
@@ -82,36 +89,6 @@ fn number_in(mut file: &File) -> Option<u32> {
     text.parse().ok().filter(|pid| *pid > 0)
 }
 
-fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else {
-        return false;
-    };
-    // SAFETY: signal 0 asks whether the process is there and does nothing to it.
-    match cvt(unsafe { libc::kill(pid, 0) }) {
-        Ok(_) => true,
-        // kill(2): it is there, but not ours.
-        Err(error) => error.kind() == ErrorKind::PermissionDenied,
-    }
-}
-
-/// Whether a process is there only because nobody has waited for it (proc(5): its state is Z), as
-/// in a container whose first process does not do so. Where there is no `/proc`, it has not.
-fn has_ended(pid: u32) -> bool {
-    let path = format!("/proc/{pid}/stat");
-    let stat = files::open_without_waiting(Path::new(&path))
-        .and_then(|file| files::read_small(&file, STAT_LEN));
-    // Its name stands before that in brackets, and may hold any byte.
-    let state = |stat: Vec<u8>| {
-        stat.rsplit(|c| *c == b')')
-            .next()
-            .is_some_and(|rest| rest.starts_with(b" Z"))
-    };
-    stat.is_ok_and(state)
-}
-
-/// The line has 52 numbers.
-const STAT_LEN: usize = 2048;
-
 fn in_use(path: &Path, pid: u32) -> io::Error {
     let path = path.display();
     let text = format!("{path} belongs to process {pid}, which is running: stop that one first");
@@ -121,6 +98,7 @@ fn in_use(path: &Path, pid: u32) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::testing::in_child;
 
     fn dir_and_path() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -146,13 +124,28 @@ mod tests {
     }
 
     #[test]
-    fn a_running_process_is_not_pushed_aside() {
+    fn a_process_that_has_it_is_not_pushed_aside() {
         let (_dir, path) = dir_and_path();
-        fs::write(&path, "1\n").unwrap();
-        let error = PidFile::create(&path).map(drop).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(error.to_string().contains("process 1,"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
+        let _held = PidFile::create(&path).unwrap();
+        let child = in_child(|| match PidFile::create(&path).map(drop) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => 1,
+            _ => 0,
+        });
+        assert_eq!(child.wait(), 1);
+        assert_eq!(pid_in(&path), Some(process::id()));
+        let error = in_use(&path, process::id()).to_string();
+        assert!(error.contains(&format!("process {},", process::id())));
+    }
+
+    #[test]
+    fn a_number_that_something_else_has_by_now_is_no_obstacle() {
+        let (_dir, path) = dir_and_path();
+        for pid in [1, std::os::unix::process::parent_id()] {
+            fs::write(&path, format!("{pid}\n")).unwrap();
+            let held = PidFile::create(&path).unwrap();
+            assert_eq!(pid_in(&path), Some(process::id()));
+            drop(held);
+        }
     }
 
     #[test]
@@ -171,24 +164,6 @@ mod tests {
             drop(PidFile::create(&path).unwrap());
             assert!(!path.exists(), "after {left}");
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_process_that_nobody_has_waited_for_is_no_obstacle() {
-        let (_dir, path) = dir_and_path();
-        let mut child = process::Command::new("cat")
-            .stdin(process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        fs::write(&path, child.id().to_string()).unwrap();
-        assert!(PidFile::create(&path).is_err(), "it runs");
-        drop(child.stdin.take());
-        while !has_ended(child.id()) {
-            std::thread::yield_now();
-        }
-        assert!(PidFile::create(&path).is_ok());
-        child.wait().unwrap();
     }
 
     #[test]
@@ -212,7 +187,7 @@ mod tests {
     #[test]
     fn a_fifo_in_its_place_does_not_make_us_wait() {
         let (_dir, path) = dir_and_path();
-        super::super::testing::make_fifo(&path);
+        crate::sys::testing::make_fifo(&path);
         assert!(PidFile::create(&path).is_ok());
     }
 }

@@ -120,3 +120,31 @@ fn a_relative_path_is_told_in_full() {
     let fault = format!("{}:1:1: ", place.path("relative.conf").display());
     assert!(ended.stderr.starts_with(&fault), "{ended:?}");
 }
+
+#[test]
+fn the_settings_of_the_helper_of_1_1_stand_beside_the_link() {
+    let place = linked("snmp_from_file.pl");
+    fs::create_dir(place.path("data")).unwrap();
+    place.write("data/10.0.0.1", "OK\n");
+    let ask = |text: &str, options: &[&str]| {
+        place.write("snmp_from_file.pl.locals", text);
+        place.write("question", "get\n.1.3.6.1.4.99.7.10.0.0.1\n");
+        let mut command = Command::new(place.path("snmp_from_file.pl"));
+        let question = fs::File::open(place.path("question")).unwrap();
+        let ended = command.args(options).stdin(question).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (ended.status.code(), text(ended.stdout), text(ended.stderr))
+    };
+    let data = place.path("data").display().to_string();
+    let settings = format!("$snmp_data_dir = \"{data}\";\n$root_mib='.1.3.6.1.4.99.7';\n1;\n");
+    assert!(ask(&settings, &[]).1.ends_with("\nOK\n"));
+    // Options count before it.
+    let (_, said, _) = ask(&settings, &["-d", "/nonexistent"]);
+    assert!(said.contains("ERR"), "{said}");
+    let (status, _, complaint) = ask("$snmp_data_dir = \"$ENV{HOME}\";", &[]);
+    assert_eq!(status, Some(78));
+    assert!(
+        complaint.contains("line 1 is not understood"),
+        "{complaint}"
+    );
+}

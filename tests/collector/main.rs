@@ -8,6 +8,7 @@ mod browser;
 mod contact;
 mod crowd;
 mod files;
+mod many;
 mod names;
 mod network;
 mod old_server;

@@ -48,6 +48,33 @@ fn hup_looks_names_up_again() {
     assert!(!place.path("snmp/127.0.0.15").exists());
 }
 
+/// A box with a dynamic name has another address, and nothing answers at the old one any more.
+#[test]
+fn a_name_is_looked_up_again_where_nobody_answers() {
+    let [old, new] = [18, 19].map(Scripted::numbered);
+    let port = old.address().port();
+    drop(new);
+    let Ok(listener) = std::net::TcpListener::bind(("127.0.0.19", port)) else {
+        skipped("a port is taken at another address");
+        return;
+    };
+    let new = Scripted::from(listener);
+    let place = Place::new();
+    place.configure(&[named(&place, port)]);
+    let Some(_collector) = start(&place, NOWHERE, "127.0.0.18 logbox.test\n") else {
+        return;
+    };
+    let mut call = old.accept();
+    call.send("O 7\nabc");
+    place.wait_for("log", b"abc");
+    tell_hosts(&place, "127.0.0.19 logbox.test\n");
+    drop((call, old));
+    let mut call = new.accept_asking(7, 3);
+    call.send("O 7\ndef");
+    place.wait_for("log", b"abcdef");
+    place.wait_for_status("127.0.0.19", "OK\n");
+}
+
 #[test]
 fn a_name_that_is_known_later_takes_no_signal() {
     let server = Scripted::numbered(17);

@@ -328,7 +328,7 @@ fn a_faulty_start_tells_why_and_where() {
     let (code, _, stderr) = run(["snmp", "none"], &dir);
     assert!(code == 78 && stderr.contains("none"), "{code} {stderr}");
     place.configure(&[
-        "127.0.0.1 19 /a /b /c".into(),
+        "127.0.0.1 19 /a /b /b".into(),
         "127.0.0.1 19 /d /b /e".into(),
     ]);
     let conf = place.path("conf");
@@ -337,7 +337,7 @@ fn a_faulty_start_tells_why_and_where() {
         let args = options.into_iter().chain(["snmp", "conf"]);
         let (code, stdout, stderr) = run(args, &place.path(""));
         assert_eq!((code, stdout.as_str()), (78, ""));
-        assert!(stderr.starts_with(&start), "{stderr} is not at {start}");
+        assert!(stderr.contains(&start), "{stderr} is not at {start}");
     }
     place.configure(&["127.0.0.1 19 /a /b /c".into()]);
     let (code, stdout, stderr) = run(["-t", "snmp", "conf"], &dir);

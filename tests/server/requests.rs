@@ -175,6 +175,31 @@ fn a_client_that_closes_its_half_is_dropped() {
 }
 
 #[test]
+fn a_person_whose_half_is_closed_is_sent_what_there_is() {
+    let logs = Logs::new();
+    let text = "a line of the log\n".repeat(400_000);
+    logs.write("messages", &text);
+    let server = Server::start(&logs.served("messages", ""));
+    // As `printf ... | nc` does. Other than a collector it does not say what it holds.
+    let mut client = Client::connect(server.address());
+    client.send(logs.request("messages", "\n"));
+    client.send_end();
+    assert_eq!(client.reply(), format!("O {}", logs.inode("messages")));
+    client.expect_closed_after(&text);
+    drop(server);
+}
+
+#[test]
+fn version_2_never_closes_its_half_only() {
+    let (logs, server) = served_log();
+    let mut client = Client::connect(server.address());
+    client.send(logs.request("messages", "0 0 v2\n"));
+    client.send_end();
+    client.expect_closed_without_a_word();
+    expect_service(&server, &logs);
+}
+
+#[test]
 fn connections_that_are_reset_before_they_are_accepted_do_no_harm() {
     let (logs, server) = served_log();
     // The connections of one pause are all accepted before the first of them is seen to be dead.

@@ -29,17 +29,17 @@ use crate::collect::config::Config;
 use crate::collect::copy::directory_of;
 use crate::collect::copy::pointer::BootId;
 use crate::collect::shell::control::{self, Doors, SOCKET};
-use crate::collect::shell::{self, Collector, Form, Options, reaches};
+use crate::collect::shell::{self, Collector, Form, Options, conf, reaches};
 use crate::collect::source::Periods;
 use crate::collect::view::summary::Count;
 use crate::reactor::listener::Bound;
-use crate::store::config_file;
 use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
 use crate::sys::local_socket;
-use crate::sys::outside::Held;
+use crate::sys::outside::{self, Held};
 use crate::sys::signals::Signals;
+use crate::sys::stdio;
 use crate::sys::trusted::{Place, make_dirs};
 
 /// Its name, its usage, and how it is started.
@@ -136,12 +136,17 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     };
     let config = read_config(&options)?;
     if options::has(&parsed, 't') {
-        return judge(&options.config_path, &config);
+        return judge(config);
+    }
+    for said in [&config.faults, &config.warnings].into_iter().flatten() {
+        // Where stderr is closed, nobody wants to know.
+        let _ = stdio::complain(format!("{}\n", said.lines("")).as_bytes());
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l').map(listen).transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
-    let (signals, held) = daemon.leave_helper(&options.config_path, signals, (config, port))?;
+    let texts = || outside::file_of(&conf::gather(&options.config_path).pack());
+    let (signals, held) = daemon.leave_helper(&texts, signals, (config, port))?;
     let mut collector = begin(options, &parsed, &mut daemon, (signals, held))
         .map_err(|exit| daemon.failed(exit))?;
     let end = collector
@@ -175,7 +180,8 @@ fn begin(
     let lock = prepare(&options.snmp_dir)?;
     let reactor = daemon.reactor(signals)?;
     let is_open = port.as_ref().is_some_and(|(bound, _)| !bound.is_loopback());
-    // Behind the walls no socket can be made.
+    // Behind the walls no directory can be made, and no socket.
+    conf::make_missing_dirs(&config, &mut |what| daemon.warn(what));
     let doors = Doors {
         local: Some(make_socket(&options.snmp_dir, parsed)?),
         port,
@@ -193,20 +199,27 @@ fn begin(
 }
 
 fn read_config(options: &Options) -> Result<Config, Exit> {
-    let parse = |text: &[u8]| Config::parse_in(&options.base_dir, text);
-    config_file::read(&options.config_path, parse).map_err(Exit::configuration)
+    conf::read(&options.config_path, &options.base_dir).map_err(Exit::configuration)
 }
 
-/// Says what may not be meant of a configuration in which nothing is wrong, and what it comes to.
-fn judge(path: &Path, config: &Config) -> Result<(), Exit> {
+/// Says what is wrong with a configuration, what may not be meant, and what it comes to.
+fn judge(mut config: Config) -> Result<(), Exit> {
+    if let Some(faults) = config.faults.take() {
+        return Err(Exit::configuration(faults));
+    }
     daemon::tell_abilities(NAME);
+    // Where stderr is closed, nobody wants to know.
+    let warn = |text: &str| _ = io::stderr().write_all(text.as_bytes());
+    if let Some(warnings) = &config.warnings {
+        warn(&format!("{}\n", warnings.lines("warning: ")));
+    }
     let mut seen = BTreeSet::new();
     let mut servers = BTreeSet::new();
     for source in &config.sources {
-        servers.insert(&source.address);
+        servers.insert(source.server().to_string());
         for file in [&source.local, &source.pointer] {
             let dir = directory_of(file);
-            if !seen.insert(dir) {
+            if !seen.insert(dir) || (source.makes_dirs && !dir.exists()) {
                 continue;
             }
             let what = match std::fs::metadata(dir) {
@@ -215,10 +228,8 @@ fn judge(path: &Path, config: &Config) -> Result<(), Exit> {
                 Ok(_) => continue,
                 Err(_) => "is not there",
             };
-            let (path, line, dir) = (path.display(), source.line, dir.display());
-            let text = format!("{path}: warning: line {line}: {dir} {what}\n");
-            // Where stderr is closed, nobody wants to know.
-            let _ = io::stderr().write_all(text.as_bytes());
+            let (place, dir) = (config.place_of(source), dir.display());
+            warn(&format!("{place}: warning: {dir} {what}\n"));
         }
     }
     let sources = Count(config.sources.len(), "source");
@@ -300,7 +311,7 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
     // Now and aloud, rather than at the first change of a status, when nobody listens any more.
     let probe = || {
-        make_dirs(snmp_dir)?;
+        make_dirs(snmp_dir, 0o777)?;
         let place = Place::of(&snmp_dir.join(".fetch_logs.tmp"))?;
         place.create_scratch(LOCK_MODE)?;
         place.unlink()

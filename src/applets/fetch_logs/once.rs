@@ -8,10 +8,11 @@ use super::{NAME, misuse};
 use crate::applets::exit::Exit;
 use crate::applets::options::Parsed;
 use crate::collect::config::Config;
+use crate::collect::shell::conf;
 use crate::collect::shell::outcome::Outcome;
 use crate::reactor::Reactor;
-use crate::store::config_file;
 use crate::sys::signals::{Signal, Signals};
+use crate::sys::stdio;
 
 /// The configuration file among the operands of `mode`.
 pub fn config_path<'a>(mode: &str, parsed: &'a Parsed) -> Result<&'a Path, Exit> {
@@ -27,7 +28,11 @@ pub fn config_path<'a>(mode: &str, parsed: &'a Parsed) -> Result<&'a Path, Exit>
 
 /// Reads the configuration, and sets up the event loop.
 pub fn prepare(config_path: &Path) -> Result<(Config, Reactor), Exit> {
-    let config = config_file::read(config_path, Config::parse).map_err(Exit::configuration)?;
+    let config = conf::read(config_path, Path::new("")).map_err(Exit::configuration)?;
+    if let Some(faults) = &config.faults {
+        // Where stderr is closed, nobody wants to know.
+        let _ = stdio::complain(format!("{}\n", faults.lines("")).as_bytes());
+    }
     // Caught, so that an interruption is said, and half a list is not taken for all of it.
     let reactor = Signals::install(&[Signal::Term, Signal::Int])
         .and_then(Reactor::new)

@@ -48,7 +48,7 @@ const OPERANDS: &str = "verify takes SNMP_DIR and CONF, and perhaps a box and on
 
 /// Whether a source is of this box, and of this log, as the box or the log host calls it.
 fn is_of(source: &SourceConfig, server: &OsStr, log: Option<&OsStr>) -> bool {
-    let is_box = server.eq_ignore_ascii_case(source.address.to_string());
+    let is_box = source.server().is_called(&server.to_string_lossy());
     let is_log = |log: &OsStr| *log.as_bytes() == *source.remote || source.local.as_os_str() == log;
     is_box && log.is_none_or(is_log)
 }

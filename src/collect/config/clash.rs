@@ -8,12 +8,13 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Address, ConfigError, Draft, FileRole, Problem, scratch_of};
+use super::{Address, ConfigError, Draft, FileRole, LineNumber, Problem, scratch_of};
 
 /// Adds an error for every line that takes what an earlier line has, or its own file twice. Sorts,
 /// so that thousands of lines are no burden.
 pub(super) fn find(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
     same_sources(drafts, errors);
+    same_names(drafts, errors);
     same_files(drafts, errors);
 }
 
@@ -29,9 +30,45 @@ fn same_sources(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
             line: other.source.line,
             column: other.address_column,
             problem: Problem::SameSource {
-                other_line: first.source.line,
+                other: first.source.line,
             },
         }));
+    }
+}
+
+/// A name is that of one address, and of no box that has it for its address.
+fn same_names(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
+    let mut order: Vec<(&str, &Draft)> = Vec::new();
+    let mut hosts: Vec<(String, &Draft)> = Vec::new();
+    for draft in drafts {
+        order.extend(draft.source.name.as_deref().map(|name| (name, draft)));
+    }
+    if order.is_empty() {
+        return;
+    }
+    hosts.extend(drafts.iter().map(|it| (it.source.address.to_string(), it)));
+    order.sort_by_key(|(name, _)| *name);
+    hosts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut first: Option<(&str, &Draft)> = None;
+    for (name, draft) in order {
+        let (_, before) = match first.filter(|(before, _)| *before == name) {
+            Some(first) => first,
+            None => *first.insert((name, draft)),
+        };
+        let has_it = hosts.binary_search_by(|(host, _)| (**host).cmp(name));
+        let host = has_it.ok().map(|at| hosts[at].1).unwrap_or(before);
+        for other in [before, host] {
+            if other.source.address != draft.source.address {
+                errors.push(ConfigError {
+                    line: draft.source.line,
+                    column: draft.address_column,
+                    problem: Problem::SameName {
+                        other: other.source.line,
+                    },
+                });
+                break;
+            }
+        }
     }
 }
 
@@ -55,7 +92,7 @@ fn same_files(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
 struct Claim {
     name: OsString,
     role: FileRole,
-    line: u32,
+    line: LineNumber,
     column: u32,
 }
 
@@ -72,7 +109,7 @@ impl Claim {
             problem: Problem::SameFile {
                 role: self.role,
                 other_role: first.role,
-                other_line: (first.line != self.line).then_some(first.line),
+                other: (first.line != self.line).then_some(first.line),
             },
         })
     }

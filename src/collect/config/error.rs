@@ -1,62 +1,106 @@
 //! The errors of a configuration, in words.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
+use super::LineNumber;
+use super::options::NAME_MAX_LEN;
+use super::texts::{Found, Text, Texts};
 use crate::limits;
 
-/// All errors of a configuration, in the order of lines and columns.
+/// Errors of a configuration, in the order of files, lines and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigErrors {
     /// At least one and at most [`limits::CONFIG_ERRORS_MAX`].
     pub(super) first: Vec<ConfigError>,
     /// The number of errors beyond these.
     pub(super) omitted: usize,
+    /// The files, by their numbers, and why one cannot be read.
+    files: Box<[(PathBuf, Option<Box<str>>)]>,
 }
 
 impl ConfigErrors {
-    pub(super) fn new(mut found: Vec<ConfigError>) -> ConfigErrors {
+    pub(super) fn new(mut found: Vec<ConfigError>, texts: &Texts) -> ConfigErrors {
         // Clashes are found behind all errors of single lines.
         found.sort_by_key(|error| (error.line, error.column));
         let omitted = found.len().saturating_sub(limits::CONFIG_ERRORS_MAX);
         found.truncate(limits::CONFIG_ERRORS_MAX);
+        let file = |text: &Text| {
+            let why = match &text.found {
+                Found::Failed(why) => Some(why.as_str().into()),
+                _ => None,
+            };
+            (text.path.clone(), why)
+        };
+        let files = match found.is_empty() {
+            true => Box::default(),
+            false => texts.all.iter().map(file).collect(),
+        };
         ConfigErrors {
             first: found,
             omitted,
+            files,
         }
+    }
+
+    /// Each on a line of its own, with the name of its file in front, and `word` behind that.
+    pub fn lines(&self, word: &str) -> String {
+        let mut lines = String::new();
+        for error in &self.first {
+            let ConfigError { line, problem, .. } = error;
+            let path = self.path(line.file);
+            if !path.as_os_str().is_empty() {
+                lines += &format!("{}:", path.display());
+            }
+            lines += &format!("{}:{}: {word}{problem}", line.line, error.column);
+            match problem {
+                Problem::Unreadable { file } => {
+                    let why = self.files.get(usize::from(*file));
+                    let why = why.and_then(|(_, why)| why.as_deref()).unwrap_or_default();
+                    lines += &format!(": {}: {why}", self.path(*file).display());
+                }
+                Problem::SameSource { other }
+                | Problem::SameName { other }
+                | Problem::SameFile {
+                    other: Some(other), ..
+                } if other.file != line.file => {
+                    lines += &format!(" (it stands in {})", self.path(other.file).display());
+                }
+                _ => {}
+            }
+            lines.push('\n');
+        }
+        match self.omitted {
+            0 => _ = lines.pop(),
+            omitted => lines += &format!("... and {omitted} more"),
+        }
+        lines
+    }
+
+    fn path(&self, file: u16) -> &Path {
+        let file = self.files.get(usize::from(file));
+        file.map_or(Path::new(""), |(path, _)| path)
     }
 }
 
 impl fmt::Display for ConfigErrors {
     /// One error a line, without a newline at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.first.iter().enumerate() {
-            let newline = if index > 0 { "\n" } else { "" };
-            write!(f, "{newline}{error}")?;
-        }
-        if self.omitted > 0 {
-            write!(f, "\n... and {} more", self.omitted)?;
-        }
-        Ok(())
+        f.write_str(&self.lines(""))
     }
 }
 
 impl std::error::Error for ConfigErrors {}
 
-/// An error and its place. Shown as `LINE:COLUMN: text`.
+/// An error and its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConfigError {
-    /// The line, from 1 on.
-    pub line: u32,
+    /// The line.
+    pub line: LineNumber,
     /// The character in the line, from 1 on.
     pub column: u32,
     /// The problem there.
     pub problem: Problem,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
-    }
 }
 
 /// The problem at one place.
@@ -89,8 +133,33 @@ pub enum Problem {
     ClassicBlank,
     /// An option stands in the field.
     OptionAsPath(Field),
-    /// Something without `=` stands behind the five fields.
+    /// PORT begins with a zero.
+    OctalPort,
+    /// Something without `=` stands behind the fields.
     NotAnOption,
+    /// A comment stands behind the fields.
+    Comment,
+    /// Behind `defaults` stands an option that only a source can have.
+    OnlyOfASource,
+    /// `name=` and something that it cannot be.
+    BadBoxName,
+    /// `copies` stands there a second time.
+    RepeatedCopies,
+    /// Behind `copies` or `include` stands nothing, or more than one path.
+    OnePath,
+    /// Behind `copies` stands what cannot be a template.
+    BadTemplate,
+    /// The parts of the path on the server are no names of directories of ours.
+    LeavesTemplate,
+    /// What is included, or a file of the directory, cannot be read.
+    Unreadable {
+        /// The number of the file.
+        file: u16,
+    },
+    /// A file that is included includes this one.
+    IncludesItself,
+    /// There are more files than a configuration can have.
+    TooManyFiles,
     /// Something without `=` stands behind `defaults`.
     NotADefault,
     /// Behind a source stands an option that only `defaults` can have.
@@ -110,7 +179,12 @@ pub enum Problem {
     /// The source is fetched on the other line already.
     SameSource {
         /// The line that stands.
-        other_line: u32,
+        other: LineNumber,
+    },
+    /// Another box has this name, or has it for its address.
+    SameName {
+        /// The line of that.
+        other: LineNumber,
     },
     /// The file would be used in two ways.
     SameFile {
@@ -119,7 +193,7 @@ pub enum Problem {
         /// Its role there.
         other_role: FileRole,
         /// The other line; `None` is this very one.
-        other_line: Option<u32>,
+        other: Option<LineNumber>,
     },
 }
 
@@ -154,7 +228,7 @@ impl fmt::Display for Problem {
         match self {
             Problem::Missing(field) => write!(
                 f,
-                "{field} is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]"
+                "{field} is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...], or, behind a line with copies, ADDRESS [PORT] REMOTE_FILE [key=value ...]"
             ),
             Problem::BadIpv4 => {
                 f.write_str("ADDRESS is not an IPv4 address; it has four numbers from 0 to 255")
@@ -192,8 +266,39 @@ impl fmt::Display for Problem {
                 f,
                 "an option stands where {field} belongs, so a field before it is missing; a file of that name is written with ./ in front of it"
             ),
+            Problem::OctalPort => f.write_str(
+                "PORT begins with a zero: fetchlogs 1.1 took it for octal; write it without",
+            ),
             Problem::NotAnOption => f.write_str(
-                "only key=value can stand behind POINTER_FILE; names with blanks need quotes, and a comment needs a line of its own",
+                "only key=value can stand behind the fields; names with blanks need quotes",
+            ),
+            Problem::Comment => f.write_str(
+                "a comment behind the fields is passed over; it better has a line of its own",
+            ),
+            Problem::OnlyOfASource => {
+                f.write_str("name= is that of one box: it can only stand behind a source")
+            }
+            Problem::BadBoxName => write!(
+                f,
+                "name= is 1 to {NAME_MAX_LEN} letters, digits, '-', '_' and '.', and does not begin with '.'"
+            ),
+            Problem::RepeatedCopies => f.write_str("copies can stand once only"),
+            Problem::OnePath => f.write_str(
+                "here stands one path, in quotes if it has blanks, and nothing behind it",
+            ),
+            Problem::BadTemplate => f.write_str(
+                "copies takes a path with %h for the box and %f or %p for the log, such as /var/log/fetchlogs/%h/%f; a % is written %%",
+            ),
+            Problem::LeavesTemplate => f.write_str(
+                "REMOTE_FILE has a part that is empty, . or ..: it needs its own LOCAL_FILE and POINTER_FILE",
+            ),
+            Problem::Unreadable { .. } => f.write_str("cannot read what belongs to it"),
+            Problem::IncludesItself => f.write_str("what is included includes this file again"),
+            Problem::TooManyFiles => write!(
+                f,
+                "a configuration has at most {} files, and {} that include one another",
+                limits::CONFIG_FILES_MAX,
+                limits::CONFIG_DEPTH_MAX
             ),
             Problem::NotADefault => f.write_str(
                 "only key=value can stand behind defaults; a source of a host with that name needs all five fields",
@@ -202,7 +307,7 @@ impl fmt::Display for Problem {
                 f.write_str("keep_free= goes for a whole file system: it can only stand behind defaults")
             }
             Problem::UnknownOption => f.write_str(
-                "no such option; there are proto=, history= and max=, and behind defaults keep_free=",
+                "no such option; there are proto=, history=, max= and name=, and behind defaults keep_free=",
             ),
             Problem::RepeatedOption => f.write_str("this option is set twice"),
             Problem::BadProto => f.write_str("proto= can be auto, classic or v2"),
@@ -213,18 +318,24 @@ impl fmt::Display for Problem {
             Problem::BadKeepFree => f.write_str(
                 "keep_free= is a number of bytes, such as 512M or 2G, a part of the file system, such as 10%, or 0 for nothing",
             ),
-            Problem::SameSource { other_line } => write!(
+            Problem::SameSource { other } => write!(
                 f,
-                "the same REMOTE_FILE of the same server is fetched by line {other_line} already"
+                "the same REMOTE_FILE of the same server is fetched by line {} already",
+                other.line
+            ),
+            Problem::SameName { other } => write!(
+                f,
+                "the name is that of another address in line {}; each box needs its own",
+                other.line
             ),
             Problem::SameFile {
                 role,
                 other_role,
-                other_line,
+                other,
             } => {
                 write!(f, "{role} is the {other_role} of ")?;
-                match other_line {
-                    Some(line) => write!(f, "line {line} as well")?,
+                match other {
+                    Some(other) => write!(f, "line {} as well", other.line)?,
                     None => f.write_str("this line as well")?,
                 }
                 f.write_str("; each needs a file of its own")

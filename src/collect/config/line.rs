@@ -7,85 +7,188 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::options::{self, Behind, Options};
+use super::reading::{Faults, Scope};
+use super::template::Template;
 use super::{
-    Address, ConfigError, Draft, Field, History, KeepFree, Options, Problem, Proto, SourceConfig,
+    Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
 use crate::limits;
 
-/// The source on a line. `None` for an empty line, a comment, defaults, which are added to those
-/// that there are, and a faulty line, whose errors are added to `errors`.
-pub(super) fn read(
-    line: &[u8],
-    number: u32,
-    defaults: &mut Options,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Draft> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut words = Words {
-        line: number,
-        column: 1,
-        rest: line,
-    };
-    let first = words.clone().next()?;
-    if first.bytes.starts_with(b"#") {
-        return None;
-    }
-    if first.bytes == b"defaults" && !is_source(words.clone()) {
-        words.next();
-        options(words, Behind::Defaults, defaults, errors);
-        return None;
-    }
+/// What a line is.
+pub(super) enum Line {
+    /// Empty, a comment, faulty, or it says something for others.
+    Nothing,
+    Source(Box<Draft>),
+    /// `include NAME`, and what is wrong where that is not to be had.
+    Include {
+        name: PathBuf,
+        at: ConfigError,
+    },
+}
 
+/// Reads a line. What it says for others is added to `scope`, what is wrong with it to `faults`.
+pub(super) fn read(line: &[u8], at: LineNumber, scope: &mut Scope, faults: &mut Faults) -> Line {
+    let mut words = Words::of(line, at);
+    let Some(first) = words.clone().next() else {
+        return Line::Nothing;
+    };
+    if first.bytes.starts_with(b"#") {
+        return Line::Nothing;
+    }
+    if !DIRECTIVES.contains(&first.bytes) || is_source(words.clone()) {
+        return source(words, at, scope, faults);
+    }
+    words.next();
+    let before = faults.errors.len();
+    let line = directive(first, words, scope, faults);
+    faults.are_fatal |= faults.errors.len() > before;
+    line
+}
+
+/// What a line begins with that says something for others. A host may be called so.
+const DIRECTIVES: [&[u8]; 3] = [b"copies", b"defaults", b"include"];
+
+fn directive(
+    first: Word<'_>,
+    mut words: Words<'_>,
+    scope: &mut Scope,
+    faults: &mut Faults,
+) -> Line {
+    if first.bytes == b"defaults" {
+        options::read(words, Behind::Defaults, &mut scope.defaults, faults);
+        return Line::Nothing;
+    }
+    let is_include = first.bytes == b"include";
+    let (word, more) = (words.next(), words.next());
+    let (Some(word), None) = (word, more) else {
+        faults
+            .errors
+            .push(more.unwrap_or(first).error(Problem::OnePath));
+        return Line::Nothing;
+    };
+    if is_include {
+        let name = faults.keep(unquoted(word));
+        return name.map_or(Line::Nothing, |name| Line::Include {
+            name: OsStr::from_bytes(&name).into(),
+            at: word.error(Problem::TooManyFiles),
+        });
+    }
+    match scope.copies {
+        Some(_) => faults.errors.push(first.error(Problem::RepeatedCopies)),
+        None => scope.copies = faults.keep(Template::parse(word)),
+    }
+    Line::Nothing
+}
+
+/// What the text includes, so that it can be read before all is understood.
+pub(super) fn includes(text: &[u8]) -> Vec<PathBuf> {
+    let lines = text.split(|byte| *byte == b'\n');
+    let name = |line| {
+        let mut words = Words::of(line, LineNumber::default());
+        if words.clone().next()?.bytes != b"include" || is_source(words.clone()) {
+            return None;
+        }
+        let name = unquoted(words.nth(1)?).ok()?;
+        Some(OsStr::from_bytes(&name).into())
+    };
+    lines.filter_map(name).collect()
+}
+
+fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faults) -> Line {
+    let copies = scope.copies.as_ref().filter(|_| is_short(words.clone()));
     // All fields are read before any is missed, so that one reading tells all errors of the line.
     let mut fields = Fields {
         words: &mut words,
-        errors,
+        faults,
         ended: false,
     };
     let address = fields.next(Field::Address, address);
-    let port = fields.next(Field::Port, port);
+    let has_port = copies.is_none() || !fields.is_next_a_path();
+    let port = match has_port {
+        true => fields.next(Field::Port, port),
+        false => Some((0, DEFAULT_PORT)),
+    };
+    let mut remote_word = fields.words.clone();
     let remote = fields.next(Field::Remote, remote);
-    let local = fields.next(Field::Local, |word| local_path(word, Field::Local));
-    let pointer = fields.next(Field::Pointer, |word| local_path(word, Field::Pointer));
+    let own = copies.is_none().then(|| {
+        let local = fields.next(Field::Local, |word| local_path(word, Field::Local));
+        let pointer = fields.next(Field::Pointer, |word| local_path(word, Field::Pointer));
+        (local, pointer)
+    });
+    let behind = match copies {
+        Some(_) => Behind::Short,
+        None => Behind::Fields,
+    };
     let mut said = Options::default();
-    let is_sound = options(words, Behind::Source, &mut said, errors);
+    let is_sound = options::read(words, behind, &mut said, faults);
+    let draft = || {
+        let (address_column, address) = address?;
+        let (_, port) = port?;
+        let (_, remote) = remote?;
+        let ((local_column, local), (pointer_column, pointer)) = match (own, copies) {
+            (Some((local, pointer)), _) => (local?, pointer?),
+            (None, Some(template)) => {
+                let word = remote_word.next()?;
+                let host = said
+                    .name
+                    .as_deref()
+                    .map_or_else(|| address.to_string(), Into::into);
+                let files = template.files(&host, &remote, word);
+                let (local, pointer) = faults.keep(files)?;
+                ((word.column, local), (word.column, pointer))
+            }
+            (None, None) => return None,
+        };
+        is_sound.then(|| Draft {
+            source: SourceConfig {
+                address,
+                name: said.name.take(),
+                port,
+                remote,
+                local,
+                pointer,
+                makes_dirs: copies.is_some(),
+                proto: Proto::default(),
+                history: History::default(),
+                max: None,
+                keep_free: KeepFree::default(),
+                line: at,
+            },
+            options: said,
+            address_column,
+            local_column,
+            pointer_column,
+        })
+    };
+    draft().map_or(Line::Nothing, |draft| Line::Source(Box::new(draft)))
+}
 
-    let (address_column, address) = address?;
-    let (_, port) = port?;
-    let (_, remote) = remote?;
-    let (local_column, local) = local?;
-    let (pointer_column, pointer) = pointer?;
-    is_sound.then_some(Draft {
-        source: SourceConfig {
-            address,
-            port,
-            remote,
-            local,
-            pointer,
-            proto: Proto::default(),
-            history: History::default(),
-            max: None,
-            keep_free: KeepFree::default(),
-            line: number,
-        },
-        options: said,
-        address_column,
-        local_column,
-        pointer_column,
-    })
+/// The port of a short line that names none: that of the server's default.
+const DEFAULT_PORT: u16 = 19;
+
+/// Whether a line has fewer than five fields before what looks like options, or a comment.
+fn is_short(words: Words<'_>) -> bool {
+    let is_field = |word: &Word<'_>| {
+        let key = word.bytes.split(|byte| *byte == b'=').next();
+        let key = key.filter(|key| key.len() < word.bytes.len());
+        let is_key = |key: &[u8]| key.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+        !key.is_some_and(is_key) && !word.bytes.starts_with(b"#")
+    };
+    words.take_while(is_field).take(5).count() < 5
 }
 
 /// A word of a line, and where it stands.
 #[derive(Clone, Copy)]
-struct Word<'a> {
-    line: u32,
-    column: u32,
-    bytes: &'a [u8],
+pub(super) struct Word<'a> {
+    line: LineNumber,
+    pub(super) column: u32,
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Word<'a> {
     /// The two halves of a word, cut so many bytes into it; all and nothing if it is shorter.
-    fn split_at(&self, offset: usize) -> (Word<'a>, Word<'a>) {
+    pub(super) fn split_at(&self, offset: usize) -> (Word<'a>, Word<'a>) {
         let (head, tail) = self
             .bytes
             .split_at_checked(offset)
@@ -99,7 +202,7 @@ impl<'a> Word<'a> {
         (part(self.column, head), part(column, tail))
     }
 
-    fn error(&self, problem: Problem) -> ConfigError {
+    pub(super) fn error(&self, problem: Problem) -> ConfigError {
         ConfigError {
             line: self.line,
             column: self.column,
@@ -110,13 +213,21 @@ impl<'a> Word<'a> {
 
 /// The words of a line, left to right.
 #[derive(Clone)]
-struct Words<'a> {
-    line: u32,
+pub(super) struct Words<'a> {
+    line: LineNumber,
     column: u32,
     rest: &'a [u8],
 }
 
 impl<'a> Words<'a> {
+    fn of(line: &'a [u8], at: LineNumber) -> Words<'a> {
+        Words {
+            line: at,
+            column: 1,
+            rest: line.strip_suffix(b"\r").unwrap_or(line),
+        }
+    }
+
     /// Everything before the first byte that fits, or all that is left.
     fn take_until(&mut self, fits: impl Fn(u8) -> bool) -> Word<'a> {
         let end = self.rest.iter().position(|byte| fits(*byte));
@@ -169,7 +280,7 @@ fn quoted_len(rest: &[u8]) -> usize {
 }
 
 /// A path as it is meant: without the quotes around it, and what protects quotes within.
-fn unquoted(word: Word<'_>) -> Result<Cow<'_, [u8]>, ConfigError> {
+pub(super) fn unquoted(word: Word<'_>) -> Result<Cow<'_, [u8]>, ConfigError> {
     let Some(inner) = word.bytes.strip_prefix(b"\"") else {
         return Ok(Cow::Borrowed(word.bytes));
     };
@@ -190,10 +301,10 @@ fn unquoted(word: Word<'_>) -> Result<Cow<'_, [u8]>, ConfigError> {
     Ok(Cow::Owned(path))
 }
 
-/// Takes the five fields off the words and keeps the errors.
+/// Takes the fields off the words and keeps the errors.
 struct Fields<'w, 'a> {
     words: &'w mut Words<'a>,
-    errors: &'w mut Vec<ConfigError>,
+    faults: &'w mut Faults,
     ended: bool,
 }
 
@@ -215,12 +326,14 @@ impl<'a> Fields<'_, 'a> {
                 Err(end.error(Problem::Missing(field)))
             }
         };
-        keep(parsed, self.errors)
+        self.faults.keep(parsed)
     }
-}
 
-fn keep<T>(parsed: Result<T, ConfigError>, errors: &mut Vec<ConfigError>) -> Option<T> {
-    parsed.map_err(|error| errors.push(error)).ok()
+    /// Whether the next field begins as a path on a server does, in quotes or without.
+    fn is_next_a_path(&self) -> bool {
+        let next = self.words.clone().next();
+        next.is_some_and(|word| word.bytes.starts_with(b"/") || word.bytes.starts_with(b"\""))
+    }
 }
 
 fn address(word: Word<'_>) -> Result<Address, ConfigError> {
@@ -284,6 +397,10 @@ fn is_host_name(text: &str) -> bool {
 fn port(word: Word<'_>) -> Result<u16, ConfigError> {
     // `parse` alone would take a `+` in front.
     let digits = word.bytes.iter().all(u8::is_ascii_digit);
+    // To fetchlogs 1.1 it was octal.
+    if digits && word.bytes.len() > 1 && word.bytes.starts_with(b"0") {
+        return Err(word.error(Problem::OctalPort));
+    }
     str::from_utf8(word.bytes)
         .ok()
         .filter(|_| digits)
@@ -312,24 +429,27 @@ fn remote(word: Word<'_>) -> Result<Box<[u8]>, ConfigError> {
 }
 
 fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
-    if KEYS
-        .iter()
-        .any(|key| word.bytes.starts_with(key.as_bytes()))
-    {
+    if options::is_option(word) {
         return Err(word.error(Problem::OptionAsPath(field)));
     }
     let path = unquoted(word)?;
+    check_control(word, field)?;
+    check_local(word, &path, field)?;
+    Ok(OsStr::from_bytes(&path).into())
+}
+
+/// Whether a path, for which `word` stands, can be that of a file of ours.
+pub(super) fn check_local(word: Word<'_>, path: &[u8], field: Field) -> Result<(), ConfigError> {
     if path.len() > limits::LOCAL_PATH_MAX_LEN {
         return Err(word.error(Problem::TooLong(field, limits::LOCAL_PATH_MAX_LEN)));
     }
-    check_control(word, field)?;
     let name = path.rsplit(|byte| *byte == b'/').next();
     match name.unwrap_or_default() {
         b"" | b"." | b".." => Err(word.error(Problem::NotAFile(field))),
         name if name.len() > limits::LOCAL_NAME_MAX_LEN => {
             Err(word.error(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
         }
-        _ => Ok(OsStr::from_bytes(&path).into()),
+        _ => Ok(()),
     }
 }
 
@@ -343,117 +463,11 @@ fn check_control(word: Word<'_>, field: Field) -> Result<(), ConfigError> {
     }
 }
 
-/// Whether a line that begins with `defaults` has the five fields. None of these but the names can
+/// Whether a line that begins with a directive has the five fields. None of these but the names can
 /// have a `=`, and an option has one.
 fn is_source(mut words: Words<'_>) -> bool {
     let has_port = words.nth(1).is_some_and(|word| !word.bytes.contains(&b'='));
     has_port && words.nth(2).is_some()
-}
-
-/// What an option of a source begins with.
-const KEYS: [&str; 4] = ["proto=", "history=", "max=", "keep_free="];
-
-/// What options stand behind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Behind {
-    Source,
-    Defaults,
-}
-
-/// Adds the options to those that were `said`. Tells whether nothing is wrong with them.
-fn options(
-    words: Words<'_>,
-    behind: Behind,
-    said: &mut Options,
-    errors: &mut Vec<ConfigError>,
-) -> bool {
-    let mut sound = true;
-    for word in words {
-        let Some(equals) = word.bytes.iter().position(|byte| *byte == b'=') else {
-            // A comment or a name with blanks: what follows is more of it, and no error of its own.
-            errors.push(word.error(match behind {
-                Behind::Source => Problem::NotAnOption,
-                Behind::Defaults => Problem::NotADefault,
-            }));
-            return false;
-        };
-        let (key, value) = word.split_at(equals + 1);
-        let taken = match (key.bytes, behind) {
-            (b"proto=", _) => fill(&mut said.proto, word, proto_of(value)),
-            (b"history=", _) => fill(&mut said.history, word, history_of(value)),
-            (b"max=", _) => fill(&mut said.max, word, max_of(value)),
-            (b"keep_free=", Behind::Defaults) => {
-                fill(&mut said.keep_free, word, keep_free_of(value))
-            }
-            (b"keep_free=", Behind::Source) => Err(word.error(Problem::OnlyADefault)),
-            _ => Err(word.error(Problem::UnknownOption)),
-        };
-        sound &= keep(taken, errors).is_some();
-    }
-    sound
-}
-
-fn fill<T>(
-    slot: &mut Option<T>,
-    word: Word<'_>,
-    value: Result<T, ConfigError>,
-) -> Result<(), ConfigError> {
-    if slot.is_some() {
-        return Err(word.error(Problem::RepeatedOption));
-    }
-    *slot = Some(value?);
-    Ok(())
-}
-
-fn proto_of(value: Word<'_>) -> Result<Proto, ConfigError> {
-    match value.bytes {
-        b"auto" => Ok(Proto::Auto),
-        b"classic" => Ok(Proto::Classic),
-        b"v2" => Ok(Proto::V2),
-        _ => Err(value.error(Problem::BadProto)),
-    }
-}
-
-fn history_of(value: Word<'_>) -> Result<History, ConfigError> {
-    match value.bytes {
-        b"live" => Ok(History::Live),
-        b"all" => Ok(History::All),
-        _ => Err(value.error(Problem::BadHistory)),
-    }
-}
-
-fn max_of(value: Word<'_>) -> Result<u64, ConfigError> {
-    size_of(value.bytes).ok_or_else(|| value.error(Problem::BadMax))
-}
-
-fn keep_free_of(value: Word<'_>) -> Result<KeepFree, ConfigError> {
-    let kept = match value.bytes.strip_suffix(b"%") {
-        Some(digits) => number(digits)
-            .and_then(|percent| u8::try_from(percent).ok())
-            .filter(|percent| *percent < 100)
-            .map(KeepFree::Percent),
-        None => size_of(value.bytes).map(KeepFree::Bytes),
-    };
-    kept.ok_or_else(|| value.error(Problem::BadKeepFree))
-}
-
-/// A number of bytes, with the letters of journald.conf(5): to the base of 1024.
-fn size_of(text: &[u8]) -> Option<u64> {
-    let (digits, shift) = match text {
-        [digits @ .., b'K'] => (digits, 10),
-        [digits @ .., b'M'] => (digits, 20),
-        [digits @ .., b'G'] => (digits, 30),
-        [digits @ .., b'T'] => (digits, 40),
-        digits => (digits, 0),
-    };
-    number(digits)?.checked_mul(1 << shift)
-}
-
-/// `parse` alone would take a `+` in front.
-fn number(digits: &[u8]) -> Option<u64> {
-    let text = str::from_utf8(digits).ok()?;
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok()).flatten()
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -3,22 +3,28 @@
 //!
 //! ```text
 //! FILE    = [BOM] *( LINE ( LF | CRLF ) ) [ LINE ]
-//! LINE    = *BLANK [ COMMENT | SOURCE *BLANK | DEFAULTS *BLANK ]
+//! LINE    = *BLANK [ COMMENT | SOURCE *BLANK | SHORT *BLANK | DEFAULTS | COPIES | INCLUDE ]
 //! COMMENT = "#" and anything
-//! SOURCE  = ADDRESS 1*BLANK PORT 1*BLANK REMOTE_FILE 1*BLANK LOCAL_FILE 1*BLANK POINTER_FILE *( 1*BLANK OPTION )
+//! SOURCE  = ADDRESS 1*BLANK PORT 1*BLANK REMOTE_FILE 1*BLANK LOCAL_FILE 1*BLANK POINTER_FILE *( 1*BLANK OPTION ) [ REST ]
+//! SHORT   = ADDRESS [ 1*BLANK PORT ] 1*BLANK REMOTE_FILE *( 1*BLANK OPTION ) [ 1*BLANK COMMENT ]
 //! ADDRESS = an IPv4 address | IPV6 | "[" IPV6 "]" | a host name
 //! IPV6    = an IPv6 address [ "%" the name or number of an interface ]
-//! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" ) | "max=" SIZE
-//! DEFAULTS = "defaults" *( 1*BLANK ( OPTION | "keep_free=" ( SIZE | PERCENT ) ) )
+//! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" ) | "max=" SIZE | "name=" NAME
+//! NAME    = 1 to 63 letters, digits, "-", "_" and ".", not "." in front
+//! DEFAULTS = "defaults" *( 1*BLANK ( OPTION but name | "keep_free=" ( SIZE | PERCENT ) ) )
+//! COPIES  = "copies" 1*BLANK TEMPLATE
+//! INCLUDE = "include" 1*BLANK ( a file | a directory, of which all *.conf )
 //! SIZE    = 1*DIGIT [ "K" | "M" | "G" | "T" ]
 //! PERCENT = 1*DIGIT "%"
 //! BLANK   = space | tab
+//! REST    = a comment, or a word without "=" and anything: told, and passed over
 //! ```
 //!
-//! A line that begins with `defaults` is one of a host with that name if it has the five fields.
-//! What defaults say goes for all sources, wherever they stand, that do not say otherwise.
+//! A line that begins with `defaults`, `copies` or `include` is one of a host with that name if it
+//! has the five fields. What defaults say goes for all sources, wherever they stand, that do not
+//! say otherwise. `copies` goes for the short lines behind it, and stands once.
 //!
-//! A `#` further on in a line is an ordinary character. A path with blanks stands in quotes:
+//! A `#` within a field is an ordinary character. A path with blanks stands in quotes:
 //!
 //! ```text
 //! QUOTED  = %x22 *( any byte but %x22 and "\" | "\" %x22 | "\\" ) %x22
@@ -27,21 +33,43 @@
 mod clash;
 mod error;
 mod line;
+mod options;
+mod reading;
+mod template;
+mod texts;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use self::options::Options;
+use self::reading::Reading;
 use crate::wire::path::has_blanks;
 
 pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
+pub use texts::{Found, Texts};
 
-/// A configuration in which nothing is wrong.
+/// A configuration, as far as it can be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// The sources, in the order of their lines.
     pub sources: Vec<SourceConfig>,
+    /// What is wrong with lines that are left out. It concerns no other line.
+    pub faults: Option<ConfigErrors>,
+    /// What is passed over, and may not be meant.
+    pub warnings: Option<ConfigErrors>,
+    /// The files that it was read from, by their numbers.
+    files: Box<[PathBuf]>,
+}
+
+/// A line of a configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct LineNumber {
+    /// The number of the file, in the order of reading.
+    pub file: u16,
+    /// The line, from 1 on.
+    pub line: u32,
 }
 
 /// A source: one log to fetch. Two are equal if they ask for the same, on whichever line they
@@ -50,6 +78,8 @@ pub struct Config {
 pub struct SourceConfig {
     /// The server's address.
     pub address: Address,
+    /// What the box is called, where that is not its address.
+    pub name: Option<Box<str>>,
     /// The server's port, never 0.
     pub port: u16,
     /// The file's path on the server, absolute, without NUL and line feed. Bytes, so that nobody
@@ -59,6 +89,8 @@ pub struct SourceConfig {
     pub local: PathBuf,
     /// The pointer file.
     pub pointer: PathBuf,
+    /// Whether the directory of the local copy is made where it is missing.
+    pub makes_dirs: bool,
     /// The protocol to speak with the server.
     pub proto: Proto,
     /// The part of the log to fetch at first contact.
@@ -68,8 +100,8 @@ pub struct SourceConfig {
     pub max: Option<u64>,
     /// What is to stay free on the file system of the local copy.
     pub keep_free: KeepFree,
-    /// The line that the source stands on, from 1 on.
-    pub line: u32,
+    /// The line that the source stands on.
+    pub line: LineNumber,
 }
 
 /// The address of a server.
@@ -127,28 +159,23 @@ impl KeepFree {
 }
 
 impl Config {
-    /// Reads a whole configuration, leaving relative paths as they are. If anything is wrong with
-    /// it, tells all that is wrong instead. No source at all is fine.
-    pub fn parse(text: &[u8]) -> Result<Config, ConfigErrors> {
-        Config::parse_in(Path::new(""), text)
-    }
-
-    /// Reads a whole configuration in which relative paths start from `dir`.
-    pub fn parse_in(dir: &Path, text: &[u8]) -> Result<Config, ConfigErrors> {
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        let mut found = Vec::new();
-        let mut defaults = Options::default();
-        let mut drafts: Vec<Draft> = text
-            .split(|byte| *byte == b'\n')
-            .zip(1..=u32::MAX)
-            .filter_map(|(line, number)| line::read(line, number, &mut defaults, &mut found))
-            .map(|draft| draft.starting_from(dir))
-            .collect();
-        drafts.iter_mut().for_each(|draft| draft.settle(&defaults));
+    /// Reads a whole configuration in which relative paths start from `dir`. A line that makes no
+    /// sense stops only itself, as in fetchlogs 1.1: see [`Config::faults`]. Fails where something
+    /// is wrong that concerns other lines, or no line is right.
+    pub fn read(dir: &Path, texts: &Texts) -> Result<Config, ConfigErrors> {
+        let Reading {
+            scope,
+            mut drafts,
+            mut faults,
+            ..
+        } = Reading::of(dir, texts);
+        drafts
+            .iter_mut()
+            .for_each(|draft| draft.settle(&scope.defaults));
         for draft in &drafts {
             let source = &draft.source;
             if source.proto == Proto::Classic && has_blanks(&source.remote) {
-                found.push(ConfigError {
+                faults.errors.push(ConfigError {
                     line: source.line,
                     column: draft.address_column,
                     problem: Problem::ClassicBlank,
@@ -156,13 +183,66 @@ impl Config {
             }
         }
         // Even if some lines are bad: one reading tells all that is wrong.
-        clash::find(&drafts, &mut found);
+        clash::find(&drafts, &mut faults.errors);
 
-        if !found.is_empty() {
-            return Err(ConfigErrors::new(found));
+        let is_faulty = !faults.errors.is_empty();
+        let mut bad: Vec<LineNumber> = faults.errors.iter().map(|error| error.line).collect();
+        bad.sort_unstable();
+        drafts.retain(|draft| bad.binary_search(&draft.source.line).is_err());
+        let errors = ConfigErrors::new(faults.errors, texts);
+        if is_faulty && (faults.are_fatal || drafts.is_empty()) {
+            return Err(errors);
         }
-        let sources = drafts.into_iter().map(|draft| draft.source).collect();
-        Ok(Config { sources })
+        let has_warnings = !faults.warnings.is_empty();
+        let warnings = ConfigErrors::new(faults.warnings, texts);
+        Ok(Config {
+            sources: drafts.into_iter().map(|draft| draft.source).collect(),
+            faults: is_faulty.then_some(errors),
+            warnings: has_warnings.then_some(warnings),
+            files: texts.all.iter().map(|text| text.path.clone()).collect(),
+        })
+    }
+
+    /// Where a source stands, for a person.
+    pub fn place_of(&self, source: &SourceConfig) -> String {
+        let file = self.files.get(usize::from(source.line.file));
+        let file = file.map(PathBuf::as_path).unwrap_or(Path::new(""));
+        format!("{}:{}", file.display(), source.line.line)
+    }
+}
+
+impl SourceConfig {
+    /// What the box is called: by its name, or else by its address.
+    pub fn server(&self) -> Server<'_> {
+        Server(self)
+    }
+}
+
+/// What a box is called. See [`SourceConfig::server`].
+#[derive(Clone, Copy)]
+pub struct Server<'a>(&'a SourceConfig);
+
+impl Server<'_> {
+    /// Whether somebody means this box: by its name, or by its address.
+    pub fn is_called(self, text: &str) -> bool {
+        let SourceConfig { name, address, .. } = self.0;
+        let is_name = name
+            .as_deref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(text));
+        is_name
+            || match address {
+                Address::Name(name) => name.eq_ignore_ascii_case(text),
+                address => address.to_string() == text,
+            }
+    }
+}
+
+impl fmt::Display for Server<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.name {
+            Some(name) => f.write_str(name),
+            None => self.0.address.fmt(f),
+        }
     }
 }
 
@@ -172,10 +252,12 @@ impl PartialEq for SourceConfig {
         // a source that merely moved in the file keeps its connection.
         let SourceConfig {
             address,
+            name,
             port,
             remote,
             local,
             pointer,
+            makes_dirs: _,
             proto,
             history,
             max,
@@ -183,6 +265,7 @@ impl PartialEq for SourceConfig {
             line: _,
         } = self;
         *address == other.address
+            && *name == other.name
             && *port == other.port
             && *remote == other.remote
             && *local == other.local
@@ -211,9 +294,6 @@ impl From<IpAddr> for Address {
     }
 }
 
-/// The mark that editors of other systems put at the start of a file.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// A sound line whose names have not been compared with those of other lines, and the columns of
 /// three of them.
 struct Draft {
@@ -222,15 +302,6 @@ struct Draft {
     address_column: u32,
     local_column: u32,
     pointer_column: u32,
-}
-
-/// What was said behind the five fields, or behind `defaults`.
-#[derive(Default)]
-struct Options {
-    proto: Option<Proto>,
-    history: Option<History>,
-    max: Option<u64>,
-    keep_free: Option<KeepFree>,
 }
 
 impl Draft {
@@ -262,5 +333,7 @@ pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

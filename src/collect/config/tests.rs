@@ -25,7 +25,7 @@ fn errors(text: &str) -> Vec<ConfigError> {
 /// Asserts that a text has exactly one error, there and that.
 fn assert_fault(text: &str, line: u32, column: u32, problem: Problem) {
     let expected = ConfigError {
-        line,
+        line: LineNumber { file: 0, line },
         column,
         problem,
     };
@@ -44,7 +44,7 @@ fn same_file(role: FileRole, other_role: FileRole, other_line: Option<u32>) -> P
     Problem::SameFile {
         role,
         other_role,
-        other_line,
+        other: other_line.map(|line| LineNumber { file: 0, line }),
     }
 }
 
@@ -60,7 +60,7 @@ fn a_line_of_1_1_is_a_source() {
     assert_eq!(source.pointer, Path::new("/p/a"));
     assert_eq!(scratch_of(&source.pointer), Path::new("/p/a.tmp"));
     assert_eq!((source.proto, source.history), (Proto::Auto, History::Live));
-    assert_eq!(source.line, 1);
+    assert_eq!(source.line.line, 1);
 }
 
 #[test]
@@ -89,18 +89,69 @@ fn nothing_is_a_configuration() {
 
 #[test]
 fn lines_are_counted_with_those_that_do_not_count() {
-    assert_eq!(one(&format!("# one\n\n{LINE}")).line, 3);
+    assert_eq!(one(&format!("# one\n\n{LINE}")).line.line, 3);
+}
+
+/// What is passed over in a text in which nothing is wrong.
+fn warnings(text: &str) -> Vec<(u32, Problem)> {
+    let warnings = parse(text).unwrap().warnings;
+    let warnings = warnings.map_or(Vec::new(), |warnings| warnings.first);
+    let place = |error: &ConfigError| (error.column, error.problem);
+    warnings.iter().map(place).collect()
 }
 
 #[test]
-fn a_number_sign_inside_a_line_is_a_character() {
+fn a_number_sign_inside_a_field_is_a_character() {
     assert_eq!(one("10.4.3.5 19 /a#b #l /p#").local, Path::new("#l"));
+    assert_eq!(warnings("10.4.3.5 19 /a#b #l /p#"), []);
+}
+
+#[test]
+fn what_1_1_passed_over_is_passed_over_and_told() {
+    let cases = [
+        (" # mine, not=yours", 41, Problem::Comment),
+        (" max=7 #mine", 47, Problem::Comment),
+        (" router 5", 41, Problem::NotAnOption),
+        (" max=7 router max=no", 47, Problem::NotAnOption),
+    ];
+    for (rest, column, problem) in cases {
+        let text = format!("{LINE}{rest}");
+        assert_eq!(warnings(&text), [(column, problem)], "{rest}");
+        assert_eq!(one(&text).max.is_some(), rest.contains("max=7"));
+    }
+    // What has a `=` may be an option that is misspelled.
     assert_fault(
-        &format!("{LINE} # mine, not yours"),
+        &format!("{LINE} prot=v2 # x"),
         1,
         41,
-        Problem::NotAnOption,
+        Problem::UnknownOption,
     );
+}
+
+#[test]
+fn a_line_that_makes_no_sense_stops_only_itself() {
+    let read = |text: &str| Config::read(Path::new(""), &Texts::of(text.as_bytes()));
+    let config = read(&format!("10.0.0.1 19 /old\n{LINE}\na 19 /r /l/a /q")).unwrap();
+    assert_eq!(config.sources, parse(LINE).unwrap().sources);
+    let faults = config.faults.unwrap().first;
+    assert_eq!(faults.len(), 2);
+    assert_eq!(
+        faults[1].problem,
+        same_file(FileRole::Local, FileRole::Local, Some(2))
+    );
+    // What goes for other lines is another matter, and so is a file in which nothing is right.
+    let text = |line: &str| format!("{line}\n{LINE}");
+    for line in [
+        "defaults max=x",
+        "defaults x",
+        "copies /x",
+        "include",
+        "include none",
+    ] {
+        assert!(read(&text(line)).is_err(), "{line}");
+    }
+    assert!(read("x\ny").is_err());
+    assert!(read("# nothing").is_ok());
 }
 
 #[test]
@@ -287,7 +338,6 @@ fn bad_options_are_faults_at_their_place() {
         ("proto=v3", 47, Problem::BadProto),
         ("proto=", 47, Problem::BadProto),
         ("history=All", 49, Problem::BadHistory),
-        ("proto", 41, Problem::NotAnOption),
         ("prot=v2", 41, Problem::UnknownOption),
         ("=", 41, Problem::UnknownOption),
         ("proto=v2 proto=v2", 50, Problem::RepeatedOption),
@@ -385,19 +435,14 @@ fn bad_amounts_are_faults_at_their_place() {
 fn all_faults_are_told_in_order() {
     let text = "10.4.3 0 r / . x\n# fine\nb 19 /r /l /p\na 19 /r /l\nb 19 /r /m /q";
     let found = parse(text).unwrap_err();
-    let places: Vec<(u32, u32)> = found.first.iter().map(|f| (f.line, f.column)).collect();
+    let places: Vec<(u32, u32)> = found
+        .first
+        .iter()
+        .map(|f| (f.line.line, f.column))
+        .collect();
     assert_eq!(
         places,
-        [
-            (1, 1),
-            (1, 8),
-            (1, 10),
-            (1, 12),
-            (1, 14),
-            (1, 16),
-            (4, 11),
-            (5, 1)
-        ]
+        [(1, 1), (1, 8), (1, 10), (1, 12), (1, 14), (4, 11), (5, 1)]
     );
     assert_eq!(found.omitted, 0);
 }
@@ -406,7 +451,7 @@ fn all_faults_are_told_in_order() {
 fn beyond_the_first_twenty_faults_there_is_a_number() {
     let found = parse(&"x\n".repeat(10_000)).unwrap_err();
     assert_eq!(found.first.len(), limits::CONFIG_ERRORS_MAX);
-    assert_eq!(found.first.last().map(|error| error.line), Some(20));
+    assert_eq!(found.first.last().map(|error| error.line.line), Some(20));
     assert_eq!(found.omitted, 9_980);
     assert!(found.to_string().ends_with("\n... and 9980 more"));
 }
@@ -420,7 +465,9 @@ fn the_same_source_twice_is_a_fault() {
         &twin("10.4.3.5", "/r"),
         3,
         2,
-        Problem::SameSource { other_line: 1 },
+        Problem::SameSource {
+            other: LineNumber { file: 0, line: 1 },
+        },
     );
     assert!(parse(&twin("10.4.3.6", "/r")).is_ok());
     assert!(parse(&twin("10.4.3.5", "//r")).is_ok());
@@ -429,7 +476,9 @@ fn the_same_source_twice_is_a_fault() {
         "a 19 /r /l /p\nA 19 /r /m /q",
         2,
         1,
-        Problem::SameSource { other_line: 1 },
+        Problem::SameSource {
+            other: LineNumber { file: 0, line: 1 },
+        },
     );
 }
 
@@ -529,13 +578,13 @@ fn faults_read_like_sentences() {
                 a 19 /3 z z\na 19 /1 u v\na 19 /4 w p.tmp\na 1\0 /r";
     assert_eq!(
         parse(text).unwrap_err().to_string(),
-        "1:18: POINTER_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]\n\
+        "1:18: POINTER_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...], or, behind a line with copies, ADDRESS [PORT] REMOTE_FILE [key=value ...]\n\
          3:11: POINTER_FILE is the LOCAL_FILE of line 2 as well; each needs a file of its own\n\
          4:11: POINTER_FILE is the LOCAL_FILE of this line as well; each needs a file of its own\n\
          5:1: the same REMOTE_FILE of the same server is fetched by line 2 already\n\
          6:11: POINTER_FILE is the scratch file POINTER_FILE.tmp of line 2 as well; each needs a file of its own\n\
          7:3: PORT is not a number from 1 to 65535\n\
-         7:8: LOCAL_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...]"
+         7:8: LOCAL_FILE is missing; a source is ADDRESS PORT REMOTE_FILE LOCAL_FILE POINTER_FILE [key=value ...], or, behind a line with copies, ADDRESS [PORT] REMOTE_FILE [key=value ...]"
     );
     let found = parse("a 19 /1 x p\na 19 /2 p.tmp q\na 19 /3 \x07 r").unwrap_err();
     assert_eq!(
@@ -548,7 +597,7 @@ fn faults_read_like_sentences() {
 /// No bytes are a panic, and every error lies within the text.
 #[test]
 fn arbitrary_bytes_are_sources_or_faults() {
-    const PIECES: [&[u8]; 19] = [
+    const PIECES: [&[u8]; 25] = [
         b" ",
         b" ",
         b" ",
@@ -568,6 +617,12 @@ fn arbitrary_bytes_are_sources_or_faults() {
         b"defaults",
         b"keep_free=",
         b"9%",
+        b"copies /%h/%f\n",
+        b"copies",
+        b"%h%p",
+        b"include",
+        b"name=",
+        b"\"",
     ];
     arbtest(|u| {
         let mut text = Vec::new();
@@ -582,13 +637,169 @@ fn arbitrary_bytes_are_sources_or_faults() {
             let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
             assert!(!errors.first.is_empty());
             for error in &errors.first {
-                let line = lines[error.line as usize - 1];
+                let line = lines[error.line.line as usize - 1];
                 assert!((1..=line.len() + 1).contains(&(error.column as usize)));
             }
         }
         Ok(())
     })
     .budget_ms(100);
+}
+
+// Short lines
+
+#[test]
+fn a_short_line_is_whole_behind_a_template() {
+    let text = "copies /c/%h/%f.log\n10.0.0.1 /var/log/m\nbox 20 \"/var/log/a b\" max=5 # x\n";
+    let sources = parse(&format!("{text}{LINE} name=r5")).unwrap().sources;
+    assert_eq!((sources[0].port, sources[0].makes_dirs), (19, true));
+    assert_eq!(sources[0].local, Path::new("/c/10.0.0.1/m.log"));
+    assert_eq!(sources[0].pointer, Path::new("/c/10.0.0.1/m.log.pointer"));
+    assert_eq!((sources[1].port, sources[1].max), (20, Some(5)));
+    assert_eq!(sources[1].local, Path::new("/c/box/a b.log"));
+    assert_eq!(
+        (&*sources[2].local, sources[2].makes_dirs),
+        (Path::new("/l/a"), false)
+    );
+
+    let named = one("copies %h-%p%%\nfe80::1%eth0 /var/log/m name=r5");
+    assert_eq!(named.local, Path::new("r5-var/log/m%"));
+    assert_eq!(
+        one("copies %h-%f\nfe80::1%eth0 /m").local,
+        Path::new("fe80::1%eth0-m")
+    );
+    // A host may be called so.
+    assert_eq!(
+        one("copies 19 /r /l /p").address,
+        Address::Name("copies".into())
+    );
+    assert_eq!(
+        one("include 19 /r /l /p").address,
+        Address::Name("include".into())
+    );
+}
+
+#[test]
+fn a_short_line_is_a_fault_where_it_cannot_be_whole() {
+    let cases = [
+        ("10.0.0.1 /m", 2, 12, Problem::BadPort),
+        ("copies /c/%h/%f\na", 2, 2, Problem::Missing(Field::Port)),
+        (
+            "copies /c/%h/%f\na 19",
+            2,
+            5,
+            Problem::Missing(Field::Remote),
+        ),
+        ("copies /c/%h/%f\na /m /n", 2, 6, Problem::NotAnOption),
+        (
+            "copies /c/%h/%f\na 19 /m prot=v2 max=1",
+            2,
+            9,
+            Problem::UnknownOption,
+        ),
+        ("copies /c/%h/%p\na /m/../n", 2, 3, Problem::LeavesTemplate),
+        ("copies /c/%h/%p\na //m", 2, 3, Problem::LeavesTemplate),
+        ("copies /c/%h/%f\na /m/..", 2, 3, Problem::LeavesTemplate),
+        (
+            "copies /c/%h/%f\na \"/m/\x07\"",
+            2,
+            3,
+            Problem::ControlByte(Field::Local, 7),
+        ),
+        (
+            "copies /c/%h%f/\na /m",
+            2,
+            3,
+            Problem::NotAFile(Field::Local),
+        ),
+        (
+            "copies /c/%h/%f\na /x/m\na /y/m",
+            3,
+            3,
+            same_file(FileRole::Local, FileRole::Local, Some(2)),
+        ),
+        (
+            "copies /c/%h/%f\na /m\na /m.pointer",
+            3,
+            3,
+            same_file(FileRole::Local, FileRole::Pointer, Some(2)),
+        ),
+    ];
+    for (text, line, column, problem) in cases {
+        let found = errors(text);
+        let first = found
+            .first()
+            .map(|it| (it.line.line, it.column, it.problem));
+        let expected = match text.starts_with("10.0.0.1") {
+            true => (1, 10, problem),
+            false => (line, column, problem),
+        };
+        assert_eq!(first, Some(expected), "{text}");
+    }
+    for template in ["/c", "/c/%h", "/c/%f", "/c/%h/%x/%f", "/c/%h/%f%"] {
+        assert_fault(&format!("copies {template}"), 1, 8, Problem::BadTemplate);
+    }
+    assert_fault("copies", 1, 1, Problem::OnePath);
+    assert_fault("copies /c/%h/%f more", 1, 17, Problem::OnePath);
+    assert_fault(
+        "copies /c/%h/%f\ncopies /d/%h/%f",
+        2,
+        1,
+        Problem::RepeatedCopies,
+    );
+    assert_fault("include a b", 1, 11, Problem::OnePath);
+}
+
+#[test]
+fn a_thousand_sources_are_a_template_and_their_boxes() {
+    let mut text = "copies /c/%h/%p\n".to_owned();
+    for n in 0..1_000 {
+        writeln!(text, "10.0.{}.{} /var/log/messages", n / 250, n % 250).unwrap();
+    }
+    assert_eq!(parse(&text).unwrap().sources.len(), 1_000);
+}
+
+// Names
+
+#[test]
+fn a_box_may_have_a_name() {
+    let source = one(&format!("{LINE} name=east-1.x_Y"));
+    assert_eq!(source.server().to_string(), "east-1.x_Y");
+    for called in ["10.4.3.5", "east-1.x_Y", "EAST-1.X_y"] {
+        assert!(source.server().is_called(called), "{called}");
+    }
+    assert!(!source.server().is_called("10.4.3.6"));
+    assert_eq!(one(LINE).server().to_string(), "10.4.3.5");
+    let long = "x".repeat(64);
+    for name in ["", ".x", "a/b", "ä", "%h", &long] {
+        let found = errors(&format!("{LINE} name={name}"));
+        assert_eq!(found[0].problem, Problem::BadBoxName, "{name}");
+    }
+    assert_fault("defaults name=x", 1, 10, Problem::OnlyOfASource);
+}
+
+#[test]
+fn a_name_is_that_of_one_address() {
+    let lines = |first: &str, second: &str| format!("{first} /l /p\n{second} /m /q");
+    let other = |line| Problem::SameName {
+        other: LineNumber { file: 0, line },
+    };
+    let text = |a: &str, b: &str| {
+        let (a, b) = (
+            format!("{a} 19 /r /l/a /p/a"),
+            format!("{b} 19 /s /l/b /p/b"),
+        );
+        format!("{a} name=x\n{b} name=x")
+    };
+    assert!(parse(&text("10.0.0.1", "10.0.0.1")).is_ok());
+    assert_fault(&text("10.0.0.1", "10.0.0.2"), 2, 1, other(1));
+    // Two boxes behind one address.
+    let nat = "10.0.0.1 19 /r /l/a /p/a name=x\n10.0.0.1 20 /r /l/b /p/b name=y";
+    assert!(parse(nat).is_ok());
+    // Its status would be that of another box.
+    let taken = lines("10.0.0.1 19 /r", "10.0.0.2 19 /r");
+    assert_fault(&format!("{taken} name=10.0.0.1"), 2, 1, other(1));
+    assert!(parse(&format!("{taken} name=10.0.0.2")).is_ok());
 }
 
 // The shipped file

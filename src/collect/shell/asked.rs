@@ -2,7 +2,7 @@
 
 use super::Collector;
 use super::shown::InThisTurn;
-use crate::collect::config::{Address, SourceConfig};
+use crate::collect::config::SourceConfig;
 use crate::collect::view::http::Asked;
 use crate::collect::view::summary::Count;
 use crate::limits::STATUS_TOUCH_MS;
@@ -23,7 +23,7 @@ impl Collector {
             slots: &self.slots,
             now: self.now,
         };
-        let servers = self.statuses.len();
+        let servers = self.boxes;
         (self.shown).work(&sources, servers, &mut self.buf, &mut self.journal);
         while let Some((client, asked)) = self.shown.control.take_asked() {
             let text = self.act(&asked);
@@ -55,11 +55,7 @@ impl Collector {
             return String::new();
         };
         let is_meant = |config: &SourceConfig| {
-            let is_server = match &config.address {
-                Address::Name(name) => name.eq_ignore_ascii_case(server),
-                address => address.to_string() == **server,
-            };
-            is_server
+            config.server().is_called(server)
                 && remote
                     .as_ref()
                     .is_none_or(|remote| *remote == config.remote)

@@ -157,7 +157,7 @@ impl Checking {
             true => self.good += 1,
             false => self.bad += 1,
         }
-        let (server, word) = (&config.address, finding.word());
+        let (server, word) = (config.server(), finding.word());
         let (remote, text) = (Escaped(&config.remote), finding.to_string());
         let text = OneLine(&text);
         let mut out = io::stdout();

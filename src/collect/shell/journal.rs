@@ -72,7 +72,7 @@ impl Journal {
 
     /// One event of one source: `TIME ADDRESS REMOTE_FILE TEXT`.
     pub fn event(&mut self, wall: Wall, source: &SourceConfig, event: &Event<'_>) {
-        let text = format!("{} {} {event}", source.address, Escaped(&source.remote));
+        let text = format!("{} {} {event}", source.server(), Escaped(&source.remote));
         let text = OneLine(&text);
         let severity = event.severity();
         match &mut self.voice {

@@ -6,6 +6,7 @@
 mod addresses;
 mod asked;
 pub mod check;
+pub mod conf;
 pub mod control;
 pub mod face_file;
 mod group_commit;
@@ -19,8 +20,10 @@ mod siblings;
 mod slot;
 mod statuses;
 pub mod verify;
+mod walls;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -47,7 +50,6 @@ use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::{self, EVENTS_MAX, End, Reactor, Rest};
-use crate::store::config_file::{self, Unusable};
 use crate::store::real::RealWrite;
 use crate::sys;
 use crate::sys::clock;
@@ -86,6 +88,9 @@ pub struct Held {
 pub struct Collector {
     options: Options,
     inside: Inside,
+    /// Lines of the configuration were left out at the start, because something is wrong with them.
+    /// A configuration that was right is not replaced by one that is not.
+    is_faulty: bool,
     /// What the configuration names.
     reaches: Reaches,
     /// When the walls are looked at next.
@@ -102,6 +107,8 @@ pub struct Collector {
     relief: Relief,
     resolver: Resolver,
     statuses: Statuses,
+    /// How many boxes there are.
+    boxes: usize,
     shown: Shown,
     manager: Manager,
     /// When the local copies are looked at next, and which is the next.
@@ -148,12 +155,14 @@ impl Collector {
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
             statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
+            boxes: 0,
             journal,
             shown,
             manager: Manager::new(now.mono),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
+            is_faulty: config.faults.is_some(),
             reaches: reaches(&options, &config),
             check_walls_at,
             is_shut_out: false,
@@ -224,49 +233,13 @@ impl Collector {
     /// Closes everything, and leaves what a successor needs: the port, the signals and the way
     /// outside.
     pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
-        let servers = self.statuses.len();
+        let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
             now: clock::now(),
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
         (port, self.reactor.into_signals(), self.inside.outside)
-    }
-
-    /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
-    /// of the walls by now. A successor would read the configuration: one that is faulty by now
-    /// keeps this process at work.
-    fn check_walls(&mut self) {
-        self.check_walls_at = self.now.mono.plus_ms(WALLS_CHECK_MS);
-        if self.fits_walls() {
-            return;
-        }
-        match self.read_config() {
-            Ok(_) => self.be_shut_out(),
-            Err(unusable) => self.journal.complain(&format_args!(
-                "directories are new or were replaced, and no new process can take over: {unusable}"
-            )),
-        }
-    }
-
-    fn fits_walls(&self) -> bool {
-        self.is_shut_out || self.inside.walls.fits(&self.reaches)
-    }
-
-    fn be_shut_out(&mut self) {
-        self.is_shut_out = true;
-        self.journal.complain(
-            &"directories are new or were replaced: a new process, which may write there, takes over",
-        );
-    }
-
-    fn read_config(&self) -> Result<Config, Unusable> {
-        let parse = |text: &[u8]| Config::parse_in(&self.options.base_dir, text);
-        config_file::read_again(
-            &self.options.config_path,
-            self.inside.outside.as_ref(),
-            parse,
-        )
     }
 
     /// Whether every source of which something had come before this turn's look was heard by now.
@@ -380,6 +353,9 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         slot.tell_status(&mut self.statuses);
+        if slot.take_unreached() {
+            self.resolver.doubt(slot.config(), self.now.mono);
+        }
         if let Some(change) = slot.note_sight(tally.get(), &mut cx) {
             self.shown.note_news();
             self.manager.note(change);
@@ -484,10 +460,14 @@ impl Collector {
         match self.read_config() {
             Ok(config) => {
                 self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() {
+                if !self.fits_walls() || !self.makes_dirs(&config) {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
+                if let Some(faults) = &config.faults {
+                    self.journal.complain(faults);
+                }
+                self.is_faulty = config.faults.is_some();
                 self.apply_and_tell(config);
                 self.try_at_once();
                 self.connect_anew();
@@ -546,6 +526,8 @@ impl Collector {
             self.deadlines.set(index, at);
         }
         self.statuses.remove_unused();
+        let indices = self.slots.iter().flatten().map(Slot::server_index);
+        self.boxes = indices.collect::<BTreeSet<_>>().len();
     }
 }
 

@@ -9,7 +9,7 @@ use mio::{Interest, Registry};
 
 use crate::backoff::Backoff;
 use crate::collect::config::{Address, SourceConfig};
-use crate::limits::{LOOKUP_NEWS_MS, LOOKUPS_MAX};
+use crate::limits::{LOOKUP_DOUBT_MS, LOOKUP_NEWS_MS, LOOKUPS_MAX};
 use crate::random::Random;
 use crate::reactor::token::Token;
 use crate::sys::fork::Worker;
@@ -33,6 +33,8 @@ struct Name {
     text: Box<str>,
     /// Empty if it has none; `None` while it is looked up for the first time.
     addresses: Option<Vec<SocketAddr>>,
+    /// Nobody could be reached there: its addresses may be others by now.
+    is_doubted: bool,
 }
 
 /// Which names are to be looked up.
@@ -40,7 +42,7 @@ struct Name {
 pub enum Wanted {
     /// Every one: it may have moved.
     All,
-    /// Those without an address.
+    /// Those without an address, and those that are doubted.
     Missing,
 }
 
@@ -48,7 +50,7 @@ impl Wanted {
     fn is(self, name: &Name) -> bool {
         match self {
             Wanted::All => true,
-            Wanted::Missing => name.addresses.as_ref().is_none_or(Vec::is_empty),
+            Wanted::Missing => name.is_doubted || name.addresses.as_ref().is_none_or(Vec::is_empty),
         }
     }
 }
@@ -74,6 +76,7 @@ impl Resolver {
                 let name = Name {
                     text: text.clone(),
                     addresses: known,
+                    is_doubted: false,
                 };
                 self.names.insert(at, name);
             }
@@ -88,6 +91,25 @@ impl Resolver {
             Address::Name(text) => self.names[self.find(text).ok()?].addresses.as_ref()?,
         };
         Some(at_port(found, source.port))
+    }
+
+    /// Nobody could be reached at an address of this source. If it has that by a name, it is looked
+    /// up again soon: the box may have another by now.
+    pub fn doubt(&mut self, source: &SourceConfig, now: Mono) {
+        let Address::Name(text) = &source.address else {
+            return;
+        };
+        if let Ok(at) = self.find(text) {
+            self.names[at].is_doubted = true;
+            if self.is_at_rest() {
+                let soon = now.plus_ms(LOOKUP_DOUBT_MS);
+                self.again_at = Some(self.again_at.map_or(soon, |at| at.min(soon)));
+            }
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.asking.iter().all(Option::is_none)
     }
 
     /// When [`ask`](Self::ask) has something to do again.
@@ -114,6 +136,9 @@ impl Resolver {
                 Err(error) => started = Err(error),
             }
         }
+        for name in self.names.iter_mut().filter(|name| wanted.is(name)) {
+            name.is_doubted = false;
+        }
         if count > 0 {
             self.settle(retry);
         }
@@ -139,13 +164,13 @@ impl Resolver {
     /// After the last answer: what was not found now is not found, and is looked up again some time
     /// later.
     fn settle(&mut self, retry: Retry<'_>) {
-        if self.asking.iter().any(Option::is_some) {
+        if !self.is_at_rest() {
             return;
         }
         self.news_at = Some(retry.now);
         let mut all = true;
         for name in &mut self.names {
-            all &= !name.addresses.get_or_insert_default().is_empty();
+            all &= !name.addresses.get_or_insert_default().is_empty() && !name.is_doubted;
         }
         if all {
             return self.backoff.reset();

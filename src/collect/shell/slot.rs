@@ -33,9 +33,12 @@ pub struct Slot {
     source: Source<WriteFile>,
     addresses: Addresses,
     connection: Option<Connection>,
+    is_unreached: bool,
     /// Counts the connections, so that an event of an old one is not taken for one of the new.
     life: u16,
     server: Option<ServerIndex>,
+    /// The status of its box, where that has a name.
+    named: Option<ServerIndex>,
     reported_error: bool,
     record: Record,
 }
@@ -60,8 +63,10 @@ impl Slot {
             addresses: addresses.map_or(Addresses::Unknown, Addresses::of),
             source,
             connection: None,
+            is_unreached: false,
             life: 0,
             server: None,
+            named: None,
             reported_error: true,
             record: Record::new(now.wall),
         }
@@ -104,8 +109,18 @@ impl Slot {
     /// Closes the connection. Where none came about, the next one is tried at the next address.
     fn close(&mut self) {
         if self.connection.take().is_some_and(|it| !it.is_made()) {
-            self.addresses.turn();
+            self.leave_address();
         }
+    }
+
+    fn leave_address(&mut self) {
+        self.addresses.turn();
+        self.is_unreached = true;
+    }
+
+    /// Whether nobody could be reached at one of its addresses since the last call.
+    pub fn take_unreached(&mut self) -> bool {
+        std::mem::take(&mut self.is_unreached)
     }
 
     /// The life of the present connection, as its token carries it.
@@ -250,7 +265,7 @@ impl Slot {
         match Connection::connect(address, Plain, token, registry) {
             Ok(connection) => self.connection = Some(connection),
             Err(ended) => {
-                self.addresses.turn();
+                self.leave_address();
                 self.source.handle_closed(ended.into(), cx);
             }
         }
@@ -319,7 +334,10 @@ impl Slot {
             // Until its name has an address, and for ever if it never has.
             None => self.config().address.clone(),
         };
+        let name = self.config().name.clone();
         self.server = Some(statuses.add_source(address));
+        // No box has an address that is the name of another one.
+        self.named = name.map(|name| statuses.add_source(Address::Name(name)));
         self.reported_error = true;
         self.tell_status(statuses);
     }
@@ -373,9 +391,9 @@ impl Slot {
         let why = source
             .error()
             .map(|error| OneLine(&error.to_string()).to_string());
-        let server = match &config.address {
-            Address::Name(name) => Cow::Borrowed(&**name),
-            address => Cow::Owned(address.to_string()),
+        let server = match (&config.name, &config.address) {
+            (Some(name), _) | (None, Address::Name(name)) => Cow::Borrowed(&**name),
+            (None, address) => Cow::Owned(address.to_string()),
         };
         let next_try = source.next_try().filter(|_| self.addresses.are_known());
         let until = |at: Mono| (now.wall.ms() + at.since_ms(now.mono)).div_ceil(1000);
@@ -403,12 +421,17 @@ impl Slot {
     /// Tells the server's status whether this source is in error, if that has changed.
     pub fn tell_status(&mut self, statuses: &mut Statuses) {
         let in_error = self.source.in_error();
-        if let Some(server) = self.server
-            && in_error != self.reported_error
-        {
-            statuses.set(server, self.reported_error, in_error);
+        if in_error != self.reported_error {
+            for server in [self.server, self.named].into_iter().flatten() {
+                statuses.set(server, self.reported_error, in_error);
+            }
             self.reported_error = in_error;
         }
+    }
+
+    /// Which box it is of, among all.
+    pub fn server_index(&self) -> Option<ServerIndex> {
+        self.named.or(self.server)
     }
 }
 

@@ -46,11 +46,6 @@ impl Statuses {
         self.servers.add_source(address)
     }
 
-    /// The number of servers.
-    pub fn len(&self) -> usize {
-        self.servers.len()
-    }
-
     /// After all sources have joined: takes away the files of servers that have none any more.
     pub fn remove_unused(&mut self) {
         for address in std::mem::take(&mut self.before) {

@@ -97,11 +97,6 @@ impl Servers {
         Some(&server.address)
     }
 
-    /// The number of servers.
-    pub fn len(&self) -> usize {
-        self.servers.len()
-    }
-
     /// A source of the server was or was not in error, and now is or is not.
     pub fn set(&mut self, index: ServerIndex, was_error: bool, is_error: bool) {
         let Some(server) = self.server_mut(index) else {

@@ -32,7 +32,7 @@ impl fmt::Display for Json<'_> {
             Quoted(self.time),
             event.severity().word(),
             word(event),
-            Quoted(&self.source.address),
+            Quoted(self.source.server()),
             Quoted(Escaped(&self.source.remote)),
             path(&self.source.local),
         )?;

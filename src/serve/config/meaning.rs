@@ -2,7 +2,7 @@
 //! configuration.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -157,6 +157,10 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
 }
 
 fn address(value: &Value) -> Result<IpAddr, Problem> {
+    // The default of fetchlogs 1.1, which inet_aton(3) took for all IPv4 addresses.
+    if value.bytes() == b"0" {
+        return Ok(Ipv4Addr::UNSPECIFIED.into());
+    }
     str::from_utf8(value.bytes())
         .ok()
         .and_then(|text| text.parse().ok())

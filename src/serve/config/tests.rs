@@ -149,6 +149,8 @@ fn every_new_setting_is_understood() {
     assert_eq!((config.alive_interval_ms, config.grace_ms), (30_000, 0));
     assert_eq!((config.max_clients, config.max_clients_per_ip), (5, 4));
     assert_eq!(config.bind.ip(), "::1".parse::<IpAddr>().unwrap());
+    let default_of_1_1 = parsed("$bind_addr = \"0\"; $bind_port = 5;").bind;
+    assert_eq!(default_of_1_1, parsed("$bind_port = 5;").bind);
 }
 
 #[test]

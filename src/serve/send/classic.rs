@@ -27,6 +27,8 @@ pub struct ClassicStream<F> {
     alive_due: bool,
     /// A rotated file comes after it.
     is_older: bool,
+    /// The client takes the bytes before this offset, and no more: as a rule all.
+    end: u64,
     keepalive: KeepAlive,
 }
 
@@ -49,6 +51,7 @@ impl<F> ClassicStream<F> {
             // data.
             alive_due: offset == stat.size,
             is_older: place == Place::Older,
+            end: u64::MAX,
             keepalive: KeepAlive::new(now.mono),
         }
     }
@@ -77,6 +80,20 @@ impl<F> ClassicStream<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
+    }
+
+    /// The client takes what there is, and no more: what is to be done now, and after each
+    /// [`consume_output`](Self::consume_output).
+    pub fn finish(&mut self) -> ControlFlow<Ending> {
+        self.end = self.follow.offset() + self.follow.ahead();
+        self.check_end()
+    }
+
+    fn check_end(&self) -> ControlFlow<Ending> {
+        match self.head.is_empty() && self.follow.offset() >= self.end {
+            true => Break(Ending::Left),
+            false => Continue(()),
+        }
     }
 
     /// A look at the file and at its name. It ends the session where the client has to come back
@@ -201,9 +218,9 @@ impl<F> ClassicStream<F> {
     }
 
     /// The socket took the first `len` bytes of the last output.
-    pub fn consume_output(&mut self, len: usize, now: Mono) {
+    pub fn consume_output(&mut self, len: usize, now: Mono) -> ControlFlow<Ending> {
         if len == 0 {
-            return;
+            return Continue(());
         }
         self.keepalive.moved(now);
         let from_head = len.min(self.head.len());
@@ -214,6 +231,7 @@ impl<F> ClassicStream<F> {
             self.follow.advance((len - from_head) as u64);
             self.alive_due = false;
         }
+        self.check_end()
     }
 
     /// Checks that the parts agree with each other; in release builds it does nothing.

@@ -205,10 +205,23 @@ impl<F> Session<F> {
         self.check_invariants();
     }
 
-    /// The client closed its side or the connection broke.
+    /// The connection broke.
     pub fn handle_closed(&mut self) {
         if self.ending().is_none() {
             self.end(Ending::Left);
+        }
+    }
+
+    /// The client closed its sending side. One of version 2 has left; another may be a person's
+    /// `printf | nc`, which waits for what there is. Only sending tells whether it does.
+    pub fn handle_half_closed(&mut self) {
+        match &mut self.phase {
+            Phase::Streaming(stream) => {
+                let flow = stream.finish();
+                self.settle(flow);
+            }
+            Phase::Searching(searching) if searching.is_classic() => searching.is_last = true,
+            _ => self.handle_closed(),
         }
     }
 
@@ -304,10 +317,14 @@ impl<F> Session<F> {
     fn do_part<S: ReadStore<File = F>>(&mut self, buf: &mut [u8], cx: &mut Context<'_, S>) {
         let flow = match &mut self.phase {
             Phase::Searching(searching) => {
+                let is_last = searching.is_last;
                 if let Some(phase) = searching.work(self.peer, cx) {
                     self.phase = phase;
                 }
-                Continue(())
+                match &mut self.phase {
+                    Phase::Streaming(stream) if is_last => stream.finish(),
+                    _ => Continue(()),
+                }
             }
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
                 stream.work(buf, cx, query)
@@ -346,7 +363,10 @@ impl<F> Session<F> {
     /// stands in `output`.
     pub fn consume_output(&mut self, output: &[u8], len: usize, now: Mono) {
         match &mut self.phase {
-            Phase::Streaming(stream) => stream.consume_output(len, now),
+            Phase::Streaming(stream) => {
+                let flow = stream.consume_output(len, now);
+                self.settle(flow);
+            }
             Phase::StreamingV2(stream) => stream.consume_output(output, len, now),
             Phase::Answering(reply) => {
                 let flow = reply.consume_output(len, now);

@@ -37,6 +37,8 @@ pub(super) struct Searching {
     tries: usize,
     /// Whether the log was looked at since the search came to its end.
     has_looked: bool,
+    /// The client takes what there is, and no more.
+    pub(super) is_last: bool,
 }
 
 /// Answers a request line, or begins to search for the answer. Who asked for version 2 is told why
@@ -61,6 +63,7 @@ pub(super) fn answer<S: ReadStore>(
             search: None,
             tries: 0,
             has_looked: false,
+            is_last: false,
         })),
         found => settle(peer, &request, found, cx.now.mono),
     }
@@ -75,6 +78,11 @@ pub(super) fn turn_away<F>(why: &'static str, line: &[u8], now: Mono) -> Phase<F
 }
 
 impl Searching {
+    /// Whether the request is one of classic.
+    pub(super) fn is_classic(&self) -> bool {
+        !asks_for_v2(self.line.line())
+    }
+
     /// Begins anew, because the configuration has changed.
     pub(super) fn restart(&mut self) {
         self.search = None;

@@ -39,8 +39,10 @@ impl Client {
                 Some(_) => Break(()),
             }
         });
-        if read.is_err() {
-            self.session.handle_closed();
+        match read {
+            Ok(_) => {}
+            Err(Ended::ByPeer) => self.session.handle_half_closed(),
+            Err(_) => self.session.handle_closed(),
         }
     }
 

@@ -11,8 +11,8 @@
 //! The agent waits for its answer without a time limit and takes any other line for the answer to
 //! its next request. So every question has exactly one answer, at once, and nothing else is ever
 //! said. After `set` and its identifier the agent's releases send one line (`TYPE VALUE`), two or
-//! none: nothing is done with them and nobody waits for them. `PING` brings the dialogue back in
-//! step from everywhere.
+//! none, or the identifier once more without an end: nothing is done with them and nobody waits for
+//! them. `PING` brings the dialogue back in step from everywhere.
 
 use std::fmt::Write;
 use std::mem;
@@ -114,6 +114,9 @@ impl Dialogue {
             // In every phase: net-snmp sends it before each request, and after it neither side can
             // be out of step.
             (_, Some(b"PING")) => self.say(Phase::Pinged, "PONG"),
+            // Old releases leave out the value of a type that they do not know, and the end of the
+            // line with it; they wait for the answer for ever.
+            (Phase::Deaf, Some(line)) if is_glued(line) => self.say(Phase::Pinged, "PONG"),
             // Even a line that is too long or no identifier: the agent is waiting, and NONE frees
             // it.
             (Phase::Asked(command), _) => self.answer(command, line.and_then(Oid::parse), now, dir),
@@ -183,6 +186,12 @@ impl Dialogue {
         // Output is empty here, and holds the longest line there is.
         let _ = writeln!(self.output, "{line}");
     }
+}
+
+/// Whether a line is the identifier of a `set` whose line has no end, and the next `PING`.
+fn is_glued(line: &[u8]) -> bool {
+    let oid = line.strip_suffix(b"PING").and_then(Oid::parse);
+    oid.is_some()
 }
 
 /// An identifier, the type of its value, and the value.

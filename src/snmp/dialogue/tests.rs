@@ -347,6 +347,26 @@ mod set {
     }
 
     #[test]
+    fn a_ping_behind_an_identifier_without_an_end_is_answered() {
+        // A type that net-snmp up to 5.4 does not know.
+        assert_answers(
+            "PING\nset\n.1.3.6.1.4.99.1\n.1.3.6.1.4.99.1PING\nget\n.1\n",
+            "PONG\nnot-writable\nPONG\nNONE\n",
+        );
+        for value in [
+            "string \"PING\"",
+            "string .1PING",
+            "octet PING",
+            ".1 PING",
+            "xPING",
+        ] {
+            assert_answers(&format!("set\n.1.3\n{value}\n"), "not-writable\n");
+        }
+        // Elsewhere it is nothing.
+        assert_answers(".1.3PING\n", "");
+    }
+
+    #[test]
     fn a_value_that_is_too_long_is_skipped_whole() {
         let value = format!("octet \"{}\"", "ab ".repeat(2000));
         let mut talk = Talk::new();

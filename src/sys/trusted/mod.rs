@@ -20,7 +20,6 @@ use super::platform::open_without_links;
 use super::{again, c_path, cvt};
 
 pub use place::Place;
-#[cfg(any(feature = "fetch_logs", test))]
 pub use place::make_dirs;
 
 mod place;

@@ -143,10 +143,16 @@ impl Place {
         Ok(())
     }
 
-    /// Makes a directory there.
-    pub fn make_dir(&self) -> io::Result<()> {
+    /// Makes a directory there, with these rights as far as the umask leaves them.
+    pub fn make_dir(&self, mode: u32) -> io::Result<()> {
         // SAFETY: the name ends in NUL and outlives the call, and the descriptor is open.
-        cvt(unsafe { libc::mkdirat(self.dir.as_raw_fd(), self.name.as_ptr(), 0o777) })?;
+        cvt(unsafe {
+            libc::mkdirat(
+                self.dir.as_raw_fd(),
+                self.name.as_ptr(),
+                mode as libc::mode_t,
+            )
+        })?;
         Ok(())
     }
 }
@@ -155,16 +161,15 @@ impl Place {
 const SCRATCH_ATTEMPTS: usize = 16;
 
 /// Makes a directory, and those on the way to it that are missing.
-#[cfg(any(feature = "fetch_logs", test))]
-pub fn make_dirs(path: &Path) -> io::Result<()> {
+pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     match super::open_dir(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         result => return result.map(drop),
     }
     if let Some(parent) = path.parent() {
-        make_dirs(parent)?;
+        make_dirs(parent, mode)?;
     }
-    match Place::of(path)?.make_dir() {
+    match Place::of(path)?.make_dir(mode) {
         // Somebody was quicker.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => super::open_dir(path).map(drop),
         result => result,

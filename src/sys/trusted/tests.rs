@@ -388,13 +388,13 @@ fn a_rename_overwrites_nothing() {
 #[test]
 fn directories_are_made_only_where_the_way_is_trusted() {
     let scene = Scene::new();
-    make_dirs(&scene.at("one/two/three")).unwrap();
-    make_dirs(&scene.at("one/two/three")).unwrap();
+    make_dirs(&scene.at("one/two/three"), 0o777).unwrap();
+    make_dirs(&scene.at("one/two/three"), 0o777).unwrap();
     assert!(scene.at("one/two/three").is_dir());
-    assert!(make_dirs(&scene.at("dir/log/none")).is_err());
+    assert!(make_dirs(&scene.at("dir/log/none"), 0o777).is_err());
     if is_root() {
         scene.link("../root", "evil", OTHER);
-        assert!(why(make_dirs(&scene.at("evil/new/er"))).is_some());
+        assert!(why(make_dirs(&scene.at("evil/new/er"), 0o777)).is_some());
         assert!(!scene.at("../root/new").exists());
     }
 }

@@ -298,14 +298,14 @@ impl Verification {
             return writeln!(
                 out,
                 "{{\"box\":{},\"remote_file\":{},\"local_file\":{},\"verdict\":\"{word}\",\"good\":{is_good},\"text\":{}}}",
-                Quoted(&source.address),
+                Quoted(source.server()),
                 Quoted(Escaped(&source.remote)),
                 Quoted(Escaped(path.as_os_str().as_bytes())),
                 Quoted(OneLine(text)),
             );
         }
         let remote = Escaped(&source.remote);
-        let line = format!("{} {remote} {}: {what}", source.address, path.display());
+        let line = format!("{} {remote} {}: {what}", source.server(), path.display());
         writeln!(out, "{}", OneLine(&line))
     }
 

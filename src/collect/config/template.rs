@@ -1,0 +1,89 @@
+//! `copies TEMPLATE`: where the copies of short lines are.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::line::{self, Word};
+use super::{ConfigError, Field, Problem, with_ending};
+
+/// A path with `%h`, `%f` and `%p` in it.
+#[derive(Debug)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Debug)]
+enum Part {
+    Text(Vec<u8>),
+    /// `%h`: the box.
+    Host,
+    /// `%f`: the last part of the path on the box.
+    File,
+    /// `%p`: that path without its first slash.
+    Path,
+}
+
+impl Template {
+    /// What a word says. A template that is the same for two logs would have them share a file.
+    pub(super) fn parse(word: Word<'_>) -> Result<Template, ConfigError> {
+        let text = line::unquoted(word)?;
+        let mut parts = vec![Part::Text(Vec::new())];
+        let mut bytes = text.iter().copied();
+        while let Some(byte) = bytes.next() {
+            let part = match byte {
+                b'%' => match bytes.next() {
+                    Some(b'h') => Part::Host,
+                    Some(b'f') => Part::File,
+                    Some(b'p') => Part::Path,
+                    Some(b'%') => Part::Text(b"%".to_vec()),
+                    _ => return Err(word.error(Problem::BadTemplate)),
+                },
+                byte => Part::Text(vec![byte]),
+            };
+            match (parts.last_mut(), part) {
+                (Some(Part::Text(before)), Part::Text(more)) => before.extend(more),
+                (_, part) => parts.push(part),
+            }
+        }
+        let has = |wanted: fn(&Part) -> bool| parts.iter().any(wanted);
+        let is_told_apart = has(|part| matches!(part, Part::Host))
+            && has(|part| matches!(part, Part::File | Part::Path));
+        if !is_told_apart {
+            return Err(word.error(Problem::BadTemplate));
+        }
+        Ok(Template(parts))
+    }
+
+    /// The copy and the pointer file of a log, whose path stands in `word`.
+    pub(super) fn files(
+        &self,
+        host: &str,
+        remote: &[u8],
+        word: Word<'_>,
+    ) -> Result<(PathBuf, PathBuf), ConfigError> {
+        let inner = remote.strip_prefix(b"/").unwrap_or(remote);
+        let mut names = inner.split(|byte| *byte == b'/');
+        // What the box calls a directory must not lead out of ours.
+        if names.any(|name| matches!(name, b"" | b"." | b"..")) {
+            return Err(word.error(Problem::LeavesTemplate));
+        }
+        let last = inner.rsplit(|byte| *byte == b'/').next();
+        let mut path = Vec::new();
+        for part in &self.0 {
+            path.extend_from_slice(match part {
+                Part::Text(text) => text,
+                Part::Host => host.as_bytes(),
+                Part::File => last.unwrap_or_default(),
+                Part::Path => inner,
+            });
+        }
+        let control = path.iter().find(|byte| byte.is_ascii_control());
+        if let Some(byte) = control {
+            return Err(word.error(Problem::ControlByte(Field::Local, *byte)));
+        }
+        line::check_local(word, &path, Field::Local)?;
+        let local = Path::new(OsStr::from_bytes(&path)).to_path_buf();
+        let pointer = with_ending(&local, ".pointer");
+        line::check_local(word, pointer.as_os_str().as_bytes(), Field::Pointer)?;
+        Ok((local, pointer))
+    }
+}

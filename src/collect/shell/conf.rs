@@ -1,0 +1,189 @@
+//! The configuration as files: CONF, which may be a directory, and what it includes.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::collect::config::{Config, ConfigErrors, Found, Texts};
+use crate::sys::files;
+use crate::sys::outside::Outside;
+use crate::sys::trusted::make_dirs;
+
+/// The reason why a configuration cannot be used; one line for each error in it.
+#[derive(Debug)]
+pub enum Unusable {
+    /// The system would not let us read it.
+    Unreadable(PathBuf, String),
+    /// It was read, and this is wrong with it.
+    Invalid(ConfigErrors),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
+            Unusable::Invalid(errors) => errors.fmt(f),
+        }
+    }
+}
+
+/// Reads a configuration in which relative paths of copies start from `dir`. Files must be regular
+/// ones or links to such: whoever waited for a writer to open a FIFO would fetch nothing meanwhile.
+pub fn read(conf: &Path, dir: &Path) -> Result<Config, Unusable> {
+    parse(conf, dir, &gather(conf))
+}
+
+/// Reads it once more. Where the daemon is confined, the helper reads the files.
+pub fn read_again(conf: &Path, dir: &Path, outside: Option<&Outside>) -> Result<Config, Unusable> {
+    let Some(outside) = outside else {
+        return read(conf, dir);
+    };
+    let packed = outside
+        .config()
+        .and_then(|file| files::read_small(&file, usize::MAX));
+    let texts = packed.and_then(|packed| Texts::unpack(&packed));
+    let failed = |error: io::Error| Unusable::Unreadable(conf.to_path_buf(), error.to_string());
+    parse(conf, dir, &texts.map_err(failed)?)
+}
+
+/// CONF and what belongs to it, as it is now.
+pub fn gather(conf: &Path) -> Texts {
+    Texts::gather(conf, &mut |path| {
+        find(path).unwrap_or_else(|error| Found::Failed(error.to_string()))
+    })
+}
+
+/// The directories of copies that are missing, and are to be made.
+pub fn missing_dirs(config: &Config) -> BTreeSet<PathBuf> {
+    let sources = config.sources.iter().filter(|source| source.makes_dirs);
+    let dirs: BTreeSet<&Path> = sources.filter_map(|source| source.local.parent()).collect();
+    let missing = dirs.into_iter().filter(|dir| !dir.exists());
+    missing.map(Path::to_path_buf).collect()
+}
+
+/// Makes them, and tells where that fails: the sources that have them are in error then.
+pub fn make_missing_dirs(config: &Config, tell: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    for dir in missing_dirs(config) {
+        if let Err(error) = make_dirs(&dir, COPIES_MODE) {
+            let dir = dir.display();
+            tell(format_args!("cannot make the directory {dir}: {error}"));
+        }
+    }
+}
+
+/// The rights of their directories: what logs say is not for everybody.
+const COPIES_MODE: u32 = 0o750;
+
+fn parse(conf: &Path, dir: &Path, texts: &Texts) -> Result<Config, Unusable> {
+    match texts.failed() {
+        Some(why) => Err(Unusable::Unreadable(conf.to_path_buf(), why.to_owned())),
+        None => Config::read(dir, texts).map_err(Unusable::Invalid),
+    }
+}
+
+fn find(path: &Path) -> io::Result<Found> {
+    // Links are followed: a configuration is the operator's own, and often a link into a directory
+    // under version control.
+    let file = files::open_without_waiting(path)?;
+    // By descriptor and not by path, so that what is looked at is what is read.
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Ok(Found::Dir(names_in(path)?));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
+    Ok(Found::File(files::read_small(&file, usize::MAX)?))
+}
+
+/// The files of a directory that are meant: `*.conf`, but for hidden ones, in the order of names.
+fn names_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_meant = |name: &OsStr| {
+        let name = name.as_bytes();
+        name.ends_with(b".conf") && !name.starts_with(b".")
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if is_meant(&entry.file_name()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::testing::make_fifo;
+
+    #[test]
+    fn a_directory_is_read_in_the_order_of_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("20-b.conf", "b /r\n");
+        write("10-a.conf", "copies /c/%h/%f\na /r\n");
+        write(".hidden.conf", "no sense");
+        write("20-b.conf~", "no sense");
+        let config = read(dir.path(), Path::new("/")).unwrap();
+        let servers: Vec<String> = (config.sources.iter())
+            .map(|source| source.server().to_string())
+            .collect();
+        assert_eq!(servers, ["a", "b"]);
+        let place = config.place_of(&config.sources[1]);
+        assert_eq!(place, format!("{}/20-b.conf:1", dir.path().display()));
+    }
+
+    #[test]
+    fn faults_name_their_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [conf, part, none] = ["conf", "part", "none"].map(|name| dir.path().join(name));
+        fs::write(&conf, "a 19 /r /l /p\ninclude part\n").unwrap();
+        fs::write(&part, "a 19 /r /m /q\nx\n").unwrap();
+        let config = read(&conf, Path::new("/")).unwrap();
+        assert_eq!(config.sources.len(), 1);
+        let (conf_name, part_name) = (conf.display(), part.display());
+        let faults = config.faults.unwrap().to_string();
+        let expected = format!(
+            "{part_name}:1:1: the same REMOTE_FILE of the same server is fetched by line 1 already (it stands in {conf_name})\n{part_name}:2:2: PORT is missing"
+        );
+        assert!(faults.starts_with(&expected), "{faults}");
+
+        fs::write(&part, "include conf").unwrap();
+        let text = read(&conf, Path::new("/")).unwrap_err().to_string();
+        let expected = format!("{part_name}:1:9: what is included includes this file again");
+        assert_eq!(text, expected);
+        fs::remove_file(&part).unwrap();
+        let text = read(&conf, Path::new("/")).unwrap_err().to_string();
+        let expected = format!("{conf_name}:2:9: cannot read what belongs to it: {part_name}: ");
+        assert!(text.starts_with(&expected), "{text}");
+        let text = read(&none, Path::new("/")).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("cannot read {}: ", none.display())));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+        make_fifo(&fifo);
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        for path in [&*fifo, &link, Path::new("/dev/null")] {
+            let name = path.display();
+            let text = read(path, Path::new("/")).unwrap_err().to_string();
+            assert_eq!(
+                text,
+                format!("cannot read {name}: it is not a regular file")
+            );
+        }
+        fs::write(fifo.with_file_name("x.conf"), "a 19 /r /l /p").unwrap();
+        assert!(read(dir.path(), Path::new("/")).is_ok());
+        fs::rename(&fifo, fifo.with_file_name("y.conf")).unwrap();
+        assert!(read(dir.path(), Path::new("/")).is_err());
+    }
+}
