@@ -70,9 +70,7 @@ fn scratch_beside(path: &Path) -> PathBuf {
 
 /// The number in a file that its process has locked.
 fn owner_of(path: &Path) -> Option<u32> {
-    let file = files::careful(OpenOptions::new().read(true))
-        .open(path)
-        .ok()?;
+    let file = files::open_carefully(path).ok()?;
     files::is_locked(&file).then(|| number_in(&file)).flatten()
 }
 
