@@ -18,7 +18,7 @@ use super::line::{Line, Message, wait_for_any};
 use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
-use super::{cvt, error_saying, once_more, platform};
+use super::{cvt, error_saying, files, once_more, platform};
 use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
 /// The way to the helper. When the first process ends, the helper and every successor do.
