@@ -13,10 +13,10 @@ use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;
 use crate::wire::table::{Line, Reader, Row, State};
 
-/// The table, as it is asked for number by number.
+/// The tables, as they are asked for number by number.
 #[derive(Debug)]
 pub struct Numbers {
-    /// When it was written or touched.
+    /// When one of them was written or touched last.
     written: Wall,
     servers: Vec<Entry>,
     sources: Vec<Entry>,
@@ -26,6 +26,8 @@ pub struct Numbers {
 #[derive(Debug)]
 struct Entry {
     index: u32,
+    /// When its table was written or touched.
+    written: Wall,
     server: Box<str>,
     /// Of a source.
     files: Option<Files>,
@@ -73,29 +75,27 @@ const LAST_COLUMN: u32 = 11;
 const STALE: u32 = 4;
 
 impl Numbers {
-    /// Reads a table that was written then; `None` if it is none, or half of one.
-    pub fn parse(text: &str, written: Wall) -> Option<Numbers> {
-        let mut lines = text.lines();
-        let reader = Reader::new(lines.next()?)?;
+    /// Reads the tables of all collectors, and when each was written. `None` if there is none that
+    /// is one, and whole.
+    pub fn parse(tables: &[(String, Wall)]) -> Option<Numbers> {
         let (mut servers, mut sources) = (Vec::<Entry>::new(), Vec::new());
-        for line in lines {
-            let row = match reader.line(line)? {
-                Line::Source(row) => row,
-                Line::End(_) => {
-                    merge(&mut servers);
-                    give_indices(&mut servers);
-                    give_indices(&mut sources);
-                    return Some(Numbers {
-                        written,
-                        servers,
-                        sources,
-                    });
-                }
-            };
-            servers.push(Entry::of(&row, false));
-            sources.push(Entry::of(&row, true));
+        let mut newest = None;
+        for (text, written) in tables {
+            let Some(rows) = rows_of(text) else { continue };
+            newest = newest.max(Some(*written));
+            for row in rows {
+                servers.push(Entry::of(&row, *written, false));
+                sources.push(Entry::of(&row, *written, true));
+            }
         }
-        None
+        merge(&mut servers);
+        give_indices(&mut servers);
+        give_indices(&mut sources);
+        Some(Numbers {
+            written: newest?,
+            servers,
+            sources,
+        })
     }
 
     /// The type and the value of what hangs at `suffix` behind the base.
@@ -175,7 +175,7 @@ impl Numbers {
         now: Wall,
         stale_ms: u64,
     ) -> Option<Number<'a>> {
-        let is_stale = now.ms().saturating_sub(self.written.ms()) > stale_ms;
+        let is_stale = now.ms().saturating_sub(entry.written.ms()) > stale_ms;
         let state = match is_stale {
             true => STALE,
             false => entry.state.number(),
@@ -198,12 +198,26 @@ impl Numbers {
     }
 }
 
+/// The rows of a table; `None` if it is none, or half of one.
+fn rows_of(text: &str) -> Option<Vec<Row<'_>>> {
+    let mut lines = text.lines();
+    let reader = Reader::new(lines.next()?)?;
+    let mut rows = Vec::new();
+    for line in lines {
+        match reader.line(line)? {
+            Line::Source(row) => rows.push(row),
+            Line::End(_) => return Some(rows),
+        }
+    }
+    None
+}
+
 fn age_secs(then: u64, now: Wall) -> u32 {
     u32::try_from(now.secs().saturating_sub(then)).unwrap_or(u32::MAX)
 }
 
 impl Entry {
-    fn of(row: &Row<'_>, is_source: bool) -> Entry {
+    fn of(row: &Row<'_>, written: Wall, is_source: bool) -> Entry {
         let server: Box<str> = row.server.as_ref().into();
         let key = match is_source {
             true => &*row.local,
@@ -213,6 +227,7 @@ impl Entry {
         sum.update(key);
         Entry {
             index: sum.finish().max(1),
+            written,
             server,
             files: is_source.then(|| ((*row.remote).into(), (*row.local).into())),
             state: row.state,
@@ -231,6 +246,7 @@ impl Entry {
     fn add(&mut self, other: &Entry) {
         // The worst of them is that of the server; an error is the least.
         self.state = self.state.min(other.state);
+        self.written = self.written.min(other.written);
         self.last_contact = self.last_contact.max(other.last_contact);
         self.behind = match (self.behind, other.behind) {
             (Some(own), Some(other)) => Some(own.saturating_add(other)),
@@ -303,6 +319,10 @@ impl Write for Limited {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str, written: Wall) -> Option<Numbers> {
+        Numbers::parse(&[(text.to_owned(), written)])
+    }
     use crate::wire::table::{Collector, write_header};
 
     const NOW: Wall = Wall::from_ms(1_700_000_000_000);
@@ -326,6 +346,7 @@ mod tests {
             healed: 0,
             connections: 0,
             bytes: 1 << 40,
+            address: "".into(),
         }
     }
 
@@ -348,7 +369,7 @@ mod tests {
             row("10.0.0.1", "n", State::Error),
             row("router5", "m\n\x07", State::Following),
         ];
-        Numbers::parse(&table(&rows), NOW).unwrap()
+        parse(&table(&rows), NOW).unwrap()
     }
 
     fn told(numbers: &Numbers, suffix: &[u32]) -> Option<String> {
@@ -427,12 +448,12 @@ mod tests {
 
     #[test]
     fn an_index_stays_whatever_else_is_there() {
-        let alone = Numbers::parse(&table(&[row("router5", "m", State::Following)]), NOW).unwrap();
+        let alone = parse(&table(&[row("router5", "m", State::Following)]), NOW).unwrap();
         let among = [
             row("10.0.0.1", "m", State::Following),
             row("router5", "m", State::Error),
         ];
-        let among = Numbers::parse(&table(&among), NOW).unwrap();
+        let among = parse(&table(&among), NOW).unwrap();
         let index = alone.sources[0].index;
         assert!(
             among
@@ -474,7 +495,7 @@ mod tests {
     #[test]
     fn equal_sums_have_indices_of_their_own() {
         let mut entries: Vec<Entry> = (0..3)
-            .map(|at| Entry::of(&row("r", &at.to_string(), State::Error), true))
+            .map(|at| Entry::of(&row("r", &at.to_string(), State::Error), NOW, true))
             .collect();
         entries.iter_mut().for_each(|entry| entry.index = 7);
         give_indices(&mut entries);
@@ -486,8 +507,31 @@ mod tests {
     fn half_a_table_is_none() {
         let text = table(&[row("r", "m", State::Error)]);
         for (at, _) in text.match_indices('\n').take(2) {
-            assert!(Numbers::parse(&text[..at + 1], NOW).is_none());
+            assert!(parse(&text[..at + 1], NOW).is_none());
         }
-        assert!(Numbers::parse("OK\n", NOW).is_none());
+        assert!(parse("OK\n", NOW).is_none());
+    }
+
+    #[test]
+    fn several_collectors_are_one_table() {
+        let one = table(&[row("a", "m", State::Following)]);
+        let other = table(&[row("a", "n", State::Error), row("b", "o", State::Following)]);
+        let long_ago = Wall::from_ms(NOW.ms() - 1_000_000);
+        let half = "box\tstate\n".to_owned();
+        let numbers = Numbers::parse(&[(one, NOW), (half, NOW), (other, long_ago)]).unwrap();
+        assert_eq!((numbers.servers.len(), numbers.sources.len()), (2, 3));
+        let state = |entry: &Entry| {
+            let number = numbers.column(5, entry, NOW, 120_000).unwrap();
+            (entry.server.to_string(), number == Number::Integer(STALE))
+        };
+        // What one does not keep up to date is not known, and what the other does is.
+        let servers: Vec<_> = numbers.servers.iter().map(state).collect();
+        assert!(servers.contains(&("a".into(), true)) && servers.contains(&("b".into(), true)));
+        let stale = numbers
+            .sources
+            .iter()
+            .filter(|entry| state(entry).1)
+            .count();
+        assert_eq!(stale, 2);
     }
 }

@@ -15,6 +15,7 @@ pub mod proof;
 pub mod receiver;
 pub mod reply;
 pub mod request;
+pub mod seat;
 pub mod sums;
 pub mod table;
 pub mod token;

@@ -53,6 +53,8 @@ pub struct Row<'a> {
     pub connections: u32,
     /// Bytes of the log that came.
     pub bytes: u64,
+    /// The name of the status file of the server's address; empty if that is not known.
+    pub address: Cow<'a, str>,
 }
 
 /// What a source does.
@@ -79,7 +81,7 @@ pub struct Collector<'a> {
 }
 
 /// The names of the columns, in their order.
-pub const COLUMNS: [&str; 17] = [
+pub const COLUMNS: [&str; 18] = [
     "box",
     "remote_file",
     "local_file",
@@ -97,6 +99,7 @@ pub const COLUMNS: [&str; 17] = [
     "healed",
     "connections",
     "bytes",
+    "address",
 ];
 
 const END: &str = "#collector";
@@ -140,6 +143,7 @@ impl Row<'_> {
             remote: Cow::Owned(self.remote.into_owned()),
             local: Cow::Owned(self.local.into_owned()),
             why: Cow::Owned(self.why.into_owned()),
+            address: Cow::Owned(self.address.into_owned()),
             ..self
         }
     }
@@ -149,7 +153,7 @@ impl Row<'_> {
         let text = Escaped;
         writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
             text(self.server.as_bytes()),
             text(&self.remote),
             text(&self.local),
@@ -167,6 +171,7 @@ impl Row<'_> {
             self.healed,
             self.connections,
             self.bytes,
+            text(self.address.as_bytes()),
         )
     }
 }
@@ -259,6 +264,7 @@ impl Reader {
             healed: count(14),
             connections: count(15),
             bytes: known(16).unwrap_or(0),
+            address: as_text(text(17)),
         }))
     }
 }
@@ -319,6 +325,7 @@ mod tests {
             healed: 4,
             connections: 5,
             bytes: 6,
+            address: "10.0.0.1".into(),
         }
     }
 

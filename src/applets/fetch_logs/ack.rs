@@ -12,6 +12,7 @@ use crate::applets::options;
 use crate::sys::clock;
 use crate::sys::trusted::Place;
 use crate::wire::escape::Escaped;
+use crate::wire::seat::Seat;
 use crate::wire::table::Row;
 
 /// Runs it with the arguments behind its name.
@@ -28,22 +29,30 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     let server = server.to_string_lossy();
     let dir = Path::new(dir);
-    let state = ask::state(dir).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
-    if !state.is_running {
+    let mut states = ask::states(dir).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
+    states.retain(|(_, state)| state.is_running);
+    if states.is_empty() {
         let dir = dir.display();
         return Err(failure(&format!(
             "no collector runs with the status directory {dir}: nothing was done"
         )));
     }
-    let rows = state.rows.iter().filter(|row| is_meant(row, &server, log));
-    let rows: Vec<&Row<'_>> = rows.collect();
-    if rows.is_empty() {
+    for (_, state) in &mut states {
+        state.rows.retain(|row| is_meant(row, &server, log));
+    }
+    states.retain(|(_, state)| !state.rows.is_empty());
+    if states.is_empty() {
         return Err(failure(
             "there is no such log in the configuration of the collector",
         ));
     }
+    let tell = || {
+        states
+            .iter()
+            .try_for_each(|(seat, _)| tell(dir, *seat, &server))
+    };
     let mut noted = Vec::new();
-    for row in rows {
+    for row in states.iter().flat_map(|(_, state)| &state.rows) {
         match put_away(row) {
             Ok(Some(path)) => noted.push(format!(
                 "{server} {}: the record of losses is {} now\n",
@@ -53,14 +62,14 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
             Ok(None) => {}
             Err(error) => {
                 let (local, remote) = (Escaped(&row.local), Escaped(&row.remote));
-                tell(dir, &server)?;
+                tell()?;
                 return Err(failure(&format!(
                     "{server} {remote}: cannot rename {local}.gaps: {error}"
                 )));
             }
         }
     }
-    tell(dir, &server)?;
+    tell()?;
     if noted.is_empty() {
         noted.push(format!("{server}: nothing is on record as lost\n"));
     }
@@ -114,11 +123,11 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 const SUFFIXES_MAX: u32 = 100;
 
 /// Has the collector look at the records of a box.
-fn tell(dir: &Path, server: &str) -> Result<(), Exit> {
+fn tell(dir: &Path, seat: Seat, server: &str) -> Result<(), Exit> {
     let body = format!("{server}\n");
     let len = body.len();
     let head = "POST /ack HTTP/1.0\r\nContent-Length:";
-    match ask::request(dir, &format!("{head} {len}\r\n\r\n{body}")) {
+    match ask::request(dir, seat, &format!("{head} {len}\r\n\r\n{body}")) {
         Ok(_) => Ok(()),
         Err(error) => Err(failure(&format!(
             "the collector cannot be told, and sees it at USR1: {error}"

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::NAME;
 use crate::applets::exit::Exit;
-use crate::collect::shell::control::SOCKET;
-use crate::collect::shell::face_file::TABLE;
+use crate::collect::shell::seats::{self, TOLD_MAX_LEN, Table};
 use crate::collect::view::amount::Span;
 use crate::collect::view::lines;
 use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
-use crate::sys::{clock, error_saying, local_socket, trusted};
-use crate::wire::table::{Collector, Line, Reader, Row};
+use crate::sys::{clock, local_socket};
+use crate::wire::seat::Seat;
+use crate::wire::table::{Collector, Row};
 
 /// The state of a collector, as it was told.
 pub struct State {
@@ -56,11 +56,38 @@ impl Wanted {
     }
 }
 
-/// Asks for the state.
+/// Asks for the state of all collectors with this directory.
 pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
-    let asked = request(snmp_dir, "GET /status.tsv HTTP/1.0\r\n\r\n");
+    let mut all = states(snmp_dir)?.into_iter().map(|(_, state)| state);
+    let mut state = all.next().ok_or(Trouble::NoCollector)?;
+    for mut other in all {
+        state.rows.append(&mut other.rows);
+        // Of several the one that does not run is what has to be told.
+        if state.is_running {
+            let rows = state.rows;
+            state = State { rows, ..other };
+        }
+    }
+    Ok(state)
+}
+
+/// The state of each collector by itself.
+pub fn states(snmp_dir: &Path) -> Result<Vec<(Seat, State)>, Trouble> {
+    let mut states = Vec::new();
+    for seat in Seat::all() {
+        match state_of(snmp_dir, seat) {
+            Ok(state) => states.push((seat, state)),
+            Err(Trouble::NoCollector) => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(states)
+}
+
+fn state_of(snmp_dir: &Path, seat: Seat) -> Result<State, Trouble> {
+    let asked = request(snmp_dir, seat, "GET /status.tsv HTTP/1.0\r\n\r\n");
     if let Ok(text) = &asked {
-        let (rows, collector) = read(text).ok_or(Trouble::NoTable)?;
+        let (rows, collector) = seats::parse(text).ok_or(Trouble::NoTable)?;
         return Ok(State {
             rows,
             collector,
@@ -68,23 +95,23 @@ pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
             age: 0,
         });
     }
-    let (text, written) = read_table(snmp_dir).map_err(|error| match error.kind() {
+    let table = Table::read(snmp_dir, seat).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Trouble::NoCollector,
+        ErrorKind::InvalidData => Trouble::NoTable,
         _ => Trouble::Unreadable(error),
     })?;
-    let (rows, collector) = read(&text).ok_or(Trouble::NoTable)?;
     let age = SystemTime::now()
-        .duration_since(written)
+        .duration_since(table.written)
         .unwrap_or_default();
     // Where there is nobody at the socket, there is nobody. Where we may not ask, or cannot since
     // something else has its name, the age of the table tells.
     let is_refused = asked.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
-    let is_gone = is_refused && local_socket::is_there(snmp_dir, SOCKET);
+    let is_gone = is_refused && local_socket::is_there(snmp_dir, &seat.file("sock"));
     let is_stale = age > Duration::from_millis(TABLE_STALE_MS);
     Ok(State {
-        rows,
-        is_running: !is_gone && !is_stale && collector.until.is_none(),
-        collector,
+        rows: table.rows,
+        is_running: !is_gone && !is_stale && table.collector.until.is_none(),
+        collector: table.collector,
         age: age.as_secs(),
     })
 }
@@ -152,27 +179,9 @@ pub fn absence(state: &State) -> Option<String> {
     Some(format!("no collector runs: {what} {} ago", Span(ago)))
 }
 
-/// The table, and when it was written. It is another user's: what has its name may be anything.
-fn read_table(snmp_dir: &Path) -> io::Result<(String, SystemTime)> {
-    let file = trusted::open(&snmp_dir.join(TABLE))?;
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(error_saying(
-            ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
-    let mut text = String::new();
-    file.take(TOLD_MAX_LEN).read_to_string(&mut text)?;
-    Ok((text, found.modified().unwrap_or(SystemTime::UNIX_EPOCH)))
-}
-
-/// More than is told of ten thousand sources with the longest names.
-const TOLD_MAX_LEN: u64 = 256 * 1024 * 1024;
-
 /// Sends a request to the control socket and returns the body of its answer.
-pub fn request(snmp_dir: &Path, request: &str) -> io::Result<String> {
-    let mut socket = local_socket::connect(snmp_dir, SOCKET)?;
+pub fn request(snmp_dir: &Path, seat: Seat, request: &str) -> io::Result<String> {
+    let mut socket = local_socket::connect(snmp_dir, &seat.file("sock"))?;
     socket.set_read_timeout(Some(WAIT))?;
     socket.set_write_timeout(Some(WAIT))?;
     socket.write_all(request.as_bytes())?;
@@ -189,17 +198,3 @@ pub fn request(snmp_dir: &Path, request: &str) -> io::Result<String> {
 }
 
 const WAIT: Duration = Duration::from_secs(10);
-
-fn read(text: &str) -> Option<(Vec<Row<'static>>, Collector<'static>)> {
-    let mut lines = text.lines();
-    let reader = Reader::new(lines.next()?)?;
-    let mut rows = Vec::new();
-    for line in lines {
-        match reader.line(line)? {
-            Line::Source(row) => rows.push(row.into_owned()),
-            // Without it half of the table may be missing.
-            Line::End(collector) => return Some((rows, collector.into_owned())),
-        }
-    }
-    None
-}

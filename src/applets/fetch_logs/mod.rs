@@ -10,11 +10,10 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -28,7 +27,8 @@ use super::seconds;
 use crate::collect::config::Config;
 use crate::collect::copy::directory_of;
 use crate::collect::copy::pointer::BootId;
-use crate::collect::shell::control::{self, Doors, SOCKET};
+use crate::collect::shell::control::{self, Doors};
+use crate::collect::shell::seats::{self, Taken};
 use crate::collect::shell::{self, Collector, Form, Options, conf, reaches};
 use crate::collect::source::Periods;
 use crate::collect::view::summary::Count;
@@ -41,6 +41,7 @@ use crate::sys::outside::{self, Held};
 use crate::sys::signals::Signals;
 use crate::sys::stdio;
 use crate::sys::trusted::{Place, make_dirs};
+use crate::wire::seat::Seat;
 
 /// Its name, its usage, and how it is started.
 pub const APPLET: Applet = Applet {
@@ -138,9 +139,11 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     if options::has(&parsed, 't') {
         return judge(config);
     }
-    for said in [&config.faults, &config.warnings].into_iter().flatten() {
-        // Where stderr is closed, nobody wants to know.
-        let _ = stdio::complain(format!("{}\n", said.lines("")).as_bytes());
+    for (said, word) in [(&config.faults, ""), (&config.warnings, "warning: ")] {
+        if let Some(said) = said {
+            // Where stderr is closed, nobody wants to know.
+            let _ = stdio::complain(format!("{}\n", said.lines(word)).as_bytes());
+        }
     }
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l').map(listen).transpose()?;
@@ -177,17 +180,17 @@ fn begin(
     };
     // After the forks and the change of the user: a record lock is not inherited, and the files
     // must belong to whom they are written by.
-    let lock = prepare(&options.snmp_dir)?;
+    let (seat, lock) = prepare(&options.snmp_dir, &config)?;
     let reactor = daemon.reactor(signals)?;
     let is_open = port.as_ref().is_some_and(|(bound, _)| !bound.is_loopback());
     // Behind the walls no directory can be made, and no socket.
     conf::make_missing_dirs(&config, &mut |what| daemon.warn(what));
     let doors = Doors {
-        local: Some(make_socket(&options.snmp_dir, parsed)?),
+        local: Some(make_socket(&options.snmp_dir, seat, parsed)?),
         port,
     };
     let inside = daemon.confine(reaches(&options, &config), Network::Connects)?;
-    let held = shell::Held { lock, doors };
+    let held = shell::Held { seat, lock, doors };
     let collector = Collector::new(options, config, reactor, inside, held);
     if is_open {
         daemon.warn(format_args!(
@@ -285,14 +288,15 @@ fn port_of(text: &OsStr) -> Result<Addresses, Exit> {
 type Addresses = (Vec<SocketAddr>, Option<Box<str>>);
 
 /// Makes the control socket. Where it cannot be made the copies go on all the same.
-fn make_socket(snmp_dir: &Path, parsed: &Parsed) -> Result<Made, Exit> {
+fn make_socket(snmp_dir: &Path, seat: Seat, parsed: &Parsed) -> Result<Made, Exit> {
     let group = options::value(parsed, 'g').map(|name| {
         let id = name.to_str().and_then(local_socket::group_id);
         let name = name.display();
         id.ok_or_else(|| Exit::failure(NAME, format_args!("there is no group {name}")))
     });
-    let made = local_socket::listen(snmp_dir, SOCKET, group.transpose()?);
-    Ok((made, snmp_dir.join(SOCKET)))
+    let name = seat.file("sock");
+    let made = local_socket::listen(snmp_dir, &name, group.transpose()?);
+    Ok((made, snmp_dir.join(name)))
 }
 
 type Made = (io::Result<UnixListener>, PathBuf);
@@ -307,74 +311,64 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 
 /// Makes sure that status files can be written, creating their directory if only that is missing:
 /// it often stands in memory and is gone after a start of the host. The file that is returned is
-/// locked, so that no other collector writes them.
-fn prepare(snmp_dir: &Path) -> Result<File, Exit> {
+/// locked, so that no other collector has the same place there.
+fn prepare(snmp_dir: &Path, config: &Config) -> Result<(Seat, File), Exit> {
     // Now and aloud, rather than at the first change of a status, when nobody listens any more.
     let probe = || {
         make_dirs(snmp_dir, 0o777)?;
-        let place = Place::of(&snmp_dir.join(".fetch_logs.tmp"))?;
-        place.create_scratch(LOCK_MODE)?;
+        let name = format!(".fetch_logs.probe.{}", std::process::id());
+        let place = Place::of(&snmp_dir.join(name))?;
+        place.create_scratch(PROBE_MODE)?;
         place.unlink()
     };
+    let dir = snmp_dir.display();
     probe().map_err(|error| {
-        let dir = snmp_dir.display();
         Exit::failure(
             NAME,
             format_args!("cannot write status files to {dir}: {error}"),
         )
     })?;
-    let path = snmp_dir.join(".fetch_logs.lock");
-    let failed = |error| {
-        let path = path.display();
+    let taken = ask_again(
+        || seats::take(snmp_dir, config),
+        || thread::sleep(LOCK_PAUSE),
+    );
+    let taken = taken.map_err(|(path, error)| {
         Exit::failure(NAME, format_args!("cannot lock {path}: {error}"))
-    };
-    let file = open_lock(&path).map_err(failed)?;
-    let holder = ask_again(|| files::try_lock(&file), || thread::sleep(LOCK_PAUSE));
-    match holder.map_err(failed)? {
-        None => Ok(file),
-        Some(pid) => {
-            let dir = snmp_dir.display();
-            Err(Exit::failure(
-                NAME,
-                format_args!("another collector, process {pid}, writes status files to {dir}"),
-            ))
-        }
-    }
+    })?;
+    Err(match taken {
+        Taken::Seat(seat, lock) => return Ok((seat, lock)),
+        Taken::Same(pid) => Exit::failure(
+            NAME,
+            format_args!("another collector, process {pid}, writes status files to {dir}"),
+        ),
+        Taken::Full => Exit::failure(
+            NAME,
+            format_args!("no more collectors can write status files to {dir}"),
+        ),
+    })
 }
 
-/// Tries to get a lock as long as somebody has it, but not for ever: a collector that was killed
-/// just now may still be ending, and a successor of it ends after it.
-fn ask_again(
-    mut try_lock: impl FnMut() -> io::Result<Option<u32>>,
+/// Tries to get a seat as long as somebody has it, but not for ever: a collector that was killed
+/// just now may still be ending, and a successor of it ends after it. One that has just begun still
+/// has the table of the one before.
+fn ask_again<E>(
+    mut take: impl FnMut() -> Result<Taken, E>,
     mut pause: impl FnMut(),
-) -> io::Result<Option<u32>> {
+) -> Result<Taken, E> {
     for _ in 0..LOCK_PAUSES {
-        match try_lock() {
-            Ok(Some(_)) => pause(),
+        match take() {
+            Ok(Taken::Same(_)) => pause(),
             result => return result,
         }
     }
-    try_lock()
+    take()
 }
 
 /// Two seconds.
 const LOCK_PAUSES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Not emptied and never removed: to remove a lock file would let two hold locks on two files.
-fn open_lock(path: &Path) -> io::Result<File> {
-    let place = Place::of(path)?;
-    let file = match place.create_new(LOCK_MODE) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => place.open_write()?,
-        result => result?,
-    };
-    // Of an older version it is for everybody to read. Somebody else's stays as it is.
-    let _ = file.set_permissions(Permissions::from_mode(LOCK_MODE));
-    Ok(file)
-}
-
-/// Whoever can read a file can lock it for reading, and so keep us from locking it.
-const LOCK_MODE: u32 = 0o600;
+const PROBE_MODE: u32 = 0o600;
 
 fn absolute(path: &OsStr) -> Result<PathBuf, Exit> {
     files::absolute(Path::new(path)).map_err(|error| {
@@ -393,15 +387,21 @@ mod tests {
     fn a_lock_of_one_that_is_ending_is_waited_for_and_no_other() {
         let ask = |held_for: u32| {
             let paused = std::cell::Cell::new(0);
-            let held = || Ok((paused.get() < held_for).then_some(7));
-            let holder = ask_again(held, || paused.set(paused.get() + 1));
-            (holder.unwrap(), paused.get())
+            let take = || {
+                Ok::<_, ()>(match paused.get() < held_for {
+                    true => Taken::Same(7),
+                    false => Taken::Full,
+                })
+            };
+            let taken = ask_again(take, || paused.set(paused.get() + 1)).unwrap();
+            let holder = matches!(taken, Taken::Same(_)).then_some(7);
+            (holder, paused.get())
         };
         assert_eq!(ask(0), (None, 0));
         assert_eq!(ask(1), (None, 1));
         assert_eq!(ask(LOCK_PAUSES), (None, LOCK_PAUSES));
         assert_eq!(ask(u32::MAX), (Some(7), LOCK_PAUSES));
-        let refused = ask_again(|| Err(ErrorKind::Other.into()), || panic!("for nothing"));
+        let refused = ask_again(|| Err(ErrorKind::Other), || panic!("for nothing"));
         assert!(refused.is_err());
     }
 }

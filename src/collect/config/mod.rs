@@ -59,6 +59,8 @@ pub struct Config {
     pub faults: Option<ConfigErrors>,
     /// What is passed over, and may not be meant.
     pub warnings: Option<ConfigErrors>,
+    /// The directory below which copies get directories of their own, if there is one.
+    pub root: Option<PathBuf>,
     /// The files that it was read from, by their numbers.
     files: Box<[PathBuf]>,
 }
@@ -195,7 +197,9 @@ impl Config {
         }
         let has_warnings = !faults.warnings.is_empty();
         let warnings = ConfigErrors::new(faults.warnings, texts);
+        let root = scope.copies.as_ref().map(|copies| dir.join(copies.root()));
         Ok(Config {
+            root: root.filter(|root| root.parent().is_some()),
             sources: drafts.into_iter().map(|draft| draft.source).collect(),
             faults: is_faulty.then_some(errors),
             warnings: has_warnings.then_some(warnings),

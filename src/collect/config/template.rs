@@ -53,6 +53,16 @@ impl Template {
         Ok(Template(parts))
     }
 
+    /// The directory in which all copies are, as far as the template itself says.
+    pub(super) fn root(&self) -> &Path {
+        let text = match self.0.first() {
+            Some(Part::Text(text)) => &text[..],
+            _ => b"",
+        };
+        let end = text.iter().rposition(|byte| *byte == b'/');
+        Path::new(OsStr::from_bytes(&text[..end.map_or(0, |at| at + 1)]))
+    }
+
     /// The copy and the pointer file of a log, whose path stands in `word`.
     pub(super) fn files(
         &self,

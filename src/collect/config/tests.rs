@@ -668,6 +668,11 @@ fn a_short_line_is_whole_behind_a_template() {
         one("copies %h-%f\nfe80::1%eth0 /m").local,
         Path::new("fe80::1%eth0-m")
     );
+    let root = |text: &str| parse(text).unwrap().root;
+    assert_eq!(root("copies /c/d-%h/%f"), Some("/c/".into()));
+    assert_eq!(root("copies c%h/%f"), None);
+    assert_eq!(root("copies /%h/%f"), None, "all of the machine");
+    assert_eq!(root(LINE), None);
     // A host may be called so.
     assert_eq!(
         one("copies 19 /r /l /p").address,

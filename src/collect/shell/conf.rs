@@ -60,7 +60,8 @@ pub fn gather(conf: &Path) -> Texts {
 /// The directories of copies that are missing, and are to be made.
 pub fn missing_dirs(config: &Config) -> BTreeSet<PathBuf> {
     let sources = config.sources.iter().filter(|source| source.makes_dirs);
-    let dirs: BTreeSet<&Path> = sources.filter_map(|source| source.local.parent()).collect();
+    let dirs = sources.filter_map(|source| source.local.parent());
+    let dirs: BTreeSet<&Path> = dirs.chain(config.root.as_deref()).collect();
     let missing = dirs.into_iter().filter(|dir| !dir.exists());
     missing.map(Path::to_path_buf).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::journal::Journal;
 use crate::collect::view::faces::{About, Face, Making, Sources};
@@ -175,14 +175,6 @@ impl FaceFile {
 
 /// Who reads it is another user.
 const MODE: u32 = 0o644;
-
-/// The path of the table in the directory of the status files.
-pub fn table_path(snmp_dir: &Path) -> PathBuf {
-    snmp_dir.join(TABLE)
-}
-
-/// The name of the table.
-pub const TABLE: &str = ".fetch_logs.table";
 
 #[cfg(test)]
 mod tests {

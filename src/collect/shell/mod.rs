@@ -15,6 +15,7 @@ mod manager;
 pub mod outcome;
 mod reach;
 mod resolver;
+pub mod seats;
 mod shown;
 mod siblings;
 mod slot;
@@ -57,6 +58,7 @@ use crate::sys::confine::Reaches;
 use crate::sys::outside::{Inside, Outside};
 use crate::sys::signals::{Signal, Signals};
 use crate::time::{Mono, Now};
+use crate::wire::seat::Seat;
 
 /// What the command line says.
 pub struct Options {
@@ -78,7 +80,9 @@ pub struct Options {
 
 /// What only one process may have, and nobody can make behind the walls.
 pub struct Held {
-    /// The lock on the directory of the status files.
+    /// Its place in the directory of the status files.
+    pub seat: Seat,
+    /// The lock on that.
     pub lock: File,
     /// The sockets at which somebody may ask.
     pub doors: Doors,
@@ -109,6 +113,7 @@ pub struct Collector {
     statuses: Statuses,
     /// How many boxes there are.
     boxes: usize,
+    seat: Seat,
     shown: Shown,
     manager: Manager,
     /// When the local copies are looked at next, and which is the next.
@@ -151,10 +156,12 @@ impl Collector {
     ) -> Collector {
         let now = clock::now();
         let mut journal = Journal::new(options.form);
+        let seat = held.seat;
         let shown = Shown::new(&options, held, reactor.registry(), now, &mut journal);
         let check_walls_at = now.mono.plus_ms(inside.patience_ms(WALLS_CHECK_MS));
         let mut collector = Collector {
-            statuses: Statuses::new(options.snmp_dir.clone(), now.mono),
+            statuses: Statuses::new(options.snmp_dir.clone(), seat, now.mono),
+            seat,
             boxes: 0,
             journal,
             shown,
@@ -183,6 +190,12 @@ impl Collector {
             full_turns: 0,
             failed_syncs: 0,
         };
+        // Before its table is written over.
+        let snmp_dir = &collector.options.snmp_dir;
+        let outdated = seats::outdated(snmp_dir, seat, &config);
+        seats::clear_up(snmp_dir, seat, &config);
+        collector.statuses.leave(seats::claimed(snmp_dir, seat));
+        collector.statuses.inherit(outdated);
         collector.apply(config);
         collector
     }
@@ -468,6 +481,8 @@ impl Collector {
                     self.journal.complain(faults);
                 }
                 self.is_faulty = config.faults.is_some();
+                let claimed = seats::claimed(&self.options.snmp_dir, self.seat);
+                self.statuses.leave(claimed);
                 self.apply_and_tell(config);
                 self.try_at_once();
                 self.connect_anew();
@@ -508,11 +523,21 @@ impl Collector {
             }
         }
         self.join_statuses();
+        self.tell_shared();
         self.ask_for_names(Wanted::All);
         let states = self.slots.iter().flatten().map(Slot::state);
         self.manager.recount(states);
         self.shown.note_news();
         (added, unchanged)
+    }
+
+    /// Says which status files are other collectors'.
+    fn tell_shared(&mut self) {
+        for name in self.statuses.take_shared() {
+            let text =
+                format_args!("the status file {name} is another collector's, and left to it");
+            self.journal.complain(&text);
+        }
     }
 
     /// Every source joins the status of its server anew.

@@ -14,9 +14,19 @@ pub fn reaches(options: &Options, config: &Config) -> Reaches {
     let metrics = options.metrics.as_deref().and_then(Path::parent);
     metrics.into_iter().for_each(|dir| reaches.write(dir));
     reaches.write(Path::new("/dev/null"));
+    if let Some(root) = &config.root {
+        reaches.grow(root);
+    }
+    let root = config
+        .root
+        .as_ref()
+        .and_then(|root| root.canonicalize().ok());
     let mut has_names = false;
     for source in &config.sources {
         has_names |= matches!(source.address, Address::Name(_));
+        if source.makes_dirs && is_below(&source.local, root.as_deref()) {
+            continue;
+        }
         for dir in [source.local.parent(), source.pointer.parent()] {
             dir.into_iter().for_each(|dir| reaches.write(dir));
         }
@@ -26,6 +36,15 @@ pub fn reaches(options: &Options, config: &Config) -> Reaches {
         reaches.read(Path::new(path));
     }
     reaches
+}
+
+/// Whether the directory of a copy is reached with `root`, or will be once it is made. A link may
+/// lead somewhere else.
+fn is_below(local: &Path, root: Option<&Path>) -> bool {
+    let (Some(dir), Some(root)) = (local.parent(), root) else {
+        return false;
+    };
+    dir.canonicalize().map_or(true, |dir| dir.starts_with(root))
 }
 
 const SYSTEM: &[&str] = &["/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];

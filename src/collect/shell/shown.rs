@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use mio::Registry;
 
 use super::control::Control;
-use super::face_file::{FaceFile, table_path};
+use super::face_file::FaceFile;
 use super::journal::Journal;
 use super::slot::Slot;
 use super::{Held, Options};
@@ -59,7 +59,7 @@ impl Shown {
         now: Now,
         journal: &mut Journal,
     ) -> Shown {
-        let table = table_path(&options.snmp_dir);
+        let table = options.snmp_dir.join(held.seat.file("table"));
         let metrics = options.metrics.clone();
         let mut failed = |what: &dyn Display, error: io::Error| {
             journal.complain(&format_args!("cannot listen on {what}: {error}"));

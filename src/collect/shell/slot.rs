@@ -323,9 +323,9 @@ impl Slot {
         }
     }
 
-    /// Takes a place among the sources of its server, whose status begins anew.
-    pub fn join_status(&mut self, statuses: &mut Statuses) {
-        let address = match self.addresses.first() {
+    /// The address whose status file has its state.
+    fn status_address(&self) -> Address {
+        match self.addresses.first() {
             // Several zones may have the same addresses.
             Some(SocketAddr::V6(address)) if address.scope_id() != 0 => {
                 self.config().address.clone()
@@ -333,11 +333,16 @@ impl Slot {
             Some(address) => address.ip().into(),
             // Until its name has an address, and for ever if it never has.
             None => self.config().address.clone(),
-        };
+        }
+    }
+
+    /// Takes a place among the sources of its server, whose status begins anew.
+    pub fn join_status(&mut self, statuses: &mut Statuses) {
+        let address = self.status_address();
         let name = self.config().name.clone();
-        self.server = Some(statuses.add_source(address));
+        self.server = statuses.add_source(address);
         // No box has an address that is the name of another one.
-        self.named = name.map(|name| statuses.add_source(Address::Name(name)));
+        self.named = name.and_then(|name| statuses.add_source(Address::Name(name)));
         self.reported_error = true;
         self.tell_status(statuses);
     }
@@ -415,6 +420,7 @@ impl Slot {
             healed: record.healed(),
             connections: record.connections(),
             bytes: record.bytes(),
+            address: self.status_address().to_string().into(),
         });
     }
 

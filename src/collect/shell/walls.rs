@@ -27,10 +27,10 @@ impl Collector {
         self.is_shut_out || self.inside.walls.fits(&self.reaches)
     }
 
-    /// Makes the directories that are missing and are to be made. Behind walls none can be: then
-    /// only a successor does so, and this is false.
+    /// Makes the directories that are missing and are to be made. Behind walls there has to be a
+    /// root for them: else only a successor makes them, and this is false.
     pub(super) fn makes_dirs(&mut self, config: &Config) -> bool {
-        if self.inside.outside.is_some() {
+        if self.inside.outside.is_some() && config.root.is_none() {
             return conf::missing_dirs(config).is_empty();
         }
         conf::make_missing_dirs(config, &mut |what| self.journal.complain(&what));

@@ -52,7 +52,8 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         out,
         "{{\"box\":{},\"remote_file\":{},\"local_file\":{},\"state\":\"{}\",\"since\":{},\"held\":{},\
          \"behind\":{},\"last_byte\":{},\"last_contact\":{},\"next_try\":{},\"losses\":{},\
-         \"unverified\":{},\"why\":{},\"rotations\":{},\"healed\":{},\"connections\":{},\"bytes\":{}}}",
+         \"unverified\":{},\"why\":{},\"rotations\":{},\"healed\":{},\"connections\":{},\"bytes\":{},\
+         \"address\":{}}}",
         Quoted(OneLine(&row.server)),
         Quoted(Escaped(&row.remote)),
         Quoted(Escaped(&row.local)),
@@ -70,6 +71,7 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         row.healed,
         row.connections,
         row.bytes,
+        Quoted(OneLine(&row.address)),
     )
 }
 

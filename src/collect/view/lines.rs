@@ -117,6 +117,7 @@ mod tests {
             healed: 0,
             connections: 0,
             bytes: 0,
+            address: "".into(),
         }
     }
 

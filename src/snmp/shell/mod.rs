@@ -21,6 +21,7 @@ use super::oid::Oid;
 use super::status::{Status, StatusDir};
 use crate::sys::{stdio, trusted};
 use crate::time::Wall;
+use crate::wire::seat::Seat;
 
 /// The settings that the command line may change.
 pub struct Options {
@@ -109,18 +110,17 @@ fn converse(
 /// The directory on disk.
 struct RealDir<'a> {
     path: &'a Path,
-    table: Option<Table>,
+    tables: Option<Tables>,
 }
 
-/// What was read of the collector's table, and of which file.
-struct Table {
-    /// Device, number, size, and the time of the last write in nanoseconds.
-    file: (u64, u64, u64, i128),
+/// What was read of the collectors' tables, and of which files.
+struct Tables {
+    ids: Vec<Id>,
     numbers: Option<Numbers>,
 }
 
-/// The collector's table.
-const TABLE: &str = ".fetch_logs.table";
+/// Device, number, size, and the time of the last write in nanoseconds.
+type Id = (u64, u64, u64, i128);
 
 /// More than a table has with ten thousand sources of the longest names.
 const TABLE_MAX_LEN: u64 = 64 * 1024 * 1024;
@@ -145,25 +145,35 @@ impl StatusDir for RealDir<'_> {
     }
 
     fn numbers(&mut self) -> Option<&Numbers> {
-        let file = trusted::open(&self.path.join(TABLE)).ok()?;
-        let found = file.metadata().ok().filter(|found| found.is_file())?;
-        let nanos = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
-        let id = (found.dev(), found.ino(), found.len(), nanos);
+        let files: Vec<(File, Id)> = Seat::all().filter_map(|seat| self.table_of(seat)).collect();
+        let ids: Vec<Id> = files.iter().map(|(_, id)| *id).collect();
         // An agent that walks asks for one number after the other.
-        if self.table.as_ref().is_none_or(|table| table.file != id) {
-            let mut text = String::new();
-            let read = file.take(TABLE_MAX_LEN).read_to_string(&mut text);
-            let written = wall(found.modified().ok()?);
-            let numbers = read.ok().and_then(|_| Numbers::parse(&text, written));
-            self.table = Some(Table { file: id, numbers });
+        if self.tables.as_ref().is_none_or(|tables| tables.ids != ids) {
+            let texts = files.into_iter().filter_map(|(file, id)| {
+                let mut text = String::new();
+                file.take(TABLE_MAX_LEN).read_to_string(&mut text).ok()?;
+                Some((
+                    text,
+                    Wall::from_ms(u64::try_from(id.3 / 1_000_000).unwrap_or(0)),
+                ))
+            });
+            let numbers = Numbers::parse(&texts.collect::<Vec<_>>());
+            self.tables = Some(Tables { ids, numbers });
         }
-        self.table.as_ref()?.numbers.as_ref()
+        self.tables.as_ref()?.numbers.as_ref()
     }
 }
 
 impl<'a> RealDir<'a> {
     fn new(path: &'a Path) -> RealDir<'a> {
-        RealDir { path, table: None }
+        RealDir { path, tables: None }
+    }
+
+    fn table_of(&self, seat: Seat) -> Option<(File, Id)> {
+        let file = trusted::open(&self.path.join(seat.file("table"))).ok()?;
+        let found = file.metadata().ok().filter(|found| found.is_file())?;
+        let nanos = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
+        Some((file, (found.dev(), found.ino(), found.len(), nanos)))
     }
 
     /// The files named like an address. Others, such as one that is just being written, are

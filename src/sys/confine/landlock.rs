@@ -15,10 +15,13 @@ const WRITE_FILE: u64 = 1 << 1;
 const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
 const REMOVE_FILE: u64 = 1 << 5;
+const MAKE_DIR: u64 = 1 << 7;
 const MAKE_REG: u64 = 1 << 8;
 /// From version 3 on; before it truncation cannot be forbidden.
 const TRUNCATE: u64 = 1 << 14;
 const IOCTL_DEV: u64 = 1 << 15;
+
+const WRITE: u64 = READ_FILE | READ_DIR | WRITE_FILE | MAKE_REG | REMOVE_FILE | TRUNCATE;
 
 /// What can be said of a file that is no directory.
 const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
@@ -134,7 +137,8 @@ fn allow(ruleset: &OwnedFd, version: u32, reach: &Reach) -> io::Result<Option<Fi
     let found = parent.metadata()?;
     let mut allowed = match reach.right {
         Right::Read => READ_FILE | READ_DIR,
-        Right::Write => READ_FILE | READ_DIR | WRITE_FILE | MAKE_REG | REMOVE_FILE | TRUNCATE,
+        Right::Write => WRITE,
+        Right::Grow => WRITE | MAKE_DIR,
     };
     allowed &= handled(version, Network::Accepts).files;
     if !found.is_dir() {

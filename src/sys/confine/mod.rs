@@ -28,6 +28,8 @@ pub enum Right {
     Read,
     /// That, and regular files are made, written, renamed within their directory and removed.
     Write,
+    /// That, and directories are made.
+    Grow,
 }
 
 /// A directory or a file that a daemon works with.
@@ -58,6 +60,11 @@ impl Reaches {
     /// Files below `path`, or `path` itself, are written.
     pub fn write(&mut self, path: &Path) {
         self.add(path, Right::Write);
+    }
+
+    /// Files below `path` are written, and directories made.
+    pub fn grow(&mut self, path: &Path) {
+        self.add(path, Right::Grow);
     }
 
     /// All of them.

@@ -27,9 +27,6 @@ use crate::reactor::token::Token;
 use crate::reactor::{Event, Rest};
 use crate::time::Mono;
 
-/// The name of the socket in the directory of the status files.
-pub const SOCKET: &str = ".fetch_logs.sock";
-
 /// The sockets as they are before the walls are built, which leave no way to make them.
 #[derive(Default)]
 pub struct Doors {

@@ -30,6 +30,7 @@ impl Sources for Plain {
             healed: 0,
             connections: 0,
             bytes: 0,
+            address: "".into(),
         });
     }
 }

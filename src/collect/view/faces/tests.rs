@@ -30,6 +30,7 @@ fn row(place: usize) -> Row<'static> {
         healed: 3,
         connections: 4,
         bytes: 5,
+        address: "10.0.0.1".into(),
     }
 }
 

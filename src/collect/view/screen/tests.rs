@@ -29,6 +29,7 @@ fn row(server: &str, state: State) -> Row<'static> {
         healed: 0,
         connections: 0,
         bytes: 100,
+        address: "".into(),
     }
 }
 

@@ -1,0 +1,252 @@
+//! Several collectors with one SNMP_DIR: who has which seat, and what the others show.
+
+use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::collect::config::Config;
+use crate::sys::trusted::{self, Place};
+use crate::sys::{error_saying, files};
+use crate::wire::seat::Seat;
+use crate::wire::table::{Collector, Line, Reader, Row};
+
+/// A try to take a seat.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours for as long as the file is open, and no other one of the process is.
+    Seat(Seat, File),
+    /// This process fetches the same, or nobody knows what.
+    Same(u32),
+    /// Collectors have all seats.
+    Full,
+}
+
+/// Takes the first seat that is free. Fails with what cannot be locked.
+pub fn take(snmp_dir: &Path, config: &Config) -> Result<Taken, (String, io::Error)> {
+    for seat in Seat::all() {
+        let path = snmp_dir.join(seat.file("lock"));
+        let failed = |error| (path.display().to_string(), error);
+        let file = open_lock(&path).map_err(failed)?;
+        match files::try_lock(&file).map_err(failed)? {
+            None => return Ok(Taken::Seat(seat, file)),
+            Some(pid) if !is_another(snmp_dir, seat, config) => return Ok(Taken::Same(pid)),
+            Some(_) => {}
+        }
+    }
+    Ok(Taken::Full)
+}
+
+/// Whether the collector that has a seat fetches nothing into a file of ours.
+fn is_another(snmp_dir: &Path, seat: Seat, config: &Config) -> bool {
+    let Ok(table) = Table::read(snmp_dir, seat) else {
+        return false;
+    };
+    let ours = copies_of(config);
+    !table.rows.iter().any(|row| ours.contains(&*row.local))
+}
+
+fn copies_of(config: &Config) -> BTreeSet<&[u8]> {
+    let sources = config.sources.iter();
+    sources
+        .map(|source| source.local.as_os_str().as_bytes())
+        .collect()
+}
+
+/// The status files that are other collectors', of those that run beside the one with this seat.
+pub fn claimed(snmp_dir: &Path, own: Seat) -> BTreeSet<String> {
+    let others = Seat::all().filter(|seat| *seat != own && is_taken(snmp_dir, *seat));
+    let tables = others.filter_map(|seat| Table::read(snmp_dir, seat).ok());
+    tables.flat_map(|table| table.status_files()).collect()
+}
+
+fn is_taken(snmp_dir: &Path, seat: Seat) -> bool {
+    let file = Place::of(&snmp_dir.join(seat.file("lock"))).and_then(|place| place.open_write());
+    file.is_ok_and(|file| files::is_locked(&file))
+}
+
+/// Removes the tables of seats that nobody has and whose sources are all ours by now.
+pub fn clear_up(snmp_dir: &Path, own: Seat, config: &Config) {
+    let ours = copies_of(config);
+    for seat in Seat::all().filter(|seat| *seat != own && !is_taken(snmp_dir, *seat)) {
+        let is_ours = |row: &Row<'_>| ours.contains(&*row.local);
+        let table = Table::read(snmp_dir, seat);
+        if table.is_ok_and(|table| table.rows.iter().all(is_ours)) {
+            let path = snmp_dir.join(seat.file("table"));
+            let _ = Place::of(&path).and_then(|place| place.unlink());
+        }
+    }
+}
+
+/// The status files of boxes that were configured when this seat's table was written, and are not
+/// any more.
+pub fn outdated(snmp_dir: &Path, own: Seat, config: &Config) -> BTreeSet<String> {
+    let servers: BTreeSet<String> = (config.sources.iter())
+        .map(|source| source.server().to_string())
+        .collect();
+    let Ok(mut table) = Table::read(snmp_dir, own) else {
+        return BTreeSet::new();
+    };
+    table.rows.retain(|row| !servers.contains(&*row.server));
+    table.status_files().collect()
+}
+
+/// What a collector shows of itself in its table.
+pub struct Table {
+    /// Its sources.
+    pub rows: Vec<Row<'static>>,
+    /// The collector itself.
+    pub collector: Collector<'static>,
+    /// When it was written or touched.
+    pub written: SystemTime,
+}
+
+impl Table {
+    /// Reads the table of a seat. It is another user's: what has its name may be anything. Fails
+    /// with `InvalidData` where it is no table, or half of one.
+    pub fn read(snmp_dir: &Path, seat: Seat) -> io::Result<Table> {
+        let file = trusted::open(&snmp_dir.join(seat.file("table")))?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            let text = "it is not a regular file";
+            return Err(error_saying(ErrorKind::InvalidInput, text));
+        }
+        let mut text = String::new();
+        file.take(TOLD_MAX_LEN).read_to_string(&mut text)?;
+        let (rows, collector) = parse(&text).ok_or(ErrorKind::InvalidData)?;
+        Ok(Table {
+            rows,
+            collector,
+            written: found.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    }
+
+    fn status_files(self) -> impl Iterator<Item = String> {
+        let names = self
+            .rows
+            .into_iter()
+            .flat_map(|row| [row.server, row.address]);
+        let names = names.map(|name| name.into_owned());
+        // What another process has written names no file of another directory.
+        names.filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains('/'))
+    }
+}
+
+/// More than is told of ten thousand sources with the longest names.
+pub const TOLD_MAX_LEN: u64 = 256 * 1024 * 1024;
+
+/// The sources of a table, and the collector. `None` if it is none, or half of one.
+pub fn parse(text: &str) -> Option<(Vec<Row<'static>>, Collector<'static>)> {
+    let mut lines = text.lines();
+    let reader = Reader::new(lines.next()?)?;
+    let mut rows = Vec::new();
+    for line in lines {
+        match reader.line(line)? {
+            Line::Source(row) => rows.push(row.into_owned()),
+            // Without it half of the table may be missing.
+            Line::End(collector) => return Some((rows, collector.into_owned())),
+        }
+    }
+    None
+}
+
+/// Not emptied and never removed: to remove a lock file would let two hold locks on two files.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let place = Place::of(path)?;
+    let file = match place.create_new(LOCK_MODE) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => place.open_write()?,
+        result => result?,
+    };
+    // Of an older version it is for everybody to read. Somebody else's stays as it is.
+    let _ = file.set_permissions(Permissions::from_mode(LOCK_MODE));
+    Ok(file)
+}
+
+/// Whoever can read a file can lock it for reading, and so keep us from locking it.
+const LOCK_MODE: u32 = 0o600;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sys::testing::in_child;
+
+    fn table(dir: &Path, seat: Seat, rows: &[(&str, &str, &str)]) {
+        let mut text = String::from("box\tlocal_file\tstate\taddress\n");
+        for (server, local, address) in rows {
+            text += &format!("{server}\t{local}\tfollowing\t{address}\n");
+        }
+        text += "#collector\t1\t-\t2.0.0\n";
+        fs::write(dir.join(seat.file("table")), text).unwrap();
+    }
+
+    fn config(text: &str) -> Config {
+        Config::parse(text.as_bytes()).unwrap()
+    }
+
+    /// What a process finds while another one has the first seat.
+    fn beside_one<T: FnOnce(&Path) -> bool>(rows: &[(&str, &str, &str)], act: T) {
+        let dir = tempfile::tempdir().unwrap();
+        table(dir.path(), Seat::FIRST, rows);
+        let own = config("a 19 /r /l/a /p/a");
+        let taken = take(dir.path(), &own).unwrap();
+        assert!(matches!(taken, Taken::Seat(Seat::FIRST, _)));
+        let child = in_child(|| u8::from(act(dir.path())));
+        assert_eq!(child.wait(), 1);
+    }
+
+    #[test]
+    fn one_that_fetches_something_else_has_another_seat() {
+        let second = Seat::all().nth(1).unwrap();
+        beside_one(&[("x", "/l/x", "10.0.0.9")], |dir| {
+            let taken = take(dir, &config("b 19 /r /l/b /p/b")).unwrap();
+            let is_second = matches!(taken, Taken::Seat(seat, _) if seat == second);
+            let claimed: Vec<String> = claimed(dir, second).into_iter().collect();
+            is_second && claimed == ["10.0.0.9", "x"]
+        });
+    }
+
+    #[test]
+    fn one_that_fetches_the_same_has_none() {
+        beside_one(&[("x", "/l/b", "")], |dir| {
+            let taken = take(dir, &config("b 19 /r /l/b /p/b\nb 19 /s /l/c /p/c"));
+            matches!(taken, Ok(Taken::Same(_)))
+        });
+        // Nobody knows what the other one fetches.
+        beside_one(&[], |dir| {
+            fs::write(dir.join(Seat::FIRST.file("table")), "half a table\n").unwrap();
+            let taken = take(dir, &config("b 19 /r /l/b /p/b"));
+            matches!(taken, Ok(Taken::Same(_)))
+        });
+    }
+
+    #[test]
+    fn what_is_left_of_a_seat_goes_where_its_sources_are_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let seats: Vec<Seat> = Seat::all().collect();
+        table(dir.path(), seats[1], &[("a", "/l/a", "")]);
+        table(
+            dir.path(),
+            seats[2],
+            &[("a", "/l/a", ""), ("x", "/l/x", "")],
+        );
+        let own = config("a 19 /r /l/a /p/a");
+        clear_up(dir.path(), Seat::FIRST, &own);
+        assert!(!dir.path().join(seats[1].file("table")).exists());
+        assert!(dir.path().join(seats[2].file("table")).exists());
+        let outdated = outdated(dir.path(), seats[2], &own);
+        assert_eq!(outdated.into_iter().collect::<Vec<_>>(), ["x"]);
+    }
+
+    #[test]
+    fn no_table_names_a_file_of_another_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = [("../x", "/l/x", "/etc/y"), (".fetch_logs.lock", "/l/y", "")];
+        table(dir.path(), Seat::FIRST, &rows);
+        assert!(outdated(dir.path(), Seat::FIRST, &config("")).is_empty());
+    }
+}
