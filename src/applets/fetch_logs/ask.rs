@@ -12,7 +12,7 @@ use crate::collect::view::amount::Span;
 use crate::collect::view::lines;
 use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
-use crate::sys::{clock, local_socket};
+use crate::sys::{clock, error_saying, local_socket};
 use crate::wire::seat::Seat;
 use crate::wire::table::{Collector, Row};
 
