@@ -7,7 +7,7 @@
 //! question to a server on demand, [`view`] what those who look are shown, [`event`], [`error`] and
 //! [`status`] what an operator gets to see.
 
-mod archive;
+pub(crate) mod archive;
 mod blocks;
 pub(crate) mod config;
 pub mod copy;

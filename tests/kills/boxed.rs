@@ -47,6 +47,20 @@ impl Boxed {
         self.log.rotate();
     }
 
+    /// The same with a rotator that compresses at once.
+    #[cfg(feature = "gz")]
+    pub fn rotate_and_compress(&mut self) {
+        let archive = |number: usize| self.path().with_extension(format!("{number}.gz"));
+        let mut numbers: Vec<usize> = (1..).take_while(|&it| archive(it).exists()).collect();
+        while let Some(number) = numbers.pop() {
+            fs::rename(archive(number), archive(number + 1)).unwrap();
+        }
+        self.log.rotate();
+        let rotated = self.path().with_extension("1");
+        let status = std::process::Command::new("gzip").arg(rotated).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Copies the live file and empties it.
     pub fn copy_and_truncate(&mut self) {
         self.log.copy_and_truncate();

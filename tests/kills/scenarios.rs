@@ -16,7 +16,7 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "first-contact",
         script: first_contact,
@@ -80,6 +80,11 @@ pub const SCENARIOS: [Scenario; 16] = [
     Scenario {
         name: "forgotten",
         script: forgotten,
+    },
+    #[cfg(feature = "gz")]
+    Scenario {
+        name: "compressed-outage",
+        script: compressed_outage,
     },
 ];
 
@@ -185,6 +190,21 @@ fn outage(stage: &mut Stage<'_>) -> Done {
     stage.before(Stage::settle)?;
     for _ in 0..3 {
         rotate(stage);
+        apart();
+    }
+    stage.start()?;
+    stage.settle()
+}
+
+/// Each generation is compressed as soon as it is rotated, that which is held first.
+#[cfg(feature = "gz")]
+fn compressed_outage(stage: &mut Stage<'_>) -> Done {
+    stage.log().append(5);
+    stage.before(Stage::settle)?;
+    for _ in 0..5 {
+        stage.log().append(3);
+        stage.log().rotate_and_compress();
+        stage.log().append(2);
         apart();
     }
     stage.start()?;

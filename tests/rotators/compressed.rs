@@ -133,6 +133,26 @@ fn every_gzip_and_every_level() {
     by_numbers("m.{1,2,3,4,5,6}", 1, 1, &["gzip"]);
 }
 
+/// It writes blocks that were compressed apart from each other.
+#[test]
+fn pigz_is_gzip() {
+    by_numbers("m.*[0-9]", 1, 0, &["pigz", "-p", "2", "-b", "128"]);
+    by_numbers("m.*[0-9]", 0, 1, &["pigz", "-11", "-p", "1"]);
+}
+
+/// BSD's newsyslog with `Z` and `B`: it renames over the live name, and nobody ever finds that missing.
+#[test]
+fn newsyslog_compresses_at_once() {
+    rotate_away(Options::of("m", "m.*[0-9]"), "m", 5, |_, log| {
+        shift(log, 0);
+        fs::hard_link(log.path(), log.rotated(0)).unwrap();
+        let born = log.named(".new");
+        fs::File::create_new(&born).unwrap();
+        fs::rename(&born, log.path()).unwrap();
+        compress(&log.rotated(0), &["gzip", "-f"]);
+    });
+}
+
 #[test]
 fn savelog_compresses_one_period_later() {
     if outside_program("savelog").is_none() {
@@ -162,6 +182,38 @@ fn the_kubelet_has_stamps_behind_the_name() {
             fs::remove_file(old).unwrap();
         }
     });
+}
+
+/// An archive that was torn was told as lost. What it becomes later would come out of order: it stays told.
+#[test]
+fn what_becomes_whole_later_stays_told() {
+    let mut pair = Pair::start(Options {
+        grace_s: 0.3,
+        ..Options::default()
+    });
+    let log = pair.log("m");
+    log.append("seen\n");
+    pair.expect_same("m");
+    pair.kill_collector();
+    for text in ["second\n", "third\n"] {
+        shift(&log, 1);
+        fs::rename(log.path(), log.rotated(1)).unwrap();
+        compress(&log.rotated(1), &["gzip"]);
+        log.append(text);
+    }
+    let path = log.named(".1.gz");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    pair.start_collector();
+    pair.expect("m", &["seen\n", "third\n"]);
+    fs::write(&path, &whole).unwrap();
+    log.append("fourth\n");
+    pair.kill_collector();
+    pair.start_collector();
+    pair.expect("m", &["seen\n", "third\nfourth\n"]);
+    let said = "lost m.1.gz, a compressed file of the box: it ends too early";
+    assert!(pair.events().contains(said), "{}", pair.events());
+    assert!(pair.status().starts_with("ERR"), "{}", pair.status());
 }
 
 /// Docker's `json-file` with `compress`.

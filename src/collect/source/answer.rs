@@ -380,7 +380,7 @@ impl<F> Source<F> {
         self.health.set_server_size(0);
         // Unless it was inflated, nobody told its digest, so it does not go on the list of copies
         // to be verified.
-        let finished = self.take_inflated();
+        let finished = self.inflated();
         self.change(next, finished, afterwards, cx)
     }
 

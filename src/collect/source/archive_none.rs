@@ -29,7 +29,13 @@ impl<F> Archives<F> {
 impl<F> Source<F> {
     pub(super) fn tell_archives(&self, _: &mut Extension) {}
 
-    pub(super) fn take_archives(&mut self, _: Vec<Offered>, _: (bool, bool), _: Option<End>) {}
+    pub(super) fn take_archives(
+        &mut self,
+        _: Vec<Offered>,
+        _: (bool, bool),
+        _: Option<(End, bool)>,
+    ) {
+    }
 
     pub(super) fn prepare_archive<S>(&mut self, _: &mut Context<'_, S>) -> Result<bool, FileError> {
         Ok(false)
@@ -62,7 +68,7 @@ impl<F> Source<F> {
 
     pub(super) fn work_on_archive<S>(&mut self, _: &mut [u8], _: &mut Context<'_, S>) {}
 
-    pub(super) fn take_inflated(&mut self) -> Option<Finished> {
+    pub(super) fn inflated(&mut self) -> Option<Finished> {
         None
     }
 }

@@ -94,8 +94,8 @@ pub enum Received {
         is_whole: bool,
         /// Something that came behind it is lost.
         is_lost: bool,
-        /// The end of the generation held, if that came.
-        ended: Option<End>,
+        /// The end of the generation held, if that came, and whether it may be that of a copy.
+        ended: Option<(End, bool)>,
     },
     /// Something is wrong with the log on the server, which follows it on all the same.
     Trouble(Box<str>),
@@ -347,11 +347,12 @@ impl Frames {
             return Ok(Received::On);
         }
         if !self.archives.is_empty() && self.box_size.is_none() {
+            let is_suspect = self.tokens.as_ref().is_some_and(|it| it.is_suspect);
             return Ok(Received::Archives {
                 list: std::mem::take(&mut self.archives),
                 is_whole: true,
                 is_lost: next.after_loss,
-                ended: Some(end),
+                ended: Some((end, is_suspect)),
             });
         }
         // Each generation costs syncs for which other sources wait, be there bytes in it or not.

@@ -8,11 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::candidates::{Candidate, Candidates, name_of};
 use super::left_out::{LeftOut, Tail, token_of};
-use super::order::{self, Evidence};
+use super::order::{self, Evidence, Placed};
 use super::query::{Query, open_regular};
 use super::refusal::Refusal;
 use super::token::given_id;
-use crate::ids::Born;
+use crate::ids::{Born, FileId, Identity};
 use crate::limits::ARCHIVES_MAX;
 use crate::serve::glob::uncompressed;
 use crate::sorting::sort_by_key;
@@ -38,6 +38,11 @@ pub struct Lacking<'a> {
 }
 
 impl<'a> Lacking<'a> {
+    /// Whether it is the archive that the client holds a part of, or begins with.
+    fn is_own(&self, place: &Place<'_>) -> bool {
+        place.is_archive && self.own.is_some() && self.own == given_id(place.file.identity())
+    }
+
     /// What a request tells.
     pub fn of(request: &Request<'_>, v2: &'a Extension) -> Lacking<'a> {
         Lacking {
@@ -50,104 +55,230 @@ impl<'a> Lacking<'a> {
     }
 }
 
-impl<S: ReadStore> Query<'_, S> {
-    /// The compressed files that may hold something of the generation which a client asks for, or
-    /// that came between that and what was `chosen`, oldest first. Tells besides whether one is
-    /// there of which the client holds all.
-    pub fn archives(
-        &self,
-        lacking: &Lacking<'_>,
-        chosen: &Stat,
-    ) -> Result<(Vec<LeftOut>, bool), Refusal> {
-        let rotated = self.candidates(self.live_id())?;
-        let floor_ns = lacking.floor_ns;
-        let mut is_own_there = false;
-        let mut archives: Vec<&Candidate> = rotated.archives().iter().collect();
-        let ages = self.ages(&archives, chosen, rotated);
-        let mut numbers: Vec<usize> = (0..archives.len()).collect();
-        sort_by_key(&mut numbers, |&at| ages[at].0);
-        archives = numbers.iter().map(|&at| archives[at]).collect();
-        let mut found = Vec::new();
-        for (archive, at) in archives.into_iter().zip(numbers) {
-            // What is there uncompressed counts, and the other one is in the making.
-            let before = uncompressed(archive.path().as_os_str().as_bytes()).map(OsStr::from_bytes);
-            let is_beside = |c: &Candidate| Some(c.path().as_os_str()) == before;
-            let id = given_id(archive.identity());
-            // Some compressors keep the second alone.
-            let may_be_ns = match archive.written_ns % SECOND_NS {
-                0 => archive.written_ns + (SECOND_NS - 1),
-                _ => archive.written_ns,
-            };
-            if may_be_ns < floor_ns || !ages[at].1 || rotated.iter().any(is_beside) {
-                continue;
-            }
-            let Ok((file, stat)) = open_regular(self.store, archive.path()) else {
-                continue;
-            };
-            let identity = archive.identity();
-            let sum = token_of(identity).map(|token| archive_sum(&token, stat.size, stat.mtime_ns));
-            let is_settled = sum.is_some_and(|sum| lacking.settled.contains(&sum));
-            let tail = Tail {
-                written_ns: stat.mtime_ns,
-                is_fresh: stat.mtime_ns > self.quiet_since_ns,
-                last: self.last_of(&file, &stat),
-                is_gzip: archive.path().extension() == Some(OsStr::new("gz")),
-            };
-            let size = u32::from_le_bytes([tail.last[4], tail.last[5], tail.last[6], tail.last[7]]);
-            let has_size = |all: u64| tail.is_gzip && all as u32 == size;
-            let is_own = lacking.own == id && id.is_some();
-            if is_own && (is_settled || has_size(lacking.offset)) {
-                is_own_there = true;
-                // What is older was given, or is not wanted.
-                found.clear();
-                continue;
-            }
-            let is_given = |given: &Given| {
-                let is_older = archive.written_ns <= floor_ns || !lacking.can_inflate;
-                // Without a birth the inode may be another file's by now.
-                let is_it = given.id == id && id.is_some() && identity.born != Born::Unknown;
-                is_it || (given.id == id || is_older) && has_size(given.size)
-            };
-            if is_settled || !is_own && self.given.iter().any(is_given) {
-                continue;
-            }
-            if found.len() < ARCHIVES_MAX {
-                found.push(LeftOut::compressed(archive, stat.size, tail));
-            }
-        }
-        Ok((found, is_own_there))
+/// What there is of compressed files.
+#[derive(Default)]
+pub struct Archives {
+    /// Those that may hold what a client lacks, oldest first.
+    pub list: Vec<LeftOut>,
+    /// One is there of which it holds all.
+    pub is_own_there: bool,
+    /// What it was given before is there, and nothing came between that and the oldest of these
+    /// and is gone.
+    pub is_given_there: bool,
+}
+
+impl Archives {
+    /// Whether something that cannot be sent may come before something that can.
+    pub fn has_hole(&self) -> bool {
+        let sent = self.list.iter().rposition(LeftOut::is_gzip);
+        let before = self.list.iter().take(sent.unwrap_or(0));
+        before.into_iter().any(|it| !it.is_gzip())
+    }
+}
+
+/// A rotated file in the order of generations, compressed or not.
+struct Place<'c> {
+    placed: Placed,
+    file: &'c Candidate,
+    is_archive: bool,
+}
+
+impl Place<'_> {
+    fn may_be_before(&self, other: &Place<'_>) -> bool {
+        self.placed.age < other.placed.age || self.placed.is_doubtful_beside(&other.placed)
     }
 
-    /// The places of archives in the order of generations, and whether they may come before what
-    /// was chosen.
-    fn ages(
-        &self,
-        archives: &[&Candidate],
-        chosen: &Stat,
-        rotated: &Candidates,
-    ) -> Vec<(order::Age, bool)> {
-        fn evidence(c: &Candidate) -> Evidence<'_> {
-            let name = name_of(c.path());
-            Evidence {
-                name: uncompressed(name).unwrap_or(name),
-                mtime_ns: c.written_ns,
-                born_ns: c.birth.at_ns,
-                id: c.age.id,
-            }
-        }
-        let chosen = rotated.iter().find(|c| c.age.id == chosen.id);
-        let all = archives.iter().copied().chain(chosen);
-        let all: Vec<Evidence<'_>> = all.map(evidence).collect();
-        let mut placed = order::arrange(name_of(&self.entry.path), &all);
-        let chosen = chosen.and_then(|_| placed.pop());
-        let is_before = |placed: &order::Placed| {
-            chosen
-                .is_none_or(|chosen| placed.age < chosen.age || placed.is_doubtful_beside(&chosen))
+    /// Whether it was last written before a moment, for all that its time says. Some compressors
+    /// keep the second alone.
+    fn is_older_than(&self, moment_ns: u64) -> bool {
+        let at_ns = self.placed.age.mtime_ns();
+        let may_be_ns = match at_ns % SECOND_NS {
+            0 => at_ns + (SECOND_NS - 1),
+            _ => at_ns,
         };
-        placed
+        may_be_ns < moment_ns
+    }
+}
+
+/// What a file in the order is to a client.
+enum Verdict {
+    /// The client holds all of it.
+    Own,
+    /// The client was given it before; certainly, or for all that its size says.
+    Given { is_sure: bool },
+    /// It is nothing that the client lacks.
+    Nothing,
+    /// The client may lack it.
+    Lacking(LeftOut),
+}
+
+/// What the client knows of when something was written.
+struct Floor {
+    /// All that is older was last written no later.
+    ns: u64,
+    /// A clock was set back since.
+    is_wrong: bool,
+    /// What was last written at that very moment was given to the client, and no size tells which
+    /// of several that was.
+    is_given: bool,
+}
+
+impl<S: ReadStore> Query<'_, S> {
+    /// The compressed files that may hold something of the generation which a client asks for, or
+    /// that came between that and what was `chosen`.
+    pub fn archives(&self, lacking: &Lacking<'_>, chosen: &Stat) -> Result<Archives, Refusal> {
+        let rotated = self.candidates(self.live_id())?;
+        let mut all = Archives::default();
+        if rotated.archives().is_empty() {
+            return Ok(all);
+        }
+        let mut order = self.in_order(rotated);
+        let last = order.iter().position(|it| it.file.age.id == chosen.id);
+        if let Some(last) = last {
+            let last = order.remove(last);
+            order.retain(|it| it.may_be_before(&last));
+        }
+        let mut floor = Floor {
+            ns: lacking.floor_ns,
+            // What began after a moment was not last written before it.
+            is_wrong: chosen.size > 0 && chosen.mtime_ns < lacking.floor_ns,
+            is_given: false,
+        };
+        let is_told =
+            |it: &Place<'_>| matches!(self.verdict(it, lacking, &floor), Verdict::Given { .. });
+        let mut at_floor = order
             .iter()
-            .map(|placed| (placed.age, is_before(placed)))
-            .collect()
+            .filter(|it| it.is_archive && it.file.written_ns == floor.ns);
+        floor.is_given = floor.ns > 0 && !at_floor.any(is_told);
+        let mut is_behind_given = false;
+        let mut found: Vec<(bool, &Place<'_>, LeftOut)> = Vec::new();
+        for place in &order {
+            match self.verdict(place, lacking, &floor) {
+                Verdict::Nothing => continue,
+                Verdict::Lacking(it) => {
+                    // Of what is held a part, all that is older was given.
+                    if lacking.is_own(place) {
+                        found.clear();
+                        (is_behind_given, all.is_given_there) = (true, true);
+                    }
+                    // Names know better than a clock that was set what comes behind another one.
+                    let is_older = !is_behind_given && place.is_older_than(floor.ns);
+                    found.push((is_older && !floor.is_wrong, place, it));
+                    continue;
+                }
+                Verdict::Own => all.is_own_there = true,
+                Verdict::Given { is_sure } => all.is_given_there = is_sure,
+            }
+            // What is older was given, or is not wanted.
+            is_behind_given = true;
+            found.retain_mut(|(is_older, other, _)| {
+                *is_older = false;
+                other.placed.is_doubtful_beside(&place.placed)
+            });
+            all.is_given_there &= found.is_empty();
+        }
+        found.retain(|(is_older, ..)| !is_older);
+        found.truncate(ARCHIVES_MAX);
+        all.list = found.into_iter().map(|(_, _, it)| it).collect();
+        Ok(all)
+    }
+
+    /// The rotated files that come behind the archive which a client holds all or a part of, by the
+    /// order of all of them: where that is there, no moment has to tell.
+    pub(super) fn behind_archive(
+        &self,
+        own: Option<Identity>,
+        rotated: &Candidates,
+    ) -> Vec<FileId> {
+        let is_own = |c: &Candidate| own == Some(c.identity());
+        if !rotated.archives().iter().any(is_own) {
+            return Vec::new();
+        }
+        let order = self.in_order(rotated);
+        let behind = order.iter().skip_while(|it| !is_own(it.file)).skip(1);
+        let plain = behind.filter(|it| !it.is_archive);
+        plain.map(|it| it.file.age.id).collect()
+    }
+
+    /// What one of the files is to the client.
+    fn verdict(&self, place: &Place<'_>, lacking: &Lacking<'_>, floor: &Floor) -> Verdict {
+        let file = place.file;
+        if !place.is_archive {
+            return match self.is_given(file) {
+                true => Verdict::Given { is_sure: true },
+                false => Verdict::Nothing,
+            };
+        }
+        let (stat, tail) = match self.tail_of(file) {
+            Ok(tail) => tail,
+            Err(Refusal::Missing) => return Verdict::Nothing,
+            Err(_) => return Verdict::Lacking(LeftOut::unreadable(file)),
+        };
+        let identity = file.identity();
+        let id = given_id(identity);
+        let sum = token_of(identity).map(|token| archive_sum(&token, stat.size, stat.mtime_ns));
+        let is_settled = sum.is_some_and(|sum| lacking.settled.contains(&sum));
+        let is_own = lacking.is_own(place);
+        // Where the system does not tell births any more, it has another token.
+        let has_all = lacking.offset > 0 && tail.has_size(lacking.offset);
+        if is_own && (is_settled || tail.has_size(lacking.offset)) || is_settled && has_all {
+            return Verdict::Own;
+        }
+        // Without a birth the inode may be another file's by now.
+        let is_it =
+            |given: &Given| given.id == id && id.is_some() && identity.born != Born::Unknown;
+        let is_old = file.written_ns <= floor.ns || floor.is_wrong || !lacking.can_inflate;
+        let seems_it = |given: &Given| (given.id == id || is_old) && tail.has_size(given.size);
+        let is_at_floor = floor.is_given && file.written_ns == floor.ns;
+        let is_sure = self.given.iter().any(is_it) || file.written_ns == floor.ns;
+        match is_settled {
+            _ if !is_own
+                && (is_at_floor || self.given.iter().any(|it| is_it(it) || seems_it(it))) =>
+            {
+                Verdict::Given { is_sure }
+            }
+            true => Verdict::Nothing,
+            false => Verdict::Lacking(LeftOut::compressed(file, stat.size, tail)),
+        }
+    }
+
+    /// All rotated files in the order of generations: a clock that was set shows only beside all
+    /// others.
+    fn in_order<'c>(&self, rotated: &'c Candidates) -> Vec<Place<'c>> {
+        // What is there uncompressed counts, and the other one is in the making.
+        let is_alone = |archive: &&Candidate| {
+            let path = archive.path().as_os_str().as_bytes();
+            let before = uncompressed(path).map(OsStr::from_bytes);
+            let mut plain = rotated.iter();
+            !plain.any(|c| Some(c.path().as_os_str()) == before)
+        };
+        let archives = rotated.archives().iter().filter(is_alone);
+        let archives = archives.map(|file| (file, true));
+        let files: Vec<_> = archives.chain(rotated.iter().map(|c| (c, false))).collect();
+        let evidence: Vec<Evidence<'_>> = files.iter().map(|(file, _)| evidence(file)).collect();
+        let placed = order::arrange(name_of(self.stem()), &evidence);
+        let places = placed.into_iter().zip(files);
+        let mut order: Vec<Place<'c>> = places
+            .map(|(placed, (file, is_archive))| Place {
+                placed,
+                file,
+                is_archive,
+            })
+            .collect();
+        sort_by_key(&mut order, |it| it.placed.age);
+        order
+    }
+
+    /// What a compressed file is now, and what its end tells.
+    fn tail_of(&self, archive: &Candidate) -> Result<(Stat, Tail), Refusal> {
+        let (file, stat) = open_regular(self.store, archive.path())?;
+        let tail = Tail {
+            written_ns: stat.mtime_ns,
+            is_fresh: stat.mtime_ns > self.quiet_since_ns,
+            last: self.last_of(&file, &stat),
+            is_gzip: archive.path().extension() == Some(OsStr::new("gz")),
+        };
+        Ok((stat, tail))
     }
 
     /// The last bytes of a file; zeros where there are not so many, or where they cannot be read.
@@ -158,5 +289,16 @@ impl<S: ReadStore> Query<'_, S> {
             Some(Ok(8)) => last,
             _ => [0; 8],
         }
+    }
+}
+
+/// What tells the place of a file, compressed or not.
+fn evidence(candidate: &Candidate) -> Evidence<'_> {
+    let name = name_of(candidate.path());
+    Evidence {
+        name: uncompressed(name).unwrap_or(name),
+        mtime_ns: candidate.written_ns,
+        born_ns: candidate.birth.at_ns,
+        id: candidate.age.id,
     }
 }

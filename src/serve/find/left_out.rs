@@ -56,6 +56,14 @@ pub struct Tail {
     pub is_gzip: bool,
 }
 
+impl Tail {
+    /// Whether its last member has so many bytes, modulo 2^32.
+    pub(super) fn has_size(&self, all: u64) -> bool {
+        let [_, _, _, _, a, b, c, d] = self.last;
+        self.is_gzip && u32::from_le_bytes([a, b, c, d]) == all as u32
+    }
+}
+
 impl LeftOut {
     /// For this reason.
     pub(super) fn new(candidate: &Candidate, why: Why) -> LeftOut {
@@ -89,12 +97,15 @@ impl LeftOut {
         }
     }
 
+    /// It is compressed, and cannot be looked at.
+    pub(super) fn unreadable(candidate: &Candidate) -> LeftOut {
+        LeftOut::new(candidate, Why::Unreadable)
+    }
+
     /// Whether its last member has so many bytes, modulo 2^32.
     pub fn has_size(&self, all: u64) -> bool {
-        self.tail.as_ref().is_some_and(|tail| {
-            let [_, _, _, _, a, b, c, d] = tail.1.last;
-            tail.1.is_gzip && u32::from_le_bytes([a, b, c, d]) == all as u32
-        })
+        let tail = self.tail.as_ref();
+        tail.is_some_and(|tail| tail.1.has_size(all))
     }
 
     /// Whether whoever can inflate may have it.

@@ -204,14 +204,19 @@ fn answer_to<S: ReadStore>(
         let mut left_out = std::mem::take(&mut choice.left_out);
         if lacks_something(request, v2, &choice.reply) {
             let lacking = Lacking::of(request, v2);
-            let (archives, is_own_there) = query
+            let found = query
                 .archives(&lacking, &choice.stat)
                 .map_err(Ending::Refused)?;
+            let has_hole = found.has_hole();
+            // Where nothing is held, what comes right behind what was given is the rest of it.
+            let is_oldest_sent = v2.gz && found.list.first().is_some_and(LeftOut::is_gzip);
+            let follows = request.offset == 0 && found.is_given_there && is_oldest_sent;
+            let is_own_there = found.is_own_there || follows;
             if let Some(terms) = choice.reply.v2.as_mut().filter(|_| is_own_there) {
                 (terms.lost, terms.whole) = (false, true);
             }
             let (gzip, others): (Vec<LeftOut>, _) =
-                archives.into_iter().partition(|it| v2.gz && it.is_gzip());
+                found.list.into_iter().partition(|it| v2.gz && it.is_gzip());
             if !gzip.is_empty() {
                 let is_whole = choice.reply.v2.as_ref().is_some_and(|terms| terms.whole);
                 let known = v2.identity.as_ref().and_then(Known::of);
@@ -226,7 +231,7 @@ fn answer_to<S: ReadStore>(
                 let told = Told {
                     archives: gzip,
                     is_whole,
-                    is_lost: is_whole && !is_covered,
+                    is_lost: is_whole && (!is_covered || has_hole),
                 };
                 return Err(Ending::Refused(Refusal::Compressed(Box::new(told))));
             }

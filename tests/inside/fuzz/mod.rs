@@ -6,9 +6,12 @@
 
 #![allow(missing_docs)]
 
+#[cfg(feature = "gz")]
+mod archive;
 mod configs;
 mod files;
 mod globs;
+mod names;
 mod script;
 mod session;
 mod snmp;
@@ -22,7 +25,7 @@ mod replay;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders in `tests/fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("request", wire::request),
     ("answer", wire::answer),
     ("receiver", wire::receiver),
@@ -31,6 +34,11 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("server_config", configs::server),
     ("collector_config", configs::collector),
     ("globs", globs::globs),
+    ("names", names::names),
+    #[cfg(feature = "gz")]
+    ("archive", archive::archive),
+    #[cfg(not(feature = "gz"))]
+    ("archive", |_| {}),
     ("pointer", files::pointer),
     ("given", files::given),
     ("unverified", files::unverified),

@@ -50,7 +50,7 @@ fn the_fuzzer_is_built_with_the_crates_of_the_product() {
         fs::read_to_string(path).unwrap()
     };
     let (own, fuzzer) = (lock("Cargo.lock"), lock("tests/fuzz/Cargo.lock"));
-    for name in ["heapless", "libc", "mio"] {
+    for name in ["heapless", "libc", "miniz_oxide", "mio"] {
         let at = own.find(&format!("name = \"{name}\"")).unwrap();
         let entry = own[at..].lines().take(2).collect::<Vec<_>>().join("\n");
         assert!(fuzzer.contains(&entry), "another {entry}");

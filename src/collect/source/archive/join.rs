@@ -4,6 +4,7 @@
 use super::Whole;
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{clear_away, path_of};
+use crate::collect::copy::given::Ledger;
 use crate::collect::copy::{Finished, Generation, Origin};
 use crate::collect::error::SourceError;
 use crate::collect::source::answer::Left;
@@ -78,6 +79,21 @@ impl<F> Source<F> {
         self.finish_change(cx)
     }
 
+    /// Whether the generation held was begun as that of an archive, before a failure or in an
+    /// earlier run.
+    pub(super) fn has_begun<S: WriteStore<File = F>>(
+        &self,
+        offered: &Offered,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let held = self.disk.generation();
+        held.is_some_and(|held| {
+            let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+            let token = ledger.token_of(&held);
+            token.is_some_and(|token| token.id() == offered.token.id())
+        })
+    }
+
     /// The generation held is all of an archive.
     pub(super) fn hold_archive<S: WriteStore<File = F>>(
         &mut self,
@@ -105,16 +121,36 @@ impl<F> Source<F> {
             size,
             md5: Some(md5),
             mtime_ns: offered.mtime_ns,
+            sum: offered.sum(),
+            is_suspect: false,
         });
         Ok(())
     }
 
-    /// The copy that is left, if it is all of an archive, with the digest of that.
-    pub(in crate::collect::source) fn take_inflated(&mut self) -> Option<Finished> {
-        let whole = self.archives.whole.take()?;
+    /// Forgets what was known to be whole, if it is not held any more: another generation has
+    /// begun, or a disk that failed has less of it by now.
+    pub(super) fn check_whole(&mut self) {
+        let Some(whole) = &self.archives.whole else {
+            return;
+        };
+        let is_held = self.disk.inode() == Some(whole.inode);
+        if is_held && self.disk.size() == whole.size {
+            return;
+        }
+        if is_held {
+            let sum = whole.sum;
+            self.archives.settled.retain(|settled| *settled != sum);
+        }
+        self.archives.whole = None;
+    }
+
+    /// The copy that is left, if it is all of an archive, with the digest of that. It may be asked
+    /// for again: to leave it may fail.
+    pub(in crate::collect::source) fn inflated(&mut self) -> Option<Finished> {
+        self.check_whole();
+        let whole = self.archives.whole.as_ref()?;
         let held = self.disk.generation()?;
-        let is_it = (held.inode, self.disk.size()) == (whole.inode, whole.size);
-        is_it.then_some(Finished {
+        Some(Finished {
             // The rotation gives the name.
             path: std::path::PathBuf::new(),
             inode: whole.inode,

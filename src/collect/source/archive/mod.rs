@@ -51,6 +51,17 @@ struct Whole {
     size: u64,
     md5: Option<[u8; 16]>,
     mtime_ns: u64,
+    /// What stands for the archive in a request; 0 if it was in none.
+    sum: u32,
+    /// It came from a file that may be a copy which somebody made of the rest.
+    is_suspect: bool,
+}
+
+impl Whole {
+    /// Whether it came from this archive.
+    fn is_of(&self, offered: &Offered) -> bool {
+        self.sum != 0 && (self.inode, self.mtime_ns) == (offered.inode, offered.mtime_ns)
+    }
 }
 
 struct Work<F> {
@@ -149,19 +160,21 @@ impl<F> Source<F> {
 
     /// Takes the archives that have to be looked at before anything else. Besides, whether the
     /// server knows that the generation held is whole, and that something behind it is lost; and
-    /// its end, if that came.
+    /// its end, if that came, and whether that may be the end of a copy only.
     pub(super) fn take_archives(
         &mut self,
         list: Vec<Offered>,
         (is_held_whole, is_behind_lost): (bool, bool),
-        ended: Option<End>,
+        ended: Option<(End, bool)>,
     ) {
-        if let (Some(end), Some(inode)) = (ended, self.disk.inode()) {
+        if let (Some((end, is_suspect)), Some(inode)) = (ended, self.disk.inode()) {
             self.archives.whole = Some(Whole {
                 inode,
                 size: end.size,
                 md5: end.md5,
                 mtime_ns: 0,
+                sum: 0,
+                is_suspect,
             });
         }
         // What was told and is told no more is gone, and came before all that is left.
@@ -184,6 +197,7 @@ impl<F> Source<F> {
         &mut self,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, FileError> {
+        self.check_whole();
         let path = path_of(&self.config.local);
         let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
         while let Some(work) = &mut self.archives.work {
@@ -218,7 +232,13 @@ impl<F> Source<F> {
                 });
                 (cx.events)(&self.config, Event::LeftOut(&note));
             }
-            if is_empty || is_given {
+            // The server may know it by another token now.
+            let is_held = self
+                .archives
+                .whole
+                .as_ref()
+                .is_some_and(|it| it.is_of(offered));
+            if is_empty || is_given || is_held {
                 let offered = work.list.remove(work.at);
                 offered.iter().for_each(|it| self.archives.settle(it));
                 continue;
@@ -315,6 +335,8 @@ impl<F> Source<F> {
 
     /// Goes over to what is to be done when all of an archive is here.
     pub(super) fn turn_to_archive<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // Zeros that a power cut left are nobody's.
+        let sound = self.asked_size();
         let Some(work) = &mut self.archives.work else {
             return;
         };
@@ -324,7 +346,8 @@ impl<F> Source<F> {
             Step::Peek(head) if head.len() as u64 >= len.min(PEEK_LEN) => {
                 let is_it = self.disk.copy().is_some_and(|copy| {
                     let mut files = cx.files(&self.config, "");
-                    begins_alike(head, |ours| copy.read_at(ours, 0, &mut files).unwrap_or(0))
+                    let mut read = |ours: &mut [u8]| copy.read_at(ours, 0, &mut files);
+                    begins_alike(head, sound, |ours| read(ours).unwrap_or(0))
                 });
                 match is_it {
                     true => work.step = Step::Next,
@@ -468,10 +491,11 @@ impl<F> Source<F> {
         offered: &Offered,
         cx: &mut Context<'_, S>,
     ) -> Result<(), SourceError> {
+        self.check_whole();
         let Some(work) = &mut self.archives.work else {
             return Ok(());
         };
-        let is_held_whole = work.is_held_whole;
+        let (is_held_whole, is_behind_lost) = (work.is_held_whole, work.is_behind_lost);
         let Step::Unpack(unpack) = std::mem::replace(&mut work.step, Step::Next) else {
             return Ok(());
         };
@@ -480,10 +504,13 @@ impl<F> Source<F> {
             Goal::Check { differs_at } => {
                 let md5 = unpack.md5.finish();
                 let held = self.disk.generation().is_some();
-                let is_whole = self.archives.whole.is_some();
+                let is_sure = |whole: &Whole| !whole.is_suspect;
+                let is_whole = self.archives.whole.as_ref().is_some_and(is_sure);
                 let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
-                // Any archive goes on with nothing: others may have come and gone before it.
-                let is_shown = held && self.disk.size() > 0;
+                // Any archive goes on with nothing: others may have come and gone before it, unless
+                // the server knows better.
+                let is_next = is_held_whole && !is_behind_lost || self.has_begun(offered, cx);
+                let is_shown = held && (self.disk.size() > 0 || is_next);
                 let goes_on = is_shown && !is_whole && self.cut_doubtful(differs_at, cx)?;
                 if goes_on && let Some(work) = &mut self.archives.work {
                     work.is_behind_lost = false;

@@ -40,8 +40,13 @@ pub(super) fn take_head(
     }
 }
 
-/// Whether what an archive begins with is what `read` has of the copy, as far as both go.
-pub(super) fn begins_alike(head: &[u8], mut read: impl FnMut(&mut [u8]) -> usize) -> bool {
+/// Whether what an archive begins with is what `read` has of the copy, as far as both go and its
+/// first `sound` bytes, which count.
+pub(super) fn begins_alike(
+    head: &[u8],
+    sound: u64,
+    mut read: impl FnMut(&mut [u8]) -> usize,
+) -> bool {
     let mut inflater = Inflater::new();
     let mut theirs = Vec::new();
     let mut rest = head;
@@ -55,6 +60,6 @@ pub(super) fn begins_alike(head: &[u8], mut read: impl FnMut(&mut [u8]) -> usize
     }
     theirs.truncate(PEEK_LEN as usize);
     let mut ours = vec![0; theirs.len()];
-    let len = read(&mut ours);
+    let len = read(&mut ours).min(usize::try_from(sound).unwrap_or(usize::MAX));
     len > 0 && ours[..len] == theirs[..len]
 }

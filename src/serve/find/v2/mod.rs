@@ -365,11 +365,16 @@ impl<S: ReadStore> Query<'_, S> {
         let copies = self.copies_of_held(held, live.as_ref(), rotated)?;
         // What is the client's own, and does not have what it holds, is not left out.
         let before = |seq: Seq| seq - u32::from(!self.is_whole(held));
+        let own_archive = held.known.as_ref().map(|known| known.identity);
+        let behind = self.behind_archive(own_archive, rotated);
         let after = After {
             seq: self.seq_held(held).filter(|seq| *seq > 0).map(before),
             is_before_journal: held.is_before_journal(self.journal.epoch()),
             own: None,
-            may: &|c| held.is_newer(c) && !copies.contains(&c.age.id),
+            may: &|c| {
+                let id = &c.age.id;
+                (held.is_newer(c) || behind.contains(id)) && !copies.contains(id)
+            },
         };
         let mut left_out = Vec::new();
         let newer = self.find_generation(rotated, live.as_ref(), &after, &mut left_out)?;

@@ -311,6 +311,12 @@ impl<S: ReadStore> Query<'_, S> {
                 || !self.journal.is_gapless(self.index, before, next))
     }
 
+    /// Whether nothing can have come between two generations that the journal did not see.
+    pub fn has_seen_all(&self, before: Seq, next: Seq) -> bool {
+        let is_known = self.known_seq(before).is_some() && next > before;
+        is_known && self.journal.is_gapless(self.index, before, next)
+    }
+
     /// Whether so many archives may be all that came between two generations of the journal and is
     /// not there any more.
     pub fn may_cover(&self, before: Seq, next: Seq, archives: usize) -> bool {

@@ -243,7 +243,10 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
     let own = candidate_of(stat, rotated).map(|own| own.age);
     let older = rotated.iter().map(|c| c.age);
     let older = older.filter(|age| own.is_none_or(|own| *age < own));
-    older.map(Age::mtime_ns).max().unwrap_or(0)
+    // Compressors keep the time of the last write.
+    let archives = rotated.archives().iter().map(|c| c.written_ns);
+    let archives = archives.filter(|&ns| ns < stat.mtime_ns);
+    older.map(Age::mtime_ns).chain(archives).max().unwrap_or(0)
 }
 
 /// The rotated file that comes after another one, as far as that is certain.

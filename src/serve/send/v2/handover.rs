@@ -116,7 +116,7 @@ impl<F> V2Stream<F> {
         let journey = self.journey_mut();
         journey.pace.named(cx.now.mono);
         journey.plan.is_proved = true;
-        let archives = self.tell_archives(left, &next, query);
+        let (archives, has_more) = self.tell_archives(left, &next, query);
         let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
         let md5 = self.md5_now(intact);
@@ -130,8 +130,8 @@ impl<F> V2Stream<F> {
         self.note_unseen(query);
         let is_covered =
             archives > 0 && query.may_cover(self.generation.seq, next.generation.seq, archives);
-        let after_loss =
-            std::mem::take(&mut self.has_loss) || next.after_loss && !is_covered || is_lossy;
+        let is_lossy = is_lossy || has_more || next.after_loss && !is_covered;
+        let after_loss = std::mem::take(&mut self.has_loss) || is_lossy;
         self.tell_journal(size, intact, cx);
         // What was truncated is in that file no more, and at most the beginning of it in another.
         let kept_in = match intact {

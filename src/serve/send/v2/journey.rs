@@ -77,33 +77,42 @@ impl<F> V2Stream<F> {
     }
 
     /// Tells a client that can inflate what may have come between two generations and is
-    /// compressed, and how many that are.
+    /// compressed. Tells how many that are, and whether something came that is not told so.
     pub(super) fn tell_archives<S: ReadStore<File = F>>(
         &mut self,
         left: &Left,
         next: &NextFile<F>,
         query: &Query<'_, S>,
-    ) -> usize {
-        if !self.can_inflate || !next.after_loss {
-            return 0;
+    ) -> (usize, bool) {
+        // Of what came between two generations that the journal knows nothing can be unseen.
+        if !next.after_loss && query.has_seen_all(left.seq, next.generation.seq) {
+            return (0, false);
         }
         let lacking = Lacking {
             floor_ns: left.mtime_ns,
             own: None,
             offset: 0,
             settled: self.settled.as_deref().map_or(&[], |settled| settled),
-            can_inflate: true,
+            can_inflate: self.can_inflate,
         };
-        let found = query.archives(&lacking, &next.stat);
-        let archives = found.map(|(archives, _)| archives).unwrap_or_default();
+        let Ok(found) = query.archives(&lacking, &next.stat) else {
+            return (0, false);
+        };
         let mut count = 0;
-        for archive in archives.iter().filter(|it| it.is_gzip()) {
-            if let Some(archive) = archive.archive() {
-                self.say(Frame::Archive(archive));
-                count += 1;
+        let mut has_more = false;
+        for archive in &found.list {
+            match archive
+                .archive()
+                .filter(|_| self.can_inflate && archive.is_gzip())
+            {
+                Some(archive) => {
+                    self.say(Frame::Archive(archive));
+                    count += 1;
+                }
+                None => has_more = true,
             }
         }
-        count
+        (count, has_more)
     }
 
     /// Whether the next generation may be named now.

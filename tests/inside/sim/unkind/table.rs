@@ -363,7 +363,6 @@ fn without_unkindness_nothing_fails() {
 
 /// What somebody copies, puts back or moves to another device is sent once.
 #[test]
-#[cfg_attr(feature = "gz", ignore = "archives at any moment are not right yet")]
 fn copies_fail_no_seed() {
     let worlds = [
         Dimension::Copies,
@@ -379,7 +378,6 @@ fn copies_fail_no_seed() {
 
 /// Seeds that found something that the first ones do not find.
 #[test]
-#[cfg_attr(feature = "gz", ignore = "archives at any moment are not right yet")]
 fn seeds_that_found_something_find_it_no_more() {
     for (dimension, seeds, found) in FOUND {
         for seed in seeds {
