@@ -263,6 +263,10 @@ pub const DRAIN_MAX_MS: u64 = 600_000;
 /// is digested when there is nothing to send: the digest costs more than all the rest.
 pub const DIGESTED_AT_ONCE_LEN: u64 = 1024 * 1024;
 
+/// Bytes at the start and at the end of what was sent that are kept to know it again: of lines of
+/// a log that many tell one file from another.
+pub const GUARD_LEN: usize = 64;
+
 // The collector's local files.
 
 /// Longest pointer record, newline included: one write that a file system keeps whole.

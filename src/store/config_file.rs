@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sys::files;
 use crate::sys::outside::Outside;
+use crate::sys::{error_saying, files};
 
 /// The reason why a configuration file cannot be used; one line for each error in it.
 #[derive(Debug)]
@@ -78,7 +78,10 @@ fn parse_file<T, F: Display>(
 fn read_whole(file: File) -> io::Result<Vec<u8>> {
     // By descriptor and not by path, so that what is looked at is what is read.
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(error_saying(
+            io::ErrorKind::Other,
+            "it is not a regular file",
+        ));
     }
     // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
     files::read_small(&file, usize::MAX)

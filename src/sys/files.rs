@@ -1,9 +1,8 @@
 //! Files beyond the standard library: careful opens, renames that overwrite nothing, locks.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 
 use super::{again, c_path, cvt, error_saying};
@@ -64,20 +63,29 @@ pub fn is_writable(path: &Path) -> bool {
     cvt(unsafe { libc::access(path.as_ptr(), libc::W_OK) }).is_ok()
 }
 
-/// Makes `options` refuse a link in the last component, wait for nobody at a FIFO, and take no
-/// terminal as ours.
-pub fn careful(options: &mut OpenOptions) -> &mut OpenOptions {
-    // Logs stand in directories that their programs may write to: a link there may lead anywhere.
-    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+/// Opens a file as these flags of open(2) say; no child keeps it. One that is created is for
+/// everybody, as far as the umask lets.
+///
+/// The standard library would bring along how developers are shown texts, as it does with
+/// [`error_saying`].
+pub fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let (path, flags) = (c_path(path)?, flags | libc::O_CLOEXEC);
+    let mode: libc::c_uint = 0o666;
+    // SAFETY: the path ends with a NUL and outlives the call, which takes plain numbers besides.
+    let fd = again(|| cvt(unsafe { libc::open(path.as_ptr(), flags, mode) }))?;
+    // SAFETY: nobody else has the descriptor.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
-/// Opens a file for reading, waiting for nobody at a FIFO and taking no terminal as ours; links are
-/// followed.
+/// Opens a file for reading, refusing a link in the last component, waiting for nobody at a FIFO
+/// and taking no terminal as ours.
+pub fn open_carefully(path: &Path) -> io::Result<File> {
+    open(path, libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+}
+
+/// The same where links are followed.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-        .open(path)
+    open(path, libc::O_NONBLOCK | libc::O_NOCTTY)
 }
 
 /// Lets `write` write to a file that was opened for appending, at any place: what is open for
@@ -172,7 +180,7 @@ fn whole_file() -> libc::flock {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
 
     use super::*;
     use crate::sys::testing::{in_child, make_fifo};
@@ -242,9 +250,8 @@ mod tests {
         let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
         make_fifo(&fifo);
         std::os::unix::fs::symlink(&fifo, &link).unwrap();
-        let mut reading = OpenOptions::new();
-        careful(reading.read(true)).open(&fifo).unwrap();
-        let error = reading.open(&link).unwrap_err();
+        open_carefully(&fifo).unwrap();
+        let error = open_carefully(&link).unwrap_err();
         assert!(
             matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EMLINK)),
             "{error}"

@@ -16,7 +16,7 @@ use heapless::String;
 
 use super::clock::Reading;
 use super::inotify::{Event, Watch, WatchId};
-use super::{c_path, cvt, trusted};
+use super::{c_path, cvt, files, trusted};
 
 pub(super) use super::successors::*;
 
@@ -299,7 +299,7 @@ pub(super) fn close_range(first: RawFd, last: RawFd) {
 /// The mark of this start of the host; `None` where it cannot be told.
 pub fn boot_id() -> Option<String<36>> {
     let mut bytes = [0; 36];
-    File::open("/proc/sys/kernel/random/boot_id")
+    files::open("/proc/sys/kernel/random/boot_id".as_ref(), libc::O_RDONLY)
         .ok()?
         .read_exact(&mut bytes)
         .ok()?;

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use super::{error_saying, trusted};
+use super::{error_saying, files, trusted};
 
 /// Makes a socket of this name in a directory, in place of one that an earlier run left, and
 /// listens. Only this process' user can connect to it; with a group its members can, too.
@@ -43,7 +43,7 @@ pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixList
 
 /// Connects to the socket of this name in a directory.
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
-    let held = File::open(dir)?;
+    let held = files::open(dir, libc::O_RDONLY)?;
     with_short_path(&held, dir, name, |path| UnixStream::connect(path))
 }
 
@@ -55,7 +55,9 @@ pub fn is_there(dir: &Path, name: &str) -> bool {
 
 /// The numbers of a group, by its name in /etc/group or as a number.
 pub fn group_id(name: &str) -> Option<u32> {
-    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let opened = files::open(Path::new("/etc/group"), libc::O_RDONLY);
+    let groups = opened.and_then(|file| files::read_small(&file, usize::MAX));
+    let groups = String::from_utf8(groups.unwrap_or_default()).unwrap_or_default();
     let found = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let is_it = fields.next() == Some(name);
@@ -98,7 +100,7 @@ fn below<T>(dir: &File, name: &str, call: impl FnOnce(&Path) -> io::Result<T>) -
 /// Calls with a name in a directory in which this process is meanwhile.
 #[cfg(not(target_os = "linux"))]
 fn below<T>(dir: &File, name: &str, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    let before = File::open(".")?;
+    let before = files::open(Path::new("."), libc::O_RDONLY)?;
     // SAFETY: takes the number of a descriptor that is open during the call.
     let go = |dir: &File| super::cvt(unsafe { libc::fchdir(dir.as_raw_fd()) });
     go(dir)?;

@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::confine::Confinement;
@@ -20,7 +20,7 @@ use super::line::{Line, Message, wait_for_any};
 use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
-use super::{cvt, error_saying, once_more, platform};
+use super::{cvt, error_saying, files, once_more, platform};
 use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
 /// The way to the helper. When the first process ends, the helper and every successor do.
@@ -481,11 +481,9 @@ pub fn file_of(bytes: &[u8]) -> io::Result<File> {
 
 /// What is in a regular file, read here: a daemon must not wait for a disk that is far away. It is
 /// for the daemon to refuse any other file.
-fn in_memory(mut file: File) -> io::Result<File> {
+fn in_memory(file: File) -> io::Result<File> {
     if !file.metadata()?.is_file() {
         return Ok(file);
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    platform::file_in_memory(&bytes)
+    platform::file_in_memory(&files::read_small(&file, usize::MAX)?)
 }

@@ -1,6 +1,6 @@
 //! The pid file of a daemon.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -55,11 +55,7 @@ impl Drop for PidFile {
 }
 
 fn write_new(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)?;
+    let mut file = files::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
     writeln!(file, "{}", process::id())?;
     // Where the file system has no locks, the port or the lock on SNMP_DIR keeps a second one away.
     let _ = files::try_lock(&file);
@@ -74,16 +70,13 @@ fn scratch_beside(path: &Path) -> PathBuf {
 
 /// The number in a file that its process has locked.
 fn owner_of(path: &Path) -> Option<u32> {
-    let file = files::careful(OpenOptions::new().read(true))
-        .open(path)
-        .ok()?;
+    let file = files::open_carefully(path).ok()?;
     files::is_locked(&file).then(|| number_in(&file)).flatten()
 }
 
 /// The number in the file; `None` if there is none that a process can have.
 fn pid_in(path: &Path) -> Option<u32> {
-    let file = files::careful(OpenOptions::new().read(true)).open(path);
-    number_in(&file.ok()?)
+    number_in(&files::open_carefully(path).ok()?)
 }
 
 fn number_in(mut file: &File) -> Option<u32> {

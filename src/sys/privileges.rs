@@ -1,8 +1,8 @@
 //! The privileges of root, given up for good. User names come from /etc/passwd by hand: a static
 //! binary has no other way.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use super::{cvt, error_saying, files, platform};
 
@@ -13,7 +13,8 @@ use super::{cvt, error_saying, files, platform};
 /// /etc/passwd too, or is its own group if it does not stand there. An error may leave the process
 /// half way: end it. To be called before there is a second thread, which would keep its rights.
 pub fn drop_privileges(user: &str) -> io::Result<()> {
-    let passwd = File::open(PASSWD).and_then(|file| files::read_small(&file, usize::MAX));
+    let passwd = files::open(Path::new(PASSWD), libc::O_RDONLY)
+        .and_then(|file| files::read_small(&file, usize::MAX));
     let passwd = passwd.unwrap_or_default();
     let wanted = find_user(user, &passwd).ok_or_else(|| unknown(user))?;
     // Started as this user already, by a service manager, say, it has no right to change anything.

@@ -1,10 +1,10 @@
 //! The process of a daemon: going to the background, and what else it changes about itself.
 
-use std::fs::OpenOptions;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
-use super::{again, cvt, platform};
+use super::{again, cvt, files, platform};
 
 pub use super::pidfile::PidFile;
 pub use super::platform::empty_bounding_set;
@@ -64,10 +64,7 @@ impl Background {
 pub(super) fn detach() -> io::Result<()> {
     // A daemon must not keep a file system from being unmounted.
     std::env::set_current_dir("/")?;
-    let null = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?;
+    let null = files::open(Path::new("/dev/null"), libc::O_RDWR)?;
     for standard in 0..=2 {
         // SAFETY: `null` is open; what the three numbers stood for, the standard library looks
         // up at each use.
@@ -129,7 +126,7 @@ mod tests {
             background.ready().unwrap();
             // SAFETY: takes and touches nothing.
             let leads = unsafe { libc::getsid(0) == libc::getpid() };
-            let at_root = std::env::current_dir().unwrap() == std::path::Path::new("/");
+            let at_root = std::env::current_dir().unwrap() == Path::new("/");
             let output = io::stdout().as_fd().try_clone_to_owned().unwrap();
             let silent = is_null(&std::fs::File::from(output));
             writer

@@ -1,10 +1,10 @@
 //! The random seed: a number that nobody can guess, for jitter and for the blocks that a proof is
 //! made of.
 
-use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
-use super::clock;
+use super::{clock, files};
 
 /// A fresh seed. Where the system has no randomness to give, the process's number and the clocks
 /// must do.
@@ -16,7 +16,8 @@ fn from_system() -> io::Result<u64> {
     let mut bytes = [0; 8];
     // Not getrandom(2), which waits on a box that has just started and has gathered no randomness
     // yet.
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let mut device = files::open(Path::new("/dev/urandom"), libc::O_RDONLY)?;
+    device.read_exact(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
 }
 

@@ -1,11 +1,12 @@
 //! The three standard descriptors: lines that never wait, and silence.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use super::cvt;
+use super::{cvt, files};
 
 /// Lines on standard output or error, which may be a pipe that nobody reads or a terminal that was
 /// stopped: a line that does not fit into it at once is left out, and nobody ever waits.
@@ -143,7 +144,7 @@ fn write_all(fd: RawFd, mut text: &[u8]) -> io::Result<()> {
 ///
 /// On failure standard error is what it was: whoever must not print a byte stops there.
 pub fn silence_stderr() -> io::Result<()> {
-    let null = OpenOptions::new().write(true).open("/dev/null")?;
+    let null = files::open(Path::new("/dev/null"), libc::O_WRONLY)?;
     // SAFETY: `dup2` takes two numbers and no memory; `null` is open until the end of this
     // function, and no owned descriptor of the program is ever number 2, so nothing is closed under
     // its owner.

@@ -12,7 +12,7 @@ use crate::collect::view::amount::Span;
 use crate::collect::view::lines;
 use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
-use crate::sys::{clock, local_socket};
+use crate::sys::{clock, error_saying, local_socket};
 use crate::wire::seat::Seat;
 use crate::wire::table::{Collector, Row};
 
@@ -193,7 +193,7 @@ pub fn request(snmp_dir: &Path, seat: Seat, request: &str) -> io::Result<String>
     let mut words = head.split(' ').skip(1);
     match words.next() {
         Some("200") => Ok(body.to_owned()),
-        _ => Err(io::Error::other(body.trim().to_owned())),
+        _ => Err(error_saying(ErrorKind::Other, body.trim())),
     }
 }
 

@@ -3,7 +3,7 @@
 //! or are equal from run to run, it may as well be one that the client lacks, and is told. Pure.
 
 use super::candidates::{Candidate, Candidates};
-use super::compare::{GUARD_LEN, Whole};
+use super::compare::Whole;
 use super::findings::Test;
 use super::journal::record::Standing;
 use super::left_out::LeftOut;
@@ -11,6 +11,7 @@ use super::order::{self, Age};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::role::Role;
+use crate::limits::GUARD_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof;
 

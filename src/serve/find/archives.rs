@@ -23,17 +23,6 @@ use crate::wire::request::{Extension, Given, Request, id_sum};
 /// A second in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What a client is told that has to look at archives first.
-#[derive(Debug)]
-pub struct Told {
-    /// The archives, oldest first.
-    pub archives: Vec<LeftOut>,
-    /// It holds all of its generation.
-    pub is_whole: bool,
-    /// Something that came behind that is gone, or may be.
-    pub is_lost: bool,
-}
-
 /// What a client lacks, as far as it told.
 pub struct Lacking<'a> {
     /// All that is older was last written no later.

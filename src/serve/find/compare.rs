@@ -5,6 +5,7 @@ use std::io;
 use super::findings::{Findings, TIMES_GRAIN_NS};
 use super::query::Query;
 use super::refusal::Refusal;
+use crate::limits::GUARD_LEN;
 use crate::store::{ReadStore, Stat};
 use crate::wire::proof::{self, BLOCK_LEN_MAX, Block, HEAD_LEN};
 
@@ -30,9 +31,6 @@ pub(super) enum Whole {
     /// It is known already that one of the two was copied, and the question is of what.
     Repeated,
 }
-
-/// Bytes before the offset that are read again with new ones.
-pub const GUARD_LEN: usize = 64;
 
 impl<S: ReadStore> Query<'_, S> {
     /// Whether a file is a duplicate of what was sent, as far as it goes.

@@ -7,11 +7,9 @@ use std::path::Path;
 
 use super::candidates::Candidates;
 use super::journal::record::Seq;
-use super::refusal::Refusal;
-use super::troubles::is_about_the_file;
+use super::refusal::{Refusal, is_about_the_file};
 use crate::ids::FileId;
 use crate::limits::JUDGED_AT_ONCE;
-use crate::serve::glob::TooMuch;
 use crate::store::ReadStore;
 use crate::wire::frame::note::LeftOut;
 use crate::wire::md5::Md5;
@@ -456,10 +454,3 @@ pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
 /// Bytes that are read at once for a digest, and how often in one part.
 const DIGESTED_LEN: usize = 4096;
 const DIGESTED_AT_ONCE: usize = 14;
-
-/// Whether an error will be the same at the next try: waiting for it to pass would be in vain.
-pub(super) fn is_lasting(error: &io::Error) -> bool {
-    // PROTOCOL.md, "Rotation": files that the server may not read are left out.
-    error.kind() == io::ErrorKind::PermissionDenied
-        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
-}

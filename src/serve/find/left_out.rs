@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use super::candidates::{Candidate, Candidates};
 use super::journal::record::Seq;
 use super::place::candidate_of;
-use super::query::Query;
 use super::token::Known;
 use crate::ids::{FileId, Identity};
-use crate::store::{ReadStore, Stat};
+use crate::store::Stat;
 use crate::wire::frame::archive::Archive;
 use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::token::Token;
@@ -31,6 +30,17 @@ pub struct LeftOut {
     given: Option<Identity>,
     /// What else is known of it, if it is compressed, and what identifies it.
     tail: Option<Box<(Identity, Tail)>>,
+}
+
+/// What a client is told that has to look at archives first.
+#[derive(Debug)]
+pub struct Told {
+    /// The archives, oldest first.
+    pub archives: Vec<LeftOut>,
+    /// It holds all of its generation.
+    pub is_whole: bool,
+    /// Something that came behind that is gone, or may be.
+    pub is_lost: bool,
 }
 
 /// What is told of a compressed file besides its size and name.
@@ -55,7 +65,8 @@ impl Tail {
 }
 
 impl LeftOut {
-    fn new(candidate: &Candidate, why: Why) -> LeftOut {
+    /// For this reason.
+    pub(super) fn new(candidate: &Candidate, why: Why) -> LeftOut {
         LeftOut {
             id: Some(candidate.age.id),
             seq: candidate.age.seq,
@@ -157,7 +168,7 @@ impl LeftOut {
     }
 
     /// There are files of this log that were not even looked at.
-    fn too_many(log: &Path) -> LeftOut {
+    pub(super) fn too_many(log: &Path) -> LeftOut {
         LeftOut::unknown(log, Why::TooMany)
     }
 
@@ -199,41 +210,5 @@ impl fmt::Display for LeftOut {
             Why::Compressed => " is left out: it is compressed",
             _ => " is left out",
         })
-    }
-}
-
-impl<S: ReadStore> Query<'_, S> {
-    /// The files that were left out on the way to the one that was found, among those that `may`
-    /// be it. `None` stands for the live file, which comes after all of them.
-    pub(super) fn left_out(
-        &self,
-        rotated: &Candidates,
-        may: &dyn Fn(&Candidate) -> bool,
-        found: Option<&Stat>,
-    ) -> Vec<LeftOut> {
-        let Some(findings) = self.findings else {
-            return Vec::new();
-        };
-        let found = found.and_then(|stat| candidate_of(stat, rotated));
-        let passed = rotated.iter().filter(|c| may(c));
-        let passed = passed.filter(|c| found.is_none_or(|found| c.age < found.age));
-        let why = |c: &Candidate| findings.why_left_out(c.age.id);
-        let mut left_out: Vec<LeftOut> = passed
-            .filter_map(|c| Some(LeftOut::new(c, why(c)?)))
-            .collect();
-        left_out.extend(self.unseen(rotated, found.is_some()));
-        left_out
-    }
-
-    /// What was not even looked at and would have come before what was found, if anything was.
-    pub(super) fn unseen(&self, rotated: &Candidates, is_found: bool) -> Option<LeftOut> {
-        let is_lacking = rotated.lacks_any() || (!is_found && rotated.lacks_unsent());
-        is_lacking.then(|| LeftOut::too_many(&self.entry.path))
-    }
-
-    /// The same for one rotated file.
-    pub(super) fn left_out_itself(&self, candidate: &Candidate) -> Option<LeftOut> {
-        let why = self.findings?.why_left_out(candidate.age.id)?;
-        Some(LeftOut::new(candidate, why))
     }
 }

@@ -11,7 +11,7 @@ use super::findings::{Findings, Occasion};
 use super::journal::Journal;
 use super::query::{Query, open_regular};
 use super::refusal::Refusal;
-use super::search::Scan;
+use super::scan::Scan;
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::glob::Progress;
 use crate::sorting::sort_by_key;

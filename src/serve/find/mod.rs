@@ -2,14 +2,15 @@
 //!
 //! In reading order: [`refusal`] why there is none; [`order`] which file is older; [`candidates`]
 //! the rotated files, and [`findings`] what a search knows of them; [`place`] which of them one is;
-//! [`query`] the query; [`compare`] whether two files are the same as far as they go; [`search`]
-//! the walk through the globs and what comes of it; [`crowd`] which files are kept if there are too
-//! many; [`journal`] what the server saw itself, [`token`] what a client keeps of that, [`role`]
-//! what a rotated file is therefore, [`stand_in`] for which generation one stands, [`suspect`]
-//! which may be copies that somebody made, and [`alike`] where that is in doubt; [`left_out`] what
-//! is left out of an answer, [`archives`] which compressed files are, and [`troubles`] what is
-//! remembered of that; [`sightings`] what was seen between two connections of a classic client; and
-//! the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
+//! [`query`] the query; [`compare`] whether two files are the same as far as they go; [`scan`] the
+//! walk through the globs, and [`search`] what comes of it; [`crowd`] which files are kept if there
+//! are too many; [`journal`] what the server saw itself, [`token`] what a client keeps of that,
+//! [`role`] what a rotated file is therefore, [`stand_in`] for which generation one stands,
+//! [`suspect`] which may be copies that somebody made, and [`alike`] where that is in doubt;
+//! [`left_out`] what is left out of an answer, [`archives`] which compressed files are, and
+//! [`troubles`] what is remembered of that; [`sightings`] what was seen between two connections of
+//! a classic client; and the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about
+//! a copy.
 
 mod alike;
 pub mod archives;
@@ -29,6 +30,7 @@ pub mod place;
 pub mod query;
 pub mod refusal;
 mod role;
+mod scan;
 pub mod search;
 mod seen;
 pub mod sightings;

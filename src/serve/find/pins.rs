@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::candidates::Candidate;
 use super::crowd::Reached;
 use super::journal::Journal;
-use super::search::Scan;
+use super::scan::Scan;
 use crate::ids::{FileId, Inode};
 use crate::limits::{KEPT_FOR_CLIENTS_MAX, KEPT_FOR_MS};
 use crate::serve::config::{Config, FileEntry};

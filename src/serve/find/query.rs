@@ -9,12 +9,12 @@ use std::path::Path;
 
 use super::candidates::{Candidate, Candidates};
 use super::crowd::Reached;
-use super::findings::{Findings, is_lasting};
+use super::findings::Findings;
 use super::journal::Journal;
 use super::journal::record::{Head, Seq, Standing, is_stray};
 use super::left_out::LeftOut;
-use super::place::Place;
-use super::refusal::Refusal;
+use super::place::{Place, candidate_of};
+use super::refusal::{Refusal, is_lasting};
 use crate::ids::{Born, FileId, Identity};
 use crate::mutation::{self, Mutation};
 use crate::serve::config::FileEntry;
@@ -252,6 +252,40 @@ impl<'a, S: ReadStore> Query<'a, S> {
             }
             after = order(next);
         }
+    }
+
+    /// The files that were left out on the way to the one that was found, among those that `may`
+    /// be it. `None` stands for the live file, which comes after all of them.
+    pub(super) fn left_out(
+        &self,
+        rotated: &Candidates,
+        may: &dyn Fn(&Candidate) -> bool,
+        found: Option<&Stat>,
+    ) -> Vec<LeftOut> {
+        let Some(findings) = self.findings else {
+            return Vec::new();
+        };
+        let found = found.and_then(|stat| candidate_of(stat, rotated));
+        let passed = rotated.iter().filter(|c| may(c));
+        let passed = passed.filter(|c| found.is_none_or(|found| c.age < found.age));
+        let why = |c: &Candidate| findings.why_left_out(c.age.id);
+        let mut left_out: Vec<LeftOut> = passed
+            .filter_map(|c| Some(LeftOut::new(c, why(c)?)))
+            .collect();
+        left_out.extend(self.unseen(rotated, found.is_some()));
+        left_out
+    }
+
+    /// What was not even looked at and would have come before what was found, if anything was.
+    pub(super) fn unseen(&self, rotated: &Candidates, is_found: bool) -> Option<LeftOut> {
+        let is_lacking = rotated.lacks_any() || (!is_found && rotated.lacks_unsent());
+        is_lacking.then(|| LeftOut::too_many(&self.entry.path))
+    }
+
+    /// The same for one rotated file.
+    pub(super) fn left_out_itself(&self, candidate: &Candidate) -> Option<LeftOut> {
+        let why = self.findings?.why_left_out(candidate.age.id)?;
+        Some(LeftOut::new(candidate, why))
     }
 }
 

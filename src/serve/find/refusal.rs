@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use super::archives::Told;
-use super::findings::is_lasting;
+use super::left_out::Told;
+use crate::serve::glob::TooMuch;
 use crate::store::Kind;
 use crate::wire::frame::ErrorCode;
 
@@ -87,4 +87,22 @@ impl From<io::Error> for Refusal {
             _ => Refusal::Unreadable(error),
         }
     }
+}
+
+/// Whether an error will be the same at the next try: waiting for it to pass would be in vain.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    // PROTOCOL.md, "Rotation": files that the server may not read are left out.
+    error.kind() == io::ErrorKind::PermissionDenied
+        || error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
+}
+
+/// Whether an error is about the file that was to be read, and not about something that is short
+/// for a moment.
+pub(in crate::serve) fn is_about_the_file(error: &io::Error) -> bool {
+    // The standard library has no kinds for these. Linux and the BSDs give them the same numbers.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    use io::ErrorKind::{Interrupted, OutOfMemory, WouldBlock};
+    !matches!(error.kind(), OutOfMemory | Interrupted | WouldBlock)
+        && !matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }

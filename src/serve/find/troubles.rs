@@ -1,7 +1,6 @@
 //! The memory of a server for files that it could not give to its clients: how often it tried, and
 //! what it has said of them. Pure.
 
-use std::io;
 use std::path::Path;
 
 use super::left_out::LeftOut;
@@ -112,17 +111,6 @@ impl Troubles {
     pub fn take_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
-}
-
-/// Whether an error is about the file that was to be read, and not about something that is short
-/// for a moment.
-pub(in crate::serve) fn is_about_the_file(error: &io::Error) -> bool {
-    // The standard library has no kinds for these. Linux and the BSDs give them the same numbers.
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    use io::ErrorKind::{Interrupted, OutOfMemory, WouldBlock};
-    !matches!(error.kind(), OutOfMemory | Interrupted | WouldBlock)
-        && !matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// Appends, dropping the oldest entry where the list is full.

@@ -19,7 +19,7 @@ use self::request::Searching;
 use super::config::Config;
 use super::find::crowd::Reached;
 use super::find::query::Query;
-use super::find::troubles::is_about_the_file;
+use super::find::refusal::is_about_the_file;
 use super::send::classic::ClassicStream;
 use super::send::context::Context;
 use super::send::ending::Ending;

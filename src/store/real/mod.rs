@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::ids::{FileId, Inode};
 use crate::sys::trusted::{self, Place, Untrusted};
-use crate::sys::{clock, files};
+use crate::sys::{clock, error_saying, files};
 use crate::wire::crc32::Crc32;
 
 use super::{Birth, Kind, Names, ReadStore, Room, Stat, WriteStore, Writers};
@@ -255,7 +255,7 @@ impl LockedFiles {
         let is_locked = fs::symlink_metadata(path)
             .is_ok_and(|metadata| self.0.borrow().contains(&stat_of(&metadata).id));
         if is_locked {
-            return Err(io::Error::new(
+            return Err(error_saying(
                 ErrorKind::ResourceBusy,
                 "another source writes to it",
             ));
@@ -424,10 +424,7 @@ fn regular_only(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+        Err(error_saying(ErrorKind::InvalidInput, "not a regular file"))
     }
 }
 

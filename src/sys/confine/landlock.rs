@@ -1,14 +1,14 @@
 //! Landlock: which files and which half of TCP a process can reach. The numbers are those of
 //! `linux/landlock.h`, which landlock(7) explains.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{FileId, Network, Reach, Right};
-use crate::sys::{cvt, once_more};
+use crate::sys::{cvt, files, once_more};
 
 const EXECUTE: u64 = 1 << 0;
 const WRITE_FILE: u64 = 1 << 1;
@@ -164,9 +164,7 @@ fn allow(ruleset: &OwnedFd, version: u32, reach: &Reach) -> io::Result<Option<Fi
 
 /// A file by name only, with no right to it; `None` if it cannot be reached anyway.
 fn open(path: &Path) -> Option<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_PATH);
     // What fails for a moment, for want of memory or descriptors, would be shut out until somebody
     // notices.
-    options.open(path).or_else(|_| options.open(path)).ok()
+    once_more(|| files::open(path, libc::O_PATH)).ok()
 }

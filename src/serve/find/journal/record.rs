@@ -1,7 +1,7 @@
 //! The records of the journal. Pure.
 
 use crate::ids::Identity;
-use crate::serve::find::compare::GUARD_LEN;
+use crate::limits::GUARD_LEN;
 use crate::wire::proof::{self, Block};
 
 /// The number of a generation in the journal: the newer one has the greater number. 0 stands for

@@ -3,7 +3,7 @@
 use crate::serve::config::{Config, FileEntry};
 use crate::serve::find::candidates::Candidates;
 use crate::serve::find::crowd::Reached;
-use crate::serve::find::search::Scan;
+use crate::serve::find::scan::Scan;
 use crate::store::ReadStore;
 
 /// A survey under way.

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::serve::find::compare::{GUARD_LEN, Sent, is_there};
+use crate::limits::GUARD_LEN;
+use crate::serve::find::compare::{Sent, is_there};
 use crate::serve::find::journal::record::{Head, START_KEPT_LEN};
 use crate::store::ReadStore;
 use crate::wire::crc32::Crc32;

@@ -5,7 +5,8 @@ use std::io;
 use std::ops::ControlFlow::{self, Continue};
 
 use super::V2Stream;
-use crate::serve::find::compare::{GUARD_LEN, is_there};
+use crate::limits::GUARD_LEN;
+use crate::serve::find::compare::is_there;
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Begun, Findings, Occasion};
 use crate::serve::find::query::Query;
