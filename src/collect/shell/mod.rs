@@ -15,6 +15,7 @@ mod manager;
 pub mod outcome;
 mod reach;
 mod resolver;
+mod rights;
 pub mod seats;
 mod shown;
 mod siblings;
@@ -37,6 +38,7 @@ use self::journal::Journal;
 use self::manager::Manager;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
+use self::rights::FileRights;
 use self::shown::{InThisTurn, Shown};
 use self::slot::{AddressChange, Slot};
 use self::statuses::Statuses;
@@ -129,6 +131,7 @@ pub struct Collector {
     full_turns: usize,
     /// Syncs of whole file systems that failed, as far as all sources know of them.
     failed_syncs: u32,
+    rights: FileRights,
 }
 
 /// What a token's kind says.
@@ -189,6 +192,7 @@ impl Collector {
             now,
             full_turns: 0,
             failed_syncs: 0,
+            rights: FileRights::default(),
         };
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
@@ -356,6 +360,7 @@ impl Collector {
                 journal.event(wall, config, &event);
             },
         };
+        cx.store.set_rights(slot.rights());
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
         if rest == Rest::More || work == Rest::More {
@@ -375,6 +380,9 @@ impl Collector {
         }
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
+        if let Some(error) = self.store.take_ungiven() {
+            self.rights.tell_ungiven(slot, &error, &mut self.journal);
+        }
         self.look_for_relief(index);
     }
 
@@ -500,6 +508,7 @@ impl Collector {
     fn apply(&mut self, config: Config) -> (usize, usize) {
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
+        self.rights.find_groups(&config.sources, &mut self.journal);
         let mut wanted = config.sources;
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];
