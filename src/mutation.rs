@@ -67,6 +67,10 @@ pub(crate) enum Mutation {
     PartsIgnored,
     /// Whoever stands first in a line has his turn, whatever address he comes from.
     AddressesIgnored,
+    /// Whoever came into a line last has his turn.
+    LineIgnored,
+    /// A change of generations is made in one go.
+    StepsIgnored,
 }
 
 /// Whether this fault is planted.

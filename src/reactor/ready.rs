@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::mutation::{self, Mutation};
+
 /// Indices in the order in which they asked, each at most once: a session whose share of the turn
 /// ended before its work did goes to the end of the line.
 #[derive(Debug, Default)]
@@ -32,7 +34,10 @@ impl ReadyList {
 
     /// Takes the first of the line.
     pub fn pop(&mut self) -> Option<u32> {
-        let index = self.line.pop_front()?;
+        let index = match mutation::is_on(Mutation::LineIgnored) {
+            true => self.line.pop_back()?,
+            false => self.line.pop_front()?,
+        };
         self.queued[index as usize] = false;
         Some(index)
     }

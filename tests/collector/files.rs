@@ -1,10 +1,12 @@
 //! Local files and directories that are missing, full, odd or damaged.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+
+use rustix::process::geteuid;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::scripted::{Call, Scripted};
@@ -30,6 +32,41 @@ fn first_contact_works(server: &Scripted, place: &Place) {
     call.send("O 7\nabc");
     place.wait_for("log", b"abc");
     place.wait_for_status("127.0.0.1", "OK\n");
+}
+
+#[test]
+fn new_files_get_the_mode_and_the_group_that_are_configured() {
+    if !geteuid().is_root() {
+        return skipped("root");
+    }
+    let server = Scripted::new();
+    let place = Place::following(server.address());
+    let line = fs::read_to_string(place.path("conf")).unwrap();
+    let rights = |name: &str| {
+        let found = fs::metadata(place.path(name)).unwrap();
+        (found.gid(), found.permissions().mode() & 0o7777)
+    };
+    let with = |options: &str| place.configure(&[format!("{} {options}", line.trim_end())]);
+    with("mode=0664 group=4711");
+    let collector = place.start(&[]);
+    first_contact_works(&server, &place);
+    assert_eq!([rights("log"), rights("log.ptr")], [(4711, 0o664); 2]);
+    drop(collector);
+
+    // Somebody who is in no such group is told so, and the copies go on.
+    for name in place.names().iter().filter(|name| name.starts_with("log")) {
+        fs::remove_file(place.path(name)).unwrap();
+    }
+    fs::remove_dir_all(place.path("snmp")).unwrap();
+    fs::create_dir(place.path("snmp")).unwrap();
+    for name in ["", "snmp"] {
+        chown(place.path(name), Some(65534), Some(65534)).unwrap();
+    }
+    with("mode=0604 group=4711");
+    let collector = place.start(&["-u", "65534:65534"]);
+    first_contact_works(&server, &place);
+    assert_eq!(rights("log").0, 65534);
+    collector.err.wait_for("cannot give new files of ");
 }
 
 #[test]

@@ -14,6 +14,16 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// What one step of a change of generations may cost that is made alone.
+    pub const OF_STEP: Turn = Turn {
+        syncs: 3,
+        ..Turn::OF_SOURCE
+    };
+
+    /// Syncs that all others may have to wait for in one turn of the loop because of one box, where
+    /// two of its logs need what is dearest.
+    pub const SYNCS_OF_BOX: u64 = 2 * Turn::OF_SOURCE.syncs;
+
     /// What one call of a session may cost, however many files there are and whatever they are
     /// like; a chunk, and what is read besides to know it again.
     pub const OF_SESSION: Turn = Turn {

@@ -59,12 +59,13 @@ fn what_is_no_regular_file_is_never_served_and_never_waited_for() {
     for device in ["/dev/zero", "/dev/null", "/dev/tty"] {
         Client::ask(&server, &format!("{device} 0 0")).expect_closed_without_a_word();
     }
-    for reason in [
-        "it is a symbolic link; name the file it leads to",
-        "it is a directory",
-        "it is not a regular file",
+    for (name, reason) in [
+        ("link", "it is a symbolic link; name the file it leads to"),
+        ("directory", "it is a directory"),
+        ("fifo", "it is not a regular file"),
     ] {
-        server.wait_for(reason);
+        let path = logs.path(name);
+        server.wait_for(&format!("127.0.0.1: {}: {reason}", path.display()));
     }
     expect_service(&server, &logs);
 }

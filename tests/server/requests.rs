@@ -99,7 +99,11 @@ fn a_client_that_sends_anything_behind_its_line_is_dropped() {
         later.send(chatter);
         later.rest();
     }
-    server.wait_for("the client sent something after its request line");
+    let log = logs.path("messages");
+    let log = log.display();
+    server.wait_for(&format!(
+        "127.0.0.1: {log}: the client sent something after its request line"
+    ));
     expect_service(&server, &logs);
 }
 

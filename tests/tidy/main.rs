@@ -133,7 +133,7 @@ fn layers_point_down(source: &Source) -> Vec<String> {
         "store" if source.path == "src/store/mod.rs" => &["limits", "time", "ids", "wire", "store"],
         "store" => &["limits", "time", "ids", "wire", "store", "sys"],
         "sys" => &["limits", "time", "ids", "sys"],
-        "reactor" => &["limits", "time", "ids", "sys", "reactor"],
+        "reactor" => &["limits", "time", "ids", "mutation", "sys", "reactor"],
         "report" => &["limits", "time", "ids", "wire", "sys", "report"],
         _ => return Vec::new(),
     };

@@ -174,6 +174,10 @@ pub enum Problem {
     BadHistory,
     /// `max=` and something that it cannot be.
     BadMax,
+    /// `mode=` and something that it cannot be.
+    BadMode,
+    /// `group=` and something that it cannot be.
+    BadGroup,
     /// `keep_free=` and something that it cannot be.
     BadKeepFree,
     /// The source is fetched on the other line already.
@@ -307,7 +311,7 @@ impl fmt::Display for Problem {
                 f.write_str("keep_free= goes for a whole file system: it can only stand behind defaults")
             }
             Problem::UnknownOption => f.write_str(
-                "no such option; there are proto=, history=, max= and name=, and behind defaults keep_free=",
+                "no such option; there are proto=, history=, max=, mode=, group= and name=, and behind defaults keep_free=",
             ),
             Problem::RepeatedOption => f.write_str("this option is set twice"),
             Problem::BadProto => f.write_str("proto= can be auto, classic or v2"),
@@ -315,6 +319,10 @@ impl fmt::Display for Problem {
             Problem::BadMax => {
                 f.write_str("max= is a number of bytes, such as 512M or 2G, or 0 for no limit")
             }
+            Problem::BadMode => f.write_str(
+                "mode= is an octal number such as 0640 or 0644: the collector has to read and write, nobody may execute, and others may not write",
+            ),
+            Problem::BadGroup => f.write_str("group= is the name of a group, or its number"),
             Problem::BadKeepFree => f.write_str(
                 "keep_free= is a number of bytes, such as 512M or 2G, a part of the file system, such as 10%, or 0 for nothing",
             ),

@@ -153,6 +153,7 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
                 history: History::default(),
                 max: None,
                 keep_free: KeepFree::default(),
+                access: None,
                 line: at,
             },
             options: said,

@@ -10,6 +10,7 @@
 //! ADDRESS = an IPv4 address | IPV6 | "[" IPV6 "]" | a host name
 //! IPV6    = an IPv6 address [ "%" the name or number of an interface ]
 //! OPTION  = "proto=" ( "auto" | "classic" | "v2" ) | "history=" ( "live" | "all" ) | "max=" SIZE | "name=" NAME
+//!         | "mode=" 3*4OCTAL | "group=" a name or number
 //! NAME    = 1 to 63 letters, digits, "-", "_" and ".", not "." in front
 //! DEFAULTS = "defaults" *( 1*BLANK ( OPTION but name | "keep_free=" ( SIZE | PERCENT ) ) )
 //! COPIES  = "copies" 1*BLANK TEMPLATE
@@ -30,6 +31,7 @@
 //! QUOTED  = %x22 *( any byte but %x22 and "\" | "\" %x22 | "\\" ) %x22
 //! ```
 
+mod access;
 mod clash;
 mod error;
 mod line;
@@ -42,11 +44,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use self::options::Options;
 use self::reading::Reading;
 use crate::wire::path::has_blanks;
 
+pub use access::Access;
 pub use error::{ConfigError, ConfigErrors, Field, FileRole, Problem};
 pub use texts::{Found, Texts};
 
@@ -102,6 +106,8 @@ pub struct SourceConfig {
     pub max: Option<u64>,
     /// What is to stay free on the file system of the local copy.
     pub keep_free: KeepFree,
+    /// Who else may read the files, where that is said.
+    pub access: Option<Rc<Access>>,
     /// The line that the source stands on.
     pub line: LineNumber,
 }
@@ -266,6 +272,7 @@ impl PartialEq for SourceConfig {
             history,
             max,
             keep_free,
+            access,
             line: _,
         } = self;
         *address == other.address
@@ -278,6 +285,7 @@ impl PartialEq for SourceConfig {
             && *history == other.history
             && *max == other.max
             && *keep_free == other.keep_free
+            && *access == other.access
     }
 }
 
@@ -316,6 +324,10 @@ impl Draft {
         source.history = own.history.or(defaults.history).unwrap_or_default();
         source.max = own.max.or(defaults.max).filter(|max| *max > 0);
         source.keep_free = defaults.keep_free.unwrap_or_default();
+        source.access = Access::new(
+            own.mode.or(defaults.mode),
+            own.group.as_deref().or(defaults.group.as_deref()),
+        );
     }
 
     fn starting_from(mut self, dir: &Path) -> Draft {

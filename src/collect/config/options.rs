@@ -1,5 +1,6 @@
 //! What stands behind a source or behind `defaults`: `key=value`, comments, and what is neither.
 
+use super::access::{group_of, mode_of};
 use super::line::{Word, Words};
 use super::reading::Faults;
 use super::{ConfigError, History, KeepFree, Problem, Proto};
@@ -12,6 +13,8 @@ pub(super) struct Options {
     pub(super) max: Option<u64>,
     pub(super) keep_free: Option<KeepFree>,
     pub(super) name: Option<Box<str>>,
+    pub(super) mode: Option<u32>,
+    pub(super) group: Option<Box<str>>,
 }
 
 /// What options stand behind.
@@ -25,7 +28,15 @@ pub(super) enum Behind {
 }
 
 /// What an option begins with.
-const KEYS: [&str; 5] = ["proto=", "history=", "max=", "keep_free=", "name="];
+const KEYS: [&str; 7] = [
+    "proto=",
+    "history=",
+    "max=",
+    "keep_free=",
+    "name=",
+    "mode=",
+    "group=",
+];
 
 /// Whether a word is one of the options that there are.
 pub(super) fn is_option(word: Word<'_>) -> bool {
@@ -79,6 +90,16 @@ fn option(
         (b"keep_free=", _) => Err(word.error(Problem::OnlyADefault)),
         (b"name=", Behind::Defaults) => Err(word.error(Problem::OnlyOfASource)),
         (b"name=", _) => fill(&mut said.name, word, name_of(value)),
+        (b"mode=", _) => {
+            let mode = mode_of(value.bytes);
+            let mode = mode.ok_or_else(|| value.error(Problem::BadMode));
+            fill(&mut said.mode, word, mode)
+        }
+        (b"group=", _) => {
+            let group = group_of(value.bytes);
+            let group = group.ok_or_else(|| value.error(Problem::BadGroup));
+            fill(&mut said.group, word, group)
+        }
         _ => Err(word.error(Problem::UnknownOption)),
     }
 }

@@ -265,7 +265,14 @@ fn local_files_and_pointers_are_files() {
             Problem::NotAFile(Field::Pointer),
         );
     }
-    for option in ["proto=v2", "history=all", "max=2G", "keep_free=5%"] {
+    for option in [
+        "proto=v2",
+        "history=all",
+        "max=2G",
+        "mode=0644",
+        "group=adm",
+        "keep_free=5%",
+    ] {
         let fault = Problem::OptionAsPath(Field::Pointer);
         assert_fault(&format!("a 19 /r /l {option}"), 1, 12, fault);
         let fault = Problem::OptionAsPath(Field::Local);
@@ -338,6 +345,8 @@ fn bad_options_are_faults_at_their_place() {
         ("proto=v3", 47, Problem::BadProto),
         ("proto=", 47, Problem::BadProto),
         ("history=All", 49, Problem::BadHistory),
+        ("mode=0755", 46, Problem::BadMode),
+        ("group=a:b", 47, Problem::BadGroup),
         ("prot=v2", 41, Problem::UnknownOption),
         ("=", 41, Problem::UnknownOption),
         ("proto=v2 proto=v2", 50, Problem::RepeatedOption),
@@ -900,4 +909,18 @@ fn an_address_may_have_a_zone() {
     ] {
         assert_fault(&format!("{text} 19 /r /l /p"), 1, 1, Problem::BadIpv6);
     }
+}
+
+#[test]
+fn who_may_read_is_said_by_a_source_or_by_the_defaults() {
+    let text = "defaults mode=0644 group=adm\n10.4.3.5 19 /a /l/a /p/a\n10.4.3.6 19 /a /l/b /p/b mode=600\n";
+    let config = Config::parse(text.as_bytes()).unwrap();
+    let said = config.sources.iter().map(|source| {
+        let access = source.access.as_ref().unwrap();
+        (access.mode, access.group.as_deref())
+    });
+    let wanted = [(Some(0o644), Some("adm")), (Some(0o600), Some("adm"))];
+    assert_eq!(said.collect::<Vec<_>>(), wanted);
+    assert_eq!(one(LINE).access, None);
+    assert_ne!(config.sources[0], one("10.4.3.5 19 /a /l/a /p/a"));
 }

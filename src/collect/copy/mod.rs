@@ -44,6 +44,8 @@ pub struct LocalCopy<F> {
     open: Option<OpenFile<F>>,
     /// The size of the file counts; else its end has to be compared first.
     is_believed: bool,
+    /// It is known to count, and is being made so on the disk.
+    is_confirming: bool,
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be
     /// written again.
     unwritten_from: Option<u64>,
@@ -165,6 +167,7 @@ impl<F> LocalCopy<F> {
             pointer,
             open,
             is_believed: true,
+            is_confirming: false,
             unwritten_from: None,
             appended: 0,
             change: None,

@@ -7,7 +7,8 @@
 //! rotation, whatever the number of sources.
 //!
 //! ```text
-//! Prepare   the pointer with the intention is written beside the old one
+//! Prepare   the copy that ends is made durable
+//! Announce  the pointer with the intention is written beside the old one
 //! Commit    and takes its place: the commit point
 //! Move      the copy gets its rotated name, the next pointer is written (Part: where that takes
 //! two calls) Finish    an empty copy is created, the next pointer takes the last one's place ```
@@ -66,6 +67,7 @@ pub(super) struct Change {
 
 enum Stage {
     Prepare,
+    Announce,
     Commit,
     Move,
     Part,
@@ -119,6 +121,7 @@ impl<F> LocalCopy<F> {
         };
         change.stage = match change.stage {
             Stage::Prepare => self.prepare(&mut change, syncs, files)?,
+            Stage::Announce => self.announce(&mut change, syncs, files)?,
             // From here on a start finishes the rotation; before, it knows nothing of it. The
             // record has to be durable before the copy moves: a copy that is missing under an older
             // record would be fetched again.
@@ -174,19 +177,33 @@ impl<F> LocalCopy<F> {
     ) -> Result<Stage, FileError> {
         // The end of a finished copy is never looked at again. What a failed write may have kept
         // from the disk is written once more while that is still known.
-        self.write_again(files)?;
-        let (Some(open), Some(pointer)) = (&mut self.open, &self.pointer) else {
+        if !self.write_part_again(files)? {
+            return Ok(Stage::Prepare);
+        }
+        // The server is not asked for this generation any more once the pointer names the next one,
+        // so all of it is made durable before that; where sources change together, by their
+        // barrier. Others have their turn between these syncs and those of the announcement.
+        match (&mut self.open, &self.pointer) {
+            (Some(open), Some(_)) if syncs == Syncs::Own => {
+                files.sync_local(open)?;
+                Ok(Stage::Announce)
+            }
+            _ => self.announce(change, syncs, files),
+        }
+    }
+
+    fn announce<S: WriteStore<File = F>>(
+        &self,
+        change: &mut Change,
+        syncs: Syncs,
+        files: &mut LocalFiles<'_, S>,
+    ) -> Result<Stage, FileError> {
+        let (Some(open), Some(pointer)) = (&self.open, &self.pointer) else {
             // First contact: nothing gets a name, and the pointer alone has to be there before the
             // first byte.
             files.write_beside(&change.next, syncs)?;
             return Ok(Stage::Commit);
         };
-        // The server is not asked for this generation any more once the pointer names the next one,
-        // so all of it is made durable before that; where sources change together, by their
-        // barrier.
-        if syncs == Syncs::Own {
-            files.sync_local(open)?;
-        }
         let (suffix, kept) = files.free_name_behind(change.last.as_ref())?;
         // The list comes before the commit. A line whose rotation never happens is dropped at the
         // next start; a rotated copy without its line would never be verified.
@@ -281,6 +298,7 @@ impl<F> LocalCopy<F> {
         self.pointer = Some(change.next);
         // A copy that is empty, or whose end was just made durable, has nothing to doubt.
         self.is_believed = true;
+        self.is_confirming = false;
         self.unwritten_from = None;
         Progress::Made(Changed {
             kept: change.kept,

@@ -65,7 +65,8 @@ impl<F> LocalCopy<F> {
     }
 
     /// The copy is what the server has, up to its end: makes that durable and notes it in the
-    /// pointer. Nothing is done where it was known before.
+    /// pointer. Nothing is done where it was known before; where much has to be written again,
+    /// [`settle_part`](Self::settle_part) does the rest.
     pub fn confirm<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
@@ -75,7 +76,10 @@ impl<F> LocalCopy<F> {
         }
         // The comparison has written again what the server has; here follows what it could not be
         // asked about.
-        self.write_again(files)?;
+        self.is_confirming = !self.write_part_again(files)?;
+        if self.is_confirming {
+            return Ok(());
+        }
         self.checkpoint(files)?;
         self.is_believed = true;
         Ok(())
@@ -105,6 +109,7 @@ impl<F> LocalCopy<F> {
         // the next.
         files.commit_pointer(pointer)?;
         self.is_believed = false;
+        self.is_confirming = false;
         self.unwritten_from = Some(pointer.checkpoint);
         Ok(())
     }
@@ -132,14 +137,17 @@ impl<F> LocalCopy<F> {
         Ok(())
     }
 
-    /// Writes the rest of the copy again after a failed write, as it reads, including what the
-    /// server could not be asked about.
-    pub(super) fn write_again<S: WriteStore<File = F>>(
+    /// Writes a part of the rest of the copy again after a failed write, as it reads, including
+    /// what the server could not be asked about. Tells whether that was the last.
+    pub(super) fn write_part_again<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
-    ) -> Result<(), FileError> {
+    ) -> Result<bool, FileError> {
         let mut buf = [0; COPY_LEN];
-        while let Some(from) = self.unwritten_from {
+        for _ in 0..LOOKS_AT_ONCE {
+            let Some(from) = self.unwritten_from else {
+                break;
+            };
             let read = self.read_at(&mut buf, from, files)?;
             match read {
                 // The copy ends here.
@@ -147,7 +155,7 @@ impl<F> LocalCopy<F> {
                 read => self.found_good(&buf[..read], from, files)?,
             }
         }
-        Ok(())
+        Ok(self.unwritten_from.is_none())
     }
 
     /// Makes the copy durable and then the pointer, which says so.
@@ -205,19 +213,24 @@ impl<F> LocalCopy<F> {
     /// Whether something has to be done, in parts, before anybody asks about the end of the copy:
     /// see [`settle_part`](Self::settle_part).
     pub fn is_unsettled(&self) -> bool {
-        self.is_rescuing() || self.doubtful_zeros().is_none()
+        self.is_rescuing() || self.is_confirming || self.doubtful_zeros().is_none()
     }
 
-    /// Does a part of that: sets aside what an earlier call or run has begun with, and looks for
-    /// zeros. Returns the name of what was set aside with the last part of it.
+    /// Does a part of that: sets aside what an earlier call or run has begun with, goes on to
+    /// [`confirm`](Self::confirm), and looks for zeros. Returns the name of what was set aside with
+    /// the last part of it.
     pub fn settle_part<S: WriteStore<File = F>>(
         &mut self,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<Option<PathBuf>, FileError> {
-        match self.is_rescuing() {
-            true => self.rescue_part(files),
-            false => self.look_for_zeros(files).map(|()| None),
+        if self.is_rescuing() {
+            return self.rescue_part(files);
         }
+        match self.is_confirming {
+            true => self.confirm(files)?,
+            false => self.look_for_zeros(files)?,
+        }
+        Ok(None)
     }
 
     /// The number of zeros at the end of the copy that are not known to be good, as a power cut

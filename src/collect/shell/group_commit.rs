@@ -1,5 +1,5 @@
-//! The changes that many sources make in the same turn, as at midnight: they go through the steps
-//! together, so that one barrier after each step serves them all.
+//! The changes of the sources' files, one step in a turn of the loop. Those of many sources, as at
+//! midnight, go through the steps together, so that one barrier after each step serves them all.
 
 use super::Collector;
 use super::slot::{Cx, Slot};
@@ -13,9 +13,9 @@ const TOGETHER_MIN: usize = 4;
 const TOGETHER_MAX: usize = 256;
 
 impl Collector {
-    /// Makes the changes that wait, one of each source. What they bring about in their turn waits
-    /// for the next, be it another change of the same source: a box that names one generation after
-    /// the other keeps nobody else waiting for more than one.
+    /// Makes the changes that wait, one step in a turn: everybody else is heard in between. Where
+    /// there are few, it is a step of the one that waits longest. What they bring about in their
+    /// turn waits for the next, be it another change of the same source.
     pub(super) fn make_changes(&mut self) {
         let mut waiting = Vec::new();
         while waiting.len() < TOGETHER_MAX
@@ -27,17 +27,16 @@ impl Collector {
             }
         }
         if waiting.len() < TOGETHER_MIN {
-            for index in waiting {
-                self.drive(index, &mut |slot, cx, _| slot.make_change(cx));
+            if let Some((first, others)) = waiting.split_first() {
+                others.iter().for_each(|index| self.changing.push(*index));
+                self.is_left(*first, &mut |slot, cx| !slot.step_alone(cx));
             }
             return;
         }
-        while !waiting.is_empty() {
-            waiting.retain(|index| self.is_left(*index, &mut |slot, cx| !slot.step_change(cx)));
-            self.store.batch(true);
-            waiting.retain(|index| self.is_left(*index, &mut |slot, cx| slot.barrier(cx)));
-            self.store.batch(false);
-        }
+        waiting.retain(|index| self.is_left(*index, &mut |slot, cx| !slot.step_change(cx)));
+        self.store.batch(true);
+        waiting.retain(|index| self.is_left(*index, &mut |slot, cx| slot.barrier(cx)));
+        self.store.batch(false);
     }
 
     /// Lets a source take part, and tells whether it has more to do with the others.

@@ -17,6 +17,7 @@ mod names;
 pub mod outcome;
 mod reach;
 mod resolver;
+mod rights;
 pub mod seats;
 mod shown;
 mod siblings;
@@ -40,6 +41,7 @@ use self::journal::Journal;
 use self::manager::Manager;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry, Wanted};
+use self::rights::FileRights;
 use self::shown::{InThisTurn, Shown};
 use self::slot::Slot;
 use self::statuses::Statuses;
@@ -139,6 +141,7 @@ pub struct Collector {
     full_turns: usize,
     /// Syncs of whole file systems that failed, as far as all sources know of them.
     failed_syncs: u32,
+    rights: FileRights,
 }
 
 /// What a token's kind says.
@@ -213,6 +216,7 @@ impl Collector {
             now,
             full_turns: 0,
             failed_syncs: 0,
+            rights: FileRights::default(),
         };
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
@@ -388,6 +392,7 @@ impl Collector {
             },
             hooks: self.hooks.is_some().then_some(&news),
         };
+        cx.store.set_rights(slot.rights());
         let rest = act(slot, &mut cx, &mut self.buf);
         let work = slot.work(&mut cx, &mut self.buf);
         if rest == Rest::More || work == Rest::More {
@@ -413,6 +418,9 @@ impl Collector {
         }
         let at = slot.poll_timeout(&self.options.periods);
         self.deadlines.set_about(index, at, self.now.mono);
+        if let Some(error) = self.store.take_ungiven() {
+            self.rights.tell_ungiven(slot, &error, &mut self.journal);
+        }
         self.look_for_relief(index);
     }
 
@@ -493,6 +501,7 @@ impl Collector {
     fn apply(&mut self, config: Config) -> (usize, usize) {
         sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
         self.resolver.keep(&config.sources);
+        self.rights.find_groups(&config.sources, &mut self.journal);
         let mut wanted = config.sources;
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];

@@ -31,6 +31,10 @@ pub fn reaches(options: &Options, config: &Config) -> Reaches {
             dir.into_iter().for_each(|dir| reaches.write(dir));
         }
     }
+    // Where groups are found by name.
+    if config.sources.iter().any(|source| source.access.is_some()) {
+        reaches.read(Path::new("/etc/group"));
+    }
     let names = if has_names { NAMES } else { &[] };
     for path in SYSTEM.iter().chain(names) {
         reaches.read(Path::new(path));

@@ -20,7 +20,7 @@ use crate::limits::{ANEW_IDLE_MS, TURN_BYTES_MAX};
 use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended, Plain};
 use crate::reactor::token::Token;
-use crate::store::real::{RealWrite, WriteFile};
+use crate::store::real::{RealWrite, Rights, WriteFile};
 use crate::sys::error_saying;
 use crate::time::{Mono, Now};
 use crate::wire::escape::OneLine;
@@ -296,10 +296,18 @@ impl Slot {
         self.source.may_change()
     }
 
-    /// Makes the change, without others.
-    pub fn make_change(&mut self, cx: &mut Cx<'_>) -> Rest {
-        self.source.make_change(cx);
-        Rest::More
+    /// The rights of new files of the source.
+    pub fn rights(&self) -> Rights {
+        let access = self.config().access.as_ref();
+        access.map_or(Rights::default(), |access| Rights {
+            mode: access.mode,
+            gid: access.gid.get(),
+        })
+    }
+
+    /// Does one step of the change, without others. Tells whether it was the last.
+    pub fn step_alone(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.source.step_alone(cx)
     }
 
     /// Does one step of the change, for which [`barrier`](Self::barrier) has to follow. Tells

@@ -18,6 +18,7 @@ use crate::collect::copy::{
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
+use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;
 
@@ -71,12 +72,25 @@ impl<F> Source<F> {
     /// [`barrier`](Self::barrier). Tells whether that was the last one, with which all that waited
     /// has been done, too.
     pub fn step_change<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        self.step(Syncs::Barrier, cx)
+    }
+
+    /// The same without others: what it writes is durable by then.
+    pub fn step_alone<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let mut is_last = self.step(Syncs::Own, cx);
+        while mutation::is_on(Mutation::StepsIgnored) && !is_last {
+            is_last = self.step(Syncs::Own, cx);
+        }
+        is_last
+    }
+
+    fn step<S: WriteStore<File = F>>(&mut self, syncs: Syncs, cx: &mut Context<'_, S>) -> bool {
         // The barrier of another source may have failed for what the last step wrote here.
         self.check_failed_syncs(cx);
         if !self.is_changing() {
             return true;
         }
-        let result = self.with_copy(cx, |copy, files| copy.step_change(Syncs::Barrier, files));
+        let result = self.with_copy(cx, |copy, files| copy.step_change(syncs, files));
         let is_last = !matches!(result, Ok(Progress::More));
         match result {
             Ok(Progress::More) => {}

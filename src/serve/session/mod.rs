@@ -37,8 +37,13 @@ pub struct Session<F> {
     peer: IpAddr,
     /// It takes none of the places for clients.
     is_extra: bool,
+    /// The number of the configured log that it asked about, or [`NO_LOG`].
+    log: u32,
     phase: Phase<F>,
 }
+
+/// No configuration has as many logs.
+const NO_LOG: u32 = u32::MAX;
 
 /// Where the session stands. What is large is on the heap, so that each phase takes only its own
 /// room.
@@ -93,6 +98,7 @@ impl<F> Session<F> {
         Session {
             peer,
             is_extra: false,
+            log: NO_LOG,
             phase: Phase::Asking(Box::new(Asking {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
@@ -107,6 +113,7 @@ impl<F> Session<F> {
         Session {
             peer,
             is_extra: true,
+            log: NO_LOG,
             phase: Phase::Asking(Box::new(Asking {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
@@ -137,6 +144,12 @@ impl<F> Session<F> {
             Phase::StreamingV2(stream) => Some(stream.index()),
             _ => None,
         }
+    }
+
+    /// The number of the configured log that the client asked about, as far as that is known: for a
+    /// message about its end, too.
+    pub fn log(&self) -> Option<u32> {
+        Some(self.log).filter(|log| *log != NO_LOG)
     }
 
     /// What the client is about.
@@ -190,6 +203,11 @@ impl<F> Session<F> {
     pub fn end(&mut self, ending: Ending) {
         self.phase = Phase::Ended(ending);
         self.check_invariants();
+    }
+
+    /// The configuration was replaced: its [`log`](Self::log) has this number there, if any.
+    pub fn renumber_log(&mut self, log: Option<u32>) {
+        self.log = log.unwrap_or(NO_LOG);
     }
 
     /// The configuration was replaced: its [`file`](Self::file), if it has one, has another number
@@ -246,6 +264,8 @@ impl<F> Session<F> {
                     self.phase = request::turn_away(why, asking.line.line(), cx.now.mono);
                 } else {
                     let line = std::mem::take(&mut asking.line);
+                    let log = request::log_of(line.line(), cx.config);
+                    self.log = log.unwrap_or(NO_LOG);
                     self.phase = request::answer(self.peer, line, cx);
                 }
             }

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{Context, Ending, Phase, query_about};
 use crate::ids::Inode;
 use crate::limits::{LOOKS_MAX, REQUEST_MAX_LEN};
+use crate::serve::config::Config;
 use crate::serve::find::archives::Lacking;
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
@@ -275,6 +276,13 @@ fn query<'a, S>(peer: IpAddr, request: &Request<'_>, cx: &Context<'a, S>) -> Opt
     let name = request.name();
     let path = Path::new(OsStr::from_bytes(&name));
     query_about(cx.config.index_of(path)?, peer, cx)
+}
+
+/// The number of the configured log that a request line names, if it makes sense.
+pub(super) fn log_of(line: &[u8], config: &Config) -> Option<u32> {
+    let request = Request::parse(line).ok()?;
+    let name = request.name();
+    config.index_of(Path::new(OsStr::from_bytes(&name)))
 }
 
 /// How far a client has come, by its request.

@@ -100,12 +100,14 @@ impl Client {
 
     /// Another configuration stands in place of `before`.
     pub fn reload(&mut self, before: &Config, config: &Config) {
+        let number = |old: Option<u32>| {
+            let entry = old.and_then(|old| before.files.get(old as usize))?;
+            config.index_of(&entry.path)
+        };
+        self.session.renumber_log(number(self.session.log()));
         if !config.hosts.allows(&self.session.peer()) {
             return self.session.end(Ending::Withdrawn);
         }
-        let file = self.session.file();
-        let entry = file.and_then(|file| before.files.get(file as usize));
-        let file = entry.and_then(|entry| config.index_of(&entry.path));
-        self.session.renumber(file);
+        self.session.renumber(number(self.session.file()));
     }
 }

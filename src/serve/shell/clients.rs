@@ -335,9 +335,13 @@ impl Clients {
             return self.deadlines.set_about(index, at, shared.now.mono);
         };
         if ending.is_noteworthy() {
-            shared
-                .report
-                .say_of_peer(home, format_args!("{peer}: {ending}"));
+            let files = &shared.files.config.files;
+            let log = client.session.log().and_then(|log| files.get(log as usize));
+            let log = log.map(|log| format!("{}: ", log.path.display()));
+            shared.report.say_of_peer(
+                home,
+                format_args!("{peer}: {}{ending}", log.unwrap_or_default()),
+            );
         }
         self.deadlines.set(index, None);
         self.lists.remove(index);

@@ -1,9 +1,9 @@
 //! The real file system, behind the two traits.
 
 use std::cell::RefCell;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -160,12 +160,51 @@ pub struct RealWrite {
     /// The devices of which a sync failed, and how often.
     failed: Vec<(u64, u32)>,
     locked: LockedFiles,
+    rights: Rights,
+    /// Why the last file that was made did not get them.
+    ungiven: Option<io::Error>,
+}
+
+/// What new files get besides what the system gives them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Rights {
+    /// The mode, whatever the umask is.
+    pub mode: Option<u32>,
+    /// The group.
+    pub gid: Option<u32>,
 }
 
 /// Local copies are spread over fewer file systems than this. Any beyond are synced each time.
 const BATCH_DEVICES_MAX: usize = 16;
 
 impl RealWrite {
+    /// From now on new files get these rights.
+    pub fn set_rights(&mut self, rights: Rights) {
+        self.rights = rights;
+    }
+
+    /// Why a file did not get its rights since this was asked last. It has less than it was to
+    /// have, and is used as it is.
+    pub fn take_ungiven(&mut self) -> Option<io::Error> {
+        self.ungiven.take()
+    }
+
+    /// The mode with which a file is made, before it gets its rights.
+    fn first_mode(&self) -> u32 {
+        FILE_MODE & self.rights.mode.unwrap_or(FILE_MODE)
+    }
+
+    fn give_rights(&mut self, file: &File) {
+        let Rights { mode, gid } = self.rights;
+        // The group first: what it may do is not for the one before.
+        let grouped = gid.map_or(Ok(()), |gid| fchown(file, None, Some(gid)));
+        let given = grouped.and_then(|()| {
+            let mode = mode.map(Permissions::from_mode);
+            mode.map_or(Ok(()), |mode| file.set_permissions(mode))
+        });
+        self.ungiven = given.err().or(self.ungiven.take());
+    }
+
     /// Begins or ends a batch: in one, [`sync_all`](WriteStore::sync_all) syncs each file system
     /// only the first time. So whatever is to be durable must have been written before the batch
     /// begins.
@@ -283,7 +322,8 @@ impl WriteStore for RealWrite {
 
     fn create_new(&mut self, path: &Path) -> io::Result<WriteFile> {
         // `O_EXCL` refuses a dangling link too, so a name that is taken in any way stays as it is.
-        let file = Place::of(path)?.create_new(FILE_MODE)?;
+        let file = Place::of(path)?.create_new(self.first_mode())?;
+        self.give_rights(&file);
         self.locked.file(file)
     }
 
@@ -295,7 +335,8 @@ impl WriteStore for RealWrite {
             regular_only(place.open_append()?)?;
         }
         // What a killed run has left goes, and what has a second name keeps that.
-        let file = place.create_scratch(FILE_MODE)?;
+        let file = place.create_scratch(self.first_mode())?;
+        self.give_rights(&file);
         self.locked.file(file)
     }
 

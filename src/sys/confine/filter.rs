@@ -128,7 +128,6 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_capset,
     // Owners, rights and labels of files, wherever they are, which Landlock leaves alone.
     libc::SYS_fchmodat,
-    libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_mknodat,
     libc::SYS_setxattr,
@@ -142,6 +141,12 @@ const DENIED: &[libc::c_long] = &[
     REMOVEXATTRAT,
 ];
 
+/// These give an open file to another owner or group.
+#[cfg(not(target_arch = "arm"))]
+const GIVEN_BY_DESCRIPTOR: &[libc::c_long] = &[libc::SYS_fchown];
+#[cfg(target_arch = "arm")]
+const GIVEN_BY_DESCRIPTOR: &[libc::c_long] = &[libc::SYS_fchown, libc::SYS_fchown32];
+
 /// Of kernels younger than the C library; from 424 on all processors count alike.
 const FCHMODAT2: libc::c_long = libc::SYS_pidfd_send_signal + 452 - 424;
 const SETXATTRAT: libc::c_long = libc::SYS_pidfd_send_signal + 463 - 424;
@@ -154,6 +159,10 @@ const DENIED_BEFORE: &[libc::c_long] = &[
     libc::SYS_chown,
     libc::SYS_lchown,
     libc::SYS_mknod,
+    #[cfg(target_arch = "arm")]
+    libc::SYS_chown32,
+    #[cfg(target_arch = "arm")]
+    libc::SYS_lchown32,
 ];
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 const DENIED_BEFORE: &[libc::c_long] = &[];
@@ -198,6 +207,9 @@ fn program(architecture: u32) -> Vec<libc::sock_filter> {
     for call in DENIED.iter().chain(DENIED_BEFORE) {
         program.extend([if_equal(*call as u32, 0, 1), give(DENY)]);
     }
+    for call in GIVEN_BY_DESCRIPTOR {
+        program.extend(unless_owner_stays(*call));
+    }
     program.extend([if_equal(libc::SYS_clone3 as u32, 0, 1), give(NOT_THERE)]);
     program.extend(unless_raw());
     program.extend([
@@ -208,6 +220,19 @@ fn program(architecture: u32) -> Vec<libc::sock_filter> {
         give(libc::SECCOMP_RET_ALLOW),
     ]);
     program
+}
+
+/// To another owner. Of an open file that stays the owner's, the kernel lets the group become only
+/// one that the process is in.
+fn unless_owner_stays(call: libc::c_long) -> [libc::sock_filter; 5] {
+    const STAYS: u32 = u32::MAX;
+    [
+        if_equal(call as u32, 0, 4),
+        load(argument_at(1)),
+        if_equal(STAYS, 1, 0),
+        give(DENY),
+        give(libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// Sockets that see or make whole packets.

@@ -158,6 +158,14 @@ const OF_BOTH: &[(&str, Wall, Act)] = &[
     ("give a file away", Wall::Filter, |w| {
         std::os::unix::fs::chown(w.path("secrets/shadow"), Some(1), None)
     }),
+    ("give an open file away", Wall::Filter, |w| {
+        let file = File::open(w.path("logs/log"))?;
+        std::os::unix::fs::fchown(file, Some(1), None)
+    }),
+    ("give an open file and its group away", Wall::Filter, |w| {
+        let file = File::open(w.path("logs/log"))?;
+        std::os::unix::fs::fchown(file, Some(1), Some(1))
+    }),
     ("label a file", Wall::Filter, |w| {
         let path = text(&w.path("secrets/shadow"));
         let (name, value) = (c"user.x", b"x");
@@ -415,6 +423,9 @@ fn their_own_work_goes_on() {
         fs::rename(&scratch, &copy).unwrap();
         let file = OpenOptions::new().append(true).open(&copy).unwrap();
         file.set_len(0).unwrap();
+        // SAFETY: takes and touches nothing and never fails.
+        let own_group = unsafe { libc::getegid() };
+        std::os::unix::fs::fchown(&file, None, Some(own_group)).unwrap();
         file.sync_all().unwrap();
         fs::hard_link(&copy, &scratch).unwrap();
         fs::remove_file(&copy).unwrap();

@@ -91,7 +91,7 @@ impl Host {
         let mut slots = Vec::new();
         for feed in &self.feeds {
             slots.push(Slot {
-                source: Source::new(feed.config(), now),
+                source: new_source(feed.config(), now),
                 conn: None,
                 server: statuses.add_source(address_of(feed.site)),
                 reported_error: true,
@@ -113,12 +113,30 @@ impl Host {
         let config = self.feeds[at].config();
         if let Some(collector) = &mut self.collector {
             let slot = &mut collector.slots[at];
-            slot.source = Source::new(config, now);
+            slot.source = new_source(config, now);
         }
     }
 
     pub fn tell_time(&self) {
         self.disk.with(|fs| fs.at_ms(self.wall_ms as u64));
+    }
+
+    /// Whether the files of a source are to change, until when nobody reads what comes for it.
+    pub fn is_changing(&self, at: usize) -> bool {
+        let collector = self.collector.as_ref();
+        collector.is_some_and(|collector| collector.slots[at].source.is_changing())
+    }
+
+    /// Whether a source has, or wants, a connection.
+    pub fn wants_connection(&self, at: usize) -> bool {
+        let collector = self.collector.as_ref();
+        collector.is_some_and(|collector| collector.slots[at].source.wants_connection())
+    }
+
+    /// Whether that may be now.
+    pub fn may_change(&self, at: usize) -> bool {
+        let collector = self.collector.as_ref();
+        collector.is_some_and(|collector| collector.slots[at].source.may_change())
     }
 
     /// Lets something happen to one source.
@@ -255,4 +273,11 @@ impl Feed {
 
 pub fn address_of(site: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + site as u8))
+}
+
+/// A source whose files change step by step, as under the shell.
+fn new_source(config: SourceConfig, now: Mono) -> Source<Open<Handle>> {
+    let mut source = Source::new(config, now);
+    source.share_barriers();
+    source
 }

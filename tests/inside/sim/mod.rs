@@ -19,6 +19,7 @@ mod rotator;
 mod site;
 mod trace;
 mod transport;
+mod turns;
 mod unkind;
 mod world;
 

@@ -52,4 +52,6 @@ mutations! {
     a_status_that_is_always_ok: AlwaysOk,
     a_truncation_that_is_ignored: TruncationIgnored,
     a_session_that_does_all_in_one_go: PartsIgnored,
+    a_change_that_is_made_in_one_go: StepsIgnored,
+    a_source_that_waits_for_all_others: LineIgnored,
 }

@@ -128,15 +128,15 @@ impl Net {
         self.opened
     }
 
-    /// When the next thing arrives, or is given up.
-    pub fn next_moment(&self) -> Option<u64> {
+    /// When the next thing arrives, or is given up. Nobody reads what comes for these sources.
+    pub fn next_moment(&self, is_deaf: &dyn Fn(usize) -> bool) -> Option<u64> {
         self.conns
             .values()
-            .filter_map(|conn| self.moment(conn))
+            .filter_map(|conn| self.moment(conn, conn.at_host && is_deaf(conn.source)))
             .min()
     }
 
-    fn moment(&self, conn: &Conn) -> Option<u64> {
+    fn moment(&self, conn: &Conn, is_unread: bool) -> Option<u64> {
         let link = &self.links[conn.site];
         let call = match conn.stage {
             Stage::Calling(at) if link.line != Line::Dark => Some(at),
@@ -152,6 +152,7 @@ impl Net {
         };
         let up = of(&conn.up, conn.at_host, link.box_up);
         let down = of(&conn.down, conn.at_box, self.host_up);
+        let down = down.filter(|_| !(is_unread && self.host_up && link.line != Line::Dark));
         [call, up, down].into_iter().flatten().min()
     }
 

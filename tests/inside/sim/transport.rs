@@ -132,6 +132,9 @@ impl World {
             }
             return false;
         }
+        if conn.at_host && self.host.is_changing(source) {
+            return false;
+        }
         let most = link.step.min(link.cut_after.unwrap_or(usize::MAX));
         let Some(arrival) = conn.down.take(self.now_ms, most) else {
             return false;

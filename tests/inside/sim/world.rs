@@ -6,6 +6,7 @@ use super::net::{End, Net, Stage};
 use super::oracle::violated;
 use super::site::{Served, Site};
 use super::trace::Trace;
+use super::turns::Turns;
 use super::unkind::Unkind;
 use crate::collect::source::{self, Source};
 use crate::inside::fair::Turn;
@@ -30,6 +31,7 @@ pub struct World {
     /// Whether it is not, also while that acts.
     pub is_kind: bool,
     busy: Busy,
+    turns: Turns,
 }
 
 /// Notices machines that spin.
@@ -58,6 +60,7 @@ impl World {
             unkind: None,
             is_kind: true,
             busy: Busy::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -107,7 +110,8 @@ impl World {
         });
         let machines = sessions.chain(sources).map(Mono::ms);
         let touch = self.host.status_deadline().filter(|_| self.wakes_to_touch);
-        let rest = [self.net.next_moment(), touch];
+        let is_deaf = |at: usize| self.host.is_changing(at);
+        let rest = [self.net.next_moment(&is_deaf), touch];
         machines
             .chain(rest.into_iter().flatten())
             .min()
@@ -183,8 +187,10 @@ impl World {
         let arrived = self.arrive();
         let served = self.serve();
         let worked = self.work();
+        let changed = self.change_files();
+        self.turns.end_turn();
         let kept = self.keep_journals();
-        kept || heeded || settled || arrived || served || worked
+        kept || heeded || settled || arrived || served || worked || changed
     }
 
     // The servers.
@@ -510,9 +516,11 @@ impl World {
             self.host.disk.asked(),
             self.host.disk.with(|fs| fs.take_moved()),
         );
+        let syncs = after.syncs - before.syncs;
+        self.turns.note_syncs(self.host.feeds[at].site, syncs);
         judge(
             Turn {
-                syncs: after.syncs - before.syncs,
+                syncs,
                 calls: after.calls - before.calls,
                 bytes: moved.read + moved.written,
             },
@@ -595,6 +603,7 @@ impl World {
 
     /// The process or its machine is gone.
     pub fn stop_collector(&mut self, end: Option<End>) {
+        self.turns.clear();
         let collector = self.host.collector.take();
         let slots = collector.into_iter().flat_map(|collector| collector.slots);
         let conns: Vec<u32> = slots.filter_map(|slot| slot.conn).collect();
@@ -615,6 +624,32 @@ impl World {
         }
         for at in 0..self.host.feeds.len() {
             self.with_source(at, |source, cx, _| source.check_failed_syncs(cx));
+        }
+        true
+    }
+
+    /// Lets one source make a step of the change of its files. Tells whether any waits for that.
+    fn change_files(&mut self) -> bool {
+        for at in 0..self.host.feeds.len() {
+            if self.host.may_change(at) {
+                self.turns.wait(at);
+            }
+        }
+        let Some(at) = self.turns.next() else {
+            return false;
+        };
+        // It may have given that up.
+        if self.host.may_change(at) {
+            let before = self.host.disk.asked().syncs;
+            self.with_source(at, |source, cx, _| source.step_alone(cx));
+            let step = Turn {
+                syncs: self.host.disk.asked().syncs - before,
+                ..Turn::default()
+            };
+            // One that fails is told, noted as a doubt, and tried anew: that is judged as a call.
+            if self.host.wants_connection(at) {
+                judge(step, Turn::OF_STEP);
+            }
         }
         true
     }

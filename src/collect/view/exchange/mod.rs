@@ -14,6 +14,8 @@ pub struct Exchange {
     /// What the client is to get and has not taken yet, from `sent` on.
     output: String,
     sent: usize,
+    /// The client wants the head of the answer only.
+    is_for_head: bool,
     /// What is done when nothing moves until then.
     deadline: Mono,
     /// The end of it all.
@@ -43,6 +45,7 @@ impl Exchange {
             phase: Phase::Asking(Box::default()),
             output: String::new(),
             sent: 0,
+            is_for_head: false,
             deadline: now.plus_ms(CONTROL_WAIT_MS),
             over_at: now.plus_ms(CONTROL_TOTAL_MS),
         }
@@ -63,11 +66,15 @@ impl Exchange {
     /// Bytes came.
     pub fn handle_input(&mut self, bytes: &[u8], terms: &Terms, now: Mono) {
         match &mut self.phase {
-            Phase::Asking(request) => match request.push(bytes, terms) {
-                Ok(None) => {}
-                Ok(Some(wanted)) => self.begin(wanted.asked, wanted.takes_chunks, now),
-                Err(refusal) => self.refuse(refusal, now),
-            },
+            Phase::Asking(request) => {
+                let pushed = request.push(bytes, terms);
+                self.is_for_head = request.is_for_head();
+                match pushed {
+                    Ok(None) => {}
+                    Ok(Some(wanted)) => self.begin(wanted.asked, wanted.takes_chunks, now),
+                    Err(refusal) => self.refuse(refusal, now),
+                }
+            }
             Phase::Draining { left } => match left.checked_sub(bytes.len()) {
                 Some(rest) => *left = rest,
                 None => self.phase = Phase::Over,
@@ -194,7 +201,7 @@ impl Exchange {
         }
         self.output.push_str("\r\n");
         self.phase = Phase::Answering {
-            making: Some(Making::new(face)),
+            making: (!self.is_for_head).then(|| Making::new(face)),
             chunks,
         };
     }
@@ -214,7 +221,9 @@ impl Exchange {
             let _ = write!(self.output, "Allow: {method}\r\n\r\n");
         }
         self.end_with(text, now);
-        self.output.push('\n');
+        if !self.is_for_head {
+            self.output.push('\n');
+        }
     }
 
     /// The head of an answer; without its end if the length of the body is not known.
@@ -236,7 +245,9 @@ impl Exchange {
     }
 
     fn end_with(&mut self, text: &str, now: Mono) {
-        self.output.push_str(text);
+        if !self.is_for_head {
+            self.output.push_str(text);
+        }
         self.deadline = now.plus_ms(CONTROL_WAIT_MS);
         self.phase = Phase::Answering {
             making: None,

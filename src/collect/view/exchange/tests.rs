@@ -159,6 +159,19 @@ fn a_wrong_request_has_a_whole_answer() {
 }
 
 #[test]
+fn a_head_comes_without_a_body() {
+    for path in ["/", "/metrics", "/status.json", "/status.tsv", "/ack", "/x"] {
+        for version in ["1.0", "1.1"] {
+            let ask = |method| format!("{method} {path} HTTP/{version}\r\nHost: x\r\n\r\n");
+            let whole = answer_to(&ask("GET"), 3, 1000);
+            let (head, _) = whole.split_once("\r\n\r\n").unwrap();
+            let alone = answer_to(&ask("HEAD"), 3, 1000);
+            assert_eq!(alone, format!("{head}\r\n\r\n"), "{path}");
+        }
+    }
+}
+
+#[test]
 fn an_act_is_done_once_and_then_told() {
     let mut exchange = Exchange::new(at(0));
     let request = "POST /ack HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nr5\n";

@@ -105,6 +105,13 @@ impl Request {
         self.bytes.is_empty()
     }
 
+    /// Whether it asks for the head of an answer only: then nothing else may follow, be the answer
+    /// what it is (RFC 9110, 9.3.2).
+    pub fn is_for_head(&self) -> bool {
+        let line = self.bytes.trim_ascii_start();
+        line.starts_with(b"HEAD ")
+    }
+
     /// Takes bytes, and tells what is asked once all of it is there.
     pub fn push(&mut self, bytes: &[u8], terms: &Terms) -> Result<Option<Wanted>, Refusal> {
         let room = self.bytes.capacity() - self.bytes.len();
@@ -238,7 +245,9 @@ impl<'a> Head<'a> {
             "/ack" if terms.may_ack => return Err(Refusal::Method("POST")),
             _ => return Err(Refusal::NotFound),
         };
-        if self.method != method {
+        // The head of what can be got can be got alone.
+        let is_head = (self.method, method) == ("HEAD", "GET");
+        if self.method != method && !is_head {
             return Err(Refusal::Method(method));
         }
         Ok(Wanted {

@@ -199,10 +199,14 @@ impl World {
             return;
         }
         for _ in 0..CHANGE_STEPS_MAX {
-            if self.now_ms & 1 == 0 {
-                return self.with(|source, cx| source.make_change(cx));
-            }
             let mut is_last = false;
+            if self.now_ms & 1 == 0 {
+                self.with(|source, cx| is_last = source.step_alone(cx));
+                if is_last || !self.source.is_changing() {
+                    return;
+                }
+                continue;
+            }
             self.with(|source, cx| is_last = source.step_change(cx));
             if is_last || !self.source.is_changing() {
                 return;
