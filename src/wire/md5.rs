@@ -91,6 +91,22 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// Reads a digest from its digits; `None` if these are none, or not as many.
+pub fn read_hex(hex: &str) -> Option<[u8; 16]> {
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let mut md5 = [0; 16];
+    if pairs.len() != md5.len() {
+        return None;
+    }
+    for (byte, [high, low]) in md5.iter_mut().zip(pairs) {
+        *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
+    }
+    Some(md5)
+}
+
 const BLOCK_LEN: usize = 64;
 
 /// A single one bit, then zeros: what stands between the last byte and the length.

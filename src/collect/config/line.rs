@@ -1,19 +1,28 @@
 //! The reading of one line of the configuration, by itself.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::faults::Faults;
 use super::options::{self, Behind, Options};
-use super::reading::{Faults, Scope};
 use super::template::Template;
+use super::word::{Word, Words, check_control, check_local, is_blank, unquoted};
 use super::{
     Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
 use crate::limits;
+
+/// What lines say for others.
+#[derive(Default)]
+pub(super) struct Scope {
+    /// For all lines, wherever they stand.
+    pub(super) defaults: Options,
+    /// For the short lines behind it.
+    pub(super) copies: Option<Template>,
+}
 
 /// What a line is.
 pub(super) enum Line {
@@ -179,129 +188,6 @@ fn is_short(words: Words<'_>) -> bool {
     words.take_while(is_field).take(5).count() < 5
 }
 
-/// A word of a line, and where it stands.
-#[derive(Clone, Copy)]
-pub(super) struct Word<'a> {
-    line: LineNumber,
-    pub(super) column: u32,
-    pub(super) bytes: &'a [u8],
-}
-
-impl<'a> Word<'a> {
-    /// The two halves of a word, cut so many bytes into it; all and nothing if it is shorter.
-    pub(super) fn split_at(&self, offset: usize) -> (Word<'a>, Word<'a>) {
-        let (head, tail) = self
-            .bytes
-            .split_at_checked(offset)
-            .unwrap_or((self.bytes, b""));
-        let column = self.column.saturating_add(characters(head));
-        let part = |column, bytes| Word {
-            line: self.line,
-            column,
-            bytes,
-        };
-        (part(self.column, head), part(column, tail))
-    }
-
-    pub(super) fn error(&self, problem: Problem) -> ConfigError {
-        ConfigError {
-            line: self.line,
-            column: self.column,
-            problem,
-        }
-    }
-}
-
-/// The words of a line, left to right.
-#[derive(Clone)]
-pub(super) struct Words<'a> {
-    line: LineNumber,
-    column: u32,
-    rest: &'a [u8],
-}
-
-impl<'a> Words<'a> {
-    fn of(line: &'a [u8], at: LineNumber) -> Words<'a> {
-        Words {
-            line: at,
-            column: 1,
-            rest: line.strip_suffix(b"\r").unwrap_or(line),
-        }
-    }
-
-    /// Everything before the first byte that fits, or all that is left.
-    fn take_until(&mut self, fits: impl Fn(u8) -> bool) -> Word<'a> {
-        let end = self.rest.iter().position(|byte| fits(*byte));
-        let (bytes, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-        let word = Word {
-            line: self.line,
-            column: self.column,
-            bytes,
-        };
-        self.rest = rest;
-        self.column = self.column.saturating_add(characters(bytes));
-        word
-    }
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = Word<'a>;
-
-    fn next(&mut self) -> Option<Word<'a>> {
-        self.take_until(|byte| !is_blank(byte));
-        let quoted = quoted_len(self.rest);
-        let word = match quoted {
-            0 => self.take_until(is_blank),
-            _ => {
-                let at = Cell::new(0);
-                self.take_until(|byte| {
-                    at.set(at.get() + 1);
-                    at.get() > quoted && is_blank(byte)
-                })
-            }
-        };
-        (!word.bytes.is_empty()).then_some(word)
-    }
-}
-
-/// The length of the text in quotes at the start of a line; 0 if there is none that ends.
-fn quoted_len(rest: &[u8]) -> usize {
-    if !rest.starts_with(b"\"") {
-        return 0;
-    }
-    let mut at = 1;
-    while let Some(byte) = rest.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    0
-}
-
-/// A path as it is meant: without the quotes around it, and what protects quotes within.
-pub(super) fn unquoted(word: Word<'_>) -> Result<Cow<'_, [u8]>, ConfigError> {
-    let Some(inner) = word.bytes.strip_prefix(b"\"") else {
-        return Ok(Cow::Borrowed(word.bytes));
-    };
-    let bad = || word.error(Problem::BadQuotes);
-    let inner = inner.strip_suffix(b"\"").ok_or_else(bad)?;
-    let mut path = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter().copied();
-    while let Some(byte) = bytes.next() {
-        path.push(match byte {
-            b'"' => return Err(bad()),
-            b'\\' => bytes
-                .next()
-                .filter(|it| b"\"\\".contains(it))
-                .ok_or_else(bad)?,
-            byte => byte,
-        });
-    }
-    Ok(Cow::Owned(path))
-}
-
 /// Takes the fields off the words and keeps the errors.
 struct Fields<'w, 'a> {
     words: &'w mut Words<'a>,
@@ -439,45 +325,9 @@ fn local_path(word: Word<'_>, field: Field) -> Result<PathBuf, ConfigError> {
     Ok(OsStr::from_bytes(&path).into())
 }
 
-/// Whether a path, for which `word` stands, can be that of a file of ours.
-pub(super) fn check_local(word: Word<'_>, path: &[u8], field: Field) -> Result<(), ConfigError> {
-    if path.len() > limits::LOCAL_PATH_MAX_LEN {
-        return Err(word.error(Problem::TooLong(field, limits::LOCAL_PATH_MAX_LEN)));
-    }
-    let name = path.rsplit(|byte| *byte == b'/').next();
-    match name.unwrap_or_default() {
-        b"" | b"." | b".." => Err(word.error(Problem::NotAFile(field))),
-        name if name.len() > limits::LOCAL_NAME_MAX_LEN => {
-            Err(word.error(Problem::NameTooLong(field, limits::LOCAL_NAME_MAX_LEN)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_control(word: Word<'_>, field: Field) -> Result<(), ConfigError> {
-    // They would break the lines of events and records that name the file.
-    let control = word.bytes.iter().position(u8::is_ascii_control);
-    let (_, rest) = word.split_at(control.unwrap_or(word.bytes.len()));
-    match rest.bytes {
-        [byte, ..] => Err(rest.error(Problem::ControlByte(field, *byte))),
-        [] => Ok(()),
-    }
-}
-
 /// Whether a line that begins with a directive has the five fields. None of these but the names can
 /// have a `=`, and an option has one.
 fn is_source(mut words: Words<'_>) -> bool {
     let has_port = words.nth(1).is_some_and(|word| !word.bytes.contains(&b'='));
     has_port && words.nth(2).is_some()
-}
-
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
-}
-
-/// The number of characters that a reader sees, so that columns are those of an editor: in UTF-8
-/// only the first byte of a character counts.
-fn characters(bytes: &[u8]) -> u32 {
-    let starts = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-    starts.try_into().unwrap_or(u32::MAX)
 }

@@ -34,11 +34,13 @@
 mod access;
 mod clash;
 mod error;
+mod faults;
 mod line;
 mod options;
 mod reading;
 mod template;
 mod texts;
+mod word;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What stands behind a source or behind `defaults`: `key=value`, comments, and what is neither.
 
 use super::access::{group_of, mode_of};
-use super::line::{Word, Words};
-use super::reading::Faults;
+use super::faults::Faults;
+use super::word::{Word, Words};
 use super::{ConfigError, History, KeepFree, Problem, Proto};
 
 /// What was said behind a source, or behind `defaults`.

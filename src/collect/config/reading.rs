@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::line::{self, Line};
-use super::options::Options;
-use super::template::Template;
+use super::faults::Faults;
+use super::line::{self, Line, Scope};
 use super::texts::{Found, Texts, beside};
 use super::{ConfigError, Draft, LineNumber, Problem};
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILES_MAX};
@@ -21,31 +20,6 @@ pub(super) struct Reading<'a> {
     pub(super) scope: Scope,
     pub(super) drafts: Vec<Draft>,
     pub(super) faults: Faults,
-}
-
-/// What lines say for others.
-#[derive(Default)]
-pub(super) struct Scope {
-    /// For all lines, wherever they stand.
-    pub(super) defaults: Options,
-    /// For the short lines behind it.
-    pub(super) copies: Option<Template>,
-}
-
-/// What is wrong, and what may not be meant.
-#[derive(Default)]
-pub(super) struct Faults {
-    pub(super) errors: Vec<ConfigError>,
-    pub(super) warnings: Vec<ConfigError>,
-    /// Something is wrong with a line that goes for others.
-    pub(super) are_fatal: bool,
-}
-
-impl Faults {
-    /// The value, if it is one.
-    pub(super) fn keep<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
-        read.map_err(|error| self.errors.push(error)).ok()
-    }
 }
 
 impl<'a> Reading<'a> {

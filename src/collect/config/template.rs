@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::line::{self, Word};
+use super::word::{Word, check_local, unquoted};
 use super::{ConfigError, Field, Problem, with_ending};
 
 /// A path with `%h`, `%f` and `%p` in it.
@@ -25,7 +25,7 @@ enum Part {
 impl Template {
     /// What a word says. A template that is the same for two logs would have them share a file.
     pub(super) fn parse(word: Word<'_>) -> Result<Template, ConfigError> {
-        let text = line::unquoted(word)?;
+        let text = unquoted(word)?;
         let mut parts = vec![Part::Text(Vec::new())];
         let mut bytes = text.iter().copied();
         while let Some(byte) = bytes.next() {
@@ -90,10 +90,10 @@ impl Template {
         if let Some(byte) = control {
             return Err(word.error(Problem::ControlByte(Field::Local, *byte)));
         }
-        line::check_local(word, &path, Field::Local)?;
+        check_local(word, &path, Field::Local)?;
         let local = Path::new(OsStr::from_bytes(&path)).to_path_buf();
         let pointer = with_ending(&local, ".pointer");
-        line::check_local(word, pointer.as_os_str().as_bytes(), Field::Pointer)?;
+        check_local(word, pointer.as_os_str().as_bytes(), Field::Pointer)?;
         Ok((local, pointer))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{FileError, Found, system};
-use super::hooks::{HookEvent, HookKind, HookNews};
+use super::hook_event::{HookEvent, HookKind, HookNews};
 use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;

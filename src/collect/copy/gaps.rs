@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{FileError, system};
 use super::files::LocalFiles;
-use super::hooks::{HookEvent, HookKind};
+use super::hook_event::{HookEvent, HookKind};
 use super::left_out::LeftOut;
 use super::loss::Loss;
 use super::rotation::Syncs;

@@ -22,7 +22,7 @@ use crate::collect::config::{scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
-use crate::wire::md5::Hex;
+use crate::wire::md5::{self, Hex};
 
 /// A finished copy: a complete generation and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,7 +176,7 @@ fn read_line(line: &[u8], local: &Path) -> Option<Finished> {
     let size = words.next()?.parse().ok()?;
     let md5 = match words.next()? {
         "-" => None,
-        hex => Some(md5_of(hex)?),
+        hex => Some(md5::read_hex(hex)?),
     };
     let classic = match words.next() {
         None => false,
@@ -191,22 +191,6 @@ fn read_line(line: &[u8], local: &Path) -> Option<Finished> {
         by_content: false,
         classic,
     })
-}
-
-/// Reads an MD5 from its digits.
-pub(super) fn md5_of(hex: &str) -> Option<[u8; 16]> {
-    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let mut md5 = [0; 16];
-    if pairs.len() != md5.len() {
-        return None;
-    }
-    for (byte, [high, low]) in md5.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
-    }
-    Some(md5)
 }
 
 /// Longest line: two numbers, a digest, blanks and the `x`.

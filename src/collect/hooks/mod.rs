@@ -1,6 +1,6 @@
 //! Which event is handed to the operator's program next, and what follows from how that ended.
 //! Pure; the programs run elsewhere, and the lists of what waits stand on the disk
-//! ([`HookEvent`](super::copy::HookEvent)).
+//! ([`HookEvent`]).
 //!
 //! One at a time of each source, in their order, and few together. One that ends badly is tried
 //! again some time later, and what comes behind it waits; after [`HOOK_TRIES`] it is left.

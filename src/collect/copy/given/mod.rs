@@ -22,14 +22,13 @@ use std::path::{Path, PathBuf};
 
 use super::error::is_shortage;
 use super::pointer::{BootId, RotatedSuffix};
-use super::unverified::md5_of;
 use super::{Finished, Generation, Origin};
 use crate::collect::config::{SourceConfig, scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::GIVEN_KEPT_MAX;
 use crate::store::WriteStore;
 use crate::wire::crc32::Crc32;
-use crate::wire::md5::Hex;
+use crate::wire::md5::{self, Hex};
 use crate::wire::proof::hex32;
 use crate::wire::token::Token;
 
@@ -395,7 +394,7 @@ impl Entry {
         let mut words = line.split(' ');
         let size = words.next()?.parse().ok()?;
         let crc = known(words.next()?, |text| hex32(text.as_bytes()))?;
-        let md5 = known(words.next()?, md5_of)?;
+        let md5 = known(words.next()?, md5::read_hex)?;
         let entry = Entry {
             size,
             sums: md5.map(|md5| CopySums { crc, md5 }),
