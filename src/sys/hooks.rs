@@ -425,7 +425,10 @@ mod tests {
             .iter()
             .find(|line| line.starts_with("SigIgn"))
             .unwrap();
-        assert_eq!(ignored.split('\t').nth(1), Some("0000000000000000"));
+        let ignored = u64::from_str_radix(ignored.split('\t').nth(1).unwrap(), 16).unwrap();
+        // Signals 32 to 34 are the C library's own: nobody can set them, and this process may have
+        // been started with one of them ignored.
+        assert_eq!(ignored & !(0b111 << 31), 0, "{ignored:x}");
         let [group, own] = &lines[lines.len() - 2..] else {
             panic!()
         };
