@@ -11,7 +11,7 @@ use super::value::{Value, printable};
 use crate::time::Wall;
 use crate::wire::crc32::Crc32;
 use crate::wire::escape::Escaped;
-use crate::wire::table::{Line, Reader, Row, State};
+use crate::wire::table::{self, Row, State};
 
 /// The tables, as they are asked for number by number.
 #[derive(Debug)]
@@ -81,7 +81,9 @@ impl Numbers {
         let (mut servers, mut sources) = (Vec::<Entry>::new(), Vec::new());
         let mut newest = None;
         for (text, written) in tables {
-            let Some(rows) = rows_of(text) else { continue };
+            let Some((rows, _)) = table::read(text) else {
+                continue;
+            };
             newest = newest.max(Some(*written));
             for row in rows {
                 servers.push(Entry::of(&row, *written, false));
@@ -196,20 +198,6 @@ impl Numbers {
             _ => return None,
         })
     }
-}
-
-/// The rows of a table; `None` if it is none, or half of one.
-fn rows_of(text: &str) -> Option<Vec<Row<'_>>> {
-    let mut lines = text.lines();
-    let reader = Reader::new(lines.next()?)?;
-    let mut rows = Vec::new();
-    for line in lines {
-        match reader.line(line)? {
-            Line::Source(row) => rows.push(row),
-            Line::End(_) => return Some(rows),
-        }
-    }
-    None
 }
 
 fn age_secs(then: u64, now: Wall) -> u32 {

@@ -58,7 +58,8 @@ pub fn read_again<T, F: Display>(
     parse_file(path, opened, parse)
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens it, waiting for nobody.
+pub fn open(path: &Path) -> io::Result<File> {
     // Links are followed: a configuration is the operator's own, and often a link into a directory
     // under version control.
     files::open_without_waiting(path)
@@ -75,7 +76,8 @@ fn parse_file<T, F: Display>(
     parse(&text).map_err(|faults| Unusable::Invalid(path.to_path_buf(), faults.to_string()))
 }
 
-fn read_whole(file: File) -> io::Result<Vec<u8>> {
+/// All of it, if it is a regular file.
+pub fn read_whole(file: File) -> io::Result<Vec<u8>> {
     // By descriptor and not by path, so that what is looked at is what is read.
     if !file.metadata()?.is_file() {
         return Err(error_saying(

@@ -202,6 +202,21 @@ pub fn write_header(out: &mut impl Write) -> fmt::Result {
     out.write_char('\n')
 }
 
+/// Reads a whole table: its sources, and the collector. `None` if it is none, or half of one.
+pub fn read(text: &str) -> Option<(Vec<Row<'_>>, Collector<'_>)> {
+    let mut lines = text.lines();
+    let reader = Reader::new(lines.next()?)?;
+    let mut rows = Vec::new();
+    for line in lines {
+        match reader.line(line)? {
+            Line::Source(row) => rows.push(row),
+            // Without it half of the table may be missing.
+            Line::End(collector) => return Some((rows, collector)),
+        }
+    }
+    None
+}
+
 /// One line of a table behind its header.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Line<'a> {

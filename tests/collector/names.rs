@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::common::collector::{Collector, Place, REMOTE, Signal};
-use super::common::scripted::Scripted;
+use super::common::scripted::{Call, Scripted};
 use super::common::skipped;
 use super::common::wait::{eventually, for_a_while};
 
@@ -15,33 +15,57 @@ const NOWHERE: &str = "127.0.0.77";
 /// Where a name server is that never answers.
 const SILENT: &str = "127.0.0.78";
 
-/// A name is looked up again at HUP: the server may have moved.
-#[test]
-fn hup_looks_names_up_again() {
-    let [old, new] = [15, 16].map(Scripted::numbered);
+/// A collector that has got "abc" from a box, whose name can be given to another address.
+struct Moving {
+    place: Place,
+    collector: Collector,
+    old: Scripted,
+    new: Scripted,
+    call: Call,
+}
+
+/// The box is at the first of two addresses. `None` where that cannot be had here.
+fn about_to_move(addresses: [u8; 2]) -> Option<Moving> {
+    let [old, new] = addresses.map(Scripted::numbered);
     let port = old.address().port();
+    let ip = new.address().ip();
     // The same port at both addresses, because a line has one.
     drop(new);
-    let Ok(listener) = std::net::TcpListener::bind(("127.0.0.16", port)) else {
+    let Ok(listener) = std::net::TcpListener::bind((ip, port)) else {
         skipped("a port is taken at another address");
-        return;
+        return None;
     };
     let new = Scripted::from(listener);
     let place = Place::new();
     place.configure(&[named(&place, port)]);
-    let Some(collector) = start(&place, NOWHERE, "127.0.0.15 logbox.test\n") else {
-        return;
-    };
+    let hosts = format!("{} logbox.test\n", old.address().ip());
+    let collector = start(&place, NOWHERE, &hosts)?;
     let mut call = old.accept();
     call.send("O 7\nabc");
     place.wait_for("log", b"abc");
+    Some(Moving {
+        place,
+        collector,
+        old,
+        new,
+        call,
+    })
+}
+
+/// A name is looked up again at HUP: the server may have moved.
+#[test]
+fn hup_looks_names_up_again() {
+    let Some(mut moving) = about_to_move([15, 16]) else {
+        return;
+    };
+    let (place, collector, call) = (&moving.place, &moving.collector, &mut moving.call);
     place.wait_for_status("127.0.0.15", "OK\n");
     collector.signal(Signal::HUP);
     for_a_while(100, "nothing has moved", || call.is_held());
-    tell_hosts(&place, "127.0.0.16 logbox.test\n");
+    tell_hosts(place, "127.0.0.16 logbox.test\n");
     collector.signal(Signal::HUP);
     call.wait_until_left();
-    let mut call = new.accept_asking(7, 3);
+    let mut call = moving.new.accept_asking(7, 3);
     call.send("O 7\ndef");
     place.wait_for("log", b"abcdef");
     place.wait_for_status("127.0.0.16", "OK\n");
@@ -51,25 +75,13 @@ fn hup_looks_names_up_again() {
 /// A box with a dynamic name has another address, and nothing answers at the old one any more.
 #[test]
 fn a_name_is_looked_up_again_where_nobody_answers() {
-    let [old, new] = [18, 19].map(Scripted::numbered);
-    let port = old.address().port();
-    drop(new);
-    let Ok(listener) = std::net::TcpListener::bind(("127.0.0.19", port)) else {
-        skipped("a port is taken at another address");
+    let Some(moving) = about_to_move([18, 19]) else {
         return;
     };
-    let new = Scripted::from(listener);
-    let place = Place::new();
-    place.configure(&[named(&place, port)]);
-    let Some(_collector) = start(&place, NOWHERE, "127.0.0.18 logbox.test\n") else {
-        return;
-    };
-    let mut call = old.accept();
-    call.send("O 7\nabc");
-    place.wait_for("log", b"abc");
-    tell_hosts(&place, "127.0.0.19 logbox.test\n");
-    drop((call, old));
-    let mut call = new.accept_asking(7, 3);
+    let place = &moving.place;
+    tell_hosts(place, "127.0.0.19 logbox.test\n");
+    drop((moving.call, moving.old));
+    let mut call = moving.new.accept_asking(7, 3);
     call.send("O 7\ndef");
     place.wait_for("log", b"abcdef");
     place.wait_for_status("127.0.0.19", "OK\n");

@@ -184,9 +184,8 @@ fn the_kubelet_has_stamps_behind_the_name() {
     });
 }
 
-/// An archive that was torn was told as lost. What it becomes later would come out of order: it stays told.
-#[test]
-fn what_becomes_whole_later_stays_told() {
+/// A pair whose collector was killed when it had "seen", after which two files were compressed.
+fn two_compressed_away() -> (Pair, Log) {
     let mut pair = Pair::start(Options {
         grace_s: 0.3,
         ..Options::default()
@@ -201,6 +200,13 @@ fn what_becomes_whole_later_stays_told() {
         compress(&log.rotated(1), &["gzip"]);
         log.append(text);
     }
+    (pair, log)
+}
+
+/// An archive that was torn was told as lost. What it becomes later would come out of order: it stays told.
+#[test]
+fn what_becomes_whole_later_stays_told() {
+    let (mut pair, log) = two_compressed_away();
     let path = log.named(".1.gz");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 3]).unwrap();
@@ -287,20 +293,7 @@ fn archives_that_cannot_be_trusted_are_told() {
         ("it is none of gzip's", |all| all[0] = b'x'),
     ];
     for (why, damage) in damages {
-        let mut pair = Pair::start(Options {
-            grace_s: 0.3,
-            ..Options::default()
-        });
-        let log = pair.log("m");
-        log.append("seen\n");
-        pair.expect_same("m");
-        pair.kill_collector();
-        for text in ["second\n", "third\n"] {
-            shift(&log, 1);
-            fs::rename(log.path(), log.rotated(1)).unwrap();
-            compress(&log.rotated(1), &["gzip"]);
-            log.append(text);
-        }
+        let (mut pair, log) = two_compressed_away();
         let path = log.named(".1.gz");
         let mut archive = fs::read(&path).unwrap();
         damage(&mut archive);

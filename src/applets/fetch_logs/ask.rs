@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::NAME;
 use crate::applets::exit::Exit;
-use crate::collect::shell::seats::{self, TOLD_MAX_LEN, Table};
+use crate::collect::shell::seats::{TOLD_MAX_LEN, Table};
 use crate::collect::view::amount::Span;
 use crate::collect::view::lines;
 use crate::collect::view::summary::Summary;
 use crate::limits::TABLE_STALE_MS;
 use crate::sys::{clock, error_saying, local_socket};
 use crate::wire::seat::Seat;
-use crate::wire::table::{Collector, Row};
+use crate::wire::table::{self, Collector, Row};
 
 /// The state of a collector, as it was told.
 pub struct State {
@@ -87,10 +87,10 @@ pub fn states(snmp_dir: &Path) -> Result<Vec<(Seat, State)>, Trouble> {
 fn state_of(snmp_dir: &Path, seat: Seat) -> Result<State, Trouble> {
     let asked = request(snmp_dir, seat, "GET /status.tsv HTTP/1.0\r\n\r\n");
     if let Ok(text) = &asked {
-        let (rows, collector) = seats::parse(text).ok_or(Trouble::NoTable)?;
+        let (rows, collector) = table::read(text).ok_or(Trouble::NoTable)?;
         return Ok(State {
-            rows,
-            collector,
+            rows: rows.into_iter().map(Row::into_owned).collect(),
+            collector: collector.into_owned(),
             is_running: true,
             age: 0,
         });

@@ -38,36 +38,31 @@ fn same_sources(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
 
 /// A name is that of one address, and of no box that has it for its address.
 fn same_names(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
-    let mut order: Vec<(&str, &Draft)> = Vec::new();
-    let mut hosts: Vec<(String, &Draft)> = Vec::new();
-    for draft in drafts {
-        order.extend(draft.source.name.as_deref().map(|name| (name, draft)));
-    }
-    if order.is_empty() {
+    let mut named: Vec<(&str, &Draft)> = (drafts.iter())
+        .filter_map(|draft| Some((draft.source.name.as_deref()?, draft)))
+        .collect();
+    if named.is_empty() {
         return;
     }
-    hosts.extend(drafts.iter().map(|it| (it.source.address.to_string(), it)));
-    order.sort_by_key(|(name, _)| *name);
+    named.sort_by_key(|(name, _)| *name);
+    let mut hosts: Vec<(String, &Draft)> = (drafts.iter())
+        .map(|draft| (draft.source.address.to_string(), draft))
+        .collect();
     hosts.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut first: Option<(&str, &Draft)> = None;
-    for (name, draft) in order {
-        let (_, before) = match first.filter(|(before, _)| *before == name) {
-            Some(first) => first,
-            None => *first.insert((name, draft)),
-        };
-        let has_it = hosts.binary_search_by(|(host, _)| (**host).cmp(name));
-        let host = has_it.ok().map(|at| hosts[at].1).unwrap_or(before);
-        for other in [before, host] {
-            if other.source.address != draft.source.address {
-                errors.push(ConfigError {
-                    line: draft.source.line,
-                    column: draft.address_column,
-                    problem: Problem::SameName {
-                        other: other.source.line,
-                    },
-                });
-                break;
-            }
+    for group in named.chunk_by(|(a, _), (b, _)| a == b) {
+        let [(name, first), ..] = group else { continue };
+        let host = hosts.binary_search_by(|(host, _)| (**host).cmp(name));
+        let host = host.ok().map(|at| hosts[at].1);
+        for (_, draft) in group {
+            let is_other = |other: &&Draft| other.source.address != draft.source.address;
+            let other = [Some(*first), host].into_iter().flatten().find(is_other);
+            errors.extend(other.map(|other| ConfigError {
+                line: draft.source.line,
+                column: draft.address_column,
+                problem: Problem::SameName {
+                    other: other.source.line,
+                },
+            }));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::faults::Faults;
 use super::options::{self, Behind, Options};
 use super::template::Template;
-use super::word::{Word, Words, check_control, check_local, is_blank, unquoted};
+use super::word::{Spot, Word, Words, check_control, check_local, is_blank, unquoted};
 use super::{
     Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
@@ -29,10 +29,10 @@ pub(super) enum Line {
     /// Empty, a comment, faulty, or it says something for others.
     Nothing,
     Source(Box<Draft>),
-    /// `include NAME`, and what is wrong where that is not to be had.
+    /// `include NAME`, and where that stands.
     Include {
         name: PathBuf,
-        at: ConfigError,
+        spot: Spot,
     },
 }
 
@@ -80,7 +80,7 @@ fn directive(
         let name = faults.keep(unquoted(word));
         return name.map_or(Line::Nothing, |name| Line::Include {
             name: OsStr::from_bytes(&name).into(),
-            at: word.error(Problem::TooManyFiles),
+            spot: word.spot,
         });
     }
     match scope.copies {
@@ -145,7 +145,7 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
                     .map_or_else(|| address.to_string(), Into::into);
                 let files = template.files(&host, &remote, word);
                 let (local, pointer) = faults.keep(files)?;
-                ((word.column, local), (word.column, pointer))
+                ((word.spot.column, local), (word.spot.column, pointer))
             }
             (None, None) => return None,
         };
@@ -206,7 +206,7 @@ impl<'a> Fields<'_, 'a> {
             return None;
         }
         let parsed = match self.words.next() {
-            Some(word) => parse(word).map(|value| (word.column, value)),
+            Some(word) => parse(word).map(|value| (word.spot.column, value)),
             None => {
                 self.ended = true;
                 let end = self.words.take_until(is_blank);

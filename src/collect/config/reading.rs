@@ -5,6 +5,7 @@ use std::path::Path;
 use super::faults::Faults;
 use super::line::{self, Line, Scope};
 use super::texts::{Found, Texts, beside};
+use super::word::Spot;
 use super::{ConfigError, Draft, LineNumber, Problem};
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILES_MAX};
 
@@ -38,18 +39,17 @@ impl<'a> Reading<'a> {
         reading
     }
 
-    /// Reads the text with this number. What keeps it from being read is wrong at `place`.
-    fn text(&mut self, number: usize, place: ConfigError) {
+    /// Reads the text with this number. What keeps it from being read is wrong at `spot`.
+    fn text(&mut self, number: usize, spot: Spot) {
         let Some(text) = self.texts.all.get(number) else {
             return;
         };
-        let fault = |problem| ConfigError { problem, ..place };
         if self.open.contains(&number) {
-            return self.fail(fault(Problem::IncludesItself));
+            return self.fail(spot.error(Problem::IncludesItself));
         }
         self.count += 1;
         if self.count > CONFIG_FILES_MAX || self.open.len() >= CONFIG_DEPTH_MAX {
-            return self.fail(fault(Problem::TooManyFiles));
+            return self.fail(spot.error(Problem::TooManyFiles));
         }
         self.open.push(number);
         match &text.found {
@@ -61,7 +61,7 @@ impl<'a> Reading<'a> {
                     }
                 }
             }
-            Found::Failed(_) => self.fail(fault(Problem::Unreadable {
+            Found::Failed(_) => self.fail(spot.error(Problem::Unreadable {
                 file: number as u16,
             })),
         }
@@ -83,11 +83,11 @@ impl<'a> Reading<'a> {
             match line::read(text, at, &mut self.scope, &mut self.faults) {
                 Line::Nothing => {}
                 Line::Source(draft) => self.drafts.push(draft.starting_from(self.dir)),
-                Line::Include { name, at } => {
+                Line::Include { name, spot } => {
                     let path = beside(&self.texts.all[number].path, &name);
                     match self.texts.position(&path) {
-                        Some(number) => self.text(number, at),
-                        None => self.fail(at),
+                        Some(number) => self.text(number, spot),
+                        None => self.fail(spot.error(Problem::TooManyFiles)),
                     }
                 }
             }
@@ -95,14 +95,13 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn start_of(number: usize) -> ConfigError {
-    ConfigError {
+fn start_of(number: usize) -> Spot {
+    Spot {
         line: LineNumber {
             file: number as u16,
             line: 1,
         },
         column: 1,
-        problem: Problem::TooManyFiles,
     }
 }
 

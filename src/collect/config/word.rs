@@ -6,11 +6,30 @@ use std::cell::Cell;
 use super::{ConfigError, Field, LineNumber, Problem};
 use crate::limits;
 
+/// A place, at which something may be wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    /// The line.
+    pub(super) line: LineNumber,
+    /// The character in the line, from 1 on.
+    pub(super) column: u32,
+}
+
+impl Spot {
+    pub(super) fn error(self, problem: Problem) -> ConfigError {
+        let Spot { line, column } = self;
+        ConfigError {
+            line,
+            column,
+            problem,
+        }
+    }
+}
+
 /// A word of a line, and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'a> {
-    line: LineNumber,
-    pub(super) column: u32,
+    pub(super) spot: Spot,
     pub(super) bytes: &'a [u8],
 }
 
@@ -21,37 +40,34 @@ impl<'a> Word<'a> {
             .bytes
             .split_at_checked(offset)
             .unwrap_or((self.bytes, b""));
-        let column = self.column.saturating_add(characters(head));
+        let Spot { line, column } = self.spot;
         let part = |column, bytes| Word {
-            line: self.line,
-            column,
+            spot: Spot { line, column },
             bytes,
         };
-        (part(self.column, head), part(column, tail))
+        let behind = column.saturating_add(characters(head));
+        (part(column, head), part(behind, tail))
     }
 
     pub(super) fn error(&self, problem: Problem) -> ConfigError {
-        ConfigError {
-            line: self.line,
-            column: self.column,
-            problem,
-        }
+        self.spot.error(problem)
     }
 }
 
 /// The words of a line, left to right.
 #[derive(Clone)]
 pub(super) struct Words<'a> {
-    line: LineNumber,
-    column: u32,
+    spot: Spot,
     rest: &'a [u8],
 }
 
 impl<'a> Words<'a> {
     pub(super) fn of(line: &'a [u8], at: LineNumber) -> Words<'a> {
         Words {
-            line: at,
-            column: 1,
+            spot: Spot {
+                line: at,
+                column: 1,
+            },
             rest: line.strip_suffix(b"\r").unwrap_or(line),
         }
     }
@@ -61,12 +77,11 @@ impl<'a> Words<'a> {
         let end = self.rest.iter().position(|byte| fits(*byte));
         let (bytes, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         let word = Word {
-            line: self.line,
-            column: self.column,
+            spot: self.spot,
             bytes,
         };
         self.rest = rest;
-        self.column = self.column.saturating_add(characters(bytes));
+        self.spot.column = self.spot.column.saturating_add(characters(bytes));
         word
     }
 }

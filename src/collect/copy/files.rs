@@ -10,6 +10,7 @@ use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
 use super::{Generation, LocalCopy, OpenFile, Paths};
+use crate::collect::config::scratch_of;
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -489,6 +490,28 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.write_scratch(pointer.write().as_bytes(), Syncs::Own)
             .and_then(|()| self.store.rename(&paths.scratch(), paths.pointer))
             .map_err(|error| system("write the pointer file", paths.pointer, error))
+    }
+
+    /// Opens a list to put a line on it; one that is not there is made.
+    pub(super) fn open_list(&mut self, path: &Path) -> Result<F, FileError> {
+        let failed = |error| system("write", path, error);
+        match self.store.open_append(path).map_err(failed)? {
+            Some(file) => Ok(file),
+            None => self.store.create_new(path).map_err(failed),
+        }
+    }
+
+    /// Replaces a list. Its text is durable before it has the name. The directory is for the caller
+    /// to sync, where the older list must not come back.
+    pub(super) fn replace_list(&mut self, path: &Path, text: &str) -> Result<(), FileError> {
+        let failed = |error| system("write", path, error);
+        let scratch_path = scratch_of(path);
+        let scratch = self.store.create_scratch(&scratch_path).map_err(failed)?;
+        self.store
+            .append_all(&scratch, text.as_bytes())
+            .and_then(|()| self.store.sync_file(&scratch))
+            .and_then(|()| self.store.rename(&scratch_path, path))
+            .map_err(failed)
     }
 
     pub(super) fn write_scratch(&mut self, text: &[u8], syncs: Syncs) -> io::Result<()> {

@@ -151,10 +151,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     fn open_record(&mut self, path: &Path) -> Result<F, FileError> {
         let failed = |error| system("write", path, error);
-        let file = match self.store.open_append(path).map_err(failed)? {
-            Some(file) => file,
-            None => self.store.create_new(path).map_err(failed)?,
-        };
+        let file = self.open_list(path)?;
         if self.store.stat(&file).map_err(failed)?.links > 1 {
             // What it is called elsewhere is not ours to write to.
             let shared = "it has another name, too; move it away";

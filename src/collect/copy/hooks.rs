@@ -11,7 +11,6 @@ use super::hook_event::{HookEvent, HookKind};
 use super::loss::Loss;
 use super::pointer::RotatedSuffix;
 use super::rotation::Syncs;
-use crate::collect::config::scratch_of;
 use crate::limits::HOOKS_WAITING_MAX;
 use crate::store::WriteStore;
 
@@ -47,10 +46,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     fn append_hooks(&mut self, events: &[HookEvent]) -> Result<(), FileError> {
         let path = self.paths.hooks();
         let failed = |error| system("write", &path, error);
-        let file = match self.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => self.store.create_new(&path).map_err(failed)?,
-        };
+        let file = self.open_list(&path)?;
         let lines: String = events.iter().map(|it| format!("{it}\n")).collect();
         self.store
             .append_all(&file, lines.as_bytes())
@@ -130,18 +126,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Replaces the list; by none at all where it would be empty.
     fn replace_hooks(&mut self, list: &[HookEvent]) -> Result<(), FileError> {
         let path = self.paths.hooks();
-        let failed = |error| system("write", &path, error);
         if list.is_empty() {
-            return self.store.unlink(&path).map_err(failed);
+            let removed = self.store.unlink(&path);
+            return removed.map_err(|error| system("write", &path, error));
         }
         let text: String = list.iter().map(|it| format!("{it}\n")).collect();
-        let scratch_path = scratch_of(&path);
-        let scratch = self.store.create_scratch(&scratch_path).map_err(failed)?;
-        self.store
-            .append_all(&scratch, text.as_bytes())
-            .and_then(|()| self.store.sync_file(&scratch))
-            .and_then(|()| self.store.rename(&scratch_path, &path))
-            .map_err(failed)
+        self.replace_list(&path, &text)
     }
 }
 

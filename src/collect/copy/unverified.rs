@@ -18,7 +18,7 @@ use super::error::{FileError, system};
 use super::files::LocalFiles;
 use super::pointer::RotatedSuffix;
 use super::rotation::Syncs;
-use crate::collect::config::{scratch_of, with_ending};
+use crate::collect::config::with_ending;
 use crate::ids::Inode;
 use crate::limits::CHECKS_WAITING_MAX;
 use crate::store::WriteStore;
@@ -64,10 +64,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let Some(line) = Line::of(finished, self.paths.local) else {
             return Ok(());
         };
-        let file = match self.store.open_append(&path).map_err(failed)? {
-            Some(file) => file,
-            None => self.store.create_new(&path).map_err(failed)?,
-        };
+        let file = self.open_list(&path)?;
         // A line that an earlier run left torn is gone by now: the list was put right when the
         // files were opened.
         self.store
@@ -96,14 +93,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 None => Ok(()),
             };
         }
-        let scratch_path = scratch_of(&path);
-        let scratch = self.store.create_scratch(&scratch_path).map_err(failed)?;
-        self.store
-            .append_all(&scratch, text.as_bytes())
-            .and_then(|()| self.store.sync_file(&scratch))
-            // The directory need not be durable: with the older list a copy is compared once more.
-            .and_then(|()| self.store.rename(&scratch_path, &path))
-            .map_err(failed)
+        // With the older list a copy is compared once more.
+        self.replace_list(&path, &text)
     }
 
     /// The copies on the list that are still there, oldest first. The list is put right where that

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::collect::config::{Config, ConfigErrors, Found, Texts};
+use crate::store::config_file;
 use crate::sys::files;
 use crate::sys::outside::Outside;
 use crate::sys::trusted::make_dirs;
@@ -87,19 +88,11 @@ fn parse(conf: &Path, dir: &Path, texts: &Texts) -> Result<Config, Unusable> {
 }
 
 fn find(path: &Path) -> io::Result<Found> {
-    // Links are followed: a configuration is the operator's own, and often a link into a directory
-    // under version control.
-    let file = files::open_without_waiting(path)?;
-    // By descriptor and not by path, so that what is looked at is what is read.
-    let kind = file.metadata()?.file_type();
-    if kind.is_dir() {
-        return Ok(Found::Dir(names_in(path)?));
+    let file = config_file::open(path)?;
+    match file.metadata()?.is_dir() {
+        true => Ok(Found::Dir(names_in(path)?)),
+        false => Ok(Found::File(config_file::read_whole(file)?)),
     }
-    if !kind.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
-    Ok(Found::File(files::read_small(&file, usize::MAX)?))
 }
 
 /// The files of a directory that are meant: `*.conf`, but for hidden ones, in the order of names.

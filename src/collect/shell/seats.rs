@@ -12,7 +12,7 @@ use crate::collect::config::Config;
 use crate::sys::trusted::{self, Place};
 use crate::sys::{error_saying, files};
 use crate::wire::seat::Seat;
-use crate::wire::table::{Collector, Line, Reader, Row};
+use crate::wire::table::{self, Collector, Row};
 
 /// A try to take a seat.
 #[derive(Debug)]
@@ -116,10 +116,10 @@ impl Table {
         }
         let mut text = String::new();
         file.take(TOLD_MAX_LEN).read_to_string(&mut text)?;
-        let (rows, collector) = parse(&text).ok_or(ErrorKind::InvalidData)?;
+        let (rows, collector) = table::read(&text).ok_or(ErrorKind::InvalidData)?;
         Ok(Table {
-            rows,
-            collector,
+            rows: rows.into_iter().map(Row::into_owned).collect(),
+            collector: collector.into_owned(),
             written: found.modified().unwrap_or(SystemTime::UNIX_EPOCH),
         })
     }
@@ -137,21 +137,6 @@ impl Table {
 
 /// More than is told of ten thousand sources with the longest names.
 pub const TOLD_MAX_LEN: u64 = 256 * 1024 * 1024;
-
-/// The sources of a table, and the collector. `None` if it is none, or half of one.
-pub fn parse(text: &str) -> Option<(Vec<Row<'static>>, Collector<'static>)> {
-    let mut lines = text.lines();
-    let reader = Reader::new(lines.next()?)?;
-    let mut rows = Vec::new();
-    for line in lines {
-        match reader.line(line)? {
-            Line::Source(row) => rows.push(row.into_owned()),
-            // Without it half of the table may be missing.
-            Line::End(collector) => return Some((rows, collector.into_owned())),
-        }
-    }
-    None
-}
 
 /// Not emptied and never removed: to remove a lock file would let two hold locks on two files.
 fn open_lock(path: &Path) -> io::Result<File> {
