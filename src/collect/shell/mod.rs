@@ -477,10 +477,14 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
     /// changes nothing.
     fn reload(&mut self) {
-        match self.read_config() {
-            Ok(config) => {
-                self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() || !self.makes_dirs(&config) {
+        let usable = self.read_config().and_then(|config| {
+            let reaches = self.prepare(&config)?;
+            Ok((config, reaches))
+        });
+        match usable {
+            Ok((config, reaches)) => {
+                self.reaches = reaches;
+                if !self.fits(&self.reaches) {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }
