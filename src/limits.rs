@@ -101,6 +101,25 @@ pub const GLOB_PATH_MAX_LEN: usize = 4095;
 /// server.
 pub const GLOB_ENTRIES_MAX: usize = 65_536;
 
+/// Most logs that a glob stands for: on the server those of a key of `%files`, and those that a
+/// client is told; on the collector those of a line.
+pub const MEMBERS_MAX: usize = 256;
+
+/// Most names among which the server looks for logs: a glob finds rotated files, too.
+pub const NAMES_MAX: usize = 4096;
+
+/// Logs that are looked at in one go for a client that asks which there are.
+pub const LISTED_AT_ONCE: usize = 32;
+
+/// Most directories that are watched for new logs.
+pub const FAMILY_DIRS_MAX: usize = 64;
+
+/// How long the server waits for more after a name came or went where logs come from, and how long
+/// it takes at least from one look for logs to the next.
+pub const FAMILY_WAIT_MS: u64 = 200;
+/// See [`FAMILY_WAIT_MS`].
+pub const FAMILY_BETWEEN_MS: u64 = 1_000;
+
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
 pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 

@@ -267,7 +267,7 @@ impl Frames {
                 }
                 Ok(Received::On)
             }
-            Step::Archive(_) => Err(ProtocolError::Order.into()),
+            Step::Archive(_) | Step::Log => Err(ProtocolError::Order.into()),
             Step::Refused(_) if self.refused && !self.archives.is_empty() => {
                 let (is_whole, is_lost) = self.announced;
                 Ok(Received::Archives {
@@ -412,6 +412,8 @@ enum Step {
     Note(LeftOut),
     Refused(Box<str>),
     Archive(Box<Offered>),
+    /// Nothing of it belongs here.
+    Log,
 }
 
 impl Step {
@@ -425,6 +427,7 @@ impl Step {
             Frame::File { role, token } => Step::File(role, token),
             Frame::Note(note) => Step::Note(LeftOut::of(&note)),
             Frame::Archive(archive) => Step::Archive(Box::new(Offered::of(&archive))),
+            Frame::Log(_) => Step::Log,
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

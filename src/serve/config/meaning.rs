@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::allow::{Hosts, Network};
 use super::error::{ConfigError, Problem};
+use super::family::Family;
 use super::literal::{Literal, Value};
 use super::name::{Hash, Scalar};
 use super::text::Position;
@@ -36,7 +37,10 @@ impl Config {
                 match hash {
                     // A whole hash replaces what was assigned before it, as in Perl.
                     Hash::HostsAllow => self.hosts = Hosts::default(),
-                    Hash::Files => self.files.retain(|entry| entry.is_series),
+                    Hash::Files => {
+                        self.files.retain(|entry| entry.is_series);
+                        self.families.clear();
+                    }
                     Hash::Series => self.files.retain(|entry| !entry.is_series),
                 }
                 // The grammar has refused a list of an odd length.
@@ -67,6 +71,7 @@ impl Config {
                     self.hosts.set(network, allowed);
                 }
             }
+            Hash::Files if Family::is_glob(key.value.bytes()) => self.put_family(key, value, note),
             Hash::Files | Hash::Series => {
                 let is_series = hash == Hash::Series;
                 // Both are looked at before either is given up, so that one reading tells all the
@@ -88,6 +93,21 @@ impl Config {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives a key that is a glob its value.
+    fn put_family(&mut self, key: &Literal, value: &Literal, note: &mut dyn FnMut(ConfigError)) {
+        let (text, said) = (key.value.bytes(), value.value.bytes());
+        let logs = Family::of_key(text);
+        let logs = sound(logs, key.position, note);
+        let family = logs.and_then(|logs| {
+            sound(Family::new(text, logs, said), value.position, note)
+        });
+        self.families.retain(|family| *family.key != *text);
+        if let (Some(family), false) = (family, matches!(value.value, Value::Undef)) {
+            let at = self.families.partition_point(|other| *other.key < *text);
+            self.families.insert(at, family);
         }
     }
 
