@@ -105,8 +105,19 @@ pub const GLOB_ENTRIES_MAX: usize = 65_536;
 /// client is told; on the collector those of a line.
 pub const MEMBERS_MAX: usize = 256;
 
+/// How long the collector waits before it asks a server again that does not know the question which
+/// logs there are.
+pub const LIST_RARELY_MS: u64 = 600_000;
+
+/// How long a log that a box has no more is looked at for, so that what it sent last is here.
+pub const LEAVE_MS: u64 = 2_000;
+
 /// Most names among which the server looks for logs: a glob finds rotated files, too.
 pub const NAMES_MAX: usize = 4096;
+
+/// How long a log of a family that is gone is served, beside `$grace`, so that its clients leave by
+/// themselves.
+pub const FAMILY_LEAVE_MS: u64 = 10_000;
 
 /// Logs that are looked at in one go for a client that asks which there are.
 pub const LISTED_AT_ONCE: usize = 32;

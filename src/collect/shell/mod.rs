@@ -9,6 +9,7 @@ pub mod check;
 pub mod conf;
 pub mod control;
 pub mod face_file;
+mod families;
 mod group_commit;
 mod hooks;
 mod journal;
@@ -35,6 +36,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use self::control::Doors;
+use self::families::FamilySlot;
 use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
@@ -65,6 +67,7 @@ use crate::sys::outside::{Inside, Outside};
 use crate::sys::signals::{Signal, Signals};
 use crate::time::{Mono, Now};
 use crate::wire::seat::Seat;
+use crate::wire::table::Row;
 
 /// What the command line says.
 pub struct Options {
@@ -110,6 +113,11 @@ pub struct Collector {
     is_shut_out: bool,
     reactor: Reactor,
     slots: Vec<Option<Slot>>,
+    /// Lines that stand for all logs which a glob finds.
+    families: Vec<FamilySlot>,
+    family_deadlines: Deadlines,
+    /// Those of which more is to be read.
+    families_ready: ReadyList,
     deadlines: Deadlines,
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
@@ -150,6 +158,7 @@ const NAMES: u8 = 1;
 const LISTENER: u8 = 2;
 const CLIENT: u8 = 3;
 const HOOKS: u8 = 4;
+const FAMILIES: u8 = 5;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -202,6 +211,9 @@ impl Collector {
             is_shut_out: false,
             reactor,
             slots: Vec::new(),
+            families: Vec::new(),
+            family_deadlines: Deadlines::new(),
+            families_ready: ReadyList::new(),
             deadlines: Deadlines::new(),
             resolver: Resolver::default(),
             ready: ReadyList::new(),
@@ -221,10 +233,11 @@ impl Collector {
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
         let outdated = seats::outdated(snmp_dir, seat, &config);
+        let remembered = seats::remembered(snmp_dir, seat, &config);
         seats::clear_up(snmp_dir, seat, &config);
         collector.statuses.leave(seats::claimed(snmp_dir, seat));
         collector.statuses.inherit(outdated);
-        collector.apply(config);
+        collector.apply(config, &remembered);
         collector
     }
 
@@ -260,6 +273,7 @@ impl Collector {
             self.turn_over_names();
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
+                self.turn_over_families(looked_at);
             }
             self.make_changes();
             self.settle_hooks();
@@ -279,6 +293,7 @@ impl Collector {
         let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
+            families: &self.families,
             now: clock::now(),
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
@@ -302,11 +317,16 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() || !self.changing.is_empty() || !self.owing.is_empty() {
+        if !self.ready.is_empty()
+            || !self.families_ready.is_empty()
+            || !self.changing.is_empty()
+            || !self.owing.is_empty()
+        {
             return Some(self.now.mono);
         }
         let deadlines = [
             self.deadlines.next(),
+            self.family_deadlines.next(),
             self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
@@ -344,6 +364,9 @@ impl Collector {
         }
         if event.token.kind == HOOKS {
             return self.hear_hooks();
+        }
+        if event.token.kind == FAMILIES {
+            return self.handle_family_event(event);
         }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
@@ -453,6 +476,7 @@ impl Collector {
 
     /// Sources that wait for their next try have it now.
     fn try_at_once(&mut self) {
+        self.ask_families_at_once();
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.try_at_once(cx));
         }
@@ -461,7 +485,7 @@ impl Collector {
     /// The same as [`apply`](Self::apply), and says what is different.
     fn apply_and_tell(&mut self, config: Config) {
         let before = self.slots.iter().flatten().count();
-        let (added, unchanged) = self.apply(config);
+        let (added, unchanged) = self.apply(config, &[]);
         let (added, removed) = (Count(added, "source"), before - unchanged);
         self.journal.complain(&format_args!(
             "{added} added, {removed} removed, {unchanged} unchanged"
@@ -498,11 +522,14 @@ impl Collector {
 
     /// Brings the running sources into line with a configuration. Returns how many are new, and how
     /// many are as they were.
-    fn apply(&mut self, config: Config) -> (usize, usize) {
-        sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        self.resolver.keep(&config.sources);
-        self.rights.find_groups(&config.sources, &mut self.journal);
+    fn apply(&mut self, config: Config, remembered: &[Row<'_>]) -> (usize, usize) {
         let mut wanted = config.sources;
+        wanted.extend(self.apply_families(config.families, &wanted, remembered));
+        let families = self.families.iter().map(|family| &family.config().source);
+        let all = || wanted.iter().chain(families.clone());
+        sys::rlimit::raise_descriptor_limit(descriptors_for(wanted.len() + families.len()));
+        self.resolver.keep(all());
+        self.rights.find_groups(all(), &mut self.journal);
         wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
         let mut runs = vec![false; wanted.len()];
         for place in &mut self.slots {
@@ -557,8 +584,11 @@ impl Collector {
             });
             self.deadlines.set(index, at);
         }
+        self.join_family_statuses();
         self.statuses.remove_unused();
+        let families = self.families.iter().map(FamilySlot::server_index);
         let indices = self.slots.iter().flatten().map(Slot::server_index);
+        let indices = indices.chain(families);
         self.boxes = indices.collect::<BTreeSet<_>>().len();
     }
 }

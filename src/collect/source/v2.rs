@@ -404,7 +404,10 @@ impl Frames {
 /// A small frame that has left the receiver.
 enum Step {
     Alive(u64),
-    Hole { offset: u64, len: u64 },
+    Hole {
+        offset: u64,
+        len: u64,
+    },
     End(End),
     Next(Next),
     Digest(frame::Digest),

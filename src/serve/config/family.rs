@@ -43,22 +43,11 @@ pub struct Member {
     pub since: u32,
     /// When it was first found to be gone.
     pub gone_at: Option<Mono>,
+    /// It is not told any more, and goes soon.
+    pub is_leaving: bool,
 }
 
 impl Family {
-    /// Whether a key is a glob: whether a wildcard stands in it without a backslash.
-    pub fn is_glob(key: &[u8]) -> bool {
-        let mut bytes = key.iter();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'\\' => drop(bytes.next()),
-                b'*' | b'?' | b'[' => return true,
-                _ => {}
-            }
-        }
-        false
-    }
-
     pub(super) fn of_key(key: &[u8]) -> Result<Patterns, Problem> {
         Patterns::parse(key).map_err(Problem::Pattern)
     }
@@ -144,6 +133,7 @@ impl Config {
             family,
             since: members.version,
             gone_at: None,
+            is_leaving: false,
         };
         match self.files[exact..].iter().position(|it| !it.is_any()) {
             Some(at) => {
@@ -159,10 +149,25 @@ impl Config {
         }
     }
 
-    /// One of them is none any more, and its place is empty.
-    pub fn remove_member(&mut self, index: u32) {
+    /// One of them is gone: who asks which logs there are is not told it any more.
+    pub fn let_leave(&mut self, at: usize) {
         self.members.version += 1;
         self.members.removed = self.members.version;
+        self.members.list[at].is_leaving = true;
+    }
+
+    /// One of them that was gone is there again.
+    pub fn let_stay(&mut self, at: usize) {
+        let member = &mut self.members.list[at];
+        member.gone_at = None;
+        if std::mem::take(&mut member.is_leaving) {
+            self.members.version += 1;
+            member.since = self.members.version;
+        }
+    }
+
+    /// One of them is none any more, and its place is empty.
+    pub fn remove_member(&mut self, index: u32) {
         self.files[index as usize] = FileEntry {
             path: PathBuf::new(),
             patterns: Patterns::default(),
@@ -175,7 +180,12 @@ impl Config {
         let version = before.members.version + 1;
         self.members.version = version;
         self.members.removed = version;
-        for (member, entry) in before.members.list.iter().zip(&before.files[before.exact()..]) {
+        for (member, entry) in before
+            .members
+            .list
+            .iter()
+            .zip(&before.files[before.exact()..])
+        {
             let was = before.families.get(member.family as usize);
             let is = self.families.iter().position(|it| Some(it) == was);
             let is_new = self.index_of(&entry.path).is_none();

@@ -15,6 +15,7 @@ use super::text::Position;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
+use crate::wire::glob::is_glob;
 
 /// The effect of one statement.
 pub(super) enum Assignment {
@@ -71,7 +72,7 @@ impl Config {
                     self.hosts.set(network, allowed);
                 }
             }
-            Hash::Files if Family::is_glob(key.value.bytes()) => self.put_family(key, value, note),
+            Hash::Files if is_glob(key.value.bytes()) => self.put_family(key, value, note),
             Hash::Files | Hash::Series => {
                 let is_series = hash == Hash::Series;
                 // Both are looked at before either is given up, so that one reading tells all the
@@ -101,9 +102,8 @@ impl Config {
         let (text, said) = (key.value.bytes(), value.value.bytes());
         let logs = Family::of_key(text);
         let logs = sound(logs, key.position, note);
-        let family = logs.and_then(|logs| {
-            sound(Family::new(text, logs, said), value.position, note)
-        });
+        let family =
+            logs.and_then(|logs| sound(Family::new(text, logs, said), value.position, note));
         self.families.retain(|family| *family.key != *text);
         if let (Some(family), false) = (family, matches!(value.value, Value::Undef)) {
             let at = self.families.partition_point(|other| *other.key < *text);

@@ -146,15 +146,16 @@ impl Config {
             Some(exact + at)
         };
         let at = self.place_of(path).ok().or_else(found)?;
-        u32::try_from(at).ok().filter(|_| !path.as_os_str().is_empty())
+        u32::try_from(at)
+            .ok()
+            .filter(|_| !path.as_os_str().is_empty())
     }
 
     /// The place of the log with exactly this path, or the one where it would have to stand.
     fn place_of(&self, path: &Path) -> Result<usize, usize> {
         let wanted = path.as_os_str();
         // `files` is sorted by bytes, which is not the order of paths by components.
-        self.files[..self.exact()]
-            .binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
+        self.files[..self.exact()].binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
     }
 }
 

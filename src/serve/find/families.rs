@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::limits::{
-    FAMILY_BETWEEN_MS, FAMILY_WAIT_MS, MEMBERS_MAX, NAMES_MAX, WALKED_AT_ONCE,
+    FAMILY_BETWEEN_MS, FAMILY_LEAVE_MS, FAMILY_WAIT_MS, MEMBERS_MAX, NAMES_MAX, WALKED_AT_ONCE,
 };
 use crate::serve::config::Config;
 use crate::serve::config::family::Family;
@@ -36,6 +36,8 @@ pub struct Change {
     pub added: Vec<u32>,
     /// The numbers of those that went.
     pub removed: Vec<u32>,
+    /// Those who ask which logs there are have to be told.
+    pub is_told: bool,
     /// What is worth telling.
     pub troubles: Vec<String>,
 }
@@ -104,7 +106,8 @@ impl Families {
             .is_some_and(|round| round.advance(config, store))
     }
 
-    /// Enters what was found. A log that is gone stays for `$grace`, and for as long as it `is_busy`.
+    /// Enters what was found. A log that is gone stays for a while, and for as long as it `is_busy`:
+    /// for who was not sent all of it.
     pub fn enter(
         &mut self,
         config: &mut Config,
@@ -116,7 +119,7 @@ impl Families {
             return change;
         };
         round.names.retain(|name| name.is_log);
-        let patience_ms = config.grace_ms.max(FAMILY_BETWEEN_MS);
+        let patience_ms = config.grace_ms + FAMILY_LEAVE_MS;
         let exact = config.exact();
         for at in 0..config.members.list.len() {
             if !config.files[exact + at].is_any() {
@@ -126,20 +129,27 @@ impl Families {
             let index = (exact + at) as u32;
             let place = round.names.iter().position(|name| name.path == *path);
             let found = place.map(|place| round.names.swap_remove(place));
-            let member = &mut config.members.list[at];
-            if found.as_ref().is_some_and(|name| name.is_there) {
-                member.gone_at = None;
+            if found.is_some_and(|name| name.is_there) {
+                config.let_stay(at);
                 continue;
             }
-            // What is a rotated file by now is no log from the first moment on.
+            let member = &mut config.members.list[at];
+            let is_leaving = member.is_leaving;
             let gone_at = *member.gone_at.get_or_insert(now);
-            let is_over = found.is_none() || gone_at.plus_ms(patience_ms) <= now;
-            match is_over && !is_busy(index) {
-                true => {
-                    config.remove_member(index);
-                    change.removed.push(index);
-                }
-                false => self.look_at(now.plus_ms(patience_ms)),
+            // First it is told no more; its place is another's once everybody has left it.
+            let until = gone_at.plus_ms(match is_leaving {
+                true => patience_ms,
+                false => FAMILY_BETWEEN_MS,
+            });
+            if until > now || (is_leaving && is_busy(index)) {
+                self.look_at(until.max(now.plus_ms(FAMILY_BETWEEN_MS)));
+            } else if is_leaving {
+                config.remove_member(index);
+                change.removed.push(index);
+            } else {
+                config.let_leave(at);
+                change.is_told = true;
+                self.look_at(gone_at.plus_ms(patience_ms));
             }
         }
         let mut crowded = Vec::new();

@@ -1,10 +1,9 @@
 //! Globs in the manner of Perl and csh, which find the rotated files of a log. Pure: directories
 //! come through [`ReadStore`](crate::store::ReadStore).
 //!
-//! `component` matches one name, `expand` takes the text apart, `walk` goes through the
-//! directories.
+//! `expand` takes the text apart, `walk` goes through the directories; one name is matched by
+//! `wire::glob`.
 
-mod component;
 mod expand;
 mod walk;
 
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 
-pub use component::matches;
+pub use crate::wire::glob::matches;
 pub use walk::{Progress, TooMuch, Walk};
 
 /// The endings of compressed files.

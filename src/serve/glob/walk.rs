@@ -7,8 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::component::matches;
-use super::{Pattern, Patterns, Step, uncompressed};
+use super::{Pattern, Patterns, Step, matches, uncompressed};
 use crate::limits::{FAMILY_DIRS_MAX, GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
 use crate::store::{Names, ReadStore};
 
@@ -108,7 +107,11 @@ impl Walk {
     }
 
     fn note_dir(&mut self, dir: &Path) {
-        if let Some(dirs) = self.dirs.as_mut().filter(|dirs| dirs.len() < FAMILY_DIRS_MAX) {
+        if let Some(dirs) = self
+            .dirs
+            .as_mut()
+            .filter(|dirs| dirs.len() < FAMILY_DIRS_MAX)
+        {
             dirs.push(dir.to_path_buf());
         }
     }

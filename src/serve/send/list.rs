@@ -96,10 +96,13 @@ impl List {
         let end = (pass.at + LISTED_AT_ONCE).min(config.files.len());
         for at in pass.at..end {
             let path = config.files[at].path.as_os_str().as_bytes();
-            let since = at.checked_sub(exact).and_then(|at| config.members.list.get(at));
-            let since = since.map_or(0, |member| member.since);
+            let member = at
+                .checked_sub(exact)
+                .and_then(|at| config.members.list.get(at));
+            let since = member.map_or(0, |member| member.since);
+            let is_leaving = member.is_some_and(|member| member.is_leaving);
             let is_new = pass.after.is_none_or(|after| since > after);
-            if !is_new || path.is_empty() || !finds(path) {
+            if !is_new || is_leaving || path.is_empty() || !finds(path) {
                 continue;
             }
             self.told += 1;

@@ -60,7 +60,7 @@ impl Server {
 
     /// The logs that are the same keep all that is known of them.
     fn take_up_members(&mut self, change: &Change) {
-        if change.added.is_empty() && change.removed.is_empty() {
+        if change.added.is_empty() && change.removed.is_empty() && !change.is_told {
             return;
         }
         let shared = &mut self.shared;
@@ -92,7 +92,10 @@ impl Server {
         let watches = shared.watches.as_mut();
         let are_told = watches.is_some_and(|watches| watches.attend_families(families.dirs()));
         let config = &shared.files.config;
-        let has_listeners = self.clients.iter().any(|client| client.session.is_listing());
+        let has_listeners = self
+            .clients
+            .iter()
+            .any(|client| client.session.is_listing());
         let wait_ms = match are_told || !has_listeners {
             true => config.alive_interval_ms,
             false => config.delay_check_ms.min(config.alive_interval_ms),

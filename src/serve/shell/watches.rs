@@ -188,12 +188,11 @@ impl Watches {
         let mut is_all = dirs.len() < FAMILY_DIRS_MAX;
         let mut nurseries = Vec::new();
         for dir in dirs {
-            let watched = (dir.ancestors()).find_map(|dir| {
-                match self.inotify.watch(dir, Watch::Directory) {
+            let watched =
+                (dir.ancestors()).find_map(|dir| match self.inotify.watch(dir, Watch::Directory) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                     watched => Some(watched),
-                }
-            });
+                });
             match watched {
                 Some(Ok(id)) if nurseries.contains(&id.number()) => {}
                 Some(Ok(id)) => nurseries.push(id.number()),
@@ -297,8 +296,8 @@ impl Watches {
                     .for_each(|row| note(row[0], What::Unsure));
                 return;
             };
-            *is_family_told |= nurseries.contains(&id.number())
-                && (event.arrived || event.departed || event.gone);
+            *is_family_told |=
+                nurseries.contains(&id.number()) && (event.arrived || event.departed || event.gone);
             let about = by_watch.of(id.number());
             concerned(about, &event, files, &mut note);
             is_told |= play(about, &event, files, trails);

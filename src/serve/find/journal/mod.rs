@@ -86,7 +86,10 @@ impl Journal {
         self.behind.borrow_mut().retain(|of| *of != index);
         self.moved.borrow_mut().retain(|of| *of != index);
         let mut survey = self.survey.borrow_mut();
-        if survey.as_ref().is_some_and(|survey| survey.index() == index) {
+        if survey
+            .as_ref()
+            .is_some_and(|survey| survey.index() == index)
+        {
             *survey = None;
         }
     }
