@@ -89,10 +89,11 @@ impl FamilyConfig {
     }
 
     /// The source whose copy this would be, as far as its name tells.
-    pub fn copy_at(&self, local: &Path) -> Option<SourceConfig> {
-        let path = local.strip_prefix(&self.dir).unwrap_or(local);
+    pub fn copy_at<'a>(&self, local: &'a Path) -> Option<SourceConfig> {
         let host = self.source.server().to_string();
-        let told = self.template.told_by(&host, path.as_os_str().as_bytes())?;
+        let told_by = |path: &'a Path| self.template.told_by(&host, path.as_os_str().as_bytes());
+        let in_dir = || local.strip_prefix(&self.dir).ok();
+        let told = told_by(local).or_else(|| told_by(in_dir()?))?;
         let remote = match told {
             Told::Path(inner) => [b"/", inner].concat(),
             Told::Name(name) => {
