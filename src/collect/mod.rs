@@ -4,8 +4,8 @@
 //! every state that a crash may leave them in, [`archive`] what the box has compressed,
 //! [`finished`] what is done about copies that are complete, [`source`] one source's machine,
 //! [`verify`] the comparison of the copies with the servers' files on demand, [`family`] which
-//! logs a box has, [`probe`] a question to a server on demand, [`view`] what those who look are shown, [`event`], [`error`] and
-//! [`status`] what an operator gets to see.
+//! logs a box has, [`probe`] a question to a server on demand, [`view`] what those who look are
+//! shown, [`event`], [`error`] and [`status`] what an operator gets to see.
 
 pub(crate) mod archive;
 mod blocks;

@@ -366,17 +366,10 @@ mod tests {
             "op=sums:0:1:1025",
             "op=range:1",
             "op=digest:1",
-            "i=",
-            "i=/a",
-            "i=a_b",
-            "g=",
-            "g=1:-",
-            "g=1:-:-:-",
-            "g=0:-:-",
-            "g=1:-:-,",
-            "g=1:123:-",
-            "g=x:-:-",
-        ] {
+        ]
+        .into_iter()
+        .chain("i= i=/a i=a_b g= g=1:- g=1:-:-:- g=0:-:- g=1:-:-, g=1:123:- g=x:-:-".split(' '))
+        {
             let line = format!("/m 1 1 v2 {bad}");
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
         }

@@ -90,7 +90,9 @@ fn column(place: &Place, name: &str) -> BTreeMap<String, String> {
     let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
     let at = header.iter().position(|it| *it == name).unwrap_or(0);
     let cells = lines.map(|line| line.split('\t').collect::<Vec<_>>());
-    cells.map(|cells| (cells[1].to_owned(), cells[at].to_owned())).collect()
+    cells
+        .map(|cells| (cells[1].to_owned(), cells[at].to_owned()))
+        .collect()
 }
 
 fn wait_for_sources(place: &Place, count: usize) {
@@ -127,18 +129,40 @@ fn odd_names_are_refused_and_told_and_nothing_leaves_the_directory() {
     place.wait_for_status("box", "OK\n");
     let said = collector.err.text();
     assert_eq!(said.matches("it is refused: ").count(), odd.len(), "{said}");
-    assert!(said.contains("tells of /v/a\\x0ab.log: it is refused"), "{said}");
+    assert!(
+        said.contains("tells of /v/a\\x0ab.log: it is refused"),
+        "{said}"
+    );
     let found = files(&place.path("copies"));
-    assert!(found.iter().all(|name| name.starts_with("box/v/good.log")), "{found:?}");
-    assert_eq!(files(&place.path("")).iter().filter(|name| name.contains("passwd")).count(), 0);
+    assert!(
+        found.iter().all(|name| name.starts_with("box/v/good.log")),
+        "{found:?}"
+    );
+    assert_eq!(
+        files(&place.path(""))
+            .iter()
+            .filter(|name| name.contains("passwd"))
+            .count(),
+        0
+    );
 }
 
 #[test]
 fn no_copy_is_taken_for_a_file_beside_another() {
     let names = [
-        "a", "a.pointer", "a.pointer.given", "a.gaps", "a.kept", "a.20261130120000",
-        "a.20261130120000.1", "a.rescued.20261130120000", "a.20261130120000.damaged", "a.healing",
-        "a.inflating", "pointer", "a.gaps.log",
+        "a",
+        "a.pointer",
+        "a.pointer.given",
+        "a.gaps",
+        "a.kept",
+        "a.20261130120000",
+        "a.20261130120000.1",
+        "a.rescued.20261130120000",
+        "a.20261130120000.damaged",
+        "a.healing",
+        "a.inflating",
+        "pointer",
+        "a.gaps.log",
     ];
     let logs = names.map(|name| format!("/v/{name}").into_bytes()).to_vec();
     let (place, collector) = start("%h/%f", box_with(logs), "/v/*");
@@ -154,17 +178,26 @@ fn of_two_names_for_one_file_the_second_is_refused() {
     let logs = vec![b"/v/a/m.log".to_vec(), b"/v/b/m.log".to_vec()];
     let (place, collector) = start("%h/%f", box_with(logs), "/v/*/m.log");
     wait_for_sources(&place, 1);
-    collector.err.wait_for("tells of /v/b/m.log: it is refused: ");
+    collector
+        .err
+        .wait_for("tells of /v/b/m.log: it is refused: ");
     assert!(collector.err.text().contains("is the file of another log"));
-    assert_eq!(column(&place, "state").into_keys().next().unwrap(), "/v/a/m.log");
+    assert_eq!(
+        column(&place, "state").into_keys().next().unwrap(),
+        "/v/a/m.log"
+    );
 }
 
 #[test]
 fn a_box_with_too_many_logs_is_told_and_256_are_followed() {
-    let logs = (0..300).map(|n| format!("/v/{n:03}.log").into_bytes()).collect();
+    let logs = (0..300)
+        .map(|n| format!("/v/{n:03}.log").into_bytes())
+        .collect();
     let (place, collector) = start("%h/%f", box_with(logs), "/v/*.log");
     wait_for_sources(&place, 256);
-    collector.err.wait_for("the box has more than 256 logs: the others are not fetched");
+    collector
+        .err
+        .wait_for("the box has more than 256 logs: the others are not fetched");
 }
 
 #[test]
@@ -183,7 +216,10 @@ fn an_exact_line_goes_before_a_pattern() {
     wait_for_sources(&place, 2);
     let locals = column(&place, "local_file");
     assert!(locals["/v/a.log"].ends_with("/mine"), "{locals:?}");
-    assert!(locals["/v/b.log"].ends_with("/copies/box/b.log"), "{locals:?}");
+    assert!(
+        locals["/v/b.log"].ends_with("/copies/box/b.log"),
+        "{locals:?}"
+    );
 }
 
 #[test]
@@ -196,7 +232,11 @@ fn a_server_that_cannot_tell_is_told_of_in_one_line() {
     refusal.extend_from_slice(&frame.to_bytes());
     for (answer, words, is_rare) in [
         (refusal, "the server cannot tell which logs there are", true),
-        (b"O 7\n".to_vec(), "the server cannot tell which logs there are", true),
+        (
+            b"O 7\n".to_vec(),
+            "the server cannot tell which logs there are",
+            true,
+        ),
         (Vec::new(), "or is one of fetchlogs 1.1", false),
     ] {
         let server = Scripted::new();
@@ -243,7 +283,9 @@ fn what_is_gone_on_the_box_is_followed_no_more_and_its_copy_stays() {
     let since = column(&place, "since")["/v/b.log"].clone();
     tell.send(()).unwrap();
     collector.err.wait_for("/v/c.log is followed from now on");
-    collector.err.wait_for("/v/a.log is gone on the box, and not followed any more");
+    collector
+        .err
+        .wait_for("/v/a.log is gone on the box, and not followed any more");
     eventually("a.log to be none", || {
         let keys: Vec<String> = column(&place, "state").into_keys().collect();
         (keys == ["/v/b.log", "/v/c.log"]).then_some(())
@@ -269,12 +311,20 @@ fn who_starts_anew_knows_the_logs_before_the_box_is_there() {
     fs::write(place.path("conf"), nobody).unwrap();
     let collector = place.start(&[]);
     eventually("the log of before", || {
-        column(&place, "state").contains_key("/v/a.log").then_some(())
+        column(&place, "state")
+            .contains_key("/v/a.log")
+            .then_some(())
     });
     let snmp = place.path("snmp");
     let conf = place.path("conf");
     let (_, out, _) = run(
-        ["verify", "-w", "1", snmp.to_str().unwrap(), conf.to_str().unwrap()],
+        [
+            "verify",
+            "-w",
+            "1",
+            snmp.to_str().unwrap(),
+            conf.to_str().unwrap(),
+        ],
         &snmp,
     );
     assert!(out.contains("/v/a.log"), "{out}");
@@ -292,7 +342,12 @@ fn retention_hears_of_all_copies_that_are_there() {
     });
     let dir = place.path("copies/box/var/log");
     fs::create_dir_all(&dir).unwrap();
-    for name in ["a.log", "a.log.20261122132956", "b.txt", "b.txt.20261122132956"] {
+    for name in [
+        "a.log",
+        "a.log.20261122132956",
+        "b.txt",
+        "b.txt.20261122132956",
+    ] {
         fs::write(dir.join(name), "x").unwrap();
         fs::write(dir.join(format!("{name}.pointer")), "7 v1\n").unwrap();
     }
@@ -362,7 +417,9 @@ fn a_thousand_sources_in_ten_lines_and_a_change_costs_the_others_nothing() {
     let before = column(&place, "since");
     conf(2..8);
     collector.signal(Signal::HUP);
-    collector.err.wait_for("3 sources added, 2 removed, 999 unchanged");
+    collector
+        .err
+        .wait_for("3 sources added, 2 removed, 999 unchanged");
     wait_for_sources(&place, 1002);
     let (since, connections) = (column(&place, "since"), column(&place, "connections"));
     let kept = before.iter().filter(|(log, _)| since.contains_key(*log));

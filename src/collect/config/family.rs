@@ -44,8 +44,8 @@ impl fmt::Display for Odd {
 }
 
 impl FamilyConfig {
-    /// The source for a log that a box tells of: the one way for something from the network to become
-    /// part of a path.
+    /// The source for a log that a box tells of: the one way for something from the network to
+    /// become part of a path.
     pub fn member(&self, remote: &[u8]) -> Result<SourceConfig, Odd> {
         let is_path = remote.starts_with(b"/") && remote.len() <= PATH_MAX_LEN;
         if !is_path || !glob::finds(&self.source.remote, remote) {

@@ -106,8 +106,8 @@ impl Families {
             .is_some_and(|round| round.advance(config, store))
     }
 
-    /// Enters what was found. A log that is gone stays for a while, and for as long as it `is_busy`:
-    /// for who was not sent all of it.
+    /// Enters what was found. A log that is gone stays for a while, and for as long as it
+    /// `is_busy`: for who was not sent all of it.
     pub fn enter(
         &mut self,
         config: &mut Config,
