@@ -107,7 +107,7 @@ pub const MEMBERS_MAX: usize = 256;
 pub const LIST_RARELY_MS: u64 = 600_000;
 /// How long a source stays when the box has its log no more: what was sent last is to come.
 pub const LEAVE_MS: u64 = 2_000;
-/// Most names among which the server looks for logs: globs find rotated files, too.
+/// Most names among which the server looks for logs.
 pub const NAMES_MAX: usize = 4096;
 /// How long a log of a family is served when it is gone, beside `$grace`: clients leave first.
 pub const FAMILY_LEAVE_MS: u64 = 10_000;

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod debian;
+mod init;
 mod install;
 mod manuals;
 mod openrc;

@@ -23,8 +23,8 @@
 //!
 //! A line that begins with `defaults`, `copies` or `include` is one of a host with that name if it
 //! has the five fields. In a short line `*`, `?` and `[` make a glob of REMOTE_FILE, and a
-//! backslash takes that from them. What defaults say goes for all sources, wherever they stand, that
-//! do not say otherwise. `copies` goes for the short lines behind it, and stands once.
+//! backslash takes that from them. What defaults say goes for all sources, wherever they stand,
+//! that do not say otherwise. `copies` goes for the short lines behind it, and stands once.
 //!
 //! A `#` within a field is an ordinary character. A path with blanks stands in quotes:
 //!

@@ -9,8 +9,8 @@
 //! [`suspect`] which may be copies that somebody made, and [`alike`] where that is in doubt;
 //! [`left_out`] what is left out of an answer, [`archives`] which compressed files are, and
 //! [`troubles`] what is remembered of that; [`sightings`] what was seen between two connections of
-//! a classic client; [`families`] which logs there are where a key is a glob; and the three answers:
-//! [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
+//! a classic client; [`families`] which logs there are where a key is a glob; and the three
+//! answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 mod alike;
 pub mod archives;
