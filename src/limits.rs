@@ -97,8 +97,7 @@ pub const GLOB_PATTERNS_MAX: usize = 64;
 /// Longest path a glob can find, in bytes: no system call takes a longer one.
 pub const GLOB_PATH_MAX_LEN: usize = 4095;
 
-/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the
-/// server.
+/// Most directory entries looked at for one glob: there may be millions.
 pub const GLOB_ENTRIES_MAX: usize = 65_536;
 
 /// Most logs of a key of `%files` that is a glob, in a list for a client, and of a line there.

@@ -176,6 +176,19 @@ pub fn is_glob(text: &[u8]) -> bool {
     false
 }
 
+/// A text that is no glob, as the path that it means: without the backslashes in front of
+/// wildcards.
+pub fn plain(text: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(text.len());
+    for (at, &byte) in text.iter().enumerate() {
+        let is_shield = byte == b'\\' && matches!(text.get(at + 1), Some(b'*' | b'?' | b'['));
+        if !is_shield {
+            path.push(byte);
+        }
+    }
+    path
+}
+
 /// Whether a glob of one pattern, without braces and quotes, finds a path. Both begin with a slash.
 pub fn finds(glob: &[u8], path: &[u8]) -> bool {
     let mut names = path.split(|byte| *byte == b'/');
@@ -183,4 +196,46 @@ pub fn finds(glob: &[u8], path: &[u8]) -> bool {
     glob.split(is_slash)
         .all(|pattern| names.next().is_some_and(|name| matches(pattern, name)))
         && names.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_has_a_wildcard_that_nothing_protects() {
+        for glob in ["/v/*", "/v/?", "/v/[ab]", "/v/[", "/v/\\\\*"] {
+            assert!(is_glob(glob.as_bytes()), "{glob}");
+        }
+        for (text, path) in [
+            ("/v/m", "/v/m"),
+            ("/v/\\*\\?\\[", "/v/*?["),
+            ("/v/a\\b", "/v/a\\b"),
+        ] {
+            assert!(!is_glob(text.as_bytes()), "{text}");
+            assert_eq!(plain(text.as_bytes()), path.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_glob_finds_paths_part_by_part() {
+        for (glob, path, is_found) in [
+            ("/v/*.log", "/v/a.log", true),
+            ("/v/*.log", "/v/b/a.log", false),
+            ("/v/*/m", "/v/b/m", true),
+            ("/v/*/m", "/v/.b/m", false),
+            ("/v/*", "/v/", true),
+            ("/v/*", "/v", false),
+            ("/v", "/v/a", false),
+            ("/v/a*", "/v/a/", false),
+            ("/v/\\*", "/v/*", true),
+            ("/v/\\*", "/v/a", false),
+        ] {
+            assert_eq!(
+                finds(glob.as_bytes(), path.as_bytes()),
+                is_found,
+                "{glob} {path}"
+            );
+        }
+    }
 }

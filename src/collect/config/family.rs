@@ -190,3 +190,83 @@ const OWN: [&[u8]; 6] = [
 fn is_stamp(part: &[u8]) -> bool {
     part.len() == 14 && part.iter().all(u8::is_ascii_digit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::config::{Config, Problem};
+
+    fn family(template: &str, rest: &str) -> FamilyConfig {
+        let text = format!("copies {template}\n10.0.0.1 {rest}\n");
+        let config = Config::parse_in(Path::new("/top"), text.as_bytes()).unwrap();
+        assert!(config.sources.is_empty());
+        config.families.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_member_is_a_source_of_its_own() {
+        let family = family("l/%h/%p", "1919 /v/*/m name=r5 history=all");
+        let member = family.member(b"/v/a/m").unwrap();
+        assert_eq!(*member.remote, *b"/v/a/m");
+        assert_eq!(member.local, Path::new("/top/l/r5/v/a/m"));
+        assert_eq!(member.pointer, Path::new("/top/l/r5/v/a/m.pointer"));
+        assert_eq!((member.port, member.history), (1919, family.source.history));
+        assert!(family.has("r5", b"/v/a/m", b"/top/l/r5/v/a/m"));
+        assert!(!family.has("r6", b"/v/a/m", b"/top/l/r5/v/a/m"));
+        assert_eq!(family.copy_at(&member.local), Some(member));
+    }
+
+    #[test]
+    fn what_has_blanks_or_braces_is_asked_for_as_it_is() {
+        let family = family("/l/%h/%f", "\"/v/My {Logs}/*'\\\\[.log\"");
+        assert_eq!(family.asked(), b"/v/My\\ \\{Logs\\}/*\\'\\[.log");
+        assert!(family.member(b"/v/My {Logs}/a'[.log").is_ok());
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_directory() {
+        arbtest::arbtest(|u| {
+            let glob = *u.choose(&["/v/*", "/v/*/*", "/*/*", "/v/.*", "/v/[!a]*"])?;
+            let template = *u.choose(&["/l/%h/%f", "/l/%h/%p", "/l/%h-%f.x"])?;
+            let family = family(template, glob);
+            let parts = [
+                "v", "a", "..", ".", "", "/", ".a", "a.gaps", "\n", "\0", "b",
+            ];
+            let mut remote = b"/v".to_vec();
+            for _ in 0..u.int_in_range(0..=4)? {
+                remote.push(b'/');
+                remote.extend_from_slice(u.choose(&parts)?.as_bytes());
+            }
+            if let Ok(member) = family.member(&remote) {
+                let local = member.local.strip_prefix("/l/").unwrap();
+                let is_plain = |part| matches!(part, std::path::Component::Normal(_));
+                assert!(local.components().all(is_plain), "{local:?}");
+                assert!(local.starts_with("10.0.0.1") || template.contains("%h-"));
+                assert!(glob::finds(glob.as_bytes(), &remote));
+                let name = local.file_name().unwrap().as_bytes();
+                assert!(!name.starts_with(b".") && !name.ends_with(b".gaps"));
+            }
+            Ok(())
+        })
+        .budget_ms(200);
+    }
+
+    #[test]
+    fn faults_have_their_place() {
+        for (text, problem) in [
+            ("copies /%h/%f\na /v/*\n", Problem::PatternWithoutRoot),
+            (
+                "copies /l/%h/%f\na /v/* proto=classic\n",
+                Problem::ClassicPattern,
+            ),
+        ] {
+            let errors = Config::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(errors.first[0].problem, problem, "{text}");
+        }
+        // A line with all fields means what it says, as ever.
+        let config = Config::parse(b"a 19 /v/* /l /p\n").unwrap();
+        assert_eq!(*config.sources[0].remote, *b"/v/*");
+        let config = Config::parse(b"copies /l/%h/%f\na /v/a\\*b\n").unwrap();
+        assert_eq!(*config.sources[0].remote, *b"/v/a*b");
+    }
+}

@@ -15,7 +15,7 @@ use super::{
     Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
 use crate::limits;
-use crate::wire::glob::is_glob;
+use crate::wire::glob::{is_glob, plain};
 
 /// What lines say for others.
 #[derive(Default)]
@@ -137,7 +137,11 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
         let (address_column, address) = address?;
         let (_, port) = port?;
         let (_, remote) = remote?;
-        let is_family = is_glob(&remote);
+        let is_family = copies.is_some() && is_glob(&remote);
+        let remote = match copies.is_some() && !is_family {
+            true => plain(&remote).into(),
+            false => remote,
+        };
         let ((local_column, local), (pointer_column, pointer)) = match (own, copies) {
             (Some((local, pointer)), _) => (local?, pointer?),
             (None, Some(template)) => {

@@ -15,7 +15,7 @@ use super::text::Position;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
-use crate::wire::glob::is_glob;
+use crate::wire::glob::{is_glob, plain};
 
 /// The effect of one statement.
 pub(super) enum Assignment {
@@ -77,7 +77,7 @@ impl Config {
                 let is_series = hash == Hash::Series;
                 // Both are looked at before either is given up, so that one reading tells all the
                 // errors.
-                let path = sound(path(key.value.bytes()), key.position, note);
+                let path = sound(path(&plain(key.value.bytes())), key.position, note);
                 let patterns = Patterns::parse(value.value.bytes()).map_err(Problem::Pattern);
                 let patterns = sound(patterns, value.position, note);
                 if let (Some(path), Some(patterns)) = (path, patterns) {

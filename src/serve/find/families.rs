@@ -130,6 +130,7 @@ impl Families {
             let place = round.names.iter().position(|name| name.path == *path);
             let found = place.map(|place| round.names.swap_remove(place));
             if found.is_some_and(|name| name.is_there) {
+                change.is_told |= config.members.list[at].is_leaving;
                 config.let_stay(at);
                 continue;
             }
@@ -365,4 +366,152 @@ impl Round {
 /// The key of a family, for a person.
 fn shown(family: &Family) -> String {
     crate::wire::escape::Escaped(&family.key).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inside::fake::Fake;
+
+    struct Rig {
+        disk: Fake,
+        config: Config,
+        families: Families,
+        now: Mono,
+    }
+
+    impl Rig {
+        fn new(text: &str, paths: &[&str]) -> Rig {
+            let disk = Fake::new();
+            for path in paths {
+                disk.write(path, b"x");
+            }
+            let config = Config::parse(text.as_bytes()).unwrap();
+            let families = Families::default();
+            let now = Mono::from_ms(10_000);
+            let mut rig = Rig {
+                disk,
+                config,
+                families,
+                now,
+            };
+            rig.look(0);
+            rig
+        }
+
+        fn look(&mut self, after_ms: u64) -> Change {
+            self.look_while(after_ms, &|_| false)
+        }
+
+        fn look_while(&mut self, after_ms: u64, is_busy: &dyn Fn(u32) -> bool) -> Change {
+            self.now = self.now.plus_ms(after_ms);
+            let (families, now) = (&mut self.families, self.now);
+            families.look_at(now);
+            while !families.work(&self.config, &self.disk, now) {}
+            families.enter(&mut self.config, now, is_busy)
+        }
+
+        /// What there is, by place.
+        fn logs(&self) -> Vec<&str> {
+            let members = &self.config.files[self.config.exact()..];
+            members.iter().map(|it| it.path.to_str().unwrap()).collect()
+        }
+    }
+
+    #[test]
+    fn a_rotated_file_of_another_log_is_no_log() {
+        let text = "$files{'/v/*'} = '%p.*[0-9]'; $files{'/v/exact'} = '/v/e-*'; $series{'/s'} = '/v/s-*';";
+        let rig = Rig::new(
+            text,
+            &[
+                "/v/a",
+                "/v/a.1",
+                "/v/a.2.gz",
+                "/v/b.1",
+                "/v/exact",
+                "/v/e-1",
+                "/v/s-1",
+                "/v/s-2",
+                "/v/.h",
+            ],
+        );
+        assert_eq!(rig.logs(), ["/v/a", "/v/b.1"]);
+        assert!(rig.config.index_of("/v/a".as_ref()).is_some());
+    }
+
+    #[test]
+    fn what_becomes_a_rotated_file_is_a_log_no_more() {
+        let mut rig = Rig::new("$files{'/v/*'} = '%p.*[0-9]';", &["/v/b.1"]);
+        assert_eq!(rig.logs(), ["/v/b.1"]);
+        rig.disk.write("/v/b", b"x");
+        rig.look(1_000);
+        rig.look(1_000);
+        let change = rig.look(20_000);
+        assert_eq!(change.removed.len(), 1);
+        assert_eq!(rig.logs(), ["", "/v/b"]);
+    }
+
+    #[test]
+    fn one_that_is_gone_stays_for_its_rotated_files_and_its_clients() {
+        let mut rig = Rig::new(
+            "$files{'/v/*.log'} = '%p.*[0-9]';",
+            &["/v/a.log", "/v/a.log.1"],
+        );
+        rig.disk.remove("/v/a.log");
+        rig.look(60_000);
+        assert!(rig.config.members.list[0].gone_at.is_none());
+        rig.disk.remove("/v/a.log.1");
+        let before = rig.config.members.version;
+        rig.look(1_000);
+        assert_eq!(rig.config.members.version, before, "it may come again");
+        assert!(rig.look(1_000).is_told);
+        assert_eq!(rig.config.members.removed, rig.config.members.version);
+        assert!(rig.look_while(60_000, &|_| true).removed.is_empty());
+        assert_eq!(rig.look(1_000).removed, [0]);
+        assert!(rig.config.index_of("/v/a.log".as_ref()).is_none());
+        // Its place is the next one's.
+        rig.disk.write("/v/b.log", b"x");
+        assert_eq!(rig.look(1_000).added, [0]);
+    }
+
+    #[test]
+    fn one_that_comes_again_is_told_anew_and_keeps_its_place() {
+        let mut rig = Rig::new("$files{'/v/*.log'} = '%p.1';", &["/v/a.log"]);
+        rig.disk.remove("/v/a.log");
+        rig.look(1_000);
+        rig.look(1_000);
+        let member = rig.config.members.list[0];
+        assert!(member.is_leaving);
+        rig.disk.write("/v/a.log", b"x");
+        let change = rig.look(1_000);
+        assert!(change.added.is_empty() && change.is_told);
+        assert!(rig.config.members.list[0].since > member.since);
+    }
+
+    #[test]
+    fn there_is_an_end_to_how_many_there_are_and_it_is_told_once() {
+        let paths: Vec<String> = (0..300).map(|n| format!("/v/{n:03}.log")).collect();
+        let paths: Vec<&str> = paths.iter().map(|path| &**path).collect();
+        let mut rig = Rig::new("$files{'/v/*.log'} = '%p.1';", &paths);
+        assert_eq!(rig.logs().len(), MEMBERS_MAX);
+        assert!(rig.look(1_000).troubles.is_empty());
+        let mut config = rig.config.clone();
+        config.members = Default::default();
+        config.files.clear();
+        let change = Families::default().settle(&mut config, &rig.disk, rig.now);
+        assert_eq!(change.troubles.len(), 1);
+    }
+
+    #[test]
+    fn a_new_configuration_keeps_the_logs_of_the_keys_that_stay() {
+        let rig = Rig::new(
+            "$files{'/v/*'} = '%p.1'; $files{'/w/*'} = '%p.1';",
+            &["/v/a", "/w/b"],
+        );
+        let mut config = Config::parse(b"$files{'/w/*'} = '%p.1'; $files{'/x'} = '';").unwrap();
+        config.inherit(&rig.config);
+        assert!(config.index_of("/v/a".as_ref()).is_none());
+        assert!(config.index_of("/w/b".as_ref()).is_some());
+        assert!(config.members.removed > rig.config.members.version);
+    }
 }

@@ -52,3 +52,40 @@ impl<'a> Log<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::Frame;
+    use crate::wire::receiver::{Piece, Receiver};
+
+    #[test]
+    fn what_is_written_reads_back_byte_by_byte() {
+        let path = [b'/'; PATH_MAX_LEN];
+        for log in [Log::Begin, Log::Path(b"/v/m"), Log::Path(&path), Log::More] {
+            let mut bytes = Vec::new();
+            log.append_to(&mut bytes);
+            let mut receiver = Receiver::new();
+            let (last, first) = bytes.split_last().unwrap();
+            for byte in first {
+                assert_eq!(receiver.next(&[*byte]), (1, Piece::Nothing));
+            }
+            assert_eq!(receiver.next(&[*last]), (1, Piece::Small));
+            let is_it = receiver.small(|frame| frame == Frame::Log(log));
+            assert_eq!(is_it, Ok(true));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_and_what_is_new_is_passed_over() {
+        let read = |payload: &'static [u8]| Frame::parse(kind::LOG, payload).unwrap();
+        for bad in [&[][..], &[0], &[1, b'x'], &[2, b'x']] {
+            assert_eq!(read(bad), Err(BadFrame::Length), "{bad:?}");
+        }
+        assert_eq!(read(&[3, 1, 2]), Ok(Frame::Log(Log::Other)));
+        let mut too_long = vec![0; HEADER_LEN + LOG_MAX + 1];
+        seal(kind::LOG, &mut too_long);
+        let piece = Receiver::new().next(&too_long[..HEADER_LEN]).1;
+        assert_eq!(piece, Piece::Bad(BadFrame::Length));
+    }
+}
