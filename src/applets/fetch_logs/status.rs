@@ -45,7 +45,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     exit_status(&state, &summary)
 }
 
-/// Only whether a collector runs: whatever is wrong with boxes, a new start of it would change nothing.
+/// Only whether a collector runs: whatever is wrong with boxes, a new start would not mend it.
 fn running(state: &State) -> Result<(), Exit> {
     match absence(state) {
         Some(absence) => Err(Exit::with_status(3, format!("{absence}\n"))),
