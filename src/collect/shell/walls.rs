@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::conf::{self, Unusable};
 use super::seats::{self, Rival};
+use super::slot::Slot;
 use super::{Collector, Options, reaches};
 use crate::collect::config::Config;
 use crate::limits::WALLS_CHECK_MS;
@@ -44,7 +45,13 @@ impl Collector {
             copy: Some(copy),
         }) = rival
         {
-            let source = config.sources.iter().find(|source| source.local == copy);
+            let mut sources = config.sources.iter();
+            let source = sources.find(|source| source.local == copy);
+            let family = config
+                .families
+                .iter()
+                .find(|family| family.copy_at(&copy).is_some());
+            let source = source.or(family.map(|family| &family.source));
             let place = source.map(|source| config.place_of(source));
             return Err(Unusable::Rivalled(place.unwrap_or_default(), copy, pid));
         }
@@ -77,13 +84,19 @@ impl Collector {
     /// Whether a directory that is to be made is missing, and is not one of a source that is in
     /// error for that already.
     fn lacks_dirs(&self, config: &Config) -> bool {
-        let running = self.slots.iter().flatten();
-        let known: BTreeSet<&Path> = running
-            .filter_map(|slot| slot.config().local.parent())
-            .chain(config.root.as_deref())
-            .collect();
+        let families = self.families.iter().map(|family| &family.config().source);
+        let sources = self.slots.iter().flatten().map(Slot::config);
+        let running = || sources.clone().chain(families.clone());
+        let is_root = |root: &&Path| running().any(|source| source.local.starts_with(root));
+        let root = config.root.as_deref().filter(is_root);
+        let dirs = running().filter_map(|source| source.local.parent());
+        let known: BTreeSet<&Path> = dirs.chain(root).collect();
         let missing = conf::missing_dirs(config);
         missing.iter().any(|dir| !known.contains(&**dir))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.slots.iter().all(Option::is_none)
     }
 
     pub(super) fn be_shut_out(&mut self) {
@@ -104,9 +117,7 @@ impl Collector {
         let config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
         match config.faults {
             Some(faults) if !self.is_faulty => Err(Unusable::Invalid(faults)),
-            _ if config.sources.is_empty() && self.slots.iter().any(Option::is_some) => {
-                Err(Unusable::Empty(config_path.clone()))
-            }
+            _ if config.is_empty() && !self.is_empty() => Err(Unusable::Empty(config_path.clone())),
             _ => Ok(config),
         }
     }
