@@ -182,6 +182,9 @@ pub const WALKED_AT_ONCE: usize = 14;
 /// Rotated files whose content is looked at at once, each some twenty system calls.
 pub const JUDGED_AT_ONCE: usize = 1;
 
+/// Compressed files whose ends are looked at at once, each four system calls.
+pub const TAILS_AT_ONCE: usize = 2;
+
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
 
