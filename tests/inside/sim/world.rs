@@ -377,6 +377,7 @@ impl World {
         let server = server.as_mut()?;
         let served = server.sessions.get_mut(at)?;
         disk.with(|fs| fs.take_done());
+        disk.take_own_looks();
         let mut cx = Context {
             store: &*disk,
             config: &server.config,
@@ -388,7 +389,7 @@ impl World {
         let done = disk.with(|fs| fs.take_done());
         let turn = Turn {
             syncs: 0,
-            calls: done.steps as u64,
+            calls: (done.steps - disk.take_own_looks()) as u64,
             bytes: done.bytes as u64,
         };
         judge(turn, Turn::OF_SESSION);
