@@ -449,6 +449,10 @@ pub const HEAL_BLOCK_LEN: u64 = 4096;
 // All that a server names in one period may be finished at once.
 const _: () = assert!(CHECKS_WAITING_MAX >= GENERATIONS_PER_PERIOD_MAX as usize);
 
+/// From how many seconds on the clock of a box is far from the log host's. An answer may have been
+/// on its way, or waited for, a part of them.
+pub const BOX_CLOCK_FAR_S: u64 = 60;
+
 // The collector's status files.
 
 /// How often status files are touched: readers are promised 50 s, and a busy turn may come late.

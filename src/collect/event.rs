@@ -170,6 +170,10 @@ pub enum Event<'a> {
         /// The number of events.
         count: u32,
     },
+    /// The clock of the box is far from ours: by so many seconds it is ahead, or behind below 0.
+    ClockFar(i64),
+    /// The clock of the box was far from ours and is not any more.
+    ClockRight,
     /// The server used to speak version 2 and does not any more.
     Downgraded,
     /// The local files were found in a state worth telling.
@@ -240,6 +244,7 @@ impl Event<'_> {
             | Event::Truncated { .. }
             | Event::Verified { .. }
             | Event::Completed { .. }
+            | Event::ClockRight
             | Event::State(State::Connecting | State::Following { .. }) => Severity::Info,
             _ => Severity::Warning,
         }
@@ -395,6 +400,16 @@ impl fmt::Display for Event<'_> {
                 "older events that waited for the hook {} are left, as more than {HOOKS_WAITING_MAX} wait: {count}",
                 program.display()
             ),
+            Event::ClockFar(ahead_s @ 0..) => write!(
+                f,
+                "the clock of the box is {ahead_s} s ahead of ours, and the times in its logs are too"
+            ),
+            Event::ClockFar(ahead_s) => write!(
+                f,
+                "the clock of the box is {} s behind ours, and the times in its logs are too",
+                ahead_s.unsigned_abs()
+            ),
+            Event::ClockRight => f.write_str("the clock of the box is right again"),
             Event::Downgraded => f.write_str(
                 "the server speaks only the classic protocol now: copies are not verified any more",
             ),

@@ -10,12 +10,11 @@ use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 
+use super::clock;
 use super::line::Line;
-use super::{clock, cvt, platform};
+use super::program::{Child, Exit, Program};
 use crate::limits::{HOOK_MS, HOOKS_TOGETHER_MAX};
 use crate::time::Mono;
 
@@ -86,13 +85,6 @@ impl AsRawFd for Hooks {
 }
 
 impl Ended {
-    fn of(status: ExitStatus) -> Ended {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Ended::Status(code as u8),
-            (None, signal) => Ended::Signal(signal.unwrap_or(0) as u8),
-        }
-    }
-
     fn words(self) -> [u8; 2] {
         match self {
             Ended::Status(status) => [b's', status],
@@ -221,7 +213,7 @@ impl<'a> Runner<'a> {
     /// Asks all that run to end, for the daemon does.
     pub(super) fn end(&self) {
         for running in self.running.iter().filter(|_| cfg!(feature = "fetch_logs")) {
-            running.signal(libc::SIGTERM);
+            running.child.signal(libc::SIGTERM);
         }
     }
 
@@ -249,9 +241,16 @@ impl<'a> Runner<'a> {
         if self.running.is_full() {
             return self.tell(place, Ended::Busy);
         }
-        match spawn(hook, variables) {
+        let program = Program {
+            path: &hook.program,
+            variables,
+            // Whom the service manager hears is the daemon.
+            without: "NOTIFY_SOCKET",
+            spares_stdout: hook.spares_stdout,
+        };
+        match program.start() {
             Ok(child) => {
-                let end = platform::process(child.id() as libc::pid_t).ok();
+                let end = child.end().ok();
                 // There is room.
                 let _ = self.running.push(Running {
                     place,
@@ -279,12 +278,13 @@ impl<'a> Runner<'a> {
                 Ok(None) => {
                     if is_over && !running.is_killed {
                         running.is_killed = true;
-                        running.signal(libc::SIGKILL);
+                        running.child.signal(libc::SIGKILL);
                     }
                     at += 1;
                     continue;
                 }
-                Ok(Some(status)) => Ended::of(status),
+                Ok(Some(Exit::Status(status))) => Ended::Status(status),
+                Ok(Some(Exit::Signal(signal))) => Ended::Signal(signal),
                 // Somebody else has waited for it.
                 Err(_) => Ended::Status(1),
             };
@@ -308,55 +308,6 @@ impl<'a> Runner<'a> {
         }
     }
 }
-
-impl Running {
-    /// Sends a signal to it and to all that it has started and that did not go away from it.
-    fn signal(&self, signal: libc::c_int) {
-        let group = -(self.child.id() as libc::pid_t);
-        // SAFETY: takes numbers. Nobody has waited for the child, so the number is still its own.
-        unsafe { libc::kill(group, signal) };
-    }
-}
-
-/// Runs the program, in a session of its own, with nothing that is ours but its output.
-fn spawn(hook: &Hook, variables: &[u8]) -> io::Result<Child> {
-    let mut command = Command::new(&hook.program);
-    command
-        .stdin(Stdio::null())
-        .current_dir("/")
-        .env_remove("NOTIFY_SOCKET");
-    if hook.spares_stdout {
-        command.stdout(io::stderr().as_fd().try_clone_to_owned()?);
-    }
-    for variable in variables.split(|byte| *byte == 0) {
-        let mut parts = variable.splitn(2, |byte| *byte == b'=');
-        if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
-        }
-    }
-    // SAFETY: between fork and exec it makes system calls and nothing else.
-    unsafe { command.pre_exec(be_nobodys) };
-    command.spawn()
-}
-
-/// Leaves this process as a program expects to find itself.
-fn be_nobodys() -> io::Result<()> {
-    // SAFETY: takes and touches nothing.
-    cvt(unsafe { libc::setsid() })?;
-    for signal in 1..=SIGNALS {
-        // What is ignored stays so in another program. Of those that cannot be set nothing comes.
-        // SAFETY: the usual effect of a signal runs no code of ours.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    platform::close_on_exec(FIRST);
-    Ok(())
-}
-
-/// The first descriptor behind the standard ones.
-const FIRST: RawFd = 3;
-
-/// The highest number of a signal on any system.
-const SIGNALS: libc::c_int = 64;
 
 #[cfg(test)]
 mod tests {

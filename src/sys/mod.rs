@@ -26,6 +26,7 @@ pub mod outside;
 mod pidfile;
 mod privileges;
 pub mod process;
+mod program;
 mod random;
 pub mod rlimit;
 pub mod signals;

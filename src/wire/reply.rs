@@ -49,6 +49,9 @@ pub struct Terms {
     /// `whole=1`: with [`Mark::Lost`], the client holds all of its generation although the file is
     /// gone: nothing of it is lost.
     pub whole: bool,
+    /// `t`: the wall clock of the box, in seconds since 1970; 0 where it is not told, as with
+    /// `prefix`.
+    pub clock_s: u32,
     /// `i`: the token of the generation named.
     pub identity: Option<Token>,
 }
@@ -151,6 +154,7 @@ impl Terms {
                 b"m" => terms.mtime_ns = decimal(value)?,
                 b"b" => terms.boot = proof::hex32(value)?,
                 b"prefix" => terms.prefix = Some(Block::parse(value)?),
+                b"t" => terms.clock_s = decimal(value)?.try_into().unwrap_or(0),
                 b"i" => terms.identity = Some(Token::parse(value)?),
                 // Another value of these three is as if they were not there (PROTOCOL.md,
                 // "Negotiation").
@@ -174,8 +178,11 @@ impl Terms {
         // These four come always, even where they are 0, and the others only where they say
         // something.
         write!(line, " v2 at={at} size={size} m={mtime_ns} b={boot:08x}")?;
-        if let Some(block) = &self.prefix {
-            write!(line, " prefix={block}")?;
+        match &self.prefix {
+            Some(block) => write!(line, " prefix={block}")?,
+            // Both do not fit into the longest line; and who gets a prefix asks once more.
+            None if self.clock_s != 0 => write!(line, " t={}", self.clock_s)?,
+            None => {}
         }
         if self.ended {
             line.write_str(" end=1")?;
@@ -230,6 +237,7 @@ mod tests {
                 size: most,
                 mtime_ns: most,
                 boot: 0xabc,
+                clock_s: if prefix.is_none() { u32::MAX } else { 0 },
                 prefix,
                 ended: prefix.is_some(),
                 lost: prefix.is_some(),

@@ -39,6 +39,8 @@ fn everything_is_laid_out_below_destdir() {
         "usr/local/share/man/man5/gen_numbers.pl.locals.5",
         "usr/local/share/man/man5/fetch_logs.conf.5",
         "usr/local/share/snmp/mibs/FETCHLOGS-MIB.txt",
+        "usr/local/share/fetchlogs/prometheus.rules.yml",
+        "usr/local/share/fetchlogs/snmpd.conf.example",
         "usr/local/share/man/man7/fetchlogs.7",
     ] {
         assert_eq!(mode(&place, file), 0o644, "{file}");
@@ -47,6 +49,100 @@ fn everything_is_laid_out_below_destdir() {
     let script = "usr/local/sbin/fetchlogs-retention";
     assert_eq!(mode(&place, script), 0o755);
     assert!(place.read(script).contains("/usr/local/sbin/fetch_logs"));
+}
+
+/// Every file and link below a directory, without the directory's name.
+fn files_of(place: &Place) -> Vec<String> {
+    let mut command = Command::new("find");
+    command.args([".", "!", "-type", "d"]);
+    command.current_dir(place.dir.path());
+    let mut names: Vec<String> = succeeds(command)
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn units_go_where_systemd_looks() {
+    for (prefix, units, users) in [
+        ("/usr", "usr/lib/systemd/system", "usr/lib"),
+        (
+            "/usr/local",
+            "usr/local/lib/systemd/system",
+            "usr/local/lib",
+        ),
+        ("/opt/fetchlogs", "etc/systemd/system", "etc"),
+    ] {
+        let place = Place::new();
+        let variables = [("PREFIX", prefix), ("INIT", "systemd")];
+        succeeds(install(&place, &variables));
+        for unit in [
+            "gen_numbers.service",
+            "fetch_logs.service",
+            "fetchlogs-retention.timer",
+        ] {
+            assert_eq!(mode(&place, &format!("{units}/{unit}")), 0o644);
+        }
+        for kind in ["sysusers", "tmpfiles"] {
+            assert_eq!(
+                mode(&place, &format!("{users}/{kind}.d/fetchlogs.conf")),
+                0o644
+            );
+        }
+    }
+}
+
+#[test]
+fn it_says_what_it_did_and_what_is_next() {
+    for (init, start) in [
+        ("systemd", "systemctl enable --now gen_numbers"),
+        ("openrc", "rc-update add fetch_logs default"),
+        ("sysv", "/etc/init.d/fetch_logs start"),
+        ("none", "/usr/local/sbin/fetch_logs -b -s"),
+    ] {
+        let place = Place::new();
+        let said = succeeds(install(&place, &[("INIT", init)])).stdout;
+        for words in [
+            start,
+            "/usr/local/sbin/fetchlogs",
+            "/etc/fetch_logs.conf",
+            "gen_numbers-init",
+        ] {
+            assert!(said.contains(words), "{init}: {words}: {said}");
+        }
+    }
+}
+
+/// Nothing of the programs is left, and everything of the operator.
+#[test]
+fn it_uninstalls_what_it_installed() {
+    for init in ["none", "systemd", "openrc", "sysv"] {
+        let place = Place::new();
+        // Links to the program under test are no part of it.
+        for name in ["gen_numbers", "fetch_logs", "snmp_from_file"] {
+            fs::remove_file(place.path(name)).unwrap();
+        }
+        succeeds(install(&place, &[("INIT", init)]));
+        assert!(files_of(&place).len() > 15);
+        place.write("var/log/fetchlogs/a", "copy\n");
+        let mut command = Command::new(shipped("install"));
+        command.arg("-u").env("INIT", init);
+        command.env("DESTDIR", place.dir.path());
+        let said = succeeds(command).stdout;
+        assert!(said.contains("stays: "), "{said}");
+        assert_eq!(
+            files_of(&place),
+            [
+                "./etc/fetch_logs.conf",
+                "./etc/gen_numbers.pl.locals",
+                "./var/log/fetchlogs/a"
+            ],
+            "{init}"
+        );
+    }
 }
 
 #[test]
@@ -91,7 +187,10 @@ fn a_configuration_that_is_there_stays() {
 #[test]
 fn what_starts_the_daemons_has_the_paths_of_the_installation() {
     for (init, file) in [
-        ("systemd", "lib/systemd/system/gen_numbers.service"),
+        (
+            "systemd",
+            "usr/local/lib/systemd/system/gen_numbers.service",
+        ),
         ("openrc", "opt/etc/init.d/gen_numbers"),
         ("sysv", "opt/etc/init.d/gen_numbers"),
     ] {

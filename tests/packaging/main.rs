@@ -4,6 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod debian;
+mod image;
+mod init;
 mod install;
 mod manuals;
 mod openrc;

@@ -6,6 +6,7 @@
 mod addresses;
 mod asked;
 pub mod check;
+mod clocks;
 pub mod conf;
 pub mod control;
 pub mod face_file;
@@ -34,6 +35,7 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use self::clocks::Clocks;
 use self::control::Doors;
 use self::hooks::HookRuns;
 pub use self::journal::Form;
@@ -135,6 +137,7 @@ pub struct Collector {
     random: Random,
     boot: Option<BootId>,
     journal: Journal,
+    clocks: Clocks,
     buf: Box<[u8]>,
     now: Now,
     /// Turns in a row that were full of events and left the deadlines alone.
@@ -189,6 +192,7 @@ impl Collector {
             seat,
             boxes: 0,
             journal,
+            clocks: Clocks::default(),
             shown,
             manager: Manager::new(now.mono),
             hooks,
@@ -374,7 +378,7 @@ impl Collector {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
         };
-        let (journal, wall) = (&mut self.journal, self.now.wall);
+        let (journal, clocks, wall) = (&mut self.journal, &mut self.clocks, self.now.wall);
         let tally = Cell::new(Tally::default());
         let news = HookNews::default();
         let mut cx = Context {
@@ -388,7 +392,9 @@ impl Collector {
                 let mut counted = tally.get();
                 counted.count(&event);
                 tally.set(counted);
-                journal.event(wall, config, &event);
+                if clocks.is_news(config, &event) {
+                    journal.event(wall, config, &event);
+                }
             },
             hooks: self.hooks.is_some().then_some(&news),
         };

@@ -182,6 +182,7 @@ impl<F> Source<F> {
             origin: Some(origin),
             classic: false,
         };
+        self.compare_clocks(terms.clock_s, cx);
         let frames = Frames::new(terms.boot, terms.size, None);
         let Some(held) = self.disk.generation() else {
             // PROTOCOL.md, "Negotiation": at first contact and with `L` a generation begins at 0.

@@ -33,6 +33,8 @@ pub(super) struct Link {
     is_through: bool,
     /// Whether the wait is for the sake of others.
     is_paused: bool,
+    /// Whether the clock of the box was far from ours when it was told last.
+    is_clock_far: bool,
 }
 
 /// The form in which a copy is proved that version 2 alone made, as far as the pointer knows.
@@ -142,6 +144,7 @@ impl Link {
             hurry: None,
             is_through: false,
             is_paused: false,
+            is_clock_far: false,
         }
     }
 
@@ -306,6 +309,11 @@ impl Link {
             }
             _ => self.unanswered = 0,
         }
+    }
+
+    /// Notes whether the clock of the box is far from ours; tells whether that is new.
+    pub(super) fn note_clock(&mut self, is_far: bool) -> bool {
+        std::mem::replace(&mut self.is_clock_far, is_far) != is_far
     }
 
     /// Whether the server spoke version 2 when it answered last.

@@ -17,6 +17,7 @@ mod aside;
 mod breaks;
 mod change;
 mod checkpoint;
+mod clock;
 mod data;
 mod digest;
 mod disk;

@@ -103,6 +103,7 @@ fn write_fields(event: &Event<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 None => Ok(()),
             }
         }
+        Event::ClockFar(secs) => write!(f, ",\"ahead\":{secs}"),
         _ => Ok(()),
     }
 }
@@ -129,6 +130,8 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::BadArchive { .. } => "bad_archive",
         Event::HookFailed { .. } => "hook_failed",
         Event::HooksDropped { .. } => "hooks_dropped",
+        Event::ClockFar(_) => "clock_far",
+        Event::ClockRight => "clock_right",
         Event::Downgraded => "downgraded",
         Event::Found(_) => "found",
         Event::Error(_) | Event::State(State::Error(_)) => "trouble",

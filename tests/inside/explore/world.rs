@@ -510,6 +510,8 @@ fn is_fault(event: &Event<'_>) -> bool {
             | Event::Rescued { .. }
             | Event::KeptMore { .. }
             | Event::Downgraded
+            | Event::ClockFar(_)
+            | Event::ClockRight
     )
 }
 

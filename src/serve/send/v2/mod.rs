@@ -153,12 +153,15 @@ impl<F> V2Stream<F> {
             file,
             stat,
             offset,
-            reply,
+            mut reply,
             place,
             then,
             generation,
             ..
         } = choice;
+        if let Some(terms) = &mut reply.v2 {
+            terms.clock_s = now.wall.secs().try_into().unwrap_or(0);
+        }
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
         // over this one.
