@@ -258,6 +258,7 @@ fn shellcheck_finds_no_fault_in_any_script() {
         "debian/postrm",
         "monitoring/check_fetchlogs",
         "../tests/packaging/dpkg",
+        "../tests/monitoring/walk",
     ]);
     command.current_dir(shipped(""));
     succeeds(command);
