@@ -10,7 +10,6 @@ use super::journal::record::Seq;
 use super::left_out::Tail;
 use super::refusal::{Refusal, is_about_the_file};
 use crate::ids::FileId;
-use crate::limits::{JUDGED_AT_ONCE, TAILS_AT_ONCE};
 use crate::store::ReadStore;
 use crate::wire::frame::note::LeftOut;
 use crate::wire::md5::Md5;
@@ -485,6 +484,12 @@ pub struct Begun {
 
 /// Files that we are not permitted to read, and come upon in one part, each two system calls.
 const SHUT_AT_ONCE: usize = 8;
+
+/// Rotated files whose content is looked at in one part, each some twenty system calls.
+const JUDGED_AT_ONCE: usize = 1;
+
+/// Compressed files whose ends are looked at in one part, each four system calls.
+const TAILS_AT_ONCE: usize = 2;
 
 /// File systems keep the time of the last write in units of no more than this.
 pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;
