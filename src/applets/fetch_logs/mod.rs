@@ -249,9 +249,16 @@ fn judge(mut config: Config) -> Result<(), Exit> {
             warn(&format!("{place}: warning: {dir} {what}\n"));
         }
     }
+    for family in &config.families {
+        servers.insert(family.source.server().to_string());
+    }
     let sources = Count(config.sources.len(), "source");
     let servers = Count(servers.len(), "server");
-    super::print(&format!("ok: {sources} on {servers}\n"))
+    let patterns = match config.families.len() {
+        0 => String::new(),
+        count => format!(" and {}", Count(count, "pattern")),
+    };
+    super::print(&format!("ok: {sources}{patterns} on {servers}\n"))
 }
 
 /// The file of `-m`. What has that name is replaced, so it is one that is meant for metrics.

@@ -2,6 +2,10 @@
 //! one constant each, with its reason. What concerns one file alone stands in that file. Reaching
 //! one is an ordinary event with a name, never a panic.
 
+mod families;
+
+pub use families::*;
+
 // The wire: what both sides of a connection rely on.
 
 /// Longest path of a served or fetched file, in bytes: a request line has to hold it beside two
