@@ -34,6 +34,12 @@ pub const HOOKS_TOGETHER_MAX: usize = 4;
 /// How long a hook may take before it is killed.
 pub const HOOK_MS: u64 = 600_000;
 
+/// How long one runs before that is told.
+pub const HOOK_SLOW_MS: u64 = 60_000;
+
+/// How long a list of what waits for a hook is left alone that could not be written or read.
+pub const HOOK_LIST_RETRY_MS: u64 = 5_000;
+
 /// How often a hook is run for one event before that is left.
 pub const HOOK_TRIES: u8 = 3;
 
