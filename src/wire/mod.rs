@@ -7,6 +7,7 @@ pub mod escape;
 pub mod frame;
 pub mod frame_max;
 pub mod given;
+pub mod glob;
 pub mod line;
 pub mod md5;
 pub mod number;

@@ -5,6 +5,7 @@
 //! handed on whole.
 
 use super::crc32::Crc32;
+use super::frame::log::LOG_MAX;
 use super::frame::{
     self, BadFrame, DATA_OFFSET_LEN, Frame, HEADER_LEN, Header, SMALL_MAX, SUMS_MAX, kind,
 };
@@ -223,12 +224,12 @@ impl Receiver {
             }),
             // No kind has an empty payload. The state that follows could not end with one: it takes
             // bytes to notice that all are there.
-            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::ARCHIVE
-                if len > SMALL_MAX || len == 0 =>
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::LOG
+                if len > longest(header.kind) || len == 0 =>
             {
                 Err(BadFrame::Length)
             }
-            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::ARCHIVE => Ok(State::Payload {
+            kind::ALIVE..=kind::ERROR | kind::FILE..=kind::LOG => Ok(State::Payload {
                 open,
                 bytes: Vec::with_capacity(len),
             }),
@@ -244,6 +245,14 @@ impl Receiver {
             }
             Err(bad) => Piece::Bad(bad),
         }
+    }
+}
+
+/// The longest payload of a frame that is collected.
+fn longest(kind: u8) -> usize {
+    match kind {
+        kind::LOG => LOG_MAX,
+        _ => SMALL_MAX,
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Op {
         /// The number of bytes.
         len: u64,
     },
+    /// `list`: which logs there are that the path finds, as a glob, and which come.
+    List,
 }
 
 /// The reason why a line is no request.
@@ -262,6 +264,7 @@ impl Extension {
             Op::Digest => line.write_str(" op=digest"),
             Op::Sums { start, len, count } => write!(line, " op=sums:{start}:{len}:{count}"),
             Op::Range { start, len } => write!(line, " op=range:{start}:{len}"),
+            Op::List => line.write_str(" op=list"),
         }
     }
 
@@ -300,6 +303,7 @@ impl Op {
         let mut number = || decimal(parts.next()?);
         let op = match name {
             b"digest" => Op::Digest,
+            b"list" => Op::List,
             b"sums" => {
                 let (start, len, count) = (number()?, number()?, number()?);
                 let count = u16::try_from(count).ok()?;
@@ -362,17 +366,10 @@ mod tests {
             "op=sums:0:1:1025",
             "op=range:1",
             "op=digest:1",
-            "i=",
-            "i=/a",
-            "i=a_b",
-            "g=",
-            "g=1:-",
-            "g=1:-:-:-",
-            "g=0:-:-",
-            "g=1:-:-,",
-            "g=1:123:-",
-            "g=x:-:-",
-        ] {
+        ]
+        .into_iter()
+        .chain("i= i=/a i=a_b g= g=1:- g=1:-:-:- g=0:-:- g=1:-:-, g=1:123:- g=x:-:-".split(' '))
+        {
             let line = format!("/m 1 1 v2 {bad}");
             assert_eq!(parse(line.as_bytes()), Err(BadRequest::Extension), "{bad}");
         }
@@ -429,9 +426,10 @@ mod tests {
                     })
                 })
                 .collect::<Result<_, _>>()?;
-            let op = match u.int_in_range(0..=3)? {
+            let op = match u.int_in_range(0..=4)? {
                 0 => Op::Stream,
                 1 => Op::Digest,
+                4 => Op::List,
                 2 => Op::Sums {
                     start: u.arbitrary::<u32>()?.into(),
                     len: 4096,

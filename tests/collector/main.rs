@@ -13,6 +13,7 @@ mod names;
 mod network;
 mod old_server;
 mod others;
+mod patterns;
 mod resume;
 mod rotation;
 mod screen;

@@ -266,6 +266,9 @@ fn status_tells_a_person_and_a_script() {
         out.starts_with("{\"sources\":[\n{\"box\":\"127.0.0.1\",") && out.ends_with("}}\n"),
         "{out}"
     );
+    // What starts a collector again asks only whether one runs.
+    let silent = (0, String::new(), String::new());
+    assert_eq!(mode(place, &["status", "-r", "snmp"]), silent);
     let (status, _, err) = mode(place, &["status", "snmp", "127.0.0.9"]);
     assert_eq!(status, 2);
     assert!(err.contains("there is no box 127.0.0.9"), "{err}");
@@ -286,6 +289,9 @@ fn status_tells_a_person_and_a_script() {
         out.ends_with(" ago\n") && out.contains("no collector runs: its last sign of life was "),
         "{out}"
     );
+    let (status, _, err) = mode(place, &["status", "-r", "snmp"]);
+    assert_eq!(status, 3);
+    assert!(err.starts_with("no collector runs: its last "), "{err}");
     let (status, _, err) = mode(place, &["status", "."]);
     assert_eq!(status, 3);
     assert!(err.contains("no collector runs"), "{err}");

@@ -107,7 +107,7 @@ fn every_kind_of_frame_is_described() {
         })
         .filter(|(name, _)| *name != "OPTIONAL")
         .collect();
-    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
     for (name, number) in kinds {
         let number = number.trim_end_matches(';');
         assert!(text.contains(&format!("\n| {number} {name} |")), "{name}");

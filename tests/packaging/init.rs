@@ -252,11 +252,13 @@ fn shellcheck_finds_no_fault_in_any_script() {
         "gen_numbers-init",
         "install",
         "debian/build",
+        "image/build",
         "debian/postinst",
         "debian/prerm",
         "debian/postrm",
         "monitoring/check_fetchlogs",
         "../tests/packaging/dpkg",
+        "../tests/monitoring/walk",
     ]);
     command.current_dir(shipped(""));
     succeeds(command);

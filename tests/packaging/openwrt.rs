@@ -35,6 +35,12 @@ start() { start_service; }
 stop() { echo "stop"; }
 procd_send_signal() { echo "signal $*"; }
 procd_add_reload_trigger() { echo "trigger $*"; }
+procd_add_interface_trigger() { echo "interface trigger $*"; }
+procd_add_jail() { echo "jail $*"; }
+procd_add_jail_mount() { echo "mount $*"; }
+network_get_ipaddr() { eval "$1=\"\${ADDRESS:-}\""; [ -n "${ADDRESS:-}" ]; }
+extra_command() { :; }
+logger() { shift 5; echo "logged: $*" >&2; }
 . "$SCRIPT"
 "$ACTION"
 "#;
@@ -65,6 +71,7 @@ impl Router {
             .env("UCI_DIR", self.place.path("uci"))
             .env("SCRIPT", self.place.path("init"))
             .env("ACTION", action)
+            .env("NETWORK_SH", "/dev/null")
             .env("GEN_NUMBERS_NATIVE", self.place.path("native"))
             .env("FETCH_LOGS_NATIVE", self.place.path("native"));
         command
@@ -85,6 +92,7 @@ impl Router {
 const SERVER: &str = r"
 SECTIONS='main log1 log2'
 main__TYPE=gen_numbers
+main__enabled=1
 main__bind_addr=10.4.3.5
 main__bind_port=1019
 main__grace=2.5
@@ -146,6 +154,7 @@ fn nothing_in_uci_becomes_perl() {
     let uci = r"
 SECTIONS='main log1'
 main__TYPE=gen_numbers
+main__enabled=1
 log1__TYPE=log
 log1__path='/var/log/it'\''s'
 log1__rotated='/var/log/back\slash.*'
@@ -173,15 +182,131 @@ fn a_fault_keeps_the_configuration_that_works() {
     let ended = router.says("reload_service");
     assert_ne!(ended.status, Some(0));
     assert!(ended.stderr.contains("a port is"), "{}", ended.stderr);
-    assert!(!ended.stdout.contains("signal"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("instance"), "{}", ended.stdout);
     assert_eq!(router.native(), before);
     router.place.write("uci/gen_numbers", SERVER);
-    let ended = succeeds(router.does("reload_service"));
-    assert!(
-        ended.stdout.contains("signal gen_numbers * HUP"),
-        "{}",
-        ended.stdout
+    // Procd compares the instance with the one that runs, and sends the signal if the file is another one.
+    let started = succeeds(router.does("reload_service")).stdout;
+    let native = format!("file {}\n", router.place.path("native").display());
+    assert!(started.contains(&native), "{started}");
+    assert!(started.contains("reload_signal HUP\n"), "{started}");
+}
+
+#[test]
+fn a_section_that_is_faulty_is_named_and_the_others_start() {
+    let uci = r"
+SECTIONS='main good bad none off'
+main__TYPE=gen_numbers
+main__enabled=1
+good__TYPE=log
+good__path=/var/log/messages
+bad__TYPE=log
+bad__path=var/log/relative
+none__TYPE=log
+off__TYPE=log
+off__enabled=0
+off__path=/var/log/off
+";
+    let Some(router) = Router::new("gen_numbers", uci) else {
+        return;
+    };
+    let ended = succeeds(router.does("start_service"));
+    assert!(ended.stdout.contains("instance {"), "{}", ended.stdout);
+    assert_eq!(router.native(), "$files{'/var/log/messages'} = '';\n1;\n");
+    for words in [
+        "logged: section bad of kind log is left out: ",
+        "logged: section none of kind log has no path; it is left out",
+    ] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("off"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("left out: \n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_source_that_is_faulty_is_named_and_the_others_start() {
+    let uci = "SECTIONS='main a b c d e'\nmain__TYPE=fetch_logs\nmain__enabled=1\nmain__snmp_dir=/tmp/snmp\nmain__keep_free=10%\n\
+               a__TYPE=source\na__address=10.4.3.5\na__remote=/var/log/messages\na__local='/mnt/a b'\n\
+               b__TYPE=source\nb__address=10.4.3.6\nb__port=99999\nb__remote=/m\nb__local=/mnt/6\n\
+               c__TYPE=source\nc__address=10.4.3.7\nc__local=/mnt/7\n\
+               d__TYPE=source\nd__enabled=0\n\
+               e__TYPE=source\ne__address=10.4.3.8\ne__remote=/m\ne__local=/mnt/8\ne__history=all\ne__proto=v2\n\
+               e__name=eight\ne__max=2G\n";
+    let Some(router) = Router::new("fetch_logs", uci) else {
+        return;
+    };
+    let ended = succeeds(router.does("start_service"));
+    assert!(ended.stdout.contains("reload_signal HUP\n"));
+    assert_eq!(
+        router.native(),
+        "defaults keep_free=10%\n\
+         10.4.3.5 19 /var/log/messages \"/mnt/a b\" \"/mnt/a b.pointer\"\n\
+         10.4.3.8 19 /m /mnt/8 /mnt/8.pointer name=eight history=all proto=v2 max=2G\n"
     );
+    for words in [
+        "logged: section b of kind source is left out: ",
+        "logged: section c of kind source has no remote; it is left out",
+    ] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("left out: \n"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_address_may_be_that_of_an_interface() {
+    let uci = SERVER.replace("main__bind_addr=10.4.3.5", "main__interface=lan");
+    let Some(router) = Router::new("gen_numbers", &uci) else {
+        return;
+    };
+    let without = router.says("start_service");
+    assert_ne!(without.status, Some(0));
+    assert!(
+        without
+            .stderr
+            .contains("the interface lan has no address now")
+    );
+    assert_eq!(without.stdout, "");
+    let mut with = router.does("start_service");
+    with.env("ADDRESS", "192.168.1.1");
+    succeeds(with);
+    assert!(router.native().contains("$bind_addr = '192.168.1.1';\n"));
+    let triggers = succeeds(router.does("service_triggers")).stdout;
+    assert_eq!(
+        triggers,
+        "trigger gen_numbers\ninterface trigger interface.*.up lan /etc/init.d/gen_numbers reload\n"
+    );
+}
+
+#[test]
+fn a_jail_sees_the_directories_of_the_logs() {
+    let uci = SERVER.replace("main__grace", "main__jail=1\nmain__grace");
+    let Some(router) = Router::new("gen_numbers", &uci) else {
+        return;
+    };
+    let mut command = router.does("start_service");
+    command.env("UJAIL", "/bin/sh");
+    let started = succeeds(command).stdout;
+    assert!(started.contains("no_new_privs 1\n"), "{started}");
+    assert!(
+        started.contains("jail gen_numbers log procfs\n"),
+        "{started}"
+    );
+    assert_eq!(started.matches("mount /var/log\n").count(), 2, "{started}");
+    let mut command = router.does("start_service");
+    command.env("UJAIL", "/nonexistent");
+    assert!(!succeeds(command).stdout.contains("jail"));
+}
+
+#[test]
+fn an_interface_that_comes_up_asks_all_boxes_again() {
+    let uci = "SECTIONS=main\nmain__TYPE=fetch_logs\nmain__interface=wan\n";
+    let Some(router) = Router::new("fetch_logs", uci) else {
+        return;
+    };
+    let triggers = succeeds(router.does("service_triggers")).stdout;
+    assert!(triggers.contains("interface.*.up wan /etc/init.d/fetch_logs interface_is_up\n"));
+    let said = succeeds(router.does("interface_is_up")).stdout;
+    assert_eq!(said, "signal fetch_logs * HUP\n");
 }
 
 #[test]
@@ -205,10 +330,7 @@ fn the_collectors_configuration_is_written_from_uci() {
 #[test]
 fn what_is_not_enabled_is_not_started() {
     for (name, uci) in [
-        (
-            "gen_numbers",
-            "SECTIONS=main\nmain__TYPE=gen_numbers\nmain__enabled=0\n",
-        ),
+        ("gen_numbers", "SECTIONS=main\nmain__TYPE=gen_numbers\n"),
         ("fetch_logs", "SECTIONS=main\nmain__TYPE=fetch_logs\n"),
     ] {
         if let Some(router) = Router::new(name, uci) {
@@ -259,7 +381,42 @@ fn the_recipe_has_the_version_and_the_files_that_exist() {
         .filter(|word| word.starts_with("./files/"))
         .collect();
     assert_eq!(files.len(), 4);
+    for field in ["URL", "HASH", "NAME", "ADDRESS"] {
+        assert!(recipe.contains(&format!("PUBLISHER-{field}")), "{field}");
+    }
+    assert!(recipe.contains("\ninclude ../../lang/rust/rust-package.mk\n"));
     for file in files {
         assert!(shipped("openwrt").join(file).is_file(), "{file}");
+    }
+}
+
+/// What the feed's own tests do with the packages.
+#[test]
+fn the_feeds_test_passes() {
+    if outside_program("busybox").is_none() {
+        return;
+    }
+    let place = Place::new();
+    let init = shipped("gen_numbers-init");
+    std::os::unix::fs::symlink(init, place.path("gen_numbers-init")).unwrap();
+    let path = format!(
+        "{}:{}",
+        place.dir.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    for (package, version, status) in [
+        ("fetchlogs-server", env!("CARGO_PKG_VERSION"), 0),
+        ("fetchlogs-collector", env!("CARGO_PKG_VERSION"), 0),
+        ("fetchlogs-server", "9.9", 1),
+        ("fetchlogs-collector", "9.9", 1),
+    ] {
+        let mut command = Command::new("busybox");
+        command
+            .arg("sh")
+            .arg(shipped("openwrt/test.sh"))
+            .args([package, version])
+            .env("PATH", &path);
+        let ended = run(command);
+        assert_eq!(ended.status, Some(status), "{package}: {}", ended.stderr);
     }
 }

@@ -7,6 +7,7 @@ mod common;
 mod admission;
 mod answers;
 mod endurance;
+mod families;
 mod growth;
 mod keeping;
 mod kinds;

@@ -148,7 +148,7 @@ fn layers_point_down(source: &Source) -> Vec<String> {
 const SERVE: &[&str] = &["glob", "config", "find", "send", "session", "shell"];
 const COLLECT: &[&str] = &[
     "config", "status", "copy", "error", "event", "archive", "blocks", "finished", "hooks",
-    "source", "verify", "probe", "view", "shell",
+    "source", "family", "verify", "probe", "view", "shell",
 ];
 
 fn rooms_point_down(source: &Source) -> Vec<String> {

@@ -26,11 +26,12 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         return Err(misuse("list takes CONF"));
     };
     let (path, base) = (absolute(config_path)?, absolute(OsStr::new("."))?);
-    let config = conf::read(&path, &base).map_err(Exit::configuration)?;
+    let mut config = conf::read(&path, &base).map_err(Exit::configuration)?;
     if let Some(faults) = &config.faults {
         // Where stderr is closed, nobody wants to know.
         let _ = stdio::complain(format!("{}\n", faults.lines("")).as_bytes());
     }
+    conf::add_members_on_disk(&mut config);
     let named = Named::of(&config.sources);
     let mut dirs: BTreeMap<&Path, BTreeMap<&OsStr, &SourceConfig>> = BTreeMap::new();
     for source in &config.sources {

@@ -61,7 +61,7 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
                   [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
                   [-l ADDRESS:PORT] [-m FILE] [-x PROGRAM] SNMP_DIR CONF
        fetch_logs verify [-a] [-q] [-J] [-w WAIT] [-j N] SNMP_DIR CONF [BOX [LOG]]
-       fetch_logs status [-a] [-j] [-w] SNMP_DIR [BOX]...
+       fetch_logs status [-a] [-j] [-r] [-w] SNMP_DIR [BOX]...
        fetch_logs ack SNMP_DIR BOX [LOG]
        fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
        fetch_logs list CONF
@@ -94,6 +94,7 @@ first. Its status is 0 if all is well, 1 if something is lost or still to
 come, 2 if a source is in error, 3 if no collector runs.
   -a          all sources, not only those with troubles
   -j          as JSON
+  -r          nothing but its status, which is 0 if a collector runs, else 3
   -w          again and again, live
 ack takes note of losses: the record gets another name, and the status of the
 server is OK again.
@@ -248,9 +249,16 @@ fn judge(mut config: Config) -> Result<(), Exit> {
             warn(&format!("{place}: warning: {dir} {what}\n"));
         }
     }
+    for family in &config.families {
+        servers.insert(family.source.server().to_string());
+    }
     let sources = Count(config.sources.len(), "source");
     let servers = Count(servers.len(), "server");
-    super::print(&format!("ok: {sources} on {servers}\n"))
+    let patterns = match config.families.len() {
+        0 => String::new(),
+        count => format!(" and {}", Count(count, "pattern")),
+    };
+    super::print(&format!("ok: {sources}{patterns} on {servers}\n"))
 }
 
 /// The file of `-m`. What has that name is replaced, so it is one that is meant for metrics.

@@ -16,7 +16,7 @@ use crate::wire::table::Collector;
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
-    let parsed = options::parse(args, "ajw").map_err(|bad| misuse(&bad.to_string()))?;
+    let parsed = options::parse(args, "ajrw").map_err(|bad| misuse(&bad.to_string()))?;
     let Some((dir, boxes)) = parsed.operands.split_first() else {
         return Err(misuse("status takes SNMP_DIR, and boxes perhaps"));
     };
@@ -32,6 +32,9 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         return watch::run(wanted);
     }
     let mut state = look(&wanted)?;
+    if options::has(&parsed, 'r') {
+        return running(&state);
+    }
     lines::sort(&mut state.rows);
     let summary = sum(&state.rows);
     let text = match options::has(&parsed, 'j') {
@@ -40,6 +43,14 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     crate::applets::print(&text)?;
     exit_status(&state, &summary)
+}
+
+/// Only whether a collector runs: whatever is wrong with boxes, a new start would not mend it.
+fn running(state: &State) -> Result<(), Exit> {
+    match absence(state) {
+        Some(absence) => Err(Exit::with_status(3, format!("{absence}\n"))),
+        None => Ok(()),
+    }
 }
 
 fn as_text(state: &State, summary: &Summary, wanted: &Wanted) -> String {

@@ -9,13 +9,14 @@ use crate::applets::exit::Exit;
 use crate::applets::options::{self, Parsed};
 use crate::applets::seconds;
 use crate::collect::config::SourceConfig;
+use crate::collect::shell::seats;
 use crate::collect::shell::verify::{Options, Verification};
 use crate::limits::{VERIFY_CONNECTIONS, VERIFY_CONNECTIONS_MAX};
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
     let parsed = options::parse(args, "aqJw:j:").map_err(|bad| misuse(&bad.to_string()))?;
-    let [_snmp_dir, config_path, wanted @ ..] = parsed.operands.as_slice() else {
+    let [snmp_dir, config_path, wanted @ ..] = parsed.operands.as_slice() else {
         return Err(misuse(OPERANDS));
     };
     let wanted = match wanted {
@@ -32,6 +33,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         json: options::has(&parsed, 'J'),
     };
     let (mut config, reactor) = once::prepare(Path::new(config_path))?;
+    seats::add_members(Path::new(snmp_dir), &mut config);
     if let Some((server, log)) = wanted {
         let log = log.map(|log| log.as_os_str());
         config.sources.retain(|source| is_of(source, server, log));

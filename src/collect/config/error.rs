@@ -131,6 +131,10 @@ pub enum Problem {
     BadQuotes,
     /// The path has blanks, and the source is to ask by classic.
     ClassicBlank,
+    /// REMOTE_FILE is a glob, and the source is to ask by classic.
+    ClassicPattern,
+    /// REMOTE_FILE is a glob, and the copies have no directory of their own.
+    PatternWithoutRoot,
     /// An option stands in the field.
     OptionAsPath(Field),
     /// PORT begins with a zero.
@@ -269,6 +273,12 @@ impl fmt::Display for Problem {
             ),
             Problem::ClassicBlank => f.write_str(
                 "only version 2 can ask for a REMOTE_FILE with blanks; leave proto=classic out",
+            ),
+            Problem::ClassicPattern => f.write_str(
+                "only version 2 can ask which logs a REMOTE_FILE with * finds; leave proto=classic out",
+            ),
+            Problem::PatternWithoutRoot => f.write_str(
+                "where REMOTE_FILE has a *, the template of copies must begin with a directory, such as /var/log/fetchlogs/%h/%f",
             ),
             Problem::OptionAsPath(field) => write!(
                 f,

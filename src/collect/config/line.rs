@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::faults::Faults;
 use super::options::{self, Behind, Options};
@@ -14,6 +15,7 @@ use super::{
     Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
 use crate::limits;
+use crate::wire::glob::{is_glob, plain};
 
 /// What lines say for others.
 #[derive(Default)]
@@ -21,7 +23,7 @@ pub(super) struct Scope {
     /// For all lines, wherever they stand.
     pub(super) defaults: Options,
     /// For the short lines behind it.
-    pub(super) copies: Option<Template>,
+    pub(super) copies: Option<Rc<Template>>,
 }
 
 /// What a line is.
@@ -85,7 +87,7 @@ fn directive(
     }
     match scope.copies {
         Some(_) => faults.errors.push(first.error(Problem::RepeatedCopies)),
-        None => scope.copies = faults.keep(Template::parse(word)),
+        None => scope.copies = faults.keep(Template::parse(word)).map(Rc::new),
     }
     Line::Nothing
 }
@@ -135,6 +137,11 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
         let (address_column, address) = address?;
         let (_, port) = port?;
         let (_, remote) = remote?;
+        let is_family = copies.is_some() && is_glob(&remote);
+        let remote = match copies.is_some() && !is_family {
+            true => plain(&remote).into(),
+            false => remote,
+        };
         let ((local_column, local), (pointer_column, pointer)) = match (own, copies) {
             (Some((local, pointer)), _) => (local?, pointer?),
             (None, Some(template)) => {
@@ -166,6 +173,7 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
                 line: at,
             },
             options: said,
+            family: copies.filter(|_| is_family).cloned(),
             address_column,
             local_column,
             pointer_column,

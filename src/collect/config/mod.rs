@@ -22,8 +22,9 @@
 //! ```
 //!
 //! A line that begins with `defaults`, `copies` or `include` is one of a host with that name if it
-//! has the five fields. What defaults say goes for all sources, wherever they stand, that do not
-//! say otherwise. `copies` goes for the short lines behind it, and stands once.
+//! has the five fields. In a short line `*`, `?` and `[` make a glob of REMOTE_FILE, and a
+//! backslash takes that from them. What defaults say goes for all sources, wherever they stand,
+//! that do not say otherwise. `copies` goes for the short lines behind it, and stands once.
 //!
 //! A `#` within a field is an ordinary character. A path with blanks stands in quotes:
 //!
@@ -34,6 +35,7 @@
 mod access;
 mod clash;
 mod error;
+pub mod family;
 mod faults;
 mod line;
 mod options;
@@ -48,8 +50,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use self::family::FamilyConfig;
 use self::options::Options;
 use self::reading::Reading;
+use self::template::Template;
 use crate::wire::path::has_blanks;
 
 pub use access::Access;
@@ -61,6 +65,8 @@ pub use texts::{Found, Texts};
 pub struct Config {
     /// The sources, in the order of their lines.
     pub sources: Vec<SourceConfig>,
+    /// The lines that stand for all logs that a glob finds, in their order.
+    pub families: Vec<FamilyConfig>,
     /// What is wrong with lines that are left out. It concerns no other line.
     pub faults: Option<ConfigErrors>,
     /// What is passed over, and may not be meant.
@@ -184,13 +190,31 @@ impl Config {
             .for_each(|draft| draft.settle(&scope.defaults));
         for draft in &drafts {
             let source = &draft.source;
-            if source.proto == Proto::Classic && has_blanks(&source.remote) {
+            if source.proto == Proto::Classic && draft.family.is_some() {
+                faults.errors.push(ConfigError {
+                    line: source.line,
+                    column: draft.address_column,
+                    problem: Problem::ClassicPattern,
+                });
+            } else if source.proto == Proto::Classic && has_blanks(&source.remote) {
                 faults.errors.push(ConfigError {
                     line: source.line,
                     column: draft.address_column,
                     problem: Problem::ClassicBlank,
                 });
             }
+        }
+        let root = scope.copies.as_ref().map(|copies| dir.join(copies.root()));
+        let root = root.filter(|root| root.parent().is_some());
+        for draft in drafts
+            .iter()
+            .filter(|draft| draft.family.is_some() && root.is_none())
+        {
+            faults.errors.push(ConfigError {
+                line: draft.source.line,
+                column: draft.local_column,
+                problem: Problem::PatternWithoutRoot,
+            });
         }
         // Even if some lines are bad: one reading tells all that is wrong.
         clash::find(&drafts, &mut faults.errors);
@@ -205,10 +229,21 @@ impl Config {
         }
         let has_warnings = !faults.warnings.is_empty();
         let warnings = ConfigErrors::new(faults.warnings, texts);
-        let root = scope.copies.as_ref().map(|copies| dir.join(copies.root()));
+        let (mut sources, mut families) = (Vec::new(), Vec::new());
+        for Draft { source, family, .. } in drafts {
+            match family {
+                None => sources.push(source),
+                Some(template) => families.push(FamilyConfig {
+                    source,
+                    template,
+                    dir: dir.to_path_buf(),
+                }),
+            }
+        }
         Ok(Config {
-            root: root.filter(|root| root.parent().is_some()),
-            sources: drafts.into_iter().map(|draft| draft.source).collect(),
+            root,
+            sources,
+            families,
             faults: is_faulty.then_some(errors),
             warnings: has_warnings.then_some(warnings),
             files: texts.all.iter().map(|text| text.path.clone()).collect(),
@@ -313,6 +348,8 @@ impl From<IpAddr> for Address {
 struct Draft {
     source: SourceConfig,
     options: Options,
+    /// It stands for all logs that its REMOTE_FILE finds.
+    family: Option<Rc<Template>>,
     address_column: u32,
     local_column: u32,
     pointer_column: u32,

@@ -11,6 +11,14 @@ use super::{ConfigError, Field, Problem, with_ending};
 #[derive(Debug)]
 pub(super) struct Template(Vec<Part>);
 
+/// What is told of a log.
+pub(super) enum Told<'a> {
+    /// Its path without the first slash.
+    Path(&'a [u8]),
+    /// The last part of that.
+    Name(&'a [u8]),
+}
+
 #[derive(Debug)]
 enum Part {
     Text(Vec<u8>),
@@ -66,18 +74,39 @@ impl Template {
         Path::new(OsStr::from_bytes(&text[..end.map_or(0, |at| at + 1)]))
     }
 
-    /// The copy and the pointer file of a log, whose path stands in `word`.
-    pub(super) fn files(
-        &self,
-        host: &str,
-        remote: &[u8],
-        word: Word<'_>,
-    ) -> Result<(PathBuf, PathBuf), ConfigError> {
+    /// What the path of a copy tells of its log.
+    pub(super) fn told_by<'a>(&self, host: &str, path: &'a [u8]) -> Option<Told<'a>> {
+        let is_told = |part: &Part| matches!(part, Part::File | Part::Path);
+        let place = self.0.iter().position(is_told)?;
+        let (before, behind) = self.0.split_at(place);
+        let text = |parts: &[Part]| {
+            let mut text = Vec::new();
+            for part in parts {
+                text.extend_from_slice(match part {
+                    Part::Text(text) => text,
+                    Part::Host => host.as_bytes(),
+                    // Where it is told twice, nobody looks.
+                    Part::File | Part::Path => return None,
+                });
+            }
+            Some(text)
+        };
+        let (part, behind) = behind.split_first()?;
+        let inner = path.strip_prefix(&text(before)?[..])?;
+        let inner = inner.strip_suffix(&text(behind)?[..])?;
+        Some(match part {
+            Part::Path => Told::Path(inner),
+            _ => Told::Name(inner),
+        })
+    }
+
+    /// The copy of a log of this host; `None` if it might be in another directory.
+    pub(super) fn path(&self, host: &str, remote: &[u8]) -> Option<Vec<u8>> {
         let inner = remote.strip_prefix(b"/").unwrap_or(remote);
         let mut names = inner.split(|byte| *byte == b'/');
         // What the box calls a directory must not lead out of ours.
         if names.any(|name| matches!(name, b"" | b"." | b"..")) {
-            return Err(word.error(Problem::LeavesTemplate));
+            return None;
         }
         let last = inner.rsplit(|byte| *byte == b'/').next();
         let mut path = Vec::new();
@@ -89,6 +118,18 @@ impl Template {
                 Part::Path => inner,
             });
         }
+        Some(path)
+    }
+
+    /// The copy and the pointer file of a log, whose path stands in `word`.
+    pub(super) fn files(
+        &self,
+        host: &str,
+        remote: &[u8],
+        word: Word<'_>,
+    ) -> Result<(PathBuf, PathBuf), ConfigError> {
+        let path = self.path(host, remote);
+        let path = path.ok_or_else(|| word.error(Problem::LeavesTemplate))?;
         let control = path.iter().find(|byte| byte.is_ascii_control());
         if let Some(byte) = control {
             return Err(word.error(Problem::ControlByte(Field::Local, *byte)));

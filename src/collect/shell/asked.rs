@@ -21,6 +21,7 @@ impl Collector {
         (self.shown.control).handle_timeout(self.reactor.registry(), now);
         let sources = InThisTurn {
             slots: &self.slots,
+            families: &self.families,
             now: self.now,
         };
         let servers = self.boxes;

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::collect::config::{Config, ConfigErrors, Found, Texts};
+use crate::collect::config::{Config, ConfigErrors, Found, SourceConfig, Texts};
 use crate::store::config_file;
 use crate::sys::files;
 use crate::sys::outside::Outside;
@@ -73,6 +73,50 @@ pub fn make_missing_dirs(config: &Config, tell: &mut dyn FnMut(fmt::Arguments<'_
         if let Err(error) = make_dirs(&dir, COPIES_MODE) {
             let dir = dir.display();
             tell(format_args!("cannot make the directory {dir}: {error}"));
+        }
+    }
+}
+
+/// Makes the directory of one copy, where it is missing.
+pub fn make_dir_of(source: &SourceConfig, tell: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    let Some(dir) = source.local.parent().filter(|dir| !dir.exists()) else {
+        return;
+    };
+    if let Err(error) = make_dirs(dir, COPIES_MODE) {
+        let dir = dir.display();
+        tell(format_args!("cannot make the directory {dir}: {error}"));
+    }
+}
+
+/// Adds the sources of all copies that are there of lines which stand for many logs.
+pub fn add_members_on_disk(config: &mut Config) {
+    let Some(root) = config.root.clone().filter(|_| !config.families.is_empty()) else {
+        return;
+    };
+    let mut dirs = vec![root];
+    while let Some(dir) = dirs.pop() {
+        let Ok(entries) = fs::read_dir(dir) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                dirs.push(path);
+                continue;
+            }
+            let local = path.as_os_str().as_bytes().strip_suffix(b".pointer");
+            let local = local.map(|local| Path::new(OsStr::from_bytes(local)));
+            let copy = local.and_then(|local| {
+                let mut families = config.families.iter();
+                families.find_map(|family| family.copy_at(local))
+            });
+            let is_other = |copy: &SourceConfig| {
+                !config
+                    .sources
+                    .iter()
+                    .any(|source| source.local == copy.local)
+            };
+            config.sources.extend(copy.filter(is_other));
         }
     }
 }

@@ -4,12 +4,14 @@
 //! files. What a source does next is for [`super::source`] to decide.
 
 mod addresses;
+mod apply;
 mod asked;
 pub mod check;
 mod clocks;
 pub mod conf;
 pub mod control;
 pub mod face_file;
+mod families;
 mod group_commit;
 mod hooks;
 mod journal;
@@ -28,7 +30,6 @@ pub mod verify;
 mod walls;
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -37,23 +38,23 @@ use std::path::PathBuf;
 
 use self::clocks::Clocks;
 use self::control::Doors;
+use self::families::FamilySlot;
 use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
 use self::manager::Manager;
 pub use self::reach::reaches;
-use self::resolver::{Resolver, Retry, Wanted};
+use self::resolver::{Resolver, Retry};
 use self::rights::FileRights;
 use self::shown::{InThisTurn, Shown};
 use self::slot::Slot;
 use self::statuses::Statuses;
-use super::config::{Config, SourceConfig};
+use super::config::Config;
 use super::copy::HookNews;
 use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
-use super::view::summary::Count;
 use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
@@ -112,6 +113,11 @@ pub struct Collector {
     is_shut_out: bool,
     reactor: Reactor,
     slots: Vec<Option<Slot>>,
+    /// Lines that stand for all logs which a glob finds.
+    families: Vec<FamilySlot>,
+    family_deadlines: Deadlines,
+    /// Those of which more is to be read.
+    families_ready: ReadyList,
     deadlines: Deadlines,
     ready: ReadyList,
     /// Sources whose files change at the end of this turn.
@@ -153,6 +159,7 @@ const NAMES: u8 = 1;
 const LISTENER: u8 = 2;
 const CLIENT: u8 = 3;
 const HOOKS: u8 = 4;
+const FAMILIES: u8 = 5;
 
 /// From so many events on there may be more than fit: one place may have gone to a signal.
 const TURN_IS_FULL: usize = EVENTS_MAX - 1;
@@ -206,6 +213,9 @@ impl Collector {
             is_shut_out: false,
             reactor,
             slots: Vec::new(),
+            families: Vec::new(),
+            family_deadlines: Deadlines::new(),
+            families_ready: ReadyList::new(),
             deadlines: Deadlines::new(),
             resolver: Resolver::default(),
             ready: ReadyList::new(),
@@ -225,10 +235,11 @@ impl Collector {
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
         let outdated = seats::outdated(snmp_dir, seat, &config);
+        let remembered = seats::remembered(snmp_dir, seat, &config);
         seats::clear_up(snmp_dir, seat, &config);
         collector.statuses.leave(seats::claimed(snmp_dir, seat));
         collector.statuses.inherit(outdated);
-        collector.apply(config);
+        collector.apply(config, &remembered);
         collector
     }
 
@@ -264,6 +275,7 @@ impl Collector {
             self.turn_over_names();
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
+                self.turn_over_families(looked_at);
             }
             self.make_changes();
             self.settle_hooks();
@@ -283,6 +295,7 @@ impl Collector {
         let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
+            families: &self.families,
             now: clock::now(),
         };
         let port = self.shown.end(&sources, servers, !self.is_shut_out);
@@ -306,11 +319,16 @@ impl Collector {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        if !self.ready.is_empty() || !self.changing.is_empty() || !self.owing.is_empty() {
+        if !self.ready.is_empty()
+            || !self.families_ready.is_empty()
+            || !self.changing.is_empty()
+            || !self.owing.is_empty()
+        {
             return Some(self.now.mono);
         }
         let deadlines = [
             self.deadlines.next(),
+            self.family_deadlines.next(),
             self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
@@ -348,6 +366,9 @@ impl Collector {
         }
         if event.token.kind == HOOKS {
             return self.hear_hooks();
+        }
+        if event.token.kind == FAMILIES {
+            return self.handle_family_event(event);
         }
         if event.token.kind == NAMES {
             let retry = retry(self.now.mono, &self.options, &mut self.random);
@@ -459,113 +480,10 @@ impl Collector {
 
     /// Sources that wait for their next try have it now.
     fn try_at_once(&mut self) {
+        self.ask_families_at_once();
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.try_at_once(cx));
         }
-    }
-
-    /// The same as [`apply`](Self::apply), and says what is different.
-    fn apply_and_tell(&mut self, config: Config) {
-        let before = self.slots.iter().flatten().count();
-        let (added, unchanged) = self.apply(config);
-        let (added, removed) = (Count(added, "source"), before - unchanged);
-        self.journal.complain(&format_args!(
-            "{added} added, {removed} removed, {unchanged} unchanged"
-        ));
-    }
-
-    /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
-    /// changes nothing.
-    fn reload(&mut self) {
-        match self.read_config() {
-            Ok(config) => {
-                self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() || !self.makes_dirs(&config) {
-                    // The successor reads what was found sound just now, and reaches all of it.
-                    return self.be_shut_out();
-                }
-                if let Some(faults) = &config.faults {
-                    self.journal.complain(faults);
-                }
-                self.is_faulty = config.faults.is_some();
-                let claimed = seats::claimed(&self.options.snmp_dir, self.seat);
-                self.statuses.leave(claimed);
-                self.apply_and_tell(config);
-                self.try_at_once();
-                self.connect_anew();
-            }
-            Err(unusable) => {
-                self.journal.complain(&unusable);
-                self.journal
-                    .complain(&"the configuration stays as it was before");
-            }
-        }
-    }
-
-    /// Brings the running sources into line with a configuration. Returns how many are new, and how
-    /// many are as they were.
-    fn apply(&mut self, config: Config) -> (usize, usize) {
-        sys::rlimit::raise_descriptor_limit(descriptors_for(config.sources.len()));
-        self.resolver.keep(&config.sources);
-        self.rights.find_groups(&config.sources, &mut self.journal);
-        let mut wanted = config.sources;
-        wanted.sort_unstable_by(|a, b| a.local.as_os_str().cmp(b.local.as_os_str()));
-        let mut runs = vec![false; wanted.len()];
-        for place in &mut self.slots {
-            match place.as_ref().and_then(|slot| unchanged(slot, &wanted)) {
-                Some(at) => runs[at] = true,
-                None => {
-                    let gone = place.take();
-                    if let (Some(hooks), Some(slot)) = (&mut self.hooks, gone) {
-                        hooks.forget(slot.config());
-                    }
-                }
-            }
-        }
-        let unchanged = runs.iter().filter(|runs| **runs).count();
-        let added = wanted.len() - unchanged;
-        let mut places = 0..;
-        let new = wanted.into_iter().zip(runs).filter(|(_, runs)| !runs);
-        for (config, _) in new {
-            let addresses = self.resolver.addresses_of(&config);
-            let slot = Slot::new(config, addresses, self.now);
-            let free = places.find(|&at| self.slots.get(at).is_none_or(Option::is_none));
-            match free.and_then(|at| self.slots.get_mut(at)) {
-                Some(place) => *place = Some(slot),
-                None => self.slots.push(Some(slot)),
-            }
-        }
-        self.join_statuses();
-        self.tell_shared();
-        self.ask_for_names(Wanted::All);
-        let states = self.slots.iter().flatten().map(Slot::state);
-        self.manager.recount(states);
-        self.shown.note_news();
-        (added, unchanged)
-    }
-
-    /// Says which status files are other collectors'.
-    fn tell_shared(&mut self) {
-        for name in self.statuses.take_shared() {
-            let text =
-                format_args!("the status file {name} is another collector's, and left to it");
-            self.journal.complain(&text);
-        }
-    }
-
-    /// Every source joins the status of its server anew.
-    fn join_statuses(&mut self) {
-        self.statuses.restart(self.now.mono);
-        for (index, place) in (0..).zip(&mut self.slots) {
-            let at = place.as_mut().and_then(|slot| {
-                slot.join_status(&mut self.statuses);
-                slot.poll_timeout(&self.options.periods)
-            });
-            self.deadlines.set(index, at);
-        }
-        self.statuses.remove_unused();
-        let indices = self.slots.iter().flatten().map(Slot::server_index);
-        self.boxes = indices.collect::<BTreeSet<_>>().len();
     }
 }
 
@@ -575,20 +493,4 @@ fn retry<'a>(now: Mono, options: &Options, random: &'a mut Random) -> Retry<'a> 
         retry_ms: options.periods.retry_ms,
         random,
     }
-}
-
-/// Where a slot's source stands among `sources`, which are in the order of their local copies, if
-/// nothing about it is new.
-fn unchanged(slot: &Slot, sources: &[SourceConfig]) -> Option<usize> {
-    let config = slot.config();
-    let found =
-        sources.binary_search_by(|source| source.local.as_os_str().cmp(config.local.as_os_str()));
-    let at = found.ok()?;
-    (sources[at] == *config).then_some(at)
-}
-
-/// Each source has a socket and a local copy open; a rotation, the status files and the process
-/// need some more.
-fn descriptors_for(sources: usize) -> u64 {
-    sources as u64 * 2 + 64
 }

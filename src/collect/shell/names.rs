@@ -34,6 +34,7 @@ impl Collector {
         if some_moved {
             self.join_statuses();
         }
+        self.tell_families_of_names();
         self.store.batch(true);
         for index in known {
             self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));

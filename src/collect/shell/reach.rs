@@ -22,7 +22,9 @@ pub fn reaches(options: &Options, config: &Config) -> Reaches {
         .as_ref()
         .and_then(|root| root.canonicalize().ok());
     let mut has_names = false;
-    for source in &config.sources {
+    let families = config.families.iter().map(|family| &family.source);
+    let sources = || config.sources.iter().chain(families.clone());
+    for source in sources() {
         has_names |= matches!(source.address, Address::Name(_));
         if source.makes_dirs && is_below(&source.local, root.as_deref()) {
             continue;
@@ -32,7 +34,7 @@ pub fn reaches(options: &Options, config: &Config) -> Reaches {
         }
     }
     // Where groups are found by name.
-    if config.sources.iter().any(|source| source.access.is_some()) {
+    if sources().any(|source| source.access.is_some()) {
         reaches.read(Path::new("/etc/group"));
     }
     let names = if has_names { NAMES } else { &[] };

@@ -63,7 +63,7 @@ struct Lookups {
 
 impl Resolver {
     /// The names of these sources from now on. What is known of them stays known.
-    pub fn keep(&mut self, sources: &[SourceConfig]) {
+    pub fn keep<'a>(&mut self, sources: impl Iterator<Item = &'a SourceConfig>) {
         let mut before = std::mem::take(self);
         self.round = before.round;
         for source in sources {
@@ -378,7 +378,7 @@ mod tests {
     impl Rig {
         fn of(sources: &[SourceConfig]) -> Rig {
             let mut names = Resolver::default();
-            names.keep(sources);
+            names.keep(sources.iter());
             Rig {
                 poll: Poll::new().unwrap(),
                 random: Random::new(1),
@@ -456,7 +456,7 @@ mod tests {
         rig.hear(&[(0, &["10.0.0.1"]), (1, &["10.0.0.2"])]);
         assert_eq!(rig.names.poll_timeout(), Some(Mono::from_ms(5)));
         let later = sources(&["b.test", "c.test"]);
-        rig.names.keep(&later);
+        rig.names.keep(later.iter());
         assert_eq!(
             rig.names.addresses_of(&later[0]),
             Some(vec![at([10, 0, 0, 2])])

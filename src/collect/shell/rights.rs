@@ -16,10 +16,14 @@ pub struct FileRights {
 impl FileRights {
     /// Finds the numbers of the groups that a configuration names. One that is not there is told,
     /// and the files keep the collector's.
-    pub fn find_groups(&mut self, sources: &[SourceConfig], journal: &mut Journal) {
+    pub fn find_groups<'a>(
+        &mut self,
+        sources: impl Iterator<Item = &'a SourceConfig>,
+        journal: &mut Journal,
+    ) {
         self.is_ungiven_told = false;
         let mut known: Vec<(&str, Option<u32>)> = Vec::new();
-        for access in sources.iter().filter_map(|source| source.access.as_ref()) {
+        for access in sources.filter_map(|source| source.access.as_ref()) {
             let Some(name) = access.group.as_deref() else {
                 continue;
             };

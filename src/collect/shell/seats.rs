@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::collect::config::Config;
+use crate::collect::config::{Config, SourceConfig};
 use crate::sys::trusted::{self, Place};
 use crate::sys::{error_saying, files};
 use crate::wire::seat::Seat;
@@ -46,7 +46,53 @@ fn is_another(snmp_dir: &Path, seat: Seat, config: &Config) -> bool {
         return false;
     };
     let ours = copies_of(config);
-    !table.rows.iter().any(|row| ours.contains(&*row.local))
+    !table.rows.iter().any(|row| is_ours(row, &ours, config))
+}
+
+/// Whether a source that is shown is one of ours.
+fn is_ours(row: &Row<'_>, copies: &BTreeSet<&[u8]>, config: &Config) -> bool {
+    let mut families = config.families.iter();
+    copies.contains(&*row.local)
+        || families.any(|family| family.has(&row.server, &row.remote, &row.local))
+}
+
+/// The logs that were followed when this seat's table was written and that boxes have told of.
+pub fn remembered(snmp_dir: &Path, own: Seat, config: &Config) -> Vec<Row<'static>> {
+    if config.families.is_empty() {
+        return Vec::new();
+    }
+    let Ok(mut table) = Table::read(snmp_dir, own) else {
+        return Vec::new();
+    };
+    table.rows.retain(|row| {
+        let mut families = config.families.iter();
+        families.any(|family| family.has(&row.server, &row.remote, &row.local))
+    });
+    table.rows
+}
+
+/// Adds the logs that collectors with this directory follow, and that boxes have told of.
+pub fn add_members(snmp_dir: &Path, config: &mut Config) {
+    if config.families.is_empty() {
+        return;
+    }
+    for seat in Seat::all() {
+        let rows = Table::read(snmp_dir, seat).map(|table| table.rows);
+        for row in rows.unwrap_or_default() {
+            let mut families = config.families.iter();
+            let member = families.find_map(|family| {
+                let is_it = family.source.server().to_string() == row.server;
+                family.member(&row.remote).ok().filter(|_| is_it)
+            });
+            let is_other = |member: &SourceConfig| {
+                !config
+                    .sources
+                    .iter()
+                    .any(|source| source.local == member.local)
+            };
+            config.sources.extend(member.filter(is_other));
+        }
+    }
 }
 
 fn copies_of(config: &Config) -> BTreeSet<&[u8]> {
@@ -72,7 +118,7 @@ fn is_taken(snmp_dir: &Path, seat: Seat) -> bool {
 pub fn clear_up(snmp_dir: &Path, own: Seat, config: &Config) {
     let ours = copies_of(config);
     for seat in Seat::all().filter(|seat| *seat != own && !is_taken(snmp_dir, *seat)) {
-        let is_ours = |row: &Row<'_>| ours.contains(&*row.local);
+        let is_ours = |row: &Row<'_>| is_ours(row, &ours, config);
         let table = Table::read(snmp_dir, seat);
         if table.is_ok_and(|table| table.rows.iter().all(is_ours)) {
             let path = snmp_dir.join(seat.file("table"));
@@ -84,7 +130,8 @@ pub fn clear_up(snmp_dir: &Path, own: Seat, config: &Config) {
 /// The status files of boxes that were configured when this seat's table was written, and are not
 /// any more.
 pub fn outdated(snmp_dir: &Path, own: Seat, config: &Config) -> BTreeSet<String> {
-    let servers: BTreeSet<String> = (config.sources.iter())
+    let families = config.families.iter().map(|family| &family.source);
+    let servers: BTreeSet<String> = (config.sources.iter().chain(families))
         .map(|source| source.server().to_string())
         .collect();
     let Ok(mut table) = Table::read(snmp_dir, own) else {

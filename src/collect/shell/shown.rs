@@ -10,6 +10,7 @@ use mio::Registry;
 
 use super::control::Control;
 use super::face_file::FaceFile;
+use super::families::FamilySlot;
 use super::journal::Journal;
 use super::slot::Slot;
 use super::{Held, Options};
@@ -34,18 +35,24 @@ pub struct Shown {
 pub struct InThisTurn<'a> {
     /// Their places.
     pub slots: &'a [Option<Slot>],
+    /// The lines that stand for many.
+    pub families: &'a [FamilySlot],
     /// The time.
     pub now: Now,
 }
 
 impl Sources for InThisTurn<'_> {
     fn places(&self) -> usize {
-        self.slots.len()
+        self.slots.len() + self.families.len()
     }
 
     fn show(&self, place: usize, see: &mut dyn FnMut(&Row<'_>)) {
         if let Some(slot) = self.slots.get(place).and_then(Option::as_ref) {
             slot.show(self.now, see);
+        }
+        let family = place.checked_sub(self.slots.len());
+        if let Some(family) = family.and_then(|at| self.families.get(at)) {
+            family.show(see);
         }
     }
 }

@@ -465,6 +465,18 @@ impl Slot {
         }
     }
 
+    /// Gives up its place among the sources of its server.
+    pub fn leave_status(&mut self, statuses: &mut Statuses) {
+        for server in [self.server, self.named].into_iter().flatten() {
+            statuses.set(server, self.reported_error, false);
+        }
+    }
+
+    /// Whether the box has more of its log, and it comes.
+    pub fn is_behind(&self) -> bool {
+        self.state() == State::Following && self.source.behind().is_some_and(|bytes| bytes > 0)
+    }
+
     /// Which box it is of, among all.
     pub fn server_index(&self) -> Option<ServerIndex> {
         self.named.or(self.server)

@@ -159,7 +159,7 @@ impl<F> Source<F> {
     pub(super) fn frame_max(&self, op: Op) -> Option<FrameMax> {
         match op {
             Op::Stream | Op::Range { .. } => self.link.breaks().frame_max(),
-            Op::Digest | Op::Sums { .. } => None,
+            Op::Digest | Op::Sums { .. } | Op::List => None,
         }
     }
 

@@ -267,7 +267,7 @@ impl Frames {
                 }
                 Ok(Received::On)
             }
-            Step::Archive(_) => Err(ProtocolError::Order.into()),
+            Step::Archive(_) | Step::Log => Err(ProtocolError::Order.into()),
             Step::Refused(_) if self.refused && !self.archives.is_empty() => {
                 let (is_whole, is_lost) = self.announced;
                 Ok(Received::Archives {
@@ -404,7 +404,10 @@ impl Frames {
 /// A small frame that has left the receiver.
 enum Step {
     Alive(u64),
-    Hole { offset: u64, len: u64 },
+    Hole {
+        offset: u64,
+        len: u64,
+    },
     End(End),
     Next(Next),
     Digest(frame::Digest),
@@ -412,6 +415,8 @@ enum Step {
     Note(LeftOut),
     Refused(Box<str>),
     Archive(Box<Offered>),
+    /// Nothing of it belongs here.
+    Log,
 }
 
 impl Step {
@@ -425,6 +430,7 @@ impl Step {
             Frame::File { role, token } => Step::File(role, token),
             Frame::Note(note) => Step::Note(LeftOut::of(&note)),
             Frame::Archive(archive) => Step::Archive(Box::new(Offered::of(&archive))),
+            Frame::Log(_) => Step::Log,
             Frame::Error { text, .. } => {
                 Step::Refused(crate::wire::escape::Escaped(text).to_string().into())
             }

@@ -156,6 +156,8 @@ pub enum Problem {
     PathHasLineFeed,
     /// A series without a pattern has no file at all.
     SeriesEmpty,
+    /// The logs of a key that is a glob would have the same rotated files, or no globs at all.
+    FamilyAlike,
     /// A value of `%files` is no list of patterns.
     Pattern(PatternError),
 }
@@ -226,6 +228,9 @@ impl fmt::Display for Problem {
             Problem::PathHasLineFeed => "a path with a NUL byte or a line feed cannot be requested",
             Problem::SeriesEmpty => {
                 "a series is the files that its patterns find: write at least one, such as \"/var/log/app/app-*.log\""
+            }
+            Problem::FamilyAlike => {
+                "the key finds many logs: write %p in the patterns where the path of each is meant, such as \"%p.*[0-9]\""
             }
             Problem::Pattern(error) => return error.fmt(f),
         })

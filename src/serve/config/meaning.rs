@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::allow::{Hosts, Network};
 use super::error::{ConfigError, Problem};
+use super::family::Family;
 use super::literal::{Literal, Value};
 use super::name::{Hash, Scalar};
 use super::text::Position;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
 use crate::serve::glob::Patterns;
+use crate::wire::glob::{is_glob, plain};
 
 /// The effect of one statement.
 pub(super) enum Assignment {
@@ -36,7 +38,10 @@ impl Config {
                 match hash {
                     // A whole hash replaces what was assigned before it, as in Perl.
                     Hash::HostsAllow => self.hosts = Hosts::default(),
-                    Hash::Files => self.files.retain(|entry| entry.is_series),
+                    Hash::Files => {
+                        self.files.retain(|entry| entry.is_series);
+                        self.families.clear();
+                    }
                     Hash::Series => self.files.retain(|entry| !entry.is_series),
                 }
                 // The grammar has refused a list of an odd length.
@@ -67,11 +72,12 @@ impl Config {
                     self.hosts.set(network, allowed);
                 }
             }
+            Hash::Files if is_glob(key.value.bytes()) => self.put_family(key, value, note),
             Hash::Files | Hash::Series => {
                 let is_series = hash == Hash::Series;
                 // Both are looked at before either is given up, so that one reading tells all the
                 // errors.
-                let path = sound(path(key.value.bytes()), key.position, note);
+                let path = sound(path(&plain(key.value.bytes())), key.position, note);
                 let patterns = Patterns::parse(value.value.bytes()).map_err(Problem::Pattern);
                 let patterns = sound(patterns, value.position, note);
                 if let (Some(path), Some(patterns)) = (path, patterns) {
@@ -88,6 +94,20 @@ impl Config {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives a key that is a glob its value.
+    fn put_family(&mut self, key: &Literal, value: &Literal, note: &mut dyn FnMut(ConfigError)) {
+        let (text, said) = (key.value.bytes(), value.value.bytes());
+        let logs = Family::of_key(text);
+        let logs = sound(logs, key.position, note);
+        let family =
+            logs.and_then(|logs| sound(Family::new(text, logs, said), value.position, note));
+        self.families.retain(|family| *family.key != *text);
+        if let (Some(family), false) = (family, matches!(value.value, Value::Undef)) {
+            let at = self.families.partition_point(|other| *other.key < *text);
+            self.families.insert(at, family);
         }
     }
 

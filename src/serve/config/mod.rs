@@ -7,6 +7,7 @@
 
 pub mod allow;
 mod error;
+pub mod family;
 mod literal;
 mod meaning;
 mod name;
@@ -17,8 +18,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use self::allow::Hosts;
+use self::family::{Family, Members};
 use super::glob::Patterns;
-use crate::limits::{CLIENTS_LEAST, CLIENTS_MAX, CLIENTS_PER_IP_LEAST};
+use crate::limits::{CLIENTS_LEAST, CLIENTS_MAX, CLIENTS_PER_IP_LEAST, MEMBERS_MAX};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use name::{Hash, Scalar};
@@ -30,8 +32,13 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `%hosts_allow`: who is served.
     pub hosts: Hosts,
-    /// `%files` and `%series`: what is served, each path once, in the order of their bytes.
+    /// `%files` and `%series`: what is served, each path once, in the order of their bytes. Behind
+    /// these the logs of families, in the order in which they were found.
     pub files: Vec<FileEntry>,
+    /// The keys of `%files` that are globs, in the order of their bytes.
+    pub families: Vec<Family>,
+    /// What is known of the logs of families.
+    pub members: Members,
     /// `$delay_check`: how often a streamed file is looked at.
     pub delay_check_ms: u64,
     /// `$timeout_write`: how long a peer may take nothing before it is dropped.
@@ -60,6 +67,13 @@ pub struct FileEntry {
     pub is_series: bool,
 }
 
+impl FileEntry {
+    /// Whether it is a log, and not a place that one left.
+    pub fn is_any(&self) -> bool {
+        !self.path.as_os_str().is_empty()
+    }
+}
+
 impl Config {
     /// Reads a whole file. An empty one is legal and gives the defaults, with nobody allowed and
     /// nothing served.
@@ -69,8 +83,9 @@ impl Config {
 
     /// What may not be meant, although it is legal, a text for each.
     pub fn doubts(&self) -> impl Iterator<Item = String> {
-        let is_bare = |entry: &&FileEntry| entry.patterns.is_empty();
-        let bare = self.files.iter().filter(is_bare).map(|entry| {
+        let bare = (self.files.iter())
+            .filter(|entry| entry.patterns.is_empty())
+            .map(|entry| {
             format!(
                 "{} is served without rotated files: what nobody has fetched when it is rotated is lost (to fetchlogs 1.1 the empty text meant not to serve it; that is undef now)",
                 entry.path.display()
@@ -78,7 +93,7 @@ impl Config {
         });
         let empty = [
             (self.hosts.is_empty(), "%hosts_allow allows nobody"),
-            (self.files.is_empty(), "%files names no log"),
+            (self.serves_nothing(), "%files names no log"),
         ];
         let empty = empty.into_iter().filter(|(is, _)| *is);
         let loose = self.hosts.loose().map(|network| {
@@ -99,7 +114,7 @@ impl Config {
     /// Gives what was not said, which is 0, its value: so many that a collector can have all logs,
     /// and others can ask beside it.
     fn settle(&mut self) {
-        let logs = self.files.len();
+        let logs = self.files.len() + self.families.len() * MEMBERS_MAX;
         let settle = |limit: &mut usize, least: usize, each: usize| {
             if *limit == 0 {
                 *limit = least.max(logs * each).min(CLIENTS_MAX);
@@ -113,22 +128,34 @@ impl Config {
     pub fn local_doubt(&self) -> Option<&'static str> {
         let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let is_local = local.iter().any(|local| self.hosts.allows(local));
-        (is_local && !self.files.is_empty()).then_some(
+        (is_local && !self.serves_nothing()).then_some(
             "%hosts_allow has this machine itself: every local user can read all that is served",
         )
     }
 
+    /// Whether there is no log that anybody could have.
+    pub fn serves_nothing(&self) -> bool {
+        self.files.is_empty() && self.families.is_empty()
+    }
+
     /// The place in [`files`](Self::files) of the log with exactly this path.
     pub fn index_of(&self, path: &Path) -> Option<u32> {
-        u32::try_from(self.place_of(path).ok()?).ok()
+        let found = || {
+            let exact = self.exact();
+            let at = self.files[exact..].iter().position(|it| it.path == path)?;
+            Some(exact + at)
+        };
+        let at = self.place_of(path).ok().or_else(found)?;
+        u32::try_from(at)
+            .ok()
+            .filter(|_| !path.as_os_str().is_empty())
     }
 
     /// The place of the log with exactly this path, or the one where it would have to stand.
     fn place_of(&self, path: &Path) -> Result<usize, usize> {
         let wanted = path.as_os_str();
         // `files` is sorted by bytes, which is not the order of paths by components.
-        self.files
-            .binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
+        self.files[..self.exact()].binary_search_by(|entry| entry.path.as_os_str().cmp(wanted))
     }
 }
 
@@ -138,6 +165,8 @@ impl Default for Config {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 19),
             hosts: Hosts::default(),
             files: Vec::new(),
+            families: Vec::new(),
+            members: Members::default(),
             delay_check_ms: 5_000,
             timeout_write_ms: 60_000,
             alive_interval_ms: 60_000,

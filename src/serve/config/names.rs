@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::serve::glob::PatternError;
 
 #[test]
 fn any_other_byte_may_be_in_a_path() {
@@ -62,4 +63,46 @@ fn bytes_may_have_a_letter() {
         let parsed = Config::parse(format!("$keep_deleted = {text};").as_bytes());
         assert!(parsed.is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_key_that_is_a_glob_stands_for_all_that_it_finds() {
+    let text =
+        b"$files{'/v/*.log'} = '%p.*[0-9] %p-old'; $files{'/v/a.log'} = ''; $files{'/w/?'} = '';";
+    let config = Config::parse(text).unwrap();
+    let keys: Vec<_> = config.families.iter().map(|it| &*it.key).collect();
+    assert_eq!(keys, [&b"/v/*.log"[..], b"/w/?"]);
+    assert_eq!(config.files.len(), 1);
+    // So that a collector can have all of them.
+    assert_eq!(config.max_clients_per_ip, 2 * (1 + 2 * 256));
+    let entry = config.families[0]
+        .entry(Path::new("/v/a b*'{x}.log"))
+        .unwrap();
+    let finds = entry.patterns.finder();
+    assert!(finds(b"/v/a b*'{x}.log.7") && finds(b"/v/a b*'{x}.log-old"));
+    assert!(!finds(b"/v/a b!'{x}.log.7") && !finds(b"/v/a b*'x.log.7"));
+    let roots = config.families[0].roots();
+    assert!(
+        roots.iter().all(|root| root == Path::new("/v")),
+        "{roots:?}"
+    );
+}
+
+#[test]
+fn a_key_that_is_a_glob_needs_the_path_in_its_value() {
+    for (text, problem) in [
+        ("$files{'/v/*'} = '/v/*.1';", Problem::FamilyAlike),
+        ("$files{'/v/*'} = 'old/%p';", Problem::FamilyAlike),
+        (
+            "$files{'v/*'} = '%p.1';",
+            Problem::Pattern(PatternError::NotAbsolute),
+        ),
+    ] {
+        let errors = Config::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(errors.iter().next().unwrap().problem, problem, "{text}");
+    }
+    let text = b"$files{'/v/*'} = '%p.1'; $files{'/v/*'} = undef; $files{'/v/a\\*b'} = '';";
+    let config = Config::parse(text).unwrap();
+    assert!(config.families.is_empty());
+    assert!(config.index_of(Path::new("/v/a*b")).is_some());
 }

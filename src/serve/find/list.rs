@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::candidates::{Candidate, Candidates};
 use super::crowd::Reached;
+use super::families::settled;
 use super::findings::{Findings, Occasion};
 use super::journal::Journal;
 use super::query::{Query, open_regular};
@@ -23,8 +24,19 @@ use crate::wire::escape::Escaped;
 /// be.
 pub fn list<S: ReadStore>(config: &Config, store: &S, say: &mut dyn FnMut(&str)) -> bool {
     let journal = Journal::new(0);
-    journal.settle(config, store);
     let mut is_sound = true;
+    let mut text = String::new();
+    let (config, counts) = &settled(config, store, &mut |trouble| {
+        is_sound = false;
+        let _ = writeln!(text, "{trouble}");
+    });
+    for count in counts {
+        let _ = writeln!(text, "{count}");
+    }
+    if !text.is_empty() {
+        say(&text);
+    }
+    journal.settle(config, store);
     for (index, entry) in (0..).zip(&config.files) {
         let query = Query {
             store,

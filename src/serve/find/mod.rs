@@ -9,8 +9,8 @@
 //! [`suspect`] which may be copies that somebody made, and [`alike`] where that is in doubt;
 //! [`left_out`] what is left out of an answer, [`archives`] which compressed files are, and
 //! [`troubles`] what is remembered of that; [`sightings`] what was seen between two connections of
-//! a classic client; and the three answers: [`classic`], [`v2`], and [`op`] for whoever asks about
-//! a copy.
+//! a classic client; [`families`] which logs there are where a key is a glob; and the three
+//! answers: [`classic`], [`v2`], and [`op`] for whoever asks about a copy.
 
 mod alike;
 pub mod archives;
@@ -19,6 +19,7 @@ pub mod classic;
 pub mod compare;
 pub mod crowd;
 mod equals;
+pub mod families;
 pub mod findings;
 pub mod journal;
 pub mod left_out;

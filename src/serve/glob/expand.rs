@@ -1,9 +1,9 @@
 //! The text of a glob, taken apart: into words, each word into one word per choice of its braces,
 //! each of these into components.
 
-use super::component::{Token, class_len, token};
 use super::{Pattern, PatternError, Step};
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
+use crate::wire::glob::{Token, class_len, token};
 
 /// All patterns of a text; see [`Patterns::parse`](super::Patterns::parse).
 pub(super) fn patterns(text: &[u8]) -> Result<Box<[Pattern]>, PatternError> {

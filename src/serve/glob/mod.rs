@@ -1,10 +1,9 @@
 //! Globs in the manner of Perl and csh, which find the rotated files of a log. Pure: directories
 //! come through [`ReadStore`](crate::store::ReadStore).
 //!
-//! `component` matches one name, `expand` takes the text apart, `walk` goes through the
-//! directories.
+//! `expand` takes the text apart, `walk` goes through the directories; one name is matched by
+//! `wire::glob`.
 
-mod component;
 mod expand;
 mod walk;
 
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
 
-pub use component::matches;
+pub use crate::wire::glob::matches;
 pub use walk::{Progress, TooMuch, Walk};
 
 /// The endings of compressed files.
@@ -95,6 +94,12 @@ impl Patterns {
             .any(|pattern| pattern.steps.iter().any(is_it))
     }
 
+    /// What tells whether one of them finds a path.
+    pub fn finder(&self) -> impl Fn(&[u8]) -> bool + use<> {
+        let list = self.list();
+        move |path| list.iter().any(|pattern| pattern.finds(path))
+    }
+
     /// Each on its own, as it is without braces and quotes, and the walk that goes through it.
     pub fn walks(&self) -> Vec<(Vec<u8>, Walk)> {
         let walk = |pattern: Pattern| (pattern.text(), Walk::through([pattern].into()));
@@ -109,6 +114,31 @@ impl Patterns {
 }
 
 impl Pattern {
+    fn finds(&self, path: &[u8]) -> bool {
+        let mut rest = path;
+        for step in &self.steps {
+            let Some(behind) = rest.strip_prefix(b"/") else {
+                return false;
+            };
+            let len = match step {
+                Step::Literal(names) => match behind.starts_with(names) {
+                    true => names.len(),
+                    false => return false,
+                },
+                Step::Wild(pattern) => {
+                    let end = behind.iter().position(|byte| *byte == b'/');
+                    let end = end.unwrap_or(behind.len());
+                    match matches(pattern, &behind[..end]) {
+                        true => end,
+                        false => return false,
+                    }
+                }
+            };
+            rest = &behind[len..];
+        }
+        rest.is_empty()
+    }
+
     fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for step in &self.steps {

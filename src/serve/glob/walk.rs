@@ -7,9 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::component::matches;
-use super::{Pattern, Patterns, Step, uncompressed};
-use crate::limits::{GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
+use super::{Pattern, Patterns, Step, matches, uncompressed};
+use crate::limits::{FAMILY_DIRS_MAX, GLOB_ENTRIES_MAX, GLOB_PATH_MAX_LEN, GLOB_WAITING_LEN};
 use crate::store::{Names, ReadStore};
 
 /// A walk under way. The order of what it finds is the directories' own; a path that two patterns
@@ -26,6 +25,8 @@ pub struct Walk {
     waiting_len: usize,
     /// The first error worth telling.
     trouble: Option<io::Error>,
+    /// The directories in which it has looked, if they are wanted.
+    dirs: Option<Vec<PathBuf>>,
 }
 
 /// The result of one part of a walk.
@@ -90,6 +91,28 @@ impl Walk {
             entries_left: GLOB_ENTRIES_MAX,
             waiting_len: 0,
             trouble: None,
+            dirs: None,
+        }
+    }
+
+    /// One that remembers in which directories it has looked for names, of some of them.
+    pub fn telling_dirs(mut self) -> Walk {
+        self.dirs = Some(Vec::new());
+        self
+    }
+
+    /// These directories.
+    pub fn take_dirs(&mut self) -> Vec<PathBuf> {
+        self.dirs.take().unwrap_or_default()
+    }
+
+    fn note_dir(&mut self, dir: &Path) {
+        if let Some(dirs) = self
+            .dirs
+            .as_mut()
+            .filter(|dirs| dirs.len() < FAMILY_DIRS_MAX)
+        {
+            dirs.push(dir.to_path_buf());
         }
     }
 
@@ -192,6 +215,11 @@ impl Walk {
 
     fn look_at<S: ReadStore>(&mut self, path: Vec<u8>, store: &S) -> Progress {
         self.found = PathBuf::from(OsString::from_vec(path));
+        if self.dirs.is_some()
+            && let Some(dir) = self.found.parent().map(Path::to_path_buf)
+        {
+            self.note_dir(&dir);
+        }
         match store.stat_path(&self.found) {
             // What it is, is for the caller to ask; here it only has to be there.
             Ok(_) => Progress::Found,
@@ -202,7 +230,9 @@ impl Walk {
     fn open<S: ReadStore>(&mut self, here: Rc<[u8]>, step: usize, store: &S) -> Progress {
         // The root has an empty path here, so that a slash can be put before every name.
         let dir = if here.is_empty() { b"/" } else { &*here };
-        match store.names(Path::new(OsStr::from_bytes(dir))) {
+        let dir = Path::new(OsStr::from_bytes(dir));
+        self.note_dir(dir);
+        match store.names(dir) {
             Ok(names) => {
                 let how = How::Compare(names, Vec::new());
                 self.todo.push(Todo { here, step, how });

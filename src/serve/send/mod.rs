@@ -12,6 +12,7 @@ pub mod digest;
 pub mod ending;
 pub mod follow;
 pub mod keepalive;
+pub mod list;
 pub mod op;
 pub mod v2;
 mod zeros;

@@ -117,7 +117,7 @@ impl<F> OpReply<F> {
         now: Mono,
     ) -> Option<OpReply<F>> {
         let task = match op {
-            Op::Stream => return None,
+            Op::Stream | Op::List => return None,
             Op::Digest => Task::Digest {
                 file,
                 stat,

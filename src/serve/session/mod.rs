@@ -23,6 +23,7 @@ use super::find::refusal::is_about_the_file;
 use super::send::classic::ClassicStream;
 use super::send::context::Context;
 use super::send::ending::Ending;
+use super::send::list::List;
 use super::send::op::OpReply;
 use super::send::v2::V2Stream;
 use crate::ids::Inode;
@@ -58,6 +59,8 @@ enum Phase<F> {
     StreamingV2(Box<V2Stream<F>>),
     /// Version 2: one answer is being computed or sent.
     Answering(Box<OpReply<F>>),
+    /// Version 2: the client is told which logs there are.
+    Listing(Box<List>),
     /// Over; the connection is to be closed.
     Ended(Ending),
 }
@@ -160,6 +163,7 @@ impl<F> Session<F> {
             Phase::Asking(_) => return Doing::Other("has not asked for anything yet"),
             Phase::Searching(_) => return Doing::Other("waits for its log to be found"),
             Phase::Answering(_) => return Doing::Other("is answered about a copy"),
+            Phase::Listing(_) => return Doing::Other("is told which logs there are"),
             Phase::Ended(_) => return Doing::Other("leaves"),
         };
         Doing::Sending(Sent {
@@ -218,6 +222,7 @@ impl<F> Session<F> {
             (Phase::StreamingV2(stream), Some(file)) => stream.renumber(file),
             (Phase::Streaming(_) | Phase::StreamingV2(_), None) => self.end(Ending::Withdrawn),
             (Phase::Searching(searching), _) => searching.restart(),
+            (Phase::Listing(list), _) => list.restart(),
             _ => {}
         }
         self.check_invariants();
@@ -273,9 +278,15 @@ impl<F> Session<F> {
         self.check_invariants();
     }
 
+    /// Whether the client is told which logs there are.
+    pub fn is_listing(&self) -> bool {
+        matches!(self.phase, Phase::Listing(_))
+    }
+
     /// Something may have happened to the file or its directory: look at once.
     pub fn handle_hint<S: ReadStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         let flow = match &mut self.phase {
+            Phase::Listing(list) => return list.note_change(),
             Phase::Streaming(stream) => stream.look(self.peer, cx),
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {
                 stream.look(cx, query)
@@ -298,6 +309,7 @@ impl<F> Session<F> {
                 stream.handle_timeout(cx, query)
             }),
             Phase::Answering(reply) => reply.handle_timeout(cx.config, cx.now.mono),
+            Phase::Listing(list) => list.handle_timeout(cx.config, cx.now.mono),
             _ => return,
         };
         self.settle(flow);
@@ -322,6 +334,7 @@ impl<F> Session<F> {
             Phase::Searching(_) => true,
             Phase::StreamingV2(stream) => stream.has_work(),
             Phase::Answering(reply) => reply.has_work(),
+            Phase::Listing(list) => list.has_work(),
             _ => false,
         }
     }
@@ -350,6 +363,7 @@ impl<F> Session<F> {
                 stream.work(buf, cx, query)
             }),
             Phase::Answering(reply) => reply.work(buf, cx.store),
+            Phase::Listing(list) => return list.work(cx.config),
             _ => return,
         };
         self.settle(flow);
@@ -368,6 +382,7 @@ impl<F> Session<F> {
             Phase::StreamingV2(stream) => query_about(stream.index(), self.peer, cx)
                 .map_or(Ok(0), |query| stream.output(buf, &query)),
             Phase::Answering(reply) => Ok(reply.output(buf)),
+            Phase::Listing(list) => Ok(list.output(buf)),
             _ => Ok(0),
         };
         let len = result.unwrap_or_else(|error| {
@@ -392,6 +407,7 @@ impl<F> Session<F> {
                 let flow = reply.consume_output(len, now);
                 self.settle(flow);
             }
+            Phase::Listing(list) => list.consume_output(len, now),
             _ => {}
         }
         self.check_invariants();
@@ -404,6 +420,7 @@ impl<F> Session<F> {
             Phase::Streaming(stream) => Some(stream.poll_timeout(config)),
             Phase::StreamingV2(stream) => Some(stream.poll_timeout(config)),
             Phase::Answering(reply) => Some(reply.poll_timeout(config)),
+            Phase::Listing(list) => Some(list.poll_timeout(config)),
             // There is always something to do until that is over.
             Phase::Searching(_) | Phase::Ended(_) => None,
         }
@@ -446,6 +463,7 @@ impl<F> Session<F> {
                 stream.check_invariants();
             }
             Phase::Answering(reply) => reply.check_invariants(),
+            Phase::Listing(_) => debug_assert!(!self.is_extra),
             Phase::Ended(_) => {}
         }
         // The caller drops who is over, so there must be nothing left to come back for.

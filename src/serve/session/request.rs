@@ -18,7 +18,9 @@ use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
 use crate::serve::find::sightings::Sightings;
 use crate::serve::find::token::Known;
+use crate::serve::glob::Patterns;
 use crate::serve::send::classic::ClassicStream;
+use crate::serve::send::list::List;
 use crate::serve::send::op::OpReply;
 use crate::serve::send::v2::V2Stream;
 use crate::store::ReadStore;
@@ -58,6 +60,9 @@ pub(super) fn answer<S: ReadStore>(
         }
         Err(bad) => return Phase::Ended(Ending::BadRequest(bad)),
     };
+    if (request.v2.as_ref()).is_some_and(|v2| v2.op == Op::List) {
+        return list(&request, cx);
+    }
     match find(peer, &request, None, cx) {
         Err(Ending::Refused(Refusal::Later)) => Phase::Searching(Box::new(Searching {
             line,
@@ -67,6 +72,18 @@ pub(super) fn answer<S: ReadStore>(
             is_last: false,
         })),
         found => settle(peer, &request, found, cx.now.mono),
+    }
+}
+
+/// Begins to tell which logs there are.
+fn list<S: ReadStore>(request: &Request<'_>, cx: &Context<'_, S>) -> Phase<S::File> {
+    let now = cx.now.mono;
+    match Patterns::parse(&request.name()) {
+        Ok(asked) => Phase::Listing(Box::new(List::new(asked, cx.store.boot(), now))),
+        Err(error) => {
+            let bad = Ending::BadRequest(BadRequest::Extension);
+            refusal(&error.to_string(), bad, now)
+        }
     }
 }
 

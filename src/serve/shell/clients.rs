@@ -235,6 +235,26 @@ impl Clients {
         }
     }
 
+    /// The logs of families are others now: who asks which there are is told, and whoever follows
+    /// one that went goes.
+    pub fn handle_logs(&mut self, removed: &[u32], shared: &mut Shared) {
+        for index in 0..self.places.bound() {
+            self.drive(index, shared, &mut |client, cx, _| {
+                let session = &mut client.session;
+                let is_removed = |log: Option<u32>| log.is_some_and(|log| removed.contains(&log));
+                if is_removed(session.file()) {
+                    session.renumber(None);
+                }
+                if is_removed(session.log()) {
+                    session.renumber_log(None);
+                }
+                if session.is_listing() {
+                    session.handle_hint(cx);
+                }
+            });
+        }
+    }
+
     /// Makes a client of a peer that connected; or tells it why not, if there is room for that.
     pub fn accept(
         &mut self,

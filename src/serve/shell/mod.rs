@@ -7,6 +7,7 @@
 mod admission;
 mod client;
 mod clients;
+mod families;
 mod followers;
 mod keeping;
 mod listening;
@@ -26,6 +27,7 @@ pub use self::reach::reaches;
 use self::watches::Watches;
 use super::config::Config;
 use super::find;
+use super::find::families::Families;
 use super::find::journal::Journal;
 use super::find::pins;
 use super::find::query::open_regular;
@@ -87,6 +89,7 @@ struct Files {
     config: Config,
     journal: Journal,
     sightings: Sightings,
+    families: Families,
 }
 
 impl Server {
@@ -123,6 +126,7 @@ impl Server {
                     config,
                     journal: Journal::new(sys::random_seed() as u32),
                     sightings: Sightings::new(),
+                    families: Families::default(),
                 },
                 watches,
                 report,
@@ -134,6 +138,7 @@ impl Server {
             look_at: clock::now().mono,
             keep_from: clock::now().mono,
         };
+        server.find_members();
         server.check_config();
         server.keep_journal();
         Ok(server)
@@ -159,6 +164,7 @@ impl Server {
             self.clients.send_more(&mut self.shared);
             self.clients.work(&mut self.shared);
             self.work_on_journal();
+            self.work_on_families();
             if std::mem::take(&mut self.shared.keep_due) {
                 self.keep_from = self.shared.now.mono;
                 self.keep_deleted();
@@ -187,6 +193,7 @@ impl Server {
             Some(journal_at),
             self.clients.poll_timeout(self.shared.now.mono),
             self.listener.poll_timeout(),
+            self.shared.files.families.poll_timeout(),
             self.shared.report.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
@@ -236,7 +243,7 @@ impl Server {
     /// SIGHUP: takes up a changed configuration. Clients that it still allows keep their
     /// connection; a faulty file changes nothing.
     fn reload(&mut self) {
-        let config = match self.read_config() {
+        let mut config = match self.read_config() {
             Ok(config) => config,
             Err(unusable) => {
                 let report = &mut self.shared.report;
@@ -249,7 +256,10 @@ impl Server {
         if config.bind != self.shared.files.config.bind {
             self.listen_on(config.bind);
         }
+        config.inherit(&self.shared.files.config);
         let before = std::mem::replace(&mut self.shared.files.config, config);
+        self.shared.files.families = Families::default();
+        self.shared.files.families.look_at(self.shared.now.mono);
         self.shared.files.sightings = Sightings::new();
         self.shared.kept_for.clear();
         self.shared.files.store.forget_refused();
@@ -274,11 +284,18 @@ impl Server {
 
     /// Looks at all logs, and makes sure that their directories are watched.
     fn look_at_all(&mut self) {
+        for index in 0..self.shared.files.config.files.len() as u32 {
+            self.look_at_one(index);
+        }
+        let after_ms = self.shared.files.config.alive_interval_ms;
+        self.look_at = self.shared.now.mono.plus_ms(after_ms);
+    }
+
+    fn look_at_one(&mut self, index: u32) {
         let Shared {
             files,
             watches,
             report,
-            now,
             ..
         } = &mut self.shared;
         let Files {
@@ -287,15 +304,15 @@ impl Server {
             journal,
             ..
         } = files;
-        for (index, entry) in (0..).zip(&config.files) {
-            let is_attended = watches
-                .as_mut()
-                .and_then(|watches| watches.attend(index, &config.files, journal, report));
-            journal.set_attended(index, is_attended);
-            // Where it is behind, it catches up before the next turn.
-            let _ = journal.look(index, &entry.path, store);
-        }
-        self.look_at = now.mono.plus_ms(config.alive_interval_ms);
+        let Some(entry) = config.files.get(index as usize).filter(|it| it.is_any()) else {
+            return;
+        };
+        let is_attended = watches
+            .as_mut()
+            .and_then(|watches| watches.attend(index, &config.files, journal, report));
+        journal.set_attended(index, is_attended);
+        // Where it is behind, it catches up before the next turn.
+        let _ = journal.look(index, &entry.path, store);
     }
 
     /// Whether a directory that was made, replaced or mounted, or a new configuration, lies outside
@@ -380,7 +397,7 @@ impl Server {
         if config.hosts.is_empty() {
             report.say(format_args!("%hosts_allow is empty: nobody is served"));
         }
-        if config.files.is_empty() {
+        if config.serves_nothing() {
             report.say(format_args!("%files is empty: nothing is served"));
         }
         if let Some(doubt) = config.local_doubt() {
@@ -412,11 +429,13 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 }
 
 /// Why logs could not be served to anybody now, a text for each that could not.
-pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
+pub fn troubles(config: &Config) -> impl Iterator<Item = String> + use<> {
     let store = RealRead::new();
     let journal = Journal::new(0);
-    journal.settle(config, &store);
-    (0..).zip(&config.files).filter_map(move |(index, entry)| {
+    let mut texts = Vec::new();
+    let (config, _) = find::families::settled(config, &store, &mut |trouble| texts.push(trouble));
+    journal.settle(&config, &store);
+    let of_logs = (0..).zip(&config.files).filter_map(|(index, entry)| {
         let path = entry.path.display();
         match open_regular(&store, &journal.live_path(index, entry)) {
             Err(refusal) => Some(format!("{path}: {refusal}")),
@@ -425,7 +444,9 @@ pub fn troubles(config: &Config) -> impl Iterator<Item = String> {
                 format!("{path} is a symbolic link: the newest file that its patterns find is served, as of a $series")
             }),
         }
-    })
+    });
+    texts.extend(of_logs);
+    texts.into_iter()
 }
 
 /// Of a log whose path is a mount.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::serve::config::Config;
+use crate::serve::config::family::Family;
 use crate::sys::confine::Reaches;
 use crate::sys::trusted::{self, Untrusted};
 
@@ -14,25 +15,28 @@ pub fn reaches(config: &Config) -> Reaches {
     reaches.write(Path::new("/dev/null"));
     reaches.read(Path::new("/dev/urandom"));
     let mut before = PathBuf::new();
-    for entry in &config.files {
+    // Where the logs of a family are is known before they are found.
+    let exact = config.files[..config.exact()].iter().flat_map(|entry| {
         // The name of a series is no file.
         let live = entry.path.parent().filter(|_| !entry.is_series);
         let live = live.map(Path::to_path_buf);
-        for dir in live.into_iter().chain(entry.patterns.roots()) {
-            // Mostly the rotated files are beside the log, and the next log beside both.
-            if dir == before {
-                continue;
-            }
-            before.clone_from(&dir);
-            // Whose links are followed is decided where files are opened. What nobody would follow
-            // is not reached either, and whoever turns such a link about changes nothing.
-            if is_refused(&dir) {
-                continue;
-            }
-            reaches.read(with_siblings(&dir));
-            if let Ok(target) = dir.canonicalize() {
-                reaches.read(with_siblings(&target));
-            }
+        live.into_iter().chain(entry.patterns.roots())
+    });
+    let families = config.families.iter().flat_map(Family::roots);
+    for dir in exact.chain(families) {
+        // Mostly the rotated files are beside the log, and the next log beside both.
+        if dir == before {
+            continue;
+        }
+        before.clone_from(&dir);
+        // Whose links are followed is decided where files are opened. What nobody would follow is
+        // not reached either, and whoever turns such a link about changes nothing.
+        if is_refused(&dir) {
+            continue;
+        }
+        reaches.read(with_siblings(&dir));
+        if let Ok(target) = dir.canonicalize() {
+            reaches.read(with_siblings(&target));
         }
     }
     reaches

@@ -13,7 +13,9 @@ impl Server {
     pub(super) fn tell_state(&mut self) {
         let shared = &mut self.shared;
         let (files, report) = (&shared.files.config.files, &mut shared.report);
-        for (index, entry) in (0..).zip(files) {
+        let mut logs = 0;
+        for (index, entry) in (0..).zip(files).filter(|(_, entry)| entry.is_any()) {
+            logs += 1;
             tell_log(&entry.path, index, &shared.files.journal, report);
         }
         let mut clients = 0;
@@ -33,7 +35,6 @@ impl Server {
                 Doing::Other(what) => report.say(format_args!("{peer} {what}")),
             }
         }
-        let logs = files.len();
         report.say(format_args!("logs served: {logs}, clients: {clients}"));
     }
 }

@@ -13,7 +13,7 @@ use mio::{Interest, Registry};
 
 use super::WATCHES;
 use super::rows::{Row, Rows};
-use crate::limits::WATCHES_PER_FILE_MAX;
+use crate::limits::{FAMILY_DIRS_MAX, WATCHES_PER_FILE_MAX};
 use crate::reactor::token::Token;
 use crate::report::Report;
 use crate::serve::config::FileEntry;
@@ -35,6 +35,10 @@ pub struct Watches {
     trails: Vec<(u32, Trail)>,
     /// The same of names that the globs of a series find.
     names: Vec<Named>,
+    /// The watches on directories from which logs of families come.
+    nurseries: Vec<u32>,
+    /// A name came or went there.
+    is_family_told: bool,
 }
 
 /// A name that the globs of a series find.
@@ -101,6 +105,8 @@ impl Watches {
             changed: Vec::new(),
             trails: Vec::new(),
             names: Vec::new(),
+            nurseries: Vec::new(),
+            is_family_told: false,
         })
     }
 
@@ -176,10 +182,56 @@ impl Watches {
         self.states.get(file as usize).is_some_and(|it| !it.deaf)
     }
 
+    /// Watches the directories from which logs of families come, or that above one which is not
+    /// there yet. Tells whether all that comes will be told.
+    pub fn attend_families(&mut self, dirs: &[PathBuf]) -> bool {
+        let mut is_all = dirs.len() < FAMILY_DIRS_MAX;
+        let mut nurseries = Vec::new();
+        for dir in dirs {
+            let watched =
+                (dir.ancestors()).find_map(|dir| match self.inotify.watch(dir, Watch::Directory) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                    watched => Some(watched),
+                });
+            match watched {
+                Some(Ok(id)) if nurseries.contains(&id.number()) => {}
+                Some(Ok(id)) => nurseries.push(id.number()),
+                _ => is_all = false,
+            }
+        }
+        for watch in std::mem::replace(&mut self.nurseries, nurseries) {
+            if !self.nurseries.contains(&watch) && self.by_watch.of(watch).is_empty() {
+                let _ = self.inotify.unwatch(WatchId::from_number(watch));
+            }
+        }
+        is_all
+    }
+
+    /// Whether a name came or went there since the last call.
+    pub fn take_family_told(&mut self) -> bool {
+        std::mem::take(&mut self.is_family_told)
+    }
+
+    /// A log is none any more: another one may have its number.
+    pub fn leave(&mut self, file: u32) {
+        while let Some(&[_, what, watch]) = self.by_file.of(file).first() {
+            self.by_file.remove([file, what, watch]);
+            self.by_watch.remove([watch, file, what]);
+            if self.by_watch.of(watch).is_empty() && !self.nurseries.contains(&watch) {
+                let _ = self.inotify.unwatch(WatchId::from_number(watch));
+            }
+        }
+        self.trails.retain(|(of, _)| *of != file);
+        self.names.retain(|named| named.file != file);
+    }
+
     /// Ends all watches.
     pub fn clear(&mut self) {
         for watch in self.by_watch.all().chunk_by(|a, b| a[0] == b[0]) {
             let _ = self.inotify.unwatch(WatchId::from_number(watch[0][0]));
+        }
+        for watch in self.nurseries.drain(..) {
+            let _ = self.inotify.unwatch(WatchId::from_number(watch));
         }
         self.by_watch.clear();
         self.by_file.clear();
@@ -216,6 +268,8 @@ impl Watches {
             changed,
             trails,
             names,
+            nurseries,
+            is_family_told,
         } = self;
         let mut is_told = false;
         let series = (0..)
@@ -234,6 +288,7 @@ impl Watches {
         let result = inotify.read_events(buf, &mut |event| {
             let Some(id) = event.id else {
                 is_told = true;
+                *is_family_told = true;
                 // Too much happened to be told in single events.
                 by_file
                     .all()
@@ -241,6 +296,8 @@ impl Watches {
                     .for_each(|row| note(row[0], What::Unsure));
                 return;
             };
+            *is_family_told |=
+                nurseries.contains(&id.number()) && (event.arrived || event.departed || event.gone);
             let about = by_watch.of(id.number());
             concerned(about, &event, files, &mut note);
             is_told |= play(about, &event, files, trails);
@@ -252,6 +309,7 @@ impl Watches {
                 }
             }
             if event.gone {
+                nurseries.retain(|watch| *watch != id.number());
                 let dirs = about.iter().filter(|row| row[2] == DIRECTORY);
                 dirs.for_each(|row| note(row[1], What::Unsure));
                 while let Some(&[watch, file, what]) = by_watch.of(id.number()).first() {
@@ -315,7 +373,7 @@ impl Watches {
         {
             self.by_file.remove([file, what, oldest]);
             self.by_watch.remove([oldest, file, what]);
-            if self.by_watch.of(oldest).is_empty() {
+            if self.by_watch.of(oldest).is_empty() && !self.nurseries.contains(&oldest) {
                 let _ = self.inotify.unwatch(WatchId::from_number(oldest));
             }
         }

@@ -5,11 +5,13 @@
 //! kind (1), flags (1), payload length (2), CRC-32 over those four bytes and the payload (4).
 
 pub mod archive;
+pub mod log;
 pub mod note;
 
 use crate::ids::Inode;
 
 use self::archive::Archive;
+use self::log::Log;
 use self::note::Note;
 use super::crc32::Crc32;
 use super::token::Token;
@@ -40,7 +42,7 @@ pub const HOLE_MIN: u64 = 64 << 10;
 /// A disk that cannot do without them takes a while to write them, for which all sources wait.
 pub const HOLE_MAX: u64 = 64 << 20;
 
-/// Longest payload of any frame but DATA and SUMS.
+/// Longest payload of any frame but DATA, SUMS and LOG.
 ///
 /// The receiver keeps such a payload whole, so this bounds what a hostile server can make it hold.
 pub const SMALL_MAX: usize = 256;
@@ -76,6 +78,8 @@ pub mod kind {
     pub const HOLE: u8 = 10;
     /// A compressed file: only to a client that asked for them. Optional.
     pub const ARCHIVE: u8 = 11;
+    /// A log that there is: only to who asked for a list.
+    pub const LOG: u8 = 12;
 }
 
 /// A frame that is small enough to be had whole.
@@ -118,6 +122,8 @@ pub enum Frame<'a> {
     Note(Note<'a>),
     /// See [`kind::ARCHIVE`].
     Archive(Archive<'a>),
+    /// See [`kind::LOG`].
+    Log(Log<'a>),
 }
 
 /// The generation that an identity token is told of.
@@ -312,6 +318,7 @@ impl<'a> Frame<'a> {
             kind::NOTE => Note::read(fields).map(Frame::Note),
             kind::HOLE => fields.hole(),
             kind::ARCHIVE => Archive::read(fields).map(Frame::Archive),
+            kind::LOG => Log::read(fields).map(Frame::Log),
             _ => return None,
         })
     }
@@ -381,6 +388,11 @@ impl<'a> Frame<'a> {
             Frame::Archive(archive) => {
                 archive.write(put);
                 kind::ARCHIVE
+            }
+            // It may be longer: see [`Log::append_to`].
+            Frame::Log(log) => {
+                log.write(put);
+                kind::LOG
             }
         }
     }

@@ -146,7 +146,7 @@ impl Peer {
                 Op::Stream => self.answer_frames(&request, v2),
                 Op::Range { start, len } => self.answer_range(&request, v2, start, len),
                 Op::Digest => self.answer_digest(&request, v2),
-                Op::Sums { .. } => self.refuse(),
+                Op::Sums { .. } | Op::List => self.refuse(),
             },
             _ => self.answer_classic(&request),
         }

@@ -177,7 +177,7 @@ fn honest(line: &str, theirs: &[u8]) -> Vec<u8> {
     let mut answer = answer_line(size);
     let clip = |at: u64| usize::try_from(at.min(size)).unwrap();
     answer.extend(match request.v2.unwrap().op {
-        Op::Stream => panic!("nobody wants the stream"),
+        Op::Stream | Op::List => panic!("nobody wants the stream"),
         Op::Digest => digest(&theirs[..clip(request.offset)]),
         Op::Sums { start, len, count } => {
             let end = clip(start + len * u64::from(count));

@@ -76,6 +76,24 @@ impl Journal {
         *self.survey.borrow_mut() = None;
     }
 
+    /// Takes up one log that has this number now, and forgets what had it before.
+    pub fn take_up_one(&self, index: u32, entry: &FileEntry) {
+        let mut logs = self.logs.borrow_mut();
+        match logs.get_mut(index as usize) {
+            Some(log) => *log = Log::new(entry),
+            None => logs.push(Log::new(entry)),
+        }
+        self.behind.borrow_mut().retain(|of| *of != index);
+        self.moved.borrow_mut().retain(|of| *of != index);
+        let mut survey = self.survey.borrow_mut();
+        if survey
+            .as_ref()
+            .is_some_and(|survey| survey.index() == index)
+        {
+            *survey = None;
+        }
+    }
+
     /// Takes up a configuration, and looks all there is through at once, for whoever only wants to
     /// know what there is now.
     pub fn settle<S: ReadStore>(&self, config: &Config, store: &S) {

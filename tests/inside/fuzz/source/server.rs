@@ -255,6 +255,7 @@ impl World {
                 let bytes = first(&file[start as usize..end as usize]);
                 answer.extend(data_frame(start, bytes));
             }
+            Some(Op::List) => {}
         }
         self.receive(&answer);
         if script.flag() {

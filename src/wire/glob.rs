@@ -1,4 +1,4 @@
-//! The match of one component of a pattern with one name, byte by byte.
+//! Globs, byte by byte: the match of one component of a pattern with one name.
 
 /// Tells whether a name matches one component of a pattern.
 ///
@@ -50,7 +50,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
 
 /// A part of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Token<'p> {
+pub enum Token<'p> {
     /// This byte.
     Literal(u8),
     /// `?`
@@ -58,7 +58,12 @@ pub(super) enum Token<'p> {
     /// `*`
     Star,
     /// `[...]`, without the brackets.
-    Class { inside: &'p [u8], negated: bool },
+    Class {
+        /// What stands between them.
+        inside: &'p [u8],
+        /// It stands for all others.
+        negated: bool,
+    },
 }
 
 impl Token<'_> {
@@ -75,7 +80,7 @@ impl Token<'_> {
 
 /// The first token of a pattern and what stands behind it; `None` at the end. A `[` that nothing
 /// closes and a backslash at the end are ordinary bytes.
-pub(super) fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
+pub fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
     let (&first, behind) = pattern.split_first()?;
     Some(match first {
         b'*' => (Token::Star, behind),
@@ -91,7 +96,7 @@ pub(super) fn token(pattern: &[u8]) -> Option<(Token<'_>, &[u8])> {
 ///
 /// A `]` right behind the opening is a member. A slash ends the component and so leaves the class
 /// unclosed.
-pub(super) fn class_len(pattern: &[u8]) -> Option<usize> {
+pub fn class_len(pattern: &[u8]) -> Option<usize> {
     let behind = pattern.strip_prefix(b"[")?;
     let behind = behind
         .strip_prefix(b"!")
@@ -155,4 +160,82 @@ fn escaped(behind: &[u8]) -> (Token<'_>, &[u8]) {
 fn begins_with_dot(pattern: &[u8]) -> bool {
     // Neither `?` nor `[.]` asks for a hidden file, only a dot that is written out.
     matches!(token(pattern), Some((Token::Literal(b'.'), _)))
+}
+
+/// Whether a text has a wildcard in it that no backslash protects.
+pub fn is_glob(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some((one, behind)) = token(rest) {
+        if !matches!(one, Token::Literal(_))
+            || (rest.first(), one) == (Some(&b'['), Token::Literal(b'['))
+        {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+/// A text that is no glob, as the path that it means: without the backslashes in front of
+/// wildcards.
+pub fn plain(text: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(text.len());
+    for (at, &byte) in text.iter().enumerate() {
+        let is_shield = byte == b'\\' && matches!(text.get(at + 1), Some(b'*' | b'?' | b'['));
+        if !is_shield {
+            path.push(byte);
+        }
+    }
+    path
+}
+
+/// Whether a glob of one pattern, without braces and quotes, finds a path. Both begin with a slash.
+pub fn finds(glob: &[u8], path: &[u8]) -> bool {
+    let mut names = path.split(|byte| *byte == b'/');
+    let is_slash = |byte: &u8| *byte == b'/';
+    glob.split(is_slash)
+        .all(|pattern| names.next().is_some_and(|name| matches(pattern, name)))
+        && names.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_has_a_wildcard_that_nothing_protects() {
+        for glob in ["/v/*", "/v/?", "/v/[ab]", "/v/[", "/v/\\\\*"] {
+            assert!(is_glob(glob.as_bytes()), "{glob}");
+        }
+        for (text, path) in [
+            ("/v/m", "/v/m"),
+            ("/v/\\*\\?\\[", "/v/*?["),
+            ("/v/a\\b", "/v/a\\b"),
+        ] {
+            assert!(!is_glob(text.as_bytes()), "{text}");
+            assert_eq!(plain(text.as_bytes()), path.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_glob_finds_paths_part_by_part() {
+        for (glob, path, is_found) in [
+            ("/v/*.log", "/v/a.log", true),
+            ("/v/*.log", "/v/b/a.log", false),
+            ("/v/*/m", "/v/b/m", true),
+            ("/v/*/m", "/v/.b/m", false),
+            ("/v/*", "/v/", true),
+            ("/v/*", "/v", false),
+            ("/v", "/v/a", false),
+            ("/v/a*", "/v/a/", false),
+            ("/v/\\*", "/v/*", true),
+            ("/v/\\*", "/v/a", false),
+        ] {
+            assert_eq!(
+                finds(glob.as_bytes(), path.as_bytes()),
+                is_found,
+                "{glob} {path}"
+            );
+        }
+    }
 }

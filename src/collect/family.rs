@@ -1,0 +1,355 @@
+//! The question to a server which logs there are that a glob finds, and the list that comes for as
+//! long as the connection stands. Pure.
+//!
+//! Nothing that a server says makes the list longer than [`MEMBERS_MAX`]. What its names are good
+//! for, [`FamilyConfig::member`](super::config::family::FamilyConfig::member) decides.
+
+use std::fmt;
+
+use super::error::{ProtocolError, SourceError};
+use super::source::Closed;
+use crate::backoff::Backoff;
+use crate::ids::Inode;
+use crate::limits::{LIST_RARELY_MS, MEMBERS_MAX, PATH_MAX_LEN, REPLY_MAX_LEN, REQUEST_MAX_LEN};
+use crate::random::Random;
+use crate::time::Mono;
+use crate::wire::escape::Escaped;
+use crate::wire::frame::log::Log;
+use crate::wire::frame::{ErrorCode, Frame};
+use crate::wire::line::{LineBuf, Progress};
+use crate::wire::number::InodeWord;
+use crate::wire::receiver::{Piece, Receiver};
+use crate::wire::reply::{Mark, Reply};
+use crate::wire::request::{Extension, Op, Request};
+
+/// Asks again and again, and has what was told last.
+pub struct Family {
+    phase: Phase,
+    deadline: Mono,
+    backoff: Backoff,
+    /// What the server tells, as far as it is complete.
+    logs: Logs,
+    /// It is another list than the one that was taken last.
+    is_new: bool,
+    trouble: Option<Trouble>,
+}
+
+/// Paths on the box, in order.
+#[derive(Clone, Default)]
+pub struct Logs {
+    /// Each once, at most [`MEMBERS_MAX`].
+    pub paths: Vec<Box<[u8]>>,
+    /// There are more.
+    pub is_cut: bool,
+}
+
+/// Why there is no list now.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The connection, or what came over it.
+    Source(SourceError),
+    /// The server does not know the question.
+    Unknown,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+pub struct Waits {
+    /// After a first failure.
+    pub retry_ms: u64,
+    /// For each of connecting, asking and the answer.
+    pub wait_ms: u64,
+    /// Without a byte for so long the connection is dead.
+    pub idle_ms: u64,
+}
+
+enum Phase {
+    Waiting,
+    Connecting,
+    Asking {
+        line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
+        sent: usize,
+    },
+    Answering(Box<LineBuf<REPLY_MAX_LEN>>),
+    Listening(Box<Listening>),
+}
+
+/// What comes behind the answer line.
+struct Listening {
+    receiver: Receiver,
+    is_refused: bool,
+    /// The list in the making.
+    logs: Logs,
+    has_begun: bool,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Source(SourceError::ClosedSilently) => f.write_str(
+                "the server closed without an answer: it does not allow this host, or is one of fetchlogs 1.1, which cannot tell which logs there are",
+            ),
+            Trouble::Source(error) => error.fmt(f),
+            Trouble::Unknown => f.write_str(
+                "the server cannot tell which logs there are: it is older than this question; name each log, or bring the server up to date",
+            ),
+        }
+    }
+}
+
+impl Family {
+    /// Asks as soon as it can.
+    pub fn new(now: Mono) -> Family {
+        Family {
+            phase: Phase::Waiting,
+            deadline: now,
+            backoff: Backoff::default(),
+            logs: Logs::default(),
+            is_new: false,
+            trouble: None,
+        }
+    }
+
+    /// Why there is no list now.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether a list was told over the present connection.
+    pub fn is_listening(&self) -> bool {
+        matches!(&self.phase, Phase::Listening(listening) if !listening.has_begun)
+    }
+
+    /// The list, if it is another one than at the last call.
+    pub fn take_logs(&mut self) -> Option<Logs> {
+        std::mem::take(&mut self.is_new).then(|| self.logs.clone())
+    }
+
+    /// Whether there has to be a connection.
+    pub fn wants_connection(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; before the next try, when
+    /// that is.
+    pub fn poll_timeout(&self) -> Mono {
+        self.deadline
+    }
+
+    /// Asks at once, where it waits.
+    pub fn try_at_once(&mut self, now: Mono) {
+        if !self.wants_connection() {
+            self.deadline = now;
+        }
+    }
+
+    /// That moment has come.
+    pub fn handle_timeout(&mut self, waits: Waits, now: Mono, random: &mut Random) {
+        if self.deadline > now {
+            return;
+        }
+        let error = match self.phase {
+            Phase::Waiting => {
+                self.phase = Phase::Connecting;
+                self.deadline = now.plus_ms(waits.wait_ms);
+                return;
+            }
+            Phase::Connecting => SourceError::ConnectTimeout,
+            Phase::Asking { .. } => SourceError::SendTimeout,
+            Phase::Answering(_) => SourceError::AnswerTimeout,
+            Phase::Listening(_) => SourceError::Silence,
+        };
+        self.fail(Trouble::Source(error), waits, now, random);
+    }
+
+    /// The connection stands: what is to be asked is known.
+    pub fn handle_connected(&mut self, glob: &[u8], waits: Waits, now: Mono) {
+        let request = Request {
+            path: glob,
+            inode: InodeWord::plain(Inode::NONE),
+            offset: 0,
+            v2: Some(Extension {
+                op: Op::List,
+                ..Extension::default()
+            }),
+        };
+        // The configuration takes no glob for which there is no room.
+        let line = Box::new(request.to_line().unwrap_or_default());
+        self.phase = Phase::Asking { line, sent: 0 };
+        self.deadline = now.plus_ms(waits.wait_ms);
+    }
+
+    /// The part of the question that is still to be sent.
+    pub fn output(&self) -> &[u8] {
+        match &self.phase {
+            Phase::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The socket took the first `len` bytes of that.
+    pub fn consume_output(&mut self, len: usize, waits: Waits, now: Mono) {
+        let Phase::Asking { line, sent } = &mut self.phase else {
+            return;
+        };
+        *sent += len;
+        if *sent >= line.len() {
+            self.phase = Phase::Answering(Box::default());
+            self.deadline = now.plus_ms(waits.wait_ms);
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn handle_closed(&mut self, closed: Closed, waits: Waits, now: Mono, random: &mut Random) {
+        let error = match (&self.phase, closed) {
+            (Phase::Waiting, _) => return,
+            (_, Closed::NoAddress) => SourceError::NoAddress,
+            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
+            (Phase::Answering(line), _) if line.line().is_empty() => SourceError::ClosedSilently,
+            (Phase::Asking { .. }, Closed::ByServer) => SourceError::ClosedSilently,
+            (_, Closed::ByServer) => SourceError::ClosedByServer,
+            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
+        };
+        // Who was told something comes back at once, as a source does.
+        if self.is_listening() && error.is_ordinary() {
+            self.phase = Phase::Waiting;
+            self.deadline = now.plus_ms(self.backoff.after_success_ms(random));
+            return;
+        }
+        self.fail(Trouble::Source(error), waits, now, random);
+    }
+
+    fn fail(&mut self, trouble: Trouble, waits: Waits, now: Mono, random: &mut Random) {
+        let wait_ms = match trouble {
+            Trouble::Unknown => LIST_RARELY_MS,
+            Trouble::Source(_) => self.backoff.after_failure_ms(waits.retry_ms, random),
+        };
+        self.phase = Phase::Waiting;
+        self.deadline = now.plus_ms(wait_ms);
+        self.trouble = Some(trouble);
+    }
+
+    /// Bytes came.
+    pub fn handle_input(&mut self, mut input: &[u8], waits: Waits, now: Mono, random: &mut Random) {
+        loop {
+            let used = match self.take(input, waits, now) {
+                Ok(used) => used,
+                Err(trouble) => return self.fail(trouble, waits, now, random),
+            };
+            match used {
+                0 if input.is_empty() => return,
+                _ => input = &input[used..],
+            }
+        }
+    }
+
+    /// Takes bytes from the front of `input`, and tells how many.
+    fn take(&mut self, input: &[u8], waits: Waits, now: Mono) -> Result<usize, Trouble> {
+        match &mut self.phase {
+            Phase::Waiting | Phase::Connecting => Ok(input.len()),
+            Phase::Asking { .. } if input.is_empty() => Ok(0),
+            Phase::Asking { .. } => Err(SourceError::NotALogServer.into()),
+            Phase::Answering(line) => match line.push(input) {
+                (used, Progress::Partial) => Ok(used),
+                (_, Progress::TooLong) => Err(SourceError::NotALogServer.into()),
+                (used, Progress::Complete) => {
+                    let reply = Reply::parse(line.line());
+                    let reply = reply.map_err(|_| SourceError::NotALogServer)?;
+                    // Classic: a log has this very name there.
+                    if reply.v2.is_none() {
+                        return Err(Trouble::Unknown);
+                    }
+                    self.phase = Phase::Listening(Box::new(Listening {
+                        receiver: Receiver::new(),
+                        is_refused: reply.mark == Mark::Refused,
+                        logs: Logs::default(),
+                        has_begun: true,
+                    }));
+                    self.deadline = now.plus_ms(waits.idle_ms);
+                    Ok(used)
+                }
+            },
+            Phase::Listening(listening) => {
+                let (used, piece) = listening.receiver.next(input);
+                match piece {
+                    Piece::Nothing => {}
+                    Piece::Small => {
+                        // Half a frame is no sign of life: it may be the same half for ever.
+                        self.deadline = now.plus_ms(waits.idle_ms);
+                        if listening.hear()? {
+                            self.logs = listening.logs.clone();
+                            self.is_new = true;
+                            self.trouble = None;
+                            self.backoff.reset();
+                        }
+                    }
+                    Piece::Bad(bad) => {
+                        return Err(SourceError::from(ProtocolError::Frame(bad)).into());
+                    }
+                    _ => return Err(SourceError::from(ProtocolError::Order).into()),
+                }
+                Ok(used)
+            }
+        }
+    }
+}
+
+impl Listening {
+    /// Takes a frame. Tells whether a list is complete with it.
+    fn hear(&mut self) -> Result<bool, Trouble> {
+        let Listening {
+            receiver,
+            is_refused,
+            logs,
+            has_begun,
+        } = self;
+        let heard = receiver.small(|frame| match frame {
+            Frame::Error {
+                code: ErrorCode::BadRequest,
+                ..
+            } if *is_refused => Err(Trouble::Unknown),
+            Frame::Error { text, .. } => {
+                let text = Escaped(text).to_string();
+                Err(SourceError::Refused(text.into()).into())
+            }
+            _ if *is_refused => Err(SourceError::from(ProtocolError::Order).into()),
+            Frame::Log(Log::Begin) => {
+                *logs = Logs::default();
+                *has_begun = true;
+                Ok(false)
+            }
+            Frame::Log(Log::Path(path)) => {
+                logs.add(path);
+                *has_begun = true;
+                Ok(false)
+            }
+            Frame::Log(Log::More) => {
+                logs.is_cut = true;
+                *has_begun = true;
+                Ok(false)
+            }
+            Frame::Log(Log::Other) | Frame::Note(_) | Frame::File { .. } => Ok(false),
+            Frame::Alive { .. } => Ok(std::mem::take(has_begun)),
+            _ => Err(SourceError::from(ProtocolError::Order).into()),
+        });
+        heard.unwrap_or_else(|bad| Err(SourceError::from(ProtocolError::Frame(bad)).into()))
+    }
+}
+
+impl Logs {
+    fn add(&mut self, path: &[u8]) {
+        let Err(at) = self.paths.binary_search_by(|known| (**known).cmp(path)) else {
+            return;
+        };
+        match self.paths.len() < MEMBERS_MAX && path.len() <= PATH_MAX_LEN {
+            true => self.paths.insert(at, path.into()),
+            false => self.is_cut = true,
+        }
+    }
+}
+
+impl From<SourceError> for Trouble {
+    fn from(error: SourceError) -> Trouble {
+        Trouble::Source(error)
+    }
+}

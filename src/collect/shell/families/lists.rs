@@ -1,0 +1,198 @@
+//! What boxes tell of their logs: which sources come with it, and which go.
+
+use super::claims::{Claims, Taken};
+use super::name_of;
+use crate::collect::config::SourceConfig;
+use crate::collect::config::family::FamilyConfig;
+use crate::collect::family::Logs;
+use crate::collect::shell::apply::descriptors_for;
+use crate::collect::shell::slot::Slot;
+use crate::collect::shell::{Collector, conf};
+use crate::collect::view::summary::Count;
+use crate::limits::{LEAVE_MS, MEMBERS_MAX};
+use crate::sys;
+use crate::time::Mono;
+use crate::wire::escape::{Escaped, OneLine};
+
+impl Collector {
+    /// A box has told all its logs.
+    pub(super) fn take_list(&mut self, index: u32, logs: &Logs) {
+        if index as usize >= self.families.len() {
+            return;
+        }
+        // It comes back to its place at the end.
+        let mut slot = self.families.swap_remove(index as usize);
+        let is_told = |list: &[Box<[u8]>], path: &[u8]| {
+            list.binary_search_by(|known| (**known).cmp(path)).is_ok()
+        };
+        slot.leaving.retain(|(path, _)| !is_told(&logs.paths, path));
+        slot.refused.retain(|path| is_told(&logs.paths, path));
+        let mut is_cut = logs.is_cut;
+        if !is_cut {
+            for path in &slot.members {
+                let is_leaving = slot.leaving.iter().any(|(leaving, _)| leaving == path);
+                if !is_told(&logs.paths, path) && !is_leaving {
+                    let at = self.now.mono.plus_ms(LEAVE_MS);
+                    slot.leaving.push((path.clone(), at));
+                }
+            }
+        }
+        let paths = logs.paths.iter().map(|path| &**path);
+        let new: Vec<&[u8]> = paths.filter(|path| !is_told(&slot.members, path)).collect();
+        let mut added = Vec::new();
+        if !new.is_empty() {
+            let slots = self.slots.iter().flatten();
+            let mut claims = Claims::of(slots.map(Slot::config));
+            for path in new {
+                if slot.members.len() + added.len() >= MEMBERS_MAX {
+                    is_cut = true;
+                    break;
+                }
+                match self.source_for(&slot.config, path, &mut claims) {
+                    Ok(source) => added.push(source),
+                    Err(why) => {
+                        if let Err(at) = slot.refused.binary_search_by(|known| (**known).cmp(path))
+                            && !why.is_empty()
+                        {
+                            slot.refused.insert(at, path.into());
+                            let (name, path) = (name_of(&slot.config), Escaped(path));
+                            let what = format!("{name}: the box tells of {path}: {why}");
+                            self.journal.complain(&OneLine(&what));
+                        }
+                    }
+                }
+            }
+        }
+        if is_cut && !std::mem::replace(&mut slot.is_cut_told, is_cut) {
+            let what = format!(
+                "{}: the box has more than {MEMBERS_MAX} logs: the others are not fetched",
+                name_of(&slot.config)
+            );
+            self.journal.complain(&OneLine(&what));
+        }
+        slot.is_cut_told = is_cut;
+        for source in &added {
+            if let Err(at) = slot.members.binary_search(&source.remote) {
+                slot.members.insert(at, source.remote.clone());
+            }
+        }
+        match &added[..] {
+            [] => {}
+            [one] => {
+                let (name, path) = (name_of(&slot.config), Escaped(&one.remote));
+                let what = format!("{name}: {path} is followed from now on");
+                self.journal.complain(&OneLine(&what));
+            }
+            all => {
+                let (name, count) = (name_of(&slot.config), Count(all.len(), "log"));
+                let what = format!("{name}: {count} more followed from now on");
+                self.journal.complain(&OneLine(&what));
+            }
+        }
+        self.families.push(slot);
+        let last = self.families.len() - 1;
+        self.families.swap(index as usize, last);
+        self.add_sources(added);
+    }
+
+    /// The source for a log of which a box has told, or why there is none: empty where it has one
+    /// already, by another line.
+    fn source_for(
+        &mut self,
+        config: &FamilyConfig,
+        path: &[u8],
+        claims: &mut Claims,
+    ) -> Result<SourceConfig, String> {
+        let source = config
+            .member(path)
+            .map_err(|odd| format!("it is refused: {odd}"))?;
+        match claims.take(&source) {
+            Ok(()) => {}
+            Err(Taken::Log) => return Err(String::new()),
+            Err(Taken::File) => {
+                let local = source.local.display();
+                return Err(format!("it is refused: {local} is the file of another log"));
+            }
+        }
+        conf::make_dir_of(&source, &mut |what| self.journal.complain(&what));
+        Ok(source)
+    }
+
+    /// Begins to follow some logs more. All others go on as they are.
+    fn add_sources(&mut self, sources: Vec<SourceConfig>) {
+        if sources.is_empty() {
+            return;
+        }
+        for config in sources {
+            let addresses = self.resolver.addresses_of(&config);
+            let mut slot = Slot::new(config, addresses, self.now);
+            slot.join_status(&mut self.statuses);
+            let at = slot.poll_timeout(&self.options.periods);
+            let free = self.slots.iter().position(Option::is_none);
+            let index = free.unwrap_or(self.slots.len());
+            match free {
+                Some(free) => self.slots[free] = Some(slot),
+                None => self.slots.push(Some(slot)),
+            }
+            self.deadlines.set(index as u32, at);
+        }
+        self.note_sources();
+    }
+
+    fn note_sources(&mut self) {
+        sys::rlimit::raise_descriptor_limit(descriptors_for(
+            self.slots.len() + self.families.len(),
+        ));
+        let states = self.slots.iter().flatten().map(Slot::state);
+        self.manager.recount(states);
+        self.shown.note_news();
+    }
+
+    /// Ends the sources of logs that the box has no more, once what it sent is here.
+    pub(super) fn let_leave(&mut self, index: u32) {
+        let now = self.now.mono;
+        let Some(family) = self.families.get_mut(index as usize) else {
+            return;
+        };
+        let due = |(_, at): &(Box<[u8]>, Mono)| *at <= now;
+        if !family.leaving.iter().any(due) {
+            return;
+        }
+        let mut is_any = false;
+        for at in (0..family.leaving.len()).rev() {
+            if !due(&family.leaving[at]) {
+                continue;
+            }
+            let (path, again_at) = &mut family.leaving[at];
+            let is_it = |config: &SourceConfig| {
+                let own = &family.config.source;
+                config.remote == *path && config.address == own.address && config.port == own.port
+            };
+            let place = (self.slots.iter())
+                .position(|slot| slot.as_ref().is_some_and(|slot| is_it(slot.config())));
+            if let Some(place) = place {
+                let slot = self.slots[place].as_ref();
+                if slot.is_some_and(Slot::is_behind) {
+                    *again_at = now.plus_ms(LEAVE_MS);
+                    continue;
+                }
+                if let Some(mut slot) = self.slots[place].take() {
+                    slot.leave_status(&mut self.statuses);
+                    if let Some(hooks) = &mut self.hooks {
+                        hooks.forget(slot.config());
+                    }
+                }
+                self.deadlines.set(place as u32, None);
+            }
+            let (name, text) = (name_of(&family.config), Escaped(path));
+            let what = format!("{name}: {text} is gone on the box, and not followed any more");
+            self.journal.complain(&OneLine(&what));
+            let (path, _) = family.leaving.swap_remove(at);
+            family.members.retain(|member| *member != path);
+            is_any = true;
+        }
+        if is_any {
+            self.note_sources();
+        }
+    }
+}
