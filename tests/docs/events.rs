@@ -30,7 +30,7 @@ const WITHOUT: [(&str, &str); 12] = [
     ("src/collect/view/exchange/", HEADERS),
     ("src/collect/view/page/", HEADERS),
     ("src/demo/", DEMO),
-    ("src/limits.rs", "numbers"),
+    ("src/limits/", "numbers"),
     ("src/serve/config/allow.rs", FAULTS),
     ("src/serve/config/error.rs", FAULTS),
     ("src/serve/glob/", FAULTS),

@@ -142,8 +142,8 @@ impl Template {
     }
 }
 
-/// Whether `..` stands behind the first placeholder. In front of it, it is the operator's own way to
-/// the root of the copies.
+/// Whether `..` stands behind the first placeholder. In front of it, it is the operator's own way
+/// to the root of the copies.
 fn climbs(parts: &[Part]) -> bool {
     let mut path = Vec::new();
     for part in parts

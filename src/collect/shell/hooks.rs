@@ -315,8 +315,8 @@ impl Collector {
     }
 }
 
-/// Whether the operator's program may hear of a copy by this name: of one that is gone, too, but not
-/// of what somebody else has put in its place, such as a link to what only we may read.
+/// Whether the operator's program may hear of a copy by this name: of one that is gone, too, but
+/// not of what somebody else has put in its place, such as a link to what only we may read.
 fn may_be_handed_over(file: &Path) -> bool {
     fs::symlink_metadata(file).map_or(true, |metadata| metadata.is_file())
 }
