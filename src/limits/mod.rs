@@ -2,8 +2,10 @@
 //! one constant each, with its reason. What concerns one file alone stands in that file. Reaching
 //! one is an ordinary event with a name, never a panic.
 
+mod families;
 mod shown;
 
+pub use self::families::*;
 pub use self::shown::*;
 
 // The wire: what both sides of a connection rely on.
@@ -107,27 +109,10 @@ pub const GLOB_PATTERNS_MAX: usize = 64;
 /// Longest path a glob can find, in bytes: no system call takes a longer one.
 pub const GLOB_PATH_MAX_LEN: usize = 4095;
 
-/// Most directory entries looked at for one glob: there may be millions.
+/// Most directory entries looked at for one glob, so that a directory of millions cannot stop the
+/// server.
 pub const GLOB_ENTRIES_MAX: usize = 65_536;
 
-/// Most logs of a key of `%files` that is a glob, in a list for a client, and of a line there.
-pub const MEMBERS_MAX: usize = 256;
-/// How long the collector waits before it asks a server again that knows no lists.
-pub const LIST_RARELY_MS: u64 = 600_000;
-/// How long a source stays when the box has its log no more: what was sent last is to come.
-pub const LEAVE_MS: u64 = 2_000;
-/// Most names among which the server looks for logs.
-pub const NAMES_MAX: usize = 4096;
-/// How long a log of a family is served when it is gone, beside `$grace`: clients leave first.
-pub const FAMILY_LEAVE_MS: u64 = 10_000;
-/// Logs that are looked at in one go for a client that asks which there are.
-pub const LISTED_AT_ONCE: usize = 32;
-/// Most directories watched for new logs.
-pub const FAMILY_DIRS_MAX: usize = 64;
-/// How long the server waits for more after a name came or went where logs come from.
-pub const FAMILY_WAIT_MS: u64 = 200;
-/// The least from one look for logs to the next.
-pub const FAMILY_BETWEEN_MS: u64 = 1_000;
 /// Bytes for the names of matching directories that wait for their turn while a glob is walked.
 pub const GLOB_WAITING_LEN: usize = 16 * 1024;
 

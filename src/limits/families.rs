@@ -1,0 +1,28 @@
+//! Limits of logs that are found by globs, on both sides.
+
+/// Most logs of a key of `%files` that is a glob, in a list for a client, and of a line there.
+pub const MEMBERS_MAX: usize = 256;
+
+/// How long the collector waits before it asks a server again that knows no lists.
+pub const LIST_RARELY_MS: u64 = 600_000;
+
+/// How long a source stays when the box has its log no more: what was sent last is to come.
+pub const LEAVE_MS: u64 = 2_000;
+
+/// Most names among which the server looks for logs.
+pub const NAMES_MAX: usize = 4096;
+
+/// How long a log of a family is served when it is gone, beside `$grace`: clients leave first.
+pub const FAMILY_LEAVE_MS: u64 = 10_000;
+
+/// Logs that are looked at in one go for a client that asks which there are.
+pub const LISTED_AT_ONCE: usize = 32;
+
+/// Most directories watched for new logs.
+pub const FAMILY_DIRS_MAX: usize = 64;
+
+/// How long the server waits for more after a name came or went where logs come from.
+pub const FAMILY_WAIT_MS: u64 = 200;
+
+/// The least from one look for logs to the next.
+pub const FAMILY_BETWEEN_MS: u64 = 1_000;
