@@ -8,7 +8,7 @@ use super::copy::left_out::LeftOut;
 use super::copy::loss::Loss;
 use super::error::SourceError;
 use crate::ids::Inode;
-use crate::limits::{HOOK_TRIES, HOOKS_WAITING_MAX};
+use crate::limits::{HOOK_SLOW_MS, HOOK_TRIES, HOOKS_WAITING_MAX};
 use crate::wire::frame::Reason;
 use crate::wire::md5::Hex;
 
@@ -162,6 +162,15 @@ pub enum Event<'a> {
         path: Option<&'a Path>,
         /// How it failed.
         why: &'a str,
+    },
+    /// The operator's program takes long for something that happened, and still runs.
+    HookSlow {
+        /// The program.
+        program: &'a Path,
+        /// The word for what happened.
+        kind: &'static str,
+        /// The copy that it happened to.
+        path: Option<&'a Path>,
     },
     /// So many events that waited for the operator's program had to make room.
     HooksDropped {
@@ -390,10 +399,17 @@ impl fmt::Display for Event<'_> {
                 why,
             } => {
                 write!(f, "the hook {} failed for {kind}", program.display())?;
-                if let Some(path) = path {
-                    write!(f, " of {}", path.display())?;
-                }
+                write_copy(f, *path)?;
                 write!(f, ": {why}; it was tried {HOOK_TRIES} times and is left")
+            }
+            Event::HookSlow {
+                program,
+                kind,
+                path,
+            } => {
+                write!(f, "the hook {} runs for {kind}", program.display())?;
+                write_copy(f, *path)?;
+                write!(f, " and has not ended in {} s", HOOK_SLOW_MS / 1000)
             }
             Event::HooksDropped { program, count } => write!(
                 f,
@@ -418,6 +434,11 @@ impl fmt::Display for Event<'_> {
             Event::State(state) => state.fmt(f),
         }
     }
+}
+
+/// The copy that something is about, if it is about one.
+fn write_copy(f: &mut fmt::Formatter<'_>, path: Option<&Path>) -> fmt::Result {
+    path.map_or(Ok(()), |path| write!(f, " of {}", path.display()))
 }
 
 impl fmt::Display for State<'_> {

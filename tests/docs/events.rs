@@ -22,7 +22,7 @@ const PAGES: [(&str, &[&str]); 11] = [
 ];
 
 /// Files whose texts no page repeats.
-const WITHOUT: [(&str, &str); 13] = [
+const WITHOUT: [(&str, &str); 12] = [
     ("src/applets/demo.rs", DEMO),
     ("src/applets/options.rs", USAGE),
     ("src/applets/seconds.rs", USAGE),
@@ -30,8 +30,7 @@ const WITHOUT: [(&str, &str); 13] = [
     ("src/collect/view/exchange/", HEADERS),
     ("src/collect/view/page/", HEADERS),
     ("src/demo/", DEMO),
-    ("src/limits/mod.rs", "numbers"),
-    ("src/limits/families.rs", "numbers"),
+    ("src/limits/", "numbers"),
     ("src/serve/config/allow.rs", FAULTS),
     ("src/serve/config/error.rs", FAULTS),
     ("src/serve/glob/", FAULTS),

@@ -3,10 +3,11 @@
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::common::outside_program;
-use crate::common::process::run;
-use crate::common::wait::eventually;
+use crate::common::process::{Guarded, Signal, run};
+use crate::common::wait::{PATIENCE, eventually, poll};
 use crate::fleet::Fleet;
 use crate::{assert_json, daemon, kit, text_of};
 
@@ -36,6 +37,18 @@ fn paths_of(template: &str) -> Vec<&str> {
         .map(|path| path.trim_end_matches('\''))
         .collect()
 }
+
+/// An agent, whose children outlive it unless it is asked to end.
+struct Agent(Guarded);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.0.signal(Signal::TERM);
+        let _ = poll(PATIENCE, PAUSE, || self.0.end().ok_or(()));
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A port that nobody has: the agent takes none above 32767.
 fn low_port() -> u16 {
@@ -74,7 +87,7 @@ fn every_key_and_path_of_the_template_has_an_answer() {
     fs::write(fleet.path("agent.conf"), config).unwrap();
     let mut command = Command::new(agent);
     command.args(["-f", "-c"]).arg(fleet.path("agent.conf"));
-    let _agent = daemon(&mut command);
+    let _agent = Agent(daemon(&mut command));
     let answer = eventually("an answer of the agent", || {
         let mut command = Command::new(&zabbix_get);
         command.args([

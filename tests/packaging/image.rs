@@ -42,9 +42,27 @@ fn lay_out(place: &Place) {
             fs::copy(path, copy).unwrap();
         }
     }
+    copy_as_told(place);
     for dir in ["proc", "dev"] {
         fs::create_dir(root.join(dir)).unwrap();
     }
+}
+
+/// What is copied for somebody: nothing else in the image is anybody's but root's.
+fn copy_as_told(place: &Place) {
+    let text = fs::read_to_string(place.path("image/Containerfile")).unwrap();
+    let mut lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY --chown="));
+    let words: Vec<&str> = lines.next().unwrap().split(' ').collect();
+    let mut command = Command::new("sh");
+    command
+        .args(["-ec", "cp -R \"$1\" \"$2\"; chown -R \"$3\" \"$2\"", "sh"])
+        .arg(place.path("image").join(words[1]))
+        .arg(place.path("image/root").join(words[2].trim_matches('/')))
+        .arg(words[0]);
+    succeeds(command);
+    assert!(lines.next().is_none());
 }
 
 /// A command in it, by its user.

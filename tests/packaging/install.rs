@@ -95,6 +95,16 @@ fn units_go_where_systemd_looks() {
     }
 }
 
+/// What is to be typed or called is where it was put.
+#[test]
+fn nothing_names_another_prefix() {
+    let place = Place::new();
+    succeeds(install(&place, &[("PREFIX", "/usr"), ("INIT", "systemd")]));
+    let mut command = Command::new("grep");
+    command.args(["-rIl", "/usr/local/"]).arg(place.path("usr"));
+    assert_eq!(run(command).stdout, "");
+}
+
 #[test]
 fn it_says_what_it_did_and_what_is_next() {
     for (init, start) in [

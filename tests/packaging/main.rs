@@ -5,6 +5,7 @@
 mod common;
 
 mod debian;
+mod feed;
 mod image;
 mod init;
 mod install;

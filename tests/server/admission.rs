@@ -147,6 +147,35 @@ fn who_asks_for_nothing_makes_room_for_an_address_that_has_fewer() {
 }
 
 #[test]
+fn addresses_share_what_places_there_are() {
+    let settings = "$max_clients = 6; $hosts_allow{'127.0.0.0/8'} = 1;";
+    let (logs, server) = served_log(settings);
+    let mut served = |last: u8| {
+        let mut client = client_from(&server, [0, 0, last]);
+        expect_service(&mut client, &logs);
+        client
+    };
+    let mut greedy: Vec<Client> = [2, 2, 2, 3, 3, 3].map(&mut served).into();
+    // One of theirs goes for each of these.
+    let mut good = [served(1), served(1)];
+    for _ in 0..2 {
+        server.wait_for("made room for an address with fewer clients");
+    }
+    // All have as many as the others by now.
+    expect_turned_away(
+        &server,
+        [0, 0, 1],
+        "there are $max_clients clients already",
+        &logs,
+    );
+    logs.append("messages", "more\n");
+    good.iter_mut().for_each(|client| client.expect("more\n"));
+    let follows = |client: &mut Client| client.some_data().is_some();
+    let left = greedy.iter_mut().map(follows).filter(|it| *it).count();
+    assert_eq!(left, 4);
+}
+
+#[test]
 fn clients_beyond_the_number_that_is_allowed_are_closed_without_a_word() {
     let settings = "$max_clients = 3; $hosts_allow{'127.0.0.0/8'} = 1;";
     let (logs, server) = served_log(settings);

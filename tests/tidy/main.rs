@@ -428,7 +428,7 @@ mod each_rule {
         ] {
             assert_eq!(faults(layers_point_down, path, text), [1], "{path}");
         }
-        assert_eq!(faults(layers_point_down, "src/limits.rs", text), [1, 2]);
+        assert_eq!(faults(layers_point_down, "src/limits/mod.rs", text), [1, 2]);
         assert_eq!(faults(layers_point_down, "src/serve/shell.rs", text), []);
         let system = "use crate::sys::files;\n";
         assert_eq!(faults(layers_point_down, "src/store/mod.rs", system), [1]);

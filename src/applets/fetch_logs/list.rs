@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{NAME, absolute, misuse};
@@ -31,6 +32,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         let _ = stdio::complain(format!("{}\n", faults.lines("")).as_bytes());
     }
     conf::add_members_on_disk(&mut config);
+    let named = Named::of(&config.sources);
     let mut dirs: BTreeMap<&Path, BTreeMap<&OsStr, &SourceConfig>> = BTreeMap::new();
     for source in &config.sources {
         let name = source.local.file_name().unwrap_or_default();
@@ -39,10 +41,29 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     }
     let mut text = Vec::new();
     for (dir, sources) in dirs {
-        list(dir, &sources, &mut text)?;
+        list(dir, &sources, &named, &mut text)?;
     }
     let printed = io::stdout().write_all(&text);
     printed.map_err(|error| Exit::failure(NAME, format_args!("cannot print: {error}")))
+}
+
+/// The files that lines of the configuration name, and which are in use whatever they are called:
+/// device and inode of each, sorted.
+struct Named(Vec<(u64, u64)>);
+
+impl Named {
+    fn of(sources: &[SourceConfig]) -> Named {
+        let paths = sources.iter().flat_map(|it| [&it.local, &it.pointer]);
+        let found = paths.filter_map(|path| fs::symlink_metadata(path).ok());
+        let mut ids: Vec<(u64, u64)> = found.map(|it| (it.dev(), it.ino())).collect();
+        ids.sort_unstable();
+        Named(ids)
+    }
+
+    fn has(&self, found: &fs::Metadata) -> bool {
+        let id = (found.dev(), found.ino());
+        self.0.binary_search(&id).is_ok()
+    }
 }
 
 /// A finished copy, by what stands behind the name of its live one.
@@ -63,6 +84,7 @@ struct Notes {
 fn list(
     dir: &Path,
     sources: &BTreeMap<&OsStr, &SourceConfig>,
+    named: &Named,
     text: &mut Vec<u8>,
 ) -> Result<(), Exit> {
     let failed = |path: &Path, error: io::Error| {
@@ -88,8 +110,8 @@ fn list(
             continue;
         };
         let found = match entry.metadata() {
-            Ok(found) if found.is_file() => found,
-            // It went meanwhile, or is none of ours.
+            Ok(found) if found.is_file() && !named.has(&found) => found,
+            // It went meanwhile, or is none of ours, or what a source works with.
             Ok(_) | Err(_) => continue,
         };
         let notes = match notes.get(base) {
@@ -201,6 +223,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::config::Config;
 
     #[test]
     fn names_are_taken_apart_from_their_end() {
@@ -249,5 +272,24 @@ mod tests {
             b"/l/m.20261122132956 differs from",
             b"20261122132956"
         ));
+    }
+
+    #[test]
+    fn what_a_source_works_with_is_not_finished_whatever_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let [live, dated, finished] = ["m", "m.20200101000000", "m.20200102000000"]
+            .map(|name| dir.path().join(name).display().to_string());
+        for path in [&live, &dated, &finished] {
+            fs::write(path, "x").unwrap();
+        }
+        let text = format!("a 19 /a {live} {live}.p\na 19 /b {dated} {live}.q");
+        let config = Config::parse(text.as_bytes()).unwrap();
+        let named = Named::of(&config.sources);
+        let source = &config.sources[0];
+        let sources = BTreeMap::from([(OsStr::new("m"), source)]);
+        let mut found = Vec::new();
+        list(dir.path(), &sources, &named, &mut found).unwrap();
+        let found = String::from_utf8(found).unwrap();
+        assert_eq!(found, format!("settled\t1\t{finished}\n"));
     }
 }

@@ -6,6 +6,7 @@
 //! what this leaves.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Address, ConfigError, Draft, FileRole, LineNumber, Problem, scratch_of};
@@ -81,6 +82,58 @@ fn same_files(drafts: &[Draft], errors: &mut Vec<ConfigError>) {
         };
         errors.extend(others.iter().filter_map(|other| other.against(first)));
     }
+    for claim in &claims {
+        errors.extend(records_like(claim, &claims));
+    }
+}
+
+/// What a collector keeps beside a file that a line names, and replaces or takes away: the file it
+/// stands beside, its ending, and its name.
+const RECORDS: [(FileRole, &[u8], &str); 6] = [
+    (FileRole::Local, b".gaps", "record LOCAL_FILE.gaps"),
+    (FileRole::Local, b".kept", "record LOCAL_FILE.kept"),
+    (
+        FileRole::Local,
+        b".inflating",
+        "scratch file LOCAL_FILE.inflating",
+    ),
+    (FileRole::Pointer, b".given", "record POINTER_FILE.given"),
+    (
+        FileRole::Pointer,
+        b".unverified",
+        "record POINTER_FILE.unverified",
+    ),
+    (FileRole::Pointer, b".hooks", "record POINTER_FILE.hooks"),
+];
+
+/// The errors of a claim to what is kept beside the file of another, or of the same line. The later
+/// line is to blame. The claims are sorted by name.
+fn records_like<'a>(
+    claim: &'a Claim,
+    claims: &'a [Claim],
+) -> impl Iterator<Item = ConfigError> + 'a {
+    let name = claim.name.as_bytes();
+    let is_named = claim.role != FileRole::Scratch;
+    // Lists are replaced through scratch files.
+    let plain = name.strip_suffix(b".tmp").unwrap_or(name);
+    let kept = RECORDS.iter().filter(move |_| is_named);
+    kept.flat_map(move |(role, ending, record)| {
+        let base = plain.strip_suffix(*ending).unwrap_or_default();
+        let from = claims.partition_point(|other| other.name.as_bytes() < base);
+        let like = (claims[from..].iter()).take_while(move |other| other.name.as_bytes() == base);
+        like.filter(move |other| other.role == *role)
+            .filter_map(move |other| {
+                let record = Claim {
+                    name: OsString::new(),
+                    role: FileRole::Record(record),
+                    ..*other
+                };
+                match record.line <= claim.line {
+                    true => claim.against(&record),
+                    false => record.against(claim),
+                }
+            })
+    })
 }
 
 /// A claim: what one line wants to use a file for.

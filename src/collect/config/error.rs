@@ -153,6 +153,8 @@ pub enum Problem {
     OnePath,
     /// Behind `copies` stands what cannot be a template.
     BadTemplate,
+    /// The template leads out of the directory that a box gets in it.
+    TemplateClimbs,
     /// The parts of the path on the server are no names of directories of ours.
     LeavesTemplate,
     /// What is included, or a file of the directory, cannot be read.
@@ -229,6 +231,8 @@ pub enum FileRole {
     Pointer,
     /// POINTER_FILE with `.tmp` behind it.
     Scratch,
+    /// What is kept beside one of the two, by its name.
+    Record(&'static str),
 }
 
 impl fmt::Display for Problem {
@@ -302,6 +306,9 @@ impl fmt::Display for Problem {
             ),
             Problem::BadTemplate => f.write_str(
                 "copies takes a path with %h for the box and %f or %p for the log, such as /var/log/fetchlogs/%h/%f; a % is written %%",
+            ),
+            Problem::TemplateClimbs => f.write_str(
+                "copies has .. behind a placeholder: copies would leave their directory",
             ),
             Problem::LeavesTemplate => f.write_str(
                 "REMOTE_FILE has a part that is empty, . or ..: it needs its own LOCAL_FILE and POINTER_FILE",
@@ -380,6 +387,7 @@ impl fmt::Display for FileRole {
             FileRole::Local => "LOCAL_FILE",
             FileRole::Pointer => "POINTER_FILE",
             FileRole::Scratch => "scratch file POINTER_FILE.tmp",
+            FileRole::Record(name) => name,
         })
     }
 }

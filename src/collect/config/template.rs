@@ -58,6 +58,9 @@ impl Template {
         if !is_told_apart {
             return Err(word.error(Problem::BadTemplate));
         }
+        if climbs(&parts) {
+            return Err(word.error(Problem::TemplateClimbs));
+        }
         Ok(Template(parts))
     }
 
@@ -137,4 +140,21 @@ impl Template {
         check_local(word, pointer.as_os_str().as_bytes(), Field::Pointer)?;
         Ok((local, pointer))
     }
+}
+
+/// Whether `..` stands behind the first placeholder. In front of it, it is the operator's own way
+/// to the root of the copies.
+fn climbs(parts: &[Part]) -> bool {
+    let mut path = Vec::new();
+    for part in parts
+        .iter()
+        .skip_while(|part| matches!(part, Part::Text(_)))
+    {
+        match part {
+            Part::Text(text) => path.extend_from_slice(text),
+            // Whatever comes here, no name.
+            _ => path.push(b'%'),
+        }
+    }
+    path.split(|byte| *byte == b'/').any(|name| name == b"..")
 }

@@ -493,7 +493,10 @@ fn the_same_source_twice_is_a_fault() {
 
 #[test]
 fn every_file_has_one_use() {
-    use FileRole::{Local, Pointer, Scratch};
+    use FileRole::{Local, Pointer, Record, Scratch};
+    let gaps = Record("record LOCAL_FILE.gaps");
+    let given = Record("record POINTER_FILE.given");
+    let hooks = Record("record POINTER_FILE.hooks");
     // The local and pointer files of two lines; the error's column and problem on the second.
     let cases = [
         ("l p", "l q", 9, same_file(Local, Local, Some(1))),
@@ -505,6 +508,11 @@ fn every_file_has_one_use() {
         ("l.tmp p", "m l", 11, same_file(Scratch, Local, Some(1))),
         ("l p.tmp", "m p", 11, same_file(Scratch, Pointer, Some(1))),
         ("l p", "m m", 11, same_file(Pointer, Local, None)),
+        ("l p", "l.gaps q", 9, same_file(Local, gaps, Some(1))),
+        ("l.gaps p", "l q", 9, same_file(gaps, Local, Some(1))),
+        ("l p", "p.given.tmp q", 9, same_file(Local, given, Some(1))),
+        ("l p", "m m.gaps", 11, same_file(Pointer, gaps, None)),
+        ("l p", "m p.hooks", 11, same_file(Pointer, hooks, Some(1))),
         ("l p", "m.tmp m", 15, same_file(Scratch, Local, None)),
     ];
     for (first, second, column, problem) in cases {
@@ -752,6 +760,15 @@ fn a_short_line_is_a_fault_where_it_cannot_be_whole() {
     }
     for template in ["/c", "/c/%h", "/c/%f", "/c/%h/%x/%f", "/c/%h/%f%"] {
         assert_fault(&format!("copies {template}"), 1, 8, Problem::BadTemplate);
+    }
+    for template in ["/c/%h/../%f", "/c/%h/%f/..", "%h/..%f/../m"] {
+        assert_fault(&format!("copies {template}"), 1, 8, Problem::TemplateClimbs);
+    }
+    for template in ["../c/%h/%f", "..%h..%f", "/c/../d/%h/%f..x"] {
+        assert!(
+            parse(&format!("copies {template}\na /m")).is_ok(),
+            "{template}"
+        );
     }
     assert_fault("copies", 1, 1, Problem::OnePath);
     assert_fault("copies /c/%h/%f more", 1, 17, Problem::OnePath);

@@ -95,10 +95,11 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             return Ok(());
         };
         list.remove(at);
+        self.replace_hooks(&list)?;
         if let Some(news) = self.hooks {
             news.is_new.set(true);
         }
-        self.replace_hooks(&list)
+        Ok(())
     }
 
     /// The list, and whether it is as it was written: a power cut may leave a part of a line, or

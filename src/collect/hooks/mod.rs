@@ -2,19 +2,23 @@
 //! Pure; the programs run elsewhere, and the lists of what waits stand on the disk
 //! ([`HookEvent`]).
 //!
-//! One at a time of each source, in their order, and few together. One that ends badly is tried
+//! One at a time of each source, in their order, and few together, the last of them only for a box
+//! of which none runs: where those of one box hang, others get on. One that ends badly is tried
 //! again some time later, and what comes behind it waits; after [`HOOK_TRIES`] it is left.
 
 mod telling;
+mod unsettled;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use self::telling::Telling;
+pub use self::unsettled::Unsettled;
 use super::copy::HookEvent;
-use crate::limits::{HOOK_TRIES, HOOKS_TOGETHER_MAX};
+use crate::limits::{HOOK_SLOW_MS, HOOK_TRIES, HOOKS_TOGETHER_MAX};
 use crate::time::Mono;
 
 /// The wait for a place, where those of a process that was there before have them all.
@@ -34,6 +38,8 @@ pub struct Hooks {
 /// What of one source waits.
 struct Waiting {
     index: u32,
+    /// What the box is called.
+    server: Rc<str>,
     /// Oldest first. What runs is the first.
     events: VecDeque<HookEvent>,
     /// How often the first was tried.
@@ -43,7 +49,10 @@ struct Waiting {
 
 struct Run {
     pointer: PathBuf,
+    server: Rc<str>,
     event: HookEvent,
+    /// When it is told that it takes long; `None` once it was.
+    slow_at: Option<Mono>,
 }
 
 /// A run that is to begin.
@@ -79,6 +88,8 @@ pub enum Failure {
     TooLong,
     /// It could not be run, for the reason with this number.
     NotRun(u8),
+    /// It was not run: what has the name of the copy is no regular file.
+    Odd,
 }
 
 /// An event that waits no longer.
@@ -107,8 +118,14 @@ impl Hooks {
         }
     }
 
-    /// What waits of a source, oldest first, as it stands on the disk.
-    pub fn set(&mut self, pointer: &Path, index: u32, list: Vec<HookEvent>, now: Mono) {
+    /// What waits of a source of this box, oldest first, as it stands on the disk.
+    pub fn set(
+        &mut self,
+        pointer: &Path,
+        (index, server): (u32, &str),
+        list: Vec<HookEvent>,
+        now: Mono,
+    ) {
         if list.is_empty() {
             self.sources.remove(pointer);
             return;
@@ -124,6 +141,7 @@ impl Hooks {
             _ => {
                 let waiting = Waiting {
                     index,
+                    server: server.into(),
                     events,
                     tries: 0,
                     at: now,
@@ -140,14 +158,27 @@ impl Hooks {
         self.sources.remove(pointer);
     }
 
-    /// When [`start`](Self::start) or [`take_untold`](Self::take_untold) has something to do.
+    /// When [`start`](Self::start), [`take_slow`](Self::take_slow) or
+    /// [`take_untold`](Self::take_untold) has something to do.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let has_place = self.runs.iter().any(Option::is_none);
         let next_at = self.next_at.filter(|_| has_place);
-        [next_at, self.telling.poll_timeout()]
+        let slow_at = self.runs.iter().flatten().filter_map(|run| run.slow_at);
+        [next_at, self.telling.poll_timeout(), slow_at.min()]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// The source and the event of a run that takes long, once each.
+    pub fn take_slow(&mut self, now: Mono) -> Option<(u32, HookEvent)> {
+        let mut runs = self.runs.iter_mut().flatten();
+        let run = runs.find_map(|run| {
+            let is_slow = run.slow_at.take_if(|at| *at <= now).is_some();
+            is_slow.then_some(run)
+        })?;
+        let waiting = self.sources.get(&run.pointer)?;
+        Some((waiting.index, run.event.clone()))
     }
 
     /// The next run, which begins now.
@@ -156,19 +187,26 @@ impl Hooks {
         if self.next_at.is_none_or(|at| at > now) {
             return None;
         }
-        let runs = &self.runs;
-        let is_running = |pointer: &Path| runs.iter().flatten().any(|run| run.pointer == pointer);
+        let running = || self.runs.iter().flatten();
+        let is_last_place = running().count() + 1 == self.runs.len();
+        let may_run = |pointer: &Path, waiting: &Waiting| {
+            let is_like =
+                |run: &Run| run.pointer == pointer || is_last_place && run.server == waiting.server;
+            !running().any(is_like)
+        };
         let free = self
             .sources
             .iter()
-            .filter(|(pointer, _)| !is_running(pointer));
+            .filter(|(pointer, waiting)| may_run(pointer, waiting));
         let next = free.min_by_key(|(_, waiting)| waiting.at);
         self.next_at = next.map(|(_, waiting)| waiting.at);
         let (pointer, waiting) = next.filter(|(_, waiting)| waiting.at <= now)?;
         let event = waiting.events.front()?.clone();
         let run = Run {
             pointer: pointer.clone(),
+            server: waiting.server.clone(),
             event: event.clone(),
+            slow_at: Some(now.plus_ms(HOOK_SLOW_MS)),
         };
         let index = waiting.index;
         *self.runs.get_mut(place)? = Some(run);
@@ -243,6 +281,7 @@ impl fmt::Display for Failure {
                 let error = io::Error::from_raw_os_error((*number).into());
                 write!(f, "it cannot be run: {error}")
             }
+            Failure::Odd => f.write_str("it is not run for what is no regular file"),
         }
     }
 }

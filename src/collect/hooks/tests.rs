@@ -21,7 +21,7 @@ fn events(numbers: &[u64]) -> Vec<HookEvent> {
 fn hooks(lists: &[(&str, &[u64])]) -> Hooks {
     let mut hooks = Hooks::new(RETRY_MS);
     for (index, (pointer, list)) in (0..).zip(lists) {
-        hooks.set(Path::new(pointer), index, events(list), at(0));
+        hooks.set(Path::new(pointer), (index, pointer), events(list), at(0));
     }
     hooks
 }
@@ -48,7 +48,7 @@ fn one_of_each_source_runs_in_their_order() {
     assert_eq!(start(&mut hooks, 0), Some((0, 0, 1)));
     assert_eq!(start(&mut hooks, 0), Some((1, 1, 3)));
     assert_eq!(start(&mut hooks, 0), None);
-    assert_eq!(hooks.poll_timeout(), None);
+    assert_eq!(hooks.poll_timeout(), Some(at(HOOK_SLOW_MS)));
     assert_eq!(hooks.ended(0, RunEnd::Well, at(7)), settled(0, 1, None));
     assert_eq!(start(&mut hooks, 7), Some((0, 0, 2)));
     assert_eq!(hooks.ended(0, RunEnd::Well, at(8)), settled(0, 2, None));
@@ -76,7 +76,8 @@ fn few_run_together_and_who_waits_longest_is_next() {
         assert_eq!(start(&mut hooks, 0).unwrap().0, index);
     }
     assert_eq!(start(&mut hooks, 0), None);
-    assert_eq!(hooks.poll_timeout(), None, "nobody is waited for in vain");
+    let slow = Some(at(HOOK_SLOW_MS));
+    assert_eq!(hooks.poll_timeout(), slow, "nobody is waited for in vain");
     hooks.ended(0, RunEnd::Well, at(5));
     assert_eq!(
         start(&mut hooks, 5),
@@ -85,6 +86,52 @@ fn few_run_together_and_who_waits_longest_is_next() {
     );
     hooks.ended(2, RunEnd::Well, at(6));
     assert_eq!(start(&mut hooks, 6), Some((0, 2, 11)));
+}
+
+#[test]
+fn the_last_place_is_for_a_box_of_which_none_runs() {
+    let mut hooks = Hooks::new(RETRY_MS);
+    for (index, pointer) in (0..).zip(["a", "b", "c", "d", "e", "f"]) {
+        let server = if index < 4 { "router" } else { "other" };
+        hooks.set(Path::new(pointer), (index, server), events(&[1]), at(0));
+    }
+    for index in [0, 1, 2, 4] {
+        assert_eq!(start(&mut hooks, 0).unwrap().0, index);
+    }
+    assert_eq!(start(&mut hooks, 0), None);
+    hooks.ended(3, RunEnd::Well, at(5));
+    assert_eq!(
+        start(&mut hooks, 5).unwrap().0,
+        5,
+        "not the fourth of router"
+    );
+    hooks.ended(3, RunEnd::Well, at(6));
+    assert_eq!(start(&mut hooks, 6), None);
+    let next = hooks.poll_timeout();
+    assert!(
+        next.is_none_or(|next| next > at(6)),
+        "nobody spins: {next:?}"
+    );
+    hooks.ended(1, RunEnd::Well, at(7));
+    assert_eq!(start(&mut hooks, 7).unwrap().0, 3);
+}
+
+#[test]
+fn a_run_that_takes_long_is_told_once() {
+    let mut hooks = hooks(&[("a", &[1]), ("b", &[2])]);
+    start(&mut hooks, 0).unwrap();
+    start(&mut hooks, 0).unwrap();
+    assert_eq!(start(&mut hooks, 0), None);
+    assert_eq!(hooks.poll_timeout(), Some(at(HOOK_SLOW_MS)));
+    assert_eq!(hooks.take_slow(at(HOOK_SLOW_MS - 1)), None);
+    hooks.ended(0, RunEnd::Well, at(9));
+    assert_eq!(hooks.take_slow(at(HOOK_SLOW_MS)), Some((1, event(2))));
+    assert_eq!(hooks.take_slow(at(HOOK_SLOW_MS)), None);
+    assert_eq!(
+        hooks.poll_timeout(),
+        Some(at(9)),
+        "b's end was reason to look"
+    );
 }
 
 #[test]
@@ -138,14 +185,14 @@ fn what_fails_twice_and_then_does_not_is_done() {
 fn a_list_that_grows_while_one_runs_changes_nothing_for_that() {
     let mut hooks = hooks(&[("a", &[1])]);
     start(&mut hooks, 0).unwrap();
-    hooks.set(Path::new("a"), 0, events(&[1, 2]), at(1));
+    hooks.set(Path::new("a"), (0, "a"), events(&[1, 2]), at(1));
     assert_eq!(start(&mut hooks, 1), None);
     assert_eq!(hooks.ended(0, BAD, at(2)), None);
-    hooks.set(Path::new("a"), 0, events(&[1, 2, 3]), at(3));
+    hooks.set(Path::new("a"), (0, "a"), events(&[1, 2, 3]), at(3));
     assert_eq!(start(&mut hooks, 3), None, "the wait goes on");
     assert_eq!(start(&mut hooks, 2 + RETRY_MS), Some((0, 0, 1)));
     // Taken off the list meanwhile, as one too many.
-    hooks.set(Path::new("a"), 0, events(&[2, 3]), at(4));
+    hooks.set(Path::new("a"), (0, "a"), events(&[2, 3]), at(4));
     assert_eq!(hooks.ended(0, BAD, at(9_000)), None);
     assert_eq!(start(&mut hooks, 9_000), Some((0, 0, 2)));
 }
@@ -157,7 +204,7 @@ fn a_source_that_comes_back_under_another_number_waits_for_its_own_run() {
     hooks.forget(Path::new("a"));
     assert_eq!(hooks.poll_timeout(), Some(at(0)), "some may be waiting");
     assert_eq!(start(&mut hooks, 0), None);
-    hooks.set(Path::new("a"), 7, events(&[1]), at(1));
+    hooks.set(Path::new("a"), (7, "a"), events(&[1]), at(1));
     assert_eq!(start(&mut hooks, 1), None, "one at a time");
     assert_eq!(hooks.ended(0, RunEnd::Well, at(2)), settled(7, 1, None));
     hooks.forget(Path::new("a"));
@@ -169,7 +216,7 @@ fn a_flood_of_failures_is_counted() {
     let pointers: Vec<String> = (0..500).map(|number| number.to_string()).collect();
     let mut hooks = Hooks::new(1);
     for (index, pointer) in (0..).zip(&pointers) {
-        hooks.set(Path::new(pointer), index, events(&[1]), at(0));
+        hooks.set(Path::new(pointer), (index, pointer), events(&[1]), at(0));
     }
     let (mut told, mut counted, mut now) = (0, 0, 0);
     for _ in 0..100_000 {

@@ -1,8 +1,8 @@
 //! The operator's program and its runs, which the helper outside begins: what happened to a source
 //! is read from its list, and taken off that when it was handed over.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -15,9 +15,10 @@ use super::journal::Journal;
 use super::slot::{Cx, Slot};
 use super::{Collector, HOOKS};
 use crate::collect::config::SourceConfig;
-use crate::collect::copy::{HookEvent, HookNews, Syncs};
+use crate::collect::copy::{HookNews, Syncs};
+use crate::collect::error::SourceError;
 use crate::collect::event::Event;
-use crate::collect::hooks::{Failure, Hooks, RunEnd, Settled, Start};
+use crate::collect::hooks::{Failure, Hooks, RunEnd, Settled, Start, Unsettled};
 use crate::reactor::Rest;
 use crate::reactor::token::Token;
 use crate::sys::hooks::{self, Ended};
@@ -33,7 +34,7 @@ pub(super) struct HookRuns {
     /// The way to the helper; `None` once that is gone.
     line: Option<hooks::Hooks>,
     /// What was handed over while the list could not be written.
-    settled: BTreeMap<PathBuf, Vec<HookEvent>>,
+    unsettled: Unsettled,
 }
 
 impl HookRuns {
@@ -61,7 +62,7 @@ impl HookRuns {
             program: program.to_path_buf(),
             hooks: Hooks::new(retry_ms),
             line: None,
-            settled: BTreeMap::new(),
+            unsettled: Unsettled::default(),
         };
         match line {
             Some(line) => runs.line = Some(line),
@@ -73,13 +74,14 @@ impl HookRuns {
     /// When [`Collector::turn_over_hooks`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         self.line.as_ref()?;
-        self.hooks.poll_timeout()
+        let at = [self.hooks.poll_timeout(), self.unsettled.poll_timeout()];
+        at.into_iter().flatten().min()
     }
 
     /// Nothing is handed over of this source any more.
     pub(super) fn forget(&mut self, config: &SourceConfig) {
         self.hooks.forget(&config.pointer);
-        self.settled.remove(&config.pointer);
+        self.unsettled.forget(&config.pointer);
     }
 
     /// Takes note of what has come onto the list of a source.
@@ -88,25 +90,35 @@ impl HookRuns {
             return;
         }
         let config = slot.config();
-        if let Some(settled) = self.settled.remove(&config.pointer) {
-            for event in settled {
-                if !slot.remove_hook(&event, cx) {
-                    self.keep_settled(config, event);
-                }
+        let mut trouble = None;
+        let mut left = Vec::new();
+        for event in self.unsettled.events(&config.pointer) {
+            match slot.remove_hook(event, cx) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => trouble = Some(error),
             }
+            left.push(event.clone());
         }
-        let list = slot.waiting_hooks(cx);
-        self.hooks.set(&config.pointer, index, list, cx.now.mono);
+        let mut is_unread = false;
+        match slot.waiting_hooks(cx) {
+            Ok(mut list) => {
+                list.retain(|event| !left.contains(event));
+                let server = config.server().to_string();
+                (self.hooks).set(&config.pointer, (index, &server), list, cx.now.mono);
+            }
+            Err(error) => (trouble, is_unread) = (Some(error), true),
+        }
+        let left = (left, is_unread);
+        let is_first = (self.unsettled).set(&config.pointer, index, left, cx.now.mono);
+        if let Some(error) = trouble.filter(|_| is_first) {
+            (cx.events)(config, Event::Error(&SourceError::Files(error)));
+        }
         let count = news.dropped.get();
         if count > 0 && self.hooks.may_tell(count, cx.now.mono) {
             let program = &self.program;
             (cx.events)(config, Event::HooksDropped { program, count });
         }
-    }
-
-    fn keep_settled(&mut self, config: &SourceConfig, event: HookEvent) {
-        let pointer = config.pointer.clone();
-        self.settled.entry(pointer).or_default().push(event);
     }
 
     fn give_up(&mut self, journal: &mut Journal) {
@@ -117,13 +129,18 @@ impl HookRuns {
         ));
     }
 
-    fn begin(&mut self, start: &Start, slot: &Slot, now: Mono) -> Result<(), Gone> {
+    /// Begins a run. Returns its event if that waits no longer, since there will be no run.
+    fn begin(&mut self, start: &Start, slot: &Slot, now: Mono) -> Result<Option<Settled>, Gone> {
         let Some(line) = &self.line else {
             return Err(Gone);
         };
         let (config, event) = (slot.config(), &start.event);
-        let server = config.server().to_string();
         let file = event.path(&config.local).unwrap_or_default();
+        if !may_be_handed_over(&file) {
+            let odd = RunEnd::Badly(Failure::Odd);
+            return Ok(self.hooks.ended(start.place, odd, now));
+        }
+        let server = config.server().to_string();
         let bytes = event.bytes.map(|bytes| bytes.to_string());
         let md5 = event.md5_text();
         let variables = [
@@ -138,13 +155,10 @@ impl HookRuns {
             ("FETCHLOGS_MD5", OsStr::new(&md5)),
         ];
         match line.start(start.place, &variables) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(None),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Gone),
             // It may be stopped, or there is no memory.
-            Err(_) => {
-                self.hooks.ended(start.place, RunEnd::Postponed, now);
-                Ok(())
-            }
+            Err(_) => Ok(self.hooks.ended(start.place, RunEnd::Postponed, now)),
         }
     }
 }
@@ -153,28 +167,70 @@ impl HookRuns {
 struct Gone;
 
 impl Collector {
-    /// Begins the runs that are due.
+    /// Begins the runs that are due, and tells of those that take long.
     pub(super) fn turn_over_hooks(&mut self) {
-        let now = self.now.mono;
-        let Some(runs) = self.hooks.as_mut().filter(|runs| runs.line.is_some()) else {
+        let has_helper = |runs: &HookRuns| runs.line.is_some();
+        if !self.hooks.as_ref().is_some_and(has_helper) {
             return;
-        };
+        }
+        self.look_at_lists_again();
+        while let Some(settled) = self.begin_hooks() {
+            self.settle_hook(settled);
+        }
+        self.tell_of_hooks();
+    }
+
+    /// Begins what is due, up to an event that waits no longer.
+    fn begin_hooks(&mut self) -> Option<Settled> {
+        let (runs, now) = (self.hooks.as_mut()?, self.now.mono);
         while let Some(start) = runs.hooks.start(now) {
-            let slot = self
-                .slots
-                .get(start.index as usize)
-                .and_then(Option::as_ref);
-            let Some(slot) = slot else {
+            let slot = self.slots.get(start.index as usize);
+            let Some(slot) = slot.and_then(Option::as_ref) else {
                 // Cannot be: who is removed is forgotten.
                 runs.hooks.ended(start.place, RunEnd::Postponed, now);
                 continue;
             };
-            if let Err(Gone) = runs.begin(&start, slot, now) {
-                return runs.give_up(&mut self.journal);
+            match runs.begin(&start, slot, now) {
+                Ok(None) => {}
+                Ok(settled) => return settled,
+                Err(Gone) => {
+                    runs.give_up(&mut self.journal);
+                    return None;
+                }
             }
         }
-        if let Some(count) = runs.hooks.take_untold(now) {
-            let program = runs.program.display();
+        None
+    }
+
+    /// Those lists that could not be written or read.
+    fn look_at_lists_again(&mut self) {
+        let Some(runs) = &mut self.hooks else { return };
+        for index in runs.unsettled.take_due(self.now.mono) {
+            self.drive(index, &mut |_, cx, _| {
+                if let Some(news) = cx.hooks {
+                    news.is_new.set(true);
+                }
+                Rest::None
+            });
+        }
+    }
+
+    fn tell_of_hooks(&mut self) {
+        let Some(runs) = &mut self.hooks else { return };
+        let (program, now) = (&runs.program, self.now);
+        while let Some((index, event)) = runs.hooks.take_slow(now.mono) {
+            let slot = self.slots.get(index as usize).and_then(Option::as_ref);
+            let Some(slot) = slot else { continue };
+            let path = event.path(&slot.config().local);
+            let slow = Event::HookSlow {
+                program,
+                kind: event.kind.word(),
+                path: path.as_deref(),
+            };
+            self.journal.event(now.wall, slot.config(), &slow);
+        }
+        if let Some(count) = runs.hooks.take_untold(now.mono) {
+            let program = program.display();
             self.journal.complain(&format_args!(
                 "the hook {program} failed for more events, which are left: {count}"
             ));
@@ -206,7 +262,7 @@ impl Collector {
         } = settled;
         let Some(runs) = &self.hooks else { return };
         let program = runs.program.clone();
-        let mut is_off = true;
+        let mut outcome = Ok(true);
         self.drive(index, &mut |slot, cx, _| {
             if let Some(failure) = failure.filter(|_| is_told) {
                 let (path, why) = (event.path(&slot.config().local), failure.to_string());
@@ -218,14 +274,23 @@ impl Collector {
                 };
                 (cx.events)(slot.config(), failed);
             }
-            is_off = slot.remove_hook(&event, cx);
+            outcome = slot.remove_hook(&event, cx);
             Rest::None
         });
         let slot = self.slots.get(index as usize).and_then(Option::as_ref);
-        if let Some(runs) = self.hooks.as_mut().filter(|_| !is_off)
-            && let Some(slot) = slot
+        let (Some(runs), Some(slot)) = (&mut self.hooks, slot) else {
+            return;
+        };
+        let (config, now) = (slot.config(), self.now);
+        if matches!(outcome, Ok(true)) {
+            return;
+        }
+        let is_first = (runs.unsettled).add(&config.pointer, index, event, now.mono);
+        if let Err(error) = outcome
+            && is_first
         {
-            runs.keep_settled(slot.config(), event);
+            let error = SourceError::Files(error);
+            (self.journal).event(now.wall, config, &Event::Error(&error));
         }
     }
 
@@ -248,6 +313,12 @@ impl Collector {
         }
         self.store.batch(false);
     }
+}
+
+/// Whether the operator's program may hear of a copy by this name: of one that is gone, too, but
+/// not of what somebody else has put in its place, such as a link to what only we may read.
+fn may_be_handed_over(file: &Path) -> bool {
+    fs::symlink_metadata(file).map_or(true, |metadata| metadata.is_file())
 }
 
 fn end_of(ended: Ended) -> RunEnd {

@@ -11,7 +11,7 @@ use mio::Registry;
 use super::addresses::Addresses;
 use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
-use crate::collect::copy::{HookEvent, Syncs};
+use crate::collect::copy::{FileError, HookEvent, Syncs};
 use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Closed, Context, Periods, Source};
 use crate::collect::status::ServerIndex;
@@ -387,12 +387,12 @@ impl Slot {
     }
 
     /// What the operator's program was not told yet.
-    pub fn waiting_hooks(&self, cx: &mut Cx<'_>) -> Vec<HookEvent> {
+    pub fn waiting_hooks(&self, cx: &mut Cx<'_>) -> Result<Vec<HookEvent>, FileError> {
         self.source.waiting_hooks(cx)
     }
 
-    /// The operator's program was told, or will not be. Tells whether that is settled.
-    pub fn remove_hook(&self, event: &HookEvent, cx: &mut Cx<'_>) -> bool {
+    /// The operator's program was told, or will not be. Tells whether it is off the list.
+    pub fn remove_hook(&self, event: &HookEvent, cx: &mut Cx<'_>) -> Result<bool, FileError> {
         self.source.remove_hook(event, cx)
     }
 

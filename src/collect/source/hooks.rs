@@ -20,31 +20,25 @@ impl<F> Source<F> {
     pub fn waiting_hooks<S: WriteStore<File = F>>(
         &self,
         cx: &mut Context<'_, S>,
-    ) -> Vec<HookEvent> {
-        if self.disk.copy().is_none() {
-            return Vec::new();
+    ) -> Result<Vec<HookEvent>, FileError> {
+        match self.disk.copy() {
+            Some(_) => cx.files(&self.config, "").read_hooks(),
+            None => Ok(Vec::new()),
         }
-        let list = cx.files(&self.config, "").read_hooks();
-        list.unwrap_or_else(|error| {
-            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
-            Vec::new()
-        })
     }
 
-    /// The operator's program was told, or will not be. Tells whether that is settled; while the
+    /// The operator's program was told, or will not be. Tells whether it is off the list; while the
     /// files are closed it is not.
     pub fn remove_hook<S: WriteStore<File = F>>(
         &self,
         event: &HookEvent,
         cx: &mut Context<'_, S>,
-    ) -> bool {
-        if self.disk.copy().is_none() {
-            return false;
+    ) -> Result<bool, FileError> {
+        let is_open = self.disk.copy().is_some();
+        if is_open {
+            cx.files(&self.config, "").remove_hook(event)?;
         }
-        if let Err(error) = cx.files(&self.config, "").remove_hook(event) {
-            (cx.events)(&self.config, Event::Error(&SourceError::Files(error)));
-        }
-        true
+        Ok(is_open)
     }
 
     /// Whether something that is to be told waits for [`settle_hooks`](Self::settle_hooks).

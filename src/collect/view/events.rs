@@ -85,12 +85,12 @@ fn write_fields(event: &Event<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         } => {
             write!(f, ",\"file\":{},\"from\":{from},\"bytes\":{size}", path(of))
         }
-        Event::HookFailed {
-            path: Some(of),
-            kind,
-            ..
-        } => write!(f, ",\"file\":{},\"of\":\"{kind}\"", path(of)),
-        Event::HookFailed { kind, .. } => write!(f, ",\"of\":\"{kind}\""),
+        Event::HookFailed { path: of, kind, .. } | Event::HookSlow { path: of, kind, .. } => {
+            if let Some(of) = of {
+                write!(f, ",\"file\":{}", path(of))?;
+            }
+            write!(f, ",\"of\":\"{kind}\"")
+        }
         Event::HooksDropped { count, .. } => write!(f, ",\"count\":{count}"),
         Event::NeverVerified { path: of, .. }
         | Event::Differs { path: of, .. }
@@ -129,6 +129,7 @@ fn word(event: &Event<'_>) -> &'static str {
         #[cfg(feature = "gz")]
         Event::BadArchive { .. } => "bad_archive",
         Event::HookFailed { .. } => "hook_failed",
+        Event::HookSlow { .. } => "hook_slow",
         Event::HooksDropped { .. } => "hooks_dropped",
         Event::ClockFar(_) => "clock_far",
         Event::ClockRight => "clock_right",

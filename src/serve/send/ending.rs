@@ -28,6 +28,8 @@ pub enum Ending {
     Full(&'static str),
     /// It asked for nothing while others had no place.
     MadeRoom,
+    /// It was served, and closed for an address with fewer clients.
+    GaveWay,
     /// The client sent something after its request line.
     Chatter,
     /// The client went away.
@@ -87,6 +89,7 @@ impl fmt::Display for Ending {
             Ending::Gone => f.write_str("there is no such file any more"),
             Ending::Full(why) => f.write_str(why),
             Ending::MadeRoom => f.write_str("asked for nothing, and made room for others"),
+            Ending::GaveWay => f.write_str("made room for an address with fewer clients"),
             Ending::Chatter => f.write_str("the client sent something after its request line"),
             Ending::Left => f.write_str("the client went away"),
             Ending::Stalled => f.write_str("the client takes no data"),

@@ -1,5 +1,6 @@
 //! All clients: who becomes one, what follows from what happens to one, and when it goes.
 
+use std::cmp::Reverse;
 use std::io;
 use std::net::IpAddr;
 
@@ -136,29 +137,36 @@ impl Clients {
         Some(next)
     }
 
-    /// Closes who has asked for nothing, where that makes room for an address that has fewer
-    /// clients: of those with the most, who has been silent for longest.
+    /// Closes a client where that makes room for an address that has fewer: of those with the most,
+    /// who has asked for nothing and been silent for longest, or else one that was served.
     fn make_room(&mut self, ip: IpAddr, shared: &mut Shared) {
-        let mut worst = (self.counts.taken_by(ip), Mono::default());
-        let mut silent = None;
+        let own = self.counts.taken_by(ip);
+        let mut worst = None;
         for index in 0..self.places.bound() {
             let Some(client) = (self.places.life(index))
                 .and_then(|life| self.places.get(index, life))
-                .filter(|client| client.session.is_silent() && !client.session.is_turned_away())
+                .filter(|client| !client.session.is_turned_away())
             else {
                 continue;
             };
+            let is_silent = client.session.is_silent();
             let taken = self.counts.taken_by(client.session.peer());
+            // Who is served goes only for who has two less: else each would push out the other.
+            if taken < own + if is_silent { 1 } else { 2 } {
+                continue;
+            }
             let until = client.session.poll_timeout(&shared.files.config);
-            let until = until.unwrap_or_default();
-            if taken > worst.0 || (taken == worst.0 && silent.is_some() && until < worst.1) {
-                worst = (taken, until);
-                silent = Some(index);
+            let badness = (is_silent, taken, Reverse(until));
+            if worst.is_none_or(|(worst, _)| badness > worst) {
+                worst = Some((badness, index));
             }
         }
-        if let Some(index) = silent {
+        if let Some(((is_silent, ..), index)) = worst {
             self.drive(index, shared, &mut |client, _, _| {
-                client.session.end(Ending::MadeRoom);
+                client.session.end(match is_silent {
+                    true => Ending::MadeRoom,
+                    false => Ending::GaveWay,
+                });
             });
         }
     }

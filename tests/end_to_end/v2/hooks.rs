@@ -298,3 +298,51 @@ fn what_is_healed_and_what_cannot_be_is_told() {
     expect_told(&mut pair, &format!(".verified {noted}"));
     expect_none_left(&mut pair);
 }
+
+#[test]
+fn a_list_that_cannot_be_written_is_no_reason_to_run_anything_twice() {
+    const HOOK: &str = "
+        echo begun $FETCHLOGS_EVENT >>told
+        while ! test -e go; do sleep 0.02; done
+        echo done $FETCHLOGS_EVENT >>told";
+    let (mut pair, mut log) = start(Options::brisk().with_hook(HOOK));
+    rotate(&mut log);
+    expect_told(&mut pair, "begun rotated");
+    pair.expect_verified("m", &log.written);
+    // A directory stands where the list is written before it gets its name, and is not empty.
+    let mut scratch = list_of(&pair).into_os_string();
+    scratch.push(".tmp");
+    fs::create_dir_all(Path::new(&scratch).join("full")).unwrap();
+    fs::write(pair.path("go"), "").unwrap();
+    expect_told(&mut pair, "done verified");
+    for_a_while(300, "each is run once", || told(&pair).lines().count() == 4);
+    let trouble = pair.said().matches("cannot write").count();
+    assert_eq!(trouble, 1, "{}", pair.everything_said());
+    assert_eq!(text_of(&list_of(&pair)).lines().count(), 2);
+    fs::remove_dir_all(&scratch).unwrap();
+    expect_none_left(&mut pair);
+    assert_eq!(told(&pair).lines().count(), 4);
+    // And what comes then is run as ever.
+    rotate(&mut log);
+    pair.until(|pair| match told(pair).matches("done verified").count() {
+        2 => Ok(()),
+        times => Err(format!("run {times} times")),
+    });
+}
+
+#[test]
+fn no_hook_is_run_for_what_somebody_put_in_the_place_of_a_copy() {
+    let hook = "test -e go || exec sleep 600; echo $FETCHLOGS_EVENT >>told";
+    let (mut pair, mut log) = start(Options::brisk().with_hook(hook));
+    rotate(&mut log);
+    pair.expect_verified("m", &log.written);
+    pair.kill_collector();
+    let copy = pair.copies("m").rotated().remove(0);
+    fs::remove_file(&copy).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &copy).unwrap();
+    fs::write(pair.path("go"), "").unwrap();
+    pair.start_collector();
+    pair.expect_event("it is not run for what is no regular file");
+    expect_none_left(&mut pair);
+    assert_eq!(told(&pair), "");
+}

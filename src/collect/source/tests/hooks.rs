@@ -33,7 +33,7 @@ impl Rig {
     }
 
     fn heard(&mut self) -> Vec<(HookKind, Option<u64>, String)> {
-        let list = self.with(|source, cx| source.waiting_hooks(cx));
+        let list = self.with(|source, cx| source.waiting_hooks(cx)).unwrap();
         let list = list.iter();
         list.map(|event| (event.kind, event.bytes, event.md5_text()))
             .collect()
@@ -52,10 +52,13 @@ fn what_happens_to_a_generation_stands_on_the_list_until_it_was_handed_over() {
     assert!(!rig.disk.exists(UNVERIFIED));
     rig.restart();
     rig.wait();
-    let list = rig.with(|source, cx| source.waiting_hooks(cx));
+    let list = rig.with(|source, cx| source.waiting_hooks(cx)).unwrap();
     assert_eq!(list[0].path(Path::new("/l/m")).unwrap(), Path::new(COPY));
     assert!(rig.hooks.as_ref().unwrap().is_new.take());
-    assert!(rig.with(|source, cx| source.remove_hook(&list[0], cx)));
+    assert!(
+        rig.with(|source, cx| source.remove_hook(&list[0], cx))
+            .unwrap()
+    );
     assert_eq!(rig.heard(), [verified]);
 }
 
