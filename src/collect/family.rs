@@ -120,6 +120,11 @@ impl Family {
         matches!(&self.phase, Phase::Listening(listening) if !listening.has_begun)
     }
 
+    /// The list that is known.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
     /// The list, if it is another one than at the last call.
     pub fn take_logs(&mut self) -> Option<Logs> {
         std::mem::take(&mut self.is_new).then(|| self.logs.clone())
@@ -318,14 +323,13 @@ impl Listening {
                 *has_begun = true;
                 Ok(false)
             }
+            // What changes nothing is no new list, however often it comes.
             Frame::Log(Log::Path(path)) => {
-                logs.add(path);
-                *has_begun = true;
+                *has_begun |= logs.add(path);
                 Ok(false)
             }
             Frame::Log(Log::More) => {
-                logs.is_cut = true;
-                *has_begun = true;
+                *has_begun |= !std::mem::replace(&mut logs.is_cut, true);
                 Ok(false)
             }
             Frame::Log(Log::Other) | Frame::Note(_) | Frame::File { .. } => Ok(false),
@@ -337,14 +341,16 @@ impl Listening {
 }
 
 impl Logs {
-    fn add(&mut self, path: &[u8]) {
+    /// Tells whether that is something new.
+    fn add(&mut self, path: &[u8]) -> bool {
         let Err(at) = self.paths.binary_search_by(|known| (**known).cmp(path)) else {
-            return;
+            return false;
         };
-        match self.paths.len() < MEMBERS_MAX && path.len() <= PATH_MAX_LEN {
-            true => self.paths.insert(at, path.into()),
-            false => self.is_cut = true,
+        if self.paths.len() >= MEMBERS_MAX || path.len() > PATH_MAX_LEN {
+            return !std::mem::replace(&mut self.is_cut, true);
         }
+        self.paths.insert(at, path.into());
+        true
     }
 }
 
