@@ -9,8 +9,8 @@ pub const LIST_RARELY_MS: u64 = 600_000;
 /// How long a source stays when the box has its log no more: what was sent last is to come.
 pub const LEAVE_MS: u64 = 2_000;
 
-/// Logs more than [`MEMBERS_MAX`] that a line may get in all come one by one, each so long after the
-/// last: a box that makes up new names again and again must not fill the log host with files.
+/// New logs of a line beyond [`MEMBERS_MAX`] come one by one, each so long after the last: a box
+/// that makes up names again and again must not fill the log host with files.
 pub const MEMBER_EACH_MS: u64 = 1_000;
 
 /// Names of one line whose refusal is told, and after how long one more is.
