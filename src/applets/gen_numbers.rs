@@ -85,8 +85,10 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let socket = listen(&config)?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let held = (config, socket);
-    let (signals, held) =
-        daemon.leave_helper(&|| files::open_without_waiting(&path), signals, held)?;
+    let open = || files::open_without_waiting(&path);
+    // A server asks for no rehearsal: nothing of what it needs can be had by one process only.
+    let rehearse = || Ok(String::new());
+    let (signals, held) = daemon.leave_helper(&open, &rehearse, signals, held)?;
     let mut server = begin(path, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
     let end = server
         .run()

@@ -191,9 +191,6 @@ pub const LOOKS_MAX: usize = 8;
 /// Steps of a walk through directories that are taken at once, each at most two system calls.
 pub const WALKED_AT_ONCE: usize = 14;
 
-/// Rotated files whose content is looked at at once, each some twenty system calls.
-pub const JUDGED_AT_ONCE: usize = 1;
-
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
 
@@ -256,7 +253,6 @@ pub const TRUNCATIONS_MAX: usize = 32;
 
 const _: () = assert!(LOOKS_MAX >= 2);
 const _: () = assert!(0 < SEARCH_MS && SEARCH_MS < WORK_MS && WORK_MS + SEND_MS < 10);
-const _: () = assert!(WALKED_AT_ONCE > 0 && JUDGED_AT_ONCE > 0);
 
 // The server's files on their way.
 

@@ -291,7 +291,7 @@ fn a_jail_sees_the_directories_of_the_logs() {
         started.contains("jail gen_numbers log procfs\n"),
         "{started}"
     );
-    assert_eq!(started.matches("mount /var/log\n").count(), 2, "{started}");
+    assert_eq!(started.matches("mount /var/log\n").count(), 1, "{started}");
     let mut command = router.does("start_service");
     command.env("UJAIL", "/nonexistent");
     assert!(!succeeds(command).stdout.contains("jail"));

@@ -55,8 +55,12 @@ impl<F> Source<F> {
     /// Marks the doubt in the present pointer, unless it is noted. Where that fails, the next try
     /// to open the files does it again.
     fn mark_doubt<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
-        if self.disk.is_suspect() {
-            let _ = cx.files(&self.config, "").mark_doubt();
+        // A disk that fails does not fail at every call, and this process may end before it tries
+        // to open the files again.
+        let mut tries = MARK_TRIES;
+        while self.disk.is_suspect() && tries > 0 {
+            let is_marked = cx.files(&self.config, "").mark_doubt().is_ok();
+            tries = if is_marked { 0 } else { tries - 1 };
         }
     }
 
@@ -84,6 +88,9 @@ impl<F> Source<F> {
         is_news
     }
 }
+
+/// Tries at once to mark a doubt.
+const MARK_TRIES: u8 = 3;
 
 /// The error number by which every system says that a device failed.
 const EIO: i32 = 5;

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::candidates::{Candidate, Candidates, name_of};
 use super::left_out::{LeftOut, Tail, token_of};
 use super::order::{self, Evidence, Placed};
-use super::query::{Query, open_regular};
+use super::query::Query;
 use super::refusal::Refusal;
 use super::token::given_id;
 use crate::ids::{Born, FileId, Identity};
@@ -109,7 +109,7 @@ enum Verdict {
     /// It is nothing that the client lacks.
     Nothing,
     /// The client may lack it.
-    Lacking(LeftOut),
+    Lacking,
 }
 
 /// What the client knows of when something was written.
@@ -125,7 +125,8 @@ struct Floor {
 
 impl<S: ReadStore> Query<'_, S> {
     /// The compressed files that may hold something of the generation which a client asks for, or
-    /// that came between that and what was `chosen`.
+    /// that came between that and what was `chosen`. [`Refusal::Later`] where more of them have to
+    /// be looked at than one part may.
     pub fn archives(&self, lacking: &Lacking<'_>, chosen: &Stat) -> Result<Archives, Refusal> {
         let rotated = self.candidates(self.live_id())?;
         let mut all = Archives::default();
@@ -144,18 +145,13 @@ impl<S: ReadStore> Query<'_, S> {
             is_wrong: chosen.size > 0 && chosen.mtime_ns < lacking.floor_ns,
             is_given: false,
         };
-        let is_told =
-            |it: &Place<'_>| matches!(self.verdict(it, lacking, &floor), Verdict::Given { .. });
-        let mut at_floor = order
-            .iter()
-            .filter(|it| it.is_archive && it.file.written_ns == floor.ns);
-        floor.is_given = floor.ns > 0 && !at_floor.any(is_told);
+        floor.is_given = floor.ns > 0 && !self.is_told_at(&floor, &order, lacking)?;
         let mut is_behind_given = false;
-        let mut found: Vec<(bool, &Place<'_>, LeftOut)> = Vec::new();
+        let mut found: Vec<(bool, &Place<'_>)> = Vec::new();
         for place in &order {
-            match self.verdict(place, lacking, &floor) {
+            match self.verdict(place, lacking, &floor)? {
                 Verdict::Nothing => continue,
-                Verdict::Lacking(it) => {
+                Verdict::Lacking => {
                     // Of what is held a part, all that is older was given.
                     if lacking.is_own(place) {
                         found.clear();
@@ -163,7 +159,7 @@ impl<S: ReadStore> Query<'_, S> {
                     }
                     // Names know better than a clock that was set what comes behind another one.
                     let is_older = !is_behind_given && place.is_older_than(floor.ns);
-                    found.push((is_older && !floor.is_wrong, place, it));
+                    found.push((is_older && !floor.is_wrong, place));
                     continue;
                 }
                 Verdict::Own => all.is_own_there = true,
@@ -171,16 +167,34 @@ impl<S: ReadStore> Query<'_, S> {
             }
             // What is older was given, or is not wanted.
             is_behind_given = true;
-            found.retain_mut(|(is_older, other, _)| {
+            found.retain_mut(|(is_older, other)| {
                 *is_older = false;
                 other.placed.is_doubtful_beside(&place.placed)
             });
             all.is_given_there &= found.is_empty();
         }
-        found.retain(|(is_older, ..)| !is_older);
+        found.retain(|(is_older, _)| !is_older);
         found.truncate(ARCHIVES_MAX);
-        all.list = found.into_iter().map(|(_, _, it)| it).collect();
+        let told = found.into_iter().map(|(_, place)| self.told(place.file));
+        all.list = told.collect::<Result<_, _>>()?;
         Ok(all)
+    }
+
+    /// Whether one of the archives that were last written at that very moment is known to have been
+    /// given.
+    fn is_told_at(
+        &self,
+        floor: &Floor,
+        order: &[Place<'_>],
+        lacking: &Lacking<'_>,
+    ) -> Result<bool, Refusal> {
+        let is_at_floor = |it: &&Place<'_>| it.is_archive && it.file.written_ns == floor.ns;
+        for place in order.iter().filter(is_at_floor) {
+            if let Verdict::Given { .. } = self.verdict(place, lacking, floor)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The rotated files that come behind the archive which a client holds all or a part of, by the
@@ -201,45 +215,59 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// What one of the files is to the client.
-    fn verdict(&self, place: &Place<'_>, lacking: &Lacking<'_>, floor: &Floor) -> Verdict {
+    fn verdict(
+        &self,
+        place: &Place<'_>,
+        lacking: &Lacking<'_>,
+        floor: &Floor,
+    ) -> Result<Verdict, Refusal> {
         let file = place.file;
         if !place.is_archive {
-            return match self.is_given(file) {
+            return Ok(match self.is_given(file) {
                 true => Verdict::Given { is_sure: true },
                 false => Verdict::Nothing,
-            };
+            });
         }
-        let (stat, tail) = match self.tail_of(file) {
-            Ok(tail) => tail,
-            Err(Refusal::Missing) => return Verdict::Nothing,
-            Err(_) => return Verdict::Lacking(LeftOut::unreadable(file)),
-        };
         let identity = file.identity();
         let id = given_id(identity);
-        let sum = token_of(identity).map(|token| archive_sum(&token, stat.size, stat.mtime_ns));
+        let sum = token_of(identity).map(|token| archive_sum(&token, file.size, file.written_ns));
         let is_settled = sum.is_some_and(|sum| lacking.settled.contains(&sum));
         let is_own = lacking.is_own(place);
         // Where the system does not tell births any more, it has another token.
-        let has_all = lacking.offset > 0 && tail.has_size(lacking.offset);
-        if is_own && (is_settled || tail.has_size(lacking.offset)) || is_settled && has_all {
-            return Verdict::Own;
+        let may_be_own = is_own || is_settled && lacking.offset > 0;
+        if is_own && is_settled || may_be_own && self.has_size(file, lacking.offset)? {
+            return Ok(Verdict::Own);
         }
         // Without a birth the inode may be another file's by now.
         let is_it =
             |given: &Given| given.id == id && id.is_some() && identity.born != Born::Unknown;
+        let is_it = self.given.iter().any(is_it);
         let is_old = file.written_ns <= floor.ns || floor.is_wrong || !lacking.can_inflate;
-        let seems_it = |given: &Given| (given.id == id || is_old) && tail.has_size(given.size);
         let is_at_floor = floor.is_given && file.written_ns == floor.ns;
-        let is_sure = self.given.iter().any(is_it) || file.written_ns == floor.ns;
-        match is_settled {
-            _ if !is_own
-                && (is_at_floor || self.given.iter().any(|it| is_it(it) || seems_it(it))) =>
-            {
-                Verdict::Given { is_sure }
-            }
-            true => Verdict::Nothing,
-            false => Verdict::Lacking(LeftOut::compressed(file, stat.size, tail)),
+        let is_sure = is_it || file.written_ns == floor.ns;
+        if !is_own && (is_it || is_at_floor || self.seems_given(file, id, is_old)?) {
+            return Ok(Verdict::Given { is_sure });
         }
+        Ok(match is_settled {
+            true => Verdict::Nothing,
+            false => Verdict::Lacking,
+        })
+    }
+
+    /// Whether an archive has the size of something that the client was given, and may be that by
+    /// what is known otherwise: its identity, or that it `is_old` enough.
+    fn seems_given(
+        &self,
+        file: &Candidate,
+        id: Option<u32>,
+        is_old: bool,
+    ) -> Result<bool, Refusal> {
+        for given in self.given.iter().filter(|it| it.id == id || is_old) {
+            if self.has_size(file, given.size)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// All rotated files in the order of generations: a clock that was set shows only beside all
@@ -269,16 +297,36 @@ impl<S: ReadStore> Query<'_, S> {
         order
     }
 
-    /// What a compressed file is now, and what its end tells.
-    fn tail_of(&self, archive: &Candidate) -> Result<(Stat, Tail), Refusal> {
-        let (file, stat) = open_regular(self.store, archive.path())?;
-        let tail = Tail {
-            written_ns: stat.mtime_ns,
-            is_fresh: stat.mtime_ns > self.quiet_since_ns,
-            last: self.last_of(&file, &stat),
-            is_gzip: archive.path().extension() == Some(OsStr::new("gz")),
-        };
-        Ok((stat, tail))
+    /// What a client is told of a compressed file.
+    fn told(&self, archive: &Candidate) -> Result<LeftOut, Refusal> {
+        Ok(match self.tail_of(archive)? {
+            Some(tail) => LeftOut::compressed(archive, tail),
+            None => LeftOut::unreadable(archive),
+        })
+    }
+
+    /// Whether the last member of a compressed file has so many bytes, modulo 2^32, as far as that
+    /// can be read.
+    fn has_size(&self, archive: &Candidate, all: u64) -> Result<bool, Refusal> {
+        let tail = self.tail_of(archive)?;
+        Ok(tail.is_some_and(|tail| tail.has_size(all)))
+    }
+
+    /// What a compressed file is, and what its end tells, as it was found once in a search; `None`
+    /// if it cannot be had.
+    fn tail_of(&self, archive: &Candidate) -> Result<Option<Tail>, Refusal> {
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let id = archive.age.id;
+        findings.tail(id, self.quiet_since_ns, || {
+            let opened = self.open_found(id, archive.path(), findings)?;
+            Ok(opened.map(|(file, stat)| Tail {
+                size: stat.size,
+                written_ns: stat.mtime_ns,
+                is_fresh: stat.mtime_ns > self.quiet_since_ns,
+                last: self.last_of(&file, &stat),
+                is_gzip: archive.path().extension() == Some(OsStr::new("gz")),
+            }))
+        })
     }
 
     /// The last bytes of a file; zeros where there are not so many, or where they cannot be read.

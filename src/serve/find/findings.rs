@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::candidates::Candidates;
 use super::journal::record::Seq;
+use super::left_out::Tail;
 use super::refusal::{Refusal, is_about_the_file};
 use crate::ids::FileId;
-use crate::limits::JUDGED_AT_ONCE;
 use crate::store::ReadStore;
 use crate::wire::frame::note::LeftOut;
 use crate::wire::md5::Md5;
@@ -25,6 +25,10 @@ pub struct Findings {
     judgements: RefCell<Vec<Judgement>>,
     /// Files that may still be judged in this part.
     credit: Cell<usize>,
+    /// Compressed files whose ends may still be looked at in it.
+    tails_credit: Cell<usize>,
+    /// The ends of those that were looked at, by their identities; `None` where one cannot be had.
+    tails: RefCell<Vec<(FileId, Option<Tail>)>>,
     /// Files that may still be found in it not to be readable.
     shut: Cell<usize>,
     is_paused: Cell<bool>,
@@ -114,6 +118,8 @@ impl Findings {
             rotated,
             judgements: RefCell::default(),
             credit: Cell::new(JUDGED_AT_ONCE),
+            tails_credit: Cell::new(TAILS_AT_ONCE),
+            tails: RefCell::default(),
             shut: Cell::new(SHUT_AT_ONCE),
             is_paused: Cell::new(false),
             unread: Cell::default(),
@@ -142,6 +148,7 @@ impl Findings {
     /// From here on some more files may be judged.
     pub(super) fn resume(&self) {
         self.credit.set(JUDGED_AT_ONCE);
+        self.tails_credit.set(TAILS_AT_ONCE);
         self.shut.set(SHUT_AT_ONCE);
         self.is_paused.set(false);
     }
@@ -349,6 +356,34 @@ impl Findings {
         }
     }
 
+    /// The end of a compressed file, which `look` reads once, or once more where somebody may have
+    /// been writing then, and it is quiet since a moment in the past.
+    pub(super) fn tail(
+        &self,
+        id: FileId,
+        quiet_since_ns: u64,
+        look: impl FnOnce() -> Result<Option<Tail>, Refusal>,
+    ) -> Result<Option<Tail>, Refusal> {
+        let place = |tails: &[(FileId, _)]| tails.binary_search_by_key(&id, |it| it.0);
+        let known = {
+            let tails = self.tails.borrow();
+            place(&tails).ok().map(|at| tails[at].1)
+        };
+        let is_done = |tail: &Tail| tail.is_fresh && tail.written_ns <= quiet_since_ns;
+        if let Some(known) = known.filter(|tail| !tail.as_ref().is_some_and(is_done)) {
+            return Ok(known);
+        }
+        let credit = self.tails_credit.get().checked_sub(1);
+        self.tails_credit.set(credit.ok_or_else(|| self.pause())?);
+        let tail = look()?;
+        let mut tails = self.tails.borrow_mut();
+        match place(&tails) {
+            Ok(at) => tails[at].1 = tail,
+            Err(at) => tails.insert(at, (id, tail)),
+        }
+        Ok(tail)
+    }
+
     /// The answer to a question about one file, which `judge` finds at most once.
     pub(super) fn score(
         &self,
@@ -398,6 +433,8 @@ impl Findings {
             return Err(Refusal::Later);
         };
         self.credit.set(credit);
+        // That is enough for this part.
+        self.tails_credit.set(0);
         Ok(None)
     }
 
@@ -447,6 +484,12 @@ pub struct Begun {
 
 /// Files that we are not permitted to read, and come upon in one part, each two system calls.
 const SHUT_AT_ONCE: usize = 8;
+
+/// Rotated files whose content is looked at in one part, each some twenty system calls.
+const JUDGED_AT_ONCE: usize = 1;
+
+/// Compressed files whose ends are looked at in one part, each four system calls.
+const TAILS_AT_ONCE: usize = 2;
 
 /// File systems keep the time of the last write in units of no more than this.
 pub(super) const TIMES_GRAIN_NS: u64 = 2_000_000_000;

@@ -46,6 +46,8 @@ pub struct Told {
 /// What is told of a compressed file besides its size and name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tail {
+    /// Its size.
+    pub size: u64,
     /// Its last write.
     pub written_ns: u64,
     /// Somebody may still write to it.
@@ -89,9 +91,9 @@ impl LeftOut {
     }
 
     /// It is compressed, and may hold what the client lacks.
-    pub(super) fn compressed(candidate: &Candidate, size: u64, tail: Tail) -> LeftOut {
+    pub(super) fn compressed(candidate: &Candidate, tail: Tail) -> LeftOut {
         LeftOut {
-            size,
+            size: tail.size,
             tail: Some(Box::new((candidate.identity(), tail))),
             ..LeftOut::new(candidate, Why::Compressed)
         }

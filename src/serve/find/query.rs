@@ -213,6 +213,16 @@ impl<'a, S: ReadStore> Query<'a, S> {
     pub(super) fn open_rotated(&self, id: FileId) -> Result<Option<(S::File, Stat)>, Refusal> {
         let findings = self.findings.ok_or(Refusal::Unsettled)?;
         let path = findings.path_of(id).ok_or(Refusal::Unsettled)?;
+        self.open_found(id, path, findings)
+    }
+
+    /// The same for a file of the search that may be compressed.
+    pub(super) fn open_found(
+        &self,
+        id: FileId,
+        path: &Path,
+        findings: &Findings,
+    ) -> Result<Option<(S::File, Stat)>, Refusal> {
         if findings.is_given_up(id) || findings.why_left_out(id).is_some() {
             return Ok(None);
         }

@@ -330,7 +330,7 @@ impl World {
             calls: done.steps as u64,
             bytes: done.bytes as u64,
         };
-        assert_eq!(turn.complaint(Turn::OF_SESSION), None);
+        assert_eq!(turn.complaint(Turn::OF_SMALL_SESSION), None);
     }
 
     // Files.

@@ -32,6 +32,8 @@ struct Inner<S> {
     full: Cell<bool>,
     /// This many calls from now on fail.
     errors: Cell<u32>,
+    /// Looks that were taken here at what was opened, which nobody asked for.
+    own_looks: Cell<usize>,
     open: Rc<Descriptors>,
     /// The names that local copies were given, in that order.
     kept: RefCell<Vec<PathBuf>>,
@@ -79,6 +81,7 @@ impl<S> Disk<S> {
             kill_at: Cell::new(u64::MAX),
             dead: Cell::new(false),
             full: Cell::new(false),
+            own_looks: Cell::new(0),
             errors: Cell::new(0),
             open: Rc::default(),
             kept: RefCell::default(),
@@ -121,6 +124,11 @@ impl<S> Disk<S> {
             calls: self.0.calls.get(),
             bytes: 0,
         }
+    }
+
+    /// The looks that were taken here at what was opened, since this was asked last.
+    pub fn take_own_looks(&self) -> usize {
+        self.0.own_looks.take()
     }
 
     pub fn open_now(&self) -> usize {
@@ -219,6 +227,7 @@ impl<S: ReadStore> ReadStore for Disk<S> {
         let fs = self.0.fs.borrow();
         let file = fs.open(path)?;
         let id = fs.stat(&file)?.id;
+        self.0.own_looks.set(self.0.own_looks.get() + 1);
         let inode = on_device(id.device, id.inode.0);
         Ok(self.opened(file, inode))
     }

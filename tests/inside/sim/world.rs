@@ -28,8 +28,6 @@ pub struct World {
     pub wakes_to_touch: bool,
     /// In what it is unkind, if it is.
     pub unkind: Option<Unkind>,
-    /// Whether it is not, also while that acts.
-    pub is_kind: bool,
     busy: Busy,
     turns: Turns,
 }
@@ -58,7 +56,6 @@ impl World {
             buf: vec![0; CHUNK_LEN],
             wakes_to_touch: true,
             unkind: None,
-            is_kind: true,
             busy: Busy::default(),
             turns: Turns::default(),
         }
@@ -380,6 +377,7 @@ impl World {
         let server = server.as_mut()?;
         let served = server.sessions.get_mut(at)?;
         disk.with(|fs| fs.take_done());
+        disk.take_own_looks();
         let mut cx = Context {
             store: &*disk,
             config: &server.config,
@@ -389,15 +387,12 @@ impl World {
         };
         let result = act(&mut served.session, &mut cx, &mut self.buf);
         let done = disk.with(|fs| fs.take_done());
-        // Where many files are copies of one another an answer takes a little more.
-        if self.is_kind {
-            let turn = Turn {
-                syncs: 0,
-                calls: done.steps as u64,
-                bytes: done.bytes as u64,
-            };
-            judge(turn, Turn::OF_SESSION);
-        }
+        let turn = Turn {
+            syncs: 0,
+            calls: (done.steps - disk.take_own_looks()) as u64,
+            bytes: done.bytes as u64,
+        };
+        judge(turn, Turn::OF_SESSION);
         served.ready = true;
         if disk.is_dead() {
             self.kill_server(site);

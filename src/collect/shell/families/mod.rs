@@ -135,6 +135,7 @@ impl FamilySlot {
             next_try: None,
             losses: 0,
             unverified: 0,
+            hooks_waiting: 0,
             why: OneLine(&why).to_string().into(),
             rotations: 0,
             healed: 0,

@@ -298,10 +298,14 @@ impl<S: ReadStore> Query<'_, S> {
         if held.offset == 0 {
             return Ok(true);
         }
-        Ok(match self.open_rotated(candidate.age.id)? {
-            Some((file, stat)) => self.fit_of(candidate, &file, &stat, held)? == Fit::Whole,
-            None => false,
-        })
+        let findings = self.findings.ok_or(Refusal::Later)?;
+        let judge = || {
+            let opened = self.open_rotated(candidate.age.id)?;
+            let is_whole =
+                |(file, stat): (S::File, Stat)| self.fit(&file, &stat, held) == Fit::Whole;
+            Ok(u32::from(opened.is_some_and(is_whole)))
+        };
+        Ok(findings.score(Test::Whole, candidate.age.id, judge)? > 0)
     }
 
     /// Whether none of the files is the client's, as their identities tell.

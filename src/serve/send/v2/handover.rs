@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{self, Continue};
 
 use super::fingerprint::Fingerprint;
-use super::{GivenBefore, Late, V2Stream};
+use super::{GivenBefore, Late, V2Stream, journey};
 use crate::ids::Identity;
 use crate::serve::find::findings::Occasion;
 use crate::serve::find::place::Place;
@@ -101,8 +101,11 @@ impl<F> V2Stream<F> {
             given: &given,
             ..*query
         };
-        let next = match self.ask(occasion, query, || query.next_after(left)) {
-            Ok(next) => next,
+        let (settled, can_inflate) = (self.settled.clone(), self.can_inflate);
+        let settled = settled.as_deref().map_or(&[][..], |settled| settled);
+        let find = || journey::next_after(left, settled, can_inflate, query);
+        let (next, between) = match self.ask(occasion, query, find) {
+            Ok(found) => found,
             Err(refusal) => return self.wait_or_end(refusal, intact, cx, query),
         };
         if self.is_plan_wrong(left, &next, query) {
@@ -116,7 +119,7 @@ impl<F> V2Stream<F> {
         let journey = self.journey_mut();
         journey.pace.named(cx.now.mono);
         journey.plan.is_proved = true;
-        let (archives, has_more) = self.tell_archives(left, &next, query);
+        let (archives, has_more) = self.tell_archives(&between);
         let is_lossy = self.tell_left_out(&next.left_out, cx);
         let size = self.follow.offset();
         let md5 = self.md5_now(intact);

@@ -9,6 +9,7 @@ use crate::limits::NOTES_MAX;
 use crate::serve::find::archives::Lacking;
 use crate::serve::find::left_out::LeftOut;
 use crate::serve::find::query::Query;
+use crate::serve::find::refusal::Refusal;
 use crate::serve::find::v2::next::{Left, NextFile};
 use crate::serve::send::context::Context;
 use crate::store::ReadStore;
@@ -46,6 +47,30 @@ impl Journey {
     }
 }
 
+/// The next generation, and the compressed files that may have come before it. The client does not
+/// want those that are `settled`.
+pub(super) fn next_after<S: ReadStore>(
+    left: &Left,
+    settled: &[u32],
+    can_inflate: bool,
+    query: &Query<'_, S>,
+) -> Result<(NextFile<S::File>, Vec<LeftOut>), Refusal> {
+    let next = query.next_after(left)?;
+    // Of what came between two generations that the journal knows nothing can be unseen.
+    if !next.after_loss && query.has_seen_all(left.seq, next.generation.seq) {
+        return Ok((next, Vec::new()));
+    }
+    let lacking = Lacking {
+        floor_ns: left.mtime_ns,
+        own: None,
+        offset: 0,
+        settled,
+        can_inflate,
+    };
+    let between = query.archives(&lacking, &next.stat)?;
+    Ok((next, between.list))
+}
+
 impl<F> V2Stream<F> {
     pub(super) fn journey_mut(&mut self) -> &mut Journey {
         self.journey.get_or_insert_default()
@@ -76,31 +101,12 @@ impl<F> V2Stream<F> {
         !self.knows_notes && !left_out.is_empty()
     }
 
-    /// Tells a client that can inflate what may have come between two generations and is
-    /// compressed. Tells how many that are, and whether something came that is not told so.
-    pub(super) fn tell_archives<S: ReadStore<File = F>>(
-        &mut self,
-        left: &Left,
-        next: &NextFile<F>,
-        query: &Query<'_, S>,
-    ) -> (usize, bool) {
-        // Of what came between two generations that the journal knows nothing can be unseen.
-        if !next.after_loss && query.has_seen_all(left.seq, next.generation.seq) {
-            return (0, false);
-        }
-        let lacking = Lacking {
-            floor_ns: left.mtime_ns,
-            own: None,
-            offset: 0,
-            settled: self.settled.as_deref().map_or(&[], |settled| settled),
-            can_inflate: self.can_inflate,
-        };
-        let Ok(found) = query.archives(&lacking, &next.stat) else {
-            return (0, false);
-        };
+    /// Tells a client that can inflate of compressed files. Tells how many that are, and whether
+    /// something came that is not told so.
+    pub(super) fn tell_archives(&mut self, between: &[LeftOut]) -> (usize, bool) {
         let mut count = 0;
         let mut has_more = false;
-        for archive in &found.list {
+        for archive in between {
             match archive
                 .archive()
                 .filter(|_| self.can_inflate && archive.is_gzip())

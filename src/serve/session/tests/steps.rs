@@ -2,7 +2,7 @@
 //! little of it.
 
 use super::*;
-use crate::limits::{CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX};
+use crate::limits::{ARCHIVES_MAX, CANDIDATES_MAX, CHUNK_LEN, LOOKS_MAX, NOTES_MAX};
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{End, Reason};
 use crate::wire::md5::Md5;
@@ -71,7 +71,7 @@ impl Measured {
         let mut start = Vec::new();
         loop {
             let len = self.with(|session, cx| session.output(&mut buf, cx));
-            start.extend_from_slice(&buf[..len.min(100)]);
+            start.extend_from_slice(&buf[..len.min(1_000)]);
             let now = Mono::from_ms(self.now_ms);
             self.session.consume_output(&buf, len, now);
             if self.session.has_work() {
@@ -229,6 +229,33 @@ fn a_backlog() {
     // for more than one generation.
     let searches = measured.calls / (CANDIDATES_MAX / 4);
     assert!(searches < 100, "{searches}");
+}
+
+/// The ends of archives are looked at a few at a time, and each once: their sizes tell what the
+/// client was given.
+#[test]
+fn an_outage_of_many_archives() {
+    let disk = Fake::new();
+    for n in 0..ALIKE {
+        disk.at_ms(1_000 + n as u64);
+        let path = format!("/v/m-{}.gz", 20_260_101 + n);
+        disk.write_as(&path, 1_000 + n as u64, &[n as u8 + 1; 30]);
+    }
+    disk.at_ms(900_000);
+    disk.write_as("/v/m", 7, b"live");
+    let proof = proof(0);
+    let notes = ARCHIVES_MAX.min(NOTES_MAX);
+    // With the bytes of its end as its size; and one that none of them has.
+    for (given, told) in [(0x3f3f_3f3f, 1), (77, notes)] {
+        let mut measured = Measured::new(disk.clone());
+        let line = format!("/v/m 5 40002 v2 p={proof} g={given}:-:- x=notes");
+        let answer = measured.ask(&line);
+        assert!(answer.starts_with("L 7 "), "{answer}");
+        assert!(measured.calls > ALIKE / 2);
+        assert!(measured.calls < 3 * ALIKE, "{}", measured.calls);
+        let names = answer.matches(".gz").count();
+        assert_eq!(names, told);
+    }
 }
 
 /// A directory of which the globs find every entry, and which holds the generations 5 and 6 besides
