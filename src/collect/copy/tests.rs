@@ -216,6 +216,19 @@ fn two_rotations_within_a_second_keep_both_copies() {
 }
 
 #[test]
+fn a_name_under_which_a_copy_was_compressed_is_taken() {
+    for ending in PACKED_ENDINGS {
+        let (fixture, mut copy) = Fixture::streaming(7, b"two");
+        let packed = format!("/l/m.20261122132956{ending}");
+        fixture.disk.write(&packed, b"one, made small");
+        let rotated = fixture.with(|files| copy.rotate(classic(8), files));
+        rotated.unwrap();
+        assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
+        assert!(!fixture.disk.exists("/l/m.20261122132956"), "{ending}");
+    }
+}
+
+#[test]
 fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.forbid_rename_new();
