@@ -373,7 +373,9 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             let path = self.name_with(mark, &suffix);
             // Only a hint. Somebody may take the name at any moment, so whoever gives it must not
             // overwrite.
-            if self.stat_path(&path)?.is_none() && !self.is_packed(&path)? {
+            let is_free = self.stat_path(&path)?.is_none();
+            // What is set aside nobody is told to compress.
+            if is_free && (!mark.is_empty() || !self.is_packed(&path)?) {
                 return Ok((suffix, path));
             }
         }
