@@ -17,6 +17,8 @@ pub enum Unusable {
     Unreadable(PathBuf, io::Error),
     /// It was read, and this is wrong with it: lines that begin with the place.
     Invalid(PathBuf, String),
+    /// It names nothing any more, as a file that was emptied and not written yet.
+    Empty(PathBuf),
 }
 
 impl Display for Unusable {
@@ -25,6 +27,7 @@ impl Display for Unusable {
             Unusable::Unreadable(path, error) => {
                 write!(f, "cannot read {}: {error}", path.display())
             }
+            Unusable::Empty(path) => write!(f, "{} names no log any more", path.display()),
             Unusable::Invalid(path, faults) => {
                 // Each line gets the name, so that an editor that reads such lines can go from one
                 // to the next.

@@ -157,7 +157,7 @@ fn a_configuration_that_was_emptied_changes_nothing() {
     let (place, collector, mut call) = one_source(&server);
     fs::write(place.path("conf"), "# nothing yet\n").unwrap();
     collector.signal(Signal::HUP);
-    collector.err.wait_for("conf names no source any more");
+    collector.err.wait_for("conf names no log any more");
     collector.err.wait_for(STAYS);
     goes_on(&place, &mut call);
 }

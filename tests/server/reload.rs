@@ -68,6 +68,20 @@ fn a_fifo_in_place_of_the_configuration_stops_nothing() {
 }
 
 #[test]
+fn a_configuration_that_was_emptied_stops_nothing() {
+    let logs = two_logs();
+    let server = Server::start(&logs.served("one", ""));
+    let mut client = streaming(&server, &logs, "one");
+    for text in ["", "$hosts_allow{'127.0.0.1'} = 1;\n"] {
+        fs::write(server.config(), text).unwrap();
+        server.signal(Signal::HUP);
+        server.wait_for("names no log any more");
+        server.wait_for("the configuration stays as it was before");
+        expect_alive(&mut client, &logs, "one");
+    }
+}
+
+#[test]
 fn a_file_that_is_withdrawn_ends_its_streams_and_no_other() {
     let logs = two_logs();
     let server = Server::start(&(logs.served("one", "") + &logs.served("two", "")));

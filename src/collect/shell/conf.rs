@@ -22,7 +22,7 @@ pub enum Unusable {
     Unreadable(PathBuf, String),
     /// It was read, and this is wrong with it.
     Invalid(ConfigErrors),
-    /// It names no source any more, as a file that was emptied and not written yet.
+    /// It names no log any more, as a file that was emptied and not written yet.
     Empty(PathBuf),
     /// The source at this place is to have this copy, which the collector that is this process has.
     Rivalled(String, PathBuf, u32),
@@ -37,7 +37,7 @@ impl fmt::Display for Unusable {
         match self {
             Unusable::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
             Unusable::Invalid(errors) => errors.fmt(f),
-            Unusable::Empty(path) => write!(f, "{} names no source any more", path.display()),
+            Unusable::Empty(path) => write!(f, "{} names no log any more", path.display()),
             Unusable::Rivalled(place, local, pid) => {
                 let local = local.display();
                 write!(

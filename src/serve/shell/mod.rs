@@ -341,9 +341,15 @@ impl Server {
         ));
     }
 
+    /// The configuration as it is now. One that names logs is not replaced by nothing: a file may
+    /// have been emptied and not be written yet.
     fn read_config(&self) -> Result<Config, Unusable> {
         let outside = self.inside.outside.as_ref();
-        config_file::read_again(&self.config_path, outside, Config::parse)
+        let config = config_file::read_again(&self.config_path, outside, Config::parse)?;
+        match config.serves_nothing() && !self.shared.files.config.serves_nothing() {
+            true => Err(Unusable::Empty(self.config_path.clone())),
+            false => Ok(config),
+        }
     }
 
     /// Looks at all logs now and then, and does a part of what the journal still has to find out.
