@@ -285,7 +285,9 @@ fn answer_to<S: ReadStore>(
 fn lacks_something(request: &Request<'_>, v2: &Extension, reply: &Reply) -> bool {
     let is_first = request.inode.inode() == Inode::NONE;
     let is_lost = reply.v2.as_ref().is_some_and(|terms| terms.lost);
-    is_lost || (is_first && v2.history)
+    // Where nothing is held, an inode alone does not tell that it is still the same file.
+    let is_known = request.offset > 0 || v2.identity.is_some() || v2.mtime_ns.is_none();
+    is_lost || (is_first && v2.history) || (!is_first && !is_known)
 }
 
 /// A query about the log that a request names.
